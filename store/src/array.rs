@@ -1,0 +1,262 @@
+//! Shared immutable arrays.
+
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+    ptr::{self, NonNull},
+    slice,
+};
+
+use crate::{Block, Building, Plain, StoreError, plain::any_pattern};
+
+/// An immutable array that is shared: cheap to clone, and read in place wherever it lies, in shared
+/// memory or in private memory.
+///
+/// It dereferences to a slice at no cost.
+///
+/// ```
+/// use mobula_store::Array;
+///
+/// let array = Array::from(vec![1.0, 2.0, 4.0]);
+/// let same = array.clone();                       // no copy of the elements
+/// assert_eq!(same.iter().sum::<f64>(), 7.0);
+/// assert!(same.same_memory(&array));
+/// ```
+pub struct Array<E> {
+    start: NonNull<E>,
+    len: usize,
+    block: Block,
+}
+
+// SAFETY: an array gives out `&E` only, and `block`, which owns the memory, is `Send` and `Sync`.
+unsafe impl<E: Send + Sync> Send for Array<E> {}
+// SAFETY: as above.
+unsafe impl<E: Send + Sync> Sync for Array<E> {}
+
+impl<E: Plain> Array<E> {
+    /// Reads a block as elements, in place.
+    ///
+    /// Where not every bit pattern is an `E` (`bool`, `char`, ..) each element is checked.
+    ///
+    /// # Errors
+    /// Type mismatch: when the length is no multiple of the element's size, the memory is not
+    /// aligned for `E`, an element's bits are no `E`, or `E` has size zero.
+    pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
+        let (name, size) = (std::any::type_name::<E>(), size_of::<E>());
+        let mismatch = |why: fmt::Arguments<'_>| {
+            StoreError::type_mismatch(format!("cannot read bytes as elements `{name}`: {why}"))
+        };
+        if size == 0 {
+            return Err(mismatch(format_args!(
+                "elements of size zero have no bytes"
+            )));
+        }
+        if !block.len().is_multiple_of(size) {
+            return Err(mismatch(format_args!(
+                "{} bytes are not a whole number of elements of {size}",
+                block.len()
+            )));
+        }
+        if block.is_empty() {
+            return Ok(Array {
+                start: NonNull::dangling(),
+                len: 0,
+                block,
+            });
+        }
+        let start = block.start().cast::<E>();
+        if !start.is_aligned() {
+            return Err(mismatch(format_args!(
+                "they are not at a multiple of {} bytes",
+                align_of::<E>()
+            )));
+        }
+        if !any_pattern::<E>() {
+            // `E::Bits` has the layout of `E`, so this cast fits, too.
+            let bits: &[E::Bits] = bytemuck::try_cast_slice(block.bytes())
+                .map_err(|e| mismatch(format_args!("{e}")))?;
+            if let Some(bad) = bits.iter().position(|bits| !E::is_valid_bit_pattern(bits)) {
+                return Err(mismatch(format_args!(
+                    "the bits at index {bad} are no such value"
+                )));
+            }
+        }
+        let len = block.len() / size;
+        Ok(Array { start, len, block })
+    }
+
+    /// Seals an extent and reads it as elements. The block's lease is the
+    /// [`Extent`](crate::Extent).
+    ///
+    /// # Errors
+    /// As for [`Array::from_block`].
+    pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
+        Array::from_block(building.seal().block())
+    }
+}
+
+impl<E> Array<E> {
+    /// The bytes.
+    pub fn as_block(&self) -> &Block {
+        &self.block
+    }
+
+    /// The elements; the same as dereferencing.
+    pub fn as_slice(&self) -> &[E] {
+        self
+    }
+
+    /// Whether `slice` is all of this array, not by equality but by address.
+    pub fn same_memory(&self, slice: &[E]) -> bool {
+        ptr::eq(self.as_slice(), slice)
+    }
+}
+
+impl<E> Deref for Array<E> {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        // SAFETY: `start` and `len` come from `from_block`: all elements lie in the memory of
+        // `block`, which lives as long as `self` and never changes, are aligned, and are valid
+        // (checked, or any bits are an `E`). An empty array's dangling address is aligned.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E> AsRef<[E]> for Array<E> {
+    fn as_ref(&self) -> &[E] {
+        self
+    }
+}
+
+impl<E> Borrow<[E]> for Array<E> {
+    fn borrow(&self) -> &[E] {
+        self
+    }
+}
+
+impl<E> Clone for Array<E> {
+    /// One more owner of the same memory.
+    fn clone(&self) -> Array<E> {
+        Array {
+            start: self.start,
+            len: self.len,
+            block: self.block.clone(),
+        }
+    }
+}
+
+impl<E> Default for Array<E> {
+    /// No elements, and no allocation.
+    fn default() -> Array<E> {
+        Array {
+            start: NonNull::dangling(),
+            len: 0,
+            block: Block::default(),
+        }
+    }
+}
+
+impl<E: Plain> From<Vec<E>> for Array<E> {
+    /// Takes over the vector's memory, without a copy.
+    fn from(vec: Vec<E>) -> Array<E> {
+        const {
+            assert!(
+                size_of::<E>() != 0,
+                "an `Array` cannot hold elements of size zero"
+            )
+        };
+        let len = vec.len();
+        let block = Block::from_vec(vec);
+        // The bytes are those of a `[E]`: aligned and valid. A vector without elements gives a
+        // block without an address.
+        let start = if len == 0 {
+            NonNull::dangling()
+        } else {
+            block.start().cast()
+        };
+        Array { start, len, block }
+    }
+}
+
+impl<E: Plain> From<&[E]> for Array<E> {
+    /// Copies the elements.
+    fn from(slice: &[E]) -> Array<E> {
+        slice.to_vec().into()
+    }
+}
+
+impl<E: Plain, const N: usize> From<[E; N]> for Array<E> {
+    /// Copies the elements.
+    fn from(array: [E; N]) -> Array<E> {
+        Vec::from(array).into()
+    }
+}
+
+impl<E: Plain> FromIterator<E> for Array<E> {
+    fn from_iter<I: IntoIterator<Item = E>>(iter: I) -> Array<E> {
+        Vec::from_iter(iter).into()
+    }
+}
+
+impl<'a, E> IntoIterator for &'a Array<E> {
+    type Item = &'a E;
+    type IntoIter = slice::Iter<'a, E>;
+
+    fn into_iter(self) -> slice::Iter<'a, E> {
+        self.iter()
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Array<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl<E: PartialEq> PartialEq for Array<E> {
+    fn eq(&self, other: &Array<E>) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<E: Eq> Eq for Array<E> {}
+
+impl<E: Hash> Hash for Array<E> {
+    /// As the slice does, for `Borrow`.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl<E: PartialEq> PartialEq<[E]> for Array<E> {
+    fn eq(&self, other: &[E]) -> bool {
+        self.as_slice() == other
+    }
+}
+
+impl<E: PartialEq> PartialEq<&[E]> for Array<E> {
+    fn eq(&self, other: &&[E]) -> bool {
+        self.as_slice() == *other
+    }
+}
+
+impl<E: PartialEq, const N: usize> PartialEq<[E; N]> for Array<E> {
+    fn eq(&self, other: &[E; N]) -> bool {
+        self.as_slice() == other
+    }
+}
+
+impl<E: PartialEq> PartialEq<Vec<E>> for Array<E> {
+    fn eq(&self, other: &Vec<E>) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl<E: PartialEq> PartialEq<Array<E>> for Vec<E> {
+    fn eq(&self, other: &Array<E>) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}

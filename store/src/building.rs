@@ -1,0 +1,201 @@
+//! Extents on their way to become objects.
+
+use std::{
+    any::TypeId,
+    fmt,
+    ops::{Deref, DerefMut},
+    slice,
+    sync::{Arc, OnceLock},
+};
+
+use bytemuck::Zeroable;
+
+use crate::{Block, Heap, Lease, Loc, Plain, StoreError, plain::any_pattern};
+
+/// An extent that is being filled, by one owner. Dropping it frees it.
+///
+/// It dereferences to its bytes. They are what was there before, which may be zeros or the remains
+/// of an object.
+pub struct Building {
+    claim: Claim,
+    /// The type of which the bytes are known to be valid elements.
+    valid_as: Option<TypeId>,
+}
+
+/// A sealed extent that is not an object yet. Dropping it frees it, unless it was adopted.
+pub struct Extent {
+    claim: Claim,
+    adopted: OnceLock<Lease>,
+}
+
+/// The duty to free an extent.
+struct Claim {
+    heap: Arc<Heap>,
+    loc: Loc,
+    /// Whether the duty is over.
+    done: bool,
+}
+
+impl Building {
+    pub(crate) fn new(heap: Arc<Heap>, loc: Loc) -> Building {
+        Building {
+            claim: Claim {
+                heap,
+                loc,
+                done: false,
+            },
+            valid_as: None,
+        }
+    }
+
+    /// The bytes, to be written.
+    ///
+    /// # Panics
+    /// In a forked child of the process that made this.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.valid_as = None;
+        let (start, len) = self.claim.writable();
+        // SAFETY: the extent is this handle's alone until it is sealed: the heap gives out an extent
+        // once and takes it back only from its owner, *one producer* has the segment writable, and
+        // nobody reads an extent that has no name yet. It lies in the heap's writable mapping,
+        // which lives as long as `claim.heap`; it was reserved, so writing cannot fault. The
+        // reference borrows `self`.
+        unsafe { slice::from_raw_parts_mut(start, len) }
+    }
+
+    /// The bytes as elements, to be written.
+    ///
+    /// Where not every bit pattern is an `E` (`bool`, `char`, ..), they are all set to zero at the
+    /// first call.
+    ///
+    /// # Errors
+    /// Type mismatch: when the length is no multiple of the element's size, the alignment is not
+    /// enough, or `E` has size zero.
+    ///
+    /// # Panics
+    /// In a forked child of the process that made this.
+    pub fn elements_mut<E: Plain + Zeroable>(&mut self) -> Result<&mut [E], StoreError> {
+        let size = size_of::<E>();
+        let (start, len) = self.claim.writable();
+        let start = start.cast::<E>();
+        if size == 0 || !len.is_multiple_of(size) || (len > 0 && !start.is_aligned()) {
+            return Err(StoreError::type_mismatch(format!(
+                "an extent of {len} bytes is no sequence of `{}`",
+                std::any::type_name::<E>()
+            )));
+        }
+        if len == 0 {
+            return Ok(&mut []);
+        }
+        if !any_pattern::<E>() && self.valid_as != Some(TypeId::of::<E>()) {
+            self.bytes_mut().fill(0);
+        }
+        self.valid_as = Some(TypeId::of::<E>());
+        // SAFETY: as in `bytes_mut`; length and alignment were checked. Every element is valid: any
+        // bits are an `E`, or the bytes were set to zero, which is an `E` by `Zeroable`, and have
+        // been written through `&mut [E]` only since then (`bytes_mut` resets `valid_as`). What is
+        // written here are initialised bytes, since `E` has no padding (`NoUninit`).
+        Ok(unsafe { slice::from_raw_parts_mut(start, len / size) })
+    }
+
+    /// Ends the writing.
+    pub fn seal(self) -> Arc<Extent> {
+        Arc::new(Extent {
+            claim: self.claim,
+            adopted: OnceLock::new(),
+        })
+    }
+}
+
+impl Deref for Building {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let (start, len) = self.claim.writable();
+        // SAFETY: as in `bytes_mut`; nobody writes while `self` is borrowed.
+        unsafe { slice::from_raw_parts(start, len) }
+    }
+}
+
+impl DerefMut for Building {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes_mut()
+    }
+}
+
+impl Extent {
+    /// Where it lies.
+    pub fn loc(&self) -> Loc {
+        self.claim.loc
+    }
+
+    /// The heap that it lies in.
+    pub fn heap(&self) -> &Arc<Heap> {
+        &self.claim.heap
+    }
+
+    /// A read-only view. Its lease is the lease that adopted the extent, else the extent itself.
+    pub fn block(self: &Arc<Self>) -> Block {
+        let lease = self.adopted().unwrap_or_else(|| self.clone());
+        self.heap().view(self.loc(), lease).unwrap_or_else(|_| {
+            // The heap made the location, so it lies in the heap's mapping.
+            unreachable!("{} is not in its heap", self.loc())
+        })
+    }
+
+    /// Makes the extent an object, once. `make` gets its location and gives the lease that owns the
+    /// memory from then on: whoever ends that lease calls [`Heap::free`], and dropping the extent
+    /// only drops the lease. Later callers get the same lease; concurrent ones wait for it.
+    ///
+    /// `make` must not adopt the same extent. If it panics, the extent is as before.
+    pub fn adopt(&self, make: impl FnOnce(Loc) -> Lease) -> Lease {
+        self.adopted
+            .get_or_init(|| {
+                // Before `make`, since `make` may tell others, and they may free at once.
+                self.heap().mark_adopted(self.loc());
+                make(self.loc())
+            })
+            .clone()
+    }
+
+    /// The lease that adopted the extent.
+    pub fn adopted(&self) -> Option<Lease> {
+        self.adopted.get().cloned()
+    }
+}
+
+impl Drop for Extent {
+    fn drop(&mut self) {
+        self.claim.done = self.adopted.get().is_some();
+    }
+}
+
+impl Claim {
+    /// Where the extent can be written.
+    fn writable(&self) -> (*mut u8, usize) {
+        let start = self.heap.writable(self.loc);
+        let start = start.expect("an object under construction cannot be used in a forked child");
+        // The length fits, because the range lies in a mapping.
+        (start.as_ptr(), self.loc.len as usize)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.done {
+            self.heap.free_owned(self.loc);
+        }
+    }
+}
+
+impl fmt::Debug for Building {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Building({})", self.claim.loc)
+    }
+}
+
+impl fmt::Debug for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Extent({})", self.claim.loc)
+    }
+}

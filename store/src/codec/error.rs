@@ -1,0 +1,111 @@
+//! What can go wrong with the encoding.
+
+use std::{any::type_name, fmt};
+
+use serde::{de, ser};
+
+/// A value that could not be written as bytes, or not be read back.
+#[derive(Clone)]
+pub struct CodecError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    type_name: &'static str,
+    /// How many bytes there were to read; `None` when writing.
+    input: Option<usize>,
+    message: String,
+}
+
+impl CodecError {
+    #[cold]
+    pub(super) fn encode<T: ?Sized>(cause: &dyn fmt::Display) -> CodecError {
+        CodecError::new(type_name::<T>(), None, cause)
+    }
+
+    #[cold]
+    pub(super) fn decode<T: ?Sized>(input: usize, cause: &dyn fmt::Display) -> CodecError {
+        CodecError::new(type_name::<T>(), Some(input), cause)
+    }
+
+    fn new(type_name: &'static str, input: Option<usize>, cause: &dyn fmt::Display) -> CodecError {
+        CodecError(Box::new(Inner {
+            type_name,
+            input,
+            message: cause.to_string(),
+        }))
+    }
+
+    /// Whether a value could not be written.
+    pub fn is_encode(&self) -> bool {
+        self.0.input.is_none()
+    }
+
+    /// Whether a value could not be read.
+    pub fn is_decode(&self) -> bool {
+        !self.is_encode()
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            type_name,
+            input,
+            message,
+        } = &*self.0;
+        match input {
+            None => write!(f, "cannot encode `{type_name}`: {message}"),
+            Some(1) => write!(f, "cannot decode `{type_name}` from 1 byte: {message}"),
+            Some(input) => write!(
+                f,
+                "cannot decode `{type_name}` from {input} bytes: {message}"
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CodecError({:?})", self.to_string())
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// What went wrong, on its way out. As small as a pointer, since each element of each value is
+/// returned beside one.
+#[derive(Debug)]
+pub(super) struct Fault(Box<String>);
+
+impl Fault {
+    #[cold]
+    pub(super) fn new(message: impl fmt::Display) -> Fault {
+        Fault(Box::new(message.to_string()))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl ser::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Fault {
+        Fault::new(message)
+    }
+}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Fault {
+        Fault::new(message)
+    }
+}
+
+impl From<rmp_serde::encode::Error> for Fault {
+    fn from(error: rmp_serde::encode::Error) -> Fault {
+        Fault::new(error)
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong in the store.
+
+use std::{fmt, sync::Arc};
+
+/// An error of the store. It is opaque: ask it with the `is_..` methods, or print it.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    kind: Kind,
+    message: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Full,
+    TypeMismatch,
+    InvalidHandle,
+    Other,
+}
+
+impl StoreError {
+    /// The store cannot hold `wanted` further bytes: `used` bytes of `capacity` are taken.
+    pub fn full(wanted: u64, used: u64, capacity: u64) -> StoreError {
+        StoreError::full_because(format!(
+            "the store is full: {} wanted, {} of {} in use; drop refs that are not needed any \
+             more, or raise Runtime::builder().store_capacity(..)",
+            Bytes(wanted),
+            Bytes(used),
+            Bytes(capacity),
+        ))
+    }
+
+    /// There is no room, for another reason than the store's capacity.
+    pub fn full_because(message: impl Into<String>) -> StoreError {
+        StoreError::new(Kind::Full, message.into())
+    }
+
+    /// The bytes are not what they were asked to be read as.
+    pub fn type_mismatch(message: impl Into<String>) -> StoreError {
+        StoreError::new(Kind::TypeMismatch, message.into())
+    }
+
+    /// A location or handle names nothing, or something that is gone.
+    pub fn invalid_handle(message: impl Into<String>) -> StoreError {
+        StoreError::new(Kind::InvalidHandle, message.into())
+    }
+
+    /// Anything else; mostly a system call that failed.
+    pub fn other(message: impl Into<String>) -> StoreError {
+        StoreError::new(Kind::Other, message.into())
+    }
+
+    /// Whether there was no room. Later, with fewer objects alive, the same call can succeed.
+    pub fn is_full(&self) -> bool {
+        self.kind == Kind::Full
+    }
+
+    /// Whether bytes were asked to be read as a type that they are not.
+    pub fn is_type_mismatch(&self) -> bool {
+        self.kind == Kind::TypeMismatch
+    }
+
+    /// Whether a location or handle named nothing, or something that is gone.
+    pub fn is_invalid_handle(&self) -> bool {
+        self.kind == Kind::InvalidHandle
+    }
+
+    fn new(kind: Kind, message: String) -> StoreError {
+        StoreError {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// A number of bytes for people: three digits at most before the unit, one after the point where
+/// it tells something.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} bytes", self.0);
+        }
+        let mut unit = 0;
+        // Rounding can carry: 1,023.96 KiB is 1 MiB.
+        let mut value = self.0 as f64 / 1024.0;
+        while value >= 1023.95 && unit + 1 < UNITS.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        let tenths = (value * 10.0).round() / 10.0;
+        if tenths.fract() == 0.0 {
+            write!(f, "{tenths:.0} {}", UNITS[unit])
+        } else {
+            write!(f, "{tenths:.1} {}", UNITS[unit])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_well() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (12 << 20, "12 MiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_full_store_tells_its_numbers() {
+        let error = StoreError::full(12 << 20, 1 << 30, (1 << 30) + (1 << 28));
+        assert!(error.is_full() && !error.is_invalid_handle() && !error.is_type_mismatch());
+        let text = error.to_string();
+        assert!(
+            text.contains("12 MiB wanted, 1 GiB of 1.3 GiB in use"),
+            "{text}"
+        );
+        assert!(text.contains("store_capacity"), "{text}");
+    }
+}

@@ -1,0 +1,302 @@
+//! What is where in a segment: plain data, no input or output.
+//!
+//! Every byte of a segment is in one of four states:
+//!
+//! * *used*: part of an extent that was handed out;
+//! * *warm*: free, and backed by memory;
+//! * *cold*: free, a hole in the file; always whole pages;
+//! * *in transit*: between warm and cold, while the caller talks to the budget and the system
+//!   without holding the lock over this table. Nobody else gets such bytes.
+
+use std::{collections::HashMap, ops::Range};
+
+use crate::ranges::RangeSet;
+
+/// Extents begin and end at multiples of this: a cache line, and the least alignment.
+pub(crate) const GRANULE: u64 = 64;
+
+/// The table of one segment.
+#[derive(Debug)]
+pub(crate) struct Extents {
+    /// The system's page, a multiple of the granule.
+    page: u64,
+    /// Extents that were handed out, by offset.
+    used: HashMap<u64, Used>,
+    warm: RangeSet,
+    cold: RangeSet,
+    /// Warm and cold together: where a large extent fits that is partly one, partly the other.
+    free: RangeSet,
+    in_use: u64,
+    committed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    /// What was asked for.
+    len: u64,
+    /// What it takes.
+    size: u64,
+    /// Whether it belongs to the engine, which frees it by its location, or still to the handle
+    /// that frees it on drop.
+    adopted: bool,
+}
+
+/// An extent whose memory is still to be committed.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    offset: u64,
+    len: u64,
+    size: u64,
+    /// Whole pages in transit: those that the extent touches, and further ones behind it.
+    cold: Vec<Range<u64>>,
+    /// The parts of the extent that were warm already.
+    warm: Vec<Range<u64>>,
+    /// How much at the end of the last of `cold` is there only to save work later.
+    surplus: u64,
+}
+
+impl Pending {
+    /// Whether it asks for more than the extent needs.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.surplus > 0
+    }
+
+    /// The ranges that need memory.
+    pub(crate) fn ranges(&self) -> &[Range<u64>] {
+        &self.cold
+    }
+
+    /// How many bytes of memory they need.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.cold.iter().map(|r| r.end - r.start).sum()
+    }
+
+    fn used(&self) -> Range<u64> {
+        self.offset..self.offset + self.size
+    }
+
+    fn span(&self) -> Range<u64> {
+        let start = self
+            .cold
+            .first()
+            .map_or(self.offset, |r| r.start.min(self.offset));
+        let end = self
+            .cold
+            .last()
+            .map_or(0, |r| r.end)
+            .max(self.offset + self.size);
+        start..end
+    }
+}
+
+impl Extents {
+    /// A table of `len` bytes, all cold. `len` and `page` are multiples of the granule, `len` also
+    /// of `page`.
+    pub(crate) fn new(len: u64, page: u64) -> Extents {
+        let mut extents = Extents {
+            page,
+            used: HashMap::new(),
+            warm: RangeSet::default(),
+            cold: RangeSet::default(),
+            free: RangeSet::default(),
+            in_use: 0,
+            committed: 0,
+        };
+        extents.cold.insert(0..len);
+        extents.free.insert(0..len);
+        extents
+    }
+
+    /// The bytes of the extents that are handed out, in whole granules.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.in_use
+    }
+
+    /// The bytes that are backed by memory: used, warm, or on their way from warm to cold.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// The bytes that are free, backed by memory or not.
+    pub(crate) fn free(&self) -> u64 {
+        self.free.total()
+    }
+
+    /// The bytes that are free and backed by memory.
+    pub(crate) fn warm(&self) -> u64 {
+        self.warm.total()
+    }
+
+    /// Hands out an extent from warm memory, the smallest range that fits. Gives its offset.
+    pub(crate) fn take_warm(&mut self, len: u64, align: u64) -> Option<u64> {
+        let size = size_of_extent(len)?;
+        let offset = self.warm.best_fit(size, align)?;
+        self.warm.remove(offset..offset + size);
+        self.free.remove(offset..offset + size);
+        self.hand_out(offset, len, size);
+        Some(offset)
+    }
+
+    /// Plans an extent for which memory must be committed, `step` bytes at least if there is room.
+    /// End it by [`Extents::commit`] or [`Extents::abort`].
+    pub(crate) fn take_cold(&mut self, len: u64, align: u64, step: u64) -> Option<Pending> {
+        let size = size_of_extent(len)?;
+        let offset = self.free.best_fit(size, align)?;
+        let end = offset + size;
+        let pages = offset / self.page * self.page..end.next_multiple_of(self.page);
+        let mut cold = self.cold.remove_all(pages);
+        let needed: u64 = cold.iter().map(|r| r.end - r.start).sum();
+        let mut surplus = 0;
+        // What follows the last of them directly, if anything does, was one range with it.
+        if let Some(last) = cold.last_mut()
+            && let Some(more) = self.cold.around(last.end)
+        {
+            surplus = step.saturating_sub(needed).min(more.end - more.start);
+            surplus = surplus / self.page * self.page;
+            self.cold.remove(last.end..last.end + surplus);
+            last.end += surplus;
+        }
+        let warm = self.warm.remove_all(offset..end);
+        let pending = Pending {
+            offset,
+            len,
+            size,
+            cold,
+            warm,
+            surplus,
+        };
+        let was_free = self.free.remove(pending.span());
+        debug_assert!(was_free, "{pending:?} is not free");
+        Some(pending)
+    }
+
+    /// Gives back what `pending` does not strictly need.
+    pub(crate) fn give_up_surplus(&mut self, pending: &mut Pending) {
+        if let Some(last) = pending.cold.last_mut() {
+            let surplus = last.end - pending.surplus..last.end;
+            last.end = surplus.start;
+            pending.surplus = 0;
+            self.cold.insert(surplus.clone());
+            self.free.insert(surplus);
+        }
+    }
+
+    /// Hands out a planned extent, now that its ranges have memory. Gives its offset.
+    pub(crate) fn commit(&mut self, pending: Pending) -> u64 {
+        let used = pending.used();
+        self.committed += pending.bytes();
+        for range in &pending.cold {
+            // What the pages have beside the extent.
+            for rest in [
+                range.start..range.end.min(used.start),
+                range.start.max(used.end)..range.end,
+            ] {
+                self.warm.insert(rest.clone());
+                self.free.insert(rest);
+            }
+        }
+        self.hand_out(pending.offset, pending.len, pending.size);
+        pending.offset
+    }
+
+    /// Drops a plan: everything is as before.
+    pub(crate) fn abort(&mut self, pending: Pending) {
+        self.free.insert(pending.span());
+        for range in pending.warm {
+            self.warm.insert(range);
+        }
+        for range in pending.cold {
+            self.cold.insert(range);
+        }
+    }
+
+    /// Whether an extent is handed out at this offset with this length.
+    pub(crate) fn contains(&self, offset: u64, len: u64) -> bool {
+        self.used.get(&offset).is_some_and(|used| used.len == len)
+    }
+
+    /// From now on the extent is freed by its location.
+    pub(crate) fn adopt(&mut self, offset: u64) {
+        if let Some(used) = self.used.get_mut(&offset) {
+            used.adopted = true;
+        }
+    }
+
+    /// Frees an adopted extent. Says whether there was one; if not, nothing changes.
+    pub(crate) fn free_adopted(&mut self, offset: u64, len: u64) -> bool {
+        let fits = self
+            .used
+            .get(&offset)
+            .is_some_and(|used| used.len == len && used.adopted);
+        fits && self.free_owned(offset)
+    }
+
+    /// Frees an extent for the handle that owns it. Says whether there was one.
+    pub(crate) fn free_owned(&mut self, offset: u64) -> bool {
+        let Some(used) = self.used.remove(&offset) else {
+            return false;
+        };
+        self.in_use -= used.size;
+        self.warm.insert(offset..offset + used.size);
+        self.free.insert(offset..offset + used.size);
+        true
+    }
+
+    /// Takes whole warm pages out, `want` bytes if there are so many, from the highest addresses
+    /// down. End it by [`Extents::cooled`] or [`Extents::not_cooled`] for each range.
+    pub(crate) fn take_to_cool(&mut self, want: u64) -> Vec<Range<u64>> {
+        let mut left = want.checked_next_multiple_of(self.page).unwrap_or(u64::MAX);
+        let mut taken = Vec::new();
+        for range in self.warm.iter().rev() {
+            if left == 0 {
+                break;
+            }
+            let start = range.start.next_multiple_of(self.page);
+            let end = range.end / self.page * self.page;
+            if start < end {
+                let start = start.max(end.saturating_sub(left));
+                left -= end - start;
+                taken.push(start..end);
+            }
+        }
+        for range in &taken {
+            self.warm.remove(range.clone());
+            self.free.remove(range.clone());
+        }
+        taken
+    }
+
+    /// The range is a hole now.
+    pub(crate) fn cooled(&mut self, range: Range<u64>) {
+        self.committed -= range.end - range.start;
+        self.cold.insert(range.clone());
+        self.free.insert(range);
+    }
+
+    /// The range could not be made a hole.
+    pub(crate) fn not_cooled(&mut self, range: Range<u64>) {
+        self.warm.insert(range.clone());
+        self.free.insert(range);
+    }
+
+    fn hand_out(&mut self, offset: u64, len: u64, size: u64) {
+        self.in_use += size;
+        let before = self.used.insert(
+            offset,
+            Used {
+                len,
+                size,
+                adopted: false,
+            },
+        );
+        debug_assert!(before.is_none(), "two extents at {offset}");
+    }
+}
+
+/// What an extent of `len` bytes takes. Even an empty one has a place, so that it has a name.
+fn size_of_extent(len: u64) -> Option<u64> {
+    len.max(1).checked_next_multiple_of(GRANULE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! The memory file behind a segment or mailbox.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::OnceLock,
+};
+
+use rustix::{
+    fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags},
+    io::Errno,
+    process::Resource,
+};
+use shared_memory::ShmemConf;
+
+use crate::{StoreError, error::Bytes, names};
+
+/// Where the file system of the `shared_memory` crate's segments is mounted on Linux.
+const SHM_DIR: &str = "/dev/shm";
+
+/// How much is reserved by one system call. The kernel gives up a reservation when a signal comes,
+/// and undoes it; small calls make progress even where signals are frequent (profilers).
+const RESERVE_STEP: u64 = 16 << 20;
+
+/// How often one step is tried when signals interrupt it.
+const RESERVE_TRIES: u32 = 1000;
+
+/// What kind of file holds a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backing {
+    /// Shared memory where `/dev/shm` has room, else an anonymous memory file.
+    #[default]
+    Auto,
+    /// A file in `/dev/shm`, made by the `shared_memory` crate. Its size counts against that file
+    /// system's limit (64 MB in a Docker container, unless told otherwise).
+    SharedMemory,
+    /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
+    /// cgroup's limit only.
+    Anonymous,
+}
+
+/// A memory file without a name: it exists as long as a descriptor or mapping of it does.
+///
+/// It is sparse. Bytes must be [reserved](SegmentFile::reserve) before they are written, else a
+/// write can end in SIGBUS when memory runs out.
+#[derive(Debug)]
+pub struct SegmentFile {
+    read_only: OwnedFd,
+    read_write: Option<OwnedFd>,
+    len: u64,
+    anonymous: bool,
+    /// What this process uses the file for, decided by its first use.
+    usage: OnceLock<Usage>,
+}
+
+/// A file holds either bytes, which nobody changes while they are looked at, or atomic words. A
+/// process that mapped one file as both could change bytes under a `&[u8]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    Bytes,
+    Words,
+}
+
+impl SegmentFile {
+    /// Makes a sparse file of `len` bytes (rounded up to whole pages), of which `needed` bytes at
+    /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
+    ///
+    /// The file has no name when this returns, and its descriptors are closed on `exec`.
+    ///
+    /// # Errors
+    /// When the system refuses the file. An empty file is refused, too.
+    pub fn create(len: u64, needed: u64, backing: Backing) -> Result<SegmentFile, StoreError> {
+        let len = checked_len(len)?;
+        match backing {
+            Backing::SharedMemory => create_shared(len),
+            Backing::Anonymous => create_anonymous(len),
+            Backing::Auto if shared_memory_free().is_some_and(|free| free >= needed) => {
+                create_shared(len).or_else(|_| create_anonymous(len))
+            }
+            Backing::Auto => create_anonymous(len),
+        }
+    }
+
+    /// Takes over descriptors of a file that another process created. `read_write` belongs to the
+    /// producer of the segment (or to both sides of a mailbox) and to nobody else.
+    ///
+    /// # Errors
+    /// When a file is shorter than `len`, so that a mapping could reach beyond its end, or when the
+    /// two descriptors are not of one file.
+    pub fn from_descriptors(
+        read_only: OwnedFd,
+        read_write: Option<OwnedFd>,
+        len: u64,
+    ) -> Result<SegmentFile, StoreError> {
+        let failed = |e| StoreError::other(format!("cannot inspect a segment's descriptor: {e}"));
+        let stat = rustix::fs::fstat(&read_only).map_err(failed)?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if len == 0 || size < len {
+            return Err(StoreError::invalid_handle(format!(
+                "a segment of {len} bytes was announced, but its file has {size}"
+            )));
+        }
+        if let Some(fd) = &read_write {
+            let other = rustix::fs::fstat(fd).map_err(failed)?;
+            if (stat.st_dev, stat.st_ino) != (other.st_dev, other.st_ino) {
+                return Err(StoreError::invalid_handle(
+                    "the two descriptors of a segment are of different files",
+                ));
+            }
+        }
+        let anonymous = is_anonymous(&read_only);
+        Ok(SegmentFile {
+            read_only,
+            read_write,
+            len,
+            anonymous,
+            usage: OnceLock::new(),
+        })
+    }
+
+    /// The descriptor for those who only read.
+    pub fn read_only_fd(&self) -> BorrowedFd<'_> {
+        self.read_only.as_fd()
+    }
+
+    /// The producer's descriptor, where this process has it.
+    pub fn read_write_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.read_write.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The length in bytes; most of it may be holes.
+    #[expect(clippy::len_without_is_empty, reason = "a file is never empty")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether this is an anonymous memory file, and not one of `/dev/shm`.
+    pub fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// Makes sure that the given bytes can be written, by giving them memory.
+    ///
+    /// # Errors
+    /// Full when there is no memory; a part of the range may be reserved then. Invalid handle where
+    /// the range is not in the file or the descriptor is missing.
+    pub fn reserve(&self, offset: u64, len: u64) -> Result<(), StoreError> {
+        let fd = self.writable(offset, len)?;
+        let end = offset + len;
+        let mut at = offset;
+        while at < end {
+            let step = RESERVE_STEP.min(end - at);
+            if let Err(errno) = fallocate_patiently(fd, at, step) {
+                // Earlier steps stay: to punch them here could hit what was reserved before. The
+                // caller knows.
+                return Err(self.no_memory(errno, len));
+            }
+            at += step;
+        }
+        Ok(())
+    }
+
+    /// Gives the memory of whole pages in the range back to the system. Their bytes read as zeros
+    /// afterwards, and must be reserved again before they are written.
+    ///
+    /// # Errors
+    /// When the range is not in the file, the descriptor is missing, or the system refuses.
+    pub fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        let fd = self.writable(offset, len).map_err(io::Error::other)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(fd, mode, offset, len)
+        })?)
+    }
+
+    /// Declares what this process uses the file for.
+    pub(crate) fn use_as(&self, usage: Usage) -> Result<(), StoreError> {
+        if *self.usage.get_or_init(|| usage) == usage {
+            Ok(())
+        } else {
+            Err(StoreError::other(
+                "a memory file holds either objects or a mailbox, not both",
+            ))
+        }
+    }
+
+    fn writable(&self, offset: u64, len: u64) -> Result<BorrowedFd<'_>, StoreError> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(StoreError::invalid_handle(format!(
+                "{len} bytes at {offset} are not in a segment of {} bytes",
+                self.len
+            )));
+        }
+        self.read_write_fd().ok_or_else(|| {
+            StoreError::invalid_handle("only its producer may reserve or free memory of a segment")
+        })
+    }
+
+    fn no_memory(&self, errno: Errno, wanted: u64) -> StoreError {
+        let wanted = Bytes(wanted);
+        match errno {
+            Errno::NOSPC if !self.anonymous => {
+                let free = Bytes(free_of(self.as_fd()).unwrap_or(0));
+                StoreError::full_because(format!(
+                    "shared memory is full: {wanted} wanted, {free} free in {SHM_DIR}; enlarge it \
+                     (in Docker: --shm-size), or let the store use anonymous memory"
+                ))
+            }
+            Errno::NOSPC | Errno::NOMEM => StoreError::full_because(format!(
+                "the machine has no memory left for the store ({wanted} wanted: {errno}); drop \
+                 refs that are not needed any more, or lower Runtime::builder().store_capacity(..) \
+                 to get this error earlier"
+            )),
+            errno => StoreError::other(format!("cannot reserve {wanted} of a segment: {errno}")),
+        }
+    }
+}
+
+impl AsFd for SegmentFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read_only_fd()
+    }
+}
+
+/// The bytes that `/dev/shm` can still hold: `u64::MAX` where it has no limit, `None` where there
+/// is none, or where it is not memory but a directory on some disk.
+pub fn shared_memory_free() -> Option<u64> {
+    let dir = rustix::fs::open(SHM_DIR, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    free_of(dir.as_fd())
+}
+
+/// The free bytes of the memory file system that `fd` is on.
+fn free_of(fd: BorrowedFd<'_>) -> Option<u64> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    let fs = rustix::fs::fstatfs(fd).ok()?;
+    if u64::try_from(fs.f_type).ok()? != TMPFS_MAGIC {
+        return None;
+    }
+    let fs = rustix::fs::fstatvfs(fd).ok()?;
+    // `tmpfs` without a limit reports no blocks at all.
+    Some(if fs.f_blocks == 0 {
+        u64::MAX
+    } else {
+        fs.f_bavail.saturating_mul(fs.f_frsize)
+    })
+}
+
+fn is_anonymous(fd: &OwnedFd) -> bool {
+    // `create_anonymous` seals its files; those of `/dev/shm` cannot be sealed.
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
+}
+
+/// Whole pages, within what the process may make.
+fn checked_len(len: u64) -> Result<u64, StoreError> {
+    let page = rustix::param::page_size() as u64;
+    let rounded = len
+        .checked_next_multiple_of(page)
+        .filter(|&len| len > 0 && i64::try_from(len).is_ok() && usize::try_from(len).is_ok())
+        .ok_or_else(|| StoreError::other(format!("a segment cannot have {len} bytes")))?;
+    // Beyond this limit the kernel does not only refuse: it ends the process by a signal.
+    if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
+        && limit < rounded
+    {
+        return Err(StoreError::other(format!(
+            "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`",
+            Bytes(rounded),
+            Bytes(limit),
+        )));
+    }
+    Ok(rounded)
+}
+
+fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| {
+        StoreError::other(format!(
+            "cannot {what} shared memory of {}: {e}",
+            Bytes(len)
+        ))
+    };
+    let size = usize::try_from(len).map_err(|e| failed("create", &e))?;
+    names::sweep(Path::new(SHM_DIR));
+    // A random name, mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope,
+    // so at the end of this function on every path.
+    let shmem = ShmemConf::new()
+        .os_id(names::fresh())
+        .size(size)
+        .create()
+        .map_err(|e| failed("create", &e))?;
+    let path = format!("{SHM_DIR}/{}", shmem.get_os_id().trim_start_matches('/'));
+    let open = |access: OFlags| {
+        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
+    };
+    SegmentFile::from_descriptors(open(OFlags::RDONLY)?, Some(open(OFlags::RDWR)?), len)
+}
+
+fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
+    let failed = |what: &str, e: Errno| {
+        StoreError::other(format!("cannot {what} an anonymous memory file: {e}"))
+    };
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let create = |flags| rustix::fs::memfd_create("mobula", flags);
+    let read_write = create(flags | MemfdFlags::NOEXEC_SEAL)
+        // Kernels before 6.3 do not know that flag.
+        .or_else(|e| {
+            if e == Errno::INVAL {
+                create(flags)
+            } else {
+                Err(e)
+            }
+        })
+        .map_err(|e| failed("create", e))?;
+    rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
+    // From here on no process can cut the file under the others' mappings.
+    rustix::fs::fcntl_add_seals(&read_write, SealFlags::SHRINK | SealFlags::GROW)
+        .map_err(|e| failed("seal", e))?;
+    let path = format!("/proc/self/fd/{}", read_write.as_raw_fd());
+    let read_only = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
+    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+}
+
+fn fallocate_patiently(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), Errno> {
+    for _ in 0..RESERVE_TRIES {
+        match rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, offset, len) {
+            Err(Errno::INTR) => continue,
+            result => return result,
+        }
+    }
+    Err(Errno::INTR)
+}

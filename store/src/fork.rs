@@ -1,0 +1,85 @@
+//! Whether this process is a forked child that goes on without `exec`.
+//!
+//! Mappings for writing, threads and locks of the parent do not exist in such a child, so handles
+//! must do nothing there. Asking the kernel for the process id at each drop of a handle would cost
+//! more than the drop; a page that the kernel clears in the child costs a load.
+
+use std::{
+    ptr::NonNull,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+/// What the page says in the process that made it.
+const PARENT: u32 = 0x6d6f_6275;
+
+struct Page(NonNull<AtomicU32>);
+
+// SAFETY: the page is never unmapped and holds an atomic; its address may go anywhere.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+/// `None` where the kernel does not know `MADV_WIPEONFORK` (before 4.14).
+static PAGE: OnceLock<Option<Page>> = OnceLock::new();
+
+/// Whether this process was forked off one that had called this before. Cost: two loads.
+///
+/// The first call marks this process as the original.
+pub fn is_forked_child() -> bool {
+    match PAGE.get_or_init(Page::new) {
+        // SAFETY: `new` made the page with an aligned word at its start, and nothing unmaps it. In
+        // a forked child it is there too, all zero.
+        Some(page) => unsafe { page.0.as_ref() }.load(Ordering::Relaxed) != PARENT,
+        None => false,
+    }
+}
+
+impl Page {
+    fn new() -> Option<Page> {
+        const LEN: usize = 4096;
+        // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that
+        // exists.
+        let start = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), LEN, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
+        }
+        .ok()?;
+        // SAFETY: the advice is for exactly the mapping above, which holds nothing yet.
+        unsafe { madvise(start, LEN, Advice::LinuxWipeOnFork) }.ok()?;
+        let word = NonNull::new(start.cast::<AtomicU32>())?;
+        // SAFETY: the page is mapped, writable, zero, and aligned for the word.
+        unsafe { word.as_ref() }.store(PARENT, Ordering::Relaxed);
+        Some(Page(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_knows_that_it_is_one() {
+        unsafe extern "C" {
+            fn fork() -> i32;
+            fn _exit(status: i32) -> !;
+            fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+        }
+        assert!(!is_forked_child());
+        // SAFETY: the child makes system calls and loads only.
+        let status = unsafe {
+            let child = fork();
+            if child == 0 {
+                _exit(if is_forked_child() { 7 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(waitpid(child, &mut status, 0), child);
+            status
+        };
+        assert_eq!(status >> 8, 7);
+        assert!(!is_forked_child());
+    }
+}

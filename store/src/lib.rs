@@ -1,0 +1,56 @@
+//! Shared-memory store of Mobula: segments, allocation, zero-copy arrays and the encoding of values.
+//!
+//! A *segment* is one sparse memory file. The process that produces it allocates *extents* inside
+//! it through a [`Heap`], fills them through a writable mapping, and seals them. From then on
+//! everybody, the producer included, sees their bytes as [`Block`]s and [`Array`]s in read-only
+//! mappings.
+//!
+//! # Whose promise
+//!
+//! The types here make sure of all that one process can check: bounds, alignment, bit patterns,
+//! who may write, what is free. Two things lie with the engine that uses this crate, since no
+//! process can see them alone:
+//!
+//! * A segment has one producer. Only that process gets the writable descriptor, and makes one
+//!   [`Heap`] of it.
+//! * A sealed extent that was adopted is freed ([`Heap::free`]) only after the last lease on it has
+//!   ended, in every process: the *pins* of the design. A lease that is passed to
+//!   [`Segments::resolve`] or [`Heap::block`] must stand for such a pin.
+//!
+//! The `SAFETY` comments call them *one producer* and *pinned while leased*.
+
+mod error;
+mod location;
+
+mod budget;
+mod file;
+mod fork;
+mod map;
+mod names;
+mod words;
+
+mod block;
+mod segments;
+
+mod building;
+mod extents;
+mod heap;
+mod ranges;
+
+mod array;
+mod plain;
+
+pub mod codec;
+
+pub use array::Array;
+pub use block::{Block, Lease};
+pub use budget::{Budget, Capacity};
+pub use building::{Building, Extent};
+pub use error::StoreError;
+pub use file::{Backing, SegmentFile, shared_memory_free};
+pub use fork::is_forked_child;
+pub use heap::Heap;
+pub use location::{Loc, SegmentId};
+pub use plain::Plain;
+pub use segments::Segments;
+pub use words::SharedWords;

@@ -1,0 +1,40 @@
+//! Where bytes lie in the store.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A segment. Numbers are given out by the driver and never used again within one runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SegmentId(pub u32);
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segment {}", self.0)
+    }
+}
+
+/// A range of bytes in a segment.
+///
+/// It is only a name: it keeps nothing alive, and it may come from another process. Whoever
+/// resolves it checks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Loc {
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Where the bytes begin, counted from the segment's first byte.
+    pub offset: u64,
+    /// How many bytes.
+    pub len: u64,
+}
+
+impl fmt::Display for Loc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Loc {
+            segment,
+            offset,
+            len,
+        } = self;
+        write!(f, "{len} bytes at {offset} of {segment}")
+    }
+}

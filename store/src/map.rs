@@ -1,0 +1,155 @@
+//! Mappings of memory files: the only place that calls `mmap`.
+
+use std::{
+    fmt,
+    ops::Range,
+    os::fd::BorrowedFd,
+    ptr::{self, NonNull},
+    sync::Arc,
+};
+
+use rustix::{
+    mm::{Advice, MapFlags, ProtFlags},
+    process::Pid,
+};
+
+use crate::{
+    StoreError,
+    error::Bytes,
+    file::{SegmentFile, Usage},
+};
+
+/// A shared mapping of a whole memory file, unmapped on drop.
+///
+/// It gives out addresses only; [`Block`](crate::Block) makes slices of read-only mappings, the
+/// heap of the producer's mapping, and [`SharedWords`](crate::SharedWords) atomics.
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+    /// The process that made a writable mapping. It is not inherited: in a forked child other
+    /// things can lie at its addresses.
+    writer: Option<Pid>,
+}
+
+// SAFETY: a mapping is an address and a length. It belongs to the process, not to a thread, and its
+// methods give out addresses only; whoever makes a reference of one argues for it there.
+unsafe impl Send for Mapping {}
+// SAFETY: as above; nothing in it changes while it is shared.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the file for reading. A write through its addresses ends in SIGSEGV.
+    pub(crate) fn read_only(file: &SegmentFile) -> Result<Arc<Mapping>, StoreError> {
+        file.use_as(Usage::Bytes)?;
+        Mapping::new(file.read_only_fd(), file.len(), ProtFlags::READ, None).map(Arc::new)
+    }
+
+    /// Maps the file for writing, in this process alone: a forked child does not inherit it.
+    pub(crate) fn read_write(file: &SegmentFile, usage: Usage) -> Result<Mapping, StoreError> {
+        file.use_as(usage)?;
+        let fd = file.read_write_fd().ok_or_else(|| {
+            StoreError::invalid_handle("a segment can be written by its producer only")
+        })?;
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let writer = Some(rustix::process::getpid());
+        let mapping = Mapping::new(fd, file.len(), protection, writer)?;
+        mapping.advise(Advice::LinuxDontFork)?;
+        Ok(mapping)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first address. Every address below `len()` from here is mapped as long as `self` lives.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// The first address of a range, if it lies in the mapping.
+    pub(crate) fn range(&self, range: Range<u64>) -> Option<NonNull<u8>> {
+        let start = usize::try_from(range.start).ok()?;
+        let end = usize::try_from(range.end).ok()?;
+        if start > end || end > self.len {
+            return None;
+        }
+        // SAFETY: `start <= end <= len`, so the result is in the mapping or one past its end, and
+        // `Mapping::new` made sure that `len` fits `isize`.
+        Some(unsafe { self.start.add(start) })
+    }
+
+    /// Makes the pages of a range present, so that writing them does not fault one by one. Where
+    /// the kernel cannot (before 5.14), or a signal comes between, they fault as usual.
+    pub(crate) fn populate(&self, range: Range<u64>) {
+        let len = range.end.saturating_sub(range.start);
+        let (Some(start), Ok(len)) = (self.range(range), usize::try_from(len)) else {
+            return;
+        };
+        // SAFETY: the range lies in this mapping. The advice changes no contents.
+        let _ =
+            unsafe { rustix::mm::madvise(start.as_ptr().cast(), len, Advice::LinuxPopulateWrite) };
+    }
+
+    /// Whether the addresses are this process' to use: not in a forked child, for a writable one.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.writer
+            .is_none_or(|pid| pid == rustix::process::getpid())
+    }
+
+    fn new(
+        fd: BorrowedFd<'_>,
+        len: u64,
+        protection: ProtFlags,
+        writer: Option<Pid>,
+    ) -> Result<Mapping, StoreError> {
+        let failed = |e: &dyn fmt::Display| {
+            StoreError::other(format!(
+                "cannot map a segment of {}: {e}; is the address space limited (`ulimit -v`)?",
+                Bytes(len)
+            ))
+        };
+        let len = usize::try_from(len).map_err(|e| failed(&e))?;
+        if isize::try_from(len).is_err() {
+            return Err(failed(&"too long"));
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+        // The file has at least `len` bytes (checked when the `SegmentFile` was made) and is never
+        // cut, so all of it stays readable.
+        let start =
+            unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }
+                .map_err(|e| failed(&e))?;
+        let start = NonNull::new(start.cast()).ok_or_else(|| failed(&"address zero"))?;
+        let mapping = Mapping { start, len, writer };
+        // A crash should not write gigabytes of arrays into a core file, twice for the producer.
+        mapping.advise(Advice::LinuxDontDump)?;
+        Ok(mapping)
+    }
+
+    fn advise(&self, advice: Advice) -> Result<(), StoreError> {
+        // SAFETY: the range is this mapping. The kinds of advice in use concern forked children and
+        // core files, not the contents here.
+        unsafe { rustix::mm::madvise(self.start.as_ptr().cast(), self.len, advice) }
+            .map_err(|e| StoreError::other(format!("cannot set up a segment's mapping: {e}")))
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
+        // SAFETY: the range was mapped by `new` and nothing else unmaps it. Who makes references
+        // into it keeps the mapping alive as long as those. A failure leaves it mapped, which
+        // harms nobody.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping")
+            .field("len", &self.len)
+            .field("writable", &self.writer.is_some())
+            .finish()
+    }
+}

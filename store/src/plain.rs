@@ -1,0 +1,25 @@
+//! Element types that can be read in place.
+
+/// Types whose values can be written into shared memory and read there by another process: no
+/// padding, no pointers.
+///
+/// Numbers, `bool`, `char`, arrays of them, and structs that derive [`bytemuck`]'s traits. It is
+/// implemented for every type that qualifies; there is nothing to implement by hand. Where every
+/// bit pattern is a value (numbers, `bytemuck::Pod`), reading costs nothing; else (`bool`, `char`,
+/// plain enums) the elements are checked once for each process and object, which is linear in
+/// their number.
+#[diagnostic::on_unimplemented(
+    message = "slices of `{Self}` cannot be read in place from shared memory",
+    note = "derive `bytemuck::Pod` and `bytemuck::Zeroable` (with `#[repr(C)]`), or pass it by value"
+)]
+pub trait Plain: bytemuck::NoUninit + bytemuck::CheckedBitPattern + Send + Sync + 'static {}
+
+impl<E: bytemuck::NoUninit + bytemuck::CheckedBitPattern + Send + Sync + 'static> Plain for E {}
+
+/// Whether every bit pattern is an `E`.
+///
+/// `E::Bits` takes every pattern, by the contract of [`bytemuck::CheckedBitPattern`]; so if `E` is
+/// that type itself, `E` does.
+pub(crate) fn any_pattern<E: Plain>() -> bool {
+    std::any::TypeId::of::<E>() == std::any::TypeId::of::<E::Bits>()
+}

@@ -1,0 +1,68 @@
+//! The segments that this process can read.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use parking_lot::RwLock;
+
+use crate::{Block, Lease, Loc, SegmentFile, SegmentId, StoreError, map::Mapping};
+
+/// This process' table of read-only mappings.
+#[derive(Default)]
+pub struct Segments {
+    mappings: RwLock<HashMap<SegmentId, Arc<Mapping>>>,
+}
+
+impl Segments {
+    /// An empty table.
+    pub fn new() -> Segments {
+        Segments::default()
+    }
+
+    /// Maps a segment. The descriptors may be closed afterwards.
+    ///
+    /// # Errors
+    /// When the number is taken, or the system refuses the mapping.
+    pub fn insert(&self, id: SegmentId, file: &SegmentFile) -> Result<(), StoreError> {
+        let mapping = Mapping::read_only(file)?;
+        let mut mappings = self.mappings.write();
+        if mappings.contains_key(&id) {
+            return Err(StoreError::other(format!("{id} is mapped already")));
+        }
+        mappings.insert(id, mapping);
+        Ok(())
+    }
+
+    /// Forgets a segment. It is unmapped when the last block of it is gone. Says whether it was
+    /// there.
+    pub fn remove(&self, id: SegmentId) -> bool {
+        // Unmapping takes a while; the lock is free again by then.
+        let removed = self.mappings.write().remove(&id);
+        removed.is_some()
+    }
+
+    /// Whether the segment is mapped.
+    pub fn contains(&self, id: SegmentId) -> bool {
+        self.mappings.read().contains_key(&id)
+    }
+
+    /// The bytes at a location: base plus offset, no system call. `lease` is dropped with the last
+    /// clone of the block; it must keep the producer from freeing the location until then.
+    ///
+    /// # Errors
+    /// Invalid handle, where the segment is not mapped or the range is not in it.
+    pub fn resolve(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
+        let mapping = self.mappings.read().get(&loc.segment).cloned();
+        let mapping = mapping.ok_or_else(|| {
+            StoreError::invalid_handle(format!("{loc}, which this process has not mapped"))
+        })?;
+        Block::shared(mapping, loc, lease)
+    }
+}
+
+impl fmt::Debug for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ids: Vec<_> = self.mappings.read().keys().copied().collect();
+        ids.sort_unstable();
+        f.debug_tuple("Segments").field(&ids).finish()
+    }
+}

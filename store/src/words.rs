@@ -1,0 +1,77 @@
+//! Memory that processes share as atomic words: mailboxes.
+
+use std::{
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64},
+    },
+};
+
+use crate::{
+    StoreError,
+    file::{SegmentFile, Usage},
+    map::Mapping,
+};
+
+/// A writable mapping of a file that is seen as atomic words only, by all its processes.
+///
+/// The first [`SharedWords::NARROW_BYTES`] bytes are 32-bit words (for futexes), the rest are 64-bit
+/// words. The two never overlap, because atomic accesses of different sizes to the same memory must
+/// not race. New words are zero.
+#[derive(Debug)]
+pub struct SharedWords {
+    mapping: Mapping,
+}
+
+impl SharedWords {
+    /// How many bytes at the beginning are 32-bit words.
+    pub const NARROW_BYTES: usize = 4096;
+
+    /// Maps the whole file, and reserves its memory first.
+    ///
+    /// # Errors
+    /// When the file is too short to hold a 64-bit word, when this process has not got the
+    /// writable descriptor, when there is no memory for it, or when it is in use as a segment of
+    /// objects.
+    pub fn map(file: &SegmentFile) -> Result<Arc<SharedWords>, StoreError> {
+        if file.len() < Self::NARROW_BYTES as u64 + 8 {
+            return Err(StoreError::invalid_handle(format!(
+                "a mailbox of {} bytes is too short",
+                file.len()
+            )));
+        }
+        file.reserve(0, file.len())?;
+        let mapping = Mapping::read_write(file, Usage::Words)?;
+        Ok(Arc::new(SharedWords { mapping }))
+    }
+
+    /// The 64-bit words: all memory after the first [`Self::NARROW_BYTES`] bytes.
+    pub fn words(&self) -> &[AtomicU64] {
+        let bytes = self.mapping.len() - Self::NARROW_BYTES;
+        // SAFETY: the range lies in the mapping, which lives as long as `self`; its start is a
+        // multiple of 4096 from a page's start, so aligned. Any bits are a valid word. The
+        // memory is accessed through these words only: `use_as` keeps this file from being mapped
+        // as bytes, and the other processes of a mailbox use this same type.
+        unsafe {
+            let start = self.mapping.start().add(Self::NARROW_BYTES);
+            slice::from_raw_parts(start.cast().as_ptr(), bytes / 8)
+        }
+    }
+
+    /// The 32-bit words: the first [`Self::NARROW_BYTES`] bytes.
+    pub fn narrow_words(&self) -> &[AtomicU32] {
+        let start = self.mapping.start();
+        // SAFETY: as for `words`; `map` checked that the file is longer than that.
+        unsafe { slice::from_raw_parts(start.cast().as_ptr(), Self::NARROW_BYTES / 4) }
+    }
+
+    /// The 32-bit word at a byte offset; `None` where there is none: at or beyond
+    /// [`Self::NARROW_BYTES`], or not at a multiple of four.
+    pub fn word32(&self, byte_offset: usize) -> Option<&AtomicU32> {
+        if !byte_offset.is_multiple_of(4) {
+            return None;
+        }
+        self.narrow_words().get(byte_offset / 4)
+    }
+}

@@ -1,0 +1,247 @@
+//! How deep values may nest, and that this fits into a thread's stack.
+
+use std::{collections::BTreeMap, fmt::Debug, thread};
+
+use mobula_store::codec::{MAX_DEPTH, decode, encode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{ByteString, refused, unreadable};
+
+const DEPTH: usize = MAX_DEPTH as usize;
+
+/// Nests with `wrap` as deep as can be written, and reads each of them; gives how deep that was.
+fn deepest<T>(leaf: fn() -> T, wrap: fn(T) -> T) -> usize
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
+{
+    // The stack of an ordinary thread.
+    let thread = thread::Builder::new().stack_size(2 << 20);
+    let run = move || {
+        let nest = |layers| (0..layers).fold(leaf(), |value, _| wrap(value));
+        let mut layers = 0;
+        while let Ok(encoded) = encode(&nest(layers)) {
+            assert!(layers <= DEPTH, "there is no limit");
+            let back = decode::<T>(&encoded.bytes, &[]);
+            assert!(
+                back.as_ref().is_ok_and(|back| *back == nest(layers)),
+                "{layers}: {back:?}"
+            );
+            layers += 1;
+        }
+        let error = refused(&nest(layers));
+        assert!(
+            error.contains(&format!("nests more than {DEPTH} levels deep")),
+            "{error}"
+        );
+        let deep = nest(20 * DEPTH);
+        refused(&deep);
+        // To drop it would itself take more than this stack.
+        std::mem::forget(deep);
+        layers - 1
+    };
+    thread
+        .spawn(run)
+        .expect("a thread starts")
+        .join()
+        .expect("it did not panic")
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Wide {
+    a: String,
+    b: Vec<u64>,
+    c: Option<Option<u8>>,
+    d: (f64, f64, f64, String),
+    e: BTreeMap<String, Vec<u8>>,
+    f: [u64; 16],
+    g: Option<String>,
+    h: u128,
+    next: Vec<Wide>,
+    i: String,
+    j: Option<Vec<String>>,
+    k: (u8, Option<()>),
+    l: char,
+    m: Option<Result<String, String>>,
+    n: [f32; 9],
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    o: Option<Box<Wide>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Unit;
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Onion(Option<Box<Onion>>);
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Row(Vec<Row>);
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Table(BTreeMap<u8, Table>);
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Variant {
+    Leaf(Option<()>),
+    Newtype(Box<Variant>),
+    Tuple((), Box<Variant>, ByteString),
+    Struct {
+        next: Box<Variant>,
+        a: String,
+        b: String,
+    },
+    Units(Vec<Unit>, Option<Box<Variant>>),
+}
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Tagged {
+    Leaf,
+    Node {
+        next: Box<Tagged>,
+        wide: Option<Box<Wide>>,
+    },
+    Flat(Flat),
+}
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Flat {
+    id: Option<Option<u8>>,
+    #[serde(flatten)]
+    next: BTreeMap<String, Tagged>,
+}
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Leaf(bool),
+    Wide { wide: Box<Wide> },
+    List(Vec<Untagged>),
+    Next { next: Box<Untagged> },
+}
+
+#[test]
+fn the_limit_is_the_same_on_both_sides_and_fits_into_a_stack() {
+    fn flat(next: Tagged) -> Tagged {
+        Tagged::Flat(Flat {
+            id: Some(None),
+            next: BTreeMap::from([("next".into(), next)]),
+        })
+    }
+    fn tuple(next: Variant) -> Variant {
+        Variant::Tuple((), Box::new(next), ByteString(vec![]))
+    }
+    fn named(next: Variant) -> Variant {
+        Variant::Struct {
+            next: Box::new(next),
+            a: String::new(),
+            b: String::new(),
+        }
+    }
+    // Each level that a layer takes counts; what is innermost takes one or two itself.
+    for (found, levels) in [
+        (deepest(|| Onion(None), |next| Onion(Some(next.into()))), 1),
+        (deepest(|| Row(vec![]), |next| Row(vec![next])), 1),
+        (
+            deepest(|| Table(BTreeMap::new()), |next| Table([(1, next)].into())),
+            1,
+        ),
+        (
+            deepest(|| Variant::Leaf(None), |next| Variant::Newtype(next.into())),
+            1,
+        ),
+        (deepest(|| Variant::Leaf(Some(())), tuple), 2),
+        (deepest(|| Variant::Leaf(None), named), 2),
+        (
+            deepest(
+                || Variant::Leaf(None),
+                |n| Variant::Units(vec![Unit], Some(n.into())),
+            ),
+            3,
+        ),
+        (deepest(|| Tagged::Leaf, flat), 1),
+        (
+            deepest(
+                || Tagged::Leaf,
+                |next| Tagged::Node {
+                    next: next.into(),
+                    wide: None,
+                },
+            ),
+            1,
+        ),
+        (
+            deepest(|| Untagged::Leaf(true), |next| Untagged::List(vec![next])),
+            1,
+        ),
+        (
+            deepest(
+                || Untagged::Leaf(true),
+                |next| Untagged::Next { next: next.into() },
+            ),
+            1,
+        ),
+        (
+            deepest(Wide::default, |next| Wide {
+                next: vec![next],
+                ..Wide::default()
+            }),
+            2,
+        ),
+        (
+            deepest(Wide::default, |next| Wide {
+                o: Some(next.into()),
+                ..Wide::default()
+            }),
+            2,
+        ),
+    ] {
+        let most = DEPTH / levels;
+        assert!(
+            (most - 2..=most).contains(&found),
+            "{found} layers of {levels}"
+        );
+    }
+}
+
+/// Decodes on the stack of an ordinary thread.
+fn on_a_stack<T: DeserializeOwned + Debug + 'static>(bytes: Vec<u8>) -> String {
+    let thread = thread::Builder::new().stack_size(2 << 20);
+    thread
+        .spawn(move || unreadable::<T>(&bytes))
+        .unwrap()
+        .join()
+        .expect("it did not panic")
+}
+
+#[test]
+fn bytes_that_nest_deeper_are_an_error() {
+    let levels = 1 << 20;
+    let arrays = vec![0x91; levels];
+    let maps = [0x81, 0x01].repeat(levels);
+    let variants = b"\x81\xa7Newtype".repeat(levels);
+    let untagged = b"\x81\xa4next".repeat(levels);
+    let tagged = b"\x82\xa4type\xa4Node\xa4next".repeat(levels);
+    let wide = b"\x81\xa1o".repeat(levels);
+    for error in [
+        on_a_stack::<Row>(arrays.clone()),
+        on_a_stack::<Untagged>(arrays.clone()),
+        on_a_stack::<serde::de::IgnoredAny>(arrays),
+        on_a_stack::<Table>(maps.clone()),
+        on_a_stack::<serde::de::IgnoredAny>(maps),
+        on_a_stack::<Variant>(variants),
+        on_a_stack::<Untagged>(untagged),
+        on_a_stack::<Tagged>(tagged),
+        on_a_stack::<Wide>(wide),
+        // Neither ends nor begins anything: `Some` of itself for ever.
+        on_a_stack::<Onion>(vec![1]),
+    ] {
+        assert!(error.contains("levels deep"), "{error}");
+    }
+}
+
+#[test]
+fn nested_extensions_are_bounded_too() {
+    let mut bytes = vec![0xc0];
+    for _ in 0..1000 {
+        let mut outer = vec![0xc9];
+        outer.extend((bytes.len() as u32).to_be_bytes());
+        outer.push(0x30);
+        outer.extend(bytes);
+        bytes = outer;
+    }
+    assert!(on_a_stack::<Onion>(bytes.clone()).contains("levels deep"));
+    assert!(on_a_stack::<Untagged>(bytes).contains("levels deep"));
+}
