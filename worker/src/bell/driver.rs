@@ -1,0 +1,191 @@
+//! The one bell of the driver, which all workers ring.
+
+use std::{
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
+    time::Duration,
+};
+
+use crate::primitive::{Futex, Memory, Region};
+
+/// Futexes from one variable to the next: 128 bytes, as in the ring.
+const LINE: usize = 32;
+
+const STATE: usize = 0;
+const BACKGROUND_SEQ: usize = LINE;
+const FOREGROUND_SEQ: usize = 2 * LINE;
+#[cfg(all(test, loom))]
+pub(crate) const FUTEXES: usize = FOREGROUND_SEQ + 1;
+
+/// The background thread is awake, or about to look before it sleeps.
+const BACKGROUND_AWAKE: u32 = 0;
+/// The background thread sleeps, or will notice that it was rung when it tries to.
+const BACKGROUND_ASLEEP: u32 = 1;
+/// A foreground caller has the lead, and sleeps.
+const LEAD_ASLEEP: u32 = 2;
+/// A foreground caller has the lead, and polls.
+const LEAD_AWAKE: u32 = 3;
+
+/// The driver's doorbell. All workers share it; in the driver, either the background thread answers
+/// it, or a foreground caller that has taken the *lead* because it waits for a result anyway. A
+/// clone is the same bell.
+///
+/// States and reasons: `ring/README.md`, "The driver's bell".
+#[derive(Clone, Debug)]
+pub struct DriverBell<M = Region> {
+    memory: M,
+}
+
+impl<M: Memory> DriverBell<M> {
+    /// The bell on the first futexes of `memory`, which must begin as zero.
+    ///
+    /// # Panics
+    /// If the memory has too few.
+    pub fn new(memory: M) -> DriverBell<M> {
+        memory.futex(FOREGROUND_SEQ);
+        DriverBell { memory }
+    }
+
+    /// Wakes whoever answers the bell, if that thread sleeps, to look at what was published before
+    /// this call. Cost: a fence and a load; two atomic operations and a system call if it sleeps.
+    pub fn ring(&self) {
+        M::fence();
+        match self.state().load(Relaxed) {
+            BACKGROUND_AWAKE | LEAD_AWAKE => {}
+            asleep => self.wake(asleep),
+        }
+    }
+
+    /// Makes the background thread return from its present or next sleep, whoever has the lead. For
+    /// what is addressed to that thread itself.
+    pub fn ring_background(&self) {
+        let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
+        self.bump(BACKGROUND_SEQ);
+    }
+
+    /// Wakes both the background thread and a caller that sleeps with the lead, and repairs the
+    /// state. For the death of a worker: it may have died between announcing a wake-up and giving
+    /// it, or while it wrote garbage.
+    pub fn ring_all(&self) {
+        let state = self.state();
+        let _ = state.replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
+        let _ = state.replace(LEAD_ASLEEP, LEAD_AWAKE);
+        self.bump(BACKGROUND_SEQ);
+        self.bump(FOREGROUND_SEQ);
+    }
+
+    /// The background thread's sleep, until the bell is rung for it or the timeout has passed,
+    /// unless `has_work` says that there is no need. That is asked after the intention to sleep is
+    /// visible. It is told whether a foreground caller has the lead: if so, the rings are that
+    /// caller's business, and only what is addressed to the background thread counts.
+    ///
+    /// Returns early now and then; the caller looks again in any case. Only the background thread
+    /// may call this. The timeout bounds the harm of a stray write to the bell's memory.
+    pub fn sleep_background(&self, timeout: Option<Duration>, has_work: impl FnOnce(bool) -> bool) {
+        // README: read before the state, so that a bump that we have not seen ends the wait.
+        let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
+        let led = matches!(
+            self.state().replace(BACKGROUND_AWAKE, BACKGROUND_ASLEEP),
+            Err(LEAD_ASLEEP | LEAD_AWAKE)
+        );
+        M::fence();
+        if !has_work(led) {
+            self.memory.futex(BACKGROUND_SEQ).wait(seq, timeout);
+        }
+        let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
+    }
+
+    /// Takes the lead for a foreground caller, unless another has it. From then on the rings are
+    /// the caller's to poll, and the background thread is left asleep.
+    pub fn lead(&self) -> Option<Lead<'_, M>> {
+        let mut state = self.state().load(Relaxed);
+        loop {
+            if matches!(state, LEAD_ASLEEP | LEAD_AWAKE) {
+                return None;
+            }
+            match self.state().replace(state, LEAD_AWAKE) {
+                Ok(()) => break,
+                Err(now) => state = now,
+            }
+        }
+        // No fence: the one before the lead sleeps or leaves, and the look behind it, are enough.
+        Some(Lead { bell: self })
+    }
+
+    #[cold]
+    fn wake(&self, asleep: u32) {
+        let state = self.state();
+        match asleep {
+            BACKGROUND_ASLEEP => {
+                if state.replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE).is_ok() {
+                    self.bump(BACKGROUND_SEQ);
+                }
+            }
+            LEAD_ASLEEP => {
+                if state.replace(LEAD_ASLEEP, LEAD_AWAKE).is_ok() {
+                    self.bump(FOREGROUND_SEQ);
+                }
+            }
+            // A stray write. Whoever sleeps looks, and sets the state right when it sleeps again.
+            garbage => {
+                if state.replace(garbage, BACKGROUND_AWAKE).is_ok() {
+                    self.ring_all();
+                }
+            }
+        }
+    }
+
+    fn bump(&self, seq: usize) {
+        let futex = self.memory.futex(seq);
+        futex.increment();
+        futex.wake();
+    }
+
+    fn state(&self) -> &M::Futex {
+        self.memory.futex(STATE)
+    }
+}
+
+/// The right and duty to answer the driver's bell, held by a foreground caller. It ends with
+/// [`leave`](Lead::leave); merely dropped, it wakes the background thread, which is correct but
+/// costs a system call.
+#[must_use = "whoever has the lead must poll the rings"]
+#[derive(Debug)]
+pub struct Lead<'a, M: Memory = Region> {
+    bell: &'a DriverBell<M>,
+}
+
+impl<M: Memory> Lead<'_, M> {
+    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there is
+    /// no need. It must look at all rings and at the caller's own condition.
+    ///
+    /// Returns early now and then; the caller looks again in any case.
+    pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
+        let bell = self.bell;
+        let seq = bell.memory.futex(FOREGROUND_SEQ).load(Acquire);
+        bell.state().swap(LEAD_ASLEEP, AcqRel);
+        M::fence();
+        if !has_work() {
+            bell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
+        }
+        let _ = bell.state().replace(LEAD_ASLEEP, LEAD_AWAKE);
+    }
+
+    /// Gives the lead back to the background thread, without waking it unless `has_work` says that
+    /// there is something in the rings now.
+    pub fn leave(self, has_work: impl FnOnce() -> bool) {
+        let bell = self.bell;
+        std::mem::forget(self);
+        bell.state().swap(BACKGROUND_ASLEEP, AcqRel);
+        M::fence();
+        if has_work() {
+            bell.ring_background();
+        }
+    }
+}
+
+impl<M: Memory> Drop for Lead<'_, M> {
+    fn drop(&mut self) {
+        self.bell.state().swap(BACKGROUND_ASLEEP, AcqRel);
+        self.bell.ring_background();
+    }
+}

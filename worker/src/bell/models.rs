@@ -1,0 +1,205 @@
+//! Models of the bells: a lost wake-up is a deadlock, which loom reports.
+
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use loom::{model::Builder, sync::Arc, sync::Mutex, thread};
+
+use super::*;
+use crate::{
+    primitive::model::Model,
+    ring::{MIN_CAPACITY, OverflowProducer, Ring, ring_words},
+};
+
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+#[test]
+fn loom_a_lane_is_never_left_asleep() {
+    check(3, || {
+        let memory = Model::new(1, 1);
+        let bell = Bell::new(memory.clone(), 0);
+        let writer = {
+            let (memory, bell) = (memory.clone(), bell.clone());
+            thread::spawn(move || {
+                for number in 1..=2 {
+                    memory.words()[0].store(number, Release);
+                    bell.ring();
+                }
+            })
+        };
+        let mut seen = 0;
+        while seen < 2 {
+            bell.sleep(None, || memory.words()[0].load(Acquire) != seen);
+            seen = memory.words()[0].load(Acquire);
+        }
+        writer.join().unwrap();
+    });
+}
+
+/// The driver fills the lane and waits on its bell for room; the worker reads, and sleeps on its own
+/// bell. Neither is left asleep while the other has something for it.
+#[test]
+fn loom_a_full_lane_goes_on() {
+    check(2, || {
+        const MESSAGES: u64 = 6;
+        let memory = Model::new(ring_words(MIN_CAPACITY), 1);
+        let ring = Ring::new(memory.clone(), 0, MIN_CAPACITY);
+        let lane = Bell::new(memory, 0);
+        let driver = DriverBell::new(Model::new(0, FUTEXES));
+        let worker = {
+            let (mut consumer, lane, driver) = (ring.consumer(), lane.clone(), driver.clone());
+            thread::spawn(move || {
+                let (mut next, mut out) = (0, Vec::new());
+                while next < MESSAGES {
+                    let some = consumer.pop(&mut out).unwrap();
+                    if consumer.take_wake_producer() {
+                        driver.ring();
+                    }
+                    if some {
+                        assert_eq!(out, next.to_ne_bytes());
+                        next += 1;
+                    } else {
+                        lane.sleep(None, || consumer.ready());
+                    }
+                }
+            })
+        };
+        let mut producer = OverflowProducer::new(ring.producer());
+        for number in 0..MESSAGES {
+            producer.send(&number.to_ne_bytes()).unwrap();
+        }
+        loop {
+            let flushed = producer.flush().unwrap();
+            if flushed.news {
+                lane.ring();
+            }
+            if flushed.all {
+                break;
+            }
+            driver.sleep_background(None, |_| producer.ready());
+        }
+        worker.join().unwrap();
+    });
+}
+
+/// One counter in place of each worker's ring, and a lock in place of the driver's.
+struct Driver {
+    bell: DriverBell<Model>,
+    rings: Model,
+    /// What was drained from each ring.
+    drained: Mutex<[u64; 2]>,
+}
+
+impl Driver {
+    fn new() -> Driver {
+        Driver {
+            bell: DriverBell::new(Model::new(0, FUTEXES)),
+            rings: Model::new(2, 0),
+            drained: Mutex::new([0; 2]),
+        }
+    }
+
+    /// A worker publishes one message.
+    fn publish(&self, ring: usize) {
+        self.rings.words()[ring].store(1, Release);
+        self.bell.ring();
+    }
+
+    fn drain(&self) -> [u64; 2] {
+        let mut drained = self.drained.lock().unwrap();
+        for (drained, ring) in drained.iter_mut().zip(self.rings.words()) {
+            *drained = ring.load(Acquire);
+        }
+        *drained
+    }
+
+    fn has_work(&self) -> bool {
+        let drained = self.drained.lock().unwrap();
+        let mut rings = drained.iter().zip(self.rings.words());
+        rings.any(|(drained, ring)| *drained != ring.load(Acquire))
+    }
+
+    /// The background thread, until both messages are in.
+    fn background(&self) {
+        while self.drain() != [1, 1] {
+            let done = || *self.drained.lock().unwrap() == [1, 1];
+            self.bell
+                .sleep_background(None, |led| done() || (!led && self.has_work()));
+        }
+    }
+
+    /// A caller that leads until the message of `ring` is in.
+    fn foreground(&self, ring: usize) {
+        let Some(mut lead) = self.bell.lead() else {
+            return;
+        };
+        while self.drain()[ring] == 0 {
+            lead.sleep(None, || {
+                self.has_work() || self.drained.lock().unwrap()[ring] != 0
+            });
+        }
+        lead.leave(|| self.has_work());
+        // What the lead drained, the background thread did not see.
+        if *self.drained.lock().unwrap() == [1, 1] {
+            self.bell.ring_background();
+        }
+    }
+}
+
+#[test]
+fn loom_the_background_thread_is_woken() {
+    check(3, || {
+        let driver = Arc::new(Driver::new());
+        let workers = [0, 1].map(|ring| {
+            let driver = driver.clone();
+            thread::spawn(move || driver.publish(ring))
+        });
+        driver.background();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+/// A caller takes the lead, gets its message and leaves. Both messages arrive, whoever sleeps when,
+/// and the background thread gets the second one without having been woken to take over.
+#[test]
+fn loom_a_lead_hands_over_to_the_background_thread() {
+    check(2, || {
+        let driver = Arc::new(Driver::new());
+        let worker = {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                driver.publish(0);
+                driver.publish(1);
+            })
+        };
+        let background = {
+            let driver = driver.clone();
+            thread::spawn(move || driver.background())
+        };
+        driver.foreground(0);
+        worker.join().unwrap();
+        background.join().unwrap();
+    });
+}
+
+/// The lead is dropped, as by a panic, with messages in the rings that woke nobody.
+#[test]
+fn loom_a_dropped_lead_wakes_the_background_thread() {
+    check(2, || {
+        let driver = Arc::new(Driver::new());
+        let background = {
+            let driver = driver.clone();
+            thread::spawn(move || driver.background())
+        };
+        let lead = driver.bell.lead();
+        driver.publish(0);
+        driver.publish(1);
+        drop(lead);
+        background.join().unwrap();
+    });
+}

@@ -1,0 +1,268 @@
+//! What a process can ask of the engine: the driver directly, a worker through its mailbox. Code
+//! that users call is written once, against [`Client`].
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, Weak},
+    task::Waker,
+    time::Instant,
+};
+
+use mobula_store::{Block, Heap};
+use parking_lot::Mutex;
+
+use crate::{
+    Error, Result,
+    ids::{FunctionIndex, ObjectId},
+    payload::{Payload, Side},
+    value::{Body, Item, Outcome, Value},
+};
+
+/// An argument of a call that has not been spawned yet.
+#[derive(Clone, Debug)]
+pub enum CallArg {
+    /// A value of the call's own.
+    Value(Payload),
+    /// An object, stored or pending.
+    Object(Arc<Entry>),
+    /// Many objects, for a parameter that takes a vector of values.
+    Gather(Vec<Arc<Entry>>),
+}
+
+/// A call that has not been spawned yet.
+#[derive(Clone, Debug)]
+pub struct CallSpec {
+    /// Which function.
+    pub function: FunctionIndex,
+    /// With what.
+    pub args: Vec<CallArg>,
+    /// How often to run again after a worker died.
+    pub retries: u32,
+}
+
+/// The engine as one process sees it.
+pub trait Client: std::fmt::Debug + Send + Sync + 'static {
+    /// Starts a call. Does not block and does not fail: what is wrong with the call is the
+    /// outcome of the object.
+    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry>;
+
+    /// Makes an object. Copies the bytes into the store unless they are small or lie there.
+    ///
+    /// # Errors
+    /// The store is full, or the runtime is gone.
+    fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>>;
+
+    /// Makes an object of a value whose body and items are ready to travel. The object takes over
+    /// a stored body. Does not block.
+    fn register(self: Arc<Self>, value: Value) -> Arc<Entry>;
+
+    /// The handle of an object that something else keeps alive at the moment. `known` is its
+    /// value, where the caller has it.
+    fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry>;
+
+    /// The last handle of an object in this process is gone. Takes no lock that user code could
+    /// be called under.
+    fn release(&self, id: ObjectId);
+
+    /// Makes sure that [`Entry::complete`] will be called.
+    fn watch(&self, entry: &Entry);
+
+    /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
+    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool;
+
+    /// The readable bytes of a stored value; `lease` keeps them.
+    ///
+    /// # Errors
+    /// The location does not exist.
+    fn block(&self, loc: mobula_store::Loc, lease: Arc<Entry>) -> Result<Block>;
+
+    /// Where this process builds objects.
+    fn heap(&self) -> &Arc<Heap>;
+
+    /// Called around a poll that leaves a task of this process waiting for an entry: a worker
+    /// then gives its place to another task.
+    fn now_waiting(&self) {}
+}
+
+/// This process' handle of an object. All `ObjectRef`s and arrays in it share one; when the last
+/// is dropped, the engine is told.
+pub struct Entry {
+    id: ObjectId,
+    /// `None` for the handle of a call that could not be started.
+    client: Option<Weak<dyn Client>>,
+    outcome: OnceLock<Outcome>,
+    waiters: Mutex<Vec<Waker>>,
+}
+
+impl Entry {
+    /// A handle that counts at the engine already.
+    pub fn new(id: ObjectId, client: Weak<dyn Client>, outcome: Option<Outcome>) -> Arc<Entry> {
+        let cell = OnceLock::new();
+        if let Some(outcome) = outcome {
+            let _ = cell.set(outcome);
+        }
+        Arc::new(Entry {
+            id,
+            client: Some(client),
+            outcome: cell,
+            waiters: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// A handle of nothing, for calls that could not be started.
+    pub fn failed(error: Error) -> Arc<Entry> {
+        let id = ObjectId {
+            origin: crate::WorkerId::DRIVER,
+            seq: u64::MAX,
+        };
+        Arc::new(Entry {
+            id,
+            client: None,
+            outcome: OnceLock::from(Err(error)),
+            waiters: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Which object.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// The engine that the object belongs to, while that lives.
+    pub fn client(&self) -> Option<Arc<dyn Client>> {
+        self.client.as_ref()?.upgrade()
+    }
+
+    /// Whether `client` is the engine that the object belongs to.
+    pub fn belongs_to(&self, client: &Arc<dyn Client>) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), Arc::as_ptr(client)))
+    }
+
+    /// What became of the object, if that is known here.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.get()
+    }
+
+    /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
+    /// wakers run user code.
+    pub fn complete(&self, outcome: Outcome) {
+        let _ = self.outcome.set(outcome);
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for waker in waiters {
+            waker.wake();
+        }
+    }
+
+    /// Leaves a waker, unless the outcome is there: then `false`. A waker that would wake the same
+    /// task replaces the one left before.
+    pub fn subscribe(&self, waker: &Waker) -> bool {
+        let mut waiters = self.waiters.lock();
+        // `complete` sets the outcome before it takes this lock to collect the waiters.
+        if self.outcome.get().is_some() {
+            return false;
+        }
+        if !waiters.iter().any(|w| w.will_wake(waker)) {
+            waiters.push(waker.clone());
+        }
+        true
+    }
+
+    /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
+    pub fn wait(&self, deadline: Option<Instant>) -> bool {
+        if self.outcome.get().is_some() {
+            return true;
+        }
+        match self.client() {
+            Some(_) if mobula_store::is_forked_child() => {
+                self.complete(Err(Error::forked()));
+                true
+            }
+            Some(client) => client.wait(self, deadline),
+            None => {
+                self.complete(Err(Error::shutdown()));
+                true
+            }
+        }
+    }
+
+    /// The value with readable bytes, once the outcome is there.
+    ///
+    /// # Errors
+    /// The object failed, or its runtime is gone.
+    pub fn payload(self: &Arc<Self>) -> Result<Payload> {
+        let value = match self.outcome.get() {
+            Some(Ok(value)) => value,
+            Some(Err(error)) => return Err(error.clone()),
+            None => {
+                return Err(Error::internal(format!(
+                    "object {} is still pending",
+                    self.id
+                )));
+            }
+        };
+        let client = self.client().ok_or_else(Error::shutdown)?;
+        readable(&client, value, Some(self))
+    }
+}
+
+/// The value with readable bytes; `lease` keeps them where they are stored.
+///
+/// # Errors
+/// A location does not exist, or is not covered by a lease.
+pub fn readable(
+    client: &Arc<dyn Client>,
+    value: &Value,
+    lease: Option<&Arc<Entry>>,
+) -> Result<Payload> {
+    let block = match &value.body {
+        Body::Inline(block) => block.clone(),
+        Body::Stored(loc) => {
+            let lease = lease.ok_or_else(|| Error::internal("a stored value without an object"))?;
+            client.block(*loc, lease.clone())?
+        }
+    };
+    let mut side = Vec::with_capacity(value.items.len());
+    for item in &value.items {
+        side.push(match item {
+            Item::InlineArray(array) => {
+                let Payload { block, format, .. } = readable(client, array, None)?;
+                Side::Array { block, format }
+            }
+            Item::Array { id, value } => {
+                let entry = client.clone().handle(*id, Some(value));
+                let Payload { block, format, .. } = readable(client, value, Some(&entry))?;
+                Side::Array { block, format }
+            }
+            Item::Ref { id } => Side::Ref(client.clone().handle(*id, None)),
+        });
+    }
+    Ok(Payload {
+        format: value.format.clone(),
+        block,
+        side,
+    })
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // In a child that user code forked, the engine's locks and mappings are not there.
+        if let Some(client) = self.client()
+            && !mobula_store::is_forked_child()
+        {
+            client.release(self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.outcome.get() {
+            None => "pending",
+            Some(Ok(_)) => "ready",
+            Some(Err(_)) => "failed",
+        };
+        write!(f, "Entry({}, {state})", self.id)
+    }
+}

@@ -1,0 +1,422 @@
+//! The one error of Mobula.
+
+use std::{fmt, sync::Arc};
+
+use mobula_store::StoreError;
+use mobula_store::codec::CodecError;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// `Result` with Mobula's [`Error`] unless another error is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: with the runtime, with a value, or inside a remote function.
+///
+/// The type is opaque; ask the predicates (`is_panic()`, `is_crash()`, ..) what kind of failure it
+/// is. `Display` says what failed, where, and what to do about it; [`source`](std::error::Error::source)
+/// gives the cause, for as many steps as there are, and `{:#}` prints them all. A clone is a
+/// reference count. Errors travel between processes with their whole chain.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Error(Arc<Inner>);
+
+/// Steps that a chain of causes has at most, so that no recursion of errors is a problem for those
+/// who print, send or drop them.
+const MAX_STEPS: usize = 32;
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    cause: Option<Error>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    /// A remote function returned `Err`. The bytes are the error value, where its type can travel.
+    Application(Option<Typed>),
+    /// A step of the chain below an application error: text only.
+    Cause,
+    Panic,
+    Crash,
+    Dependency,
+    Timeout,
+    StoreFull,
+    Codec,
+    TypeMismatch,
+    Setup,
+    Shutdown,
+    Usage,
+    Internal,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Typed {
+    tag: u64,
+    bytes: Vec<u8>,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>, cause: Option<Error>) -> Error {
+        let cause = cause.map(Error::shortened);
+        Error(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            cause,
+        }))
+    }
+
+    /// A chain with at most [`MAX_STEPS`]: of a longer one, the first steps and the root.
+    fn shortened(self) -> Error {
+        let length = std::iter::successors(Some(&self), |error| error.0.cause.as_ref()).count();
+        if length < MAX_STEPS {
+            return self;
+        }
+        let root = self.root().clone();
+        let steps: Vec<&Error> = std::iter::successors(Some(&self), |error| error.0.cause.as_ref())
+            .take(MAX_STEPS / 2)
+            .collect();
+        steps.into_iter().rev().fold(root, |cause, step| {
+            Error(Arc::new(Inner {
+                kind: step.0.kind.clone(),
+                message: step.0.message.clone(),
+                cause: Some(cause),
+            }))
+        })
+    }
+
+    /// Whether a remote function returned this as its `Err`.
+    pub fn is_application(&self) -> bool {
+        matches!(self.0.kind, Kind::Application(_))
+    }
+
+    /// Whether a remote function panicked.
+    pub fn is_panic(&self) -> bool {
+        self.0.kind == Kind::Panic
+    }
+
+    /// Whether a worker process died while it ran the function.
+    pub fn is_crash(&self) -> bool {
+        self.0.kind == Kind::Crash
+    }
+
+    /// Whether the function was not run because one of its inputs had failed. The failure that
+    /// came first is the [`source`](std::error::Error::source).
+    pub fn is_dependency(&self) -> bool {
+        self.0.kind == Kind::Dependency
+    }
+
+    /// Whether the caller's time limit passed. The work goes on; a later `get` may succeed.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == Kind::Timeout
+    }
+
+    /// Whether the store (or the memory behind it) had no room.
+    pub fn is_store_full(&self) -> bool {
+        self.0.kind == Kind::StoreFull
+    }
+
+    /// Whether a value could not be encoded or decoded.
+    pub fn is_codec(&self) -> bool {
+        self.0.kind == Kind::Codec
+    }
+
+    /// Whether a value was of another type than the one that was asked for.
+    pub fn is_type_mismatch(&self) -> bool {
+        self.0.kind == Kind::TypeMismatch
+    }
+
+    /// Whether the runtime or its workers could not be started.
+    pub fn is_setup(&self) -> bool {
+        self.0.kind == Kind::Setup
+    }
+
+    /// Whether the runtime was shut down before the result was there.
+    pub fn is_shutdown(&self) -> bool {
+        self.0.kind == Kind::Shutdown
+    }
+
+    /// Whether a call was made in a way that cannot work: no runtime, several to choose from, an
+    /// option out of range.
+    pub fn is_usage(&self) -> bool {
+        self.0.kind == Kind::Usage
+    }
+
+    /// The failure at the end of the chain: for a task that was not run because an input had
+    /// failed, what happened to that input; for others, their innermost cause.
+    ///
+    /// Costs a walk of the chain, no allocation.
+    pub fn root(&self) -> &Error {
+        let mut error = self;
+        while let Some(cause) = &error.0.cause {
+            error = cause;
+        }
+        error
+    }
+
+    /// The error value that the remote function returned, where this error (or the failed input
+    /// behind it) is an application error whose type is `E` and can travel. Decodes the value.
+    pub fn application<E: Serialize + DeserializeOwned + 'static>(&self) -> Option<E> {
+        let mut error = Some(self);
+        while let Some(e) = error {
+            if let Kind::Application(Some(typed)) = &e.0.kind
+                && typed.tag == mobula_store::codec::type_tag::<E>()
+            {
+                return mobula_store::codec::decode(&typed.bytes, &[]).ok();
+            }
+            error = e.0.cause.as_ref();
+        }
+        None
+    }
+}
+
+/// Not public API: for the crates of Mobula and for code that `#[remote]` generates.
+#[doc(hidden)]
+impl Error {
+    /// An `Err` of a remote function: its text, the texts of its sources, and the value itself.
+    pub fn from_application(
+        message: String,
+        chain: Vec<String>,
+        typed: Option<(u64, Vec<u8>)>,
+    ) -> Error {
+        let cause = chain.into_iter().rev().fold(None, |cause, text| {
+            Some(Error::new(Kind::Cause, text, cause))
+        });
+        let typed = typed.map(|(tag, bytes)| Typed { tag, bytes });
+        Error::new(Kind::Application(typed), message, cause)
+    }
+
+    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it.
+    pub fn wrap_application(cause: Error) -> Error {
+        Error::new(
+            Kind::Application(None),
+            "an operation of Mobula failed inside the function",
+            Some(cause),
+        )
+    }
+
+    /// Says in which function and process an application error arose.
+    pub fn in_task(self, function: &str, pid: u32) -> Error {
+        let Inner {
+            kind,
+            message,
+            cause,
+        } = Arc::unwrap_or_clone(self.0);
+        let message = match kind {
+            Kind::Application(_) => format!("`{function}` failed (pid {pid}): {message}"),
+            _ => format!("`{function}` (pid {pid}): {message}"),
+        };
+        Error::new(kind, message, cause)
+    }
+
+    /// A panic in a remote function.
+    pub fn panic(function: &str, pid: u32, location: &str, message: &str) -> Error {
+        Error::new(
+            Kind::Panic,
+            format!("`{function}` panicked at {location} (pid {pid}): {message}"),
+            None,
+        )
+    }
+
+    /// The death of a worker process while it ran `function`.
+    pub fn crash(function: &str, pid: u32, how: &str, stderr: &str) -> Error {
+        let mut message = format!("the worker (pid {pid}) that ran `{function}` died: {how}");
+        if !stderr.is_empty() {
+            message += "; its last lines on stderr were:\n";
+            message += stderr;
+        }
+        Error::new(Kind::Crash, message, None)
+    }
+
+    /// A task that was not run, because of `cause`. Dependents of dependents name the first
+    /// failure, not the whole row.
+    pub fn dependency(function: &str, cause: &Error) -> Error {
+        let first = match (&cause.0.kind, &cause.0.cause) {
+            (Kind::Dependency, Some(first)) => first,
+            _ => cause,
+        };
+        Error::new(
+            Kind::Dependency,
+            format!("`{function}` was not run, because an input failed: {first}"),
+            Some(first.clone()),
+        )
+    }
+
+    /// A time limit that passed.
+    pub fn timeout(message: impl Into<String>) -> Error {
+        Error::new(Kind::Timeout, message, None)
+    }
+
+    /// A value of another type.
+    pub fn type_mismatch(message: impl Into<String>) -> Error {
+        Error::new(Kind::TypeMismatch, message, None)
+    }
+
+    /// A value that cannot be encoded or decoded.
+    pub fn codec(message: impl Into<String>) -> Error {
+        Error::new(Kind::Codec, message, None)
+    }
+
+    /// A runtime or worker that did not start.
+    pub fn setup(message: impl Into<String>) -> Error {
+        Error::new(Kind::Setup, message, None)
+    }
+
+    /// A runtime that is gone.
+    pub fn shutdown() -> Error {
+        Error::new(
+            Kind::Shutdown,
+            "the runtime was shut down before this result was there; keep the `Runtime` alive until its results are read",
+            None,
+        )
+    }
+
+    /// A handle that is used in a process that was forked off its own.
+    pub fn forked() -> Error {
+        Error::usage(
+            "this process was forked off the one that the runtime belongs to, and cannot use it; start programs with `std::process::Command` instead",
+        )
+    }
+
+    /// A call that cannot work.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message, None)
+    }
+
+    /// A broken invariant, or a system call that should not fail.
+    pub fn internal(message: impl Into<String>) -> Error {
+        Error::new(Kind::Internal, message, None)
+    }
+
+    /// The store's own error under ours.
+    pub fn store(error: &StoreError) -> Error {
+        let kind = if error.is_full() {
+            Kind::StoreFull
+        } else if error.is_type_mismatch() {
+            Kind::TypeMismatch
+        } else {
+            Kind::Internal
+        };
+        Error::new(kind, error.to_string(), None)
+    }
+
+    /// The same failure, seen from somewhere else.
+    pub fn context(self, message: impl Into<String>) -> Error {
+        Error::new(self.0.kind.clone(), message, Some(self))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        Error::store(&error)
+    }
+}
+
+impl From<CodecError> for Error {
+    fn from(error: CodecError) -> Error {
+        Error::codec(error.to_string())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if f.alternate() && !matches!(self.0.kind, Kind::Dependency) {
+            let mut cause = &self.0.cause;
+            while let Some(error) = cause {
+                write!(f, ": {}", error.0.message)?;
+                cause = &error.0.cause;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As `Display`, then the causes, a line each: what a `main` that returns the error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut cause = &self.0.cause;
+        if cause.is_some() {
+            f.write_str("\n\nCaused by:")?;
+        }
+        while let Some(error) = cause {
+            write!(f, "\n    {}", error.0.message)?;
+            cause = &error.0.cause;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn an_application_error_keeps_its_chain_and_its_value() {
+        let typed = mobula_store::codec::encode(&7_u32).unwrap().bytes;
+        let error = Error::from_application(
+            "outer".into(),
+            vec!["middle".into(), "inner".into()],
+            Some((mobula_store::codec::type_tag::<u32>(), typed)),
+        )
+        .in_task("score", 17);
+        assert!(error.is_application());
+        assert_eq!(error.to_string(), "`score` failed (pid 17): outer");
+        assert_eq!(
+            format!("{error:#}"),
+            "`score` failed (pid 17): outer: middle: inner"
+        );
+        assert_eq!(error.source().unwrap().to_string(), "middle");
+        assert_eq!(error.root().to_string(), "inner");
+        assert_eq!(error.application::<u32>(), Some(7));
+        assert_eq!(error.application::<u64>(), None);
+    }
+
+    #[test]
+    fn a_row_of_dependents_names_the_first_failure_only() {
+        let root = Error::panic("first", 1, "a.rs:1:1", "boom");
+        let mut error = root.clone();
+        for _ in 0..10_000 {
+            error = Error::dependency("next", &error);
+        }
+        assert!(error.is_dependency() && !error.is_panic());
+        assert_eq!(error.root().to_string(), root.to_string());
+        assert!(
+            error
+                .to_string()
+                .contains("`first` panicked at a.rs:1:1 (pid 1): boom")
+        );
+        assert!(error.to_string().len() < 200);
+    }
+
+    #[test]
+    fn a_long_chain_keeps_its_ends() {
+        let mut error = Error::panic("deepest", 1, "a.rs:1:1", "boom");
+        for depth in 0..1000 {
+            error = Error::wrap_application(error).in_task(&format!("f{depth}"), 1);
+        }
+        assert!(error.to_string().starts_with("`f999` failed"));
+        assert!(error.root().is_panic());
+        assert!(
+            std::iter::successors(error.source(), |&cause| cause.source()).count() <= MAX_STEPS
+        );
+    }
+
+    #[test]
+    fn errors_travel() {
+        let error = Error::dependency(
+            "b",
+            &Error::crash("a", 3, "signal 9 (SIGKILL)", "last words"),
+        );
+        let bytes = rmp_serde::to_vec(&error).unwrap();
+        let back: Error = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{error:?}"));
+        assert!(back.root().is_crash());
+    }
+}

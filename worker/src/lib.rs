@@ -1,0 +1,33 @@
+//! The worker side of Mobula: what runs inside a worker process, and what the driver shares with it.
+//!
+//! Users depend on the crate `mobula`, which re-exports what they need.
+
+mod error;
+mod ids;
+mod payload;
+mod registry;
+mod value;
+
+mod client;
+mod lower;
+mod park;
+
+pub mod bell;
+pub mod link;
+pub mod mailbox;
+pub mod message;
+pub mod primitive;
+pub mod ring;
+pub mod wire;
+
+mod process;
+
+pub use client::{CallArg, CallSpec, Client, Entry, readable};
+pub use error::{Error, Result};
+pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
+pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
+pub use park::{current_thread_waker, wait as park_until};
+pub use payload::{Payload, Side};
+pub use process::{WorkerSetup, block_on, enter_if_worker, is_readable, worker_client};
+pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn};
+pub use value::{Body, Format, Item, Outcome, TypeTag, Value};

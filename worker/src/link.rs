@@ -1,0 +1,265 @@
+//! The Unix socket between the driver and one worker. It carries descriptors only: the first
+//! message makes the worker (see [`Bootstrap`]), later ones bring segments. Values and tasks go
+//! through the mailbox.
+//!
+//! The driver writes the first message before it starts the process, and the process finds the
+//! socket as its standard input: so a worker never waits for its driver to begin, and a program
+//! that a task launches (its standard input is /dev/null) is never mistaken for a worker.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use mobula_store::SegmentId;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, ids::WorkerId};
+
+/// The environment variable that tells a process to look for a bootstrap message on descriptor 0.
+/// Its value is the token of that message.
+pub const TOKEN_VARIABLE: &str = "MOBULA_WORKER";
+
+/// Changes with every change of the bootstrap message, the mailbox or the wire format.
+const PROTOCOL: u32 = 1;
+
+/// Descriptors in one message: the kernel takes no more than 253.
+const MAX_DESCRIPTORS: usize = 16;
+
+/// What a worker learns at its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    protocol: u32,
+    /// Equal to the environment variable's value.
+    pub token: String,
+    /// The registry's fingerprint in the driver.
+    pub fingerprint: u64,
+    /// Which worker this is.
+    pub worker: WorkerId,
+    /// Length of the mailbox segment in bytes.
+    pub mailbox_len: u64,
+    /// Length of the segment with the driver's bell.
+    pub bell_len: u64,
+    /// The worker's own segment in the store.
+    pub heap: (SegmentId, u64),
+}
+
+/// The descriptors that come with a [`Bootstrap`].
+#[derive(Debug)]
+pub struct BootstrapDescriptors<Fd> {
+    /// A pidfd of the driver: readable when it is dead.
+    pub driver: Fd,
+    /// Where the worker's standard output goes from now on.
+    pub stdout: Fd,
+    /// The mailbox, to map for reading and writing.
+    pub mailbox: Fd,
+    /// The page with the driver's bell, likewise.
+    pub bell: Fd,
+    /// The worker's own segment, read-only and read-write.
+    pub heap_read: Fd,
+    /// The same, read-write.
+    pub heap_write: Fd,
+}
+
+impl Bootstrap {
+    /// The message for one worker.
+    pub fn new(
+        token: String,
+        fingerprint: u64,
+        worker: WorkerId,
+        mailbox_len: u64,
+        bell_len: u64,
+        heap: (SegmentId, u64),
+    ) -> Bootstrap {
+        Bootstrap {
+            protocol: PROTOCOL,
+            token,
+            fingerprint,
+            worker,
+            mailbox_len,
+            bell_len,
+            heap,
+        }
+    }
+
+    /// Writes the message into the worker's socket.
+    ///
+    /// # Errors
+    /// The socket does not take it.
+    pub fn send(
+        &self,
+        socket: BorrowedFd<'_>,
+        fds: &BootstrapDescriptors<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        let bytes = rmp_serde::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
+        let fds = [
+            fds.driver,
+            fds.stdout,
+            fds.mailbox,
+            fds.bell,
+            fds.heap_read,
+            fds.heap_write,
+        ];
+        send(socket, &bytes, &fds)
+            .map_err(|error| Error::setup(format!("cannot write to a worker's socket: {error}")))
+    }
+
+    /// The message on descriptor 0, if this process was started as a worker with this token.
+    /// Anything else on descriptor 0 is left untouched.
+    ///
+    /// # Errors
+    /// The message is damaged, or from another version of this crate.
+    pub fn receive(
+        token: &str,
+    ) -> Result<Option<(Bootstrap, BootstrapDescriptors<OwnedFd>, OwnedFd)>> {
+        let stdin = std::io::stdin();
+        let is_socket = rustix::fs::fstat(stdin.as_fd())
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_socket());
+        if !is_socket {
+            return Ok(None);
+        }
+        let mut peeked = [0; 1024];
+        let peek = rustix::net::recv(
+            stdin.as_fd(),
+            &mut peeked[..],
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        );
+        let Ok((_, length)) = peek else {
+            return Ok(None);
+        };
+        let Ok(bootstrap) = rmp_serde::from_slice::<Bootstrap>(&peeked[..length.min(peeked.len())])
+        else {
+            return Ok(None);
+        };
+        if bootstrap.token != token {
+            return Ok(None);
+        }
+        if bootstrap.protocol != PROTOCOL {
+            return Err(Error::setup("the driver runs another version of Mobula"));
+        }
+        let (_, fds) = receive(stdin.as_fd(), &mut peeked)
+            .map_err(|error| Error::setup(format!("cannot read the worker's socket: {error}")))?;
+        let [driver, stdout, mailbox, bell, heap_read, heap_write] = <[OwnedFd; 6]>::try_from(fds)
+            .map_err(|fds| {
+                Error::setup(format!(
+                    "{} descriptors came with the first message, not 6",
+                    fds.len()
+                ))
+            })?;
+        let fds = BootstrapDescriptors {
+            driver,
+            stdout,
+            mailbox,
+            bell,
+            heap_read,
+            heap_write,
+        };
+        let socket = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), 3)
+            .map_err(|error| Error::setup(format!("cannot keep the worker's socket: {error}")))?;
+        Ok(Some((bootstrap, fds, socket)))
+    }
+}
+
+/// A pair of connected sockets that keep messages apart: the driver's end and the worker's.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// Sends the read-only descriptor of a segment. Does not block.
+///
+/// # Errors
+/// The worker has left too many unread, or is gone.
+pub fn send_segment(socket: BorrowedFd<'_>, id: SegmentId, file: BorrowedFd<'_>) -> io::Result<()> {
+    send(socket, &id.0.to_le_bytes(), &[file])
+}
+
+/// Receives what [`send_segment`] sent. Blocks until something comes.
+///
+/// # Errors
+/// The driver is gone, or sent something else.
+pub fn receive_segment(socket: BorrowedFd<'_>) -> io::Result<(SegmentId, OwnedFd)> {
+    let mut bytes = [0; 4];
+    let (length, mut fds) = receive(socket, &mut bytes)?;
+    match (length, fds.pop(), fds.is_empty()) {
+        (4, Some(fd), true) => Ok((SegmentId(u32::from_le_bytes(bytes)), fd)),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a segment")),
+    }
+}
+
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "too many descriptors",
+        ));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let sent = sendmsg(socket, &[io::IoSlice::new(bytes)], &mut control, flags)?;
+    if sent == bytes.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut parts = [io::IoSliceMut::new(bytes)];
+        match recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => break other?,
+        }
+    };
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if received.bytes == 0 && fds.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok((received.bytes, fds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_travel_with_their_segment() {
+        let (driver, worker) = pair().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        send_segment(driver.as_fd(), SegmentId(7), write.as_fd()).unwrap();
+        drop(write);
+        let (id, fd) = receive_segment(worker.as_fd()).unwrap();
+        assert_eq!(id, SegmentId(7));
+        rustix::io::write(&fd, b"x").unwrap();
+        let mut byte = [0];
+        assert_eq!(rustix::io::read(&read, &mut byte).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_dead_driver_is_an_error() {
+        let (driver, worker) = pair().unwrap();
+        drop(driver);
+        assert!(receive_segment(worker.as_fd()).is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! From payloads to values: what may travel inline does, all else gets its place in the store, and
+//! what lies there already is not copied.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, Extent};
+
+use crate::{
+    Error, Result,
+    client::{CallArg, CallSpec, Client, Entry},
+    message::ArgSpec,
+    payload::{Payload, Side},
+    value::{Body, Format, Item, Value},
+};
+
+/// A body of up to this many bytes travels inside messages and never touches the store.
+pub const INLINE_LIMIT: usize = 16 << 10;
+
+/// All inline bodies of one call together; what comes after goes through the store.
+pub const INLINE_TOTAL: usize = 64 << 10;
+
+/// Alignment of bodies: a cache line, so that vectorised code meets aligned data.
+const ALIGN: usize = 64;
+
+/// A body on its way to becoming part of a value.
+pub(crate) enum Placed {
+    /// Small, in private memory.
+    Inline(Block),
+    /// In this process' heap, owned by no object yet.
+    Extent(Arc<Extent>),
+}
+
+/// Gives a block the form in which it can become an object's body.
+///
+/// # Errors
+/// The store is full.
+pub(crate) fn place(client: &dyn Client, block: Block, inline: usize) -> Result<Placed> {
+    if block.len() <= inline {
+        // A block with a lease would keep an object (or an extent) in use for some bytes.
+        let own = if block.lease().is_some() {
+            Block::copy_of(block.bytes(), ALIGN)
+        } else {
+            block
+        };
+        return Ok(Placed::Inline(own));
+    }
+    if let Some(extent) = block
+        .lease()
+        .and_then(|lease| lease.clone().downcast::<Extent>().ok())
+        && Arc::ptr_eq(extent.heap(), client.heap())
+        && extent.adopted().is_none()
+        && extent.loc().len == block.len() as u64
+    {
+        return Ok(Placed::Extent(extent));
+    }
+    let mut building = client.heap().reserve(block.len(), ALIGN)?;
+    building.bytes_mut().copy_from_slice(block.bytes());
+    Ok(Placed::Extent(building.seal()))
+}
+
+/// The object whose whole body the block is, if that is an object of this engine.
+fn object_of(client: &Arc<dyn Client>, block: &Block, format: &Format) -> Option<Arc<Entry>> {
+    let lease = block.lease()?;
+    let entry = match lease.clone().downcast::<Entry>() {
+        Ok(entry) => entry,
+        Err(lease) => lease
+            .downcast::<Extent>()
+            .ok()?
+            .adopted()?
+            .downcast::<Entry>()
+            .ok()?,
+    };
+    let Some(Ok(value)) = entry.outcome() else {
+        return None;
+    };
+    let whole = matches!(&value.body, Body::Stored(loc) if loc.len == block.len() as u64);
+    (whole && value.format == *format && value.items.is_empty() && entry.belongs_to(client))
+        .then_some(entry)
+}
+
+/// Makes an object of a payload, or finds the one that it is.
+///
+/// # Errors
+/// The store is full; a ref inside belongs to another runtime.
+pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
+    let Payload {
+        format,
+        block,
+        side,
+    } = payload;
+    if side.is_empty()
+        && let Some(entry) = object_of(client, &block, &format)
+    {
+        return Ok(entry);
+    }
+    let (items, _keep) = lower_items(client, side)?;
+    match place(&**client, block.clone(), INLINE_LIMIT)? {
+        Placed::Inline(block) => Ok(client.clone().register(Value {
+            format,
+            body: Body::Inline(block),
+            items,
+        })),
+        Placed::Extent(extent) => {
+            let mut made = None;
+            extent.adopt(|loc| {
+                let value = Value {
+                    format: format.clone(),
+                    body: Body::Stored(loc),
+                    items: items.clone(),
+                };
+                let entry = client.clone().register(value);
+                made = Some(entry.clone());
+                entry
+            });
+            match made {
+                Some(entry) => Ok(entry),
+                // Another thread made an object of these bytes in between; it may read them in
+                // another way, so this object gets bytes of its own.
+                None => put(
+                    client,
+                    Payload {
+                        format,
+                        block: Block::copy_of(block.bytes(), ALIGN),
+                        side: raise(client, &items)?,
+                    },
+                ),
+            }
+        }
+    }
+}
+
+/// Back from items to sides.
+fn raise(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
+    let value = Value {
+        format: Format::Text,
+        body: Body::Inline(Block::copy_of(&[], ALIGN)),
+        items: items.to_vec(),
+    };
+    Ok(crate::client::readable(client, &value, None)?.side)
+}
+
+/// The items of a value, and the handles that keep them until the value has been registered.
+///
+/// # Errors
+/// The store is full; a ref belongs to another runtime.
+pub(crate) fn lower_items(
+    client: &Arc<dyn Client>,
+    side: Vec<Side>,
+) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
+    let mut items = Vec::with_capacity(side.len());
+    let mut keep = Vec::new();
+    let mut inline_left = INLINE_TOTAL;
+    for side in side {
+        items.push(match side {
+            Side::Ref(entry) => {
+                check_owner(client, &entry)?;
+                let id = entry.id();
+                keep.push(entry);
+                Item::Ref { id }
+            }
+            Side::Array { block, format } => {
+                if block.len() <= INLINE_LIMIT.min(inline_left) {
+                    inline_left -= block.len();
+                    let block = Block::copy_of(block.bytes(), ALIGN);
+                    Item::InlineArray(Arc::new(Value {
+                        format,
+                        body: Body::Inline(block),
+                        items: Vec::new(),
+                    }))
+                } else {
+                    let entry = put(
+                        client,
+                        Payload {
+                            format,
+                            block,
+                            side: Vec::new(),
+                        },
+                    )?;
+                    let value = match entry.outcome() {
+                        Some(Ok(value)) => value.clone(),
+                        Some(Err(error)) => return Err(error.clone()),
+                        None => return Err(Error::internal("a new object without a value")),
+                    };
+                    let id = entry.id();
+                    keep.push(entry);
+                    Item::Array { id, value }
+                }
+            }
+        });
+    }
+    Ok((items, keep))
+}
+
+/// A call's arguments as they are submitted, and the handles that keep them until then.
+///
+/// # Errors
+/// The store is full; an argument belongs to another runtime.
+pub fn lower_call(
+    client: &Arc<dyn Client>,
+    call: CallSpec,
+) -> Result<(Vec<ArgSpec>, Vec<Arc<Entry>>)> {
+    let mut args = Vec::with_capacity(call.args.len());
+    let mut keep = Vec::new();
+    let mut inline_left = INLINE_TOTAL;
+    for arg in call.args {
+        args.push(match arg {
+            CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
+                inline_left -= payload.block.len();
+                let (items, mut kept) = lower_items(client, payload.side)?;
+                keep.append(&mut kept);
+                let block = match place(&**client, payload.block, INLINE_LIMIT)? {
+                    Placed::Inline(block) => block,
+                    Placed::Extent(_) => {
+                        return Err(Error::internal("a small body was placed in the store"));
+                    }
+                };
+                ArgSpec::Value(Arc::new(Value {
+                    format: payload.format,
+                    body: Body::Inline(block),
+                    items,
+                }))
+            }
+            CallArg::Value(payload) => {
+                let entry = put(client, payload)?;
+                let id = entry.id();
+                keep.push(entry);
+                ArgSpec::Object(id)
+            }
+            CallArg::Object(entry) => {
+                check_owner(client, &entry)?;
+                let id = entry.id();
+                keep.push(entry);
+                ArgSpec::Object(id)
+            }
+            CallArg::Gather(entries) => {
+                for entry in &entries {
+                    check_owner(client, entry)?;
+                }
+                let ids = entries.iter().map(|entry| entry.id()).collect();
+                keep.extend(entries);
+                ArgSpec::Gather(ids)
+            }
+        });
+    }
+    Ok((args, keep))
+}
+
+fn check_owner(client: &Arc<dyn Client>, entry: &Entry) -> Result<()> {
+    if entry.belongs_to(client) {
+        return Ok(());
+    }
+    match entry.outcome() {
+        Some(Err(error)) => Err(error.clone()),
+        _ => Err(Error::usage(
+            "a ref of one runtime was passed to another; get the value and put it there, or spawn the call on the runtime of its refs",
+        )),
+    }
+}

@@ -1,0 +1,194 @@
+//! A worker's mailbox: the memory that it shares with the driver, and the two typed ends of it.
+//!
+//! The memory holds the bells of the two lanes to the worker, a header, the state words of queued
+//! tasks, and three rings: the task lane and the control lane to the worker, the out lane back.
+//! A worker maps its own mailbox and no other.
+
+mod driver;
+mod state;
+mod worker;
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{error, fmt, sync::atomic::Ordering};
+
+use mobula_store::SharedWords;
+
+use crate::{
+    bell::Bell,
+    primitive::{Memory, Region, Word},
+    ring::{Ring, RingError, ring_words},
+    wire::WireError,
+};
+
+use state::State;
+
+pub use driver::{DriverEnd, LaneWriter, OutReader};
+pub use state::{DriverState, TASK_SLOTS, WorkerState};
+pub use worker::{LaneReader, OutWriter, WorkerEnd};
+
+/// The task lane's data, in words: 256 KiB.
+const TASK_WORDS: usize = 256 * 1024 / 8;
+/// The control lane's: 64 KiB.
+const CONTROL_WORDS: usize = 64 * 1024 / 8;
+/// The out lane's: 256 KiB.
+const OUT_WORDS: usize = 256 * 1024 / 8;
+
+/// Words between variables of different writers, as in the ring.
+const LINE: usize = 16;
+
+// Futexes.
+const TASK_BELL_AT: usize = 0;
+const CONTROL_BELL_AT: usize = 2 * LINE;
+
+// Words.
+const MAGIC_AT: usize = 0;
+const LAYOUT_AT: usize = 1;
+const CURRENT_AT: usize = LINE;
+const SLOTS_AT: usize = 2 * LINE;
+const TASK_AT: usize = SLOTS_AT + TASK_SLOTS;
+const CONTROL_AT: usize = TASK_AT + ring_words(TASK_WORDS);
+const OUT_AT: usize = CONTROL_AT + ring_words(CONTROL_WORDS);
+const END: usize = OUT_AT + ring_words(OUT_WORDS);
+
+/// "mobulaMB", so that another file is not taken for a mailbox.
+const MAGIC: u64 = u64::from_be_bytes(*b"mobulaMB");
+/// Of the layout and of the messages.
+const VERSION: u64 = 1;
+/// Both ends are the same program, so this differs only by accident.
+const LAYOUT: u64 = VERSION << 32 | END as u64;
+
+/// The length of a mailbox in bytes.
+pub const fn bytes() -> usize {
+    SharedWords::NARROW_BYTES + END * 8
+}
+
+/// Why a lane cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportError {
+    /// The ring under it is corrupt, or a message is too long for it.
+    Ring(RingError),
+    /// A message cannot be encoded, or what arrived is none.
+    Wire(WireError),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransportError::Ring(error) => error.fmt(f),
+            TransportError::Wire(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for TransportError {}
+
+impl From<RingError> for TransportError {
+    fn from(error: RingError) -> TransportError {
+        TransportError::Ring(error)
+    }
+}
+
+impl From<WireError> for TransportError {
+    fn from(error: WireError) -> TransportError {
+        TransportError::Wire(error)
+    }
+}
+
+/// Why memory is no mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailboxError {
+    /// The mapping is too short.
+    TooShort {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The memory was not made a mailbox, or by a program with another layout.
+    Foreign {
+        /// The first two words.
+        found: [u64; 2],
+    },
+}
+
+impl fmt::Display for MailboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MailboxError::TooShort { len } => {
+                write!(
+                    f,
+                    "a mailbox takes {} bytes, this memory has {len}",
+                    bytes()
+                )
+            }
+            MailboxError::Foreign {
+                found: [magic, layout],
+            } => write!(
+                f,
+                "this memory is not a mailbox of this version of Mobula (found {magic:#x}, {layout:#x}); \
+                 driver and workers must be the same program"
+            ),
+        }
+    }
+}
+
+impl error::Error for MailboxError {}
+
+/// The parts of a mailbox.
+struct Parts {
+    task: Ring,
+    task_bell: Bell,
+    control: Ring,
+    control_bell: Bell,
+    out: Ring,
+    state: State,
+}
+
+impl Parts {
+    fn of(memory: &Region) -> Result<Parts, MailboxError> {
+        let words = memory.words().len();
+        if words < END {
+            return Err(MailboxError::TooShort {
+                len: SharedWords::NARROW_BYTES + words * 8,
+            });
+        }
+        let memory = || memory.clone();
+        Ok(Parts {
+            task: Ring::new(memory(), TASK_AT, TASK_WORDS),
+            task_bell: Bell::new(memory(), TASK_BELL_AT),
+            control: Ring::new(memory(), CONTROL_AT, CONTROL_WORDS),
+            control_bell: Bell::new(memory(), CONTROL_BELL_AT),
+            out: Ring::new(memory(), OUT_AT, OUT_WORDS),
+            state: State::new(memory(), CURRENT_AT, SLOTS_AT, TASK_SLOTS),
+        })
+    }
+}
+
+fn write_header(memory: &Region) {
+    let words = memory.words();
+    words[LAYOUT_AT].store(LAYOUT, Ordering::Relaxed);
+    Word::store(&words[MAGIC_AT], MAGIC, Ordering::Release);
+}
+
+fn check_header(memory: &Region) -> Result<(), MailboxError> {
+    let words = memory.words();
+    let found = [
+        words[MAGIC_AT].load(Ordering::Acquire),
+        words[LAYOUT_AT].load(Ordering::Relaxed),
+    ];
+    if found == [MAGIC, LAYOUT] {
+        Ok(())
+    } else {
+        Err(MailboxError::Foreign { found })
+    }
+}
+
+/// A buffer that grew beyond this for one large message is not kept.
+const KEEP_BUFFER: usize = 1 << 20;
+
+fn trim(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.shrink_to(KEEP_BUFFER);
+}

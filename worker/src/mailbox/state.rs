@@ -1,0 +1,124 @@
+//! The words of a mailbox outside its rings: who may still decide about a queued task, and what the
+//! worker runs.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::{
+    ids::{Attempt, FunctionIndex, TaskSlot},
+    primitive::{Memory, Region, Word},
+};
+
+/// How many tasks may be with one worker at a time, queued and started together.
+pub const TASK_SLOTS: usize = 1024;
+
+const QUEUED: u64 = 1;
+const STARTED: u64 = 2;
+const REVOKED: u64 = 3;
+
+/// A state and the attempt that it belongs to, in one word.
+fn word(attempt: Attempt, state: u64) -> u64 {
+    attempt.0 << 2 | state
+}
+
+/// The words. A queued task is the worker's to start and the driver's to revoke; exactly one of
+/// them succeeds (`ring/README.md`, "State words"). A slot that does not exist answers no to
+/// everything.
+#[derive(Clone, Debug)]
+pub(super) struct State<M = Region> {
+    memory: M,
+    /// The word that says what runs.
+    current: usize,
+    /// The first state word.
+    slots: usize,
+    /// How many there are.
+    count: usize,
+}
+
+impl<M: Memory> State<M> {
+    pub(super) fn new(memory: M, current: usize, slots: usize, count: usize) -> State<M> {
+        assert!(
+            slots + count <= memory.words().len(),
+            "state words outside the memory"
+        );
+        State {
+            memory,
+            current,
+            slots,
+            count,
+        }
+    }
+
+    fn decide(&self, slot: TaskSlot, attempt: Attempt, to: u64) -> bool {
+        self.slot(slot)
+            .is_some_and(|state| state.replace(word(attempt, QUEUED), word(attempt, to)))
+    }
+
+    fn slot(&self, slot: TaskSlot) -> Option<&M::Word> {
+        let index = slot.0 as usize;
+        (index < self.count).then(|| &self.memory.words()[self.slots + index])
+    }
+
+    fn current(&self) -> &M::Word {
+        &self.memory.words()[self.current]
+    }
+}
+
+/// What the driver does with a worker's state words. A clone is the same words.
+#[derive(Clone, Debug)]
+pub struct DriverState<M = Region>(State<M>);
+
+impl<M: Memory> DriverState<M> {
+    pub(super) fn new(state: State<M>) -> DriverState<M> {
+        DriverState(state)
+    }
+
+    /// Begins a use of a slot: before the task is sent, and after the slot's last use has ended.
+    /// `attempt` must be below 2^62.
+    pub fn queue(&self, slot: TaskSlot, attempt: Attempt) {
+        debug_assert!(attempt.0 < 1 << 62, "attempts are counted from zero");
+        if let Some(state) = self.0.slot(slot) {
+            state.store(word(attempt, QUEUED), Release);
+        }
+    }
+
+    /// Takes a task back. Returns false if the worker has started it.
+    pub fn revoke(&self, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.0.decide(slot, attempt, REVOKED)
+    }
+
+    /// Whether the worker has started this attempt. To be believed after the worker's death, and
+    /// before the slot is used again.
+    pub fn started(&self, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.0
+            .slot(slot)
+            .is_some_and(|state| state.load(Acquire) == word(attempt, STARTED))
+    }
+
+    /// The function that the worker runs, or ran last, as the worker said it. Not checked against
+    /// the registry: a worker that went wild may have written any number.
+    pub fn function(&self) -> Option<FunctionIndex> {
+        let index = self.0.current().load(Relaxed).checked_sub(1)?;
+        u32::try_from(index).ok().map(FunctionIndex)
+    }
+}
+
+/// What a worker does with its state words. A clone is the same words.
+#[derive(Clone, Debug)]
+pub struct WorkerState<M = Region>(State<M>);
+
+impl<M: Memory> WorkerState<M> {
+    pub(super) fn new(state: State<M>) -> WorkerState<M> {
+        WorkerState(state)
+    }
+
+    /// Takes a task on. Returns false if the driver has taken it back: then it must not run, and
+    /// nothing is to be said about it.
+    pub fn start(&self, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.0.decide(slot, attempt, STARTED)
+    }
+
+    /// Says what runs now, for the driver to name when this worker dies.
+    pub fn set_function(&self, function: FunctionIndex) {
+        self.0.current().store(u64::from(function.0) + 1, Relaxed);
+    }
+}

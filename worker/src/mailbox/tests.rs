@@ -1,0 +1,351 @@
+//! Both ends of one mailbox, in two mappings as two processes have them.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use mobula_store::{Backing, Block, Loc, SegmentFile, SegmentId};
+
+use super::*;
+use crate::{
+    bell::{DriverBell, Spin},
+    ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
+    message::{Arg, FromWorker, TaskMessage, ToWorker},
+    value::{Body, Format, Value},
+};
+
+const LONG: Option<Duration> = Some(Duration::from_secs(600));
+
+/// Two mappings of a file of `len` bytes.
+fn map(len: usize) -> [Region; 2] {
+    let len = len as u64;
+    let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
+    [(); 2].map(|()| Region::new(SharedWords::map(&file).unwrap()))
+}
+
+struct Pair {
+    driver: DriverEnd,
+    driver_bell: DriverBell,
+    worker: WorkerEnd,
+}
+
+fn pair() -> Pair {
+    let [here, there] = map(bytes());
+    let [bell_here, bell_there] = map(SharedWords::NARROW_BYTES + 8);
+    Pair {
+        driver: DriverEnd::create(&here).unwrap(),
+        driver_bell: DriverBell::new(bell_here),
+        worker: WorkerEnd::open(&there, &DriverBell::new(bell_there)).unwrap(),
+    }
+}
+
+fn text(text: &[u8]) -> Arc<Value> {
+    Arc::new(Value {
+        format: Format::Text,
+        body: Body::Inline(Block::copy_of(text, 1)),
+        items: Vec::new(),
+    })
+}
+
+fn id(seq: u64) -> ObjectId {
+    ObjectId {
+        origin: WorkerId::DRIVER,
+        seq,
+    }
+}
+
+fn task(seq: u64, argument: &[u8]) -> ToWorker {
+    ToWorker::Task(TaskMessage {
+        id: id(seq),
+        slot: TaskSlot(seq as u32 % TASK_SLOTS as u32),
+        attempt: Attempt(seq),
+        function: FunctionIndex(3),
+        args: vec![Arg::Value(text(argument))],
+    })
+}
+
+#[test]
+fn tasks_and_control_have_lanes_of_their_own() {
+    let Pair {
+        mut driver,
+        mut worker,
+        ..
+    } = pair();
+    driver.send(&task(1, b"a")).unwrap();
+    driver.send(&ToWorker::Trim).unwrap();
+    assert!(!worker.task.ready() && !worker.control.ready());
+    assert!(driver.flush().unwrap());
+    let Ok(Some(ToWorker::Trim)) = worker.control.receive() else {
+        panic!("the control lane is not behind the task lane");
+    };
+    let Ok(Some(ToWorker::Task(task))) = worker.task.receive() else {
+        panic!("no task");
+    };
+    assert_eq!((task.id, task.attempt), (id(1), Attempt(1)));
+    assert!(worker.task.receive().unwrap().is_none());
+    assert!(worker.control.receive().unwrap().is_none());
+
+    worker.out.stage(&FromWorker::Hold(id(7))).unwrap();
+    assert!(!driver.out.ready());
+    worker.out.send(&FromWorker::Blocked).unwrap();
+    assert!(driver.out.ready());
+    assert!(matches!(driver.out.receive(), Ok(Some(FromWorker::Hold(seven))) if seven == id(7)));
+    assert!(matches!(
+        driver.out.receive(),
+        Ok(Some(FromWorker::Blocked))
+    ));
+    assert!(driver.out.receive().unwrap().is_none());
+}
+
+#[test]
+fn a_queued_task_is_started_or_revoked() {
+    let Pair { driver, worker, .. } = pair();
+    let (driver, worker) = (driver.state, worker.state);
+    let (slot, first, second) = (TaskSlot(9), Attempt(0), Attempt(1));
+    assert!(!worker.start(slot, first), "nothing is queued");
+    driver.queue(slot, first);
+    assert!(!worker.start(slot, second), "another use");
+    assert!(worker.start(slot, first));
+    assert!(!worker.start(slot, first), "only once");
+    assert!(!driver.revoke(slot, first), "too late");
+    assert!(driver.started(slot, first));
+    assert!(!driver.started(slot, second));
+
+    driver.queue(slot, second);
+    assert!(!driver.started(slot, first) && !driver.started(slot, second));
+    assert!(driver.revoke(slot, second));
+    assert!(!worker.start(slot, second), "too late");
+    assert!(!driver.started(slot, second));
+
+    for wild in [TaskSlot(TASK_SLOTS as u32), TaskSlot(u32::MAX)] {
+        driver.queue(wild, first);
+        assert!(!worker.start(wild, first));
+        assert!(!driver.revoke(wild, first) && !driver.started(wild, first));
+    }
+
+    assert_eq!(driver.function(), None);
+    worker.set_function(FunctionIndex(0));
+    assert_eq!(driver.function(), Some(FunctionIndex(0)));
+    worker.set_function(FunctionIndex(u32::MAX));
+    assert_eq!(driver.function(), Some(FunctionIndex(u32::MAX)));
+}
+
+#[test]
+fn sending_a_task_queues_its_slot() {
+    let Pair {
+        mut driver, worker, ..
+    } = pair();
+    driver.send(&task(5, b"")).unwrap();
+    assert!(worker.state.start(TaskSlot(5), Attempt(5)));
+}
+
+#[test]
+fn other_memory_is_refused() {
+    let [short, _] = map(bytes() / 2);
+    let error = DriverEnd::create(&short).unwrap_err();
+    assert!(matches!(error, MailboxError::TooShort { .. }));
+    assert!(error.to_string().contains(&bytes().to_string()));
+
+    let [fresh, bell] = map(bytes());
+    let bell = DriverBell::new(bell);
+    let open = || WorkerEnd::open(&fresh, &bell).unwrap_err();
+    assert_eq!(open(), MailboxError::Foreign { found: [0, 0] });
+    DriverEnd::create(&fresh).unwrap();
+    WorkerEnd::open(&fresh, &bell).unwrap();
+    Word::store(&fresh.words()[LAYOUT_AT], LAYOUT + 1, Ordering::Relaxed);
+    assert!(matches!(open(), MailboxError::Foreign { .. }));
+}
+
+#[test]
+fn what_is_no_message_is_an_error() {
+    let [here, there] = map(bytes());
+    let [bell, _] = map(SharedWords::NARROW_BYTES + 8);
+    let mut driver = DriverEnd::create(&here).unwrap();
+    let parts = Parts::of(&there).unwrap();
+    let mut wild = parts.out.producer();
+    assert!(wild.stage(b"\xff no message", &mut 0).unwrap());
+    wild.publish();
+    assert!(matches!(driver.out.receive(), Err(TransportError::Wire(_))));
+    Word::store(&here.words()[OUT_AT], u64::MAX / 2, Ordering::Relaxed);
+    assert!(matches!(driver.out.receive(), Err(TransportError::Ring(_))));
+
+    let mut worker = WorkerEnd::open(&there, &DriverBell::new(bell)).unwrap();
+    Word::store(&here.words()[TASK_AT], 1, Ordering::Relaxed);
+    let error = worker.task.receive().unwrap_err();
+    assert!(matches!(
+        error,
+        TransportError::Ring(RingError::Corrupt { .. })
+    ));
+}
+
+/// The driver sends more than fits, sleeps until the worker has made room, and goes on.
+#[test]
+fn a_driver_with_more_than_fits_is_called_back() {
+    const MESSAGES: u64 = 20_000;
+    let Pair {
+        mut driver,
+        driver_bell,
+        worker,
+    } = pair();
+    let extents = |n: u64| {
+        let loc = Loc {
+            segment: SegmentId(1),
+            offset: n,
+            len: 1 << 40,
+        };
+        vec![loc; n as usize % 9]
+    };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut control = worker.control;
+            for n in 0..MESSAGES {
+                let message = loop {
+                    match control.receive().unwrap() {
+                        Some(message) => break message,
+                        None => control.wait(Spin::NONE, LONG),
+                    }
+                };
+                let ToWorker::Free(locs) = message else {
+                    panic!("{message:?}");
+                };
+                assert_eq!(locs, extents(n));
+            }
+        });
+        for n in 0..MESSAGES {
+            driver.send(&ToWorker::Free(extents(n))).unwrap();
+        }
+        assert!(driver.control.pending() > 0);
+        while !driver.flush().unwrap() {
+            driver_bell.sleep_background(LONG, |_| driver.ready());
+        }
+    });
+    assert_eq!(driver.control.pending(), 0);
+}
+
+/// The worker sends more than fits, and large messages between small ones; the driver leads, and
+/// sleeps when there is nothing.
+#[test]
+fn a_worker_waits_for_the_driver_to_drain() {
+    const MESSAGES: u64 = 3_000;
+    let Pair {
+        mut driver,
+        driver_bell,
+        worker,
+    } = pair();
+    let bytes = |n: u64| {
+        let len = if n.is_multiple_of(500) {
+            700_000
+        } else {
+            n as usize % 700
+        };
+        (0..len).map(|i| (i as u64 ^ n) as u8).collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut out = worker.out;
+            for n in 0..MESSAGES {
+                let value = text(&bytes(n));
+                let message = FromWorker::Put { id: id(n), value };
+                if n.is_multiple_of(3) {
+                    out.stage(&message).unwrap();
+                } else {
+                    out.send(&message).unwrap();
+                }
+            }
+            out.flush();
+        });
+        let mut lead = driver_bell.lead().unwrap();
+        for n in 0..MESSAGES {
+            let message = loop {
+                match driver.out.receive().unwrap() {
+                    Some(message) => break message,
+                    None => lead.sleep(LONG, || driver.out.ready()),
+                }
+            };
+            let FromWorker::Put { id: got, value } = message else {
+                panic!("{message:?}");
+            };
+            assert_eq!(got, id(n));
+            let Body::Inline(block) = &value.body else {
+                panic!("{value:?}");
+            };
+            assert!(block.bytes() == bytes(n), "message {n}");
+        }
+        lead.leave(|| false);
+    });
+    assert!(driver.out.receive().unwrap().is_none());
+}
+
+/// Tasks there and results back, with all bells: what a program of many small tasks does.
+#[test]
+fn tasks_and_results_go_round() {
+    const TASKS: u64 = 5_000;
+    let Pair {
+        mut driver,
+        driver_bell,
+        worker,
+    } = pair();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let WorkerEnd {
+                mut task,
+                mut out,
+                state,
+                ..
+            } = worker;
+            for n in 0..TASKS {
+                let message = loop {
+                    match task.receive().unwrap() {
+                        Some(message) => break message,
+                        None => task.wait(Spin::for_this_machine(), LONG),
+                    }
+                };
+                let ToWorker::Task(task) = message else {
+                    panic!("{message:?}");
+                };
+                assert_eq!(task.attempt, Attempt(n));
+                assert!(state.start(task.slot, task.attempt));
+                let Arg::Value(value) = &task.args[0] else {
+                    panic!("{task:?}");
+                };
+                let done = FromWorker::Done {
+                    id: task.id,
+                    slot: task.slot,
+                    attempt: task.attempt,
+                    outcome: Ok(value.clone()),
+                };
+                out.send(&done).unwrap();
+            }
+        });
+        let (mut sent, mut received) = (0, 0);
+        while received < TASKS {
+            while sent < TASKS && sent - received < 1 + received % 64 {
+                driver.send(&task(sent, &sent.to_le_bytes())).unwrap();
+                sent += 1;
+            }
+            driver.flush().unwrap();
+            let Some(message) = driver.out.receive().unwrap() else {
+                driver_bell.sleep_background(LONG, |led| {
+                    assert!(!led);
+                    driver.out.ready()
+                });
+                continue;
+            };
+            let FromWorker::Done {
+                id: got, outcome, ..
+            } = message
+            else {
+                panic!("{message:?}");
+            };
+            assert_eq!(got, id(received));
+            let Body::Inline(block) = &outcome.unwrap().body else {
+                panic!("stored");
+            };
+            assert_eq!(block.bytes(), received.to_le_bytes());
+            assert!(
+                driver
+                    .state
+                    .started(TaskSlot(received as u32 % 1024), Attempt(received))
+            );
+            received += 1;
+        }
+    });
+}

@@ -1,0 +1,150 @@
+//! What travels between the driver and a worker, one enum for each direction.
+
+use std::sync::Arc;
+
+use mobula_store::{Loc, SegmentId};
+
+use crate::{
+    Error,
+    ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
+    value::{Outcome, Value},
+};
+
+/// An argument of a task that is ready to run: everything the worker needs to resolve it.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    /// A value that belongs to the call alone.
+    Value(Arc<Value>),
+    /// An object.
+    Object {
+        /// Which.
+        id: ObjectId,
+        /// Its value.
+        value: Arc<Value>,
+    },
+    /// Many objects, for a parameter that takes a vector of values.
+    Gather(Vec<(ObjectId, Arc<Value>)>),
+}
+
+/// An argument of a task that is being submitted: objects may be pending.
+#[derive(Clone, Debug)]
+pub enum ArgSpec {
+    /// A value that belongs to the call alone.
+    Value(Arc<Value>),
+    /// An object.
+    Object(ObjectId),
+    /// Many objects.
+    Gather(Vec<ObjectId>),
+}
+
+impl ArgSpec {
+    /// Calls `f` with each object that the argument keeps alive, with repetition.
+    pub fn for_each_object(&self, mut f: impl FnMut(ObjectId)) {
+        match self {
+            ArgSpec::Value(value) => value.nested().for_each(f),
+            ArgSpec::Object(id) => f(*id),
+            ArgSpec::Gather(ids) => ids.iter().copied().for_each(f),
+        }
+    }
+}
+
+/// A task as it is submitted.
+#[derive(Clone, Debug)]
+pub struct TaskSpec {
+    /// The id of the result, which is also the task's.
+    pub id: ObjectId,
+    /// What to run.
+    pub function: FunctionIndex,
+    /// With what.
+    pub args: Vec<ArgSpec>,
+    /// How often to run again after a worker died.
+    pub retries: u32,
+}
+
+/// A task as it is handed to a worker.
+#[derive(Clone, Debug)]
+pub struct TaskMessage {
+    /// The id of the result.
+    pub id: ObjectId,
+    /// The state word that says whether the task may still start.
+    pub slot: TaskSlot,
+    /// This use of the slot.
+    pub attempt: Attempt,
+    /// What to run.
+    pub function: FunctionIndex,
+    /// With what.
+    pub args: Vec<Arg>,
+}
+
+/// From the driver to a worker. Tasks go through the task lane, all else through the control lane.
+#[derive(Clone, Debug)]
+pub enum ToWorker {
+    /// Run this.
+    Task(TaskMessage),
+    /// The answer to [`FromWorker::Watch`]. A value comes with a pin that the worker ends with
+    /// [`FromWorker::Release`].
+    Ready {
+        /// The object.
+        id: ObjectId,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// These extents of the worker's own segment are not used any more.
+    Free(Vec<Loc>),
+    /// The answer to [`FromWorker::NeedBytes`]: granted, or why not.
+    Grant(Result<u64, Error>),
+    /// The next descriptor on the worker's socket is that of this segment.
+    Segment {
+        /// Its number.
+        id: SegmentId,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// Nothing refers to this segment any more.
+    DropSegment(SegmentId),
+    /// Give free memory back to the budget, and say how much that was.
+    Trim,
+    /// Finish the running task and exit.
+    Shutdown,
+}
+
+/// From a worker to the driver, in the order in which things happened there.
+#[derive(Clone, Debug)]
+pub enum FromWorker {
+    /// The worker has checked its registry and takes tasks.
+    Registered,
+    /// A task ended. The worker's holds on what it keeps of the arguments come before this.
+    Done {
+        /// The task.
+        id: ObjectId,
+        /// Its slot, free again.
+        slot: TaskSlot,
+        /// Which use of the slot.
+        attempt: Attempt,
+        /// The result.
+        outcome: Outcome,
+    },
+    /// A task of the worker's own. The worker holds the result.
+    Spawn(TaskSpec),
+    /// An object of the worker's own. The worker holds it.
+    Put {
+        /// Its id.
+        id: ObjectId,
+        /// Its value.
+        value: Arc<Value>,
+    },
+    /// The worker keeps this object beyond the task or message that it came with.
+    Hold(ObjectId),
+    /// The worker no longer holds the object.
+    Release(ObjectId),
+    /// Tell the worker when this object is ready.
+    Watch(ObjectId),
+    /// A task of the worker waits for an object, and has given its place to others.
+    Blocked,
+    /// A task that waited goes on.
+    Unblocked,
+    /// The worker wants to reserve this many further bytes in its segment.
+    NeedBytes(u64),
+    /// The one answer to [`ToWorker::Trim`]: the worker gives back this many bytes, or none.
+    ReturnBytes(u64),
+}

@@ -1,0 +1,48 @@
+//! Blocking a thread until an entry has its outcome.
+
+use std::{
+    sync::Arc,
+    task::{Wake, Waker},
+    thread::{self, Thread},
+    time::Instant,
+};
+
+use crate::client::Entry;
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// A waker that unparks the thread that calls this.
+pub fn current_thread_waker() -> Waker {
+    thread_local! {
+        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    }
+    WAKER.with(Clone::clone)
+}
+
+/// Parks this thread until the entry has its outcome or the deadline has passed; `false` if it has.
+pub fn wait(entry: &Entry, deadline: Option<Instant>) -> bool {
+    let waker = current_thread_waker();
+    while entry.subscribe(&waker) {
+        match deadline {
+            None => thread::park(),
+            Some(deadline) => {
+                let now = Instant::now();
+                if now >= deadline {
+                    return entry.outcome().is_some();
+                }
+                thread::park_timeout(deadline - now);
+            }
+        }
+    }
+    true
+}

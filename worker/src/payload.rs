@@ -1,0 +1,34 @@
+//! A value in the hands of this process: bytes that can be read, and what they refer to.
+
+use std::sync::Arc;
+
+use mobula_store::Block;
+
+use crate::{client::Entry, value::Format};
+
+/// What a packed payload refers to, by index.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// An array: its format is flat, it has no side of its own.
+    Array {
+        /// The bytes. Their lease keeps them (an [`Entry`], or an extent of this process' heap);
+        /// without a lease they are private memory.
+        block: Block,
+        /// How to read them.
+        format: Format,
+    },
+    /// A ref.
+    Ref(Arc<Entry>),
+}
+
+/// A value with readable bytes, before it is given to the engine or after it was got from there.
+/// Cloning costs reference counts.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// How to read the bytes.
+    pub format: Format,
+    /// The bytes, with what keeps them.
+    pub block: Block,
+    /// What the bytes refer to; empty but for packed payloads.
+    pub side: Vec<Side>,
+}

@@ -1,0 +1,211 @@
+//! The engine as a worker sees it: handles here, everything else by message to the driver.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mobula_store::{Block, Heap, Loc, Segments};
+use parking_lot::{Condvar, Mutex};
+
+use super::{
+    budget::Grants,
+    lanes::{OutLane, TaskLane},
+    table::{Out, Table},
+    tasks,
+    turn::Turn,
+};
+use crate::{
+    CallSpec, Client, Entry, Error, Payload, Registry, Result, Value,
+    ids::{ObjectId, WorkerId},
+    lower,
+    mailbox::WorkerState,
+    message::{FromWorker, TaskSpec},
+    park,
+};
+
+/// How long a segment's descriptor may take from the driver: it was sent before the message that
+/// names the segment.
+const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The one worker that this process is.
+pub(crate) struct Worker {
+    pub(super) this: Weak<Worker>,
+    pub(super) id: WorkerId,
+    pub(super) registry: &'static Registry,
+    pub(super) table: Mutex<Table<OutLane>>,
+    pub(super) tasks: Mutex<TaskLane>,
+    /// Who may still decide about a queued task.
+    pub(super) state: WorkerState,
+    pub(super) turn: Turn,
+    /// Threads of the task loop that run no task at the moment.
+    pub(super) idle_loops: AtomicUsize,
+    /// Set when no further task is to begin.
+    pub(super) closing: AtomicBool,
+    pub(super) grants: Arc<Grants>,
+    pub(super) heap: Arc<Heap>,
+    pub(super) segments: Segments,
+    pub(super) segment_lock: Mutex<()>,
+    pub(super) segment_arrived: Condvar,
+    pub(super) next_id: AtomicU64,
+}
+
+impl Worker {
+    fn mint(&self) -> ObjectId {
+        ObjectId {
+            origin: self.id,
+            seq: self.next_id.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn arc(&self) -> Arc<Worker> {
+        self.this
+            .upgrade()
+            .expect("the worker lives as long as its process")
+    }
+
+    fn as_client(&self) -> Weak<dyn Client> {
+        self.this.clone()
+    }
+
+    /// Says that the task of this thread waits, and lets another one run.
+    pub(super) fn pause(&self) {
+        self.turn.end();
+        self.table.lock().out.push(&FromWorker::Blocked);
+        tasks::stand_in(self);
+    }
+
+    /// Takes the turn back.
+    pub(super) fn resume(&self) {
+        self.turn.resume();
+        self.table.lock().out.push(&FromWorker::Unblocked);
+    }
+}
+
+impl Client for Worker {
+    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
+        let client: Arc<dyn Client> = self.clone();
+        let (function, retries) = (call.function, call.retries);
+        match lower::lower_call(&client, call) {
+            Ok((args, keep)) => {
+                let id = self.mint();
+                let mut table = self.table.lock();
+                let entry = table.handle(id, true, || Entry::new(id, self.as_client(), None));
+                table.out.push(&FromWorker::Spawn(TaskSpec {
+                    id,
+                    function,
+                    args,
+                    retries,
+                }));
+                drop(table);
+                // The driver counts the arguments from here on.
+                drop(keep);
+                entry
+            }
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
+        let client: Arc<dyn Client> = self;
+        lower::put(&client, payload)
+    }
+
+    fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {
+        let id = self.mint();
+        let value = Arc::new(value);
+        let mut table = self.table.lock();
+        let entry = table.handle(id, true, || {
+            Entry::new(id, self.as_client(), Some(Ok(value.clone())))
+        });
+        table.out.push(&FromWorker::Put { id, value });
+        drop(table);
+        entry
+    }
+
+    fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+        let outcome = known.map(|value| Ok(value.clone()));
+        let mut made = false;
+        let entry = self.table.lock().handle(id, false, || {
+            made = true;
+            Entry::new(id, self.as_client(), outcome.clone())
+        });
+        if let (false, Some(outcome)) = (made, outcome) {
+            entry.complete(outcome);
+        }
+        entry
+    }
+
+    fn release(&self, id: ObjectId) {
+        self.table.lock().release(id);
+    }
+
+    fn watch(&self, entry: &Entry) {
+        self.table.lock().watch(entry.id());
+    }
+
+    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+        self.watch(entry);
+        if entry.outcome().is_some() {
+            return true;
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return false;
+        }
+        if !tasks::runs_here() {
+            return park::wait(entry, deadline);
+        }
+        self.pause();
+        let ready = park::wait(entry, deadline);
+        self.resume();
+        ready
+    }
+
+    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {
+        if loc.segment == self.heap.id() {
+            return Ok(self.heap.block(loc, lease)?);
+        }
+        if !self.segments.contains(loc.segment) {
+            let deadline = Instant::now() + SEGMENT_PATIENCE;
+            let mut guard = self.segment_lock.lock();
+            while !self.segments.contains(loc.segment) {
+                if self
+                    .segment_arrived
+                    .wait_until(&mut guard, deadline)
+                    .timed_out()
+                {
+                    return Err(Error::internal(format!(
+                        "segment {} did not arrive from the driver within {SEGMENT_PATIENCE:?}",
+                        loc.segment
+                    )));
+                }
+            }
+        }
+        Ok(self.segments.resolve(loc, lease)?)
+    }
+
+    fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    fn now_waiting(&self) {
+        tasks::note_waiting();
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// This process' worker, for code that has no handle on it.
+pub(crate) fn current() -> Option<Arc<Worker>> {
+    super::WORKER.get().map(|worker| worker.arc())
+}

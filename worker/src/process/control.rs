@@ -1,0 +1,92 @@
+//! The control lane, served while tasks run.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, atomic::Ordering},
+};
+
+use mobula_store::SegmentFile;
+
+use super::{client::Worker, lanes::unusable, table::Out};
+use crate::{
+    bell::{Bell, Spin},
+    link,
+    mailbox::LaneReader,
+    message::{FromWorker, ToWorker},
+};
+
+/// Serves the lane until the process ends. `task_bell` wakes the task loop when it is to close.
+pub(super) fn serve(
+    worker: &Arc<Worker>,
+    mut lane: LaneReader,
+    socket: &OwnedFd,
+    task_bell: &Bell,
+) {
+    loop {
+        match lane.receive() {
+            Ok(Some(message)) => handle(worker, message, socket, task_bell),
+            Ok(None) => lane.wait(Spin::NONE, None),
+            Err(error) => unusable(&error),
+        }
+    }
+}
+
+fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: &Bell) {
+    match message {
+        ToWorker::Task(task) => {
+            unusable(&format!("task {} came through the control lane", task.id))
+        }
+        ToWorker::Ready { id, outcome } => {
+            // Gone, if it was released after it was asked for. The entry must not be dropped under
+            // the table's lock.
+            let entry = worker.table.lock().find(id);
+            if let Some(entry) = entry {
+                entry.complete(outcome);
+            }
+        }
+        ToWorker::Free(locs) => {
+            for loc in locs {
+                if let Err(error) = worker.heap.free(loc) {
+                    unusable(&error);
+                }
+            }
+        }
+        ToWorker::Grant(answer) => worker.grants.answer(answer),
+        ToWorker::Segment { id, len } => {
+            let received = link::receive_segment(socket.as_fd()).map_err(|error| error.to_string());
+            let inserted = received.and_then(|(received, fd)| {
+                if received != id {
+                    return Err(format!("{received} came in the place of {id}"));
+                }
+                let file = SegmentFile::from_descriptors(fd, None, len)
+                    .map_err(|error| error.to_string())?;
+                worker
+                    .segments
+                    .insert(id, &file)
+                    .map_err(|error| error.to_string())
+            });
+            // A task that needs the segment says so itself.
+            if let Err(error) = inserted {
+                eprintln!("mobula: segment {id} could not be mapped: {error}");
+            }
+            drop(worker.segment_lock.lock());
+            worker.segment_arrived.notify_all();
+        }
+        ToWorker::DropSegment(id) => {
+            worker.segments.remove(id);
+        }
+        ToWorker::Trim => {
+            worker.heap.trim(0);
+            let spare = worker.grants.take_spare();
+            worker
+                .table
+                .lock()
+                .out
+                .push(&FromWorker::ReturnBytes(spare));
+        }
+        ToWorker::Shutdown => {
+            worker.closing.store(true, Ordering::SeqCst);
+            task_bell.ring();
+        }
+    }
+}

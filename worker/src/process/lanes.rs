@@ -1,0 +1,76 @@
+//! The mailbox as the rest of the process sees it.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{die, table::Out};
+use crate::{
+    Error,
+    bell::Spin,
+    mailbox::{LaneReader, OutWriter},
+    message::{FromWorker, TaskMessage, ToWorker},
+};
+
+/// What this worker says to the driver.
+#[derive(Debug)]
+pub(crate) struct OutLane(pub(super) OutWriter);
+
+impl Out for OutLane {
+    fn push(&mut self, message: &FromWorker) {
+        let Err(error) = self.0.send(message) else {
+            return;
+        };
+        // A result that cannot be sent is the task's failure, and the lane goes on.
+        let said = match message {
+            FromWorker::Done {
+                id, slot, attempt, ..
+            } => self.0.send(&FromWorker::Done {
+                id: *id,
+                slot: *slot,
+                attempt: *attempt,
+                outcome: Err(Error::codec(format!(
+                    "the result cannot be sent to the driver: {error}"
+                ))),
+            }),
+            _ => Err(error),
+        };
+        if let Err(error) = said {
+            unusable(&error);
+        }
+    }
+}
+
+/// Where tasks come from.
+#[derive(Debug)]
+pub(crate) struct TaskLane(pub(super) LaneReader);
+
+impl TaskLane {
+    /// Waits for the next task; `None` when the worker closes.
+    pub(super) fn next(&mut self, closing: &AtomicBool) -> Option<TaskMessage> {
+        loop {
+            if closing.load(Ordering::SeqCst) {
+                return None;
+            }
+            match self.0.receive() {
+                Ok(Some(ToWorker::Task(task))) => return Some(task),
+                Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
+                Ok(None) => {
+                    let work = || self.0.ready() || closing.load(Ordering::SeqCst);
+                    if !Spin::for_this_machine().until(work) {
+                        self.0.bell().sleep(None, work);
+                    }
+                }
+                Err(error) => unusable(&error),
+            }
+        }
+    }
+}
+
+/// A mailbox that holds garbage says nothing any more: the driver must take this worker for dead.
+pub(super) fn unusable(error: &dyn fmt::Display) -> ! {
+    die(&format!(
+        "the mailbox cannot be used any more: {error}; something wrote over shared memory"
+    ))
+}

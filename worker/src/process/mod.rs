@@ -1,0 +1,235 @@
+//! A worker process: from the first instruction of `init()` to its end.
+//!
+//! Threads: the one that called `init()` runs tasks; *control* serves the control lane; *watch*
+//! waits for the driver's death. More run tasks only while one of them waits for an object (see
+//! [`turn`]).
+
+mod budget;
+mod client;
+mod control;
+mod executor;
+mod lanes;
+mod panics;
+mod table;
+mod tasks;
+mod turn;
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use mobula_store::{Heap, SegmentFile, Segments, SharedWords};
+use parking_lot::{Condvar, Mutex};
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{Signal, getpgrp, getpid, kill_current_process_group},
+};
+
+use crate::{
+    Client, Error, Registry, Result,
+    bell::DriverBell,
+    link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
+    mailbox::WorkerEnd,
+    message::FromWorker,
+    primitive::Region,
+};
+use budget::Grants;
+use client::Worker;
+use lanes::{OutLane, TaskLane};
+use table::{Out, Table};
+use turn::Turn;
+
+pub use executor::block_on;
+
+/// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
+const BROKEN: i32 = 70;
+
+/// Stacks of the service threads.
+const SMALL_STACK: usize = 256 << 10;
+
+static WORKER: OnceLock<Arc<Worker>> = OnceLock::new();
+
+/// A function that each worker calls before its first task.
+#[derive(Debug)]
+pub struct WorkerSetup(pub fn());
+
+inventory::collect!(WorkerSetup);
+
+/// The engine, if this process is a worker.
+pub fn worker_client() -> Option<Arc<dyn Client>> {
+    WORKER.get().map(|worker| worker.clone() as Arc<dyn Client>)
+}
+
+/// If this process was started as a worker, becomes one and does not return.
+///
+/// A program that a task launches inherits the environment, but not the socket: it returns from
+/// here like any other program.
+pub fn enter_if_worker() {
+    let Ok(token) = std::env::var(TOKEN_VARIABLE) else {
+        return;
+    };
+    match Bootstrap::receive(&token) {
+        Ok(None) => {}
+        Ok(Some((bootstrap, descriptors, socket))) => match run(bootstrap, descriptors, socket) {
+            Ok(()) => std::process::exit(0),
+            Err(error) => die(&format!("{error:#}")),
+        },
+        Err(error) => die(&format!("{error:#}")),
+    }
+}
+
+/// Says why on standard error, which the driver shows, and ends the process.
+pub(crate) fn die(why: &str) -> ! {
+    eprintln!("mobula: this worker cannot go on: {why}");
+    std::process::exit(BROKEN)
+}
+
+fn run(
+    bootstrap: Bootstrap,
+    descriptors: BootstrapDescriptors<OwnedFd>,
+    socket: OwnedFd,
+) -> Result<()> {
+    watch(descriptors.driver)?;
+    quiet_stdio(&descriptors.stdout)?;
+    let registry = Registry::get()?;
+    if registry.fingerprint() != bootstrap.fingerprint {
+        return Err(Error::setup(
+            "this worker has other remote functions than its driver; was the program replaced while it ran?",
+        ));
+    }
+    let mailbox = shared(descriptors.mailbox, bootstrap.mailbox_len)?;
+    let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
+    let end = WorkerEnd::open(&mailbox, &bell).map_err(|error| Error::setup(error.to_string()))?;
+    panics::install_hook();
+
+    let (segment, len) = bootstrap.heap;
+    let file =
+        SegmentFile::from_descriptors(descriptors.heap_read, Some(descriptors.heap_write), len)?;
+    let grants = Arc::new(Grants::new(|message| {
+        if let Some(worker) = WORKER.get() {
+            worker.table.lock().finish(&message);
+        }
+    }));
+    let heap = Heap::new(segment, file, grants.clone())?;
+    let worker = Arc::new_cyclic(|this: &Weak<Worker>| Worker {
+        this: this.clone(),
+        id: bootstrap.worker,
+        registry,
+        table: Mutex::new(Table::new(OutLane(end.out))),
+        tasks: Mutex::new(TaskLane(end.task)),
+        state: end.state,
+        turn: Turn::default(),
+        idle_loops: AtomicUsize::new(0),
+        closing: AtomicBool::new(false),
+        grants,
+        heap,
+        segments: Segments::new(),
+        segment_lock: Mutex::new(()),
+        segment_arrived: Condvar::new(),
+        next_id: AtomicU64::new(0),
+    });
+    if WORKER.set(worker.clone()).is_err() {
+        return Err(Error::internal("this process is a worker already"));
+    }
+    {
+        let worker = worker.clone();
+        let control = end.control;
+        let task_bell = worker.tasks.lock().0.bell();
+        service("mobula-control", move || {
+            control::serve(&worker, control, &socket, &task_bell)
+        })?;
+    }
+    for setup in inventory::iter::<WorkerSetup> {
+        panics::catch("the set-up function of the workers", || {
+            (setup.0)();
+            Ok(())
+        })?;
+    }
+    worker.table.lock().out.push(&FromWorker::Registered);
+    work(&worker)
+}
+
+/// Runs tasks until the worker closes.
+fn work(worker: &Arc<Worker>) -> Result<()> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        // `init()` was called under a runtime of the user's: asynchronous functions could not be
+        // driven on this thread.
+        let worker = worker.clone();
+        let looping = thread::Builder::new()
+            .name("mobula-task".to_owned())
+            .stack_size(8 << 20)
+            .spawn(move || work_here(&worker))
+            .map_err(|error| Error::setup(format!("cannot start a thread for tasks: {error}")))?;
+        let _ = looping.join();
+    } else {
+        work_here(worker);
+    }
+    Ok(())
+}
+
+fn work_here(worker: &Arc<Worker>) {
+    tasks::task_loop(worker, true);
+    // A task that runs on another thread may finish; one that waits is given up.
+    worker.turn.begin();
+    debug_assert!(worker.closing.load(Ordering::SeqCst));
+}
+
+fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
+    let read = fd
+        .try_clone()
+        .map_err(|error| Error::setup(format!("cannot copy a descriptor: {error}")))?;
+    let file = SegmentFile::from_descriptors(read, Some(fd), len)?;
+    Ok(Region::new(SharedWords::map(&file)?))
+}
+
+/// Standard input becomes /dev/null, and standard output goes to the driver from here on.
+fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
+    let set = || -> std::io::Result<()> {
+        let null = std::fs::File::open("/dev/null")?;
+        rustix::stdio::dup2_stdin(&null)?;
+        rustix::stdio::dup2_stdout(stdout)?;
+        Ok(())
+    };
+    set().map_err(|error| Error::setup(format!("cannot set up standard input and output: {error}")))
+}
+
+/// Ends this process, and all that it started in its process group, when the driver is dead.
+fn watch(driver: OwnedFd) -> Result<()> {
+    service("mobula-watch", move || {
+        loop {
+            let mut fds = [PollFd::new(&driver, PollFlags::IN)];
+            let polled = rustix::event::poll(&mut fds, None);
+            if polled.is_ok() && fds[0].revents().contains(PollFlags::IN) {
+                break;
+            }
+        }
+        if getpgrp() == getpid() {
+            let _ = kill_current_process_group(Signal::KILL);
+        }
+        std::process::abort()
+    })
+}
+
+fn service(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(SMALL_STACK)
+        .spawn(body)
+        .map(drop)
+        .map_err(|error| Error::setup(format!("cannot start the thread {name}: {error}")))
+}
+
+/// Whether the descriptor is readable: for a pidfd, whether the process is dead.
+pub fn is_readable(fd: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    let now = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}

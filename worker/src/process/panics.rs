@@ -1,0 +1,118 @@
+//! Panics of task code become errors that say what, where and why.
+
+use std::{
+    any::Any,
+    backtrace::{Backtrace, BacktraceStatus},
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+use crate::{Error, Result};
+
+struct Captured {
+    location: String,
+    message: String,
+}
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    static CAPTURED: RefCell<Option<Captured>> = const { RefCell::new(None) };
+}
+
+/// Makes panics inside [`catch`] silent: their text goes into the error instead. All other panics
+/// print as before.
+pub(crate) fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // A panic while the unwinding of another one runs ends the process; it must be seen.
+            if !RUNNING.get() || CAPTURED.with_borrow(Option::is_some) {
+                return previous(info);
+            }
+            let mut message = text(info.payload());
+            let backtrace = Backtrace::capture();
+            if backtrace.status() == BacktraceStatus::Captured {
+                message += &format!("\nbacktrace:\n{backtrace}");
+            }
+            let location = info
+                .location()
+                .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+            CAPTURED.set(Some(Captured { location, message }));
+        }));
+    });
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "(a panic without a message)".to_owned()
+    }
+}
+
+/// Runs `f`; a panic becomes an error that names `function`.
+///
+/// # Errors
+/// What `f` returns, or its panic.
+pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    CAPTURED.set(None);
+    RUNNING.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    let result = result.unwrap_or_else(|payload| {
+        let fallback = text(&*payload);
+        // The payload is the user's, and so is its destructor.
+        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            std::mem::forget(second);
+        }
+        let captured = CAPTURED.take().unwrap_or_else(|| Captured {
+            location: "an unknown place".to_owned(),
+            message: fallback,
+        });
+        Err(Error::panic(
+            function,
+            std::process::id(),
+            &captured.location,
+            &captured.message,
+        ))
+    });
+    RUNNING.set(false);
+    CAPTURED.set(None);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error_with_place_and_text() {
+        install_hook();
+        let error = catch::<()>("score", || panic!("boom {}", 3)).unwrap_err();
+        assert!(error.is_panic());
+        let text = error.to_string();
+        assert!(
+            text.contains("`score` panicked at")
+                && text.contains("panics.rs:")
+                && text.contains("boom 3"),
+            "{text}"
+        );
+        assert_eq!(catch("score", || Ok(5)).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_payload_whose_drop_panics_is_an_error_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        install_hook();
+        let error = catch::<()>("score", || panic::panic_any(Bomb)).unwrap_err();
+        assert!(error.is_panic());
+    }
+}

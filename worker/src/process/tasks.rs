@@ -1,0 +1,203 @@
+//! The task loop of a worker.
+
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
+
+use super::{client::Worker, panics};
+use crate::{
+    Body, Client, Entry, Error, Input, Inputs, Payload, Result, Value,
+    client::readable,
+    ids::ObjectId,
+    lower::{self, INLINE_LIMIT, Placed},
+    message::{Arg, FromWorker, TaskMessage},
+};
+
+/// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
+/// often does not start a thread each time.
+const SPARE_LOOPS: usize = 2;
+
+/// Stack of a stand-in: what a main thread usually has.
+const STACK: usize = 8 << 20;
+
+thread_local! {
+    static RUNS_TASK: Cell<bool> = const { Cell::new(false) };
+    static WAITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread runs a task (and so has the turn).
+pub(crate) fn runs_here() -> bool {
+    RUNS_TASK.get()
+}
+
+/// The future that this thread polls has met a pending object.
+pub(crate) fn note_waiting() {
+    WAITING.set(true);
+}
+
+/// Whether [`note_waiting`] was called since the last time.
+pub(crate) fn take_waiting() -> bool {
+    WAITING.take()
+}
+
+/// Makes sure that somebody goes on with the lane while a task waits.
+pub(super) fn stand_in(worker: &Worker) {
+    if worker.idle_loops.load(Ordering::SeqCst) > 0 {
+        return;
+    }
+    let Some(worker) = worker.this.upgrade() else {
+        return;
+    };
+    let started = thread::Builder::new()
+        .name("mobula-task".to_owned())
+        .stack_size(STACK)
+        .spawn(move || task_loop(&worker, false));
+    if let Err(error) = started {
+        eprintln!(
+            "mobula: a waiting task could not hand on its worker: no further thread: {error}"
+        );
+    }
+}
+
+/// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
+/// then returns; a stand-in also returns when there are more loops than needed.
+pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
+    loop {
+        let others = worker.idle_loops.fetch_add(1, Ordering::SeqCst);
+        if !first && others >= SPARE_LOOPS {
+            worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        let next = worker.tasks.lock().next(&worker.closing);
+        let Some(task) = next else {
+            worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
+            return;
+        };
+        worker.turn.begin();
+        worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
+        // Not before the turn: until then the driver may give the task to another worker.
+        if worker.state.start(task.slot, task.attempt) {
+            worker.state.set_function(task.function);
+            RUNS_TASK.set(true);
+            run(worker, task);
+            RUNS_TASK.set(false);
+        }
+        worker.turn.end();
+    }
+}
+
+fn run(worker: &Arc<Worker>, task: TaskMessage) {
+    let TaskMessage {
+        id,
+        slot,
+        attempt,
+        function,
+        args,
+    } = task;
+    let result = match worker.registry.function(function) {
+        None => Err(Error::internal(format!(
+            "no remote function has the number {}",
+            function.0
+        ))),
+        Some(remote) => {
+            let result = panics::catch(remote.name, || {
+                let mut inputs = Inputs::new(resolve(worker, args)?);
+                let payload = (remote.run)(&mut inputs)?;
+                // Handles that end here end before the driver is told what the task keeps.
+                drop(inputs);
+                finish(worker, id, payload)
+            });
+            result.map_err(|error| {
+                if error.is_panic() {
+                    error
+                } else {
+                    error.in_task(remote.name, std::process::id())
+                }
+            })
+        }
+    };
+    let (outcome, keep) = match result {
+        Ok((value, keep)) => (Ok(value), keep),
+        Err(error) => (Err(error), Vec::new()),
+    };
+    worker.table.lock().finish(&FromWorker::Done {
+        id,
+        slot,
+        attempt,
+        outcome,
+    });
+    // What the result refers to is counted by the driver from here on.
+    drop(keep);
+}
+
+/// The arguments with readable bytes.
+fn resolve(worker: &Arc<Worker>, args: Vec<Arg>) -> Result<Vec<Input>> {
+    let client: Arc<dyn Client> = worker.clone();
+    let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
+        match &value.body {
+            Body::Stored(_) => {
+                let entry = client.clone().handle(id, Some(value));
+                readable(&client, value, Some(&entry))
+            }
+            Body::Inline(_) => readable(&client, value, None),
+        }
+    };
+    args.into_iter()
+        .map(|arg| match arg {
+            Arg::Value(value) => Ok(Input::Value(readable(&client, &value, None)?, None)),
+            Arg::Object { id, value } => Ok(Input::Value(object(id, &value)?, Some(id))),
+            Arg::Gather(values) => {
+                let payloads = values
+                    .iter()
+                    .map(|(id, value)| object(*id, value))
+                    .collect::<Result<_>>()?;
+                Ok(Input::Gather(payloads))
+            }
+        })
+        .collect()
+}
+
+/// Makes the result of a task out of what its function returned, with the handles that keep what
+/// the result refers to.
+fn finish(
+    worker: &Arc<Worker>,
+    id: ObjectId,
+    payload: Payload,
+) -> Result<(Arc<Value>, Vec<Arc<Entry>>)> {
+    let client: Arc<dyn Client> = worker.clone();
+    let Payload {
+        format,
+        block,
+        side,
+    } = payload;
+    let (items, keep) = lower::lower_items(&client, side)?;
+    let result = match lower::place(&*client, block, INLINE_LIMIT)? {
+        Placed::Inline(block) => Value {
+            format,
+            body: Body::Inline(block),
+            items,
+        },
+        Placed::Extent(extent) => {
+            let value = Value {
+                format,
+                body: Body::Stored(extent.loc()),
+                items,
+            };
+            let known = Arc::new(value.clone());
+            // Whoever still has a view of these bytes holds the result from now on.
+            let lease = extent.adopt(|_| client.clone().handle(id, Some(&known)));
+            if lease
+                .downcast_ref::<Entry>()
+                .is_none_or(|entry| entry.id() != id)
+            {
+                return Err(Error::internal(
+                    "a result was made an object by another thread",
+                ));
+            }
+            value
+        }
+    };
+    Ok((Arc::new(result), keep))
+}

@@ -1,0 +1,228 @@
+//! The remote functions of this program, the same list in the driver and in every worker.
+
+use std::{
+    fmt,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use crate::{
+    Error, Result,
+    ids::{FunctionIndex, ObjectId},
+    payload::Payload,
+};
+
+/// A remote function, as `#[remote]` registers it.
+pub struct RemoteFn {
+    /// `CARGO_PKG_NAME` where it is defined.
+    pub package: &'static str,
+    /// `CARGO_PKG_VERSION` where it is defined.
+    pub version: &'static str,
+    /// `module_path!()`.
+    pub module: &'static str,
+    /// The function's name.
+    pub name: &'static str,
+    /// `file!()`.
+    pub file: &'static str,
+    /// `line!()`.
+    pub line: u32,
+    /// `column!()`.
+    pub column: u32,
+    /// The signature as it is written: changes when the meaning of the arguments may have changed.
+    pub signature: &'static str,
+    /// Decodes the arguments, runs the function, encodes the result.
+    pub run: fn(&mut Inputs) -> Result<Payload>,
+    /// Filled in when the registry is built.
+    pub index: IndexCell,
+}
+
+/// The number of a registered function, once it is known: makes a call's dispatch a load.
+#[derive(Debug)]
+pub struct IndexCell(AtomicU32);
+
+impl IndexCell {
+    /// Not numbered yet.
+    pub const NEW: IndexCell = IndexCell(AtomicU32::new(u32::MAX));
+}
+
+/// What a program submits for each remote function.
+#[derive(Debug)]
+pub struct Registered(pub &'static RemoteFn);
+
+inventory::collect!(Registered);
+
+impl RemoteFn {
+    /// What tells the function from every other one.
+    fn key(
+        &self,
+    ) -> (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        u32,
+        u32,
+    ) {
+        (
+            self.package,
+            self.version,
+            self.module,
+            self.name,
+            self.file,
+            self.line,
+            self.column,
+        )
+    }
+}
+
+impl fmt::Debug for RemoteFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}::{} at {}:{}:{}",
+            self.module, self.name, self.file, self.line, self.column
+        )
+    }
+}
+
+/// One resolved argument.
+#[derive(Debug)]
+pub enum Input {
+    /// A value, with the id of the object that it is, if it is one.
+    Value(Payload, Option<ObjectId>),
+    /// Many objects' values.
+    Gather(Vec<Payload>),
+}
+
+/// The resolved arguments of a task, in order.
+#[derive(Debug)]
+pub struct Inputs {
+    list: std::vec::IntoIter<Input>,
+}
+
+impl Inputs {
+    /// The arguments of one call.
+    pub fn new(list: Vec<Input>) -> Inputs {
+        Inputs {
+            list: list.into_iter(),
+        }
+    }
+
+    /// The next argument.
+    ///
+    /// # Errors
+    /// There is none: driver and worker disagree about the function.
+    pub fn take(&mut self) -> Result<Input> {
+        self.list
+            .next()
+            .ok_or_else(|| Error::internal("a task with too few arguments"))
+    }
+}
+
+/// All remote functions of the program, sorted and numbered.
+#[derive(Debug)]
+pub struct Registry {
+    functions: Vec<&'static RemoteFn>,
+    fingerprint: u64,
+}
+
+impl Registry {
+    /// The registry of this program, built at the first call.
+    ///
+    /// # Errors
+    /// Two functions cannot be told apart; the message has both places.
+    pub fn get() -> Result<&'static Registry> {
+        static REGISTRY: OnceLock<Result<Registry>> = OnceLock::new();
+        REGISTRY
+            .get_or_init(|| {
+                Registry::new(
+                    inventory::iter::<Registered>
+                        .into_iter()
+                        .map(|r| r.0)
+                        .collect(),
+                )
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn new(mut functions: Vec<&'static RemoteFn>) -> Result<Registry> {
+        functions.sort_by_key(|function| function.key());
+        for pair in functions.windows(2) {
+            if pair[0].key() == pair[1].key() {
+                return Err(Error::setup(format!(
+                    "two remote functions have one identity: {:?} and {:?}; give one of them another name",
+                    pair[0], pair[1]
+                )));
+            }
+        }
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        for function in &functions {
+            let (package, version, module, name, file, line, column) = function.key();
+            for text in [package, version, module, name, file, function.signature] {
+                hash.write(text.as_bytes());
+            }
+            hash.write(&line.to_le_bytes());
+            hash.write(&column.to_le_bytes());
+        }
+        for (n, function) in functions.iter().enumerate() {
+            function.index.0.store(n as u32, Ordering::Relaxed);
+        }
+        Ok(Registry {
+            functions,
+            fingerprint: hash.0,
+        })
+    }
+
+    /// A number that two programs share only if they have the same functions with the same
+    /// signatures.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// How many functions there are.
+    pub fn len(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Whether there is no function.
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// The number of a function.
+    ///
+    /// # Errors
+    /// It is not registered.
+    pub fn index_of(&self, function: &'static RemoteFn) -> Result<FunctionIndex> {
+        match function.index.0.load(Ordering::Relaxed) {
+            u32::MAX => Err(Error::internal(format!("{function:?} is not registered"))),
+            n => Ok(FunctionIndex(n)),
+        }
+    }
+
+    /// The function with this number.
+    pub fn function(&self, index: FunctionIndex) -> Option<&'static RemoteFn> {
+        self.functions.get(index.0 as usize).copied()
+    }
+
+    /// The function's name, for messages.
+    pub fn name(&self, index: FunctionIndex) -> &'static str {
+        self.function(index)
+            .map_or("an unknown function", |function| function.name)
+    }
+}
+
+struct Fnv(u64);
+
+impl Fnv {
+    /// Length first, so that two neighbouring texts cannot trade letters.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}

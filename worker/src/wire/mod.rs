@@ -1,0 +1,327 @@
+//! The bytes of messages: a compact binary encoding, written by hand because every task passes
+//! through it twice.
+//!
+//! Numbers are little-endian base-128 (a byte each while small), type tags are eight bytes, enums
+//! begin with a byte. The format carries no version: driver and workers are one program.
+//!
+//! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
+//! arrived, whatever counts they claim.
+
+mod reader;
+mod value;
+mod writer;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{error, fmt};
+
+use mobula_store::SegmentId;
+
+use crate::{
+    ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
+    message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
+};
+use reader::Reader;
+
+/// Why bytes are no message, or a message has no bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// The bytes are not a message. They come from a process or a program that has gone wrong.
+    Malformed {
+        /// What was being read.
+        what: &'static str,
+        /// The position of the byte where that failed.
+        at: usize,
+    },
+    /// The message contradicts its own rules and was not sent. A mistake in Mobula.
+    Unencodable {
+        /// Which rule.
+        why: String,
+    },
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::Malformed { what, at } => {
+                write!(f, "a message is malformed at byte {at}, in {what}")
+            }
+            WireError::Unencodable { why } => write!(f, "a message cannot be encoded: {why}"),
+        }
+    }
+}
+
+impl error::Error for WireError {}
+
+/// Appends a message to a worker to `out`. Cost: a copy of what is inline.
+///
+/// # Errors
+/// [`WireError::Unencodable`]; `out` then holds a part of the message.
+pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
+    match message {
+        ToWorker::Task(task) => {
+            out.push(to_worker::TASK);
+            writer::id(out, task.id);
+            writer::number(out, u64::from(task.slot.0));
+            writer::number(out, task.attempt.0);
+            writer::number(out, u64::from(task.function.0));
+            writer::number(out, task.args.len() as u64);
+            task.args.iter().try_for_each(|arg| write_arg(out, arg))?;
+        }
+        ToWorker::Ready { id, outcome } => {
+            out.push(to_worker::READY);
+            writer::id(out, *id);
+            value::write_outcome(out, outcome)?;
+        }
+        ToWorker::Free(locs) => {
+            out.push(to_worker::FREE);
+            writer::number(out, locs.len() as u64);
+            locs.iter().for_each(|loc| writer::loc(out, *loc));
+        }
+        ToWorker::Grant(Ok(bytes)) => {
+            out.push(to_worker::GRANT);
+            writer::number(out, *bytes);
+        }
+        ToWorker::Grant(Err(error)) => {
+            out.push(to_worker::NO_GRANT);
+            writer::error(out, error)?;
+        }
+        ToWorker::Segment { id, len } => {
+            out.push(to_worker::SEGMENT);
+            writer::number(out, u64::from(id.0));
+            writer::number(out, *len);
+        }
+        ToWorker::DropSegment(id) => {
+            out.push(to_worker::DROP_SEGMENT);
+            writer::number(out, u64::from(id.0));
+        }
+        ToWorker::Trim => out.push(to_worker::TRIM),
+        ToWorker::Shutdown => out.push(to_worker::SHUTDOWN),
+    }
+    Ok(())
+}
+
+/// Reads a message to a worker, which must take up all of `bytes`.
+///
+/// # Errors
+/// [`WireError::Malformed`].
+pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
+    let mut reader = Reader::new(bytes);
+    let message = match reader.byte("a message")? {
+        to_worker::TASK => ToWorker::Task(TaskMessage {
+            id: reader.id()?,
+            slot: TaskSlot(reader.number32("a slot")?),
+            attempt: Attempt(reader.number("an attempt")?),
+            function: FunctionIndex(reader.number32("a function")?),
+            args: reader.list("arguments", read_arg)?,
+        }),
+        to_worker::READY => ToWorker::Ready {
+            id: reader.id()?,
+            outcome: value::read_outcome(&mut reader)?,
+        },
+        to_worker::FREE => ToWorker::Free(reader.list("extents", Reader::loc)?),
+        to_worker::GRANT => ToWorker::Grant(Ok(reader.number("a grant")?)),
+        to_worker::NO_GRANT => ToWorker::Grant(Err(reader.error()?)),
+        to_worker::SEGMENT => ToWorker::Segment {
+            id: SegmentId(reader.number32("a segment")?),
+            len: reader.number("a segment's length")?,
+        },
+        to_worker::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
+        to_worker::TRIM => ToWorker::Trim,
+        to_worker::SHUTDOWN => ToWorker::Shutdown,
+        _ => return Err(reader.malformed("the kind of a message to a worker")),
+    };
+    reader.end()?;
+    Ok(message)
+}
+
+/// Appends a message to the driver to `out`. Cost: a copy of what is inline.
+///
+/// # Errors
+/// [`WireError::Unencodable`]; `out` then holds a part of the message.
+pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
+    match message {
+        FromWorker::Registered => out.push(from_worker::REGISTERED),
+        FromWorker::Done {
+            id,
+            slot,
+            attempt,
+            outcome,
+        } => {
+            out.push(from_worker::DONE);
+            writer::id(out, *id);
+            writer::number(out, u64::from(slot.0));
+            writer::number(out, attempt.0);
+            value::write_outcome(out, outcome)?;
+        }
+        FromWorker::Spawn(task) => {
+            out.push(from_worker::SPAWN);
+            writer::id(out, task.id);
+            writer::number(out, u64::from(task.function.0));
+            writer::number(out, u64::from(task.retries));
+            writer::number(out, task.args.len() as u64);
+            task.args
+                .iter()
+                .try_for_each(|arg| write_arg_spec(out, arg))?;
+        }
+        FromWorker::Put { id, value } => {
+            out.push(from_worker::PUT);
+            writer::id(out, *id);
+            value::write(out, value)?;
+        }
+        FromWorker::Hold(id) => write_about(out, from_worker::HOLD, *id),
+        FromWorker::Release(id) => write_about(out, from_worker::RELEASE, *id),
+        FromWorker::Watch(id) => write_about(out, from_worker::WATCH, *id),
+        FromWorker::Blocked => out.push(from_worker::BLOCKED),
+        FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
+        FromWorker::NeedBytes(bytes) => {
+            out.push(from_worker::NEED_BYTES);
+            writer::number(out, *bytes);
+        }
+        FromWorker::ReturnBytes(bytes) => {
+            out.push(from_worker::RETURN_BYTES);
+            writer::number(out, *bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a message to the driver, which must take up all of `bytes`.
+///
+/// # Errors
+/// [`WireError::Malformed`].
+pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
+    let mut reader = Reader::new(bytes);
+    let message = match reader.byte("a message")? {
+        from_worker::REGISTERED => FromWorker::Registered,
+        from_worker::DONE => FromWorker::Done {
+            id: reader.id()?,
+            slot: TaskSlot(reader.number32("a slot")?),
+            attempt: Attempt(reader.number("an attempt")?),
+            outcome: value::read_outcome(&mut reader)?,
+        },
+        from_worker::SPAWN => FromWorker::Spawn(TaskSpec {
+            id: reader.id()?,
+            function: FunctionIndex(reader.number32("a function")?),
+            retries: reader.number32("retries")?,
+            args: reader.list("arguments", read_arg_spec)?,
+        }),
+        from_worker::PUT => FromWorker::Put {
+            id: reader.id()?,
+            value: value::read(&mut reader)?,
+        },
+        from_worker::HOLD => FromWorker::Hold(reader.id()?),
+        from_worker::RELEASE => FromWorker::Release(reader.id()?),
+        from_worker::WATCH => FromWorker::Watch(reader.id()?),
+        from_worker::BLOCKED => FromWorker::Blocked,
+        from_worker::UNBLOCKED => FromWorker::Unblocked,
+        from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
+        from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
+        _ => return Err(reader.malformed("the kind of a message to the driver")),
+    };
+    reader.end()?;
+    Ok(message)
+}
+
+/// First bytes of messages to a worker.
+mod to_worker {
+    pub(super) const TASK: u8 = 1;
+    pub(super) const READY: u8 = 2;
+    pub(super) const FREE: u8 = 3;
+    pub(super) const GRANT: u8 = 4;
+    pub(super) const NO_GRANT: u8 = 5;
+    pub(super) const SEGMENT: u8 = 6;
+    pub(super) const DROP_SEGMENT: u8 = 7;
+    pub(super) const TRIM: u8 = 8;
+    pub(super) const SHUTDOWN: u8 = 9;
+}
+
+/// First bytes of messages to the driver. No number is used in both directions, so that a message
+/// in the wrong lane is noticed.
+mod from_worker {
+    pub(super) const REGISTERED: u8 = 65;
+    pub(super) const DONE: u8 = 66;
+    pub(super) const SPAWN: u8 = 67;
+    pub(super) const PUT: u8 = 68;
+    pub(super) const HOLD: u8 = 69;
+    pub(super) const RELEASE: u8 = 70;
+    pub(super) const WATCH: u8 = 71;
+    pub(super) const BLOCKED: u8 = 72;
+    pub(super) const UNBLOCKED: u8 = 73;
+    pub(super) const NEED_BYTES: u8 = 74;
+    pub(super) const RETURN_BYTES: u8 = 75;
+}
+
+/// First bytes of arguments, ready or not.
+mod arg {
+    pub(super) const VALUE: u8 = 0;
+    pub(super) const OBJECT: u8 = 1;
+    pub(super) const GATHER: u8 = 2;
+}
+
+fn write_about(out: &mut Vec<u8>, kind: u8, id: ObjectId) {
+    out.push(kind);
+    writer::id(out, id);
+}
+
+fn write_arg(out: &mut Vec<u8>, arg: &Arg) -> Result<(), WireError> {
+    match arg {
+        Arg::Value(value) => {
+            out.push(arg::VALUE);
+            value::write(out, value)
+        }
+        Arg::Object { id, value } => {
+            out.push(arg::OBJECT);
+            writer::id(out, *id);
+            value::write(out, value)
+        }
+        Arg::Gather(objects) => {
+            out.push(arg::GATHER);
+            writer::number(out, objects.len() as u64);
+            objects.iter().try_for_each(|(id, value)| {
+                writer::id(out, *id);
+                value::write(out, value)
+            })
+        }
+    }
+}
+
+fn read_arg(reader: &mut Reader<'_>) -> Result<Arg, WireError> {
+    Ok(match reader.byte("an argument")? {
+        arg::VALUE => Arg::Value(value::read(reader)?),
+        arg::OBJECT => Arg::Object {
+            id: reader.id()?,
+            value: value::read(reader)?,
+        },
+        arg::GATHER => Arg::Gather(reader.list("gathered objects", |reader| {
+            Ok((reader.id()?, value::read(reader)?))
+        })?),
+        _ => return Err(reader.malformed("the kind of an argument")),
+    })
+}
+
+fn write_arg_spec(out: &mut Vec<u8>, arg: &ArgSpec) -> Result<(), WireError> {
+    match arg {
+        ArgSpec::Value(value) => {
+            out.push(arg::VALUE);
+            value::write(out, value)?;
+        }
+        ArgSpec::Object(id) => write_about(out, arg::OBJECT, *id),
+        ArgSpec::Gather(ids) => {
+            out.push(arg::GATHER);
+            writer::number(out, ids.len() as u64);
+            ids.iter().for_each(|id| writer::id(out, *id));
+        }
+    }
+    Ok(())
+}
+
+fn read_arg_spec(reader: &mut Reader<'_>) -> Result<ArgSpec, WireError> {
+    Ok(match reader.byte("an argument")? {
+        arg::VALUE => ArgSpec::Value(value::read(reader)?),
+        arg::OBJECT => ArgSpec::Object(reader.id()?),
+        arg::GATHER => ArgSpec::Gather(reader.list("gathered ids", Reader::id)?),
+        _ => return Err(reader.malformed("the kind of an argument")),
+    })
+}

@@ -1,0 +1,144 @@
+//! The parts that messages are read from: every step checks that the bytes are there.
+
+use mobula_store::{Loc, SegmentId};
+use serde::Deserialize as _;
+
+use super::WireError;
+use crate::{
+    Error,
+    ids::{ObjectId, WorkerId},
+};
+
+/// Room is made for so many items of a list before they are read, at most: what a list claims to
+/// hold is not believed.
+const FORESIGHT: usize = 64;
+
+/// How deep an error may nest as MessagePack: a level for each cause, of which an error has a few
+/// tens at most, and a few for what is in one. Some threads that decode have stacks of 256 KiB, of
+/// which this uses less than half.
+const MAX_ERROR_DEPTH: usize = 72;
+
+/// What is left of a message.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    /// The message's length, for positions in errors.
+    len: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader {
+            rest: bytes,
+            len: bytes.len(),
+        }
+    }
+
+    /// The message must be over.
+    pub(super) fn end(self) -> Result<(), WireError> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.malformed("the end of the message"))
+        }
+    }
+
+    #[cold]
+    pub(super) fn malformed(&self, what: &'static str) -> WireError {
+        WireError::Malformed {
+            what,
+            at: self.len - self.rest.len(),
+        }
+    }
+
+    pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
+        let Some((&byte, rest)) = self.rest.split_first() else {
+            return Err(self.malformed(what));
+        };
+        self.rest = rest;
+        Ok(byte)
+    }
+
+    /// A number in its only form: no more bytes than it needs.
+    pub(super) fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            let bits = u64::from(byte & 0x7f);
+            let fits = shift < 63 || bits < 2;
+            let needed = shift == 0 || byte != 0;
+            if !(fits && needed) {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.malformed(what))
+    }
+
+    pub(super) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
+        let number = self.number(what)?;
+        u32::try_from(number).map_err(|_| self.malformed(what))
+    }
+
+    pub(super) fn tag(&mut self, what: &'static str) -> Result<u64, WireError> {
+        let Some((tag, rest)) = self.rest.split_first_chunk::<8>() else {
+            return Err(self.malformed(what));
+        };
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*tag))
+    }
+
+    /// A length and that many bytes.
+    pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
+        let len = self.number(what)?;
+        let split = usize::try_from(len)
+            .ok()
+            .and_then(|len| self.rest.split_at_checked(len));
+        let Some((bytes, rest)) = split else {
+            return Err(self.malformed(what));
+        };
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    /// A count and that many items, each of a byte at least.
+    pub(super) fn list<T>(
+        &mut self,
+        what: &'static str,
+        mut item: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        let count = self.number(what)?;
+        if count > self.rest.len() as u64 {
+            return Err(self.malformed(what));
+        }
+        let mut items = Vec::with_capacity((count as usize).min(FORESIGHT));
+        for _ in 0..count {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    pub(super) fn id(&mut self) -> Result<ObjectId, WireError> {
+        Ok(ObjectId {
+            origin: WorkerId(self.number32("the origin of an id")?),
+            seq: self.number("an id")?,
+        })
+    }
+
+    pub(super) fn loc(&mut self) -> Result<Loc, WireError> {
+        Ok(Loc {
+            segment: SegmentId(self.number32("a location's segment")?),
+            offset: self.number("a location's offset")?,
+            len: self.number("a location's length")?,
+        })
+    }
+
+    pub(super) fn error(&mut self) -> Result<Error, WireError> {
+        let bytes = self.bytes("an error")?;
+        let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+        decoder.set_max_depth(MAX_ERROR_DEPTH);
+        Error::deserialize(&mut decoder).map_err(|_| self.malformed("an error"))
+    }
+}

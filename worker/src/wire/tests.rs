@@ -1,0 +1,428 @@
+//! Every message comes back as it was sent, and no bytes at all make decoding panic.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, Loc};
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+use crate::{
+    Error,
+    ids::WorkerId,
+    value::{Body, Format, Item, Outcome, TypeTag, Value},
+};
+
+fn ids() -> impl Strategy<Value = ObjectId> {
+    (number32(), number()).prop_map(|(origin, seq)| ObjectId {
+        origin: WorkerId(origin),
+        seq,
+    })
+}
+
+/// Numbers of every length.
+fn number() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0_u32..64).prop_map(|(n, shift)| n >> shift)
+}
+
+fn number32() -> impl Strategy<Value = u32> {
+    (any::<u32>(), 0_u32..32).prop_map(|(n, shift)| n >> shift)
+}
+
+fn locs() -> impl Strategy<Value = Loc> {
+    (number32(), number(), number()).prop_map(|(segment, offset, len)| Loc {
+        segment: SegmentId(segment),
+        offset,
+        len,
+    })
+}
+
+fn formats() -> impl Strategy<Value = Format> {
+    prop_oneof![
+        (any::<u64>(), vec(number(), 0..4)).prop_map(|(elem, shape)| Format::Flat {
+            elem: TypeTag(elem),
+            shape,
+        }),
+        Just(Format::Text),
+        any::<u64>().prop_map(|of| Format::Packed { of: TypeTag(of) }),
+    ]
+}
+
+fn bodies() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        vec(any::<u8>(), 0..300).prop_map(|bytes| Body::Inline(Block::copy_of(&bytes, 64))),
+        locs().prop_map(Body::Stored),
+    ]
+}
+
+fn plain() -> impl Strategy<Value = Arc<Value>> {
+    (formats(), bodies()).prop_map(|(format, body)| {
+        Arc::new(Value {
+            format,
+            body,
+            items: Vec::new(),
+        })
+    })
+}
+
+fn items() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        plain().prop_map(Item::InlineArray),
+        (ids(), plain()).prop_map(|(id, value)| Item::Array { id, value }),
+        ids().prop_map(|id| Item::Ref { id }),
+    ]
+}
+
+fn values() -> impl Strategy<Value = Arc<Value>> {
+    let packed = (any::<u64>(), bodies(), vec(items(), 0..5)).prop_map(|(of, body, items)| {
+        Arc::new(Value {
+            format: Format::Packed { of: TypeTag(of) },
+            body,
+            items,
+        })
+    });
+    prop_oneof![plain(), packed]
+}
+
+fn errors() -> impl Strategy<Value = Error> {
+    (any::<String>(), option::of(any::<String>()), any::<bool>()).prop_map(
+        |(message, cause, panic)| {
+            let error = if panic {
+                Error::panic("f", 7, "a.rs:1:2", &message)
+            } else {
+                Error::internal(message)
+            };
+            match cause {
+                Some(cause) => error.context(cause),
+                None => error,
+            }
+        },
+    )
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![values().prop_map(Ok), errors().prop_map(Err)]
+}
+
+fn args() -> impl Strategy<Value = Arg> {
+    prop_oneof![
+        values().prop_map(Arg::Value),
+        (ids(), values()).prop_map(|(id, value)| Arg::Object { id, value }),
+        vec((ids(), values()), 0..4).prop_map(Arg::Gather),
+    ]
+}
+
+fn arg_specs() -> impl Strategy<Value = ArgSpec> {
+    prop_oneof![
+        values().prop_map(ArgSpec::Value),
+        ids().prop_map(ArgSpec::Object),
+        vec(ids(), 0..200).prop_map(ArgSpec::Gather),
+    ]
+}
+
+fn to_worker() -> impl Strategy<Value = ToWorker> {
+    let task = (ids(), number32(), number(), number32(), vec(args(), 0..5)).prop_map(
+        |(id, slot, attempt, function, args)| {
+            ToWorker::Task(TaskMessage {
+                id,
+                slot: TaskSlot(slot),
+                attempt: Attempt(attempt),
+                function: FunctionIndex(function),
+                args,
+            })
+        },
+    );
+    prop_oneof![
+        task,
+        (ids(), outcomes()).prop_map(|(id, outcome)| ToWorker::Ready { id, outcome }),
+        vec(locs(), 0..200).prop_map(ToWorker::Free),
+        number().prop_map(|bytes| ToWorker::Grant(Ok(bytes))),
+        errors().prop_map(|error| ToWorker::Grant(Err(error))),
+        (number32(), number()).prop_map(|(id, len)| ToWorker::Segment {
+            id: SegmentId(id),
+            len,
+        }),
+        number32().prop_map(|id| ToWorker::DropSegment(SegmentId(id))),
+        Just(ToWorker::Trim),
+        Just(ToWorker::Shutdown),
+    ]
+}
+
+fn from_worker() -> impl Strategy<Value = FromWorker> {
+    let done =
+        (ids(), number32(), number(), outcomes()).prop_map(|(id, slot, attempt, outcome)| {
+            FromWorker::Done {
+                id,
+                slot: TaskSlot(slot),
+                attempt: Attempt(attempt),
+                outcome,
+            }
+        });
+    let spawn = (ids(), number32(), number32(), vec(arg_specs(), 0..5)).prop_map(
+        |(id, function, retries, args)| {
+            FromWorker::Spawn(TaskSpec {
+                id,
+                function: FunctionIndex(function),
+                args,
+                retries,
+            })
+        },
+    );
+    prop_oneof![
+        Just(FromWorker::Registered),
+        done,
+        spawn,
+        (ids(), values()).prop_map(|(id, value)| FromWorker::Put { id, value }),
+        ids().prop_map(FromWorker::Hold),
+        ids().prop_map(FromWorker::Release),
+        ids().prop_map(FromWorker::Watch),
+        Just(FromWorker::Blocked),
+        Just(FromWorker::Unblocked),
+        number().prop_map(FromWorker::NeedBytes),
+        number().prop_map(FromWorker::ReturnBytes),
+    ]
+}
+
+/// What `Debug` leaves out of messages: the bytes of inline values, and the whole of errors.
+#[derive(Default, Debug, PartialEq)]
+struct Hidden(Vec<Vec<u8>>);
+
+impl Hidden {
+    fn value(&mut self, value: &Value) {
+        if let Body::Inline(block) = &value.body {
+            self.0.push(block.bytes().to_vec());
+        }
+        for item in &value.items {
+            match item {
+                Item::InlineArray(value) | Item::Array { value, .. } => self.value(value),
+                Item::Ref { .. } => {}
+            }
+        }
+    }
+
+    fn error(&mut self, error: &Error) {
+        self.0.push(rmp_serde::to_vec(error).unwrap());
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Ok(value) => self.value(value),
+            Err(error) => self.error(error),
+        }
+    }
+
+    fn of_to_worker(message: &ToWorker) -> Hidden {
+        let mut hidden = Hidden::default();
+        match message {
+            ToWorker::Task(task) => {
+                for arg in &task.args {
+                    match arg {
+                        Arg::Value(value) | Arg::Object { value, .. } => hidden.value(value),
+                        Arg::Gather(objects) => {
+                            objects.iter().for_each(|(_, value)| hidden.value(value));
+                        }
+                    }
+                }
+            }
+            ToWorker::Ready { outcome, .. } => hidden.outcome(outcome),
+            ToWorker::Grant(Err(error)) => hidden.error(error),
+            _ => {}
+        }
+        hidden
+    }
+
+    fn of_from_worker(message: &FromWorker) -> Hidden {
+        let mut hidden = Hidden::default();
+        match message {
+            FromWorker::Done { outcome, .. } => hidden.outcome(outcome),
+            FromWorker::Put { value, .. } => hidden.value(value),
+            FromWorker::Spawn(task) => {
+                for arg in &task.args {
+                    if let ArgSpec::Value(value) = arg {
+                        hidden.value(value);
+                    }
+                }
+            }
+            _ => {}
+        }
+        hidden
+    }
+}
+
+proptest! {
+    #[test]
+    fn messages_to_workers_come_back(message in to_worker()) {
+        let mut bytes = Vec::new();
+        encode_to_worker(&message, &mut bytes).unwrap();
+        let back = decode_to_worker(&bytes).unwrap();
+        prop_assert_eq!(format!("{back:?}"), format!("{message:?}"));
+        prop_assert_eq!(Hidden::of_to_worker(&back), Hidden::of_to_worker(&message));
+        prop_assert!(decode_from_worker(&bytes).is_err(), "the wrong lane");
+    }
+
+    #[test]
+    fn messages_to_the_driver_come_back(message in from_worker()) {
+        let mut bytes = Vec::new();
+        encode_from_worker(&message, &mut bytes).unwrap();
+        let back = decode_from_worker(&bytes).unwrap();
+        prop_assert_eq!(format!("{back:?}"), format!("{message:?}"));
+        prop_assert_eq!(Hidden::of_from_worker(&back), Hidden::of_from_worker(&message));
+        prop_assert!(decode_to_worker(&bytes).is_err(), "the wrong lane");
+    }
+
+    #[test]
+    fn a_part_of_a_message_is_an_error(to in to_worker(), from in from_worker(), cut in any::<prop::sample::Index>()) {
+        let mut bytes = Vec::new();
+        encode_to_worker(&to, &mut bytes).unwrap();
+        prop_assert!(decode_to_worker(&bytes[..cut.index(bytes.len())]).is_err());
+        bytes.push(0);
+        prop_assert!(decode_to_worker(&bytes).is_err());
+
+        bytes.clear();
+        encode_from_worker(&from, &mut bytes).unwrap();
+        prop_assert!(decode_from_worker(&bytes[..cut.index(bytes.len())]).is_err());
+        bytes.push(0);
+        prop_assert!(decode_from_worker(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_damaged_message_does_not_panic(
+        to in to_worker(),
+        from in from_worker(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = Vec::new();
+        encode_to_worker(&to, &mut bytes).unwrap();
+        for (at, byte) in &damage {
+            *at.get_mut(&mut bytes) = *byte;
+        }
+        let _ = decode_to_worker(&bytes);
+
+        bytes.clear();
+        encode_from_worker(&from, &mut bytes).unwrap();
+        for (at, byte) in &damage {
+            *at.get_mut(&mut bytes) = *byte;
+        }
+        let _ = decode_from_worker(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_not_panic(first in 0_u8..80, rest in vec(prop_oneof![0_u8..4, any::<u8>()], 0..200)) {
+        let bytes = [&[first][..], &rest].concat();
+        let _ = decode_to_worker(&bytes);
+        let _ = decode_from_worker(&bytes);
+    }
+}
+
+#[test]
+fn a_list_is_not_believed_to_be_as_long_as_it_says() {
+    let mut bytes = vec![3];
+    writer::number(&mut bytes, u64::MAX);
+    let error = decode_to_worker(&bytes).unwrap_err();
+    assert_eq!(
+        error,
+        WireError::Malformed {
+            what: "extents",
+            at: bytes.len()
+        }
+    );
+    assert!(error.to_string().contains("byte 11"));
+}
+
+#[test]
+fn numbers_have_one_form() {
+    let number = |bytes: &[u8]| Reader::new(bytes).number("a number");
+    assert_eq!(number(&[0x80, 1]), Ok(128));
+    assert!(number(&[0x80, 0]).is_err(), "longer than necessary");
+    let mut most = vec![0xff; 9];
+    most.push(1);
+    assert_eq!(number(&most), Ok(u64::MAX));
+    most[9] = 2;
+    assert!(number(&most).is_err(), "65 bits");
+    assert!(number(&[0xff; 20]).is_err());
+}
+
+#[test]
+fn inline_bytes_arrive_aligned() {
+    let message = FromWorker::Put {
+        id: ObjectId {
+            origin: WorkerId(1),
+            seq: 2,
+        },
+        value: Arc::new(Value {
+            format: Format::Text,
+            body: Body::Inline(Block::copy_of(b"text", 1)),
+            items: Vec::new(),
+        }),
+    };
+    let mut bytes = Vec::new();
+    encode_from_worker(&message, &mut bytes).unwrap();
+    let Ok(FromWorker::Put { value, .. }) = decode_from_worker(&bytes) else {
+        panic!("not a put");
+    };
+    let Body::Inline(block) = &value.body else {
+        panic!("not inline");
+    };
+    assert_eq!(block.bytes(), b"text");
+    assert!(block.bytes().as_ptr().addr().is_multiple_of(64));
+}
+
+#[test]
+fn long_chains_of_causes_do_not_exhaust_small_stacks() {
+    let on_a_small_stack = |bytes: Vec<u8>| {
+        std::thread::Builder::new()
+            .stack_size(256 << 10)
+            .spawn(move || decode_to_worker(&bytes).map(|message| format!("{message:?}")))
+            .unwrap()
+            .join()
+            .unwrap()
+    };
+    let inner = Error::internal("inner");
+    let longest = (0..1000).fold(inner.clone(), |error, _| error.context("outer"));
+    let longest = ToWorker::Grant(Err(longest));
+    let mut bytes = Vec::new();
+    encode_to_worker(&longest, &mut bytes).unwrap();
+    assert_eq!(on_a_small_stack(bytes), Ok(format!("{longest:?}")));
+
+    // What no `Error` can be: without a cause an error ends with "nil", in the place of which another
+    // one may stand.
+    let encoded = rmp_serde::to_vec(&inner).unwrap();
+    let (nil, start) = encoded.split_last().unwrap();
+    assert_eq!(*nil, 0xc0);
+    let deep = [&start.repeat(5000)[..], &encoded].concat();
+    let mut bytes = vec![to_worker::NO_GRANT];
+    writer::bytes(&mut bytes, &deep);
+    let result = on_a_small_stack(bytes);
+    assert!(
+        matches!(result, Err(WireError::Malformed { .. })),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn items_of_items_are_refused() {
+    let with = |format, items| {
+        Arc::new(Value {
+            format,
+            body: Body::Inline(Block::default()),
+            items,
+        })
+    };
+    let id = ObjectId {
+        origin: WorkerId(1),
+        seq: 2,
+    };
+    let packed = Format::Packed { of: TypeTag(1) };
+    let inner = with(packed.clone(), vec![Item::Ref { id }]);
+    let wrong = [
+        with(Format::Text, vec![Item::Ref { id }]),
+        with(packed.clone(), vec![Item::InlineArray(inner.clone())]),
+        with(packed, vec![Item::Array { id, value: inner }]),
+    ];
+    for value in wrong {
+        let result = encode_from_worker(&FromWorker::Put { id, value }, &mut Vec::new());
+        assert!(
+            matches!(result, Err(WireError::Unencodable { .. })),
+            "{result:?}"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! Values and outcomes.
+
+use std::sync::Arc;
+
+use mobula_store::Block;
+
+use super::{WireError, reader::Reader, writer};
+use crate::value::{Body, Format, Item, Outcome, TypeTag, Value};
+
+// A value begins with a byte: its format, plus one of the marks for its body.
+const FLAT: u8 = 0;
+const TEXT: u8 = 1;
+const PACKED: u8 = 2;
+const INLINE: u8 = 0x10;
+const STORED: u8 = 0x20;
+const BODY: u8 = 0xf0;
+
+const INLINE_ARRAY: u8 = 0;
+const ARRAY: u8 = 1;
+const REF: u8 = 2;
+
+const OK: u8 = 0;
+const ERR: u8 = 1;
+
+/// Inline bodies are aligned as payloads in the store are.
+const ALIGN: usize = 64;
+
+pub(super) fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome) -> Result<(), WireError> {
+    match outcome {
+        Ok(value) => {
+            out.push(OK);
+            write(out, value)
+        }
+        Err(error) => {
+            out.push(ERR);
+            writer::error(out, error)
+        }
+    }
+}
+
+pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError> {
+    Ok(match reader.byte("an outcome")? {
+        OK => Ok(read(reader)?),
+        ERR => Err(reader.error()?),
+        _ => return Err(reader.malformed("the kind of an outcome")),
+    })
+}
+
+pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
+    write_plain(out, value);
+    if let Format::Packed { .. } = value.format {
+        writer::number(out, value.items.len() as u64);
+        return value
+            .items
+            .iter()
+            .try_for_each(|item| write_item(out, item));
+    }
+    without_items(value)
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Arc<Value>, WireError> {
+    let mut value = read_plain(reader)?;
+    if let Format::Packed { .. } = value.format {
+        value.items = reader.list("a value's items", read_item)?;
+    }
+    Ok(Arc::new(value))
+}
+
+/// The value without its items. Those of items are written so: they have none, which also bounds
+/// how deep values nest.
+fn write_plain(out: &mut Vec<u8>, value: &Value) {
+    let body = match &value.body {
+        Body::Inline(_) => INLINE,
+        Body::Stored(_) => STORED,
+    };
+    match &value.format {
+        Format::Flat { elem, shape } => {
+            out.push(FLAT | body);
+            out.extend_from_slice(&elem.0.to_le_bytes());
+            writer::number(out, shape.len() as u64);
+            shape.iter().for_each(|len| writer::number(out, *len));
+        }
+        Format::Text => out.push(TEXT | body),
+        Format::Packed { of } => {
+            out.push(PACKED | body);
+            out.extend_from_slice(&of.0.to_le_bytes());
+        }
+    }
+    match &value.body {
+        Body::Inline(block) => writer::bytes(out, block.bytes()),
+        Body::Stored(loc) => writer::loc(out, *loc),
+    }
+}
+
+fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
+    let kind = reader.byte("a value")?;
+    let format = match kind & !BODY {
+        FLAT => Format::Flat {
+            elem: TypeTag(reader.tag("an element type")?),
+            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
+        },
+        TEXT => Format::Text,
+        PACKED => Format::Packed {
+            of: TypeTag(reader.tag("a type")?),
+        },
+        _ => return Err(reader.malformed("the format of a value")),
+    };
+    let body = match kind & BODY {
+        INLINE => Body::Inline(Block::copy_of(reader.bytes("an inline value")?, ALIGN)),
+        STORED => Body::Stored(reader.loc()?),
+        _ => return Err(reader.malformed("the place of a value")),
+    };
+    Ok(Value {
+        format,
+        body,
+        items: Vec::new(),
+    })
+}
+
+fn write_item(out: &mut Vec<u8>, item: &Item) -> Result<(), WireError> {
+    match item {
+        Item::InlineArray(value) => {
+            out.push(INLINE_ARRAY);
+            write_plain(out, value);
+            without_items(value)
+        }
+        Item::Array { id, value } => {
+            out.push(ARRAY);
+            writer::id(out, *id);
+            write_plain(out, value);
+            without_items(value)
+        }
+        Item::Ref { id } => {
+            out.push(REF);
+            writer::id(out, *id);
+            Ok(())
+        }
+    }
+}
+
+fn read_item(reader: &mut Reader<'_>) -> Result<Item, WireError> {
+    Ok(match reader.byte("an item")? {
+        INLINE_ARRAY => Item::InlineArray(Arc::new(read_plain(reader)?)),
+        ARRAY => Item::Array {
+            id: reader.id()?,
+            value: Arc::new(read_plain(reader)?),
+        },
+        REF => Item::Ref { id: reader.id()? },
+        _ => return Err(reader.malformed("the kind of an item")),
+    })
+}
+
+fn without_items(value: &Value) -> Result<(), WireError> {
+    if value.items.is_empty() {
+        return Ok(());
+    }
+    Err(WireError::Unencodable {
+        why: "only a packed value that is not itself an item may have items".to_owned(),
+    })
+}
