@@ -1,0 +1,50 @@
+//! The core's way out, and its complaint about what came in.
+
+use std::fmt;
+
+use mobula_store::Loc;
+use mobula_worker::{
+    Attempt, ObjectId, Outcome, TaskSlot, WorkerId,
+    message::{TaskMessage, ToWorker},
+};
+
+/// What the core asks of the driver around it. Calls come in the order in which the effects must
+/// take place, while the core is locked: none may block, call the core or run user code.
+pub(crate) trait Comm {
+    /// Puts a task on the worker's task lane.
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage);
+
+    /// Puts a message on the worker's control lane.
+    fn send(&mut self, worker: WorkerId, message: ToWorker);
+
+    /// Takes a task back that was sent. `true`: the worker has not started it and will not; the
+    /// slot is free for another attempt at once.
+    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool;
+
+    /// Whether a dead worker had started the task. Asked of dead workers only.
+    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool;
+
+    /// An object for which the driver has handles is finished: its waiters are to be woken, after
+    /// the lock is released.
+    fn complete(&mut self, id: ObjectId, outcome: Outcome);
+
+    /// These stored bytes are not used any more.
+    fn free(&mut self, loc: Loc);
+}
+
+/// A message or call that makes no sense. The core has not changed. From a worker it means that
+/// its memory is damaged or its program is another one: the driver kills it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation(String);
+
+impl Violation {
+    pub(super) fn new(text: impl Into<String>) -> Violation {
+        Violation(text.into())
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

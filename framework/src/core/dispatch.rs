@@ -1,0 +1,198 @@
+//! Who gets which task.
+
+use std::ops::Bound;
+
+use mobula_worker::{
+    Attempt, ObjectId, WorkerId,
+    message::{Arg, ArgSpec, TaskMessage},
+};
+
+use super::{
+    Comm, Core,
+    counts::Step,
+    state::{Flight, Object, TaskState, Worker, WorkerState},
+};
+
+impl Core {
+    /// Hands ready tasks to workers, and takes tasks back from busy workers for idle ones. To be
+    /// called after each batch of events.
+    ///
+    /// Costs a constant for each task handed over (times the logarithm of the number of
+    /// workers), nothing for those that stay; and where a worker is idle while others have tasks
+    /// ahead, at most a look at each of those.
+    pub(crate) fn pump(&mut self, comm: &mut dyn Comm) {
+        loop {
+            while let Some(&(_, worker)) = self.room.first() {
+                let Some(task) = self.ready.pop() else { break };
+                self.hand_over(task, worker, comm);
+            }
+            if !self.ready.is_empty() || !self.steal(comm) {
+                return;
+            }
+        }
+    }
+
+    /// Sends one task.
+    fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, comm: &mut dyn Comm) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else {
+            return;
+        };
+        let slot = worker.take_slot();
+        let attempt = Attempt(worker.next_attempt);
+        worker.next_attempt += 1;
+        worker.flights.push_back(Flight {
+            attempt,
+            task: id,
+            slot,
+        });
+        self.relist(worker_id);
+
+        self.set_state(
+            id,
+            TaskState::Queued {
+                worker: worker_id,
+                slot,
+                attempt,
+            },
+        );
+        let Some(task) = self.task_mut(id) else {
+            return;
+        };
+        let function = task.function;
+        let args = self.with_args(id, |core, specs| {
+            core.shift_arg_pins(specs, Step::Begin);
+            specs.iter().map(|spec| core.resolve(spec)).collect()
+        });
+        comm.send_task(
+            worker_id,
+            TaskMessage {
+                id,
+                slot,
+                attempt,
+                function,
+                args,
+            },
+        );
+    }
+
+    /// The argument with the values of its objects, which are all ready.
+    fn resolve(&self, spec: &ArgSpec) -> Arg {
+        let value = |id: &ObjectId| {
+            let value = self.objects.get(id).and_then(Object::value);
+            value
+                .cloned()
+                .expect("the inputs of a ready task are ready, and counted")
+        };
+        match spec {
+            ArgSpec::Value(value) => Arg::Value(value.clone()),
+            ArgSpec::Object(id) => Arg::Object {
+                id: *id,
+                value: value(id),
+            },
+            ArgSpec::Gather(ids) => Arg::Gather(ids.iter().map(|id| (*id, value(id))).collect()),
+        }
+    }
+
+    /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
+    /// Returns whether there was anything.
+    fn steal(&mut self, comm: &mut dyn Comm) -> bool {
+        if !matches!(self.room.first(), Some((0, _))) {
+            return false;
+        }
+        let mut end = Bound::Unbounded;
+        while let Some(&(load, worker)) = self.laden.range((Bound::Unbounded, end)).next_back() {
+            if self.take_back(worker, load / 2, comm) > 0 {
+                return true;
+            }
+            end = Bound::Excluded((load, worker));
+        }
+        false
+    }
+
+    /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue.
+    /// Costs the tasks no retry. Returns how many.
+    pub(super) fn take_back(&mut self, worker_id: WorkerId, most: u32, comm: &mut dyn Comm) -> u32 {
+        let mut taken = 0;
+        while taken < most {
+            let Some(worker) = self.workers.get_mut(&worker_id) else {
+                return taken;
+            };
+            let Some(&Flight {
+                attempt,
+                task,
+                slot,
+            }) = worker.flights.back()
+            else {
+                break;
+            };
+            // The queue is run in order: if this one has been started, all before it have.
+            if !comm.revoke(worker_id, slot, attempt) {
+                break;
+            }
+            worker.land(attempt);
+            self.unqueue(task);
+            self.ready.give_back(task);
+            taken += 1;
+        }
+        if let Some(worker) = self.workers.get_mut(&worker_id)
+            && taken > 0
+        {
+            worker.depth = worker.load().max(1);
+        }
+        self.relist(worker_id);
+        taken
+    }
+
+    /// Makes a task that a worker had ready again, without putting it into the ready queue.
+    pub(super) fn unqueue(&mut self, id: ObjectId) {
+        self.set_state(id, TaskState::Ready);
+        self.with_args(id, |core, specs| core.shift_arg_pins(specs, Step::End));
+    }
+
+    /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile.
+    fn with_args<R: Default>(
+        &mut self,
+        id: ObjectId,
+        f: impl FnOnce(&mut Core, &[ArgSpec]) -> R,
+    ) -> R {
+        let args = match self.task_mut(id) {
+            Some(task) if !task.args.is_empty() => std::mem::take(&mut task.args),
+            _ => return R::default(),
+        };
+        let result = f(self, &args);
+        if let Some(task) = self.task_mut(id) {
+            task.args = args;
+        }
+        result
+    }
+
+    /// Lists the worker where its load belongs. To be called after each change of its load, state,
+    /// depth or slots.
+    pub(super) fn relist(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let load = worker.load();
+        let room = worker.has_room(self.config.slots).then_some(load);
+        if worker.room != room {
+            if let Some(old) = std::mem::replace(&mut worker.room, room) {
+                self.room.remove(&(old, id));
+            }
+            self.room.extend(room.map(|load| (load, id)));
+        }
+        let laden = worker.is_laden().then_some(load);
+        if worker.laden != laden {
+            if let Some(old) = std::mem::replace(&mut worker.laden, laden) {
+                self.laden.remove(&(old, id));
+            }
+            self.laden.extend(laden.map(|load| (load, id)));
+        }
+    }
+}
+
+impl Worker {
+    /// Whether it has tasks that it has probably not started.
+    pub(super) fn is_laden(&self) -> bool {
+        self.state == WorkerState::Up && self.load() > 1
+    }
+}

@@ -1,0 +1,164 @@
+//! What workers say.
+
+use mobula_worker::{
+    Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
+    message::{FromWorker, ToWorker},
+};
+
+use super::{
+    Comm, Core, Violation, counts::stored, objects::unknown, ready::Siblings, state::WorkerState,
+};
+
+impl Core {
+    /// Takes one message of a worker, in the order in which it sent them.
+    /// [`NeedBytes`](FromWorker::NeedBytes) and [`ReturnBytes`](FromWorker::ReturnBytes) are not
+    /// for the core.
+    ///
+    /// # Errors
+    /// The message makes no sense; the core has not changed. The worker must be killed.
+    pub(crate) fn on_message(
+        &mut self,
+        from: WorkerId,
+        message: FromWorker,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
+        if let FromWorker::Registered = message {
+            return self.worker_up(from);
+        }
+        if let Some(error) = self.closed.clone() {
+            self.on_late_message(from, message, error, comm);
+            return Ok(());
+        }
+        match self.workers.get(&from).map(|worker| worker.state) {
+            Some(WorkerState::Up | WorkerState::ShuttingDown) => {}
+            Some(WorkerState::Starting) => {
+                return Err(Violation::new(format!("{from} spoke before it registered")));
+            }
+            None => return Err(Violation::new(format!("{from} is not there"))),
+        }
+        match message {
+            FromWorker::Done {
+                id,
+                slot,
+                attempt,
+                outcome,
+            } => self.on_done(from, id, slot, attempt, outcome, comm),
+            FromWorker::Spawn(spec) => self.submit(spec, from, comm),
+            FromWorker::Put { id, value } => self.put(id, value, from, comm),
+            FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
+            FromWorker::Release(id) => {
+                self.end_hold(from, id, comm);
+                Ok(())
+            }
+            FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, comm)),
+            FromWorker::Blocked => self.on_blocked(from, comm),
+            FromWorker::Unblocked => self.on_unblocked(from),
+            FromWorker::Registered | FromWorker::NeedBytes(_) | FromWorker::ReturnBytes(_) => Err(
+                Violation::new("this message is not for the scheduling core"),
+            ),
+        }
+    }
+
+    /// After the end, a worker finishes what it runs. What it asks for has failed; what it makes
+    /// goes with it.
+    fn on_late_message(
+        &mut self,
+        from: WorkerId,
+        message: FromWorker,
+        error: Error,
+        comm: &mut dyn Comm,
+    ) {
+        match message {
+            FromWorker::Hold(id) => self.hold(from, id),
+            FromWorker::Release(id) => self.end_hold(from, id, comm),
+            FromWorker::Watch(id) if self.objects.contains_key(&id) => self.watch(from, id, comm),
+            FromWorker::Watch(id) => comm.send(
+                from,
+                ToWorker::Ready {
+                    id,
+                    outcome: Err(error),
+                },
+            ),
+            _ => {}
+        }
+    }
+
+    fn known(&self, id: ObjectId) -> Result<(), Violation> {
+        if self.objects.contains_key(&id) {
+            Ok(())
+        } else {
+            Err(unknown(id))
+        }
+    }
+
+    fn on_done(
+        &mut self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+        outcome: Outcome,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
+        if let Ok(value) = &outcome {
+            self.check_value(value, id)?;
+        }
+        let most = self.config.prefetch;
+        let worker = self.workers.get_mut(&from).filter(|worker| {
+            worker
+                .flight(attempt)
+                .is_some_and(|flight| flight.task == id && flight.slot == slot)
+        });
+        let Some(worker) = worker else {
+            return Err(Violation::new(format!(
+                "{from} ended task {id} in slot {}, attempt {}, which it does not have",
+                slot.0, attempt.0
+            )));
+        };
+        worker.land(attempt);
+        worker.children = Siblings::default();
+        worker.depth = most.min(worker.depth.saturating_add(1));
+        self.relist(from);
+        let outcome = match outcome {
+            Ok(value) if value.nested().any(|nested| nested == id) => {
+                if let Some(loc) = stored(&value) {
+                    comm.free(loc);
+                }
+                Err(Error::usage(
+                    "the result contains the ref of this very result, and could never be freed",
+                ))
+            }
+            outcome => outcome,
+        };
+        self.finish(id, outcome, comm);
+        Ok(())
+    }
+
+    /// The task's children, which it may wait for, must not stand behind what the worker has not
+    /// started.
+    fn on_blocked(&mut self, from: WorkerId, comm: &mut dyn Comm) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
+        worker.blocked = worker
+            .blocked
+            .checked_add(1)
+            .ok_or_else(|| Violation::new(format!("{from} blocked more often than it can")))?;
+        worker.children = Siblings::default();
+        self.take_back(from, u32::MAX, comm);
+        Ok(())
+    }
+
+    fn on_unblocked(&mut self, from: WorkerId) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
+        worker.blocked = worker
+            .blocked
+            .checked_sub(1)
+            .ok_or_else(|| Violation::new(format!("{from} goes on, but had not blocked")))?;
+        worker.children = Siblings::default();
+        self.relist(from);
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The scheduling core: which objects exist, which tasks there are, and who works on what.
+//!
+//! Plain data, and functions that take one event each. What has to happen outside goes through
+//! [`Comm`], at once and in order. There is no clock, no I/O and no user code in here, so that unit
+//! tests can drive every case without a process, and so that the driver can run it under one lock.
+//!
+//! # Objects
+//!
+//! An [`Object`](state::Object) is pending, ready or failed. A task is known by the id of its
+//! result and lives inside the pending object, so that a task without a result, or a pending object
+//! without a task, cannot be written down. Two counts:
+//!
+//! * `refs`: the object must exist. One for each handle of the driver, one for each worker that
+//!   holds the object, one for each time that an unfinished task's arguments mention it, one for
+//!   each time that a value mentions it (its *nested* ids). A finished object without refs is freed
+//!   at once. A pending one stays until its task has ended: the task runs, though nobody looks.
+//! * `pins`: its bytes are in use where they are. A task pins its arguments, and the arrays in
+//!   them, from the hand-over to a worker until the end (or the revocation). A worker that holds
+//!   a resolved object pins it until it releases it. Who pins also has a ref.
+//!
+//! Freeing works off a list and does not recurse. Counts do not find cycles, and honest tasks make
+//! none: a task knows its arguments and what it made itself. A result that contains its own ref is
+//! made an error; longer cycles, which take a global variable in a worker process, stay until the end
+//! of the runtime.
+//!
+//! # What a worker holds
+//!
+//! For each worker and object there is one hold, not a number. `Spawn`, `Put`, `Hold` and the
+//! answer to `Watch` begin it, `Release` ends it together with its pin and with a pending watch. A
+//! `Release` without a hold means nothing: it has crossed a failed answer. A worker must therefore
+//! disregard a `Ready` for an object that it released after it had asked; the release has
+//! ended, or will end, what came with the answer.
+//!
+//! # Order of work
+//!
+//! Tasks that a task spawned come before everything else, the latest parent's first, and children
+//! of one parent in the order in which they were spawned: depth first, so that few tasks are
+//! half done at any time. Tasks of the driver run in the order of submission.
+//!
+//! Workers without work are served first, one task each; after that tasks go to the worker that has
+//! the least, up to a number of tasks *ahead*, so that a busy worker need not be woken for each.
+//! When a worker is idle and nothing is ready, half of what the busiest worker has not
+//! started is taken back and handed out anew. A worker that blocks gives back all that it
+//! has not started: the children that it waits for must not stand behind its own queue. Either way
+//! the worker gets less ahead from then on, and one more for each task that it finishes: so a worker
+//! that runs one long task does not collect revoked messages without limit.
+//!
+//! # When a worker dies
+//!
+//! The caller kills it, waits for its exit and passes on all that it had sent, before
+//! [`Core::worker_lost`]. Of the tasks that it had, those not started are ready again, at the front
+//! and free of charge; a started one uses up a retry and is ready again, or fails with a crash
+//! error.
+//!
+//! *Children of a dead attempt.* Objects that the worker had put or whose tasks it had
+//! spawned belong to the runtime, not to the worker: the tasks go on, and their results live
+//! as long as somebody else holds them. The dead worker's own holds end, so that what
+//! only the dead attempt knew is freed when it is finished. The next attempt spawns its own children
+//! under new ids; effects of the old ones outside the store may therefore happen twice.
+//!
+//! # The end
+//!
+//! [`Core::fail_all`] fails every task. Workers may still run for a while; what they read stays where
+//! it is until they are lost, since a view never changes. A task that waits for a result is told
+//! that it failed, so that it comes to its end.
+
+mod comm;
+mod counts;
+mod dispatch;
+mod holds;
+mod map;
+mod messages;
+mod objects;
+mod ready;
+mod state;
+mod tasks;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use mobula_store::{Loc, SegmentId};
+use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
+
+pub(crate) use comm::{Comm, Violation};
+pub(crate) use state::TaskCounts;
+
+use map::IdMap;
+use ready::ReadyQueue;
+use state::{Object, Worker};
+
+/// What can be chosen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    /// How many tasks a worker has at most: the running one and those ahead. Tasks that wait in
+    /// `get` do not count. At least 1 is used.
+    pub(crate) prefetch: u32,
+    /// State words in a worker's mailbox: how many tasks it has at most with those that wait.
+    pub(crate) slots: u32,
+}
+
+/// The scheduling core of one runtime. See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Core {
+    config: Config,
+    /// The functions' names, for errors. Its length says which function indices exist.
+    names: Arc<[&'static str]>,
+    objects: IdMap<ObjectId, Object>,
+    workers: IdMap<WorkerId, Worker>,
+    ready: ReadyQueue,
+    /// Workers that take a further task, by load: the first gets the next one.
+    room: BTreeSet<(u32, WorkerId)>,
+    /// Workers that have more than one task to run, by load: work is taken back from the last.
+    laden: BTreeSet<(u32, WorkerId)>,
+    counts: TaskCounts,
+    /// Stored bytes of all objects.
+    used: u64,
+    /// Why nothing is accepted any more.
+    closed: Option<Error>,
+}
+
+impl Core {
+    /// A core without workers. `names` are those of the registry, by [`FunctionIndex`].
+    pub(crate) fn new(config: Config, names: Arc<[&'static str]>) -> Core {
+        let config = Config {
+            prefetch: config.prefetch.max(1),
+            ..config
+        };
+        Core {
+            config,
+            names,
+            objects: IdMap::default(),
+            workers: IdMap::default(),
+            ready: ReadyQueue::default(),
+            room: BTreeSet::new(),
+            laden: BTreeSet::new(),
+            counts: TaskCounts::default(),
+            used: 0,
+            closed: None,
+        }
+    }
+
+    /// The stored bytes of all objects, each rounded up to the store's granule.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used
+    }
+
+    /// The bodies of all objects in one segment. Walks all objects: for a worker's death.
+    pub(crate) fn stored_in(&self, segment: SegmentId) -> Vec<Loc> {
+        let values = self.objects.values().filter_map(Object::value);
+        values
+            .filter_map(|value| counts::stored(value))
+            .filter(|loc| loc.segment == segment)
+            .collect()
+    }
+
+    /// How many objects there are, pending ones included.
+    pub(crate) fn object_count(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// How many unfinished tasks are in which state.
+    #[cfg(test)]
+    pub(crate) fn task_counts(&self) -> TaskCounts {
+        self.counts
+    }
+
+    /// Whether any task is unfinished.
+    pub(crate) fn pending_work(&self) -> bool {
+        self.counts.total() > 0
+    }
+
+    /// Whether no task is unfinished and no worker holds anything: the workers have nothing left to
+    /// say.
+    #[cfg(test)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.pending_work() && self.workers.values().all(|worker| worker.held.is_empty())
+    }
+
+    /// How many users of the object's bytes rely on their place; 0 for an object that is not there.
+    #[cfg(test)]
+    pub(crate) fn pins(&self, id: ObjectId) -> u32 {
+        self.objects.get(&id).map_or(0, |object| object.pins)
+    }
+
+    /// What became of the object; `None` while it is pending and when it is not there.
+    pub(crate) fn outcome(&self, id: ObjectId) -> Option<Outcome> {
+        self.objects.get(&id).and_then(Object::outcome)
+    }
+
+    /// The name of a function, for messages.
+    fn name(&self, function: FunctionIndex) -> &'static str {
+        usize::try_from(function.0)
+            .ok()
+            .and_then(|index| self.names.get(index))
+            .copied()
+            .unwrap_or("an unknown function")
+    }
+}

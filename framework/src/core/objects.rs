@@ -1,0 +1,155 @@
+//! Objects, as the driver sees them, and what a value may look like.
+
+use std::sync::Arc;
+
+use mobula_worker::{Item, ObjectId, Outcome, Value, WorkerId};
+
+use super::{
+    Comm, Core, Violation,
+    counts::stored,
+    state::{Object, ObjectState},
+};
+
+/// What is wrong with the ids in a value.
+#[derive(Debug)]
+pub(super) enum BadItem {
+    /// No such object.
+    Unknown(ObjectId),
+    /// No value can look like this.
+    Malformed(&'static str),
+}
+
+impl Core {
+    /// Makes an object whose value is known, held by `from`: one handle of the driver, or the
+    /// worker's hold. Takes over a stored body. Costs the number of nested ids.
+    ///
+    /// # Errors
+    /// The id is not `from`'s or is in use; a nested id is not that of an object.
+    pub(crate) fn put(
+        &mut self,
+        id: ObjectId,
+        value: Arc<Value>,
+        from: WorkerId,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
+        self.check_new(id, from)?;
+        if let Some(error) = self.closed.clone() {
+            if let Some(loc) = stored(&value) {
+                comm.free(loc);
+            }
+            self.insert(id, ObjectState::Failed(error.clone()), from);
+            comm.complete(id, Err(error));
+            return Ok(());
+        }
+        self.check_value(&value, id)?;
+        self.begin_value(&value);
+        self.insert(id, ObjectState::Ready(value), from);
+        Ok(())
+    }
+
+    /// One more handle of the driver. Returns the outcome if it is there; if not,
+    /// [`Comm::complete`] will tell it.
+    ///
+    /// # Errors
+    /// There is no such object.
+    pub(crate) fn retain(&mut self, id: ObjectId) -> Result<Option<Outcome>, Violation> {
+        let Some(object) = self.objects.get_mut(&id) else {
+            return Err(unknown(id));
+        };
+        object.handles += 1;
+        object.refs += 1;
+        Ok(object.outcome())
+    }
+
+    /// One handle of the driver less. Costs the number of objects that are freed by it.
+    ///
+    /// # Errors
+    /// The driver has no handle of such an object.
+    pub(crate) fn release(&mut self, id: ObjectId, comm: &mut dyn Comm) -> Result<(), Violation> {
+        match self.objects.get_mut(&id) {
+            Some(object) if object.handles > 0 => object.handles -= 1,
+            _ => return Err(unknown(id)),
+        }
+        self.drop_ref(id, comm);
+        Ok(())
+    }
+
+    /// A new object, held by whoever made it.
+    pub(super) fn insert(&mut self, id: ObjectId, state: ObjectState, from: WorkerId) {
+        let by_driver = from == WorkerId::DRIVER;
+        let object = Object {
+            state,
+            refs: u64::from(by_driver),
+            handles: u32::from(by_driver),
+            pins: 0,
+        };
+        self.objects.insert(id, object);
+        if !by_driver {
+            self.hold(from, id);
+        }
+    }
+
+    /// Whether `from` may make an object of this id.
+    pub(super) fn check_new(&self, id: ObjectId, from: WorkerId) -> Result<(), Violation> {
+        if id.origin != from {
+            return Err(Violation::new(format!(
+                "object {id} was made by {from}, which did not mint the id"
+            )));
+        }
+        if self.objects.contains_key(&id) {
+            return Err(Violation::new(format!("object {id} was made twice")));
+        }
+        Ok(())
+    }
+
+    /// Whether the value can be that of object `id`.
+    pub(super) fn check_value(&self, value: &Value, id: ObjectId) -> Result<(), Violation> {
+        self.check_items(value).map_err(|bad| match bad {
+            BadItem::Unknown(nested) => Violation::new(format!(
+                "the value of object {id} refers to object {nested}, which does not exist"
+            )),
+            BadItem::Malformed(how) => Violation::new(format!("the value of object {id} {how}")),
+        })
+    }
+
+    /// Whether all that the value refers to is there and is what it should be.
+    pub(super) fn check_items(&self, value: &Value) -> Result<(), BadItem> {
+        for item in &value.items {
+            match item {
+                Item::InlineArray(array) => {
+                    if stored(array).is_some() {
+                        return Err(BadItem::Malformed("has an inline array that is not inline"));
+                    }
+                    check_array(array)?;
+                }
+                Item::Array { id, value: array } => {
+                    let object = self.objects.get(id).ok_or(BadItem::Unknown(*id))?;
+                    if object.value().is_none() {
+                        return Err(BadItem::Malformed("has an array that is not there yet"));
+                    }
+                    check_array(array)?;
+                }
+                Item::Ref { id } => {
+                    if !self.objects.contains_key(id) {
+                        return Err(BadItem::Unknown(*id));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Arrays are flat. This also bounds how deep values can be nested in one another, and with it the
+/// stack that it takes to drop one.
+fn check_array(array: &Value) -> Result<(), BadItem> {
+    if array.items.is_empty() {
+        Ok(())
+    } else {
+        Err(BadItem::Malformed("has an array that is not flat"))
+    }
+}
+
+pub(super) fn unknown(id: ObjectId) -> Violation {
+    Violation::new(format!("object {id} does not exist, or is not held"))
+}

@@ -1,0 +1,242 @@
+//! What the core knows about an object, a task and a worker.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    hash::BuildHasherDefault,
+    sync::Arc,
+};
+
+use mobula_worker::{
+    Attempt, Error, FunctionIndex, ObjectId, Outcome, TaskSlot, Value, WorkerId, message::ArgSpec,
+};
+
+use super::{
+    map::{IdHasher, IdMap},
+    ready::Siblings,
+};
+
+/// An object. Who relies on it is counted here and listed where it is relied upon.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) state: ObjectState,
+    /// How many places need it to exist; `handles` is part of it.
+    pub(super) refs: u64,
+    /// Handles of the driver.
+    pub(super) handles: u32,
+    /// How many places use its bytes where they lie.
+    pub(super) pins: u32,
+}
+
+/// How far an object is. It never goes back.
+#[derive(Debug)]
+pub(super) enum ObjectState {
+    /// The task will make it. Boxed, since finished objects outnumber tasks in long programs.
+    Pending(Box<Task>),
+    Ready(Arc<Value>),
+    Failed(Error),
+}
+
+impl Object {
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match &self.state {
+            ObjectState::Pending(_) => None,
+            ObjectState::Ready(value) => Some(Ok(Arc::clone(value))),
+            ObjectState::Failed(error) => Some(Err(error.clone())),
+        }
+    }
+
+    pub(super) fn value(&self) -> Option<&Arc<Value>> {
+        match &self.state {
+            ObjectState::Ready(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn task_mut(&mut self) -> Option<&mut Task> {
+        match &mut self.state {
+            ObjectState::Pending(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Whether the object can go.
+    pub(super) fn is_unused(&self) -> bool {
+        self.refs == 0 && !matches!(self.state, ObjectState::Pending(_))
+    }
+}
+
+/// A task that has not ended. Its id is that of its object.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) args: Vec<ArgSpec>,
+    pub(super) function: FunctionIndex,
+    /// How many more deaths of a worker the task may outlive.
+    pub(super) retries: u32,
+    pub(super) state: TaskState,
+    /// Tasks that wait for this one, once for each mention. A task that has failed meanwhile is
+    /// not struck off; it is passed over in the end.
+    pub(super) dependents: Vec<ObjectId>,
+    /// Workers that want to be told.
+    pub(super) watchers: Vec<WorkerId>,
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskState {
+    /// In the dependents of pending objects, this many times.
+    Waiting { missing: u32 },
+    /// In the ready queue.
+    Ready,
+    /// With a worker, running or ahead.
+    Queued {
+        worker: WorkerId,
+        slot: TaskSlot,
+        attempt: Attempt,
+    },
+}
+
+/// How many unfinished tasks are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TaskCounts {
+    /// An input is not there yet.
+    pub(crate) waiting: usize,
+    /// No worker has them yet.
+    pub(crate) ready: usize,
+    /// A worker has them, running or ahead.
+    pub(crate) queued: usize,
+}
+
+impl TaskCounts {
+    /// All unfinished tasks.
+    pub(crate) fn total(self) -> usize {
+        self.waiting + self.ready + self.queued
+    }
+
+    /// The number for tasks in that state.
+    pub(super) fn of(&mut self, state: TaskState) -> &mut usize {
+        match state {
+            TaskState::Waiting { .. } => &mut self.waiting,
+            TaskState::Ready => &mut self.ready,
+            TaskState::Queued { .. } => &mut self.queued,
+        }
+    }
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkerState {
+    /// Started; it has not said anything yet.
+    Starting,
+    /// It takes tasks.
+    Up,
+    /// It finishes what it has begun.
+    ShuttingDown,
+}
+
+/// A task in a worker's hands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    pub(super) attempt: Attempt,
+    pub(super) task: ObjectId,
+    pub(super) slot: TaskSlot,
+}
+
+/// A worker process that is not known to be dead.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) state: WorkerState,
+    /// What was handed over and has not ended, in the order of the attempts, which is the order in
+    /// which the worker takes the tasks up.
+    pub(super) flights: VecDeque<Flight>,
+    /// The number for the next hand-over.
+    pub(super) next_attempt: u64,
+    /// Slots that were used before and are free.
+    pub(super) free_slots: Vec<TaskSlot>,
+    /// Slots from this one on have never been used.
+    pub(super) fresh_slot: u32,
+    /// Threads of the worker that wait in `get` and have given up their place.
+    pub(super) blocked: u32,
+    /// How many tasks it gets at most, beside those that are blocked.
+    pub(super) depth: u32,
+    /// What the worker holds, and whether the hold is a pin too.
+    pub(super) held: IdMap<ObjectId, Hold>,
+    /// Arguments of tasks that were failed while it ran them. It may still read them.
+    pub(super) left: Vec<Vec<ArgSpec>>,
+    /// Pending objects whose end the worker wants to be told.
+    pub(super) watches: HashSet<ObjectId, BuildHasherDefault<IdHasher>>,
+    /// Where tasks that it spawns go; begun anew whenever the worker turns to another task.
+    pub(super) children: Siblings,
+    /// Its load in [`room`](super::Core::room), while it is listed there.
+    pub(super) room: Option<u32>,
+    /// Its load in [`laden`](super::Core::laden), while it is listed there.
+    pub(super) laden: Option<u32>,
+}
+
+/// That a worker holds an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hold {
+    /// The worker knows where the bytes are.
+    pub(super) pinned: bool,
+}
+
+impl Worker {
+    /// A worker that was just started and may have `depth` tasks.
+    pub(super) fn new(depth: u32) -> Worker {
+        Worker {
+            state: WorkerState::Starting,
+            flights: VecDeque::new(),
+            next_attempt: 0,
+            free_slots: Vec::new(),
+            fresh_slot: 0,
+            blocked: 0,
+            depth,
+            held: IdMap::default(),
+            left: Vec::new(),
+            watches: HashSet::default(),
+            children: Siblings::default(),
+            room: None,
+            laden: None,
+        }
+    }
+
+    /// How many of its tasks run or could run. Threads that a task started itself may block too, so
+    /// there can be more blocked threads than tasks.
+    pub(super) fn load(&self) -> u32 {
+        let tasks = u32::try_from(self.flights.len()).unwrap_or(u32::MAX);
+        tasks.saturating_sub(self.blocked)
+    }
+
+    /// Whether it takes a further task.
+    pub(super) fn has_room(&self, slots: u32) -> bool {
+        self.state == WorkerState::Up
+            && self.load() < self.depth
+            && (!self.free_slots.is_empty() || self.fresh_slot < slots)
+    }
+
+    /// A slot that is free. Only where [`has_room`](Worker::has_room).
+    pub(super) fn take_slot(&mut self) -> TaskSlot {
+        self.free_slots.pop().unwrap_or_else(|| {
+            self.fresh_slot += 1;
+            TaskSlot(self.fresh_slot - 1)
+        })
+    }
+
+    /// What became of a hand-over, while it has not ended.
+    pub(super) fn flight(&self, attempt: Attempt) -> Option<&Flight> {
+        self.flights.get(self.position(attempt)?)
+    }
+
+    fn position(&self, attempt: Attempt) -> Option<usize> {
+        self.flights
+            .binary_search_by_key(&attempt, |flight| flight.attempt)
+            .ok()
+    }
+
+    /// Ends a hand-over and frees its slot.
+    pub(super) fn land(&mut self, attempt: Attempt) -> Option<Flight> {
+        let index = self.position(attempt)?;
+        let flight = self.flights.remove(index)?;
+        self.free_slots.push(flight.slot);
+        Some(flight)
+    }
+}

@@ -1,0 +1,135 @@
+//! A [`Comm`] that writes everything down and plays the part of the mailboxes.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use mobula_store::Loc;
+use mobula_worker::{
+    Attempt, ObjectId, Outcome, TaskSlot, WorkerId,
+    message::{TaskMessage, ToWorker},
+};
+
+use super::super::Comm;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Queued,
+    Started,
+    /// The `Done` is written, or revoked.
+    Over,
+}
+
+/// What the core has done, until a test asks for it.
+#[derive(Debug, Default)]
+pub(super) struct TestComm {
+    words: HashMap<(WorkerId, TaskSlot), (Attempt, Word)>,
+    lanes: HashMap<WorkerId, VecDeque<TaskMessage>>,
+    control: HashMap<WorkerId, VecDeque<ToWorker>>,
+    pub(super) completed: VecDeque<(ObjectId, Outcome)>,
+    pub(super) freed: BTreeSet<(u32, u64)>,
+    /// While false, the workers are quicker than every revocation.
+    pub(super) revocable: bool,
+    pub(super) revocations: usize,
+}
+
+impl TestComm {
+    pub(super) fn new() -> TestComm {
+        TestComm {
+            revocable: true,
+            ..TestComm::default()
+        }
+    }
+
+    /// The worker takes up its next task.
+    pub(super) fn start(&mut self, worker: WorkerId) -> Option<TaskMessage> {
+        while let Some(task) = self.lanes.get_mut(&worker)?.pop_front() {
+            let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+            if *word == (task.attempt, Word::Queued) {
+                word.1 = Word::Started;
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// The worker is done with a task and says so.
+    pub(super) fn end(&mut self, worker: WorkerId, task: &TaskMessage) {
+        let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+        assert_eq!(*word, (task.attempt, Word::Started));
+        word.1 = Word::Over;
+    }
+
+    /// What waits in the worker's task lane, without what was revoked.
+    pub(super) fn lane(&self, worker: WorkerId) -> Vec<ObjectId> {
+        let lane = self.lanes.get(&worker).into_iter().flatten();
+        lane.filter(|task| self.words[&(worker, task.slot)] == (task.attempt, Word::Queued))
+            .map(|task| task.id)
+            .collect()
+    }
+
+    /// The next message on the worker's control lane.
+    pub(super) fn control(&mut self, worker: WorkerId) -> Option<ToWorker> {
+        self.control.get_mut(&worker)?.pop_front()
+    }
+
+    /// Forgets what was sent to a dead worker.
+    pub(super) fn bury(&mut self, worker: WorkerId) {
+        self.lanes.remove(&worker);
+        self.control.remove(&worker);
+    }
+
+    /// That the core has done nothing which the test has not asked for.
+    pub(super) fn emptiness_check(&self) {
+        for (&worker, control) in &self.control {
+            assert!(
+                control.is_empty(),
+                "{worker} has unread messages: {control:?}"
+            );
+            assert_eq!(self.lane(worker), []);
+        }
+        assert!(self.completed.is_empty(), "unseen: {:?}", self.completed);
+        assert!(self.freed.is_empty(), "unseen: {:?}", self.freed);
+    }
+}
+
+impl Comm for TestComm {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
+        let word = (task.attempt, Word::Queued);
+        if let Some((attempt, old)) = self.words.insert((worker, task.slot), word) {
+            assert_eq!(old, Word::Over, "{:?} is in use", task.slot);
+            assert!(attempt < task.attempt, "attempts count up");
+        }
+        self.lanes.entry(worker).or_default().push_back(task);
+    }
+
+    fn send(&mut self, worker: WorkerId, message: ToWorker) {
+        self.control.entry(worker).or_default().push_back(message);
+    }
+
+    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        let word = self.words.get_mut(&(worker, slot)).unwrap();
+        assert_eq!(word.0, attempt);
+        let queued = word.1 == Word::Queued && self.revocable;
+        if queued {
+            word.1 = Word::Over;
+            self.revocations += 1;
+        }
+        queued
+    }
+
+    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        let word = self.words[&(worker, slot)];
+        assert_eq!(word.0, attempt);
+        word.1 != Word::Queued
+    }
+
+    fn complete(&mut self, id: ObjectId, outcome: Outcome) {
+        self.completed.push_back((id, outcome));
+    }
+
+    fn free(&mut self, loc: Loc) {
+        assert!(
+            self.freed.insert((loc.segment.0, loc.offset)),
+            "{loc} was freed twice"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! A core with its [`TestComm`], and short ways to make things.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, Loc, SegmentId};
+use mobula_worker::{
+    Body, Error, Format, FunctionIndex, Item, ObjectId, Outcome, TypeTag, Value, WorkerId,
+    message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
+};
+
+use super::{
+    super::{Config, Core, Violation},
+    comm::TestComm,
+};
+
+pub(super) const D: WorkerId = WorkerId::DRIVER;
+pub(super) const W1: WorkerId = WorkerId(1);
+pub(super) const W2: WorkerId = WorkerId(2);
+pub(super) const W3: WorkerId = WorkerId(3);
+
+/// Checks everything after each call.
+pub(super) struct Env {
+    pub(super) core: Core,
+    pub(super) comm: TestComm,
+}
+
+impl Env {
+    /// With this many workers, all up, which get at most `prefetch` tasks each.
+    pub(super) fn new(workers: u32, prefetch: u32) -> Env {
+        let names = ["first", "second", "third"].into();
+        let core = Core::new(
+            Config {
+                prefetch,
+                slots: 100,
+            },
+            names,
+        );
+        let mut env = Env {
+            core,
+            comm: TestComm::new(),
+        };
+        for number in 1..=workers {
+            env.add_worker(WorkerId(number));
+        }
+        env
+    }
+
+    pub(super) fn add_worker(&mut self, id: WorkerId) {
+        self.core.worker_starting(id).unwrap();
+        self.ok(id, FromWorker::Registered);
+    }
+
+    pub(super) fn pump(&mut self) {
+        self.core.pump(&mut self.comm);
+        self.core.sanity_check();
+    }
+
+    pub(super) fn message(&mut self, from: WorkerId, message: FromWorker) -> Result<(), Violation> {
+        let result = self.core.on_message(from, message, &mut self.comm);
+        self.core.sanity_check();
+        result
+    }
+
+    pub(super) fn ok(&mut self, from: WorkerId, message: FromWorker) {
+        self.message(from, message).unwrap();
+    }
+
+    /// A task of the driver, not handed over yet.
+    pub(super) fn submit(&mut self, seq: u64, args: Vec<ArgSpec>) -> ObjectId {
+        let spec = spec(d(seq), args);
+        self.core.submit(spec, D, &mut self.comm).unwrap();
+        self.core.sanity_check();
+        d(seq)
+    }
+
+    /// An object of the driver.
+    pub(super) fn put(&mut self, seq: u64, value: Value) -> ObjectId {
+        self.core
+            .put(d(seq), Arc::new(value), D, &mut self.comm)
+            .unwrap();
+        self.core.sanity_check();
+        d(seq)
+    }
+
+    pub(super) fn release(&mut self, id: ObjectId) {
+        self.core.release(id, &mut self.comm).unwrap();
+        self.core.sanity_check();
+    }
+
+    /// The worker takes up its next task, which should be `id`.
+    pub(super) fn start(&mut self, worker: WorkerId, id: ObjectId) -> TaskMessage {
+        let task = self.comm.start(worker).expect("a task in the lane");
+        assert_eq!(task.id, id);
+        task
+    }
+
+    pub(super) fn done(&mut self, worker: WorkerId, task: &TaskMessage, outcome: Outcome) {
+        self.comm.end(worker, task);
+        self.ok(worker, done(task, outcome));
+    }
+
+    /// Hands over what there is; the worker runs its next task, which should be `id`.
+    pub(super) fn run(&mut self, worker: WorkerId, id: ObjectId, outcome: Outcome) {
+        self.pump();
+        let task = self.start(worker, id);
+        self.done(worker, &task, outcome);
+    }
+
+    pub(super) fn lose(&mut self, worker: WorkerId) {
+        self.comm.bury(worker);
+        self.core.worker_lost(worker, crash, &mut self.comm);
+        self.core.sanity_check();
+    }
+
+    /// The objects that were completed, with their values' numbers or errors.
+    pub(super) fn completed(&mut self) -> Vec<(ObjectId, Result<u64, String>)> {
+        let completed = std::mem::take(&mut self.comm.completed);
+        completed
+            .into_iter()
+            .map(|(id, outcome)| (id, plain(outcome)))
+            .collect()
+    }
+
+    /// The next message to the worker, which should be the outcome of `id`.
+    pub(super) fn told(&mut self, worker: WorkerId, id: ObjectId) -> Result<u64, String> {
+        match self.comm.control(worker) {
+            Some(ToWorker::Ready { id: told, outcome }) if told == id => plain(outcome),
+            other => panic!("expected the outcome of {id}, got {other:?}"),
+        }
+    }
+
+    /// The extents that were freed, by number.
+    pub(super) fn freed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.comm.freed)
+            .into_iter()
+            .map(|(_, offset)| offset / 4096)
+            .collect()
+    }
+
+    /// That nothing exists any more and nothing happened that the test has not looked at.
+    pub(super) fn assert_over(&self) {
+        self.comm.emptiness_check();
+        assert_eq!(self.core.object_count(), 0);
+        assert_eq!(self.core.used_bytes(), 0);
+        assert!(!self.core.pending_work() && self.core.is_quiet());
+    }
+}
+
+pub(super) fn plain(outcome: Outcome) -> Result<u64, String> {
+    match outcome {
+        Ok(value) => Ok(number(&value)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(super) fn crash(function: FunctionIndex) -> Error {
+    Error::internal(format!("crash of {}", function.0))
+}
+
+/// An id of the driver's.
+pub(super) fn d(seq: u64) -> ObjectId {
+    ObjectId { origin: D, seq }
+}
+
+/// An id of a worker's.
+pub(super) fn w(origin: WorkerId, seq: u64) -> ObjectId {
+    ObjectId { origin, seq }
+}
+
+pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
+    TaskSpec {
+        id,
+        function: FunctionIndex(0),
+        args,
+        retries: 0,
+    }
+}
+
+pub(super) fn spawn(id: ObjectId, args: Vec<ArgSpec>) -> FromWorker {
+    FromWorker::Spawn(spec(id, args))
+}
+
+pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {
+    FromWorker::Done {
+        id: task.id,
+        slot: task.slot,
+        attempt: task.attempt,
+        outcome,
+    }
+}
+
+/// A small value that can be told from others by its number.
+pub(super) fn inline(number: u64) -> Value {
+    packed(number, vec![])
+}
+
+/// A small value that refers to others.
+pub(super) fn packed(number: u64, items: Vec<Item>) -> Value {
+    Value {
+        format: Format::Packed {
+            of: TypeTag(number),
+        },
+        body: Body::Inline(Block::default()),
+        items,
+    }
+}
+
+/// A flat value in the store, of 100 bytes.
+pub(super) fn array(number: u64) -> Value {
+    let loc = Loc {
+        segment: SegmentId(0),
+        offset: number * 4096,
+        len: 100,
+    };
+    let format = Format::Flat {
+        elem: TypeTag(number),
+        shape: vec![100],
+    };
+    Value {
+        format,
+        body: Body::Stored(loc),
+        items: vec![],
+    }
+}
+
+/// That [`array`], inside a value.
+pub(super) fn array_item(id: ObjectId, number: u64) -> Item {
+    Item::Array {
+        id,
+        value: Arc::new(array(number)),
+    }
+}
+
+pub(super) fn refer(id: ObjectId) -> Item {
+    Item::Ref { id }
+}
+
+pub(super) fn good(number: u64) -> Outcome {
+    Ok(Arc::new(inline(number)))
+}
+
+pub(super) fn bad(text: &str) -> Outcome {
+    Err(Error::internal(text))
+}
+
+pub(super) fn number(value: &Value) -> u64 {
+    match &value.format {
+        Format::Packed { of } => of.0,
+        Format::Flat { elem, .. } => elem.0,
+        Format::Text => panic!("no test makes text"),
+    }
+}

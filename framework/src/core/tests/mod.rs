@@ -1,0 +1,16 @@
+//! The core's tests. They drive it without processes and check every invariant after each step.
+
+mod comm;
+mod dice;
+mod dispatch;
+mod end;
+mod env;
+mod messages;
+mod objects;
+mod peer;
+mod random;
+mod sanity;
+mod scale;
+mod tasks;
+mod workers;
+mod world;

@@ -1,0 +1,276 @@
+//! Every invariant that ties the core's parts together.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use mobula_worker::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
+
+use super::super::{
+    Core, TaskCounts,
+    counts::{footprint, stored},
+    state::{Object, ObjectState, Task, TaskState},
+};
+
+/// Counts made anew from what can be reached.
+#[derive(Default)]
+struct Recount {
+    refs: HashMap<ObjectId, u64>,
+    pins: HashMap<ObjectId, u32>,
+}
+
+impl Recount {
+    fn refer(&mut self, id: ObjectId) {
+        *self.refs.entry(id).or_default() += 1;
+    }
+
+    fn pin(&mut self, core: &Core, id: ObjectId) {
+        *self.pins.entry(id).or_default() += 1;
+        if let Some(value) = core.objects[&id].value() {
+            self.pin_arrays(value);
+        }
+    }
+
+    fn refer_all(&mut self, args: &[ArgSpec]) {
+        for arg in args {
+            arg.for_each_object(|id| self.refer(id));
+        }
+    }
+
+    fn pin_all(&mut self, core: &Core, args: &[ArgSpec]) {
+        for id in inputs(args) {
+            self.pin(core, id);
+        }
+        for arg in args {
+            if let ArgSpec::Value(value) = arg {
+                self.pin_arrays(value);
+            }
+        }
+    }
+
+    fn pin_arrays(&mut self, value: &Value) {
+        for item in &value.items {
+            if let Item::Array { id, .. } = item {
+                *self.pins.entry(*id).or_default() += 1;
+            }
+        }
+    }
+}
+
+fn inputs(args: &[ArgSpec]) -> Vec<ObjectId> {
+    let ids = args.iter().map(|arg| match arg {
+        ArgSpec::Value(_) => vec![],
+        ArgSpec::Object(id) => vec![*id],
+        ArgSpec::Gather(ids) => ids.clone(),
+    });
+    ids.flatten().collect()
+}
+
+impl Core {
+    /// Asserts everything. Costs the size of the core.
+    pub(super) fn sanity_check(&self) {
+        self.check_counts();
+        self.check_tasks();
+        self.check_dependents();
+        self.check_workers();
+    }
+
+    fn check_counts(&self) {
+        let mut recount = Recount::default();
+        let mut used = 0;
+        for (&id, object) in &self.objects {
+            for _ in 0..object.handles {
+                recount.refer(id);
+            }
+            match &object.state {
+                ObjectState::Failed(_) => {}
+                ObjectState::Ready(value) => {
+                    value.nested().for_each(|nested| recount.refer(nested));
+                    used += stored(value).map_or(0, footprint);
+                }
+                ObjectState::Pending(task) => {
+                    recount.refer_all(&task.args);
+                    if let TaskState::Queued { .. } = task.state {
+                        recount.pin_all(self, &task.args);
+                    }
+                }
+            }
+        }
+        for worker in self.workers.values() {
+            for (&id, hold) in &worker.held {
+                recount.refer(id);
+                if hold.pinned {
+                    assert!(self.objects[&id].value().is_some());
+                    recount.pin(self, id);
+                }
+            }
+        }
+        for args in self.workers.values().flat_map(|worker| &worker.left) {
+            recount.refer_all(args);
+            recount.pin_all(self, args);
+        }
+        for (id, object) in &self.objects {
+            assert_eq!(
+                object.refs,
+                recount.refs.remove(id).unwrap_or(0),
+                "refs of {id}"
+            );
+            assert_eq!(
+                object.pins,
+                recount.pins.remove(id).unwrap_or(0),
+                "pins of {id}"
+            );
+            assert!(!object.is_unused(), "{id} should have been freed");
+            assert!(object.refs > 0 || object.pins == 0);
+        }
+        assert!(
+            recount.refs.is_empty(),
+            "these are missing: {:?}",
+            recount.refs
+        );
+        assert_eq!(self.used, used);
+    }
+
+    fn check_tasks(&self) {
+        let mut counts = TaskCounts::default();
+        let mut ready: HashSet<ObjectId> = HashSet::new();
+        for id in self.ready.iter() {
+            assert!(ready.insert(id), "{id} is ready twice");
+        }
+        assert_eq!(ready.len(), self.ready.len());
+        assert_eq!(self.ready.is_empty(), ready.is_empty());
+        let mut flights = 0;
+        for (&id, object) in &self.objects {
+            let ObjectState::Pending(task) = &object.state else {
+                assert!(!ready.contains(&id));
+                continue;
+            };
+            *counts.of(task.state) += 1;
+            assert_eq!(
+                task.state == TaskState::Ready,
+                ready.remove(&id),
+                "{id} is {:?}",
+                task.state
+            );
+            if let TaskState::Queued {
+                worker,
+                slot,
+                attempt,
+            } = task.state
+            {
+                let flight = self.workers[&worker].flight(attempt).unwrap();
+                assert_eq!((flight.task, flight.slot), (id, slot));
+                flights += 1;
+            }
+        }
+        assert!(ready.is_empty());
+        assert_eq!(counts, self.counts);
+        assert_eq!(
+            flights,
+            self.workers
+                .values()
+                .map(|worker| worker.flights.len())
+                .sum::<usize>()
+        );
+    }
+
+    fn check_dependents(&self) {
+        // How often each task is listed by pending objects.
+        let mut listed: HashMap<(ObjectId, ObjectId), u32> = HashMap::new();
+        for (&id, object) in &self.objects {
+            if let ObjectState::Pending(task) = &object.state {
+                for &dependent in &task.dependents {
+                    *listed.entry((id, dependent)).or_default() += 1;
+                }
+            }
+        }
+        for (&id, object) in &self.objects {
+            let ObjectState::Pending(task) = &object.state else {
+                continue;
+            };
+            let mut expected = 0;
+            for input in inputs(&task.args) {
+                match &self.objects[&input].state {
+                    ObjectState::Ready(_) => {}
+                    ObjectState::Failed(_) => panic!("{id} should have failed with {input}"),
+                    ObjectState::Pending(_) => {
+                        expected += 1;
+                        let entry = listed.get_mut(&(input, id)).unwrap();
+                        *entry -= 1;
+                    }
+                }
+            }
+            match task.state {
+                TaskState::Waiting { missing } => assert_eq!(missing, expected, "inputs of {id}"),
+                _ => assert_eq!(expected, 0),
+            }
+        }
+        // What is left has failed for another reason.
+        for ((input, dependent), count) in listed {
+            let pending = self
+                .objects
+                .get(&dependent)
+                .is_some_and(|o| matches!(o.state, ObjectState::Pending(_)));
+            assert!(
+                count == 0 || !pending,
+                "{input} lists {dependent}, which does not wait for it"
+            );
+        }
+    }
+
+    fn check_workers(&self) {
+        let mut room = BTreeSet::new();
+        let mut laden = BTreeSet::new();
+        for (&id, worker) in &self.workers {
+            assert_ne!(id, WorkerId::DRIVER);
+            room.extend(
+                worker
+                    .has_room(self.config.slots)
+                    .then(|| (worker.load(), id)),
+            );
+            laden.extend(worker.is_laden().then(|| (worker.load(), id)));
+            assert!(
+                worker
+                    .flights
+                    .iter()
+                    .is_sorted_by(|a, b| a.attempt < b.attempt)
+            );
+            let mut slots: Vec<u32> = worker.free_slots.iter().map(|slot| slot.0).collect();
+            slots.extend(worker.flights.iter().map(|flight| flight.slot.0));
+            slots.sort_unstable();
+            assert_eq!(
+                slots,
+                (0..worker.fresh_slot).collect::<Vec<_>>(),
+                "slots of {id}"
+            );
+            assert!(worker.fresh_slot <= self.config.slots);
+            assert!((1..=self.config.prefetch).contains(&worker.depth));
+            for watched in &worker.watches {
+                let ObjectState::Pending(task) = &self.objects[watched].state else {
+                    panic!("{id} waits for {watched}, which is finished")
+                };
+                assert!(task.watchers.contains(&id));
+            }
+        }
+        assert_eq!(room, self.room);
+        assert_eq!(laden, self.laden);
+        let watchers: usize = self
+            .objects
+            .values()
+            .filter_map(pending)
+            .map(|task| task.watchers.len())
+            .sum();
+        assert_eq!(
+            watchers,
+            self.workers
+                .values()
+                .map(|worker| worker.watches.len())
+                .sum::<usize>()
+        );
+    }
+}
+
+fn pending(object: &Object) -> Option<&Task> {
+    match &object.state {
+        ObjectState::Pending(task) => Some(task),
+        _ => None,
+    }
+}

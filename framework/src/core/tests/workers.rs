@@ -1,0 +1,154 @@
+//! Deaths, and the end of everything.
+
+use std::sync::Arc;
+
+use mobula_worker::{
+    WorkerId,
+    message::{ArgSpec, FromWorker, TaskSpec},
+};
+
+use super::env::{D, Env, W1, W2, array, d, good, packed, refer, spawn, spec, w};
+
+fn object(seq: u64) -> ArgSpec {
+    ArgSpec::Object(d(seq))
+}
+
+#[test]
+fn queued_tasks_of_a_dead_worker_go_first_and_cost_no_retry() {
+    let mut env = Env::new(1, 3);
+    env.put(9, array(9));
+    for seq in 1..=5 {
+        env.submit(seq, vec![object(9)]);
+    }
+    env.pump();
+    assert_eq!(env.core.pins(d(9)), 3);
+    env.lose(W1);
+    assert_eq!(env.core.pins(d(9)), 0);
+    env.add_worker(W2);
+    for seq in 1..=5 {
+        env.run(W2, d(seq), good(seq));
+    }
+    assert_eq!(
+        env.completed(),
+        [1, 2, 3, 4, 5].map(|seq| (d(seq), Ok(seq)))
+    );
+    for seq in [1, 2, 3, 4, 5, 9] {
+        env.release(d(seq));
+    }
+    assert_eq!(env.freed(), [9]);
+    env.assert_over();
+}
+
+#[test]
+fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
+    let mut env = Env::new(0, 3);
+    let retried = TaskSpec {
+        retries: 2,
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(retried, D, &mut env.comm).unwrap();
+    let dependent = env.submit(2, vec![object(1)]);
+    for number in 1..=3 {
+        let worker = WorkerId(number);
+        assert_eq!(env.completed(), []);
+        env.add_worker(worker);
+        env.pump();
+        env.start(worker, d(1));
+        env.lose(worker);
+    }
+    let completed = env.completed();
+    assert_eq!(completed[0], (d(1), Err("crash of 0".into())));
+    assert_eq!(completed[1].0, dependent);
+    assert!(completed[1].1.as_ref().unwrap_err().contains("crash of 0"));
+    env.release(d(1));
+    env.release(dependent);
+    env.assert_over();
+}
+
+#[test]
+fn a_task_that_was_only_queued_keeps_its_retries() {
+    let mut env = Env::new(0, 3);
+    let retried = TaskSpec {
+        retries: 1,
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(retried, D, &mut env.comm).unwrap();
+    for number in 1..=4 {
+        let worker = WorkerId(number);
+        env.add_worker(worker);
+        env.pump();
+        if number == 3 {
+            env.start(worker, d(1));
+        }
+        env.lose(worker);
+    }
+    assert_eq!(env.completed(), []);
+    env.add_worker(WorkerId(5));
+    env.run(WorkerId(5), d(1), good(1));
+    assert_eq!(env.completed(), [(d(1), Ok(1))]);
+    env.release(d(1));
+    env.assert_over();
+}
+
+#[test]
+fn what_a_dead_worker_had_said_counts() {
+    let mut env = Env::new(2, 1);
+    let id = env.submit(1, vec![]);
+    env.run(W1, id, good(7));
+    env.lose(W1);
+    env.lose(W1);
+    assert_eq!(env.completed(), [(id, Ok(7))]);
+    env.release(id);
+    env.assert_over();
+}
+
+#[test]
+fn children_of_a_dead_attempt_go_on_and_are_freed_when_nobody_holds_them() {
+    let mut env = Env::new(2, 1);
+    env.submit(1, vec![]);
+    env.submit(2, vec![]);
+    env.pump();
+    let parent = env.start(W1, d(1));
+    let other = env.start(W2, d(2));
+    let (put, child, grandchild) = (w(W1, 1), w(W1, 2), w(W1, 3));
+    env.ok(
+        W1,
+        FromWorker::Put {
+            id: put,
+            value: Arc::new(array(1)),
+        },
+    );
+    env.ok(W1, spawn(child, vec![ArgSpec::Object(put)]));
+    env.ok(W1, spawn(grandchild, vec![ArgSpec::Object(child)]));
+    env.ok(W1, FromWorker::Watch(child));
+    drop(parent);
+    env.lose(W1);
+    assert_eq!(env.completed(), [(d(1), Err("crash of 0".into()))]);
+    env.done(W2, &other, good(2));
+    env.run(W2, child, good(3));
+    assert_eq!(env.freed(), [1]);
+    env.run(W2, grandchild, good(4));
+    assert_eq!(env.completed(), [(d(2), Ok(2))]);
+    env.release(d(1));
+    env.release(d(2));
+    env.assert_over();
+}
+
+#[test]
+fn a_child_that_somebody_else_holds_outlives_the_worker() {
+    let mut env = Env::new(2, 1);
+    env.submit(1, vec![]);
+    env.pump();
+    let parent = env.start(W1, d(1));
+    let child = w(W1, 1);
+    env.ok(W1, spawn(child, vec![]));
+    env.done(W1, &parent, Ok(Arc::new(packed(1, vec![refer(child)]))));
+    env.lose(W1);
+    assert!(env.core.retain(child).unwrap().is_none());
+    env.run(W2, child, good(2));
+    assert_eq!(env.completed(), [(d(1), Ok(1)), (child, Ok(2))]);
+    env.release(child);
+    assert_eq!(env.core.object_count(), 2);
+    env.release(d(1));
+    env.assert_over();
+}

@@ -1,0 +1,225 @@
+//! A world around the core that behaves well but unpredictably: a driver, workers whose messages
+//! are on their way for a while, and deaths.
+
+mod ending;
+mod workers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use mobula_worker::{
+    FunctionIndex, Item, ObjectId, Outcome, Value, WorkerId,
+    message::{ArgSpec, TaskSpec},
+};
+
+use super::{
+    super::{Config, Core, counts::stored},
+    comm::TestComm,
+    dice::Dice,
+    env::{D, array, inline, packed},
+    peer::{Known, Worker, look_into},
+};
+
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) core: Core,
+    pub(super) comm: TestComm,
+    pub(super) workers: Vec<Worker>,
+    started_workers: u32,
+    minted: u64,
+    /// The driver's handles, and what it knows of the objects.
+    pub(super) handles: Vec<ObjectId>,
+    outcomes: BTreeMap<ObjectId, Outcome>,
+    /// Stored bodies that are in use, by number.
+    extents: BTreeSet<u64>,
+    numbers: u64,
+    /// How often a task may still be begun.
+    lives: BTreeMap<ObjectId, u32>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> World {
+        let mut dice = Dice(seed);
+        let config = Config {
+            prefetch: 1 + dice.below(6) as u32,
+            slots: 3 + dice.below(8) as u32,
+        };
+        let mut world = World {
+            dice,
+            core: Core::new(config, ["f"].into()),
+            comm: TestComm::new(),
+            workers: Vec::new(),
+            started_workers: 0,
+            minted: 0,
+            handles: Vec::new(),
+            outcomes: BTreeMap::new(),
+            extents: BTreeSet::new(),
+            numbers: 0,
+            lives: BTreeMap::new(),
+        };
+        world.start_worker();
+        world
+    }
+
+    pub(super) fn start_worker(&mut self) {
+        self.started_workers += 1;
+        let id = WorkerId(self.started_workers);
+        self.core.worker_starting(id).unwrap();
+        self.workers.push(Worker::new(id));
+    }
+
+    /// Takes note of what the core has done, and checks it.
+    pub(super) fn settle(&mut self) {
+        self.core.sanity_check();
+        for (_, offset) in std::mem::take(&mut self.comm.freed) {
+            let number = offset / 4096;
+            assert!(self.extents.remove(&number), "freed what was not in use");
+            for worker in &self.workers {
+                assert!(
+                    !worker.reads(number),
+                    "freed under the eyes of {}",
+                    worker.id
+                );
+            }
+        }
+        for (id, outcome) in std::mem::take(&mut self.comm.completed) {
+            assert!(self.handles.contains(&id));
+            assert!(
+                self.outcomes.insert(id, outcome).is_none(),
+                "{id} was completed twice"
+            );
+        }
+    }
+
+    /// A value that refers to some of `known`, or an array.
+    fn value(&mut self, known: &Known) -> Arc<Value> {
+        self.numbers += 1;
+        let number = self.numbers;
+        Arc::new(match self.dice.below(4) {
+            0 => {
+                self.extents.insert(number);
+                array(number)
+            }
+            1 => inline(number),
+            _ => {
+                let count = self.dice.below(4);
+                let items = (0..count).filter_map(|_| self.item(known)).collect();
+                packed(number, items)
+            }
+        })
+    }
+
+    fn item(&mut self, known: &Known) -> Option<Item> {
+        Some(match self.dice.pick(known)? {
+            (id, Some(value)) if stored(&value).is_some() && self.dice.one_in(2) => {
+                Item::Array { id, value }
+            }
+            (id, _) => Item::Ref { id },
+        })
+    }
+
+    fn spec(&mut self, id: ObjectId, known: &Known) -> TaskSpec {
+        let count = self.dice.below(3);
+        let mut args = Vec::new();
+        for _ in 0..count {
+            args.push(match self.dice.below(3) {
+                0 => {
+                    let items = self.item(known).into_iter().collect();
+                    ArgSpec::Value(Arc::new(packed(0, items)))
+                }
+                1 => match self.dice.pick(known) {
+                    Some((id, _)) => ArgSpec::Object(id),
+                    None => continue,
+                },
+                _ => {
+                    let count = self.dice.below(4);
+                    ArgSpec::Gather(
+                        (0..count)
+                            .filter_map(|_| self.dice.pick(known))
+                            .map(|(id, _)| id)
+                            .collect(),
+                    )
+                }
+            });
+        }
+        let retries = self.dice.below(3) as u32;
+        self.lives.insert(id, retries + 1);
+        TaskSpec {
+            id,
+            function: FunctionIndex(0),
+            args,
+            retries,
+        }
+    }
+
+    /// The driver does something.
+    pub(super) fn drive(&mut self) {
+        let mut known = Known::new();
+        for id in &self.handles {
+            let value = self
+                .outcomes
+                .get(id)
+                .and_then(|outcome| outcome.as_ref().ok())
+                .cloned();
+            known.push((*id, value));
+        }
+        match self.dice.below(7) {
+            0 => {
+                self.minted += 1;
+                let id = ObjectId {
+                    origin: D,
+                    seq: self.minted,
+                };
+                let value = self.value(&known);
+                self.handles.push(id);
+                self.core.put(id, value.clone(), D, &mut self.comm).unwrap();
+                self.outcomes.insert(id, Ok(value));
+            }
+            1..=3 => {
+                self.minted += 1;
+                let id = ObjectId {
+                    origin: D,
+                    seq: self.minted,
+                };
+                let spec = self.spec(id, &known);
+                self.handles.push(id);
+                self.core.submit(spec, D, &mut self.comm).unwrap();
+            }
+            4 => {
+                let mut seen = known.clone();
+                known
+                    .iter()
+                    .filter_map(|(_, value)| value.as_ref())
+                    .for_each(|value| look_into(value, &mut seen));
+                if let Some((id, _)) = self.dice.pick(&seen) {
+                    self.handles.push(id);
+                    if let Some(outcome) = self.core.retain(id).unwrap() {
+                        self.outcomes.insert(id, outcome);
+                    }
+                }
+            }
+            _ => self.release_one(),
+        }
+        self.settle();
+    }
+
+    pub(super) fn release_one(&mut self) {
+        if !self.handles.is_empty() {
+            let index = self.dice.below(self.handles.len());
+            let id = self.handles.swap_remove(index);
+            if !self.handles.contains(&id) {
+                self.outcomes.remove(&id);
+            }
+            self.core.release(id, &mut self.comm).unwrap();
+        }
+        self.settle();
+    }
+
+    pub(super) fn pump(&mut self) {
+        self.comm.revocable = !self.dice.one_in(8);
+        self.core.pump(&mut self.comm);
+        self.settle();
+    }
+}

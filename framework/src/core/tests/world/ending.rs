@@ -1,0 +1,83 @@
+//! How a history comes to its end, and what must be true then.
+
+use mobula_worker::message::FromWorker;
+
+use super::{super::env::done, World};
+
+impl World {
+    /// Delivers all that is on its way, and compares what workers hold with what the core thinks.
+    pub(in super::super) fn quiesce(&mut self) {
+        for index in 0..self.workers.len() {
+            while self.deliver(index) {}
+            while self.read(index) {}
+            let worker = &self.workers[index];
+            let held = &self.core.workers[&worker.id].held;
+            assert!(
+                held.keys()
+                    .eq(held.keys().filter(|id| worker.entries.contains_key(id)))
+            );
+            assert_eq!(held.len(), worker.entries.len());
+            for (id, entry) in &worker.entries {
+                assert!(
+                    held[id].pinned || entry.value.is_none(),
+                    "{id} is read without a pin"
+                );
+            }
+        }
+        for id in &self.handles {
+            let told = self.outcomes.get(id).map(Result::is_ok);
+            assert_eq!(
+                told,
+                self.core.outcome(*id).map(|outcome| outcome.is_ok()),
+                "{id}"
+            );
+        }
+    }
+
+    /// Runs every task to its end, without further deaths.
+    pub(in super::super) fn finish(&mut self) {
+        if self.workers.is_empty() {
+            self.start_worker();
+        }
+        self.quiesce();
+        while self.core.pending_work() {
+            self.pump();
+            for index in 0..self.workers.len() {
+                let mut worker = self.workers.remove(index);
+                while let Some((task, waits)) = worker.tasks.pop() {
+                    if waits {
+                        worker.say(FromWorker::Unblocked);
+                    }
+                    let outcome = Ok(self.value(&worker.known()));
+                    self.comm.end(worker.id, &task);
+                    worker.say(done(&task, outcome));
+                }
+                self.take_up(&mut worker);
+                self.workers.insert(index, worker);
+            }
+            self.quiesce();
+        }
+    }
+
+    /// Lets go of everything, and checks that nothing is left.
+    pub(in super::super) fn let_go(&mut self) {
+        while !self.handles.is_empty() {
+            self.release_one();
+        }
+        for index in 0..self.workers.len() {
+            let mut worker = self.workers.remove(index);
+            while !worker.entries.is_empty() {
+                self.forget(&mut worker);
+            }
+            self.workers.insert(index, worker);
+        }
+        for index in 0..self.workers.len() {
+            while self.deliver(index) {}
+        }
+        assert_eq!(self.core.object_count(), 0);
+        assert_eq!(self.core.used_bytes(), 0);
+        assert_eq!(self.core.task_counts().total(), 0);
+        assert!(self.core.is_quiet());
+        assert!(self.extents.is_empty(), "never freed: {:?}", self.extents);
+    }
+}

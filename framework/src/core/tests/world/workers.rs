@@ -1,0 +1,190 @@
+//! What workers do, and what comes of their messages.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use mobula_worker::{
+    ObjectId, Value,
+    message::{FromWorker, ToWorker},
+};
+
+use super::{
+    super::{
+        super::{Core, counts::stored},
+        env::{bad, crash, done, inline},
+        peer::{Entry, Worker},
+    },
+    World,
+};
+
+impl World {
+    /// A worker's oldest message arrives. `false` if there was none.
+    pub(in super::super) fn deliver(&mut self, index: usize) -> bool {
+        let worker = &mut self.workers[index];
+        let Some(mut message) = worker.outbox.pop_front() else {
+            return false;
+        };
+        if let FromWorker::Done {
+            id,
+            outcome: Ok(value),
+            ..
+        } = &mut message
+            && reaches(&self.core, value, *id)
+        {
+            // Tasks here know what other tasks of their worker know, but should not make cycles.
+            *value = Arc::new(inline(0));
+        }
+        self.core
+            .on_message(worker.id, message, &mut self.comm)
+            .unwrap();
+        self.settle();
+        true
+    }
+
+    /// A worker reads the oldest message on its control lane. `false` if there was none.
+    pub(in super::super) fn read(&mut self, index: usize) -> bool {
+        let worker = &mut self.workers[index];
+        match self.comm.control(worker.id) {
+            None => return false,
+            Some(ToWorker::Shutdown) => {}
+            Some(ToWorker::Ready { id, outcome }) => match worker.entries.get_mut(&id) {
+                Some(entry) if entry.watching => {
+                    entry.watching = false;
+                    entry.value = outcome.ok();
+                }
+                // It was released meanwhile.
+                _ => {}
+            },
+            Some(other) => panic!("the core does not send {other:?}"),
+        }
+        true
+    }
+
+    /// A worker's tasks do something.
+    pub(in super::super) fn act(&mut self, index: usize) {
+        let mut worker = self.workers.remove(index);
+        match worker.running() {
+            None => self.take_up(&mut worker),
+            Some(running) => self.execute(&mut worker, running),
+        }
+        self.workers.insert(index, worker);
+    }
+
+    pub(super) fn take_up(&mut self, worker: &mut Worker) {
+        if !worker.tasks.is_empty() && self.dice.one_in(2) {
+            let waiting = self.dice.below(worker.tasks.len());
+            worker.tasks[waiting].1 = false;
+            worker.say(FromWorker::Unblocked);
+        } else if let Some(task) = self.comm.start(worker.id) {
+            let lives = self.lives.get_mut(&task.id).unwrap();
+            assert!(*lives > 0, "{} was begun too often", task.id);
+            *lives -= 1;
+            worker.tasks.push((task, false));
+        }
+    }
+
+    fn execute(&mut self, worker: &mut Worker, running: usize) {
+        let known = worker.known();
+        match self.dice.below(10) {
+            0 | 1 => {
+                let (task, _) = worker.tasks.swap_remove(running);
+                let outcome = if self.dice.one_in(8) {
+                    bad("no")
+                } else {
+                    Ok(self.value(&known))
+                };
+                self.comm.end(worker.id, &task);
+                worker.say(done(&task, outcome));
+            }
+            2 => {
+                worker.tasks[running].1 = true;
+                worker.say(FromWorker::Blocked);
+            }
+            3 => {
+                let id = worker.mint();
+                let spec = self.spec(id, &known);
+                worker.entries.insert(id, Entry::default());
+                worker.say(FromWorker::Spawn(spec));
+            }
+            4 => {
+                let (id, value) = (worker.mint(), self.value(&known));
+                worker.entries.insert(
+                    id,
+                    Entry {
+                        value: Some(value.clone()),
+                        watching: false,
+                    },
+                );
+                worker.say(FromWorker::Put { id, value });
+            }
+            5 | 6 => {
+                if let Some((id, value)) = self.dice.pick(&worker.in_sight())
+                    && !worker.entries.contains_key(&id)
+                {
+                    worker.entries.insert(
+                        id,
+                        Entry {
+                            value,
+                            watching: false,
+                        },
+                    );
+                    worker.say(FromWorker::Hold(id));
+                }
+            }
+            7 => {
+                if let Some((id, None)) = self.dice.pick(&known)
+                    && let Some(entry) = worker.entries.get_mut(&id)
+                    && !entry.watching
+                {
+                    entry.watching = true;
+                    worker.say(FromWorker::Watch(id));
+                }
+            }
+            _ => self.forget(worker),
+        }
+    }
+
+    pub(super) fn forget(&mut self, worker: &mut Worker) {
+        if let Some((id, _)) = self.dice.pick(&worker.known()) {
+            worker.entries.remove(&id);
+            worker.say(FromWorker::Release(id));
+        }
+    }
+
+    /// A worker dies. Its last messages may not have been written.
+    pub(in super::super) fn kill(&mut self, index: usize) {
+        let unwritten = self.dice.below(3);
+        for _ in 0..unwritten {
+            let lost = self.workers[index].outbox.pop_back();
+            if let Some(
+                FromWorker::Put { value, .. }
+                | FromWorker::Done {
+                    outcome: Ok(value), ..
+                },
+            ) = lost
+                && let Some(loc) = stored(&value)
+            {
+                // Its segment is recycled as a whole.
+                self.extents.remove(&(loc.offset / 4096));
+            }
+        }
+        while self.deliver(index) {}
+        let worker = self.workers.swap_remove(index);
+        self.comm.bury(worker.id);
+        self.core.worker_lost(worker.id, crash, &mut self.comm);
+        self.settle();
+    }
+}
+
+/// Whether following the refs in a value leads to an object.
+fn reaches(core: &Core, value: &Value, target: ObjectId) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut rest: Vec<ObjectId> = value.nested().collect();
+    while let Some(id) = rest.pop() {
+        if seen.insert(id)
+            && let Some(Ok(value)) = core.outcome(id)
+        {
+            rest.extend(value.nested());
+        }
+    }
+    seen.contains(&target)
+}

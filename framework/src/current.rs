@@ -1,0 +1,104 @@
+//! Which runtime a call without one belongs to.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, Weak},
+};
+
+use mobula_worker::{Client, Error, Result};
+use parking_lot::RwLock;
+
+use crate::driver::Driver;
+
+/// Ends a runtime with the last handle that users have of it.
+#[derive(Debug)]
+pub(crate) struct Guard(pub(crate) Arc<Driver>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.shutdown();
+    }
+}
+
+static LIVE: RwLock<Vec<Weak<Guard>>> = RwLock::new(Vec::new());
+
+thread_local! {
+    /// Those that this thread started: tests run side by side, each with a runtime of its own.
+    static STARTED_HERE: RefCell<Vec<Weak<Guard>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says that a runtime has started in this process.
+pub(crate) fn add(driver: Arc<Driver>) -> Arc<Guard> {
+    let guard = Arc::new(Guard(driver));
+    LIVE.write().push(Arc::downgrade(&guard));
+    STARTED_HERE.with_borrow_mut(|started| {
+        started.retain(|guard| guard.strong_count() > 0);
+        started.push(Arc::downgrade(&guard));
+    });
+    guard
+}
+
+/// Says that a runtime has ended.
+pub(crate) fn remove(driver: &Driver) {
+    // The upgraded guards are kept until the lock is gone: one of them may be the last.
+    let mut guards = Vec::new();
+    LIVE.write().retain(|live| match live.upgrade() {
+        None => false,
+        Some(guard) => {
+            let other = !std::ptr::eq(Arc::as_ptr(&guard.0), driver);
+            guards.push(guard);
+            other
+        }
+    });
+}
+
+/// What this process calls its runtime.
+#[derive(Debug)]
+pub(crate) enum Current {
+    /// In a task.
+    Worker(Arc<dyn Client>),
+    /// In the process that started it.
+    Driver(Arc<Guard>),
+}
+
+/// In a worker its driver's runtime; in a driver the only one that this thread started, or else the
+/// only one.
+///
+/// # Errors
+/// There is none, or more than one.
+pub(crate) fn current() -> Result<Current> {
+    if let Some(worker) = mobula_worker::worker_client() {
+        return Ok(Current::Worker(worker));
+    }
+    let live = |guards: &Vec<Weak<Guard>>| -> Vec<Arc<Guard>> {
+        guards
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|guard| !guard.0.is_closed())
+            .collect()
+    };
+    let mut guards = STARTED_HERE.with_borrow(live);
+    if guards.len() != 1 {
+        guards = live(&LIVE.read());
+    }
+    match (guards.pop(), guards.is_empty()) {
+        (Some(guard), true) => Ok(Current::Driver(guard)),
+        (Some(_), false) => Err(Error::usage(
+            "there are several runtimes in this process, and no argument says which one is meant; use `rt.spawn(call)`",
+        )),
+        (None, _) => Err(Error::usage(
+            "there is no runtime; call `Runtime::start()` first and keep its result for as long as it is used",
+        )),
+    }
+}
+
+/// The engine that [`current`] names.
+///
+/// # Errors
+/// As for [`current`].
+pub(crate) fn current_client() -> Result<Arc<dyn Client>> {
+    Ok(match current()? {
+        Current::Worker(client) => client,
+        Current::Driver(guard) => guard.0.clone(),
+    })
+}

@@ -1,0 +1,33 @@
+//! The thread that reads the workers' answers when no caller does.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use mobula_worker::bell::Spin;
+
+use super::Driver;
+
+/// While tasks are under way, how long the thread sleeps at most, in case something wrote over the
+/// bell. Without tasks it sleeps until it is rung.
+const WATCHFUL: Duration = Duration::from_millis(500);
+
+impl Driver {
+    pub(super) fn run_background(&self) {
+        let spin = Spin::for_this_machine();
+        let closed = || self.closed.load(Ordering::SeqCst);
+        loop {
+            let timeout = self.pending_work().then_some(WATCHFUL);
+            self.bell
+                .sleep_background(timeout, |led| closed() || (!led && self.has_work()));
+            loop {
+                if closed() {
+                    return;
+                }
+                let any = self.poll();
+                // Answers of small tasks come in quick succession.
+                if !any && !spin.until(|| self.any_ready()) {
+                    break;
+                }
+            }
+        }
+    }
+}

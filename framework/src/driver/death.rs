@@ -1,0 +1,48 @@
+//! How a process ended, in words.
+
+use rustix::process::WaitIdStatus;
+
+/// "exit code 3", "signal 11 (SIGSEGV)", ..
+pub(super) fn describe(status: Option<&WaitIdStatus>) -> String {
+    let Some(status) = status else {
+        return "its exit status is unknown".to_owned();
+    };
+    if let Some(code) = status.exit_status() {
+        return format!("exit code {code}");
+    }
+    let Some(signal) = status.terminating_signal() else {
+        return "it ended in an unknown way".to_owned();
+    };
+    let name = name(signal);
+    let core = if status.dumped() { ", core dumped" } else { "" };
+    let hint = match signal {
+        9 => "; perhaps the system was out of memory",
+        7 | 11 => "; it touched memory that it must not, for example wrote to a shared array",
+        _ => "",
+    };
+    format!("signal {signal} ({name}){core}{hint}")
+}
+
+fn name(signal: i32) -> &'static str {
+    match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => "unnamed",
+    }
+}

@@ -1,0 +1,448 @@
+//! The driver's ends of all mailboxes, and what the core's decisions mean for them.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments};
+use mobula_worker::{
+    Attempt, Body, Error, Item, ObjectId, Outcome, TaskSlot, Value, WorkerId, link,
+    mailbox::{DriverEnd, TransportError},
+    message::{Arg, FromWorker, TaskMessage, ToWorker},
+    ring::RingError,
+};
+
+use super::{memory::Needs, orphans::Orphans};
+use crate::core::{Comm, Core};
+
+/// One worker, as the lock holder sees it.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) end: DriverEnd,
+    pub(super) pid: u32,
+    pub(super) socket: OwnedFd,
+    /// Segments whose descriptor the worker has.
+    known: Vec<SegmentId>,
+    /// Extents of the worker's segment that it is to be told of.
+    frees: Vec<Loc>,
+    dirty: bool,
+    /// Shared with the monitor, which ends workers that never get there.
+    pub(super) registered: Arc<AtomicBool>,
+    /// Bytes of the budget that the worker has.
+    pub(super) granted: u64,
+    /// The worker was asked to trim and has not answered.
+    pub(super) trimming: bool,
+    /// What the worker did that no worker does; it is being killed.
+    pub(super) broken: Option<String>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        end: DriverEnd,
+        pid: u32,
+        socket: OwnedFd,
+        own: SegmentId,
+        registered: Arc<AtomicBool>,
+    ) -> Lane {
+        Lane {
+            end,
+            pid,
+            socket,
+            known: vec![own],
+            frees: Vec::new(),
+            dirty: false,
+            registered,
+            granted: 0,
+            trimming: false,
+            broken: None,
+        }
+    }
+
+    /// Sends through the control lane, after what was freed before.
+    fn send(&mut self, message: &ToWorker) {
+        self.send_frees();
+        self.push(message);
+    }
+
+    fn send_frees(&mut self) {
+        if !self.frees.is_empty() {
+            let frees = std::mem::take(&mut self.frees);
+            self.push(&ToWorker::Free(frees));
+        }
+    }
+
+    fn push(&mut self, message: &ToWorker) {
+        self.dirty = true;
+        if let Err(error) = self.end.send(message) {
+            self.broken = Some(format!("its mailbox does not take messages: {error}"));
+        }
+    }
+}
+
+/// All of them, with what the core's effects need.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    lanes: BTreeMap<WorkerId, Lane>,
+    /// The segments' files, to hand their descriptors on.
+    files: BTreeMap<SegmentId, SegmentFile>,
+    heap: Arc<Heap>,
+    segments: Arc<Segments>,
+    pub(super) capacity: Arc<Capacity>,
+    /// Segments of workers that are dead, with live objects in them.
+    orphans: Orphans,
+    /// Workers that wait for memory.
+    pub(super) needs: Needs,
+    /// Finished objects whose waiters are to be woken after the lock.
+    completions: Vec<(ObjectId, Outcome)>,
+    /// Workers to be killed after the lock.
+    condemned: Vec<(WorkerId, u32, String)>,
+    registrations: usize,
+    /// Tasks that were too large for a message, as if their workers had failed them.
+    unsendable: Vec<(WorkerId, FromWorker)>,
+}
+
+/// What is to be done after the lock is released.
+#[derive(Debug, Default)]
+pub(super) struct Aftermath {
+    pub(super) completions: Vec<(ObjectId, Outcome)>,
+    pub(super) condemned: Vec<(WorkerId, u32, String)>,
+    pub(super) registrations: usize,
+}
+
+impl Lanes {
+    pub(super) fn new(heap: Arc<Heap>, segments: Arc<Segments>, capacity: Arc<Capacity>) -> Lanes {
+        Lanes {
+            lanes: BTreeMap::new(),
+            files: BTreeMap::new(),
+            heap,
+            segments,
+            capacity,
+            orphans: Orphans::default(),
+            needs: Needs::default(),
+            completions: Vec::new(),
+            condemned: Vec::new(),
+            registrations: 0,
+            unsendable: Vec::new(),
+        }
+    }
+
+    /// Fails the tasks that could not be sent; whether there were any.
+    pub(super) fn fail_unsendable(&mut self, core: &mut Core) -> bool {
+        let failed = std::mem::take(&mut self.unsendable);
+        let any = !failed.is_empty();
+        for (worker, done) in failed {
+            if let Err(violation) = core.on_message(worker, done, self) {
+                eprintln!("mobula: a task that cannot be sent: {violation}");
+            }
+        }
+        any
+    }
+
+    /// Gives free memory of the driver's own heap back to the budget.
+    pub(super) fn own_trim(&self) {
+        self.heap.trim(0);
+    }
+
+    pub(super) fn add(&mut self, id: WorkerId, lane: Lane, segment: (SegmentId, SegmentFile)) {
+        self.lanes.insert(id, lane);
+        self.files.insert(segment.0, segment.1);
+    }
+
+    pub(super) fn get(&mut self, id: WorkerId) -> Option<&mut Lane> {
+        self.lanes.get_mut(&id)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&WorkerId, &mut Lane)> {
+        self.lanes.iter_mut()
+    }
+
+    /// Whether any worker has said something that was not read, or made room for what had found
+    /// none.
+    pub(super) fn any_ready(&self) -> bool {
+        self.lanes
+            .values()
+            .any(|lane| lane.broken.is_none() && lane.end.ready())
+    }
+
+    /// Reads and acts on all that the workers have said.
+    pub(super) fn drain_all(&mut self, core: &mut Core) {
+        let ids: Vec<WorkerId> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.broken.is_none() && lane.end.out.ready())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            self.drain(id, core);
+        }
+    }
+
+    /// Reads and acts on all that one worker has said.
+    pub(super) fn drain(&mut self, id: WorkerId, core: &mut Core) {
+        loop {
+            let Some(lane) = self.lanes.get_mut(&id) else {
+                return;
+            };
+            if lane.broken.is_some() {
+                return;
+            }
+            match lane.end.out.receive() {
+                Ok(None) => return,
+                Ok(Some(message)) => {
+                    if let Err(why) = self.act(id, message, core) {
+                        self.condemn(id, why);
+                    }
+                }
+                Err(error) => self.condemn(id, error.to_string()),
+            }
+        }
+    }
+
+    fn act(&mut self, id: WorkerId, message: FromWorker, core: &mut Core) -> Result<(), String> {
+        match message {
+            FromWorker::Registered => {
+                core.worker_up(id)
+                    .map_err(|violation| violation.to_string())?;
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.registered.store(true, Ordering::Release);
+                }
+                self.registrations += 1;
+                Ok(())
+            }
+            FromWorker::NeedBytes(bytes) => {
+                self.need(id, bytes);
+                Ok(())
+            }
+            FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
+            other => core
+                .on_message(id, other, self)
+                .map_err(|violation| violation.to_string()),
+        }
+    }
+
+    /// A worker whose words make no sense is killed; what it did before counts.
+    fn condemn(&mut self, id: WorkerId, why: String) {
+        if let Some(lane) = self.lanes.get_mut(&id)
+            && lane.broken.is_none()
+        {
+            self.condemned.push((id, lane.pid, why.clone()));
+            lane.broken = Some(why);
+        }
+    }
+
+    /// Makes all that was sent visible, and rings where somebody sleeps. Also tries again what had
+    /// found no room; returns whether any of that found some.
+    pub(super) fn flush(&mut self) -> bool {
+        let mut progress = false;
+        let mut broken = Vec::new();
+        for (id, lane) in &mut self.lanes {
+            lane.send_frees();
+            let before = lane.end.task.pending() + lane.end.control.pending();
+            if !lane.dirty && before == 0 {
+                continue;
+            }
+            lane.dirty = false;
+            match lane.end.flush() {
+                Ok(_) => progress |= before > lane.end.task.pending() + lane.end.control.pending(),
+                Err(error) => broken.push((*id, error.to_string())),
+            }
+            if let Some(why) = &lane.broken {
+                broken.push((*id, why.clone()));
+            }
+        }
+        for (id, why) in broken {
+            let condemned = self.condemned.iter().any(|(other, ..)| *other == id);
+            if let (Some(lane), false) = (self.lanes.get_mut(&id), condemned) {
+                self.condemned.push((id, lane.pid, why.clone()));
+                lane.broken = Some(why);
+            }
+        }
+        progress
+    }
+
+    pub(super) fn take_aftermath(&mut self) -> Aftermath {
+        Aftermath {
+            completions: std::mem::take(&mut self.completions),
+            condemned: std::mem::take(&mut self.condemned),
+            registrations: std::mem::take(&mut self.registrations),
+        }
+    }
+
+    /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
+    pub(super) fn bury(
+        &mut self,
+        id: WorkerId,
+        segment: SegmentId,
+        live: Vec<Loc>,
+    ) -> Option<Lane> {
+        let lane = self.lanes.remove(&id)?;
+        self.forget_need(id);
+        if let Some(file) = self.files.get(&segment) {
+            let kept = self.orphans.adopt(segment, file, live);
+            mobula_store::Budget::release(&*self.capacity, lane.granted.saturating_sub(kept));
+            if kept == 0 {
+                self.drop_segment(segment);
+            }
+        }
+        self.settle_needs();
+        Some(lane)
+    }
+
+    fn drop_segment(&mut self, segment: SegmentId) {
+        self.files.remove(&segment);
+        self.segments.remove(segment);
+        for lane in self.lanes.values_mut() {
+            if let Some(at) = lane.known.iter().position(|known| *known == segment) {
+                lane.known.swap_remove(at);
+                lane.send(&ToWorker::DropSegment(segment));
+            }
+        }
+    }
+
+    /// Makes sure that a worker can map the segments of a value.
+    fn introduce(&mut self, worker: WorkerId, value: &Value) {
+        if let Body::Stored(loc) = &value.body {
+            let known = self
+                .lanes
+                .get(&worker)
+                .is_none_or(|lane| lane.known.contains(&loc.segment));
+            if !known {
+                self.introduce_segment(worker, loc.segment);
+            }
+        }
+        for item in &value.items {
+            if let Item::Array { value, .. } = item {
+                self.introduce(worker, value);
+            }
+        }
+    }
+
+    fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
+        let Some(lane) = self.lanes.get_mut(&worker) else {
+            return;
+        };
+        let (fd, len) = match self.files.get(&segment) {
+            Some(file) => (file.read_only_fd(), file.len()),
+            None if segment == self.heap.id() => {
+                (self.heap.file().read_only_fd(), self.heap.file().len())
+            }
+            None => return,
+        };
+        match link::send_segment(lane.socket.as_fd(), segment, fd) {
+            Ok(()) => {
+                lane.known.push(segment);
+                lane.send(&ToWorker::Segment { id: segment, len });
+            }
+            Err(error) => {
+                let why = format!("its socket does not take the descriptor of a segment: {error}");
+                self.condemn(worker, why);
+            }
+        }
+    }
+
+    fn introduce_all(&mut self, worker: WorkerId, args: &[Arg]) {
+        for arg in args {
+            match arg {
+                Arg::Value(value) | Arg::Object { value, .. } => self.introduce(worker, value),
+                Arg::Gather(values) => {
+                    for (_, value) in values {
+                        self.introduce(worker, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Comm for Lanes {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
+        self.introduce_all(worker, &task.args);
+        let Some(lane) = self.lanes.get_mut(&worker) else {
+            return;
+        };
+        lane.dirty = true;
+        let (id, slot, attempt) = (task.id, task.slot, task.attempt);
+        match lane.end.send(&ToWorker::Task(task)) {
+            Ok(()) => {}
+            Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
+                self.condemn(
+                    worker,
+                    format!("its mailbox does not take messages: {error}"),
+                );
+            }
+            // No other worker could be sent it either.
+            Err(error) => {
+                let outcome = Err(Error::codec(format!(
+                    "the task's arguments cannot be sent to a worker: {error}"
+                )));
+                self.unsendable.push((
+                    worker,
+                    FromWorker::Done {
+                        id,
+                        slot,
+                        attempt,
+                        outcome,
+                    },
+                ));
+            }
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, message: ToWorker) {
+        if let ToWorker::Ready {
+            outcome: Ok(value), ..
+        } = &message
+        {
+            self.introduce(worker, &value.clone());
+        }
+        if let Some(lane) = self.lanes.get_mut(&worker) {
+            lane.send(&message);
+        }
+    }
+
+    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.lanes
+            .get(&worker)
+            .is_some_and(|lane| lane.end.state.revoke(slot, attempt))
+    }
+
+    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.lanes
+            .get(&worker)
+            .is_none_or(|lane| lane.end.state.started(slot, attempt))
+    }
+
+    fn complete(&mut self, id: ObjectId, outcome: Outcome) {
+        self.completions.push((id, outcome));
+    }
+
+    fn free(&mut self, loc: Loc) {
+        if loc.segment == self.heap.id() {
+            if let Err(error) = self.heap.free(loc) {
+                eprintln!("mobula: freeing an object: {error}");
+            }
+        } else if let Some(lane) = self.lanes.get_mut(&WorkerId(loc.segment.0)) {
+            lane.frees.push(loc);
+        } else if let Some(file) = self.files.get(&loc.segment) {
+            let freed = self.orphans.free(loc, file);
+            mobula_store::Budget::release(&*self.capacity, freed.bytes);
+            if freed.last {
+                self.drop_segment(loc.segment);
+            }
+        }
+    }
+}
+
+/// The text of a refusal that has to travel as an error of ours.
+pub(super) fn refusal(wanted: u64, capacity: &Capacity) -> Error {
+    Error::store(&mobula_store::StoreError::full(
+        wanted,
+        capacity.used(),
+        capacity.capacity(),
+    ))
+}

@@ -1,0 +1,179 @@
+//! Who may commit how much: the driver's own heap asks here, the workers ask by message, and
+//! whoever finds nothing left has the others give back what they do not use.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use mobula_store::{Budget, Capacity, StoreError};
+use mobula_worker::{WorkerId, message::ToWorker};
+use parking_lot::RwLock;
+
+use super::{
+    Driver,
+    lanes::{Lanes, refusal},
+};
+use crate::core::Comm as _;
+
+/// How long the driver's own allocation waits for workers to give memory back.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Workers that wait for memory, in the order of their questions.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    waiting: VecDeque<(WorkerId, u64)>,
+}
+
+impl Lanes {
+    /// A worker wants to commit further bytes.
+    pub(super) fn need(&mut self, worker: WorkerId, bytes: u64) {
+        self.needs.waiting.push_back((worker, bytes));
+        if !self.try_needs() {
+            self.trim_all();
+            self.settle_needs();
+        }
+    }
+
+    /// A worker's answer to `Trim`.
+    ///
+    /// # Errors
+    /// It gives back more than it has.
+    pub(super) fn returned(&mut self, worker: WorkerId, bytes: u64) -> Result<(), String> {
+        let Some(lane) = self.get(worker) else {
+            return Ok(());
+        };
+        lane.trimming = false;
+        if lane.granted < bytes {
+            return Err(format!(
+                "it gave back {bytes} bytes of memory, but had {}",
+                lane.granted
+            ));
+        }
+        lane.granted -= bytes;
+        self.capacity.release(bytes);
+        self.settle_needs();
+        Ok(())
+    }
+
+    /// Asks all workers that have memory to give back what they do not use, and trims the driver's
+    /// own heap.
+    pub(super) fn trim_all(&mut self) {
+        self.own_trim();
+        let ids: Vec<WorkerId> = self
+            .iter_mut()
+            .filter(|(_, lane)| lane.granted > 0 && !lane.trimming && lane.broken.is_none())
+            .map(|(id, lane)| {
+                lane.trimming = true;
+                *id
+            })
+            .collect();
+        for id in ids {
+            self.send(id, ToWorker::Trim);
+        }
+    }
+
+    /// Whether an answer to `Trim` is still under way.
+    pub(super) fn trimming(&mut self) -> bool {
+        self.iter_mut()
+            .any(|(_, lane)| lane.trimming && lane.broken.is_none())
+    }
+
+    /// Answers those who wait: yes as far as there is memory, no when nobody can give any back.
+    pub(super) fn settle_needs(&mut self) {
+        if self.try_needs() || self.trimming() {
+            return;
+        }
+        while let Some((worker, bytes)) = self.needs.waiting.pop_front() {
+            let error = refusal(bytes, &self.capacity);
+            self.send(worker, ToWorker::Grant(Err(error)));
+            if self.try_needs() {
+                return;
+            }
+        }
+    }
+
+    /// Grants in order as far as there is memory; whether nobody waits any more.
+    fn try_needs(&mut self) -> bool {
+        while let Some(&(worker, bytes)) = self.needs.waiting.front() {
+            if !self.capacity.try_charge(bytes) {
+                return false;
+            }
+            self.needs.waiting.pop_front();
+            match self.get(worker) {
+                Some(lane) => {
+                    lane.granted += bytes;
+                    self.send(worker, ToWorker::Grant(Ok(bytes)));
+                }
+                None => self.capacity.release(bytes),
+            }
+        }
+        true
+    }
+
+    /// A worker that is dead does not wait any more.
+    pub(super) fn forget_need(&mut self, worker: WorkerId) {
+        self.needs.waiting.retain(|(waiting, _)| *waiting != worker);
+    }
+}
+
+/// The budget of the driver's own heap.
+pub(super) struct DriverBudget {
+    capacity: Arc<Capacity>,
+    driver: RwLock<Weak<Driver>>,
+}
+
+impl DriverBudget {
+    pub(super) fn new(capacity: Arc<Capacity>) -> DriverBudget {
+        DriverBudget {
+            capacity,
+            driver: RwLock::new(Weak::new()),
+        }
+    }
+
+    pub(super) fn serve(&self, driver: Weak<Driver>) {
+        *self.driver.write() = driver;
+    }
+}
+
+impl Budget for DriverBudget {
+    fn acquire(&self, bytes: u64) -> Result<(), StoreError> {
+        let Err(full) = self.capacity.acquire(bytes) else {
+            return Ok(());
+        };
+        let Some(driver) = self.driver.read().upgrade() else {
+            return Err(full);
+        };
+        if bytes > self.capacity.capacity() {
+            return Err(full);
+        }
+        driver.reclaim(PATIENCE);
+        self.capacity.acquire(bytes)
+    }
+
+    fn release(&self, bytes: u64) {
+        self.capacity.release(bytes);
+    }
+}
+
+impl Driver {
+    /// Has unreferenced objects freed and all workers give back what they do not use; waits for
+    /// their answers.
+    fn reclaim(&self, patience: Duration) {
+        self.with(|_, lanes| lanes.trim_all());
+        let deadline = Instant::now() + patience;
+        while self.with(|_, lanes| lanes.trimming()) && Instant::now() < deadline {
+            if !self.poll() {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DriverBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.capacity.fmt(f)
+    }
+}

@@ -1,0 +1,377 @@
+//! The driver: the scheduling core, the workers' mailboxes, and the threads around them.
+//!
+//! * `State` (the core and the lanes) stands behind one lock. Whoever changes it also hands out
+//!   tasks and rings bells before it lets go; what runs user code (wakers) comes after.
+//! * Answers of workers are read by a caller that waits ([`wait`]), or else by the *background*
+//!   thread ([`background`]). The *monitor* thread ([`monitor`]) sees workers die and starts
+//!   others; the *output* thread ([`output`]) passes on what they print.
+
+mod background;
+mod client;
+mod death;
+mod lanes;
+mod memory;
+mod monitor;
+mod orphans;
+mod output;
+mod spawn;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{JoinHandle, Thread},
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use mobula_store::{
+    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords,
+};
+use mobula_worker::{
+    Entry, Error, ObjectId, Registry, Result, WorkerId, bell::DriverBell, mailbox::TASK_SLOTS,
+    primitive::Region,
+};
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    config::Config,
+    core::{self, Core},
+    current,
+};
+use lanes::{Aftermath, Lanes};
+use memory::DriverBudget;
+use monitor::Monitor;
+use output::Output;
+
+/// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
+const PREFETCH: u32 = 64;
+
+/// How long workers may take to end by themselves at shutdown. Idle ones take less than 1 ms; one
+/// that is in a task is not waited for any longer.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// One page of words for the bell, and one that shared memory has for 64-bit words, of which the
+/// bell needs none.
+const BELL_LEN: u64 = 8192;
+
+/// One runtime's engine.
+pub(crate) struct Driver {
+    this: Weak<Driver>,
+    config: Config,
+    registry: &'static Registry,
+    state: Mutex<State>,
+    /// The handles of this process: a read cache for decoding refs; only `with` adds what exists
+    /// already, and an entry's drop removes it.
+    entries: DashMap<ObjectId, Weak<Entry>>,
+    /// Handles that were dropped: counted by whoever takes the lock next.
+    released: Mutex<Vec<ObjectId>>,
+    next_id: AtomicU64,
+    next_worker: AtomicU64,
+    heap: Arc<Heap>,
+    segments: Arc<Segments>,
+    capacity: Arc<Capacity>,
+    bell: DriverBell,
+    bell_file: SegmentFile,
+    /// Callers that wait while another one has the lead.
+    followers: Mutex<VecDeque<Thread>>,
+    startup: Mutex<Startup>,
+    started: Condvar,
+    closed: AtomicBool,
+    monitor: Monitor,
+    output: Arc<Output>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct State {
+    core: Core,
+    lanes: Lanes,
+}
+
+#[derive(Default)]
+struct Startup {
+    registered: usize,
+    /// Workers that died in a row before they registered.
+    failures: usize,
+    error: Option<Error>,
+}
+
+impl Driver {
+    /// Starts a runtime: segments, threads, workers. Returns when the first worker takes tasks.
+    ///
+    /// # Errors
+    /// No memory, no processes, or workers that do not come up.
+    pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
+        let args = crate::init::worker_args()?;
+        let registry = Registry::get()?;
+        if mobula_worker::worker_client().is_some() {
+            return Err(Error::usage(
+                "a task cannot start a runtime of its own; it uses the one that it runs in: spawn calls and put objects as in the driver",
+            ));
+        }
+        let capacity = Arc::new(Capacity::new(config.capacity));
+        let budget = Arc::new(DriverBudget::new(capacity.clone()));
+        let segment_len = config.capacity.saturating_mul(2).next_multiple_of(4096);
+        let file = SegmentFile::create(segment_len, config.capacity, Backing::Auto)?;
+        let heap = Heap::new(
+            SegmentId(WorkerId::DRIVER.0),
+            file,
+            budget.clone() as Arc<dyn Budget>,
+        )?;
+        let segments = Arc::new(Segments::new());
+        let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
+        let names = (0..registry.len())
+            .map(|n| registry.name(mobula_worker::FunctionIndex(n as u32)))
+            .collect();
+        let core = Core::new(
+            core::Config {
+                prefetch: PREFETCH,
+                slots: TASK_SLOTS as u32,
+            },
+            names,
+        );
+        let lanes = Lanes::new(heap.clone(), segments.clone(), capacity.clone());
+        let driver = Arc::new_cyclic(|this| Driver {
+            this: this.clone(),
+            registry,
+            state: Mutex::new(State { core, lanes }),
+            entries: DashMap::new(),
+            released: Mutex::new(Vec::new()),
+            next_id: AtomicU64::new(0),
+            next_worker: AtomicU64::new(1),
+            heap,
+            segments,
+            capacity,
+            bell: DriverBell::new(bell_memory),
+            bell_file,
+            followers: Mutex::new(VecDeque::new()),
+            startup: Mutex::new(Startup::default()),
+            started: Condvar::new(),
+            closed: AtomicBool::new(false),
+            monitor: Monitor::new(args),
+            output: Arc::new(Output::new()),
+            threads: Mutex::new(Vec::new()),
+            config,
+        });
+        budget.serve(driver.this.clone());
+        if let Err(error) = driver.bring_up() {
+            driver.shutdown();
+            return Err(error);
+        }
+        Ok(driver)
+    }
+
+    fn bring_up(self: &Arc<Self>) -> Result<()> {
+        let mut threads = self.threads.lock();
+        let driver = self.clone();
+        threads.push(thread("mobula-driver", move || driver.run_background())?);
+        let output = self.output.clone();
+        threads.push(thread("mobula-output", move || output.run())?);
+        let driver = self.clone();
+        threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
+        drop(threads);
+        for _ in 0..self.config.workers {
+            self.start_worker()?;
+        }
+        let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
+        let mut startup = self.startup.lock();
+        loop {
+            if startup.registered > 0 {
+                return Ok(());
+            }
+            if let Some(error) = startup.error.take() {
+                return Err(error);
+            }
+            if self.started.wait_until(&mut startup, deadline).timed_out() {
+                return Err(Error::setup(format!(
+                    "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
+                    self.config.start_timeout
+                )));
+            }
+        }
+    }
+
+    /// Runs `f` on the state, then everything that follows from it.
+    fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
+        let (result, aftermath) = {
+            let mut state = self.state.lock();
+            let State { core, lanes } = &mut *state;
+            self.count_released(core, lanes);
+            let result = f(core, lanes);
+            core.pump(lanes);
+            while lanes.fail_unsendable(core) {
+                core.pump(lanes);
+            }
+            lanes.flush();
+            (result, lanes.take_aftermath())
+        };
+        self.follow_up(aftermath);
+        result
+    }
+
+    fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
+        // Freeing an object can drop values, but no handle of this process: no lock is taken again.
+        let released = std::mem::take(&mut *self.released.lock());
+        for id in released {
+            if let Err(violation) = core.release(id, lanes) {
+                debug_assert!(false, "{violation}");
+            }
+        }
+    }
+
+    /// Wakers and the like, with no lock held.
+    fn follow_up(&self, aftermath: Aftermath) {
+        let Aftermath {
+            completions,
+            condemned,
+            registrations,
+        } = aftermath;
+        if !completions.is_empty() {
+            for (id, outcome) in completions {
+                let entry = self.entries.get(&id).and_then(|entry| entry.upgrade());
+                if let Some(entry) = entry {
+                    entry.complete(outcome);
+                }
+            }
+            // A caller that sleeps with the lead may wait for one of these.
+            self.bell.ring();
+        }
+        for (id, pid, why) in condemned {
+            self.monitor.condemn(id, pid, why);
+        }
+        if registrations > 0 {
+            let mut startup = self.startup.lock();
+            startup.registered += registrations;
+            startup.failures = 0;
+            self.started.notify_all();
+        }
+    }
+
+    /// Reads and acts on what workers have said; whether there was anything.
+    fn poll(&self) -> bool {
+        self.with(|core, lanes| {
+            let ready = lanes.any_ready();
+            if ready {
+                lanes.drain_all(core);
+            }
+            ready
+        })
+    }
+
+    /// Whether there is something to read, or room for what had found none.
+    fn has_work(&self) -> bool {
+        let (work, aftermath) = {
+            let mut state = self.state.lock();
+            let progress = state.lanes.flush();
+            (
+                progress || state.lanes.any_ready(),
+                state.lanes.take_aftermath(),
+            )
+        };
+        self.follow_up(aftermath);
+        work
+    }
+
+    /// Whether any task is unfinished.
+    fn pending_work(&self) -> bool {
+        self.state.lock().core.pending_work()
+    }
+
+    /// The runtime cannot go on: everything fails with `error` from now on.
+    fn fail(&self, error: &Error) {
+        self.with(|core, lanes| core.fail_all(error.clone(), lanes));
+        let mut startup = self.startup.lock();
+        startup.error.get_or_insert_with(|| error.clone());
+        self.started.notify_all();
+    }
+
+    /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
+    /// longer than a grace time for tasks that still run, then they are killed.
+    pub(crate) fn shutdown(&self) {
+        // In a child that user code forked, the threads, the locks and the workers are not ours.
+        if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        current::remove(self);
+        self.with(|core, lanes| {
+            core.fail_all(Error::shutdown(), lanes);
+            let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| *id).collect();
+            for worker in workers {
+                core.worker_stopping(worker, lanes);
+            }
+        });
+        self.monitor.close(Instant::now() + GRACE);
+        self.bell.ring_all();
+        self.output.close();
+        let own = std::thread::current().id();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            // The last handle can be dropped by a waker that one of them calls.
+            if thread.thread().id() != own {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// Whether the runtime has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.with(|core, lanes| {
+            lanes.drain_all(core);
+            core.used_bytes()
+        })
+    }
+
+    pub(crate) fn object_count(&self) -> usize {
+        self.with(|core, lanes| {
+            lanes.drain_all(core);
+            core.object_count()
+        })
+    }
+
+    pub(crate) fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The processes of the workers that are alive.
+    pub(crate) fn worker_pids(&self) -> Vec<u32> {
+        self.with(|_, lanes| lanes.iter_mut().map(|(_, lane)| lane.pid).collect())
+    }
+}
+
+/// A file of words that all processes of the runtime may write to, and this process' mapping.
+fn shared_words(len: u64) -> Result<(SegmentFile, Region)> {
+    let len = len.next_multiple_of(4096);
+    let file = SegmentFile::create(len, len, Backing::Auto)?;
+    file.reserve(0, len)?;
+    let words = SharedWords::map(&file)?;
+    Ok((file, Region::new(words)))
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| Error::setup(format!("cannot start the thread {name}: {error}")))
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,274 @@
+//! The thread that sees workers die, decides with the core what becomes of their tasks, and starts
+//! others in their place.
+//!
+//! The order is that of the design: kill the process group; wait until the exit is certain; read
+//! what the worker had still said; decide; only then give its memory back.
+
+use std::{
+    ffi::OsString,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mobula_store::SegmentId;
+use mobula_worker::{Error, WorkerId};
+use parking_lot::Mutex;
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+
+use super::{Driver, death, output::Stream};
+
+/// Workers that die one after the other before they have registered: then the program is at fault,
+/// and more of them will not help.
+const HOPELESS: usize = 3;
+
+/// What the monitor knows of a worker.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) id: WorkerId,
+    pub(super) segment: SegmentId,
+    pub(super) pid: u32,
+    pub(super) pidfd: OwnedFd,
+    pub(super) stdout: Arc<Stream>,
+    pub(super) stderr: Arc<Stream>,
+    pub(super) registered: Arc<AtomicBool>,
+    pub(super) began: Instant,
+}
+
+impl Watched {
+    /// Kills the worker and what it has started. The group's number is not used again before the
+    /// worker's exit has been collected, which only the monitor does.
+    fn kill(&self) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+}
+
+/// The part of the monitor that others speak to.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    args: Vec<OsString>,
+    /// Written to when there is something in `requests`.
+    wake: Option<OwnedFd>,
+    requests: Mutex<Requests>,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    new: Vec<Watched>,
+    condemned: Vec<(WorkerId, u32, String)>,
+    /// When all workers are to be gone.
+    end: Option<Instant>,
+}
+
+impl Monitor {
+    pub(super) fn new(args: Vec<OsString>) -> Monitor {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
+        Monitor {
+            args,
+            wake,
+            requests: Mutex::default(),
+        }
+    }
+
+    /// What workers are started with.
+    pub(super) fn args(&self) -> &[OsString] {
+        &self.args
+    }
+
+    pub(super) fn add(&self, watched: Watched) {
+        self.requests.lock().new.push(watched);
+        self.ring();
+    }
+
+    /// This worker has to die, because of `why`.
+    pub(super) fn condemn(&self, id: WorkerId, pid: u32, why: String) {
+        self.requests.lock().condemned.push((id, pid, why));
+        self.ring();
+    }
+
+    /// Ends the thread when all workers are gone, which is at `end` at the latest.
+    pub(super) fn close(&self, end: Instant) {
+        self.requests.lock().end = Some(end);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(wake) = &self.wake {
+            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn run_monitor(&self) {
+        let mut workers: Vec<Watched> = Vec::new();
+        let mut end = None;
+        let mut reasons: Vec<(WorkerId, String)> = Vec::new();
+        loop {
+            let requests = std::mem::take(&mut *self.monitor.requests.lock());
+            workers.extend(requests.new);
+            for (id, _, why) in requests.condemned {
+                if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
+                    worker.kill();
+                    reasons.push((id, why));
+                }
+            }
+            end = end.or(requests.end);
+            if end.is_some() && workers.is_empty() {
+                // A worker that was being started when the end came is in the next requests.
+                if self.monitor.requests.lock().new.is_empty() {
+                    return;
+                }
+                continue;
+            }
+            self.end_the_late(&workers, end, &mut reasons);
+            for dead in self.wait_for_deaths(&mut workers, end) {
+                let why = reasons
+                    .iter()
+                    .position(|(id, _)| *id == dead.id)
+                    .map(|at| reasons.swap_remove(at).1);
+                self.bury(dead, why, end.is_some());
+            }
+        }
+    }
+
+    /// Kills workers that do not register, and all of them when the runtime's end has come.
+    fn end_the_late(
+        &self,
+        workers: &[Watched],
+        end: Option<Instant>,
+        reasons: &mut Vec<(WorkerId, String)>,
+    ) {
+        let now = Instant::now();
+        for worker in workers {
+            if end.is_some_and(|end| end <= now) {
+                worker.kill();
+            } else if !worker.registered.load(Ordering::Acquire)
+                && now.duration_since(worker.began) >= self.config.start_timeout
+                && !reasons.iter().any(|(id, _)| *id == worker.id)
+            {
+                reasons.push((
+                    worker.id,
+                    format!(
+                        "it was not ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
+                        self.config.start_timeout
+                    ),
+                ));
+                worker.kill();
+            }
+        }
+    }
+
+    /// Sleeps until a worker is dead, a request has come, or it is time for something. Takes the
+    /// dead out of the list.
+    fn wait_for_deaths(&self, workers: &mut Vec<Watched>, end: Option<Instant>) -> Vec<Watched> {
+        let now = Instant::now();
+        let late = workers
+            .iter()
+            .filter(|worker| !worker.registered.load(Ordering::Acquire))
+            .map(|worker| worker.began + self.config.start_timeout);
+        let next = late.chain(end).min();
+        let timeout = next.map(|next| {
+            let left = next
+                .saturating_duration_since(now)
+                .max(Duration::from_millis(1));
+            Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        let mut fds: Vec<PollFd<'_>> = workers
+            .iter()
+            .map(|w| PollFd::new(&w.pidfd, PollFlags::IN))
+            .collect();
+        if let Some(wake) = &self.monitor.wake {
+            fds.push(PollFd::new(wake, PollFlags::IN));
+        }
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return Vec::new();
+        }
+        let dead: Vec<bool> = fds
+            .iter()
+            .map(|fd| fd.revents().contains(PollFlags::IN))
+            .collect();
+        drop(fds);
+        if let Some(wake) = &self.monitor.wake {
+            let _ = rustix::io::read(wake, &mut [0; 8]);
+        }
+        let mut index = 0;
+        workers
+            .extract_if(.., |_| {
+                index += 1;
+                dead[index - 1]
+            })
+            .collect()
+    }
+
+    /// What is left to do when a worker is dead.
+    fn bury(&self, worker: Watched, why: Option<String>, closing: bool) {
+        // Its children first: as long as the exit is not collected, the group's number is its own.
+        worker.kill();
+        let status = waitid(
+            WaitId::PidFd(std::os::fd::AsFd::as_fd(&worker.pidfd)),
+            WaitIdOptions::EXITED,
+        );
+        let status = status.ok().flatten();
+        worker.stdout.finish();
+        worker.stderr.finish();
+        self.output.ring();
+        let mut how = death::describe(status.as_ref());
+        if let Some(why) = why {
+            how = format!("{why} ({how})");
+        }
+        let tail = worker.stderr.tail();
+        let registered = self.with(|core, lanes| {
+            lanes.drain(worker.id, core);
+            let registered = lanes
+                .get(worker.id)
+                .is_some_and(|lane| lane.registered.load(Ordering::Acquire));
+            core.worker_lost(
+                worker.id,
+                |function| Error::crash(self.registry.name(function), worker.pid, &how, &tail),
+                lanes,
+            );
+            let live = core.stored_in(worker.segment);
+            lanes.bury(worker.id, worker.segment, live);
+            registered
+        });
+        // Another thread may sleep on something that the dead worker did not get to say.
+        self.bell.ring_all();
+        if closing {
+            return;
+        }
+        if !registered {
+            let mut text = format!(
+                "a worker (pid {}) ended before it was ready: {how}",
+                worker.pid
+            );
+            if !tail.is_empty() {
+                text += &format!("; its last lines on stderr were:\n{tail}");
+            }
+            let error = Error::setup(text);
+            let mut startup = self.startup.lock();
+            startup.failures += 1;
+            let hopeless = startup.failures >= HOPELESS || startup.registered == 0;
+            drop(startup);
+            if hopeless {
+                self.fail(&error);
+                return;
+            }
+        }
+        if let Err(error) = self.start_worker() {
+            self.fail(&error.context("a worker that had died could not be replaced"));
+        }
+    }
+}

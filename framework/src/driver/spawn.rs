@@ -1,0 +1,176 @@
+//! Starting a worker: another process of this program, with a mailbox and a segment.
+
+use std::{
+    ffi::OsString,
+    hash::{BuildHasher, Hasher},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use mobula_store::{Backing, SegmentFile, SegmentId};
+use mobula_worker::{
+    Error, Result, WorkerId,
+    link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
+    mailbox::{self, DriverEnd},
+};
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, getpid, pidfd_open},
+};
+
+use super::{Driver, lanes::Lane, monitor::Watched, output::Stream, shared_words};
+
+impl Driver {
+    /// Starts one further worker. It takes tasks when it has registered.
+    ///
+    /// # Errors
+    /// No memory, no descriptors, no process.
+    pub(super) fn start_worker(&self) -> Result<()> {
+        let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
+        let id = u32::try_from(number).map(WorkerId).map_err(|_| {
+            Error::setup("this runtime has started 4,294,967,295 workers, and cannot number more")
+        })?;
+        let (mailbox_file, mailbox_memory) = shared_words(mailbox::bytes() as u64)?;
+        let end =
+            DriverEnd::create(&mailbox_memory).map_err(|error| Error::setup(error.to_string()))?;
+
+        let segment = SegmentId(id.0);
+        let len = self.heap.file().len();
+        let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Auto)?;
+        self.segments.insert(segment, &file)?;
+
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            Error::setup(format!("cannot start a worker: {what}: {error}"))
+        };
+        let pipe = || {
+            pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed("no pipe for its output", &error))
+        };
+        let (stdout_read, stdout_write) = pipe()?;
+        let (stderr_read, stderr_write) = pipe()?;
+        let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
+        let own = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| {
+            failed(
+                "no descriptor of this process (pidfd_open needs Linux 5.3)",
+                &error,
+            )
+        })?;
+        let token = format!(
+            "{:016x}",
+            std::hash::RandomState::new().build_hasher().finish()
+        );
+        let heap_write = file
+            .read_write_fd()
+            .ok_or_else(|| Error::internal("a new segment that is read-only"))?;
+        let mailbox_write = mailbox_file
+            .read_write_fd()
+            .ok_or_else(|| Error::internal("a new mailbox that is read-only"))?;
+        let bell_write = self
+            .bell_file
+            .read_write_fd()
+            .ok_or_else(|| Error::internal("a bell that is read-only"))?;
+        Bootstrap::new(
+            token.clone(),
+            self.registry.fingerprint(),
+            id,
+            mailbox_file.len(),
+            self.bell_file.len(),
+            (segment, file.len()),
+        )
+        .send(
+            socket.as_fd(),
+            &BootstrapDescriptors {
+                driver: own.as_fd(),
+                stdout: stdout_write.as_fd(),
+                mailbox: mailbox_write,
+                bell: bell_write,
+                heap_read: file.read_only_fd(),
+                heap_write,
+            },
+        )?;
+
+        let registered = Arc::new(AtomicBool::new(false));
+        let (words, names) = (end.state.clone(), self.registry);
+        let (pid, pidfd) = self.exec(&token, worker_socket, stderr_write)?;
+        let stream = |fd: OwnedFd| Stream::new(fd, pid, words.clone(), names);
+        let stdout = stream(stdout_read)?;
+        let stderr = stream(stderr_read)?;
+        self.output.add(stdout.clone(), stderr.clone());
+        let lane = Lane::new(end, pid, socket, segment, registered.clone());
+        let started = self.with(|core, lanes| {
+            lanes.add(id, lane, (segment, file));
+            core.worker_starting(id)
+        });
+        started.map_err(|violation| Error::internal(violation.to_string()))?;
+        // It may have rung before its lane was there to be looked at.
+        self.poll();
+        self.monitor.add(Watched {
+            id,
+            segment,
+            pid,
+            pidfd,
+            stdout,
+            stderr,
+            registered,
+            began: Instant::now(),
+        });
+        Ok(())
+    }
+
+    fn exec(&self, token: &str, socket: OwnedFd, stderr: OwnedFd) -> Result<(u32, OwnedFd)> {
+        let mut arguments = std::env::args_os();
+        let mut command = Command::new(program());
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        command
+            .args(self.monitor.args())
+            .envs(self.config.env.iter().map(|(key, value)| (key, value)))
+            .env(TOKEN_VARIABLE, token)
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(stderr))
+            // Ctrl-C in a terminal goes to the driver alone, and what a task starts can be ended
+            // together with its worker.
+            .process_group(0);
+        let child = command.spawn().map_err(|error| {
+            Error::setup(format!(
+                "cannot start a worker: {} does not run: {error}",
+                program().display()
+            ))
+        })?;
+        let pid = child.id();
+        // Its exit status is collected through the pidfd, by the monitor.
+        drop(child);
+        let pidfd = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| Error::internal(format!("a process with the id {pid}")))
+            .and_then(|pid| {
+                pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
+                    Error::setup(format!("cannot watch a worker: pidfd_open: {error}"))
+                })
+            })?;
+        Ok((pid, pidfd))
+    }
+}
+
+/// This program. The link in `/proc` still leads to it when its file was replaced or deleted.
+/// Under valgrind it leads to valgrind, which knows what the program is.
+fn program() -> PathBuf {
+    let link = Path::new("/proc/self/exe");
+    let emulated = std::env::var_os("LD_PRELOAD")
+        .is_some_and(|preload: OsString| preload.to_string_lossy().contains("vgpreload"));
+    if emulated && let Ok(exe) = std::env::current_exe() {
+        return exe;
+    }
+    link.to_owned()
+}

@@ -1,0 +1,207 @@
+//! The engine by itself, with real processes, under remote functions that are written by hand.
+
+use std::{sync::Arc, time::Duration};
+
+use mobula_store::Block;
+use mobula_worker::{
+    CallArg, CallSpec, Client, Entry, Error, Format, IndexCell, Input, Inputs, Payload, Registered,
+    Registry, RemoteFn, Result,
+};
+
+use super::Driver;
+use crate::config::Wishes;
+
+macro_rules! remote_fn {
+    ($name:ident, $run:expr) => {
+        static $name: RemoteFn = RemoteFn {
+            package: "mobula",
+            version: "0",
+            module: module_path!(),
+            name: stringify!($name),
+            file: file!(),
+            line: line!(),
+            column: column!(),
+            signature: "",
+            run: $run,
+            index: IndexCell::NEW,
+        };
+        inventory::submit! { Registered(&$name) }
+    };
+}
+
+fn text(bytes: &[u8]) -> Payload {
+    Payload {
+        format: Format::Text,
+        block: Block::copy_of(bytes, 64),
+        side: Vec::new(),
+    }
+}
+
+fn input(inputs: &mut Inputs) -> Result<Payload> {
+    match inputs.take()? {
+        Input::Value(payload, _) => Ok(payload),
+        Input::Gather(_) => Err(Error::internal("one value was expected")),
+    }
+}
+
+remote_fn!(ECHO, |inputs| input(inputs));
+remote_fn!(TWICE, |inputs| {
+    let payload = input(inputs)?;
+    Ok(text(&payload.block.bytes().repeat(2)))
+});
+remote_fn!(PANIC, |_| panic!("on purpose"));
+remote_fn!(EXIT, |_| {
+    eprintln!("last words");
+    std::process::exit(3)
+});
+remote_fn!(PID, |_| Ok(text(std::process::id().to_string().as_bytes())));
+remote_fn!(NEST, |inputs| {
+    // Puts off the rest of the work to a child, down to depth zero.
+    let depth = input(inputs)?;
+    let depth: u32 = String::from_utf8_lossy(depth.block.bytes())
+        .parse()
+        .unwrap();
+    if depth == 0 {
+        return Ok(text(b"0"));
+    }
+    let client = mobula_worker::worker_client().unwrap();
+    let child = client.spawn(call(
+        &NEST,
+        vec![CallArg::Value(text((depth - 1).to_string().as_bytes()))],
+    ));
+    child.wait(None);
+    let below: u32 = String::from_utf8_lossy(child.payload()?.block.bytes())
+        .parse()
+        .unwrap();
+    Ok(text((below + 1).to_string().as_bytes()))
+});
+
+fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
+    CallSpec {
+        function: Registry::get().unwrap().index_of(function).unwrap(),
+        args,
+        retries: 0,
+    }
+}
+
+fn start(test: &'static str, workers: usize) -> Arc<Driver> {
+    crate::init::test_entry(test);
+    Driver::start(
+        Wishes {
+            workers: Some(workers),
+            capacity: Some(64 << 20),
+            ..Wishes::default()
+        }
+        .decide()
+        .unwrap(),
+    )
+    .unwrap()
+}
+
+fn get(entry: &Arc<Entry>) -> Result<Vec<u8>> {
+    assert!(
+        entry.wait(Some(std::time::Instant::now() + Duration::from_secs(60))),
+        "no answer"
+    );
+    Ok(entry.payload()?.block.bytes().to_vec())
+}
+
+/// Counts may lag behind by the time that a message takes.
+fn settles_to_nothing(driver: &Driver) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while driver.used_bytes() > 0 || driver.object_count() > 0 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{} bytes in {} objects are left",
+            driver.used_bytes(),
+            driver.object_count()
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn small_and_large_values_go_there_and_back() {
+    let driver = start("driver::tests::small_and_large_values_go_there_and_back", 2);
+    for length in [0, 1, 100, 20_000, 300_000, 5_000_000] {
+        let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
+        let entry = driver
+            .clone()
+            .spawn(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
+        assert_eq!(get(&entry).unwrap(), bytes);
+        let object = driver.clone().put(text(&bytes)).unwrap();
+        let first = driver
+            .clone()
+            .spawn(call(&TWICE, vec![CallArg::Object(object.clone())]));
+        let second = driver
+            .clone()
+            .spawn(call(&TWICE, vec![CallArg::Object(first.clone())]));
+        assert_eq!(get(&second).unwrap(), bytes.repeat(4));
+    }
+    settles_to_nothing(&driver);
+    driver.shutdown();
+}
+
+#[test]
+fn many_tasks_from_many_threads() {
+    let driver = start("driver::tests::many_tasks_from_many_threads", 2);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let driver = &driver;
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let entries: Vec<_> = (0..100)
+                        .map(|n| {
+                            let arg = text(format!("{thread}.{round}.{n}").as_bytes());
+                            driver.clone().spawn(call(&ECHO, vec![CallArg::Value(arg)]))
+                        })
+                        .collect();
+                    for (n, entry) in entries.iter().enumerate() {
+                        assert_eq!(
+                            get(entry).unwrap(),
+                            format!("{thread}.{round}.{n}").as_bytes()
+                        );
+                    }
+                }
+            });
+        }
+    });
+    settles_to_nothing(&driver);
+    driver.shutdown();
+}
+
+#[test]
+fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
+    let driver = start(
+        "driver::tests::panics_and_deaths_are_errors_and_the_pool_goes_on",
+        1,
+    );
+    let error = get(&driver.clone().spawn(call(&PANIC, vec![]))).unwrap_err();
+    assert!(
+        error.is_panic() && error.to_string().contains("on purpose"),
+        "{error}"
+    );
+    let before = get(&driver.clone().spawn(call(&PID, vec![]))).unwrap();
+    let error = get(&driver.clone().spawn(call(&EXIT, vec![]))).unwrap_err();
+    assert!(error.is_crash(), "{error}");
+    assert!(
+        error.to_string().contains("exit code 3") && error.to_string().contains("last words"),
+        "{error}"
+    );
+    let after = get(&driver.clone().spawn(call(&PID, vec![]))).unwrap();
+    assert_ne!(before, after);
+    settles_to_nothing(&driver);
+    driver.shutdown();
+}
+
+#[test]
+fn recursion_on_one_worker_ends() {
+    let driver = start("driver::tests::recursion_on_one_worker_ends", 1);
+    let entry = driver
+        .clone()
+        .spawn(call(&NEST, vec![CallArg::Value(text(b"30"))]));
+    assert_eq!(get(&entry).unwrap(), b"30");
+    drop(entry);
+    settles_to_nothing(&driver);
+    driver.shutdown();
+}

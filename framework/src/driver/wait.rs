@@ -1,0 +1,108 @@
+//! A caller that waits for a result reads the workers' answers itself: a round trip then costs one
+//! hop between processes each way, and none between threads.
+//!
+//! One caller at a time has the *lead* (see the bell in `mobula_worker::bell`); the others park.
+//! Who leaves the lead gives it back to the background thread and wakes one follower, who takes it.
+//! That follower may have got its result in the meantime; so whoever stops waiting passes this on.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use mobula_worker::{Entry, bell::Spin, current_thread_waker};
+
+use super::Driver;
+
+/// A sleeping leader looks again after this time, in case something wrote over the bell.
+const WATCHFUL: Duration = Duration::from_millis(500);
+
+impl Driver {
+    /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
+    pub(super) fn wait_for(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+        let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let ready = loop {
+            if entry.outcome().is_some() {
+                break true;
+            }
+            if self.lead(entry, deadline) {
+                continue;
+            }
+            if passed() {
+                // What has arrived counts, although nobody may have read it yet.
+                self.poll();
+                break entry.outcome().is_some();
+            }
+            self.follow(entry, deadline);
+        };
+        self.pass_on();
+        ready
+    }
+
+    /// Takes the lead, if nobody has it, until the entry is ready (then returns true) or the
+    /// deadline has passed.
+    fn lead(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+        let Some(mut lead) = self.bell.lead() else {
+            return false;
+        };
+        let spin = Spin::for_this_machine();
+        loop {
+            self.poll();
+            if entry.outcome().is_some() {
+                lead.leave(|| self.has_work());
+                return true;
+            }
+            let left = match deadline {
+                None => WATCHFUL,
+                Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                    None | Some(Duration::ZERO) => {
+                        lead.leave(|| self.has_work());
+                        return false;
+                    }
+                    Some(left) => left.min(WATCHFUL),
+                },
+            };
+            let news = || entry.outcome().is_some() || self.any_ready();
+            if !spin.until(news) {
+                lead.sleep(Some(left), || entry.outcome().is_some() || self.has_work());
+            }
+        }
+    }
+
+    /// Whether there is something to read, as far as that can be seen without waiting.
+    pub(super) fn any_ready(&self) -> bool {
+        self.state
+            .try_lock()
+            .is_some_and(|state| state.lanes.any_ready())
+    }
+
+    /// Parks while another caller has the lead.
+    fn follow(&self, entry: &Entry, deadline: Option<Instant>) {
+        if !entry.subscribe(&current_thread_waker()) {
+            return;
+        }
+        let own = thread::current();
+        self.followers.lock().push_back(own.clone());
+        // The leader may have left between our attempt and the line above.
+        match self.bell.lead() {
+            Some(lead) => lead.leave(|| self.has_work()),
+            None => match deadline {
+                None => thread::park(),
+                Some(deadline) => {
+                    thread::park_timeout(deadline.saturating_duration_since(Instant::now()))
+                }
+            },
+        }
+        self.followers
+            .lock()
+            .retain(|thread| thread.id() != own.id());
+    }
+
+    /// Wakes one follower, to take the lead that is free now.
+    fn pass_on(&self) {
+        let follower = self.followers.lock().pop_front();
+        if let Some(follower) = follower {
+            follower.unpark();
+        }
+    }
+}

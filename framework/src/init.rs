@@ -1,0 +1,69 @@
+//! How a process becomes a worker, and how a driver finds out that its workers can.
+
+use std::{
+    ffi::OsString,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use mobula_worker::{Error, Result};
+
+static INITIALISED: AtomicBool = AtomicBool::new(false);
+static TEST: OnceLock<&'static str> = OnceLock::new();
+
+/// Makes this process a worker if it was started as one; otherwise says that it may start workers.
+///
+/// Mobula's workers are further processes of the same program. Each runs `main` up to this call,
+/// which then does not return: so it belongs at the very beginning of `main`, before anything that
+/// should happen once only. [`#[mobula::main]`](crate::main) and [`#[mobula::test]`](crate::test)
+/// contain it. What a worker writes to standard output before this call is thrown away.
+///
+/// Calling it again does nothing. Cost in the driver: a look at one environment variable.
+///
+/// ```
+/// fn main() {
+///     mobula::init();
+///     // parse arguments, start the runtime, ..
+/// }
+/// ```
+///
+/// # Panics
+/// Never. A worker that cannot be set up says why on standard error and exits, which is an error
+/// of `start()` in the driver.
+pub fn init() {
+    mobula_worker::enter_if_worker();
+    INITIALISED.store(true, Ordering::Release);
+}
+
+/// What a test function begins with: workers of a test binary run this one test, which is `init`.
+/// `name` is the test's as the harness knows it.
+pub(crate) fn test_entry(name: &'static str) {
+    mobula_worker::enter_if_worker();
+    let _ = TEST.set(name);
+}
+
+/// The arguments that bring a further process of this program to `init` or a test entry.
+///
+/// # Errors
+/// There is neither, so that the process would do all over what this one does.
+pub(crate) fn worker_args() -> Result<Vec<OsString>> {
+    if INITIALISED.load(Ordering::Acquire) {
+        return Ok(std::env::args_os().skip(1).collect());
+    }
+    if let Some(test) = TEST.get() {
+        let args = [
+            *test,
+            "--exact",
+            "--nocapture",
+            "--include-ignored",
+            "--test-threads=1",
+        ];
+        return Ok(args.into_iter().map(OsString::from).collect());
+    }
+    Err(Error::setup(
+        "this process did not call `mobula::init()`, so workers (which are further processes of the same program) could not be started; \
+         put `#[mobula::main]` on `main`, or `mobula::init();` at its very beginning; in tests use `#[mobula::test]` in place of `#[test]`",
+    ))
+}

@@ -1,0 +1,81 @@
+//! Task-parallel remote functions over worker processes and one shared object store.
+//!
+//! Annotate functions with [`#[remote]`](remote), put a large array into the store once, spawn
+//! calls onto worker processes, and use their results, in further calls or by `.await` or `get`.
+//! Workers read the array where it lies: nothing is copied.
+//!
+//! ```
+//! use mobula::prelude::*;
+//!
+//! #[remote]
+//! fn score(samples: &[f64], shift: f64) -> f64 {
+//!     samples.iter().map(|x| (x - shift).powi(2)).sum()
+//! }
+//!
+//! #[mobula::main]
+//! fn main() -> mobula::Result<()> {
+//!     let rt = Runtime::start()?;
+//!     let samples = rt.put(&vec![1.0; 100_000])?;
+//!     let scores = rt.spawn_all((0..8).map(|k| score::remote(&samples, f64::from(k))));
+//!     let best = rt.get(&scores)?.into_iter().fold(f64::INFINITY, f64::min);
+//!     assert_eq!(best, 0.0);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What to know
+//!
+//! * Workers are further processes of the same program. [`#[mobula::main]`](main) or [`init`] at
+//!   the beginning of `main` makes that work, [`#[mobula::test]`](test) in tests.
+//! * `score(..)` is still the function; `score::remote(..)` makes a call, which does nothing until
+//!   `.spawn()`, `rt.spawn(..)` or `rt.spawn_all(..)`.
+//! * A ref as an argument is a dependency: the call runs when its inputs are there. No wait is
+//!   needed in between.
+//! * Objects never change. What must be changed is owned by a task, or copied.
+//! * At most one task runs in a worker at any moment, on a thread of its own choice: libraries that
+//!   do not bear threads are safe, thread-local state is not shared with the driver.
+//! * A task that fails, panics or kills its worker fails its result, with an [`Error`] that says
+//!   what happened, and nothing else.
+//!
+//! # Features
+//!
+//! * `ndarray`: `ArrayView` parameters without a copy, `put` of arrays and views with their shape.
+//!
+//! # Platform
+//!
+//! Linux 5.3 or newer (for pidfds), on 64-bit processors.
+
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "Mobula runs on Linux only so far: it needs pidfds, futexes between processes and memory files"
+);
+
+mod config;
+mod core;
+mod current;
+mod driver;
+mod init;
+mod runtime;
+mod setup;
+mod typed;
+
+pub use init::init;
+pub use mobula_macros::{main, remote, test};
+pub use mobula_store::{Array, Plain};
+pub use mobula_worker::{Error, Result};
+pub use runtime::{Builder, Runtime, StoreInfo};
+#[cfg(feature = "ndarray")]
+pub use typed::NdArray;
+pub use typed::{
+    ArrayBuild, IntoArg, JoinOne, Joinable, ObjectRef, Put, UnspawnedCall, Value, how,
+};
+
+/// What most programs use: `use mobula::prelude::*;`.
+pub mod prelude {
+    pub use crate::{Array, ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
+}
+
+#[doc(hidden)]
+pub use typed::private as __private;

@@ -1,0 +1,241 @@
+//! The runtime that users hold.
+
+use std::{ffi::OsString, fmt, sync::Arc, time::Duration};
+
+use mobula_worker::{Client, Result};
+
+use crate::{
+    config::Wishes,
+    current::{self, Current, Guard},
+    driver::Driver,
+};
+
+/// A pool of worker processes and the store that they share.
+///
+/// A clone is another handle on the same runtime; when the last is dropped, or at
+/// [`shutdown`](Runtime::shutdown), the workers end and results that are not there yet fail. A
+/// program may have several runtimes at once.
+///
+/// ```
+/// use mobula::prelude::*;
+///
+/// #[remote]
+/// fn total(numbers: &[f64]) -> f64 {
+///     numbers.iter().sum()
+/// }
+///
+/// #[mobula::main]
+/// fn main() -> mobula::Result<()> {
+///     let rt = Runtime::builder().workers(1).start()?;
+///     let numbers = rt.put(&vec![1.0, 2.0, 3.0])?;
+///     assert_eq!(total::remote(&numbers).spawn().get()?, 6.0);
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Runtime {
+    handle: Handle,
+}
+
+#[derive(Clone)]
+enum Handle {
+    /// In the process that started it.
+    Driver {
+        guard: Arc<Guard>,
+        client: Arc<dyn Client>,
+    },
+    /// In a task.
+    Worker(Arc<dyn Client>),
+}
+
+impl Runtime {
+    /// Starts a runtime with the defaults: one worker for each core that this process may use, and
+    /// a store of about 30 % of the memory that it may use. Environment variables override, see
+    /// [`Builder`].
+    ///
+    /// Returns when the first worker is ready, after some milliseconds.
+    ///
+    /// # Errors
+    /// `is_setup()`: [`init`](crate::init) was not called in this process, or workers cannot be
+    /// started or die at their start. `is_usage()`: called in a task, or an environment variable
+    /// does not parse. `is_store_full()`: no memory for the mailboxes.
+    pub fn start() -> Result<Runtime> {
+        Runtime::builder().start()
+    }
+
+    /// For a runtime with other settings.
+    pub fn builder() -> Builder {
+        Builder {
+            wishes: Wishes::default(),
+        }
+    }
+
+    /// The runtime of this process: in a task the one that the task runs in; elsewhere the one that
+    /// this thread started, if there is exactly one, or else the only one.
+    ///
+    /// # Errors
+    /// `is_usage()`: there is none, or more than one to choose from.
+    pub fn current() -> Result<Runtime> {
+        Ok(match current::current()? {
+            Current::Worker(client) => Runtime {
+                handle: Handle::Worker(client),
+            },
+            Current::Driver(guard) => Runtime::of(guard),
+        })
+    }
+
+    fn of(guard: Arc<Guard>) -> Runtime {
+        let client: Arc<dyn Client> = guard.0.clone();
+        Runtime {
+            handle: Handle::Driver { guard, client },
+        }
+    }
+
+    /// Ends the runtime now, for all its handles: results that are not there yet fail with an
+    /// error for which `is_shutdown()` holds. Arrays and values that were read stay valid.
+    ///
+    /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run
+    /// are waited for up to 250 ms, then their workers are killed, with all processes that they
+    /// started.
+    pub fn shutdown(self) {
+        if let Handle::Driver { guard, .. } = &self.handle {
+            guard.0.shutdown();
+        }
+    }
+
+    /// What the store holds.
+    pub fn store(&self) -> StoreInfo<'_> {
+        StoreInfo { runtime: self }
+    }
+
+    /// The process ids of the workers that are alive.
+    ///
+    /// In a task: of its own worker only.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        match &self.handle {
+            Handle::Driver { guard, .. } => guard.0.worker_pids(),
+            Handle::Worker(_) => vec![std::process::id()],
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Arc<dyn Client> {
+        match &self.handle {
+            Handle::Driver { client, .. } | Handle::Worker(client) => client,
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.handle {
+            Handle::Driver { guard, .. } => {
+                let config = guard.0.config();
+                f.debug_struct("Runtime")
+                    .field("name", &config.name)
+                    .field("workers", &config.workers)
+                    .field("store_capacity", &config.capacity)
+                    .finish()
+            }
+            Handle::Worker(_) => f.write_str("Runtime(of this task)"),
+        }
+    }
+}
+
+/// The store of a runtime, in numbers. Made by [`Runtime::store`].
+#[derive(Clone, Copy, Debug)]
+pub struct StoreInfo<'a> {
+    runtime: &'a Runtime,
+}
+
+impl StoreInfo<'_> {
+    fn driver(&self) -> Option<&Driver> {
+        match &self.runtime.handle {
+            Handle::Driver { guard, .. } => Some(&guard.0),
+            Handle::Worker(_) => None,
+        }
+    }
+
+    /// Bytes of the objects that exist, each rounded up to 64. Small values, which travel inside
+    /// messages, do not count. When all refs and arrays are gone, this is what it was before; a
+    /// worker's own refs take some microseconds to be counted off. 0 in a task.
+    pub fn used_bytes(&self) -> u64 {
+        self.driver().map_or(0, Driver::used_bytes)
+    }
+
+    /// Objects that exist, pending results and small values included. 0 in a task.
+    pub fn object_count(&self) -> usize {
+        self.driver().map_or(0, Driver::object_count)
+    }
+
+    /// Bytes of memory that are committed to the store at the moment, over all processes: what
+    /// the objects use, and what is kept warm for the next ones. 0 in a task.
+    pub fn committed_bytes(&self) -> u64 {
+        self.driver().map_or(0, |driver| driver.capacity().used())
+    }
+
+    /// How many bytes can be committed at most. 0 in a task.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.driver()
+            .map_or(0, |driver| driver.capacity().capacity())
+    }
+}
+
+/// Settings of a runtime. Made by [`Runtime::builder`].
+///
+/// Environment variables override what the program says, so that its user has the last word:
+///
+/// | Variable | Meaning |
+/// | --- | --- |
+/// | `MOBULA_WORKERS` | number of workers |
+/// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` may follow the number |
+#[derive(Clone, Debug)]
+#[must_use = "a runtime starts with `.start()`"]
+pub struct Builder {
+    wishes: Wishes,
+}
+
+impl Builder {
+    /// How many worker processes there are, 1 to 4,096. Default: one for each core that this
+    /// process may use, after affinity and cgroup quota.
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.wishes.workers = Some(workers);
+        self
+    }
+
+    /// How many bytes the store may hold, over all processes, at least 1 MiB. Memory is taken as
+    /// objects need it. Default: 30 % of the machine's memory or of the cgroup's limit, bounded by
+    /// what `/dev/shm` can hold; where that is much smaller (64 MiB in many containers), anonymous
+    /// memory takes its place.
+    pub fn store_capacity(mut self, bytes: u64) -> Builder {
+        self.wishes.capacity = Some(bytes);
+        self
+    }
+
+    /// Sets an environment variable in the workers, beside those of this process.
+    pub fn worker_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
+        self.wishes.env.push((key.into(), value.into()));
+        self
+    }
+
+    /// A name for this runtime, shown by its `Debug` form. Default: "mobula".
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.wishes.name = Some(name.into());
+        self
+    }
+
+    /// How long a worker may take from its start to its readiness; one that takes longer is killed,
+    /// which is an error. Default: 30 s.
+    pub fn start_timeout(mut self, timeout: Duration) -> Builder {
+        self.wishes.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Starts the runtime; see [`Runtime::start`].
+    ///
+    /// # Errors
+    /// As for [`Runtime::start`], and `is_usage()` for a number out of range.
+    pub fn start(self) -> Result<Runtime> {
+        let driver = Driver::start(self.wishes.decide()?)?;
+        Ok(Runtime::of(current::add(driver)))
+    }
+}

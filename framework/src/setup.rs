@@ -1,0 +1,30 @@
+//! Setting up workers.
+
+/// Registers a function that each worker calls before its first task: for logging, thread pools,
+/// the state of a library.
+///
+/// Takes the path of a function without arguments and results; the macro stands beside it, outside
+/// of functions. Several may be registered; their order is not defined. The driver does not call
+/// them. A panic in one, or the end of the process, is an error of `start()`.
+///
+/// ```
+/// use mobula::prelude::*;
+///
+/// fn set_up() {
+///     // SAFETY or the like is not needed here: tasks have not begun.
+///     std::panic::set_hook(Box::new(|info| eprintln!("in a worker: {info}")));
+/// }
+/// mobula::worker_setup!(set_up);
+///
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! worker_setup {
+    ($function:path) => {
+        const _: () = {
+            $crate::__private::inventory::submit! {
+                $crate::__private::WorkerSetup($function)
+            }
+        };
+    };
+}

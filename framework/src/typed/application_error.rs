@@ -1,0 +1,162 @@
+//! What a remote function's `Err` becomes: text, chain and, where its type can travel, the value.
+
+use std::{any::type_name, cell::RefCell, error::Error as StdError, fmt, iter::successors};
+
+use mobula_store::codec::{self, type_tag};
+use mobula_worker::Error;
+
+use super::Value;
+
+/// `Result`, by its last word. Not public API.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is named like a `Result` but is none",
+    label = "not `std::result::Result`",
+    note = "#[remote] takes a return type whose last word is `Result` for the standard one, and makes the ref of what is in `Ok`; give the type another name, or an alias of another name"
+)]
+pub trait TaskResult {
+    /// What is in `Ok`.
+    type Value;
+    /// What is in `Err`.
+    type Failure;
+
+    /// The same as a `Result`.
+    ///
+    /// # Errors
+    /// The function's own.
+    fn into_result(self) -> Result<Self::Value, Self::Failure>;
+}
+
+impl<T, E> TaskResult for Result<T, E> {
+    type Value = T;
+    type Failure = E;
+
+    fn into_result(self) -> Result<T, E> {
+        self
+    }
+}
+
+/// An error of whatever type. What can be said of it is found by method resolution, as for codecs
+/// (see [`probe`](super::probe)): the first trait whose bounds hold. Not public API.
+#[derive(Debug)]
+pub struct ErrorProbe<E>(RefCell<Option<E>>);
+
+/// The tag of an error's type, and the encoded error.
+pub type Typed = Option<(u64, Vec<u8>)>;
+
+impl<E> ErrorProbe<E> {
+    /// Takes the error.
+    pub fn new(error: E) -> ErrorProbe<E> {
+        ErrorProbe(RefCell::new(Some(error)))
+    }
+
+    /// The error that fails the task, by what `say` makes of the original.
+    fn convert(&self, say: impl FnOnce(E) -> Error) -> Error {
+        match self.0.take() {
+            Some(error) => say(error),
+            None => Error::internal("an error was converted twice"),
+        }
+    }
+}
+
+/// Errors that can travel. Not public API.
+pub trait TypedLevel2 {
+    /// The encoded error.
+    fn typed(&self) -> Typed;
+}
+
+impl<E: Value> TypedLevel2 for &ErrorProbe<E> {
+    fn typed(&self) -> Typed {
+        let error = self.0.borrow();
+        let encoded = codec::encode(error.as_ref()?).ok()?;
+        // Errors hold no objects.
+        encoded
+            .items
+            .is_empty()
+            .then(|| (type_tag::<E>(), encoded.bytes))
+    }
+}
+
+/// Errors that cannot. Not public API.
+pub trait TypedLevel1 {
+    /// Nothing.
+    fn typed(&self) -> Typed {
+        None
+    }
+}
+
+impl<E> TypedLevel1 for ErrorProbe<E> {}
+
+/// Our own error, of an operation inside the function. Not public API.
+pub trait ErrorLevel5 {
+    /// The error that fails the task.
+    fn into_error(&self, typed: Typed) -> Error;
+}
+
+impl ErrorLevel5 for &&&&ErrorProbe<Error> {
+    fn into_error(&self, _: Typed) -> Error {
+        self.convert(Error::wrap_application)
+    }
+}
+
+/// Errors with a chain of sources, and texts. Not public API.
+pub trait ErrorLevel4 {
+    /// The error that fails the task.
+    fn into_error(&self, typed: Typed) -> Error;
+}
+
+impl<E: Into<Box<dyn StdError>>> ErrorLevel4 for &&&ErrorProbe<E> {
+    fn into_error(&self, typed: Typed) -> Error {
+        self.convert(|error| {
+            let error: Box<dyn StdError> = error.into();
+            match error.downcast::<Error>() {
+                Ok(own) => Error::wrap_application(*own),
+                Err(error) => {
+                    let chain = successors(error.source(), |&error| error.source());
+                    let chain = chain.take(MAX_CHAIN).map(ToString::to_string).collect();
+                    Error::from_application(error.to_string(), chain, typed)
+                }
+            }
+        })
+    }
+}
+
+/// How many sources are told: a chain that is a circle shall end, too.
+const MAX_CHAIN: usize = 64;
+
+/// Errors that say something. Not public API.
+pub trait ErrorLevel3 {
+    /// The error that fails the task.
+    fn into_error(&self, typed: Typed) -> Error;
+}
+
+impl<E: fmt::Display> ErrorLevel3 for &&ErrorProbe<E> {
+    fn into_error(&self, typed: Typed) -> Error {
+        self.convert(|error| Error::from_application(error.to_string(), Vec::new(), typed))
+    }
+}
+
+/// Errors that show what they are. Not public API.
+pub trait ErrorLevel2 {
+    /// The error that fails the task.
+    fn into_error(&self, typed: Typed) -> Error;
+}
+
+impl<E: fmt::Debug> ErrorLevel2 for &ErrorProbe<E> {
+    fn into_error(&self, typed: Typed) -> Error {
+        self.convert(|error| Error::from_application(format!("{error:?}"), Vec::new(), typed))
+    }
+}
+
+/// All others. Not public API.
+pub trait ErrorLevel1 {
+    /// The error that fails the task.
+    fn into_error(&self, typed: Typed) -> Error;
+}
+
+impl<E> ErrorLevel1 for ErrorProbe<E> {
+    fn into_error(&self, typed: Typed) -> Error {
+        self.convert(|_| {
+            Error::from_application(format!("a `{}`", type_name::<E>()), Vec::new(), typed)
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Values to payloads and back, for the four forms that there are: plain elements, text, packed
+//! values, and packed values that are nothing but one array.
+
+use std::sync::Arc;
+
+use mobula_store::{
+    Array, Block, Plain,
+    codec::{self, Encoded, Handle, HandleKind, serialize_handle, type_tag},
+};
+use mobula_worker::{Entry, Error, Format, Payload, Result, Side, TypeTag};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
+
+use super::{mismatch::mismatch, place::Place};
+
+/// The tag of `T` in formats.
+pub(crate) fn tag<T: 'static>() -> TypeTag {
+    TypeTag(type_tag::<T>())
+}
+
+/// Whether elements of this type can be stored one after the other.
+pub(crate) const fn has_size<E>() -> bool {
+    size_of::<E>() != 0
+}
+
+/// Plain elements, copied.
+///
+/// # Errors
+/// The store is full.
+pub(crate) fn flat<E: Plain>(elements: &[E], shape: &[usize], place: Place<'_>) -> Result<Payload> {
+    let block = place.copy(bytemuck::cast_slice(elements), align_of::<E>())?;
+    Ok(flat_block::<E>(block, shape))
+}
+
+/// Plain elements that are in a block already.
+pub(crate) fn flat_block<E: Plain>(block: Block, shape: &[usize]) -> Payload {
+    let shape = shape.iter().map(|&len| len as u64).collect();
+    Payload {
+        format: Format::Flat {
+            elem: tag::<E>(),
+            shape,
+        },
+        block,
+        side: Vec::new(),
+    }
+}
+
+/// An array, without a copy.
+pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
+    flat_block::<E>(array.as_block().clone(), &[array.len()])
+}
+
+/// Plain elements, in place, with their shape. `T` is what the message calls the wanted type.
+///
+/// # Errors
+/// The payload is something else, or the bytes are no such elements.
+pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Vec<u64>)> {
+    let Payload {
+        format: Format::Flat { elem, shape },
+        block,
+        ..
+    } = payload
+    else {
+        return Err(mismatch::<T>(&payload.format));
+    };
+    let count = shape
+        .iter()
+        .try_fold(1_u64, |count, &len| count.checked_mul(len));
+    let bytes = count.and_then(|count| count.checked_mul(size_of::<E>() as u64));
+    if elem != tag::<E>() || bytes != Some(block.len() as u64) {
+        return Err(mismatch::<T>(&Format::Flat { elem, shape }));
+    }
+    // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
+    let misaligned = !(block.bytes().as_ptr() as usize).is_multiple_of(align_of::<E>());
+    let block = if misaligned {
+        Block::copy_of(block.bytes(), align_of::<E>())
+    } else {
+        block
+    };
+    Ok((Array::from_block(block)?, shape))
+}
+
+/// As [`read_flat`], for one dimension.
+///
+/// # Errors
+/// As there, or there are more dimensions.
+pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array<E>> {
+    let (array, shape) = read_flat::<T, E>(payload)?;
+    if shape.len() != 1 {
+        return Err(mismatch::<T>(&Format::Flat {
+            elem: tag::<E>(),
+            shape,
+        }));
+    }
+    Ok(array)
+}
+
+/// Text, copied.
+///
+/// # Errors
+/// The store is full.
+pub(crate) fn text(text: &str, place: Place<'_>) -> Result<Payload> {
+    Ok(Payload {
+        format: Format::Text,
+        block: place.copy(text.as_bytes(), 1)?,
+        side: Vec::new(),
+    })
+}
+
+/// The block of a text.
+///
+/// # Errors
+/// The payload is something else.
+pub(crate) fn read_text<T: ?Sized>(payload: Payload) -> Result<Block> {
+    match payload {
+        Payload {
+            format: Format::Text,
+            block,
+            ..
+        } => Ok(block),
+        payload => Err(mismatch::<T>(&payload.format)),
+    }
+}
+
+/// The text in a block.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(crate) fn as_text(block: &Block) -> Result<&str> {
+    std::str::from_utf8(block.bytes())
+        .map_err(|error| Error::codec(format!("a stored text is not UTF-8: {error}")))
+}
+
+/// A value that serde writes. `of` is the type that will read it.
+///
+/// A value that is written as one array and nothing else becomes that array: so an `Array` is a
+/// flat object of its own whatever its elements are, and what holds only an `Array` is no copy.
+///
+/// # Errors
+/// The type's `Serialize` fails, or the store is full.
+pub(crate) fn pack<T: Serialize + ?Sized>(
+    value: &T,
+    of: TypeTag,
+    place: Place<'_>,
+) -> Result<Payload> {
+    let Encoded { bytes, items } = codec::encode(value)?;
+    if let [Handle::Array { block, elem, len }] = items.as_slice()
+        && bytes == one_array(block, *elem, *len)?.bytes
+    {
+        let format = Format::Flat {
+            elem: TypeTag(*elem),
+            shape: vec![*len],
+        };
+        return Ok(Payload {
+            format,
+            block: block.clone(),
+            side: Vec::new(),
+        });
+    }
+    let side = items.into_iter().map(to_side).collect::<Result<_>>()?;
+    Ok(Payload {
+        format: Format::Packed { of },
+        block: place.take(bytes)?,
+        side,
+    })
+}
+
+/// A value that [`pack`] wrote, for one of the types in `of`.
+///
+/// # Errors
+/// The payload is of another type, or its bytes are damaged.
+pub(crate) fn unpack<T: DeserializeOwned + 'static>(
+    payload: &Payload,
+    of: impl FnOnce(TypeTag) -> bool,
+) -> Result<T> {
+    match &payload.format {
+        Format::Packed { of: found } if of(*found) => {
+            let items = payload
+                .side
+                .iter()
+                .map(to_handle)
+                .collect::<Result<Vec<_>>>()?;
+            Ok(codec::decode(payload.block.bytes(), &items)?)
+        }
+        Format::Flat { elem, shape } if shape.len() == 1 => {
+            let Encoded { bytes, items } = one_array(&payload.block, elem.0, shape[0])?;
+            codec::decode(&bytes, &items).map_err(|_| mismatch::<T>(&payload.format))
+        }
+        format => Err(mismatch::<T>(format)),
+    }
+}
+
+/// How the codec writes a value that is one array.
+fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
+    struct OneArray(Handle, u64);
+    impl Serialize for OneArray {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            serialize_handle(serializer, HandleKind::Array, self.1, self.0.clone())
+        }
+    }
+    Ok(codec::encode(&OneArray(
+        Handle::Array {
+            block: block.clone(),
+            elem,
+            len,
+        },
+        elem,
+    ))?)
+}
+
+fn to_side(handle: Handle) -> Result<Side> {
+    match handle {
+        Handle::Array { block, elem, len } => Ok(Side::Array {
+            block,
+            format: Format::Flat {
+                elem: TypeTag(elem),
+                shape: vec![len],
+            },
+        }),
+        Handle::Ref(entry) => match entry.downcast::<Entry>() {
+            Ok(entry) => Ok(Side::Ref(entry)),
+            Err(_) => Err(Error::internal("a ref that is not one of this engine's")),
+        },
+    }
+}
+
+fn to_handle(side: &Side) -> Result<Handle> {
+    match side {
+        Side::Array {
+            block,
+            format: Format::Flat { elem, shape },
+        } => {
+            let len = shape
+                .iter()
+                .try_fold(1_u64, |count, &len| count.checked_mul(len));
+            let len = len.ok_or_else(|| Error::codec("an array with an impossible shape"))?;
+            Ok(Handle::Array {
+                block: block.clone(),
+                elem: elem.0,
+                len,
+            })
+        }
+        Side::Array { format, .. } => Err(Error::codec(format!(
+            "an array that is stored as {format:?}"
+        ))),
+        Side::Ref(entry) => Ok(Handle::Ref(Arc::clone(entry) as _)),
+    }
+}

@@ -1,0 +1,126 @@
+//! How the values of each kind of type become payloads and back.
+//!
+//! The types in a remote function's signature are known where its shim is compiled, so the codec of
+//! each is chosen there (see [`probe`](super::probe)). Code that is generic over all serde types
+//! goes through [`encode_value`] and [`decode_value`], which look into a table; both ways give and
+//! accept the same payloads.
+
+mod cache;
+mod flat;
+mod none;
+mod packed;
+mod text;
+
+use std::any::Any;
+
+use mobula_worker::{Error, Format, Input, ObjectId, Payload, Result, TypeTag};
+
+pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};
+pub use none::NoCodec;
+pub use packed::{Packed, PackedSlice, PackedVec};
+pub use text::{OwnedText, Text};
+
+use super::{
+    Value,
+    bytes::{pack, tag, unpack},
+    flat as table,
+    flat::Types,
+    place::Place,
+};
+
+/// How a `T` travels. Not public API.
+pub trait Codec<T: ?Sized> {
+    /// Keeps a resolved argument for the time of a call.
+    type Guard;
+
+    /// The value as a payload.
+    ///
+    /// # Errors
+    /// It cannot be encoded, or the store is full.
+    fn encode(&self, value: &T, place: Place<'_>) -> Result<Payload>;
+
+    /// Resolves an argument that the function borrows.
+    ///
+    /// # Errors
+    /// It is of another type, or damaged.
+    fn lend(&self, input: Input) -> Result<Self::Guard>;
+
+    /// The borrow.
+    ///
+    /// # Errors
+    /// The argument is damaged.
+    fn borrow<'g>(&self, guard: &'g Self::Guard) -> Result<&'g T>;
+
+    /// Adds what this codec knows about the type to the table.
+    fn learn(&self, types: &mut Types);
+}
+
+/// How a `T` is taken out of the store as a value of the function's own. Not public API.
+pub trait Own<T>: Codec<T> {
+    /// Resolves the argument.
+    ///
+    /// # Errors
+    /// It is of another type, or damaged.
+    fn own(&self, input: Input) -> Result<T>;
+}
+
+/// Accepts every type: it has a codec. [`NoCodec`] has a method of this name with a bound, which
+/// comes before this one. Not public API.
+pub trait Admits {
+    /// Does nothing.
+    fn admits<T: ?Sized>(&self) {}
+}
+
+impl<C> Admits for C {}
+
+/// A value of any serde type as a payload.
+///
+/// # Errors
+/// The type's `Serialize` fails, or the store is full.
+pub(crate) fn encode_value<T: Value>(value: &T, place: Place<'_>) -> Result<Payload> {
+    match table::encode(value, place) {
+        Some(payload) => payload,
+        None => pack(value, tag::<T>(), place),
+    }
+}
+
+/// A payload as a value of any serde type.
+///
+/// # Errors
+/// It is of another type, or its bytes are damaged.
+pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
+    if let Format::Packed { .. } = payload.format {
+        return unpack(&payload, |of| of == tag::<T>());
+    }
+    match table::decode(payload) {
+        Ok(value) => value,
+        Err(payload) => unpack(&payload, |of| of == tag::<T>()),
+    }
+}
+
+/// The payload of an argument that is one object or value.
+pub(crate) fn single<T: ?Sized>(input: Input) -> Result<(Payload, Option<ObjectId>)> {
+    match input {
+        Input::Value(payload, id) => Ok((payload, id)),
+        Input::Gather(many) => Err(Error::type_mismatch(format!(
+            "expected `{}`, found {} values",
+            std::any::type_name::<T>(),
+            many.len()
+        ))),
+    }
+}
+
+/// The values of many objects.
+fn gather<T: Value>(payloads: Vec<Payload>) -> Result<Vec<T>> {
+    payloads.into_iter().map(decode_value).collect()
+}
+
+/// Whether the tag is that of a type that reads as a slice of `E`.
+fn reads_as_slice<E: Any>(of: TypeTag) -> bool {
+    macro_rules! lengths {
+        ($($n:literal)*) => { $(of == tag::<[E; $n]>())||* };
+    }
+    // serde knows fixed arrays up to this length.
+    of == tag::<Vec<E>>()
+        || lengths!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
+}

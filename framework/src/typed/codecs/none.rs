@@ -1,0 +1,46 @@
+//! Types without a codec.
+
+use std::marker::PhantomData;
+
+use mobula_worker::{Error, Input, Payload, Result};
+
+use super::{Codec, Own};
+use crate::typed::{Value, flat::Types, place::Place};
+
+/// Stands in for the codec of a type that cannot travel, so that the compiler reports the missing
+/// trait once, at the type, and nothing else. No program with one of these compiles.
+#[derive(Debug)]
+pub struct NoCodec<T: ?Sized>(pub(crate) PhantomData<fn(&T)>);
+
+impl<T: ?Sized> NoCodec<T> {
+    /// Does not compile: `U`, the type or its element, is not a [`Value`].
+    pub fn admits<U: Value>(&self) {}
+}
+
+impl<T: ?Sized> Codec<T> for NoCodec<T> {
+    type Guard = Box<T>;
+
+    fn encode(&self, _: &T, _: Place<'_>) -> Result<Payload> {
+        Err(never::<T>())
+    }
+
+    fn lend(&self, _: Input) -> Result<Box<T>> {
+        Err(never::<T>())
+    }
+
+    fn borrow<'g>(&self, guard: &'g Box<T>) -> Result<&'g T> {
+        Ok(guard)
+    }
+
+    fn learn(&self, _: &mut Types) {}
+}
+
+impl<T> Own<T> for NoCodec<T> {
+    fn own(&self, _: Input) -> Result<T> {
+        Err(never::<T>())
+    }
+}
+
+fn never<T: ?Sized>() -> Error {
+    Error::internal(format!("`{}` cannot travel", std::any::type_name::<T>()))
+}

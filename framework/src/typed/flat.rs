@@ -1,0 +1,180 @@
+//! Which types are stored flat, and what types are called.
+//!
+//! Code that is generic over all serde types (`put`, `get`) cannot see at compile time that a
+//! `Vec<f64>` is plain. So there is a table by `TypeId`: the primitive types and small fixed arrays
+//! of them, and what the signatures of this program's remote functions mention. It is the same in
+//! all processes of a program.
+
+use std::{
+    any::{Any, TypeId, type_name},
+    collections::HashMap,
+    fmt,
+    sync::LazyLock,
+};
+
+use mobula_store::{Plain, codec::type_tag};
+use mobula_worker::{Payload, Result, TypeTag};
+use parking_lot::RwLock;
+
+use super::{
+    bytes::{as_text, flat, has_size, read_flat_1, read_text, text},
+    place::Place,
+};
+
+/// What a program submits for each remote function: adds the types of its signature.
+#[derive(Debug)]
+pub struct Signature(pub fn(&mut Types));
+
+inventory::collect!(Signature);
+
+/// The table.
+#[derive(Default)]
+pub struct Types {
+    flat: HashMap<TypeId, FlatType>,
+    names: HashMap<TypeTag, &'static str>,
+}
+
+/// How the values of one type become flat payloads and back.
+#[derive(Clone, Copy)]
+pub(crate) struct FlatType {
+    encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
+    decode: fn(Payload) -> Result<Box<dyn Any>>,
+}
+
+/// Types that this process has put as slices, without any signature that mentions them: their
+/// values are flat all the same, and `get` has to read them.
+static PUT_AS_SLICES: LazyLock<RwLock<HashMap<TypeId, FlatType>>> = LazyLock::new(RwLock::default);
+
+impl Types {
+    /// The table of this program.
+    pub(crate) fn all() -> &'static Types {
+        static TYPES: LazyLock<Types> = LazyLock::new(|| {
+            let mut types = Types::default();
+            types.primitives();
+            for Signature(add) in inventory::iter::<Signature> {
+                add(&mut types);
+            }
+            types
+        });
+        &TYPES
+    }
+
+    /// A vector of plain elements.
+    pub(crate) fn vec<E: Plain>(&mut self) {
+        self.name::<E>();
+        self.name::<Vec<E>>();
+        if has_size::<E>() {
+            self.flat
+                .entry(TypeId::of::<Vec<E>>())
+                .or_insert_with(FlatType::vec::<E>);
+        }
+    }
+
+    /// A type that `encode` and `decode` turn into a flat payload and back.
+    pub(crate) fn insert<T: Any>(
+        &mut self,
+        encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
+        decode: fn(Payload) -> Result<Box<dyn Any>>,
+    ) {
+        self.name::<T>();
+        self.flat
+            .entry(TypeId::of::<T>())
+            .or_insert(FlatType { encode, decode });
+    }
+
+    /// What messages call this type.
+    pub(crate) fn name<T: 'static>(&mut self) {
+        self.names
+            .insert(TypeTag(type_tag::<T>()), type_name::<T>());
+    }
+
+    /// The name of the type with this tag.
+    pub(crate) fn of_tag(&self, tag: TypeTag) -> Option<&'static str> {
+        self.names.get(&tag).copied()
+    }
+
+    fn primitives(&mut self) {
+        macro_rules! elements {
+            ($($element:ty),*) => { $(
+                self.vec::<$element>();
+                self.vec::<[$element; 2]>();
+                self.vec::<[$element; 3]>();
+                self.vec::<[$element; 4]>();
+                #[cfg(feature = "ndarray")]
+                super::nd::learn_all::<$element>(self);
+            )* };
+        }
+        elements!(
+            u8, i8, u16, i16, u32, i32, u64, i64, usize, isize, u128, i128, f32, f64
+        );
+        self.vec::<bool>();
+        self.vec::<char>();
+        self.insert::<String>(
+            |value, place| text(same::<String>(value), place),
+            |payload| {
+                let block = read_text::<String>(payload)?;
+                Ok(Box::new(as_text(&block)?.to_owned()))
+            },
+        );
+    }
+}
+
+impl FlatType {
+    fn vec<E: Plain>() -> FlatType {
+        FlatType {
+            encode: |value, place| {
+                let vec = same::<Vec<E>>(value);
+                flat::<E>(vec, &[vec.len()], place)
+            },
+            decode: |payload| Ok(Box::new(read_flat_1::<Vec<E>, E>(payload)?.to_vec())),
+        }
+    }
+}
+
+/// Remembers that this process has put slices of `E`.
+pub(crate) fn remember<E: Plain>() {
+    let id = TypeId::of::<Vec<E>>();
+    if !Types::all().flat.contains_key(&id) && !PUT_AS_SLICES.read().contains_key(&id) {
+        PUT_AS_SLICES.write().insert(id, FlatType::vec::<E>());
+    }
+}
+
+/// The value as a flat payload, if its type is one of the table.
+pub(crate) fn encode<T: Any>(value: &T, place: Place<'_>) -> Option<Result<Payload>> {
+    let flat = Types::all().flat.get(&TypeId::of::<T>())?;
+    Some((flat.encode)(value, place))
+}
+
+/// Reads a flat payload, if `T` is known to have that form; else gives the payload back.
+pub(crate) fn decode<T: Any>(payload: Payload) -> std::result::Result<Result<T>, Payload> {
+    let id = TypeId::of::<T>();
+    let known = Types::all().flat.get(&id).copied();
+    let Some(flat) = known.or_else(|| PUT_AS_SLICES.read().get(&id).copied()) else {
+        return Err(payload);
+    };
+    Ok(
+        (flat.decode)(payload).map(|value| match value.downcast::<T>() {
+            Ok(value) => *value,
+            Err(_) => unreachable!("the table has another type under {}", type_name::<T>()),
+        }),
+    )
+}
+
+/// The value under the type that the table has it under.
+pub(crate) fn same<T: Any>(value: &dyn Any) -> &T {
+    match value.downcast_ref() {
+        Some(value) => value,
+        None => unreachable!("the table has another type under {}", type_name::<T>()),
+    }
+}
+
+impl fmt::Debug for Types {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Types({} flat, {} names)",
+            self.flat.len(),
+            self.names.len()
+        )
+    }
+}

@@ -1,0 +1,140 @@
+//! Several refs that are fetched together.
+
+use mobula_worker::{Entry, Result};
+
+use super::{ObjectRef, Value};
+
+/// What [`Runtime::get`](crate::Runtime::get) takes: vectors, slices and arrays of refs, and tuples
+/// of up to eight refs or borrows of refs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a group of refs",
+    label = "expected a vector, slice, array or tuple of `ObjectRef`s",
+    note = "one ref has a `get` of its own: `object.get()`; a call has to be spawned first"
+)]
+pub trait Joinable {
+    /// The values: a vector or a tuple.
+    type Output;
+
+    /// Waits for all of them. Not public API.
+    #[doc(hidden)]
+    fn join(self) -> Result<Self::Output>;
+}
+
+/// Looks for failures among all that follow after each so many waits: often enough to be soon,
+/// rarely enough to cost little.
+const ROUNDS: usize = 16;
+
+/// Waits for entries in order. A failure that is known ends it at once.
+fn wait_all<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Result<()> {
+    let total = entries.clone().count();
+    let mut entries = entries.enumerate();
+    let mut next_look = 0;
+    while let Some((n, entry)) = entries.next() {
+        let pending = entry.outcome().is_none();
+        if pending && n >= next_look {
+            if let Some(error) = entries
+                .clone()
+                .find_map(|(_, entry)| entry.outcome()?.as_ref().err())
+            {
+                return Err(error.clone());
+            }
+            next_look = n + total.div_ceil(ROUNDS);
+        }
+        entry.wait(None);
+        if let Some(Err(error)) = entry.outcome() {
+            return Err(error.clone());
+        }
+    }
+    Ok(())
+}
+
+fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
+    wait_all(refs.iter().map(|object| &**object.entry()))?;
+    refs.iter().map(ObjectRef::get).collect()
+}
+
+macro_rules! lists {
+    ($([$($generics:tt)*] $list:ty;)*) => { $(
+        impl<T: Value, $($generics)*> Joinable for $list {
+            type Output = Vec<T>;
+
+            fn join(self) -> Result<Vec<T>> {
+                join_list(&self[..])
+            }
+        }
+    )* };
+}
+
+lists! {
+    [] Vec<ObjectRef<T>>;
+    [] &Vec<ObjectRef<T>>;
+    [] &[ObjectRef<T>];
+    [const N: usize] [ObjectRef<T>; N];
+    [const N: usize] &[ObjectRef<T>; N];
+}
+
+/// A ref or a borrow of one, in a tuple.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a ref",
+    label = "expected an `ObjectRef` or a borrow of one"
+)]
+pub trait JoinOne {
+    /// The type of the value.
+    type Output;
+
+    /// The object. Not public API.
+    #[doc(hidden)]
+    fn entry(&self) -> &Entry;
+
+    /// The value. Not public API.
+    #[doc(hidden)]
+    fn value(&self) -> Result<Self::Output>;
+}
+
+impl<T: Value> JoinOne for ObjectRef<T> {
+    type Output = T;
+
+    fn entry(&self) -> &Entry {
+        self.entry()
+    }
+
+    fn value(&self) -> Result<T> {
+        self.get()
+    }
+}
+
+impl<T: Value> JoinOne for &ObjectRef<T> {
+    type Output = T;
+
+    fn entry(&self) -> &Entry {
+        ObjectRef::entry(self)
+    }
+
+    fn value(&self) -> Result<T> {
+        self.get()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $n:tt),+))*) => { $(
+        impl<$($name: JoinOne),+> Joinable for ($($name,)+) {
+            type Output = ($($name::Output,)+);
+
+            fn join(self) -> Result<Self::Output> {
+                wait_all([$(self.$n.entry()),+].into_iter())?;
+                Ok(($(self.$n.value()?,)+))
+            }
+        }
+    )* };
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

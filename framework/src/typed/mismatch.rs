@@ -1,0 +1,32 @@
+//! Objects that are of another type than the one asked for.
+
+use std::any::type_name;
+
+use mobula_worker::{Error, Format, TypeTag};
+
+use super::flat::Types;
+
+/// The error for an object of the given format where a `T` was wanted. It names both types as far
+/// as they are known: those of remote functions' signatures, and the primitive ones.
+#[cold]
+pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
+    let found = match found {
+        Format::Text => "a text".to_owned(),
+        Format::Packed { of } => match Types::all().of_tag(*of) {
+            Some(name) => format!("a `{name}`"),
+            None => "a value of another type, which no remote function takes or returns".to_owned(),
+        },
+        Format::Flat { elem, shape } => {
+            let elem = name(*elem);
+            match shape.as_slice() {
+                [len] => format!("an array of {len} elements `{elem}`"),
+                shape => format!("an array of shape {shape:?} with elements `{elem}`"),
+            }
+        }
+    };
+    Error::type_mismatch(format!("expected `{}`, found {found}", type_name::<T>()))
+}
+
+fn name(tag: TypeTag) -> &'static str {
+    Types::all().of_tag(tag).unwrap_or("(unknown)")
+}

@@ -1,0 +1,44 @@
+//! The typed surface: what users call, on top of [`mobula_worker::Client`].
+//!
+//! In reading order: [`value`] and [`put`] say what can travel, [`arg`] what may be passed where,
+//! [`call`] and [`object_ref`] are the two things that users hold. Below them, [`codecs`] turn
+//! values into payloads and back, [`probe`] chooses a codec for each type in a remote function's
+//! signature, and [`flat`] is the table for code that is generic over types.
+
+mod arg;
+mod array_build;
+mod call;
+mod join;
+mod object_ref;
+mod put;
+mod runtime_api;
+mod value;
+
+mod application_error;
+mod bytes;
+mod codecs;
+mod engine;
+mod flat;
+mod mismatch;
+mod place;
+mod probe;
+
+#[cfg(feature = "ndarray")]
+mod nd;
+
+pub mod private;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use arg::IntoArg;
+pub use array_build::ArrayBuild;
+pub use call::UnspawnedCall;
+pub use join::{JoinOne, Joinable};
+#[cfg(feature = "ndarray")]
+pub use nd::NdArray;
+pub use object_ref::ObjectRef;
+pub use put::{Put, how};
+pub use value::Value;

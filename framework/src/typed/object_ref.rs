@@ -1,0 +1,279 @@
+//! Refs to objects.
+
+use std::{
+    any::type_name,
+    fmt,
+    future::Future,
+    hash::{Hash, Hasher},
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use mobula_store::{
+    Array, Plain,
+    codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
+};
+use mobula_worker::{Entry, Error, Format, Payload, Result};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Value, bytes::read_flat_1, codecs::decode_value};
+
+/// A value of type `T` in the store, or on its way there: what [`Runtime::put`](crate::Runtime::put)
+/// and [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn) return.
+///
+/// * It is a [`Future`] of the value, and so is `&ObjectRef<T>`: await the one and the ref is used
+///   up, await the other and it stays. In blocking code there are [`get`](Self::get) and
+///   [`get_timeout`](Self::get_timeout).
+/// * It is an argument wherever a remote function takes or borrows a `T`, and may be pending then.
+/// * It can sit inside of any serde value that goes through Mobula, so results can hold refs.
+///
+/// Cloning it copies no value. When the last ref of a finished object is dropped, in whichever
+/// process, the object is freed. A task that is still running when its last ref is dropped runs to
+/// its end, and its result is freed then.
+///
+/// Two refs are equal if they stand for the same object, not if the values are equal.
+///
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn mean(samples: &[f64]) -> f64 {
+///     samples.iter().sum::<f64>() / samples.len() as f64
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::start()?;
+/// let samples: ObjectRef<Vec<f64>> = rt.put(&[1.0, 2.0, 6.0][..])?;
+/// let result: ObjectRef<f64> = mean::remote(&samples).spawn();
+/// assert_eq!(result.get()?, 3.0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping the last ref gives the result up: keep it, or say `.detach()`"]
+pub struct ObjectRef<T> {
+    entry: Arc<Entry>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> ObjectRef<T> {
+    pub(crate) fn from_entry(entry: Arc<Entry>) -> ObjectRef<T> {
+        ObjectRef {
+            entry,
+            value: PhantomData,
+        }
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    pub(crate) fn into_entry(self) -> Arc<Entry> {
+        self.entry
+    }
+
+    /// Whether the value is there, or the task has failed. Does not block.
+    pub fn is_ready(&self) -> bool {
+        self.entry.wait(Some(Instant::now()))
+    }
+
+    /// Blocks until the value is there, without fetching it.
+    ///
+    /// # Errors
+    /// The task has failed, or the runtime was shut down.
+    pub fn wait(&self) -> Result<()> {
+        self.ready(None)
+    }
+
+    /// As [`wait`](Self::wait), for at most this long. A limit of zero looks without waiting.
+    ///
+    /// # Errors
+    /// As for `wait`, and [`is_timeout`](Error::is_timeout) when the limit has passed; the task
+    /// goes on then.
+    pub fn wait_timeout(&self, limit: Duration) -> Result<()> {
+        self.ready(Some(limit))
+    }
+
+    /// Gives up the result, but not the work: the task runs to its end. Only says in the code what
+    /// dropping the ref does.
+    pub fn detach(self) {}
+
+    /// Waits, and says how the task ended.
+    fn ready(&self, limit: Option<Duration>) -> Result<()> {
+        // A limit beyond the end of time is none.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        if !self.entry.wait(deadline) {
+            return Err(Error::timeout(format!(
+                "the result was not there within {:?}; the task goes on, and a later `get` can succeed",
+                limit.unwrap_or_default()
+            )));
+        }
+        match self.entry.outcome() {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the readable bytes.
+    pub(crate) fn payload(&self) -> Result<Payload> {
+        self.ready(None)?;
+        self.entry.payload()
+    }
+}
+
+impl<T: Value> ObjectRef<T> {
+    /// Blocks until the value is there, and gives it.
+    ///
+    /// The value is decoded, and so copied, at each call; large arrays are better read through
+    /// [`view`](ObjectRef::view). Arrays inside of the value are not copied. Inside of a remote
+    /// function the worker runs other tasks in the meantime.
+    ///
+    /// # Errors
+    /// The task has failed (see the predicates of [`Error`]), or the runtime was shut down.
+    pub fn get(&self) -> Result<T> {
+        decode_value(self.payload()?)
+    }
+
+    /// As [`get`](Self::get), for at most this long. A limit of zero looks without waiting.
+    ///
+    /// # Errors
+    /// As for `get`, and [`is_timeout`](Error::is_timeout) when the limit has passed; the task
+    /// goes on then, and a later `get` can succeed.
+    pub fn get_timeout(&self, limit: Duration) -> Result<T> {
+        self.ready(Some(limit))?;
+        decode_value(self.entry.payload()?)
+    }
+
+    fn poll_value(&self, context: &mut Context<'_>) -> Poll<Result<T>> {
+        if self.entry.outcome().is_none() {
+            let Some(client) = self.entry.client() else {
+                return Poll::Ready(Err(Error::shutdown()));
+            };
+            if self.entry.subscribe(context.waker()) {
+                client.watch(&self.entry);
+                client.now_waiting();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.entry.payload().and_then(decode_value))
+    }
+}
+
+/// Vectors of plain elements are stored as shared arrays.
+impl<E: Plain> ObjectRef<Vec<E>> {
+    /// Blocks until the elements are there, and gives them in place, without a copy.
+    ///
+    /// The array keeps the object in the store for as long as it lives.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get); a type mismatch if the vector was not stored as plain elements.
+    /// That is so where a vector of a struct was put as a `Vec` and no remote function has that
+    /// type in its signature: put a slice of it then.
+    pub fn view(&self) -> Result<Array<E>> {
+        let payload = self.payload()?;
+        if let Format::Packed { .. } = payload.format {
+            return Err(Error::type_mismatch(format!(
+                "this `Vec<{}>` was not stored as plain elements, because no remote function has that type in its signature; put it as a slice: `put(&vec[..])`",
+                type_name::<E>()
+            )));
+        }
+        read_flat_1::<Array<E>, E>(payload)
+    }
+
+    /// The same object as a shared array: then `get`, `.await` and values that contain it copy no
+    /// elements.
+    pub fn as_array(&self) -> ObjectRef<Array<E>> {
+        ObjectRef::from_entry(self.entry.clone())
+    }
+}
+
+impl<E: Plain> ObjectRef<Array<E>> {
+    /// Blocks until the elements are there, and gives them in place, without a copy.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn view(&self) -> Result<Array<E>> {
+        self.get()
+    }
+}
+
+impl<E: Plain> From<ObjectRef<Vec<E>>> for ObjectRef<Array<E>> {
+    fn from(vec: ObjectRef<Vec<E>>) -> ObjectRef<Array<E>> {
+        ObjectRef::from_entry(vec.entry)
+    }
+}
+
+impl<E: Plain> From<ObjectRef<Array<E>>> for ObjectRef<Vec<E>> {
+    fn from(array: ObjectRef<Array<E>>) -> ObjectRef<Vec<E>> {
+        ObjectRef::from_entry(array.entry)
+    }
+}
+
+impl<T: Value> Future for ObjectRef<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.poll_value(context)
+    }
+}
+
+/// A borrow is a future, too, so that a ref can be awaited and passed on.
+impl<T: Value> Future for &ObjectRef<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.poll_value(context)
+    }
+}
+
+impl<T> Clone for ObjectRef<T> {
+    fn clone(&self) -> ObjectRef<T> {
+        ObjectRef::from_entry(self.entry.clone())
+    }
+}
+
+impl<T> PartialEq for ObjectRef<T> {
+    /// Whether both stand for the same object. All refs of one object in a process share an entry.
+    fn eq(&self, other: &ObjectRef<T>) -> bool {
+        Arc::ptr_eq(&self.entry, &other.entry)
+    }
+}
+
+impl<T> Eq for ObjectRef<T> {}
+
+impl<T> Hash for ObjectRef<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.entry).hash(state);
+    }
+}
+
+impl<T> fmt::Debug for ObjectRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectRef<{}>({:?})", type_name::<T>(), self.entry)
+    }
+}
+
+impl<T: 'static> Serialize for ObjectRef<T> {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let handle = Handle::Ref(Arc::clone(&self.entry) as _);
+        serialize_handle(serializer, HandleKind::Ref, type_tag::<T>(), handle)
+    }
+}
+
+impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
+    /// Works for values that come through Mobula only; elsewhere it is an error.
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<ObjectRef<T>, D::Error> {
+        match deserialize_handle(deserializer, HandleKind::Ref, type_tag::<T>())? {
+            Handle::Ref(entry) => match entry.downcast::<Entry>() {
+                Ok(entry) => Ok(ObjectRef::from_entry(entry)),
+                Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
+            },
+            Handle::Array { .. } => Err(de::Error::custom("an array where a ref should be")),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Where encoded bytes are put.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, Heap};
+use mobula_worker::{Client, INLINE_LIMIT, Result};
+
+use crate::typed::engine::current_client;
+
+/// The least alignment of a payload: a cache line.
+const ALIGN: usize = 64;
+
+/// Where encoded bytes are put: large ones directly into the store, so that they are copied once.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// Into the heap of this engine.
+    Of(&'a Arc<dyn Client>),
+    /// Into the heap of this process' engine. If there is none, or more than one, into private
+    /// memory; the engine that gets the bytes in the end copies them.
+    Current,
+}
+
+impl Place<'_> {
+    /// Copies bytes.
+    ///
+    /// # Errors
+    /// The store is full.
+    pub(crate) fn copy(self, bytes: &[u8], align: usize) -> Result<Block> {
+        let align = align.max(ALIGN);
+        if bytes.len() <= INLINE_LIMIT {
+            return Ok(Block::copy_of(bytes, align));
+        }
+        self.with_heap(|heap| match heap {
+            Some(heap) => {
+                let mut building = heap.reserve(bytes.len(), align)?;
+                building.bytes_mut().copy_from_slice(bytes);
+                Ok(building.seal().block())
+            }
+            None => Ok(Block::copy_of(bytes, align)),
+        })
+    }
+
+    /// Takes bytes over; copies them only into the store.
+    ///
+    /// # Errors
+    /// The store is full.
+    pub(crate) fn take(self, bytes: Vec<u8>) -> Result<Block> {
+        if bytes.len() <= INLINE_LIMIT {
+            return Ok(Block::from_vec(bytes));
+        }
+        self.copy(&bytes, ALIGN)
+    }
+
+    /// Calls `f` with the heap, if there is one.
+    pub(crate) fn with_heap<R>(self, f: impl FnOnce(Option<&Arc<Heap>>) -> R) -> R {
+        match self {
+            Place::Of(client) => f(Some(client.heap())),
+            Place::Current => match current_client() {
+                Ok(client) => f(Some(client.heap())),
+                Err(_) => f(None),
+            },
+        }
+    }
+}

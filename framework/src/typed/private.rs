@@ -1,0 +1,112 @@
+//! What generated code refers to. Not public API: anything here may change at any time.
+
+use std::future::Future;
+
+pub use inventory;
+pub use mobula_worker::{
+    IndexCell, Inputs, Payload, Registered, RemoteFn, Result, WorkerSetup, block_on,
+};
+
+use super::call::in_argument;
+#[cfg(feature = "ndarray")]
+pub use super::nd::{FlatNd, Resolved, ViewParam};
+pub use super::{
+    IntoArg, UnspawnedCall,
+    application_error::{
+        ErrorLevel1, ErrorLevel2, ErrorLevel3, ErrorLevel4, ErrorLevel5, ErrorProbe, TaskResult,
+        Typed, TypedLevel1, TypedLevel2,
+    },
+    arg::Source,
+    codecs::{
+        Admits, Codec, Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, NoCodec, Own,
+        OwnedText, Packed, PackedSlice, PackedVec, PlainVec, RefToVec, Text,
+    },
+    flat::{Signature, Types},
+    place::Place,
+    probe::{IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, PlainlyNamed, Probe},
+};
+
+/// Resolves the next argument, which the function borrows.
+///
+/// # Errors
+/// It is of another type, or damaged.
+pub fn lend<T: ?Sized, C: Codec<T>>(
+    codec: &C,
+    inputs: &mut Inputs,
+    name: &str,
+) -> Result<C::Guard> {
+    codec
+        .lend(inputs.take()?)
+        .map_err(|error| in_argument(name, None, error))
+}
+
+/// Borrows what [`lend`] resolved.
+///
+/// # Errors
+/// It is damaged.
+pub fn borrow<'g, T: ?Sized, C: Codec<T>>(
+    codec: &C,
+    guard: &'g C::Guard,
+    name: &str,
+) -> Result<&'g T> {
+    codec
+        .borrow(guard)
+        .map_err(|error| in_argument(name, None, error))
+}
+
+/// Resolves the next argument, which the function owns.
+///
+/// # Errors
+/// It is of another type, or damaged.
+pub fn own<T, C: Own<T>>(codec: &C, inputs: &mut Inputs, name: &str) -> Result<T> {
+    codec
+        .own(inputs.take()?)
+        .map_err(|error| in_argument(name, None, error))
+}
+
+/// What a function returned, as a payload.
+///
+/// # Errors
+/// It cannot be encoded, or the store is full.
+pub fn encode_result<T: ?Sized, C: Codec<T>>(codec: &C, value: &T) -> Result<Payload> {
+    codec.encode(value, Place::Current)
+}
+
+/// Adds the type to the table.
+pub fn learn<T: ?Sized, C: Codec<T>>(codec: &C, types: &mut Types) {
+    codec.learn(types);
+}
+
+/// A borrowed parameter that says so with a lifetime: none without the feature `ndarray`.
+#[cfg(not(feature = "ndarray"))]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a borrow that Mobula can resolve from shared memory",
+    label = "borrows something else",
+    note = "the known ones are `&T`, `&[T]`, `&str` and, with the feature `ndarray`, `ndarray::ArrayView<'_, T, D>`; otherwise take `Array<T>` or an owned value"
+)]
+pub trait ViewParam {
+    /// The owned type.
+    type Key;
+}
+
+/// Runs an asynchronous `main` or test on a multi-threaded tokio runtime.
+///
+/// # Panics
+/// If the future does, or if the system has no more threads.
+pub fn block_on_main<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a tokio runtime starts unless the process is out of threads or descriptors")
+        .block_on(future)
+}
+
+/// What a test begins with: see [`init::test_entry`](crate::init).
+pub fn test_entry(name: &'static str) {
+    crate::init::test_entry(name);
+}
+
+/// The name under which the test harness knows a test, from its path: without the crate.
+pub fn test_name(path: &'static str) -> &'static str {
+    path.split_once("::").map_or(path, |(_, name)| name)
+}

@@ -1,0 +1,149 @@
+//! What a runtime does with values, as far as it depends on their types.
+
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+use mobula_store::{Array, Plain};
+use mobula_worker::{Client, Result};
+
+use super::{
+    Joinable, ObjectRef, Put, UnspawnedCall, array_build::build, bytes::flat_array, flat::remember,
+    place::Place,
+};
+use crate::Runtime;
+
+impl Runtime {
+    /// Copies a value into the store, once, from where any number of calls can use it.
+    ///
+    /// Slices, vectors and arrays of plain elements are copied as they are, and read in place by
+    /// every worker; an [`Array`] that lies in the store of this runtime is not even copied. Other
+    /// values are encoded. See [`Put`] for what can be put; it is always by reference.
+    ///
+    /// # Errors
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_codec` when the
+    /// type's `Serialize` fails, `is_shutdown` after the runtime's end.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let samples = vec![0.5; 1000];
+    /// let object: ObjectRef<Vec<f64>> = rt.put(&samples)?;
+    /// assert_eq!(object.view()?.len(), 1000);
+    /// let text: ObjectRef<String> = rt.put("hello")?;
+    /// assert_eq!(text.get()?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put<How, T: ?Sized + Put<How>>(&self, value: &T) -> Result<ObjectRef<T::Object>> {
+        put(self.client(), value)
+    }
+
+    /// Builds an array of `len` elements in the store, in place. `fill` gets them as zeros.
+    ///
+    /// # Errors
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
+    /// the runtime's end.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let squares = rt.put_with(1000, |out: &mut [u64]| {
+    ///     for (i, value) in out.iter_mut().enumerate() {
+    ///         *value = (i * i) as u64;
+    ///     }
+    /// })?;
+    /// assert_eq!(squares.view()?[31], 961);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_with<E: Plain + Zeroable>(
+        &self,
+        len: usize,
+        fill: impl FnOnce(&mut [E]),
+    ) -> Result<ObjectRef<Array<E>>> {
+        put_with(self.client(), len, fill)
+    }
+
+    /// Starts a call on this runtime; the same as [`UnspawnedCall::spawn`] where there is only one.
+    /// Does not block.
+    ///
+    /// If one of the arguments is a ref of another runtime, the result is an error that says so.
+    pub fn spawn<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
+        call.spawn_on(self.client())
+    }
+
+    /// Starts calls on this runtime. The refs are in the order of the calls.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(x: u64) -> u64 {
+    ///     x * x
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let refs = rt.spawn_all((0..5).map(square::remote));
+    /// assert_eq!(rt.get(&refs)?, [0, 1, 4, 9, 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_all<R>(
+        &self,
+        calls: impl IntoIterator<Item = UnspawnedCall<R>>,
+    ) -> Vec<ObjectRef<R>> {
+        calls.into_iter().map(|call| self.spawn(call)).collect()
+    }
+
+    /// Blocks until all of the refs are ready, and gives their values in the same order: of a
+    /// vector, slice or array of refs as a vector, of a tuple of refs as a tuple. A ref may be there
+    /// twice.
+    ///
+    /// # Errors
+    /// The failure of one of the tasks; the others go on.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let (a, b) = (rt.put(&7)?, rt.put("seven")?);
+    /// let (number, word): (i32, String) = rt.get((&a, &b))?;
+    /// assert_eq!((number, word.as_str()), (7, "seven"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
+        refs.join()
+    }
+}
+
+pub(crate) fn put<How, T: ?Sized + Put<How>>(
+    client: &Arc<dyn Client>,
+    value: &T,
+) -> Result<ObjectRef<T::Object>> {
+    let payload = value.payload(Place::Of(client))?;
+    client.clone().put(payload).map(ObjectRef::from_entry)
+}
+
+pub(crate) fn put_with<E: Plain + Zeroable>(
+    client: &Arc<dyn Client>,
+    len: usize,
+    fill: impl FnOnce(&mut [E]),
+) -> Result<ObjectRef<Array<E>>> {
+    remember::<E>();
+    let array = build(len, fill, Place::Of(client))?;
+    client
+        .clone()
+        .put(flat_array(&array))
+        .map(ObjectRef::from_entry)
+}

@@ -1,0 +1,335 @@
+//! An engine for tests: it runs each call at once, in this process and on this thread, through the
+//! same encoding and the same store as the others. Calls can be held back, to see pending results.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
+use mobula_worker::{
+    Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, Outcome, Payload,
+    Registry, Result, Value, WorkerId, lower_call, message::ArgSpec, readable,
+};
+use parking_lot::Mutex;
+
+use super::{Joinable, ObjectRef, Put, UnspawnedCall, runtime_api};
+use crate::Array;
+
+const CAPACITY: u64 = 64 << 20;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<dyn Client>>> = const { RefCell::new(None) };
+}
+
+/// The engine that calls on this thread belong to.
+pub(crate) fn current() -> Option<Arc<dyn Client>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// What a `Runtime` is for the other engines.
+pub(crate) struct TestRuntime {
+    engine: Arc<Inline>,
+    client: Arc<dyn Client>,
+}
+
+impl TestRuntime {
+    /// A runtime that calls on this thread belong to.
+    pub(crate) fn start() -> TestRuntime {
+        let runtime = TestRuntime::aside();
+        CURRENT.set(Some(runtime.client.clone()));
+        runtime
+    }
+
+    /// A runtime that only its own refs belong to.
+    pub(crate) fn aside() -> TestRuntime {
+        let engine = Inline::new();
+        TestRuntime {
+            client: engine.clone(),
+            engine,
+        }
+    }
+
+    pub(crate) fn put<How, T: ?Sized + Put<How>>(&self, value: &T) -> Result<ObjectRef<T::Object>> {
+        runtime_api::put(&self.client, value)
+    }
+
+    pub(crate) fn put_with<E: Plain + bytemuck::Zeroable>(
+        &self,
+        len: usize,
+        fill: impl FnOnce(&mut [E]),
+    ) -> Result<ObjectRef<Array<E>>> {
+        runtime_api::put_with(&self.client, len, fill)
+    }
+
+    pub(crate) fn spawn<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
+        call.spawn_on(&self.client)
+    }
+
+    pub(crate) fn spawn_all<R>(
+        &self,
+        calls: impl IntoIterator<Item = UnspawnedCall<R>>,
+    ) -> Vec<ObjectRef<R>> {
+        calls.into_iter().map(|call| self.spawn(call)).collect()
+    }
+
+    pub(crate) fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
+        refs.join()
+    }
+
+    /// From now on calls stay pending, until [`run_held`](Self::run_held).
+    pub(crate) fn hold(&self) {
+        self.engine.holding.store(true, Ordering::SeqCst);
+    }
+
+    /// Runs what was held back.
+    pub(crate) fn run_held(&self) {
+        self.engine.holding.store(false, Ordering::SeqCst);
+        while let Some(task) = self.engine.held.lock().pop_front() {
+            self.engine.run(task);
+        }
+    }
+
+    /// Bytes of all stored objects.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.engine.heap.in_use()
+    }
+
+    /// How many objects there are.
+    pub(crate) fn object_count(&self) -> usize {
+        self.engine.objects.lock().len()
+    }
+}
+
+impl Drop for TestRuntime {
+    fn drop(&mut self) {
+        CURRENT.with_borrow_mut(|current| {
+            if current
+                .as_ref()
+                .is_some_and(|current| Arc::ptr_eq(current, &self.client))
+            {
+                *current = None;
+            }
+        });
+    }
+}
+
+struct Inline {
+    this: Weak<Inline>,
+    heap: Arc<Heap>,
+    next: AtomicU64,
+    objects: Mutex<HashMap<ObjectId, Object>>,
+    holding: AtomicBool,
+    held: Mutex<VecDeque<Task>>,
+}
+
+struct Object {
+    entry: Weak<Entry>,
+    outcome: Option<Outcome>,
+    /// Handles of what the value refers to.
+    _keep: Vec<Arc<Entry>>,
+    /// The extent that goes with the object.
+    owns: Option<Loc>,
+}
+
+struct Task {
+    /// Without the handle, so that a result whose last ref is dropped is given up.
+    id: ObjectId,
+    function: FunctionIndex,
+    args: Vec<ArgSpec>,
+    keep: Vec<Arc<Entry>>,
+}
+
+impl Inline {
+    fn new() -> Arc<Inline> {
+        let file = SegmentFile::create(2 * CAPACITY, CAPACITY, Backing::Anonymous).unwrap();
+        let heap = Heap::new(SegmentId(0), file, Arc::new(Capacity::new(CAPACITY))).unwrap();
+        Arc::new_cyclic(|this| Inline {
+            this: this.clone(),
+            heap,
+            next: AtomicU64::new(0),
+            objects: Mutex::default(),
+            holding: AtomicBool::new(false),
+            held: Mutex::default(),
+        })
+    }
+
+    fn client(&self) -> Arc<dyn Client> {
+        self.this.upgrade().unwrap()
+    }
+
+    fn add(
+        &self,
+        outcome: Option<Outcome>,
+        keep: Vec<Arc<Entry>>,
+        owns: Option<Loc>,
+    ) -> Arc<Entry> {
+        let id = ObjectId {
+            origin: WorkerId::DRIVER,
+            seq: self.next.fetch_add(1, Ordering::SeqCst),
+        };
+        let client: Weak<dyn Client> = self.this.clone();
+        let entry = Entry::new(id, client, outcome.clone());
+        let object = Object {
+            entry: Arc::downgrade(&entry),
+            outcome,
+            _keep: keep,
+            owns,
+        };
+        self.objects.lock().insert(id, object);
+        entry
+    }
+
+    fn run(&self, task: Task) {
+        let Task {
+            id,
+            function,
+            args,
+            keep,
+        } = task;
+        let function = Registry::get().unwrap().function(function).unwrap();
+        let outcome = self.inputs(function.name, args).and_then(|inputs| {
+            match catch_unwind(AssertUnwindSafe(|| {
+                (function.run)(&mut Inputs::new(inputs))
+            })) {
+                Ok(result) => result.map_err(|error| error.in_task(function.name, 0)),
+                Err(panic) => {
+                    let text = panic.downcast_ref::<&str>().copied().unwrap_or("something");
+                    Err(Error::panic(function.name, 0, "here", text))
+                }
+            }
+        });
+        drop(keep);
+        // The bytes belong to the object that `put` makes or finds; the result keeps that.
+        let (outcome, keep) = match outcome.and_then(|payload| self.client().put(payload)) {
+            Ok(made) => (made.outcome().unwrap().clone(), vec![made]),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let mut objects = self.objects.lock();
+        let Some(object) = objects.get_mut(&id) else {
+            return;
+        };
+        object.outcome = Some(outcome.clone());
+        object._keep = keep;
+        let entry = object.entry.upgrade();
+        drop(objects);
+        if let Some(entry) = entry {
+            entry.complete(outcome);
+        }
+    }
+
+    fn inputs(&self, function: &str, args: Vec<ArgSpec>) -> Result<Vec<Input>> {
+        let payload = |id: ObjectId| -> Result<Payload> {
+            let entry = self.client().handle(id, None);
+            match entry.outcome() {
+                Some(Err(error)) => Err(Error::dependency(function, error)),
+                Some(Ok(_)) => entry.payload(),
+                None => panic!("a test held back the input of a task that it ran"),
+            }
+        };
+        args.into_iter()
+            .map(|arg| {
+                Ok(match arg {
+                    ArgSpec::Value(value) => {
+                        Input::Value(readable(&self.client(), &value, None)?, None)
+                    }
+                    ArgSpec::Object(id) => Input::Value(payload(id)?, Some(id)),
+                    ArgSpec::Gather(ids) => {
+                        Input::Gather(ids.into_iter().map(payload).collect::<Result<_>>()?)
+                    }
+                })
+            })
+            .collect()
+    }
+}
+
+impl fmt::Debug for Inline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inline")
+    }
+}
+
+impl Client for Inline {
+    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
+        let function = call.function;
+        let (args, keep) = match lower_call(&self.client(), call) {
+            Ok(lowered) => lowered,
+            Err(error) => return Entry::failed(error),
+        };
+        let entry = self.add(None, Vec::new(), None);
+        let task = Task {
+            id: entry.id(),
+            function,
+            args,
+            keep,
+        };
+        if self.holding.load(Ordering::SeqCst) {
+            self.held.lock().push_back(task);
+        } else {
+            self.run(task);
+        }
+        entry
+    }
+
+    fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
+        mobula_worker::put(&self.client(), payload)
+    }
+
+    fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {
+        let keep = value
+            .nested()
+            .map(|id| self.clone().handle(id, None))
+            .collect();
+        let owns = match value.body {
+            Body::Stored(loc) => Some(loc),
+            Body::Inline(_) => None,
+        };
+        self.add(Some(Ok(Arc::new(value))), keep, owns)
+    }
+
+    fn handle(self: Arc<Self>, id: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
+        let mut objects = self.objects.lock();
+        let Some(object) = objects.get_mut(&id) else {
+            return Entry::failed(Error::internal(format!("object {id} is gone")));
+        };
+        object.entry.upgrade().unwrap_or_else(|| {
+            let client: Weak<dyn Client> = self.this.clone();
+            let entry = Entry::new(id, client, object.outcome.clone());
+            object.entry = Arc::downgrade(&entry);
+            entry
+        })
+    }
+
+    fn release(&self, id: ObjectId) {
+        let mut objects = self.objects.lock();
+        let dead = objects
+            .get(&id)
+            .is_some_and(|object| object.entry.strong_count() == 0);
+        let object = if dead { objects.remove(&id) } else { None };
+        drop(objects);
+        if let Some(loc) = object.and_then(|object| object.owns) {
+            self.heap.free(loc).unwrap();
+        }
+    }
+
+    fn watch(&self, _: &Entry) {}
+
+    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+        mobula_worker::park_until(entry, deadline)
+    }
+
+    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {
+        Ok(self.heap.block(loc, lease)?)
+    }
+
+    fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+}

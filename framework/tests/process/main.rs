@@ -1,0 +1,16 @@
+//! Behaviour that takes real worker processes. Each file is one group of behaviours; tests are
+//! named after what they show.
+
+mod support;
+
+mod calls;
+mod deaths;
+mod errors;
+mod futures;
+mod left_behind;
+mod output;
+mod programs;
+mod protection;
+mod refs;
+mod sizes;
+mod starting;

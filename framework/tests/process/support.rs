@@ -1,0 +1,54 @@
+//! What the tests share.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use mobula::prelude::*;
+
+/// A runtime with a small store.
+pub(crate) fn runtime(workers: usize) -> Runtime {
+    Runtime::builder()
+        .workers(workers)
+        .store_capacity(256 << 20)
+        .start()
+        .unwrap()
+}
+
+/// Waits until `holds`, for things that other processes do in their own time. Fails after a time
+/// that only a hang explains.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// All that a test put or made is gone again.
+#[track_caller]
+pub(crate) fn nothing_is_left(rt: &Runtime) {
+    eventually("the store is empty", || {
+        rt.store().used_bytes() == 0 && rt.store().object_count() == 0
+    });
+}
+
+/// Whether a process runs; one that nobody has collected yet does not.
+pub(crate) fn lives(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
+    else {
+        return false;
+    };
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// The message of an error and all its causes.
+pub(crate) fn whole(error: &mobula::Error) -> String {
+    format!("{error:?}")
+}

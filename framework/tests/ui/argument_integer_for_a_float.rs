@@ -1,0 +1,15 @@
+use mobula::prelude::*;
+
+#[remote]
+fn score(array: &[f64], param: u64) -> f64 {
+    array[0] * param as f64
+}
+
+#[remote]
+fn add(a: f64, b: f64) -> f64 {
+    a + b
+}
+
+fn main() {
+    add::remote(1, 2.0).spawn().detach();
+}

@@ -1,0 +1,16 @@
+use mobula::prelude::*;
+
+#[remote]
+fn score(array: &[f64], param: u64) -> f64 {
+    array[0] * param as f64
+}
+
+#[remote]
+fn add(a: f64, b: f64) -> f64 {
+    a + b
+}
+
+fn main() {
+    let x = 3.0;
+    score::remote(&x, 7).spawn().detach();
+}

@@ -1,0 +1,16 @@
+use mobula::prelude::*;
+
+#[remote]
+fn score(array: &[f64], param: u64) -> f64 {
+    array[0] * param as f64
+}
+
+#[remote]
+fn add(a: f64, b: f64) -> f64 {
+    a + b
+}
+
+fn main() {
+    let a = score::remote(&[1.0], 7);
+    add::remote(a, 1.0).spawn().detach();
+}

@@ -1,0 +1,10 @@
+use mobula::prelude::*;
+
+use mobula::Array;
+
+#[remote]
+fn f(x: Array<String>) -> usize {
+    x.len()
+}
+
+fn main() {}

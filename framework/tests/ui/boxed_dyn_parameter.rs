@@ -1,0 +1,8 @@
+use mobula::prelude::*;
+
+#[remote]
+fn f(x: Box<dyn Fn()>) {
+    x();
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote]
+const fn f() {}
+
+fn main() {}

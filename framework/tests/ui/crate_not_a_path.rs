@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(crate = "mobula")]
+fn f() {}
+
+fn main() {}

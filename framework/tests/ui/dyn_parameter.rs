@@ -1,0 +1,8 @@
+use mobula::prelude::*;
+
+#[remote]
+fn f(x: &dyn std::fmt::Debug) {
+    let _ = x;
+}
+
+fn main() {}

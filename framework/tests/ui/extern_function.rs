@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote]
+extern "C" fn f() {}
+
+fn main() {}

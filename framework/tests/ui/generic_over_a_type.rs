@@ -1,0 +1,8 @@
+use mobula::prelude::*;
+
+#[remote]
+fn first<T>(x: T) -> T {
+    x
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mobula::main]
+fn start() {}
+
+fn main() {}

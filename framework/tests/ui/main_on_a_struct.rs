@@ -1,0 +1,4 @@
+#[mobula::main]
+struct Main;
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[mobula::main]
+async fn main(x: u8) {}

@@ -1,0 +1,10 @@
+use mobula::prelude::*;
+
+mod tool {}
+
+#[remote]
+fn tool(x: f64) -> f64 {
+    x
+}
+
+fn main() {}

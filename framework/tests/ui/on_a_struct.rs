@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote]
+struct Model;
+
+fn main() {}

@@ -1,0 +1,10 @@
+use mobula::prelude::*;
+
+struct Model;
+
+#[remote]
+impl Model {
+    fn fit(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(retry = 3)]
+fn f() {}
+
+fn main() {}

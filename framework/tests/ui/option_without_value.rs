@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(retries)]
+fn f() {}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use mobula::prelude::*;
+
+struct Model {
+    weight: f64,
+}
+
+#[remote]
+fn fit(k: u64) -> Model {
+    Model { weight: k as f64 }
+}
+
+fn main() {}

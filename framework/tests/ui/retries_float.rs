@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(retries = 1.5)]
+fn f() {}
+
+fn main() {}

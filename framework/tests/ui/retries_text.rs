@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(retries = "x")]
+fn f() {}
+
+fn main() {}

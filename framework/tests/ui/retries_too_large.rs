@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote(retries = 4_294_967_296)]
+fn f() {}
+
+fn main() {}

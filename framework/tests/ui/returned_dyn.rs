@@ -1,0 +1,8 @@
+use mobula::prelude::*;
+
+#[remote]
+fn f() -> Box<dyn Fn()> {
+    Box::new(|| ())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use mobula::prelude::*;
+
+#[remote]
+fn f() -> ! {
+    loop {}
+}
+
+fn main() {}

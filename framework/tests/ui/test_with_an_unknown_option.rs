@@ -1,0 +1,4 @@
+#[mobula::test(workers = 2)]
+async fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mobula::test]
+fn works<T>(x: u8) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use mobula::prelude::*;
+
+#[remote]
+unsafe fn f() {}
+
+fn main() {}

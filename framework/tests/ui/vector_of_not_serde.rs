@@ -1,0 +1,10 @@
+use mobula::prelude::*;
+
+struct Model;
+
+#[remote]
+fn f(x: Vec<Model>) -> usize {
+    x.len()
+}
+
+fn main() {}

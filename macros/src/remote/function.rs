@@ -1,0 +1,121 @@
+//! What is generated beside a remote function.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use syn::{Attribute, ItemFn, Meta, Token, punctuated::Punctuated};
+
+use super::{params::Param, returns::Output};
+use crate::{
+    options::Options,
+    spans::{generated, local},
+};
+
+pub(crate) fn generate(
+    function: &ItemFn,
+    params: &[Param],
+    output: &Output,
+    options: &Options,
+    root: &TokenStream,
+) -> TokenStream {
+    let private = quote!(#root::__private);
+    let (vis, name) = (&function.vis, generated(&function.sig.ident));
+    let cfgs = cfgs(&function.attrs);
+    let deprecated: Vec<_> = function.attrs.iter().filter(|a| a.path().is_ident("deprecated")).collect();
+    let allow_deprecated = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
+
+    let [call, inputs, types] = ["call", "inputs", "types"].map(local);
+    let variables: Vec<_> = (0..params.len()).map(|n| local(&format!("argument{n}"))).collect();
+    // Items do not have that hygiene.
+    let [meta, run, learn, default] =
+        ["META", "run", "learn", "RETRIES"].map(|name| format_ident!("__mobula_{name}"));
+
+    let declare = params.iter().map(|param| param.declare(&private));
+    let push = params.iter().map(|param| param.push(&call, &private));
+    let resolve = params.iter().zip(&variables).map(|(param, v)| param.resolve(v, &inputs, &private));
+    let pass = params.iter().zip(&variables).map(|(param, v)| param.pass(v));
+    let keys = params.iter().map(|param| param.key(&private)).chain([output.value(&private)]);
+    let codecs = params.iter().map(|param| param.codec(&private)).chain([output.codec(&private)]);
+    let value = output.value(&private);
+
+    let mut result = quote!(#name(#(#pass),*));
+    if function.sig.asyncness.is_some() {
+        result = quote!(#private::block_on(#result));
+    }
+    let encode = output.encode(result, &private);
+    let retries = options.retries.as_ref().map_or_else(|| quote!(0), ToTokens::to_token_stream);
+    let signature = function.sig.to_token_stream().to_string();
+    let doc = format!("Makes a call of [`{name}`](fn@{name}), which nothing runs until it is spawned.");
+
+    quote! {
+        #(#cfgs)*
+        #[doc(hidden)]
+        #vis enum #name {}
+
+        #(#cfgs)*
+        #allow_deprecated
+        const _: () = {
+            use #private::{
+                Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _,
+                ErrorLevel1 as _, ErrorLevel2 as _, ErrorLevel3 as _, ErrorLevel4 as _, ErrorLevel5 as _,
+                TypedLevel1 as _, TypedLevel2 as _,
+                Admits as _, IsNamed as _, IsResult as _,
+            };
+
+            const #default: ::core::primitive::u32 = #retries;
+
+            static #meta: #private::RemoteFn = #private::RemoteFn {
+                package: ::core::env!("CARGO_PKG_NAME"),
+                version: ::core::env!("CARGO_PKG_VERSION"),
+                module: ::core::module_path!(),
+                name: ::core::stringify!(#name),
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+                signature: #signature,
+                run: #run,
+                index: #private::IndexCell::NEW,
+            };
+
+            fn #run(#inputs: &mut #private::Inputs) -> #private::Result<#private::Payload> {
+                #(#resolve)*
+                #encode
+            }
+
+            fn #learn(#types: &mut #private::Types) {
+                #(#private::learn::<#keys, _>(&#codecs, #types);)*
+            }
+
+            #private::inventory::submit! { #private::Registered(&#meta) }
+            #private::inventory::submit! { #private::Signature(#learn) }
+
+            impl #name {
+                #[doc = #doc]
+                #(#deprecated)*
+                #vis fn remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
+                    let mut #call = #private::UnspawnedCall::new(&#meta, #default);
+                    #(#push)*
+                    #call
+                }
+            }
+        };
+    }
+}
+
+/// The conditions under which the function exists, also those inside of `cfg_attr`.
+fn cfgs(attributes: &[Attribute]) -> Vec<TokenStream> {
+    let mut cfgs = Vec::new();
+    for attribute in attributes {
+        if attribute.path().is_ident("cfg") {
+            cfgs.push(attribute.to_token_stream());
+        } else if attribute.path().is_ident("cfg_attr")
+            && let Ok(list) = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+        {
+            let mut list = list.into_iter();
+            let condition = list.next();
+            for meta in list.filter(|meta| meta.path().is_ident("cfg")) {
+                cfgs.push(quote!(#[cfg_attr(#condition, #meta)]));
+            }
+        }
+    }
+    cfgs
+}

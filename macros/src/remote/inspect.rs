@@ -1,0 +1,118 @@
+//! What a type is made of, as far as its tokens tell.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{
+    GenericArgument, Lifetime, PathArguments, Type, TypeImplTrait, TypeReference, TypeTraitObject,
+    parse_quote,
+    visit::{self, Visit},
+    visit_mut::VisitMut,
+};
+
+/// The first part of each kind that cannot be part of a remote function's signature.
+#[derive(Default)]
+pub(crate) struct Parts {
+    /// `&T` somewhere inside.
+    pub(crate) borrow: Option<TokenStream>,
+    /// A lifetime that is not part of a borrow: `View<'a>`.
+    pub(crate) lifetime: Option<TokenStream>,
+    /// `dyn Trait`
+    pub(crate) dynamic: Option<TokenStream>,
+    /// `impl Trait`
+    pub(crate) opaque: Option<TokenStream>,
+    /// `_`
+    pub(crate) inferred: Option<TokenStream>,
+}
+
+impl Parts {
+    pub(crate) fn of(ty: &Type) -> Parts {
+        let mut parts = Parts::default();
+        parts.visit_type(ty);
+        parts
+    }
+}
+
+impl<'a> Visit<'a> for Parts {
+    fn visit_type_reference(&mut self, ty: &'a TypeReference) {
+        self.borrow.get_or_insert_with(|| ty.to_token_stream());
+        visit::visit_type(self, &ty.elem);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &'a Lifetime) {
+        self.lifetime.get_or_insert_with(|| lifetime.to_token_stream());
+    }
+
+    fn visit_type_trait_object(&mut self, ty: &'a TypeTraitObject) {
+        self.dynamic.get_or_insert_with(|| ty.to_token_stream());
+    }
+
+    fn visit_type_impl_trait(&mut self, ty: &'a TypeImplTrait) {
+        self.opaque.get_or_insert_with(|| ty.to_token_stream());
+    }
+
+    fn visit_type_infer(&mut self, ty: &'a syn::TypeInfer) {
+        self.inferred.get_or_insert_with(|| ty.to_token_stream());
+    }
+
+    // Function pointers and array lengths have lifetimes and types of their own.
+    fn visit_expr(&mut self, _: &'a syn::Expr) {}
+    fn visit_type_bare_fn(&mut self, _: &'a syn::TypeBareFn) {}
+}
+
+/// The type without parentheses, visible or those of `macro_rules!`.
+pub(crate) fn ungroup(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungroup(&group.elem),
+        Type::Paren(paren) => ungroup(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// Whether this is `Result<..>` or `path::Result<..>`.
+pub(crate) fn is_result(ty: &Type) -> bool {
+    last_word(ty).is_some_and(|word| word == "Result")
+}
+
+/// Whether this is one of `ndarray`'s views, which may be written without their lifetime.
+pub(crate) fn is_view(ty: &Type) -> bool {
+    last_word(ty).is_some_and(|word| {
+        let rank = word.strip_prefix("ArrayView");
+        matches!(rank, Some("" | "0" | "1" | "2" | "3" | "4" | "5" | "6" | "D"))
+    })
+}
+
+/// Whether this is one of `ndarray`'s writable views.
+pub(crate) fn is_writable_view(ty: &Type) -> bool {
+    last_word(ty).is_some_and(|word| word.starts_with("ArrayViewMut"))
+}
+
+fn last_word(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) if path.qself.is_none() => Some(path.path.segments.last()?.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// The type with `'static` for each of its lifetimes, also for the one that a view may leave out.
+pub(crate) fn with_static(ty: &Type) -> Type {
+    struct Static {
+        found: bool,
+    }
+    impl VisitMut for Static {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            self.found = true;
+            *lifetime = Lifetime::new("'static", lifetime.span());
+        }
+    }
+    let mut ty = ty.clone();
+    let mut replace = Static { found: false };
+    replace.visit_type_mut(&mut ty);
+    if !replace.found
+        && let Type::Path(path) = &mut ty
+        && let Some(last) = path.path.segments.last_mut()
+        && let PathArguments::AngleBracketed(arguments) = &mut last.arguments
+    {
+        arguments.args.insert(0, GenericArgument::Lifetime(parse_quote!('static)));
+    }
+    ty
+}

@@ -1,0 +1,186 @@
+//! Parameters: what each of them takes from the store, and in which form.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::{FnArg, Pat, PatType, Token, Type, punctuated::Punctuated};
+
+use super::inspect::{Parts, is_view, is_writable_view, ungroup, with_static};
+use crate::{
+    errors::Errors,
+    spans::{Extent, generated, local},
+};
+
+pub(crate) struct Param {
+    name: Ident,
+    kind: Kind,
+    extent: Extent,
+}
+
+enum Kind {
+    /// `&T`: what is behind the `&`.
+    Borrowed(Type),
+    /// A type with a lifetime, given with `'static`.
+    View(Type),
+    Owned(Type),
+}
+
+pub(crate) fn parse(inputs: &Punctuated<FnArg, Token![,]>, errors: &mut Errors) -> Vec<Param> {
+    let mut params = Vec::new();
+    for (position, input) in inputs.iter().enumerate() {
+        match input {
+            FnArg::Typed(typed) => {
+                let name = name(typed, position, errors);
+                let kind = kind(ungroup(&typed.ty), errors);
+                if let (Some(name), Some(kind)) = (name, kind) {
+                    params.push(Param { name, kind, extent: Extent::of(&typed.ty) });
+                }
+            }
+            FnArg::Receiver(receiver) => errors.at(receiver, "a remote function has no `self`"),
+        }
+    }
+    params
+}
+
+fn name(typed: &PatType, position: usize, errors: &mut Errors) -> Option<Ident> {
+    match &*typed.pat {
+        Pat::Ident(pattern) if pattern.subpat.is_none() && pattern.by_ref.is_none() => {
+            Some(generated(&pattern.ident))
+        }
+        Pat::Wild(_) => Some(format_ident!("arg{position}")),
+        other => {
+            errors.at(other, "give this parameter a plain name; take it apart in the body");
+            None
+        }
+    }
+}
+
+const NESTED_BORROW: &str = "a borrow inside another type cannot be resolved from shared memory; use `Array<T>` (shared, no copy) or an owned type";
+
+fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
+    let parts = Parts::of(match ty {
+        Type::Reference(reference) => &reference.elem,
+        ty => ty,
+    });
+    if let Some(part) = parts.opaque {
+        errors.at(part, "`impl Trait` has no fixed type that could be decoded; name the type");
+        return None;
+    }
+    if let Some(part) = parts.dynamic {
+        errors.at(part, "a trait object cannot travel between processes; take an enum or a concrete type");
+        return None;
+    }
+    if let Some(part) = parts.inferred {
+        errors.at(part, "name the type");
+        return None;
+    }
+    if let Some(part) = parts.borrow {
+        errors.at(part, NESTED_BORROW);
+        return None;
+    }
+    if is_writable_view(ty) {
+        errors.at(ty, "objects in the store never change; take an `ArrayView` and return the new array");
+        return None;
+    }
+    match ty {
+        Type::Reference(reference) => {
+            if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
+                errors.at(lifetime, "shared memory is borrowed for the call only, not for `'static`");
+                return None;
+            }
+            if reference.mutability.is_some() {
+                errors.at(
+                    ty,
+                    "objects in the store never change; take `&T` or an owned value, and return the new one",
+                );
+                return None;
+            }
+            if let Some(lifetime) = parts.lifetime {
+                errors.at(lifetime, NESTED_BORROW);
+                return None;
+            }
+            Some(Kind::Borrowed(ungroup(&reference.elem).clone()))
+        }
+        Type::Ptr(_) | Type::BareFn(_) => {
+            errors.at(ty, "an address means nothing in another process; take the value");
+            None
+        }
+        ty if parts.lifetime.is_some() || is_view(ty) => Some(Kind::View(with_static(ty))),
+        ty => Some(Kind::Owned(ty.clone())),
+    }
+}
+
+impl Param {
+    /// The type under which arguments are looked up and encoded.
+    pub(crate) fn key(&self, private: &TokenStream) -> TokenStream {
+        match &self.kind {
+            Kind::Borrowed(ty) | Kind::Owned(ty) => ty.to_token_stream(),
+            Kind::View(ty) => {
+                let (open, close) = (
+                    self.extent.open(quote!(<)),
+                    self.extent.close(quote!(as #private::ViewParam>::Key)),
+                );
+                quote!(#open #ty #close)
+            }
+        }
+    }
+
+    pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
+        let key = self.key(private);
+        self.extent.open(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
+    }
+
+    /// `name: impl IntoArg<..>`, such that the compiler shows the type for the bound.
+    pub(crate) fn declare(&self, private: &TokenStream) -> TokenStream {
+        let Param { name, extent, .. } = self;
+        let key = self.key(private);
+        let (open, close) = (extent.open(quote!(#private::IntoArg<)), extent.close(quote!(>)));
+        quote!(#name: impl #open #key #close)
+    }
+
+    /// Adds the argument to `call`.
+    pub(crate) fn push(&self, call: &Ident, private: &TokenStream) -> TokenStream {
+        let (name, key, codec) = (&self.name, self.key(private), self.codec(private));
+        quote!(#call.push::<#key, _, _>(::core::stringify!(#name), #name, &#codec);)
+    }
+
+    /// Resolves the argument as `variable`, after the codec's check that the type can travel.
+    pub(crate) fn resolve(&self, variable: &Ident, inputs: &Ident, private: &TokenStream) -> TokenStream {
+        let (name, key, codec) = (&self.name, self.key(private), self.codec(private));
+        let checked = match &self.kind {
+            // The elements of a slice are what may lack something, not the slice.
+            Kind::Borrowed(Type::Slice(slice)) => slice.elem.to_token_stream(),
+            _ => key.clone(),
+        };
+        let admits = Extent::of(&checked).open(quote!(admits));
+        let chosen = local("codec");
+        let check = quote! {
+            let #chosen = #codec;
+            #chosen.#admits::<#checked>();
+        };
+        let name = quote!(::core::stringify!(#name));
+        match self.kind {
+            Kind::Borrowed(_) => quote! {
+                #check
+                // The guard stays alive behind the borrow of the same name.
+                let #variable = #private::lend::<#key, _>(&#chosen, #inputs, #name)?;
+                let #variable = #private::borrow::<#key, _>(&#chosen, &#variable, #name)?;
+            },
+            Kind::View(_) => quote! {
+                #check
+                let #variable = #private::lend::<#key, _>(&#chosen, #inputs, #name)?;
+            },
+            Kind::Owned(_) => quote! {
+                #check
+                let #variable = #private::own::<#key, _>(&#chosen, #inputs, #name)?;
+            },
+        }
+    }
+
+    /// The expression that the function gets.
+    pub(crate) fn pass(&self, variable: &Ident) -> TokenStream {
+        match self.kind {
+            Kind::Borrowed(_) | Kind::Owned(_) => quote!(#variable),
+            Kind::View(_) => quote!(#variable.view()),
+        }
+    }
+}

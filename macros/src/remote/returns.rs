@@ -1,0 +1,92 @@
+//! The result: what the ref of a call will be of, and how the value becomes bytes.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{ReturnType, Type, parse_quote};
+
+use super::inspect::{Parts, is_result, ungroup};
+use crate::{
+    errors::Errors,
+    spans::{Extent, local},
+};
+
+pub(crate) struct Output {
+    ty: Type,
+    extent: Extent,
+    fallible: bool,
+}
+
+pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
+    let ty = match output {
+        ReturnType::Default => parse_quote!(()),
+        ReturnType::Type(_, ty) => ungroup(ty).clone(),
+    };
+    let parts = Parts::of(&ty);
+    if let Some(part) = parts.borrow {
+        errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value or `Array<T>`");
+    } else if let Some(part) = parts.lifetime {
+        errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value");
+    } else if let Some(part) = parts.opaque {
+        errors.at(part, "the result is read in another process, which must know its type; name the type");
+    } else if let Some(part) = parts.dynamic.filter(|_| !is_result(&ty)) {
+        errors.at(part, "a trait object cannot travel between processes; return an enum or a concrete type");
+    } else if let Some(part) = parts.inferred {
+        errors.at(part, "name the type");
+    } else if matches!(ty, Type::Never(_)) {
+        errors.at(&ty, "a remote function returns; the result of one that does not would never be ready");
+    } else if matches!(ty, Type::Ptr(_) | Type::BareFn(_)) {
+        errors.at(&ty, "an address means nothing in another process; return the value");
+    }
+    Output { extent: Extent::of(&ty), fallible: is_result(&ty), ty }
+}
+
+impl Output {
+    /// The `T` of the `ObjectRef<T>`.
+    pub(crate) fn value(&self, private: &TokenStream) -> TokenStream {
+        let Output { ty, extent, fallible } = self;
+        if !fallible {
+            return ty.to_token_stream();
+        }
+        let (open, close) =
+            (extent.open(quote!(<)), extent.close(quote!(as #private::TaskResult>::Value)));
+        quote!(#open #ty #close)
+    }
+
+    pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
+        let value = self.value(private);
+        self.extent.open(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
+    }
+
+    /// Turns the function's result, given as an expression, into a payload.
+    pub(crate) fn encode(&self, result: TokenStream, private: &TokenStream) -> TokenStream {
+        let Output { ty, extent, fallible } = self;
+        let (codec, value) = (self.codec(private), self.value(private));
+        let admits = extent.open(quote!(admits));
+        // The function is called among these variables: it must not be hidden by one of them.
+        let [chosen, output, error, typed] = ["codec", "output", "error", "typed"].map(local);
+        let check = quote! {
+            let #chosen = #codec;
+            #chosen.#admits::<#value>();
+        };
+        if *fallible {
+            return quote! {
+                #check
+                match #private::TaskResult::into_result(#result) {
+                    ::core::result::Result::Ok(#output) => #private::encode_result::<#value, _>(&#chosen, &#output),
+                    ::core::result::Result::Err(#error) => {
+                        let #error = #private::ErrorProbe::new(#error);
+                        let #typed = (&&#error).typed();
+                        ::core::result::Result::Err((&&&&&#error).into_error(#typed))
+                    }
+                }
+            };
+        }
+        let named = extent.open(quote!(is_named));
+        quote! {
+            (&&#private::Probe::<#ty>::NEW).#named::<#ty>();
+            #check
+            let #output = #result;
+            #private::encode_result::<#value, _>(&#chosen, &#output)
+        }
+    }
+}

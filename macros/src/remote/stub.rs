@@ -1,0 +1,74 @@
+//! What stands in for the generated code after an error, so that calls of the function are not
+//! reported as errors of their own.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    Generics, ItemFn, ReturnType, Type,
+    visit::{self, Visit},
+};
+
+use super::inspect::{Parts, is_result, ungroup};
+use crate::spans::generated;
+
+pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
+    let private = quote!(#root::__private);
+    let (vis, name) = (&function.vis, generated(&function.sig.ident));
+    let cfgs = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let params = function.sig.inputs.iter().map(|_| quote!(_: impl ::core::marker::Sized));
+    let value = value(&function.sig.output, &function.sig.generics, &private);
+    quote! {
+        #(#cfgs)*
+        #[doc(hidden)]
+        #vis enum #name {}
+
+        const _: () = {
+            impl #name {
+                #[doc(hidden)]
+                #vis fn remote(#(#params),*) -> #private::UnspawnedCall<#value> {
+                    loop {}
+                }
+            }
+        };
+    }
+}
+
+/// The result's type where it is beyond doubt, else `()`.
+fn value(output: &ReturnType, generics: &Generics, private: &TokenStream) -> TokenStream {
+    let ReturnType::Type(_, ty) = output else { return quote!(()) };
+    let (ty, parts) = (ungroup(ty), Parts::of(ty));
+    let odd = [parts.borrow, parts.lifetime, parts.dynamic, parts.opaque, parts.inferred];
+    if odd.iter().any(Option::is_some) || matches!(ty, Type::Never(_)) || Mentions::any(generics, ty) {
+        quote!(())
+    } else if is_result(ty) {
+        quote!(<#ty as #private::TaskResult>::Value)
+    } else {
+        ty.to_token_stream()
+    }
+}
+
+/// Whether a type mentions a generic parameter.
+struct Mentions<'a> {
+    generics: &'a Generics,
+    found: bool,
+}
+
+impl Mentions<'_> {
+    fn any(generics: &Generics, ty: &Type) -> bool {
+        let mut mentions = Mentions { generics, found: false };
+        mentions.visit_type(ty);
+        mentions.found
+    }
+}
+
+impl<'a> Visit<'a> for Mentions<'_> {
+    fn visit_ident(&mut self, ident: &'a Ident) {
+        let mut names = self
+            .generics
+            .type_params()
+            .map(|param| &param.ident)
+            .chain(self.generics.const_params().map(|param| &param.ident));
+        self.found |= names.any(|name| name == ident);
+        visit::visit_ident(self, ident);
+    }
+}
