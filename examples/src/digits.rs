@@ -1,0 +1,68 @@
+//! Handwritten digits: 1,797 images of 8 x 8 pixels. See `data/SOURCES.md`.
+
+use std::{fs::File, io::Read, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::GzDecoder;
+
+use crate::Random;
+
+/// Pixels per image.
+pub const PIXELS: usize = 64;
+
+/// An image, row by row. A pixel is 0 (paper) to 16 (ink).
+pub type Image = [u8; PIXELS];
+
+/// Images and what they show.
+#[derive(Clone, Debug)]
+pub struct Digits {
+    /// The images.
+    pub images: Vec<Image>,
+    /// The digit in each image, 0 to 9.
+    pub labels: Vec<u8>,
+}
+
+/// The data as text: a line per image, 64 pixels and the digit, separated by commas.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn csv() -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
+    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut text = String::new();
+    GzDecoder::new(file)
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text)
+}
+
+/// An image and its digit, out of one line.
+///
+/// # Errors
+/// It has another number of fields, or a field is no such number.
+pub fn parse(line: &str) -> Result<(Image, u8)> {
+    let mut fields = line.split(',');
+    let mut image = [0; PIXELS];
+    for pixel in &mut image {
+        *pixel = fields.next().context("too few fields")?.parse()?;
+        ensure!(*pixel <= 16, "a pixel is 0 to 16, not {pixel}");
+    }
+    let label = fields.next().context("too few fields")?.parse()?;
+    ensure!(label <= 9, "a digit is 0 to 9, not {label}");
+    ensure!(fields.next().is_none(), "too many fields");
+    Ok((image, label))
+}
+
+impl Digits {
+    /// Reads them, in an order that is mixed, but always the same.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not what it should be.
+    pub fn load() -> Result<Digits> {
+        let text = csv()?;
+        let mut rows = text.lines().map(parse).collect::<Result<Vec<_>>>()?;
+        Random::new(0, 0).shuffle(&mut rows);
+        let (images, labels) = rows.into_iter().unzip();
+        Ok(Digits { images, labels })
+    }
+}

@@ -1,0 +1,21 @@
+//! What the example programs share: the data, random numbers, tables, the memory of a process.
+//!
+//! The programs are the files beside `src`; each begins with what it shows.
+
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+pub mod digits;
+pub mod memory;
+mod random;
+pub mod table;
+
+pub use random::Random;
+
+/// Runs `f` and says how long it took.
+pub fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
+    let start = Instant::now();
+    let result = f();
+    (result, start.elapsed())
+}
