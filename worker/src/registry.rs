@@ -226,3 +226,50 @@ impl Fnv {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(name: &'static str, line: u32, signature: &'static str) -> &'static RemoteFn {
+        Box::leak(Box::new(RemoteFn {
+            package: "p",
+            version: "1",
+            module: "p::m",
+            name,
+            file: "src/m.rs",
+            line,
+            column: 1,
+            signature,
+            run: |_| Err(Error::internal("not to be run")),
+            index: IndexCell::NEW,
+        }))
+    }
+
+    #[test]
+    fn functions_are_numbered_alike_whatever_their_order() {
+        let (a, b) = (function("a", 1, "()"), function("b", 2, "()"));
+        let one = Registry::new(vec![a, b]).unwrap();
+        let two = Registry::new(vec![b, a]).unwrap();
+        assert_eq!(one.fingerprint(), two.fingerprint());
+        assert_eq!(one.index_of(a).unwrap(), FunctionIndex(0));
+        assert_eq!(two.index_of(b).unwrap(), FunctionIndex(1));
+        assert_eq!(one.name(FunctionIndex(1)), "b");
+        assert!(one.function(FunctionIndex(2)).is_none());
+        assert!(one.index_of(function("c", 3, "()")).is_err());
+    }
+
+    #[test]
+    fn another_signature_is_another_fingerprint() {
+        let fingerprint = |signature| Registry::new(vec![function("a", 1, signature)]).unwrap().fingerprint();
+        assert_ne!(fingerprint("(u8)"), fingerprint("(u16)"));
+        assert_ne!(fingerprint("()"), Registry::new(vec![]).unwrap().fingerprint());
+    }
+
+    #[test]
+    fn a_duplicate_is_an_error_with_both_places() {
+        let error = Registry::new(vec![function("a", 7, "()"), function("a", 7, "()")]).unwrap_err();
+        assert!(error.is_setup());
+        assert_eq!(error.to_string().matches("src/m.rs:7:1").count(), 2, "{error}");
+    }
+}

@@ -26,6 +26,27 @@ pub use super::{
     probe::{IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, PlainlyNamed, Probe},
 };
 
+/// The type beside a remote function that carries `remote(..)`, hidden so that links to the function
+/// stay unambiguous.
+///
+/// It is made by a macro for the sake of that macro's name: where `#[remote]` stands inside of an
+/// `impl` block, the compiler says that no enum can be there, and that the enum comes from here.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __remote_goes_on_free_functions_only {
+    ($vis:vis $name:ident) => {
+        #[doc(hidden)]
+        $vis enum $name {}
+    };
+}
+pub use crate::__remote_goes_on_free_functions_only as remote_goes_on_free_functions_only;
+
+/// Gives the registered function of such a type.
+pub trait Remote {
+    /// The function.
+    const FUNCTION: &'static RemoteFn;
+}
+
 /// Resolves the next argument, which the function borrows.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! Programs that cannot start say what to do.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
-use crate::programs::Program;
+use mobula::prelude::*;
+
+use crate::{programs::Program, support};
 
 fn output(test: &str, case: &str) -> String {
     let Output {
@@ -42,4 +44,42 @@ fn a_worker_that_dies_at_its_start_is_an_error_with_its_last_words() {
 fn a_worker_that_does_not_get_ready_is_an_error() {
     let text = output("programs::program", "hangs at start");
     assert!(text.contains("was not ready within 300ms"), "{text}");
+}
+
+#[remote]
+fn total(bytes: &[u8]) -> usize {
+    bytes.len()
+}
+
+/// What runs where `/dev/shm` has one mebibyte.
+#[mobula::test]
+fn in_a_small_container() {
+    if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("small") {
+        return;
+    }
+    let rt = support::runtime(3);
+    let large = rt.put(&vec![1_u8; 32 << 20]).unwrap();
+    assert_eq!(rt.spawn(total::remote(&large)).get().unwrap(), 32 << 20);
+    drop(large);
+    support::nothing_is_left(&rt);
+    println!("it works");
+}
+
+#[test]
+fn a_small_dev_shm_is_enough_for_a_large_store() {
+    let program = Program::command("starting::in_a_small_container", "small");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", "mount -t tmpfs -o size=1m none /dev/shm && exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env("MOBULA_TEST_CASE", "small");
+    let Ok(Output { stdout, stderr, status }) = command.output() else {
+        return println!("skipped: there is no `unshare` on this machine");
+    };
+    let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    if text.contains("not permitted") || text.contains("permission denied") {
+        return println!("skipped: mounting is not permitted here");
+    }
+    assert!(status.success() && text.contains("it works"), "{text}");
 }
