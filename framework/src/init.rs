@@ -44,23 +44,32 @@ pub(crate) fn test_entry(name: &'static str) {
     let _ = TEST.set(name);
 }
 
-/// The arguments that bring a further process of this program to `init` or a test entry.
+/// How a further process of this program gets to `init` or a test entry.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerEntry {
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Vec<(&'static str, &'static str)>,
+}
+
+/// What workers are started with.
 ///
 /// # Errors
-/// There is neither, so that the process would do all over what this one does.
-pub(crate) fn worker_args() -> Result<Vec<OsString>> {
+/// There is neither `init` nor a test entry, so that the process would do all over what this one
+/// does.
+pub(crate) fn worker_entry() -> Result<WorkerEntry> {
     if INITIALISED.load(Ordering::Acquire) {
-        return Ok(std::env::args_os().skip(1).collect());
+        let args = std::env::args_os().skip(1).collect();
+        return Ok(WorkerEntry { args, env: Vec::new() });
     }
     if let Some(test) = TEST.get() {
-        let args = [
-            *test,
-            "--exact",
-            "--nocapture",
-            "--include-ignored",
-            "--test-threads=1",
-        ];
-        return Ok(args.into_iter().map(OsString::from).collect());
+        let args = [test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"];
+        let mut env = Vec::new();
+        // The harness runs tests on threads, whose stacks are smaller than a main thread's.
+        if std::env::var_os("RUST_MIN_STACK").is_none() {
+            env.push(("RUST_MIN_STACK", "8388608"));
+        }
+        let args = args.into_iter().map(OsString::from).collect();
+        return Ok(WorkerEntry { args, env });
     }
     Err(Error::setup(
         "this process did not call `mobula::init()`, so workers (which are further processes of the same program) could not be started; \

@@ -109,7 +109,7 @@ impl Driver {
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
     pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
-        let args = crate::init::worker_args()?;
+        let entry = crate::init::worker_entry()?;
         let registry = Registry::get()?;
         if mobula_worker::worker_client().is_some() {
             return Err(Error::usage(
@@ -155,7 +155,7 @@ impl Driver {
             startup: Mutex::new(Startup::default()),
             started: Condvar::new(),
             closed: AtomicBool::new(false),
-            monitor: Monitor::new(args),
+            monitor: Monitor::new(entry),
             output: Arc::new(Output::new()),
             threads: Mutex::new(Vec::new()),
             config,

@@ -5,7 +5,6 @@
 //! what the worker had still said; decide; only then give its memory back.
 
 use std::{
-    ffi::OsString,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -23,6 +22,7 @@ use rustix::{
 };
 
 use super::{Driver, death, output::Stream};
+use crate::init::WorkerEntry;
 
 /// Workers that die one after the other before they have registered: then the program is at fault,
 /// and more of them will not help.
@@ -55,7 +55,7 @@ impl Watched {
 /// The part of the monitor that others speak to.
 #[derive(Debug)]
 pub(super) struct Monitor {
-    args: Vec<OsString>,
+    entry: WorkerEntry,
     /// Written to when there is something in `requests`.
     wake: Option<OwnedFd>,
     requests: Mutex<Requests>,
@@ -70,18 +70,18 @@ struct Requests {
 }
 
 impl Monitor {
-    pub(super) fn new(args: Vec<OsString>) -> Monitor {
+    pub(super) fn new(entry: WorkerEntry) -> Monitor {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
         Monitor {
-            args,
+            entry,
             wake,
             requests: Mutex::default(),
         }
     }
 
     /// What workers are started with.
-    pub(super) fn args(&self) -> &[OsString] {
-        &self.args
+    pub(super) fn entry(&self) -> &WorkerEntry {
+        &self.entry
     }
 
     pub(super) fn add(&self, watched: Watched) {

@@ -132,7 +132,8 @@ impl Driver {
             command.arg0(name);
         }
         command
-            .args(self.monitor.args())
+            .args(&self.monitor.entry().args)
+            .envs(self.monitor.entry().env.iter().copied())
             .envs(self.config.env.iter().map(|(key, value)| (key, value)))
             .env(TOKEN_VARIABLE, token)
             .stdin(Stdio::from(socket))

@@ -37,9 +37,8 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
             unusable(&format!("task {} came through the control lane", task.id))
         }
         ToWorker::Ready { id, outcome } => {
-            // Gone, if it was released after it was asked for. The entry must not be dropped under
-            // the table's lock.
-            let entry = worker.table.lock().find(id);
+            // The entry must not be dropped under the table's lock.
+            let entry = worker.table.lock().watched(id);
             if let Some(entry) = entry {
                 entry.complete(outcome);
             }

@@ -47,9 +47,11 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// The live handle of an object.
-    pub(crate) fn find(&self, id: ObjectId) -> Option<Arc<Entry>> {
-        self.handles.get(&id)?.entry.upgrade()
+    /// The handle that waits for the driver's answer to [`watch`](Table::watch). None, if it was
+    /// released after it had asked: then the release has ended what came with the answer.
+    pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<Entry>> {
+        let slot = self.handles.get(&id)?;
+        if slot.watched { slot.entry.upgrade() } else { None }
     }
 
     /// The handle of an object, made by `make` if there is none. `held`: the driver counts it.
@@ -214,5 +216,16 @@ mod tests {
         table.watch(id(1));
         table.watch(id(1));
         assert_eq!(texts(&mut table), ["Hold", "Watch"]);
+        assert!(table.watched(id(1)).is_some());
+    }
+
+    #[test]
+    fn an_answer_to_a_released_handle_is_not_for_its_successor() {
+        let mut table = Table::new(Log::default());
+        drop(table.handle(id(1), false, entry));
+        table.watch(id(1));
+        table.release(id(1));
+        let _new = table.handle(id(1), false, entry);
+        assert!(table.watched(id(1)).is_none());
     }
 }

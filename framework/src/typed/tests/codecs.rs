@@ -1,1 +1,341 @@
+//! Payloads that are not what was expected, types that the table does not know, decoded values
+//! that are kept.
 
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    rc::Rc,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use bytemuck::{Pod, Zeroable};
+use mobula_store::Block;
+use mobula_worker::{Error, Format, Input, ObjectId, Payload, Result, TypeTag, WorkerId};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Rt;
+use crate::{
+    Array,
+    __private::{Level1, Level2, Level3, Level4, Level5, Probe},
+    remote,
+    typed::{
+        bytes::tag,
+        codecs::{Codec, Own, decode_value, encode_value},
+        place::Place,
+    },
+};
+
+/// Known to the table, since a function takes it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Known {
+    n: u32,
+}
+
+#[remote]
+fn takes_known(known: &Known) -> u32 {
+    known.n
+}
+
+/// Plain, known to serde, and in no signature.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C)]
+struct Unmentioned {
+    x: f64,
+}
+
+/// The same, for another test, so that neither sees what the other put.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C)]
+struct PutAsSlice {
+    x: f64,
+}
+
+fn payload<T: crate::Value>(value: T) -> Payload {
+    encode_value(&value, Place::Current).unwrap()
+}
+
+fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+    let error: Error = result.unwrap_err();
+    assert!(error.is_type_mismatch() || error.is_codec(), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn a_wrong_type_names_both() {
+    let slice = (&&&&&Probe::<[f64]>::NEW).codec();
+    let text = message(slice.lend(Input::Value(payload(vec![1_u64]), None)));
+    assert!(text.contains("`[f64]`") && text.contains("1 elements `u64`"), "{text}");
+    let text = message(slice.lend(Input::Value(payload(String::new()), None)));
+    assert!(text.contains("`[f64]`") && text.contains("a text"), "{text}");
+    let text = message(slice.lend(Input::Value(payload(Known { n: 1 }), None)));
+    assert!(text.contains("`[f64]`") && text.contains("codecs::Known`"), "{text}");
+    let text = message(slice.lend(Input::Gather(Vec::new())));
+    assert!(text.contains("0 values"), "{text}");
+
+    let text = message(decode_value::<Known>(payload(vec![1.0])));
+    assert!(text.contains("codecs::Known`") && text.contains("`f64`"), "{text}");
+    let text = message(decode_value::<Known>(payload(Some(3_i128))));
+    assert!(text.contains("codecs::Known`") && text.contains("another type"), "{text}");
+    let text = message(decode_value::<String>(payload(vec![1_u8])));
+    assert!(text.contains("String`") && text.contains("`u8`"), "{text}");
+    let text = message(decode_value::<Array<f64>>(payload(vec![1_u8])));
+    assert!(text.contains("Array<f64>`") && text.contains("`u8`"), "{text}");
+    let text = message(decode_value::<Vec<u8>>(payload(String::from("x"))));
+    assert!(text.contains("Vec<u8>`") && text.contains("a text"), "{text}");
+}
+
+#[test]
+fn the_messages_name_the_argument() {
+    let codec = (&&&&&Probe::<[f64]>::NEW).codec();
+    let mut inputs = mobula_worker::Inputs::new(vec![Input::Value(payload(String::new()), None)]);
+    let text = message(crate::__private::lend::<[f64], _>(&codec, &mut inputs, "samples"));
+    assert!(text.starts_with("argument `samples`: expected `[f64]`"), "{text}");
+}
+
+#[test]
+fn impossible_payloads_are_errors() {
+    let block = |len: usize| Block::copy_of(&vec![0; len], 64);
+    let flat = |shape: &[u64], len| Payload {
+        format: Format::Flat { elem: tag::<f64>(), shape: shape.to_vec() },
+        block: block(len),
+        side: Vec::new(),
+    };
+    let codec = (&&&&&Probe::<Vec<f64>>::NEW).codec();
+    for bad in [
+        flat(&[2], 8),
+        flat(&[1], 9),
+        flat(&[], 8),
+        flat(&[1, 1], 8),
+        flat(&[u64::MAX], 8),
+        flat(&[u64::MAX, 2], 8),
+        flat(&[1 << 61, 8], 0),
+    ] {
+        message(codec.own(Input::Value(bad.clone(), None)));
+        message(decode_value::<Vec<f64>>(bad.clone()));
+        message(decode_value::<Array<f64>>(bad));
+    }
+    assert_eq!(decode_value::<Vec<f64>>(flat(&[1], 8)).unwrap(), [0.0]);
+
+    let no_text = Payload { format: Format::Text, block: Block::copy_of(&[0xff], 1), side: Vec::new() };
+    message(decode_value::<String>(no_text.clone()));
+    let codec = (&&&&&Probe::<str>::NEW).codec();
+    let guard = codec.lend(Input::Value(no_text, None)).unwrap();
+    message(codec.borrow(&guard));
+
+    let bools = Payload {
+        format: Format::Flat { elem: tag::<bool>(), shape: vec![1] },
+        block: Block::copy_of(&[2], 1),
+        side: Vec::new(),
+    };
+    message(decode_value::<Vec<bool>>(bools));
+
+    let damaged = Payload { format: Format::Packed { of: tag::<Known>() }, block: block(3), side: Vec::new() };
+    message(decode_value::<Known>(damaged.clone()));
+    message(decode_value::<Known>(Payload { format: Format::Packed { of: TypeTag(1) }, ..damaged }));
+}
+
+#[test]
+fn plain_structs_that_no_signature_mentions() {
+    let rt = Rt::start();
+    let values = vec![Unmentioned { x: 1.0 }; 3];
+    let packed = rt.put(&values).unwrap();
+    assert_eq!(packed.get().unwrap(), values);
+    let text = message(packed.view());
+    assert!(text.contains("put(&vec[..])"), "{text}");
+    // An array is flat in any case.
+    let array = rt.put(&Array::from(values.clone())).unwrap();
+    assert_eq!(array.view().unwrap(), values);
+
+    let values = vec![PutAsSlice { x: 1.0 }; 3];
+    let slice = rt.put(&values[..]).unwrap();
+    assert_eq!(slice.view().unwrap(), values);
+    assert_eq!(slice.get().unwrap(), values);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C, align(128))]
+struct Wide([u64; 16]);
+
+#[test]
+fn elements_with_a_large_alignment_are_aligned() {
+    let rt = Rt::start();
+    for n in [1, 1000] {
+        let values = vec![Wide([7; 16]); n];
+        let object = rt.put(&values[..]).unwrap();
+        assert_eq!(object.view().unwrap(), values);
+    }
+    // Misaligned bytes are copied to where they can be read.
+    let bytes = Block::copy_of(&[1; 128], 64);
+    let shifted = Payload {
+        format: Format::Flat { elem: tag::<Wide>(), shape: vec![1] },
+        block: bytes,
+        side: Vec::new(),
+    };
+    assert_eq!(decode_value::<Array<Wide>>(shifted).map(|array| array.len()).unwrap_or(1), 1);
+}
+
+#[test]
+fn what_holds_only_an_array_is_stored_as_that() {
+    #[derive(Serialize, Deserialize)]
+    struct Wrapper(Array<f64>);
+    let array = Array::from(vec![1.0, 2.0]);
+    let stored = payload(Wrapper(array.clone()));
+    assert_eq!(stored.format, Format::Flat { elem: tag::<f64>(), shape: vec![2] });
+    assert!(decode_value::<Wrapper>(stored).unwrap().0.same_memory(&array));
+    let several = payload((array.clone(), array.clone()));
+    assert!(matches!(several.format, Format::Packed { .. }) && several.side.len() == 2);
+    assert!(decode_value::<(Array<f64>, Array<f64>)>(several).unwrap().1.same_memory(&array));
+}
+
+thread_local! {
+    static DECODED: Cell<usize> = const { Cell::new(0) };
+}
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how often it is decoded on this thread.
+#[derive(Serialize)]
+struct Counting(u32);
+
+impl<'de> Deserialize<'de> for Counting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Counting, D::Error> {
+        DECODED.set(DECODED.get() + 1);
+        u32::deserialize(deserializer).map(Counting)
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[remote]
+fn count(value: &Counting) -> u32 {
+    value.0
+}
+
+#[remote]
+fn count_all(values: &[Counting]) -> usize {
+    values.len()
+}
+
+#[remote]
+fn owned(value: Counting) -> u32 {
+    value.0
+}
+
+fn decoded_by(f: impl FnOnce()) -> usize {
+    let before = DECODED.get();
+    f();
+    DECODED.get() - before
+}
+
+#[test]
+fn what_is_borrowed_is_decoded_once_per_object() {
+    let rt = Rt::start();
+    let (a, b) = (rt.put(&Counting(1)).unwrap(), rt.put(&Counting(2)).unwrap());
+    let calls = |object: &crate::ObjectRef<Counting>, times: usize| {
+        decoded_by(|| (0..times).for_each(|_| count::remote(object).spawn().wait().unwrap()))
+    };
+    assert_eq!((calls(&a, 3), calls(&b, 2), calls(&a, 2)), (1, 1, 0));
+    let list = rt.put(&vec![Counting(1), Counting(2)]).unwrap();
+    assert_eq!(decoded_by(|| (0..3).for_each(|_| count_all::remote(&list).spawn().wait().unwrap())), 2);
+    // Arguments by value and owned parameters are nobody else's.
+    assert_eq!(decoded_by(|| (0..2).for_each(|_| count::remote(Counting(1)).spawn().wait().unwrap())), 2);
+    assert_eq!(decoded_by(|| (0..2).for_each(|_| owned::remote(&a).spawn().wait().unwrap())), 2);
+    // Only so many are kept: the oldest go.
+    let many: Vec<_> = (0..40).map(|n| rt.put(&Counting(n)).unwrap()).collect();
+    assert_eq!(many.iter().map(|object| calls(object, 2)).sum::<usize>(), 40);
+    assert_eq!((calls(&a, 1), calls(&many[39], 1), calls(&many[0], 1)), (1, 0, 1));
+    // Another engine uses the same ids for other objects.
+    drop((a, b, list, many, rt));
+    let rt = Rt::start();
+    let other = rt.put(&Counting(9)).unwrap();
+    assert_eq!(count::remote(&other).spawn().get().unwrap(), 9);
+    assert_eq!(calls(&other, 2), 0);
+}
+
+#[derive(Serialize, Deserialize)]
+struct WithArray {
+    n: u32,
+    array: Array<f64>,
+}
+
+#[remote]
+fn with_array(value: &WithArray) -> usize {
+    value.array.len() + value.n as usize
+}
+
+#[test]
+fn kept_values_keep_no_objects() {
+    let rt = Rt::start();
+    let array = rt.put_with(10_000, |_: &mut [f64]| ()).unwrap().get().unwrap();
+    let object = rt.put(&WithArray { n: 1, array }).unwrap();
+    assert_eq!(with_array::remote(&object).spawn().get().unwrap(), 10_001);
+    drop(object);
+    assert_eq!((rt.object_count(), rt.used_bytes()), (0, 0));
+}
+
+#[test]
+fn a_cached_value_may_decode_others_while_it_is_decoded() {
+    let rt = Rt::start();
+    CURRENT.set(Some(rt.put(&Counting(5)).unwrap()));
+    let outer = rt.put(&Nested(0)).unwrap();
+    assert_eq!(nested::remote(&outer).spawn().get().unwrap(), 5);
+    CURRENT.set(None);
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<crate::ObjectRef<Counting>>> = const { Cell::new(None) };
+}
+
+/// Runs a task while it is decoded.
+#[derive(Serialize)]
+struct Nested(u32);
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Nested, D::Error> {
+        u32::deserialize(deserializer)?;
+        let object = CURRENT.take().expect("the test has set it");
+        count::remote(&object).spawn().get().map(Nested).map_err(serde::de::Error::custom)
+    }
+}
+
+#[remote]
+fn nested(value: &Nested) -> u32 {
+    value.0
+}
+
+#[test]
+fn every_kind_of_type_has_the_codec_that_it_should_have() {
+    macro_rules! name {
+        ($t:ty) => {
+            std::any::type_name_of_val(&(&&&&&Probe::<$t>::NEW).codec()).rsplit("::").next().unwrap().to_owned()
+        };
+    }
+    struct NotSerde;
+    let _ = NotSerde;
+    let kind = |name: String| name.split('<').next().unwrap().to_owned();
+    assert_eq!(kind(name!([f64])), "FlatOrPackedSlice");
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<[Wide]>::NEW).codec()).contains("FlatSlice<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<Vec<Wide>>::NEW).codec()).contains("PlainVec<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<Vec<f64>>::NEW).codec()).contains("FlatVec<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<[String]>::NEW).codec()).contains("PackedSlice<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<Vec<String>>::NEW).codec()).contains("PackedVec<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<HashMap<u8, u8>>::NEW).codec()).contains("Packed<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<Array<u8>>::NEW).codec()).contains("FlatArray<"));
+    assert_eq!(name!(str), "Text");
+    assert_eq!(name!(String), "OwnedText");
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<NotSerde>::NEW).codec()).contains("NoCodec<"));
+    assert!(std::any::type_name_of_val(&(&&&&&Probe::<Rc<u8>>::NEW).codec()).contains("NoCodec<"));
+}
+
+#[test]
+fn ids_alone_do_not_make_a_value_cached() {
+    // Without an engine on this thread nothing is kept, whatever the id.
+    let id = ObjectId { origin: WorkerId(7), seq: 7 };
+    let codec = (&&&&&Probe::<Known>::NEW).codec();
+    let first = codec.lend(Input::Value(payload(Known { n: 1 }), Some(id))).unwrap();
+    let second = codec.lend(Input::Value(payload(Known { n: 2 }), Some(id))).unwrap();
+    assert_eq!((first.n, second.n), (1, 2));
+}
