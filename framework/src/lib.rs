@@ -52,6 +52,10 @@ compile_error!(
     "Mobula runs on Linux only so far: it needs pidfds, futexes between processes and memory files"
 );
 
+// The unit tests use the macros, whose output names the crate.
+#[cfg(test)]
+extern crate self as mobula;
+
 mod config;
 mod core;
 mod current;

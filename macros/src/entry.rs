@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{AttrStyle, ItemFn, parse_quote};
+use syn::{AttrStyle, ItemFn, Signature, parse_quote};
 
 use crate::{
     crate_path,
@@ -46,13 +46,12 @@ fn expand(
     };
     check(&function, attribute, &mut errors);
     let root = crate_path::mobula(options.krate.as_ref());
-    let original = function.clone();
     let first = first(&mut function, &root, &mut errors);
     if !errors.is_empty() {
-        let mut function = original;
-        // Without this the compiler would add that `main` may not be async.
-        make_sync(&mut function, |_| quote!(::core::unreachable!()));
-        return [errors.into_tokens(), function.into_token_stream()].into_iter().collect();
+        // The compiler would add that `main` may not be async, or may not have what it has.
+        let Signature { ident, output, .. } = &function.sig;
+        let stub = quote!(fn #ident() #output { loop {} });
+        return [errors.into_tokens(), stub].into_iter().collect();
     }
     if function.sig.asyncness.is_some() {
         make_sync(&mut function, |run| quote!(#first #root::__private::block_on_main(#run)));

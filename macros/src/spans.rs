@@ -1,7 +1,8 @@
 //! Generated tokens that the compiler reports at the user's tokens.
 //!
-//! All of them keep the resolution of generated code and take only the position: so lints of the
-//! user's crate do not apply to them.
+//! Most of them keep the resolution of generated code and take only the position: then lints of the
+//! user's crate do not apply to them. Those in the declaration of `remote` become the user's in
+//! full: then messages about calls show the user's code and no macro.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -23,13 +24,18 @@ impl Extent {
     }
 
     /// `tokens` at the first position.
-    pub(crate) fn open(self, tokens: TokenStream) -> TokenStream {
-        located(tokens, self.first)
+    pub(crate) fn at(self, tokens: TokenStream) -> TokenStream {
+        map_spans(tokens, &|span| span.located_at(self.first))
     }
 
-    /// `tokens` at the last position.
+    /// `tokens` as if the user had written them at the first position.
+    pub(crate) fn open(self, tokens: TokenStream) -> TokenStream {
+        written(tokens, self.first)
+    }
+
+    /// `tokens` as if the user had written them at the last position.
     pub(crate) fn close(self, tokens: TokenStream) -> TokenStream {
-        located(tokens, self.last)
+        written(tokens, self.last)
     }
 }
 
@@ -55,14 +61,24 @@ fn start(tree: &TokenTree) -> Span {
     }
 }
 
-fn located(tokens: TokenStream, at: Span) -> TokenStream {
+/// All but `$crate`, which means what it meant where it was written.
+fn written(tokens: TokenStream, at: Span) -> TokenStream {
+    if tokens.clone().into_iter().any(|tree| tree.to_string() == "$crate") {
+        return map_spans(tokens, &|span| span.located_at(at));
+    }
+    map_spans(tokens, &|_| at)
+}
+
+fn map_spans(tokens: TokenStream, map: &dyn Fn(Span) -> Span) -> TokenStream {
     tokens
         .into_iter()
         .map(|mut tree| {
             if let TokenTree::Group(group) = &tree {
-                tree = Group::new(group.delimiter(), located(group.stream(), at)).into();
+                let mut inner = Group::new(group.delimiter(), map_spans(group.stream(), map));
+                inner.set_span(group.span());
+                tree = inner.into();
             }
-            tree.set_span(tree.span().located_at(at));
+            tree.set_span(map(tree.span()));
             tree
         })
         .collect()

@@ -1,6 +1,6 @@
 //! What is generated beside a remote function.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, ItemFn, Meta, Token, punctuated::Punctuated};
 
@@ -23,6 +23,8 @@ pub(crate) fn generate(
     let deprecated: Vec<_> = function.attrs.iter().filter(|a| a.path().is_ident("deprecated")).collect();
     let allow_deprecated = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
 
+    // Whether that many are too many is said of the function itself.
+    let allow_many = (params.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     let [call, inputs, types] = ["call", "inputs", "types"].map(local);
     let variables: Vec<_> = (0..params.len()).map(|n| local(&format!("argument{n}"))).collect();
     // Items do not have that hygiene.
@@ -33,7 +35,6 @@ pub(crate) fn generate(
     let push = params.iter().map(|param| param.push(&call, &private));
     let resolve = params.iter().zip(&variables).map(|(param, v)| param.resolve(v, &inputs, &private));
     let pass = params.iter().zip(&variables).map(|(param, v)| param.pass(v));
-    let keys = params.iter().map(|param| param.key(&private)).chain([output.value(&private)]);
     let codecs = params.iter().map(|param| param.codec(&private)).chain([output.codec(&private)]);
     let value = output.value(&private);
 
@@ -44,24 +45,36 @@ pub(crate) fn generate(
     let encode = output.encode(result, &private);
     let retries = options.retries.as_ref().map_or_else(|| quote!(0), ToTokens::to_token_stream);
     let signature = function.sig.to_token_stream().to_string();
+    let remote = Ident::new("remote", function.sig.ident.span());
+    let levels = quote!(use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};);
     let doc = format!("Makes a call of [`{name}`](fn@{name}), which nothing runs until it is spawned.");
 
     quote! {
         #(#cfgs)*
-        #[doc(hidden)]
-        #vis enum #name {}
+        #private::remote_goes_on_free_functions_only! { #vis #name }
+
+        #(#cfgs)*
+        impl #name {
+            #[doc = #doc]
+            #(#deprecated)*
+            #allow_many
+            #vis fn #remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
+                #levels
+                const #default: ::core::primitive::u32 = #retries;
+                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION, #default);
+                #(#push)*
+                #call
+            }
+        }
 
         #(#cfgs)*
         #allow_deprecated
         const _: () = {
+            #levels
             use #private::{
-                Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _,
+                Admits as _, IsNamed as _, IsResult as _, TypedLevel1 as _, TypedLevel2 as _,
                 ErrorLevel1 as _, ErrorLevel2 as _, ErrorLevel3 as _, ErrorLevel4 as _, ErrorLevel5 as _,
-                TypedLevel1 as _, TypedLevel2 as _,
-                Admits as _, IsNamed as _, IsResult as _,
             };
-
-            const #default: ::core::primitive::u32 = #retries;
 
             static #meta: #private::RemoteFn = #private::RemoteFn {
                 package: ::core::env!("CARGO_PKG_NAME"),
@@ -82,21 +95,15 @@ pub(crate) fn generate(
             }
 
             fn #learn(#types: &mut #private::Types) {
-                #(#private::learn::<#keys, _>(&#codecs, #types);)*
+                #(#private::learn(&#codecs, #types);)*
+            }
+
+            impl #private::Remote for #name {
+                const FUNCTION: &'static #private::RemoteFn = &#meta;
             }
 
             #private::inventory::submit! { #private::Registered(&#meta) }
             #private::inventory::submit! { #private::Signature(#learn) }
-
-            impl #name {
-                #[doc = #doc]
-                #(#deprecated)*
-                #vis fn remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
-                    let mut #call = #private::UnspawnedCall::new(&#meta, #default);
-                    #(#push)*
-                    #call
-                }
-            }
         };
     }
 }

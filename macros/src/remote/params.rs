@@ -111,7 +111,7 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
 
 impl Param {
     /// The type under which arguments are looked up and encoded.
-    pub(crate) fn key(&self, private: &TokenStream) -> TokenStream {
+    fn key(&self, private: &TokenStream) -> TokenStream {
         match &self.kind {
             Kind::Borrowed(ty) | Kind::Owned(ty) => ty.to_token_stream(),
             Kind::View(ty) => {
@@ -126,7 +126,7 @@ impl Param {
 
     pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
         let key = self.key(private);
-        self.extent.open(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
+        self.extent.at(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
     }
 
     /// `name: impl IntoArg<..>`, such that the compiler shows the type for the bound.
@@ -151,7 +151,7 @@ impl Param {
             Kind::Borrowed(Type::Slice(slice)) => slice.elem.to_token_stream(),
             _ => key.clone(),
         };
-        let admits = Extent::of(&checked).open(quote!(admits));
+        let admits = Extent::of(&checked).at(quote!(admits));
         let chosen = local("codec");
         let check = quote! {
             let #chosen = #codec;

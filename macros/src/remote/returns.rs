@@ -54,14 +54,14 @@ impl Output {
 
     pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
         let value = self.value(private);
-        self.extent.open(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
+        self.extent.at(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
     /// Turns the function's result, given as an expression, into a payload.
     pub(crate) fn encode(&self, result: TokenStream, private: &TokenStream) -> TokenStream {
         let Output { ty, extent, fallible } = self;
         let (codec, value) = (self.codec(private), self.value(private));
-        let admits = extent.open(quote!(admits));
+        let admits = extent.at(quote!(admits));
         // The function is called among these variables: it must not be hidden by one of them.
         let [chosen, output, error, typed] = ["codec", "output", "error", "typed"].map(local);
         let check = quote! {
@@ -72,7 +72,7 @@ impl Output {
             return quote! {
                 #check
                 match #private::TaskResult::into_result(#result) {
-                    ::core::result::Result::Ok(#output) => #private::encode_result::<#value, _>(&#chosen, &#output),
+                    ::core::result::Result::Ok(#output) => #private::encode_result(&#chosen, &#output),
                     ::core::result::Result::Err(#error) => {
                         let #error = #private::ErrorProbe::new(#error);
                         let #typed = (&&#error).typed();
@@ -81,12 +81,12 @@ impl Output {
                 }
             };
         }
-        let named = extent.open(quote!(is_named));
+        let named = extent.at(quote!(is_named));
         quote! {
             (&&#private::Probe::<#ty>::NEW).#named::<#ty>();
             #check
             let #output = #result;
-            #private::encode_result::<#value, _>(&#chosen, &#output)
+            #private::encode_result(&#chosen, &#output)
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::spans::generated;
 pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
     let private = quote!(#root::__private);
     let (vis, name) = (&function.vis, generated(&function.sig.ident));
-    let cfgs = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let cfgs: Vec<_> = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let params = function.sig.inputs.iter().map(|_| quote!(_: impl ::core::marker::Sized));
     let value = value(&function.sig.output, &function.sig.generics, &private);
     quote! {
@@ -22,14 +22,13 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
         #[doc(hidden)]
         #vis enum #name {}
 
-        const _: () = {
-            impl #name {
-                #[doc(hidden)]
-                #vis fn remote(#(#params),*) -> #private::UnspawnedCall<#value> {
-                    loop {}
-                }
+        #(#cfgs)*
+        impl #name {
+            #[doc(hidden)]
+            #vis fn remote(#(#params),*) -> #private::UnspawnedCall<#value> {
+                loop {}
             }
-        };
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use serde::{
     Deserialize, Deserializer as _,
     de::{
-        DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected, VariantAccess,
+        DeserializeSeed, EnumAccess, Error, MapAccess, SeqAccess, Unexpected, VariantAccess,
         Visitor,
     },
 };
 
-use super::{de::Decoder, error::Fault};
+use super::{error::Fault, reader::Decoder};
 
 /// The most elements for which visitors are told to make room in advance. Those that believe a
 /// hint blindly then stay within bounds; the others grow.
@@ -23,17 +23,28 @@ pub(super) struct Elements<'a, 'de> {
 
 impl<'a, 'de> Elements<'a, 'de> {
     #[inline]
-    pub(super) fn new(decoder: &'a mut Decoder<'de>, len: u32) -> Elements<'a, 'de> {
-        Elements { decoder, left: len }
+    pub(super) fn enter(decoder: &'a mut Decoder<'de>, len: u32) -> Result<Self, Fault> {
+        decoder.enter()?;
+        Ok(Elements { decoder, left: len })
     }
 
     /// Makes sure that all of `len` elements were read.
     #[inline]
-    pub(super) fn finish(&self, len: u32) -> Result<(), Fault> {
+    pub(super) fn finish(self, len: u32) -> Result<(), Fault> {
+        self.decoder.leave();
         match self.left {
             0 => Ok(()),
             left => Err(too_many(len, left)),
         }
+    }
+
+    #[inline]
+    fn read<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
+        let result = seed.deserialize(&mut *self.decoder);
+        if result.is_err() {
+            self.decoder.fail();
+        }
+        result
     }
 
     #[inline]
@@ -62,7 +73,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        seed.deserialize(&mut *self.decoder).map(Some)
+        self.read(seed).map(Some)
     }
 
     #[inline]
@@ -84,7 +95,7 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
 
     #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        seed.deserialize(&mut *self.decoder)
+        self.read(seed)
     }
 
     #[inline]

@@ -38,6 +38,7 @@ mod de;
 mod error;
 mod format;
 mod handle;
+mod reader;
 mod ser;
 mod tag;
 
@@ -100,7 +101,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
 /// or are something else.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], items: &[Handle]) -> Result<T, CodecError> {
     let _scope = handle::Scope::decode(items);
-    let mut decoder = de::Decoder::new(bytes);
+    let mut decoder = reader::Decoder::new(bytes);
     T::deserialize(&mut decoder)
         .and_then(|value| decoder.finish().map(|()| value))
         .map_err(|error| CodecError::decode::<T>(bytes.len(), &error))

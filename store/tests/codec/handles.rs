@@ -258,7 +258,7 @@ fn a_handle_must_be_what_is_asked_for() {
         .map_err(fail)
         .unwrap_err();
     assert!(
-        error.contains("invalid type: newtype struct, expected u16"),
+        error.contains("invalid type: an array or a ref, expected u16"),
         "{error}"
     );
     let number = encode(&7).unwrap().bytes;
@@ -266,7 +266,7 @@ fn a_handle_must_be_what_is_asked_for() {
         .map_err(fail)
         .unwrap_err();
     assert!(
-        error.contains("a scalar where an array or a ref should be"),
+        error.contains("a number or truth value where an array or a ref should be"),
         "{error}"
     );
 }

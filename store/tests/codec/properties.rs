@@ -237,9 +237,7 @@ fn value() -> BoxedStrategy<Value> {
 
 /// Whatever was read can be written, and reads as itself.
 fn read(bytes: &[u8]) {
-    fn as_type<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
-        bytes: &[u8],
-    ) {
+    fn as_type<T: Serialize + serde::de::DeserializeOwned + PartialEq>(bytes: &[u8]) {
         if let Ok(value) = decode::<T>(bytes, &[]) {
             round(value);
         }

@@ -463,7 +463,7 @@ fn errors_name_the_type_and_the_cause() {
     );
     let error = unreadable::<Inner>(&encode(&3).unwrap().bytes);
     assert!(
-        error.contains("a scalar where a variant of `Inner` should be"),
+        error.contains("a number or truth value where a variant of `Inner` should be"),
         "{error}"
     );
 }
@@ -471,10 +471,10 @@ fn errors_name_the_type_and_the_cause() {
 #[test]
 fn ordinary_values_are_ordinary_messagepack() {
     // What needs no extension is what `rmp-serde` writes and reads.
-    fn same<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(value: T) {
+    fn same<T: Serialize + serde::de::DeserializeOwned + PartialEq>(value: T) {
         let theirs = rmp_serde::to_vec_named(&value).unwrap();
         assert_eq!(encode(&value).unwrap().bytes, theirs);
-        assert_eq!(rmp_serde::from_slice::<T>(&theirs).unwrap(), value);
+        assert!(rmp_serde::from_slice::<T>(&theirs).is_ok_and(|back| back == value));
         round(value);
     }
     for shift in 0..64 {
@@ -502,7 +502,7 @@ fn extensions_of_the_user_pass() {
     round(vec![Some(Extension((-1, ByteString(vec![]))))]);
     let error = unreadable::<Extension>(&encode(&1).unwrap().bytes);
     assert!(
-        error.contains("a scalar where an extension should be"),
+        error.contains("a number or truth value where an extension should be"),
         "{error}"
     );
 }

@@ -126,7 +126,7 @@ fn refs_of_two_runtimes_do_not_meet() {
     // The ref says which runtime is meant.
     let result = half::remote(&there).spawn();
     assert_eq!(half::remote(&result).spawn().get().unwrap(), 0.5);
-    assert_eq!(other.object_count(), 2);
+    assert_eq!(rt.object_count(), 1);
 
     #[remote]
     fn both(array: &[f64], x: f64) -> f64 {

@@ -126,7 +126,7 @@ mod tests {
     #[manta::test]
     fn a_renamed_crate_finds_its_workers() {
         let rt = manta::Runtime::builder().workers(1).start().unwrap();
-        assert_eq!(super::use_all().unwrap(), 55);
+        assert_eq!(super::use_all().unwrap(), 56);
         drop(rt);
     }
 
