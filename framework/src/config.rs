@@ -11,6 +11,9 @@ const MAX_WORKERS: usize = 4096;
 /// The least store that makes sense: one extent that is larger than inline values, per process.
 const MIN_CAPACITY: u64 = 1 << 20;
 
+/// As good as no limit, and far from the end of the clock.
+const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
@@ -71,7 +74,10 @@ impl Wishes {
             workers,
             capacity,
             env: self.env,
-            start_timeout: self.start_timeout.unwrap_or(Duration::from_secs(30)),
+            start_timeout: self
+                .start_timeout
+                .unwrap_or(Duration::from_secs(30))
+                .min(LONGEST_START),
         })
     }
 }

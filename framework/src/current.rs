@@ -79,7 +79,9 @@ pub(crate) fn current() -> Result<Current> {
     };
     let mut guards = STARTED_HERE.with_borrow(live);
     if guards.len() != 1 {
-        guards = live(&LIVE.read());
+        // Assigned after the lock is gone: dropping the guards from above can end a runtime.
+        let all = live(&LIVE.read());
+        guards = all;
     }
     match (guards.pop(), guards.is_empty()) {
         (Some(guard), true) => Ok(Current::Driver(guard)),

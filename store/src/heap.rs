@@ -58,6 +58,8 @@ impl Heap {
         let page = rustix::param::page_size() as u64;
         // A last page that is not whole could not be reserved.
         let extents = Mutex::new(Extents::new(file.len() / page * page, page));
+        // From here on a forked child can tell that it is one.
+        let _ = crate::is_forked_child();
         let owner = rustix::process::getpid();
         Ok(Arc::new(Heap {
             id,

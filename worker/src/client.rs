@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, OnceLock, Weak},
     task::Waker,
     time::Instant,
@@ -78,10 +79,6 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
 
     /// Where this process builds objects.
     fn heap(&self) -> &Arc<Heap>;
-
-    /// Called around a poll that leaves a task of this process waiting for an entry: a worker
-    /// then gives its place to another task.
-    fn now_waiting(&self) {}
 }
 
 /// This process' handle of an object. All `ObjectRef`s and arrays in it share one; when the last
@@ -151,7 +148,11 @@ impl Entry {
         let _ = self.outcome.set(outcome);
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for waker in waiters {
-            waker.wake();
+            // Other people's code: a panic in one must not keep the others asleep, or end one of
+            // the engine's threads.
+            if std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                eprintln!("mobula: a waker panicked");
+            }
         }
     }
 
@@ -202,6 +203,12 @@ impl Entry {
                 )));
             }
         };
+        if let Body::Inline(block) = &value.body
+            && value.items.is_empty()
+        {
+            let (format, block) = (value.format.clone(), block.clone());
+            return Ok(Payload { format, block, side: Vec::new() });
+        }
         let client = self.client().ok_or_else(Error::shutdown)?;
         readable(&client, value, Some(self))
     }

@@ -186,6 +186,17 @@ pub fn send_segment(socket: BorrowedFd<'_>, id: SegmentId, file: BorrowedFd<'_>)
     send(socket, &id.0.to_le_bytes(), &[file])
 }
 
+/// Whether [`send_segment`] may work later: the worker has many descriptors to take yet.
+pub fn is_temporary(error: &io::Error) -> bool {
+    let temporary = [
+        rustix::io::Errno::AGAIN,
+        rustix::io::Errno::INTR,
+        rustix::io::Errno::TOOMANYREFS,
+        rustix::io::Errno::NOBUFS,
+    ];
+    temporary.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Receives what [`send_segment`] sent. Blocks until something comes.
 ///
 /// # Errors

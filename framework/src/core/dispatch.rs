@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use mobula_worker::{
-    Attempt, ObjectId, WorkerId,
+    Attempt, Error, ObjectId, WorkerId,
     message::{Arg, ArgSpec, TaskMessage},
 };
 
@@ -26,10 +26,38 @@ impl Core {
                 let Some(task) = self.ready.pop() else { break };
                 self.hand_over(task, worker, comm);
             }
-            if !self.ready.is_empty() || !self.steal(comm) {
+            if self.ready.is_empty() {
+                if !self.steal(comm) {
+                    return;
+                }
+            } else if !self.fail_one_too_deep(comm) {
                 return;
             }
         }
+    }
+
+    /// When every place of every worker is taken by a task that waits, nothing can ever run again:
+    /// then the first ready task fails, so that those that wait for it go on. Whether it did.
+    fn fail_one_too_deep(&mut self, comm: &mut dyn Comm) -> bool {
+        let stuck = |worker: &Worker| {
+            worker.state == WorkerState::Up
+                && worker.load() == 0
+                && !worker.has_slot(self.config.slots)
+        };
+        if self.workers.is_empty() || !self.workers.values().all(stuck) {
+            return false;
+        }
+        let Some(task) = self.ready.pop() else {
+            return false;
+        };
+        let name = self.task_mut(task).map(|task| task.function).map_or("a task", |f| self.name(f));
+        let error = Error::usage(format!(
+            "`{name}` cannot run: every place of every worker ({} each) is taken by a task that waits for another one; \
+             recurse less deeply, or return refs instead of waiting for them",
+            self.config.slots
+        ));
+        self.finish(task, Err(error), comm);
+        true
     }
 
     /// Sends one task.

@@ -44,7 +44,7 @@ impl Core {
                 outcome,
             } => self.on_done(from, id, slot, attempt, outcome, comm),
             FromWorker::Spawn(spec) => self.submit(spec, from, comm),
-            FromWorker::Put { id, value } => self.put(id, value, from, comm),
+            FromWorker::Put { id, value } => self.put(id, value, from),
             FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
             FromWorker::Release(id) => {
                 self.end_hold(from, id, comm);

@@ -30,17 +30,10 @@ impl Core {
         id: ObjectId,
         value: Arc<Value>,
         from: WorkerId,
-        comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
-        if let Some(error) = self.closed.clone() {
-            if let Some(loc) = stored(&value) {
-                comm.free(loc);
-            }
-            self.insert(id, ObjectState::Failed(error.clone()), from);
-            comm.complete(id, Err(error));
-            return Ok(());
-        }
+        // After the end of the runtime too: what the caller still reads must not be freed before
+        // its last handle is gone.
         self.check_value(&value, id)?;
         self.begin_value(&value);
         self.insert(id, ObjectState::Ready(value), from);

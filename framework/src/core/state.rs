@@ -208,9 +208,12 @@ impl Worker {
 
     /// Whether it takes a further task.
     pub(super) fn has_room(&self, slots: u32) -> bool {
-        self.state == WorkerState::Up
-            && self.load() < self.depth
-            && (!self.free_slots.is_empty() || self.fresh_slot < slots)
+        self.state == WorkerState::Up && self.load() < self.depth && self.has_slot(slots)
+    }
+
+    /// Whether it has a state word left for a further task.
+    pub(super) fn has_slot(&self, slots: u32) -> bool {
+        !self.free_slots.is_empty() || self.fresh_slot < slots
     }
 
     /// A slot that is free. Only where [`has_room`](Worker::has_room).

@@ -31,6 +31,9 @@ impl Client for Driver {
         if mobula_store::is_forked_child() {
             return Entry::failed(Error::forked());
         }
+        if let Some(error) = self.failure.get() {
+            return Entry::failed(error.clone());
+        }
         let client: Arc<dyn Client> = self.clone();
         let (function, retries) = (call.function, call.retries);
         let (args, keep) = match lower_call(&client, call) {
@@ -59,8 +62,8 @@ impl Client for Driver {
         if mobula_store::is_forked_child() {
             return Err(Error::forked());
         }
-        if self.is_closed() {
-            return Err(Error::shutdown());
+        if let Some(error) = self.failure.get() {
+            return Err(error.clone());
         }
         let client: Arc<dyn Client> = self;
         put(&client, payload)
@@ -71,7 +74,7 @@ impl Client for Driver {
         let value = Arc::new(value);
         let entry = Entry::new(id, self.as_client(), Some(Ok(value.clone())));
         self.entries.insert(id, Arc::downgrade(&entry));
-        let registered = self.with(|core, lanes| core.put(id, value, WorkerId::DRIVER, lanes));
+        let registered = self.with(|core, _| core.put(id, value, WorkerId::DRIVER));
         match registered {
             Ok(()) => entry,
             Err(violation) => Entry::failed(Error::internal(violation.to_string())),

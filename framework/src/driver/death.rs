@@ -2,8 +2,8 @@
 
 use rustix::process::WaitIdStatus;
 
-/// "exit code 3", "signal 11 (SIGSEGV)", ..
-pub(super) fn describe(status: Option<&WaitIdStatus>) -> String {
+/// "exit code 3", "signal 11 (SIGSEGV)", .. `guess`: say what may be behind a signal.
+pub(super) fn describe(status: Option<&WaitIdStatus>, guess: bool) -> String {
     let Some(status) = status else {
         return "its exit status is unknown".to_owned();
     };
@@ -16,6 +16,7 @@ pub(super) fn describe(status: Option<&WaitIdStatus>) -> String {
     let name = name(signal);
     let core = if status.dumped() { ", core dumped" } else { "" };
     let hint = match signal {
+        _ if !guess => "",
         9 => "; perhaps the system was out of memory",
         7 | 11 => "; it touched memory that it must not, for example wrote to a shared array",
         _ => "",

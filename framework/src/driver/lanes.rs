@@ -20,6 +20,9 @@ use mobula_worker::{
 use super::{memory::Needs, orphans::Orphans};
 use crate::core::{Comm, Core};
 
+/// Messages that are read from one worker before others get their turn.
+const BATCH: usize = 512;
+
 /// One worker, as the lock holder sees it.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -28,6 +31,8 @@ pub(super) struct Lane {
     pub(super) socket: OwnedFd,
     /// Segments whose descriptor the worker has.
     known: Vec<SegmentId>,
+    /// Those of them that are still to be sent.
+    unsent: Vec<SegmentId>,
     /// Extents of the worker's segment that it is to be told of.
     frees: Vec<Loc>,
     dirty: bool,
@@ -54,6 +59,7 @@ impl Lane {
             pid,
             socket,
             known: vec![own],
+            unsent: Vec::new(),
             frees: Vec::new(),
             dirty: false,
             registered,
@@ -169,7 +175,8 @@ impl Lanes {
             .any(|lane| lane.broken.is_none() && lane.end.ready())
     }
 
-    /// Reads and acts on all that the workers have said.
+    /// Reads and acts on what the workers have said; not all of it, where one says very much, so
+    /// that the lock is not held for long and others get their turn.
     pub(super) fn drain_all(&mut self, core: &mut Core) {
         let ids: Vec<WorkerId> = self
             .lanes
@@ -178,13 +185,13 @@ impl Lanes {
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
-            self.drain(id, core);
+            self.drain(id, core, BATCH);
         }
     }
 
-    /// Reads and acts on all that one worker has said.
-    pub(super) fn drain(&mut self, id: WorkerId, core: &mut Core) {
-        loop {
+    /// Reads and acts on what one worker has said, up to a number of messages.
+    pub(super) fn drain(&mut self, id: WorkerId, core: &mut Core, most: usize) {
+        for _ in 0..most {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 return;
             };
@@ -219,9 +226,28 @@ impl Lanes {
                 Ok(())
             }
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
-            other => core
-                .on_message(id, other, self)
-                .map_err(|violation| violation.to_string()),
+            other => {
+                self.check_bodies(id, &other)?;
+                core.on_message(id, other, self)
+                    .map_err(|violation| violation.to_string())
+            }
+        }
+    }
+
+    /// A worker can have stored bodies in its own segment only.
+    fn check_bodies(&self, id: WorkerId, message: &FromWorker) -> Result<(), String> {
+        let value = match message {
+            FromWorker::Done { outcome: Ok(value), .. } | FromWorker::Put { value, .. } => value,
+            _ => return Ok(()),
+        };
+        let Body::Stored(loc) = &value.body else {
+            return Ok(());
+        };
+        let file = self.files.get(&loc.segment).filter(|_| loc.segment.0 == id.0);
+        let end = loc.offset.checked_add(loc.len);
+        match (file, end) {
+            (Some(file), Some(end)) if end <= file.len() => Ok(()),
+            _ => Err(format!("it said that a result of its lies at {loc:?}")),
         }
     }
 
@@ -238,6 +264,15 @@ impl Lanes {
     /// Makes all that was sent visible, and rings where somebody sleeps. Also tries again what had
     /// found no room; returns whether any of that found some.
     pub(super) fn flush(&mut self) -> bool {
+        let waiting: Vec<WorkerId> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| !lane.unsent.is_empty() && lane.broken.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.send_segments(id);
+        }
         let mut progress = false;
         let mut broken = Vec::new();
         for (id, lane) in &mut self.lanes {
@@ -323,25 +358,41 @@ impl Lanes {
     }
 
     fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
+        if let Some(lane) = self.lanes.get_mut(&worker) {
+            lane.known.push(segment);
+            lane.unsent.push(segment);
+        }
+        self.send_segments(worker);
+    }
+
+    /// Sends the descriptors that a worker is to have. Where too many are under way already, the
+    /// rest goes with the next flush; the worker waits for them.
+    fn send_segments(&mut self, worker: WorkerId) {
         let Some(lane) = self.lanes.get_mut(&worker) else {
             return;
         };
-        let (fd, len) = match self.files.get(&segment) {
-            Some(file) => (file.read_only_fd(), file.len()),
-            None if segment == self.heap.id() => {
-                (self.heap.file().read_only_fd(), self.heap.file().len())
+        while let Some(&segment) = lane.unsent.first() {
+            let file = match self.files.get(&segment) {
+                Some(file) => Some(file),
+                None if segment == self.heap.id() => Some(self.heap.file()),
+                None => None,
+            };
+            // Without a file: the segment is gone, and nothing that the worker gets refers to it.
+            if let Some(file) = file {
+                match link::send_segment(lane.socket.as_fd(), segment, file.read_only_fd()) {
+                    Ok(()) => {
+                        let len = file.len();
+                        lane.send(&ToWorker::Segment { id: segment, len });
+                    }
+                    Err(error) if link::is_temporary(&error) => return,
+                    Err(error) => {
+                        let why = format!("its socket does not take a segment's descriptor: {error}");
+                        self.condemn(worker, why);
+                        return;
+                    }
+                }
             }
-            None => return,
-        };
-        match link::send_segment(lane.socket.as_fd(), segment, fd) {
-            Ok(()) => {
-                lane.known.push(segment);
-                lane.send(&ToWorker::Segment { id: segment, len });
-            }
-            Err(error) => {
-                let why = format!("its socket does not take the descriptor of a segment: {error}");
-                self.condemn(worker, why);
-            }
+            lane.unsent.remove(0);
         }
     }
 

@@ -24,7 +24,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{JoinHandle, Thread},
@@ -84,6 +84,8 @@ pub(crate) struct Driver {
     followers: Mutex<VecDeque<Thread>>,
     startup: Mutex<Startup>,
     started: Condvar,
+    /// Why nothing is accepted any more.
+    failure: OnceLock<Error>,
     closed: AtomicBool,
     monitor: Monitor,
     output: Arc<Output>,
@@ -138,6 +140,8 @@ impl Driver {
             names,
         );
         let lanes = Lanes::new(heap.clone(), segments.clone(), capacity.clone());
+        let monitor = Monitor::new(entry)?;
+        let output = Arc::new(Output::new()?);
         let driver = Arc::new_cyclic(|this| Driver {
             this: this.clone(),
             registry,
@@ -154,9 +158,10 @@ impl Driver {
             followers: Mutex::new(VecDeque::new()),
             startup: Mutex::new(Startup::default()),
             started: Condvar::new(),
+            failure: OnceLock::new(),
             closed: AtomicBool::new(false),
-            monitor: Monitor::new(entry),
-            output: Arc::new(Output::new()),
+            monitor,
+            output,
             threads: Mutex::new(Vec::new()),
             config,
         });
@@ -173,7 +178,7 @@ impl Driver {
         let driver = self.clone();
         threads.push(thread("mobula-driver", move || driver.run_background())?);
         let output = self.output.clone();
-        threads.push(thread("mobula-output", move || output.run())?);
+        drop(thread("mobula-output", move || output.run())?);
         let driver = self.clone();
         threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
         drop(threads);
@@ -286,6 +291,7 @@ impl Driver {
 
     /// The runtime cannot go on: everything fails with `error` from now on.
     fn fail(&self, error: &Error) {
+        let _ = self.failure.set(error.clone());
         self.with(|core, lanes| core.fail_all(error.clone(), lanes));
         let mut startup = self.startup.lock();
         startup.error.get_or_insert_with(|| error.clone());
@@ -299,6 +305,7 @@ impl Driver {
         if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
+        let _ = self.failure.set(Error::shutdown());
         current::remove(self);
         self.with(|core, lanes| {
             core.fail_all(Error::shutdown(), lanes);
@@ -311,11 +318,15 @@ impl Driver {
         self.bell.ring_all();
         self.output.close();
         let own = std::thread::current().id();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            // The last handle can be dropped by a waker that one of them calls.
-            if thread.thread().id() != own {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        // The last handle can be dropped by a waker that one of them calls; they wait for each
+        // other, so then none of them can be waited for.
+        if threads.iter().all(|thread| thread.thread().id() != own) {
+            for thread in threads {
                 let _ = thread.join();
             }
+            // Unlike the others this one can be held up by whoever holds the standard output.
+            self.output.wait_until_done(GRACE);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use mobula_store::SegmentId;
-use mobula_worker::{Error, WorkerId};
+use mobula_worker::{Error, Result, WorkerId};
 use parking_lot::Mutex;
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
@@ -57,7 +57,7 @@ impl Watched {
 pub(super) struct Monitor {
     entry: WorkerEntry,
     /// Written to when there is something in `requests`.
-    wake: Option<OwnedFd>,
+    wake: OwnedFd,
     requests: Mutex<Requests>,
 }
 
@@ -70,13 +70,12 @@ struct Requests {
 }
 
 impl Monitor {
-    pub(super) fn new(entry: WorkerEntry) -> Monitor {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok();
-        Monitor {
-            entry,
-            wake,
-            requests: Mutex::default(),
-        }
+    /// # Errors
+    /// Out of descriptors.
+    pub(super) fn new(entry: WorkerEntry) -> Result<Monitor> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::setup(format!("cannot watch workers: {error}")))?;
+        Ok(Monitor { entry, wake, requests: Mutex::default() })
     }
 
     /// What workers are started with.
@@ -102,9 +101,7 @@ impl Monitor {
     }
 
     fn ring(&self) {
-        if let Some(wake) = &self.wake {
-            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
-        }
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
 
@@ -190,9 +187,7 @@ impl Driver {
             .iter()
             .map(|w| PollFd::new(&w.pidfd, PollFlags::IN))
             .collect();
-        if let Some(wake) = &self.monitor.wake {
-            fds.push(PollFd::new(wake, PollFlags::IN));
-        }
+        fds.push(PollFd::new(&self.monitor.wake, PollFlags::IN));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Vec::new();
         }
@@ -201,9 +196,7 @@ impl Driver {
             .map(|fd| fd.revents().contains(PollFlags::IN))
             .collect();
         drop(fds);
-        if let Some(wake) = &self.monitor.wake {
-            let _ = rustix::io::read(wake, &mut [0; 8]);
-        }
+        let _ = rustix::io::read(&self.monitor.wake, &mut [0; 8]);
         let mut index = 0;
         workers
             .extract_if(.., |_| {
@@ -225,13 +218,13 @@ impl Driver {
         worker.stdout.finish();
         worker.stderr.finish();
         self.output.ring();
-        let mut how = death::describe(status.as_ref());
+        let mut how = death::describe(status.as_ref(), why.is_none());
         if let Some(why) = why {
             how = format!("{why} ({how})");
         }
         let tail = worker.stderr.tail();
         let registered = self.with(|core, lanes| {
-            lanes.drain(worker.id, core);
+            lanes.drain(worker.id, core, usize::MAX);
             let registered = lanes
                 .get(worker.id)
                 .is_some_and(|lane| lane.registered.load(Ordering::Acquire));

@@ -12,10 +12,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use mobula_worker::{Error, Registry, Result, mailbox::DriverState};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 /// Lines of standard error that are kept for the error of a worker's death.
@@ -44,32 +45,31 @@ struct State {
 }
 
 impl Stream {
-    /// The reading end of a pipe.
-    ///
-    /// # Errors
-    /// It cannot be made non-blocking.
+    /// The reading end of a pipe, which must not block.
     pub(super) fn new(
         fd: OwnedFd,
         pid: u32,
         current: DriverState,
         registry: &'static Registry,
-    ) -> Result<Arc<Stream>> {
-        rustix::io::ioctl_fionbio(&fd, true)
-            .map_err(|error| Error::setup(format!("cannot read a worker's output: {error}")))?;
-        Ok(Arc::new(Stream {
+    ) -> Arc<Stream> {
+        Arc::new(Stream {
             fd,
             pid,
             current,
             registry,
             state: Mutex::default(),
-        }))
+        })
     }
 
     /// Reads what is there.
     fn read(&self) {
         let mut state = self.state.lock();
         let mut buffer = [0; 16 << 10];
-        while !state.ended {
+        // A bounded number at a time, so that one that never stops does not hold up the others.
+        for _ in 0..64 {
+            if state.ended {
+                return;
+            }
             match rustix::io::read(&self.fd, &mut buffer) {
                 Ok(0) => self.end(&mut state),
                 Ok(length) => self.take(&mut state, &buffer[..length]),
@@ -163,22 +163,40 @@ fn truncate(text: &mut String, most: usize) {
     }
 }
 
+/// Nobody is to be told when the driver's own output is gone, and its lock is not taken for nothing.
+fn print(mut to: impl Write, lines: &[u8]) {
+    if !lines.is_empty() {
+        let _ = to.write_all(lines);
+        let _ = to.flush();
+    }
+}
+
 /// The output thread's list.
 #[derive(Debug)]
 pub(super) struct Output {
     /// Standard outputs and standard errors, in pairs.
     streams: Mutex<Vec<(Arc<Stream>, Arc<Stream>)>>,
-    wake: Option<OwnedFd>,
+    wake: OwnedFd,
     closed: AtomicBool,
+    done: Mutex<bool>,
+    is_done: Condvar,
 }
 
 impl Output {
-    pub(super) fn new() -> Output {
-        Output {
+    /// An empty list.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(super) fn new() -> Result<Output> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::setup(format!("cannot watch the workers' output: {error}")))?;
+        Ok(Output {
             streams: Mutex::default(),
-            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok(),
+            wake,
             closed: AtomicBool::new(false),
-        }
+            done: Mutex::new(false),
+            is_done: Condvar::new(),
+        })
     }
 
     pub(super) fn add(&self, stdout: Arc<Stream>, stderr: Arc<Stream>) {
@@ -193,22 +211,33 @@ impl Output {
     }
 
     pub(super) fn ring(&self) {
-        if let Some(wake) = &self.wake {
-            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
-        }
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
+    /// Waits until all has been printed, but not for ever: whoever holds the driver's standard
+    /// output may be the one who waits here.
+    pub(super) fn wait_until_done(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut done = self.done.lock();
+        while !*done && !self.is_done.wait_until(&mut done, deadline).timed_out() {}
+    }
+
+    /// The thread: ends when the list is closed and all its streams have ended.
     pub(super) fn run(&self) {
+        self.pass_on();
+        *self.done.lock() = true;
+        self.is_done.notify_all();
+    }
+
+    fn pass_on(&self) {
         loop {
             let streams = self.streams.lock().clone();
             for (stdout, stderr) in &streams {
                 stdout.read();
                 stderr.read();
-                // Nobody to tell when the driver's own output is gone.
-                let _ = std::io::stdout().lock().write_all(&stdout.take_lines());
-                let _ = std::io::stderr().lock().write_all(&stderr.take_lines());
+                print(std::io::stdout(), &stdout.take_lines());
+                print(std::io::stderr(), &stderr.take_lines());
             }
-            let _ = std::io::stdout().flush();
             self.streams
                 .lock()
                 .retain(|(stdout, stderr)| !(stdout.ended() && stderr.ended()));
@@ -223,13 +252,9 @@ impl Output {
                 .filter(|stream| open(stream))
                 .map(|stream| PollFd::from_borrowed_fd(stream.fd.as_fd(), PollFlags::IN))
                 .collect();
-            if let Some(wake) = &self.wake {
-                fds.push(PollFd::new(wake, PollFlags::IN));
-            }
+            fds.push(PollFd::new(&self.wake, PollFlags::IN));
             let _ = poll(&mut fds, None);
-            if let Some(wake) = &self.wake {
-                let _ = rustix::io::read(wake, &mut [0; 8]);
-            }
+            let _ = rustix::io::read(&self.wake, &mut [0; 8]);
         }
     }
 }

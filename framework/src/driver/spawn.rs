@@ -46,13 +46,18 @@ impl Driver {
         let segment = SegmentId(id.0);
         let len = self.heap.file().len();
         let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Auto)?;
-        self.segments.insert(segment, &file)?;
 
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::setup(format!("cannot start a worker: {what}: {error}"))
         };
         let pipe = || {
-            pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed("no pipe for its output", &error))
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            // Our end only: the worker's prints wait for room.
+            rustix::io::ioctl_fionbio(&read, true)?;
+            Ok((read, write))
+        };
+        let pipe = || {
+            pipe().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error))
         };
         let (stdout_read, stdout_write) = pipe()?;
         let (stderr_read, stderr_write) = pipe()?;
@@ -99,19 +104,23 @@ impl Driver {
 
         let registered = Arc::new(AtomicBool::new(false));
         let (words, names) = (end.state.clone(), self.registry);
-        let (pid, pidfd) = self.exec(&token, worker_socket, stderr_write)?;
+        self.segments.insert(segment, &file)?;
+        let (pid, pidfd) = match self.exec(&token, worker_socket, stderr_write) {
+            Ok(started) => started,
+            Err(error) => {
+                self.segments.remove(segment);
+                return Err(error);
+            }
+        };
         let stream = |fd: OwnedFd| Stream::new(fd, pid, words.clone(), names);
-        let stdout = stream(stdout_read)?;
-        let stderr = stream(stderr_read)?;
+        let stdout = stream(stdout_read);
+        let stderr = stream(stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
         let lane = Lane::new(end, pid, socket, segment, registered.clone());
         let started = self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
             core.worker_starting(id)
         });
-        started.map_err(|violation| Error::internal(violation.to_string()))?;
-        // It may have rung before its lane was there to be looked at.
-        self.poll();
         self.monitor.add(Watched {
             id,
             segment,
@@ -122,7 +131,9 @@ impl Driver {
             registered,
             began: Instant::now(),
         });
-        Ok(())
+        // It may have rung before its lane was there to be looked at.
+        self.poll();
+        started.map_err(|violation| Error::internal(violation.to_string()))
     }
 
     fn exec(&self, token: &str, socket: OwnedFd, stderr: OwnedFd) -> Result<(u32, OwnedFd)> {
@@ -142,15 +153,13 @@ impl Driver {
             // Ctrl-C in a terminal goes to the driver alone, and what a task starts can be ended
             // together with its worker.
             .process_group(0);
-        let child = command.spawn().map_err(|error| {
+        let mut child = command.spawn().map_err(|error| {
             Error::setup(format!(
                 "cannot start a worker: {} does not run: {error}",
                 program().display()
             ))
         })?;
         let pid = child.id();
-        // Its exit status is collected through the pidfd, by the monitor.
-        drop(child);
         let pidfd = i32::try_from(pid)
             .ok()
             .and_then(Pid::from_raw)
@@ -159,8 +168,16 @@ impl Driver {
                 pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
                     Error::setup(format!("cannot watch a worker: pidfd_open: {error}"))
                 })
-            })?;
-        Ok((pid, pidfd))
+            });
+        match pidfd {
+            // Its exit status is collected through the pidfd, by the monitor.
+            Ok(pidfd) => Ok((pid, pidfd)),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
     }
 }
 

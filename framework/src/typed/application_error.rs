@@ -26,6 +26,7 @@ pub trait TaskResult {
     fn into_result(self) -> Result<Self::Value, Self::Failure>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E> TaskResult for Result<T, E> {
     type Value = T;
     type Failure = E;
@@ -89,11 +90,11 @@ impl<E> TypedLevel1 for ErrorProbe<E> {}
 /// Our own error, of an operation inside the function. Not public API.
 pub trait ErrorLevel5 {
     /// The error that fails the task.
-    fn into_error(&self, typed: Typed) -> Error;
+    fn error(&self, typed: Typed) -> Error;
 }
 
 impl ErrorLevel5 for &&&&ErrorProbe<Error> {
-    fn into_error(&self, _: Typed) -> Error {
+    fn error(&self, _: Typed) -> Error {
         self.convert(Error::wrap_application)
     }
 }
@@ -101,11 +102,11 @@ impl ErrorLevel5 for &&&&ErrorProbe<Error> {
 /// Errors with a chain of sources, and texts. Not public API.
 pub trait ErrorLevel4 {
     /// The error that fails the task.
-    fn into_error(&self, typed: Typed) -> Error;
+    fn error(&self, typed: Typed) -> Error;
 }
 
 impl<E: Into<Box<dyn StdError>>> ErrorLevel4 for &&&ErrorProbe<E> {
-    fn into_error(&self, typed: Typed) -> Error {
+    fn error(&self, typed: Typed) -> Error {
         self.convert(|error| {
             let error: Box<dyn StdError> = error.into();
             match error.downcast::<Error>() {
@@ -126,11 +127,11 @@ const MAX_CHAIN: usize = 64;
 /// Errors that say something. Not public API.
 pub trait ErrorLevel3 {
     /// The error that fails the task.
-    fn into_error(&self, typed: Typed) -> Error;
+    fn error(&self, typed: Typed) -> Error;
 }
 
 impl<E: fmt::Display> ErrorLevel3 for &&ErrorProbe<E> {
-    fn into_error(&self, typed: Typed) -> Error {
+    fn error(&self, typed: Typed) -> Error {
         self.convert(|error| Error::from_application(error.to_string(), Vec::new(), typed))
     }
 }
@@ -138,11 +139,11 @@ impl<E: fmt::Display> ErrorLevel3 for &&ErrorProbe<E> {
 /// Errors that show what they are. Not public API.
 pub trait ErrorLevel2 {
     /// The error that fails the task.
-    fn into_error(&self, typed: Typed) -> Error;
+    fn error(&self, typed: Typed) -> Error;
 }
 
 impl<E: fmt::Debug> ErrorLevel2 for &ErrorProbe<E> {
-    fn into_error(&self, typed: Typed) -> Error {
+    fn error(&self, typed: Typed) -> Error {
         self.convert(|error| Error::from_application(format!("{error:?}"), Vec::new(), typed))
     }
 }
@@ -150,11 +151,11 @@ impl<E: fmt::Debug> ErrorLevel2 for &ErrorProbe<E> {
 /// All others. Not public API.
 pub trait ErrorLevel1 {
     /// The error that fails the task.
-    fn into_error(&self, typed: Typed) -> Error;
+    fn error(&self, typed: Typed) -> Error;
 }
 
 impl<E> ErrorLevel1 for ErrorProbe<E> {
-    fn into_error(&self, typed: Typed) -> Error {
+    fn error(&self, typed: Typed) -> Error {
         self.convert(|_| {
             Error::from_application(format!("a `{}`", type_name::<E>()), Vec::new(), typed)
         })

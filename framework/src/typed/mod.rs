@@ -30,7 +30,10 @@ pub mod private;
 
 #[cfg(test)]
 mod testing;
+// The types beside remote functions come from a macro of this crate; only in other crates does that
+// exempt them from the lint.
 #[cfg(test)]
+#[allow(non_camel_case_types)]
 mod tests;
 
 pub use arg::IntoArg;

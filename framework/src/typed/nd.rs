@@ -248,6 +248,7 @@ pub(crate) fn learn_all<E: Plain>(types: &mut Types) {
     learn::<E, IxDyn>(types);
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Plain, D: Dimension> Put<how::View> for ArrayView<'_, E, D> {
     type Object = Owned<E, D>;
 
@@ -256,6 +257,7 @@ impl<E: Plain, D: Dimension> Put<how::View> for ArrayView<'_, E, D> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Plain, D: Dimension> Put<how::View> for ArrayViewMut<'_, E, D> {
     type Object = Owned<E, D>;
 

@@ -153,7 +153,6 @@ impl<T: Value> ObjectRef<T> {
             };
             if self.entry.subscribe(context.waker()) {
                 client.watch(&self.entry);
-                client.now_waiting();
                 return Poll::Pending;
             }
         }

@@ -26,17 +26,24 @@ pub use super::{
     probe::{IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, PlainlyNamed, Probe},
 };
 
-/// The type beside a remote function that carries `remote(..)`, hidden so that links to the function
-/// stay unambiguous.
+/// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links to
+/// the function stay unambiguous, and the registration.
 ///
 /// It is made by a macro for the sake of that macro's name: where `#[remote]` stands inside of an
-/// `impl` block, the compiler says that no enum can be there, and that the enum comes from here.
+/// `impl` block, the compiler says that such items cannot be there, and where they come from.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __remote_goes_on_free_functions_only {
-    ($vis:vis $name:ident) => {
+    ($vis:vis $name:ident { $($associated:tt)* } $(#[$attribute:meta])* { $($hidden:tt)* }) => {
         #[doc(hidden)]
         $vis enum $name {}
+
+        impl $name {
+            $($associated)*
+        }
+
+        $(#[$attribute])*
+        const _: () = { $($hidden)* };
     };
 }
 pub use crate::__remote_goes_on_free_functions_only as remote_goes_on_free_functions_only;

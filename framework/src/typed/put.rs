@@ -63,6 +63,7 @@ impl<T: Value> Put<how::Serde> for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Plain> Put<how::Slice> for [E] {
     type Object = Vec<E>;
 
@@ -72,6 +73,7 @@ impl<E: Plain> Put<how::Slice> for [E] {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Put<how::Text> for str {
     type Object = String;
 

@@ -65,3 +65,13 @@ fn lines_of_workers_carry_function_and_pid() {
         "what workers print before `init` is not passed on: {stdout}"
     );
 }
+
+#[mobula::test]
+fn a_runtime_ends_while_its_owner_holds_the_standard_output() {
+    let rt = support::runtime(1);
+    let pid = rt.spawn(says::remote("held up")).get().unwrap();
+    let out = std::io::stdout().lock();
+    rt.shutdown();
+    drop(out);
+    assert!(!support::lives(pid));
+}

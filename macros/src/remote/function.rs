@@ -51,10 +51,7 @@ pub(crate) fn generate(
 
     quote! {
         #(#cfgs)*
-        #private::remote_goes_on_free_functions_only! { #vis #name }
-
-        #(#cfgs)*
-        impl #name {
+        #private::remote_goes_on_free_functions_only! { #vis #name {
             #[doc = #doc]
             #(#deprecated)*
             #allow_many
@@ -65,11 +62,7 @@ pub(crate) fn generate(
                 #(#push)*
                 #call
             }
-        }
-
-        #(#cfgs)*
-        #allow_deprecated
-        const _: () = {
+        } #allow_deprecated {
             #levels
             use #private::{
                 Admits as _, IsNamed as _, IsResult as _, TypedLevel1 as _, TypedLevel2 as _,
@@ -104,7 +97,7 @@ pub(crate) fn generate(
 
             #private::inventory::submit! { #private::Registered(&#meta) }
             #private::inventory::submit! { #private::Signature(#learn) }
-        };
+        } }
     }
 }
 

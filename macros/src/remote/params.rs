@@ -104,7 +104,14 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
             errors.at(ty, "an address means nothing in another process; take the value");
             None
         }
-        ty if parts.lifetime.is_some() || is_view(ty) => Some(Kind::View(with_static(ty))),
+        ty if is_view(ty) => Some(Kind::View(with_static(ty))),
+        ty if parts.lifetime.is_some() => {
+            errors.at(
+                ty,
+                "this borrow cannot be resolved from shared memory, only `&T`, `&[T]`, `&str` and `ndarray`'s `ArrayView`s, each under its own name; take `Array<T>` (shared, no copy) or an owned type",
+            );
+            None
+        }
         ty => Some(Kind::Owned(ty.clone())),
     }
 }

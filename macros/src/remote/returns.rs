@@ -76,7 +76,7 @@ impl Output {
                     ::core::result::Result::Err(#error) => {
                         let #error = #private::ErrorProbe::new(#error);
                         let #typed = (&&#error).typed();
-                        ::core::result::Result::Err((&&&&&#error).into_error(#typed))
+                        ::core::result::Result::Err((&&&&&#error).error(#typed))
                     }
                 }
             };

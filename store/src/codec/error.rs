@@ -75,6 +75,7 @@ impl std::error::Error for CodecError {}
 /// What went wrong, on its way out. As small as a pointer, since each element of each value is
 /// returned beside one.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "a `String` is three times as large")]
 pub(super) struct Fault(Box<String>);
 
 impl Fault {

@@ -49,8 +49,8 @@ pub(super) fn ext_head(code: u8, len: u32) -> ([u8; 6], usize) {
         4 => (0xd6, 0),
         8 => (0xd7, 0),
         16 => (0xd8, 0),
-        ..0x100 => (0xc7, 1),
-        ..0x1_0000 => (0xc8, 2),
+        0..=0xff => (0xc7, 1),
+        0x100..=0xffff => (0xc8, 2),
         _ => (0xc9, 4),
     };
     head[0] = marker;

@@ -130,3 +130,37 @@ fn every_cut_of_a_value_is_an_error() {
         unreadable::<IgnoredAny>(&bytes[..len]);
     }
 }
+
+#[test]
+fn an_error_that_was_passed_over_is_an_error() {
+    /// The elements that are numbers, and silence about the others.
+    #[derive(Debug)]
+    struct Numbers(Vec<u8>);
+    impl<'de> Deserialize<'de> for Numbers {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Numbers, D::Error> {
+            struct NumbersVisitor;
+            impl<'de> Visitor<'de> for NumbersVisitor {
+                type Value = Numbers;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a sequence")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Numbers, A::Error> {
+                    let mut numbers = Vec::new();
+                    loop {
+                        match all.next_element() {
+                            Ok(Some(number)) => numbers.push(number),
+                            Ok(None) => return Ok(Numbers(numbers)),
+                            Err(_) => {}
+                        }
+                    }
+                }
+            }
+            deserializer.deserialize_seq(NumbersVisitor)
+        }
+    }
+    let good = encode(&[1_u64, 2]).unwrap().bytes;
+    assert_eq!(decode::<Numbers>(&good, &[]).unwrap().0, [1, 2]);
+    // Where the failed element ends nobody knows.
+    let error = unreadable::<Numbers>(&encode(&(1_u64, "x", 2_u64)).unwrap().bytes);
+    assert!(error.contains("passed over the error"), "{error}");
+}

@@ -27,7 +27,13 @@ pub(crate) struct Grants {
 struct State {
     /// Granted and not in use.
     spare: u64,
-    answer: Option<Result<u64>>,
+    /// Questions that were asked, and answers that came, in the same order.
+    asked: u64,
+    answers: u64,
+    /// The part of the answer that the asker is to take, before anybody else can.
+    reserve: u64,
+    /// Why the last question was answered with no.
+    refusal: Option<Error>,
 }
 
 impl Grants {
@@ -42,7 +48,17 @@ impl Grants {
 
     /// The driver's answer, from the control thread.
     pub(crate) fn answer(&self, answer: Result<u64>) {
-        self.state.lock().answer = Some(answer);
+        let mut state = self.state.lock();
+        state.answers += 1;
+        match answer {
+            Ok(granted) => {
+                // What was asked for is not spare: it must not be given back in between.
+                let reserve = if state.answers == state.asked { state.reserve } else { 0 };
+                state.spare += granted.saturating_sub(reserve);
+                state.refusal = None;
+            }
+            Err(error) => state.refusal = Some(error),
+        }
         self.answered.notify_all();
     }
 
@@ -60,23 +76,26 @@ impl Grants {
         enough
     }
 
-    fn ask(&self, bytes: u64) -> Result<()> {
+    /// Asks for `wish` bytes and takes `bytes` of them.
+    fn ask(&self, wish: u64, bytes: u64) -> Result<()> {
+        let question = {
+            let mut state = self.state.lock();
+            state.asked += 1;
+            state.reserve = bytes;
+            state.asked
+        };
+        (self.send)(FromWorker::NeedBytes(wish));
         let mut state = self.state.lock();
-        state.answer = None;
-        drop(state);
-        (self.send)(FromWorker::NeedBytes(bytes));
-        state = self.state.lock();
-        loop {
-            if let Some(answer) = state.answer.take() {
-                state.spare += answer?;
-                return Ok(());
-            }
-            if self.answered.wait_for(&mut state, PATIENCE).timed_out() {
+        while state.answers < question {
+            if self.answered.wait_for(&mut state, PATIENCE).timed_out() && state.answers < question {
+                // If the answer comes yet, all of it is spare.
+                state.reserve = 0;
                 return Err(Error::internal(
                     "the driver did not answer a worker's request for memory within 60 s",
                 ));
             }
         }
+        state.refusal.take().map_or(Ok(()), Err)
     }
 }
 
@@ -90,16 +109,11 @@ impl Budget for Grants {
             return Ok(());
         }
         // The step is a wish: where only less is left, what is needed is asked for.
-        let mut asked = self.ask(bytes.max(STEP));
+        let mut asked = self.ask(bytes.max(STEP), bytes);
         if asked.is_err() && bytes < STEP {
-            asked = self.ask(bytes);
+            asked = self.ask(bytes, bytes);
         }
-        asked.map_err(|error| StoreError::full_because(error.to_string()))?;
-        if self.take(bytes) {
-            Ok(())
-        } else {
-            Err(StoreError::other("a grant was smaller than the request"))
-        }
+        asked.map_err(|error| StoreError::full_because(error.to_string()))
     }
 
     fn release(&self, bytes: u64) {
@@ -110,8 +124,46 @@ impl Budget for Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grants")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("Grants").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, OnceLock, Weak};
+
+    /// A driver that answers from a number of bytes, and trims in between.
+    fn grants(left: u64) -> Arc<Grants> {
+        let this: Arc<OnceLock<Weak<Grants>>> = Arc::default();
+        let (me, left) = (this.clone(), Mutex::new(left));
+        let grants = Arc::new(Grants::new(move |message| {
+            let FromWorker::NeedBytes(bytes) = message else { panic!("not a question") };
+            let mut left = left.lock();
+            let grants = me.get().and_then(Weak::upgrade).unwrap();
+            if *left >= bytes {
+                *left -= bytes;
+                grants.answer(Ok(bytes));
+            } else {
+                grants.answer(Err(Error::internal("no more")));
+            }
+            *left += grants.take_spare();
+        }));
+        this.set(Arc::downgrade(&grants)).unwrap();
+        grants
+    }
+
+    #[test]
+    fn what_was_asked_for_cannot_be_trimmed_away() {
+        let grants = grants(STEP + 10);
+        grants.acquire(100).unwrap();
+        grants.acquire(STEP - 200).unwrap();
+        assert!(grants.acquire(1 << 30).unwrap_err().is_full());
+        // The wish does not fit any more, the need does.
+        grants.acquire(110).unwrap();
+        assert!(grants.acquire(1).unwrap_err().is_full());
+        grants.release(100);
+        grants.acquire(60).unwrap();
+        grants.acquire(40).unwrap();
     }
 }

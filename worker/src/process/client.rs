@@ -1,6 +1,7 @@
 //! The engine as a worker sees it: handles here, everything else by message to the driver.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Weak,
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{Block, Heap, Loc, Segments};
+use mobula_store::{Block, Heap, Loc, SegmentId, Segments};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -49,7 +50,8 @@ pub(crate) struct Worker {
     pub(super) grants: Arc<Grants>,
     pub(super) heap: Arc<Heap>,
     pub(super) segments: Segments,
-    pub(super) segment_lock: Mutex<()>,
+    /// Segments that came and could not be mapped, and why.
+    pub(super) failed_segments: Mutex<HashMap<SegmentId, String>>,
     pub(super) segment_arrived: Condvar,
     pub(super) next_id: AtomicU64,
 }
@@ -171,11 +173,14 @@ impl Client for Worker {
         }
         if !self.segments.contains(loc.segment) {
             let deadline = Instant::now() + SEGMENT_PATIENCE;
-            let mut guard = self.segment_lock.lock();
+            let mut failed = self.failed_segments.lock();
             while !self.segments.contains(loc.segment) {
+                if let Some(why) = failed.get(&loc.segment) {
+                    return Err(Error::internal(format!("{} could not be mapped: {why}", loc.segment)));
+                }
                 if self
                     .segment_arrived
-                    .wait_until(&mut guard, deadline)
+                    .wait_until(&mut failed, deadline)
                     .timed_out()
                 {
                     return Err(Error::internal(format!(
@@ -190,10 +195,6 @@ impl Client for Worker {
 
     fn heap(&self) -> &Arc<Heap> {
         &self.heap
-    }
-
-    fn now_waiting(&self) {
-        tasks::note_waiting();
     }
 }
 

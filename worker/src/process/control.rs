@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use mobula_store::SegmentFile;
+use mobula_store::{SegmentFile, SegmentId};
 
 use super::{client::Worker, lanes::unusable, table::Out};
 use crate::{
@@ -52,23 +52,13 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
         }
         ToWorker::Grant(answer) => worker.grants.answer(answer),
         ToWorker::Segment { id, len } => {
-            let received = link::receive_segment(socket.as_fd()).map_err(|error| error.to_string());
-            let inserted = received.and_then(|(received, fd)| {
-                if received != id {
-                    return Err(format!("{received} came in the place of {id}"));
-                }
-                let file = SegmentFile::from_descriptors(fd, None, len)
-                    .map_err(|error| error.to_string())?;
-                worker
-                    .segments
-                    .insert(id, &file)
-                    .map_err(|error| error.to_string())
-            });
-            // A task that needs the segment says so itself.
-            if let Err(error) = inserted {
-                eprintln!("mobula: segment {id} could not be mapped: {error}");
+            // A task that needs the segment says what went wrong.
+            if let Err(why) = map(worker, id, len, socket) {
+                worker.failed_segments.lock().insert(id, why);
+            } else {
+                // Whoever is between its look and its sleep must not miss the next line.
+                drop(worker.failed_segments.lock());
             }
-            drop(worker.segment_lock.lock());
             worker.segment_arrived.notify_all();
         }
         ToWorker::DropSegment(id) => {
@@ -88,4 +78,14 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
             task_bell.ring();
         }
     }
+}
+
+/// Takes the segment's descriptor from the socket and maps it.
+fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+    let (received, fd) = link::receive_segment(socket.as_fd()).map_err(|error| error.to_string())?;
+    if received != id {
+        return Err(format!("{received} came in its place"));
+    }
+    let file = SegmentFile::from_descriptors(fd, None, len).map_err(|error| error.to_string())?;
+    worker.segments.insert(id, &file).map_err(|error| error.to_string())
 }

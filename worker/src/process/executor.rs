@@ -1,7 +1,7 @@
 //! Asynchronous remote functions: polled on the thread of their task, with timers and spawned
 //! tasks on one tokio runtime per worker.
 
-use std::{cell::Cell, future::Future, future::poll_fn, pin::pin, sync::OnceLock, task::Poll};
+use std::{cell::Cell, future::Future, future::poll_fn, pin::pin, sync::OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,9 +25,9 @@ fn runtime() -> &'static Runtime {
 
 /// Runs an asynchronous remote function to its end, on this thread.
 ///
-/// Between two polls, while the future waits for an object of Mobula, the worker may run another
+/// Between two polls, while the future waits for whatever it may be, the worker may run another
 /// task; the future is polled only when it is this task's turn. What the future spawns with
-/// `tokio::spawn` runs on another thread of the worker.
+/// `tokio::spawn` runs on another thread of the worker, in nobody's turn.
 ///
 /// # Panics
 /// If the future does, or if the thread is inside another tokio runtime.
@@ -41,15 +41,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if PAUSED.take() {
             worker.resume();
         }
-        tasks::take_waiting();
         let poll = future.as_mut().poll(context);
-        if poll.is_pending() && tasks::take_waiting() {
+        if poll.is_pending() {
             PAUSED.set(true);
             worker.pause();
         }
-        match poll {
-            Poll::Ready(output) => Poll::Ready(output),
-            Poll::Pending => Poll::Pending,
-        }
+        poll
     }))
 }

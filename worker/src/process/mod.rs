@@ -105,8 +105,6 @@ fn run(
     let mailbox = shared(descriptors.mailbox, bootstrap.mailbox_len)?;
     let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
     let end = WorkerEnd::open(&mailbox, &bell).map_err(|error| Error::setup(error.to_string()))?;
-    panics::install_hook();
-
     let (segment, len) = bootstrap.heap;
     let file =
         SegmentFile::from_descriptors(descriptors.heap_read, Some(descriptors.heap_write), len)?;
@@ -129,7 +127,7 @@ fn run(
         grants,
         heap,
         segments: Segments::new(),
-        segment_lock: Mutex::new(()),
+        failed_segments: Mutex::default(),
         segment_arrived: Condvar::new(),
         next_id: AtomicU64::new(0),
     });
@@ -150,6 +148,7 @@ fn run(
             Ok(())
         })?;
     }
+    panics::install_hook();
     worker.table.lock().out.push(&FromWorker::Registered);
     work(&worker)
 }

@@ -21,15 +21,19 @@ thread_local! {
 }
 
 /// Makes panics inside [`catch`] silent: their text goes into the error instead. All other panics
-/// print as before.
+/// go to the hook that is there. To be called after the user's own set-up, which may set a hook.
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // A panic while the unwinding of another one runs ends the process; it must be seen.
+            // A second one may come while the first unwinds, and then ends the process: it must be
+            // seen. Or the function has caught the first, and this is the one that counts.
             if !RUNNING.get() || CAPTURED.with_borrow(Option::is_some) {
-                return previous(info);
+                previous(info);
+            }
+            if !RUNNING.get() {
+                return;
             }
             let mut message = text(info.payload());
             let backtrace = Backtrace::capture();
@@ -64,11 +68,13 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     let result = result.unwrap_or_else(|payload| {
         let fallback = text(&*payload);
+        // Taken before the payload's destructor can panic in its turn.
+        let captured = CAPTURED.take();
         // The payload is the user's, and so is its destructor.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(move || drop(payload))) {
             std::mem::forget(second);
         }
-        let captured = CAPTURED.take().unwrap_or_else(|| Captured {
+        let captured = captured.unwrap_or_else(|| Captured {
             location: "an unknown place".to_owned(),
             message: fallback,
         });
@@ -101,6 +107,17 @@ mod tests {
             "{text}"
         );
         assert_eq!(catch("score", || Ok(5)).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_panic_that_was_caught_is_not_the_one_that_is_told() {
+        install_hook();
+        let error = catch::<()>("score", || {
+            let _ = panic::catch_unwind(|| panic!("handled"));
+            panic!("the real one")
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("the real one"), "{error}");
     }
 
     #[test]

@@ -73,11 +73,25 @@ impl<O: Out> Table<O> {
         }
         let entry = make();
         slot.entry = Arc::downgrade(&entry);
+        // The answer to an earlier question may have been used up by the entry before.
+        slot.watched = false;
         slot.entries += 1;
         if !slot.held {
             self.covered.push(id);
+            self.tidy();
         }
         entry
+    }
+
+    /// Forgets covered handles that are gone, in a task that decodes very many refs and says
+    /// nothing in between.
+    fn tidy(&mut self) {
+        if self.covered.len() > 2 * self.handles.len() + 64 {
+            let handles = &self.handles;
+            self.covered.retain(|id| handles.get(id).is_some_and(|slot| !slot.held));
+            self.covered.sort_unstable();
+            self.covered.dedup();
+        }
     }
 
     /// Asks the driver, once, to tell when the object is ready.
@@ -207,6 +221,19 @@ mod tests {
         assert_eq!(texts(&mut table), Vec::<String>::new());
         table.release(id(1));
         assert_eq!(texts(&mut table), ["Release"]);
+    }
+
+    #[test]
+    fn a_task_that_decodes_many_refs_needs_little() {
+        let mut table = Table::new(Log::default());
+        let _kept = table.handle(id(0), false, entry);
+        for n in 1..10_000 {
+            drop(table.handle(id(n), false, entry));
+            table.release(id(n));
+        }
+        assert!(table.covered.len() < 200);
+        table.finish(&FromWorker::Blocked);
+        assert_eq!(texts(&mut table), ["Hold", "Blocked"]);
     }
 
     #[test]

@@ -24,22 +24,11 @@ const STACK: usize = 8 << 20;
 
 thread_local! {
     static RUNS_TASK: Cell<bool> = const { Cell::new(false) };
-    static WAITING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether this thread runs a task (and so has the turn).
 pub(crate) fn runs_here() -> bool {
     RUNS_TASK.get()
-}
-
-/// The future that this thread polls has met a pending object.
-pub(crate) fn note_waiting() {
-    WAITING.set(true);
-}
-
-/// Whether [`note_waiting`] was called since the last time.
-pub(crate) fn take_waiting() -> bool {
-    WAITING.take()
 }
 
 /// Makes sure that somebody goes on with the lane while a task waits.

@@ -42,16 +42,17 @@ fn every_task_fails_of_the_same_cause_and_what_the_driver_has_stays() {
     env.put(12, array(12));
     env.put(13, inline(13));
     env.pump();
-    assert_eq!(env.freed(), [12]);
-    let expected = [11, 12, 13].map(|seq| (d(seq), Err(why.clone())));
-    assert_eq!(env.completed(), expected);
+    // What is put may lie in memory that the caller reads, so it lives as long as its handles.
+    assert_eq!(env.freed(), []);
+    assert!(env.core.outcome(d(12)).unwrap().is_ok());
+    assert_eq!(env.completed(), [(d(11), Err(why.clone()))]);
     env.core.fail_all(Error::internal("again"), &mut env.comm);
     env.submit(14, vec![]);
     assert_eq!(env.completed(), [(d(14), Err(why))]);
     for seq in (1..=9).chain(11..=14) {
         env.release(d(seq));
     }
-    assert_eq!(env.freed(), [1]);
+    assert_eq!(env.freed(), [1, 12]);
     env.assert_over();
 }
 

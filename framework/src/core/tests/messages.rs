@@ -252,7 +252,7 @@ fn values_that_could_only_come_from_a_broken_worker_do_no_harm() {
         )
         .unwrap();
     env.core
-        .put(d(2), Arc::new(array(2)), WorkerId::DRIVER, &mut env.comm)
+        .put(d(2), Arc::new(array(2)), WorkerId::DRIVER)
         .unwrap();
     env.core.release(d(2), &mut env.comm).unwrap();
     env.ok(W1, FromWorker::Release(w(W1, 1)));

@@ -71,7 +71,7 @@ fn a_hundred_thousand_values_in_one_another_are_freed_without_recursion() {
     env.put(0, array(1));
     for seq in 1..100_000 {
         let value = Arc::new(packed(seq, vec![refer(d(seq - 1))]));
-        env.core.put(d(seq), value, D, &mut env.comm).unwrap();
+        env.core.put(d(seq), value, D).unwrap();
         env.core.release(d(seq - 1), &mut env.comm).unwrap();
     }
     env.core.sanity_check();

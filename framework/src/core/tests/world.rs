@@ -174,7 +174,7 @@ impl World {
                 };
                 let value = self.value(&known);
                 self.handles.push(id);
-                self.core.put(id, value.clone(), D, &mut self.comm).unwrap();
+                self.core.put(id, value.clone(), D).unwrap();
                 self.outcomes.insert(id, Ok(value));
             }
             1..=3 => {

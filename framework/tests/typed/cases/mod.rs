@@ -1,6 +1,9 @@
 //! What the surface promises, each promise as a function of a runtime. `Rt` is whatever runtime the
 //! parent module has.
 
+// Arguments are passed in all forms that there are, also where another would do.
+#![allow(clippy::needless_borrows_for_generic_args, clippy::ptr_arg)]
+
 mod arguments;
 mod borrowing;
 mod calls;

@@ -188,11 +188,11 @@ fn absent(x: NoSuchType) {}
 fn absent(x: NoSuchType) {}
 
 #[mobula::remote]
-#[cfg_attr(all(), cfg(any()))]
+#[cfg_attr(unix, cfg(any()))]
 fn absent(x: NoSuchType) {}
 
 #[mobula::remote]
-#[cfg(all())]
+#[cfg(unix)]
 fn present() -> u8 {
     1
 }
