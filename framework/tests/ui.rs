@@ -5,5 +5,12 @@
 
 #[test]
 fn mistakes_are_explained_where_they_are() {
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/*.rs");
+    // The feature adds types to what some messages list.
+    if cfg!(feature = "ndarray") {
+        cases.compile_fail("tests/ui/with_ndarray/*.rs");
+    } else {
+        cases.compile_fail("tests/ui/without_ndarray/*.rs");
+    }
 }

@@ -17,14 +17,9 @@ use proc_macro::TokenStream;
 /// Makes a function callable in worker processes.
 ///
 /// The function itself stays as it is. Beside it appears `name::remote(..)`, which takes for each
-/// parameter the value, a borrow of it, or an `ObjectRef`, and returns an `UnspawnedCall`.
+/// parameter the value, a borrow of it, or an `ObjectRef`, and returns an `UnspawnedCall`: nothing
+/// runs until that is spawned. One `use` imports both.
 ///
-/// # Options
-/// * `retries = n`: run the function again, up to `n` times, after its worker process died.
-///   `.retries(n)` on a call overrides it. Default: 0.
-/// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
-///
-/// # Example
 /// ```ignore
 /// #[remote(retries = 2)]
 /// fn score(array: &[f64], param: u64) -> f64 {
@@ -34,6 +29,39 @@ use proc_macro::TokenStream;
 /// let local = score(&[1.0, 2.0], 7);
 /// let remote = score::remote(&[1.0, 2.0], 7).spawn().get()?;
 /// ```
+///
+/// # Parameters
+/// | Written as | The function gets |
+/// | --- | --- |
+/// | `&[T]` of plain elements, `&str`, `ArrayView2<'_, T>` and its kin | what lies in shared memory, without a copy |
+/// | `&T`, `&[T]` of other serde types | a value that is decoded once per object and thread, and kept for further calls |
+/// | `Array<T>` | the shared array, without a copy |
+/// | `ObjectRef<T>` | the ref, not the value |
+/// | `T`, `Vec<T>`, `String`, .. | a value of its own: decoded or copied at each call |
+///
+/// Plain elements are numbers, `bool`, `char`, fixed arrays of numbers, and structs that derive
+/// `bytemuck`'s traits. What is lent as `&T` may be lent again: a value that changes behind a
+/// shared borrow (an atomic, a `Cell`) keeps the change for later calls in that worker.
+///
+/// A function is not generic, has no `&mut`, and no borrow inside of other types: all of that would
+/// have no meaning in another process.
+///
+/// # Results
+/// Any serde type, tuples, `Array<T>`; a `Vec<T>` of plain elements is stored as they are, without
+/// encoding. Of a `Result<T, E>`, which is known by its name, the ref is of `T`: an `Err` fails the
+/// task with text and sources of the error and, if `E` is a serde type, with the value
+/// (`err.application::<E>()`). An `async fn` runs to its end in the worker.
+///
+/// # Options
+/// * `retries = n`: run the function again, up to `n` times, after its worker process died.
+///   `.retries(n)` on a call overrides it. Default: 0.
+/// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
+///
+/// # Limits
+/// * `name::remote` needs the name of a type: there can be no type, module or crate of that name
+///   beside the function. `pub use resize::resize` beside `mod resize` is an error (E0255).
+/// * `parse()`, `sum()`, `collect()` and `into()` as arguments need a type, since many types fit.
+/// * The attribute goes on free functions, wherever they are, but not into `impl` blocks.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {
     remote::expand(args.into(), item.into()).into()

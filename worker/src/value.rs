@@ -11,17 +11,9 @@ use crate::ids::ObjectId;
 pub struct TypeTag(pub u64);
 
 impl TypeTag {
-    /// The tag of `T`: FNV-1a over its name, size and alignment.
-    pub fn of<T: ?Sized>() -> TypeTag
-    where
-        T: 'static,
-    {
-        let name = std::any::type_name::<T>();
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in name.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        TypeTag(hash)
+    /// The tag of `T`.
+    pub fn of<T: 'static>() -> TypeTag {
+        TypeTag(mobula_store::codec::type_tag::<T>())
     }
 }
 

@@ -122,6 +122,10 @@ mod tests {
         assert!(is_byte::<u8>() && is_byte::<&u8>());
         assert!(!is_byte::<i8>() && !is_byte::<bool>() && !is_byte::<u16>());
         assert!(!is_byte::<[u8]>() && !is_byte::<std::num::NonZeroU8>() && !is_byte::<&&u8>());
+    }
+
+    #[test]
+    fn a_type_of_the_same_name_is_no_byte() {
         #[allow(non_camel_case_types, dead_code)]
         struct u8();
         assert!(!is_byte::<u8>() && !is_byte::<&u8>());
