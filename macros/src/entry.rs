@@ -13,7 +13,10 @@ use crate::{
 pub(crate) fn expand_main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, "main", |function, root, errors| {
         if function.sig.ident != "main" {
-            errors.at(&function.sig.ident, "#[mobula::main] goes on the program's `fn main`");
+            errors.at(
+                &function.sig.ident,
+                "#[mobula::main] goes on the program's `fn main`",
+            );
         }
         quote!(#root::init();)
     })
@@ -22,7 +25,9 @@ pub(crate) fn expand_main(args: TokenStream, item: TokenStream) -> TokenStream {
 pub(crate) fn expand_test(args: TokenStream, item: TokenStream) -> TokenStream {
     expand(args, item, "test", |function, root, _| {
         let name = &function.sig.ident;
-        function.attrs.insert(0, parse_quote!(#[::core::prelude::v1::test]));
+        function
+            .attrs
+            .insert(0, parse_quote!(#[::core::prelude::v1::test]));
         quote! {
             #root::__private::test_entry(#root::__private::test_name(
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
@@ -41,7 +46,10 @@ fn expand(
     let mut errors = Errors::default();
     let options = Options::parse(args, Known { retries: false }, &mut errors);
     let Ok(mut function) = syn::parse2::<ItemFn>(item.clone()) else {
-        errors.at(&item, format_args!("#[mobula::{attribute}] goes on a function"));
+        errors.at(
+            &item,
+            format_args!("#[mobula::{attribute}] goes on a function"),
+        );
         return [errors.into_tokens(), item].into_iter().collect();
     };
     check(&function, attribute, &mut errors);
@@ -54,7 +62,10 @@ fn expand(
         return [errors.into_tokens(), stub].into_iter().collect();
     }
     if function.sig.asyncness.is_some() {
-        make_sync(&mut function, |run| quote!(#first #root::__private::block_on_main(#run)));
+        make_sync(
+            &mut function,
+            |run| quote!(#first #root::__private::block_on_main(#run)),
+        );
     } else {
         let statements = std::mem::take(&mut function.block.stmts);
         function.block = parse_quote!({ #first #(#statements)* });
@@ -65,10 +76,16 @@ fn expand(
 fn check(function: &ItemFn, attribute: &str, errors: &mut Errors) {
     let signature = &function.sig;
     if !signature.inputs.is_empty() {
-        errors.at(&signature.inputs, format_args!("a {attribute} function takes no arguments"));
+        errors.at(
+            &signature.inputs,
+            format_args!("a {attribute} function takes no arguments"),
+        );
     }
     if !signature.generics.params.is_empty() {
-        errors.at(&signature.generics, format_args!("a {attribute} function is not generic"));
+        errors.at(
+            &signature.generics,
+            format_args!("a {attribute} function is not generic"),
+        );
     }
 }
 
@@ -82,7 +99,9 @@ fn make_sync(function: &mut ItemFn, body: impl FnOnce(TokenStream) -> TokenStrea
     // Attributes like `#[should_panic]` belong to the outer function, lint levels to both.
     inner.attrs.retain(|attribute| {
         matches!(attribute.style, AttrStyle::Inner(_))
-            || ["allow", "expect", "warn", "deny", "forbid"].iter().any(|name| attribute.path().is_ident(name))
+            || ["allow", "expect", "warn", "deny", "forbid"]
+                .iter()
+                .any(|name| attribute.path().is_ident(name))
     });
     function.attrs.retain(|attribute| {
         !matches!(attribute.style, AttrStyle::Inner(_)) && !attribute.path().is_ident("expect")

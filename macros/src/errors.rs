@@ -28,6 +28,8 @@ impl Errors {
 
     /// Tokens that make the compiler report the errors.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0.map(|error| error.to_compile_error()).unwrap_or_default()
+        self.0
+            .map(|error| error.to_compile_error())
+            .unwrap_or_default()
     }
 }

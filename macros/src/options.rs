@@ -27,7 +27,11 @@ pub(crate) struct Known {
 
 impl Known {
     fn list(&self) -> &'static str {
-        if self.retries { "`retries = <number>` and `crate = <path>`" } else { "`crate = <path>`" }
+        if self.retries {
+            "`retries = <number>` and `crate = <path>`"
+        } else {
+            "`crate = <path>`"
+        }
     }
 
     fn unknown(&self, what: impl std::fmt::Display) -> String {
@@ -52,7 +56,10 @@ impl Parse for Setting {
         }
         let name = input.call(Ident::parse_any)?;
         if !input.peek(Token![=]) {
-            return Err(Error::new(name.span(), format!("expected `{name} = <value>`")));
+            return Err(Error::new(
+                name.span(),
+                format!("expected `{name} = <value>`"),
+            ));
         }
         input.parse::<Token![=]>()?;
         let mut value = TokenStream::new();
@@ -60,7 +67,10 @@ impl Parse for Setting {
             value.extend([input.parse::<proc_macro2::TokenTree>()?]);
         }
         if value.is_empty() {
-            return Err(Error::new(name.span(), format!("expected `{name} = <value>`")));
+            return Err(Error::new(
+                name.span(),
+                format!("expected `{name} = <value>`"),
+            ));
         }
         Ok(Setting { name, value })
     }
@@ -86,13 +96,19 @@ impl Options {
             match text.as_str() {
                 "crate" => match syn::parse2(value.clone()) {
                     Ok(path) => options.krate = Some(path),
-                    Err(_) => errors.at(&value, "`crate` takes a path, as in `crate = my_crate::mobula`"),
+                    Err(_) => errors.at(
+                        &value,
+                        "`crate` takes a path, as in `crate = my_crate::mobula`",
+                    ),
                 },
                 "retries" if known.retries => match number(value) {
                     Ok(value) => options.retries = Some(value),
                     Err(error) => errors.push(error),
                 },
-                _ => errors.at(&name, known.unknown(format_args!("unknown option `{text}`"))),
+                _ => errors.at(
+                    &name,
+                    known.unknown(format_args!("unknown option `{text}`")),
+                ),
             }
             seen.push(text);
         }
@@ -109,14 +125,17 @@ fn number(value: TokenStream) -> Result<Expr> {
             format!("`retries` takes a whole number from 0 to {}", u32::MAX),
         ))
     };
-    let Ok(expr) = syn::parse2::<Expr>(value.clone()) else { return wrong(&value) };
+    let Ok(expr) = syn::parse2::<Expr>(value.clone()) else {
+        return wrong(&value);
+    };
     match ungroup(&expr) {
-        Expr::Lit(ExprLit { lit: Lit::Int(int), .. })
-            if matches!(int.suffix(), "" | "u32") && int.base10_parse::<u32>().is_ok() =>
-        {
-            Ok(expr)
-        }
-        Expr::Lit(_) | Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => wrong(&expr),
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(int), ..
+        }) if matches!(int.suffix(), "" | "u32") && int.base10_parse::<u32>().is_ok() => Ok(expr),
+        Expr::Lit(_)
+        | Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_), ..
+        }) => wrong(&expr),
         _ => Ok(expr),
     }
 }

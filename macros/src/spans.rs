@@ -18,7 +18,9 @@ pub(crate) struct Extent {
 impl Extent {
     pub(crate) fn of(tokens: impl ToTokens) -> Extent {
         let mut trees = tokens.into_token_stream().into_iter();
-        let first = trees.next().map_or_else(Span::call_site, |tree| start(&tree));
+        let first = trees
+            .next()
+            .map_or_else(Span::call_site, |tree| start(&tree));
         let last = trees.last().map_or(first, |tree| tree.span());
         Extent { first, last }
     }
@@ -54,16 +56,22 @@ pub(crate) fn local(name: &str) -> Ident {
 /// Where a token begins; for a type that a `macro_rules!` passed, where its first token does.
 fn start(tree: &TokenTree) -> Span {
     match tree {
-        TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::None => {
-            group.stream().into_iter().next().map_or_else(|| group.span(), |first| start(&first))
-        }
+        TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::None => group
+            .stream()
+            .into_iter()
+            .next()
+            .map_or_else(|| group.span(), |first| start(&first)),
         other => other.span(),
     }
 }
 
 /// All but `$crate`, which means what it meant where it was written.
 fn written(tokens: TokenStream, at: Span) -> TokenStream {
-    if tokens.clone().into_iter().any(|tree| tree.to_string() == "$crate") {
+    if tokens
+        .clone()
+        .into_iter()
+        .any(|tree| tree.to_string() == "$crate")
+    {
         return map_spans(tokens, &|span| span.located_at(at));
     }
     map_spans(tokens, &|_| at)

@@ -10,13 +10,6 @@ use crate::ids::ObjectId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeTag(pub u64);
 
-impl TypeTag {
-    /// The tag of `T`.
-    pub fn of<T: 'static>() -> TypeTag {
-        TypeTag(mobula_store::codec::type_tag::<T>())
-    }
-}
-
 /// How the bytes of a value are to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -20,22 +20,37 @@ pub(crate) fn generate(
     let private = quote!(#root::__private);
     let (vis, name) = (&function.vis, generated(&function.sig.ident));
     let cfgs = cfgs(&function.attrs);
-    let deprecated: Vec<_> = function.attrs.iter().filter(|a| a.path().is_ident("deprecated")).collect();
+    let deprecated: Vec<_> = function
+        .attrs
+        .iter()
+        .filter(|a| a.path().is_ident("deprecated"))
+        .collect();
     let allow_deprecated = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
 
     // Whether that many are too many is said of the function itself.
     let allow_many = (params.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     let [call, inputs, types] = ["call", "inputs", "types"].map(local);
-    let variables: Vec<_> = (0..params.len()).map(|n| local(&format!("argument{n}"))).collect();
+    let variables: Vec<_> = (0..params.len())
+        .map(|n| local(&format!("argument{n}")))
+        .collect();
     // Items do not have that hygiene.
     let [meta, run, learn, default] =
         ["META", "run", "learn", "RETRIES"].map(|name| format_ident!("__mobula_{name}"));
 
     let declare = params.iter().map(|param| param.declare(&private));
     let push = params.iter().map(|param| param.push(&call, &private));
-    let resolve = params.iter().zip(&variables).map(|(param, v)| param.resolve(v, &inputs, &private));
-    let pass = params.iter().zip(&variables).map(|(param, v)| param.pass(v));
-    let codecs = params.iter().map(|param| param.codec(&private)).chain([output.codec(&private)]);
+    let resolve = params
+        .iter()
+        .zip(&variables)
+        .map(|(param, v)| param.resolve(v, &inputs, &private));
+    let pass = params
+        .iter()
+        .zip(&variables)
+        .map(|(param, v)| param.pass(v));
+    let codecs = params
+        .iter()
+        .map(|param| param.codec(&private))
+        .chain([output.codec(&private)]);
     let value = output.value(&private);
 
     let mut result = quote!(#name(#(#pass),*));
@@ -43,11 +58,16 @@ pub(crate) fn generate(
         result = quote!(#private::block_on(#result));
     }
     let encode = output.encode(result, &private);
-    let retries = options.retries.as_ref().map_or_else(|| quote!(0), ToTokens::to_token_stream);
+    let retries = options
+        .retries
+        .as_ref()
+        .map_or_else(|| quote!(0), ToTokens::to_token_stream);
     let signature = function.sig.to_token_stream().to_string();
     let remote = Ident::new("remote", function.sig.ident.span());
-    let levels = quote!(use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};);
-    let doc = format!("Makes a call of [`{name}`](fn@{name}), which nothing runs until it is spawned.");
+    let levels =
+        quote!(use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};);
+    let doc =
+        format!("Makes a call of [`{name}`](fn@{name}), which nothing runs until it is spawned.");
 
     quote! {
         #(#cfgs)*
@@ -108,7 +128,8 @@ fn cfgs(attributes: &[Attribute]) -> Vec<TokenStream> {
         if attribute.path().is_ident("cfg") {
             cfgs.push(attribute.to_token_stream());
         } else if attribute.path().is_ident("cfg_attr")
-            && let Ok(list) = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+            && let Ok(list) =
+                attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
         {
             let mut list = list.into_iter();
             let condition = list.next();

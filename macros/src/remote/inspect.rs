@@ -39,7 +39,8 @@ impl<'a> Visit<'a> for Parts {
     }
 
     fn visit_lifetime(&mut self, lifetime: &'a Lifetime) {
-        self.lifetime.get_or_insert_with(|| lifetime.to_token_stream());
+        self.lifetime
+            .get_or_insert_with(|| lifetime.to_token_stream());
     }
 
     fn visit_type_trait_object(&mut self, ty: &'a TypeTraitObject) {
@@ -77,7 +78,10 @@ pub(crate) fn is_result(ty: &Type) -> bool {
 pub(crate) fn is_view(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| {
         let rank = word.strip_prefix("ArrayView");
-        matches!(rank, Some("" | "0" | "1" | "2" | "3" | "4" | "5" | "6" | "D"))
+        matches!(
+            rank,
+            Some("" | "0" | "1" | "2" | "3" | "4" | "5" | "6" | "D")
+        )
     })
 }
 
@@ -88,7 +92,9 @@ pub(crate) fn is_writable_view(ty: &Type) -> bool {
 
 fn last_word(ty: &Type) -> Option<String> {
     match ty {
-        Type::Path(path) if path.qself.is_none() => Some(path.path.segments.last()?.ident.to_string()),
+        Type::Path(path) if path.qself.is_none() => {
+            Some(path.path.segments.last()?.ident.to_string())
+        }
         _ => None,
     }
 }
@@ -112,7 +118,9 @@ pub(crate) fn with_static(ty: &Type) -> Type {
         && let Some(last) = path.path.segments.last_mut()
         && let PathArguments::AngleBracketed(arguments) = &mut last.arguments
     {
-        arguments.args.insert(0, GenericArgument::Lifetime(parse_quote!('static)));
+        arguments
+            .args
+            .insert(0, GenericArgument::Lifetime(parse_quote!('static)));
     }
     ty
 }

@@ -34,7 +34,8 @@ pub(crate) fn not_a_function(item: TokenStream, errors: &mut Errors) {
 const FREE_FUNCTION: &str = "#[remote] goes on a free function";
 
 fn function_keyword(item: TokenStream) -> Option<TokenTree> {
-    item.into_iter().find(|tree| matches!(tree, TokenTree::Ident(ident) if ident == "fn"))
+    item.into_iter()
+        .find(|tree| matches!(tree, TokenTree::Ident(ident) if ident == "fn"))
 }
 
 /// Whether the function can only be part of an `impl` block or a trait; says so then.
@@ -64,7 +65,11 @@ struct SelfType<'a>(Option<&'a Path>);
 
 impl<'a> Visit<'a> for SelfType<'a> {
     fn visit_path(&mut self, path: &'a Path) {
-        if path.segments.first().is_some_and(|segment| segment.ident == "Self") {
+        if path
+            .segments
+            .first()
+            .is_some_and(|segment| segment.ident == "Self")
+        {
             self.0.get_or_insert(path);
         }
         visit::visit_path(self, path);

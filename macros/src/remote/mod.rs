@@ -38,7 +38,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let params = params::parse(&function.sig.inputs, &mut errors);
     let output = returns::parse(&function.sig.output, &mut errors);
     if errors.is_empty() {
-        out.extend(function::generate(&function, &params, &output, &options, &root));
+        out.extend(function::generate(
+            &function, &params, &output, &options, &root,
+        ));
     } else {
         out.extend(errors.into_tokens());
         out.extend(stub::generate(&function, &root));

@@ -32,7 +32,11 @@ pub(crate) fn parse(inputs: &Punctuated<FnArg, Token![,]>, errors: &mut Errors) 
                 let name = name(typed, position, errors);
                 let kind = kind(ungroup(&typed.ty), errors);
                 if let (Some(name), Some(kind)) = (name, kind) {
-                    params.push(Param { name, kind, extent: Extent::of(&typed.ty) });
+                    params.push(Param {
+                        name,
+                        kind,
+                        extent: Extent::of(&typed.ty),
+                    });
                 }
             }
             FnArg::Receiver(receiver) => errors.at(receiver, "a remote function has no `self`"),
@@ -48,7 +52,10 @@ fn name(typed: &PatType, position: usize, errors: &mut Errors) -> Option<Ident> 
         }
         Pat::Wild(_) => Some(format_ident!("arg{position}")),
         other => {
-            errors.at(other, "give this parameter a plain name; take it apart in the body");
+            errors.at(
+                other,
+                "give this parameter a plain name; take it apart in the body",
+            );
             None
         }
     }
@@ -62,11 +69,17 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
         ty => ty,
     });
     if let Some(part) = parts.opaque {
-        errors.at(part, "`impl Trait` has no fixed type that could be decoded; name the type");
+        errors.at(
+            part,
+            "`impl Trait` has no fixed type that could be decoded; name the type",
+        );
         return None;
     }
     if let Some(part) = parts.dynamic {
-        errors.at(part, "a trait object cannot travel between processes; take an enum or a concrete type");
+        errors.at(
+            part,
+            "a trait object cannot travel between processes; take an enum or a concrete type",
+        );
         return None;
     }
     if let Some(part) = parts.inferred {
@@ -78,13 +91,23 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
         return None;
     }
     if is_writable_view(ty) {
-        errors.at(ty, "objects in the store never change; take an `ArrayView` and return the new array");
+        errors.at(
+            ty,
+            "objects in the store never change; take an `ArrayView` and return the new array",
+        );
         return None;
     }
     match ty {
         Type::Reference(reference) => {
-            if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
-                errors.at(lifetime, "shared memory is borrowed for the call only, not for `'static`");
+            if let Some(lifetime) = reference
+                .lifetime
+                .as_ref()
+                .filter(|lifetime| lifetime.ident == "static")
+            {
+                errors.at(
+                    lifetime,
+                    "shared memory is borrowed for the call only, not for `'static`",
+                );
                 return None;
             }
             if reference.mutability.is_some() {
@@ -101,7 +124,10 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
             Some(Kind::Borrowed(ungroup(&reference.elem).clone()))
         }
         Type::Ptr(_) | Type::BareFn(_) => {
-            errors.at(ty, "an address means nothing in another process; take the value");
+            errors.at(
+                ty,
+                "an address means nothing in another process; take the value",
+            );
             None
         }
         ty if is_view(ty) => Some(Kind::View(with_static(ty))),
@@ -133,14 +159,18 @@ impl Param {
 
     pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
         let key = self.key(private);
-        self.extent.at(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
+        self.extent
+            .at(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
     }
 
     /// `name: impl IntoArg<..>`, such that the compiler shows the type for the bound.
     pub(crate) fn declare(&self, private: &TokenStream) -> TokenStream {
         let Param { name, extent, .. } = self;
         let key = self.key(private);
-        let (open, close) = (extent.open(quote!(#private::IntoArg<)), extent.close(quote!(>)));
+        let (open, close) = (
+            extent.open(quote!(#private::IntoArg<)),
+            extent.close(quote!(>)),
+        );
         quote!(#name: impl #open #key #close)
     }
 
@@ -151,7 +181,12 @@ impl Param {
     }
 
     /// Resolves the argument as `variable`, after the codec's check that the type can travel.
-    pub(crate) fn resolve(&self, variable: &Ident, inputs: &Ident, private: &TokenStream) -> TokenStream {
+    pub(crate) fn resolve(
+        &self,
+        variable: &Ident,
+        inputs: &Ident,
+        private: &TokenStream,
+    ) -> TokenStream {
         let (name, key, codec) = (&self.name, self.key(private), self.codec(private));
         let checked = match &self.kind {
             // The elements of a slice are what may lack something, not the slice.

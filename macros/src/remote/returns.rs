@@ -25,41 +25,71 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
     if let Some(part) = parts.borrow {
         errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value or `Array<T>`");
     } else if let Some(part) = parts.lifetime {
-        errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value");
+        errors.at(
+            part,
+            "the result leaves the process, so it cannot borrow; return an owned value",
+        );
     } else if let Some(part) = parts.opaque {
-        errors.at(part, "the result is read in another process, which must know its type; name the type");
+        errors.at(
+            part,
+            "the result is read in another process, which must know its type; name the type",
+        );
     } else if let Some(part) = parts.dynamic.filter(|_| !is_result(&ty)) {
-        errors.at(part, "a trait object cannot travel between processes; return an enum or a concrete type");
+        errors.at(
+            part,
+            "a trait object cannot travel between processes; return an enum or a concrete type",
+        );
     } else if let Some(part) = parts.inferred {
         errors.at(part, "name the type");
     } else if matches!(ty, Type::Never(_)) {
-        errors.at(&ty, "a remote function returns; the result of one that does not would never be ready");
+        errors.at(
+            &ty,
+            "a remote function returns; the result of one that does not would never be ready",
+        );
     } else if matches!(ty, Type::Ptr(_) | Type::BareFn(_)) {
-        errors.at(&ty, "an address means nothing in another process; return the value");
+        errors.at(
+            &ty,
+            "an address means nothing in another process; return the value",
+        );
     }
-    Output { extent: Extent::of(&ty), fallible: is_result(&ty), ty }
+    Output {
+        extent: Extent::of(&ty),
+        fallible: is_result(&ty),
+        ty,
+    }
 }
 
 impl Output {
     /// The `T` of the `ObjectRef<T>`.
     pub(crate) fn value(&self, private: &TokenStream) -> TokenStream {
-        let Output { ty, extent, fallible } = self;
+        let Output {
+            ty,
+            extent,
+            fallible,
+        } = self;
         if !fallible {
             return ty.to_token_stream();
         }
-        let (open, close) =
-            (extent.open(quote!(<)), extent.close(quote!(as #private::TaskResult>::Value)));
+        let (open, close) = (
+            extent.open(quote!(<)),
+            extent.close(quote!(as #private::TaskResult>::Value)),
+        );
         quote!(#open #ty #close)
     }
 
     pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
         let value = self.value(private);
-        self.extent.at(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
+        self.extent
+            .at(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
     /// Turns the function's result, given as an expression, into a payload.
     pub(crate) fn encode(&self, result: TokenStream, private: &TokenStream) -> TokenStream {
-        let Output { ty, extent, fallible } = self;
+        let Output {
+            ty,
+            extent,
+            fallible,
+        } = self;
         let (codec, value) = (self.codec(private), self.value(private));
         let admits = extent.at(quote!(admits));
         // The function is called among these variables: it must not be hidden by one of them.

@@ -12,16 +12,28 @@ const PRIMITIVES: [&str; 19] = [
 
 pub(crate) fn check(signature: &Signature, errors: &mut Errors) {
     if let Some(token) = &signature.constness {
-        errors.at(token, "a remote function is not `const`: it runs in another process");
+        errors.at(
+            token,
+            "a remote function is not `const`: it runs in another process",
+        );
     }
     if let Some(token) = &signature.unsafety {
-        errors.at(token, "a remote function is not `unsafe`; write a safe wrapper");
+        errors.at(
+            token,
+            "a remote function is not `unsafe`; write a safe wrapper",
+        );
     }
     if let Some(token) = &signature.abi {
-        errors.at(token, "a remote function has Rust's own ABI; call the `extern` function from a plain one");
+        errors.at(
+            token,
+            "a remote function has Rust's own ABI; call the `extern` function from a plain one",
+        );
     }
     if let Some(token) = &signature.variadic {
-        errors.at(token, "a remote function has a fixed number of parameters; take a `Vec`");
+        errors.at(
+            token,
+            "a remote function has a fixed number of parameters; take a `Vec`",
+        );
     }
     for param in &signature.generics.params {
         let what = match param {
@@ -35,7 +47,10 @@ pub(crate) fn check(signature: &Signature, errors: &mut Errors) {
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
-        errors.at(clause, "a remote function has no `where` clause: all its types are known");
+        errors.at(
+            clause,
+            "a remote function has no `where` clause: all its types are known",
+        );
     }
     let name = signature.ident.to_string();
     if PRIMITIVES.contains(&name.as_str()) {

@@ -14,8 +14,16 @@ use crate::spans::generated;
 pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
     let private = quote!(#root::__private);
     let (vis, name) = (&function.vis, generated(&function.sig.ident));
-    let cfgs: Vec<_> = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
-    let params = function.sig.inputs.iter().map(|_| quote!(_: impl ::core::marker::Sized));
+    let cfgs: Vec<_> = function
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .collect();
+    let params = function
+        .sig
+        .inputs
+        .iter()
+        .map(|_| quote!(_: impl ::core::marker::Sized));
     let value = value(&function.sig.output, &function.sig.generics, &private);
     quote! {
         #(#cfgs)*
@@ -34,10 +42,21 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
 
 /// The result's type where it is beyond doubt, else `()`.
 fn value(output: &ReturnType, generics: &Generics, private: &TokenStream) -> TokenStream {
-    let ReturnType::Type(_, ty) = output else { return quote!(()) };
+    let ReturnType::Type(_, ty) = output else {
+        return quote!(());
+    };
     let (ty, parts) = (ungroup(ty), Parts::of(ty));
-    let odd = [parts.borrow, parts.lifetime, parts.dynamic, parts.opaque, parts.inferred];
-    if odd.iter().any(Option::is_some) || matches!(ty, Type::Never(_)) || Mentions::any(generics, ty) {
+    let odd = [
+        parts.borrow,
+        parts.lifetime,
+        parts.dynamic,
+        parts.opaque,
+        parts.inferred,
+    ];
+    if odd.iter().any(Option::is_some)
+        || matches!(ty, Type::Never(_))
+        || Mentions::any(generics, ty)
+    {
         quote!(())
     } else if is_result(ty) {
         quote!(<#ty as #private::TaskResult>::Value)
@@ -54,7 +73,10 @@ struct Mentions<'a> {
 
 impl Mentions<'_> {
     fn any(generics: &Generics, ty: &Type) -> bool {
-        let mut mentions = Mentions { generics, found: false };
+        let mut mentions = Mentions {
+            generics,
+            found: false,
+        };
         mentions.visit_type(ty);
         mentions.found
     }

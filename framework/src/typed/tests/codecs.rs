@@ -14,9 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Rt;
 use crate::{
-    Array,
     __private::{Level1, Level2, Level3, Level4, Level5, Probe},
-    remote,
+    Array, remote,
     typed::{
         bytes::tag,
         codecs::{Codec, Own, decode_value, encode_value},
@@ -63,39 +62,70 @@ fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
 fn a_wrong_type_names_both() {
     let slice = (&&&&&Probe::<[f64]>::NEW).codec();
     let text = message(slice.lend(Input::Value(payload(vec![1_u64]), None)));
-    assert!(text.contains("`[f64]`") && text.contains("1 elements `u64`"), "{text}");
+    assert!(
+        text.contains("`[f64]`") && text.contains("1 elements `u64`"),
+        "{text}"
+    );
     let text = message(slice.lend(Input::Value(payload(String::new()), None)));
-    assert!(text.contains("`[f64]`") && text.contains("a text"), "{text}");
+    assert!(
+        text.contains("`[f64]`") && text.contains("a text"),
+        "{text}"
+    );
     let text = message(slice.lend(Input::Value(payload(Known { n: 1 }), None)));
-    assert!(text.contains("Vec<f64>`") && text.contains("codecs::Known`"), "{text}");
+    assert!(
+        text.contains("Vec<f64>`") && text.contains("codecs::Known`"),
+        "{text}"
+    );
     let text = message(slice.lend(Input::Gather(Vec::new())));
     assert!(text.contains("0 values"), "{text}");
 
     let text = message(decode_value::<Known>(payload(vec![1.0])));
-    assert!(text.contains("codecs::Known`") && text.contains("`f64`"), "{text}");
+    assert!(
+        text.contains("codecs::Known`") && text.contains("`f64`"),
+        "{text}"
+    );
     let text = message(decode_value::<Known>(payload(Some(3_i128))));
-    assert!(text.contains("codecs::Known`") && text.contains("another type"), "{text}");
+    assert!(
+        text.contains("codecs::Known`") && text.contains("another type"),
+        "{text}"
+    );
     let text = message(decode_value::<String>(payload(vec![1_u8])));
     assert!(text.contains("String`") && text.contains("`u8`"), "{text}");
     let text = message(decode_value::<Array<f64>>(payload(vec![1_u8])));
-    assert!(text.contains("Array<f64>`") && text.contains("`u8`"), "{text}");
+    assert!(
+        text.contains("Array<f64>`") && text.contains("`u8`"),
+        "{text}"
+    );
     let text = message(decode_value::<Vec<u8>>(payload(String::from("x"))));
-    assert!(text.contains("Vec<u8>`") && text.contains("a text"), "{text}");
+    assert!(
+        text.contains("Vec<u8>`") && text.contains("a text"),
+        "{text}"
+    );
 }
 
 #[test]
 fn the_messages_name_the_argument() {
     let codec = (&&&&&Probe::<[f64]>::NEW).codec();
     let mut inputs = mobula_worker::Inputs::new(vec![Input::Value(payload(String::new()), None)]);
-    let text = message(crate::__private::lend::<[f64], _>(&codec, &mut inputs, "samples"));
-    assert!(text.starts_with("argument `samples`: expected `[f64]`"), "{text}");
+    let text = message(crate::__private::lend::<[f64], _>(
+        &codec,
+        &mut inputs,
+        "samples",
+    ));
+    assert!(
+        text.starts_with("argument `samples`: expected `[f64]`"),
+        "{text}"
+    );
 }
 
 #[test]
 fn impossible_payloads_are_errors() {
     let block = |len: usize| Block::copy_of(&vec![0; len], 64);
     let flat = |shape: &[u64], len| Payload {
-        format: Format::Flat { elem: tag::<f64>(), shape: shape.to_vec() },
+        format: Format::Flat {
+            elem: tag::<f64>(),
+            shape: shape.to_vec(),
+        },
         block: block(len),
         side: Vec::new(),
     };
@@ -115,22 +145,36 @@ fn impossible_payloads_are_errors() {
     }
     assert_eq!(decode_value::<Vec<f64>>(flat(&[1], 8)).unwrap(), [0.0]);
 
-    let no_text = Payload { format: Format::Text, block: Block::copy_of(&[0xff], 1), side: Vec::new() };
+    let no_text = Payload {
+        format: Format::Text,
+        block: Block::copy_of(&[0xff], 1),
+        side: Vec::new(),
+    };
     message(decode_value::<String>(no_text.clone()));
     let codec = (&&&&&Probe::<str>::NEW).codec();
     let guard = codec.lend(Input::Value(no_text, None)).unwrap();
     message(codec.borrow(&guard));
 
     let bools = Payload {
-        format: Format::Flat { elem: tag::<bool>(), shape: vec![1] },
+        format: Format::Flat {
+            elem: tag::<bool>(),
+            shape: vec![1],
+        },
         block: Block::copy_of(&[2], 1),
         side: Vec::new(),
     };
     message(decode_value::<Vec<bool>>(bools));
 
-    let damaged = Payload { format: Format::Packed { of: tag::<Known>() }, block: block(3), side: Vec::new() };
+    let damaged = Payload {
+        format: Format::Packed { of: tag::<Known>() },
+        block: block(3),
+        side: Vec::new(),
+    };
     message(decode_value::<Known>(damaged.clone()));
-    message(decode_value::<Known>(Payload { format: Format::Packed { of: TypeTag(1) }, ..damaged }));
+    message(decode_value::<Known>(Payload {
+        format: Format::Packed { of: TypeTag(1) },
+        ..damaged
+    }));
 }
 
 #[test]
@@ -166,11 +210,19 @@ fn elements_with_a_large_alignment_are_aligned() {
     // Misaligned bytes are copied to where they can be read.
     let bytes = Block::copy_of(&[1; 128], 64);
     let shifted = Payload {
-        format: Format::Flat { elem: tag::<Wide>(), shape: vec![1] },
+        format: Format::Flat {
+            elem: tag::<Wide>(),
+            shape: vec![1],
+        },
         block: bytes,
         side: Vec::new(),
     };
-    assert_eq!(decode_value::<Array<Wide>>(shifted).map(|array| array.len()).unwrap_or(1), 1);
+    assert_eq!(
+        decode_value::<Array<Wide>>(shifted)
+            .map(|array| array.len())
+            .unwrap_or(1),
+        1
+    );
 }
 
 #[test]
@@ -179,11 +231,27 @@ fn what_holds_only_an_array_is_stored_as_that() {
     struct Wrapper(Array<f64>);
     let array = Array::from(vec![1.0, 2.0]);
     let stored = payload(Wrapper(array.clone()));
-    assert_eq!(stored.format, Format::Flat { elem: tag::<f64>(), shape: vec![2] });
-    assert!(decode_value::<Wrapper>(stored).unwrap().0.same_memory(&array));
+    assert_eq!(
+        stored.format,
+        Format::Flat {
+            elem: tag::<f64>(),
+            shape: vec![2]
+        }
+    );
+    assert!(
+        decode_value::<Wrapper>(stored)
+            .unwrap()
+            .0
+            .same_memory(&array)
+    );
     let several = payload((array.clone(), array.clone()));
     assert!(matches!(several.format, Format::Packed { .. }) && several.side.len() == 2);
-    assert!(decode_value::<(Array<f64>, Array<f64>)>(several).unwrap().1.same_memory(&array));
+    assert!(
+        decode_value::<(Array<f64>, Array<f64>)>(several)
+            .unwrap()
+            .1
+            .same_memory(&array)
+    );
 }
 
 thread_local! {
@@ -196,7 +264,9 @@ static DROPPED: AtomicUsize = AtomicUsize::new(0);
 struct Counting(u32);
 
 impl<'de> Deserialize<'de> for Counting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Counting, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Counting, D::Error> {
         DECODED.set(DECODED.get() + 1);
         u32::deserialize(deserializer).map(Counting)
     }
@@ -238,14 +308,29 @@ fn what_is_borrowed_is_decoded_once_per_object() {
     };
     assert_eq!((calls(&a, 3), calls(&b, 2), calls(&a, 2)), (1, 1, 0));
     let list = rt.put(&vec![Counting(1), Counting(2)]).unwrap();
-    assert_eq!(decoded_by(|| (0..3).for_each(|_| count_all::remote(&list).spawn().wait().unwrap())), 2);
+    assert_eq!(
+        decoded_by(|| (0..3).for_each(|_| count_all::remote(&list).spawn().wait().unwrap())),
+        2
+    );
     // Arguments by value and owned parameters are nobody else's.
-    assert_eq!(decoded_by(|| (0..2).for_each(|_| count::remote(Counting(1)).spawn().wait().unwrap())), 2);
-    assert_eq!(decoded_by(|| (0..2).for_each(|_| owned::remote(&a).spawn().wait().unwrap())), 2);
+    assert_eq!(
+        decoded_by(|| (0..2).for_each(|_| count::remote(Counting(1)).spawn().wait().unwrap())),
+        2
+    );
+    assert_eq!(
+        decoded_by(|| (0..2).for_each(|_| owned::remote(&a).spawn().wait().unwrap())),
+        2
+    );
     // Only so many are kept: the oldest go.
     let many: Vec<_> = (0..40).map(|n| rt.put(&Counting(n)).unwrap()).collect();
-    assert_eq!(many.iter().map(|object| calls(object, 2)).sum::<usize>(), 40);
-    assert_eq!((calls(&a, 1), calls(&many[39], 1), calls(&many[0], 1)), (1, 0, 1));
+    assert_eq!(
+        many.iter().map(|object| calls(object, 2)).sum::<usize>(),
+        40
+    );
+    assert_eq!(
+        (calls(&a, 1), calls(&many[39], 1), calls(&many[0], 1)),
+        (1, 0, 1)
+    );
     // Another engine uses the same ids for other objects.
     drop((a, b, list, many, rt));
     let rt = Rt::start();
@@ -268,7 +353,11 @@ fn with_array(value: &WithArray) -> usize {
 #[test]
 fn kept_values_keep_no_objects() {
     let rt = Rt::start();
-    let array = rt.put_with(10_000, |_: &mut [f64]| ()).unwrap().get().unwrap();
+    let array = rt
+        .put_with(10_000, |_: &mut [f64]| ())
+        .unwrap()
+        .get()
+        .unwrap();
     let object = rt.put(&WithArray { n: 1, array }).unwrap();
     assert_eq!(with_array::remote(&object).spawn().get().unwrap(), 10_001);
     drop(object);
@@ -296,7 +385,11 @@ impl<'de> Deserialize<'de> for Nested {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Nested, D::Error> {
         u32::deserialize(deserializer)?;
         let object = CURRENT.take().expect("the test has set it");
-        count::remote(&object).spawn().get().map(Nested).map_err(serde::de::Error::custom)
+        count::remote(&object)
+            .spawn()
+            .get()
+            .map(Nested)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -334,9 +427,16 @@ fn every_kind_of_type_has_the_codec_that_it_should_have() {
 #[test]
 fn ids_alone_do_not_make_a_value_cached() {
     // Without an engine on this thread nothing is kept, whatever the id.
-    let id = ObjectId { origin: WorkerId(7), seq: 7 };
+    let id = ObjectId {
+        origin: WorkerId(7),
+        seq: 7,
+    };
     let codec = (&&&&&Probe::<Known>::NEW).codec();
-    let first = codec.lend(Input::Value(payload(Known { n: 1 }), Some(id))).unwrap();
-    let second = codec.lend(Input::Value(payload(Known { n: 2 }), Some(id))).unwrap();
+    let first = codec
+        .lend(Input::Value(payload(Known { n: 1 }), Some(id)))
+        .unwrap();
+    let second = codec
+        .lend(Input::Value(payload(Known { n: 2 }), Some(id)))
+        .unwrap();
     assert_eq!((first.n, second.n), (1, 2));
 }

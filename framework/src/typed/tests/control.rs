@@ -80,7 +80,9 @@ fn a_pending_future_wakes_its_task_once() {
     assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
     rt.run_held();
     assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
-    let Poll::Ready(value) = future.poll(&mut context) else { panic!("woken, and not ready") };
+    let Poll::Ready(value) = future.poll(&mut context) else {
+        panic!("woken, and not ready")
+    };
     assert_eq!(value.unwrap(), 1.5);
 }
 
@@ -135,7 +137,9 @@ fn refs_of_two_runtimes_do_not_meet() {
     for error in [
         both::remote(&here, &there).spawn().get().unwrap_err(),
         rt.spawn(half::remote(&there)).get().unwrap_err(),
-        rt.spawn(inner::remote(Some(there.clone()))).get().unwrap_err(),
+        rt.spawn(inner::remote(Some(there.clone())))
+            .get()
+            .unwrap_err(),
         rt.put(&Some(there.clone())).unwrap_err(),
     ] {
         assert!(error.is_usage(), "{error:?}");
@@ -154,7 +158,11 @@ fn refs_of_a_runtime_that_is_gone_say_so() {
     let pending = other.spawn(half::remote(&there));
     drop(other);
     let result = half::remote(&there).spawn();
-    assert_eq!(there.get().unwrap(), 2.0, "a small value that is known here stays readable");
+    assert_eq!(
+        there.get().unwrap(),
+        2.0,
+        "a small value that is known here stays readable"
+    );
     for error in [
         pending.get().unwrap_err(),
         futures::executor::block_on(&pending).unwrap_err(),
@@ -174,13 +182,22 @@ fn calls_with_the_refs_of_failed_calls_fail() {
     let error = never.get().unwrap_err();
     assert!(error.is_codec(), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("argument `value` of `takes_unwritable`") && text.contains("never"), "{text}");
+    assert!(
+        text.contains("argument `value` of `takes_unwritable`") && text.contains("never"),
+        "{text}"
+    );
     for error in [
         half::remote(&never).spawn().get().unwrap_err(),
         rt.spawn(half::remote(&never)).get().unwrap_err(),
-        inner::remote(Some(never.clone())).spawn().get().unwrap_err(),
+        inner::remote(Some(never.clone()))
+            .spawn()
+            .get()
+            .unwrap_err(),
     ] {
-        assert!(error.is_dependency() && error.root().is_codec(), "{error:?}");
+        assert!(
+            error.is_dependency() && error.root().is_codec(),
+            "{error:?}"
+        );
     }
     assert!(rt.put(&Unwritable).unwrap_err().is_codec());
     assert!(rt.put(&Some(never)).is_err());
@@ -221,7 +238,10 @@ fn returns_unwritable() -> Unwritable {
 fn a_result_that_cannot_be_encoded_is_an_error_of_the_task() {
     let _rt = Rt::start();
     let error = returns_unwritable::remote().spawn().wait().unwrap_err();
-    assert!(error.is_codec() && error.to_string().contains("`returns_unwritable`"), "{error}");
+    assert!(
+        error.is_codec() && error.to_string().contains("`returns_unwritable`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -256,7 +276,10 @@ fn an_array_that_is_built_in_the_store_is_not_copied() {
     let rt = Rt::start();
     let bytes = ((LARGE * 8) as u64).next_multiple_of(64);
     let built = Array::build(LARGE, |out: &mut [f64]| out[1] = 1.0).unwrap();
-    assert_eq!((rt.used_bytes(), &built[..3]), (bytes, &[0.0, 1.0, 0.0][..]));
+    assert_eq!(
+        (rt.used_bytes(), &built[..3]),
+        (bytes, &[0.0, 1.0, 0.0][..])
+    );
     let put = rt.put(&built).unwrap();
     assert!(put.view().unwrap().same_memory(&built));
     assert_eq!(first::remote(&built).spawn().get().unwrap(), 0.0);
@@ -266,11 +289,19 @@ fn an_array_that_is_built_in_the_store_is_not_copied() {
     drop(built);
     assert_eq!(rt.used_bytes(), 0);
     // Memory that was in use before is given out as zeros, too.
-    let again = rt.put_with(LARGE, |out: &mut [f64]| assert!(out.iter().all(|x| *x == 0.0))).unwrap();
+    let again = rt
+        .put_with(LARGE, |out: &mut [f64]| {
+            assert!(out.iter().all(|x| *x == 0.0))
+        })
+        .unwrap();
     assert!(again.view().unwrap().iter().all(|x| *x == 0.0));
     let small = Array::build(3, |out: &mut [u8]| out.fill(7)).unwrap();
     assert_eq!(small, [7, 7, 7]);
-    assert!(Array::<f64>::build(usize::MAX, |_| ()).unwrap_err().is_usage());
+    assert!(
+        Array::<f64>::build(usize::MAX, |_| ())
+            .unwrap_err()
+            .is_usage()
+    );
 }
 
 #[test]
@@ -279,11 +310,21 @@ fn a_full_store_is_an_error_with_numbers() {
     let samples = vec![0_u8; 65 << 20];
     let error = rt.put(&samples).unwrap_err();
     assert!(error.is_store_full(), "{error:?}");
-    assert!(rt.put_with(65 << 20, |_: &mut [u8]| ()).unwrap_err().is_store_full());
+    assert!(
+        rt.put_with(65 << 20, |_: &mut [u8]| ())
+            .unwrap_err()
+            .is_store_full()
+    );
     #[remote]
     fn len(bytes: &[u8]) -> usize {
         bytes.len()
     }
-    assert!(len::remote(&samples).spawn().get().unwrap_err().is_store_full());
+    assert!(
+        len::remote(&samples)
+            .spawn()
+            .get()
+            .unwrap_err()
+            .is_store_full()
+    );
     assert!(rt.put(&samples[..1 << 20]).is_ok());
 }

@@ -109,7 +109,9 @@ make!(made_for_bytes, u8);
 /// # Errors
 /// Those of the tasks.
 pub fn use_all() -> manta::Result<usize> {
-    let model = Model { name: "m".to_owned() };
+    let model = Model {
+        name: "m".to_owned(),
+    };
     let call = everything::remote(&[1.0], "x", &model, vec![], None).retries(2);
     let (sum, same) = call.spawn().get()?;
     let later = later::remote(1).spawn().get()?;
@@ -118,7 +120,11 @@ pub fn use_all() -> manta::Result<usize> {
     let made = made + made_for_bytes::remote(b"ab", 1).spawn().get()?;
     let restricted = inner::restricted::remote(b"abc").spawn().get()?;
     nothing::remote().spawn().detach();
-    Ok(same.name.len() + made + restricted + (later + numbers) as usize + usize::from(private_and_only_called_here(0, 1)))
+    Ok(same.name.len()
+        + made
+        + restricted
+        + (later + numbers) as usize
+        + usize::from(private_and_only_called_here(0, 1)))
 }
 
 #[cfg(test)]
