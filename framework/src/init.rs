@@ -32,6 +32,8 @@ static TEST: OnceLock<&'static str> = OnceLock::new();
 /// # Panics
 /// Never. A worker that cannot be set up says why on standard error and exits, which is an error
 /// of `start()` in the driver.
+// That the call stands in `main`, and where, is the point of the example.
+#[allow(clippy::needless_doctest_main)]
 pub fn init() {
     mobula_worker::enter_if_worker();
     INITIALISED.store(true, Ordering::Release);
@@ -59,10 +61,19 @@ pub(crate) struct WorkerEntry {
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
     if INITIALISED.load(Ordering::Acquire) {
         let args = std::env::args_os().skip(1).collect();
-        return Ok(WorkerEntry { args, env: Vec::new() });
+        return Ok(WorkerEntry {
+            args,
+            env: Vec::new(),
+        });
     }
     if let Some(test) = TEST.get() {
-        let args = [test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"];
+        let args = [
+            test,
+            "--exact",
+            "--nocapture",
+            "--include-ignored",
+            "--test-threads=1",
+        ];
         let mut env = Vec::new();
         // The harness runs tests on threads, whose stacks are smaller than a main thread's.
         if std::env::var_os("RUST_MIN_STACK").is_none() {

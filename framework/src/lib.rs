@@ -76,9 +76,10 @@ pub use typed::{
     ArrayBuild, IntoArg, JoinOne, Joinable, ObjectRef, Put, UnspawnedCall, Value, how,
 };
 
-/// What most programs use: `use mobula::prelude::*;`.
+/// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that
+/// `ndarray::prelude::*` can stand beside it.
 pub mod prelude {
-    pub use crate::{Array, ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
+    pub use crate::{ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
 }
 
 #[doc(hidden)]

@@ -43,6 +43,7 @@ impl<E: Plain> Array<E> {
     /// # Errors
     /// Type mismatch: when the length is no multiple of the element's size, the memory is not
     /// aligned for `E`, an element's bits are no `E`, or `E` has size zero.
+    #[doc(hidden)]
     pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
         let (name, size) = (std::any::type_name::<E>(), size_of::<E>());
         let mismatch = |why: fmt::Arguments<'_>| {
@@ -92,6 +93,7 @@ impl<E: Plain> Array<E> {
     ///
     /// # Errors
     /// As for [`Array::from_block`].
+    #[doc(hidden)]
     pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
         Array::from_block(building.seal().block())
     }
@@ -99,6 +101,7 @@ impl<E: Plain> Array<E> {
 
 impl<E> Array<E> {
     /// The bytes.
+    #[doc(hidden)]
     pub fn as_block(&self) -> &Block {
         &self.block
     }

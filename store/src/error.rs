@@ -22,7 +22,8 @@ impl StoreError {
     pub fn full(wanted: u64, used: u64, capacity: u64) -> StoreError {
         StoreError::full_because(format!(
             "the store is full: {} wanted, {} of {} in use; drop refs that are not needed any \
-             more, or raise Runtime::builder().store_capacity(..)",
+             more, or raise the capacity (Runtime::builder().store_capacity(..), or \
+             MOBULA_STORE_CAPACITY, which comes first)",
             Bytes(wanted),
             Bytes(used),
             Bytes(capacity),

@@ -45,7 +45,12 @@ impl Page {
         // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that
         // exists.
         let start = unsafe {
-            mmap_anonymous(std::ptr::null_mut(), LEN, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                LEN,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
         }
         .ok()?;
         // SAFETY: the advice is for exactly the mapping above, which holds nothing yet.

@@ -30,14 +30,19 @@ pub(crate) fn sweep(folder: &Path) {
 }
 
 fn remove_stale(folder: &Path, now: SystemTime) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     let user = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
         let stale = entry.metadata().is_ok_and(|metadata| {
-            let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
+            let age = metadata
+                .modified()
+                .ok()
+                .and_then(|time| now.duration_since(time).ok());
             metadata.is_file() && metadata.uid() == user && age.is_some_and(|age| age > STALE)
         });
         if stale {

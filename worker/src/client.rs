@@ -207,7 +207,11 @@ impl Entry {
             && value.items.is_empty()
         {
             let (format, block) = (value.format.clone(), block.clone());
-            return Ok(Payload { format, block, side: Vec::new() });
+            return Ok(Payload {
+                format,
+                block,
+                side: Vec::new(),
+            });
         }
         let client = self.client().ok_or_else(Error::shutdown)?;
         readable(&client, value, Some(self))

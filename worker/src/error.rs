@@ -188,7 +188,7 @@ impl Error {
     pub fn wrap_application(cause: Error) -> Error {
         Error::new(
             Kind::Application(None),
-            "an operation of Mobula failed inside the function",
+            format!("an operation of Mobula failed inside the function: {cause}"),
             Some(cause),
         )
     }

@@ -194,7 +194,9 @@ pub fn is_temporary(error: &io::Error) -> bool {
         rustix::io::Errno::TOOMANYREFS,
         rustix::io::Errno::NOBUFS,
     ];
-    temporary.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    temporary
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Receives what [`send_segment`] sent. Blocks until something comes.

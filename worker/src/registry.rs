@@ -44,6 +44,8 @@ pub struct IndexCell(AtomicU32);
 
 impl IndexCell {
     /// Not numbered yet.
+    // A constant is what a static's initialiser can name; each static gets a cell of its own.
+    #[allow(clippy::declare_interior_mutable_const)]
     pub const NEW: IndexCell = IndexCell(AtomicU32::new(u32::MAX));
 }
 
@@ -261,15 +263,27 @@ mod tests {
 
     #[test]
     fn another_signature_is_another_fingerprint() {
-        let fingerprint = |signature| Registry::new(vec![function("a", 1, signature)]).unwrap().fingerprint();
+        let fingerprint = |signature| {
+            Registry::new(vec![function("a", 1, signature)])
+                .unwrap()
+                .fingerprint()
+        };
         assert_ne!(fingerprint("(u8)"), fingerprint("(u16)"));
-        assert_ne!(fingerprint("()"), Registry::new(vec![]).unwrap().fingerprint());
+        assert_ne!(
+            fingerprint("()"),
+            Registry::new(vec![]).unwrap().fingerprint()
+        );
     }
 
     #[test]
     fn a_duplicate_is_an_error_with_both_places() {
-        let error = Registry::new(vec![function("a", 7, "()"), function("a", 7, "()")]).unwrap_err();
+        let error =
+            Registry::new(vec![function("a", 7, "()"), function("a", 7, "()")]).unwrap_err();
         assert!(error.is_setup());
-        assert_eq!(error.to_string().matches("src/m.rs:7:1").count(), 2, "{error}");
+        assert_eq!(
+            error.to_string().matches("src/m.rs:7:1").count(),
+            2,
+            "{error}"
+        );
     }
 }

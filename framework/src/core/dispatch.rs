@@ -50,7 +50,10 @@ impl Core {
         let Some(task) = self.ready.pop() else {
             return false;
         };
-        let name = self.task_mut(task).map(|task| task.function).map_or("a task", |f| self.name(f));
+        let name = self
+            .task_mut(task)
+            .map(|task| task.function)
+            .map_or("a task", |f| self.name(f));
         let error = Error::usage(format!(
             "`{name}` cannot run: every place of every worker ({} each) is taken by a task that waits for another one; \
              recurse less deeply, or return refs instead of waiting for them",

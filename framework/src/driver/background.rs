@@ -22,9 +22,13 @@ impl Driver {
                 if closed() {
                     return;
                 }
+                // A caller that waits reads the answers itself.
+                if self.bell.is_led() {
+                    break;
+                }
                 let any = self.poll();
                 // Answers of small tasks come in quick succession.
-                if !any && !spin.until(|| self.any_ready()) {
+                if !any && !spin.until(|| self.bell.is_led() || self.any_ready()) {
                     break;
                 }
             }

@@ -130,6 +130,11 @@ impl Client for Driver {
     }
 
     fn heap(&self) -> &Arc<Heap> {
+        // Whoever asks may be about to allocate, and what was dropped last is the warmest memory.
+        let any_released = !self.released.lock().is_empty();
+        if any_released {
+            self.with(|_, _| ());
+        }
         &self.heap
     }
 }

@@ -237,13 +237,19 @@ impl Lanes {
     /// A worker can have stored bodies in its own segment only.
     fn check_bodies(&self, id: WorkerId, message: &FromWorker) -> Result<(), String> {
         let value = match message {
-            FromWorker::Done { outcome: Ok(value), .. } | FromWorker::Put { value, .. } => value,
+            FromWorker::Done {
+                outcome: Ok(value), ..
+            }
+            | FromWorker::Put { value, .. } => value,
             _ => return Ok(()),
         };
         let Body::Stored(loc) = &value.body else {
             return Ok(());
         };
-        let file = self.files.get(&loc.segment).filter(|_| loc.segment.0 == id.0);
+        let file = self
+            .files
+            .get(&loc.segment)
+            .filter(|_| loc.segment.0 == id.0);
         let end = loc.offset.checked_add(loc.len);
         match (file, end) {
             (Some(file), Some(end)) if end <= file.len() => Ok(()),
@@ -386,7 +392,8 @@ impl Lanes {
                     }
                     Err(error) if link::is_temporary(&error) => return,
                     Err(error) => {
-                        let why = format!("its socket does not take a segment's descriptor: {error}");
+                        let why =
+                            format!("its socket does not take a segment's descriptor: {error}");
                         self.condemn(worker, why);
                         return;
                     }

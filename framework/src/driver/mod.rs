@@ -111,13 +111,13 @@ impl Driver {
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
     pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
-        let entry = crate::init::worker_entry()?;
-        let registry = Registry::get()?;
         if mobula_worker::worker_client().is_some() {
             return Err(Error::usage(
-                "a task cannot start a runtime of its own; it uses the one that it runs in: spawn calls and put objects as in the driver",
+                "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
             ));
         }
+        let entry = crate::init::worker_entry()?;
+        let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
         let budget = Arc::new(DriverBudget::new(capacity.clone()));
         let segment_len = config.capacity.saturating_mul(2).next_multiple_of(4096);

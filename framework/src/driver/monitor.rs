@@ -75,7 +75,11 @@ impl Monitor {
     pub(super) fn new(entry: WorkerEntry) -> Result<Monitor> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::setup(format!("cannot watch workers: {error}")))?;
-        Ok(Monitor { entry, wake, requests: Mutex::default() })
+        Ok(Monitor {
+            entry,
+            wake,
+            requests: Mutex::default(),
+        })
     }
 
     /// What workers are started with.
@@ -239,7 +243,7 @@ impl Driver {
         });
         // Another thread may sleep on something that the dead worker did not get to say.
         self.bell.ring_all();
-        if closing {
+        if closing || self.is_closed() {
             return;
         }
         if !registered {

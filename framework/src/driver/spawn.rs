@@ -56,9 +56,8 @@ impl Driver {
             rustix::io::ioctl_fionbio(&read, true)?;
             Ok((read, write))
         };
-        let pipe = || {
-            pipe().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error))
-        };
+        let pipe =
+            || pipe().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error));
         let (stdout_read, stdout_write) = pipe()?;
         let (stderr_read, stderr_write) = pipe()?;
         let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
@@ -119,7 +118,12 @@ impl Driver {
         let lane = Lane::new(end, pid, socket, segment, registered.clone());
         let started = self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
-            core.worker_starting(id)
+            let started = core.worker_starting(id);
+            // The runtime may have ended in the meantime.
+            if self.is_closed() {
+                core.worker_stopping(id, lanes);
+            }
+            started
         });
         self.monitor.add(Watched {
             id,

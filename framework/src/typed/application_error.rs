@@ -37,7 +37,7 @@ impl<T, E> TaskResult for Result<T, E> {
 }
 
 /// An error of whatever type. What can be said of it is found by method resolution, as for codecs
-/// (see [`probe`](super::probe)): the first trait whose bounds hold. Not public API.
+/// (see the module `probe`): the first trait whose bounds hold. Not public API.
 #[derive(Debug)]
 pub struct ErrorProbe<E>(RefCell<Option<E>>);
 

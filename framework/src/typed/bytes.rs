@@ -12,6 +12,9 @@ use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use super::{mismatch::mismatch, place::Place};
 
+/// The largest alignment that the store knows: a page.
+const MAX_ALIGN: usize = 4096;
+
 /// The tag of `T` in formats.
 pub(crate) fn tag<T: 'static>() -> TypeTag {
     TypeTag(type_tag::<T>())
@@ -182,8 +185,14 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
             Ok(codec::decode(payload.block.bytes(), &items)?)
         }
         Format::Flat { elem, shape } if shape.len() == 1 => {
-            let Encoded { bytes, items } = one_array(&payload.block, elem.0, shape[0])?;
-            codec::decode(&bytes, &items).map_err(|_| mismatch::<T>(&payload.format))
+            let read = |block: &Block| -> Result<T> {
+                let Encoded { bytes, items } = one_array(block, elem.0, shape[0])?;
+                Ok(codec::decode(&bytes, &items)?)
+            };
+            read(&payload.block)
+                // Perhaps the elements ask for more than the alignment of all blocks.
+                .or_else(|_| read(&Block::copy_of(payload.block.bytes(), MAX_ALIGN)))
+                .map_err(|_| mismatch::<T>(&payload.format))
         }
         format => Err(mismatch::<T>(format)),
     }

@@ -194,7 +194,7 @@ impl<E: Plain> ObjectRef<Array<E>> {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn view(&self) -> Result<Array<E>> {
-        self.get()
+        read_flat_1::<Array<E>, E>(self.payload()?)
     }
 }
 

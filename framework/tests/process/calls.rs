@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mobula::prelude::*;
+use mobula::{Array, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{nothing_is_left, runtime};
@@ -386,20 +386,28 @@ fn a_recursion_that_is_too_deep_is_an_error_not_a_hang() {
     let rt = runtime(1);
     assert_eq!(rt.spawn(deep::remote(300)).get().unwrap(), 300);
     let error = rt.spawn(deep::remote(3000)).get().unwrap_err();
-    assert!(format!("{error:?}").contains("recurse less deeply"), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("recurse less deeply"),
+        "{error:?}"
+    );
     assert_eq!(rt.spawn(deep::remote(3)).get().unwrap(), 3);
     nothing_is_left(&rt);
 }
 
 #[remote]
 async fn through_another_thread(n: u64) -> mobula::Result<u64> {
-    tokio::spawn(async move { later::remote(n).spawn().await }).await.unwrap()
+    tokio::spawn(async move { later::remote(n).spawn().await })
+        .await
+        .unwrap()
 }
 
 #[mobula::test]
 fn an_async_function_may_wait_through_a_spawned_task_on_one_worker() {
     let rt = runtime(1);
-    assert_eq!(rt.spawn(through_another_thread::remote(1)).get().unwrap(), 2);
+    assert_eq!(
+        rt.spawn(through_another_thread::remote(1)).get().unwrap(),
+        2
+    );
 }
 
 #[mobula::test]
@@ -407,9 +415,17 @@ fn memory_that_is_still_read_survives_the_end_of_the_runtime() -> mobula::Result
     let rt = runtime(1);
     let array = Array::build(100_000, |numbers: &mut [f64]| numbers.fill(1.0))?;
     rt.clone().shutdown();
-    assert!(rt.spawn(total::remote(&array)).get().unwrap_err().is_shutdown());
+    assert!(
+        rt.spawn(total::remote(&array))
+            .get()
+            .unwrap_err()
+            .is_shutdown()
+    );
     assert!(rt.put(&array).unwrap_err().is_shutdown());
-    assert!(rt.put_with(100_000, |numbers: &mut [f64]| numbers.fill(7.0)).is_err());
+    assert!(
+        rt.put_with(100_000, |numbers: &mut [f64]| numbers.fill(7.0))
+            .is_err()
+    );
     assert!(array.iter().all(|x| *x == 1.0));
     Ok(())
 }

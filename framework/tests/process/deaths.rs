@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mobula::prelude::*;
+use mobula::{Array, prelude::*};
 
 use crate::support::{eventually, lives, nothing_is_left, runtime};
 

@@ -42,7 +42,7 @@ fn plus_one(n: i64) -> i64 {
 
 #[remote]
 fn passes_on(n: i64) -> mobula::Result<i64> {
-    plus_one::remote(&typed::remote(n).spawn()).spawn().get()
+    plus_one::remote(typed::remote(n).spawn()).spawn().get()
 }
 
 #[remote]

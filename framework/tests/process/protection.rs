@@ -1,6 +1,6 @@
 //! A stray write to anything that is sealed ends one process and harms no data.
 
-use mobula::prelude::*;
+use mobula::{Array, prelude::*};
 
 use crate::support::{nothing_is_left, runtime};
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use mobula::prelude::*;
+use mobula::{Array, prelude::*};
 
 use crate::support::{eventually, nothing_is_left, runtime};
 

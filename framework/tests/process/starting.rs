@@ -70,14 +70,29 @@ fn a_small_dev_shm_is_enough_for_a_large_store() {
     let program = Program::command("starting::in_a_small_container", "small");
     let mut command = Command::new("unshare");
     command
-        .args(["--mount", "sh", "-c", "mount -t tmpfs -o size=1m none /dev/shm && exec \"$@\"", "sh"])
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs -o size=1m none /dev/shm && exec \"$@\"",
+            "sh",
+        ])
         .arg(program.get_program())
         .args(program.get_args())
         .env("MOBULA_TEST_CASE", "small");
-    let Ok(Output { stdout, stderr, status }) = command.output() else {
+    let Ok(Output {
+        stdout,
+        stderr,
+        status,
+    }) = command.output()
+    else {
         return println!("skipped: there is no `unshare` on this machine");
     };
-    let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr)
+    );
     if text.contains("not permitted") || text.contains("permission denied") {
         return println!("skipped: mounting is not permitted here");
     }

@@ -122,7 +122,7 @@ pub(crate) fn generate(
 }
 
 /// The conditions under which the function exists, also those inside of `cfg_attr`.
-fn cfgs(attributes: &[Attribute]) -> Vec<TokenStream> {
+pub(super) fn cfgs(attributes: &[Attribute]) -> Vec<TokenStream> {
     let mut cfgs = Vec::new();
     for attribute in attributes {
         if attribute.path().is_ident("cfg") {

@@ -8,17 +8,16 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::inspect::{Parts, is_result, ungroup};
+use super::{
+    function::cfgs,
+    inspect::{Parts, is_result, ungroup},
+};
 use crate::spans::generated;
 
 pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
     let private = quote!(#root::__private);
     let (vis, name) = (&function.vis, generated(&function.sig.ident));
-    let cfgs: Vec<_> = function
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"))
-        .collect();
+    let cfgs = cfgs(&function.attrs);
     let params = function
         .sig
         .inputs

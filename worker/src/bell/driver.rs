@@ -94,6 +94,11 @@ impl<M: Memory> DriverBell<M> {
         let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
     }
 
+    /// Whether a foreground caller has the lead.
+    pub fn is_led(&self) -> bool {
+        matches!(self.state().load(Relaxed), LEAD_ASLEEP | LEAD_AWAKE)
+    }
+
     /// Takes the lead for a foreground caller, unless another has it. From then on the rings are
     /// the caller's to poll, and the background thread is left asleep.
     pub fn lead(&self) -> Option<Lead<'_, M>> {

@@ -30,11 +30,14 @@ impl Spin {
     };
 
     /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
+    ///
+    /// Few pauses: with the other side on another core, more of them gain some hundred nanoseconds
+    /// for a round trip; with both on one core, each costs the time that the other side needs.
     pub fn for_this_machine() -> Spin {
         static CORES: OnceLock<usize> = OnceLock::new();
         let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
         Spin {
-            pauses: if cores > 1 { 80 } else { 0 },
+            pauses: if cores > 1 { 5 } else { 0 },
             yields: 32,
             limit: Duration::from_micros(12),
         }

@@ -53,7 +53,11 @@ impl Grants {
         match answer {
             Ok(granted) => {
                 // What was asked for is not spare: it must not be given back in between.
-                let reserve = if state.answers == state.asked { state.reserve } else { 0 };
+                let reserve = if state.answers == state.asked {
+                    state.reserve
+                } else {
+                    0
+                };
                 state.spare += granted.saturating_sub(reserve);
                 state.refusal = None;
             }
@@ -87,7 +91,8 @@ impl Grants {
         (self.send)(FromWorker::NeedBytes(wish));
         let mut state = self.state.lock();
         while state.answers < question {
-            if self.answered.wait_for(&mut state, PATIENCE).timed_out() && state.answers < question {
+            if self.answered.wait_for(&mut state, PATIENCE).timed_out() && state.answers < question
+            {
                 // If the answer comes yet, all of it is spare.
                 state.reserve = 0;
                 return Err(Error::internal(
@@ -124,7 +129,9 @@ impl Budget for Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grants").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Grants")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,7 +145,9 @@ mod tests {
         let this: Arc<OnceLock<Weak<Grants>>> = Arc::default();
         let (me, left) = (this.clone(), Mutex::new(left));
         let grants = Arc::new(Grants::new(move |message| {
-            let FromWorker::NeedBytes(bytes) = message else { panic!("not a question") };
+            let FromWorker::NeedBytes(bytes) = message else {
+                panic!("not a question")
+            };
             let mut left = left.lock();
             let grants = me.get().and_then(Weak::upgrade).unwrap();
             if *left >= bytes {

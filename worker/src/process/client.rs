@@ -176,7 +176,10 @@ impl Client for Worker {
             let mut failed = self.failed_segments.lock();
             while !self.segments.contains(loc.segment) {
                 if let Some(why) = failed.get(&loc.segment) {
-                    return Err(Error::internal(format!("{} could not be mapped: {why}", loc.segment)));
+                    return Err(Error::internal(format!(
+                        "{} could not be mapped: {why}",
+                        loc.segment
+                    )));
                 }
                 if self
                     .segment_arrived

@@ -82,10 +82,14 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
 
 /// Takes the segment's descriptor from the socket and maps it.
 fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
-    let (received, fd) = link::receive_segment(socket.as_fd()).map_err(|error| error.to_string())?;
+    let (received, fd) =
+        link::receive_segment(socket.as_fd()).map_err(|error| error.to_string())?;
     if received != id {
         return Err(format!("{received} came in its place"));
     }
     let file = SegmentFile::from_descriptors(fd, None, len).map_err(|error| error.to_string())?;
-    worker.segments.insert(id, &file).map_err(|error| error.to_string())
+    worker
+        .segments
+        .insert(id, &file)
+        .map_err(|error| error.to_string())
 }

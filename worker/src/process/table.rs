@@ -51,7 +51,11 @@ impl<O: Out> Table<O> {
     /// released after it had asked: then the release has ended what came with the answer.
     pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<Entry>> {
         let slot = self.handles.get(&id)?;
-        if slot.watched { slot.entry.upgrade() } else { None }
+        if slot.watched {
+            slot.entry.upgrade()
+        } else {
+            None
+        }
     }
 
     /// The handle of an object, made by `make` if there is none. `held`: the driver counts it.
@@ -88,7 +92,8 @@ impl<O: Out> Table<O> {
     fn tidy(&mut self) {
         if self.covered.len() > 2 * self.handles.len() + 64 {
             let handles = &self.handles;
-            self.covered.retain(|id| handles.get(id).is_some_and(|slot| !slot.held));
+            self.covered
+                .retain(|id| handles.get(id).is_some_and(|slot| !slot.held));
             self.covered.sort_unstable();
             self.covered.dedup();
         }

@@ -75,9 +75,7 @@ impl Env {
 
     /// An object of the driver.
     pub(super) fn put(&mut self, seq: u64, value: Value) -> ObjectId {
-        self.core
-            .put(d(seq), Arc::new(value), D)
-            .unwrap();
+        self.core.put(d(seq), Arc::new(value), D).unwrap();
         self.core.sanity_check();
         d(seq)
     }

@@ -192,11 +192,7 @@ fn what_the_driver_does_wrong_is_an_error_and_changes_nothing() {
         ..spec(d(2), vec![])
     });
     submit(spec(d(2), vec![ArgSpec::Value(Arc::new(array(1)))]));
-    let mut put = |seq, value| {
-        env.core
-            .put(d(seq), Arc::new(value), D)
-            .unwrap_err()
-    };
+    let mut put = |seq, value| env.core.put(d(seq), Arc::new(value), D).unwrap_err();
     put(1, inline(1));
     put(2, packed(2, vec![refer(d(2))]));
     put(2, packed(2, vec![refer(d(3))]));

@@ -2,6 +2,8 @@
 
 #[path = "../../../tests/typed/cases/mod.rs"]
 mod cases;
+
+mod cache;
 mod codecs;
 mod control;
 

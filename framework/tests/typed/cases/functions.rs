@@ -53,12 +53,6 @@ pub(super) fn square(x: f64) -> f64 {
     x * x
 }
 
-/// The address at which the function sees its argument.
-#[remote]
-pub(super) fn address(array: &[f64]) -> usize {
-    array.as_ptr() as usize
-}
-
 #[remote]
 pub(super) fn text_len(text: &str) -> usize {
     text.len()

@@ -1,0 +1,73 @@
+//! Memory: what one thread copies and fills.
+
+use std::{
+    convert::Infallible,
+    fs::File,
+    hint::black_box,
+    io::{self, Write},
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use crate::{
+    sampling::{Plan, measure, timed},
+    table::Floor,
+};
+
+/// Two buffers between which elements are copied. Both were used before.
+///
+/// How fast a machine copies changes from second to second when others use its memory, too. So
+/// this is to be measured in turn with what it is compared with.
+#[derive(Debug)]
+pub struct Copying {
+    source: Vec<f64>,
+    target: Vec<f64>,
+}
+
+impl Copying {
+    /// For so many elements.
+    pub fn new(elements: usize) -> Copying {
+        Copying {
+            source: vec![1.0; elements],
+            target: vec![2.0; elements],
+        }
+    }
+
+    /// What is copied.
+    pub fn source(&self) -> &Vec<f64> {
+        &self.source
+    }
+
+    /// Copies once. Seconds.
+    pub fn copy(&mut self) -> f64 {
+        timed(|| black_box(&mut self.target).copy_from_slice(black_box(&self.source)))
+    }
+
+    /// Fills the target once. Seconds.
+    pub fn fill(&mut self) -> f64 {
+        timed(|| black_box(&mut self.target[..]).fill(black_box(3.0)))
+    }
+
+    /// Writes the source to a memory file that is new: the system gets the memory and copies.
+    /// Seconds.
+    ///
+    /// # Errors
+    /// When the system has not got the memory.
+    pub fn write(&self) -> io::Result<f64> {
+        let bytes = bytemuck::cast_slice(&self.source);
+        let mut file = File::from(memfd_create("floor", MemfdFlags::CLOEXEC)?);
+        let mut written = Ok(());
+        let seconds = timed(|| written = file.write_all(bytes));
+        written.map(|()| seconds)
+    }
+}
+
+/// Seconds of a copy of so many elements.
+pub fn copy(elements: usize, plan: Plan) -> Floor {
+    let mut buffers = Copying::new(elements);
+    let Ok(summary) = measure::<Infallible>(plan, || Ok(buffers.copy()));
+    Floor {
+        name: "memcpy",
+        value: summary.median,
+    }
+}

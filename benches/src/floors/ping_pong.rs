@@ -1,0 +1,222 @@
+//! Two processes: a ball that goes back and forth through shared memory.
+
+use std::{
+    env, hint, io,
+    os::fd::{AsFd, OwnedFd},
+    process::{Child, Command, Stdio, exit},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU32,
+            Ordering::{Acquire, Release},
+        },
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use mobula_store::{Backing, SegmentFile, SharedWords};
+use rustix::thread::futex;
+
+use crate::{
+    sampling::{Plan, measure, timed},
+    table::Floor,
+};
+
+/// The first argument of the second process.
+const PEER: &str = "--ping-pong-peer";
+
+/// How long a player waits for the other before it gives up: far longer than any round takes, so
+/// that it means the other's end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The ball that ends the game.
+const STOP: u32 = u32::MAX;
+
+const FILE_BYTES: u64 = 8192;
+
+/// The words that the players write, on cache lines (and pairs of them) of their own.
+const THERE: usize = 0;
+const BACK: usize = 256;
+
+/// What a player does while the ball is away.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    /// It looks and looks.
+    Spin,
+    /// It looks, and lets other processes run in between.
+    Yield,
+    /// It sleeps, and is woken.
+    Sleep,
+}
+
+impl Waiting {
+    const ALL: [(Waiting, &str); 3] = [
+        (Waiting::Spin, "spin"),
+        (Waiting::Yield, "yield"),
+        (Waiting::Sleep, "sleep"),
+    ];
+
+    /// Waits until the word is not `old` any more; `None` when patience ends.
+    fn wait(self, word: &AtomicU32, old: u32) -> Option<u32> {
+        /// Looks between two looks at the clock.
+        const ROUNDS: u32 = 1000;
+        let start = Instant::now();
+        loop {
+            for _ in 0..ROUNDS {
+                let new = word.load(Acquire);
+                if new != old {
+                    return Some(new);
+                }
+                match self {
+                    Waiting::Spin => hint::spin_loop(),
+                    Waiting::Yield => thread::yield_now(),
+                    Waiting::Sleep => {
+                        let limit = futex::Timespec::try_from(PATIENCE).ok()?;
+                        // Woken, interrupted, or changed before the sleep: look again.
+                        let slept = futex::wait(word, futex::Flags::empty(), old, Some(&limit));
+                        if slept == Err(rustix::io::Errno::TIMEDOUT) {
+                            return None;
+                        }
+                    }
+                }
+            }
+            if start.elapsed() > PATIENCE {
+                return None;
+            }
+        }
+    }
+
+    fn send(self, word: &AtomicU32, ball: u32) {
+        word.store(ball, Release);
+        if let Waiting::Sleep = self {
+            // It fails for a bad address only.
+            let _ = futex::wake(word, futex::Flags::empty(), 1);
+        }
+    }
+}
+
+/// How often a game begins anew. Where other programs want the cores, both players may end up on one
+/// of them for a whole game; then they show the scheduler and not the memory.
+const GAMES: u32 = 3;
+
+/// Seconds of a round trip between this process and another, one for each way to wait: spinning,
+/// spinning with yields, and sleeping. There is no fourth way to wait, so nothing that crosses
+/// processes is faster than the fastest of these. It is the median of the best of three games,
+/// each of a third of the plan's time.
+///
+/// The program must begin with [`enter_if_peer`], since the second process is the program again.
+///
+/// # Errors
+/// When the second process cannot be started, or ends.
+pub fn ping_pong(plan: Plan) -> io::Result<Vec<Floor>> {
+    let plan = Plan {
+        time: plan.time / GAMES,
+        ..plan
+    };
+    let best = |(waiting, name)| {
+        let mut value = f64::INFINITY;
+        for _ in 0..GAMES {
+            value = value.min(Game::start(waiting, name)?.play(plan)?);
+        }
+        Ok(Floor { name, value })
+    };
+    Waiting::ALL.into_iter().map(best).collect()
+}
+
+struct Game {
+    waiting: Waiting,
+    words: Arc<SharedWords>,
+    peer: Child,
+    ball: u32,
+}
+
+impl Game {
+    fn start(waiting: Waiting, name: &str) -> io::Result<Game> {
+        let file =
+            SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;
+        let words = SharedWords::map(&file).map_err(io::Error::other)?;
+        let descriptor = file
+            .read_write_fd()
+            .ok_or(io::ErrorKind::Unsupported)?
+            .try_clone_to_owned()?;
+        // The peer has the memory as its standard input.
+        let peer = Command::new("/proc/self/exe")
+            .args([PEER, name])
+            .stdin(Stdio::from(descriptor))
+            .spawn()?;
+        let mut game = Game {
+            waiting,
+            words,
+            peer,
+            ball: 0,
+        };
+        // The first round takes as long as the peer's start.
+        game.round()?;
+        Ok(game)
+    }
+
+    /// The median time of a round.
+    fn play(&mut self, plan: Plan) -> io::Result<f64> {
+        let rounds = measure(plan, || {
+            let mut played = Ok(());
+            let seconds = timed(|| played = self.round());
+            played.map(|()| seconds)
+        })?;
+        Ok(rounds.median)
+    }
+
+    fn round(&mut self) -> io::Result<()> {
+        let words = self.words.narrow_words();
+        let last = self.ball;
+        self.ball = (last + 1) % STOP;
+        self.waiting.send(&words[THERE], self.ball);
+        match self.waiting.wait(&words[BACK], last) {
+            Some(_) => Ok(()),
+            None => Err(io::Error::other(
+                "the second process of the ping-pong has gone",
+            )),
+        }
+    }
+}
+
+impl Drop for Game {
+    fn drop(&mut self) {
+        self.waiting.send(&self.words.narrow_words()[THERE], STOP);
+        // It ends by itself, at the latest when its patience does.
+        let _ = self.peer.wait();
+    }
+}
+
+/// Makes this process the second player if it was started as such; does not return then.
+pub fn enter_if_peer() {
+    let mut args = env::args().skip(1);
+    if args.next().as_deref() != Some(PEER) {
+        return;
+    }
+    let name = args.next();
+    let waiting = Waiting::ALL
+        .into_iter()
+        .find(|(_, known)| name.as_deref() == Some(*known));
+    match waiting.map(|(waiting, _)| play(waiting)) {
+        Some(Ok(())) => exit(0),
+        _ => exit(1),
+    }
+}
+
+fn play(waiting: Waiting) -> io::Result<()> {
+    let descriptor = || -> io::Result<OwnedFd> { io::stdin().as_fd().try_clone_to_owned() };
+    let file = SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES)
+        .map_err(io::Error::other)?;
+    let shared = SharedWords::map(&file).map_err(io::Error::other)?;
+    let words = shared.narrow_words();
+    let mut ball = 0;
+    while let Some(next) = waiting.wait(&words[THERE], ball) {
+        if next == STOP {
+            return Ok(());
+        }
+        ball = next;
+        waiting.send(&words[BACK], ball);
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}

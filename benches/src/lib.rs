@@ -1,0 +1,12 @@
+//! What benchmarks of Mobula share: repetitions and their spread, floors that the hardware sets,
+//! a look at processes, and tables.
+//!
+//! The programs are in `src/bin`. `README.md` says how to run them and how to read their tables.
+
+#![forbid(unsafe_code)]
+
+pub mod floors;
+pub mod machine;
+pub mod processes;
+pub mod sampling;
+pub mod table;
