@@ -49,8 +49,9 @@ pub use executor::block_on;
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
 
-/// Stacks of the service threads.
-const SMALL_STACK: usize = 256 << 10;
+/// Stacks of the service threads: they decode errors with all their causes, in builds without
+/// optimisation too (a test of the wire format has this size).
+pub(crate) const SMALL_STACK: usize = 1 << 20;
 
 static WORKER: OnceLock<Arc<Worker>> = OnceLock::new();
 

@@ -14,7 +14,7 @@ use crate::{
 const FORESIGHT: usize = 64;
 
 /// How deep an error may nest as MessagePack: a level for each cause, of which an error has a few
-/// tens at most, and a few for what is in one. Some threads that decode have stacks of 256 KiB, of
+/// tens at most, and a few for what is in one. Some threads that decode have stacks of 1 MiB, of
 /// which this uses less than half.
 const MAX_ERROR_DEPTH: usize = 72;
 
