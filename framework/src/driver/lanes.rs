@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,9 +11,9 @@ use std::{
 
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments};
 use mobula_worker::{
-    Attempt, Body, Error, Item, ObjectId, Outcome, TaskSlot, Value, WorkerId, link,
+    Attempt, Body, Error, ObjectId, Outcome, TaskSlot, WorkerId,
     mailbox::{DriverEnd, TransportError},
-    message::{Arg, FromWorker, TaskMessage, ToWorker},
+    message::{FromWorker, TaskMessage, ToWorker},
     ring::RingError,
 };
 
@@ -30,9 +30,9 @@ pub(super) struct Lane {
     pub(super) pid: u32,
     pub(super) socket: OwnedFd,
     /// Segments whose descriptor the worker has.
-    known: Vec<SegmentId>,
+    pub(super) known: Vec<SegmentId>,
     /// Those of them that are still to be sent.
-    unsent: Vec<SegmentId>,
+    pub(super) unsent: Vec<SegmentId>,
     /// Extents of the worker's segment that it is to be told of.
     frees: Vec<Loc>,
     dirty: bool,
@@ -70,7 +70,7 @@ impl Lane {
     }
 
     /// Sends through the control lane, after what was freed before.
-    fn send(&mut self, message: &ToWorker) {
+    pub(super) fn send(&mut self, message: &ToWorker) {
         self.send_frees();
         self.push(message);
     }
@@ -93,10 +93,10 @@ impl Lane {
 /// All of them, with what the core's effects need.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    lanes: BTreeMap<WorkerId, Lane>,
+    pub(super) lanes: BTreeMap<WorkerId, Lane>,
     /// The segments' files, to hand their descriptors on.
-    files: BTreeMap<SegmentId, SegmentFile>,
-    heap: Arc<Heap>,
+    pub(super) files: BTreeMap<SegmentId, SegmentFile>,
+    pub(super) heap: Arc<Heap>,
     segments: Arc<Segments>,
     pub(super) capacity: Arc<Capacity>,
     /// Segments of workers that are dead, with live objects in them.
@@ -258,7 +258,7 @@ impl Lanes {
     }
 
     /// A worker whose words make no sense is killed; what it did before counts.
-    fn condemn(&mut self, id: WorkerId, why: String) {
+    pub(super) fn condemn(&mut self, id: WorkerId, why: String) {
         if let Some(lane) = self.lanes.get_mut(&id)
             && lane.broken.is_none()
         {
@@ -341,77 +341,6 @@ impl Lanes {
             if let Some(at) = lane.known.iter().position(|known| *known == segment) {
                 lane.known.swap_remove(at);
                 lane.send(&ToWorker::DropSegment(segment));
-            }
-        }
-    }
-
-    /// Makes sure that a worker can map the segments of a value.
-    fn introduce(&mut self, worker: WorkerId, value: &Value) {
-        if let Body::Stored(loc) = &value.body {
-            let known = self
-                .lanes
-                .get(&worker)
-                .is_none_or(|lane| lane.known.contains(&loc.segment));
-            if !known {
-                self.introduce_segment(worker, loc.segment);
-            }
-        }
-        for item in &value.items {
-            if let Item::Array { value, .. } = item {
-                self.introduce(worker, value);
-            }
-        }
-    }
-
-    fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
-        if let Some(lane) = self.lanes.get_mut(&worker) {
-            lane.known.push(segment);
-            lane.unsent.push(segment);
-        }
-        self.send_segments(worker);
-    }
-
-    /// Sends the descriptors that a worker is to have. Where too many are under way already, the
-    /// rest goes with the next flush; the worker waits for them.
-    fn send_segments(&mut self, worker: WorkerId) {
-        let Some(lane) = self.lanes.get_mut(&worker) else {
-            return;
-        };
-        while let Some(&segment) = lane.unsent.first() {
-            let file = match self.files.get(&segment) {
-                Some(file) => Some(file),
-                None if segment == self.heap.id() => Some(self.heap.file()),
-                None => None,
-            };
-            // Without a file: the segment is gone, and nothing that the worker gets refers to it.
-            if let Some(file) = file {
-                match link::send_segment(lane.socket.as_fd(), segment, file.read_only_fd()) {
-                    Ok(()) => {
-                        let len = file.len();
-                        lane.send(&ToWorker::Segment { id: segment, len });
-                    }
-                    Err(error) if link::is_temporary(&error) => return,
-                    Err(error) => {
-                        let why =
-                            format!("its socket does not take a segment's descriptor: {error}");
-                        self.condemn(worker, why);
-                        return;
-                    }
-                }
-            }
-            lane.unsent.remove(0);
-        }
-    }
-
-    fn introduce_all(&mut self, worker: WorkerId, args: &[Arg]) {
-        for arg in args {
-            match arg {
-                Arg::Value(value) | Arg::Object { value, .. } => self.introduce(worker, value),
-                Arg::Gather(values) => {
-                    for (_, value) in values {
-                        self.introduce(worker, value);
-                    }
-                }
             }
         }
     }

@@ -9,6 +9,7 @@
 mod background;
 mod client;
 mod death;
+mod descriptors;
 mod lanes;
 mod memory;
 mod monitor;
