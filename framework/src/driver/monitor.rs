@@ -21,12 +21,16 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 
-use super::{Driver, death, output::Stream};
+use super::{Driver, death, lanes::Lane, output::Stream};
 use crate::init::WorkerEntry;
 
-/// Workers that die one after the other before they have registered: then the program is at fault,
-/// and more of them will not help.
-const HOPELESS: usize = 3;
+/// Workers that die one after the other before they have registered, while no other one is there
+/// either: then more of them will not help. Before the first has registered, one is enough.
+const HOPELESS: usize = 10;
+
+/// After the third of them, each is started a little later than the one before.
+const DELAY: Duration = Duration::from_millis(10);
+const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 /// What the monitor knows of a worker.
 #[derive(Debug)]
@@ -210,6 +214,12 @@ impl Driver {
             .collect()
     }
 
+    /// Whether any worker takes tasks.
+    fn any_registered(&self) -> bool {
+        let ready = |lane: &mut Lane| lane.registered.load(Ordering::Acquire);
+        self.with(|_, lanes| lanes.iter_mut().any(|(_, lane)| ready(lane)))
+    }
+
     /// What is left to do when a worker is dead.
     fn bury(&self, worker: Watched, why: Option<String>, closing: bool) {
         // Its children first: as long as the exit is not collected, the group's number is its own.
@@ -255,13 +265,17 @@ impl Driver {
                 text += &format!("; its last lines on stderr were:\n{tail}");
             }
             let error = Error::setup(text);
-            let mut startup = self.startup.lock();
-            startup.failures += 1;
-            let hopeless = startup.failures >= HOPELESS || startup.registered == 0;
-            drop(startup);
-            if hopeless {
+            let (failures, never) = {
+                let mut startup = self.startup.lock();
+                startup.failures += 1;
+                (startup.failures, startup.registered == 0)
+            };
+            if never || (failures >= HOPELESS && !self.any_registered()) {
                 self.fail(&error);
                 return;
+            }
+            if let Some(times) = failures.checked_sub(3).and_then(|n| u32::try_from(n).ok()) {
+                std::thread::sleep(DELAY.saturating_mul(times).min(LONGEST_DELAY));
             }
         }
         if let Err(error) = self.start_worker() {
