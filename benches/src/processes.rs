@@ -105,7 +105,11 @@ fn unreadable(file: &Path) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{hint::black_box, sync::mpsc, thread, time::Instant};
+    use std::{
+        hint::black_box,
+        io::{BufRead, BufReader, Write},
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
@@ -118,24 +122,25 @@ mod tests {
         assert_eq!(stat("12 (short) S 1"), None);
     }
 
+    /// In a process of its own: the threads of this one, which run other tests, come and go.
     #[test]
-    fn the_work_of_other_threads_is_seen_and_the_callers_is_not() {
-        let (stop, stopped) = mpsc::channel::<()>();
-        let (worked, work) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(20) {
-                black_box(1);
-            }
-            worked.send(()).unwrap();
-            let _ = stopped.recv();
-        });
-        let me = std::process::id();
-        let before = activity([me]).unwrap();
-        work.recv().unwrap();
-        assert!((activity([me]).unwrap() - before).cpu > Duration::ZERO);
-        drop(stop);
-        thread.join().unwrap();
+    fn work_between_two_looks_is_seen() {
+        let script =
+            "read go; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo done; read end";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let before = activity([child.id()]).unwrap();
+        writeln!(input, "go").unwrap();
+        output.read_line(&mut String::new()).unwrap();
+        assert!((activity([child.id()]).unwrap() - before).cpu > Duration::ZERO);
+        drop(input);
+        child.wait().unwrap();
     }
 
     #[test]
