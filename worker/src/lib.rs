@@ -28,6 +28,6 @@ pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side};
-pub use process::{WorkerSetup, block_on, enter_if_worker, is_readable, worker_client};
+pub use process::{WorkerSetup, block_on, enter_if_worker, worker_client};
 pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn};
 pub use value::{Body, Format, Item, Outcome, TypeTag, Value};

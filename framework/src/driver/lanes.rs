@@ -42,8 +42,10 @@ pub(super) struct Lane {
     pub(super) granted: u64,
     /// The worker was asked to trim and has not answered.
     pub(super) trimming: bool,
-    /// What the worker did that no worker does; it is being killed.
-    pub(super) broken: Option<String>,
+    /// Why the lane cannot be written to any more; the next flush condemns the worker.
+    fault: Option<String>,
+    /// The worker did what no worker does, and is being killed.
+    pub(super) broken: bool,
 }
 
 impl Lane {
@@ -65,7 +67,8 @@ impl Lane {
             registered,
             granted: 0,
             trimming: false,
-            broken: None,
+            fault: None,
+            broken: false,
         }
     }
 
@@ -85,7 +88,7 @@ impl Lane {
     fn push(&mut self, message: &ToWorker) {
         self.dirty = true;
         if let Err(error) = self.end.send(message) {
-            self.broken = Some(format!("its mailbox does not take messages: {error}"));
+            self.fault = Some(format!("its mailbox does not take messages: {error}"));
         }
     }
 }
@@ -106,7 +109,7 @@ pub(super) struct Lanes {
     /// Finished objects whose waiters are to be woken after the lock.
     completions: Vec<(ObjectId, Outcome)>,
     /// Workers to be killed after the lock.
-    condemned: Vec<(WorkerId, u32, String)>,
+    condemned: Vec<(WorkerId, String)>,
     registrations: usize,
     /// Tasks that were too large for a message, as if their workers had failed them.
     unsendable: Vec<(WorkerId, FromWorker)>,
@@ -116,7 +119,7 @@ pub(super) struct Lanes {
 #[derive(Debug, Default)]
 pub(super) struct Aftermath {
     pub(super) completions: Vec<(ObjectId, Outcome)>,
-    pub(super) condemned: Vec<(WorkerId, u32, String)>,
+    pub(super) condemned: Vec<(WorkerId, String)>,
     pub(super) registrations: usize,
 }
 
@@ -172,7 +175,7 @@ impl Lanes {
     pub(super) fn any_ready(&self) -> bool {
         self.lanes
             .values()
-            .any(|lane| lane.broken.is_none() && lane.end.ready())
+            .any(|lane| !lane.broken && lane.end.ready())
     }
 
     /// Reads and acts on what the workers have said; not all of it, where one says very much, so
@@ -181,7 +184,7 @@ impl Lanes {
         let ids: Vec<WorkerId> = self
             .lanes
             .iter()
-            .filter(|(_, lane)| lane.broken.is_none() && lane.end.out.ready())
+            .filter(|(_, lane)| !lane.broken && lane.end.out.ready())
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
@@ -195,7 +198,7 @@ impl Lanes {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 return;
             };
-            if lane.broken.is_some() {
+            if lane.broken {
                 return;
             }
             match lane.end.out.receive() {
@@ -260,10 +263,10 @@ impl Lanes {
     /// A worker whose words make no sense is killed; what it did before counts.
     pub(super) fn condemn(&mut self, id: WorkerId, why: String) {
         if let Some(lane) = self.lanes.get_mut(&id)
-            && lane.broken.is_none()
+            && !lane.broken
         {
-            self.condemned.push((id, lane.pid, why.clone()));
-            lane.broken = Some(why);
+            lane.broken = true;
+            self.condemned.push((id, why));
         }
     }
 
@@ -273,15 +276,18 @@ impl Lanes {
         let waiting: Vec<WorkerId> = self
             .lanes
             .iter()
-            .filter(|(_, lane)| !lane.unsent.is_empty() && lane.broken.is_none())
+            .filter(|(_, lane)| !lane.unsent.is_empty() && !lane.broken)
             .map(|(id, _)| *id)
             .collect();
         for id in waiting {
             self.send_segments(id);
         }
         let mut progress = false;
-        let mut broken = Vec::new();
+        let mut faults = Vec::new();
         for (id, lane) in &mut self.lanes {
+            if lane.broken {
+                continue;
+            }
             lane.send_frees();
             let before = lane.end.task.pending() + lane.end.control.pending();
             if !lane.dirty && before == 0 {
@@ -290,18 +296,12 @@ impl Lanes {
             lane.dirty = false;
             match lane.end.flush() {
                 Ok(_) => progress |= before > lane.end.task.pending() + lane.end.control.pending(),
-                Err(error) => broken.push((*id, error.to_string())),
+                Err(error) => lane.fault = Some(error.to_string()),
             }
-            if let Some(why) = &lane.broken {
-                broken.push((*id, why.clone()));
-            }
+            faults.extend(lane.fault.take().map(|why| (*id, why)));
         }
-        for (id, why) in broken {
-            let condemned = self.condemned.iter().any(|(other, ..)| *other == id);
-            if let (Some(lane), false) = (self.lanes.get_mut(&id), condemned) {
-                self.condemned.push((id, lane.pid, why.clone()));
-                lane.broken = Some(why);
-            }
+        for (id, why) in faults {
+            self.condemn(id, why);
         }
         progress
     }
@@ -315,13 +315,10 @@ impl Lanes {
     }
 
     /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
-    pub(super) fn bury(
-        &mut self,
-        id: WorkerId,
-        segment: SegmentId,
-        live: Vec<Loc>,
-    ) -> Option<Lane> {
-        let lane = self.lanes.remove(&id)?;
+    pub(super) fn bury(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
+        let Some(lane) = self.lanes.remove(&id) else {
+            return;
+        };
         self.forget_need(id);
         if let Some(file) = self.files.get(&segment) {
             let kept = self.orphans.adopt(segment, file, live);
@@ -331,7 +328,6 @@ impl Lanes {
             }
         }
         self.settle_needs();
-        Some(lane)
     }
 
     fn drop_segment(&mut self, segment: SegmentId) {

@@ -64,7 +64,7 @@ impl Lanes {
         self.own_trim();
         let ids: Vec<WorkerId> = self
             .iter_mut()
-            .filter(|(_, lane)| lane.granted > 0 && !lane.trimming && lane.broken.is_none())
+            .filter(|(_, lane)| lane.granted > 0 && !lane.trimming && !lane.broken)
             .map(|(id, lane)| {
                 lane.trimming = true;
                 *id
@@ -78,7 +78,7 @@ impl Lanes {
     /// Whether an answer to `Trim` is still under way.
     pub(super) fn trimming(&mut self) -> bool {
         self.iter_mut()
-            .any(|(_, lane)| lane.trimming && lane.broken.is_none())
+            .any(|(_, lane)| lane.trimming && !lane.broken)
     }
 
     /// Answers those who wait: yes as far as there is memory, no when nobody can give any back.

@@ -249,8 +249,8 @@ impl Driver {
             // A caller that sleeps with the lead may wait for one of these.
             self.bell.ring();
         }
-        for (id, pid, why) in condemned {
-            self.monitor.condemn(id, pid, why);
+        for (id, why) in condemned {
+            self.monitor.condemn(id, why);
         }
         if registrations > 0 {
             let mut startup = self.startup.lock();

@@ -68,7 +68,7 @@ pub(super) struct Monitor {
 #[derive(Debug, Default)]
 struct Requests {
     new: Vec<Watched>,
-    condemned: Vec<(WorkerId, u32, String)>,
+    condemned: Vec<(WorkerId, String)>,
     /// When all workers are to be gone.
     end: Option<Instant>,
 }
@@ -97,8 +97,8 @@ impl Monitor {
     }
 
     /// This worker has to die, because of `why`.
-    pub(super) fn condemn(&self, id: WorkerId, pid: u32, why: String) {
-        self.requests.lock().condemned.push((id, pid, why));
+    pub(super) fn condemn(&self, id: WorkerId, why: String) {
+        self.requests.lock().condemned.push((id, why));
         self.ring();
     }
 
@@ -121,7 +121,7 @@ impl Driver {
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
-            for (id, _, why) in requests.condemned {
+            for (id, why) in requests.condemned {
                 if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
                     worker.kill();
                     reasons.push((id, why));
