@@ -4,7 +4,10 @@
 use std::{
     fmt,
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
     time::Instant,
 };
@@ -65,8 +68,16 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// be called under.
     fn release(&self, id: ObjectId);
 
-    /// Makes sure that [`Entry::complete`] will be called.
+    /// Makes sure that [`Entry::complete`] will be called soon. Once for each entry: see
+    /// [`Entry::watch`].
     fn watch(&self, entry: &Entry);
+
+    /// An entry that was watched is complete, or gone.
+    fn unwatch(&self) {}
+
+    /// May look for the outcome for some microseconds, on behalf of a future that would otherwise
+    /// have to be woken.
+    fn linger(&self, _: &Entry) {}
 
     /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
     fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool;
@@ -81,14 +92,16 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     fn heap(&self) -> &Arc<Heap>;
 }
 
-/// This process' handle of an object. All `ObjectRef`s and arrays in it share one; when the last
-/// is dropped, the engine is told.
+/// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
+/// refs to an object that is pending; when it is dropped, the engine is told.
 pub struct Entry {
     id: ObjectId,
     /// `None` for the handle of a call that could not be started.
     client: Option<Weak<dyn Client>>,
     outcome: OnceLock<Outcome>,
     waiters: Mutex<Vec<Waker>>,
+    /// [`Client::watch`] was called, and `unwatch` was not.
+    watched: AtomicBool,
 }
 
 impl Entry {
@@ -103,6 +116,7 @@ impl Entry {
             client: Some(client),
             outcome: cell,
             waiters: Mutex::new(Vec::new()),
+            watched: AtomicBool::new(false),
         })
     }
 
@@ -117,6 +131,7 @@ impl Entry {
             client: None,
             outcome: OnceLock::from(Err(error)),
             waiters: Mutex::new(Vec::new()),
+            watched: AtomicBool::new(false),
         })
     }
 
@@ -137,6 +152,16 @@ impl Entry {
             .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), Arc::as_ptr(client)))
     }
 
+    /// Whether both stand for one object of one engine. A process may have several handles of an
+    /// object that is finished.
+    pub fn is_same_object(&self, other: &Entry) -> bool {
+        let same_engine = match (&self.client, &other.client) {
+            (Some(one), Some(other)) => std::ptr::addr_eq(one.as_ptr(), other.as_ptr()),
+            _ => false,
+        };
+        std::ptr::eq(self, other) || same_engine && self.id == other.id
+    }
+
     /// What became of the object, if that is known here.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.get()
@@ -146,6 +171,7 @@ impl Entry {
     /// wakers run user code.
     pub fn complete(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
+        self.unwatch();
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for waker in waiters {
             // Other people's code: a panic in one must not keep the others asleep, or end one of
@@ -168,6 +194,27 @@ impl Entry {
             waiters.push(waker.clone());
         }
         true
+    }
+
+    /// Has the engine see to it that [`complete`](Entry::complete) is called soon. After
+    /// [`subscribe`](Entry::subscribe).
+    pub fn watch(&self, client: &dyn Client) {
+        if !self.watched.swap(true, Ordering::SeqCst) {
+            client.watch(self);
+            // It may have been completed just before.
+            if self.outcome.get().is_some() {
+                self.unwatch();
+            }
+        }
+    }
+
+    fn unwatch(&self) {
+        if self.watched.load(Ordering::SeqCst)
+            && self.watched.swap(false, Ordering::SeqCst)
+            && let Some(client) = self.client()
+        {
+            client.unwatch();
+        }
     }
 
     /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
@@ -262,6 +309,9 @@ impl Drop for Entry {
         if let Some(client) = self.client()
             && !mobula_store::is_forked_child()
         {
+            if *self.watched.get_mut() {
+                client.unwatch();
+            }
             client.release(self.id);
         }
     }

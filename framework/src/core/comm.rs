@@ -1,10 +1,10 @@
 //! The core's way out, and its complaint about what came in.
 
-use std::fmt;
+use std::{fmt, sync::Weak};
 
 use mobula_store::Loc;
 use mobula_worker::{
-    Attempt, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Entry, ObjectId, Outcome, TaskSlot, WorkerId,
     message::{TaskMessage, ToWorker},
 };
 
@@ -24,9 +24,9 @@ pub(crate) trait Comm {
     /// Whether a dead worker had started the task. Asked of dead workers only.
     fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool;
 
-    /// An object for which the driver has handles is finished: its waiters are to be woken, after
-    /// the lock is released.
-    fn complete(&mut self, id: ObjectId, outcome: Outcome);
+    /// An object for which the driver has handles is finished: those who wait for it are to be
+    /// woken, after the lock is released.
+    fn complete(&mut self, id: ObjectId, entry: Weak<Entry>, outcome: Outcome);
 
     /// These stored bytes are not used any more.
     fn free(&mut self, loc: Loc);

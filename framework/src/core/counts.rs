@@ -30,14 +30,14 @@ impl Core {
     }
 
     pub(super) fn add_ref(&mut self, id: ObjectId) {
-        if let Some(object) = self.objects.get_mut(&id) {
+        if let Some(object) = self.objects.get_mut(id) {
             object.refs += 1;
         }
     }
 
     /// One ref less; frees the object if that was the last one, and what it alone kept.
     pub(super) fn drop_ref(&mut self, id: ObjectId, comm: &mut dyn Comm) {
-        if let Some(object) = self.objects.get_mut(&id) {
+        if let Some(object) = self.objects.get_mut(id) {
             object.refs -= 1;
             if object.is_unused() {
                 self.free_unused(id, comm);
@@ -58,14 +58,14 @@ impl Core {
         let mut next = Some(id);
         let mut rest = Vec::new();
         while let Some(id) = next {
-            if self.objects.get(&id).is_some_and(Object::is_unused)
+            if self.objects.get(id).is_some_and(Object::is_unused)
                 && let Some(Object {
                     state: ObjectState::Ready(value),
                     ..
-                }) = self.objects.remove(&id)
+                }) = self.objects.remove(id)
             {
                 for nested in value.nested() {
-                    if let Some(object) = self.objects.get_mut(&nested) {
+                    if let Some(object) = self.objects.get_mut(nested) {
                         object.refs -= 1;
                         if object.is_unused() {
                             rest.push(nested);
@@ -85,7 +85,7 @@ impl Core {
     /// they lie.
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
         self.shift_pin(id, step);
-        let value = self.objects.get(&id).and_then(Object::value);
+        let value = self.objects.get(id).and_then(Object::value);
         if let Some(value) = value.filter(|value| !value.items.is_empty()).cloned() {
             self.shift_array_pins(&value, step);
         }
@@ -111,7 +111,7 @@ impl Core {
     }
 
     fn shift_pin(&mut self, id: ObjectId, step: Step) {
-        if let Some(object) = self.objects.get_mut(&id) {
+        if let Some(object) = self.objects.get_mut(id) {
             match step {
                 Step::Begin => object.pins += 1,
                 Step::End => object.pins -= 1,

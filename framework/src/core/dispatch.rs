@@ -109,7 +109,7 @@ impl Core {
     /// The argument with the values of its objects, which are all ready.
     fn resolve(&self, spec: &ArgSpec) -> Arg {
         let value = |id: &ObjectId| {
-            let value = self.objects.get(id).and_then(Object::value);
+            let value = self.objects.get(*id).and_then(Object::value);
             value
                 .cloned()
                 .expect("the inputs of a ready task are ready, and counted")

@@ -14,7 +14,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&worker) else {
             return;
         };
-        let Some(object) = self.objects.get_mut(&id) else {
+        let Some(object) = self.objects.get_mut(id) else {
             return;
         };
         let hold = worker.held.entry(id).or_insert_with(|| {
@@ -52,7 +52,7 @@ impl Core {
 
     /// Strikes the worker off those that want to be told.
     pub(super) fn end_watch(&mut self, worker: WorkerId, id: ObjectId) {
-        if let Some(task) = self.objects.get_mut(&id).and_then(Object::task_mut) {
+        if let Some(task) = self.objects.get_mut(id).and_then(Object::task_mut) {
             task.watchers.retain(|&watcher| watcher != worker);
         }
     }
@@ -62,7 +62,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
-        let Some(object) = self.objects.get_mut(&id) else {
+        let Some(object) = self.objects.get_mut(id) else {
             return;
         };
         match &mut object.state {

@@ -71,7 +71,7 @@ impl Core {
         match message {
             FromWorker::Hold(id) => self.hold(from, id),
             FromWorker::Release(id) => self.end_hold(from, id, comm),
-            FromWorker::Watch(id) if self.objects.contains_key(&id) => self.watch(from, id, comm),
+            FromWorker::Watch(id) if self.objects.contains(id) => self.watch(from, id, comm),
             FromWorker::Watch(id) => comm.send(
                 from,
                 ToWorker::Ready {
@@ -84,7 +84,7 @@ impl Core {
     }
 
     fn known(&self, id: ObjectId) -> Result<(), Violation> {
-        if self.objects.contains_key(&id) {
+        if self.objects.contains(id) {
             Ok(())
         } else {
             Err(unknown(id))

@@ -73,6 +73,7 @@ mod messages;
 mod objects;
 mod ready;
 mod state;
+mod table;
 mod tasks;
 mod workers;
 
@@ -90,6 +91,7 @@ pub(crate) use state::TaskCounts;
 use map::IdMap;
 use ready::ReadyQueue;
 use state::{Object, Worker};
+use table::Objects;
 
 /// What can be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +109,7 @@ pub(crate) struct Core {
     config: Config,
     /// The functions' names, for errors. Its length says which function indices exist.
     names: Arc<[&'static str]>,
-    objects: IdMap<ObjectId, Object>,
+    objects: Objects,
     workers: IdMap<WorkerId, Worker>,
     ready: ReadyQueue,
     /// Workers that take a further task, by load: the first gets the next one.
@@ -131,7 +133,7 @@ impl Core {
         Core {
             config,
             names,
-            objects: IdMap::default(),
+            objects: Objects::default(),
             workers: IdMap::default(),
             ready: ReadyQueue::default(),
             room: BTreeSet::new(),
@@ -149,7 +151,7 @@ impl Core {
 
     /// The bodies of all objects in one segment. Walks all objects: for a worker's death.
     pub(crate) fn stored_in(&self, segment: SegmentId) -> Vec<Loc> {
-        let values = self.objects.values().filter_map(Object::value);
+        let values = self.objects.iter().filter_map(|(_, object)| object.value());
         values
             .filter_map(|value| counts::stored(value))
             .filter(|loc| loc.segment == segment)
@@ -182,12 +184,12 @@ impl Core {
     /// How many users of the object's bytes rely on their place; 0 for an object that is not there.
     #[cfg(test)]
     pub(crate) fn pins(&self, id: ObjectId) -> u32 {
-        self.objects.get(&id).map_or(0, |object| object.pins)
+        self.objects.get(id).map_or(0, |object| object.pins)
     }
 
     /// What became of the object; `None` while it is pending and when it is not there.
     pub(crate) fn outcome(&self, id: ObjectId) -> Option<Outcome> {
-        self.objects.get(&id).and_then(Object::outcome)
+        self.objects.get(id).and_then(Object::outcome)
     }
 
     /// The name of a function, for messages.

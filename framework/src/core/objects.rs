@@ -1,8 +1,8 @@
 //! Objects, as the driver sees them, and what a value may look like.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use mobula_worker::{Item, ObjectId, Outcome, Value, WorkerId};
+use mobula_worker::{Entry, Item, ObjectId, Outcome, Value, WorkerId};
 
 use super::{
     Comm, Core, Violation,
@@ -40,13 +40,18 @@ impl Core {
         Ok(())
     }
 
+    /// The id for the next object of the driver, to be used before anything else happens.
+    pub(crate) fn mint(&mut self) -> ObjectId {
+        self.objects.mint()
+    }
+
     /// One more handle of the driver. Returns the outcome if it is there; if not,
     /// [`Comm::complete`] will tell it.
     ///
     /// # Errors
     /// There is no such object.
     pub(crate) fn retain(&mut self, id: ObjectId) -> Result<Option<Outcome>, Violation> {
-        let Some(object) = self.objects.get_mut(&id) else {
+        let Some(object) = self.objects.get_mut(id) else {
             return Err(unknown(id));
         };
         object.handles += 1;
@@ -54,12 +59,27 @@ impl Core {
         Ok(object.outcome())
     }
 
+    /// From now on `entry` is the driver's handle of a pending object, for [`Comm::complete`]. Costs
+    /// nothing for objects that are finished.
+    pub(crate) fn attach(&mut self, id: ObjectId, entry: &Arc<Entry>) {
+        if let Some(object) = self.objects.get_mut(id)
+            && object.task_mut().is_some()
+        {
+            object.entry = Arc::downgrade(entry);
+        }
+    }
+
+    /// The driver's handle of a pending object, if it has one.
+    pub(crate) fn entry(&self, id: ObjectId) -> Option<Arc<Entry>> {
+        self.objects.get(id)?.entry.upgrade()
+    }
+
     /// One handle of the driver less. Costs the number of objects that are freed by it.
     ///
     /// # Errors
     /// The driver has no handle of such an object.
     pub(crate) fn release(&mut self, id: ObjectId, comm: &mut dyn Comm) -> Result<(), Violation> {
-        match self.objects.get_mut(&id) {
+        match self.objects.get_mut(id) {
             Some(object) if object.handles > 0 => object.handles -= 1,
             _ => return Err(unknown(id)),
         }
@@ -75,6 +95,7 @@ impl Core {
             refs: u64::from(by_driver),
             handles: u32::from(by_driver),
             pins: 0,
+            entry: Weak::new(),
         };
         self.objects.insert(id, object);
         if !by_driver {
@@ -89,7 +110,7 @@ impl Core {
                 "object {id} was made by {from}, which did not mint the id"
             )));
         }
-        if self.objects.contains_key(&id) {
+        if !self.objects.has_place_for(id) {
             return Err(Violation::new(format!("object {id} was made twice")));
         }
         Ok(())
@@ -116,14 +137,14 @@ impl Core {
                     check_array(array)?;
                 }
                 Item::Array { id, value: array } => {
-                    let object = self.objects.get(id).ok_or(BadItem::Unknown(*id))?;
+                    let object = self.objects.get(*id).ok_or(BadItem::Unknown(*id))?;
                     if object.value().is_none() {
                         return Err(BadItem::Malformed("has an array that is not there yet"));
                     }
                     check_array(array)?;
                 }
                 Item::Ref { id } => {
-                    if !self.objects.contains_key(id) {
+                    if !self.objects.contains(*id) {
                         return Err(BadItem::Unknown(*id));
                     }
                 }

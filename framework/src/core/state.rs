@@ -3,11 +3,12 @@
 use std::{
     collections::{HashSet, VecDeque},
     hash::BuildHasherDefault,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use mobula_worker::{
-    Attempt, Error, FunctionIndex, ObjectId, Outcome, TaskSlot, Value, WorkerId, message::ArgSpec,
+    Attempt, Entry, Error, FunctionIndex, ObjectId, Outcome, TaskSlot, Value, WorkerId,
+    message::ArgSpec,
 };
 
 use super::{
@@ -25,6 +26,8 @@ pub(super) struct Object {
     pub(super) handles: u32,
     /// How many places use its bytes where they lie.
     pub(super) pins: u32,
+    /// The driver's handle, to be told the end of the task.
+    pub(super) entry: Weak<Entry>,
 }
 
 /// How far an object is. It never goes back.

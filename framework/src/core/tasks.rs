@@ -1,6 +1,6 @@
 //! Tasks: how they begin, and what follows from their end.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Weak};
 
 use mobula_worker::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
@@ -54,7 +54,7 @@ impl Core {
             Inputs::Failed(error) => {
                 self.insert(id, ObjectState::Failed(error.clone()), from);
                 if from == WorkerId::DRIVER {
-                    comm.complete(id, Err(error));
+                    comm.complete(id, Weak::new(), Err(error));
                 }
             }
             Inputs::Missing(missing) => {
@@ -95,7 +95,7 @@ impl Core {
     fn inspect(&self, spec: &TaskSpec) -> Result<Inputs, Violation> {
         let mut missing = 0;
         let mut failed = None;
-        let mut look = |id: ObjectId| match self.objects.get(&id).map(|object| &object.state) {
+        let mut look = |id: ObjectId| match self.objects.get(id).map(|object| &object.state) {
             Some(ObjectState::Ready(_)) => {}
             Some(ObjectState::Pending(_)) => missing += 1,
             Some(ObjectState::Failed(cause)) => {
@@ -164,12 +164,12 @@ impl Core {
 
     /// The task of a pending object.
     pub(super) fn task_mut(&mut self, id: ObjectId) -> Option<&mut Task> {
-        self.objects.get_mut(&id).and_then(Object::task_mut)
+        self.objects.get_mut(id).and_then(Object::task_mut)
     }
 
     /// Moves an unfinished task to another state, in the counts too.
     pub(super) fn set_state(&mut self, id: ObjectId, state: TaskState) {
-        let Some(task) = self.objects.get_mut(&id).and_then(Object::task_mut) else {
+        let Some(task) = self.objects.get_mut(id).and_then(Object::task_mut) else {
             return;
         };
         let old = std::mem::replace(&mut task.state, state);
@@ -200,7 +200,7 @@ impl Core {
         doomed: &mut VecDeque<(ObjectId, Outcome)>,
         comm: &mut dyn Comm,
     ) {
-        let Some(object) = self.objects.get_mut(&id) else {
+        let Some(object) = self.objects.get_mut(id) else {
             return;
         };
         if object.task_mut().is_none() {
@@ -213,7 +213,7 @@ impl Core {
         let ObjectState::Pending(task) = std::mem::replace(&mut object.state, state) else {
             return;
         };
-        let handles = object.handles;
+        let (handles, entry) = (object.handles, std::mem::take(&mut object.entry));
         *self.counts.of(task.state) -= 1;
 
         // What the result keeps is counted before the arguments are let go: it may be the same.
@@ -239,7 +239,7 @@ impl Core {
             }
         }
         if handles > 0 {
-            comm.complete(id, outcome);
+            comm.complete(id, entry, outcome);
         }
         for watcher in task.watchers {
             if let Some(worker) = self.workers.get_mut(&watcher) {

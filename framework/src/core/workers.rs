@@ -125,7 +125,7 @@ impl Core {
         }
         self.ready.clear();
         let mut pending = Vec::new();
-        for (&id, object) in &mut self.objects {
+        for (id, object) in self.objects.iter_mut() {
             if let ObjectState::Pending(task) = &mut object.state {
                 // All fail of the same cause, not of one another.
                 task.dependents.clear();

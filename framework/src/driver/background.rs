@@ -10,6 +10,9 @@ use super::Driver;
 /// bell. Without tasks it sleeps until it is rung.
 const WATCHFUL: Duration = Duration::from_millis(500);
 
+/// A nap. The system adds some 50 us to it.
+const NAP: Duration = Duration::from_micros(50);
+
 impl Driver {
     pub(super) fn run_background(&self) {
         let spin = Spin::for_this_machine();
@@ -23,12 +26,16 @@ impl Driver {
                     return;
                 }
                 // A caller that waits reads the answers itself.
-                if self.bell.is_led() {
-                    break;
+                let led = self.bell.is_led();
+                let any = !led && self.poll();
+                if self.traffic.take_served() && !self.traffic.is_watched() {
+                    self.bell.nap(NAP, || {
+                        closed() || self.traffic.is_watched_after_announcing()
+                    });
+                    continue;
                 }
-                let any = self.poll();
                 // Answers of small tasks come in quick succession.
-                if !any && !spin.until(|| self.bell.is_led() || self.any_ready()) {
+                if led || !any && !spin.until(|| self.bell.is_led() || self.any_ready()) {
                     break;
                 }
             }

@@ -14,13 +14,6 @@ use mobula_worker::{
 use super::Driver;
 
 impl Driver {
-    fn mint(&self) -> ObjectId {
-        ObjectId {
-            origin: WorkerId::DRIVER,
-            seq: self.next_id.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
     fn as_client(&self) -> Weak<dyn Client> {
         self.this.clone()
     }
@@ -40,19 +33,30 @@ impl Client for Driver {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),
         };
-        let id = self.mint();
-        let entry = Entry::new(id, self.as_client(), None);
-        self.entries.insert(id, Arc::downgrade(&entry));
-        let spec = TaskSpec {
-            id,
-            function,
-            args,
-            retries,
-        };
-        let submitted = self.with(|core, lanes| core.submit(spec, WorkerId::DRIVER, lanes));
-        if let Err(violation) = submitted {
-            entry.complete(Err(Error::internal(violation.to_string())));
-        }
+        let entry = self.with(|core, lanes| {
+            let id = core.mint();
+            let entry = Entry::new(id, self.as_client(), None);
+            let spec = TaskSpec {
+                id,
+                function,
+                args,
+                retries,
+            };
+            let outcome = match core.submit(spec, WorkerId::DRIVER, lanes) {
+                Ok(()) => core.outcome(id),
+                Err(violation) => Some(Err(Error::internal(violation.to_string()))),
+            };
+            match outcome {
+                // It has failed already; nobody else knows of the handle.
+                Some(outcome) => entry.complete(outcome),
+                None => core.attach(id, &entry),
+            }
+            if self.traffic.count_spawn() && lanes.any_ready() {
+                lanes.drain_some(core);
+                self.traffic.serve();
+            }
+            entry
+        });
         // The task counts its arguments from here on.
         drop(keep);
         entry
@@ -70,13 +74,13 @@ impl Client for Driver {
     }
 
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {
-        let id = self.mint();
         let value = Arc::new(value);
-        let entry = Entry::new(id, self.as_client(), Some(Ok(value.clone())));
-        self.entries.insert(id, Arc::downgrade(&entry));
-        let registered = self.with(|core, _| core.put(id, value, WorkerId::DRIVER));
+        let registered = self.with(|core, _| {
+            let id = core.mint();
+            core.put(id, value.clone(), WorkerId::DRIVER).map(|()| id)
+        });
         match registered {
-            Ok(()) => entry,
+            Ok(id) => Entry::new(id, self.as_client(), Some(Ok(value))),
             Err(violation) => Entry::failed(Error::internal(violation.to_string())),
         }
     }
@@ -86,22 +90,16 @@ impl Client for Driver {
         id: ObjectId,
         known: Option<&Arc<mobula_worker::Value>>,
     ) -> Arc<Entry> {
-        let live = self.entries.get(&id).and_then(|entry| entry.upgrade());
-        if let Some(entry) = live {
-            return entry;
-        }
-        // Entries of objects that exist already are made under the lock only, so that there is no
-        // second one that would not be told the outcome.
         self.with(|core, _| {
-            let live = self.entries.get(&id).and_then(|entry| entry.upgrade());
-            if let Some(entry) = live {
+            // A pending object has one handle here, which is told the outcome.
+            if let Some(entry) = core.entry(id) {
                 return entry;
             }
             match core.retain(id) {
                 Ok(outcome) => {
                     let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
                     let entry = Entry::new(id, self.as_client(), outcome);
-                    self.entries.insert(id, Arc::downgrade(&entry));
+                    core.attach(id, &entry);
                     entry
                 }
                 Err(violation) => Entry::failed(Error::internal(violation.to_string())),
@@ -110,12 +108,25 @@ impl Client for Driver {
     }
 
     fn release(&self, id: ObjectId) {
-        self.entries
-            .remove_if(&id, |_, entry| entry.strong_count() == 0);
-        self.released.lock().push(id);
+        let mut released = self.released.lock();
+        released.push(id);
+        if released.len() == 1 {
+            self.any_released.store(true, Ordering::Relaxed);
+        }
     }
 
-    fn watch(&self, _: &Entry) {}
+    fn watch(&self, _: &Entry) {
+        self.traffic.watch();
+        self.bell.hurry();
+    }
+
+    fn unwatch(&self) {
+        self.traffic.unwatch();
+    }
+
+    fn linger(&self, entry: &Entry) {
+        self.linger_for(entry);
+    }
 
     fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
         self.wait_for(entry, deadline)
@@ -131,8 +142,7 @@ impl Client for Driver {
 
     fn heap(&self) -> &Arc<Heap> {
         // Whoever asks may be about to allocate, and what was dropped last is the warmest memory.
-        let any_released = !self.released.lock().is_empty();
-        if any_released {
+        if self.any_released.load(Ordering::Relaxed) {
             self.with(|_, _| ());
         }
         &self.heap

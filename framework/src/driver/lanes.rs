@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     os::fd::OwnedFd,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments};
 use mobula_worker::{
-    Attempt, Body, Error, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Body, Entry, Error, ObjectId, Outcome, TaskSlot, WorkerId,
     mailbox::{DriverEnd, TransportError},
     message::{FromWorker, TaskMessage, ToWorker},
     ring::RingError,
@@ -22,6 +22,12 @@ use crate::core::{Comm, Core};
 
 /// Messages that are read from one worker before others get their turn.
 const BATCH: usize = 512;
+
+/// The same, for a caller that came for something else.
+const SMALL_BATCH: usize = 64;
+
+/// A list of ids that is longer is not kept.
+const KEEP_SCRATCH: usize = 1 << 14;
 
 /// One worker, as the lock holder sees it.
 #[derive(Debug)]
@@ -107,18 +113,20 @@ pub(super) struct Lanes {
     /// Workers that wait for memory.
     pub(super) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
-    completions: Vec<(ObjectId, Outcome)>,
+    completions: Vec<(Weak<Entry>, Outcome)>,
     /// Workers to be killed after the lock.
     condemned: Vec<(WorkerId, String)>,
     registrations: usize,
     /// Tasks that were too large for a message, as if their workers had failed them.
     unsendable: Vec<(WorkerId, FromWorker)>,
+    /// An empty list, kept for its memory.
+    scratch: Vec<ObjectId>,
 }
 
 /// What is to be done after the lock is released.
 #[derive(Debug, Default)]
 pub(super) struct Aftermath {
-    pub(super) completions: Vec<(ObjectId, Outcome)>,
+    pub(super) completions: Vec<(Weak<Entry>, Outcome)>,
     pub(super) condemned: Vec<(WorkerId, String)>,
     pub(super) registrations: usize,
 }
@@ -137,6 +145,19 @@ impl Lanes {
             condemned: Vec::new(),
             registrations: 0,
             unsendable: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// An empty list that may have memory.
+    pub(super) fn take_scratch(&mut self) -> Vec<ObjectId> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    /// Keeps the memory of an empty list, unless it is very much.
+    pub(super) fn keep_scratch(&mut self, list: Vec<ObjectId>) {
+        if list.capacity() <= KEEP_SCRATCH {
+            self.scratch = list;
         }
     }
 
@@ -181,6 +202,15 @@ impl Lanes {
     /// Reads and acts on what the workers have said; not all of it, where one says very much, so
     /// that the lock is not held for long and others get their turn.
     pub(super) fn drain_all(&mut self, core: &mut Core) {
+        self.drain_each(core, BATCH);
+    }
+
+    /// As [`drain_all`](Lanes::drain_all), but less of it.
+    pub(super) fn drain_some(&mut self, core: &mut Core) {
+        self.drain_each(core, SMALL_BATCH);
+    }
+
+    fn drain_each(&mut self, core: &mut Core, most: usize) {
         let ids: Vec<WorkerId> = self
             .lanes
             .iter()
@@ -188,7 +218,7 @@ impl Lanes {
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
-            self.drain(id, core, BATCH);
+            self.drain(id, core, most);
         }
     }
 
@@ -400,8 +430,8 @@ impl Comm for Lanes {
             .is_none_or(|lane| lane.end.state.started(slot, attempt))
     }
 
-    fn complete(&mut self, id: ObjectId, outcome: Outcome) {
-        self.completions.push((id, outcome));
+    fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
+        self.completions.push((entry, outcome));
     }
 
     fn free(&mut self, loc: Loc) {

@@ -16,6 +16,7 @@ mod monitor;
 mod orphans;
 mod output;
 mod spawn;
+mod traffic;
 mod wait;
 
 #[cfg(test)]
@@ -32,12 +33,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashmap::DashMap;
 use mobula_store::{
     Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords,
 };
 use mobula_worker::{
-    Entry, Error, ObjectId, Registry, Result, WorkerId, bell::DriverBell, mailbox::TASK_SLOTS,
+    Error, ObjectId, Registry, Result, WorkerId, bell::DriverBell, mailbox::TASK_SLOTS,
     primitive::Region,
 };
 use parking_lot::{Condvar, Mutex};
@@ -51,6 +51,7 @@ use lanes::{Aftermath, Lanes};
 use memory::DriverBudget;
 use monitor::Monitor;
 use output::Output;
+use traffic::Traffic;
 
 /// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
 const PREFETCH: u32 = 64;
@@ -69,12 +70,11 @@ pub(crate) struct Driver {
     config: Config,
     registry: &'static Registry,
     state: Mutex<State>,
-    /// The handles of this process: a read cache for decoding refs; only `with` adds what exists
-    /// already, and an entry's drop removes it.
-    entries: DashMap<ObjectId, Weak<Entry>>,
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Mutex<Vec<ObjectId>>,
-    next_id: AtomicU64,
+    any_released: AtomicBool,
+    /// What foreground callers do for the background thread, and want of it.
+    traffic: Traffic,
     next_worker: AtomicU64,
     heap: Arc<Heap>,
     segments: Arc<Segments>,
@@ -147,9 +147,9 @@ impl Driver {
             this: this.clone(),
             registry,
             state: Mutex::new(State { core, lanes }),
-            entries: DashMap::new(),
             released: Mutex::new(Vec::new()),
-            next_id: AtomicU64::new(0),
+            any_released: AtomicBool::new(false),
+            traffic: Traffic::default(),
             next_worker: AtomicU64::new(1),
             heap,
             segments,
@@ -223,13 +223,22 @@ impl Driver {
     }
 
     fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
+        if !self.any_released.load(Ordering::Relaxed) {
+            return;
+        }
         // Freeing an object can drop values, but no handle of this process: no lock is taken again.
-        let released = std::mem::take(&mut *self.released.lock());
-        for id in released {
+        let mut released = lanes.take_scratch();
+        {
+            let mut list = self.released.lock();
+            std::mem::swap(&mut *list, &mut released);
+            self.any_released.store(false, Ordering::Relaxed);
+        }
+        for id in released.drain(..) {
             if let Err(violation) = core.release(id, lanes) {
                 debug_assert!(false, "{violation}");
             }
         }
+        lanes.keep_scratch(released);
     }
 
     /// Wakers and the like, with no lock held.
@@ -240,9 +249,8 @@ impl Driver {
             registrations,
         } = aftermath;
         if !completions.is_empty() {
-            for (id, outcome) in completions {
-                let entry = self.entries.get(&id).and_then(|entry| entry.upgrade());
-                if let Some(entry) = entry {
+            for (entry, outcome) in completions {
+                if let Some(entry) = entry.upgrade() {
                     entry.complete(outcome);
                 }
             }

@@ -6,16 +6,23 @@
 //! That follower may have got its result in the meantime; so whoever stops waiting passes this on.
 
 use std::{
-    thread,
+    hint, thread,
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Entry, bell::Spin, current_thread_waker};
+use mobula_worker::{
+    Entry,
+    bell::{Lead, Spin},
+    current_thread_waker,
+};
 
 use super::Driver;
 
 /// A sleeping leader looks again after this time, in case something wrote over the bell.
 const WATCHFUL: Duration = Duration::from_millis(500);
+
+/// How long a future's caller looks for the answer at once: less than waking it would cost.
+const LINGER: Duration = Duration::from_micros(6);
 
 impl Driver {
     /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
@@ -49,14 +56,14 @@ impl Driver {
         loop {
             self.poll();
             if entry.outcome().is_some() {
-                lead.leave(|| self.has_work());
+                self.leave(lead);
                 return true;
             }
             let left = match deadline {
                 None => WATCHFUL,
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     None | Some(Duration::ZERO) => {
-                        lead.leave(|| self.has_work());
+                        self.leave(lead);
                         return false;
                     }
                     Some(left) => left.min(WATCHFUL),
@@ -67,6 +74,39 @@ impl Driver {
                 lead.sleep(Some(left), || entry.outcome().is_some() || self.has_work());
             }
         }
+    }
+
+    /// Gives the lead back.
+    fn leave(&self, lead: Lead<'_>) {
+        // A hint only, to see whether the background thread would have had to be woken.
+        if self.any_ready() {
+            self.traffic.serve();
+        }
+        lead.leave(|| self.has_work());
+    }
+
+    /// For the caller of a future: looks for the answer as long as a short task may take, so that
+    /// the future needs no waking, if that has paid lately.
+    pub(super) fn linger_for(&self, entry: &Entry) {
+        if !self.traffic.may_linger() {
+            return;
+        }
+        let Some(lead) = self.bell.lead() else {
+            return;
+        };
+        let begin = Instant::now();
+        loop {
+            if self.any_ready() {
+                self.poll();
+            }
+            if entry.outcome().is_some() || begin.elapsed() >= LINGER {
+                break;
+            }
+            hint::spin_loop();
+        }
+        self.traffic.lingered(entry.outcome().is_none());
+        self.leave(lead);
+        self.pass_on();
     }
 
     /// Whether there is something to read, as far as that can be seen without waiting.

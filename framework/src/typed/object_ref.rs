@@ -151,8 +151,9 @@ impl<T: Value> ObjectRef<T> {
             let Some(client) = self.entry.client() else {
                 return Poll::Ready(Err(Error::shutdown()));
             };
+            client.linger(&self.entry);
             if self.entry.subscribe(context.waker()) {
-                client.watch(&self.entry);
+                self.entry.watch(&*client);
                 return Poll::Pending;
             }
         }
@@ -234,9 +235,9 @@ impl<T> Clone for ObjectRef<T> {
 }
 
 impl<T> PartialEq for ObjectRef<T> {
-    /// Whether both stand for the same object. All refs of one object in a process share an entry.
+    /// Whether both stand for the same object.
     fn eq(&self, other: &ObjectRef<T>) -> bool {
-        Arc::ptr_eq(&self.entry, &other.entry)
+        self.entry.is_same_object(&other.entry)
     }
 }
 
@@ -244,7 +245,7 @@ impl<T> Eq for ObjectRef<T> {}
 
 impl<T> Hash for ObjectRef<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.entry).hash(state);
+        self.entry.id().hash(state);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one bell of the driver, which all workers ring.
 
 use std::{
-    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
+    sync::atomic::Ordering::{Acquire, Relaxed},
     time::Duration,
 };
 
@@ -24,6 +24,14 @@ const BACKGROUND_ASLEEP: u32 = 1;
 const LEAD_ASLEEP: u32 = 2;
 /// A foreground caller has the lead, and polls.
 const LEAD_AWAKE: u32 = 3;
+
+/// Added to each of these: the background thread is in a nap, and will look soon.
+const NAPPING: u32 = 4;
+
+/// The state without the mark of a nap.
+fn who(state: u32) -> u32 {
+    state & !NAPPING
+}
 
 /// The driver's doorbell. All workers share it; in the driver, either the background thread answers
 /// it, or a foreground caller that has taken the *lead* because it waits for a result anyway. A
@@ -49,16 +57,20 @@ impl<M: Memory> DriverBell<M> {
     /// this call. Cost: a fence and a load; two atomic operations and a system call if it sleeps.
     pub fn ring(&self) {
         M::fence();
-        match self.state().load(Relaxed) {
+        let state = self.state().load(Relaxed);
+        match who(state) {
             BACKGROUND_AWAKE | LEAD_AWAKE => {}
-            asleep => self.wake(asleep),
+            _ => self.wake(state),
         }
     }
 
     /// Makes the background thread return from its present or next sleep, whoever has the lead. For
     /// what is addressed to that thread itself.
     pub fn ring_background(&self) {
-        let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
+        self.change(|state| match who(state) {
+            BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
+            _ => state,
+        });
         self.bump(BACKGROUND_SEQ);
     }
 
@@ -66,9 +78,11 @@ impl<M: Memory> DriverBell<M> {
     /// state. For the death of a worker: it may have died between announcing a wake-up and giving
     /// it, or while it wrote garbage.
     pub fn ring_all(&self) {
-        let state = self.state();
-        let _ = state.replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
-        let _ = state.replace(LEAD_ASLEEP, LEAD_AWAKE);
+        self.change(|state| match who(state) {
+            BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
+            LEAD_ASLEEP => state & NAPPING | LEAD_AWAKE,
+            _ => state,
+        });
         self.bump(BACKGROUND_SEQ);
         self.bump(FOREGROUND_SEQ);
     }
@@ -94,9 +108,35 @@ impl<M: Memory> DriverBell<M> {
         let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
     }
 
+    /// The background thread's nap: a sleep of limited length for which nobody has to wake it, since
+    /// it will look afterwards in any case. As long as foreground callers come again and again and
+    /// look themselves, naps spare the workers the ringing and those callers the handing over.
+    ///
+    /// `awake` is asked after the nap is visible, and keeps it from beginning: it must look at what
+    /// [`hurry`](DriverBell::hurry) stands for. Only the background thread may call this, and must
+    /// look at the rings afterwards.
+    pub fn nap(&self, limit: Duration, awake: impl FnOnce() -> bool) {
+        let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
+        self.change(|state| state | NAPPING);
+        M::fence();
+        if !awake() {
+            self.memory.futex(BACKGROUND_SEQ).wait(seq, Some(limit));
+        }
+        self.change(who);
+    }
+
+    /// Ends the background thread's nap, if it is in one. Cost: a fence and a load; a system call
+    /// if there is a nap.
+    pub fn hurry(&self) {
+        M::fence();
+        if self.state().load(Relaxed) & NAPPING != 0 {
+            self.bump(BACKGROUND_SEQ);
+        }
+    }
+
     /// Whether a foreground caller has the lead.
     pub fn is_led(&self) -> bool {
-        matches!(self.state().load(Relaxed), LEAD_ASLEEP | LEAD_AWAKE)
+        matches!(who(self.state().load(Relaxed)), LEAD_ASLEEP | LEAD_AWAKE)
     }
 
     /// Takes the lead for a foreground caller, unless another has it. From then on the rings are
@@ -104,10 +144,10 @@ impl<M: Memory> DriverBell<M> {
     pub fn lead(&self) -> Option<Lead<'_, M>> {
         let mut state = self.state().load(Relaxed);
         loop {
-            if matches!(state, LEAD_ASLEEP | LEAD_AWAKE) {
+            if matches!(who(state), LEAD_ASLEEP | LEAD_AWAKE) {
                 return None;
             }
-            match self.state().replace(state, LEAD_AWAKE) {
+            match self.state().replace(state, state & NAPPING | LEAD_AWAKE) {
                 Ok(()) => break,
                 Err(now) => state = now,
             }
@@ -118,23 +158,33 @@ impl<M: Memory> DriverBell<M> {
 
     #[cold]
     fn wake(&self, asleep: u32) {
-        let state = self.state();
-        match asleep {
-            BACKGROUND_ASLEEP => {
-                if state.replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE).is_ok() {
-                    self.bump(BACKGROUND_SEQ);
-                }
-            }
-            LEAD_ASLEEP => {
-                if state.replace(LEAD_ASLEEP, LEAD_AWAKE).is_ok() {
-                    self.bump(FOREGROUND_SEQ);
-                }
-            }
+        let nap = asleep & NAPPING;
+        let (awake, seq) = match who(asleep) {
+            BACKGROUND_ASLEEP => (nap | BACKGROUND_AWAKE, BACKGROUND_SEQ),
+            LEAD_ASLEEP => (nap | LEAD_AWAKE, FOREGROUND_SEQ),
             // A stray write. Whoever sleeps looks, and sets the state right when it sleeps again.
-            garbage => {
-                if state.replace(garbage, BACKGROUND_AWAKE).is_ok() {
+            _ => {
+                if self.state().replace(asleep, BACKGROUND_AWAKE).is_ok() {
                     self.ring_all();
                 }
+                return;
+            }
+        };
+        match self.state().replace(asleep, awake) {
+            Ok(()) => self.bump(seq),
+            // A nap has begun or ended; the same sleeper sleeps on.
+            Err(now) if now ^ asleep == NAPPING => self.wake(now),
+            Err(_) => {}
+        }
+    }
+
+    /// Changes the state in one step, always with a write; returns what it was.
+    fn change(&self, to: impl Fn(u32) -> u32) -> u32 {
+        let mut state = self.state().load(Relaxed);
+        loop {
+            match self.state().replace(state, to(state)) {
+                Ok(()) => return state,
+                Err(now) => state = now,
             }
         }
     }
@@ -167,30 +217,47 @@ impl<M: Memory> Lead<'_, M> {
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let bell = self.bell;
         let seq = bell.memory.futex(FOREGROUND_SEQ).load(Acquire);
-        bell.state().swap(LEAD_ASLEEP, AcqRel);
+        bell.change(|state| state & NAPPING | LEAD_ASLEEP);
         M::fence();
         if !has_work() {
             bell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
         }
-        let _ = bell.state().replace(LEAD_ASLEEP, LEAD_AWAKE);
+        // Not a mere attempt: a nap may begin or end at any time.
+        bell.change(|state| match who(state) {
+            LEAD_ASLEEP => state & NAPPING | LEAD_AWAKE,
+            _ => state,
+        });
     }
 
-    /// Gives the lead back to the background thread, without waking it unless `has_work` says that
-    /// there is something in the rings now.
+    /// Gives the lead back to the background thread: without a further look if that is in a nap,
+    /// and otherwise without waking it, unless `has_work` says that there is something in the rings
+    /// now.
     pub fn leave(self, has_work: impl FnOnce() -> bool) {
         let bell = self.bell;
         std::mem::forget(self);
-        bell.state().swap(BACKGROUND_ASLEEP, AcqRel);
-        M::fence();
-        if has_work() {
-            bell.ring_background();
+        if bell.hand_back() & NAPPING == 0 {
+            M::fence();
+            if has_work() {
+                bell.ring_background();
+            }
         }
+    }
+}
+
+impl<M: Memory> DriverBell<M> {
+    /// The background thread answers from now on. A nap is a promise to look; without one, somebody
+    /// has to look for it now. Returns the state before.
+    fn hand_back(&self) -> u32 {
+        self.change(|state| match state & NAPPING {
+            0 => BACKGROUND_ASLEEP,
+            nap => nap | BACKGROUND_AWAKE,
+        })
     }
 }
 
 impl<M: Memory> Drop for Lead<'_, M> {
     fn drop(&mut self) {
-        self.bell.state().swap(BACKGROUND_ASLEEP, AcqRel);
+        self.bell.hand_back();
         self.bell.ring_background();
     }
 }

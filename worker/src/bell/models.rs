@@ -149,6 +149,65 @@ impl Driver {
     }
 }
 
+/// The background thread naps before each sleep. A nap without a limit that ends it would be a
+/// deadlock here, so it is one that gives way and looks again.
+#[test]
+fn loom_a_nap_is_a_promise_to_look() {
+    check(2, || {
+        let driver = Arc::new(Driver::new());
+        let worker = {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                driver.publish(0);
+                driver.publish(1);
+            })
+        };
+        let background = {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                while driver.drain() != [1, 1] {
+                    driver.bell.nap(Duration::ZERO, || {
+                        thread::yield_now();
+                        true
+                    });
+                    if !driver.bell.is_led() && driver.drain() == [1, 1] {
+                        break;
+                    }
+                    let done = || *driver.drained.lock().unwrap() == [1, 1];
+                    driver
+                        .bell
+                        .sleep_background(None, |led| done() || (!led && driver.has_work()));
+                }
+            })
+        };
+        driver.foreground(0);
+        worker.join().unwrap();
+        background.join().unwrap();
+    });
+}
+
+/// What is announced before a `hurry` ends a nap.
+#[test]
+fn loom_a_hurry_ends_a_nap() {
+    check(3, || {
+        let driver = Arc::new(Driver::new());
+        let caller = {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                driver.rings.words()[0].store(1, Release);
+                driver.bell.hurry();
+            })
+        };
+        while driver.rings.words()[0].load(Acquire) == 0 {
+            // Without the limit, which the model does not have.
+            driver
+                .bell
+                .nap(Duration::MAX, || driver.rings.words()[0].load(Acquire) != 0);
+        }
+        caller.join().unwrap();
+    });
+}
+
 #[test]
 fn loom_the_background_thread_is_woken() {
     check(3, || {

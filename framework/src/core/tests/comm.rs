@@ -1,10 +1,13 @@
 //! A [`Comm`] that writes everything down and plays the part of the mailboxes.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Weak,
+};
 
 use mobula_store::Loc;
 use mobula_worker::{
-    Attempt, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Entry, ObjectId, Outcome, TaskSlot, WorkerId,
     message::{TaskMessage, ToWorker},
 };
 
@@ -122,7 +125,7 @@ impl Comm for TestComm {
         word.1 != Word::Queued
     }
 
-    fn complete(&mut self, id: ObjectId, outcome: Outcome) {
+    fn complete(&mut self, id: ObjectId, _: Weak<Entry>, outcome: Outcome) {
         self.completed.push_back((id, outcome));
     }
 

@@ -24,7 +24,7 @@ impl Recount {
 
     fn pin(&mut self, core: &Core, id: ObjectId) {
         *self.pins.entry(id).or_default() += 1;
-        if let Some(value) = core.objects[&id].value() {
+        if let Some(value) = core.objects.get(id).unwrap().value() {
             self.pin_arrays(value);
         }
     }
@@ -76,7 +76,7 @@ impl Core {
     fn check_counts(&self) {
         let mut recount = Recount::default();
         let mut used = 0;
-        for (&id, object) in &self.objects {
+        for (id, object) in self.objects.iter() {
             for _ in 0..object.handles {
                 recount.refer(id);
             }
@@ -98,7 +98,7 @@ impl Core {
             for (&id, hold) in &worker.held {
                 recount.refer(id);
                 if hold.pinned {
-                    assert!(self.objects[&id].value().is_some());
+                    assert!(self.objects.get(id).unwrap().value().is_some());
                     recount.pin(self, id);
                 }
             }
@@ -107,15 +107,15 @@ impl Core {
             recount.refer_all(args);
             recount.pin_all(self, args);
         }
-        for (id, object) in &self.objects {
+        for (id, object) in self.objects.iter() {
             assert_eq!(
                 object.refs,
-                recount.refs.remove(id).unwrap_or(0),
+                recount.refs.remove(&id).unwrap_or(0),
                 "refs of {id}"
             );
             assert_eq!(
                 object.pins,
-                recount.pins.remove(id).unwrap_or(0),
+                recount.pins.remove(&id).unwrap_or(0),
                 "pins of {id}"
             );
             assert!(!object.is_unused(), "{id} should have been freed");
@@ -138,7 +138,7 @@ impl Core {
         assert_eq!(ready.len(), self.ready.len());
         assert_eq!(self.ready.is_empty(), ready.is_empty());
         let mut flights = 0;
-        for (&id, object) in &self.objects {
+        for (id, object) in self.objects.iter() {
             let ObjectState::Pending(task) = &object.state else {
                 assert!(!ready.contains(&id));
                 continue;
@@ -175,20 +175,20 @@ impl Core {
     fn check_dependents(&self) {
         // How often each task is listed by pending objects.
         let mut listed: HashMap<(ObjectId, ObjectId), u32> = HashMap::new();
-        for (&id, object) in &self.objects {
+        for (id, object) in self.objects.iter() {
             if let ObjectState::Pending(task) = &object.state {
                 for &dependent in &task.dependents {
                     *listed.entry((id, dependent)).or_default() += 1;
                 }
             }
         }
-        for (&id, object) in &self.objects {
+        for (id, object) in self.objects.iter() {
             let ObjectState::Pending(task) = &object.state else {
                 continue;
             };
             let mut expected = 0;
             for input in inputs(&task.args) {
-                match &self.objects[&input].state {
+                match &self.objects.get(input).unwrap().state {
                     ObjectState::Ready(_) => {}
                     ObjectState::Failed(_) => panic!("{id} should have failed with {input}"),
                     ObjectState::Pending(_) => {
@@ -207,7 +207,7 @@ impl Core {
         for ((input, dependent), count) in listed {
             let pending = self
                 .objects
-                .get(&dependent)
+                .get(dependent)
                 .is_some_and(|o| matches!(o.state, ObjectState::Pending(_)));
             assert!(
                 count == 0 || !pending,
@@ -244,7 +244,7 @@ impl Core {
             assert!(worker.fresh_slot <= self.config.slots);
             assert!((1..=self.config.prefetch).contains(&worker.depth));
             for watched in &worker.watches {
-                let ObjectState::Pending(task) = &self.objects[watched].state else {
+                let ObjectState::Pending(task) = &self.objects.get(*watched).unwrap().state else {
                     panic!("{id} waits for {watched}, which is finished")
                 };
                 assert!(task.watchers.contains(&id));
@@ -254,8 +254,8 @@ impl Core {
         assert_eq!(laden, self.laden);
         let watchers: usize = self
             .objects
-            .values()
-            .filter_map(pending)
+            .iter()
+            .filter_map(|(_, object)| pending(object))
             .map(|task| task.watchers.len())
             .sum();
         assert_eq!(

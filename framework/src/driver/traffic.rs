@@ -1,0 +1,86 @@
+//! Who looks at the rings: what decides between naps and sleep of the background thread.
+//!
+//! A foreground caller that spawns or waits again and again reads the answers itself on the way, at
+//! less cost than a thread that has to be woken for each. Then the background thread
+//! [naps](mobula_worker::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
+//! soon as something waits for an answer without a thread of its own (a future), it stays with the
+//! bell.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+
+/// A caller that spawns looks at the rings after each so many calls.
+const LOOK_EVERY: u32 = 16;
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    spawned: AtomicU32,
+    /// Since the background thread last asked, a foreground caller has read answers or has left
+    /// without a look, trusting in a nap.
+    served: AtomicBool,
+    /// Handles whose completion somebody waits for without a thread.
+    watched: AtomicUsize,
+    /// How often in a row it did not pay to wait for a future on the spot.
+    misses: AtomicU32,
+}
+
+impl Traffic {
+    /// Counts a call; whether it is time to look at the rings.
+    pub(super) fn count_spawn(&self) -> bool {
+        let count = self.spawned.load(Ordering::Relaxed).wrapping_add(1);
+        self.spawned.store(count, Ordering::Relaxed);
+        count.is_multiple_of(LOOK_EVERY) && !self.is_watched()
+    }
+
+    /// A foreground caller has spared the background thread being woken.
+    pub(super) fn serve(&self) {
+        self.served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that happened since the last question.
+    pub(super) fn take_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed) && self.served.swap(false, Ordering::Relaxed)
+    }
+
+    /// One handle more is watched. A `hurry` of the bell must follow.
+    pub(super) fn watch(&self) {
+        self.watched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One handle less is watched.
+    pub(super) fn unwatch(&self) {
+        self.watched.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether any handle is watched.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) > 0
+    }
+
+    /// As [`is_watched`](Self::is_watched), for a thread that has announced its nap: sees each
+    /// `watch` whose `hurry` did not see the nap.
+    pub(super) fn is_watched_after_announcing(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_watched()
+    }
+
+    /// Whether a future's caller should wait on the spot for the time of a short task. Where that
+    /// has failed several times in a row it is tried ever more rarely.
+    pub(super) fn may_linger(&self) -> bool {
+        let misses = self.misses.load(Ordering::Relaxed);
+        if misses < 4 {
+            return true;
+        }
+        self.misses.store(misses.wrapping_add(1), Ordering::Relaxed);
+        (misses & 63) == 0
+    }
+
+    /// What came of it.
+    pub(super) fn lingered(&self, in_vain: bool) {
+        let misses = match in_vain {
+            true => self.misses.load(Ordering::Relaxed).saturating_add(1),
+            false => 0,
+        };
+        self.misses.store(misses, Ordering::Relaxed);
+    }
+}
