@@ -70,6 +70,9 @@ pub(crate) fn current() -> Result<Current> {
     if let Some(worker) = mobula_worker::worker_client() {
         return Ok(Current::Worker(worker));
     }
+    if let Some(guard) = only_one() {
+        return Ok(Current::Driver(guard));
+    }
     let live = |guards: &Vec<Weak<Guard>>| -> Vec<Arc<Guard>> {
         guards
             .iter()
@@ -92,6 +95,15 @@ pub(crate) fn current() -> Result<Current> {
             "there is no runtime; call `Runtime::start()` first and keep its result for as long as it is used",
         )),
     }
+}
+
+/// The runtime that this thread started, where that is one.
+fn only_one() -> Option<Arc<Guard>> {
+    let guard = STARTED_HERE.with_borrow(|started| match &started[..] {
+        [one] => one.upgrade(),
+        _ => None,
+    });
+    guard.filter(|guard| !guard.0.is_closed())
 }
 
 /// The engine that [`current`] names.

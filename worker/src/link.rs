@@ -52,7 +52,7 @@ pub struct Bootstrap {
 /// The descriptors that come with a [`Bootstrap`].
 #[derive(Debug)]
 pub struct BootstrapDescriptors<Fd> {
-    /// A pidfd of the driver: readable when it is dead.
+    /// A pidfd of the driver, or the reading end of a pipe: readable or hung up when it is dead.
     pub driver: Fd,
     /// Where the worker's standard output goes from now on.
     pub stdout: Fd,

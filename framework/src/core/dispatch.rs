@@ -1,7 +1,5 @@
 //! Who gets which task.
 
-use std::ops::Bound;
-
 use mobula_worker::{
     Attempt, Error, ObjectId, WorkerId,
     message::{Arg, ArgSpec, TaskMessage},
@@ -17,14 +15,13 @@ impl Core {
     /// Hands ready tasks to workers, and takes tasks back from busy workers for idle ones. To be
     /// called after each batch of events.
     ///
-    /// Costs a constant for each task handed over (times the logarithm of the number of
-    /// workers), nothing for those that stay; and where a worker is idle while others have tasks
-    /// ahead, at most a look at each of those.
+    /// Costs a constant for each task handed over, nothing for those that stay; and where a worker
+    /// is idle while others have tasks ahead, a look at each worker.
     pub(crate) fn pump(&mut self, comm: &mut dyn Comm) {
         loop {
-            while let Some(&(_, worker)) = self.room.first() {
+            while let Some((_, seat)) = self.room.least() {
                 let Some(task) = self.ready.pop() else { break };
-                self.hand_over(task, worker, comm);
+                self.hand_over(task, self.seats[seat], comm);
             }
             if self.ready.is_empty() {
                 if !self.steal(comm) {
@@ -127,17 +124,17 @@ impl Core {
     /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
     /// Returns whether there was anything.
     fn steal(&mut self, comm: &mut dyn Comm) -> bool {
-        if !matches!(self.room.first(), Some((0, _))) {
+        if self.laden == 0 || !matches!(self.room.least(), Some((0, _))) {
             return false;
         }
-        let mut end = Bound::Unbounded;
-        while let Some(&(load, worker)) = self.laden.range((Bound::Unbounded, end)).next_back() {
-            if self.take_back(worker, load / 2, comm) > 0 {
-                return true;
-            }
-            end = Bound::Excluded((load, worker));
-        }
-        false
+        let laden = self.workers.iter().filter(|(_, worker)| worker.laden);
+        let mut laden: Vec<(u32, WorkerId)> =
+            laden.map(|(id, worker)| (worker.load(), *id)).collect();
+        laden.sort_unstable();
+        laden
+            .into_iter()
+            .rev()
+            .any(|(load, worker)| self.take_back(worker, load / 2, comm) > 0)
     }
 
     /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue.
@@ -207,16 +204,16 @@ impl Core {
         let room = worker.has_room(self.config.slots).then_some(load);
         if worker.room != room {
             if let Some(old) = std::mem::replace(&mut worker.room, room) {
-                self.room.remove(&(old, id));
+                self.room.remove(old, worker.seat);
             }
-            self.room.extend(room.map(|load| (load, id)));
+            if let Some(load) = room {
+                self.room.insert(load, worker.seat);
+            }
         }
-        let laden = worker.is_laden().then_some(load);
+        let laden = worker.is_laden();
         if worker.laden != laden {
-            if let Some(old) = std::mem::replace(&mut worker.laden, laden) {
-                self.laden.remove(&(old, id));
-            }
-            self.laden.extend(laden.map(|load| (load, id)));
+            worker.laden = laden;
+            self.laden = self.laden + usize::from(laden) - usize::from(!laden);
         }
     }
 }

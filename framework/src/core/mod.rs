@@ -68,6 +68,7 @@ mod comm;
 mod counts;
 mod dispatch;
 mod holds;
+mod loads;
 mod map;
 mod messages;
 mod objects;
@@ -80,7 +81,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use mobula_store::{Loc, SegmentId};
 use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
@@ -88,6 +89,7 @@ use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 pub(crate) use comm::{Comm, Violation};
 pub(crate) use state::TaskCounts;
 
+use loads::Loads;
 use map::IdMap;
 use ready::ReadyQueue;
 use state::{Object, Worker};
@@ -113,9 +115,12 @@ pub(crate) struct Core {
     workers: IdMap<WorkerId, Worker>,
     ready: ReadyQueue,
     /// Workers that take a further task, by load: the first gets the next one.
-    room: BTreeSet<(u32, WorkerId)>,
-    /// Workers that have more than one task to run, by load: work is taken back from the last.
-    laden: BTreeSet<(u32, WorkerId)>,
+    room: Loads,
+    /// How many workers have more than one task to run: work can be taken back from them.
+    laden: usize,
+    /// The workers' numbers by their seats, which those in `room` stand for.
+    seats: Vec<WorkerId>,
+    free_seats: Vec<usize>,
     counts: TaskCounts,
     /// Stored bytes of all objects.
     used: u64,
@@ -136,8 +141,10 @@ impl Core {
             objects: Objects::default(),
             workers: IdMap::default(),
             ready: ReadyQueue::default(),
-            room: BTreeSet::new(),
-            laden: BTreeSet::new(),
+            room: Loads::default(),
+            laden: 0,
+            seats: Vec::new(),
+            free_seats: Vec::new(),
             counts: TaskCounts::default(),
             used: 0,
             closed: None,

@@ -169,10 +169,12 @@ pub(super) struct Worker {
     pub(super) watches: HashSet<ObjectId, BuildHasherDefault<IdHasher>>,
     /// Where tasks that it spawns go; begun anew whenever the worker turns to another task.
     pub(super) children: Siblings,
+    /// Its place in the list of workers by load.
+    pub(super) seat: usize,
     /// Its load in [`room`](super::Core::room), while it is listed there.
     pub(super) room: Option<u32>,
-    /// Its load in [`laden`](super::Core::laden), while it is listed there.
-    pub(super) laden: Option<u32>,
+    /// Whether it counts in [`laden`](super::Core::laden).
+    pub(super) laden: bool,
 }
 
 /// That a worker holds an object.
@@ -184,7 +186,7 @@ pub(super) struct Hold {
 
 impl Worker {
     /// A worker that was just started and may have `depth` tasks.
-    pub(super) fn new(depth: u32) -> Worker {
+    pub(super) fn new(depth: u32, seat: usize) -> Worker {
         Worker {
             state: WorkerState::Starting,
             flights: VecDeque::new(),
@@ -197,8 +199,9 @@ impl Worker {
             left: Vec::new(),
             watches: HashSet::default(),
             children: Siblings::default(),
+            seat,
             room: None,
-            laden: None,
+            laden: false,
         }
     }
 
@@ -233,6 +236,10 @@ impl Worker {
     }
 
     fn position(&self, attempt: Attempt) -> Option<usize> {
+        // Mostly it is the oldest.
+        if self.flights.front()?.attempt == attempt {
+            return Some(0);
+        }
         self.flights
             .binary_search_by_key(&attempt, |flight| flight.attempt)
             .ok()

@@ -18,7 +18,13 @@ impl Core {
         if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
             return Err(Violation::new(format!("{id} was started already")));
         }
-        self.workers.insert(id, Worker::new(self.config.prefetch));
+        let seat = self.free_seats.pop().unwrap_or(self.seats.len());
+        if seat == self.seats.len() {
+            self.seats.push(id);
+        }
+        self.seats[seat] = id;
+        self.workers
+            .insert(id, Worker::new(self.config.prefetch, seat));
         Ok(())
     }
 
@@ -67,8 +73,11 @@ impl Core {
         let Some(mut worker) = self.workers.remove(&id) else {
             return;
         };
-        self.room.retain(|&(_, listed)| listed != id);
-        self.laden.retain(|&(_, listed)| listed != id);
+        if let Some(load) = worker.room {
+            self.room.remove(load, worker.seat);
+        }
+        self.laden -= usize::from(worker.laden);
+        self.free_seats.push(worker.seat);
 
         let flights = std::mem::take(&mut worker.flights);
         self.end_holds(id, worker, comm);

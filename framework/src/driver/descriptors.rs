@@ -30,7 +30,7 @@ impl Lanes {
     }
 
     fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
-        if let Some(lane) = self.lanes.get_mut(&worker) {
+        if let Some(lane) = self.touch(worker) {
             lane.known.push(segment);
             lane.unsent.push(segment);
         }

@@ -35,13 +35,16 @@ pub(super) struct Lane {
     pub(super) end: DriverEnd,
     pub(super) pid: u32,
     pub(super) socket: OwnedFd,
+    /// See [`OwnLife`](super::life::OwnLife).
+    _own_life: Option<OwnedFd>,
     /// Segments whose descriptor the worker has.
     pub(super) known: Vec<SegmentId>,
     /// Those of them that are still to be sent.
     pub(super) unsent: Vec<SegmentId>,
     /// Extents of the worker's segment that it is to be told of.
     frees: Vec<Loc>,
-    dirty: bool,
+    /// Whether it is in the list of those to be flushed.
+    listed: bool,
     /// Shared with the monitor, which ends workers that never get there.
     pub(super) registered: Arc<AtomicBool>,
     /// Bytes of the budget that the worker has.
@@ -59,6 +62,7 @@ impl Lane {
         end: DriverEnd,
         pid: u32,
         socket: OwnedFd,
+        own_life: Option<OwnedFd>,
         own: SegmentId,
         registered: Arc<AtomicBool>,
     ) -> Lane {
@@ -66,10 +70,11 @@ impl Lane {
             end,
             pid,
             socket,
+            _own_life: own_life,
             known: vec![own],
             unsent: Vec::new(),
             frees: Vec::new(),
-            dirty: false,
+            listed: false,
             registered,
             granted: 0,
             trimming: false,
@@ -92,7 +97,6 @@ impl Lane {
     }
 
     fn push(&mut self, message: &ToWorker) {
-        self.dirty = true;
         if let Err(error) = self.end.send(message) {
             self.fault = Some(format!("its mailbox does not take messages: {error}"));
         }
@@ -119,8 +123,11 @@ pub(super) struct Lanes {
     registrations: usize,
     /// Tasks that were too large for a message, as if their workers had failed them.
     unsendable: Vec<(WorkerId, FromWorker)>,
-    /// An empty list, kept for its memory.
+    /// Lanes that may have something to send.
+    unflushed: Vec<WorkerId>,
+    /// Empty lists, kept for their memory.
     scratch: Vec<ObjectId>,
+    spare_completions: Vec<(Weak<Entry>, Outcome)>,
 }
 
 /// What is to be done after the lock is released.
@@ -145,13 +152,22 @@ impl Lanes {
             condemned: Vec::new(),
             registrations: 0,
             unsendable: Vec::new(),
+            unflushed: Vec::new(),
             scratch: Vec::new(),
+            spare_completions: Vec::new(),
         }
     }
 
     /// An empty list that may have memory.
     pub(super) fn take_scratch(&mut self) -> Vec<ObjectId> {
         std::mem::take(&mut self.scratch)
+    }
+
+    /// The same for the list of completions.
+    pub(super) fn keep_completions(&mut self, list: Vec<(Weak<Entry>, Outcome)>) {
+        if list.capacity() <= KEEP_SCRATCH {
+            self.spare_completions = list;
+        }
     }
 
     /// Keeps the memory of an empty list, unless it is very much.
@@ -185,6 +201,16 @@ impl Lanes {
 
     pub(super) fn get(&mut self, id: WorkerId) -> Option<&mut Lane> {
         self.lanes.get_mut(&id)
+    }
+
+    /// A lane through which something is to be sent: the next flush looks at it.
+    pub(super) fn touch(&mut self, id: WorkerId) -> Option<&mut Lane> {
+        let lane = self.lanes.get_mut(&id)?;
+        if !lane.listed {
+            lane.listed = true;
+            self.unflushed.push(id);
+        }
+        Some(lane)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&WorkerId, &mut Lane)> {
@@ -303,42 +329,56 @@ impl Lanes {
     /// Makes all that was sent visible, and rings where somebody sleeps. Also tries again what had
     /// found no room; returns whether any of that found some.
     pub(super) fn flush(&mut self) -> bool {
-        let waiting: Vec<WorkerId> = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| !lane.unsent.is_empty() && !lane.broken)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in waiting {
-            self.send_segments(id);
+        if self.unflushed.is_empty() {
+            return false;
         }
         let mut progress = false;
-        let mut faults = Vec::new();
-        for (id, lane) in &mut self.lanes {
-            if lane.broken {
-                continue;
+        let mut list = std::mem::take(&mut self.unflushed);
+        list.retain(|&id| {
+            let pending = self.flush_one(id, &mut progress);
+            if !pending && let Some(lane) = self.lanes.get_mut(&id) {
+                lane.listed = false;
             }
-            lane.send_frees();
-            let before = lane.end.task.pending() + lane.end.control.pending();
-            if !lane.dirty && before == 0 {
-                continue;
-            }
-            lane.dirty = false;
-            match lane.end.flush() {
-                Ok(_) => progress |= before > lane.end.task.pending() + lane.end.control.pending(),
-                Err(error) => lane.fault = Some(error.to_string()),
-            }
-            faults.extend(lane.fault.take().map(|why| (*id, why)));
-        }
-        for (id, why) in faults {
-            self.condemn(id, why);
-        }
+            pending
+        });
+        self.unflushed = list;
         progress
+    }
+
+    /// Whether something is left that has found no room.
+    fn flush_one(&mut self, id: WorkerId, progress: &mut bool) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return false;
+        };
+        if !lane.unsent.is_empty() && !lane.broken {
+            self.send_segments(id);
+        }
+        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| !lane.broken) else {
+            return false;
+        };
+        lane.send_frees();
+        let waiting = |lane: &Lane| lane.end.task.pending() + lane.end.control.pending();
+        let before = waiting(lane);
+        match lane.end.flush() {
+            Ok(_) => *progress |= before > waiting(lane),
+            Err(error) => lane.fault = Some(error.to_string()),
+        }
+        if let Some(why) = lane.fault.take() {
+            self.condemn(id, why);
+            return false;
+        }
+        waiting(lane) > 0 || !lane.unsent.is_empty()
     }
 
     pub(super) fn take_aftermath(&mut self) -> Aftermath {
         Aftermath {
-            completions: std::mem::take(&mut self.completions),
+            completions: match self.completions.is_empty() {
+                true => Vec::new(),
+                false => std::mem::replace(
+                    &mut self.completions,
+                    std::mem::take(&mut self.spare_completions),
+                ),
+            },
             condemned: std::mem::take(&mut self.condemned),
             registrations: std::mem::take(&mut self.registrations),
         }
@@ -363,8 +403,11 @@ impl Lanes {
     fn drop_segment(&mut self, segment: SegmentId) {
         self.files.remove(&segment);
         self.segments.remove(segment);
-        for lane in self.lanes.values_mut() {
-            if let Some(at) = lane.known.iter().position(|known| *known == segment) {
+        let ids: Vec<WorkerId> = self.lanes.keys().copied().collect();
+        for id in ids {
+            if let Some(lane) = self.touch(id)
+                && let Some(at) = lane.known.iter().position(|known| *known == segment)
+            {
                 lane.known.swap_remove(at);
                 lane.send(&ToWorker::DropSegment(segment));
             }
@@ -375,10 +418,9 @@ impl Lanes {
 impl Comm for Lanes {
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
         self.introduce_all(worker, &task.args);
-        let Some(lane) = self.lanes.get_mut(&worker) else {
+        let Some(lane) = self.touch(worker) else {
             return;
         };
-        lane.dirty = true;
         let (id, slot, attempt) = (task.id, task.slot, task.attempt);
         match lane.end.send(&ToWorker::Task(task)) {
             Ok(()) => {}
@@ -413,7 +455,7 @@ impl Comm for Lanes {
         {
             self.introduce(worker, &value.clone());
         }
-        if let Some(lane) = self.lanes.get_mut(&worker) {
+        if let Some(lane) = self.touch(worker) {
             lane.send(&message);
         }
     }
@@ -439,7 +481,7 @@ impl Comm for Lanes {
             if let Err(error) = self.heap.free(loc) {
                 eprintln!("mobula: freeing an object: {error}");
             }
-        } else if let Some(lane) = self.lanes.get_mut(&WorkerId(loc.segment.0)) {
+        } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {
             lane.frees.push(loc);
         } else if let Some(file) = self.files.get(&loc.segment) {
             let freed = self.orphans.free(loc, file);

@@ -11,6 +11,7 @@ mod client;
 mod death;
 mod descriptors;
 mod lanes;
+mod life;
 mod memory;
 mod monitor;
 mod orphans;
@@ -249,10 +250,14 @@ impl Driver {
             registrations,
         } = aftermath;
         if !completions.is_empty() {
-            for (entry, outcome) in completions {
+            let mut completions = completions;
+            for (entry, outcome) in completions.drain(..) {
                 if let Some(entry) = entry.upgrade() {
                     entry.complete(outcome);
                 }
+            }
+            if let Some(mut state) = self.state.try_lock() {
+                state.lanes.keep_completions(completions);
             }
             // A caller that sleeps with the lead may wait for one of these.
             self.bell.ring();

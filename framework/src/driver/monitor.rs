@@ -18,10 +18,10 @@ use mobula_worker::{Error, Result, WorkerId};
 use parking_lot::Mutex;
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+    process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Driver, death, lanes::Lane, output::Stream};
+use super::{Driver, death, lanes::Lane, life::Life, output::Stream};
 use crate::init::WorkerEntry;
 
 /// Workers that die one after the other before they have registered, while no other one is there
@@ -38,7 +38,7 @@ pub(super) struct Watched {
     pub(super) id: WorkerId,
     pub(super) segment: SegmentId,
     pub(super) pid: u32,
-    pub(super) pidfd: OwnedFd,
+    pub(super) life: Life,
     pub(super) stdout: Arc<Stream>,
     pub(super) stderr: Arc<Stream>,
     pub(super) registered: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ impl Watched {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(pid, Signal::KILL);
         }
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.life.kill();
     }
 }
 
@@ -193,7 +193,7 @@ impl Driver {
         });
         let mut fds: Vec<PollFd<'_>> = workers
             .iter()
-            .map(|w| PollFd::new(&w.pidfd, PollFlags::IN))
+            .map(|w| PollFd::new(&w.life, PollFlags::IN))
             .collect();
         fds.push(PollFd::new(&self.monitor.wake, PollFlags::IN));
         if poll(&mut fds, timeout.as_ref()).is_err() {
@@ -201,7 +201,7 @@ impl Driver {
         }
         let dead: Vec<bool> = fds
             .iter()
-            .map(|fd| fd.revents().contains(PollFlags::IN))
+            .map(|fd| fd.revents().intersects(PollFlags::IN | PollFlags::HUP))
             .collect();
         drop(fds);
         let _ = rustix::io::read(&self.monitor.wake, &mut [0; 8]);
@@ -224,11 +224,7 @@ impl Driver {
     fn bury(&self, worker: Watched, why: Option<String>, closing: bool) {
         // Its children first: as long as the exit is not collected, the group's number is its own.
         worker.kill();
-        let status = waitid(
-            WaitId::PidFd(std::os::fd::AsFd::as_fd(&worker.pidfd)),
-            WaitIdOptions::EXITED,
-        );
-        let status = status.ok().flatten();
+        let status = worker.life.collect();
         worker.stdout.finish();
         worker.stderr.finish();
         self.output.ring();

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     hash::{BuildHasher, Hasher},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -24,10 +24,17 @@ use mobula_worker::{
 };
 use rustix::{
     pipe::{PipeFlags, pipe_with},
-    process::{Pid, PidfdFlags, getpid, pidfd_open},
+    process::Pid,
 };
 
-use super::{Driver, lanes::Lane, monitor::Watched, output::Stream, shared_words};
+use super::{
+    Driver,
+    lanes::Lane,
+    life::{Life, OwnLife},
+    monitor::Watched,
+    output::Stream,
+    shared_words,
+};
 
 impl Driver {
     /// Starts one further worker. It takes tasks when it has registered.
@@ -61,12 +68,7 @@ impl Driver {
         let (stdout_read, stdout_write) = pipe()?;
         let (stderr_read, stderr_write) = pipe()?;
         let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
-        let own = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| {
-            failed(
-                "no descriptor of this process (pidfd_open needs Linux 5.3)",
-                &error,
-            )
-        })?;
+        let own = OwnLife::new()?;
         let token = format!(
             "{:016x}",
             std::hash::RandomState::new().build_hasher().finish()
@@ -92,7 +94,7 @@ impl Driver {
         .send(
             socket.as_fd(),
             &BootstrapDescriptors {
-                driver: own.as_fd(),
+                driver: own.seen_by_worker.as_fd(),
                 stdout: stdout_write.as_fd(),
                 mailbox: mailbox_write,
                 bell: bell_write,
@@ -104,7 +106,7 @@ impl Driver {
         let registered = Arc::new(AtomicBool::new(false));
         let (words, names) = (end.state.clone(), self.registry);
         self.segments.insert(segment, &file)?;
-        let (pid, pidfd) = match self.exec(&token, worker_socket, stderr_write) {
+        let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.as_fd()) {
             Ok(started) => started,
             Err(error) => {
                 self.segments.remove(segment);
@@ -115,7 +117,7 @@ impl Driver {
         let stdout = stream(stdout_read);
         let stderr = stream(stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
-        let lane = Lane::new(end, pid, socket, segment, registered.clone());
+        let lane = Lane::new(end, pid, socket, own.kept, segment, registered.clone());
         let started = self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
             let started = core.worker_starting(id);
@@ -129,7 +131,7 @@ impl Driver {
             id,
             segment,
             pid,
-            pidfd,
+            life,
             stdout,
             stderr,
             registered,
@@ -140,7 +142,13 @@ impl Driver {
         started.map_err(|violation| Error::internal(violation.to_string()))
     }
 
-    fn exec(&self, token: &str, socket: OwnedFd, stderr: OwnedFd) -> Result<(u32, OwnedFd)> {
+    fn exec(
+        &self,
+        token: &str,
+        socket: OwnedFd,
+        stderr: OwnedFd,
+        own_socket: BorrowedFd<'_>,
+    ) -> Result<(u32, Life)> {
         let mut arguments = std::env::args_os();
         let mut command = Command::new(program());
         if let Some(name) = arguments.next() {
@@ -164,18 +172,14 @@ impl Driver {
             ))
         })?;
         let pid = child.id();
-        let pidfd = i32::try_from(pid)
+        let life = i32::try_from(pid)
             .ok()
             .and_then(Pid::from_raw)
             .ok_or_else(|| Error::internal(format!("a process with the id {pid}")))
-            .and_then(|pid| {
-                pidfd_open(pid, PidfdFlags::empty()).map_err(|error| {
-                    Error::setup(format!("cannot watch a worker: pidfd_open: {error}"))
-                })
-            });
-        match pidfd {
-            // Its exit status is collected through the pidfd, by the monitor.
-            Ok(pidfd) => Ok((pid, pidfd)),
+            .and_then(|pid| Life::of(pid, own_socket));
+        match life {
+            // Its exit status is collected by the monitor.
+            Ok(life) => Ok((pid, life)),
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();

@@ -204,7 +204,7 @@ fn watch(driver: OwnedFd) -> Result<()> {
         loop {
             let mut fds = [PollFd::new(&driver, PollFlags::IN)];
             let polled = rustix::event::poll(&mut fds, None);
-            if polled.is_ok() && fds[0].revents().contains(PollFlags::IN) {
+            if polled.is_ok() && fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP) {
                 break;
             }
         }

@@ -1,8 +1,8 @@
 //! The bytes of messages: a compact binary encoding, written by hand because every task passes
 //! through it twice.
 //!
-//! Numbers are little-endian base-128 (a byte each while small), type tags are eight bytes, enums
-//! begin with a byte. The format carries no version: driver and workers are one program.
+//! Numbers are little-endian base-128 (a byte each while small); ids, slots, attempts and type tags
+//! have a fixed size; enums begin with a byte. The format carries no version: driver and workers are one program.
 //!
 //! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
 //! arrived, whatever counts they claim.
@@ -63,8 +63,7 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
         ToWorker::Task(task) => {
             out.push(to_worker::TASK);
             writer::id(out, task.id);
-            writer::number(out, u64::from(task.slot.0));
-            writer::number(out, task.attempt.0);
+            writer::hand_over(out, task.slot, task.attempt);
             writer::number(out, u64::from(task.function.0));
             writer::number(out, task.args.len() as u64);
             task.args.iter().try_for_each(|arg| write_arg(out, arg))?;
@@ -111,8 +110,8 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
     let message = match reader.byte("a message")? {
         to_worker::TASK => ToWorker::Task(TaskMessage {
             id: reader.id()?,
-            slot: TaskSlot(reader.number32("a slot")?),
-            attempt: Attempt(reader.number("an attempt")?),
+            slot: TaskSlot(reader.four("a slot")?),
+            attempt: Attempt(reader.eight("an attempt")?),
             function: FunctionIndex(reader.number32("a function")?),
             args: reader.list("arguments", read_arg)?,
         }),
@@ -151,8 +150,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         } => {
             out.push(from_worker::DONE);
             writer::id(out, *id);
-            writer::number(out, u64::from(slot.0));
-            writer::number(out, attempt.0);
+            writer::hand_over(out, *slot, *attempt);
             value::write_outcome(out, outcome)?;
         }
         FromWorker::Spawn(task) => {
@@ -197,8 +195,8 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::REGISTERED => FromWorker::Registered,
         from_worker::DONE => FromWorker::Done {
             id: reader.id()?,
-            slot: TaskSlot(reader.number32("a slot")?),
-            attempt: Attempt(reader.number("an attempt")?),
+            slot: TaskSlot(reader.four("a slot")?),
+            attempt: Attempt(reader.eight("an attempt")?),
             outcome: value::read_outcome(&mut reader)?,
         },
         from_worker::SPAWN => FromWorker::Spawn(TaskSpec {

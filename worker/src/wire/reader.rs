@@ -50,6 +50,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
         let Some((&byte, rest)) = self.rest.split_first() else {
             return Err(self.malformed(what));
@@ -59,7 +60,19 @@ impl<'a> Reader<'a> {
     }
 
     /// A number in its only form: no more bytes than it needs.
+    #[inline]
     pub(super) fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
+        // Nearly all of them.
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(byte.into());
+        }
+        self.long_number(what)
+    }
+
+    fn long_number(&mut self, what: &'static str) -> Result<u64, WireError> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(what)?;
@@ -77,17 +90,30 @@ impl<'a> Reader<'a> {
         Err(self.malformed(what))
     }
 
+    #[inline]
     pub(super) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
         let number = self.number(what)?;
         u32::try_from(number).map_err(|_| self.malformed(what))
     }
 
-    pub(super) fn tag(&mut self, what: &'static str) -> Result<u64, WireError> {
-        let Some((tag, rest)) = self.rest.split_first_chunk::<8>() else {
+    /// A number in four bytes.
+    #[inline]
+    pub(super) fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
+        let Some((bytes, rest)) = self.rest.split_first_chunk::<4>() else {
             return Err(self.malformed(what));
         };
         self.rest = rest;
-        Ok(u64::from_le_bytes(*tag))
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
+    /// A number in eight bytes.
+    #[inline]
+    pub(super) fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
+        let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
+            return Err(self.malformed(what));
+        };
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*bytes))
     }
 
     /// A length and that many bytes.
@@ -113,6 +139,9 @@ impl<'a> Reader<'a> {
         if count > self.rest.len() as u64 {
             return Err(self.malformed(what));
         }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let mut items = Vec::with_capacity((count as usize).min(FORESIGHT));
         for _ in 0..count {
             items.push(item(self)?);
@@ -120,10 +149,11 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
+    #[inline]
     pub(super) fn id(&mut self) -> Result<ObjectId, WireError> {
         Ok(ObjectId {
-            origin: WorkerId(self.number32("the origin of an id")?),
-            seq: self.number("an id")?,
+            origin: WorkerId(self.four("the origin of an id")?),
+            seq: self.eight("an id")?,
         })
     }
 

@@ -22,7 +22,7 @@ const REF: u8 = 2;
 const OK: u8 = 0;
 const ERR: u8 = 1;
 
-/// Inline bodies are aligned as payloads in the store are.
+/// Inline elements are aligned as payloads in the store are.
 const ALIGN: usize = 64;
 
 pub(super) fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome) -> Result<(), WireError> {
@@ -96,17 +96,24 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     let kind = reader.byte("a value")?;
     let format = match kind & !BODY {
         FLAT => Format::Flat {
-            elem: TypeTag(reader.tag("an element type")?),
+            elem: TypeTag(reader.eight("an element type")?),
             shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
         },
         TEXT => Format::Text,
         PACKED => Format::Packed {
-            of: TypeTag(reader.tag("a type")?),
+            of: TypeTag(reader.eight("a type")?),
         },
         _ => return Err(reader.malformed("the format of a value")),
     };
     let body = match kind & BODY {
-        INLINE => Body::Inline(Block::copy_of(reader.bytes("an inline value")?, ALIGN)),
+        INLINE => {
+            let align = match format {
+                Format::Flat { .. } => ALIGN,
+                // Decoded, never looked at in place as anything but bytes.
+                Format::Text | Format::Packed { .. } => 1,
+            };
+            Body::Inline(Block::copy_of(reader.bytes("an inline value")?, align))
+        }
         STORED => Body::Stored(reader.loc()?),
         _ => return Err(reader.malformed("the place of a value")),
     };

@@ -3,9 +3,13 @@
 use mobula_store::Loc;
 
 use super::WireError;
-use crate::{Error, ids::ObjectId};
+use crate::{
+    Error,
+    ids::{Attempt, ObjectId, TaskSlot},
+};
 
 /// Seven bits to a byte, lowest first; the eighth says that there is more.
+#[inline]
 pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -20,9 +24,23 @@ pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Twelve bytes: an id's number is seldom small, since it says which place an object has and how
+/// often that was used.
+#[inline]
 pub(super) fn id(out: &mut Vec<u8>, id: ObjectId) {
-    number(out, u64::from(id.origin.0));
-    number(out, id.seq);
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&id.origin.0.to_le_bytes());
+    bytes[4..].copy_from_slice(&id.seq.to_le_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+/// Which hand-over of a task: twelve bytes.
+#[inline]
+pub(super) fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&slot.0.to_le_bytes());
+    bytes[4..].copy_from_slice(&attempt.0.to_le_bytes());
+    out.extend_from_slice(&bytes);
 }
 
 pub(super) fn loc(out: &mut Vec<u8>, loc: Loc) {

@@ -1,10 +1,10 @@
 //! Chance.
 
 /// Pseudo-random numbers (SplitMix64), the same on each run.
-pub(super) struct Dice(pub(super) u64);
+pub(in crate::core) struct Dice(pub(in crate::core) u64);
 
 impl Dice {
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::core) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -14,3 +14,5 @@ mod scale;
 mod tasks;
 mod workers;
 mod world;
+
+pub(super) use dice::Dice;

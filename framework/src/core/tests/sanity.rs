@@ -218,15 +218,17 @@ impl Core {
 
     fn check_workers(&self) {
         let mut room = BTreeSet::new();
-        let mut laden = BTreeSet::new();
+        let mut laden = 0;
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
+            assert_eq!(self.seats[worker.seat], id);
             room.extend(
                 worker
                     .has_room(self.config.slots)
-                    .then(|| (worker.load(), id)),
+                    .then(|| (worker.load(), worker.seat)),
             );
-            laden.extend(worker.is_laden().then(|| (worker.load(), id)));
+            assert_eq!(worker.laden, worker.is_laden());
+            laden += usize::from(worker.laden);
             assert!(
                 worker
                     .flights
@@ -250,8 +252,9 @@ impl Core {
                 assert!(task.watchers.contains(&id));
             }
         }
-        assert_eq!(room, self.room);
+        assert!(room.into_iter().eq(self.room.iter()));
         assert_eq!(laden, self.laden);
+        assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
         let watchers: usize = self
             .objects
             .iter()
