@@ -73,7 +73,8 @@ pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "ndarray")]
 pub use typed::NdArray;
 pub use typed::{
-    ArrayBuild, IntoArg, JoinOne, Joinable, ObjectRef, Put, UnspawnedCall, Value, how,
+    ArrayBuild, AsCompleted, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered,
+    ObjectRef, Put, UnspawnedCall, Value, how,
 };
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that

@@ -38,13 +38,19 @@ unsafe impl<E: Send + Sync> Sync for Array<E> {}
 impl<E: Plain> Array<E> {
     /// Reads a block as elements, in place.
     ///
-    /// Where not every bit pattern is an `E` (`bool`, `char`, ..) each element is checked.
+    /// Where not every bit pattern is an `E` (`bool`, `char`, ..) each element is checked. Private
+    /// bytes that are not aligned for `E`, or lie in the block itself, are copied once.
     ///
     /// # Errors
-    /// Type mismatch: when the length is no multiple of the element's size, the memory is not
-    /// aligned for `E`, an element's bits are no `E`, or `E` has size zero.
+    /// Type mismatch: when the length is no multiple of the element's size, the memory is a
+    /// segment's and not aligned for `E`, an element's bits are no `E`, or `E` has size zero.
     #[doc(hidden)]
     pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
+        Array::read(block, any_pattern::<E>())
+    }
+
+    /// As [`Array::from_block`]. Where the bits are `known` to be elements, they are not looked at.
+    fn read(block: Block, known: bool) -> Result<Array<E>, StoreError> {
         let (name, size) = (std::any::type_name::<E>(), size_of::<E>());
         let mismatch = |why: fmt::Arguments<'_>| {
             StoreError::type_mismatch(format!("cannot read bytes as elements `{name}`: {why}"))
@@ -67,14 +73,16 @@ impl<E: Plain> Array<E> {
                 block,
             });
         }
-        let start = block.start().cast::<E>();
+        // From here on the elements' address does not change any more.
+        let block = block.pinned(align_of::<E>());
+        let start = NonNull::from(block.bytes()).cast::<E>();
         if !start.is_aligned() {
             return Err(mismatch(format_args!(
                 "they are not at a multiple of {} bytes",
                 align_of::<E>()
             )));
         }
-        if !any_pattern::<E>() {
+        if !known {
             // `E::Bits` has the layout of `E`, so this cast fits, too.
             let bits: &[E::Bits] = bytemuck::try_cast_slice(block.bytes())
                 .map_err(|e| mismatch(format_args!("{e}")))?;
@@ -89,13 +97,15 @@ impl<E: Plain> Array<E> {
     }
 
     /// Seals an extent and reads it as elements. The block's lease is the
-    /// [`Extent`](crate::Extent).
+    /// [`Extent`](crate::Extent). What was written as such elements is not checked again.
     ///
     /// # Errors
     /// As for [`Array::from_block`].
     #[doc(hidden)]
     pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
-        Array::from_block(building.seal().block())
+        // Nobody writes a sealed extent.
+        let known = building.holds::<E>();
+        Array::read(building.seal().block(), known)
     }
 }
 
@@ -122,8 +132,10 @@ impl<E> Deref for Array<E> {
 
     fn deref(&self) -> &[E] {
         // SAFETY: `start` and `len` come from `from_block`: all elements lie in the memory of
-        // `block`, which lives as long as `self` and never changes, are aligned, and are valid
-        // (checked, or any bits are an `E`). An empty array's dangling address is aligned.
+        // `block`, which lives as long as `self`, never changes and does not move with the block
+        // (`Block::pinned`), are aligned, and are valid (checked, `Building::holds` them, or any
+        // bits are an `E`). Those of
+        // a vector are so by themselves. An empty array's dangling address is aligned.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -172,13 +184,13 @@ impl<E: Plain> From<Vec<E>> for Array<E> {
             )
         };
         let len = vec.len();
-        let block = Block::from_vec(vec);
+        let block = Block::in_place(vec);
         // The bytes are those of a `[E]`: aligned and valid. A vector without elements gives a
         // block without an address.
         let start = if len == 0 {
             NonNull::dangling()
         } else {
-            block.start().cast()
+            NonNull::from(block.bytes()).cast()
         };
         Array { start, len, block }
     }

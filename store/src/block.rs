@@ -1,83 +1,159 @@
 //! Immutable bytes, in the store or in private memory.
 
-use std::{any::Any, fmt, ptr::NonNull, slice, sync::Arc};
+use std::{any::Any, fmt, mem::MaybeUninit, ptr::NonNull, slice, sync::Arc};
 
-use crate::{Loc, Plain, StoreError, map::Mapping};
+use crate::{Loc, Plain, StoreError, heap::MAX_ALIGN, map::Mapping};
 
 /// What keeps memory of the store from being freed while it is looked at. The store never looks
 /// into it; whoever made it may downcast it.
 pub type Lease = Arc<dyn Any + Send + Sync>;
 
+/// Bytes that are aligned at all are aligned to a cache line, so that vectorised code meets aligned
+/// data.
+const LEAST_ALIGN: usize = 64;
+
 /// Immutable bytes that are cheap to clone and to send between threads.
 ///
 /// They lie either in private memory or in a read-only mapping of a segment, together with a lease
 /// that keeps the store from using the memory for anything else.
+///
+/// Up to [`Block::SMALL`] bytes that need no alignment lie in the block itself, without an
+/// allocation. So the address of the bytes can change when the block is moved.
 #[derive(Clone)]
 pub struct Block {
+    place: Place,
+}
+
+/// Where the bytes of a block are. The order of size makes a block 32 bytes, tag included.
+#[derive(Clone)]
+enum Place {
+    /// Here.
+    Small { len: u8, bytes: [u8; Block::SMALL] },
+    /// `len` bytes after the first `skip` of one allocation, which holds the counts, too.
+    Copied {
+        skip: u16,
+        len: usize,
+        all: Arc<[u8]>,
+    },
+    /// A vector that nobody changes any more.
+    Vector(Arc<dyn Bytes>),
+    /// In a segment.
+    Shared(View),
+}
+
+/// A range of a segment.
+#[derive(Clone)]
+struct View {
     start: NonNull<u8>,
     len: usize,
-    owner: Owner,
+    /// One allocation, so that a clone is one increment.
+    keep: Arc<Keep>,
 }
 
-#[derive(Clone)]
-enum Owner {
-    /// No bytes at all.
-    Nobody,
-    /// A vector that nobody changes any more.
-    Private { _vec: Arc<dyn Any + Send + Sync> },
-    /// A range of a segment. One allocation, so that a clone is one increment.
-    Shared(Arc<Shared>),
-}
-
-struct Shared {
+struct Keep {
     loc: Loc,
     // Fields are dropped in this order: the lease ends while the memory is still mapped.
     lease: Lease,
     _mapping: Arc<Mapping>,
 }
 
-// SAFETY: the bytes are immutable as long as the block lives (see `bytes`), and `owner` is itself
-// `Send` and `Sync`.
-unsafe impl Send for Block {}
+// SAFETY: the bytes are immutable as long as the view lives (see `View::bytes`), and `keep` is
+// itself `Send` and `Sync`.
+unsafe impl Send for View {}
 // SAFETY: as above.
-unsafe impl Sync for Block {}
+unsafe impl Sync for View {}
+
+/// Elements of any type, seen as bytes.
+trait Bytes: Send + Sync {
+    fn bytes(&self) -> &[u8];
+}
+
+impl<E: Plain> Bytes for Vec<E> {
+    fn bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(self)
+    }
+}
 
 impl Block {
-    /// Copies `bytes` into private memory, aligned to `align` bytes or to 64, whichever is more.
+    /// So many bytes lie in the block itself where their alignment does not matter: what a block
+    /// with an allocation would need anyway.
+    pub const SMALL: usize = 30;
+
+    /// Copies `bytes` into private memory.
     ///
-    /// An alignment that is not a power of two is rounded up to one; beyond a page it is cut off
-    /// there, as in the store.
+    /// With an `align` of 0 or 1 they may lie anywhere, and up to [`Block::SMALL`] of them take no
+    /// allocation. Else they are aligned to `align` bytes or to 64, whichever is more; an alignment
+    /// that is not a power of two is rounded up to one; beyond a page it is cut off there, as in
+    /// the store. More bytes take one allocation.
     pub fn copy_of(bytes: &[u8], align: usize) -> Block {
-        if bytes.is_empty() {
-            return Block::default();
+        if bytes.is_empty() || (align <= 1 && bytes.len() <= Block::SMALL) {
+            return Block::small(bytes);
         }
-        let align = align.clamp(64, crate::heap::MAX_ALIGN).next_power_of_two();
-        // Room to move the first byte to an aligned address; the vector does not reallocate.
-        let mut vec = Vec::<u8>::with_capacity(bytes.len() + align);
-        vec.resize(vec.as_ptr().align_offset(align), 0);
-        vec.extend_from_slice(bytes);
-        let skipped = vec.len() - bytes.len();
-        let vec = Arc::new(vec);
-        let start = NonNull::from(&vec[skipped..]).cast();
+        if align <= 1 {
+            return Block {
+                place: Place::Copied {
+                    skip: 0,
+                    len: bytes.len(),
+                    all: bytes.into(),
+                },
+            };
+        }
+        let align = align.clamp(LEAST_ALIGN, MAX_ALIGN).next_power_of_two();
+        // Room to move the first byte to an aligned address. To ask the allocator for the alignment
+        // would take it longer than all the rest here.
+        let mut all = Arc::<[u8]>::new_uninit_slice(bytes.len() + align - 1);
+        let skip = all.as_ptr().cast::<u8>().align_offset(align);
+        {
+            let Some(all) = Arc::get_mut(&mut all) else {
+                unreachable!("nobody else has it yet")
+            };
+            let (before, rest) = all.split_at_mut(skip);
+            let (middle, after) = rest.split_at_mut(bytes.len());
+            before.fill(MaybeUninit::new(0));
+            middle.write_copy_of_slice(bytes);
+            after.fill(MaybeUninit::new(0));
+        }
+        // SAFETY: the three parts, which were written, are all of it.
+        let all = unsafe { all.assume_init() };
         Block {
-            start,
-            len: bytes.len(),
-            owner: Owner::Private { _vec: vec },
+            place: Place::Copied {
+                // Less than a page.
+                skip: skip as u16,
+                len: bytes.len(),
+                all,
+            },
         }
     }
 
-    /// Takes over the elements of a vector, without a copy.
+    /// Takes over the elements of a vector, without a copy; but up to [`Block::SMALL`] elements of
+    /// one byte move into the block itself.
     pub fn from_vec<E: Plain>(vec: Vec<E>) -> Block {
+        if align_of::<E>() == 1 && size_of_val(vec.as_slice()) <= Block::SMALL {
+            return Block::small(bytemuck::cast_slice(&vec));
+        }
+        Block::in_place(vec)
+    }
+
+    /// As [`Block::from_vec`], but never moves elements: those of a block that is not empty stay at
+    /// their address.
+    pub(crate) fn in_place<E: Plain>(vec: Vec<E>) -> Block {
         if size_of_val(vec.as_slice()) == 0 {
             return Block::default();
         }
-        let vec = Arc::new(vec);
-        let bytes: &[u8] = bytemuck::cast_slice(vec.as_slice());
-        let (start, len) = (NonNull::from(bytes).cast(), bytes.len());
         Block {
-            start,
-            len,
-            owner: Owner::Private { _vec: vec },
+            place: Place::Vector(Arc::new(vec)),
+        }
+    }
+
+    /// `bytes`, not more than [`Block::SMALL`], in the block itself.
+    fn small(bytes: &[u8]) -> Block {
+        let mut own = [0; Block::SMALL];
+        own[..bytes.len()].copy_from_slice(bytes);
+        Block {
+            place: Place::Small {
+                len: bytes.len() as u8,
+                bytes: own,
+            },
         }
     }
 
@@ -93,64 +169,92 @@ impl Block {
         let end = loc.offset.checked_add(loc.len).ok_or_else(invalid)?;
         let start = mapping.range(loc.offset..end).ok_or_else(invalid)?;
         let len = usize::try_from(loc.len).map_err(|_| invalid())?;
-        let owner = Owner::Shared(Arc::new(Shared {
+        let keep = Arc::new(Keep {
             loc,
             lease,
             _mapping: mapping,
-        }));
-        Ok(Block { start, len, owner })
+        });
+        Ok(Block {
+            place: Place::Shared(View { start, len, keep }),
+        })
     }
 
     /// The bytes.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: `start` and `len` are a range of memory that `owner` keeps alive: checked against
-        // the mapping in `shared`, taken from a slice of the vector otherwise. Nobody writes there:
-        // the vector is reachable through `owner` only, which gives no access to it; and a sealed
-        // extent is written by nobody until it is freed (*one producer*), which the lease prevents
-        // (*pinned while leased*).
-        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        match &self.place {
+            Place::Small { len, bytes } => &bytes[..usize::from(*len)],
+            Place::Copied { skip, len, all } => &all[usize::from(*skip)..][..*len],
+            Place::Vector(vec) => vec.bytes(),
+            Place::Shared(view) => view.bytes(),
+        }
     }
 
-    /// The address of the first byte. Not to be read through where the length is zero.
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start
+    /// The same bytes, at an address that stays when the block is moved or cloned, and that is a
+    /// multiple of `align` where the bytes are private. Copies them only where they are not so.
+    pub(crate) fn pinned(self, align: usize) -> Block {
+        let in_place = match &self.place {
+            Place::Small { len, .. } => *len == 0,
+            Place::Copied { .. } | Place::Vector(_) => {
+                self.bytes().as_ptr().addr().is_multiple_of(align)
+            }
+            Place::Shared(_) => true,
+        };
+        if in_place {
+            self
+        } else {
+            // An alignment of one would put them into the block.
+            Block::copy_of(self.bytes(), align.max(LEAST_ALIGN))
+        }
     }
 
     /// How many bytes.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        match &self.place {
+            Place::Small { len, .. } => usize::from(*len),
+            Place::Copied { len, .. } => *len,
+            Place::Vector(vec) => vec.bytes().len(),
+            Place::Shared(view) => view.len,
+        }
     }
 
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// What keeps the bytes in the store; `None` for private memory.
     pub fn lease(&self) -> Option<&Lease> {
-        match &self.owner {
-            Owner::Shared(shared) => Some(&shared.lease),
-            Owner::Nobody | Owner::Private { .. } => None,
+        match &self.place {
+            Place::Shared(view) => Some(&view.keep.lease),
+            Place::Small { .. } | Place::Copied { .. } | Place::Vector(_) => None,
         }
     }
 
     /// Where in the store the bytes are; `None` for private memory.
     pub fn loc(&self) -> Option<Loc> {
-        match &self.owner {
-            Owner::Shared(shared) => Some(shared.loc),
-            Owner::Nobody | Owner::Private { .. } => None,
+        match &self.place {
+            Place::Shared(view) => Some(view.keep.loc),
+            Place::Small { .. } | Place::Copied { .. } | Place::Vector(_) => None,
         }
+    }
+}
+
+impl View {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `start` and `len` are a range of the mapping, checked in `Block::shared`, and
+        // `keep` keeps it mapped. Nobody writes there: a sealed extent is written by nobody until
+        // it is freed (*one producer*), which the lease prevents (*pinned while leased*).
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl Default for Block {
     /// No bytes, and no allocation.
     fn default() -> Block {
-        Block {
-            start: NonNull::dangling(),
-            len: 0,
-            owner: Owner::Nobody,
-        }
+        Block::small(&[])
     }
 }
 
@@ -158,7 +262,36 @@ impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.loc() {
             Some(loc) => write!(f, "Block({loc})"),
-            None => write!(f, "Block({} private bytes)", self.len),
+            None => write!(f, "Block({} private bytes)", self.len()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_small() {
+        assert_eq!(size_of::<Block>(), 32);
+        assert_eq!(size_of::<Option<Block>>(), 32);
+    }
+
+    #[test]
+    fn only_what_moves_or_is_misaligned_is_copied() {
+        let small = Block::copy_of(&[1, 2, 3], 1);
+        let pinned = small.pinned(1);
+        assert_eq!(pinned.bytes(), [1, 2, 3]);
+        let address = pinned.bytes().as_ptr();
+        let moved = Box::new(pinned.clone().pinned(64));
+        assert_eq!(moved.bytes().as_ptr(), address);
+
+        let vec = vec![7_u64; 100];
+        let address = vec.as_ptr();
+        let block = Block::in_place(vec).pinned(8);
+        assert_eq!(block.bytes().as_ptr(), address.cast());
+        let page = Block::in_place(vec![7_u8; 1000]).pinned(4096);
+        assert!(page.bytes().as_ptr().addr().is_multiple_of(4096));
+        assert_eq!(page.bytes(), [7; 1000]);
     }
 }

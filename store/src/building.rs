@@ -65,8 +65,9 @@ impl Building {
 
     /// The bytes as elements, to be written.
     ///
-    /// Where not every bit pattern is an `E` (`bool`, `char`, ..), they are all set to zero at the
-    /// first call.
+    /// Where every bit pattern is an `E`, their values are unspecified: zeros in new memory, what
+    /// remains of earlier objects of this heap in warm memory. To clear that would take as long
+    /// as to fill it. Else (`bool`, `char`, ..) they are all set to zero at the first call.
     ///
     /// # Errors
     /// Type mismatch: when the length is no multiple of the element's size, the alignment is not
@@ -87,7 +88,7 @@ impl Building {
         if len == 0 {
             return Ok(&mut []);
         }
-        if !any_pattern::<E>() && self.valid_as != Some(TypeId::of::<E>()) {
+        if !self.holds::<E>() {
             self.bytes_mut().fill(0);
         }
         self.valid_as = Some(TypeId::of::<E>());
@@ -96,6 +97,11 @@ impl Building {
         // been written through `&mut [E]` only since then (`bytes_mut` resets `valid_as`). What is
         // written here are initialised bytes, since `E` has no padding (`NoUninit`).
         Ok(unsafe { slice::from_raw_parts_mut(start, len / size) })
+    }
+
+    /// Whether the bytes are known to be valid elements of this type.
+    pub(crate) fn holds<E: Plain>(&self) -> bool {
+        any_pattern::<E>() || self.valid_as == Some(TypeId::of::<E>())
     }
 
     /// Ends the writing.

@@ -8,9 +8,9 @@
 //! * *in transit*: between warm and cold, while the caller talks to the budget and the system
 //!   without holding the lock over this table. Nobody else gets such bytes.
 
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
-use crate::ranges::RangeSet;
+use crate::{offsets::OffsetMap, ranges::RangeSet};
 
 /// Extents begin and end at multiples of this: a cache line, and the least alignment.
 pub(crate) const GRANULE: u64 = 64;
@@ -21,7 +21,7 @@ pub(crate) struct Extents {
     /// The system's page, a multiple of the granule.
     page: u64,
     /// Extents that were handed out, by offset.
-    used: HashMap<u64, Used>,
+    used: OffsetMap<Used>,
     warm: RangeSet,
     cold: RangeSet,
     /// Warm and cold together: where a large extent fits that is partly one, partly the other.
@@ -71,6 +71,16 @@ impl Pending {
         self.cold.iter().map(|r| r.end - r.start).sum()
     }
 
+    /// The parts of the extent that have memory already.
+    pub(crate) fn warm(&self) -> &[Range<u64>] {
+        &self.warm
+    }
+
+    /// Where the extent's bytes are to be.
+    pub(crate) fn place(&self) -> Range<u64> {
+        self.offset..self.offset + self.len
+    }
+
     fn used(&self) -> Range<u64> {
         self.offset..self.offset + self.size
     }
@@ -95,7 +105,7 @@ impl Extents {
     pub(crate) fn new(len: u64, page: u64) -> Extents {
         let mut extents = Extents {
             page,
-            used: HashMap::new(),
+            used: OffsetMap::default(),
             warm: RangeSet::default(),
             cold: RangeSet::default(),
             free: RangeSet::default(),

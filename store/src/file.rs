@@ -2,22 +2,25 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-    path::Path,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::OnceLock,
 };
 
 use rustix::{
-    fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags},
+    fs::{FallocateFlags, Mode, OFlags, Stat},
     io::Errno,
-    process::Resource,
 };
-use shared_memory::ShmemConf;
 
-use crate::{StoreError, error::Bytes, names};
+use crate::{StoreError, error::Bytes};
 
 /// Where the file system of the `shared_memory` crate's segments is mounted on Linux.
-const SHM_DIR: &str = "/dev/shm";
+pub(crate) const SHM_DIR: &str = "/dev/shm";
+
+/// The largest unit in which memory is counted.
+const MOST_PAGE: u64 = 4 << 20;
+
+/// So many units a file has at least, or it is counted in small pages.
+const LEAST_PAGES: u64 = 64;
 
 /// How much is reserved by one system call. The kernel gives up a reservation when a signal comes,
 /// and undoes it; small calls make progress even where signals are frequent (profilers).
@@ -25,20 +28,6 @@ const RESERVE_STEP: u64 = 16 << 20;
 
 /// How often one step is tried when signals interrupt it.
 const RESERVE_TRIES: u32 = 1000;
-
-/// What kind of file holds a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backing {
-    /// Shared memory where `/dev/shm` has room, else an anonymous memory file.
-    #[default]
-    Auto,
-    /// A file in `/dev/shm`, made by the `shared_memory` crate. Its size counts against that file
-    /// system's limit (64 MB in a Docker container, unless told otherwise).
-    SharedMemory,
-    /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
-    /// cgroup's limit only.
-    Anonymous,
-}
 
 /// A memory file without a name: it exists as long as a descriptor or mapping of it does.
 ///
@@ -50,6 +39,7 @@ pub struct SegmentFile {
     read_write: Option<OwnedFd>,
     len: u64,
     anonymous: bool,
+    page: u64,
     /// What this process uses the file for, decided by its first use.
     usage: OnceLock<Usage>,
 }
@@ -63,25 +53,6 @@ pub(crate) enum Usage {
 }
 
 impl SegmentFile {
-    /// Makes a sparse file of `len` bytes (rounded up to whole pages), of which `needed` bytes at
-    /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
-    ///
-    /// The file has no name when this returns, and its descriptors are closed on `exec`.
-    ///
-    /// # Errors
-    /// When the system refuses the file. An empty file is refused, too.
-    pub fn create(len: u64, needed: u64, backing: Backing) -> Result<SegmentFile, StoreError> {
-        let len = checked_len(len)?;
-        match backing {
-            Backing::SharedMemory => create_shared(len),
-            Backing::Anonymous => create_anonymous(len),
-            Backing::Auto if shared_memory_free().is_some_and(|free| free >= needed) => {
-                create_shared(len).or_else(|_| create_anonymous(len))
-            }
-            Backing::Auto => create_anonymous(len),
-        }
-    }
-
     /// Takes over descriptors of a file that another process created. `read_write` belongs to the
     /// producer of the segment (or to both sides of a mailbox) and to nobody else.
     ///
@@ -109,12 +80,14 @@ impl SegmentFile {
                 ));
             }
         }
-        let anonymous = is_anonymous(&read_only);
+        let anonymous = is_anonymous(&stat);
+        let page = page_of(&stat, len);
         Ok(SegmentFile {
             read_only,
             read_write,
             len,
             anonymous,
+            page,
             usage: OnceLock::new(),
         })
     }
@@ -140,12 +113,28 @@ impl SegmentFile {
         self.anonymous
     }
 
+    /// The unit in which the file takes memory and gives it back, in bytes: a page, or a huge page
+    /// where the system gives the file such.
+    pub fn page(&self) -> u64 {
+        self.page
+    }
+
     /// Makes sure that the given bytes can be written, by giving them memory.
     ///
     /// # Errors
     /// Full when there is no memory; a part of the range may be reserved then. Invalid handle where
     /// the range is not in the file or the descriptor is missing.
     pub fn reserve(&self, offset: u64, len: u64) -> Result<(), StoreError> {
+        self.reserve_part(offset, len, len)
+    }
+
+    /// As [`SegmentFile::reserve`], for a part of `wanted` bytes; errors name that number.
+    pub(crate) fn reserve_part(
+        &self,
+        offset: u64,
+        len: u64,
+        wanted: u64,
+    ) -> Result<(), StoreError> {
         let fd = self.writable(offset, len)?;
         let end = offset + len;
         let mut at = offset;
@@ -154,7 +143,7 @@ impl SegmentFile {
             if let Err(errno) = fallocate_patiently(fd, at, step) {
                 // Earlier steps stay: to punch them here could hit what was reserved before. The
                 // caller knows.
-                return Err(self.no_memory(errno, len));
+                return Err(self.no_memory(errno, wanted));
             }
             at += step;
         }
@@ -249,79 +238,24 @@ fn free_of(fd: BorrowedFd<'_>) -> Option<u64> {
     })
 }
 
-fn is_anonymous(fd: &OwnedFd) -> bool {
-    // `create_anonymous` seals its files; those of `/dev/shm` cannot be sealed.
-    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
+/// Whether a file is none of `/dev/shm`.
+fn is_anonymous(stat: &Stat) -> bool {
+    !rustix::fs::stat(SHM_DIR).is_ok_and(|dir| dir.st_dev == stat.st_dev)
 }
 
-/// Whole pages, within what the process may make.
-fn checked_len(len: u64) -> Result<u64, StoreError> {
-    let page = rustix::param::page_size() as u64;
-    let rounded = len
-        .checked_next_multiple_of(page)
-        .filter(|&len| len > 0 && i64::try_from(len).is_ok() && usize::try_from(len).is_ok())
-        .ok_or_else(|| StoreError::other(format!("a segment cannot have {len} bytes")))?;
-    // Beyond this limit the kernel does not only refuse: it ends the process by a signal.
-    if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
-        && limit < rounded
-    {
-        return Err(StoreError::other(format!(
-            "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`",
-            Bytes(rounded),
-            Bytes(limit),
-        )));
+/// The unit in which a file of `len` bytes takes memory. The file system says it: where it gives
+/// huge pages, a single reserved byte takes a whole one.
+fn page_of(stat: &Stat, len: u64) -> u64 {
+    let small = rustix::param::page_size() as u64;
+    let own = u64::try_from(stat.st_blksize).unwrap_or(0);
+    // A short file would have room for nothing; and with pages of 512 MiB, as some systems have,
+    // every segment would take more than most runtimes need. There the file may take more memory
+    // than what is counted.
+    if own.is_multiple_of(small) && own <= MOST_PAGE && len / own.max(1) >= LEAST_PAGES {
+        own.max(small)
+    } else {
+        small
     }
-    Ok(rounded)
-}
-
-fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| {
-        StoreError::other(format!(
-            "cannot {what} shared memory of {}: {e}",
-            Bytes(len)
-        ))
-    };
-    let size = usize::try_from(len).map_err(|e| failed("create", &e))?;
-    names::sweep(Path::new(SHM_DIR));
-    // A random name, mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope,
-    // so at the end of this function on every path.
-    let shmem = ShmemConf::new()
-        .os_id(names::fresh())
-        .size(size)
-        .create()
-        .map_err(|e| failed("create", &e))?;
-    let path = format!("{SHM_DIR}/{}", shmem.get_os_id().trim_start_matches('/'));
-    let open = |access: OFlags| {
-        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
-    };
-    SegmentFile::from_descriptors(open(OFlags::RDONLY)?, Some(open(OFlags::RDWR)?), len)
-}
-
-fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
-    let failed = |what: &str, e: Errno| {
-        StoreError::other(format!("cannot {what} an anonymous memory file: {e}"))
-    };
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let create = |flags| rustix::fs::memfd_create("mobula", flags);
-    let read_write = create(flags | MemfdFlags::NOEXEC_SEAL)
-        // Kernels before 6.3 do not know that flag.
-        .or_else(|e| {
-            if e == Errno::INVAL {
-                create(flags)
-            } else {
-                Err(e)
-            }
-        })
-        .map_err(|e| failed("create", e))?;
-    rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
-    // From here on no process can cut the file under the others' mappings.
-    rustix::fs::fcntl_add_seals(&read_write, SealFlags::SHRINK | SealFlags::GROW)
-        .map_err(|e| failed("seal", e))?;
-    let path = format!("/proc/self/fd/{}", read_write.as_raw_fd());
-    let read_only = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
-    SegmentFile::from_descriptors(read_only, Some(read_write), len)
 }
 
 fn fallocate_patiently(fd: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), Errno> {

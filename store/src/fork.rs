@@ -17,9 +17,21 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 /// What the page says in the process that made it.
 const PARENT: u32 = 0x6d6f_6275;
 
-struct Page(NonNull<AtomicU32>);
+/// A process, among those that are forked off each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessId(u32);
 
-// SAFETY: the page is never unmapped and holds an atomic; its address may go anywhere.
+struct Page(NonNull<Words>);
+
+#[repr(C)]
+struct Words {
+    /// [`PARENT`], or zero in a child.
+    mark: AtomicU32,
+    /// The number of this process; zero as long as nobody asked the kernel for it.
+    id: AtomicU32,
+}
+
+// SAFETY: the page is never unmapped and holds atomics; its address may go anywhere.
 unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
@@ -30,16 +42,40 @@ static PAGE: OnceLock<Option<Page>> = OnceLock::new();
 /// Whether this process was forked off one that had called this before. Cost: two loads.
 ///
 /// The first call marks this process as the original.
+#[inline]
 pub fn is_forked_child() -> bool {
     match PAGE.get_or_init(Page::new) {
-        // SAFETY: `new` made the page with an aligned word at its start, and nothing unmaps it. In
-        // a forked child it is there too, all zero.
-        Some(page) => unsafe { page.0.as_ref() }.load(Ordering::Relaxed) != PARENT,
+        Some(page) => page.words().mark.load(Ordering::Relaxed) != PARENT,
         None => false,
     }
 }
 
+/// What `getpid` says, but only the first call in a process, or in a forked child, asks the kernel.
+#[inline]
+pub(crate) fn this_process() -> ProcessId {
+    let ask = || rustix::process::getpid().as_raw_pid().cast_unsigned();
+    let Some(page) = PAGE.get_or_init(Page::new) else {
+        return ProcessId(ask());
+    };
+    let id = &page.words().id;
+    match id.load(Ordering::Relaxed) {
+        0 => {
+            let own = ask();
+            id.store(own, Ordering::Relaxed);
+            ProcessId(own)
+        }
+        known => ProcessId(known),
+    }
+}
+
 impl Page {
+    #[inline]
+    fn words(&self) -> &Words {
+        // SAFETY: `new` made the page with these words at its start, and nothing unmaps it. In a
+        // forked child it is there too, all zero.
+        unsafe { self.0.as_ref() }
+    }
+
     fn new() -> Option<Page> {
         const LEN: usize = 4096;
         // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that
@@ -55,10 +91,10 @@ impl Page {
         .ok()?;
         // SAFETY: the advice is for exactly the mapping above, which holds nothing yet.
         unsafe { madvise(start, LEN, Advice::LinuxWipeOnFork) }.ok()?;
-        let word = NonNull::new(start.cast::<AtomicU32>())?;
-        // SAFETY: the page is mapped, writable, zero, and aligned for the word.
-        unsafe { word.as_ref() }.store(PARENT, Ordering::Relaxed);
-        Some(Page(word))
+        // The page is mapped, writable, zero, and aligned for the words.
+        let page = Page(NonNull::new(start.cast::<Words>())?);
+        page.words().mark.store(PARENT, Ordering::Relaxed);
+        Some(page)
     }
 }
 
@@ -74,11 +110,14 @@ mod tests {
             fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
         }
         assert!(!is_forked_child());
+        let parent = this_process();
         // SAFETY: the child makes system calls and loads only.
         let status = unsafe {
             let child = fork();
             if child == 0 {
-                _exit(if is_forked_child() { 7 } else { 1 });
+                let own = rustix::process::getpid().as_raw_pid().cast_unsigned();
+                let knows = this_process() == ProcessId(own) && this_process() != parent;
+                _exit(if is_forked_child() && knows { 7 } else { 1 });
             }
             let mut status = 0;
             assert_eq!(waitpid(child, &mut status, 0), child);
@@ -86,5 +125,6 @@ mod tests {
         };
         assert_eq!(status >> 8, 7);
         assert!(!is_forked_child());
+        assert_eq!(this_process(), parent);
     }
 }

@@ -5,6 +5,12 @@
 //! everybody, the producer included, sees their bytes as [`Block`]s and [`Array`]s in read-only
 //! mappings.
 //!
+//! # Threads
+//!
+//! [`Heap::copy`] and [`Heap::reserve`] let up to three further threads help with megabytes of memory.
+//! They run nothing but copies and system calls, and are gone when the call returns. There are no
+//! other threads, and no lock is held over a system call.
+//!
 //! # Whose promise
 //!
 //! The types here make sure of all that one process can check: bounds, alignment, bit patterns,
@@ -23,6 +29,7 @@ mod error;
 mod location;
 
 mod budget;
+mod create;
 mod file;
 mod fork;
 mod map;
@@ -33,9 +40,13 @@ mod block;
 mod segments;
 
 mod building;
+mod commit;
+mod copying;
 mod extents;
 mod heap;
+mod offsets;
 mod ranges;
+mod threads;
 
 mod array;
 mod plain;
@@ -46,8 +57,9 @@ pub use array::Array;
 pub use block::{Block, Lease};
 pub use budget::{Budget, Capacity};
 pub use building::{Building, Extent};
+pub use create::Backing;
 pub use error::StoreError;
-pub use file::{Backing, SegmentFile, shared_memory_free};
+pub use file::{SegmentFile, shared_memory_free};
 pub use fork::is_forked_child;
 pub use heap::Heap;
 pub use location::{Loc, SegmentId};

@@ -8,15 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use rustix::{
-    mm::{Advice, MapFlags, ProtFlags},
-    process::Pid,
-};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::{
     StoreError,
     error::Bytes,
     file::{SegmentFile, Usage},
+    fork::{self, ProcessId},
 };
 
 /// A shared mapping of a whole memory file, unmapped on drop.
@@ -28,7 +26,7 @@ pub(crate) struct Mapping {
     len: usize,
     /// The process that made a writable mapping. It is not inherited: in a forked child other
     /// things can lie at its addresses.
-    writer: Option<Pid>,
+    writer: Option<ProcessId>,
 }
 
 // SAFETY: a mapping is an address and a length. It belongs to the process, not to a thread, and its
@@ -51,7 +49,7 @@ impl Mapping {
             StoreError::invalid_handle("a segment can be written by its producer only")
         })?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let writer = Some(rustix::process::getpid());
+        let writer = Some(fork::this_process());
         let mapping = Mapping::new(fd, file.len(), protection, writer)?;
         mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
@@ -90,17 +88,34 @@ impl Mapping {
             unsafe { rustix::mm::madvise(start.as_ptr().cast(), len, Advice::LinuxPopulateWrite) };
     }
 
+    /// Copies `bytes` to an offset.
+    ///
+    /// # Panics
+    /// Where they do not lie in the mapping, or it is not writable here.
+    ///
+    /// # Safety
+    /// The memory there is reserved, and nobody else reads or writes it at the same time.
+    pub(crate) unsafe fn write(&self, offset: u64, bytes: &[u8]) {
+        assert!(self.writer.is_some() && self.is_ours());
+        let range = offset..offset + bytes.len() as u64;
+        let Some(start) = self.range(range) else {
+            panic!("{} bytes at {offset} are not in the mapping", bytes.len())
+        };
+        // SAFETY: the target lies in this mapping, which is writable, has memory, and is nobody
+        // else's (the caller's promise); so it does not overlap with `bytes`, either.
+        unsafe { start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    }
+
     /// Whether the addresses are this process' to use: not in a forked child, for a writable one.
     pub(crate) fn is_ours(&self) -> bool {
-        self.writer
-            .is_none_or(|pid| pid == rustix::process::getpid())
+        self.writer.is_none_or(|id| id == fork::this_process())
     }
 
     fn new(
         fd: BorrowedFd<'_>,
         len: u64,
         protection: ProtFlags,
-        writer: Option<Pid>,
+        writer: Option<ProcessId>,
     ) -> Result<Mapping, StoreError> {
         let failed = |e: &dyn fmt::Display| {
             StoreError::other(format!(

@@ -47,6 +47,7 @@ impl SharedWords {
     }
 
     /// The 64-bit words: all memory after the first [`Self::NARROW_BYTES`] bytes.
+    #[inline]
     pub fn words(&self) -> &[AtomicU64] {
         let bytes = self.mapping.len() - Self::NARROW_BYTES;
         // SAFETY: the range lies in the mapping, which lives as long as `self`; its start is a
@@ -60,6 +61,7 @@ impl SharedWords {
     }
 
     /// The 32-bit words: the first [`Self::NARROW_BYTES`] bytes.
+    #[inline]
     pub fn narrow_words(&self) -> &[AtomicU32] {
         let start = self.mapping.start();
         // SAFETY: as for `words`; `map` checked that the file is longer than that.
@@ -68,6 +70,7 @@ impl SharedWords {
 
     /// The 32-bit word at a byte offset; `None` where there is none: at or beyond
     /// [`Self::NARROW_BYTES`], or not at a multiple of four.
+    #[inline]
     pub fn word32(&self, byte_offset: usize) -> Option<&AtomicU32> {
         if !byte_offset.is_multiple_of(4) {
             return None;

@@ -226,11 +226,63 @@ fn private_copies_are_aligned() {
             let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
             let block = Block::copy_of(&bytes, align);
             assert_eq!(block.bytes(), bytes);
-            let promised = align.clamp(64, 4096).next_power_of_two();
+            let promised = match align {
+                0 | 1 => 1,
+                _ => align.clamp(64, 4096).next_power_of_two(),
+            };
             assert_eq!(block.bytes().as_ptr() as usize % promised, 0);
             assert!(block.lease().is_none() && block.loc().is_none());
         }
     }
+}
+
+#[test]
+fn small_bytes_lie_in_the_block() {
+    for len in [0, 1, Block::SMALL] {
+        let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        for block in [Block::copy_of(&bytes, 1), Block::from_vec(bytes.clone())] {
+            let moved = Box::new(block);
+            let inside = (&raw const *moved).addr()..(&raw const *moved).addr() + 32;
+            assert!(inside.contains(&moved.bytes().as_ptr().addr()));
+            assert_eq!((moved.bytes(), moved.len()), (&*bytes, len));
+            assert_eq!(moved.clone().bytes(), bytes);
+        }
+    }
+    // One more, or aligned ones, have an address that stays.
+    let many = [9; Block::SMALL + 1];
+    for block in [
+        Block::copy_of(&many, 1),
+        Block::from_vec(many.to_vec()),
+        Block::copy_of(&[9], 2),
+        Block::from_vec(vec![9_u16]),
+    ] {
+        let address = block.bytes().as_ptr();
+        let moved = Box::new(block);
+        assert_eq!(moved.bytes().as_ptr(), address);
+    }
+}
+
+#[test]
+fn arrays_of_small_blocks_do_not_move() {
+    for len in [0, 8, 24] {
+        let bytes: Vec<u8> = (0..len).collect();
+        // At every position in memory that a block can have.
+        let blocks: Vec<Block> = (0..4).map(|_| Block::copy_of(&bytes, 1)).collect();
+        for block in blocks {
+            let array = Array::<u64>::from_block(block).expect("private bytes are aligned");
+            let (address, moved) = (array.as_ptr(), Box::new(array));
+            assert_eq!(moved.as_ptr(), address);
+            assert_eq!(bytemuck::cast_slice::<u64, u8>(&moved), bytes);
+            let clone = moved.clone();
+            drop(moved);
+            assert_eq!(bytemuck::cast_slice::<u64, u8>(&clone), bytes);
+        }
+    }
+    let bools = Array::<bool>::from_block(Block::copy_of(&[1, 0], 1)).expect("valid");
+    assert_eq!(bools, [true, false]);
+    // Misaligned private bytes are moved; those of a segment cannot be.
+    let wide = Array::<Wide>::from_block(Block::from_vec(vec![3_u8; 512])).expect("moved");
+    assert_eq!(wide, [Wide([3; 256]); 2]);
 }
 
 #[test]
@@ -283,4 +335,29 @@ fn arrays_travel_between_threads() {
         .join()
         .expect("no panic");
     assert_eq!(sum, 3.0);
+}
+
+#[test]
+fn what_was_built_as_elements_is_not_checked_but_all_else_is() {
+    let (heap, _) = heap(1 << 20);
+    let build = |bytes: &[u8]| {
+        let mut building = heap.reserve(3, 1).expect("there is room");
+        building.copy_from_slice(bytes);
+        building
+    };
+    let mut building = build(&[9; 3]);
+    building.elements_mut::<bool>().expect("fits")[1] = true;
+    assert_eq!(
+        Array::<bool>::from_building(building).expect("valid"),
+        [false, true, false]
+    );
+    Array::<bool>::from_building(build(&[0, 1, 2])).expect_err("2 is no bool");
+    let mut building = build(&[0; 3]);
+    building.elements_mut::<bool>().expect("fits");
+    building[2] = 2;
+    Array::<bool>::from_building(building).expect_err("bytes came between");
+    let mut building = build(&[0; 3]);
+    building.elements_mut::<bool>().expect("fits");
+    building.elements_mut::<u8>().expect("fits")[0] = 7;
+    Array::<bool>::from_building(building).expect_err("numbers came between");
 }

@@ -96,6 +96,20 @@ fn shared_memory_that_ends_is_a_clean_error() {
             "nothing stayed reserved"
         );
     }
+    // The same where bytes are copied while the memory is made, some of it by then.
+    let bytes = vec![4; 23 << 20];
+    let error = heap.copy(&bytes, 64).expect_err("too much");
+    assert!(error.is_full(), "{error}");
+    assert!(error.to_string().contains("23 MiB wanted"), "{error}");
+    assert_eq!(
+        (budget.used(), shared_memory_free()),
+        (2 * MIB, Some(SMALL - 2 * MIB))
+    );
+    let copied = heap.copy(&bytes[..21 << 20], 64).expect("there is room");
+    assert!(copied.iter().all(|&byte| byte == 4));
+    drop(copied);
+    heap.trim(0);
+
     // Write to the last byte that can be had: if one were not reserved, this would be SIGBUS.
     let mut held = Vec::new();
     loop {

@@ -50,6 +50,15 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// outcome of the object.
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry>;
 
+    /// Starts several calls, or none in the place of an error. Gives their results in order.
+    fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
+        let spawn = |call: Result<CallSpec>| match call {
+            Ok(call) => self.clone().spawn(call),
+            Err(error) => Entry::failed(error),
+        };
+        calls.into_iter().map(spawn).collect()
+    }
+
     /// Makes an object. Copies the bytes into the store unless they are small or lie there.
     ///
     /// # Errors
@@ -79,8 +88,11 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// have to be woken.
     fn linger(&self, _: &Entry) {}
 
-    /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
-    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool;
+    /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool;
+
+    /// How many workers the runtime has, as it was asked for.
+    fn workers(&self) -> usize;
 
     /// The readable bytes of a stored value; `lease` keeps them.
     ///
@@ -90,6 +102,47 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
 
     /// Where this process builds objects.
     fn heap(&self) -> &Arc<Heap>;
+}
+
+/// What a thread can wait for.
+pub trait Awaited {
+    /// Whether it is there. Asked very often.
+    fn is_known(&self) -> bool;
+
+    /// Leaves a waker for when it is, unless it is there: then `false`.
+    fn subscribe(&self, waker: &Waker) -> bool;
+
+    /// Calls `f` with each entry that it may depend on.
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry));
+}
+
+impl Awaited for Entry {
+    fn is_known(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        Entry::subscribe(self, waker)
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+        f(self);
+    }
+}
+
+/// One of several.
+impl Awaited for Vec<Arc<Entry>> {
+    fn is_known(&self) -> bool {
+        self.iter().any(|entry| entry.is_known())
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        self.iter().all(|entry| Entry::subscribe(entry, waker))
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+        self.iter().for_each(|entry| f(entry));
+    }
 }
 
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
@@ -133,6 +186,16 @@ impl Entry {
             waiters: Mutex::new(Vec::new()),
             watched: AtomicBool::new(false),
         })
+    }
+
+    /// A handle of no engine, for tests.
+    #[cfg(test)]
+    pub(crate) fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
+        let mut entry = Entry::failed(Error::internal("unowned"));
+        let unshared = Arc::get_mut(&mut entry).expect("a new entry");
+        unshared.id = id;
+        unshared.outcome = OnceLock::from(outcome);
+        entry
     }
 
     /// Which object.

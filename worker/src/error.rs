@@ -207,6 +207,16 @@ impl Error {
         Error::new(kind, message, cause)
     }
 
+    /// Says where the failure belongs, before the message.
+    pub fn at(self, place: impl std::fmt::Display) -> Error {
+        let Inner {
+            kind,
+            message,
+            cause,
+        } = Arc::unwrap_or_clone(self.0);
+        Error::new(kind, format!("{place}: {message}"), cause)
+    }
+
     /// A panic in a remote function.
     pub fn panic(function: &str, pid: u32, location: &str, message: &str) -> Error {
         Error::new(

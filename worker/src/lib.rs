@@ -2,6 +2,7 @@
 //!
 //! Users depend on the crate `mobula`, which re-exports what they need.
 
+pub mod batch;
 mod error;
 mod ids;
 mod payload;
@@ -22,7 +23,7 @@ pub mod wire;
 
 mod process;
 
-pub use client::{CallArg, CallSpec, Client, Entry, readable};
+pub use client::{Awaited, CallArg, CallSpec, Client, Entry, readable};
 pub use error::{Error, Result};
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};

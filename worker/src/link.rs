@@ -41,6 +41,8 @@ pub struct Bootstrap {
     pub fingerprint: u64,
     /// Which worker this is.
     pub worker: WorkerId,
+    /// How many workers the runtime has.
+    pub workers: u32,
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
     /// Length of the segment with the driver's bell.
@@ -71,7 +73,7 @@ impl Bootstrap {
     pub fn new(
         token: String,
         fingerprint: u64,
-        worker: WorkerId,
+        (worker, workers): (WorkerId, u32),
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -81,6 +83,7 @@ impl Bootstrap {
             token,
             fingerprint,
             worker,
+            workers,
             mailbox_len,
             bell_len,
             heap,

@@ -34,11 +34,20 @@ pub(crate) enum Placed {
 ///
 /// # Errors
 /// The store is full.
-pub(crate) fn place(client: &dyn Client, block: Block, inline: usize) -> Result<Placed> {
+pub(crate) fn place(
+    client: &dyn Client,
+    format: &Format,
+    block: Block,
+    inline: usize,
+) -> Result<Placed> {
     if block.len() <= inline {
         // A block with a lease would keep an object (or an extent) in use for some bytes.
         let own = if block.lease().is_some() {
-            Block::copy_of(block.bytes(), ALIGN)
+            let align = match format {
+                Format::Flat { .. } => ALIGN,
+                Format::Text | Format::Packed { .. } => 1,
+            };
+            Block::copy_of(block.bytes(), align)
         } else {
             block
         };
@@ -53,8 +62,7 @@ pub(crate) fn place(client: &dyn Client, block: Block, inline: usize) -> Result<
     {
         return Ok(Placed::Extent(extent));
     }
-    let mut building = client.heap().reserve(block.len(), ALIGN)?;
-    building.bytes_mut().copy_from_slice(block.bytes());
+    let building = client.heap().copy(block.bytes(), ALIGN)?;
     Ok(Placed::Extent(building.seal()))
 }
 
@@ -94,7 +102,7 @@ pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
         return Ok(entry);
     }
     let (items, _keep) = lower_items(client, side)?;
-    match place(&**client, block.clone(), INLINE_LIMIT)? {
+    match place(&**client, &format, block.clone(), INLINE_LIMIT)? {
         Placed::Inline(block) => Ok(client.clone().register(Value {
             format,
             body: Body::Inline(block),
@@ -208,7 +216,7 @@ pub fn lower_call(
                 inline_left -= payload.block.len();
                 let (items, mut kept) = lower_items(client, payload.side)?;
                 keep.append(&mut kept);
-                let block = match place(&**client, payload.block, INLINE_LIMIT)? {
+                let block = match place(&**client, &payload.format, payload.block, INLINE_LIMIT)? {
                     Placed::Inline(block) => block,
                     Placed::Extent(_) => {
                         return Err(Error::internal("a small body was placed in the store"));

@@ -1,4 +1,4 @@
-//! Blocking a thread until an entry has its outcome.
+//! Blocking a thread until something is known.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::client::Entry;
+use crate::client::Awaited;
 
 struct Unpark(Thread);
 
@@ -29,16 +29,16 @@ pub fn current_thread_waker() -> Waker {
     WAKER.with(Clone::clone)
 }
 
-/// Parks this thread until the entry has its outcome or the deadline has passed; `false` if it has.
-pub fn wait(entry: &Entry, deadline: Option<Instant>) -> bool {
+/// Parks this thread until what is awaited is known or the deadline has passed; `false` if it has.
+pub fn wait(what: &dyn Awaited, deadline: Option<Instant>) -> bool {
     let waker = current_thread_waker();
-    while entry.subscribe(&waker) {
+    while what.subscribe(&waker) {
         match deadline {
             None => thread::park(),
             Some(deadline) => {
                 let now = Instant::now();
                 if now >= deadline {
-                    return entry.outcome().is_some();
+                    return what.is_known();
                 }
                 thread::park_timeout(deadline - now);
             }

@@ -32,6 +32,8 @@ pub struct RemoteFn {
     pub column: u32,
     /// The signature as it is written: changes when the meaning of the arguments may have changed.
     pub signature: &'static str,
+    /// Whether it is an `async fn`: then several calls can run in one worker at a time.
+    pub asynchronous: bool,
     /// Decodes the arguments, runs the function, encodes the result.
     pub run: fn(&mut Inputs) -> Result<Payload>,
     /// Filled in when the registry is built.
@@ -102,15 +104,15 @@ pub enum Input {
 /// The resolved arguments of a task, in order.
 #[derive(Debug)]
 pub struct Inputs {
-    list: std::vec::IntoIter<Input>,
+    /// The last one first.
+    left: Vec<Input>,
 }
 
 impl Inputs {
     /// The arguments of one call.
-    pub fn new(list: Vec<Input>) -> Inputs {
-        Inputs {
-            list: list.into_iter(),
-        }
+    pub fn new(mut list: Vec<Input>) -> Inputs {
+        list.reverse();
+        Inputs { left: list }
     }
 
     /// The next argument.
@@ -118,9 +120,20 @@ impl Inputs {
     /// # Errors
     /// There is none: driver and worker disagree about the function.
     pub fn take(&mut self) -> Result<Input> {
-        self.list
-            .next()
+        self.left
+            .pop()
             .ok_or_else(|| Error::internal("a task with too few arguments"))
+    }
+
+    /// All further arguments.
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Input> {
+        self.left.drain(..).rev()
+    }
+
+    /// The list's memory, without what was not taken.
+    pub(crate) fn into_list(mut self) -> Vec<Input> {
+        self.left.clear();
+        self.left
     }
 }
 
@@ -243,6 +256,7 @@ mod tests {
             line,
             column: 1,
             signature,
+            asynchronous: false,
             run: |_| Err(Error::internal("not to be run")),
             index: IndexCell::NEW,
         }))

@@ -7,13 +7,89 @@ use std::{
 
 use mobula_store::{Block, Heap, Loc};
 use mobula_worker::{
-    CallSpec, Client, Entry, Error, ObjectId, Payload, Result, Value, WorkerId, lower_call,
-    message::TaskSpec, put,
+    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, ObjectId, Payload, Result, Value,
+    WorkerId, lower_call,
+    message::{ArgSpec, TaskSpec},
+    put,
 };
 
-use super::Driver;
+use super::{Driver, lanes::Lanes};
+use crate::core::Core;
+
+/// A call whose arguments can travel.
+struct Lowered {
+    function: FunctionIndex,
+    retries: u32,
+    args: Vec<ArgSpec>,
+    /// Handles of the arguments, until the task counts them.
+    keep: Vec<Arc<Entry>>,
+}
 
 impl Driver {
+    /// # Errors
+    /// Why nothing can be asked of this runtime.
+    fn usable(&self) -> Result<()> {
+        if mobula_store::is_forked_child() {
+            return Err(Error::forked());
+        }
+        match self.failure.get() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// The store is full, or an argument is of another runtime.
+    fn lower(self: &Arc<Self>, call: CallSpec) -> Result<Lowered> {
+        let (function, retries) = (call.function, call.retries);
+        let (args, keep) = if call.args.is_empty() {
+            Default::default()
+        } else {
+            let client: Arc<dyn Client> = self.clone();
+            lower_call(&client, call)?
+        };
+        Ok(Lowered {
+            function,
+            retries,
+            args,
+            keep,
+        })
+    }
+
+    /// Makes a task of a call.
+    fn submit(&self, lowered: Lowered, core: &mut Core, lanes: &mut Lanes) -> Arc<Entry> {
+        let Lowered {
+            function,
+            retries,
+            args,
+            keep,
+        } = lowered;
+        let id = core.mint();
+        let entry = Entry::new(id, self.as_client(), None);
+        let spec = TaskSpec {
+            id,
+            function,
+            args,
+            retries,
+        };
+        let outcome = match core.submit(spec, WorkerId::DRIVER, lanes) {
+            Ok(()) => core.outcome(id),
+            Err(violation) => Some(Err(Error::internal(violation.to_string()))),
+        };
+        match outcome {
+            // It has failed already; nobody else knows of the handle.
+            Some(outcome) => entry.complete(outcome),
+            None => core.attach(id, &entry),
+        }
+        if self.traffic.count_spawn() && lanes.any_ready() {
+            lanes.drain_some(core);
+            self.traffic.serve();
+        }
+        // Their drop appends to a list, and counts when the lock is taken next.
+        drop(keep);
+        entry
+    }
+
     fn as_client(&self) -> Weak<dyn Client> {
         self.this.clone()
     }
@@ -21,54 +97,35 @@ impl Driver {
 
 impl Client for Driver {
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
-        if mobula_store::is_forked_child() {
-            return Entry::failed(Error::forked());
+        if let Err(error) = self.usable() {
+            return Entry::failed(error);
         }
-        if let Some(error) = self.failure.get() {
-            return Entry::failed(error.clone());
+        match self.lower(call) {
+            Ok(lowered) => self.with(|core, lanes| self.submit(lowered, core, lanes)),
+            Err(error) => Entry::failed(error),
         }
-        let client: Arc<dyn Client> = self.clone();
-        let (function, retries) = (call.function, call.retries);
-        let (args, keep) = match lower_call(&client, call) {
-            Ok(lowered) => lowered,
-            Err(error) => return Entry::failed(error),
+    }
+
+    fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
+        let lowered: Vec<Result<Lowered>> = match self.usable() {
+            Ok(()) => calls
+                .into_iter()
+                .map(|call| call.and_then(|call| self.lower(call)))
+                .collect(),
+            Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
         };
-        let entry = self.with(|core, lanes| {
-            let id = core.mint();
-            let entry = Entry::new(id, self.as_client(), None);
-            let spec = TaskSpec {
-                id,
-                function,
-                args,
-                retries,
-            };
-            let outcome = match core.submit(spec, WorkerId::DRIVER, lanes) {
-                Ok(()) => core.outcome(id),
-                Err(violation) => Some(Err(Error::internal(violation.to_string()))),
-            };
-            match outcome {
-                // It has failed already; nobody else knows of the handle.
-                Some(outcome) => entry.complete(outcome),
-                None => core.attach(id, &entry),
-            }
-            if self.traffic.count_spawn() && lanes.any_ready() {
-                lanes.drain_some(core);
-                self.traffic.serve();
-            }
-            entry
-        });
-        // The task counts its arguments from here on.
-        drop(keep);
-        entry
+        let submit = |lowered, core: &mut Core, lanes: &mut Lanes| match lowered {
+            Ok(lowered) => self.submit(lowered, core, lanes),
+            Err(error) => Entry::failed(error),
+        };
+        self.with(|core, lanes| {
+            let lowered = lowered.into_iter();
+            lowered.map(|one| submit(one, core, lanes)).collect()
+        })
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
-        if mobula_store::is_forked_child() {
-            return Err(Error::forked());
-        }
-        if let Some(error) = self.failure.get() {
-            return Err(error.clone());
-        }
+        self.usable()?;
         let client: Arc<dyn Client> = self;
         put(&client, payload)
     }
@@ -128,8 +185,12 @@ impl Client for Driver {
         self.linger_for(entry);
     }
 
-    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
-        self.wait_for(entry, deadline)
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        self.wait_for(what, deadline)
+    }
+
+    fn workers(&self) -> usize {
+        self.config.workers
     }
 
     fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {

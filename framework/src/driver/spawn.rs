@@ -86,7 +86,7 @@ impl Driver {
         Bootstrap::new(
             token.clone(),
             self.registry.fingerprint(),
-            id,
+            (id, self.config.workers as u32),
             mailbox_file.len(),
             self.bell_file.len(),
             (segment, file.len()),

@@ -23,6 +23,7 @@ macro_rules! remote_fn {
             column: column!(),
             signature: "",
             run: $run,
+            asynchronous: false,
             index: IndexCell::NEW,
         };
         inventory::submit! { Registered(&$name) }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Entry,
+    Awaited, Entry,
     bell::{Lead, Spin},
     current_thread_waker,
 };
@@ -25,37 +25,37 @@ const WATCHFUL: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_micros(6);
 
 impl Driver {
-    /// Blocks until the entry has its outcome or the deadline has passed; `false` if it has.
-    pub(super) fn wait_for(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+    /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
+    pub(super) fn wait_for(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
         let ready = loop {
-            if entry.outcome().is_some() {
+            if what.is_known() {
                 break true;
             }
-            if self.lead(entry, deadline) {
+            if self.lead(what, deadline) {
                 continue;
             }
             if passed() {
                 // What has arrived counts, although nobody may have read it yet.
                 self.poll();
-                break entry.outcome().is_some();
+                break what.is_known();
             }
-            self.follow(entry, deadline);
+            self.follow(what, deadline);
         };
         self.pass_on();
         ready
     }
 
-    /// Takes the lead, if nobody has it, until the entry is ready (then returns true) or the
+    /// Takes the lead, if nobody has it, until it is known (then returns true) or the
     /// deadline has passed.
-    fn lead(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
+    fn lead(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         let Some(mut lead) = self.bell.lead() else {
             return false;
         };
         let spin = Spin::for_this_machine();
         loop {
             self.poll();
-            if entry.outcome().is_some() {
+            if what.is_known() {
                 self.leave(lead);
                 return true;
             }
@@ -69,9 +69,9 @@ impl Driver {
                     Some(left) => left.min(WATCHFUL),
                 },
             };
-            let news = || entry.outcome().is_some() || self.any_ready();
+            let news = || what.is_known() || self.any_ready();
             if !spin.until(news) {
-                lead.sleep(Some(left), || entry.outcome().is_some() || self.has_work());
+                lead.sleep(Some(left), || what.is_known() || self.has_work());
             }
         }
     }
@@ -117,8 +117,8 @@ impl Driver {
     }
 
     /// Parks while another caller has the lead.
-    fn follow(&self, entry: &Entry, deadline: Option<Instant>) {
-        if !entry.subscribe(&current_thread_waker()) {
+    fn follow(&self, what: &dyn Awaited, deadline: Option<Instant>) {
+        if !what.subscribe(&current_thread_waker()) {
             return;
         }
         let own = thread::current();

@@ -11,8 +11,11 @@ pub trait ArrayBuild: Sized {
     /// The type of the elements.
     type Element;
 
-    /// Builds an array of `len` elements, which `fill` gets as zeros. A large one is built in the
-    /// store: returned from a remote function, put or passed to a call it is not copied any more.
+    /// Builds an array of `len` elements. A large one is built in the store: returned from a remote
+    /// function, put or passed to a call it is not copied any more.
+    ///
+    /// `fill` gets valid elements, but nobody says which: memory that was in use before comes as it
+    /// was left. It must write all of them, or `fill(..)` them first.
     ///
     /// In a process with several runtimes, or none, it is built in private memory instead.
     ///
@@ -67,8 +70,6 @@ pub(crate) fn build<E: Plain + Zeroable>(
         return Ok(Array::from(elements));
     };
     let mut building = heap.reserve(bytes, align_of::<E>().max(64))?;
-    // The memory may have been another object's.
-    building.bytes_mut().fill(0);
     fill(building.elements_mut()?);
     Ok(Array::from_building(building)?)
 }

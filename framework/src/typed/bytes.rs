@@ -12,6 +12,9 @@ use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use super::{mismatch::mismatch, place::Place};
 
+/// Elements begin at a cache line, so that vectorised code meets aligned data.
+const LINE: usize = 64;
+
 /// The largest alignment that the store knows: a page.
 const MAX_ALIGN: usize = 4096;
 
@@ -30,7 +33,8 @@ pub(crate) const fn has_size<E>() -> bool {
 /// # Errors
 /// The store is full.
 pub(crate) fn flat<E: Plain>(elements: &[E], shape: &[usize], place: Place<'_>) -> Result<Payload> {
-    let block = place.copy(bytemuck::cast_slice(elements), align_of::<E>())?;
+    let align = align_of::<E>().max(LINE);
+    let block = place.copy(bytemuck::cast_slice(elements), align)?;
     Ok(flat_block::<E>(block, shape))
 }
 
@@ -145,9 +149,13 @@ pub(crate) fn pack<T: Serialize + ?Sized>(
     of: TypeTag,
     place: Place<'_>,
 ) -> Result<Payload> {
-    let Encoded { bytes, items } = codec::encode(value)?;
+    codec::encode_with(value, |bytes, items| packed(bytes, items, of, place))?
+}
+
+/// The payload of an encoded value.
+fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Result<Payload> {
     if let [Handle::Array { block, elem, len }] = items.as_slice()
-        && bytes == one_array(block, *elem, *len)?.bytes
+        && bytes == &one_array(block, *elem, *len)?.bytes[..]
     {
         let format = Format::Flat {
             elem: TypeTag(*elem),
@@ -159,10 +167,13 @@ pub(crate) fn pack<T: Serialize + ?Sized>(
             side: Vec::new(),
         });
     }
-    let side = items.into_iter().map(to_side).collect::<Result<_>>()?;
+    let side = match items.is_empty() {
+        true => Vec::new(),
+        false => items.into_iter().map(to_side).collect::<Result<_>>()?,
+    };
     Ok(Payload {
         format: Format::Packed { of },
-        block: place.take(bytes)?,
+        block: place.copy(bytes, 1)?,
         side,
     })
 }
@@ -177,6 +188,9 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
 ) -> Result<T> {
     match &payload.format {
         Format::Packed { of: found } if of(*found) => {
+            if payload.side.is_empty() {
+                return Ok(codec::decode(payload.block.bytes(), &[])?);
+            }
             let items = payload
                 .side
                 .iter()

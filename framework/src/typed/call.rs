@@ -93,6 +93,36 @@ impl<R> UnspawnedCall<R> {
         ObjectRef::from_entry(entry.unwrap_or_else(Entry::failed))
     }
 
+    /// As this engine takes it.
+    ///
+    /// # Errors
+    /// What is wrong with the call.
+    pub(crate) fn into_spec(self, client: &Arc<dyn Client>) -> Result<CallSpec> {
+        let (function, args, retries) = self.into_parts(client)?;
+        Ok(CallSpec {
+            function: Registry::get()?.index_of(function)?,
+            args,
+            retries,
+        })
+    }
+
+    /// What is to be sent to this engine.
+    ///
+    /// # Errors
+    /// What is wrong with the call.
+    pub(crate) fn into_parts(
+        self,
+        client: &Arc<dyn Client>,
+    ) -> Result<(&'static RemoteFn, Vec<CallArg>, u32)> {
+        if let Some(error) = self.unusable_ref(client) {
+            return Err(error);
+        }
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok((self.function, self.args, self.retries)),
+        }
+    }
+
     /// The engine that the arguments say, or the only one.
     fn client(&self) -> Result<Arc<dyn Client>> {
         let Some(first) = self.entries().next() else {

@@ -7,8 +7,10 @@
 
 mod arg;
 mod array_build;
+mod as_completed;
 mod call;
 mod join;
+mod map;
 mod object_ref;
 mod put;
 mod runtime_api;
@@ -38,8 +40,10 @@ mod tests;
 
 pub use arg::IntoArg;
 pub use array_build::ArrayBuild;
+pub use as_completed::AsCompleted;
 pub use call::UnspawnedCall;
 pub use join::{JoinOne, Joinable};
+pub use map::{Map, MapFuture, MapIter, MapUnordered};
 #[cfg(feature = "ndarray")]
 pub use nd::NdArray;
 pub use object_ref::ObjectRef;

@@ -21,34 +21,18 @@ pub enum Place<'a> {
 }
 
 impl Place<'_> {
-    /// Copies bytes.
+    /// Copies bytes; an `align` of 1 says that nobody looks at them as anything else.
     ///
     /// # Errors
     /// The store is full.
     pub(crate) fn copy(self, bytes: &[u8], align: usize) -> Result<Block> {
-        let align = align.max(ALIGN);
         if bytes.len() <= INLINE_LIMIT {
             return Ok(Block::copy_of(bytes, align));
         }
         self.with_heap(|heap| match heap {
-            Some(heap) => {
-                let mut building = heap.reserve(bytes.len(), align)?;
-                building.bytes_mut().copy_from_slice(bytes);
-                Ok(building.seal().block())
-            }
+            Some(heap) => Ok(heap.copy(bytes, align.max(ALIGN))?.seal().block()),
             None => Ok(Block::copy_of(bytes, align)),
         })
-    }
-
-    /// Takes bytes over; copies them only into the store.
-    ///
-    /// # Errors
-    /// The store is full.
-    pub(crate) fn take(self, bytes: Vec<u8>) -> Result<Block> {
-        if bytes.len() <= INLINE_LIMIT {
-            return Ok(Block::from_vec(bytes));
-        }
-        self.copy(&bytes, ALIGN)
     }
 
     /// Calls `f` with the heap, if there is one.

@@ -7,8 +7,8 @@ use mobula_store::{Array, Plain};
 use mobula_worker::{Client, Result};
 
 use super::{
-    Joinable, ObjectRef, Put, UnspawnedCall, array_build::build, bytes::flat_array, flat::remember,
-    place::Place,
+    AsCompleted, Joinable, Map, ObjectRef, Put, UnspawnedCall, Value, array_build::build,
+    bytes::flat_array, flat::remember, place::Place,
 };
 use crate::Runtime;
 
@@ -41,7 +41,10 @@ impl Runtime {
         put(self.client(), value)
     }
 
-    /// Builds an array of `len` elements in the store, in place. `fill` gets them as zeros.
+    /// Builds an array of `len` elements in the store, in place: at the speed of `fill`.
+    ///
+    /// `fill` gets valid elements, but nobody says which: memory that was in use before comes as it
+    /// was left. It must write all of them, or `fill(..)` them first.
     ///
     /// # Errors
     /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
@@ -100,7 +103,74 @@ impl Runtime {
         &self,
         calls: impl IntoIterator<Item = UnspawnedCall<R>>,
     ) -> Vec<ObjectRef<R>> {
-        calls.into_iter().map(|call| self.spawn(call)).collect()
+        spawn_all(self.client(), calls)
+    }
+
+    /// Runs many calls and gathers their results: see [`Map`]. Nothing runs until the map is awaited,
+    /// iterated over, or [`get`](Map::get) is called.
+    ///
+    /// Calls are taken from the iterator as workers have room, so it may be long, or endless.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn power(base: u64, exponent: u32) -> u64 {
+    ///     base.pow(exponent)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let cubes = rt.map((0..100).map(|base| power::remote(base, 3))).get()?;
+    /// assert_eq!(cubes[4], 64);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<R: Value, I: IntoIterator<Item = UnspawnedCall<R>>>(
+        &self,
+        calls: I,
+    ) -> Map<I::IntoIter> {
+        Map::new(self.client(), calls.into_iter())
+    }
+
+    /// Runs a function on many items: `map_fn(f::remote, items)` is
+    /// `map(items.into_iter().map(f::remote))`.
+    ///
+    /// # Example
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(x: u64) -> u64 {
+    ///     x * x
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let mut sum = 0;
+    /// for result in rt.map_fn(square::remote, 0..100) {
+    ///     sum += result?;
+    /// }
+    /// assert_eq!(sum, 328_350);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map_fn<T, R, I, F>(&self, function: F, items: I) -> Map<std::iter::Map<I::IntoIter, F>>
+    where
+        R: Value,
+        I: IntoIterator<Item = T>,
+        F: FnMut(T) -> UnspawnedCall<R>,
+    {
+        Map::new(self.client(), items.into_iter().map(function))
+    }
+
+    /// The refs in the order in which they become ready: an iterator to which further ones may be
+    /// added. See [`AsCompleted`].
+    pub fn as_completed<T>(&self, refs: impl IntoIterator<Item = ObjectRef<T>>) -> AsCompleted<T> {
+        let mut completed = AsCompleted::new();
+        completed.extend(refs);
+        completed
     }
 
     /// Blocks until all of the refs are ready, and gives their values in the same order: of a
@@ -124,6 +194,29 @@ impl Runtime {
     /// ```
     pub fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
         refs.join()
+    }
+}
+
+/// Calls that are handed over together, at most.
+const TOGETHER: usize = 64;
+
+pub(crate) fn spawn_all<R>(
+    client: &Arc<dyn Client>,
+    calls: impl IntoIterator<Item = UnspawnedCall<R>>,
+) -> Vec<ObjectRef<R>> {
+    let mut calls = calls.into_iter();
+    let mut refs = Vec::with_capacity(calls.size_hint().0);
+    loop {
+        let specs: Vec<_> = calls
+            .by_ref()
+            .take(TOGETHER)
+            .map(|call| call.into_spec(client))
+            .collect();
+        if specs.is_empty() {
+            return refs;
+        }
+        let entries = client.clone().spawn_all(specs);
+        refs.extend(entries.into_iter().map(ObjectRef::from_entry));
     }
 }
 

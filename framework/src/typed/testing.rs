@@ -15,8 +15,8 @@ use std::{
 
 use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
 use mobula_worker::{
-    Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, Outcome, Payload,
-    Registry, Result, Value, WorkerId, lower_call, message::ArgSpec, readable,
+    Awaited, Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, Outcome,
+    Payload, Registry, Result, Value, WorkerId, lower_call, message::ArgSpec, readable,
 };
 use parking_lot::Mutex;
 
@@ -77,7 +77,7 @@ impl TestRuntime {
         &self,
         calls: impl IntoIterator<Item = UnspawnedCall<R>>,
     ) -> Vec<ObjectRef<R>> {
-        calls.into_iter().map(|call| self.spawn(call)).collect()
+        runtime_api::spawn_all(&self.client, calls)
     }
 
     pub(crate) fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
@@ -321,8 +321,12 @@ impl Client for Inline {
 
     fn watch(&self, _: &Entry) {}
 
-    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
-        mobula_worker::park_until(entry, deadline)
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        mobula_worker::park_until(what, deadline)
+    }
+
+    fn workers(&self) -> usize {
+        1
     }
 
     fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {

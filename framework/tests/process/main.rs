@@ -8,6 +8,7 @@ mod deaths;
 mod errors;
 mod futures;
 mod left_behind;
+mod maps;
 mod output;
 mod programs;
 mod protection;

@@ -53,8 +53,9 @@ pub(crate) fn generate(
         .chain([output.codec(&private)]);
     let value = output.value(&private);
 
+    let asynchronous = function.sig.asyncness.is_some();
     let mut result = quote!(#name(#(#pass),*));
-    if function.sig.asyncness.is_some() {
+    if asynchronous {
         result = quote!(#private::block_on(#result));
     }
     let encode = output.encode(result, &private);
@@ -98,6 +99,7 @@ pub(crate) fn generate(
                 line: ::core::line!(),
                 column: ::core::column!(),
                 signature: #signature,
+                asynchronous: #asynchronous,
                 run: #run,
                 index: #private::IndexCell::NEW,
             };

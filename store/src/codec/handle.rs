@@ -5,7 +5,7 @@
 //! an array is never taken for another variant. And since it is a map, it can be flattened and
 //! tagged.
 
-use std::{any::Any, cell::Cell, fmt, sync::Arc, thread::LocalKey};
+use std::{any::Any, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -13,7 +13,10 @@ use serde::{
     ser::{self, SerializeMap as _},
 };
 
-use super::tag::describe;
+use super::{
+    scope::{DECODE, ENCODE},
+    tag::describe,
+};
 use crate::Block;
 
 /// The name under which serde carries a handle, as a newtype struct.
@@ -90,70 +93,6 @@ impl HandleKind {
     }
 }
 
-/// The items of the innermost encoding or decoding on this thread. The outer ones lie in the
-/// scopes on the call stack, so that a panic restores them.
-type Slot = Cell<Option<Vec<Handle>>>;
-
-thread_local! {
-    /// What [`encode`](super::encode) listed so far.
-    static ENCODING: Slot = const { Cell::new(None) };
-    /// What [`decode`](super::decode) was given.
-    static DECODING: Slot = const { Cell::new(None) };
-}
-
-/// Sets the slot, and gives what was in it. While the thread is torn down there is no slot; then
-/// there are no handles.
-fn replace(slot: &'static LocalKey<Slot>, items: Option<Vec<Handle>>) -> Option<Vec<Handle>> {
-    slot.try_with(|slot| slot.replace(items)).ok().flatten()
-}
-
-/// Looks into the slot, if anything is going on. `read` runs no code of others.
-fn with<R>(slot: &'static LocalKey<Slot>, read: impl FnOnce(&mut Vec<Handle>) -> R) -> Option<R> {
-    let mut items = replace(slot, None)?;
-    let result = read(&mut items);
-    replace(slot, Some(items));
-    Some(result)
-}
-
-/// While it lives, handles can be written, or read, on this thread.
-pub(super) struct Scope {
-    slot: &'static LocalKey<Slot>,
-    outer: Option<Vec<Handle>>,
-}
-
-impl Scope {
-    pub(super) fn encode() -> Scope {
-        Scope::enter(&ENCODING, Vec::new())
-    }
-
-    pub(super) fn decode(items: &[Handle]) -> Scope {
-        Scope::enter(&DECODING, items.to_vec())
-    }
-
-    fn enter(slot: &'static LocalKey<Slot>, items: Vec<Handle>) -> Scope {
-        Scope {
-            slot,
-            outer: replace(slot, Some(items)),
-        }
-    }
-
-    /// The items that were listed.
-    pub(super) fn finish(mut self) -> Vec<Handle> {
-        let outer = self.outer.take();
-        let items = replace(self.slot, outer).unwrap_or_default();
-        // The slot is as it was.
-        std::mem::forget(self);
-        items
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        // The handles are dropped last, when the slot can be used again: their own drop may encode.
-        drop(replace(self.slot, self.outer.take()));
-    }
-}
-
 /// Writes a handle in the place of a value: for the `Serialize` of types that travel out of band.
 ///
 /// `tag` is the [`type_tag`](crate::codec::type_tag) of what it refers to.
@@ -166,11 +105,7 @@ pub fn serialize_handle<S: Serializer>(
     tag: u64,
     handle: Handle,
 ) -> Result<S::Ok, S::Error> {
-    let index = with(&ENCODING, |items| {
-        items.push(handle);
-        items.len() - 1
-    });
-    let Some(index) = index else {
+    let Some(index) = ENCODE.push(handle) else {
         return Err(ser::Error::custom(format_args!(
             "an {} travels only through Mobula's own encoding; {}",
             kind.name(),
@@ -199,7 +134,7 @@ pub fn deserialize_handle<'de, D: Deserializer<'de>>(
     kind: HandleKind,
     tag: u64,
 ) -> Result<Handle, D::Error> {
-    if with(&DECODING, |_| ()).is_none() {
+    if !DECODE.is_active() {
         return Err(de::Error::custom(format_args!(
             "an {} can be read only from Mobula's own encoding",
             kind.name()
@@ -219,12 +154,8 @@ struct Place {
 impl Place {
     fn resolve(&self, kind: HandleKind, tag: u64) -> Result<Handle, String> {
         let Place { index, .. } = *self;
-        let (found, len) = with(&DECODING, |items| {
-            (items.get(index as usize).cloned(), items.len())
-        })
-        .unwrap_or_default();
-        let Some(handle) = found else {
-            return Err(format!("it refers to item {index} of {len}"));
+        let Some(handle) = DECODE.handle(index as usize) else {
+            return Err(format!("it refers to item {index} of {}", DECODE.len()));
         };
         if self.kind != kind.code() || handle.kind() != kind {
             return Err(format!(

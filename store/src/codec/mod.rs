@@ -39,8 +39,11 @@ mod error;
 mod format;
 mod handle;
 mod reader;
+mod scope;
 mod ser;
 mod tag;
+
+use std::cell::Cell;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -77,7 +80,7 @@ pub struct Encoded {
 /// # Ok::<(), mobula_store::codec::CodecError>(())
 /// ```
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
-    let scope = handle::Scope::encode();
+    let scope = scope::Scope::encode();
     let mut encoder = ser::Encoder::new();
     match value
         .serialize(&mut encoder)
@@ -91,6 +94,39 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
     }
 }
 
+/// As [`encode`], but the bytes are only lent: small values cost no allocation.
+///
+/// # Errors
+/// As for [`encode`].
+pub fn encode_with<T: Serialize + ?Sized, R>(
+    value: &T,
+    then: impl FnOnce(&[u8], Vec<Handle>) -> R,
+) -> Result<R, CodecError> {
+    let scope = scope::Scope::encode();
+    // Taken, not borrowed: the value's `Serialize` may encode others.
+    let mut encoder = ser::Encoder::into(BUFFER.try_with(Cell::take).unwrap_or_default());
+    let written = value
+        .serialize(&mut encoder)
+        .and_then(|()| encoder.finish());
+    let mut bytes = match written {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(CodecError::encode::<T>(&error)),
+    };
+    let result = then(&bytes, scope.finish());
+    if bytes.capacity() <= KEEP {
+        bytes.clear();
+        let _ = BUFFER.try_with(|buffer| buffer.set(bytes));
+    }
+    Ok(result)
+}
+
+/// A larger buffer is not kept.
+const KEEP: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Reads a value that [`encode`] wrote, with the items that it listed.
 ///
 /// The bytes need not be trusted: whatever they are, the result is a value or an error, and memory
@@ -100,7 +136,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
 /// If the bytes are not a `T`, are cut off or go on after it, or refer to items that are not there
 /// or are something else.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], items: &[Handle]) -> Result<T, CodecError> {
-    let _scope = handle::Scope::decode(items);
+    let _scope = scope::Scope::decode(items);
     let mut decoder = reader::Decoder::new(bytes);
     T::deserialize(&mut decoder)
         .and_then(|value| decoder.finish().map(|()| value))

@@ -1,21 +1,41 @@
 //! Numbers that stand for types.
 
-use std::any::type_name;
+use std::{
+    any::TypeId,
+    hash::{Hash, Hasher},
+};
 
-/// A number that stands for the type `T`, the same in all processes that run one program: FNV-1a
-/// over the type's name, size and alignment.
+/// A number that stands for the type `T`, the same in all processes that run one program: what the
+/// compiler tells types apart by, in 64 bits. Another build of the program may have another number.
 ///
-/// It guards against mix-ups. Two types of one name, size and alignment (from two versions of one
-/// crate, say) share it.
+/// Cost: none, it is a constant once optimised.
+#[inline]
 pub fn type_tag<T: 'static>() -> u64 {
-    let layout = [size_of::<T>() as u64, align_of::<T>() as u64];
-    let layout = layout.iter().flat_map(|number| number.to_le_bytes());
-    type_name::<T>()
-        .bytes()
-        .chain(layout)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+    let mut mix = Mix(0);
+    TypeId::of::<T>().hash(&mut mix);
+    mix.0
+}
+
+/// What goes in is mixed already.
+struct Mix(u64);
+
+impl Hasher for Mix {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(23).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number;
+    }
 }
 
 /// The tag's type for people: its name where it is one of the usual element types.

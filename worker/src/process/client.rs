@@ -21,7 +21,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    CallSpec, Client, Entry, Error, Payload, Registry, Result, Value,
+    Awaited, CallSpec, Client, Entry, Error, Payload, Registry, Result, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -54,6 +54,8 @@ pub(crate) struct Worker {
     pub(super) failed_segments: Mutex<HashMap<SegmentId, String>>,
     pub(super) segment_arrived: Condvar,
     pub(super) next_id: AtomicU64,
+    /// How many of its kind there are.
+    pub(super) workers: usize,
 }
 
 impl Worker {
@@ -150,21 +152,25 @@ impl Client for Worker {
         self.table.lock().watch(entry.id());
     }
 
-    fn wait(&self, entry: &Entry, deadline: Option<Instant>) -> bool {
-        self.watch(entry);
-        if entry.outcome().is_some() {
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        what.for_each_entry(&mut |entry| self.watch(entry));
+        if what.is_known() {
             return true;
         }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return false;
         }
         if !tasks::runs_here() {
-            return park::wait(entry, deadline);
+            return park::wait(what, deadline);
         }
         self.pause();
-        let ready = park::wait(entry, deadline);
+        let ready = park::wait(what, deadline);
         self.resume();
         ready
+    }
+
+    fn workers(&self) -> usize {
+        self.workers
     }
 
     fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {

@@ -45,6 +45,7 @@ use table::{Out, Table};
 use turn::Turn;
 
 pub use executor::block_on;
+pub(crate) use tasks::{call, runs_function};
 
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
@@ -131,6 +132,7 @@ fn run(
         failed_segments: Mutex::default(),
         segment_arrived: Condvar::new(),
         next_id: AtomicU64::new(0),
+        workers: bootstrap.workers as usize,
     });
     if WORKER.set(worker.clone()).is_err() {
         return Err(Error::internal("this process is a worker already"));

@@ -64,7 +64,7 @@ fn text(payload: &(dyn Any + Send)) -> String {
 /// What `f` returns, or its panic.
 pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     CAPTURED.set(None);
-    RUNNING.set(true);
+    let outer = RUNNING.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     let result = result.unwrap_or_else(|payload| {
         let fallback = text(&*payload);
@@ -85,7 +85,7 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
             &captured.message,
         ))
     });
-    RUNNING.set(false);
+    RUNNING.set(outer);
     CAPTURED.set(None);
     result
 }

@@ -6,9 +6,12 @@ use std::{
     thread,
 };
 
-use super::{client::Worker, panics};
+use super::{
+    client::{self, Worker},
+    panics,
+};
 use crate::{
-    Body, Client, Entry, Error, Input, Inputs, Payload, Result, Value,
+    Body, Client, Entry, Error, FunctionIndex, Input, Inputs, Payload, RemoteFn, Result, Value,
     client::readable,
     ids::ObjectId,
     lower::{self, INLINE_LIMIT, Placed},
@@ -91,19 +94,12 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
             function.0
         ))),
         Some(remote) => {
-            let result = panics::catch(remote.name, || {
+            call(remote, |remote| {
                 let mut inputs = Inputs::new(resolve(worker, args)?);
                 let payload = (remote.run)(&mut inputs)?;
                 // Handles that end here end before the driver is told what the task keeps.
                 drop(inputs);
                 finish(worker, id, payload)
-            });
-            result.map_err(|error| {
-                if error.is_panic() {
-                    error
-                } else {
-                    error.in_task(remote.name, std::process::id())
-                }
             })
         }
     };
@@ -119,6 +115,30 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
     });
     // What the result refers to is counted by the driver from here on.
     drop(keep);
+}
+
+/// Calls `f` for a remote function, which its errors name. A panic is an error.
+///
+/// # Errors
+/// Those of `f`, and its panic.
+pub(crate) fn call<T>(
+    remote: &'static RemoteFn,
+    f: impl FnOnce(&RemoteFn) -> Result<T>,
+) -> Result<T> {
+    panics::catch(remote.name, || f(remote)).map_err(|error| {
+        if error.is_panic() {
+            error
+        } else {
+            error.in_task(remote.name, std::process::id())
+        }
+    })
+}
+
+/// Says which function this thread's task runs at the moment, where it runs several.
+pub(crate) fn runs_function(function: FunctionIndex) {
+    if let Some(worker) = client::current().filter(|_| runs_here()) {
+        worker.state.set_function(function);
+    }
 }
 
 /// The arguments with readable bytes.
@@ -162,7 +182,7 @@ fn finish(
         side,
     } = payload;
     let (items, keep) = lower::lower_items(&client, side)?;
-    let result = match lower::place(&*client, block, INLINE_LIMIT)? {
+    let result = match lower::place(&*client, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,
             body: Body::Inline(block),

@@ -9,7 +9,7 @@
 
 mod reader;
 mod value;
-mod writer;
+pub(crate) mod writer;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -22,7 +22,7 @@ use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
-use reader::Reader;
+pub(crate) use reader::Reader;
 
 /// Why bytes are no message, or a message has no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,22 +19,27 @@ const FORESIGHT: usize = 64;
 const MAX_ERROR_DEPTH: usize = 72;
 
 /// What is left of a message.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     /// The message's length, for positions in errors.
     len: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader {
             rest: bytes,
             len: bytes.len(),
         }
     }
 
+    /// How many bytes have been read.
+    pub(crate) fn position(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
     /// The message must be over.
-    pub(super) fn end(self) -> Result<(), WireError> {
+    pub(crate) fn end(self) -> Result<(), WireError> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -43,7 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    pub(super) fn malformed(&self, what: &'static str) -> WireError {
+    pub(crate) fn malformed(&self, what: &'static str) -> WireError {
         WireError::Malformed {
             what,
             at: self.len - self.rest.len(),
@@ -51,7 +56,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
+    pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
         let Some((&byte, rest)) = self.rest.split_first() else {
             return Err(self.malformed(what));
         };
@@ -61,7 +66,7 @@ impl<'a> Reader<'a> {
 
     /// A number in its only form: no more bytes than it needs.
     #[inline]
-    pub(super) fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
         // Nearly all of them.
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
@@ -91,14 +96,14 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(super) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
+    pub(crate) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
         let number = self.number(what)?;
         u32::try_from(number).map_err(|_| self.malformed(what))
     }
 
     /// A number in four bytes.
     #[inline]
-    pub(super) fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
+    pub(crate) fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<4>() else {
             return Err(self.malformed(what));
         };
@@ -108,7 +113,7 @@ impl<'a> Reader<'a> {
 
     /// A number in eight bytes.
     #[inline]
-    pub(super) fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
+    pub(crate) fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
             return Err(self.malformed(what));
         };
@@ -117,7 +122,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and that many bytes.
-    pub(super) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
+    pub(crate) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
         let len = self.number(what)?;
         let split = usize::try_from(len)
             .ok()
@@ -130,7 +135,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A count and that many items, each of a byte at least.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         what: &'static str,
         mut item: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
@@ -150,14 +155,14 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(super) fn id(&mut self) -> Result<ObjectId, WireError> {
+    pub(crate) fn id(&mut self) -> Result<ObjectId, WireError> {
         Ok(ObjectId {
             origin: WorkerId(self.four("the origin of an id")?),
             seq: self.eight("an id")?,
         })
     }
 
-    pub(super) fn loc(&mut self) -> Result<Loc, WireError> {
+    pub(crate) fn loc(&mut self) -> Result<Loc, WireError> {
         Ok(Loc {
             segment: SegmentId(self.number32("a location's segment")?),
             offset: self.number("a location's offset")?,
@@ -165,7 +170,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn error(&mut self) -> Result<Error, WireError> {
+    pub(crate) fn error(&mut self) -> Result<Error, WireError> {
         let bytes = self.bytes("an error")?;
         let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
         decoder.set_max_depth(MAX_ERROR_DEPTH);

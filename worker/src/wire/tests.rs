@@ -349,7 +349,10 @@ fn inline_bytes_arrive_aligned() {
             seq: 2,
         },
         value: Arc::new(Value {
-            format: Format::Text,
+            format: Format::Flat {
+                elem: TypeTag(1),
+                shape: vec![4],
+            },
             body: Body::Inline(Block::copy_of(b"text", 1)),
             items: Vec::new(),
         }),

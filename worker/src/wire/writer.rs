@@ -10,7 +10,7 @@ use crate::{
 
 /// Seven bits to a byte, lowest first; the eighth says that there is more.
 #[inline]
-pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -19,7 +19,7 @@ pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// A length and that many bytes.
-pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
@@ -27,7 +27,7 @@ pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Twelve bytes: an id's number is seldom small, since it says which place an object has and how
 /// often that was used.
 #[inline]
-pub(super) fn id(out: &mut Vec<u8>, id: ObjectId) {
+pub(crate) fn id(out: &mut Vec<u8>, id: ObjectId) {
     let mut bytes = [0; 12];
     bytes[..4].copy_from_slice(&id.origin.0.to_le_bytes());
     bytes[4..].copy_from_slice(&id.seq.to_le_bytes());
@@ -36,21 +36,21 @@ pub(super) fn id(out: &mut Vec<u8>, id: ObjectId) {
 
 /// Which hand-over of a task: twelve bytes.
 #[inline]
-pub(super) fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
+pub(crate) fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
     let mut bytes = [0; 12];
     bytes[..4].copy_from_slice(&slot.0.to_le_bytes());
     bytes[4..].copy_from_slice(&attempt.0.to_le_bytes());
     out.extend_from_slice(&bytes);
 }
 
-pub(super) fn loc(out: &mut Vec<u8>, loc: Loc) {
+pub(crate) fn loc(out: &mut Vec<u8>, loc: Loc) {
     number(out, u64::from(loc.segment.0));
     number(out, loc.offset);
     number(out, loc.len);
 }
 
 /// Errors are rare, and private to their type: they travel as MessagePack.
-pub(super) fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
+pub(crate) fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
     let encoded = rmp_serde::to_vec(error).map_err(|why| WireError::Unencodable {
         why: format!("the error `{error}` has no encoding: {why}"),
     })?;

@@ -36,7 +36,12 @@ fn large_arrays_are_not_copied_on_their_way(rt: &Rt) {
     // Putting what lies in the store is no copy, nor is passing it through a function.
     let again = rt.put(&view).unwrap();
     assert!(again.view().unwrap().same_memory(&view));
-    let built = rt.put_with(LARGE, |out| out[7] = 1.0).unwrap();
+    let built = rt
+        .put_with(LARGE, |out| {
+            out.fill(0.0);
+            out[7] = 1.0;
+        })
+        .unwrap();
     assert_eq!(built.view().unwrap()[6..9], [0.0, 1.0, 0.0]);
     let returned = build_array::remote(LARGE).spawn();
     assert_eq!(returned.view().unwrap()[LARGE - 1], (LARGE - 1) as f64);
@@ -44,7 +49,10 @@ fn large_arrays_are_not_copied_on_their_way(rt: &Rt) {
 
 fn arrays_inside_values_are_not_copied(rt: &Rt) {
     let array = rt
-        .put_with(LARGE, |out: &mut [f64]| out[0] = 3.0)
+        .put_with(LARGE, |out: &mut [f64]| {
+            out.fill(0.0);
+            out[0] = 3.0;
+        })
         .unwrap()
         .get()
         .unwrap();

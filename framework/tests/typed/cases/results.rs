@@ -29,7 +29,12 @@ fn flat_results_are_views_without_a_copy(rt: &Rt) {
 }
 
 fn an_array_passes_through_a_function(rt: &Rt) {
-    let array = rt.put_with(50_000, |out| out[1] = 1.0).unwrap();
+    let array = rt
+        .put_with(50_000, |out| {
+            out.fill(0.0);
+            out[1] = 1.0;
+        })
+        .unwrap();
     let same = same_array::remote(&array).spawn();
     let view = same.view().unwrap();
     drop(array);

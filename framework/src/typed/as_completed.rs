@@ -1,0 +1,201 @@
+//! Refs in the order in which they become ready.
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+    task::{Wake, Waker},
+};
+
+use mobula_worker::{Awaited, Client, Entry};
+use parking_lot::Mutex;
+
+use super::ObjectRef;
+
+/// Refs as they become ready: what [`Runtime::as_completed`](crate::Runtime::as_completed) returns.
+///
+/// An iterator that blocks for the next one; it ends when none is left. Refs may be
+/// [added](Self::push) at any time, also while iterating, so that results can lead to further work
+/// without a loop of one's own. Each ref costs a constant, however many others wait.
+///
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn half(n: u32) -> u32 {
+///     n / 2
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::start()?;
+/// let mut running = rt.as_completed((90..100).map(|n| half::remote(n).spawn()));
+/// let mut steps = 0;
+/// while let Some(done) = running.next() {
+///     let n = done.get()?;
+///     steps += 1;
+///     if n > 0 {
+///         running.push(half::remote(n).spawn());
+///     }
+/// }
+/// assert_eq!(steps, 70);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct AsCompleted<T> {
+    /// Those that were not ready when they were added.
+    pending: HashMap<usize, ObjectRef<T>>,
+    /// Those that were.
+    ready: VecDeque<ObjectRef<T>>,
+    next: usize,
+    /// The engine knows that those before this one are waited for.
+    announced: Cell<usize>,
+    client: Option<Arc<dyn Client>>,
+    arrivals: Arc<Arrivals>,
+}
+
+/// What has become ready, by number.
+#[derive(Default)]
+struct Arrivals(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    arrived: VecDeque<usize>,
+    waiting: Option<Waker>,
+}
+
+impl Arrivals {
+    fn arrive(&self, number: usize) {
+        let waiting = {
+            let mut queue = self.0.lock();
+            queue.arrived.push_back(number);
+            queue.waiting.take()
+        };
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// Wakes the one who iterates, and says which ref is ready.
+struct Arrival {
+    number: usize,
+    to: Arc<Arrivals>,
+}
+
+impl Wake for Arrival {
+    fn wake(self: Arc<Self>) {
+        self.to.arrive(self.number);
+    }
+}
+
+impl<T> AsCompleted<T> {
+    pub(crate) fn new() -> AsCompleted<T> {
+        AsCompleted {
+            pending: HashMap::new(),
+            ready: VecDeque::new(),
+            next: 0,
+            announced: Cell::new(0),
+            client: None,
+            arrivals: Arc::default(),
+        }
+    }
+
+    /// Adds a ref.
+    pub fn push(&mut self, object: ObjectRef<T>) {
+        let number = self.next;
+        let waker = Waker::from(Arc::new(Arrival {
+            number,
+            to: self.arrivals.clone(),
+        }));
+        if !object.entry().subscribe(&waker) {
+            self.ready.push_back(object);
+            return;
+        }
+        if self.client.is_none() {
+            self.client = object.entry().client();
+        }
+        self.next += 1;
+        self.pending.insert(number, object);
+    }
+
+    /// How many refs are left, ready or not.
+    pub fn len(&self) -> usize {
+        self.ready.len() + self.pending.len()
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next ref that is ready, if there is one. Does not block, and does not look whether more
+    /// have become ready than this process has been told.
+    pub fn try_next(&mut self) -> Option<ObjectRef<T>> {
+        if let Some(object) = self.ready.pop_front() {
+            return Some(object);
+        }
+        let number = self.arrivals.0.lock().arrived.pop_front()?;
+        self.pending.remove(&number)
+    }
+}
+
+/// Refs as a thread waits for them.
+struct Any<'a, T>(&'a AsCompleted<T>);
+
+impl<T> Awaited for Any<'_, T> {
+    fn is_known(&self) -> bool {
+        !self.0.arrivals.0.lock().arrived.is_empty()
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        let mut queue = self.0.arrivals.0.lock();
+        if !queue.arrived.is_empty() {
+            return false;
+        }
+        queue.waiting = Some(waker.clone());
+        true
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+        let new = self.0.announced.replace(self.0.next)..self.0.next;
+        new.filter_map(|number| self.0.pending.get(&number))
+            .for_each(|object| f(object.entry()));
+    }
+}
+
+impl<T> Iterator for AsCompleted<T> {
+    type Item = ObjectRef<T>;
+
+    fn next(&mut self) -> Option<ObjectRef<T>> {
+        loop {
+            if let Some(object) = self.try_next() {
+                return Some(object);
+            }
+            if self.pending.is_empty() {
+                return None;
+            }
+            // A runtime that ends tells all of them.
+            self.client.as_ref()?.wait(&Any(self), None);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl<T> Extend<ObjectRef<T>> for AsCompleted<T> {
+    fn extend<I: IntoIterator<Item = ObjectRef<T>>>(&mut self, refs: I) {
+        refs.into_iter().for_each(|object| self.push(object));
+    }
+}
+
+impl<T> fmt::Debug for AsCompleted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsCompleted")
+            .field("left", &self.len())
+            .finish_non_exhaustive()
+    }
+}

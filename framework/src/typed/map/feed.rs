@@ -1,0 +1,275 @@
+//! Calls on their way: taken from the iterator as workers have room, and coming back in any order.
+
+use std::{sync::Arc, task::Waker};
+
+use mobula_worker::{
+    Awaited, CallArg, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
+    batch::{BatchResults, BatchWriter},
+};
+
+use super::sizes::Sizes;
+use crate::typed::UnspawnedCall;
+
+/// Batches on their way for each worker: one that runs, and others so that it need not wait.
+const BATCHES_EACH: usize = 3;
+
+/// Calls of an asynchronous function on their way for each worker: they run side by side.
+const CALLS_EACH: usize = 64;
+
+/// A call that is ready to be sent.
+struct Ready {
+    function: FunctionIndex,
+    asynchronous: bool,
+    retries: u32,
+    args: Vec<CallArg>,
+}
+
+/// Some calls that were sent together.
+#[derive(Debug)]
+struct Sent {
+    /// The place of the first of them.
+    first: usize,
+    calls: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Batch,
+    /// One call as a task of its own.
+    Single,
+    /// One call of several that one worker may run at a time.
+    Async,
+}
+
+/// The results of calls that were sent together, in order.
+pub(super) enum Finished {
+    Single(Option<Result<Payload>>),
+    Batch(BatchResults),
+    /// All of them have failed of the same.
+    Failed(Error, usize),
+}
+
+/// See the [module](self).
+pub(super) struct Feed<I> {
+    client: Arc<dyn Client>,
+    calls: std::iter::Fuse<I>,
+    /// A call that did not fit to those before it.
+    held_over: Option<Result<Ready>>,
+    sizes: Sizes,
+    /// How many calls were taken, but for the one that is held over.
+    taken: usize,
+    entries: Vec<Arc<Entry>>,
+    /// What each entry stands for.
+    sent: Vec<Sent>,
+    /// Nothing more is taken.
+    stopped: bool,
+}
+
+impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
+    pub(super) fn new(client: Arc<dyn Client>, calls: I, size: Option<usize>) -> Feed<I> {
+        Feed {
+            client,
+            calls: calls.fuse(),
+            held_over: None,
+            sizes: Sizes::new(size),
+            taken: 0,
+            entries: Vec::new(),
+            sent: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// How many calls are known to come at least.
+    pub(super) fn left(&self) -> usize {
+        self.calls.size_hint().0
+    }
+
+    /// Sends calls as long as workers may want more, but lets no more than `ahead` be on their way
+    /// or wait at the caller's.
+    pub(super) fn fill(&mut self, ahead: usize) {
+        while !self.stopped && self.has_room() && self.sent.len() < ahead {
+            if !self.send() {
+                self.stopped = true;
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let workers = self.client.workers();
+        match self.sent.last().map(|sent| sent.kind) {
+            Some(Kind::Async) => self.sent.len() < workers * CALLS_EACH,
+            _ => self.sent.len() < workers * BATCHES_EACH,
+        }
+    }
+
+    /// How many batches the workers together may have on their way.
+    pub(super) fn window(&self) -> usize {
+        self.client.workers() * CALLS_EACH
+    }
+
+    /// Takes no more calls.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether nothing is on its way and nothing more will be.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped && self.sent.is_empty()
+    }
+
+    fn next_call(&mut self) -> Option<Result<Ready>> {
+        if let Some(call) = self.held_over.take() {
+            return Some(call);
+        }
+        let call = self.calls.next()?;
+        Some(
+            call.into_parts(&self.client)
+                .and_then(|(remote, args, retries)| {
+                    Ok(Ready {
+                        function: Registry::get()?.index_of(remote)?,
+                        asynchronous: remote.asynchronous,
+                        retries,
+                        args,
+                    })
+                }),
+        )
+    }
+
+    /// Sends the next calls; false if there are none.
+    fn send(&mut self) -> bool {
+        let known = self.calls.size_hint();
+        let left = (known.1 == Some(known.0)).then_some(known.0);
+        let size = self.sizes.next(left, self.client.workers());
+        let first = match self.next_call() {
+            None => return false,
+            Some(Ok(first)) => first,
+            Some(Err(error)) => {
+                self.sent(Entry::failed(error), 1, Kind::Single);
+                return true;
+            }
+        };
+        let mut batch = BatchWriter::new(first.function, first.retries);
+        let fits = batch.takes(first.function, first.retries, &first.args);
+        if first.asynchronous || !fits {
+            let kind = match first.asynchronous {
+                true => Kind::Async,
+                false => Kind::Single,
+            };
+            let entry = self.client.clone().spawn(CallSpec {
+                function: first.function,
+                args: first.args,
+                retries: first.retries,
+            });
+            self.sent(entry, 1, kind);
+            return true;
+        }
+        batch.push(&first.args);
+        while batch.len() < size && !batch.is_full() {
+            match self.next_call() {
+                None => break,
+                Some(Ok(call)) if batch.takes(call.function, call.retries, &call.args) => {
+                    batch.push(&call.args);
+                }
+                other => {
+                    self.held_over = other;
+                    break;
+                }
+            }
+        }
+        let calls = batch.len();
+        let entry = match batch.finish() {
+            Ok(call) => self.client.clone().spawn(call),
+            Err(error) => Entry::failed(error),
+        };
+        self.sent(entry, calls, Kind::Batch);
+        true
+    }
+
+    fn sent(&mut self, entry: Arc<Entry>, calls: usize, kind: Kind) {
+        self.entries.push(entry);
+        self.sent.push(Sent {
+            first: self.taken,
+            calls,
+            kind,
+        });
+        self.taken += calls;
+    }
+
+    /// Results that are there, with the place of the first of them.
+    pub(super) fn take_finished(&mut self) -> Option<(usize, Finished)> {
+        let at = self.entries.iter().position(|entry| entry.is_known())?;
+        // In order, since those that were sent first are mostly there first.
+        let entry = self.entries.remove(at);
+        let Sent { first, calls, kind } = self.sent.remove(at);
+        let payload = entry.payload();
+        let finished = match kind {
+            Kind::Single | Kind::Async => Finished::Single(Some(payload)),
+            Kind::Batch => match payload.and_then(|payload| BatchResults::open(payload, calls)) {
+                Ok(results) => {
+                    self.sizes.measured(calls, results.took());
+                    Finished::Batch(results)
+                }
+                Err(error) => Finished::Failed(lost(error, calls), calls),
+            },
+        };
+        Some((first, finished))
+    }
+
+    /// Blocks until something is finished.
+    pub(super) fn wait(&self) {
+        if !self.entries.is_empty() {
+            self.client.wait(&self.entries, None);
+        }
+    }
+
+    /// Has the waker called when something is finished; false if something is.
+    pub(super) fn subscribe(&self, waker: &Waker) -> bool {
+        if let Some(first) = self.entries.first() {
+            self.client.linger(first);
+        }
+        if !self.entries.subscribe(waker) {
+            return false;
+        }
+        self.entries
+            .iter()
+            .for_each(|entry| entry.watch(&*self.client));
+        true
+    }
+}
+
+/// Why the calls of a batch have no results.
+fn lost(error: Error, calls: usize) -> Error {
+    match calls {
+        1 => error,
+        _ if error.is_crash() => error.at(format!(
+            "one of {calls} calls that were sent together ended the worker, and the results of all of them are lost \
+             (`chunk_size(1)` sends calls one by one)"
+        )),
+        _ => error,
+    }
+}
+
+impl Iterator for Finished {
+    type Item = Result<Payload>;
+
+    fn next(&mut self) -> Option<Result<Payload>> {
+        match self {
+            Finished::Single(result) => result.take(),
+            Finished::Batch(results) => results.next(),
+            Finished::Failed(error, left) => {
+                *left = left.checked_sub(1)?;
+                Some(Err(error.clone()))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self {
+            Finished::Single(result) => usize::from(result.is_some()),
+            Finished::Batch(results) => results.len(),
+            Finished::Failed(_, left) => *left,
+        };
+        (left, Some(left))
+    }
+}

@@ -1,0 +1,132 @@
+//! All results of a map, in order.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use mobula_worker::{Error, Result};
+
+use super::feed::Feed;
+use crate::typed::{UnspawnedCall, Value, codecs::decode_value};
+
+/// Room is made for so many values before they are there, at most: an iterator may promise more than
+/// memory holds.
+const FORESIGHT: usize = 1 << 20;
+
+/// Puts values in order.
+pub(super) struct Gather<I, R> {
+    feed: Feed<I>,
+    values: Vec<R>,
+    /// What came before its turn, by the place of the first of them.
+    early: BTreeMap<usize, Vec<R>>,
+}
+
+impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
+    pub(super) fn new(feed: Feed<I>) -> Gather<I, R> {
+        Gather {
+            values: Vec::with_capacity(feed.left().min(FORESIGHT)),
+            feed,
+            early: BTreeMap::new(),
+        }
+    }
+
+    /// Does what can be done without waiting; the values, when all of them are there.
+    ///
+    /// # Errors
+    /// The failure of a call.
+    fn step(&mut self) -> Result<Option<Vec<R>>> {
+        self.feed.fill(usize::MAX);
+        while let Some((first, results)) = self.feed.take_finished() {
+            // Workers come before decoding.
+            self.feed.fill(usize::MAX);
+            let in_turn = first == self.values.len();
+            let mut apart = Vec::new();
+            let to = if in_turn {
+                &mut self.values
+            } else {
+                &mut apart
+            };
+            to.reserve(results.size_hint().0);
+            for (n, result) in results.enumerate() {
+                match result.and_then(decode_value) {
+                    Ok(value) => to.push(value),
+                    Err(error) => {
+                        self.feed.stop();
+                        return Err(at(first + n, error));
+                    }
+                }
+            }
+            if !in_turn {
+                self.early.insert(first, apart);
+            }
+            while let Some(mut next) = self.early.remove(&self.values.len()) {
+                self.values.append(&mut next);
+            }
+        }
+        let over = self.feed.is_over();
+        Ok(over.then(|| std::mem::take(&mut self.values)))
+    }
+
+    /// Blocks until all values are there.
+    ///
+    /// # Errors
+    /// The failure of a call.
+    pub(super) fn run(mut self) -> Result<Vec<R>> {
+        loop {
+            if let Some(values) = self.step()? {
+                return Ok(values);
+            }
+            self.feed.wait();
+        }
+    }
+}
+
+/// Says which call has failed.
+pub(super) fn at(place: usize, error: Error) -> Error {
+    error.at(format!("call {place} of a map"))
+}
+
+/// The values of a [`Map`](super::Map) to come: what awaiting it makes.
+///
+/// Dropped before its end, it sends no further calls; those on their way run to their ends.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct MapFuture<I, R>(Option<Gather<I, R>>);
+
+// Nothing in it is pinned: the iterator is called through `&mut`.
+impl<I, R> Unpin for MapFuture<I, R> {}
+
+impl<I, R> MapFuture<I, R> {
+    pub(super) fn new(gather: Gather<I, R>) -> MapFuture<I, R> {
+        MapFuture(Some(gather))
+    }
+}
+
+impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Future for MapFuture<I, R> {
+    type Output = Result<Vec<R>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(gather) = &mut self.0 else {
+            return Poll::Ready(Err(Error::usage("a map was polled after its end")));
+        };
+        loop {
+            let done = gather.step().transpose();
+            if let Some(result) = done {
+                self.0 = None;
+                return Poll::Ready(result);
+            }
+            if gather.feed.subscribe(context.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<I, R> fmt::Debug for MapFuture<I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MapFuture").finish_non_exhaustive()
+    }
+}

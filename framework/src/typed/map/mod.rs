@@ -1,0 +1,136 @@
+//! Maps: many calls, and all of their results.
+
+mod feed;
+mod gather;
+mod iter;
+mod sizes;
+
+use std::{fmt, future::IntoFuture, sync::Arc};
+
+use mobula_worker::{Client, Result};
+
+use super::{UnspawnedCall, Value};
+use gather::Gather;
+
+pub use gather::MapFuture;
+pub use iter::{MapIter, MapUnordered};
+
+/// Many calls and how to run them: what [`Runtime::map`](crate::Runtime::map) and
+/// [`Runtime::map_fn`](crate::Runtime::map_fn) return.
+///
+/// It does nothing until it is asked for its results:
+///
+/// * [`get`](Self::get), or awaiting it, gives all values in the order of the calls;
+/// * iterating over it gives a `Result` for each call, in order, while later ones still run;
+/// * [`unordered`](Self::unordered) gives each as soon as it is there, with its place.
+///
+/// # How the calls run
+///
+/// Calls are taken from the iterator as workers have room for them, a few milliseconds of work
+/// ahead. Short calls are sent many at a time: from one at the beginning to as many as take half a
+/// millisecond, by the time that the calls so far have taken, and fewer towards the end. A batch
+/// whose worker turns out to be busy goes to another one. So a single long call delays only what
+/// was sent together with it, by less than a millisecond. [`chunk_size`](Self::chunk_size) sets a
+/// number instead.
+///
+/// Calls of an `async fn`, with values that contain refs, or with inputs that are pending are sent
+/// one by one.
+///
+/// When a worker dies, the calls that were sent together run again if they have `retries`, and
+/// otherwise all fail with the crash.
+///
+/// # Example
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn weigh(samples: &[f64], scale: f64) -> f64 {
+///     scale * samples.iter().sum::<f64>()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::start()?;
+/// let samples = rt.put(&[1.0, 2.0, 3.5][..])?;
+/// let calls = (0..1000).map(|scale| weigh::remote(&samples, f64::from(scale)));
+/// let weights: Vec<f64> = rt.map(calls).get()?;
+/// assert_eq!(weights[2], 13.0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a map does nothing until it is awaited, iterated over, or `.get()` is called"]
+pub struct Map<I> {
+    client: Arc<dyn Client>,
+    calls: I,
+    chunk_size: Option<usize>,
+}
+
+impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
+    pub(crate) fn new(client: &Arc<dyn Client>, calls: I) -> Map<I> {
+        Map {
+            client: client.clone(),
+            calls,
+            chunk_size: None,
+        }
+    }
+
+    /// Sends so many calls at a time, as far as they fit into 15 KiB; 0 is taken as 1.
+    pub fn chunk_size(mut self, calls: usize) -> Map<I> {
+        self.chunk_size = Some(calls.max(1));
+        self
+    }
+
+    /// Runs all calls, and blocks until all values are there. They are in the order of the calls.
+    ///
+    /// Inside of a remote function the worker runs other tasks in the meantime.
+    ///
+    /// # Errors
+    /// The first failure that becomes known, which says the place of its call. No further calls are
+    /// sent then; those on their way run to their ends.
+    pub fn get(self) -> Result<Vec<R>> {
+        Gather::new(self.feed()).run()
+    }
+
+    /// The result of each call, in the order of the calls; the same as iterating over the map.
+    ///
+    /// Blocks for the next one. Calls are sent ahead of the one that is waited for, up to 64 for
+    /// each worker with those whose results wait to be taken.
+    pub fn iter(self) -> MapIter<I, R> {
+        MapIter::new(self.feed())
+    }
+
+    /// The place and the result of each call, as soon as it is there.
+    pub fn unordered(self) -> MapUnordered<I, R> {
+        MapUnordered::new(self.feed())
+    }
+
+    fn feed(self) -> feed::Feed<I> {
+        feed::Feed::new(self.client, self.calls, self.chunk_size)
+    }
+}
+
+impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> IntoFuture for Map<I> {
+    type Output = Result<Vec<R>>;
+    type IntoFuture = MapFuture<I, R>;
+
+    /// The values of all calls, in the order of the calls; see [`get`](Map::get).
+    fn into_future(self) -> MapFuture<I, R> {
+        MapFuture::new(Gather::new(self.feed()))
+    }
+}
+
+impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> IntoIterator for Map<I> {
+    type Item = Result<R>;
+    type IntoIter = MapIter<I, R>;
+
+    fn into_iter(self) -> MapIter<I, R> {
+        self.iter()
+    }
+}
+
+impl<I> fmt::Debug for Map<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map")
+            .field("chunk_size", &self.chunk_size)
+            .finish_non_exhaustive()
+    }
+}

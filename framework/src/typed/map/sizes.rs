@@ -1,0 +1,124 @@
+//! How many calls go into a batch.
+//!
+//! A batch should take long enough that its own cost does not matter, and no longer, since what is
+//! in one batch runs on one worker. Nobody knows beforehand how long a call takes, so batches begin
+//! with one call and grow by what the workers measure, as in guided self-scheduling (Polychronopoulos
+//! and Kuck, 1987) with time in place of number: towards the end of the calls they become smaller
+//! again, so that all workers finish together.
+
+use std::time::Duration;
+
+/// What a batch is to take. The cost of its way there and back is about a hundredth of this.
+const TARGET: Duration = Duration::from_micros(500);
+
+/// What even the last batches take.
+const LEAST: Duration = Duration::from_micros(25);
+
+/// By how much a batch may be larger than those before it: times of few calls say little.
+const GROWTH: usize = 8;
+
+/// Far more calls than fit into a batch.
+const MOST: usize = 1 << 16;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    fixed: Option<usize>,
+    /// How many of the calls so far fit into the target time.
+    fitting: usize,
+    /// How many fit into the least time.
+    least: usize,
+}
+
+impl Sizes {
+    /// By time, or always the same.
+    pub(super) fn new(fixed: Option<usize>) -> Sizes {
+        Sizes {
+            fixed,
+            fitting: 1,
+            least: 1,
+        }
+    }
+
+    /// For the next batch, of which `left` calls are known to be left at least, for so many workers.
+    pub(super) fn next(&self, left: Option<usize>, workers: usize) -> usize {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
+        let share = left.map_or(MOST, |left| left / (2 * workers.max(1)));
+        share.max(self.least).min(self.fitting)
+    }
+
+    /// So many calls have taken so long.
+    pub(super) fn measured(&mut self, calls: usize, took: Duration) {
+        let each = (took.as_nanos() / calls.max(1) as u128).max(1);
+        let fit = |time: Duration| usize::try_from(time.as_nanos() / each).unwrap_or(MOST);
+        let most = calls.saturating_mul(GROWTH).min(MOST);
+        // Shrinks at once, but by half at most: one slow call among many is no trend.
+        let least = (self.fitting / 2).max(1);
+        let fitting = fit(TARGET).clamp(1, most.max(self.fitting));
+        self.fitting = fitting.max(least);
+        self.least = fit(LEAST).clamp(1, self.fitting);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Option<usize> = Some(10_000_000);
+
+    /// The sizes that calls of this duration lead to.
+    fn sizes(each: Duration, batches: usize) -> Vec<usize> {
+        let mut sizes = Sizes::new(None);
+        let step = |_| {
+            let size = sizes.next(LONG, 2);
+            sizes.measured(size, each * size as u32);
+            size
+        };
+        (0..batches).map(step).collect()
+    }
+
+    #[test]
+    fn batches_grow_until_they_take_the_time() {
+        assert_eq!(
+            sizes(Duration::from_nanos(100), 6),
+            [1, 8, 64, 512, 4096, 5000]
+        );
+        assert_eq!(sizes(Duration::from_micros(10), 4), [1, 8, 50, 50]);
+        assert_eq!(sizes(Duration::from_millis(1), 3), [1, 1, 1]);
+    }
+
+    #[test]
+    fn one_slow_call_does_not_end_batches() {
+        let mut sizes = Sizes::new(None);
+        for _ in 0..6 {
+            let size = sizes.next(LONG, 2);
+            sizes.measured(size, Duration::from_micros(size as u64));
+        }
+        assert_eq!(sizes.next(LONG, 2), 500);
+        sizes.measured(500, Duration::from_secs(1));
+        assert_eq!(sizes.next(LONG, 2), 250);
+        sizes.measured(250, Duration::from_micros(250));
+        assert_eq!(sizes.next(LONG, 2), 500);
+    }
+
+    #[test]
+    fn the_last_batches_are_small_but_not_tiny() {
+        let mut sizes = Sizes::new(None);
+        for _ in 0..6 {
+            let size = sizes.next(LONG, 2);
+            sizes.measured(size, Duration::from_micros(size as u64));
+        }
+        assert_eq!(sizes.next(Some(1_000), 2), 250);
+        assert_eq!(sizes.next(Some(120), 2), 30);
+        assert_eq!(sizes.next(Some(10), 2), 25);
+        assert_eq!(sizes.next(None, 2), 500);
+    }
+
+    #[test]
+    fn a_fixed_size_stays() {
+        let mut sizes = Sizes::new(Some(7));
+        sizes.measured(7, Duration::from_secs(7));
+        assert_eq!(sizes.next(Some(3), 64), 7);
+    }
+}

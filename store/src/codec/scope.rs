@@ -1,0 +1,156 @@
+//! The handles of the innermost encoding or decoding on this thread.
+//!
+//! Serde has no place for them in its calls. Most values have none, so a scope costs two writes to
+//! thread-local numbers, and the list is touched only when there is a handle.
+
+use std::{cell::Cell, thread::LocalKey};
+
+use super::handle::Handle;
+
+/// What the innermost scope has of its list.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    active: bool,
+    start: usize,
+    len: usize,
+}
+
+const NONE: Frame = Frame {
+    active: false,
+    start: 0,
+    len: 0,
+};
+
+/// Encoding or decoding: the lists of all scopes on this thread lie in one, the innermost last.
+pub(super) struct Direction {
+    frame: &'static LocalKey<Cell<Frame>>,
+    list: &'static LocalKey<Cell<Vec<Handle>>>,
+}
+
+thread_local! {
+    static ENCODING: Cell<Frame> = const { Cell::new(NONE) };
+    static DECODING: Cell<Frame> = const { Cell::new(NONE) };
+    static ENCODED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
+    static DECODED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
+}
+
+/// What [`encode`](super::encode) has listed so far.
+pub(super) static ENCODE: Direction = Direction {
+    frame: &ENCODING,
+    list: &ENCODED,
+};
+
+/// What [`decode`](super::decode) was given.
+pub(super) static DECODE: Direction = Direction {
+    frame: &DECODING,
+    list: &DECODED,
+};
+
+impl Direction {
+    /// Whether anything is going on.
+    pub(super) fn is_active(&self) -> bool {
+        self.frame.get().active
+    }
+
+    /// How many handles the innermost scope has.
+    pub(super) fn len(&self) -> usize {
+        self.frame.get().len
+    }
+
+    /// Adds a handle to the innermost scope, and says its number there; `None` if there is no
+    /// scope.
+    pub(super) fn push(&self, handle: Handle) -> Option<usize> {
+        let frame = self.frame.get();
+        if !frame.active {
+            return None;
+        }
+        self.with_list(|list| list.push(handle))?;
+        self.frame.set(Frame {
+            len: frame.len + 1,
+            ..frame
+        });
+        Some(frame.len)
+    }
+
+    /// A handle of the innermost scope.
+    pub(super) fn handle(&self, number: usize) -> Option<Handle> {
+        let frame = self.frame.get();
+        if number >= frame.len {
+            return None;
+        }
+        self.with_list(|list| list.get(frame.start + number).cloned())?
+    }
+
+    /// Calls `f`, which runs no code of others, with the list. While the thread is torn down there
+    /// is none, and so there are no handles.
+    fn with_list<R>(&self, f: impl FnOnce(&mut Vec<Handle>) -> R) -> Option<R> {
+        let access = |cell: &Cell<Vec<Handle>>| {
+            let mut list = cell.take();
+            let result = f(&mut list);
+            cell.set(list);
+            result
+        };
+        self.list.try_with(access).ok()
+    }
+}
+
+/// While it lives, handles can be written, or read, on this thread. A panic ends it too.
+pub(super) struct Scope {
+    direction: &'static Direction,
+    outer: Frame,
+}
+
+impl Scope {
+    #[inline]
+    pub(super) fn encode() -> Scope {
+        Scope::enter(&ENCODE)
+    }
+
+    #[inline]
+    pub(super) fn decode(items: &[Handle]) -> Scope {
+        let scope = Scope::enter(&DECODE);
+        for item in items {
+            DECODE.push(item.clone());
+        }
+        scope
+    }
+
+    #[inline]
+    fn enter(direction: &'static Direction) -> Scope {
+        let outer = direction.frame.get();
+        direction.frame.set(Frame {
+            active: true,
+            start: outer.start + outer.len,
+            len: 0,
+        });
+        Scope { direction, outer }
+    }
+
+    /// The handles that were listed.
+    #[inline]
+    pub(super) fn finish(self) -> Vec<Handle> {
+        let handles = self.leave();
+        std::mem::forget(self);
+        handles
+    }
+
+    #[inline]
+    fn leave(&self) -> Vec<Handle> {
+        let frame = self.direction.frame.replace(self.outer);
+        match frame.len {
+            0 => Vec::new(),
+            _ => self
+                .direction
+                .with_list(|list| list.split_off(frame.start))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Drop for Scope {
+    #[inline]
+    fn drop(&mut self) {
+        // The handles are dropped last, when all is as it was: their own drop may encode.
+        drop(self.leave());
+    }
+}

@@ -1,0 +1,256 @@
+//! How a heap gets memory for an extent, and fills it on the way.
+//!
+//! New memory is made in pieces: a piece gets its pages, they are entered into the writable mapping,
+//! and what is to be copied is written there, while the kernel's zeros are still in the cache.
+//! Several threads do so side by side.
+//!
+//! Figures for 800 MiB of pages of 4 KiB, on two cores where memory is copied at 11 GB/s, in
+//! milliseconds with one thread and with two: to touch a byte of each new page through a mapping
+//! takes 550 and 340; to reserve the pages 170 and 200 (the kernel lets only one thread in), to
+//! enter them into the mapping 210 and 140, to copy 72 and 55; all of this in pieces 450 and
+//! 240. To `pwrite` the bytes into the file instead takes 320 and 330, but leaves pages that
+//! fault, once each, when their memory is used again: the next copy there takes 210 more. To
+//! enter such pages into the mapping at once (`MADV_POPULATE_READ`, which gives writable ones in
+//! a file like this) takes 75 more, and 400 is little less than 450.
+//!
+//! Small extents gain, too, if all memory is entered into the mapping as it is made: they take
+//! three quarters of the time.
+
+use std::{ops::Range, sync::Arc};
+
+use crate::{
+    Building, Heap, Loc, StoreError, copying,
+    extents::{GRANULE, Pending},
+    heap::MAX_ALIGN,
+    threads,
+};
+
+/// Memory is committed in steps of at least this many bytes, while the budget allows it: a system
+/// call for every small object would cost more than the object.
+const COMMIT_STEP: u64 = 256 << 10;
+
+/// New memory is made in pieces that begin at multiples of this. It fits the cache of a core; and
+/// it is the size of a huge page, which the system may give.
+const PIECE: u64 = 2 << 20;
+
+/// New memory of at least this many bytes is made by several threads.
+const SHARE_FROM: u64 = 4 << 20;
+
+impl Heap {
+    /// Allocates `len` bytes, aligned to `align` bytes or to 64, whichever is more.
+    ///
+    /// Warm memory, which was in use before, is taken first; its contents are left as they were.
+    ///
+    /// # Errors
+    /// Full when the budget or the system has no memory even after this heap's own free memory was
+    /// given back. Other errors when `align` is not a power of two or larger than a page of 4 KiB,
+    /// and in a forked child.
+    pub fn reserve(self: &Arc<Self>, len: usize, align: usize) -> Result<Building, StoreError> {
+        self.check(align)?;
+        let (offset, _) = self.allocate(len as u64, align, None)?;
+        Ok(self.building(offset, len))
+    }
+
+    /// Allocates as [`Heap::reserve`] does, and copies `bytes` there.
+    ///
+    /// This is faster than to copy them afterwards: several threads do it where that helps, and new
+    /// memory is filled while it is made.
+    ///
+    /// # Errors
+    /// As for [`Heap::reserve`].
+    pub fn copy(self: &Arc<Self>, bytes: &[u8], align: usize) -> Result<Building, StoreError> {
+        self.check(align)?;
+        let (offset, filled) = self.allocate(bytes.len() as u64, align, Some(bytes))?;
+        let mut building = self.building(offset, bytes.len());
+        if !filled {
+            copying::copy(building.bytes_mut(), bytes);
+        }
+        Ok(building)
+    }
+
+    fn check(&self, align: usize) -> Result<(), StoreError> {
+        if !self.is_ours() {
+            return Err(StoreError::other(
+                "a forked child cannot put objects into the store",
+            ));
+        }
+        if !align.is_power_of_two() || align > MAX_ALIGN {
+            return Err(StoreError::other(format!(
+                "the store cannot align to {align} bytes; powers of two up to {MAX_ALIGN} are possible"
+            )));
+        }
+        Ok(())
+    }
+
+    fn building(self: &Arc<Self>, offset: u64, len: usize) -> Building {
+        let loc = Loc {
+            segment: self.id,
+            offset,
+            len: len as u64,
+        };
+        Building::new(self.clone(), loc)
+    }
+
+    /// Gives the offset of a new extent, and whether it holds `bytes` already.
+    fn allocate(
+        &self,
+        len: u64,
+        align: usize,
+        bytes: Option<&[u8]>,
+    ) -> Result<(u64, bool), StoreError> {
+        let align = (align as u64).max(GRANULE);
+        let mut extents = self.extents.lock();
+        if let Some(offset) = extents.take_warm(len, align) {
+            return Ok((offset, false));
+        }
+        let Some(pending) = extents.take_cold(len, align, COMMIT_STEP) else {
+            drop(extents);
+            return Err(self.does_not_fit(len));
+        };
+        drop(extents);
+        match self.commit(pending, bytes) {
+            Ok(offset) => Ok((offset, bytes.is_some())),
+            // Others may have freed something while this thread asked for memory.
+            Err(error) => {
+                let warm = self.extents.lock().take_warm(len, align);
+                warm.map(|offset| (offset, false)).ok_or(error)
+            }
+        }
+    }
+
+    /// Gets memory for a planned extent: first generously, then exactly what it needs, then with
+    /// what this heap can spare elsewhere.
+    fn commit(&self, mut pending: Pending, bytes: Option<&[u8]>) -> Result<u64, StoreError> {
+        let mut result = self.acquire_and_make(&pending, bytes);
+        if result.is_err() && pending.has_surplus() {
+            self.extents.lock().give_up_surplus(&mut pending);
+            result = self.acquire_and_make(&pending, bytes);
+        }
+        if result.is_err() {
+            let spare = self.extents.lock().take_to_cool(pending.bytes());
+            if self.cool(spare) > 0 {
+                result = self.acquire_and_make(&pending, bytes);
+            }
+        }
+        let mut extents = self.extents.lock();
+        match result {
+            Ok(()) => Ok(extents.commit(pending)),
+            Err(error) => {
+                extents.abort(pending);
+                Err(error)
+            }
+        }
+    }
+
+    /// Charges the budget, makes the memory and copies `bytes` there; or does nothing of it.
+    fn acquire_and_make(&self, pending: &Pending, bytes: Option<&[u8]>) -> Result<(), StoreError> {
+        self.budget.acquire(pending.bytes())?;
+        let made = self.make(pending, bytes);
+        if made.is_err() {
+            // All of these ranges were holes before, so they can be holes again.
+            for range in pending.ranges() {
+                let _ = self.file.punch(range.start, range.end - range.start);
+            }
+            self.budget.release(pending.bytes());
+        }
+        made
+    }
+
+    fn make(&self, pending: &Pending, bytes: Option<&[u8]>) -> Result<(), StoreError> {
+        let cold = pending.ranges().iter().cloned().flat_map(pieces);
+        let cold = cold.map(|piece| (piece, true));
+        // Nobody else has the warm parts of the extent, either.
+        let warm = pending.warm().iter().cloned().flat_map(pieces);
+        let warm = warm.map(|piece| (piece, false));
+        let warm = warm.filter(|_| bytes.is_some());
+        let threads = match pending.bytes() {
+            SHARE_FROM.. => threads::most(),
+            _ => 1,
+        };
+        threads::share(cold.chain(warm), threads, |(piece, is_cold)| {
+            if is_cold {
+                let part = piece.end - piece.start;
+                self.file.reserve_part(piece.start, part, pending.bytes())?;
+                self.writable.populate(piece.clone());
+            }
+            if let Some(bytes) = bytes {
+                let place = pending.place();
+                let at = piece.start.max(place.start)..piece.end.min(place.end);
+                if at.start < at.end {
+                    let from = (at.start - place.start) as usize..(at.end - place.start) as usize;
+                    // SAFETY: the piece has memory: it was warm, or was reserved above. It is in
+                    // transit, so nobody else has it, and the pieces of one plan do not overlap.
+                    unsafe { self.writable.write(at.start, &bytes[from]) };
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes holes of ranges that were taken out for it. Says how many bytes.
+    pub(crate) fn cool(&self, ranges: Vec<Range<u64>>) -> u64 {
+        let mut bytes = 0;
+        for range in ranges {
+            let len = range.end - range.start;
+            let punched = self.file.punch(range.start, len).is_ok();
+            let mut extents = self.extents.lock();
+            if punched {
+                extents.cooled(range);
+                bytes += len;
+            } else {
+                extents.not_cooled(range);
+            }
+        }
+        if bytes > 0 {
+            self.budget.release(bytes);
+        }
+        bytes
+    }
+
+    /// The error for an extent that has no place in the segment's addresses.
+    fn does_not_fit(&self, len: u64) -> StoreError {
+        // The budget knows better numbers than this heap; mostly it refuses so much, too.
+        match self.budget.acquire(len) {
+            Err(error) => error,
+            Ok(()) => {
+                self.budget.release(len);
+                let free = self.extents.lock().free();
+                let all = self.file.len();
+                StoreError::full(len, all.saturating_sub(free), all)
+            }
+        }
+    }
+}
+
+/// Cuts a range at multiples of [`PIECE`].
+fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        let end = (at / PIECE + 1).saturating_mul(PIECE).min(range.end);
+        let piece = at..end;
+        at = end;
+        (piece.start < piece.end).then_some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_at_whole_pieces() {
+        let cut = |range| pieces(range).collect::<Vec<_>>();
+        assert_eq!(cut(5..5), []);
+        assert!(pieces(5..9).eq(std::iter::once(5..9)));
+        assert_eq!(
+            cut(PIECE - 1..3 * PIECE + 2),
+            [
+                PIECE - 1..PIECE,
+                PIECE..2 * PIECE,
+                2 * PIECE..3 * PIECE,
+                3 * PIECE..3 * PIECE + 2
+            ]
+        );
+        assert_eq!(cut(0..2 * PIECE), [0..PIECE, PIECE..2 * PIECE]);
+    }
+}

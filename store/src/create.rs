@@ -1,0 +1,130 @@
+//! How memory files come into being.
+
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use rustix::{
+    fs::{MemfdFlags, Mode, OFlags, SealFlags},
+    io::Errno,
+    process::Resource,
+};
+use shared_memory::ShmemConf;
+
+use crate::{
+    SegmentFile, StoreError,
+    error::Bytes,
+    file::{SHM_DIR, shared_memory_free},
+    names,
+};
+
+/// What kind of file holds a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backing {
+    /// Shared memory where `/dev/shm` has room, else an anonymous memory file.
+    #[default]
+    Auto,
+    /// A file in `/dev/shm`, made by the `shared_memory` crate. Its size counts against that file
+    /// system's limit (64 MB in a Docker container, unless told otherwise).
+    SharedMemory,
+    /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
+    /// cgroup's limit only.
+    Anonymous,
+}
+
+impl SegmentFile {
+    /// Makes a sparse file of `len` bytes (rounded up to whole pages), of which `needed` bytes at
+    /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
+    ///
+    /// The file has no name when this returns, and its descriptors are closed on `exec`.
+    ///
+    /// # Errors
+    /// When the system refuses the file. An empty file is refused, too.
+    pub fn create(len: u64, needed: u64, backing: Backing) -> Result<SegmentFile, StoreError> {
+        let len = checked_len(len)?;
+        match backing {
+            Backing::SharedMemory => create_shared(len),
+            Backing::Anonymous => create_anonymous(len),
+            Backing::Auto if shared_memory_free().is_some_and(|free| free >= needed) => {
+                create_shared(len).or_else(|_| create_anonymous(len))
+            }
+            Backing::Auto => create_anonymous(len),
+        }
+    }
+}
+
+/// Whole pages, within what the process may make.
+fn checked_len(len: u64) -> Result<u64, StoreError> {
+    let page = rustix::param::page_size() as u64;
+    let rounded = len
+        .checked_next_multiple_of(page)
+        .filter(|&len| len > 0 && i64::try_from(len).is_ok() && usize::try_from(len).is_ok())
+        .ok_or_else(|| StoreError::other(format!("a segment cannot have {len} bytes")))?;
+    // Beyond this limit the kernel does not only refuse: it ends the process by a signal.
+    if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
+        && limit < rounded
+    {
+        return Err(StoreError::other(format!(
+            "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`",
+            Bytes(rounded),
+            Bytes(limit),
+        )));
+    }
+    Ok(rounded)
+}
+
+fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| {
+        StoreError::other(format!(
+            "cannot {what} shared memory of {}: {e}",
+            Bytes(len)
+        ))
+    };
+    let size = usize::try_from(len).map_err(|e| failed("create", &e))?;
+    names::sweep(Path::new(SHM_DIR));
+    // A random name, mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope,
+    // so at the end of this function on every path.
+    let shmem = ShmemConf::new()
+        .os_id(names::fresh())
+        .size(size)
+        .create()
+        .map_err(|e| failed("create", &e))?;
+    let path = format!("{SHM_DIR}/{}", shmem.get_os_id().trim_start_matches('/'));
+    let open = |access: OFlags| {
+        let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
+    };
+    SegmentFile::from_descriptors(open(OFlags::RDONLY)?, Some(open(OFlags::RDWR)?), len)
+}
+
+fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
+    let failed = |what: &str, e: Errno| {
+        StoreError::other(format!("cannot {what} an anonymous memory file: {e}"))
+    };
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let create = |flags| rustix::fs::memfd_create("mobula", flags);
+    let read_write = create(flags | MemfdFlags::NOEXEC_SEAL)
+        // Kernels before 6.3 do not know that flag.
+        .or_else(|e| {
+            if e == Errno::INVAL {
+                create(flags)
+            } else {
+                Err(e)
+            }
+        })
+        .map_err(|e| failed("create", e))?;
+    rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
+    // From here on no process can cut the file under the others' mappings.
+    rustix::fs::fcntl_add_seals(&read_write, SealFlags::SHRINK | SealFlags::GROW)
+        .map_err(|e| failed("seal", e))?;
+    let read_only = reopen(&read_write)
+        .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
+    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+}
+
+/// A descriptor for reading only.
+fn reopen(read_write: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", read_write.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}

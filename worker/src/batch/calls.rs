@@ -1,0 +1,256 @@
+//! The calls of a batch.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use mobula_store::Block;
+
+use super::{
+    TAG,
+    cells::{self, GATHER, Last, OBJECT},
+};
+use crate::{
+    CallArg, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Registry,
+    Result,
+    wire::{Reader, WireError, writer},
+};
+
+/// A batch takes no further call once its calls have this many bytes: they travel inside the
+/// message, and fit into a ring several times.
+const FULL: usize = 15 << 10;
+
+/// A value of more bytes makes its call one of its own.
+const LARGE: usize = 4 << 10;
+
+/// As many objects can a call have beside those of the calls before it without a map to find them.
+const FEW: usize = 8;
+
+/// Packs calls of one function.
+pub struct BatchWriter {
+    function: FunctionIndex,
+    retries: u32,
+    bytes: Vec<u8>,
+    calls: u32,
+    last: Last,
+    objects: Vec<Arc<Entry>>,
+    /// Their places, once there are more than a few.
+    places: HashMap<ObjectId, u32>,
+}
+
+impl BatchWriter {
+    /// A batch without calls. Each may run again so often after its worker died.
+    pub fn new(function: FunctionIndex, retries: u32) -> BatchWriter {
+        BatchWriter {
+            function,
+            retries,
+            bytes: Vec::new(),
+            calls: 0,
+            last: Last::default(),
+            objects: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// How many calls it has.
+    pub fn len(&self) -> usize {
+        self.calls as usize
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.calls == 0
+    }
+
+    /// Whether it should be sent before it gets another call.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= FULL
+    }
+
+    /// Whether this call can be one of this batch.
+    pub fn takes(&self, function: FunctionIndex, retries: u32, args: &[CallArg]) -> bool {
+        let ready = |entry: &Arc<Entry>| matches!(entry.outcome(), Some(Ok(_)));
+        let fits = |arg: &CallArg| match arg {
+            CallArg::Value(payload) => payload.side.is_empty() && payload.block.len() <= LARGE,
+            CallArg::Object(entry) => ready(entry),
+            CallArg::Gather(entries) => entries.iter().all(ready),
+        };
+        (function, retries) == (self.function, self.retries) && args.iter().all(fits)
+    }
+
+    /// Adds a call that it [takes](BatchWriter::takes). Copies its values.
+    pub fn push(&mut self, args: &[CallArg]) {
+        self.calls += 1;
+        writer::number(&mut self.bytes, args.len() as u64);
+        for (place, arg) in args.iter().enumerate() {
+            match arg {
+                CallArg::Value(payload) => cells::write(
+                    &mut self.bytes,
+                    self.last.at(place),
+                    &payload.format,
+                    payload.block.bytes(),
+                ),
+                CallArg::Object(entry) => {
+                    let object = self.object(entry);
+                    self.bytes.push(OBJECT);
+                    writer::number(&mut self.bytes, object);
+                }
+                CallArg::Gather(entries) => {
+                    self.bytes.push(GATHER);
+                    writer::number(&mut self.bytes, entries.len() as u64);
+                    for entry in entries {
+                        let object = self.object(entry);
+                        writer::number(&mut self.bytes, object);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The place of an object in the list, to which it is added if it is not there.
+    fn object(&mut self, entry: &Arc<Entry>) -> u64 {
+        let id = entry.id();
+        let known = match self.objects.len() {
+            0..=FEW => self.objects.iter().position(|object| object.id() == id),
+            _ => self.places.get(&id).map(|place| *place as usize),
+        };
+        let place = known.unwrap_or_else(|| {
+            self.objects.push(entry.clone());
+            self.objects.len() - 1
+        });
+        if known.is_none() && self.objects.len() > FEW {
+            let objects = self.objects.iter().enumerate().skip(self.places.len());
+            self.places
+                .extend(objects.map(|(n, object)| (object.id(), n as u32)));
+        }
+        place as u64
+    }
+
+    /// The call of the batch.
+    ///
+    /// # Errors
+    /// The registry is not usable.
+    pub fn finish(self) -> Result<CallSpec> {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 16);
+        writer::number(&mut bytes, u64::from(self.function.0));
+        writer::number(&mut bytes, u64::from(self.calls));
+        bytes.extend_from_slice(&self.bytes);
+        let calls = CallArg::Value(Payload {
+            format: Format::Packed { of: TAG },
+            block: Block::from_vec(bytes),
+            side: Vec::new(),
+        });
+        let objects = self.objects.into_iter().map(CallArg::Object);
+        Ok(CallSpec {
+            function: Registry::get()?.index_of(&super::FUNCTION)?,
+            args: std::iter::once(calls).chain(objects).collect(),
+            retries: self.retries,
+        })
+    }
+}
+
+impl fmt::Debug for BatchWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchWriter")
+            .field("function", &self.function)
+            .field("calls", &self.calls)
+            .field("bytes", &self.bytes.len())
+            .field("objects", &self.objects.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the calls of a batch, in the worker.
+pub(super) struct Calls<'a> {
+    pub(super) function: FunctionIndex,
+    left: u64,
+    reader: Reader<'a>,
+    last: Last,
+    objects: &'a [(Payload, Option<ObjectId>)],
+}
+
+impl<'a> Calls<'a> {
+    /// # Errors
+    /// These are no calls.
+    pub(super) fn new(
+        calls: &'a Payload,
+        objects: &'a [(Payload, Option<ObjectId>)],
+    ) -> Result<Calls<'a>> {
+        let mut reader = Reader::new(calls.block.bytes());
+        let begin = |reader: &mut Reader<'a>| -> Result<_, WireError> {
+            Ok((
+                reader.number32("a function")?,
+                reader.number("a number of calls")?,
+            ))
+        };
+        let (function, left) = match calls.format == (Format::Packed { of: TAG }) {
+            true => begin(&mut reader).map_err(damaged)?,
+            false => {
+                return Err(Error::internal(
+                    "the first argument of a batch is not its calls",
+                ));
+            }
+        };
+        Ok(Calls {
+            function: FunctionIndex(function),
+            left,
+            reader,
+            last: Last::default(),
+            objects,
+        })
+    }
+
+    /// The arguments of the next call, in place of what is in `inputs`; false behind the last.
+    ///
+    /// # Errors
+    /// The calls are damaged.
+    pub(super) fn next(&mut self, inputs: &mut Vec<Input>) -> Result<bool> {
+        inputs.clear();
+        if self.left == 0 {
+            return Ok(false);
+        }
+        self.left -= 1;
+        self.read(inputs).map_err(damaged)?;
+        Ok(true)
+    }
+
+    fn read(&mut self, inputs: &mut Vec<Input>) -> Result<(), WireError> {
+        let args = self.reader.number("a number of arguments")?;
+        for place in 0..args {
+            let kind = self.reader.byte("an argument")?;
+            // Each argument has taken a byte, so this is bounded by what has arrived.
+            let last = self.last.at(place as usize);
+            let value = cells::read(&mut self.reader, kind, last)?;
+            inputs.push(match (value, kind) {
+                (Some(payload), _) => Input::Value(payload, None),
+                (None, OBJECT) => {
+                    let (payload, id) = self.object()?;
+                    Input::Value(payload, id)
+                }
+                (None, GATHER) => {
+                    let count = self.reader.number("a number of objects")?;
+                    let mut many = Vec::new();
+                    for _ in 0..count {
+                        many.push(self.object()?.0);
+                    }
+                    Input::Gather(many)
+                }
+                _ => return Err(self.reader.malformed("the kind of an argument")),
+            });
+        }
+        Ok(())
+    }
+
+    fn object(&mut self) -> Result<(Payload, Option<ObjectId>), WireError> {
+        let place = self.reader.number("an object of a batch")?;
+        let object = usize::try_from(place)
+            .ok()
+            .and_then(|place| self.objects.get(place));
+        match object {
+            Some(object) => Ok(object.clone()),
+            None => Err(self.reader.malformed("an object of a batch")),
+        }
+    }
+}
+
+fn damaged(error: WireError) -> Error {
+    Error::codec(format!("a batch of calls is damaged: {error}"))
+}

@@ -1,0 +1,95 @@
+//! Values inside of a batch: a byte that says what it is, and what belongs to it.
+
+use mobula_store::Block;
+
+use crate::{
+    Format, Payload, TypeTag,
+    wire::{Reader, WireError, writer},
+};
+
+/// A packed value of the same type as the last one in this place.
+pub(super) const SAME: u8 = 0;
+/// A packed value; its type follows.
+pub(super) const PACKED: u8 = 1;
+pub(super) const TEXT: u8 = 2;
+pub(super) const FLAT: u8 = 3;
+/// One of the batch's objects.
+pub(super) const OBJECT: u8 = 4;
+/// Many of them, for one parameter.
+pub(super) const GATHER: u8 = 5;
+/// A packed value that refers to the next so many things beside the batch; its type follows.
+pub(super) const WITH_SIDE: u8 = 6;
+/// An array beside the batch.
+pub(super) const ARRAY: u8 = 7;
+pub(super) const ERROR: u8 = 8;
+
+/// Elements are aligned like all others.
+const ALIGN: usize = 64;
+
+/// The types that were last seen in each place: calls of one function mostly have the same.
+#[derive(Debug, Default)]
+pub(super) struct Last(Vec<Option<TypeTag>>);
+
+impl Last {
+    #[inline]
+    pub(super) fn at(&mut self, place: usize) -> &mut Option<TypeTag> {
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
+        }
+        &mut self.0[place]
+    }
+}
+
+/// Writes a value that refers to nothing.
+#[inline]
+pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Format, bytes: &[u8]) {
+    match format {
+        Format::Packed { of } if *last == Some(*of) => out.push(SAME),
+        Format::Packed { of } => {
+            out.push(PACKED);
+            out.extend_from_slice(&of.0.to_le_bytes());
+            *last = Some(*of);
+        }
+        Format::Text => out.push(TEXT),
+        Format::Flat { elem, shape } => {
+            out.push(FLAT);
+            out.extend_from_slice(&elem.0.to_le_bytes());
+            writer::number(out, shape.len() as u64);
+            shape.iter().for_each(|len| writer::number(out, *len));
+        }
+    }
+    writer::bytes(out, bytes);
+}
+
+/// Reads what [`write`] wrote; `None` for a `kind` that is something else.
+#[inline]
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    kind: u8,
+    last: &mut Option<TypeTag>,
+) -> Result<Option<Payload>, WireError> {
+    let (format, align) = match kind {
+        SAME => match *last {
+            Some(of) => (Format::Packed { of }, 1),
+            None => return Err(reader.malformed("the type of the last value in this place")),
+        },
+        PACKED => {
+            let of = TypeTag(reader.eight("a type")?);
+            *last = Some(of);
+            (Format::Packed { of }, 1)
+        }
+        TEXT => (Format::Text, 1),
+        FLAT => {
+            let elem = TypeTag(reader.eight("an element type")?);
+            let shape = reader.list("a shape", |reader| reader.number("a dimension"))?;
+            (Format::Flat { elem, shape }, ALIGN)
+        }
+        _ => return Ok(None),
+    };
+    let block = Block::copy_of(reader.bytes("a value")?, align);
+    Ok(Some(Payload {
+        format,
+        block,
+        side: Vec::new(),
+    }))
+}

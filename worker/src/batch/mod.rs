@@ -1,0 +1,42 @@
+//! Many calls of one function as one task, and their results as one value.
+//!
+//! A task costs a microsecond or two. A map over a million small items cannot afford that for each,
+//! so it packs calls into *batches*: a task of the function [`FUNCTION`], whose first argument holds
+//! the calls, and whose further arguments are the objects that the calls use, each once. For the
+//! scheduling core it is a task like any other.
+//!
+//! Only calls fit whose arguments are values without refs, or objects that are ready: a batch waits
+//! for all of its objects, and an item must not wait for, or fail with, the input of another.
+
+mod calls;
+mod cells;
+mod results;
+mod run;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use crate::{IndexCell, Registered, RemoteFn, TypeTag};
+
+pub use calls::BatchWriter;
+pub use results::BatchResults;
+
+/// The format of both, as a packed value.
+const TAG: TypeTag = TypeTag(u64::from_be_bytes(*b"mobBatch"));
+
+/// What the task of a batch runs.
+pub static FUNCTION: RemoteFn = RemoteFn {
+    package: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    module: module_path!(),
+    name: "a batch of calls",
+    file: file!(),
+    line: line!(),
+    column: column!(),
+    signature: "fn(calls, objects..) -> results",
+    asynchronous: false,
+    run: run::run,
+    index: IndexCell::NEW,
+};
+
+inventory::submit! { Registered(&FUNCTION) }

@@ -1,0 +1,208 @@
+//! The results of a batch.
+
+use std::{fmt, time::Duration};
+
+use mobula_store::Block;
+
+use super::{
+    TAG,
+    cells::{self, ARRAY, ERROR, Last, WITH_SIDE},
+};
+use crate::{
+    Error, Format, Payload, Result, Side,
+    wire::{Reader, WireError, writer},
+};
+
+/// An array of more bytes than this lies beside the batch, so that it can be shared and need not be
+/// copied.
+const BESIDE: usize = 256;
+
+/// Packs results, in the worker.
+#[derive(Debug, Default)]
+pub(super) struct ResultWriter {
+    bytes: Vec<u8>,
+    count: u64,
+    last: Last,
+    side: Vec<Side>,
+}
+
+impl ResultWriter {
+    /// Adds the result of the next call. Copies what is not an array or a ref.
+    pub(super) fn push(&mut self, result: Result<Payload>) {
+        self.count += 1;
+        let payload = match result {
+            Ok(payload) => payload,
+            Err(error) => return self.error(&error),
+        };
+        if !payload.side.is_empty() {
+            self.bytes.push(WITH_SIDE);
+            if let Format::Packed { of } = &payload.format {
+                self.bytes.extend_from_slice(&of.0.to_le_bytes());
+            }
+            writer::number(&mut self.bytes, payload.side.len() as u64);
+            writer::bytes(&mut self.bytes, payload.block.bytes());
+            self.side.extend(payload.side);
+        } else if let Format::Flat { .. } = &payload.format
+            && payload.block.len() > BESIDE
+        {
+            self.bytes.push(ARRAY);
+            self.side.push(Side::Array {
+                block: payload.block,
+                format: payload.format,
+            });
+        } else {
+            let bytes = payload.block.bytes();
+            cells::write(&mut self.bytes, self.last.at(0), &payload.format, bytes);
+        }
+    }
+
+    fn error(&mut self, error: &Error) {
+        let begin = self.bytes.len();
+        self.bytes.push(ERROR);
+        if let Err(why) = writer::error(&mut self.bytes, error) {
+            self.bytes.truncate(begin + 1);
+            let error = Error::codec(format!(
+                "an error could not be sent: {why}; it said: {error}"
+            ));
+            if writer::error(&mut self.bytes, &error).is_err() {
+                self.bytes.truncate(begin + 1);
+                writer::number(&mut self.bytes, 0);
+            }
+        }
+    }
+
+    /// The value of the batch, which took so long.
+    pub(super) fn finish(self, took: Duration) -> Payload {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 20);
+        writer::number(&mut bytes, self.count);
+        writer::number(
+            &mut bytes,
+            u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+        );
+        bytes.extend_from_slice(&self.bytes);
+        Payload {
+            format: Format::Packed { of: TAG },
+            block: Block::from_vec(bytes),
+            side: self.side,
+        }
+    }
+}
+
+/// Reads the results of a batch, in the order of its calls.
+pub struct BatchResults {
+    payload: Payload,
+    /// Where the next result is, in the bytes and beside them.
+    at: usize,
+    side: usize,
+    left: usize,
+    took: Duration,
+    last: Last,
+}
+
+impl BatchResults {
+    /// The results of a batch of so many calls.
+    ///
+    /// # Errors
+    /// The value is something else, or damaged.
+    pub fn open(payload: Payload, calls: usize) -> Result<BatchResults> {
+        if payload.format != (Format::Packed { of: TAG }) {
+            return Err(Error::internal("the result of a batch is something else"));
+        }
+        let mut reader = Reader::new(payload.block.bytes());
+        let begin = |reader: &mut Reader<'_>| -> Result<_, WireError> {
+            Ok((reader.number("a count")?, reader.number("a time")?))
+        };
+        let (count, nanos) = begin(&mut reader).map_err(damaged)?;
+        if count != calls as u64 {
+            return Err(Error::internal(format!(
+                "a batch of {calls} calls has {count} results"
+            )));
+        }
+        let at = reader.position();
+        Ok(BatchResults {
+            payload,
+            at,
+            side: 0,
+            left: calls,
+            took: Duration::from_nanos(nanos),
+            last: Last::default(),
+        })
+    }
+
+    /// How long the worker took for all of them.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    fn read(&mut self) -> Result<Result<Payload>, WireError> {
+        let bytes = self.payload.block.bytes();
+        let mut reader = Reader::new(bytes.get(self.at..).unwrap_or_default());
+        let kind = reader.byte("a result")?;
+        let result = match cells::read(&mut reader, kind, self.last.at(0))? {
+            Some(payload) => Ok(payload),
+            None => match kind {
+                WITH_SIDE => {
+                    let of = crate::TypeTag(reader.eight("a type")?);
+                    let count = reader.number("a number of things beside")?;
+                    let bytes = reader.bytes("a value")?;
+                    let end = usize::try_from(count)
+                        .ok()
+                        .and_then(|count| self.side.checked_add(count));
+                    let side = end.and_then(|end| self.payload.side.get(self.side..end));
+                    let Some(side) = side else {
+                        return Err(reader.malformed("what a result refers to"));
+                    };
+                    self.side += side.len();
+                    Ok(Payload {
+                        format: Format::Packed { of },
+                        block: Block::copy_of(bytes, 1),
+                        side: side.to_vec(),
+                    })
+                }
+                ARRAY => match self.payload.side.get(self.side) {
+                    Some(Side::Array { block, format }) => {
+                        self.side += 1;
+                        Ok(Payload {
+                            format: format.clone(),
+                            block: block.clone(),
+                            side: Vec::new(),
+                        })
+                    }
+                    _ => return Err(reader.malformed("an array beside the batch")),
+                },
+                ERROR => Err(reader.error()?),
+                _ => return Err(reader.malformed("the kind of a result")),
+            },
+        };
+        self.at += reader.position();
+        Ok(result)
+    }
+}
+
+impl Iterator for BatchResults {
+    type Item = Result<Payload>;
+
+    fn next(&mut self) -> Option<Result<Payload>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.read().map_err(damaged).unwrap_or_else(Err))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for BatchResults {}
+
+impl fmt::Debug for BatchResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchResults")
+            .field("left", &self.left)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
+    }
+}
+
+fn damaged(error: WireError) -> Error {
+    Error::codec(format!("the results of a batch are damaged: {error}"))
+}

@@ -1,0 +1,37 @@
+//! Running a batch, in the worker.
+
+use std::time::Instant;
+
+use super::{calls::Calls, results::ResultWriter};
+use crate::{Error, Input, Inputs, Payload, Registry, Result, process};
+
+/// Runs the calls one after the other. What one of them does, a panic too, is its own result.
+pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
+    let Input::Value(calls, _) = inputs.take()? else {
+        return Err(Error::internal("the calls of a batch are many objects"));
+    };
+    let mut objects = Vec::new();
+    for object in inputs.rest() {
+        match object {
+            Input::Value(payload, id) => objects.push((payload, id)),
+            Input::Gather(_) => {
+                return Err(Error::internal("an object of a batch is many objects"));
+            }
+        }
+    }
+    let began = Instant::now();
+    let mut calls = Calls::new(&calls, &objects)?;
+    let function = Registry::get()?
+        .function(calls.function)
+        .ok_or_else(|| Error::internal("a batch of calls of no function"))?;
+    process::runs_function(calls.function);
+    let mut results = ResultWriter::default();
+    let mut list = Vec::new();
+    while calls.next(&mut list)? {
+        let mut inputs = Inputs::new(std::mem::take(&mut list));
+        let result = process::call(function, |function| (function.run)(&mut inputs));
+        list = inputs.into_list();
+        results.push(result);
+    }
+    Ok(results.finish(began.elapsed()))
+}

@@ -1,0 +1,222 @@
+use std::{sync::Arc, time::Duration};
+
+use mobula_store::Block;
+use proptest::prelude::*;
+
+use super::{
+    calls::{BatchWriter, Calls},
+    results::{BatchResults, ResultWriter},
+};
+use crate::{
+    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Side, TypeTag,
+    Value, WorkerId,
+};
+
+fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
+    Payload {
+        format,
+        block: Block::copy_of(bytes, 64),
+        side,
+    }
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..200)
+}
+
+fn plain() -> impl Strategy<Value = Payload> {
+    let packed = (0..3_u64, bytes())
+        .prop_map(|(of, bytes)| payload(Format::Packed { of: TypeTag(of) }, &bytes, vec![]));
+    let text = "[a-zé]{0,40}".prop_map(|text| payload(Format::Text, text.as_bytes(), vec![]));
+    let flat = (0..3_u64, bytes()).prop_map(|(elem, bytes)| {
+        let shape = vec![bytes.len() as u64, 1];
+        let elem = TypeTag(elem);
+        payload(Format::Flat { elem, shape }, &bytes, vec![])
+    });
+    prop_oneof![packed, text, flat]
+}
+
+fn array(bytes: &[u8]) -> Side {
+    Side::Array {
+        block: Block::copy_of(bytes, 64),
+        format: Format::Flat {
+            elem: TypeTag(9),
+            shape: vec![bytes.len() as u64],
+        },
+    }
+}
+
+fn result() -> impl Strategy<Value = Result<Payload, String>> {
+    let large = (300..2_000_usize).prop_map(|len| {
+        let Side::Array { block, format } = array(&vec![7; len]) else {
+            unreachable!()
+        };
+        let side = Vec::new();
+        Payload {
+            format,
+            block,
+            side,
+        }
+    });
+    let with_side = (bytes(), prop::collection::vec(bytes(), 1..4)).prop_map(|(bytes, sides)| {
+        let side = sides.iter().map(|bytes| array(bytes)).collect();
+        payload(Format::Packed { of: TypeTag(5) }, &bytes, side)
+    });
+    prop_oneof![
+        4 => plain().prop_map(Ok),
+        1 => large.prop_map(Ok),
+        1 => with_side.prop_map(Ok),
+        1 => "[a-z]{1,20}".prop_map(Err),
+    ]
+}
+
+/// What two payloads must have in common.
+fn shown(payload: &Payload) -> String {
+    let side: Vec<_> = payload
+        .side
+        .iter()
+        .map(|side| match side {
+            Side::Array { block, format } => format!("{format:?} {:?}", block.bytes()),
+            Side::Ref(entry) => format!("{:?}", entry.id()),
+        })
+        .collect();
+    format!("{:?} {:?} {side:?}", payload.format, payload.block.bytes())
+}
+
+fn object(seq: u64) -> Arc<Entry> {
+    let value = Value {
+        format: Format::Text,
+        body: crate::Body::Inline(Block::copy_of(&seq.to_ne_bytes(), 1)),
+        items: vec![],
+    };
+    let id = ObjectId {
+        origin: WorkerId(7),
+        seq,
+    };
+    Entry::unowned(id, Ok(Arc::new(value)))
+}
+
+/// What the worker gets as the objects of the batch.
+fn resolved(args: &[CallArg]) -> Vec<(Payload, Option<ObjectId>)> {
+    let one = |arg: &CallArg| match arg {
+        CallArg::Object(entry) => (entry.payload().unwrap(), Some(entry.id())),
+        _ => panic!("the objects of a batch"),
+    };
+    args.iter().map(one).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Arg {
+    Value(Payload),
+    Object(u64),
+    Gather(Vec<u64>),
+}
+
+fn arg() -> impl Strategy<Value = Arg> {
+    prop_oneof![
+        3 => plain().prop_map(Arg::Value),
+        1 => (0..30_u64).prop_map(Arg::Object),
+        1 => prop::collection::vec(0..30_u64, 0..5).prop_map(Arg::Gather),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn calls_arrive_as_they_left(
+        calls in prop::collection::vec(prop::collection::vec(arg(), 0..4), 0..40)
+    ) {
+        let mut writer = BatchWriter::new(FunctionIndex(3), 1);
+        for call in &calls {
+            let args: Vec<CallArg> = call.iter().map(|arg| match arg {
+                Arg::Value(payload) => CallArg::Value(payload.clone()),
+                Arg::Object(seq) => CallArg::Object(object(*seq)),
+                Arg::Gather(seqs) => CallArg::Gather(seqs.iter().map(|seq| object(*seq)).collect()),
+            }).collect();
+            prop_assert!(writer.takes(FunctionIndex(3), 1, &args));
+            writer.push(&args);
+        }
+        prop_assert_eq!(writer.len(), calls.len());
+        let spec = writer.finish().unwrap();
+        let [CallArg::Value(first), rest @ ..] = &spec.args[..] else {
+            panic!("no calls")
+        };
+        let objects = resolved(rest);
+        let mut ids: Vec<_> = objects.iter().map(|(_, id)| *id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), objects.len(), "each object once");
+
+        let mut reader = Calls::new(first, &objects).unwrap();
+        prop_assert_eq!(reader.function, FunctionIndex(3));
+        let mut inputs = Vec::new();
+        let text = |payload: &Payload| payload.block.bytes().to_vec();
+        for call in &calls {
+            prop_assert!(reader.next(&mut inputs).unwrap());
+            prop_assert_eq!(inputs.len(), call.len());
+            for (input, arg) in inputs.iter().zip(call) {
+                match (input, arg) {
+                    (Input::Value(got, None), Arg::Value(sent)) => {
+                        prop_assert_eq!(shown(got), shown(sent));
+                    }
+                    (Input::Value(got, Some(id)), Arg::Object(seq)) => {
+                        prop_assert_eq!(id.seq, *seq);
+                        prop_assert_eq!(text(got), seq.to_ne_bytes().to_vec());
+                    }
+                    (Input::Gather(got), Arg::Gather(seqs)) => {
+                        let sent: Vec<_> = seqs.iter().map(|seq| seq.to_ne_bytes().to_vec()).collect();
+                        prop_assert_eq!(got.iter().map(text).collect::<Vec<_>>(), sent);
+                    }
+                    (got, sent) => prop_assert!(false, "{sent:?} became {got:?}"),
+                }
+            }
+        }
+        prop_assert!(!reader.next(&mut inputs).unwrap());
+    }
+
+    #[test]
+    fn results_arrive_as_they_left(results in prop::collection::vec(result(), 0..40)) {
+        let mut writer = ResultWriter::default();
+        for result in &results {
+            writer.push(result.clone().map_err(Error::internal));
+        }
+        let sent = writer.finish(Duration::from_nanos(77));
+        prop_assert!(BatchResults::open(sent.clone(), results.len() + 1).is_err());
+        let read = BatchResults::open(sent, results.len()).unwrap();
+        prop_assert_eq!(read.took(), Duration::from_nanos(77));
+        prop_assert_eq!(read.len(), results.len());
+        for (got, sent) in read.zip(&results) {
+            match (got, sent) {
+                (Ok(got), Ok(sent)) => prop_assert_eq!(shown(&got), shown(sent)),
+                (Err(got), Err(sent)) => prop_assert!(got.to_string().contains(sent)),
+                (got, sent) => prop_assert!(false, "{sent:?} became {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_values_or_errors(bytes in bytes(), calls in 0..20_usize) {
+        let bytes = payload(Format::Packed { of: super::TAG }, &bytes, vec![array(&[1])]);
+        if let Ok(results) = BatchResults::open(bytes.clone(), calls) {
+            prop_assert_eq!(results.count(), calls);
+        }
+        if let Ok(mut calls) = Calls::new(&bytes, &[]) {
+            let mut inputs = Vec::new();
+            while let Ok(true) = calls.next(&mut inputs) {}
+        }
+    }
+}
+
+#[test]
+fn only_calls_that_cannot_hold_up_others_fit() {
+    let writer = BatchWriter::new(FunctionIndex(3), 0);
+    let takes = |args: &[CallArg]| writer.takes(FunctionIndex(3), 0, args);
+    assert!(takes(&[]) && !writer.takes(FunctionIndex(4), 0, &[]));
+    assert!(!writer.takes(FunctionIndex(3), 1, &[]));
+    let with_ref = payload(Format::Text, b"", vec![Side::Ref(object(1))]);
+    assert!(!takes(&[CallArg::Value(with_ref)]));
+    let large = payload(Format::Text, &[b'a'; 5_000], vec![]);
+    assert!(!takes(&[CallArg::Value(large)]));
+    assert!(!takes(&[CallArg::Object(Entry::failed(Error::internal(
+        "failed"
+    )))]));
+}
