@@ -3,8 +3,8 @@
 //! * `State` (the core and the lanes) stands behind one lock. Whoever changes it also hands out
 //!   tasks and rings bells before it lets go; what runs user code (wakers) comes after.
 //! * Answers of workers are read by a caller that waits ([`wait`]), or else by the *background*
-//!   thread ([`background`]). The *monitor* thread ([`monitor`]) sees workers die and starts
-//!   others; the *output* thread ([`output`]) passes on what they print.
+//!   thread ([`background`]). The *monitor* thread ([`monitor`]) starts workers, sees them die and
+//!   replaces them; the *output* thread ([`output`]) passes on what they print.
 
 mod background;
 mod client;
@@ -16,6 +16,7 @@ mod memory;
 mod monitor;
 mod orphans;
 mod output;
+mod pace;
 mod spawn;
 mod traffic;
 mod wait;
@@ -104,6 +105,8 @@ struct Startup {
     registered: usize,
     /// Workers that died in a row before they registered.
     failures: usize,
+    /// Those of the pool that nobody has tried to start yet.
+    to_come: usize,
     error: Option<Error>,
 }
 
@@ -184,9 +187,10 @@ impl Driver {
         let driver = self.clone();
         threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
         drop(threads);
-        for _ in 0..self.config.workers {
-            self.start_worker()?;
-        }
+        let others = self.config.workers - 1;
+        self.startup.lock().to_come = others;
+        self.start_worker()?;
+        self.monitor.start(others);
         let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
         let mut startup = self.startup.lock();
         loop {
@@ -270,6 +274,8 @@ impl Driver {
             startup.registered += registrations;
             startup.failures = 0;
             self.started.notify_all();
+            drop(startup);
+            self.monitor.ring();
         }
     }
 
@@ -310,6 +316,22 @@ impl Driver {
         let mut startup = self.startup.lock();
         startup.error.get_or_insert_with(|| error.clone());
         self.started.notify_all();
+    }
+
+    /// Another worker of the pool has a process.
+    fn one_has_come(&self) {
+        let mut startup = self.startup.lock();
+        startup.to_come = startup.to_come.saturating_sub(1);
+        self.started.notify_all();
+    }
+
+    /// Whoever waits for the pool to be complete need not wait any longer.
+    fn none_to_come(&self) {
+        let mut startup = self.startup.lock();
+        if startup.to_come > 0 {
+            startup.to_come = 0;
+            self.started.notify_all();
+        }
     }
 
     /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
@@ -371,8 +393,15 @@ impl Driver {
         &self.config
     }
 
-    /// The processes of the workers that are alive.
+    /// The processes of the workers that are alive, those included that are still to be started
+    /// after [`Driver::start`].
     pub(crate) fn worker_pids(&self) -> Vec<u32> {
+        if !mobula_store::is_forked_child() && !self.monitor.is_this_thread() {
+            let mut startup = self.startup.lock();
+            while startup.to_come > 0 {
+                self.started.wait(&mut startup);
+            }
+        }
         self.with(|_, lanes| lanes.iter_mut().map(|(_, lane)| lane.pid).collect())
     }
 }
@@ -381,7 +410,6 @@ impl Driver {
 fn shared_words(len: u64) -> Result<(SegmentFile, Region)> {
     let len = len.next_multiple_of(4096);
     let file = SegmentFile::create(len, len, Backing::Auto)?;
-    file.reserve(0, len)?;
     let words = SharedWords::map(&file)?;
     Ok((file, Region::new(words)))
 }

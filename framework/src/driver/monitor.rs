@@ -1,15 +1,19 @@
-//! The thread that sees workers die, decides with the core what becomes of their tasks, and starts
-//! others in their place.
+//! The thread that starts workers, sees them die, decides with the core what becomes of their tasks,
+//! and starts others in their place.
 //!
-//! The order is that of the design: kill the process group; wait until the exit is certain; read
+//! The first worker of a runtime is started by `Runtime::start()`, which returns when it takes
+//! tasks; the others come up beside it.
+//!
+//! When one is dead, the order is that of the design: kill the process group; wait until the exit is certain; read
 //! what the worker had still said; decide; only then give its memory back.
 
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    thread::ThreadId,
     time::{Duration, Instant},
 };
 
@@ -21,16 +25,12 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Driver, death, lanes::Lane, life::Life, output::Stream};
+use super::{Driver, death, lanes::Lane, life::Life, output::Stream, pace::Pace};
 use crate::init::WorkerEntry;
 
 /// Workers that die one after the other before they have registered, while no other one is there
 /// either: then more of them will not help. Before the first has registered, one is enough.
 const HOPELESS: usize = 10;
-
-/// After the third of them, each is started a little later than the one before.
-const DELAY: Duration = Duration::from_millis(10);
-const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 /// What the monitor knows of a worker.
 #[derive(Debug)]
@@ -43,9 +43,15 @@ pub(super) struct Watched {
     pub(super) stderr: Arc<Stream>,
     pub(super) registered: Arc<AtomicBool>,
     pub(super) began: Instant,
+    /// When the monitor saw that it was registered.
+    pub(super) ready: Option<Instant>,
 }
 
 impl Watched {
+    fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Acquire)
+    }
+
     /// Kills the worker and what it has started. The group's number is not used again before the
     /// worker's exit has been collected, which only the monitor does.
     fn kill(&self) {
@@ -63,12 +69,15 @@ pub(super) struct Monitor {
     /// Written to when there is something in `requests`.
     wake: OwnedFd,
     requests: Mutex<Requests>,
+    thread: OnceLock<ThreadId>,
 }
 
 #[derive(Debug, Default)]
 struct Requests {
     new: Vec<Watched>,
     condemned: Vec<(WorkerId, String)>,
+    /// How many are to be started.
+    start: usize,
     /// When all workers are to be gone.
     end: Option<Instant>,
 }
@@ -83,6 +92,7 @@ impl Monitor {
             entry,
             wake,
             requests: Mutex::default(),
+            thread: OnceLock::new(),
         })
     }
 
@@ -94,6 +104,17 @@ impl Monitor {
     pub(super) fn add(&self, watched: Watched) {
         self.requests.lock().new.push(watched);
         self.ring();
+    }
+
+    /// So many more workers are to be started.
+    pub(super) fn start(&self, workers: usize) {
+        self.requests.lock().start += workers;
+        self.ring();
+    }
+
+    /// Whether the caller is the monitor's thread, for which nobody else does what it waits for.
+    pub(super) fn is_this_thread(&self) -> bool {
+        self.thread.get() == Some(&std::thread::current().id())
     }
 
     /// This worker has to die, because of `why`.
@@ -108,19 +129,23 @@ impl Monitor {
         self.ring();
     }
 
-    fn ring(&self) {
+    /// Has the thread look at what is new: requests, and workers that have registered.
+    pub(super) fn ring(&self) {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
 
 impl Driver {
     pub(super) fn run_monitor(&self) {
+        let _ = self.monitor.thread.set(std::thread::current().id());
         let mut workers: Vec<Watched> = Vec::new();
+        let mut pace = Pace::default();
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
+            pace.want(requests.start);
             for (id, why) in requests.condemned {
                 if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
                     worker.kill();
@@ -128,6 +153,10 @@ impl Driver {
                 }
             }
             end = end.or(requests.end);
+            if end.is_some() || self.failure.get().is_some() {
+                pace.stop();
+                self.none_to_come();
+            }
             if end.is_some() && workers.is_empty() {
                 // A worker that was being started when the end came is in the next requests.
                 if self.monitor.requests.lock().new.is_empty() {
@@ -135,13 +164,45 @@ impl Driver {
                 }
                 continue;
             }
+            let now = Instant::now();
+            for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
+                worker.ready.get_or_insert(now);
+            }
             self.end_the_late(&workers, end, &mut reasons);
-            for dead in self.wait_for_deaths(&mut workers, end) {
+            // One at a time: nothing that has happened meanwhile waits for all of them.
+            if pace.is_due(now) {
+                self.start_missing(&mut pace, workers.is_empty());
+            }
+            let next = [end, pace.next(now)].into_iter().flatten().min();
+            for dead in self.wait_for_deaths(&mut workers, next) {
                 let why = reasons
                     .iter()
                     .position(|(id, _)| *id == dead.id)
                     .map(|at| reasons.swap_remove(at).1);
-                self.bury(dead, why, end.is_some());
+                self.bury(dead, why, end.is_some(), &mut pace);
+            }
+        }
+    }
+
+    /// Starts one of the workers that are missing. Where that does not work, it is tried again for
+    /// as long as there are others.
+    fn start_missing(&self, pace: &mut Pace, alone: bool) {
+        match self.start_worker() {
+            Ok(()) => {
+                pace.started();
+                self.one_has_come();
+            }
+            Err(error) => {
+                self.none_to_come();
+                let error = error.context("one worker too few");
+                if self.is_closed() {
+                    pace.stop();
+                } else if alone {
+                    pace.stop();
+                    self.fail(&error);
+                } else if pace.failed(Instant::now()) {
+                    eprintln!("mobula: {error:#}; it is tried again until it works");
+                }
             }
         }
     }
@@ -157,7 +218,7 @@ impl Driver {
         for worker in workers {
             if end.is_some_and(|end| end <= now) {
                 worker.kill();
-            } else if !worker.registered.load(Ordering::Acquire)
+            } else if !worker.is_registered()
                 && now.duration_since(worker.began) >= self.config.start_timeout
                 && !reasons.iter().any(|(id, _)| *id == worker.id)
             {
@@ -173,15 +234,15 @@ impl Driver {
         }
     }
 
-    /// Sleeps until a worker is dead, a request has come, or it is time for something. Takes the
+    /// Sleeps until a worker is dead, there is something new, or it is time for something. Takes the
     /// dead out of the list.
-    fn wait_for_deaths(&self, workers: &mut Vec<Watched>, end: Option<Instant>) -> Vec<Watched> {
+    fn wait_for_deaths(&self, workers: &mut Vec<Watched>, next: Option<Instant>) -> Vec<Watched> {
         let now = Instant::now();
         let late = workers
             .iter()
-            .filter(|worker| !worker.registered.load(Ordering::Acquire))
+            .filter(|worker| !worker.is_registered())
             .map(|worker| worker.began + self.config.start_timeout);
-        let next = late.chain(end).min();
+        let next = late.chain(next).min();
         let timeout = next.map(|next| {
             let left = next
                 .saturating_duration_since(now)
@@ -221,7 +282,7 @@ impl Driver {
     }
 
     /// What is left to do when a worker is dead.
-    fn bury(&self, worker: Watched, why: Option<String>, closing: bool) {
+    fn bury(&self, worker: Watched, why: Option<String>, closing: bool, pace: &mut Pace) {
         // Its children first: as long as the exit is not collected, the group's number is its own.
         worker.kill();
         let status = worker.life.collect();
@@ -270,12 +331,7 @@ impl Driver {
                 self.fail(&error);
                 return;
             }
-            if let Some(times) = failures.checked_sub(3).and_then(|n| u32::try_from(n).ok()) {
-                std::thread::sleep(DELAY.saturating_mul(times).min(LONGEST_DELAY));
-            }
         }
-        if let Err(error) = self.start_worker() {
-            self.fail(&error.context("a worker that had died could not be replaced"));
-        }
+        pace.died(worker.ready, Instant::now());
     }
 }

@@ -136,6 +136,7 @@ impl Driver {
             stderr,
             registered,
             began: Instant::now(),
+            ready: None,
         });
         // It may have rung before its lane was there to be looked at.
         self.poll();

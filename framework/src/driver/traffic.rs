@@ -20,8 +20,39 @@ pub(super) struct Traffic {
     served: AtomicBool,
     /// Handles whose completion somebody waits for without a thread.
     watched: AtomicUsize,
-    /// How often in a row it did not pay to wait for a future on the spot.
+    /// Whether it pays to wait for a future on the spot.
+    linger: Luck,
+    /// Whether it pays to spin before a sleep.
+    spin: Luck,
+}
+
+/// Whether something that often fails is worth another try.
+#[derive(Debug, Default)]
+struct Luck {
+    /// Failures in a row.
     misses: AtomicU32,
+}
+
+impl Luck {
+    /// Whether to try. Where that has failed several times in a row it is done ever more rarely, but
+    /// once in so many times in any case.
+    fn may_try(&self, at_least_each: u32) -> bool {
+        let misses = self.misses.load(Ordering::Relaxed);
+        if misses < 4 {
+            return true;
+        }
+        self.misses
+            .store(misses.wrapping_add(1).max(4), Ordering::Relaxed);
+        misses.is_multiple_of(at_least_each)
+    }
+
+    fn tried(&self, in_vain: bool) {
+        let misses = match in_vain {
+            true => self.misses.load(Ordering::Relaxed).saturating_add(1),
+            false => 0,
+        };
+        self.misses.store(misses, Ordering::Relaxed);
+    }
 }
 
 impl Traffic {
@@ -64,23 +95,24 @@ impl Traffic {
         self.is_watched()
     }
 
-    /// Whether a future's caller should wait on the spot for the time of a short task. Where that
-    /// has failed several times in a row it is tried ever more rarely.
+    /// Whether a future's caller should wait on the spot for the time of a short task.
     pub(super) fn may_linger(&self) -> bool {
-        let misses = self.misses.load(Ordering::Relaxed);
-        if misses < 4 {
-            return true;
-        }
-        self.misses.store(misses.wrapping_add(1), Ordering::Relaxed);
-        (misses & 63) == 0
+        self.linger.may_try(64)
     }
 
     /// What came of it.
     pub(super) fn lingered(&self, in_vain: bool) {
-        let misses = match in_vain {
-            true => self.misses.load(Ordering::Relaxed).saturating_add(1),
-            false => 0,
-        };
-        self.misses.store(misses, Ordering::Relaxed);
+        self.linger.tried(in_vain);
+    }
+
+    /// Whether a caller that waits should spin before it sleeps: not where answers have taken much
+    /// longer lately, since it would only take a core from the workers.
+    pub(super) fn may_spin(&self) -> bool {
+        self.spin.may_try(16)
+    }
+
+    /// What came of it.
+    pub(super) fn spun(&self, in_vain: bool) {
+        self.spin.tried(in_vain);
     }
 }

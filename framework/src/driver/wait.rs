@@ -70,7 +70,14 @@ impl Driver {
                 },
             };
             let news = || what.is_known() || self.any_ready();
-            if !spin.until(news) {
+            let found = if self.traffic.may_spin() {
+                let found = spin.until(news);
+                self.traffic.spun(!found);
+                found
+            } else {
+                news()
+            };
+            if !found {
                 lead.sleep(Some(left), || what.is_known() || self.has_work());
             }
         }

@@ -2,43 +2,53 @@
 
 use std::{
     hint,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 /// How long to look again and again before sleeping. An answer that comes within that time costs no
 /// system call on either side, and no wake-up.
+///
+/// Each round is some looks with nothing but a pause instruction between them, then a
+/// `sched_yield`, and a look. A yield that takes long has let somebody else run, so this core is not
+/// free: the looks of the next round are only a few then, and many otherwise. The first round goes by what
+/// the last one has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spin {
-    /// Looks with nothing but a pause instruction between them. For answers that are under way on
-    /// another core.
-    pub pauses: u32,
-    /// Looks with a `sched_yield` between them, at most. They let others run where cores are short.
-    pub yields: u32,
-    /// No more yields after this much time. A yield can take long when others want the core, and
-    /// short when nobody does.
+    /// Looks of each round on a core that others want.
+    pub few: u32,
+    /// Looks of each round on a core that nobody else wants.
+    pub many: u32,
+    /// No more rounds after this much time.
     pub limit: Duration,
 }
+
+/// What this process saw last. Threads on different cores may see different things; then one of
+/// them looks too often, or yields too early, for one round.
+static CORE_IS_FREE: AtomicBool = AtomicBool::new(false);
+
+/// A yield that took no longer has found nobody else to run.
+const FREE: Duration = Duration::from_nanos(1_000);
 
 impl Spin {
     /// No look but the first.
     pub const NONE: Spin = Spin {
-        pauses: 0,
-        yields: 0,
+        few: 0,
+        many: 0,
         limit: Duration::ZERO,
     };
 
     /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
-    ///
-    /// Few pauses: with the other side on another core, more of them gain some hundred nanoseconds
-    /// for a round trip; with both on one core, each costs the time that the other side needs.
     pub fn for_this_machine() -> Spin {
         static CORES: OnceLock<usize> = OnceLock::new();
         let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
         Spin {
-            pauses: if cores > 1 { 5 } else { 0 },
-            yields: 32,
+            few: if cores > 1 { 5 } else { 0 },
+            many: if cores > 1 { 60 } else { 0 },
             limit: Duration::from_micros(12),
         }
     }
@@ -48,25 +58,38 @@ impl Spin {
         if ready() {
             return true;
         }
-        for _ in 0..self.pauses {
-            hint::spin_loop();
-            if ready() {
-                return true;
-            }
-        }
-        if self.yields == 0 {
+        if self.limit.is_zero() {
             return false;
         }
-        let start = Instant::now();
-        for _ in 0..self.yields {
+        let begin = Instant::now();
+        let mut pauses = self.pauses(CORE_IS_FREE.load(Ordering::Relaxed));
+        let mut before = begin;
+        loop {
+            for _ in 0..pauses {
+                hint::spin_loop();
+                if ready() {
+                    return true;
+                }
+            }
+            if pauses == self.many {
+                before = Instant::now();
+            }
             thread::yield_now();
             if ready() {
                 return true;
             }
-            if start.elapsed() >= self.limit {
-                break;
+            let after = Instant::now();
+            if after.duration_since(begin) >= self.limit {
+                return false;
             }
+            let free = after.duration_since(before) <= FREE;
+            CORE_IS_FREE.store(free, Ordering::Relaxed);
+            pauses = self.pauses(free);
+            before = after;
         }
-        false
+    }
+
+    fn pauses(&self, free: bool) -> u32 {
+        if free { self.many } else { self.few }
     }
 }

@@ -172,16 +172,16 @@ fn spinning_has_an_end_and_stops_early() {
     assert_eq!(looks, 1);
 
     let spin = Spin {
-        pauses: 5,
-        yields: 3,
-        limit: Duration::from_secs(600),
+        few: 5,
+        many: 5,
+        limit: Duration::from_millis(1),
     };
     looks = 0;
     assert!(!spin.until(|| {
         looks += 1;
         false
     }));
-    assert_eq!(looks, 1 + 5 + 3);
+    assert!(looks >= 1 + 5 + 1, "{looks}");
     looks = 0;
     assert!(spin.until(|| {
         looks += 1;

@@ -8,11 +8,12 @@
 
 use std::time::Duration;
 
-/// What a batch is to take. The cost of its way there and back is about a hundredth of this.
-const TARGET: Duration = Duration::from_micros(500);
+/// What a batch is to take. The cost of its way there and back is about a hundredth of this where the
+/// workers have all cores, and much less otherwise.
+const TARGET: Duration = Duration::from_millis(2);
 
 /// What even the last batches take.
-const LEAST: Duration = Duration::from_micros(25);
+const LEAST: Duration = Duration::from_micros(100);
 
 /// By how much a batch may be larger than those before it: times of few calls say little.
 const GROWTH: usize = 8;
@@ -82,10 +83,10 @@ mod tests {
     fn batches_grow_until_they_take_the_time() {
         assert_eq!(
             sizes(Duration::from_nanos(100), 6),
-            [1, 8, 64, 512, 4096, 5000]
+            [1, 8, 64, 512, 4_096, 20_000]
         );
-        assert_eq!(sizes(Duration::from_micros(10), 4), [1, 8, 50, 50]);
-        assert_eq!(sizes(Duration::from_millis(1), 3), [1, 1, 1]);
+        assert_eq!(sizes(Duration::from_micros(10), 4), [1, 8, 64, 200]);
+        assert_eq!(sizes(Duration::from_millis(1), 3), [1, 2, 2]);
     }
 
     #[test]
@@ -95,11 +96,11 @@ mod tests {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, Duration::from_micros(size as u64));
         }
-        assert_eq!(sizes.next(LONG, 2), 500);
-        sizes.measured(500, Duration::from_secs(1));
-        assert_eq!(sizes.next(LONG, 2), 250);
-        sizes.measured(250, Duration::from_micros(250));
-        assert_eq!(sizes.next(LONG, 2), 500);
+        assert_eq!(sizes.next(LONG, 2), 2_000);
+        sizes.measured(2_000, Duration::from_secs(1));
+        assert_eq!(sizes.next(LONG, 2), 1_000);
+        sizes.measured(1_000, Duration::from_millis(1));
+        assert_eq!(sizes.next(LONG, 2), 2_000);
     }
 
     #[test]
@@ -109,10 +110,10 @@ mod tests {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, Duration::from_micros(size as u64));
         }
-        assert_eq!(sizes.next(Some(1_000), 2), 250);
-        assert_eq!(sizes.next(Some(120), 2), 30);
-        assert_eq!(sizes.next(Some(10), 2), 25);
-        assert_eq!(sizes.next(None, 2), 500);
+        assert_eq!(sizes.next(Some(4_000), 2), 1_000);
+        assert_eq!(sizes.next(Some(480), 2), 120);
+        assert_eq!(sizes.next(Some(10), 2), 100);
+        assert_eq!(sizes.next(None, 2), 2_000);
     }
 
     #[test]
