@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod busy;
 pub mod floors;
 pub mod machine;
 pub mod processes;

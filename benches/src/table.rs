@@ -17,6 +17,8 @@ pub enum Unit {
     Bytes,
     /// A plain number.
     Count,
+    /// A share of something, or how many times it.
+    Ratio,
 }
 
 /// Something that the hardware or the system does without us, in the unit of the figure that stands
@@ -141,7 +143,13 @@ fn write_line(
 }
 
 /// A number with its unit.
-struct Shown(f64, Unit);
+#[derive(Clone, Copy, Debug)]
+pub struct Shown(
+    /// In seconds, bytes, and so on.
+    pub f64,
+    /// What it means.
+    pub Unit,
+);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,12 +170,17 @@ impl fmt::Display for Shown {
             Unit::Bandwidth => write!(f, "{digits} {prefix}B/s"),
             Unit::Bytes => write!(f, "{digits} {prefix}B"),
             Unit::Count => write!(f, "{value:.0}"),
+            Unit::Ratio => write!(f, "{}", Digits(value)),
         }
     }
 }
 
 /// About three digits, fewer for what is very small.
-struct Digits(f64);
+#[derive(Clone, Copy, Debug)]
+pub struct Digits(
+    /// The number.
+    pub f64,
+);
 
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,17 @@ const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
+/// What runs the tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Processes,
+    /// Nothing does; for measurements, see `driver/null.rs`.
+    NullThreads,
+    /// The same, without threads.
+    NullHere,
+}
+
 /// The settings of a runtime, all decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -25,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) capacity: u64,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Duration,
+    pub(crate) kind: Kind,
 }
 
 /// The settings of a runtime, as far as they were given.
@@ -35,6 +47,7 @@ pub(crate) struct Wishes {
     pub(crate) capacity: Option<u64>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Option<Duration>,
+    pub(crate) kind: Kind,
 }
 
 impl Wishes {
@@ -78,6 +91,7 @@ impl Wishes {
                 .start_timeout
                 .unwrap_or(Duration::from_secs(30))
                 .min(LONGEST_START),
+            kind: self.kind,
         })
     }
 }

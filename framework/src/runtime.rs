@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, sync::Arc, time::Duration};
 use mobula_worker::{Client, Result};
 
 use crate::{
-    config::Wishes,
+    config::{Kind, Wishes},
     current::{self, Current, Guard},
     driver::Driver,
 };
@@ -53,7 +53,9 @@ impl Runtime {
     /// a store of about 30 % of the memory that it may use. Environment variables override, see
     /// [`Builder`].
     ///
-    /// Returns when the first worker is ready, after some milliseconds.
+    /// Returns when the first worker is ready, after some milliseconds; the others come up beside
+    /// it. When one of those cannot be started, a line on standard error says so, and it is tried
+    /// again.
     ///
     /// # Errors
     /// `is_setup()`: [`init`](crate::init) was not called in this process, or workers cannot be
@@ -108,7 +110,8 @@ impl Runtime {
         StoreInfo { runtime: self }
     }
 
-    /// The process ids of the workers that are alive.
+    /// The process ids of the workers that are alive. Right after the start this waits until all
+    /// of them have a process.
     ///
     /// In a task: of its own worker only.
     pub fn worker_pids(&self) -> Vec<u32> {
@@ -227,6 +230,24 @@ impl Builder {
     /// which is an error. Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Builder {
         self.wishes.start_timeout = Some(timeout);
+        self
+    }
+
+    /// In place of worker processes, something that answers each task at once as if it had returned
+    /// `()`: for measurements of what the driver costs by itself. Only functions that return `()`
+    /// have a result then; none of them is called.
+    #[doc(hidden)]
+    pub fn null_work(mut self) -> Builder {
+        self.wishes.kind = Kind::NullThreads;
+        self
+    }
+
+    /// As [`null_work`](Builder::null_work), without threads: whoever waits for a result does all
+    /// of the work, so that a program executes the same instructions each time. Futures do not
+    /// become ready by themselves.
+    #[doc(hidden)]
+    pub fn null_work_here(mut self) -> Builder {
+        self.wishes.kind = Kind::NullHere;
         self
     }
 

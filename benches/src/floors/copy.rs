@@ -5,6 +5,8 @@ use std::{
     fs::File,
     hint::black_box,
     io::{self, Write},
+    sync::Mutex,
+    thread,
 };
 
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -41,6 +43,27 @@ impl Copying {
     /// Copies once. Seconds.
     pub fn copy(&mut self) -> f64 {
         timed(|| black_box(&mut self.target).copy_from_slice(black_box(&self.source)))
+    }
+
+    /// Copies once, with so many threads, each of which takes the next piece when it is done with
+    /// the last. Seconds.
+    pub fn copy_by(&mut self, threads: usize) -> f64 {
+        /// Elements of a piece.
+        const PIECE: usize = 128 << 10;
+        let pieces = self.target.chunks_mut(PIECE).zip(self.source.chunks(PIECE));
+        let pieces = Mutex::new(pieces);
+        let next = || pieces.lock().ok()?.next();
+        let work = || {
+            while let Some((target, source)) = next() {
+                black_box(target).copy_from_slice(black_box(source));
+            }
+        };
+        timed(|| {
+            thread::scope(|scope| {
+                (1..threads).for_each(|_| drop(scope.spawn(work)));
+                work();
+            });
+        })
     }
 
     /// Fills the target once. Seconds.

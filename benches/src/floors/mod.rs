@@ -2,9 +2,20 @@
 //! what stands beside it, since machines differ from minute to minute.
 
 mod copy;
+mod fresh;
 mod ping_pong;
+mod pinned;
 mod program;
+mod ring;
 
 pub use copy::{Copying, copy};
-pub use ping_pong::{enter_if_peer, ping_pong};
+pub use fresh::touch_fresh;
+pub use ping_pong::{cold_ping_pong, ping_pong};
 pub use program::program;
+pub use ring::message_ping_pong;
+
+/// Makes this process the second player of a floor if it was started as such; does not return then.
+pub fn enter_if_peer() {
+    ping_pong::enter();
+    ring::enter();
+}

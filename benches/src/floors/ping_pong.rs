@@ -18,6 +18,7 @@ use std::{
 use mobula_store::{Backing, SegmentFile, SharedWords};
 use rustix::thread::futex;
 
+use super::pinned::Pinned;
 use crate::{
     sampling::{Plan, measure, timed},
     table::Floor,
@@ -56,6 +57,15 @@ impl Waiting {
         (Waiting::Yield, "yield"),
         (Waiting::Sleep, "sleep"),
     ];
+
+    /// Players that look all the time are on cores of their own; where one that sleeps is woken is
+    /// the system's choice.
+    fn core(self, number: usize) -> Option<Pinned> {
+        match self {
+            Waiting::Spin | Waiting::Yield => Pinned::to(number),
+            Waiting::Sleep => None,
+        }
+    }
 
     /// Waits until the word is not `old` any more; `None` when patience ends.
     fn wait(self, word: &AtomicU32, old: u32) -> Option<u32> {
@@ -105,7 +115,7 @@ const GAMES: u32 = 3;
 /// processes is faster than the fastest of these. It is the median of the best of three games,
 /// each of a third of the plan's time.
 ///
-/// The program must begin with [`enter_if_peer`], since the second process is the program again.
+/// The program must begin with [`enter_if_peer`](super::enter_if_peer), since the second process is the program again.
 ///
 /// # Errors
 /// When the second process cannot be started, or ends.
@@ -124,11 +134,28 @@ pub fn ping_pong(plan: Plan) -> io::Result<Vec<Floor>> {
     Waiting::ALL.into_iter().map(best).collect()
 }
 
+/// Seconds of a round trip after one second in which nothing happens, both players asleep: each of
+/// the two has to be woken by the system.
+///
+/// # Errors
+/// As [`ping_pong`].
+pub fn cold_ping_pong(rounds: usize) -> io::Result<Vec<f64>> {
+    let mut game = Game::start(Waiting::Sleep, "sleep")?;
+    let round = |_| {
+        thread::sleep(Duration::from_secs(1));
+        let mut played = Ok(());
+        let seconds = timed(|| played = game.round());
+        played.map(|()| seconds)
+    };
+    (0..rounds).map(round).collect()
+}
+
 struct Game {
     waiting: Waiting,
     words: Arc<SharedWords>,
     peer: Child,
     ball: u32,
+    _core: Option<Pinned>,
 }
 
 impl Game {
@@ -150,6 +177,8 @@ impl Game {
             words,
             peer,
             ball: 0,
+            // Only now, since the peer would inherit it.
+            _core: waiting.core(0),
         };
         // The first round takes as long as the peer's start.
         game.round()?;
@@ -189,7 +218,7 @@ impl Drop for Game {
 }
 
 /// Makes this process the second player if it was started as such; does not return then.
-pub fn enter_if_peer() {
+pub(super) fn enter() {
     let mut args = env::args().skip(1);
     if args.next().as_deref() != Some(PEER) {
         return;
@@ -210,6 +239,7 @@ fn play(waiting: Waiting) -> io::Result<()> {
         .map_err(io::Error::other)?;
     let shared = SharedWords::map(&file).map_err(io::Error::other)?;
     let words = shared.narrow_words();
+    let _core = waiting.core(1);
     let mut ball = 0;
     while let Some(next) = waiting.wait(&words[THERE], ball) {
         if next == STOP {

@@ -19,7 +19,7 @@ impl Core {
     /// is idle while others have tasks ahead, a look at each worker.
     pub(crate) fn pump(&mut self, comm: &mut dyn Comm) {
         loop {
-            while let Some((_, seat)) = self.room.least() {
+            while let Some(seat) = self.next_seat() {
                 let Some(task) = self.ready.pop() else { break };
                 self.hand_over(task, self.seats[seat], comm);
             }
@@ -127,7 +127,10 @@ impl Core {
         if self.laden == 0 || !matches!(self.room.least(), Some((0, _))) {
             return false;
         }
-        let laden = self.workers.iter().filter(|(_, worker)| worker.laden);
+        let laden = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| self.may_steal_from(worker));
         let mut laden: Vec<(u32, WorkerId)> =
             laden.map(|(id, worker)| (worker.load(), *id)).collect();
         laden.sort_unstable();
@@ -208,6 +211,15 @@ impl Core {
             }
             if let Some(load) = room {
                 self.room.insert(load, worker.seat);
+            }
+        }
+        let active_room = room.filter(|_| worker.active);
+        if worker.active_room != active_room {
+            if let Some(old) = std::mem::replace(&mut worker.active_room, active_room) {
+                self.active_room.remove(old, worker.seat);
+            }
+            if let Some(load) = active_room {
+                self.active_room.insert(load, worker.seat);
             }
         }
         let laden = worker.is_laden();

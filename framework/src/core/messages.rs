@@ -117,6 +117,7 @@ impl Core {
         };
         worker.land(attempt);
         worker.children = Siblings::default();
+        worker.ended = true;
         worker.depth = most.min(worker.depth.saturating_add(1));
         self.relist(from);
         let outcome = match outcome {

@@ -37,7 +37,7 @@
 //! of one parent in the order in which they were spawned: depth first, so that few tasks are
 //! half done at any time. Tasks of the driver run in the order of submission.
 //!
-//! Workers without work are served first, one task each; after that tasks go to the worker that has
+//! Workers without work are served first, one task each (but see [`pack`]); after that tasks go to the worker that has
 //! the least, up to a number of tasks *ahead*, so that a busy worker need not be woken for each.
 //! When a worker is idle and nothing is ready, half of what the busiest worker has not
 //! started is taken back and handed out anew. A worker that blocks gives back all that it
@@ -72,6 +72,7 @@ mod loads;
 mod map;
 mod messages;
 mod objects;
+mod pack;
 mod ready;
 mod state;
 mod table;
@@ -103,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) prefetch: u32,
     /// State words in a worker's mailbox: how many tasks it has at most with those that wait.
     pub(crate) slots: u32,
+    /// How many tasks can run at the same time, whatever the number of workers.
+    pub(crate) cores: u32,
 }
 
 /// The scheduling core of one runtime. See the [module](self).
@@ -116,6 +119,12 @@ pub(crate) struct Core {
     ready: ReadyQueue,
     /// Workers that take a further task, by load: the first gets the next one.
     room: Loads,
+    /// Tasks have been short lately.
+    short: bool,
+    /// How many workers are active.
+    active: usize,
+    /// Active workers that take a further task, by load.
+    active_room: Loads,
     /// How many workers have more than one task to run: work can be taken back from them.
     laden: usize,
     /// The workers' numbers by their seats, which those in `room` stand for.
@@ -142,6 +151,9 @@ impl Core {
             workers: IdMap::default(),
             ready: ReadyQueue::default(),
             room: Loads::default(),
+            short: false,
+            active: 0,
+            active_room: Loads::default(),
             laden: 0,
             seats: Vec::new(),
             free_seats: Vec::new(),

@@ -173,6 +173,12 @@ pub(super) struct Worker {
     pub(super) seat: usize,
     /// Its load in [`room`](super::Core::room), while it is listed there.
     pub(super) room: Option<u32>,
+    /// Its load in [`active_room`](super::Core::active_room), while it is listed there.
+    pub(super) active_room: Option<u32>,
+    /// It has ended a task since the last tick.
+    pub(super) ended: bool,
+    /// It had ended a task at the last tick, when tasks were short.
+    pub(super) active: bool,
     /// Whether it counts in [`laden`](super::Core::laden).
     pub(super) laden: bool,
 }
@@ -201,6 +207,9 @@ impl Worker {
             children: Siblings::default(),
             seat,
             room: None,
+            active_room: None,
+            ended: false,
+            active: false,
             laden: false,
         }
     }

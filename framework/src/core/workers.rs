@@ -76,6 +76,10 @@ impl Core {
         if let Some(load) = worker.room {
             self.room.remove(load, worker.seat);
         }
+        if let Some(load) = worker.active_room {
+            self.active_room.remove(load, worker.seat);
+        }
+        self.active -= usize::from(worker.active);
         self.laden -= usize::from(worker.laden);
         self.free_seats.push(worker.seat);
 

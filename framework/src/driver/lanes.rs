@@ -17,7 +17,7 @@ use mobula_worker::{
     ring::RingError,
 };
 
-use super::{memory::Needs, orphans::Orphans};
+use super::{memory::Needs, orphans::Orphans, tempo::Tempo};
 use crate::core::{Comm, Core};
 
 /// Messages that are read from one worker before others get their turn.
@@ -123,6 +123,7 @@ pub(super) struct Lanes {
     registrations: usize,
     /// Tasks that were too large for a message, as if their workers had failed them.
     unsendable: Vec<(WorkerId, FromWorker)>,
+    pub(super) tempo: Tempo,
     /// Lanes that may have something to send.
     unflushed: Vec<WorkerId>,
     /// Empty lists, kept for their memory.
@@ -152,6 +153,7 @@ impl Lanes {
             condemned: Vec::new(),
             registrations: 0,
             unsendable: Vec::new(),
+            tempo: Tempo::new(),
             unflushed: Vec::new(),
             scratch: Vec::new(),
             spare_completions: Vec::new(),
@@ -260,6 +262,9 @@ impl Lanes {
             match lane.end.out.receive() {
                 Ok(None) => return,
                 Ok(Some(message)) => {
+                    if let FromWorker::Done { .. } = message {
+                        self.tempo.count(1, core);
+                    }
                     if let Err(why) = self.act(id, message, core) {
                         self.condemn(id, why);
                     }

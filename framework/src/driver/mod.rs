@@ -14,10 +14,12 @@ mod lanes;
 mod life;
 mod memory;
 mod monitor;
+mod null;
 mod orphans;
 mod output;
 mod pace;
 mod spawn;
+mod tempo;
 mod traffic;
 mod wait;
 
@@ -45,7 +47,7 @@ use mobula_worker::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    config::Config,
+    config::{Config, Kind},
     core::{self, Core},
     current,
 };
@@ -91,6 +93,7 @@ pub(crate) struct Driver {
     failure: OnceLock<Error>,
     closed: AtomicBool,
     monitor: Monitor,
+    null_here: null::Here,
     output: Arc<Output>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -141,6 +144,7 @@ impl Driver {
             core::Config {
                 prefetch: PREFETCH,
                 slots: TASK_SLOTS as u32,
+                cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
             },
             names,
         );
@@ -166,6 +170,7 @@ impl Driver {
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
             monitor,
+            null_here: null::Here::default(),
             output,
             threads: Mutex::new(Vec::new()),
             config,
@@ -180,13 +185,18 @@ impl Driver {
 
     fn bring_up(self: &Arc<Self>) -> Result<()> {
         let mut threads = self.threads.lock();
-        let driver = self.clone();
-        threads.push(thread("mobula-driver", move || driver.run_background())?);
+        if self.config.kind != Kind::NullHere {
+            let driver = self.clone();
+            threads.push(thread("mobula-driver", move || driver.run_background())?);
+        }
         let output = self.output.clone();
         drop(thread("mobula-output", move || output.run())?);
         let driver = self.clone();
         threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
         drop(threads);
+        if self.config.kind != Kind::Processes {
+            return self.start_null_workers();
+        }
         let others = self.config.workers - 1;
         self.startup.lock().to_come = others;
         self.start_worker()?;
@@ -267,7 +277,10 @@ impl Driver {
             self.bell.ring();
         }
         for (id, why) in condemned {
-            self.monitor.condemn(id, why);
+            match self.config.kind {
+                Kind::Processes => self.monitor.condemn(id, why),
+                Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
+            }
         }
         if registrations > 0 {
             let mut startup = self.startup.lock();
@@ -281,13 +294,30 @@ impl Driver {
 
     /// Reads and acts on what workers have said; whether there was anything.
     fn poll(&self) -> bool {
+        let mut any = false;
+        while self.work_here() {
+            any |= self.read_answers();
+        }
+        self.read_answers() || any
+    }
+
+    fn read_answers(&self) -> bool {
         self.with(|core, lanes| {
             let ready = lanes.any_ready();
             if ready {
                 lanes.drain_all(core);
             }
+            lanes.look_at_the_clock(core);
             ready
         })
+    }
+
+    /// For how long a thread may sleep that reads the answers.
+    fn patience(&self, longest: Duration) -> Duration {
+        match self.state.lock().core.is_packed() {
+            true => tempo::STUCK,
+            false => longest,
+        }
     }
 
     /// Whether there is something to read, or room for what had found none.
@@ -402,7 +432,10 @@ impl Driver {
                 self.started.wait(&mut startup);
             }
         }
-        self.with(|_, lanes| lanes.iter_mut().map(|(_, lane)| lane.pid).collect())
+        self.with(|_, lanes| {
+            let pids = lanes.iter_mut().map(|(_, lane)| lane.pid);
+            pids.filter(|pid| *pid != null::NO_PROCESS).collect()
+        })
     }
 }
 

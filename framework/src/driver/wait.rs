@@ -78,6 +78,7 @@ impl Driver {
                 news()
             };
             if !found {
+                let left = self.patience(left);
                 lead.sleep(Some(left), || what.is_known() || self.has_work());
             }
         }

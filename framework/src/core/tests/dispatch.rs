@@ -309,3 +309,33 @@ fn a_worker_that_is_to_stop_finishes_only_what_it_has_begun() {
     wind_up(&mut env, &[W2]);
     env.assert_over();
 }
+
+#[test]
+fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
+    let mut env = Env::new(4, 3);
+    let all = [W1, W2, W3, WorkerId(4)];
+    submit_all(&mut env, 1..=2);
+    env.run(W1, d(1), good(1));
+    env.run(W2, d(2), good(2));
+    env.core.tick(true);
+    submit_all(&mut env, 3..=10);
+    env.pump();
+    // Six fit; two wait, although two workers are idle.
+    assert_eq!(env.comm.lane(W1), ids([3, 5, 7]));
+    assert_eq!(env.comm.lane(W2), ids([4, 6, 8]));
+    assert!(env.comm.lane(W3).is_empty() && env.core.is_packed());
+
+    // One of them gets stuck in its task; the other one ends one.
+    let stuck = env.start(W1, d(3));
+    env.run(W2, d(4), good(4));
+    env.core.tick(true);
+    env.pump();
+    assert!(!env.core.is_packed());
+    assert!(!env.comm.lane(W3).is_empty() && !env.comm.lane(WorkerId(4)).is_empty());
+
+    // Where tasks are not short, all workers count.
+    env.core.tick(false);
+    env.done(W1, &stuck, good(3));
+    wind_up(&mut env, &all);
+    env.assert_over();
+}

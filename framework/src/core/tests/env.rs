@@ -32,6 +32,7 @@ impl Env {
             Config {
                 prefetch,
                 slots: 100,
+                cores: 2,
             },
             names,
         );

@@ -218,7 +218,7 @@ impl Core {
 
     fn check_workers(&self) {
         let mut room = BTreeSet::new();
-        let mut laden = 0;
+        let (mut laden, mut active) = (0, 0);
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
             assert_eq!(self.seats[worker.seat], id);
@@ -227,6 +227,12 @@ impl Core {
                     .has_room(self.config.slots)
                     .then(|| (worker.load(), worker.seat)),
             );
+            assert_eq!(
+                worker.active_room,
+                worker.room.filter(|_| worker.active),
+                "{id}"
+            );
+            active += usize::from(worker.active);
             assert_eq!(worker.laden, worker.is_laden());
             laden += usize::from(worker.laden);
             assert!(
@@ -253,7 +259,14 @@ impl Core {
             }
         }
         assert!(room.into_iter().eq(self.room.iter()));
-        assert_eq!(laden, self.laden);
+        assert_eq!((laden, active), (self.laden, self.active));
+        assert_eq!(
+            self.active_room.iter().count(),
+            self.workers
+                .values()
+                .filter(|worker| worker.active_room.is_some())
+                .count()
+        );
         assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
         let watchers: usize = self
             .objects

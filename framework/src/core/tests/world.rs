@@ -45,6 +45,7 @@ impl World {
         let config = Config {
             prefetch: 1 + dice.below(6) as u32,
             slots: 3 + dice.below(8) as u32,
+            cores: 1 + dice.below(4) as u32,
         };
         let mut world = World {
             dice,
@@ -219,6 +220,10 @@ impl World {
 
     pub(super) fn pump(&mut self) {
         self.comm.revocable = !self.dice.one_in(8);
+        if self.dice.one_in(3) {
+            let short = self.dice.one_in(2);
+            self.core.tick(short);
+        }
         self.core.pump(&mut self.comm);
         self.settle();
     }

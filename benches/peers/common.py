@@ -1,0 +1,337 @@
+"""What the Python peers share: repetitions, busy work, and the lines that the suite reads.
+
+Each row is one JSON object on standard output: {"peer", "version", "row", "unit"} and either
+"samples" (a list), or "median", "p10", "p90", "p99" and "n", or "error". Everything else goes to
+standard error. Row names and units are those of `benches/src/bin/suite/rows.rs`.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+
+WORKERS = 2
+MIB = 1 << 20
+SIZES = {"64": 64, "4k": 4 << 10, "64k": 64 << 10, "1m": MIB, "256m": 256 * MIB}
+
+# More samples than this are sent as their percentiles.
+MOST_LISTED = 30
+
+
+def percentile(ordered, share):
+    """The value below which this share of the ordered values lies, between its two neighbours."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def rounded(value):
+    """To six digits, which is more than any of them means."""
+    return float(f"{value:.6g}")
+
+
+class Peer:
+    """The rows of one peer, measured and printed one after the other."""
+
+    def __init__(self, name, version):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--quick", action="store_true", help="a tenth of the time")
+        parser.add_argument("--budget", type=float, default=110.0, help="seconds, after which no row begins")
+        args = parser.parse_args()
+        self.name = name
+        self.version = version
+        self.quick = args.quick
+        self.ends = time.monotonic() + args.budget
+
+    def seconds(self, full):
+        """How long a row is measured."""
+        return full * 0.1 if self.quick else full
+
+    def size(self, full, quick):
+        """How many of something there are."""
+        return quick if self.quick else full
+
+    def _print(self, row, **fields):
+        line = {"peer": self.name, "version": self.version, "row": row, **fields}
+        print(json.dumps(line), flush=True)
+
+    def emit(self, row, unit, samples, note=None):
+        """Prints one row."""
+        fields = {"unit": unit}
+        if note:
+            fields["note"] = note
+        if len(samples) <= MOST_LISTED:
+            fields["samples"] = [rounded(sample) for sample in samples]
+        else:
+            ordered = sorted(samples)
+            fields["n"] = len(ordered)
+            for name, share in [("median", 0.5), ("p10", 0.1), ("p90", 0.9), ("p99", 0.99)]:
+                fields[name] = rounded(percentile(ordered, share))
+        self._print(row, **fields)
+
+    def row(self, row, measure):
+        """Calls `measure`. What it raises becomes the row's error, and the next row follows."""
+        if time.monotonic() > self.ends:
+            self._print(row, error="the time was spent before this row")
+            return
+        try:
+            measure()
+        except Exception as error:  # One row less must not end the others.
+            self._print(row, error=f"{type(error).__name__}: {error}".splitlines()[0][:200])
+
+    def samples(self, work, seconds=1.0, least=3, most=200_000, warm_up=1):
+        """The seconds that each call of `work` takes, until the time has passed."""
+        for _ in range(warm_up):
+            work()
+        taken = []
+        began = time.perf_counter()
+        limit = self.seconds(seconds)
+        least = min(least, 2) if self.quick else least
+        while len(taken) < least or (len(taken) < most and time.perf_counter() - began < limit):
+            start = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - start)
+        return taken
+
+    def time(self, row, work, note=None, **plan):
+        """A row in seconds: how long one call of `work` takes."""
+        self.row(row, lambda: self.emit(row, "s", self.samples(work, **plan), note))
+
+    def rate(self, row, work, count, note=None, unit="1/s", also=(), **plan):
+        """A row per second: one call of `work` does `count` of something.
+
+        `also` names further rows that the same samples answer, with their own `count`."""
+
+        def measure():
+            taken = self.samples(work, **plan)
+            for name, times in [(row, count), *also]:
+                self.emit(name, unit, [times / seconds for seconds in taken], note)
+
+        self.row(row, measure)
+
+    def round_trips(self, work, **plan):
+        """One empty task after the other: their time, and how many there are per second."""
+
+        def measure():
+            taken = self.samples(work, **plan)
+            self.emit("roundtrip", "s", taken)
+            self.emit("tasks_sync", "1/s", [1 / seconds for seconds in taken])
+
+        self.row("roundtrip", measure)
+
+    def thousand(self, work, **plan):
+        """A thousand empty tasks in flight, which three rows name."""
+        also = [("tasks_async", 1000), ("tasks_and_get_batch", 1)]
+        self.rate("inflight_1k", work, 1000, also=also, **plan)
+
+    def cold(self, row, work):
+        """A row in seconds: one call after one second in which nothing happens."""
+
+        def measure():
+            work()
+            taken = []
+            for _ in range(self.size(8, 2)):
+                time.sleep(1.0)
+                start = time.perf_counter()
+                work()
+                taken.append(time.perf_counter() - start)
+            self.emit(row, "s", taken)
+
+        self.row(row, measure)
+
+    def idle(self, pids):
+        """Two rows: processor time and wake-ups of these processes while nothing happens. The
+        thread that measures is left out."""
+
+        def measure():
+            time.sleep(0.5)
+            before = activity(pids)
+            seconds = self.size(3, 1)
+            time.sleep(seconds)
+            after = activity(pids)
+            self.emit("idle_cpu", "ratio", [(after[0] - before[0]) / seconds])
+            self.emit("idle_wakeups", "1/s", [(after[1] - before[1]) / seconds])
+
+        self.row("idle_cpu", measure)
+
+    def busy_maps(self, work, run, counts):
+        """The rows of maps over items of busy work: how much of two bare processes' speed is left.
+
+        `work` measures what the items take without the peer; `run(loops)` maps `busy` over them."""
+        for name, seconds in [("10us", 1e-5), ("100us", 1e-4), ("1ms", 1e-3)]:
+            self.row(f"map_{name}", lambda: self._busy_map(f"map_{name}", work, run, seconds, counts[name]))
+        self.row("map_skewed", lambda: self._skewed_map(work, run, counts["skewed"]))
+
+    def _busy_map(self, row, work, run, seconds, count):
+        items = [work.loops(seconds)] * count
+        run(items[: count // 10])
+        efficiency = []
+        for _ in range(self.size(5, 2)):
+            bare = work.bare(items)
+            start = time.perf_counter()
+            run(items)
+            efficiency.append(bare / (time.perf_counter() - start))
+        self.emit(row, "ratio", efficiency, f"{count} items")
+
+    def _skewed_map(self, work, run, count):
+        """What one long item in the middle adds, measured in its own length."""
+        short = [work.loops(1e-4)] * count
+        long = work.loops(1.0 if not self.quick else 0.1)
+        skewed = short[: count // 2] + [long] + short[count // 2 :]
+        added = []
+        for _ in range(self.size(3, 2)):
+            start = time.perf_counter()
+            run(short)
+            even = time.perf_counter() - start
+            start = time.perf_counter()
+            busy(long)
+            alone = time.perf_counter() - start
+            start = time.perf_counter()
+            run(skewed)
+            added.append((time.perf_counter() - start - even) / alone)
+        self.emit("map_skewed", "ratio", added, f"{count} short items")
+
+
+def nothing(_=None):
+    """The empty task."""
+
+
+def same(value):
+    """The trivial item."""
+    return value
+
+
+def busy(loops):
+    """Work that takes no memory and calls nobody."""
+    for _ in range(loops):
+        pass
+
+
+def make(size):
+    """A result of so many bytes."""
+    return b"\1" * size
+
+
+class Work:
+    """Knows how many loops of `busy` take how long, here and now."""
+
+    def __init__(self):
+        loops = 20_000
+        taken = []
+        for _ in range(50):
+            start = time.perf_counter()
+            busy(loops)
+            taken.append(time.perf_counter() - start)
+        self._per_second = loops / statistics.median(taken)
+
+    def loops(self, seconds):
+        """So many loops take so long."""
+        return max(1, round(self._per_second * seconds))
+
+    def bare(self, items):
+        """The seconds that two processes need for half of the items each, with nothing to hand out.
+
+        If one is slower, because of other programs, then so long as both together had needed."""
+        context = multiprocessing.get_context("fork")
+        barrier = context.Barrier(WORKERS)
+        queue = context.SimpleQueue()
+
+        def half(part):
+            barrier.wait()
+            start = time.perf_counter()
+            for loops in part:
+                busy(loops)
+            queue.put(time.perf_counter() - start)
+
+        processes = [context.Process(target=half, args=(items[k::WORKERS],)) for k in range(WORKERS)]
+        for process in processes:
+            process.start()
+        taken = [queue.get() for _ in processes]
+        for process in processes:
+            process.join()
+        return statistics.harmonic_mean(taken)
+
+
+class BareServer:
+    """Measures `Work.bare` in a process that was forked before threads were started."""
+
+    def __init__(self):
+        self._work = Work()
+        self._connection, other = multiprocessing.Pipe()
+        context = multiprocessing.get_context("fork")
+        self._process = context.Process(target=self._serve, args=(other,))
+        self._process.start()
+        other.close()
+
+    def _serve(self, connection):
+        self._connection.close()
+        while True:
+            try:
+                items = connection.recv()
+            except EOFError:
+                return
+            connection.send(self._work.bare(items))
+
+    def loops(self, seconds):
+        """So many loops take so long."""
+        return self._work.loops(seconds)
+
+    def bare(self, items):
+        """See `Work.bare`."""
+        self._connection.send(items)
+        return self._connection.recv()
+
+    def close(self):
+        """Ends the process."""
+        self._connection.close()
+        self._process.join()
+
+
+def descendants():
+    """The process ids of this process and all that it has started."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    parents[int(name)] = int(file.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+    found = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        if not more:
+            return sorted(found)
+        found |= more
+
+
+def activity(pids):
+    """Seconds on a core, and how often a thread went to sleep, over all threads but this one."""
+    import threading
+
+    me = str(threading.get_native_id())
+    cpu, sleeps = 0.0, 0
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            if thread == me:
+                continue
+            place = f"/proc/{pid}/task/{thread}"
+            try:
+                with open(f"{place}/schedstat") as file:
+                    cpu += int(file.read().split()[0]) * 1e-9
+                with open(f"{place}/status") as file:
+                    for line in file:
+                        if line.startswith("voluntary_ctxt_switches:"):
+                            sleeps += int(line.split()[1])
+            except OSError:
+                continue
+    return cpu, sleeps
+
+
+def python_version():
+    """The interpreter's version, which is that of the standard library."""
+    return "CPython " + ".".join(map(str, sys.version_info[:3]))

@@ -1,0 +1,54 @@
+"""The standard library's `concurrent.futures.ProcessPoolExecutor`."""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from common import SIZES, WORKERS, BareServer, Peer, busy, descendants, make, nothing, python_version, same
+
+
+def start(workers):
+    """From nothing to the first result; the end is not counted."""
+    began = time.perf_counter()
+    with ProcessPoolExecutor(workers) as pool:
+        pool.submit(nothing).result()
+        return time.perf_counter() - began
+
+
+def in_flight(pool, tasks):
+    for future in [pool.submit(nothing) for _ in range(tasks)]:
+        future.result()
+
+
+def mapped(pool, function, items):
+    """A map in as many chunks as `Pool.map` would take: four for each worker."""
+    return list(pool.map(function, items, chunksize=max(1, len(items) // (4 * WORKERS))))
+
+
+def main():
+    peer = Peer("ProcessPoolExecutor", python_version())
+    work = BareServer()
+    repeat = peer.size(5, 2)
+    peer.row("start_2", lambda: peer.emit("start_2", "s", [start(2) for _ in range(repeat)]))
+    with ProcessPoolExecutor(WORKERS) as pool:
+        peer.round_trips(lambda: pool.submit(nothing).result(), warm_up=100)
+        peer.cold("cold", lambda: pool.submit(nothing).result())
+        peer.idle(descendants())
+        peer.thousand(lambda: in_flight(pool, 1000))
+        many = peer.size(20_000, 5_000)
+        peer.rate("inflight_100k", lambda: in_flight(pool, many), many, note=f"{many} tasks", least=2, warm_up=0)
+        peer.rate("map_trivial", lambda: mapped(pool, same, range(1_000_000)), 1_000_000, note="chunks, 4 per worker")
+        single = peer.size(10_000, 1_000)
+        peer.rate(
+            "map_single", lambda: list(pool.map(same, range(single))), single, note="chunksize=1", least=2, warm_up=0
+        )
+        counts = {"10us": 100_000, "100us": 10_000, "1ms": 1_000, "skewed": 10_000}
+        if peer.quick:
+            counts = {name: count // 10 for name, count in counts.items()}
+        peer.busy_maps(work, lambda items: mapped(pool, busy, items), counts)
+        for name, size in SIZES.items():
+            peer.time(f"result_{name}", lambda: pool.submit(make, size).result(), seconds=0.5)
+    work.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+//! What the program is asked for.
+
+use std::path::PathBuf;
+
+pub(crate) const HELP: &str = "\
+Runs our rows and those of the peers that are installed, and writes a report.
+
+  --quick          a tenth of the time: to see that all rows work
+  --peers A,B      only these peers (`none` for none); ours and the floors are always measured
+  --curves         cost curves of ours in place of the rows
+  --out FOLDER     where the report goes (benches/results)
+  --date DATE      the date for the head, in place of today's";
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Invocation {
+    Help,
+    /// All rows, and a report.
+    Suite(Options),
+    /// The curves.
+    Curves(Options),
+    /// One part of our rows, as lines on standard output: what the suite starts.
+    Part {
+        part: String,
+        quick: bool,
+    },
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) quick: bool,
+    /// `None` for all that are installed.
+    pub(crate) peers: Option<Vec<String>>,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) date: Option<String>,
+}
+
+/// # Errors
+/// What is wrong with the arguments.
+pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, String> {
+    let mut options = Options::default();
+    let (mut curves, mut part) = (false, None);
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let mut value = || {
+            let value = args.next();
+            value.ok_or_else(|| format!("`{arg}` needs a value; see --help"))
+        };
+        match arg.as_str() {
+            "--help" | "-h" => return Ok(Invocation::Help),
+            "--quick" => options.quick = true,
+            "--curves" => curves = true,
+            "--part" => part = Some(value()?),
+            "--peers" => {
+                let names = value()?;
+                let names = names.split(',').map(|name| name.trim().to_lowercase());
+                options.peers = Some(names.filter(|name| name != "none").collect());
+            }
+            "--out" => options.out = Some(value()?.into()),
+            "--date" => options.date = Some(value()?),
+            _ => return Err(format!("`{arg}` is not an option; see --help")),
+        }
+    }
+    let quick = options.quick;
+    Ok(match part {
+        Some(part) => Invocation::Part { part, quick },
+        None if curves => Invocation::Curves(options),
+        None => Invocation::Suite(options),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Invocation, String> {
+        parse(args.iter().map(|arg| arg.to_string()))
+    }
+
+    #[test]
+    fn without_arguments_everything_is_measured() {
+        assert_eq!(parsed(&[]), Ok(Invocation::Suite(Options::default())));
+    }
+
+    #[test]
+    fn arguments_are_taken() {
+        let args = [
+            "--quick",
+            "--peers",
+            "Ray, rayon",
+            "--out",
+            "there",
+            "--date",
+            "now",
+        ];
+        let options = Options {
+            quick: true,
+            peers: Some(vec!["ray".into(), "rayon".into()]),
+            out: Some("there".into()),
+            date: Some("now".into()),
+        };
+        assert_eq!(parsed(&args), Ok(Invocation::Suite(options)));
+        let none = parsed(&["--peers", "none", "--curves"]);
+        let options = Options {
+            peers: Some(Vec::new()),
+            ..Options::default()
+        };
+        assert_eq!(none, Ok(Invocation::Curves(options)));
+        let part = Invocation::Part {
+            part: "calls".into(),
+            quick: true,
+        };
+        assert_eq!(parsed(&["--part", "calls", "--quick"]), Ok(part));
+        assert_eq!(parsed(&["--help"]), Ok(Invocation::Help));
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        for (args, wrong) in [
+            (&["--peers"][..], "`--peers` needs"),
+            (&["--fast"], "`--fast`"),
+        ] {
+            let error = parsed(args).unwrap_err();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! One empty task at a time.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use mobula::prelude::*;
+use mobula_benches::{
+    floors::{cold_ping_pong, message_ping_pong, ping_pong},
+    sampling::{Plan, Sampler, Summary, measure as sample, timed},
+};
+use tokio::runtime as tokio_runtime;
+
+use super::{Out, WORKERS, nothing, per_second, runtime};
+use crate::Result;
+
+pub(crate) fn measure(out: &Out) -> Result<()> {
+    floors(out)?;
+    let rt = runtime()?;
+    let plan = out.fast(1.5);
+    out.attempt("roundtrip", || {
+        let times = sample(plan, || blocking(&rt))?;
+        out.row("roundtrip", times);
+        out.row("tasks_sync", per_second(1.0, times));
+        Ok(())
+    });
+    let threads = || {
+        let mut builder = tokio_runtime::Builder::new_multi_thread();
+        builder.worker_threads(WORKERS).build()
+    };
+    out.attempt("await_outside", || {
+        out.row(
+            "await_outside",
+            threads()?.block_on(awaiting(rt.clone(), plan))?,
+        );
+        Ok(())
+    });
+    out.attempt("await_inside", || {
+        let tokio = threads()?;
+        let times = tokio.block_on(tokio.spawn(awaiting(rt.clone(), plan)))??;
+        out.row("await_inside", times);
+        Ok(())
+    });
+    out.attempt("await_one_thread", || {
+        let tokio = tokio_runtime::Builder::new_current_thread().build()?;
+        out.row(
+            "await_one_thread",
+            tokio.block_on(awaiting(rt.clone(), plan))?,
+        );
+        Ok(())
+    });
+    out.attempt("cold", || {
+        let once = |_| {
+            thread::sleep(Duration::from_secs(1));
+            blocking(&rt)
+        };
+        let times: Result<Vec<f64>, _> = (0..out.size(8, 2)).map(once).collect();
+        out.row("cold", Summary::of(times?));
+        Ok(())
+    });
+    Ok(())
+}
+
+fn floors(out: &Out) -> Result<()> {
+    out.floor("spin_message", message_ping_pong(out.fast(1.0))?);
+    for floor in ping_pong(out.fast(1.0))? {
+        out.floor(
+            &format!("{}_word", floor.name),
+            Summary::single(floor.value),
+        );
+    }
+    out.floor("sleep_cold", Summary::of(cold_ping_pong(out.size(8, 2))?));
+    Ok(())
+}
+
+/// Seconds of one round trip.
+pub(super) fn blocking(rt: &Runtime) -> mobula::Result<f64> {
+    let mut result = Ok(());
+    let seconds = timed(|| result = rt.spawn(nothing::remote()).get());
+    result.map(|()| seconds)
+}
+
+async fn awaiting(rt: Runtime, plan: Plan) -> mobula::Result<Summary> {
+    let mut sampler = Sampler::new(plan);
+    while sampler.more() {
+        let start = Instant::now();
+        rt.spawn(nothing::remote()).await?;
+        sampler.add(start.elapsed().as_secs_f64());
+    }
+    Ok(sampler.summary())
+}

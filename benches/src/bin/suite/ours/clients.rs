@@ -1,0 +1,105 @@
+//! Rows of Ray's microbenchmark that stand nowhere else: small objects, tasks that submit tasks and
+//! put objects, refs in objects.
+
+use std::hint::black_box;
+
+use mobula::prelude::*;
+use mobula_benches::sampling::{measure as sample, timed};
+
+use super::{Out, nothing, per_second, runtime, runtime_for};
+use crate::Result;
+
+/// Calls between two looks at the clock, where one call takes less than a microsecond.
+const CALLS: usize = 1000;
+
+#[remote]
+fn puts_small(count: usize) -> mobula::Result<()> {
+    let rt = Runtime::current()?;
+    for _ in 0..count {
+        drop(rt.put(&0_i64)?);
+    }
+    Ok(())
+}
+
+#[remote]
+fn puts_large(count: usize, len: usize) -> mobula::Result<()> {
+    let rt = Runtime::current()?;
+    let zeros = vec![0_i64; len];
+    for _ in 0..count {
+        drop(rt.put(&zeros)?);
+    }
+    Ok(())
+}
+
+#[remote]
+fn submits(count: usize) -> mobula::Result<()> {
+    let rt = Runtime::current()?;
+    rt.get(rt.spawn_all((0..count).map(|_| nothing::remote())))
+        .map(drop)
+}
+
+#[remote]
+fn many_refs(count: usize) -> mobula::Result<Vec<ObjectRef<i64>>> {
+    let rt = Runtime::current()?;
+    (0..count).map(|_| rt.put(&1_i64)).collect()
+}
+
+pub(crate) fn measure(out: &Out) -> Result<()> {
+    let rt = runtime()?;
+    let rate = |row: &str, count: f64, plan, work: &mut dyn FnMut() -> mobula::Result<()>| {
+        out.attempt(row, || {
+            let times = sample(plan, || {
+                let mut result = Ok(());
+                let seconds = timed(|| result = work());
+                result.map(|()| seconds)
+            })?;
+            out.row(row, per_second(count, times));
+            Ok(())
+        });
+    };
+    let object = rt.put(&0_i64)?;
+    rate("get_calls", CALLS as f64, out.slow(20, 1.0), &mut || {
+        for _ in 0..CALLS {
+            black_box(object.get()?);
+        }
+        Ok(())
+    });
+    rate("put_calls", CALLS as f64, out.slow(20, 1.0), &mut || {
+        for _ in 0..CALLS {
+            drop(black_box(rt.put(&0_i64)?));
+        }
+        Ok(())
+    });
+    rate("multi_put_calls", 1000.0, out.slow(10, 1.0), &mut || {
+        rt.get(rt.spawn_all((0..10).map(|_| puts_small::remote(100))))
+            .map(drop)
+    });
+    let each = out.size(10_000, 1_000);
+    rate(
+        "multi_tasks_async",
+        4.0 * each as f64,
+        out.slow(5, 2.0),
+        &mut || {
+            rt.get(rt.spawn_all((0..4).map(|_| submits::remote(each))))
+                .map(drop)
+        },
+    );
+    rate("wait_1k", 1.0, out.slow(10, 1.0), &mut || {
+        let refs = rt.spawn_all((0..1000).map(|_| nothing::remote()));
+        refs.iter().try_for_each(ObjectRef::wait)
+    });
+    let outer = rt.spawn(many_refs::remote(10_000));
+    outer.wait()?;
+    rate("get_10k_refs_object", 1.0, out.slow(10, 1.0), &mut || {
+        outer.get().map(drop)
+    });
+    drop((outer, object, rt));
+
+    let len = (80 << 20) / size_of::<i64>();
+    let rt = runtime_for(1 << 30)?;
+    rate("multi_put_gigabytes", 8e9, out.slow(3, 2.0), &mut || {
+        rt.get(rt.spawn_all((0..10).map(|_| puts_large::remote(10, len))))
+            .map(drop)
+    });
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Many items through one function.
+
+use std::hint::black_box;
+
+use mobula::prelude::*;
+use mobula_benches::{
+    busy::{Pace, bare, busy},
+    sampling::{Plan, Sampler, Summary, measure as sample, timed},
+};
+
+use super::{Out, WORKERS, per_second, runtime};
+use crate::Result;
+
+#[remote]
+fn same(item: u64) -> u64 {
+    item
+}
+
+#[remote]
+fn work(loops: u64) -> u64 {
+    busy(loops)
+}
+
+pub(crate) fn measure(out: &Out) -> Result<()> {
+    let rt = runtime()?;
+    out.attempt("map_trivial", || {
+        let times = sample(out.slow(5, 3.0), || {
+            sum_of(1_000_000, |items| {
+                let results = rt.map_fn(same::remote, 0..items).get()?;
+                Ok(results.into_iter().sum())
+            })
+        })?;
+        out.row("map_trivial", per_second(1e6, times));
+        Ok(())
+    });
+    out.attempt("map_single", || {
+        let times = sample(out.slow(10, 1.0), || {
+            sum_of(10_000, |items| {
+                let map = rt.map_fn(same::remote, 0..items).chunk_size(1);
+                Ok(map.get()?.into_iter().sum())
+            })
+        })?;
+        out.row("map_single", per_second(1e4, times));
+        Ok(())
+    });
+    out.attempt("map_unordered", || {
+        let times = sample(out.slow(10, 1.0), || {
+            sum_of(10_000, |items| {
+                let map = rt.map_fn(same::remote, 0..items).chunk_size(1);
+                map.unordered().map(|(_, result)| result).sum()
+            })
+        })?;
+        out.row("map_unordered", per_second(1e4, times));
+        Ok(())
+    });
+    let pace = Pace::measure();
+    for (row, seconds, count) in [
+        ("map_10us", 1e-5, 100_000),
+        ("map_100us", 1e-4, 10_000),
+        ("map_1ms", 1e-3, 1_000),
+    ] {
+        out.attempt(row, || {
+            let count = out.size(count, count / 10);
+            let items = vec![pace.loops(seconds); count];
+            let efficiency = efficiency(&rt, &items, out.slow(5, 6.0))?;
+            out.row_with(row, efficiency, format!("{count} items"));
+            Ok(())
+        });
+    }
+    out.attempt("map_skewed", || skewed(&rt, pace, out));
+    Ok(())
+}
+
+/// The seconds of one map of the numbers below `items`, which adds up its results.
+fn sum_of(items: u64, map: impl FnOnce(u64) -> mobula::Result<u64>) -> Result<f64> {
+    let mut sum = Ok(0);
+    let seconds = timed(|| sum = map(items));
+    if sum? != items * (items - 1) / 2 {
+        return Err("a map gave something else".into());
+    }
+    Ok(seconds)
+}
+
+/// The seconds of one map over items of busy work.
+fn busy_map(rt: &Runtime, items: &[u64]) -> Result<f64> {
+    let mut results = Ok(Vec::new());
+    let seconds = timed(|| results = rt.map_fn(work::remote, items.iter().copied()).get());
+    if black_box(results?).len() != items.len() {
+        return Err("a map lost items".into());
+    }
+    Ok(seconds)
+}
+
+/// The time that bare threads take, by that of the map; in turn.
+fn efficiency(rt: &Runtime, items: &[u64], plan: Plan) -> Result<Summary> {
+    let mut sampler = Sampler::new(plan);
+    while sampler.more() {
+        let bare = bare(items, WORKERS);
+        sampler.add(bare / busy_map(rt, items)?);
+    }
+    Ok(sampler.summary())
+}
+
+/// What one long item in the middle adds to a map, measured in its own length.
+fn skewed(rt: &Runtime, pace: Pace, out: &Out) -> Result<()> {
+    let count = out.size(10_000, 1_000);
+    let short = vec![pace.loops(1e-4); count];
+    let long = pace.loops(if out.quick { 0.1 } else { 1.0 });
+    let mut with_long = short.clone();
+    with_long.insert(count / 2, long);
+    let mut sampler = Sampler::new(out.slow(3, 6.0));
+    while sampler.more() {
+        let even = busy_map(rt, &short)?;
+        let alone = timed(|| busy(long));
+        sampler.add((busy_map(rt, &with_long)? - even) / alone);
+    }
+    out.row_with(
+        "map_skewed",
+        sampler.summary(),
+        format!("{count} short items"),
+    );
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Our own rows, in parts that each run in a process of their own: a part that hangs or dies takes
+//! no other with it, and each begins with fresh memory.
+
+use std::{fmt::Display, time::Duration};
+
+use mobula::prelude::*;
+use mobula_benches::sampling::{Plan, Summary};
+
+use crate::{
+    Result,
+    protocol::{FLOOR, Measurement, OURS, Outcome},
+    rows,
+};
+
+mod calls;
+mod clients;
+mod life;
+mod many;
+mod maps;
+mod objects;
+mod queue;
+mod results;
+mod store;
+
+/// As many as all peers get.
+pub(crate) const WORKERS: usize = 2;
+
+type Measure = fn(&Out) -> Result<()>;
+
+/// The parts, in the order in which they are run.
+pub(crate) const PARTS: [(&str, Measure); 9] = [
+    ("calls", calls::measure),
+    ("many", many::measure),
+    ("queue", queue::measure),
+    ("clients", clients::measure),
+    ("maps", maps::measure),
+    ("store", store::measure),
+    ("results", results::measure),
+    ("objects", objects::measure),
+    ("life", life::measure),
+];
+
+/// Measures one part, and prints its rows.
+///
+/// # Errors
+/// When there is no such part, or what prevented all of it.
+pub(crate) fn measure(part: &str, quick: bool) -> Result<()> {
+    let (_, measure) = PARTS
+        .iter()
+        .find(|(name, _)| *name == part)
+        .ok_or_else(|| format!("there is no part `{part}`"))?;
+    measure(&Out { quick })
+}
+
+/// The empty task.
+#[remote]
+pub(crate) fn nothing() {}
+
+/// Prints rows.
+#[derive(Debug)]
+pub(crate) struct Out {
+    pub(crate) quick: bool,
+}
+
+impl Out {
+    /// A row of ours.
+    pub(crate) fn row(&self, row: &str, summary: Summary) {
+        self.print(OURS, row, summary, None);
+    }
+
+    /// A row of ours that is not quite what its label says.
+    pub(crate) fn row_with(&self, row: &str, summary: Summary, note: impl Into<String>) {
+        self.print(OURS, row, summary, Some(note.into()));
+    }
+
+    pub(crate) fn floor(&self, row: &str, summary: Summary) {
+        self.print(FLOOR, row, summary, None);
+    }
+
+    fn print(&self, peer: &str, row: &str, summary: Summary, note: Option<String>) {
+        let outcome = match rows::unit(peer, row) {
+            Some(unit) => Outcome::Measured(summary, unit),
+            None => Outcome::Failed("it is not in the catalogue".into()),
+        };
+        print(peer, row, outcome, note);
+    }
+
+    /// Measures; an error becomes that of the row, and the next row follows.
+    pub(crate) fn attempt(&self, row: &str, measure: impl FnOnce() -> Result<()>) {
+        if let Err(error) = measure() {
+            self.failed(row, error);
+        }
+    }
+
+    fn failed(&self, row: &str, error: impl Display) {
+        print(OURS, row, Outcome::Failed(error.to_string()), None);
+    }
+
+    /// A number for the full run, or one for the quick one.
+    pub(crate) fn size(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// For what takes microseconds: many samples in about so much time.
+    pub(crate) fn fast(&self, seconds: f64) -> Plan {
+        Plan {
+            warm_up: 1000,
+            least: 20,
+            most: 500_000,
+            time: self.time(seconds),
+        }
+    }
+
+    /// For what takes milliseconds or more.
+    pub(crate) fn slow(&self, least: usize, seconds: f64) -> Plan {
+        Plan {
+            warm_up: 1,
+            least: if self.quick { least.min(3) } else { least },
+            most: 10_000,
+            time: self.time(seconds),
+        }
+    }
+
+    fn time(&self, seconds: f64) -> Duration {
+        Duration::from_secs_f64(if self.quick { 0.1 * seconds } else { seconds })
+    }
+}
+
+fn print(peer: &str, row: &str, outcome: Outcome, note: Option<String>) {
+    let measurement = Measurement {
+        peer: peer.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        row: row.into(),
+        outcome,
+        note,
+    };
+    println!("{measurement}");
+}
+
+/// As rates: so many of something in each of these times.
+pub(crate) fn per_second(count: f64, seconds: Summary) -> Summary {
+    Summary {
+        median: count / seconds.median,
+        // The slowest tenth of times is the lowest tenth of rates.
+        p10: count / seconds.p90,
+        p90: count / seconds.p10,
+        p99: count / seconds.p10,
+        count: seconds.count,
+    }
+}
+
+pub(crate) fn runtime() -> mobula::Result<Runtime> {
+    Runtime::builder().workers(WORKERS).start()
+}
+
+/// A runtime whose store takes so many bytes, and some more.
+pub(crate) fn runtime_for(bytes: usize) -> mobula::Result<Runtime> {
+    let capacity = bytes as u64 + (256 << 20);
+    Runtime::builder()
+        .workers(WORKERS)
+        .store_capacity(capacity)
+        .start()
+}

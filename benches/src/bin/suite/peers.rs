@@ -1,0 +1,197 @@
+//! Who is compared with us, where their programs are, and how they are installed.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// How a peer's program is started.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    /// A script of `peers/`, and the module without which it cannot run.
+    Python {
+        script: &'static str,
+        module: &'static str,
+    },
+    /// A program of `peers/rust`.
+    Rust(&'static str),
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// As in its lines.
+    pub(crate) name: &'static str,
+    program: Program,
+    /// After which it is ended.
+    pub(crate) limit: Duration,
+}
+
+const fn rust(name: &'static str) -> Peer {
+    Peer {
+        name,
+        program: Program::Rust(name),
+        limit: Duration::from_secs(120),
+    }
+}
+
+const fn python(name: &'static str, script: &'static str, module: &'static str) -> Peer {
+    Peer {
+        name,
+        program: Program::Python { script, module },
+        limit: Duration::from_secs(180),
+    }
+}
+
+/// In the order in which they are run and shown.
+pub(crate) const PEERS: [Peer; 8] = [
+    rust("rayon"),
+    rust("tokio"),
+    rust("procspawn"),
+    python("multiprocessing.Pool", "multiprocessing_pool.py", "numpy"),
+    python(
+        "ProcessPoolExecutor",
+        "process_pool_executor.py",
+        "concurrent.futures",
+    ),
+    python("joblib", "loky_joblib.py", "joblib"),
+    python("dask", "dask_local.py", "distributed"),
+    python("Ray", "ray_local.py", "ray"),
+];
+
+/// The folder of the benchmarks, from the program's point of view.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    benches: PathBuf,
+}
+
+impl Places {
+    /// Cargo says it to the programs that it runs; otherwise it is where this was built.
+    pub(crate) fn find() -> Places {
+        let said = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let benches = said
+            .filter(|folder| folder.join("peers").is_dir())
+            .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        Places { benches }
+    }
+
+    pub(crate) fn results(&self) -> PathBuf {
+        self.benches.join("results")
+    }
+
+    fn peers(&self) -> PathBuf {
+        self.benches.join("peers")
+    }
+
+    fn python(&self) -> PathBuf {
+        self.peers().join(".venv/bin/python")
+    }
+}
+
+/// The line that installs all Python peers.
+const INSTALL: &str = "install with `python3 -m venv benches/peers/.venv && \
+    benches/peers/.venv/bin/pip install -r benches/peers/requirements.txt`";
+
+const BUILD: &str =
+    "build with `cargo build --release --manifest-path benches/peers/rust/Cargo.toml` to see why";
+
+/// Where the Rust peers are built: beside our own build.
+fn built() -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    Some(program.parent()?.parent()?.join("peers"))
+}
+
+/// Builds the Rust peers, as far as they have changed. Whether it worked.
+pub(crate) fn build_rust(places: &Places) -> bool {
+    let Some(target) = built() else { return false };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(places.peers().join("rust/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        // Those of our own build are of no use to another workspace.
+        .env_remove("CARGO_MANIFEST_DIR")
+        .status();
+    built.is_ok_and(|status| status.success())
+}
+
+impl Peer {
+    pub(crate) fn is_rust(&self) -> bool {
+        matches!(self.program, Program::Rust(_))
+    }
+
+    /// The command that measures it.
+    ///
+    /// # Errors
+    /// Why it cannot be run, with what helps.
+    pub(crate) fn command(&self, places: &Places, quick: bool) -> Result<Command, String> {
+        let mut command = match self.program {
+            Program::Rust(name) => {
+                let program = built().map(|target| target.join("release").join(name));
+                let program = program.filter(|program| program.is_file()).ok_or(BUILD)?;
+                Command::new(program)
+            }
+            Program::Python { script, module } => {
+                let python = places.python();
+                if !has_module(&python, module) {
+                    return Err(INSTALL.into());
+                }
+                let mut command = Command::new(python);
+                command
+                    .arg(places.peers().join(script))
+                    .current_dir(places.peers())
+                    .env("PYTHONDONTWRITEBYTECODE", "1")
+                    // As our workers do their work with one thread each.
+                    .env("OMP_NUM_THREADS", "1");
+                command
+            }
+        };
+        if quick {
+            command.arg("--quick");
+        }
+        Ok(command)
+    }
+}
+
+fn has_module(python: &Path, module: &str) -> bool {
+    let script =
+        format!("import importlib.util as u, sys; sys.exit(u.find_spec({module:?}) is None)");
+    Command::new(python)
+        .args(["-c", &script])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_programs_of_all_peers_are_there() {
+        let peers = Places::find().peers();
+        for peer in PEERS {
+            let file = match peer.program {
+                Program::Python { script, .. } => peers.join(script),
+                Program::Rust(name) => peers.join(format!("rust/src/bin/{name}.rs")),
+            };
+            assert!(file.is_file(), "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_not_installed_says_how_to_install_it() {
+        let places = Places {
+            benches: "/nonexistent".into(),
+        };
+        let ray = PEERS.iter().find(|peer| peer.name == "Ray").unwrap();
+        let error = ray.command(&places, false).unwrap_err();
+        assert!(
+            error.contains("pip install -r benches/peers/requirements.txt"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! Memory that has not been used before.
+
+use std::{io, sync::atomic::Ordering::Relaxed, time::Instant};
+
+use mobula_store::{Backing, SegmentFile, SharedWords};
+
+/// The words of a page.
+const PAGE: usize = 4096 / size_of::<u64>();
+
+/// Seconds that the system takes for so many bytes of new shared memory, of which one word on each
+/// page is written: the memory has to be found and cleared, whatever is then stored in it.
+///
+/// # Errors
+/// When the system has not got the memory.
+pub fn touch_fresh(bytes: usize) -> io::Result<f64> {
+    let len = bytes as u64;
+    let start = Instant::now();
+    let file = SegmentFile::create(len, len, Backing::Auto).map_err(io::Error::other)?;
+    let words = SharedWords::map(&file).map_err(io::Error::other)?;
+    for word in words.words().iter().step_by(PAGE) {
+        word.store(1, Relaxed);
+    }
+    // Without giving it back.
+    Ok(start.elapsed().as_secs_f64())
+}

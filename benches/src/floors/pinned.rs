@@ -1,0 +1,49 @@
+//! Two players on two cores. A system may leave two processes that spin on one core for a while;
+//! then a game shows its scheduler and not the memory.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// This thread, on one core only; when it is dropped, where it was allowed before.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    before: CpuSet,
+}
+
+impl Pinned {
+    /// To the core of this number among those that the process may use. `None`, and nothing
+    /// happens, if there are fewer, or the system does not let us.
+    pub(super) fn to(number: usize) -> Option<Pinned> {
+        let before = sched_getaffinity(None).ok()?;
+        let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core));
+        let core = allowed.nth(number)?;
+        let mut only = CpuSet::new();
+        only.set(core);
+        sched_setaffinity(None, &only).ok()?;
+        Some(Pinned { before })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // It was allowed before.
+        let _ = sched_setaffinity(None, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_thread_has_one_core_and_gets_the_others_back() {
+        let cores = || sched_getaffinity(None).unwrap().count();
+        let before = cores();
+        let pinned = Pinned::to(0);
+        assert!(pinned.is_some());
+        assert_eq!(cores(), 1);
+        drop(pinned);
+        assert_eq!(cores(), before);
+        assert!(Pinned::to(CpuSet::MAX_CPU).is_none());
+        assert_eq!(cores(), before);
+    }
+}

@@ -1,0 +1,56 @@
+//! Few workers for short tasks.
+//!
+//! Where there are more workers than cores, short tasks are best run by as many workers as there are
+//! cores: one more to wake costs more than the task, and pushes what the others have in their
+//! caches out of them. So while tasks are short, they go to *active* workers only, and wait for those if
+//! they are full. A worker is active as long as it ends tasks; one that gets stuck in a long one is
+//! not any more at the next [tick](Core::tick), and what it has not started is taken back from
+//! it. As soon as tasks are not short, each idle worker gets one.
+
+use mobula_worker::WorkerId;
+
+use super::{Core, state::Worker};
+
+impl Core {
+    /// Says whether tasks have been short since the last tick, and looks who has ended any. To be
+    /// called after some tens of ends, and soon after no end has come while tasks
+    /// [wait](Core::is_packed).
+    pub(crate) fn tick(&mut self, short: bool) {
+        self.short = short;
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        self.active = 0;
+        for id in ids {
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.active = short && std::mem::take(&mut worker.ended);
+                self.active += usize::from(worker.active);
+            }
+            self.relist(id);
+        }
+    }
+
+    /// Whether tasks wait although a worker is idle.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packs()
+            && (self.laden > 0 || !self.ready.is_empty())
+            && matches!(self.room.least(), Some((0, _)))
+    }
+
+    /// Whether only active workers get tasks.
+    pub(super) fn packs(&self) -> bool {
+        self.short && self.active >= self.config.cores as usize
+    }
+
+    /// The seat of the worker that gets the next task.
+    pub(super) fn next_seat(&self) -> Option<usize> {
+        let room = match self.packs() {
+            true => &self.active_room,
+            false => &self.room,
+        };
+        room.least().map(|(_, seat)| seat)
+    }
+
+    /// Whether tasks may be taken back from this worker for one that is idle.
+    pub(super) fn may_steal_from(&self, worker: &Worker) -> bool {
+        worker.laden && !(worker.active && self.packs())
+    }
+}

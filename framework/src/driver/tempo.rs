@@ -1,0 +1,65 @@
+//! How long tasks take at the moment, roughly: whether waking a further worker for one is worth it.
+
+use std::time::{Duration, Instant};
+
+use super::lanes::Lanes;
+use crate::core::Core;
+
+/// A task that takes no longer is short: about what it costs to wake a worker and to have it find
+/// its way back into the caches.
+const SHORT: Duration = Duration::from_micros(10);
+
+/// Ends of tasks between two looks at the clock.
+const ENDS: u32 = 64;
+
+/// How long tasks wait for active workers that end none.
+pub(super) const STUCK: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub(super) struct Tempo {
+    since: Instant,
+    ended: u32,
+}
+
+impl Tempo {
+    pub(super) fn new() -> Tempo {
+        Tempo {
+            since: Instant::now(),
+            ended: 0,
+        }
+    }
+
+    /// So many tasks have ended. Tells the core now and then.
+    pub(super) fn count(&mut self, ended: u32, core: &mut Core) {
+        self.ended += ended;
+        if self.ended >= ENDS {
+            self.tick(Instant::now(), core);
+        }
+    }
+
+    /// Tells the core, if tasks wait and nothing has ended for a while.
+    pub(super) fn look(&mut self, core: &mut Core) {
+        if core.is_packed() {
+            let now = Instant::now();
+            if now.duration_since(self.since) >= STUCK {
+                self.tick(now, core);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant, core: &mut Core) {
+        // As if one worker had run them one after the other: several make a task look shorter than
+        // it is, by as many as there are cores at most where they have been busy.
+        let each = now.duration_since(self.since) / self.ended.max(1);
+        core.tick(self.ended > 0 && each <= SHORT);
+        self.since = now;
+        self.ended = 0;
+    }
+}
+
+impl Lanes {
+    /// Tells the core what the clock says, if it has to know.
+    pub(super) fn look_at_the_clock(&mut self, core: &mut Core) {
+        self.tempo.look(core);
+    }
+}
