@@ -85,10 +85,15 @@ impl Block {
     /// allocation. Else they are aligned to `align` bytes or to 64, whichever is more; an alignment
     /// that is not a power of two is rounded up to one; beyond a page it is cut off there, as in
     /// the store. More bytes take one allocation.
+    #[inline]
     pub fn copy_of(bytes: &[u8], align: usize) -> Block {
         if bytes.is_empty() || (align <= 1 && bytes.len() <= Block::SMALL) {
             return Block::small(bytes);
         }
+        Block::allocated(bytes, align)
+    }
+
+    fn allocated(bytes: &[u8], align: usize) -> Block {
         if align <= 1 {
             return Block {
                 place: Place::Copied {
@@ -146,6 +151,7 @@ impl Block {
     }
 
     /// `bytes`, not more than [`Block::SMALL`], in the block itself.
+    #[inline]
     fn small(bytes: &[u8]) -> Block {
         let mut own = [0; Block::SMALL];
         own[..bytes.len()].copy_from_slice(bytes);

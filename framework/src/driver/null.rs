@@ -255,7 +255,7 @@ fn report(driver: &Weak<Driver>, result: Result<()>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use crate::prelude::*;
 
@@ -265,15 +265,23 @@ mod tests {
     #[remote]
     fn sums(_numbers: &[f64]) {}
 
-    fn threads() -> usize {
-        let of_null_workers = |task: std::io::Result<std::fs::DirEntry>| {
+    /// Waits until so many null workers have threads: a new one names itself, and one that was
+    /// joined may be listed for a moment.
+    #[track_caller]
+    fn threads_become(count: usize) {
+        let is_null_worker = |task: std::io::Result<std::fs::DirEntry>| {
             let name = std::fs::read_to_string(task.unwrap().path().join("comm"));
             name.is_ok_and(|name| name.starts_with("mobula-null"))
         };
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        tasks
-            .filter_map(|task| of_null_workers(task).then_some(()))
-            .count()
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            let found = tasks.map(is_null_worker).filter(|is| *is).count();
+            if found == count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{found} threads, not {count}");
+        }
     }
 
     fn works(rt: &Runtime) {
@@ -288,13 +296,13 @@ mod tests {
         let refs = rt.spawn_all((0..100).map(|_| sums::remote(&numbers)));
         assert_eq!(rt.get(&refs).unwrap().len(), 100);
         drop((refs, numbers));
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while rt.store().object_count() > 0 {
-            assert!(std::time::Instant::now() < deadline);
+            assert!(Instant::now() < deadline);
         }
     }
 
-    /// One test, because both count the threads of the process.
+    /// One test, because threads of the whole process are counted.
     #[test]
     fn null_workers_answer_each_task_and_end_with_the_runtime() {
         crate::init::test_entry(
@@ -302,13 +310,13 @@ mod tests {
         );
         let builder = || Runtime::builder().workers(3).store_capacity(64 << 20);
         let rt = builder().null_work().start().unwrap();
-        assert_eq!(threads(), 3);
+        threads_become(3);
         works(&rt);
         rt.shutdown();
-        assert_eq!(threads(), 0);
+        threads_become(0);
 
         let rt = builder().null_work_here().start().unwrap();
-        assert_eq!(threads(), 0);
+        threads_become(0);
         works(&rt);
         rt.shutdown();
     }

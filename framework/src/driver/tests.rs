@@ -1,6 +1,10 @@
 //! The engine by itself, with real processes, under remote functions that are written by hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mobula_store::Block;
 use mobula_worker::{
@@ -56,6 +60,10 @@ remote_fn!(EXIT, |_| {
     std::process::exit(3)
 });
 remote_fn!(PID, |_| Ok(text(std::process::id().to_string().as_bytes())));
+remote_fn!(SLOW_PID, |_| {
+    std::thread::sleep(Duration::from_millis(2));
+    Ok(text(std::process::id().to_string().as_bytes()))
+});
 remote_fn!(NEST, |inputs| {
     // Puts off the rest of the work to a child, down to depth zero.
     let depth = input(inputs)?;
@@ -101,7 +109,7 @@ fn start(test: &'static str, workers: usize) -> Arc<Driver> {
 
 fn get(entry: &Arc<Entry>) -> Result<Vec<u8>> {
     assert!(
-        entry.wait(Some(std::time::Instant::now() + Duration::from_secs(60))),
+        entry.wait(Some(Instant::now() + Duration::from_secs(60))),
         "no answer"
     );
     Ok(entry.payload()?.block.bytes().to_vec())
@@ -109,10 +117,10 @@ fn get(entry: &Arc<Entry>) -> Result<Vec<u8>> {
 
 /// Counts may lag behind by the time that a message takes.
 fn settles_to_nothing(driver: &Driver) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while driver.used_bytes() > 0 || driver.object_count() > 0 {
         assert!(
-            std::time::Instant::now() < deadline,
+            Instant::now() < deadline,
             "{} bytes in {} objects are left",
             driver.used_bytes(),
             driver.object_count()
@@ -204,5 +212,74 @@ fn recursion_on_one_worker_ends() {
     assert_eq!(get(&entry).unwrap(), b"30");
     drop(entry);
     settles_to_nothing(&driver);
+    driver.shutdown();
+}
+
+#[test]
+fn the_whole_pool_comes_up_after_the_first_worker() {
+    let driver = start(
+        "driver::tests::the_whole_pool_comes_up_after_the_first_worker",
+        8,
+    );
+    let pids: HashSet<u32> = driver.worker_pids().into_iter().collect();
+    assert_eq!(pids.len(), 8);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut seen = HashSet::new();
+    while seen != pids {
+        assert!(Instant::now() < deadline, "{seen:?} of {pids:?} take tasks");
+        let tasks: Vec<_> = (0..64)
+            .map(|_| driver.clone().spawn(call(&SLOW_PID, vec![])))
+            .collect();
+        seen.extend(tasks.iter().map(|task| -> u32 {
+            let text = String::from_utf8(get(task).unwrap()).unwrap();
+            text.parse().unwrap()
+        }));
+    }
+    driver.shutdown();
+}
+
+/// The children of this process that run this test.
+fn children(test: &str) -> usize {
+    let of_this_test = |pid: &str| {
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.contains(test))
+    };
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok())
+        .map(|list| list.split(' ').filter(|pid| of_this_test(pid)).count())
+        .sum()
+}
+
+#[test]
+fn an_end_while_workers_are_being_started_leaves_none() {
+    let test = "driver::tests::an_end_while_workers_are_being_started_leaves_none";
+    for round in 0..10 {
+        let driver = start(test, 12);
+        // At different moments of the start.
+        std::thread::sleep(Duration::from_micros(500 * round));
+        driver.shutdown();
+        assert_eq!(children(test), 0);
+        assert!(driver.worker_pids().is_empty());
+    }
+}
+
+#[test]
+fn workers_that_die_at_once_are_not_replaced_without_pause() {
+    let driver = start(
+        "driver::tests::workers_that_die_at_once_are_not_replaced_without_pause",
+        1,
+    );
+    let begin = Instant::now();
+    for _ in 0..10 {
+        let error = get(&driver.clone().spawn(call(&EXIT, vec![]))).unwrap_err();
+        assert!(error.is_crash(), "{error}");
+    }
+    // Behind the fourth death 10 ms, behind the fifth 20 ms, ..
+    assert!(
+        begin.elapsed() >= Duration::from_millis(10 + 20 + 30 + 40 + 50 + 60),
+        "{:?}",
+        begin.elapsed()
+    );
     driver.shutdown();
 }

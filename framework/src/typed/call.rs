@@ -3,9 +3,13 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 use mobula_worker::{CallArg, CallSpec, Client, Entry, Error, Registry, RemoteFn, Result, Side};
+use smallvec::SmallVec;
 
 use super::{IntoArg, ObjectRef, arg::Source, codecs::Codec, place::Place};
 use crate::typed::engine::current_client;
+
+/// The arguments of a call. Those of most functions need no allocation until they are sent.
+pub(crate) type Args = SmallVec<[CallArg; 2]>;
 
 /// A call of a remote function that has not been started: what `function::remote(..)` returns.
 ///
@@ -34,7 +38,7 @@ use crate::typed::engine::current_client;
 #[must_use = "a remote call does nothing until it is spawned: add `.spawn()`"]
 pub struct UnspawnedCall<R> {
     function: &'static RemoteFn,
-    args: Vec<CallArg>,
+    args: Args,
     retries: u32,
     /// The first argument that could not be encoded.
     error: Option<Error>,
@@ -85,7 +89,7 @@ impl<R> UnspawnedCall<R> {
                 let function = Registry::get()?.index_of(function)?;
                 Ok(client.spawn(CallSpec {
                     function,
-                    args,
+                    args: args.into_vec(),
                     retries,
                 }))
             }),
@@ -101,7 +105,7 @@ impl<R> UnspawnedCall<R> {
         let (function, args, retries) = self.into_parts(client)?;
         Ok(CallSpec {
             function: Registry::get()?.index_of(function)?,
-            args,
+            args: args.into_vec(),
             retries,
         })
     }
@@ -113,8 +117,10 @@ impl<R> UnspawnedCall<R> {
     pub(crate) fn into_parts(
         self,
         client: &Arc<dyn Client>,
-    ) -> Result<(&'static RemoteFn, Vec<CallArg>, u32)> {
-        if let Some(error) = self.unusable_ref(client) {
+    ) -> Result<(&'static RemoteFn, Args, u32)> {
+        if self.may_have_refs()
+            && let Some(error) = self.unusable_ref(client)
+        {
             return Err(error);
         }
         match self.error {
@@ -135,6 +141,14 @@ impl<R> UnspawnedCall<R> {
             None => Ok(client),
             Some(error) => Err(error),
         }
+    }
+
+    /// Whether there is any ref to look at.
+    fn may_have_refs(&self) -> bool {
+        self.args.iter().any(|arg| match arg {
+            CallArg::Value(payload) => !payload.side.is_empty(),
+            CallArg::Object(_) | CallArg::Gather(_) => true,
+        })
     }
 
     /// What is wrong with the first ref that `client` cannot use.
@@ -185,7 +199,7 @@ impl<R> UnspawnedCall<R> {
     pub fn new(function: &'static RemoteFn, retries: u32) -> UnspawnedCall<R> {
         UnspawnedCall {
             function,
-            args: Vec::new(),
+            args: Args::new(),
             retries,
             error: None,
             result: PhantomData,

@@ -9,6 +9,7 @@ mod cache;
 mod flat;
 mod none;
 mod packed;
+mod scalar;
 mod text;
 
 use std::any::Any;
@@ -78,6 +79,9 @@ impl<C> Admits for C {}
 /// # Errors
 /// The type's `Serialize` fails, or the store is full.
 pub(crate) fn encode_value<T: Value>(value: &T, place: Place<'_>) -> Result<Payload> {
+    if let Some(payload) = scalar::encode(value) {
+        return Ok(payload);
+    }
     match table::encode(value, place) {
         Some(payload) => payload,
         None => pack(value, tag::<T>(), place),
@@ -89,6 +93,9 @@ pub(crate) fn encode_value<T: Value>(value: &T, place: Place<'_>) -> Result<Payl
 /// # Errors
 /// It is of another type, or its bytes are damaged.
 pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
+    if let Some(value) = scalar::decode(&payload) {
+        return Ok(value);
+    }
     if let Format::Packed { .. } = payload.format {
         return unpack(&payload, |of| of == tag::<T>());
     }

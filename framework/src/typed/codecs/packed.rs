@@ -6,7 +6,7 @@ use std::{marker::PhantomData, rc::Rc};
 
 use mobula_worker::{Format, Input, Payload, Result};
 
-use super::{Codec, Own, cache, decode_value, gather, reads_as_slice, single};
+use super::{Codec, Own, cache, decode_value, gather, reads_as_slice, scalar, single};
 use crate::typed::{
     Value,
     bytes::{pack, tag, unpack},
@@ -22,7 +22,10 @@ impl<T: Value> Codec<T> for Packed<T> {
     type Guard = Rc<T>;
 
     fn encode(&self, value: &T, place: Place<'_>) -> Result<Payload> {
-        pack(value, tag::<T>(), place)
+        match scalar::encode(value) {
+            Some(payload) => Ok(payload),
+            None => pack(value, tag::<T>(), place),
+        }
     }
 
     fn lend(&self, input: Input) -> Result<Rc<T>> {

@@ -3,12 +3,12 @@
 use std::{sync::Arc, task::Waker};
 
 use mobula_worker::{
-    Awaited, CallArg, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
+    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
     batch::{BatchResults, BatchWriter},
 };
 
 use super::sizes::Sizes;
-use crate::typed::UnspawnedCall;
+use crate::typed::{UnspawnedCall, call::Args};
 
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
 const BATCHES_EACH: usize = 3;
@@ -21,7 +21,7 @@ struct Ready {
     function: FunctionIndex,
     asynchronous: bool,
     retries: u32,
-    args: Vec<CallArg>,
+    args: Args,
 }
 
 /// Some calls that were sent together.
@@ -158,7 +158,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             };
             let entry = self.client.clone().spawn(CallSpec {
                 function: first.function,
-                args: first.args,
+                args: first.args.into_vec(),
                 retries: first.retries,
             });
             self.sent(entry, 1, kind);

@@ -1,0 +1,272 @@
+//! Numbers, truth values and unit, past serde: the same bytes as the codec writes, in some
+//! instructions. Calls with such arguments and results are the ones that are made by the million.
+
+use std::any::Any;
+
+use mobula_store::Block;
+use mobula_worker::{Format, Payload};
+
+use crate::typed::bytes::tag;
+
+// MessagePack's markers.
+const NIL: u8 = 0xc0;
+const FALSE: u8 = 0xc2;
+const TRUE: u8 = 0xc3;
+const F32: u8 = 0xca;
+const F64: u8 = 0xcb;
+/// Of one byte; those of two, four and eight follow.
+const UNSIGNED: u8 = 0xcc;
+const SIGNED: u8 = 0xd0;
+/// The least of the negative numbers that are their own marker.
+const LEAST: i64 = -32;
+
+/// The encoded value.
+struct Bytes {
+    bytes: [u8; 9],
+    len: usize,
+}
+
+impl Bytes {
+    #[inline]
+    fn one(byte: u8) -> Bytes {
+        Bytes::with(byte, [])
+    }
+
+    #[inline]
+    fn with<const N: usize>(marker: u8, rest: [u8; N]) -> Bytes {
+        let mut bytes = [0; 9];
+        bytes[0] = marker;
+        bytes[1..=N].copy_from_slice(&rest);
+        Bytes { bytes, len: N + 1 }
+    }
+
+    #[inline]
+    fn unsigned(n: u64) -> Bytes {
+        match n {
+            0..0x80 => Bytes::one(n as u8),
+            0x80..=0xff => Bytes::with(UNSIGNED, [n as u8]),
+            0x100..=0xffff => Bytes::with(UNSIGNED + 1, (n as u16).to_be_bytes()),
+            0x1_0000..=0xffff_ffff => Bytes::with(UNSIGNED + 2, (n as u32).to_be_bytes()),
+            _ => Bytes::with(UNSIGNED + 3, n.to_be_bytes()),
+        }
+    }
+
+    #[inline]
+    fn signed(n: i64) -> Bytes {
+        if let Ok(n) = u64::try_from(n) {
+            Bytes::unsigned(n)
+        } else if n >= LEAST {
+            Bytes::one(n as u8)
+        } else if let Ok(n) = i8::try_from(n) {
+            Bytes::with(SIGNED, n.to_be_bytes())
+        } else if let Ok(n) = i16::try_from(n) {
+            Bytes::with(SIGNED + 1, n.to_be_bytes())
+        } else if let Ok(n) = i32::try_from(n) {
+            Bytes::with(SIGNED + 2, n.to_be_bytes())
+        } else {
+            Bytes::with(SIGNED + 3, n.to_be_bytes())
+        }
+    }
+}
+
+/// The value as a payload, if it is a scalar.
+#[inline]
+pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
+    let value: &dyn Any = value;
+    macro_rules! numbers {
+        ($($type:ty: $write:ident as $wide:ty;)*) => { $(
+            if let Some(n) = value.downcast_ref::<$type>() {
+                return Some(payload::<T>(Bytes::$write(*n as $wide)));
+            }
+        )* };
+    }
+    numbers! {
+        u64: unsigned as u64;
+        u32: unsigned as u64;
+        usize: unsigned as u64;
+        u16: unsigned as u64;
+        u8: unsigned as u64;
+        i64: signed as i64;
+        i32: signed as i64;
+        isize: signed as i64;
+        i16: signed as i64;
+        i8: signed as i64;
+    }
+    let bytes = if let Some(x) = value.downcast_ref::<f64>() {
+        Bytes::with(F64, x.to_be_bytes())
+    } else if let Some(x) = value.downcast_ref::<f32>() {
+        Bytes::with(F32, x.to_be_bytes())
+    } else if let Some(x) = value.downcast_ref::<bool>() {
+        Bytes::one(if *x { TRUE } else { FALSE })
+    } else if value.is::<()>() {
+        Bytes::one(NIL)
+    } else {
+        return None;
+    };
+    Some(payload::<T>(bytes))
+}
+
+#[inline]
+fn payload<T: 'static>(Bytes { bytes, len }: Bytes) -> Payload {
+    Payload {
+        format: Format::Packed { of: tag::<T>() },
+        block: Block::copy_of(&bytes[..len], 1),
+        side: Vec::new(),
+    }
+}
+
+/// A number as its bytes say it.
+enum Number {
+    Unsigned(u64),
+    Negative(i64),
+}
+
+#[inline]
+fn number(bytes: &[u8]) -> Option<Number> {
+    let (&marker, rest) = bytes.split_first()?;
+    macro_rules! read {
+        ($type:ty) => {
+            <$type>::from_be_bytes(rest.try_into().ok()?)
+        };
+    }
+    let signed = |n: i64| match u64::try_from(n) {
+        Ok(n) => Number::Unsigned(n),
+        Err(_) => Number::Negative(n),
+    };
+    Some(match marker {
+        0..0x80 if rest.is_empty() => Number::Unsigned(marker.into()),
+        0xe0..=0xff if rest.is_empty() => Number::Negative((marker as i8).into()),
+        0xcc => Number::Unsigned(read!(u8).into()),
+        0xcd => Number::Unsigned(read!(u16).into()),
+        0xce => Number::Unsigned(read!(u32).into()),
+        0xcf => Number::Unsigned(read!(u64)),
+        0xd0 => signed(read!(i8).into()),
+        0xd1 => signed(read!(i16).into()),
+        0xd2 => signed(read!(i32).into()),
+        0xd3 => signed(read!(i64)),
+        _ => return None,
+    })
+}
+
+/// The scalar in a payload that holds a `T`; `None` if it is none, or not in the form in which
+/// [`encode`] writes it: then the codec says what there is.
+#[inline]
+pub(crate) fn decode<T: Any>(payload: &Payload) -> Option<T> {
+    if payload.format != (Format::Packed { of: tag::<T>() }) {
+        return None;
+    }
+    let bytes = payload.block.bytes();
+    let mut value: Option<T> = None;
+    let place: &mut dyn Any = &mut value;
+    macro_rules! numbers {
+        ($($type:ty)*) => { $(
+            if let Some(place) = place.downcast_mut::<Option<$type>>() {
+                *place = match number(bytes)? {
+                    Number::Unsigned(n) => <$type>::try_from(n).ok(),
+                    Number::Negative(n) => <$type>::try_from(n).ok(),
+                };
+                return value;
+            }
+        )* };
+    }
+    numbers!(u64 u32 usize u16 u8 i64 i32 isize i16 i8);
+    if let Some(place) = place.downcast_mut::<Option<f64>>() {
+        *place = match bytes {
+            [F64, rest @ ..] => rest.try_into().ok().map(f64::from_be_bytes),
+            _ => None,
+        };
+    } else if let Some(place) = place.downcast_mut::<Option<f32>>() {
+        *place = match bytes {
+            [F32, rest @ ..] => rest.try_into().ok().map(f32::from_be_bytes),
+            _ => None,
+        };
+    } else if let Some(place) = place.downcast_mut::<Option<bool>>() {
+        *place = match bytes {
+            [TRUE] => Some(true),
+            [FALSE] => Some(false),
+            _ => None,
+        };
+    } else if let Some(place) = place.downcast_mut::<Option<()>>()
+        && bytes == [NIL]
+    {
+        *place = Some(());
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use mobula_store::codec;
+
+    use super::*;
+    use crate::typed::Value;
+
+    #[track_caller]
+    fn same<T: Value + Debug + PartialEq + Copy>(value: T) {
+        let Some(payload) = encode(&value) else {
+            panic!("{value:?} is a scalar")
+        };
+        let plain = codec::encode(&value).unwrap().bytes;
+        assert_eq!(payload.block.bytes(), plain, "{value:?}");
+        assert_eq!(decode::<T>(&payload), Some(value));
+        // Another type in its place, or bytes that do not end there, are the codec's to refuse.
+        assert_eq!(decode::<char>(&payload), None);
+        let mut longer = plain.clone();
+        longer.push(0);
+        let longer = Payload {
+            block: Block::copy_of(&longer, 1),
+            ..payload
+        };
+        assert_eq!(decode::<T>(&longer), None, "{value:?}");
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_codec() {
+        for shift in 0..64 {
+            for near in [-1, 0, 1] {
+                let n = (1_i128 << shift) + near;
+                for n in [n, -n] {
+                    macro_rules! each {
+                        ($($type:ty)*) => { $(
+                            if let Ok(n) = <$type>::try_from(n) {
+                                same(n);
+                            }
+                        )* };
+                    }
+                    each!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+                }
+            }
+        }
+        for n in -40_000_i64..70_000 {
+            same(n);
+        }
+        for x in [0.0, -0.0, 1.5, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY] {
+            same(x);
+            same(x as f32);
+        }
+        same(true);
+        same(false);
+        same(());
+        assert!(decode::<f64>(&encode(&f64::NAN).unwrap()).unwrap().is_nan());
+    }
+
+    #[test]
+    fn what_is_no_scalar_is_left_to_the_codec() {
+        assert!(encode(&'c').is_none() && encode(&1_u128).is_none());
+        assert!(encode(&Some(1_u8)).is_none() && encode(&"text".to_owned()).is_none());
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_left_to_the_codec() {
+        let mut payload = encode(&300_u64).unwrap();
+        payload.format = Format::Packed { of: tag::<u8>() };
+        assert_eq!(decode::<u8>(&payload), None);
+        payload.format = Format::Packed { of: tag::<u16>() };
+        assert_eq!(decode::<u16>(&payload), Some(300));
+        let mut payload = encode(&-1_i64).unwrap();
+        payload.format = Format::Packed { of: tag::<u64>() };
+        assert_eq!(decode::<u64>(&payload), None);
+    }
+}
