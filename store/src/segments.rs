@@ -1,15 +1,15 @@
 //! The segments that this process can read.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use parking_lot::RwLock;
+use dashmap::{DashMap, Entry};
 
 use crate::{Block, Lease, Loc, SegmentFile, SegmentId, StoreError, map::Mapping};
 
 /// This process' table of read-only mappings.
 #[derive(Default)]
 pub struct Segments {
-    mappings: RwLock<HashMap<SegmentId, Arc<Mapping>>>,
+    mappings: DashMap<SegmentId, Arc<Mapping>>,
 }
 
 impl Segments {
@@ -24,25 +24,26 @@ impl Segments {
     /// When the number is taken, or the system refuses the mapping.
     pub fn insert(&self, id: SegmentId, file: &SegmentFile) -> Result<(), StoreError> {
         let mapping = Mapping::read_only(file)?;
-        let mut mappings = self.mappings.write();
-        if mappings.contains_key(&id) {
-            return Err(StoreError::other(format!("{id} is mapped already")));
+        match self.mappings.entry(id) {
+            Entry::Occupied(_) => Err(StoreError::other(format!("{id} is mapped already"))),
+            Entry::Vacant(place) => {
+                place.insert(mapping);
+                Ok(())
+            }
         }
-        mappings.insert(id, mapping);
-        Ok(())
     }
 
     /// Forgets a segment. It is unmapped when the last block of it is gone. Says whether it was
     /// there.
     pub fn remove(&self, id: SegmentId) -> bool {
         // Unmapping takes a while; the lock is free again by then.
-        let removed = self.mappings.write().remove(&id);
+        let removed = self.mappings.remove(&id);
         removed.is_some()
     }
 
     /// Whether the segment is mapped.
     pub fn contains(&self, id: SegmentId) -> bool {
-        self.mappings.read().contains_key(&id)
+        self.mappings.contains_key(&id)
     }
 
     /// The bytes at a location: base plus offset, no system call and no page is looked at. The first
@@ -54,7 +55,10 @@ impl Segments {
     /// # Errors
     /// Invalid handle, where the segment is not mapped or the range is not in it.
     pub fn resolve(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
-        let mapping = self.mappings.read().get(&loc.segment).cloned();
+        let mapping = self
+            .mappings
+            .get(&loc.segment)
+            .map(|mapping| mapping.clone());
         let mapping = mapping.ok_or_else(|| {
             StoreError::invalid_handle(format!("{loc}, which this process has not mapped"))
         })?;
@@ -64,7 +68,7 @@ impl Segments {
 
 impl fmt::Debug for Segments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut ids: Vec<_> = self.mappings.read().keys().copied().collect();
+        let mut ids: Vec<_> = self.mappings.iter().map(|mapping| *mapping.key()).collect();
         ids.sort_unstable();
         f.debug_tuple("Segments").field(&ids).finish()
     }

@@ -73,6 +73,13 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// value, where the caller has it.
     fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry>;
 
+    /// As [`handle`](Client::handle), for several objects.
+    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
+        let handle =
+            |(id, known): &(ObjectId, Option<&Arc<Value>>)| self.clone().handle(*id, *known);
+        objects.iter().map(handle).collect()
+    }
+
     /// The last handle of an object in this process is gone. Takes no lock that user code could
     /// be called under.
     fn release(&self, id: ObjectId);
@@ -344,26 +351,48 @@ pub fn readable(
             client.block(*loc, lease.clone())?
         }
     };
-    let mut side = Vec::with_capacity(value.items.len());
-    for item in &value.items {
+    Ok(Payload {
+        format: value.format.clone(),
+        block,
+        side: sides(client, &value.items)?,
+    })
+}
+
+/// What a value refers to, with handles that keep it.
+fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
+    let objects: Vec<_> = items
+        .iter()
+        .filter_map(|item| match item {
+            Item::InlineArray(_) => None,
+            Item::Array { id, value } => Some((*id, Some(value))),
+            Item::Ref { id } => Some((*id, None)),
+        })
+        .collect();
+    let mut handles = match objects.is_empty() {
+        true => Vec::new(),
+        false => client.clone().handles(&objects),
+    }
+    .into_iter();
+    let mut next = || {
+        handles
+            .next()
+            .ok_or_else(|| Error::internal("fewer handles than objects"))
+    };
+    let mut side = Vec::with_capacity(items.len());
+    for item in items {
         side.push(match item {
             Item::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(client, array, None)?;
                 Side::Array { block, format }
             }
-            Item::Array { id, value } => {
-                let entry = client.clone().handle(*id, Some(value));
-                let Payload { block, format, .. } = readable(client, value, Some(&entry))?;
+            Item::Array { value, .. } => {
+                let Payload { block, format, .. } = readable(client, value, Some(&next()?))?;
                 Side::Array { block, format }
             }
-            Item::Ref { id } => Side::Ref(client.clone().handle(*id, None)),
+            Item::Ref { .. } => Side::Ref(next()?),
         });
     }
-    Ok(Payload {
-        format: value.format.clone(),
-        block,
-        side,
-    })
+    Ok(side)
 }
 
 impl Drop for Entry {

@@ -56,6 +56,23 @@ impl Driver {
         })
     }
 
+    /// A handle of an object that something else keeps alive at the moment.
+    fn handle_in(&self, core: &mut Core, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+        // A pending object has one handle here, which is told the outcome.
+        if let Some(entry) = core.entry(id) {
+            return entry;
+        }
+        match core.retain(id) {
+            Ok(outcome) => {
+                let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
+                let entry = Entry::new(id, self.as_client(), outcome);
+                core.attach(id, &entry);
+                entry
+            }
+            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+        }
+    }
+
     /// Makes a task of a call.
     fn submit(&self, lowered: Lowered, core: &mut Core, lanes: &mut Lanes) -> Arc<Entry> {
         let Lowered {
@@ -142,26 +159,14 @@ impl Client for Driver {
         }
     }
 
-    fn handle(
-        self: Arc<Self>,
-        id: ObjectId,
-        known: Option<&Arc<mobula_worker::Value>>,
-    ) -> Arc<Entry> {
-        self.with(|core, _| {
-            // A pending object has one handle here, which is told the outcome.
-            if let Some(entry) = core.entry(id) {
-                return entry;
-            }
-            match core.retain(id) {
-                Ok(outcome) => {
-                    let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
-                    let entry = Entry::new(id, self.as_client(), outcome);
-                    core.attach(id, &entry);
-                    entry
-                }
-                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
-            }
-        })
+    fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+        self.with(|core, _| self.handle_in(core, id, known))
+    }
+
+    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
+        let handle =
+            |core: &mut Core, &(id, known): &(_, Option<&_>)| self.handle_in(core, id, known);
+        self.with(|core, _| objects.iter().map(|object| handle(core, object)).collect())
     }
 
     fn release(&self, id: ObjectId) {

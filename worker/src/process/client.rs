@@ -144,6 +144,31 @@ impl Client for Worker {
         entry
     }
 
+    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
+        let mut table = self.table.lock();
+        let mut old = Vec::new();
+        let handles = objects
+            .iter()
+            .map(|(id, known)| {
+                let outcome = known.map(|value| Ok(value.clone()));
+                let mut made = false;
+                let entry = table.handle(*id, false, || {
+                    made = true;
+                    Entry::new(*id, self.as_client(), outcome.clone())
+                });
+                if let (false, Some(outcome)) = (made, outcome) {
+                    old.push((entry.clone(), outcome));
+                }
+                entry
+            })
+            .collect();
+        drop(table);
+        for (entry, outcome) in old {
+            entry.complete(outcome);
+        }
+        handles
+    }
+
     fn release(&self, id: ObjectId) {
         self.table.lock().release(id);
     }

@@ -86,7 +86,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     );
     rate("wait_1k", 1.0, out.slow(10, 1.0), &mut || {
         let refs = rt.spawn_all((0..1000).map(|_| nothing::remote()));
-        refs.iter().try_for_each(ObjectRef::wait)
+        rt.as_completed(refs).try_for_each(|done| done.wait())
     });
     let outer = rt.spawn(many_refs::remote(10_000));
     outer.wait()?;
