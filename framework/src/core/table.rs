@@ -12,6 +12,9 @@ use super::{map::IdMap, state::Object};
 /// Slots that are kept when all of them are free.
 const KEEP: usize = 1 << 12;
 
+/// From this generation on slots are kept, so that enough generations are left for new ones.
+const LAST_BASE: u32 = 1 << 31;
+
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     slots: Vec<Slot>,
@@ -20,7 +23,9 @@ pub(super) struct Objects {
     free: Vec<u32>,
     /// How many slots have an object.
     taken: usize,
-    /// The generation that new slots begin with: later than that of each slot given back.
+    /// The generation that new slots begin with: later than that of each slot that was thrown away.
+    base: u32,
+    /// The latest generation of all slots.
     newest: u32,
     others: IdMap<ObjectId, Object>,
 }
@@ -58,7 +63,7 @@ impl Objects {
             }
             self.free.pop();
         }
-        driver_id(self.slots.len() as u32, self.newest)
+        driver_id(self.slots.len() as u32, self.base)
     }
 
     #[inline]
@@ -109,7 +114,7 @@ impl Objects {
                 self.free.push(self.slots.len() as u32);
             }
             self.slots.push(Slot {
-                generation: self.newest,
+                generation: self.base,
                 object: None,
             });
         }
@@ -132,13 +137,17 @@ impl Objects {
             return None;
         }
         let object = slot.object.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(index(id) as u32);
-        self.newest = self.newest.max(slot.generation);
+        // A slot that has used up its generations is not used again.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.newest = self.newest.max(next);
+            self.free.push(index(id) as u32);
+        }
         self.taken -= 1;
-        if self.taken == 0 && self.slots.len() > KEEP {
+        if self.taken == 0 && self.slots.len() > KEEP && self.newest < LAST_BASE {
             self.slots = Vec::new();
             self.free = Vec::new();
+            self.base = self.newest;
         }
         Some(object)
     }
@@ -161,5 +170,66 @@ impl Objects {
             Some((id, slot.object.as_mut()?))
         });
         driver.chain(self.others.iter_mut().map(|(&id, object)| (id, object)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Weak};
+
+    use mobula_worker::Error;
+
+    use super::*;
+    use crate::core::state::ObjectState;
+
+    fn object() -> Object {
+        Object {
+            state: ObjectState::Failed(Error::internal("an object")),
+            refs: 1,
+            handles: 1,
+            pins: 0,
+            entry: Weak::new(),
+        }
+    }
+
+    fn add(objects: &mut Objects) -> ObjectId {
+        let id = objects.mint();
+        objects.insert(id, object());
+        id
+    }
+
+    #[test]
+    fn no_id_comes_twice_also_when_the_memory_was_given_back() {
+        let mut objects = Objects::default();
+        let mut seen = HashSet::new();
+        for round in 0..5 {
+            let ids: Vec<_> = (0..2 * KEEP).map(|_| add(&mut objects)).collect();
+            assert!(ids.iter().all(|id| seen.insert(*id)), "round {round}");
+            assert_eq!(objects.len(), ids.len());
+            for id in ids {
+                assert!(objects.remove(id).is_some() && objects.remove(id).is_none());
+            }
+            assert!(objects.slots.is_empty());
+            // A few uses of one slot in between.
+            for _ in 0..3 {
+                let id = add(&mut objects);
+                assert!(seen.insert(id));
+                objects.remove(id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_without_generations_left_is_not_used_again() {
+        let mut objects = Objects::default();
+        let id = driver_id(0, u32::MAX - 1);
+        objects.insert(id, object());
+        objects.remove(id);
+        let last = add(&mut objects);
+        assert_eq!(last, driver_id(0, u32::MAX));
+        objects.remove(last);
+        let next = add(&mut objects);
+        assert_eq!(next, driver_id(1, 0));
+        assert!(objects.get(last).is_none() && objects.get(id).is_none());
     }
 }

@@ -18,7 +18,8 @@ impl Driver {
         let spin = Spin::for_this_machine();
         let closed = || self.closed.load(Ordering::SeqCst);
         loop {
-            let timeout = self.pending_work().then(|| self.patience(WATCHFUL));
+            let watchful = self.pending_work().then_some(WATCHFUL);
+            let timeout = self.patience().or(watchful);
             self.bell
                 .sleep_background(timeout, |led| closed() || (!led && self.has_work()));
             loop {

@@ -7,23 +7,15 @@ use std::{
 
 use mobula_store::{Block, Heap, Loc};
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, ObjectId, Payload, Result, Value,
-    WorkerId, lower_call,
-    message::{ArgSpec, TaskSpec},
-    put,
+    Awaited, CallSpec, Client, Entry, Error, ObjectId, Payload, Result, Value, WorkerId,
+    lower_call, message::TaskSpec, put,
 };
 
 use super::{Driver, lanes::Lanes};
 use crate::core::Core;
 
-/// A call whose arguments can travel.
-struct Lowered {
-    function: FunctionIndex,
-    retries: u32,
-    args: Vec<ArgSpec>,
-    /// Handles of the arguments, until the task counts them.
-    keep: Vec<Arc<Entry>>,
-}
+/// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
+type Lowered = (TaskSpec, Vec<Arc<Entry>>);
 
 impl Driver {
     /// # Errors
@@ -48,12 +40,17 @@ impl Driver {
             let client: Arc<dyn Client> = self.clone();
             lower_call(&client, call)?
         };
-        Ok(Lowered {
+        let id = ObjectId {
+            origin: WorkerId::DRIVER,
+            seq: u64::MAX,
+        };
+        let call = TaskSpec {
+            id,
             function,
-            retries,
             args,
-            keep,
-        })
+            retries,
+        };
+        Ok((call, keep))
     }
 
     /// A handle of an object that something else keeps alive at the moment.
@@ -74,36 +71,19 @@ impl Driver {
     }
 
     /// Makes a task of a call.
-    fn submit(&self, lowered: Lowered, core: &mut Core, lanes: &mut Lanes) -> Arc<Entry> {
-        let Lowered {
-            function,
-            retries,
-            args,
-            keep,
-        } = lowered;
+    fn submit(&self, call: TaskSpec, core: &mut Core, lanes: &mut Lanes) -> Arc<Entry> {
         let id = core.mint();
-        let entry = Entry::new(id, self.as_client(), None);
-        let spec = TaskSpec {
-            id,
-            function,
-            args,
-            retries,
-        };
-        let outcome = match core.submit(spec, WorkerId::DRIVER, lanes) {
-            Ok(()) => core.outcome(id),
-            Err(violation) => Some(Err(Error::internal(violation.to_string()))),
-        };
-        match outcome {
-            // It has failed already; nobody else knows of the handle.
-            Some(outcome) => entry.complete(outcome),
-            None => core.attach(id, &entry),
+        let spec = TaskSpec { id, ..call };
+        if let Err(violation) = core.submit(spec, WorkerId::DRIVER, lanes) {
+            return Entry::failed(Error::internal(violation.to_string()));
         }
+        // It may have failed already.
+        let entry = Entry::new(id, self.as_client(), core.outcome(id));
+        core.attach(id, &entry);
         if self.traffic.count_spawn() && lanes.any_ready() {
             lanes.drain_some(core);
             self.traffic.serve();
         }
-        // Their drop appends to a list, and counts when the lock is taken next.
-        drop(keep);
         entry
     }
 
@@ -118,7 +98,13 @@ impl Client for Driver {
             return Entry::failed(error);
         }
         match self.lower(call) {
-            Ok(lowered) => self.with(|core, lanes| self.submit(lowered, core, lanes)),
+            Ok((call, keep)) => {
+                let entry = self.with(|core, lanes| self.submit(call, core, lanes));
+                // The task counts its arguments from here on. Not under the lock: with the last
+                // handle of something a waker can go, which is other people's code.
+                drop(keep);
+                entry
+            }
             Err(error) => Entry::failed(error),
         }
     }
@@ -131,14 +117,26 @@ impl Client for Driver {
                 .collect(),
             Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
         };
-        let submit = |lowered, core: &mut Core, lanes: &mut Lanes| match lowered {
-            Ok(lowered) => self.submit(lowered, core, lanes),
+        let mut kept = Vec::new();
+        let calls: Vec<Result<TaskSpec>> = lowered
+            .into_iter()
+            .map(|lowered| {
+                let (call, keep) = lowered?;
+                kept.push(keep);
+                Ok(call)
+            })
+            .collect();
+        let submit = |call, core: &mut Core, lanes: &mut Lanes| match call {
+            Ok(call) => self.submit(call, core, lanes),
             Err(error) => Entry::failed(error),
         };
-        self.with(|core, lanes| {
-            let lowered = lowered.into_iter();
-            lowered.map(|one| submit(one, core, lanes)).collect()
-        })
+        let entries = self.with(|core, lanes| {
+            let calls = calls.into_iter();
+            calls.map(|call| submit(call, core, lanes)).collect()
+        });
+        // As in `spawn`.
+        drop(kept);
+        entries
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
@@ -179,7 +177,9 @@ impl Client for Driver {
 
     fn watch(&self, _: &Entry) {
         self.traffic.watch();
-        self.bell.hurry();
+        if !mobula_store::is_forked_child() {
+            self.bell.hurry();
+        }
     }
 
     fn unwatch(&self) {

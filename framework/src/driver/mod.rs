@@ -77,6 +77,9 @@ pub(crate) struct Driver {
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Mutex<Vec<ObjectId>>,
     any_released: AtomicBool,
+    /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
+    /// wait. Changed under the lock.
+    sleeps_long: AtomicBool,
     /// What foreground callers do for the background thread, and want of it.
     traffic: Traffic,
     next_worker: AtomicU64,
@@ -157,6 +160,7 @@ impl Driver {
             state: Mutex::new(State { core, lanes }),
             released: Mutex::new(Vec::new()),
             any_released: AtomicBool::new(false),
+            sleeps_long: AtomicBool::new(false),
             traffic: Traffic::default(),
             next_worker: AtomicU64::new(1),
             heap,
@@ -221,7 +225,7 @@ impl Driver {
 
     /// Runs `f` on the state, then everything that follows from it.
     fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
-        let (result, aftermath) = {
+        let (result, aftermath, late) = {
             let mut state = self.state.lock();
             let State { core, lanes } = &mut *state;
             self.count_released(core, lanes);
@@ -231,9 +235,17 @@ impl Driver {
                 core.pump(lanes);
             }
             lanes.flush();
-            (result, lanes.take_aftermath())
+            let late = core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+            if late {
+                self.sleeps_long.store(false, Ordering::Relaxed);
+            }
+            (result, lanes.take_aftermath(), late)
         };
         self.follow_up(aftermath);
+        if late {
+            // Whoever sleeps did not know that the clock has to be looked at.
+            self.bell.ring_all();
+        }
         result
     }
 
@@ -312,12 +324,17 @@ impl Driver {
         })
     }
 
-    /// For how long a thread may sleep that reads the answers.
-    fn patience(&self, longest: Duration) -> Duration {
-        match self.state.lock().core.is_packed() {
-            true => tempo::STUCK,
-            false => longest,
-        }
+    /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.
+    fn patience(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let packed = state.core.is_packed();
+        self.sleeps_long.store(!packed, Ordering::Relaxed);
+        packed.then_some(tempo::STUCK)
+    }
+
+    /// Whether tasks are packed, so that somebody has to look at the clock soon.
+    fn is_packed(&self) -> bool {
+        self.state.lock().core.is_packed()
     }
 
     /// Whether there is something to read, or room for what had found none.
@@ -325,8 +342,9 @@ impl Driver {
         let (work, aftermath) = {
             let mut state = self.state.lock();
             let progress = state.lanes.flush();
+            let late = state.core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
             (
-                progress || state.lanes.any_ready(),
+                progress || late || state.lanes.any_ready(),
                 state.lanes.take_aftermath(),
             )
         };

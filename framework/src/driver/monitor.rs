@@ -194,14 +194,15 @@ impl Driver {
             }
             Err(error) => {
                 self.none_to_come();
-                let error = error.context("one worker too few");
                 if self.is_closed() {
                     pace.stop();
                 } else if alone {
                     pace.stop();
-                    self.fail(&error);
+                    self.fail(&error.context("no worker is left, and none could be started"));
                 } else if pace.failed(Instant::now()) {
-                    eprintln!("mobula: {error:#}; it is tried again until it works");
+                    eprintln!(
+                        "mobula: the pool has fewer workers than it should until this works: {error:#}"
+                    );
                 }
             }
         }

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use mobula_store::{Loc, SegmentFile, SegmentId};
 
-const PAGE: u64 = 4096;
-
 /// The live extents of orphaned segments: offset to end.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
@@ -29,13 +27,14 @@ impl Orphans {
             .filter(|loc| loc.len > 0)
             .map(|loc| (loc.offset, loc.offset + loc.len))
             .collect();
+        let page = file.page();
         let mut kept = 0;
         let mut from = 0;
         for (&start, &end) in &extents {
-            punch(file, from, start / PAGE * PAGE);
+            punch(file, from, start / page * page);
             // Neighbours can share a page.
-            let first = (start / PAGE * PAGE).max(from);
-            from = end.div_ceil(PAGE) * PAGE;
+            let first = (start / page * page).max(from);
+            from = end.div_ceil(page) * page;
             kept += from.saturating_sub(first);
         }
         punch(file, from, file.len());
@@ -47,6 +46,7 @@ impl Orphans {
 
     /// Gives back the pages that only this extent used.
     pub(super) fn free(&mut self, loc: Loc, file: &SegmentFile) -> Freed {
+        let page = file.page();
         let Some(extents) = self.segments.get_mut(&loc.segment) else {
             return Freed {
                 bytes: 0,
@@ -62,13 +62,13 @@ impl Orphans {
         let before = extents
             .range(..loc.offset)
             .next_back()
-            .map_or(0, |(_, end)| end.div_ceil(PAGE) * PAGE);
+            .map_or(0, |(_, end)| end.div_ceil(page) * page);
         let after = extents
             .range(loc.offset..)
             .next()
-            .map_or(u64::MAX, |(start, _)| start / PAGE * PAGE);
-        let from = (loc.offset / PAGE * PAGE).max(before);
-        let to = (end.div_ceil(PAGE) * PAGE).min(after);
+            .map_or(u64::MAX, |(start, _)| start / page * page);
+        let from = (loc.offset / page * page).max(before);
+        let to = (end.div_ceil(page) * page).min(after);
         punch(file, from, to);
         let last = extents.is_empty();
         if last {
@@ -93,6 +93,8 @@ fn punch(file: &SegmentFile, from: u64, to: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAGE: u64 = 4096;
     use mobula_store::Backing;
 
     #[test]

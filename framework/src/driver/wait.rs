@@ -11,7 +11,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, Entry,
+    Awaited, Entry, Error,
     bell::{Lead, Spin},
     current_thread_waker,
 };
@@ -27,6 +27,10 @@ const LINGER: Duration = Duration::from_micros(6);
 impl Driver {
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     pub(super) fn wait_for(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        if mobula_store::is_forked_child() {
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked())));
+            return true;
+        }
         let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
         let ready = loop {
             if what.is_known() {
@@ -78,7 +82,7 @@ impl Driver {
                 news()
             };
             if !found {
-                let left = self.patience(left);
+                let left = self.patience().map_or(left, |patience| left.min(patience));
                 lead.sleep(Some(left), || what.is_known() || self.has_work());
             }
         }
@@ -90,12 +94,16 @@ impl Driver {
         if self.any_ready() {
             self.traffic.serve();
         }
-        lead.leave(|| self.has_work());
+        lead.leave(|| self.has_work() || self.is_packed());
     }
 
     /// For the caller of a future: looks for the answer as long as a short task may take, so that
     /// the future needs no waking, if that has paid lately.
     pub(super) fn linger_for(&self, entry: &Entry) {
+        if mobula_store::is_forked_child() {
+            entry.complete(Err(Error::forked()));
+            return;
+        }
         if !self.traffic.may_linger() {
             return;
         }
@@ -133,7 +141,7 @@ impl Driver {
         self.followers.lock().push_back(own.clone());
         // The leader may have left between our attempt and the line above.
         match self.bell.lead() {
-            Some(lead) => lead.leave(|| self.has_work()),
+            Some(lead) => self.leave(lead),
             None => match deadline {
                 None => thread::park(),
                 Some(deadline) => {

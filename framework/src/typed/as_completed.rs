@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_worker::{Awaited, Client, Entry};
+use mobula_worker::{Awaited, Client, Entry, Error};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -52,6 +52,8 @@ pub struct AsCompleted<T> {
     /// The engine knows that those before this one are waited for.
     announced: Cell<usize>,
     client: Option<Arc<dyn Client>>,
+    /// There were refs of several runtimes.
+    mixed: bool,
     arrivals: Arc<Arrivals>,
 }
 
@@ -98,6 +100,7 @@ impl<T> AsCompleted<T> {
             next: 0,
             announced: Cell::new(0),
             client: None,
+            mixed: false,
             arrivals: Arc::default(),
         }
     }
@@ -113,11 +116,20 @@ impl<T> AsCompleted<T> {
             self.ready.push_back(object);
             return;
         }
-        if self.client.is_none() {
-            self.client = object.entry().client();
+        match &self.client {
+            None => self.client = object.entry().client(),
+            Some(client) => self.mixed |= !object.entry().belongs_to(client),
         }
         self.next += 1;
         self.pending.insert(number, object);
+    }
+
+    /// In a child that user code forked nobody completes anything.
+    fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
+        let number = *self.pending.keys().next()?;
+        let object = self.pending.remove(&number)?;
+        object.entry().complete(Err(Error::forked()));
+        Some(object)
     }
 
     /// How many refs are left, ready or not.
@@ -136,8 +148,22 @@ impl<T> AsCompleted<T> {
         if let Some(object) = self.ready.pop_front() {
             return Some(object);
         }
-        let number = self.arrivals.0.lock().arrived.pop_front()?;
+        let arrived = self.arrivals.0.lock().arrived.pop_front();
+        let Some(number) = arrived else {
+            // Whoever asks again and again wants to be told, too.
+            self.announce();
+            return None;
+        };
         self.pending.remove(&number)
+    }
+
+    /// Has the engines see to it that completions are told.
+    fn announce(&self) {
+        Any(self).for_each_entry(&mut |entry| {
+            if let Some(client) = entry.client() {
+                entry.watch(&*client);
+            }
+        });
     }
 }
 
@@ -170,14 +196,25 @@ impl<T> Iterator for AsCompleted<T> {
 
     fn next(&mut self) -> Option<ObjectRef<T>> {
         loop {
+            if !Any(self).is_known() && self.ready.is_empty() {
+                if mobula_store::is_forked_child() {
+                    return self.give_up_one();
+                }
+                // A runtime that ends tells all of them.
+                match &self.client {
+                    Some(client) if !self.mixed && !self.pending.is_empty() => {
+                        client.wait(&Any(self), None);
+                    }
+                    Some(_) if !self.pending.is_empty() => {
+                        self.announce();
+                        mobula_worker::park_until(&Any(self), None);
+                    }
+                    _ => return None,
+                }
+            }
             if let Some(object) = self.try_next() {
                 return Some(object);
             }
-            if self.pending.is_empty() {
-                return None;
-            }
-            // A runtime that ends tells all of them.
-            self.client.as_ref()?.wait(&Any(self), None);
         }
     }
 

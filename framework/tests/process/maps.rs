@@ -311,3 +311,62 @@ fn refs_can_be_added_while_others_complete() {
     assert!(failing.next().is_none() && failing.is_empty());
     nothing_is_left(&rt);
 }
+
+#[mobula::test]
+fn refs_of_two_runtimes_complete_side_by_side() {
+    let (one, two) = (runtime(1), runtime(1));
+    let mut running = one.as_completed([one.spawn(pid_after::remote(1))]);
+    for n in 0..20 {
+        running.push(one.spawn(pid_after::remote(n % 3)));
+        running.push(two.spawn(pid_after::remote(n % 5)));
+    }
+    let pids: HashSet<u32> = running.by_ref().map(|done| done.get().unwrap()).collect();
+    assert_eq!((pids.len(), running.len()), (2, 0));
+    // What the one did not finish, its end tells.
+    running.push(one.spawn(pid_after::remote(60_000)));
+    running.push(two.spawn(pid_after::remote(1)));
+    one.shutdown();
+    let ended: Vec<bool> = running.map(|done| done.get().is_ok()).collect();
+    assert_eq!(ended.iter().filter(|ok| **ok).count(), 1);
+}
+
+#[mobula::test]
+fn in_a_task_completions_can_be_asked_for() {
+    let rt = runtime(2);
+    assert_eq!(rt.spawn(asks::remote(30)).get().unwrap(), 30);
+    nothing_is_left(&rt);
+}
+
+#[remote]
+fn asks(n: u64) -> u64 {
+    let rt = Runtime::current().unwrap();
+    let mut running = rt.as_completed((0..n).map(|n| square::remote(n).spawn()));
+    let mut count = 0;
+    while !running.is_empty() {
+        match running.try_next() {
+            Some(done) => count += u64::from(done.get().is_ok()),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    count
+}
+
+#[mobula::test]
+fn a_panic_of_the_iterator_is_the_callers_and_ends_the_map() {
+    let rt = runtime(2);
+    let calls = (0..100_u64).map(|n| {
+        assert!(n < 50, "no more");
+        square::remote(n)
+    });
+    let mut map = rt.map(calls).chunk_size(7).iter();
+    let mut got = Vec::new();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for result in map.by_ref() {
+            got.push(result.unwrap());
+        }
+    }));
+    assert!(caught.is_err());
+    got.extend(map.map(Result::unwrap));
+    assert!(got.len() <= 50 && got.iter().copied().eq((0..got.len() as u64).map(|n| n * n)));
+    nothing_is_left(&rt);
+}

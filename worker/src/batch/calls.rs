@@ -9,14 +9,17 @@ use super::{
     cells::{self, GATHER, Last, OBJECT},
 };
 use crate::{
-    CallArg, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Registry,
-    Result,
+    Body, CallArg, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload,
+    Registry, Result,
     wire::{Reader, WireError, writer},
 };
 
 /// A batch takes no further call once its calls have this many bytes: they travel inside the
 /// message, and fit into a ring several times.
 const FULL: usize = 15 << 10;
+
+/// The same for small objects that the calls use, which travel with the batch.
+const HEAVY: usize = 64 << 10;
 
 /// A value of more bytes makes its call one of its own.
 const LARGE: usize = 4 << 10;
@@ -34,6 +37,8 @@ pub struct BatchWriter {
     objects: Vec<Arc<Entry>>,
     /// Their places, once there are more than a few.
     places: HashMap<ObjectId, u32>,
+    /// Bytes of those that travel inside the message.
+    weight: usize,
 }
 
 impl BatchWriter {
@@ -47,6 +52,7 @@ impl BatchWriter {
             last: Last::default(),
             objects: Vec::new(),
             places: HashMap::new(),
+            weight: 0,
         }
     }
 
@@ -62,7 +68,7 @@ impl BatchWriter {
 
     /// Whether it should be sent before it gets another call.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL
+        self.bytes.len() >= FULL || self.weight >= HEAVY
     }
 
     /// Whether this call can be one of this batch.
@@ -113,6 +119,11 @@ impl BatchWriter {
             _ => self.places.get(&id).map(|place| *place as usize),
         };
         let place = known.unwrap_or_else(|| {
+            if let Some(Ok(value)) = entry.outcome()
+                && let Body::Inline(block) = &value.body
+            {
+                self.weight += block.len();
+            }
             self.objects.push(entry.clone());
             self.objects.len() - 1
         });

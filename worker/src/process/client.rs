@@ -178,6 +178,10 @@ impl Client for Worker {
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        if mobula_store::is_forked_child() {
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked())));
+            return true;
+        }
         what.for_each_entry(&mut |entry| self.watch(entry));
         if what.is_known() {
             return true;

@@ -1,6 +1,10 @@
 //! Calls on their way: taken from the iterator as workers have room, and coming back in any order.
 
-use std::{sync::Arc, task::Waker};
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use mobula_worker::{
     Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
@@ -15,6 +19,10 @@ const BATCHES_EACH: usize = 3;
 
 /// Calls of an asynchronous function on their way for each worker: they run side by side.
 const CALLS_EACH: usize = 64;
+
+/// For how long calls are collected for a batch, and after how many of them the clock is asked.
+const COLLECT: Duration = Duration::from_millis(1);
+const LOOK_EVERY: usize = 16;
 
 /// A call that is ready to be sent.
 struct Ready {
@@ -89,9 +97,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     /// or wait at the caller's.
     pub(super) fn fill(&mut self, ahead: usize) {
         while !self.stopped && self.has_room() && self.sent.len() < ahead {
-            if !self.send() {
-                self.stopped = true;
-            }
+            // Should the iterator panic, nothing more is taken from it.
+            self.stopped = true;
+            self.stopped = !self.send();
         }
     }
 
@@ -165,7 +173,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             return true;
         }
         batch.push(&first.args);
+        let began = Instant::now();
         while batch.len() < size && !batch.is_full() {
+            // A slow iterator must not hold up what it has given.
+            let look = batch.len() < LOOK_EVERY || batch.len().is_multiple_of(LOOK_EVERY);
+            if look && began.elapsed() >= COLLECT {
+                break;
+            }
             match self.next_call() {
                 None => break,
                 Some(Ok(call)) if batch.takes(call.function, call.retries, &call.args) => {

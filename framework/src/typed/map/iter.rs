@@ -54,11 +54,12 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapIter<I, R> 
             while let Some((first, results)) = self.feed.take_finished() {
                 self.early.insert(first, results);
             }
-            let ahead = self.feed.window().saturating_sub(self.early.len());
-            self.feed.fill(ahead.max(1));
+            // What is there comes before what the iterator has to make.
             if self.early.contains_key(&self.next) {
                 continue;
             }
+            let ahead = self.feed.window().saturating_sub(self.early.len());
+            self.feed.fill(ahead.max(1));
             if self.feed.is_over() {
                 return None;
             }
@@ -98,15 +99,15 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapUnordered<I
                 *place += 1;
                 return Some((*place - 1, decoded(*place - 1, result)));
             }
-            self.feed.fill(usize::MAX);
             self.now = self.feed.take_finished();
             if self.now.is_some() {
-                self.feed.fill(usize::MAX);
-            } else if self.feed.is_over() {
-                return None;
-            } else {
-                self.feed.wait();
+                continue;
             }
+            self.feed.fill(usize::MAX);
+            if self.feed.is_over() {
+                return None;
+            }
+            self.feed.wait();
         }
     }
 }

@@ -33,6 +33,10 @@ pub use iter::{MapIter, MapUnordered};
 /// was sent together with it, by two milliseconds at most. [`chunk_size`](Self::chunk_size) sets a
 /// number instead.
 ///
+/// The iterator is asked for calls ahead of their results. One that waits for results of the same
+/// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to further
+/// calls.
+///
 /// Calls of an `async fn`, with values that contain refs, or with inputs that are pending are sent
 /// one by one.
 ///

@@ -1,0 +1,165 @@
+//! One run of the measured program under callgrind, and what its files say.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::{MEASURED, Result, flows::FLOWS, record::Counts};
+
+/// Names the function whose call ends a phase.
+const PHASE_ENDS: &str = "--dump-before=*flows::phase_ends*";
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Folder> {
+        let folder = env::temp_dir().join(format!("mobula-instructions-{}", std::process::id()));
+        fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(Folder(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Counts per unit, one for each flow.
+pub(crate) fn run() -> Result<Vec<Counts>> {
+    pin()?;
+    let folder = Folder::new()?;
+    let driver = measure(&folder.0)?;
+    let mut phases = read(&folder.0)?;
+    let driver = phases.remove(&driver).unwrap_or_default();
+    let worker = match (phases.pop_first(), phases.is_empty()) {
+        (Some((_, worker)), true) => worker,
+        _ => return Err("there is not exactly one worker".into()),
+    };
+    let of_processes = FLOWS.iter().filter(|flow| !flow.null).count();
+    let null = FLOWS.len() - of_processes;
+    // Each flow has two phases, behind one to warm up.
+    let expected = [1 + 2 * of_processes + 1 + 2 * null, 1 + 2 * of_processes];
+    if [driver.len(), worker.len()] != expected {
+        let found = [driver.len(), worker.len()];
+        return Err(format!("there are {found:?} phases and not {expected:?}").into());
+    }
+    let mut at = 1;
+    let mut was_null = false;
+    Ok(FLOWS
+        .iter()
+        .map(|flow| {
+            at += usize::from(flow.null && !was_null);
+            was_null = flow.null;
+            let units = (flow.sizes[1] - flow.sizes[0]) as f64;
+            let each = |phases: &[u64]| (phases[at + 1] as f64 - phases[at] as f64) / units;
+            let counts = Counts {
+                driver: each(&driver),
+                worker: if flow.null { 0.0 } else { each(&worker) },
+            };
+            at += 2;
+            counts
+        })
+        .collect())
+}
+
+/// Leaves this process, and those that it starts, one core.
+fn pin() -> Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut only = CpuSet::new();
+    only.set(
+        (0..CpuSet::MAX_CPU)
+            .find(|core| allowed.is_set(*core))
+            .unwrap_or(0),
+    );
+    Ok(sched_setaffinity(None, &only)?)
+}
+
+/// Runs it; the driver's process id.
+fn measure(folder: &Path) -> Result<u32> {
+    let log = folder.join("log");
+    let log = |pid| log.with_extension(pid);
+    let child = Command::new("valgrind")
+        .args(["--tool=callgrind", "--trace-children=yes", PHASE_ENDS])
+        .arg(format!(
+            "--callgrind-out-file={}",
+            folder.join("counts.%p").display()
+        ))
+        .arg(format!("--log-file={}", log("%p").display()))
+        .arg(env::current_exe()?)
+        .arg(MEASURED)
+        .env_remove("MOBULA_WORKERS")
+        .env_remove("MOBULA_STORE_CAPACITY")
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| {
+            format!("valgrind does not run ({error}); install it: apt-get install valgrind")
+        })?;
+    // Valgrind becomes the program, under the same number.
+    let pid = child.id();
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        let said = fs::read_to_string(log(&pid.to_string())).unwrap_or_default();
+        return Err(format!("the measured program failed: {}\n{said}", output.status).into());
+    }
+    Ok(pid)
+}
+
+/// The instructions of each phase of each process.
+fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
+    let mut found: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        // What a process did after its last phase has no number.
+        if let Some((pid, phase)) = numbers(&name) {
+            let total = total(&fs::read_to_string(&path)?)
+                .ok_or_else(|| format!("{name} holds no total"))?;
+            found.entry(pid).or_default().insert(phase, total);
+        }
+    }
+    Ok(found
+        .into_iter()
+        .map(|(pid, phases)| (pid, phases.into_values().collect()))
+        .collect())
+}
+
+/// Process and phase of a file `counts.<process>.<phase>`.
+fn numbers(name: &str) -> Option<(u32, u32)> {
+    let (pid, phase) = name.strip_prefix("counts.")?.split_once('.')?;
+    Some((pid.parse().ok()?, phase.parse().ok()?))
+}
+
+/// The instructions that a file of callgrind's counts in all.
+fn total(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("totals:"))?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_phases_are_told_from_others() {
+        assert_eq!(numbers("counts.17.3"), Some((17, 3)));
+        assert_eq!(numbers("counts.17"), None);
+        assert_eq!(numbers("log.17"), None);
+    }
+
+    #[test]
+    fn totals_are_found() {
+        let text = "version: 1\nevents: Ir\nfn=(1) main\n3 5\n\ntotals: 1234\n";
+        assert_eq!(total(text), Some(1234));
+        assert_eq!(total("events: Ir\n"), None);
+    }
+}
