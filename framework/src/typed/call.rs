@@ -143,6 +143,12 @@ impl<R> UnspawnedCall<R> {
         }
     }
 
+    /// The arguments, if this is a call of that function with nothing wrong and no refs.
+    pub(crate) fn plain_args(&self, function: &RemoteFn, retries: u32) -> Option<&[CallArg]> {
+        let same = std::ptr::eq(self.function, function) && self.retries == retries;
+        (same && self.error.is_none() && !self.may_have_refs()).then_some(&self.args[..])
+    }
+
     /// Whether there is any ref to look at.
     fn may_have_refs(&self) -> bool {
         self.args.iter().any(|arg| match arg {

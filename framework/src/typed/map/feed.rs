@@ -7,7 +7,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
+    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, RemoteFn, Result,
     batch::{BatchResults, BatchWriter},
 };
 
@@ -27,7 +27,7 @@ const LOOK_EVERY: usize = 16;
 /// A call that is ready to be sent.
 struct Ready {
     function: FunctionIndex,
-    asynchronous: bool,
+    remote: &'static RemoteFn,
     retries: u32,
     args: Args,
 }
@@ -131,17 +131,17 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             return Some(call);
         }
         let call = self.calls.next()?;
-        Some(
-            call.into_parts(&self.client)
-                .and_then(|(remote, args, retries)| {
-                    Ok(Ready {
-                        function: Registry::get()?.index_of(remote)?,
-                        asynchronous: remote.asynchronous,
-                        retries,
-                        args,
-                    })
-                }),
-        )
+        Some(self.ready(call))
+    }
+
+    fn ready(&self, call: UnspawnedCall<R>) -> Result<Ready> {
+        let (remote, args, retries) = call.into_parts(&self.client)?;
+        Ok(Ready {
+            function: Registry::get()?.index_of(remote)?,
+            remote,
+            retries,
+            args,
+        })
     }
 
     /// Sends the next calls; false if there are none.
@@ -159,8 +159,8 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         };
         let mut batch = BatchWriter::new(first.function, first.retries);
         let fits = batch.takes(first.function, first.retries, &first.args);
-        if first.asynchronous || !fits {
-            let kind = match first.asynchronous {
+        if first.remote.asynchronous || !fits {
+            let kind = match first.remote.asynchronous {
                 true => Kind::Async,
                 false => Kind::Single,
             };
@@ -180,15 +180,25 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             if look && began.elapsed() >= COLLECT {
                 break;
             }
-            match self.next_call() {
-                None => break,
-                Some(Ok(call)) if batch.takes(call.function, call.retries, &call.args) => {
-                    batch.push(&call.args);
-                }
-                other => {
-                    self.held_over = other;
-                    break;
-                }
+            let Some(call) = self.calls.next() else {
+                break;
+            };
+            // Mostly it is one more call of the same function. Its arguments are looked at where
+            // they are: to move them about would take longer than all the rest.
+            if let Some(args) = call.plain_args(first.remote, first.retries)
+                && batch.takes(first.function, first.retries, args)
+            {
+                batch.push(args);
+                continue;
+            }
+            let call = self.ready(call);
+            if let Ok(call) = &call
+                && batch.takes(call.function, call.retries, &call.args)
+            {
+                batch.push(&call.args);
+            } else {
+                self.held_over = Some(call);
+                break;
             }
         }
         let calls = batch.len();

@@ -27,10 +27,10 @@ pub use iter::{MapIter, MapUnordered};
 /// # How the calls run
 ///
 /// Calls are taken from the iterator as workers have room for them, some milliseconds of work
-/// ahead. Short calls are sent many at a time: from one at the beginning to as many as take two
+/// ahead. Short calls are sent many at a time: from one at the beginning to as many as take five
 /// milliseconds, by the time that the calls so far have taken, and fewer towards the end. A batch
 /// whose worker turns out to be busy goes to another one. So a single long call delays only what
-/// was sent together with it, by two milliseconds at most. [`chunk_size`](Self::chunk_size) sets a
+/// was sent together with it, by five milliseconds at most. [`chunk_size`](Self::chunk_size) sets a
 /// number instead.
 ///
 /// The iterator is asked for calls ahead of their results. One that waits for results of the same

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What a batch is to take. The cost of its way there and back is about a hundredth of this where the
 /// workers have all cores, and much less otherwise.
-const TARGET: Duration = Duration::from_millis(2);
+const TARGET: Duration = Duration::from_millis(5);
 
 /// What even the last batches take.
 const LEAST: Duration = Duration::from_micros(100);
@@ -83,10 +83,10 @@ mod tests {
     fn batches_grow_until_they_take_the_time() {
         assert_eq!(
             sizes(Duration::from_nanos(100), 6),
-            [1, 8, 64, 512, 4_096, 20_000]
+            [1, 8, 64, 512, 4_096, 32_768]
         );
-        assert_eq!(sizes(Duration::from_micros(10), 4), [1, 8, 64, 200]);
-        assert_eq!(sizes(Duration::from_millis(1), 3), [1, 2, 2]);
+        assert_eq!(sizes(Duration::from_micros(10), 5), [1, 8, 64, 500, 500]);
+        assert_eq!(sizes(Duration::from_millis(1), 3), [1, 5, 5]);
     }
 
     #[test]
@@ -96,11 +96,11 @@ mod tests {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, Duration::from_micros(size as u64));
         }
-        assert_eq!(sizes.next(LONG, 2), 2_000);
-        sizes.measured(2_000, Duration::from_secs(1));
-        assert_eq!(sizes.next(LONG, 2), 1_000);
-        sizes.measured(1_000, Duration::from_millis(1));
-        assert_eq!(sizes.next(LONG, 2), 2_000);
+        assert_eq!(sizes.next(LONG, 2), 5_000);
+        sizes.measured(5_000, Duration::from_secs(1));
+        assert_eq!(sizes.next(LONG, 2), 2_500);
+        sizes.measured(2_500, Duration::from_micros(2_500));
+        assert_eq!(sizes.next(LONG, 2), 5_000);
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(sizes.next(Some(4_000), 2), 1_000);
         assert_eq!(sizes.next(Some(480), 2), 120);
         assert_eq!(sizes.next(Some(10), 2), 100);
-        assert_eq!(sizes.next(None, 2), 2_000);
+        assert_eq!(sizes.next(None, 2), 5_000);
     }
 
     #[test]
