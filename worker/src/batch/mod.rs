@@ -21,8 +21,8 @@ use crate::{IndexCell, Registered, RemoteFn, TypeTag};
 pub use calls::BatchWriter;
 pub use results::BatchResults;
 
-/// The format of both, as a packed value.
-const TAG: TypeTag = TypeTag(u64::from_be_bytes(*b"mobBatch"));
+/// The type of calls and results, as a packed value.
+pub const TAG: TypeTag = TypeTag(u64::from_be_bytes(*b"mobBatch"));
 
 /// What the task of a batch runs.
 pub static FUNCTION: RemoteFn = RemoteFn {

@@ -181,7 +181,7 @@ fn spinning_has_an_end_and_stops_early() {
         looks += 1;
         false
     }));
-    assert!(looks >= 1 + 5 + 1, "{looks}");
+    assert!(looks > 6, "{looks}");
     looks = 0;
     assert!(spin.until(|| {
         looks += 1;
