@@ -76,7 +76,8 @@ pub struct TaskMessage {
     pub args: Vec<Arg>,
 }
 
-/// From the driver to a worker. Tasks go through the task lane, all else through the control lane.
+/// From the driver to a worker. Tasks go through the task lane, all else through the control lane;
+/// what is freed, through either.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
     /// Run this.

@@ -73,6 +73,7 @@ impl Core {
             task: id,
             slot,
         });
+        let idle = worker.flights.len() == 1;
         self.relist(worker_id);
 
         self.set_state(
@@ -100,6 +101,7 @@ impl Core {
                 function,
                 args,
             },
+            idle,
         );
     }
 

@@ -1,24 +1,18 @@
-//! The driver's ends of all mailboxes, and what the core's decisions mean for them.
+//! The driver's ends of all mailboxes.
 
 use std::{
     collections::BTreeMap,
-    os::fd::OwnedFd,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments};
 use mobula_worker::{
-    Attempt, Body, Entry, Error, ObjectId, Outcome, TaskSlot, WorkerId,
-    mailbox::{DriverEnd, TransportError},
-    message::{FromWorker, TaskMessage, ToWorker},
-    ring::RingError,
+    Body, Entry, Error, ObjectId, Outcome, WorkerId,
+    message::{FromWorker, ToWorker},
 };
 
-use super::{memory::Needs, orphans::Orphans, tempo::Tempo};
-use crate::core::{Comm, Core};
+use super::{lane::Lane, memory::Needs, orphans::Orphans, tempo::Tempo};
+use crate::core::Core;
 
 /// Messages that are read from one worker before others get their turn.
 const BATCH: usize = 512;
@@ -29,80 +23,6 @@ const SMALL_BATCH: usize = 64;
 /// A list of ids that is longer is not kept.
 const KEEP_SCRATCH: usize = 1 << 14;
 
-/// One worker, as the lock holder sees it.
-#[derive(Debug)]
-pub(super) struct Lane {
-    pub(super) end: DriverEnd,
-    pub(super) pid: u32,
-    pub(super) socket: OwnedFd,
-    /// See [`OwnLife`](super::life::OwnLife).
-    _own_life: Option<OwnedFd>,
-    /// Segments whose descriptor the worker has.
-    pub(super) known: Vec<SegmentId>,
-    /// Those of them that are still to be sent.
-    pub(super) unsent: Vec<SegmentId>,
-    /// Extents of the worker's segment that it is to be told of.
-    frees: Vec<Loc>,
-    /// Whether it is in the list of those to be flushed.
-    listed: bool,
-    /// Shared with the monitor, which ends workers that never get there.
-    pub(super) registered: Arc<AtomicBool>,
-    /// Bytes of the budget that the worker has.
-    pub(super) granted: u64,
-    /// The worker was asked to trim and has not answered.
-    pub(super) trimming: bool,
-    /// Why the lane cannot be written to any more; the next flush condemns the worker.
-    fault: Option<String>,
-    /// The worker did what no worker does, and is being killed.
-    pub(super) broken: bool,
-}
-
-impl Lane {
-    pub(super) fn new(
-        end: DriverEnd,
-        pid: u32,
-        socket: OwnedFd,
-        own_life: Option<OwnedFd>,
-        own: SegmentId,
-        registered: Arc<AtomicBool>,
-    ) -> Lane {
-        Lane {
-            end,
-            pid,
-            socket,
-            _own_life: own_life,
-            known: vec![own],
-            unsent: Vec::new(),
-            frees: Vec::new(),
-            listed: false,
-            registered,
-            granted: 0,
-            trimming: false,
-            fault: None,
-            broken: false,
-        }
-    }
-
-    /// Sends through the control lane, after what was freed before.
-    pub(super) fn send(&mut self, message: &ToWorker) {
-        self.send_frees();
-        self.push(message);
-    }
-
-    fn send_frees(&mut self) {
-        if !self.frees.is_empty() {
-            let frees = std::mem::take(&mut self.frees);
-            self.push(&ToWorker::Free(frees));
-        }
-    }
-
-    fn push(&mut self, message: &ToWorker) {
-        if let Err(error) = self.end.send(message) {
-            self.fault = Some(format!("its mailbox does not take messages: {error}"));
-        }
-    }
-}
-
 /// All of them, with what the core's effects need.
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -110,19 +30,19 @@ pub(super) struct Lanes {
     /// The segments' files, to hand their descriptors on.
     pub(super) files: BTreeMap<SegmentId, SegmentFile>,
     pub(super) heap: Arc<Heap>,
-    segments: Arc<Segments>,
+    pub(super) segments: Arc<Segments>,
     pub(super) capacity: Arc<Capacity>,
     /// Segments of workers that are dead, with live objects in them.
-    orphans: Orphans,
+    pub(super) orphans: Orphans,
     /// Workers that wait for memory.
     pub(super) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
-    completions: Vec<(Weak<Entry>, Outcome)>,
+    pub(super) completions: Vec<(Weak<Entry>, Outcome)>,
     /// Workers to be killed after the lock.
     condemned: Vec<(WorkerId, String)>,
     registrations: usize,
     /// Tasks that were too large for a message, as if their workers had failed them.
-    unsendable: Vec<(WorkerId, FromWorker)>,
+    pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) tempo: Tempo,
     /// Lanes that may have something to send.
     unflushed: Vec<WorkerId>,
@@ -405,7 +325,7 @@ impl Lanes {
         self.settle_needs();
     }
 
-    fn drop_segment(&mut self, segment: SegmentId) {
+    pub(super) fn drop_segment(&mut self, segment: SegmentId) {
         self.files.remove(&segment);
         self.segments.remove(segment);
         let ids: Vec<WorkerId> = self.lanes.keys().copied().collect();
@@ -415,84 +335,6 @@ impl Lanes {
             {
                 lane.known.swap_remove(at);
                 lane.send(&ToWorker::DropSegment(segment));
-            }
-        }
-    }
-}
-
-impl Comm for Lanes {
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
-        self.introduce_all(worker, &task.args);
-        let Some(lane) = self.touch(worker) else {
-            return;
-        };
-        let (id, slot, attempt) = (task.id, task.slot, task.attempt);
-        match lane.end.send(&ToWorker::Task(task)) {
-            Ok(()) => {}
-            Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
-                self.condemn(
-                    worker,
-                    format!("its mailbox does not take messages: {error}"),
-                );
-            }
-            // No other worker could be sent it either.
-            Err(error) => {
-                let outcome = Err(Error::codec(format!(
-                    "the task's arguments cannot be sent to a worker: {error}"
-                )));
-                self.unsendable.push((
-                    worker,
-                    FromWorker::Done {
-                        id,
-                        slot,
-                        attempt,
-                        outcome,
-                    },
-                ));
-            }
-        }
-    }
-
-    fn send(&mut self, worker: WorkerId, message: ToWorker) {
-        if let ToWorker::Ready {
-            outcome: Ok(value), ..
-        } = &message
-        {
-            self.introduce(worker, &value.clone());
-        }
-        if let Some(lane) = self.touch(worker) {
-            lane.send(&message);
-        }
-    }
-
-    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
-        self.lanes
-            .get(&worker)
-            .is_some_and(|lane| lane.end.state.revoke(slot, attempt))
-    }
-
-    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
-        self.lanes
-            .get(&worker)
-            .is_none_or(|lane| lane.end.state.started(slot, attempt))
-    }
-
-    fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
-        self.completions.push((entry, outcome));
-    }
-
-    fn free(&mut self, loc: Loc) {
-        if loc.segment == self.heap.id() {
-            if let Err(error) = self.heap.free(loc) {
-                eprintln!("mobula: freeing an object: {error}");
-            }
-        } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {
-            lane.frees.push(loc);
-        } else if let Some(file) = self.files.get(&loc.segment) {
-            let freed = self.orphans.free(loc, file);
-            mobula_store::Budget::release(&*self.capacity, freed.bytes);
-            if freed.last {
-                self.drop_segment(loc.segment);
             }
         }
     }

@@ -25,7 +25,7 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Driver, death, lanes::Lane, life::Life, output::Stream, pace::Pace};
+use super::{Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace};
 use crate::init::WorkerEntry;
 
 /// Workers that die one after the other before they have registered, while no other one is there

@@ -30,7 +30,7 @@ use mobula_worker::{
 };
 use parking_lot::Mutex;
 
-use super::{Driver, lanes::Lane, shared_words, thread};
+use super::{Driver, lane::Lane, shared_words, thread};
 use crate::config::Kind;
 
 /// Nothing is ever stored in it.

@@ -29,7 +29,7 @@ use rustix::{
 
 use super::{
     Driver,
-    lanes::Lane,
+    lane::Lane,
     life::{Life, OwnLife},
     monitor::Watched,
     output::Stream,

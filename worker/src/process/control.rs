@@ -7,7 +7,11 @@ use std::{
 
 use mobula_store::{SegmentFile, SegmentId};
 
-use super::{client::Worker, lanes::unusable, table::Out};
+use super::{
+    client::Worker,
+    lanes::{free, unusable},
+    table::Out,
+};
 use crate::{
     bell::{Bell, Spin},
     link,
@@ -43,13 +47,7 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
                 entry.complete(outcome);
             }
         }
-        ToWorker::Free(locs) => {
-            for loc in locs {
-                if let Err(error) = worker.heap.free(loc) {
-                    unusable(&error);
-                }
-            }
-        }
+        ToWorker::Free(locs) => free(&worker.heap, locs),
         ToWorker::Grant(answer) => worker.grants.answer(answer),
         ToWorker::Segment { id, len } => {
             // A task that needs the segment says what went wrong.

@@ -2,8 +2,13 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use mobula_store::{Heap, Loc};
 
 use super::{die, table::Out};
 use crate::{
@@ -44,7 +49,10 @@ impl Out for OutLane {
 
 /// Where tasks come from.
 #[derive(Debug)]
-pub(crate) struct TaskLane(pub(super) LaneReader);
+pub(crate) struct TaskLane {
+    pub(super) lane: LaneReader,
+    pub(super) heap: Arc<Heap>,
+}
 
 impl TaskLane {
     /// Waits for the next task; `None` when the worker closes.
@@ -53,17 +61,27 @@ impl TaskLane {
             if closing.load(Ordering::SeqCst) {
                 return None;
             }
-            match self.0.receive() {
+            match self.lane.receive() {
                 Ok(Some(ToWorker::Task(task))) => return Some(task),
+                Ok(Some(ToWorker::Free(locs))) => free(&self.heap, locs),
                 Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
                 Ok(None) => {
-                    let work = || self.0.ready() || closing.load(Ordering::SeqCst);
+                    let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
                     if !Spin::for_this_machine().until(work) {
-                        self.0.bell().sleep(None, work);
+                        self.lane.bell().sleep(None, work);
                     }
                 }
                 Err(error) => unusable(&error),
             }
+        }
+    }
+}
+
+/// Frees extents of this worker's segment that the driver does not know any object in.
+pub(super) fn free(heap: &Heap, locs: Vec<Loc>) {
+    for loc in locs {
+        if let Err(error) = heap.free(loc) {
+            unusable(&error);
         }
     }
 }

@@ -121,7 +121,10 @@ fn run(
         id: bootstrap.worker,
         registry,
         table: Mutex::new(Table::new(OutLane(end.out))),
-        tasks: Mutex::new(TaskLane(end.task)),
+        tasks: Mutex::new(TaskLane {
+            lane: end.task,
+            heap: heap.clone(),
+        }),
         state: end.state,
         turn: Turn::default(),
         idle_loops: AtomicUsize::new(0),
@@ -140,7 +143,7 @@ fn run(
     {
         let worker = worker.clone();
         let control = end.control;
-        let task_bell = worker.tasks.lock().0.bell();
+        let task_bell = worker.tasks.lock().lane.bell();
         service("mobula-control", move || {
             control::serve(&worker, control, &socket, &task_bell)
         })?;

@@ -1,6 +1,10 @@
 //! Many items through one function.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use mobula::prelude::*;
 use mobula_benches::{
@@ -67,6 +71,17 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
             Ok(())
         });
     }
+    out.attempt("map_100us_busy", || {
+        let items = vec![pace.loops(1e-4); out.size(10_000, 1_000)];
+        let mut sampler = Sampler::new(out.slow(5, 6.0));
+        while sampler.more() {
+            let bare = beside_work(|| Ok(bare(&items, WORKERS)))?;
+            sampler.add(bare / beside_work(|| busy_map(&rt, &items))?);
+        }
+        let note = format!("{} items", items.len());
+        out.row_with("map_100us_busy", sampler.summary(), note);
+        Ok(())
+    });
     out.attempt("map_skewed", || skewed(&rt, pace, out));
     Ok(())
 }
@@ -99,6 +114,21 @@ fn efficiency(rt: &Runtime, items: &[u64], plan: Plan) -> Result<Summary> {
         sampler.add(bare / busy_map(rt, items)?);
     }
     Ok(sampler.summary())
+}
+
+/// Calls `f` while another thread of this process computes.
+fn beside_work(f: impl FnOnce() -> Result<f64>) -> Result<f64> {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                black_box(busy(10_000));
+            }
+        });
+        let result = f();
+        over.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 /// What one long item in the middle adds to a map, measured in its own length.

@@ -1,0 +1,96 @@
+//! What the core's decisions mean for the lanes.
+
+use std::sync::Weak;
+
+use mobula_store::Loc;
+use mobula_worker::{
+    Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, WorkerId,
+    mailbox::TransportError,
+    message::{FromWorker, TaskMessage, ToWorker},
+    ring::RingError,
+};
+
+use super::lanes::Lanes;
+use crate::core::Comm;
+
+impl Comm for Lanes {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage, idle: bool) {
+        self.introduce_all(worker, &task.args);
+        let Some(lane) = self.touch(worker) else {
+            return;
+        };
+        if idle {
+            // In time for the task to use the same memory again, and without waking another thread.
+            lane.send_frees_with_task();
+        }
+        let (id, slot, attempt) = (task.id, task.slot, task.attempt);
+        match lane.end.send(&ToWorker::Task(task)) {
+            Ok(()) => {}
+            Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
+                self.condemn(
+                    worker,
+                    format!("its mailbox does not take messages: {error}"),
+                );
+            }
+            // No other worker could be sent it either.
+            Err(error) => {
+                let outcome = Err(Error::codec(format!(
+                    "the task's arguments cannot be sent to a worker: {error}"
+                )));
+                self.unsendable.push((
+                    worker,
+                    FromWorker::Done {
+                        id,
+                        slot,
+                        attempt,
+                        outcome,
+                    },
+                ));
+            }
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, message: ToWorker) {
+        if let ToWorker::Ready {
+            outcome: Ok(value), ..
+        } = &message
+        {
+            self.introduce(worker, &value.clone());
+        }
+        if let Some(lane) = self.touch(worker) {
+            lane.send(&message);
+        }
+    }
+
+    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.lanes
+            .get(&worker)
+            .is_some_and(|lane| lane.end.state.revoke(slot, attempt))
+    }
+
+    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        self.lanes
+            .get(&worker)
+            .is_none_or(|lane| lane.end.state.started(slot, attempt))
+    }
+
+    fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
+        self.completions.push((entry, outcome));
+    }
+
+    fn free(&mut self, loc: Loc) {
+        if loc.segment == self.heap.id() {
+            if let Err(error) = self.heap.free(loc) {
+                eprintln!("mobula: freeing an object: {error}");
+            }
+        } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {
+            lane.frees.push(loc);
+        } else if let Some(file) = self.files.get(&loc.segment) {
+            let freed = self.orphans.free(loc, file);
+            mobula_store::Budget::release(&*self.capacity, freed.bytes);
+            if freed.last {
+                self.drop_segment(loc.segment);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One worker's mailbox, as the lock holder sees it.
+
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use mobula_store::{Loc, SegmentId};
+use mobula_worker::{mailbox::DriverEnd, message::ToWorker};
+
+/// One worker, as the lock holder sees it.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) end: DriverEnd,
+    pub(super) pid: u32,
+    pub(super) socket: OwnedFd,
+    /// See [`OwnLife`](super::life::OwnLife).
+    _own_life: Option<OwnedFd>,
+    /// Segments whose descriptor the worker has.
+    pub(super) known: Vec<SegmentId>,
+    /// Those of them that are still to be sent.
+    pub(super) unsent: Vec<SegmentId>,
+    /// Extents of the worker's segment that it is to be told of.
+    pub(super) frees: Vec<Loc>,
+    /// Whether it is in the list of those to be flushed.
+    pub(super) listed: bool,
+    /// Shared with the monitor, which ends workers that never get there.
+    pub(super) registered: Arc<AtomicBool>,
+    /// Bytes of the budget that the worker has.
+    pub(super) granted: u64,
+    /// The worker was asked to trim and has not answered.
+    pub(super) trimming: bool,
+    /// Why the lane cannot be written to any more; the next flush condemns the worker.
+    pub(super) fault: Option<String>,
+    /// The worker did what no worker does, and is being killed.
+    pub(super) broken: bool,
+}
+
+impl Lane {
+    pub(super) fn new(
+        end: DriverEnd,
+        pid: u32,
+        socket: OwnedFd,
+        own_life: Option<OwnedFd>,
+        own: SegmentId,
+        registered: Arc<AtomicBool>,
+    ) -> Lane {
+        Lane {
+            end,
+            pid,
+            socket,
+            _own_life: own_life,
+            known: vec![own],
+            unsent: Vec::new(),
+            frees: Vec::new(),
+            listed: false,
+            registered,
+            granted: 0,
+            trimming: false,
+            fault: None,
+            broken: false,
+        }
+    }
+
+    /// Sends through the control lane, after what was freed before.
+    pub(super) fn send(&mut self, message: &ToWorker) {
+        self.send_frees();
+        self.push(message);
+    }
+
+    /// Tells a worker that has nothing to do, in its task lane.
+    pub(super) fn send_frees_with_task(&mut self) {
+        if !self.frees.is_empty() {
+            let frees = std::mem::take(&mut self.frees);
+            if let Err(error) = self.end.task.send(&ToWorker::Free(frees)) {
+                self.fault = Some(format!("its mailbox does not take messages: {error}"));
+            }
+        }
+    }
+
+    pub(super) fn send_frees(&mut self) {
+        if !self.frees.is_empty() {
+            let frees = std::mem::take(&mut self.frees);
+            self.push(&ToWorker::Free(frees));
+        }
+    }
+
+    fn push(&mut self, message: &ToWorker) {
+        if let Err(error) = self.end.send(message) {
+            self.fault = Some(format!("its mailbox does not take messages: {error}"));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! One step: something that happens under the lock, and what follows from it.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use mobula_worker::Error;
+
+use super::{
+    Driver, State,
+    lanes::{Aftermath, Lanes},
+    tempo,
+};
+use crate::{config::Kind, core::Core};
+
+impl Driver {
+    /// Runs `f` on the state, then everything that follows from it.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
+        let (result, aftermath, late) = {
+            let mut state = self.state.lock();
+            let State { core, lanes } = &mut *state;
+            self.count_released(core, lanes);
+            let result = f(core, lanes);
+            core.pump(lanes);
+            while lanes.fail_unsendable(core) {
+                core.pump(lanes);
+            }
+            lanes.flush();
+            let late = core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+            if late {
+                self.sleeps_long.store(false, Ordering::Relaxed);
+            }
+            (result, lanes.take_aftermath(), late)
+        };
+        self.follow_up(aftermath);
+        if late {
+            // Whoever sleeps did not know that the clock has to be looked at.
+            self.bell.ring_all();
+        }
+        result
+    }
+
+    fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
+        if !self.any_released.load(Ordering::Relaxed) {
+            return;
+        }
+        // Freeing an object can drop values, but no handle of this process: no lock is taken again.
+        let mut released = lanes.take_scratch();
+        {
+            let mut list = self.released.lock();
+            std::mem::swap(&mut *list, &mut released);
+            self.any_released.store(false, Ordering::Relaxed);
+        }
+        for id in released.drain(..) {
+            if let Err(violation) = core.release(id, lanes) {
+                debug_assert!(false, "{violation}");
+            }
+        }
+        lanes.keep_scratch(released);
+    }
+
+    /// Wakers and the like, with no lock held.
+    fn follow_up(&self, aftermath: Aftermath) {
+        let Aftermath {
+            completions,
+            condemned,
+            registrations,
+        } = aftermath;
+        if !completions.is_empty() {
+            let mut completions = completions;
+            for (entry, outcome) in completions.drain(..) {
+                if let Some(entry) = entry.upgrade() {
+                    entry.complete(outcome);
+                }
+            }
+            if let Some(mut state) = self.state.try_lock() {
+                state.lanes.keep_completions(completions);
+            }
+            // A caller that sleeps with the lead may wait for one of these.
+            self.bell.ring();
+        }
+        for (id, why) in condemned {
+            match self.config.kind {
+                Kind::Processes => self.monitor.condemn(id, why),
+                Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
+            }
+        }
+        if registrations > 0 {
+            let mut startup = self.startup.lock();
+            startup.registered += registrations;
+            startup.failures = 0;
+            self.started.notify_all();
+            drop(startup);
+            self.monitor.ring();
+        }
+    }
+
+    /// Reads and acts on what workers have said; whether there was anything.
+    pub(super) fn poll(&self) -> bool {
+        let mut any = false;
+        while self.work_here() {
+            any |= self.read_answers();
+        }
+        self.read_answers() || any
+    }
+
+    fn read_answers(&self) -> bool {
+        self.with(|core, lanes| {
+            let ready = lanes.any_ready();
+            if ready {
+                lanes.drain_all(core);
+            }
+            lanes.look_at_the_clock(core);
+            ready
+        })
+    }
+
+    /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let packed = state.core.is_packed();
+        self.sleeps_long.store(!packed, Ordering::Relaxed);
+        packed.then_some(tempo::STUCK)
+    }
+
+    /// Whether tasks are packed, so that somebody has to look at the clock soon.
+    pub(super) fn is_packed(&self) -> bool {
+        self.state.lock().core.is_packed()
+    }
+
+    /// Whether there is something to read, or room for what had found none.
+    pub(super) fn has_work(&self) -> bool {
+        let (work, aftermath) = {
+            let mut state = self.state.lock();
+            let progress = state.lanes.flush();
+            let late = state.core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+            (
+                progress || late || state.lanes.any_ready(),
+                state.lanes.take_aftermath(),
+            )
+        };
+        self.follow_up(aftermath);
+        work
+    }
+
+    /// Whether any task is unfinished.
+    pub(super) fn pending_work(&self) -> bool {
+        self.state.lock().core.pending_work()
+    }
+}
