@@ -43,11 +43,7 @@ pub(crate) fn place(
     if block.len() <= inline {
         // A block with a lease would keep an object (or an extent) in use for some bytes.
         let own = if block.lease().is_some() {
-            let align = match format {
-                Format::Flat { .. } => ALIGN,
-                Format::Text | Format::Packed { .. } => 1,
-            };
-            Block::copy_of(block.bytes(), align)
+            Block::copy_of(block.bytes(), format.align())
         } else {
             block
         };

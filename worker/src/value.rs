@@ -30,6 +30,17 @@ pub enum Format {
     },
 }
 
+impl Format {
+    /// How bytes of this format are to be aligned in private memory: elements as in the store, a
+    /// cache line; all else is decoded, and never looked at in place as anything but bytes.
+    pub(crate) fn align(&self) -> usize {
+        match self {
+            Format::Flat { .. } => 64,
+            Format::Text | Format::Packed { .. } => 1,
+        }
+    }
+}
+
 /// Where the bytes of a value are.
 #[derive(Clone, Debug)]
 pub enum Body {

@@ -207,23 +207,10 @@ impl Core {
         };
         let load = worker.load();
         let room = worker.has_room(self.config.slots).then_some(load);
-        if worker.room != room {
-            if let Some(old) = std::mem::replace(&mut worker.room, room) {
-                self.room.remove(old, worker.seat);
-            }
-            if let Some(load) = room {
-                self.room.insert(load, worker.seat);
-            }
-        }
+        self.room.relist(worker.seat, &mut worker.room, room);
         let active_room = room.filter(|_| worker.active);
-        if worker.active_room != active_room {
-            if let Some(old) = std::mem::replace(&mut worker.active_room, active_room) {
-                self.active_room.remove(old, worker.seat);
-            }
-            if let Some(load) = active_room {
-                self.active_room.insert(load, worker.seat);
-            }
-        }
+        self.active_room
+            .relist(worker.seat, &mut worker.active_room, active_room);
         let laden = worker.is_laden();
         if worker.laden != laden {
             worker.laden = laden;

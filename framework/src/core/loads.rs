@@ -30,7 +30,7 @@ impl Default for Loads {
 impl Loads {
     /// Lists the worker in this seat, which is not listed, with this load.
     #[inline]
-    pub(super) fn insert(&mut self, load: u32, seat: usize) {
+    fn insert(&mut self, load: u32, seat: usize) {
         let load = load as usize;
         if seat >= self.width * WORD || load >= self.bits.len() / self.width {
             self.grow(load, seat);
@@ -41,12 +41,26 @@ impl Loads {
 
     /// Strikes off the worker in this seat, which is listed with this load.
     #[inline]
-    pub(super) fn remove(&mut self, load: u32, seat: usize) {
+    fn remove(&mut self, load: u32, seat: usize) {
         let load = load as usize;
         let row = &mut self.bits[load * self.width..][..self.width];
         row[seat / WORD] &= !(1 << (seat % WORD));
         if row.iter().all(|word| *word == 0) {
             self.taken[load / WORD] &= !(1 << (load % WORD));
+        }
+    }
+
+    /// Moves the worker in this seat from the load under which it is listed to another one, or to
+    /// none.
+    #[inline]
+    pub(super) fn relist(&mut self, seat: usize, listed: &mut Option<u32>, load: Option<u32>) {
+        if *listed != load {
+            if let Some(old) = std::mem::replace(listed, load) {
+                self.remove(old, seat);
+            }
+            if let Some(load) = load {
+                self.insert(load, seat);
+            }
         }
     }
 

@@ -73,12 +73,9 @@ impl Core {
         let Some(mut worker) = self.workers.remove(&id) else {
             return;
         };
-        if let Some(load) = worker.room {
-            self.room.remove(load, worker.seat);
-        }
-        if let Some(load) = worker.active_room {
-            self.active_room.remove(load, worker.seat);
-        }
+        self.room.relist(worker.seat, &mut worker.room, None);
+        self.active_room
+            .relist(worker.seat, &mut worker.active_room, None);
         self.active -= usize::from(worker.active);
         self.laden -= usize::from(worker.laden);
         self.free_seats.push(worker.seat);

@@ -31,8 +31,9 @@ impl Driver {
     }
 
     /// # Errors
-    /// The store is full, or an argument is of another runtime.
+    /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
     fn lower(self: &Arc<Self>, call: CallSpec) -> Result<Lowered> {
+        self.usable()?;
         let (function, retries) = (call.function, call.retries);
         let (args, keep) = if call.args.is_empty() {
             Default::default()
@@ -94,9 +95,6 @@ impl Driver {
 
 impl Client for Driver {
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
-        if let Err(error) = self.usable() {
-            return Entry::failed(error);
-        }
         match self.lower(call) {
             Ok((call, keep)) => {
                 let entry = self.with(|core, lanes| self.submit(call, core, lanes));
@@ -110,22 +108,13 @@ impl Client for Driver {
     }
 
     fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
-        let lowered: Vec<Result<Lowered>> = match self.usable() {
-            Ok(()) => calls
-                .into_iter()
-                .map(|call| call.and_then(|call| self.lower(call)))
-                .collect(),
-            Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
-        };
         let mut kept = Vec::new();
-        let calls: Vec<Result<TaskSpec>> = lowered
-            .into_iter()
-            .map(|lowered| {
-                let (call, keep) = lowered?;
-                kept.push(keep);
-                Ok(call)
-            })
-            .collect();
+        let mut lower = |call: Result<CallSpec>| {
+            let (call, keep) = self.lower(call?)?;
+            kept.push(keep);
+            Ok(call)
+        };
+        let calls: Vec<Result<TaskSpec>> = calls.into_iter().map(&mut lower).collect();
         let submit = |call, core: &mut Core, lanes: &mut Lanes| match call {
             Ok(call) => self.submit(call, core, lanes),
             Err(error) => Entry::failed(error),

@@ -68,31 +68,13 @@ impl<R> UnspawnedCall<R> {
 
     /// Starts the call on this engine.
     pub(crate) fn spawn_on(self, client: &Arc<dyn Client>) -> ObjectRef<R> {
-        let client = match self.unusable_ref(client) {
-            None => Ok(client.clone()),
-            Some(error) => Err(error),
-        };
-        self.spawn_at(client)
+        self.spawn_at(Ok(client.clone()))
     }
 
     fn spawn_at(self, client: Result<Arc<dyn Client>>) -> ObjectRef<R> {
-        let UnspawnedCall {
-            function,
-            args,
-            retries,
-            error,
-            ..
-        } = self;
-        let entry = match error {
+        let entry = match self.error {
             Some(error) => Err(error),
-            None => client.and_then(|client| {
-                let function = Registry::get()?.index_of(function)?;
-                Ok(client.spawn(CallSpec {
-                    function,
-                    args: args.into_vec(),
-                    retries,
-                }))
-            }),
+            None => client.and_then(|client| Ok(client.clone().spawn(self.into_spec(&client)?))),
         };
         ObjectRef::from_entry(entry.unwrap_or_else(Entry::failed))
     }
@@ -118,12 +100,10 @@ impl<R> UnspawnedCall<R> {
         self,
         client: &Arc<dyn Client>,
     ) -> Result<(&'static RemoteFn, Args, u32)> {
-        if self.may_have_refs()
-            && let Some(error) = self.unusable_ref(client)
-        {
+        if let Some(error) = self.error {
             return Err(error);
         }
-        match self.error {
+        match self.unusable_ref(client) {
             Some(error) => Err(error),
             None => Ok((self.function, self.args, self.retries)),
         }
@@ -134,13 +114,7 @@ impl<R> UnspawnedCall<R> {
         let Some(first) = self.entries().next() else {
             return current_client();
         };
-        let Some(client) = first.client() else {
-            return Err(self.gone(first));
-        };
-        match self.unusable_ref(&client) {
-            None => Ok(client),
-            Some(error) => Err(error),
-        }
+        first.client().ok_or_else(|| self.gone(first))
     }
 
     /// The arguments, if this is a call of that function with nothing wrong and no refs.
@@ -159,6 +133,9 @@ impl<R> UnspawnedCall<R> {
 
     /// What is wrong with the first ref that `client` cannot use.
     fn unusable_ref(&self, client: &Arc<dyn Client>) -> Option<Error> {
+        if !self.may_have_refs() {
+            return None;
+        }
         let other = self.entries().find(|entry| !entry.belongs_to(client))?;
         if other.client().is_none() {
             return Some(self.gone(other));

@@ -80,18 +80,10 @@ pub struct Encoded {
 /// # Ok::<(), mobula_store::codec::CodecError>(())
 /// ```
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
-    let scope = scope::Scope::encode();
-    let mut encoder = ser::Encoder::new();
-    match value
-        .serialize(&mut encoder)
-        .and_then(|()| encoder.finish())
-    {
-        Ok(bytes) => Ok(Encoded {
-            bytes,
-            items: scope.finish(),
-        }),
-        Err(error) => Err(CodecError::encode::<T>(&error)),
-    }
+    encode_with(value, |bytes, items| Encoded {
+        bytes: bytes.to_vec(),
+        items,
+    })
 }
 
 /// As [`encode`], but the bytes are only lent: small values cost no allocation.

@@ -22,10 +22,6 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new() -> Encoder {
-        Encoder::into(Vec::with_capacity(64))
-    }
-
     /// Into this buffer, which is empty.
     pub(super) fn into(buffer: Vec<u8>) -> Encoder {
         let out = rmp_serde::Serializer::new(buffer);

@@ -23,9 +23,6 @@ pub(super) const WITH_SIDE: u8 = 6;
 pub(super) const ARRAY: u8 = 7;
 pub(super) const ERROR: u8 = 8;
 
-/// Elements are aligned like all others.
-const ALIGN: usize = 64;
-
 /// The types that were last seen in each place: calls of one function mostly have the same.
 #[derive(Debug, Default)]
 pub(super) struct Last(Vec<Option<TypeTag>>);
@@ -68,25 +65,25 @@ pub(super) fn read(
     kind: u8,
     last: &mut Option<TypeTag>,
 ) -> Result<Option<Payload>, WireError> {
-    let (format, align) = match kind {
+    let format = match kind {
         SAME => match *last {
-            Some(of) => (Format::Packed { of }, 1),
+            Some(of) => Format::Packed { of },
             None => return Err(reader.malformed("the type of the last value in this place")),
         },
         PACKED => {
             let of = TypeTag(reader.eight("a type")?);
             *last = Some(of);
-            (Format::Packed { of }, 1)
+            Format::Packed { of }
         }
-        TEXT => (Format::Text, 1),
+        TEXT => Format::Text,
         FLAT => {
             let elem = TypeTag(reader.eight("an element type")?);
             let shape = reader.list("a shape", |reader| reader.number("a dimension"))?;
-            (Format::Flat { elem, shape }, ALIGN)
+            Format::Flat { elem, shape }
         }
         _ => return Ok(None),
     };
-    let block = Block::copy_of(reader.bytes("a value")?, align);
+    let block = Block::copy_of(reader.bytes("a value")?, format.align());
     Ok(Some(Payload {
         format,
         block,

@@ -122,9 +122,19 @@ impl Driver {
         rings.any(|(drained, ring)| *drained != ring.load(Acquire))
     }
 
-    /// The background thread, until both messages are in.
-    fn background(&self) {
+    /// The background thread, until both messages are in. With `naps`, one before each sleep: a nap
+    /// without a limit that ends it would be a deadlock here, so it gives way and looks again.
+    fn background(&self, naps: bool) {
         while self.drain() != [1, 1] {
+            if naps {
+                self.bell.nap(Duration::ZERO, || {
+                    thread::yield_now();
+                    true
+                });
+                if !self.bell.is_led() && self.drain() == [1, 1] {
+                    break;
+                }
+            }
             let done = || *self.drained.lock().unwrap() == [1, 1];
             self.bell
                 .sleep_background(None, |led| done() || (!led && self.has_work()));
@@ -147,43 +157,6 @@ impl Driver {
             self.bell.ring_background();
         }
     }
-}
-
-/// The background thread naps before each sleep. A nap without a limit that ends it would be a
-/// deadlock here, so it is one that gives way and looks again.
-#[test]
-fn loom_a_nap_is_a_promise_to_look() {
-    check(2, || {
-        let driver = Arc::new(Driver::new());
-        let worker = {
-            let driver = driver.clone();
-            thread::spawn(move || {
-                driver.publish(0);
-                driver.publish(1);
-            })
-        };
-        let background = {
-            let driver = driver.clone();
-            thread::spawn(move || {
-                while driver.drain() != [1, 1] {
-                    driver.bell.nap(Duration::ZERO, || {
-                        thread::yield_now();
-                        true
-                    });
-                    if !driver.bell.is_led() && driver.drain() == [1, 1] {
-                        break;
-                    }
-                    let done = || *driver.drained.lock().unwrap() == [1, 1];
-                    driver
-                        .bell
-                        .sleep_background(None, |led| done() || (!led && driver.has_work()));
-                }
-            })
-        };
-        driver.foreground(0);
-        worker.join().unwrap();
-        background.join().unwrap();
-    });
 }
 
 /// What is announced before a `hurry` ends a nap.
@@ -216,7 +189,7 @@ fn loom_the_background_thread_is_woken() {
             let driver = driver.clone();
             thread::spawn(move || driver.publish(ring))
         });
-        driver.background();
+        driver.background(false);
         for worker in workers {
             worker.join().unwrap();
         }
@@ -227,7 +200,17 @@ fn loom_the_background_thread_is_woken() {
 /// and the background thread gets the second one without having been woken to take over.
 #[test]
 fn loom_a_lead_hands_over_to_the_background_thread() {
-    check(2, || {
+    hand_over(false);
+}
+
+/// The same with a background thread that naps.
+#[test]
+fn loom_a_nap_is_a_promise_to_look() {
+    hand_over(true);
+}
+
+fn hand_over(naps: bool) {
+    check(2, move || {
         let driver = Arc::new(Driver::new());
         let worker = {
             let driver = driver.clone();
@@ -238,7 +221,7 @@ fn loom_a_lead_hands_over_to_the_background_thread() {
         };
         let background = {
             let driver = driver.clone();
-            thread::spawn(move || driver.background())
+            thread::spawn(move || driver.background(naps))
         };
         driver.foreground(0);
         worker.join().unwrap();
@@ -253,7 +236,7 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
         let driver = Arc::new(Driver::new());
         let background = {
             let driver = driver.clone();
-            thread::spawn(move || driver.background())
+            thread::spawn(move || driver.background(false))
         };
         let lead = driver.bell.lead();
         driver.publish(0);

@@ -21,7 +21,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    Awaited, CallSpec, Client, Entry, Error, Payload, Registry, Result, Value,
+    Awaited, CallSpec, Client, Entry, Error, Outcome, Payload, Registry, Result, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -70,6 +70,22 @@ impl Worker {
         self.this
             .upgrade()
             .expect("the worker lives as long as its process")
+    }
+
+    /// The handle of an object, and what it is to be told once the table is free again.
+    fn handle_in(
+        &self,
+        table: &mut Table<OutLane>,
+        id: ObjectId,
+        known: Option<&Arc<Value>>,
+    ) -> (Arc<Entry>, Option<Outcome>) {
+        let outcome = known.map(|value| Ok(value.clone()));
+        let mut made = false;
+        let entry = table.handle(id, false, || {
+            made = true;
+            Entry::new(id, self.as_client(), outcome.clone())
+        });
+        (entry, outcome.filter(|_| !made))
     }
 
     fn as_client(&self) -> Weak<dyn Client> {
@@ -132,41 +148,28 @@ impl Client for Worker {
     }
 
     fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
-        let outcome = known.map(|value| Ok(value.clone()));
-        let mut made = false;
-        let entry = self.table.lock().handle(id, false, || {
-            made = true;
-            Entry::new(id, self.as_client(), outcome.clone())
-        });
-        if let (false, Some(outcome)) = (made, outcome) {
+        let (entry, told) = self.handle_in(&mut self.table.lock(), id, known);
+        if let Some(outcome) = told {
             entry.complete(outcome);
         }
         entry
     }
 
     fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
-        let mut table = self.table.lock();
-        let mut old = Vec::new();
-        let handles = objects
-            .iter()
-            .map(|(id, known)| {
-                let outcome = known.map(|value| Ok(value.clone()));
-                let mut made = false;
-                let entry = table.handle(*id, false, || {
-                    made = true;
-                    Entry::new(*id, self.as_client(), outcome.clone())
-                });
-                if let (false, Some(outcome)) = (made, outcome) {
-                    old.push((entry.clone(), outcome));
+        let handles: Vec<_> = {
+            let mut table = self.table.lock();
+            let handle = |(id, known): &_| self.handle_in(&mut table, *id, *known);
+            objects.iter().map(handle).collect()
+        };
+        handles
+            .into_iter()
+            .map(|(entry, told)| {
+                if let Some(outcome) = told {
+                    entry.complete(outcome);
                 }
                 entry
             })
-            .collect();
-        drop(table);
-        for (entry, outcome) in old {
-            entry.complete(outcome);
-        }
-        handles
+            .collect()
     }
 
     fn release(&self, id: ObjectId) {

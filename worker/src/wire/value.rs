@@ -22,9 +22,6 @@ const REF: u8 = 2;
 const OK: u8 = 0;
 const ERR: u8 = 1;
 
-/// Inline elements are aligned as payloads in the store are.
-const ALIGN: usize = 64;
-
 pub(super) fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome) -> Result<(), WireError> {
     match outcome {
         Ok(value) => {
@@ -106,14 +103,10 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
         _ => return Err(reader.malformed("the format of a value")),
     };
     let body = match kind & BODY {
-        INLINE => {
-            let align = match format {
-                Format::Flat { .. } => ALIGN,
-                // Decoded, never looked at in place as anything but bytes.
-                Format::Text | Format::Packed { .. } => 1,
-            };
-            Body::Inline(Block::copy_of(reader.bytes("an inline value")?, align))
-        }
+        INLINE => Body::Inline(Block::copy_of(
+            reader.bytes("an inline value")?,
+            format.align(),
+        )),
         STORED => Body::Stored(reader.loc()?),
         _ => return Err(reader.malformed("the place of a value")),
     };
