@@ -3,6 +3,7 @@
 
 mod copy;
 mod fresh;
+mod handing;
 mod ping_pong;
 mod pinned;
 mod program;
@@ -10,6 +11,7 @@ mod ring;
 
 pub use copy::{Copying, copy};
 pub use fresh::touch_fresh;
+pub use handing::Handing;
 pub use ping_pong::{cold_ping_pong, ping_pong};
 pub use program::program;
 pub use ring::message_ping_pong;

@@ -23,8 +23,12 @@ pub struct Spin {
     pub few: u32,
     /// Looks of each round on a core that nobody else wants.
     pub many: u32,
-    /// No more rounds after this much time.
+    /// No more rounds after this much time on a core that others want.
     pub limit: Duration,
+    /// No more rounds after this much time on a core that nobody else wants: about what a sleep and
+    /// a wake-up take together, so that at most twice as much is spent as with the better of the two
+    /// (Karlin et al., "Competitive snoopy caching", 1988).
+    pub limit_free: Duration,
 }
 
 /// What this process saw last. Threads on different cores may see different things; then one of
@@ -40,6 +44,7 @@ impl Spin {
         few: 0,
         many: 0,
         limit: Duration::ZERO,
+        limit_free: Duration::ZERO,
     };
 
     /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
@@ -50,6 +55,7 @@ impl Spin {
             few: if cores > 1 { 5 } else { 0 },
             many: if cores > 1 { 60 } else { 0 },
             limit: Duration::from_micros(12),
+            limit_free: Duration::from_micros(60),
         }
     }
 
@@ -79,10 +85,11 @@ impl Spin {
                 return true;
             }
             let after = Instant::now();
-            if after.duration_since(begin) >= self.limit {
+            let free = after.duration_since(before) <= FREE;
+            let limit = if free { self.limit_free } else { self.limit };
+            if after.duration_since(begin) >= limit {
                 return false;
             }
-            let free = after.duration_since(before) <= FREE;
             CORE_IS_FREE.store(free, Ordering::Relaxed);
             pauses = self.pauses(free);
             before = after;

@@ -175,6 +175,7 @@ fn spinning_has_an_end_and_stops_early() {
         few: 5,
         many: 5,
         limit: Duration::from_millis(1),
+        limit_free: Duration::from_millis(1),
     };
     looks = 0;
     assert!(!spin.until(|| {

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use mobula::{Array, prelude::*};
 use mobula_benches::{
-    floors::Copying,
+    floors::{Copying, Handing},
     sampling::{Sampler, Summary, timed},
 };
 
@@ -13,6 +13,9 @@ use crate::Result;
 
 /// From here on results are read in the store, and not copied once more into a vector.
 const VIEWED: usize = 1 << 20;
+
+/// From here on it matters that memory changes cores.
+const HANDED: usize = 64 << 10;
 
 #[remote]
 fn make(size: usize) -> Vec<u8> {
@@ -56,6 +59,15 @@ fn small(out: &Out, name: &str, size: usize) -> Result<()> {
     out.floor(&format!("empty_{name}"), empty);
     out.row(&format!("result_{name}"), made);
     out.floor(&format!("copy_{name}"), copied);
+    if size >= HANDED {
+        // Not in turn with the others: the workers would fall asleep meanwhile.
+        let mut handing = Handing::new(size / size_of::<f64>());
+        let mut handed = Sampler::new(plan);
+        while handed.more() {
+            handed.add(handing.hand());
+        }
+        out.floor(&format!("hand_{name}"), handed.summary());
+    }
     Ok(())
 }
 
