@@ -20,7 +20,7 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     Building, Heap, Loc, StoreError, copying,
-    extents::{GRANULE, Pending},
+    extents::{Fit, Pending},
     heap::MAX_ALIGN,
     threads,
 };
@@ -47,7 +47,7 @@ impl Heap {
     /// and in a forked child.
     pub fn reserve(self: &Arc<Self>, len: usize, align: usize) -> Result<Building, StoreError> {
         self.check(align)?;
-        let (offset, _) = self.allocate(len as u64, align, None)?;
+        let (offset, _) = self.allocate(len as u64, Fit::aligned(align), None)?;
         Ok(self.building(offset, len))
     }
 
@@ -60,7 +60,8 @@ impl Heap {
     /// As for [`Heap::reserve`].
     pub fn copy(self: &Arc<Self>, bytes: &[u8], align: usize) -> Result<Building, StoreError> {
         self.check(align)?;
-        let (offset, filled) = self.allocate(bytes.len() as u64, align, Some(bytes))?;
+        let (offset, filled) =
+            self.allocate(bytes.len() as u64, Fit::aligned(align), Some(bytes))?;
         let mut building = self.building(offset, bytes.len());
         if !filled {
             copying::copy(building.bytes_mut(), bytes);
@@ -68,7 +69,7 @@ impl Heap {
         Ok(building)
     }
 
-    fn check(&self, align: usize) -> Result<(), StoreError> {
+    pub(crate) fn check(&self, align: usize) -> Result<(), StoreError> {
         if !self.is_ours() {
             return Err(StoreError::other(
                 "a forked child cannot put objects into the store",
@@ -82,7 +83,7 @@ impl Heap {
         Ok(())
     }
 
-    fn building(self: &Arc<Self>, offset: u64, len: usize) -> Building {
+    pub(crate) fn building(self: &Arc<Self>, offset: u64, len: usize) -> Building {
         let loc = Loc {
             segment: self.id,
             offset,
@@ -92,18 +93,17 @@ impl Heap {
     }
 
     /// Gives the offset of a new extent, and whether it holds `bytes` already.
-    fn allocate(
+    pub(crate) fn allocate(
         &self,
         len: u64,
-        align: usize,
+        fit: Fit,
         bytes: Option<&[u8]>,
     ) -> Result<(u64, bool), StoreError> {
-        let align = (align as u64).max(GRANULE);
         let mut extents = self.extents.lock();
-        if let Some(offset) = extents.take_warm(len, align) {
+        if let Some(offset) = extents.take_warm(len, fit) {
             return Ok((offset, false));
         }
-        let Some(pending) = extents.take_cold(len, align, COMMIT_STEP) else {
+        let Some(pending) = extents.take_cold(len, fit, COMMIT_STEP) else {
             drop(extents);
             return Err(self.does_not_fit(len));
         };
@@ -112,7 +112,7 @@ impl Heap {
             Ok(offset) => Ok((offset, bytes.is_some())),
             // Others may have freed something while this thread asked for memory.
             Err(error) => {
-                let warm = self.extents.lock().take_warm(len, align);
+                let warm = self.extents.lock().take_warm(len, fit);
                 warm.map(|offset| (offset, false)).ok_or(error)
             }
         }

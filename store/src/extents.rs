@@ -15,6 +15,25 @@ use crate::{offsets::OffsetMap, ranges::RangeSet};
 /// Extents begin and end at multiples of this: a cache line, and the least alignment.
 pub(crate) const GRANULE: u64 = 64;
 
+/// Where an extent may begin, and what it shares with others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit {
+    /// It begins at a multiple of this: a power of two, [`GRANULE`] or more.
+    pub(crate) align: u64,
+    /// It takes a multiple of this.
+    pub(crate) unit: u64,
+}
+
+impl Fit {
+    /// An extent that may share its first and last page with others.
+    pub(crate) fn aligned(align: usize) -> Fit {
+        Fit {
+            align: (align as u64).max(GRANULE),
+            unit: GRANULE,
+        }
+    }
+}
+
 /// The table of one segment.
 #[derive(Debug)]
 pub(crate) struct Extents {
@@ -117,6 +136,17 @@ impl Extents {
         extents
     }
 
+    /// A table without any bytes, to which some are [added](Extents::add_warm).
+    pub(crate) fn empty(page: u64) -> Extents {
+        Extents::new(0, page)
+    }
+
+    /// Takes over bytes that have memory and belong to nobody.
+    pub(crate) fn add_warm(&mut self, range: Range<u64>) {
+        self.warm.insert(range.clone());
+        self.free.insert(range);
+    }
+
     /// The bytes of the extents that are handed out, in whole granules.
     pub(crate) fn in_use(&self) -> u64 {
         self.in_use
@@ -138,8 +168,9 @@ impl Extents {
     }
 
     /// Hands out an extent from warm memory, the smallest range that fits. Gives its offset.
-    pub(crate) fn take_warm(&mut self, len: u64, align: u64) -> Option<u64> {
-        let size = size_of_extent(len)?;
+    pub(crate) fn take_warm(&mut self, len: u64, fit: Fit) -> Option<u64> {
+        let Fit { align, unit } = fit;
+        let size = size_of_extent(len, unit)?;
         let offset = self.warm.best_fit(size, align)?;
         self.warm.remove(offset..offset + size);
         self.free.remove(offset..offset + size);
@@ -149,8 +180,9 @@ impl Extents {
 
     /// Plans an extent for which memory must be committed, `step` bytes at least if there is room.
     /// End it by [`Extents::commit`] or [`Extents::abort`].
-    pub(crate) fn take_cold(&mut self, len: u64, align: u64, step: u64) -> Option<Pending> {
-        let size = size_of_extent(len)?;
+    pub(crate) fn take_cold(&mut self, len: u64, fit: Fit, step: u64) -> Option<Pending> {
+        let Fit { align, unit } = fit;
+        let size = size_of_extent(len, unit)?;
         let offset = self.free.best_fit(size, align)?;
         let end = offset + size;
         let pages = offset / self.page * self.page..end.next_multiple_of(self.page);
@@ -304,8 +336,8 @@ impl Extents {
 }
 
 /// What an extent of `len` bytes takes. Even an empty one has a place, so that it has a name.
-fn size_of_extent(len: u64) -> Option<u64> {
-    len.max(1).checked_next_multiple_of(GRANULE)
+fn size_of_extent(len: u64, unit: u64) -> Option<u64> {
+    len.max(1).checked_next_multiple_of(unit)
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub struct Heap {
     readable: Arc<Mapping>,
     pub(crate) budget: Arc<dyn Budget>,
     pub(crate) extents: Mutex<Extents>,
+    /// Small extents that other processes write to, in slabs of `extents`: see [`crate::sharing`].
+    pub(crate) cells: Mutex<Extents>,
 }
 
 impl Heap {
@@ -60,6 +62,7 @@ impl Heap {
             readable,
             budget,
             extents,
+            cells: Mutex::new(Extents::empty(page)),
         }))
     }
 
@@ -94,7 +97,10 @@ impl Heap {
                 "a forked child cannot free objects of the store",
             ));
         };
-        if loc.segment == self.id && extents.free_adopted(loc.offset, loc.len) {
+        if loc.segment == self.id
+            && (extents.free_adopted(loc.offset, loc.len)
+                || self.cells.lock().free_adopted(loc.offset, loc.len))
+        {
             Ok(())
         } else {
             Err(StoreError::invalid_handle(format!(
@@ -146,14 +152,14 @@ impl Heap {
 
     /// From now on [`Heap::free`] works for this extent.
     pub(crate) fn mark_adopted(&self, loc: Loc) {
-        if let Some(mut extents) = self.table() {
+        if let Some(mut extents) = self.table_of(loc) {
             extents.adopt(loc.offset);
         }
     }
 
     /// Frees an extent for the handle that owns it.
     pub(crate) fn free_owned(&self, loc: Loc) {
-        if let Some(mut extents) = self.table() {
+        if let Some(mut extents) = self.table_of(loc) {
             let freed = extents.free_owned(loc.offset);
             debug_assert!(freed, "a handle owned nothing: {loc}");
         }
@@ -163,6 +169,24 @@ impl Heap {
     /// thread that does not exist there, and the writable mapping is not there at all.
     pub(crate) fn is_ours(&self) -> bool {
         fork::this_process() == self.owner
+    }
+
+    /// The table that has this extent; `None` in a forked child.
+    fn table_of(&self, loc: Loc) -> Option<MutexGuard<'_, Extents>> {
+        let extents = self.table()?;
+        if extents.contains(loc.offset, loc.len) {
+            return Some(extents);
+        }
+        drop(extents);
+        Some(self.cells.lock())
+    }
+
+    /// Whether an extent of this heap is at that location.
+    pub(crate) fn has(&self, loc: Loc) -> bool {
+        loc.segment == self.id
+            && self
+                .table_of(loc)
+                .is_some_and(|extents| extents.contains(loc.offset, loc.len))
     }
 
     /// The table of extents; `None` in a forked child.

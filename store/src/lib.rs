@@ -17,13 +17,20 @@
 //! who may write, what is free. Two things lie with the engine that uses this crate, since no
 //! process can see them alone:
 //!
-//! * A segment has one producer. Only that process gets the writable descriptor, and makes one
-//!   [`Heap`] of it.
+//! * A segment has one producer. Only that process makes a [`Heap`] of it, and only that process writes, but for
+//!   shared extents.
 //! * A sealed extent that was adopted is freed ([`Heap::free`]) only after the last lease on it has
 //!   ended, in every process: the *pins* of the design. A lease that is passed to
 //!   [`Segments::resolve`] or [`Heap::block`] must stand for such a pin.
 //!
-//! The `SAFETY` comments call them *one producer* and *pinned while leased*.
+//! The `SAFETY` comments call them *one producer* and *pinned while leased*. For extents that were
+//! [reserved as shared](Heap::reserve_shared), which other processes get the writable descriptor for, there are two more:
+//!
+//! * *One use*: such an extent is never read as a [`Block`], until it is not shared any more and
+//!   [`Writables::close`] has been called wherever it was open; and a byte of it is used either as a
+//!   part of one kind of atomic, or is lent.
+//! * *Lent once*: who calls [`Region::lend`] or [`Region::lend_tile`] has those elements to himself, among
+//!   all processes, until the result is dropped (or only reads it, as all others do).
 
 mod error;
 mod location;
@@ -38,6 +45,11 @@ mod words;
 
 mod block;
 mod segments;
+
+mod atomics;
+mod region;
+mod sharing;
+mod writables;
 
 mod building;
 mod commit;
@@ -54,6 +66,7 @@ mod plain;
 pub mod codec;
 
 pub use array::Array;
+pub use atomics::{AtomicF32, AtomicF64, SharedAtomic};
 pub use block::{Block, Lease};
 pub use budget::{Budget, Capacity};
 pub use building::{Building, Extent};
@@ -64,5 +77,8 @@ pub use fork::is_forked_child;
 pub use heap::Heap;
 pub use location::{Loc, SegmentId};
 pub use plain::Plain;
+pub use region::{Lent, LentTile, Region};
 pub use segments::Segments;
+pub use sharing::is_cell;
 pub use words::SharedWords;
+pub use writables::Writables;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::{
     StoreError,
@@ -53,6 +53,38 @@ impl Mapping {
         let mapping = Mapping::new(fd, file.len(), protection, writer)?;
         mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
+    }
+
+    /// Maps the file without any access, in this process alone: parts are
+    /// [made writable](Mapping::allow_writes) later.
+    pub(crate) fn closed(file: &SegmentFile) -> Result<Mapping, StoreError> {
+        file.use_as(Usage::Bytes)?;
+        let fd = file.read_write_fd().ok_or_else(|| {
+            StoreError::invalid_handle("this process was not given write access to a segment")
+        })?;
+        let writer = Some(fork::this_process());
+        let mapping = Mapping::new(fd, file.len(), ProtFlags::empty(), writer)?;
+        mapping.advise(Advice::LinuxDontFork)?;
+        Ok(mapping)
+    }
+
+    /// Makes whole pages of a [closed](Mapping::closed) mapping readable and writable, or neither.
+    /// Nobody has references into a range that is closed.
+    pub(crate) fn allow_writes(&self, range: Range<u64>, allowed: bool) -> Result<(), StoreError> {
+        let failed = |e: &dyn fmt::Display| {
+            StoreError::other(format!("cannot change the access to shared memory: {e}"))
+        };
+        let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|e| failed(&e))?;
+        let start = self
+            .range(range)
+            .ok_or_else(|| failed(&"it is not in its segment"))?;
+        let flags = match allowed {
+            true => MprotectFlags::READ | MprotectFlags::WRITE,
+            false => MprotectFlags::empty(),
+        };
+        // SAFETY: the pages lie in this mapping, which is not inherited; more access harms no
+        // reference, and there are none where access ends (the caller's promise).
+        unsafe { rustix::mm::mprotect(start.as_ptr().cast(), len, flags) }.map_err(|e| failed(&e))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -4,6 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn at(align: u64) -> Fit {
+    Fit {
+        align,
+        unit: GRANULE,
+    }
+}
+
 const PAGE: u64 = 4 * GRANULE;
 const LEN: u64 = 24 * PAGE;
 
@@ -113,7 +120,7 @@ impl Model {
 
     /// The length of the smallest run that has room.
     fn smallest_fit(&self, of: &[State], len: u64, align: u64) -> Option<u64> {
-        let size = size_of_extent(len)?;
+        let size = size_of_extent(len, GRANULE)?;
         if size > LEN {
             return None;
         }
@@ -138,7 +145,7 @@ impl Model {
         match op {
             Op::TakeWarm { len, align } => {
                 let best = self.smallest_fit(&[Warm], len, align);
-                let got = self.extents.take_warm(len, align);
+                let got = self.extents.take_warm(len, at(align));
                 assert_eq!(
                     got.and_then(|at| self.run_at(&[Warm], at)),
                     best,
@@ -150,7 +157,7 @@ impl Model {
             }
             Op::TakeCold { len, align, step } => {
                 let best = self.smallest_fit(&[Warm, Cold], len, align);
-                let got = self.extents.take_cold(len, align, step);
+                let got = self.extents.take_cold(len, at(align), step);
                 let run = got
                     .as_ref()
                     .and_then(|p| self.run_at(&[Warm, Cold], p.offset));
@@ -339,26 +346,26 @@ proptest! {
 fn a_small_extent_commits_a_step_and_the_next_ones_cost_nothing() {
     let mut extents = Extents::new(LEN, PAGE);
     let pending = extents
-        .take_cold(1, GRANULE, 4 * PAGE)
+        .take_cold(1, at(GRANULE), 4 * PAGE)
         .expect("there is room");
     assert_eq!(pending.bytes(), 4 * PAGE);
     assert_eq!(extents.commit(pending), 0);
     assert_eq!(extents.committed(), 4 * PAGE);
     for i in 1..4 * PAGE / GRANULE {
-        assert_eq!(extents.take_warm(GRANULE, GRANULE), Some(i * GRANULE));
+        assert_eq!(extents.take_warm(GRANULE, at(GRANULE)), Some(i * GRANULE));
     }
-    assert_eq!(extents.take_warm(GRANULE, GRANULE), None);
+    assert_eq!(extents.take_warm(GRANULE, at(GRANULE)), None);
 }
 
 #[test]
 fn a_large_extent_uses_what_is_warm_before_the_cold() {
     let mut extents = Extents::new(LEN, PAGE);
     let pending = extents
-        .take_cold(GRANULE, GRANULE, 2 * PAGE)
+        .take_cold(GRANULE, at(GRANULE), 2 * PAGE)
         .expect("there is room");
     extents.commit(pending);
     let pending = extents
-        .take_cold(3 * PAGE, GRANULE, 0)
+        .take_cold(3 * PAGE, at(GRANULE), 0)
         .expect("there is room");
     assert_eq!(pending.offset, GRANULE);
     assert_eq!(
@@ -374,7 +381,7 @@ fn a_large_extent_uses_what_is_warm_before_the_cold() {
 fn the_highest_addresses_are_cooled_first() {
     let mut extents = Extents::new(LEN, PAGE);
     let offsets = [4, 1, 4].map(|pages| {
-        let pending = extents.take_cold(pages * PAGE, GRANULE, 0);
+        let pending = extents.take_cold(pages * PAGE, at(GRANULE), 0);
         extents.commit(pending.expect("there is room"))
     });
     assert!(extents.free_owned(offsets[0]) && extents.free_owned(offsets[2]));
@@ -382,4 +389,30 @@ fn the_highest_addresses_are_cooled_first() {
         extents.take_to_cool(4 * PAGE + 1),
         [5 * PAGE..9 * PAGE, 3 * PAGE..4 * PAGE]
     );
+}
+
+#[test]
+fn an_extent_of_whole_pages_shares_none() {
+    let mut extents = Extents::new(LEN, PAGE);
+    let pages = Fit {
+        align: PAGE,
+        unit: PAGE,
+    };
+    let pending = extents.take_cold(100, pages, 0).unwrap();
+    let offset = extents.commit(pending);
+    assert!(extents.contains(offset, 100));
+    assert_eq!(extents.in_use(), PAGE);
+    // The rest of the page is not handed out.
+    assert_eq!(extents.take_warm(GRANULE, at(GRANULE)), None);
+    assert!(extents.free_owned(offset));
+    assert_eq!(extents.take_warm(PAGE, pages), Some(offset));
+}
+
+#[test]
+fn a_table_of_added_bytes_has_no_memory_of_its_own() {
+    let mut extents = Extents::empty(PAGE);
+    assert_eq!(extents.take_warm(1, at(GRANULE)), None);
+    extents.add_warm(3 * PAGE..4 * PAGE);
+    assert_eq!(extents.take_warm(1, at(GRANULE)), Some(3 * PAGE));
+    assert_eq!(extents.committed(), 0);
 }

@@ -1,0 +1,256 @@
+//! Memory that several processes write to, as one of them sees it.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut, Range},
+    ptr::NonNull,
+    slice,
+    sync::Arc,
+};
+
+use bytemuck::Pod;
+
+use crate::{Lease, Loc, SharedAtomic, StoreError};
+
+/// What keeps the memory mapped, and writable.
+pub(crate) trait Keep: Send + Sync {}
+
+/// A shared extent, writable in this process. A clone is a reference count.
+///
+/// It never gives out bytes as such. What it does give rests on promises of the engine, which are
+/// called *one use* and *lent once* (see the crate's documentation).
+#[derive(Clone)]
+pub struct Region {
+    start: NonNull<u8>,
+    len: usize,
+    loc: Loc,
+    _keep: Arc<Kept>,
+}
+
+struct Kept {
+    _lease: Lease,
+    /// After the lease: whoever frees the extent may then unmap it.
+    _mapping: Arc<dyn Keep>,
+}
+
+// SAFETY: an address in a mapping of the process, which `keep` keeps; not tied to a thread. What the
+// methods give out argues for itself.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// `start` is the address of the extent in a writable mapping that `mapping` keeps. Only for
+    /// extents that were reserved as shared: nobody has a [`Block`](crate::Block) of it.
+    pub(crate) fn new(
+        start: NonNull<u8>,
+        loc: Loc,
+        mapping: Arc<dyn Keep>,
+        lease: Lease,
+    ) -> Result<Region, StoreError> {
+        let len = usize::try_from(loc.len)
+            .map_err(|_| StoreError::invalid_handle(format!("{loc}, which is too long")))?;
+        let keep = Arc::new(Kept {
+            _lease: lease,
+            _mapping: mapping,
+        });
+        Ok(Region {
+            start,
+            len,
+            loc,
+            _keep: keep,
+        })
+    }
+
+    /// Where it lies.
+    pub fn loc(&self) -> Loc {
+        self.loc
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// `count` atomics from byte `offset` on; `None` where they do not fit, or are not aligned there.
+    ///
+    /// *One use*: no byte of them is ever used as anything but these atomics.
+    #[inline]
+    pub fn atomics<A: SharedAtomic>(&self, offset: usize, count: usize) -> Option<&[A]> {
+        let start = self.place::<A>(offset, count)?;
+        // SAFETY: the range lies in the extent and is aligned (`place`), and mapped as long as
+        // `self`. Every bit pattern is an `A`, for the trait is sealed and its types are integers'
+        // atomics in transparent wrappers. By *one use* all accesses anywhere are through such
+        // atomics, so shared references may overlap in all processes.
+        Some(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
+    }
+
+    /// `count` elements from byte `offset` on, to be read and written; `None` where they do not fit,
+    /// or are not aligned there.
+    ///
+    /// *Lent once*: as long as the result lives, nobody else in any process has these bytes.
+    pub fn lend<E: Pod>(&self, offset: usize, count: usize) -> Option<Lent<E>> {
+        let start = self.place::<E>(offset, count)?;
+        Some(Lent {
+            start,
+            len: count,
+            region: self.clone(),
+        })
+    }
+
+    /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it does
+    /// not fit.
+    ///
+    /// *Lent once*, for its elements.
+    pub fn lend_tile<E: Pod>(
+        &self,
+        offset: usize,
+        width: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> Option<LentTile<E>> {
+        if columns.end > width || columns.start > columns.end || rows.start > rows.end {
+            return None;
+        }
+        // All rows up to the last of the tile are there.
+        let all = self.place::<E>(offset, rows.end.checked_mul(width)?)?;
+        let first = match rows.is_empty() || columns.is_empty() {
+            true => NonNull::dangling(),
+            // SAFETY: the first element of the tile is one of the `rows.end * width` ones at `all`.
+            false => unsafe { all.add(rows.start * width + columns.start) },
+        };
+        Some(LentTile {
+            start: first,
+            rows: rows.len(),
+            columns: columns.len(),
+            width,
+            region: self.clone(),
+        })
+    }
+
+    /// The address of `count` values at a byte offset.
+    fn place<T>(&self, offset: usize, count: usize) -> Option<NonNull<T>> {
+        let bytes = count.checked_mul(size_of::<T>())?;
+        if offset.checked_add(bytes)? > self.len || size_of::<T>() == 0 {
+            return None;
+        }
+        // SAFETY: `offset` is at most `len`, so this is in the extent or one past its end.
+        let start = unsafe { self.start.add(offset) }.cast::<T>();
+        start.is_aligned().then_some(start)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region({})", self.loc)
+    }
+}
+
+/// Elements of a shared extent that are this handle's alone. They are nobody's again when it is
+/// dropped.
+pub struct Lent<E> {
+    start: NonNull<E>,
+    len: usize,
+    region: Region,
+}
+
+// SAFETY: owns its elements, as a `Box<[E]>` does, for as long as it lives (*lent once*).
+unsafe impl<E: Send> Send for Lent<E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for Lent<E> {}
+
+impl<E: Pod> Lent<E> {
+    /// The extent that they are part of.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl<E: Pod> Deref for Lent<E> {
+    type Target = [E];
+
+    #[inline]
+    fn deref(&self) -> &[E] {
+        // SAFETY: `Region::place` checked range and alignment; any bits are an `E`; the memory is
+        // mapped as long as `region`. Nobody else writes there (*lent once*).
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E: Pod> DerefMut for Lent<E> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [E] {
+        // SAFETY: as for `deref`; nobody else reads there, either, and `self` is borrowed. What is
+        // written has no padding (`Pod`).
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E> fmt::Debug for Lent<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lent({} elements of {})", self.len, self.region.loc)
+    }
+}
+
+/// A rectangle of a shared array of rows that is this handle's alone.
+pub struct LentTile<E> {
+    start: NonNull<E>,
+    rows: usize,
+    columns: usize,
+    /// From a row to the next.
+    width: usize,
+    region: Region,
+}
+
+// SAFETY: as for `Lent`: it owns the elements of the rectangle.
+unsafe impl<E: Send> Send for LentTile<E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for LentTile<E> {}
+
+impl<E: Pod> LentTile<E> {
+    /// How many rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// One row of the rectangle.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [E] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        if self.columns == 0 {
+            return &mut [];
+        }
+        // SAFETY: `Region::lend_tile` checked that all rows lie in the extent, and alignment; these
+        // are the elements of one row of the rectangle, of which `self` is borrowed as a whole. Else
+        // as for `Lent`.
+        unsafe {
+            let start = self.start.as_ptr().add(row * self.width);
+            slice::from_raw_parts_mut(start, self.columns)
+        }
+    }
+
+    /// All of it, with its stride.
+    #[cfg(feature = "ndarray")]
+    pub fn view_mut(&mut self) -> ndarray::ArrayViewMut2<'_, E> {
+        use ndarray::ShapeBuilder as _;
+        let shape = (self.rows, self.columns).strides((self.width.max(1), 1));
+        // SAFETY: as for `row_mut`, for all rows: the elements that shape and strides name are those
+        // of the rectangle, are apart from one another (a row is no longer than the stride), and are
+        // borrowed with `self`. An empty rectangle's address is aligned and never read.
+        unsafe { ndarray::ArrayViewMut2::from_shape_ptr(shape, self.start.as_ptr()) }
+    }
+}
+
+impl<E> fmt::Debug for LentTile<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rows, columns) = (self.rows, self.columns);
+        write!(f, "LentTile({rows} x {columns} of {})", self.region.loc)
+    }
+}
