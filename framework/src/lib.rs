@@ -67,14 +67,15 @@ mod typed;
 
 pub use init::init;
 pub use mobula_macros::{main, remote, test};
-pub use mobula_store::{Array, Plain};
-pub use mobula_worker::{Error, Result};
+pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
+pub use mobula_worker::{Error, Lot, Result};
 pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "ndarray")]
 pub use typed::NdArray;
 pub use typed::{
-    ArrayBuild, AsCompleted, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered,
-    ObjectRef, Put, UnspawnedCall, Value, how,
+    ArrayBuild, AsCompleted, AtomicArray, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter,
+    MapUnordered, ObjectRef, OpenPart, OpenTile, Part, Put, Shape, SharedArray, SharedElement,
+    Tile, Torn, UnspawnedCall, Value, how,
 };
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that

@@ -28,9 +28,9 @@ pub struct Region {
 }
 
 struct Kept {
-    _lease: Lease,
-    /// After the lease: whoever frees the extent may then unmap it.
+    /// Before the lease: whoever learns that the lease has ended may close the mapping at once.
     _mapping: Arc<dyn Keep>,
+    _lease: Lease,
 }
 
 // SAFETY: an address in a mapping of the process, which `keep` keeps; not tied to a thread. What the

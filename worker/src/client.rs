@@ -12,14 +12,14 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Block, Heap};
+use mobula_store::{Block, Heap, Loc, Region};
 use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
     ids::{FunctionIndex, ObjectId},
     payload::{Payload, Side},
-    value::{Body, Item, Outcome, Value},
+    value::{Body, Format, Item, Lot, Outcome, Value},
 };
 
 /// An argument of a call that has not been spawned yet.
@@ -105,10 +105,43 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The location does not exist.
-    fn block(&self, loc: mobula_store::Loc, lease: Arc<Entry>) -> Result<Block>;
+    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block>;
+
+    /// Shared memory, writable in this process; `lease` keeps it. May wait for a descriptor of the driver's.
+    ///
+    /// # Errors
+    /// The location does not exist.
+    fn region(&self, _loc: Loc, _lease: Arc<Entry>) -> Result<Region> {
+        Err(no_shared_memory())
+    }
+
+    /// Lends parts of a shared array, each as an object of format [`Part`](crate::Format::Part). A part is back
+    /// when nobody has its object any more. In a task this waits for the driver.
+    ///
+    /// # Errors
+    /// They overlap, with one another or with what is lent, or are not in the array.
+    fn lend(self: Arc<Self>, _array: &Arc<Entry>, _parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+        Err(no_shared_memory())
+    }
+
+    /// An object that is ready when all parts of the array are back: the parts that are torn, as
+    /// `Vec<TornLot>`. Does not block.
+    fn settle(self: Arc<Self>, _array: &Arc<Entry>) -> Arc<Entry> {
+        Entry::failed(no_shared_memory())
+    }
+
+    /// The object that a shared array turns into, once no process has it writable any more. It fails
+    /// if there are other handles of the array, or parts that are lent. Does not block.
+    fn seal(self: Arc<Self>, _array: &Arc<Entry>, _format: Format) -> Arc<Entry> {
+        Entry::failed(no_shared_memory())
+    }
 
     /// Where this process builds objects.
     fn heap(&self) -> &Arc<Heap>;
+}
+
+fn no_shared_memory() -> Error {
+    Error::usage("this engine has no memory that processes share for writing")
 }
 
 /// What a thread can wait for.
@@ -346,6 +379,11 @@ pub fn readable(
 ) -> Result<Payload> {
     let block = match &value.body {
         Body::Inline(block) => block.clone(),
+        Body::Stored(_) if matches!(value.format, Format::Shared { .. }) => {
+            return Err(Error::type_mismatch(
+                "shared memory cannot be read as a value: others may write there meanwhile",
+            ));
+        }
         Body::Stored(loc) => {
             let lease = lease.ok_or_else(|| Error::internal("a stored value without an object"))?;
             client.block(*loc, lease.clone())?
@@ -384,6 +422,9 @@ fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
             Item::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(client, array, None)?;
                 Side::Array { block, format }
+            }
+            Item::Array { value, .. } if matches!(value.format, Format::Shared { .. }) => {
+                Side::Ref(next()?)
             }
             Item::Array { value, .. } => {
                 let Payload { block, format, .. } = readable(client, value, Some(&next()?))?;

@@ -19,6 +19,7 @@ pub mod mailbox;
 pub mod message;
 pub mod primitive;
 pub mod ring;
+pub mod sync;
 pub mod wire;
 
 mod process;
@@ -31,4 +32,4 @@ pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side};
 pub use process::{WorkerSetup, block_on, enter_if_worker, worker_client};
 pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn};
-pub use value::{Body, Format, Item, Outcome, TypeTag, Value};
+pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

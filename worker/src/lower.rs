@@ -159,8 +159,17 @@ pub(crate) fn lower_items(
             Side::Ref(entry) => {
                 check_owner(client, &entry)?;
                 let id = entry.id();
+                let item = match entry.outcome() {
+                    Some(Ok(value)) if matches!(value.format, Format::Shared { .. }) => {
+                        Item::Array {
+                            id,
+                            value: value.clone(),
+                        }
+                    }
+                    _ => Item::Ref { id },
+                };
                 keep.push(entry);
-                Item::Ref { id }
+                item
             }
             Side::Array { block, format } => {
                 if block.len() <= INLINE_LIMIT.min(inline_left) {

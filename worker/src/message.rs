@@ -7,7 +7,7 @@ use mobula_store::{Loc, SegmentId};
 use crate::{
     Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
-    value::{Outcome, Value},
+    value::{Format, Lot, Outcome, Value},
 };
 
 /// An argument of a task that is ready to run: everything the worker needs to resolve it.
@@ -101,6 +101,17 @@ pub enum ToWorker {
         /// Its length in bytes.
         len: u64,
     },
+    /// The next descriptor on the worker's socket is the writable one of this segment, for shared
+    /// memory in it.
+    Writable {
+        /// Its number.
+        id: SegmentId,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// Shared memory that the worker was given access to is not to be written any more. Answered by
+    /// [`FromWorker::Closed`].
+    Close(Loc),
     /// Nothing refers to this segment any more.
     DropSegment(SegmentId),
     /// Give free memory back to the budget, and say how much that was.
@@ -146,6 +157,33 @@ pub enum FromWorker {
     Unblocked,
     /// The worker wants to reserve this many further bytes in its segment.
     NeedBytes(u64),
+    /// The worker wants to have parts of a shared array, each as an object, which it holds. Where
+    /// that is refused all of them fail.
+    Lend {
+        /// The array.
+        array: ObjectId,
+        /// The parts.
+        parts: Vec<(ObjectId, Lot)>,
+    },
+    /// An object of the worker's that is ready when all parts of a shared array are back. The worker
+    /// holds it.
+    Settle {
+        /// The object: the parts that are torn.
+        id: ObjectId,
+        /// The array.
+        array: ObjectId,
+    },
+    /// An object of the worker's that a shared array turns into. The worker holds it.
+    Seal {
+        /// The object.
+        id: ObjectId,
+        /// The array.
+        array: ObjectId,
+        /// How it is to be read.
+        format: Format,
+    },
+    /// The answer to [`ToWorker::Close`].
+    Closed(Loc),
     /// The one answer to [`ToWorker::Trim`]: the worker gives back this many bytes, or none.
     ReturnBytes(u64),
 }

@@ -25,6 +25,13 @@ pub trait Word: Send + Sync {
     fn swap(&self, value: u64, order: Ordering) -> u64;
     /// Puts `new` where `current` is, with `AcqRel`; says whether it did.
     fn replace(&self, current: u64, new: u64) -> bool;
+    /// Puts `new` where `current` is, with `order`; otherwise says what is there, loaded with
+    /// `Acquire`. `order` is `AcqRel` or `SeqCst`.
+    fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<(), u64>;
+    /// See [`AtomicU64::fetch_or`].
+    fn fetch_or(&self, bits: u64, order: Ordering) -> u64;
+    /// See [`AtomicU64::fetch_and`].
+    fn fetch_and(&self, bits: u64, order: Ordering) -> u64;
 }
 
 /// A 32-bit atomic on which a thread can sleep until one of another process wakes it.
@@ -44,6 +51,9 @@ pub trait Futex: Send + Sync {
     fn wait(&self, expected: u32, timeout: Option<Duration>);
     /// Wakes every thread that sleeps here. One system call.
     fn wake(&self);
+    /// Wakes one of the threads that sleep here, as a rule the one that has slept longest. One
+    /// system call.
+    fn wake_one(&self);
 }
 
 /// Memory that several processes map: a mailbox.
@@ -80,6 +90,22 @@ impl Word for AtomicU64 {
     fn replace(&self, current: u64, new: u64) -> bool {
         self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
+    }
+
+    #[inline]
+    fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<(), u64> {
+        self.compare_exchange(current, new, order, Ordering::Acquire)
+            .map(drop)
+    }
+
+    #[inline]
+    fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        self.fetch_or(bits, order)
+    }
+
+    #[inline]
+    fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+        self.fetch_and(bits, order)
     }
 }
 
@@ -121,6 +147,11 @@ impl Futex for AtomicU32 {
     fn wake(&self) {
         // Fails only for addresses that are not mapped.
         let _ = futex::wake(self, futex::Flags::empty(), i32::MAX as u32);
+    }
+
+    fn wake_one(&self) {
+        // As above.
+        let _ = futex::wake(self, futex::Flags::empty(), 1);
     }
 }
 
@@ -212,9 +243,15 @@ pub(crate) mod model {
         }
     }
 
+    /// Loom has sequentially consistent fences, but takes such accesses for weaker ones. So a fence
+    /// follows each of them that writes, as in compiled code on many machines. Then a load needs
+    /// none, so a model does not show whether it should be sequentially consistent.
     impl Word for AtomicU64 {
         fn load(&self, order: Ordering) -> u64 {
-            self.load(order)
+            self.load(match order {
+                Ordering::SeqCst => Ordering::Acquire,
+                order => order,
+            })
         }
 
         fn store(&self, value: u64, order: Ordering) {
@@ -228,6 +265,39 @@ pub(crate) mod model {
         fn replace(&self, current: u64, new: u64) -> bool {
             self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
                 .is_ok()
+        }
+
+        fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<(), u64> {
+            self.compare_exchange(current, new, weaker(order), Ordering::Acquire)?;
+            behind(order);
+            Ok(())
+        }
+
+        fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+            let before = self.fetch_or(bits, weaker(order));
+            behind(order);
+            before
+        }
+
+        fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
+            let before = self.fetch_and(bits, weaker(order));
+            behind(order);
+            before
+        }
+    }
+
+    /// What loom is to do in an access that writes.
+    fn weaker(order: Ordering) -> Ordering {
+        match order {
+            Ordering::SeqCst => Ordering::AcqRel,
+            order => order,
+        }
+    }
+
+    /// What such an access needs beyond that.
+    fn behind(order: Ordering) {
+        if order == Ordering::SeqCst {
+            fence(order);
         }
     }
 
@@ -265,6 +335,11 @@ pub(crate) mod model {
         fn wake(&self) {
             let _guard = self.queue.lock().unwrap();
             self.woken.notify_all();
+        }
+
+        fn wake_one(&self) {
+            let _guard = self.queue.lock().unwrap();
+            self.woken.notify_one();
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Values as they are known to the engine: bytes, how to read them, and what they refer to.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use mobula_store::{Block, Loc};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::ObjectId;
 
@@ -28,6 +29,149 @@ pub enum Format {
         /// The type that was encoded.
         of: TypeTag,
     },
+    /// Memory that several processes write to: never read as bytes, see [`Client::region`](crate::Client::region).
+    Shared {
+        /// What it is used as.
+        kind: SharedKind,
+        /// The element type.
+        of: TypeTag,
+        /// Elements along each dimension.
+        shape: Vec<u64>,
+    },
+    /// A part of a shared array that is lent to whoever has this object. The array is its only
+    /// item; there are no bytes.
+    Part {
+        /// The element type.
+        of: TypeTag,
+        /// Which part.
+        lot: Lot,
+    },
+}
+
+/// What shared memory is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SharedKind {
+    /// Elements of which parts are lent.
+    Array,
+    /// Atomics.
+    Atomics,
+    /// A lock over one holder's data.
+    Mutex,
+    /// A lock over one writer's or many readers' data.
+    RwLock,
+    /// A condition variable.
+    Condvar,
+    /// A barrier.
+    Barrier,
+    /// A semaphore.
+    Semaphore,
+    /// Something that is done once.
+    Once,
+}
+
+impl SharedKind {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [SharedKind; 8] = [
+        SharedKind::Array,
+        SharedKind::Atomics,
+        SharedKind::Mutex,
+        SharedKind::RwLock,
+        SharedKind::Condvar,
+        SharedKind::Barrier,
+        SharedKind::Semaphore,
+        SharedKind::Once,
+    ];
+}
+
+/// A part of a shared array, in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Lot {
+    /// Consecutive elements.
+    Span {
+        /// The first.
+        start: u64,
+        /// The one after the last.
+        end: u64,
+    },
+    /// A rectangle.
+    Tile {
+        /// The first row, and the one after the last.
+        rows: (u64, u64),
+        /// The first column, and the one after the last.
+        columns: (u64, u64),
+        /// Elements of a row of the array.
+        width: u64,
+    },
+}
+
+impl Lot {
+    /// The elements from its first to its last, and what lies between.
+    pub fn bounds(&self) -> Option<(u64, u64)> {
+        match *self {
+            Lot::Span { start, end } => (start <= end).then_some((start, end)),
+            Lot::Tile {
+                rows,
+                columns,
+                width,
+            } => {
+                if rows.0 > rows.1 || columns.0 > columns.1 || columns.1 > width {
+                    return None;
+                }
+                if rows.0 == rows.1 || columns.0 == columns.1 {
+                    return Some((0, 0));
+                }
+                let start = rows.0.checked_mul(width)?.checked_add(columns.0)?;
+                let end = (rows.1 - 1).checked_mul(width)?.checked_add(columns.1)?;
+                Some((start, end))
+            }
+        }
+    }
+
+    /// Whether both have an element in common; or might have, where one is no tile of the other's
+    /// array of rows and lies between its first and last element.
+    pub fn overlaps(&self, other: &Lot) -> bool {
+        let common = |(a, b): (u64, u64), (c, d): (u64, u64)| a.max(c) < b.min(d);
+        match (self, other) {
+            (
+                Lot::Tile {
+                    rows,
+                    columns,
+                    width,
+                },
+                Lot::Tile {
+                    rows: others,
+                    columns: theirs,
+                    width: its,
+                },
+            ) if width == its => common(*rows, *others) && common(*columns, *theirs),
+            _ => match (self.bounds(), other.bounds()) {
+                (Some(own), Some(its)) => common(own, its),
+                _ => true,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Lot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lot::Span { start, end } => write!(f, "elements {start}..{end}"),
+            Lot::Tile { rows, columns, .. } => write!(
+                f,
+                "rows {}..{}, columns {}..{}",
+                rows.0, rows.1, columns.0, columns.1
+            ),
+        }
+    }
+}
+
+/// A part whose last task began and failed: its elements may be half written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TornLot {
+    /// Which part.
+    pub lot: Lot,
+    /// How the task failed.
+    pub error: crate::Error,
 }
 
 impl Format {
@@ -36,7 +180,7 @@ impl Format {
     pub(crate) fn align(&self) -> usize {
         match self {
             Format::Flat { .. } => 64,
-            Format::Text | Format::Packed { .. } => 1,
+            Format::Text | Format::Packed { .. } | Format::Shared { .. } | Format::Part { .. } => 1,
         }
     }
 }
@@ -55,12 +199,12 @@ pub enum Body {
 pub enum Item {
     /// An array, small enough to travel with the value.
     InlineArray(Arc<Value>),
-    /// An array that is an object of its own. Its value is known, since arrays exist before they
-    /// are put into anything.
+    /// An array, or shared memory, that is an object of its own. Its value is known, since such
+    /// objects exist before they are put into anything.
     Array {
         /// The object.
         id: ObjectId,
-        /// Its (flat, stored) value.
+        /// Its stored value: flat or shared.
         value: Arc<Value>,
     },
     /// A ref to an object that may be pending.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Weak};
 
 use mobula_store::Loc;
 use mobula_worker::{
-    Attempt, Entry, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     message::{TaskMessage, ToWorker},
 };
 
@@ -30,6 +30,10 @@ pub(crate) trait Comm {
 
     /// These stored bytes are not used any more.
     fn free(&mut self, loc: Loc);
+
+    /// Takes shared memory from all processes that have it writable. Afterwards it is
+    /// [freed](Comm::free), or [`Core::sealed`](super::Core::sealed) is called with what is given here.
+    fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>);
 }
 
 /// A message or call that makes no sense. The core has not changed. From a worker it means that

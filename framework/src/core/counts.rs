@@ -5,6 +5,7 @@ use mobula_worker::{Body, Item, ObjectId, Value, message::ArgSpec};
 
 use super::{
     Comm, Core,
+    lending::is_shared,
     state::{Object, ObjectState},
 };
 
@@ -64,6 +65,7 @@ impl Core {
                     ..
                 }) = self.objects.remove(id)
             {
+                self.give_back(&value);
                 for nested in value.nested() {
                     if let Some(object) = self.objects.get_mut(nested) {
                         object.refs -= 1;
@@ -74,7 +76,12 @@ impl Core {
                 }
                 if let Some(loc) = stored(&value) {
                     self.used = self.used.wrapping_sub(footprint(loc));
-                    comm.free(loc);
+                    if is_shared(&value).is_some() {
+                        self.lending.remove(&id);
+                        comm.close(loc, None);
+                    } else {
+                        comm.free(loc);
+                    }
                 }
             }
             next = rest.pop();

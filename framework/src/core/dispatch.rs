@@ -19,6 +19,9 @@ impl Core {
     /// is idle while others have tasks ahead, a look at each worker.
     pub(crate) fn pump(&mut self, comm: &mut dyn Comm) {
         loop {
+            if !self.settled.is_empty() {
+                self.tell_settled(comm);
+            }
             while let Some(seat) = self.next_seat() {
                 let Some(task) = self.ready.pop() else { break };
                 self.hand_over(task, self.seats[seat], comm);

@@ -51,11 +51,17 @@ impl Core {
                 Ok(())
             }
             FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, comm)),
+            FromWorker::Lend { array, parts } => self.lend_to_worker(array, &parts, from),
+            FromWorker::Settle { id, array } => self.settle(id, array, from),
+            FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, comm),
             FromWorker::Blocked => self.on_blocked(from, comm),
             FromWorker::Unblocked => self.on_unblocked(from),
-            FromWorker::Registered | FromWorker::NeedBytes(_) | FromWorker::ReturnBytes(_) => Err(
-                Violation::new("this message is not for the scheduling core"),
-            ),
+            FromWorker::Registered
+            | FromWorker::NeedBytes(_)
+            | FromWorker::ReturnBytes(_)
+            | FromWorker::Closed(_) => Err(Violation::new(
+                "this message is not for the scheduling core",
+            )),
         }
     }
 
@@ -118,6 +124,7 @@ impl Core {
         worker.land(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
+
         worker.depth = most.min(worker.depth.saturating_add(1));
         self.relist(from);
         let outcome = match outcome {
@@ -131,6 +138,11 @@ impl Core {
             }
             outcome => outcome,
         };
+        if outcome.is_err()
+            && let Some(task) = self.task_mut(id)
+        {
+            task.begun = true;
+        }
         self.finish(id, outcome, comm);
         Ok(())
     }

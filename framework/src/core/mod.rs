@@ -68,6 +68,7 @@ mod comm;
 mod counts;
 mod dispatch;
 mod holds;
+mod lending;
 mod loads;
 mod map;
 mod messages;
@@ -90,6 +91,7 @@ use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 pub(crate) use comm::{Comm, Violation};
 pub(crate) use state::TaskCounts;
 
+use lending::Lending;
 use loads::Loads;
 use map::IdMap;
 use ready::ReadyQueue;
@@ -131,6 +133,10 @@ pub(crate) struct Core {
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
+    /// Shared arrays of which parts were lent.
+    lending: IdMap<ObjectId, Lending>,
+    /// Those of them whose parts may all be back, with somebody who waits for that.
+    settled: Vec<ObjectId>,
     /// Stored bytes of all objects.
     used: u64,
     /// Why nothing is accepted any more.
@@ -158,6 +164,8 @@ impl Core {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
+            lending: IdMap::default(),
+            settled: Vec::new(),
             used: 0,
             closed: None,
         }
@@ -213,6 +221,9 @@ impl Core {
 
     /// The name of a function, for messages.
     fn name(&self, function: FunctionIndex) -> &'static str {
+        if function == lending::NO_FUNCTION {
+            return "a shared array";
+        }
         usize::try_from(function.0)
             .ok()
             .and_then(|index| self.names.get(index))

@@ -76,6 +76,8 @@ pub(super) struct Task {
     /// How many more deaths of a worker the task may outlive.
     pub(super) retries: u32,
     pub(super) state: TaskState,
+    /// A worker has begun it, in whichever attempt: it may have written to what it was lent.
+    pub(super) begun: bool,
     /// Tasks that wait for this one, once for each mention. A task that has failed meanwhile is
     /// not struck off; it is passed over in the end.
     pub(super) dependents: Vec<ObjectId>,

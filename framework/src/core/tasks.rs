@@ -75,6 +75,7 @@ impl Core {
                     function,
                     retries,
                     state,
+                    begun: false,
                     dependents: Vec::new(),
                     watchers: Vec::new(),
                 };
@@ -222,6 +223,12 @@ impl Core {
         }
         if matches!(task.state, TaskState::Queued { .. }) {
             self.shift_arg_pins(&task.args, Step::End);
+        }
+        if let Err(error) = &outcome
+            && task.begun
+            && !self.lending.is_empty()
+        {
+            self.tear(&task.args, error);
         }
         self.drop_args(&task.args, comm);
 

@@ -90,6 +90,7 @@ impl Core {
             let Some(task) = self.task_mut(flight.task) else {
                 continue;
             };
+            task.begun |= started;
             if started && task.retries == 0 {
                 crashed.push((flight.task, task.function));
                 continue;

@@ -5,14 +5,14 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Block, Heap, Loc};
+use mobula_store::{Block, Heap, Loc, Region};
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, ObjectId, Payload, Result, Value, WorkerId,
-    lower_call, message::TaskSpec, put,
+    Awaited, CallSpec, Client, Entry, Error, Format, Lot, ObjectId, Payload, Result, Value,
+    WorkerId, lower_call, message::TaskSpec, put,
 };
 
 use super::{Driver, lanes::Lanes};
-use crate::core::Core;
+use crate::core::{Core, Violation};
 
 /// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
 type Lowered = (TaskSpec, Vec<Arc<Entry>>);
@@ -86,6 +86,27 @@ impl Driver {
             self.traffic.serve();
         }
         entry
+    }
+
+    /// The handle of an object that `make` makes, which may be pending.
+    fn promised(
+        &self,
+        make: impl FnOnce(ObjectId, &mut Core, &mut Lanes) -> std::result::Result<(), Violation>,
+    ) -> Arc<Entry> {
+        if let Err(error) = self.usable() {
+            return Entry::failed(error);
+        }
+        self.with(|core, lanes| {
+            let id = core.mint();
+            match make(id, core, lanes) {
+                Ok(()) => {
+                    let entry = Entry::new(id, self.as_client(), core.outcome(id));
+                    core.attach(id, &entry);
+                    entry
+                }
+                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+            }
+        })
     }
 
     fn as_client(&self) -> Weak<dyn Client> {
@@ -193,6 +214,41 @@ impl Client for Driver {
         } else {
             Ok(self.segments.resolve(loc, lease)?)
         }
+    }
+
+    fn region(&self, loc: Loc, lease: Arc<Entry>) -> Result<Region> {
+        if loc.segment == self.heap.id() {
+            return Ok(self.heap.region(loc, lease)?);
+        }
+        if !self.writables.contains(loc.segment) {
+            let state = self.state.lock();
+            if let Some(file) = state.lanes.files.get(&loc.segment) {
+                self.writables.insert(loc.segment, file)?;
+            }
+        }
+        Ok(self.writables.open(loc, lease)?)
+    }
+
+    fn lend(self: Arc<Self>, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+        self.usable()?;
+        let id = array.id();
+        self.with(|core, _| {
+            let ids = core
+                .lend(id, &parts)
+                .map_err(|violation| Error::internal(violation.to_string()))??;
+            let entry = |id: &ObjectId| Entry::new(*id, self.as_client(), core.outcome(*id));
+            Ok(ids.iter().map(entry).collect())
+        })
+    }
+
+    fn settle(self: Arc<Self>, array: &Arc<Entry>) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id, core, _| core.settle(id, array, WorkerId::DRIVER))
+    }
+
+    fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id, core, lanes| core.seal(id, array, format, WorkerId::DRIVER, lanes))
     }
 
     fn heap(&self) -> &Arc<Heap> {

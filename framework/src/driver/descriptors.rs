@@ -2,18 +2,20 @@
 
 use std::os::fd::AsFd;
 
-use mobula_store::SegmentId;
+use mobula_store::{Loc, SegmentId, is_cell};
 use mobula_worker::{
-    Body, Item, Value, WorkerId, link,
+    Body, Format, Item, Value, WorkerId, link,
     message::{Arg, ToWorker},
 };
 
-use super::lanes::Lanes;
+use super::{lane::Access, lanes::Lanes};
 
 impl Lanes {
     /// Makes sure that a worker can map the segments of a value.
     pub(super) fn introduce(&mut self, worker: WorkerId, value: &Value) {
-        if let Body::Stored(loc) = &value.body {
+        if let (Format::Shared { .. }, Body::Stored(loc)) = (&value.format, &value.body) {
+            self.introduce_shared(worker, *loc);
+        } else if let Body::Stored(loc) = &value.body {
             let known = self
                 .lanes
                 .get(&worker)
@@ -32,9 +34,28 @@ impl Lanes {
     fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
         if let Some(lane) = self.touch(worker) {
             lane.known.push(segment);
-            lane.unsent.push(segment);
+            lane.unsent.push((segment, Access::Read));
         }
         self.send_segments(worker);
+    }
+
+    /// Gives a worker write access to shared memory of another process.
+    fn introduce_shared(&mut self, worker: WorkerId, loc: Loc) {
+        if loc.segment.0 == worker.0 {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(&worker) else {
+            return;
+        };
+        if !is_cell(loc) && !lane.writes.contains(&loc) {
+            lane.writes.push(loc);
+        }
+        if !lane.writable.contains(&loc.segment) {
+            lane.writable.push(loc.segment);
+            lane.unsent.push((loc.segment, Access::Write));
+            self.touch(worker);
+            self.send_segments(worker);
+        }
     }
 
     /// Sends the descriptors that a worker is to have. Where too many are under way already, the
@@ -43,19 +64,23 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&worker) else {
             return;
         };
-        while let Some(&segment) = lane.unsent.first() {
+        while let Some(&(segment, access)) = lane.unsent.first() {
             let file = match self.files.get(&segment) {
                 Some(file) => Some(file),
                 None if segment == self.heap.id() => Some(self.heap.file()),
                 None => None,
             };
             // Without a file: the segment is gone, and nothing that the worker gets refers to it.
-            if let Some(file) = file {
-                match link::send_segment(lane.socket.as_fd(), segment, file.read_only_fd()) {
-                    Ok(()) => {
-                        let len = file.len();
-                        lane.send(&ToWorker::Segment { id: segment, len });
-                    }
+            let descriptor = file.and_then(|file| match access {
+                Access::Read => Some((file.read_only_fd(), file.len())),
+                Access::Write => Some((file.read_write_fd()?, file.len())),
+            });
+            if let Some((descriptor, len)) = descriptor {
+                match link::send_segment(lane.socket.as_fd(), segment, descriptor) {
+                    Ok(()) => lane.send(&match access {
+                        Access::Read => ToWorker::Segment { id: segment, len },
+                        Access::Write => ToWorker::Writable { id: segment, len },
+                    }),
                     Err(error) if link::is_temporary(&error) => return,
                     Err(error) => {
                         let why =

@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use mobula_store::Loc;
 use mobula_worker::{
-    Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     mailbox::TransportError,
     message::{FromWorker, TaskMessage, ToWorker},
     ring::RingError,
@@ -76,6 +76,10 @@ impl Comm for Lanes {
 
     fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
         self.completions.push((entry, outcome));
+    }
+
+    fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
+        self.close_shared(loc, then);
     }
 
     fn free(&mut self, loc: Loc) {

@@ -8,6 +8,13 @@ use std::{
 use mobula_store::{Loc, SegmentId};
 use mobula_worker::{mailbox::DriverEnd, message::ToWorker};
 
+/// Which descriptor of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
 /// One worker, as the lock holder sees it.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -18,8 +25,12 @@ pub(super) struct Lane {
     _own_life: Option<OwnedFd>,
     /// Segments whose descriptor the worker has.
     pub(super) known: Vec<SegmentId>,
-    /// Those of them that are still to be sent.
-    pub(super) unsent: Vec<SegmentId>,
+    /// Segments whose writable descriptor the worker has, for shared memory in them.
+    pub(super) writable: Vec<SegmentId>,
+    /// Shared memory with pages of its own that the worker may have made writable.
+    pub(super) writes: Vec<Loc>,
+    /// Descriptors that are still to be sent.
+    pub(super) unsent: Vec<(SegmentId, Access)>,
     /// Extents of the worker's segment that it is to be told of.
     pub(super) frees: Vec<Loc>,
     /// Whether it is in the list of those to be flushed.
@@ -51,6 +62,8 @@ impl Lane {
             socket,
             _own_life: own_life,
             known: vec![own],
+            writable: Vec::new(),
+            writes: Vec::new(),
             unsent: Vec::new(),
             frees: Vec::new(),
             listed: false,

@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, Weak, atomic::Ordering},
 };
 
-use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments};
+use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
 use mobula_worker::{
     Body, Entry, Error, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
 };
 
-use super::{lane::Lane, memory::Needs, orphans::Orphans, tempo::Tempo};
+use super::{closing::Closings, lane::Lane, memory::Needs, orphans::Orphans, tempo::Tempo};
 use crate::core::Core;
 
 /// Messages that are read from one worker before others get their turn.
@@ -34,6 +34,9 @@ pub(super) struct Lanes {
     pub(super) capacity: Arc<Capacity>,
     /// Segments of workers that are dead, with live objects in them.
     pub(super) orphans: Orphans,
+    /// Where this process writes in segments of others.
+    pub(super) writables: Arc<Writables>,
+    pub(super) closings: Closings,
     /// Workers that wait for memory.
     pub(super) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
@@ -60,7 +63,12 @@ pub(super) struct Aftermath {
 }
 
 impl Lanes {
-    pub(super) fn new(heap: Arc<Heap>, segments: Arc<Segments>, capacity: Arc<Capacity>) -> Lanes {
+    pub(super) fn new(
+        heap: Arc<Heap>,
+        segments: Arc<Segments>,
+        writables: Arc<Writables>,
+        capacity: Arc<Capacity>,
+    ) -> Lanes {
         Lanes {
             lanes: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -68,6 +76,8 @@ impl Lanes {
             segments,
             capacity,
             orphans: Orphans::default(),
+            writables,
+            closings: Closings::default(),
             needs: Needs::default(),
             completions: Vec::new(),
             condemned: Vec::new(),
@@ -210,6 +220,10 @@ impl Lanes {
                 Ok(())
             }
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
+            FromWorker::Closed(loc) => {
+                self.closed(id, loc);
+                Ok(())
+            }
             other => {
                 self.check_bodies(id, &other)?;
                 core.on_message(id, other, self)
@@ -315,6 +329,7 @@ impl Lanes {
             return;
         };
         self.forget_need(id);
+        self.forget_closings(id);
         if let Some(file) = self.files.get(&segment) {
             let kept = self.orphans.adopt(segment, file, live);
             mobula_store::Budget::release(&*self.capacity, lane.granted.saturating_sub(kept));
@@ -328,12 +343,14 @@ impl Lanes {
     pub(super) fn drop_segment(&mut self, segment: SegmentId) {
         self.files.remove(&segment);
         self.segments.remove(segment);
+        self.writables.remove(segment);
         let ids: Vec<WorkerId> = self.lanes.keys().copied().collect();
         for id in ids {
-            if let Some(lane) = self.touch(id)
-                && let Some(at) = lane.known.iter().position(|known| *known == segment)
-            {
-                lane.known.swap_remove(at);
+            let Some(lane) = self.touch(id) else { continue };
+            if lane.known.contains(&segment) || lane.writable.contains(&segment) {
+                lane.known.retain(|known| *known != segment);
+                lane.writable.retain(|known| *known != segment);
+                lane.writes.retain(|loc| loc.segment != segment);
                 lane.send(&ToWorker::DropSegment(segment));
             }
         }

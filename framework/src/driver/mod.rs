@@ -8,6 +8,7 @@
 
 mod background;
 mod client;
+mod closing;
 mod death;
 mod descriptors;
 mod effects;
@@ -41,7 +42,7 @@ use std::{
 };
 
 use mobula_store::{
-    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords,
+    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
 };
 use mobula_worker::{
     Error, ObjectId, Registry, Result, WorkerId, bell::DriverBell, mailbox::TASK_SLOTS,
@@ -88,6 +89,7 @@ pub(crate) struct Driver {
     next_worker: AtomicU64,
     heap: Arc<Heap>,
     segments: Arc<Segments>,
+    writables: Arc<Writables>,
     capacity: Arc<Capacity>,
     bell: DriverBell,
     bell_file: SegmentFile,
@@ -142,6 +144,7 @@ impl Driver {
             budget.clone() as Arc<dyn Budget>,
         )?;
         let segments = Arc::new(Segments::new());
+        let writables = Arc::new(Writables::new());
         let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
         let names = (0..registry.len())
             .map(|n| registry.name(mobula_worker::FunctionIndex(n as u32)))
@@ -154,7 +157,12 @@ impl Driver {
             },
             names,
         );
-        let lanes = Lanes::new(heap.clone(), segments.clone(), capacity.clone());
+        let lanes = Lanes::new(
+            heap.clone(),
+            segments.clone(),
+            writables.clone(),
+            capacity.clone(),
+        );
         let monitor = Monitor::new(entry)?;
         let output = Arc::new(Output::new()?);
         let driver = Arc::new_cyclic(|this| Driver {
@@ -168,6 +176,7 @@ impl Driver {
             next_worker: AtomicU64::new(1),
             heap,
             segments,
+            writables,
             capacity,
             bell: DriverBell::new(bell_memory),
             bell_file,

@@ -20,7 +20,7 @@ impl Driver {
             self.count_released(core, lanes);
             let result = f(core, lanes);
             core.pump(lanes);
-            while lanes.fail_unsendable(core) {
+            while lanes.fail_unsendable(core) || lanes.tell_sealed(core) {
                 core.pump(lanes);
             }
             lanes.flush();

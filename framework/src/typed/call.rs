@@ -5,7 +5,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use mobula_worker::{CallArg, CallSpec, Client, Entry, Error, Registry, RemoteFn, Result, Side};
 use smallvec::SmallVec;
 
-use super::{IntoArg, ObjectRef, arg::Source, codecs::Codec, place::Place};
+#[cfg(feature = "ndarray")]
+use super::Tile;
+use super::{IntoArg, ObjectRef, Part, SharedElement, arg::Source, codecs::Codec, place::Place};
 use crate::typed::engine::current_client;
 
 /// The arguments of a call. Those of most functions need no allocation until they are sent.
@@ -212,6 +214,21 @@ impl<R> UnspawnedCall<R> {
                     .get_or_insert_with(|| in_argument(name, Some(function), error));
             }
         }
+    }
+}
+
+/// Not public API: for generated code.
+#[doc(hidden)]
+impl<R> UnspawnedCall<R> {
+    /// Adds a part of a shared array.
+    pub fn push_part<T: SharedElement>(&mut self, part: Part<T>) {
+        self.args.push(CallArg::Object(part.into_entry()));
+    }
+
+    /// Adds a tile of a shared array.
+    #[cfg(feature = "ndarray")]
+    pub fn push_tile<T: SharedElement>(&mut self, tile: Tile<T>) {
+        self.args.push(CallArg::Object(tile.into_entry()));
     }
 }
 

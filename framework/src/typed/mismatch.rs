@@ -16,6 +16,13 @@ pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
             Some(name) => format!("a `{name}`"),
             None => "a value of another type, which no remote function takes or returns".to_owned(),
         },
+        Format::Shared { kind, of, .. } => {
+            format!(
+                "shared memory of another type ({kind:?} of `{}`)",
+                name(*of)
+            )
+        }
+        Format::Part { of, .. } => format!("a part of a shared array of `{}`", name(*of)),
         Format::Flat { elem, shape } => {
             let elem = name(*elem);
             match shape.as_slice() {

@@ -14,6 +14,7 @@ mod map;
 mod object_ref;
 mod put;
 mod runtime_api;
+mod shared;
 mod value;
 
 mod application_error;
@@ -48,4 +49,7 @@ pub use map::{Map, MapFuture, MapIter, MapUnordered};
 pub use nd::NdArray;
 pub use object_ref::ObjectRef;
 pub use put::{Put, how};
+pub use shared::{
+    AtomicArray, OpenPart, OpenTile, Part, Shape, SharedArray, SharedElement, Tile, Torn,
+};
 pub use value::Value;

@@ -10,6 +10,8 @@ pub use mobula_worker::{
 use super::call::in_argument;
 #[cfg(feature = "ndarray")]
 pub use super::nd::{FlatNd, Resolved, ViewParam};
+#[cfg(feature = "ndarray")]
+pub use super::shared::{Tile, lend_tile};
 pub use super::{
     IntoArg, UnspawnedCall,
     application_error::{
@@ -24,6 +26,7 @@ pub use super::{
     flat::{Signature, Types},
     place::Place,
     probe::{IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, PlainlyNamed, Probe},
+    shared::{Part, lend_part},
 };
 
 /// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links to

@@ -15,5 +15,6 @@ mod packing;
 mod programs;
 mod protection;
 mod refs;
+mod shared;
 mod sizes;
 mod starting;

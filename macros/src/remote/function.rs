@@ -49,7 +49,7 @@ pub(crate) fn generate(
         .map(|(param, v)| param.pass(v));
     let codecs = params
         .iter()
-        .map(|param| param.codec(&private))
+        .filter_map(|param| param.learns(&private))
         .chain([output.codec(&private)]);
     let value = output.value(&private);
 

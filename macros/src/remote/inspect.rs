@@ -90,6 +90,21 @@ pub(crate) fn is_writable_view(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| word.starts_with("ArrayViewMut"))
 }
 
+/// The element type of `ArrayViewMut2<'_, T>`.
+pub(crate) fn tile_element(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let mut types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    });
+    let element = types.next();
+    element.filter(|_| last.ident == "ArrayViewMut2" && types.next().is_none())
+}
+
 fn last_word(ty: &Type) -> Option<String> {
     match ty {
         Type::Path(path) if path.qself.is_none() => {

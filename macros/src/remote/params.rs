@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, Pat, PatType, Token, Type, punctuated::Punctuated};
 
-use super::inspect::{Parts, is_view, is_writable_view, ungroup, with_static};
+use super::inspect::{Parts, is_view, is_writable_view, tile_element, ungroup, with_static};
 use crate::{
     errors::Errors,
     spans::{Extent, generated, local},
@@ -22,6 +22,10 @@ enum Kind {
     /// A type with a lifetime, given with `'static`.
     View(Type),
     Owned(Type),
+    /// `&mut [T]`: the element type.
+    Part(Type),
+    /// `ArrayViewMut2<'_, T>`: the element type.
+    Tile(Type),
 }
 
 pub(crate) fn parse(inputs: &Punctuated<FnArg, Token![,]>, errors: &mut Errors) -> Vec<Param> {
@@ -91,9 +95,12 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
         return None;
     }
     if is_writable_view(ty) {
+        if let Some(element) = tile_element(ty) {
+            return Some(Kind::Tile(element));
+        }
         errors.at(
             ty,
-            "objects in the store never change; take an `ArrayView` and return the new array",
+            "objects in the store never change; take an `ArrayView` and return the new array, or `ArrayViewMut2<'_, T>` for a tile of a `SharedArray`",
         );
         return None;
     }
@@ -111,9 +118,14 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
                 return None;
             }
             if reference.mutability.is_some() {
+                if let Type::Slice(slice) = ungroup(&reference.elem)
+                    && parts.lifetime.is_none()
+                {
+                    return Some(Kind::Part((*slice.elem).clone()));
+                }
                 errors.at(
                     ty,
-                    "objects in the store never change; take `&T` or an owned value, and return the new one",
+                    "objects in the store never change; take `&T` or an owned value and return the new one, or `&mut [T]` for a part of a `SharedArray`",
                 );
                 return None;
             }
@@ -146,7 +158,9 @@ impl Param {
     /// The type under which arguments are looked up and encoded.
     fn key(&self, private: &TokenStream) -> TokenStream {
         match &self.kind {
-            Kind::Borrowed(ty) | Kind::Owned(ty) => ty.to_token_stream(),
+            Kind::Borrowed(ty) | Kind::Owned(ty) | Kind::Part(ty) | Kind::Tile(ty) => {
+                ty.to_token_stream()
+            }
             Kind::View(ty) => {
                 let (open, close) = (
                     self.extent.open(quote!(<)),
@@ -157,7 +171,15 @@ impl Param {
         }
     }
 
-    pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
+    /// The codec of what is encoded; nothing for parts, which are objects of their own.
+    pub(crate) fn learns(&self, private: &TokenStream) -> Option<TokenStream> {
+        match self.kind {
+            Kind::Part(_) | Kind::Tile(_) => None,
+            Kind::Borrowed(_) | Kind::View(_) | Kind::Owned(_) => Some(self.codec(private)),
+        }
+    }
+
+    fn codec(&self, private: &TokenStream) -> TokenStream {
         let key = self.key(private);
         self.extent
             .at(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
@@ -167,6 +189,11 @@ impl Param {
     pub(crate) fn declare(&self, private: &TokenStream) -> TokenStream {
         let Param { name, extent, .. } = self;
         let key = self.key(private);
+        match self.kind {
+            Kind::Part(_) => return extent.at(quote!(#name: #private::Part<#key>)),
+            Kind::Tile(_) => return extent.at(quote!(#name: #private::Tile<#key>)),
+            Kind::Borrowed(_) | Kind::View(_) | Kind::Owned(_) => {}
+        }
         let (open, close) = (
             extent.open(quote!(#private::IntoArg<)),
             extent.close(quote!(>)),
@@ -176,7 +203,13 @@ impl Param {
 
     /// Adds the argument to `call`.
     pub(crate) fn push(&self, call: &Ident, private: &TokenStream) -> TokenStream {
-        let (name, key, codec) = (&self.name, self.key(private), self.codec(private));
+        let name = &self.name;
+        match self.kind {
+            Kind::Part(_) => return quote!(#call.push_part(#name);),
+            Kind::Tile(_) => return quote!(#call.push_tile(#name);),
+            Kind::Borrowed(_) | Kind::View(_) | Kind::Owned(_) => {}
+        }
+        let (key, codec) = (self.key(private), self.codec(private));
         quote!(#call.push::<#key, _, _>(::core::stringify!(#name), #name, &#codec);)
     }
 
@@ -187,7 +220,17 @@ impl Param {
         inputs: &Ident,
         private: &TokenStream,
     ) -> TokenStream {
-        let (name, key, codec) = (&self.name, self.key(private), self.codec(private));
+        let (name, key) = (&self.name, self.key(private));
+        match self.kind {
+            Kind::Part(_) => {
+                return quote!(let mut #variable = #private::lend_part::<#key>(#inputs)?;);
+            }
+            Kind::Tile(_) => {
+                return quote!(let mut #variable = #private::lend_tile::<#key>(#inputs)?;);
+            }
+            Kind::Borrowed(_) | Kind::View(_) | Kind::Owned(_) => {}
+        }
+        let codec = self.codec(private);
         let checked = match &self.kind {
             // The elements of a slice are what may lack something, not the slice.
             Kind::Borrowed(Type::Slice(slice)) => slice.elem.to_token_stream(),
@@ -211,7 +254,7 @@ impl Param {
                 #check
                 let #variable = #private::lend::<#key, _>(&#chosen, #inputs, #name)?;
             },
-            Kind::Owned(_) => quote! {
+            Kind::Owned(_) | Kind::Part(_) | Kind::Tile(_) => quote! {
                 #check
                 let #variable = #private::own::<#key, _>(&#chosen, #inputs, #name)?;
             },
@@ -223,6 +266,8 @@ impl Param {
         match self.kind {
             Kind::Borrowed(_) | Kind::Owned(_) => quote!(#variable),
             Kind::View(_) => quote!(#variable.view()),
+            Kind::Part(_) => quote!(&mut #variable[..]),
+            Kind::Tile(_) => quote!(#variable.view_mut()),
         }
     }
 }

@@ -54,6 +54,12 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
             writer::number(out, shape.len() as u64);
             shape.iter().for_each(|len| writer::number(out, *len));
         }
+        // Never the format of a value that a function takes or returns: of what one refers to.
+        Format::Shared { of, .. } | Format::Part { of, .. } => {
+            out.push(PACKED);
+            out.extend_from_slice(&of.0.to_le_bytes());
+            *last = Some(*of);
+        }
     }
     writer::bytes(out, bytes);
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{Block, Heap, Loc, SegmentId, Segments};
+use mobula_store::{Block, Heap, Loc, Region, SegmentId, Segments, Writables};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -21,7 +21,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    Awaited, CallSpec, Client, Entry, Error, Outcome, Payload, Registry, Result, Value,
+    Awaited, CallSpec, Client, Entry, Error, Format, Lot, Outcome, Payload, Registry, Result,
+    Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -50,6 +51,7 @@ pub(crate) struct Worker {
     pub(super) grants: Arc<Grants>,
     pub(super) heap: Arc<Heap>,
     pub(super) segments: Segments,
+    pub(super) writables: Writables,
     /// Segments that came and could not be mapped, and why.
     pub(super) failed_segments: Mutex<HashMap<SegmentId, String>>,
     pub(super) segment_arrived: Condvar,
@@ -86,6 +88,40 @@ impl Worker {
             Entry::new(id, self.as_client(), outcome.clone())
         });
         (entry, outcome.filter(|_| !made))
+    }
+
+    /// The handle of an object that the driver will have made when it has read the message.
+    fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<Entry> {
+        let id = self.mint();
+        let mut table = self.table.lock();
+        let entry = table.handle(id, true, || Entry::new(id, self.as_client(), None));
+        table.out.push(&message(id));
+        drop(table);
+        entry
+    }
+
+    /// Waits until a descriptor that the driver has sent has come through the socket.
+    fn await_segment(&self, id: SegmentId, came: impl Fn() -> bool) -> Result<()> {
+        if came() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + SEGMENT_PATIENCE;
+        let mut failed = self.failed_segments.lock();
+        while !came() {
+            if let Some(why) = failed.get(&id) {
+                return Err(Error::internal(format!("{id} could not be mapped: {why}")));
+            }
+            if self
+                .segment_arrived
+                .wait_until(&mut failed, deadline)
+                .timed_out()
+            {
+                return Err(Error::internal(format!(
+                    "segment {id} did not arrive from the driver within {SEGMENT_PATIENCE:?}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn as_client(&self) -> Weak<dyn Client> {
@@ -209,29 +245,65 @@ impl Client for Worker {
         if loc.segment == self.heap.id() {
             return Ok(self.heap.block(loc, lease)?);
         }
-        if !self.segments.contains(loc.segment) {
-            let deadline = Instant::now() + SEGMENT_PATIENCE;
-            let mut failed = self.failed_segments.lock();
-            while !self.segments.contains(loc.segment) {
-                if let Some(why) = failed.get(&loc.segment) {
-                    return Err(Error::internal(format!(
-                        "{} could not be mapped: {why}",
-                        loc.segment
-                    )));
-                }
-                if self
-                    .segment_arrived
-                    .wait_until(&mut failed, deadline)
-                    .timed_out()
-                {
-                    return Err(Error::internal(format!(
-                        "segment {} did not arrive from the driver within {SEGMENT_PATIENCE:?}",
-                        loc.segment
-                    )));
-                }
-            }
-        }
+        self.await_segment(loc.segment, || self.segments.contains(loc.segment))?;
         Ok(self.segments.resolve(loc, lease)?)
+    }
+
+    fn region(&self, loc: Loc, lease: Arc<Entry>) -> Result<Region> {
+        if loc.segment == self.heap.id() {
+            return Ok(self.heap.region(loc, lease)?);
+        }
+        self.await_segment(loc.segment, || self.writables.contains(loc.segment))?;
+        Ok(self.writables.open(loc, lease)?)
+    }
+
+    fn lend(self: Arc<Self>, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+        let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
+        let entries: Vec<_> = {
+            let mut table = self.table.lock();
+            let new = |(id, _): &(ObjectId, Lot)| {
+                table.handle(*id, true, || Entry::new(*id, self.as_client(), None))
+            };
+            let entries = parts.iter().map(new).collect();
+            table.out.push(&FromWorker::Lend {
+                array: array.id(),
+                parts: parts.clone(),
+            });
+            entries
+        };
+        // All of them are there, or none.
+        let Some(first) = entries.first() else {
+            return Ok(entries);
+        };
+        first.wait(None);
+        let known = match first.outcome() {
+            Some(Ok(known)) => known.clone(),
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Err(Error::internal("a part that did not come")),
+        };
+        // The thread that brought the answer has the entry for a moment longer. Whoever drops the part
+        // may ask for it again at once, and must not come before its end.
+        while Arc::strong_count(first) > 1 {
+            std::thread::yield_now();
+        }
+        for (entry, (_, lot)) in entries.iter().zip(parts).skip(1) {
+            let mut part = Value::clone(&known);
+            if let Format::Part { lot: own, .. } = &mut part.format {
+                *own = lot;
+            }
+            entry.complete(Ok(part.into()));
+        }
+        Ok(entries)
+    }
+
+    fn settle(self: Arc<Self>, array: &Arc<Entry>) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id| FromWorker::Settle { id, array })
+    }
+
+    fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id| FromWorker::Seal { id, array, format })
     }
 
     fn heap(&self) -> &Arc<Heap> {

@@ -50,17 +50,22 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
         ToWorker::Free(locs) => free(&worker.heap, locs),
         ToWorker::Grant(answer) => worker.grants.answer(answer),
         ToWorker::Segment { id, len } => {
-            // A task that needs the segment says what went wrong.
-            if let Err(why) = map(worker, id, len, socket) {
-                worker.failed_segments.lock().insert(id, why);
-            } else {
-                // Whoever is between its look and its sleep must not miss the next line.
-                drop(worker.failed_segments.lock());
+            let mapped = map(worker, id, len, socket);
+            arrived(worker, id, mapped);
+        }
+        ToWorker::Writable { id, len } => {
+            let mapped = map_writable(worker, id, len, socket);
+            arrived(worker, id, mapped);
+        }
+        ToWorker::Close(loc) => {
+            if !worker.writables.close(loc) {
+                unusable(&format!("{loc} is to be closed while it is in use"));
             }
-            worker.segment_arrived.notify_all();
+            worker.table.lock().out.push(&FromWorker::Closed(loc));
         }
         ToWorker::DropSegment(id) => {
             worker.segments.remove(id);
+            worker.writables.remove(id);
         }
         ToWorker::Trim => {
             worker.heap.trim(0);
@@ -78,13 +83,40 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
     }
 }
 
-/// Takes the segment's descriptor from the socket and maps it.
-fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+/// Tells those who wait for a segment.
+fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
+    // A task that needs the segment says what went wrong.
+    if let Err(why) = mapped {
+        worker.failed_segments.lock().insert(id, why);
+    } else {
+        // Whoever is between its look and its sleep must not miss the next line.
+        drop(worker.failed_segments.lock());
+    }
+    worker.segment_arrived.notify_all();
+}
+
+/// Takes the segment's writable descriptor from the socket, for shared memory in it.
+fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+    let fd = take_descriptor(id, socket)?;
+    let read = fd.try_clone().map_err(|error| error.to_string())?;
+    SegmentFile::from_descriptors(read, Some(fd), len)
+        .and_then(|file| worker.writables.insert(id, &file))
+        .map_err(|error| error.to_string())
+}
+
+fn take_descriptor(id: SegmentId, socket: &OwnedFd) -> Result<OwnedFd, String> {
     let (received, fd) =
         link::receive_segment(socket.as_fd()).map_err(|error| error.to_string())?;
-    if received != id {
-        return Err(format!("{received} came in its place"));
+    if received == id {
+        Ok(fd)
+    } else {
+        Err(format!("{received} came in its place"))
     }
+}
+
+/// Takes the segment's descriptor from the socket and maps it.
+fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+    let fd = take_descriptor(id, socket)?;
     let file = SegmentFile::from_descriptors(fd, None, len).map_err(|error| error.to_string())?;
     worker
         .segments

@@ -23,7 +23,7 @@ use std::{
     thread,
 };
 
-use mobula_store::{Heap, SegmentFile, Segments, SharedWords};
+use mobula_store::{Heap, SegmentFile, Segments, SharedWords, Writables};
 use parking_lot::{Condvar, Mutex};
 use rustix::{
     event::{PollFd, PollFlags},
@@ -132,6 +132,7 @@ fn run(
         grants,
         heap,
         segments: Segments::new(),
+        writables: Writables::new(),
         failed_segments: Mutex::default(),
         segment_arrived: Condvar::new(),
         next_id: AtomicU64::new(0),

@@ -91,6 +91,15 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             writer::number(out, u64::from(id.0));
             writer::number(out, *len);
         }
+        ToWorker::Writable { id, len } => {
+            out.push(to_worker::WRITABLE);
+            writer::number(out, id.0.into());
+            writer::number(out, *len);
+        }
+        ToWorker::Close(loc) => {
+            out.push(to_worker::CLOSE);
+            writer::loc(out, *loc);
+        }
         ToWorker::DropSegment(id) => {
             out.push(to_worker::DROP_SEGMENT);
             writer::number(out, u64::from(id.0));
@@ -126,6 +135,11 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
             id: SegmentId(reader.number32("a segment")?),
             len: reader.number("a segment's length")?,
         },
+        to_worker::WRITABLE => ToWorker::Writable {
+            id: SegmentId(reader.number32("a segment")?),
+            len: reader.number("a segment's length")?,
+        },
+        to_worker::CLOSE => ToWorker::Close(reader.loc()?),
         to_worker::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
         to_worker::TRIM => ToWorker::Trim,
         to_worker::SHUTDOWN => ToWorker::Shutdown,
@@ -181,6 +195,27 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             out.push(from_worker::RETURN_BYTES);
             writer::number(out, *bytes);
         }
+        FromWorker::Lend { array, parts } => {
+            write_about(out, from_worker::LEND, *array);
+            writer::number(out, parts.len() as u64);
+            for (id, lot) in parts {
+                writer::id(out, *id);
+                value::write_lot(out, lot);
+            }
+        }
+        FromWorker::Settle { id, array } => {
+            write_about(out, from_worker::SETTLE, *id);
+            writer::id(out, *array);
+        }
+        FromWorker::Seal { id, array, format } => {
+            write_about(out, from_worker::SEAL, *id);
+            writer::id(out, *array);
+            value::write_format(out, format, 0);
+        }
+        FromWorker::Closed(loc) => {
+            out.push(from_worker::CLOSED);
+            writer::loc(out, *loc);
+        }
     }
     Ok(())
 }
@@ -216,6 +251,25 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::UNBLOCKED => FromWorker::Unblocked,
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
         from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
+        from_worker::LEND => FromWorker::Lend {
+            array: reader.id()?,
+            parts: reader.list("parts", |reader| {
+                Ok((reader.id()?, value::read_lot(reader)?))
+            })?,
+        },
+        from_worker::SETTLE => FromWorker::Settle {
+            id: reader.id()?,
+            array: reader.id()?,
+        },
+        from_worker::SEAL => FromWorker::Seal {
+            id: reader.id()?,
+            array: reader.id()?,
+            format: match value::read_format(&mut reader)? {
+                (format, 0) => format,
+                _ => return Err(reader.malformed("the end of a format")),
+            },
+        },
+        from_worker::CLOSED => FromWorker::Closed(reader.loc()?),
         _ => return Err(reader.malformed("the kind of a message to the driver")),
     };
     reader.end()?;
@@ -233,6 +287,8 @@ mod to_worker {
     pub(super) const DROP_SEGMENT: u8 = 7;
     pub(super) const TRIM: u8 = 8;
     pub(super) const SHUTDOWN: u8 = 9;
+    pub(super) const WRITABLE: u8 = 10;
+    pub(super) const CLOSE: u8 = 11;
 }
 
 /// First bytes of messages to the driver. No number is used in both directions, so that a message
@@ -249,6 +305,10 @@ mod from_worker {
     pub(super) const UNBLOCKED: u8 = 73;
     pub(super) const NEED_BYTES: u8 = 74;
     pub(super) const RETURN_BYTES: u8 = 75;
+    pub(super) const LEND: u8 = 76;
+    pub(super) const SETTLE: u8 = 77;
+    pub(super) const SEAL: u8 = 78;
+    pub(super) const CLOSED: u8 = 79;
 }
 
 /// First bytes of arguments, ready or not.

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     Error,
     ids::WorkerId,
-    value::{Body, Format, Item, Outcome, TypeTag, Value},
+    value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
 
 fn ids() -> impl Strategy<Value = ObjectId> {
@@ -44,6 +44,26 @@ fn formats() -> impl Strategy<Value = Format> {
         }),
         Just(Format::Text),
         any::<u64>().prop_map(|of| Format::Packed { of: TypeTag(of) }),
+        (0..SharedKind::ALL.len(), any::<u64>(), vec(number(), 0..4)).prop_map(
+            |(kind, of, shape)| Format::Shared {
+                kind: SharedKind::ALL[kind],
+                of: TypeTag(of),
+                shape,
+            }
+        ),
+    ]
+}
+
+fn lots() -> impl Strategy<Value = Lot> {
+    prop_oneof![
+        (number(), number()).prop_map(|(start, end)| Lot::Span { start, end }),
+        ((number(), number()), (number(), number()), number()).prop_map(
+            |(rows, columns, width)| Lot::Tile {
+                rows,
+                columns,
+                width,
+            }
+        ),
     ]
 }
 
@@ -80,7 +100,18 @@ fn values() -> impl Strategy<Value = Arc<Value>> {
             items,
         })
     });
-    prop_oneof![plain(), packed]
+    let part =
+        (any::<u64>(), lots(), bodies(), vec(items(), 0..2)).prop_map(|(of, lot, body, items)| {
+            Arc::new(Value {
+                format: Format::Part {
+                    of: TypeTag(of),
+                    lot,
+                },
+                body,
+                items,
+            })
+        });
+    prop_oneof![plain(), packed, part]
 }
 
 fn errors() -> impl Strategy<Value = Error> {
@@ -142,6 +173,11 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
             len,
         }),
         number32().prop_map(|id| ToWorker::DropSegment(SegmentId(id))),
+        (number32(), number()).prop_map(|(id, len)| ToWorker::Writable {
+            id: SegmentId(id),
+            len,
+        }),
+        locs().prop_map(ToWorker::Close),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
     ]
@@ -179,6 +215,15 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Unblocked),
         number().prop_map(FromWorker::NeedBytes),
         number().prop_map(FromWorker::ReturnBytes),
+        (ids(), vec((ids(), lots()), 0..50))
+            .prop_map(|(array, parts)| FromWorker::Lend { array, parts }),
+        (ids(), ids()).prop_map(|(id, array)| FromWorker::Settle { id, array }),
+        (ids(), ids(), formats()).prop_map(|(id, array, format)| FromWorker::Seal {
+            id,
+            array,
+            format,
+        }),
+        locs().prop_map(FromWorker::Closed),
     ]
 }
 

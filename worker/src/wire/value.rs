@@ -5,15 +5,20 @@ use std::sync::Arc;
 use mobula_store::Block;
 
 use super::{WireError, reader::Reader, writer};
-use crate::value::{Body, Format, Item, Outcome, TypeTag, Value};
+use crate::value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value};
 
 // A value begins with a byte: its format, plus one of the marks for its body.
 const FLAT: u8 = 0;
 const TEXT: u8 = 1;
 const PACKED: u8 = 2;
+const SHARED: u8 = 3;
+const PART: u8 = 4;
 const INLINE: u8 = 0x10;
 const STORED: u8 = 0x20;
 const BODY: u8 = 0xf0;
+
+const SPAN: u8 = 0;
+const TILE: u8 = 1;
 
 const INLINE_ARRAY: u8 = 0;
 const ARRAY: u8 = 1;
@@ -45,7 +50,7 @@ pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError
 
 pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
     write_plain(out, value);
-    if let Format::Packed { .. } = value.format {
+    if has_items(&value.format) {
         writer::number(out, value.items.len() as u64);
         return value
             .items
@@ -57,10 +62,15 @@ pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Arc<Value>, WireError> {
     let mut value = read_plain(reader)?;
-    if let Format::Packed { .. } = value.format {
+    if has_items(&value.format) {
         value.items = reader.list("a value's items", read_item)?;
     }
     Ok(Arc::new(value))
+}
+
+/// Whether values of this format refer to others.
+fn has_items(format: &Format) -> bool {
+    matches!(format, Format::Packed { .. } | Format::Part { .. })
 }
 
 /// The value without its items. Those of items are written so: they have none, which also bounds
@@ -70,39 +80,45 @@ fn write_plain(out: &mut Vec<u8>, value: &Value) {
         Body::Inline(_) => INLINE,
         Body::Stored(_) => STORED,
     };
-    match &value.format {
-        Format::Flat { elem, shape } => {
-            out.push(FLAT | body);
-            out.extend_from_slice(&elem.0.to_le_bytes());
-            writer::number(out, shape.len() as u64);
-            shape.iter().for_each(|len| writer::number(out, *len));
-        }
-        Format::Text => out.push(TEXT | body),
-        Format::Packed { of } => {
-            out.push(PACKED | body);
-            out.extend_from_slice(&of.0.to_le_bytes());
-        }
-    }
+    write_format(out, &value.format, body);
     match &value.body {
         Body::Inline(block) => writer::bytes(out, block.bytes()),
         Body::Stored(loc) => writer::loc(out, *loc),
     }
 }
 
+/// A format; its first byte has a mark of what follows.
+pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
+    match format {
+        Format::Flat { elem, shape } => {
+            out.push(FLAT | mark);
+            out.extend_from_slice(&elem.0.to_le_bytes());
+            writer::number(out, shape.len() as u64);
+            shape.iter().for_each(|len| writer::number(out, *len));
+        }
+        Format::Text => out.push(TEXT | mark),
+        Format::Packed { of } => {
+            out.push(PACKED | mark);
+            out.extend_from_slice(&of.0.to_le_bytes());
+        }
+        Format::Shared { kind, of, shape } => {
+            out.push(SHARED | mark);
+            out.push(*kind as u8);
+            out.extend_from_slice(&of.0.to_le_bytes());
+            writer::number(out, shape.len() as u64);
+            shape.iter().for_each(|len| writer::number(out, *len));
+        }
+        Format::Part { of, lot } => {
+            out.push(PART | mark);
+            out.extend_from_slice(&of.0.to_le_bytes());
+            write_lot(out, lot);
+        }
+    }
+}
+
 fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
-    let kind = reader.byte("a value")?;
-    let format = match kind & !BODY {
-        FLAT => Format::Flat {
-            elem: TypeTag(reader.eight("an element type")?),
-            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
-        },
-        TEXT => Format::Text,
-        PACKED => Format::Packed {
-            of: TypeTag(reader.eight("a type")?),
-        },
-        _ => return Err(reader.malformed("the format of a value")),
-    };
-    let body = match kind & BODY {
+    let (format, mark) = read_format(reader)?;
+    let body = match mark {
         INLINE => Body::Inline(Block::copy_of(
             reader.bytes("an inline value")?,
             format.align(),
@@ -115,6 +131,68 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
         body,
         items: Vec::new(),
     })
+}
+
+pub(super) fn write_lot(out: &mut Vec<u8>, lot: &Lot) {
+    let (kind, numbers): (_, &[u64]) = match lot {
+        Lot::Span { start, end } => (SPAN, &[*start, *end]),
+        Lot::Tile {
+            rows,
+            columns,
+            width,
+        } => (TILE, &[rows.0, rows.1, columns.0, columns.1, *width]),
+    };
+    out.push(kind);
+    numbers
+        .iter()
+        .for_each(|number| writer::number(out, *number));
+}
+
+pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<Lot, WireError> {
+    let kind = reader.byte("a part")?;
+    let mut number = || reader.number("a part's bounds");
+    Ok(match kind {
+        SPAN => Lot::Span {
+            start: number()?,
+            end: number()?,
+        },
+        TILE => Lot::Tile {
+            rows: (number()?, number()?),
+            columns: (number()?, number()?),
+            width: number()?,
+        },
+        _ => return Err(reader.malformed("the kind of a part")),
+    })
+}
+
+/// A format and its mark.
+pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
+    let kind = reader.byte("a format")?;
+    let format = match kind & !BODY {
+        FLAT => Format::Flat {
+            elem: TypeTag(reader.eight("an element type")?),
+            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
+        },
+        TEXT => Format::Text,
+        PACKED => Format::Packed {
+            of: TypeTag(reader.eight("a type")?),
+        },
+        SHARED => Format::Shared {
+            kind: {
+                let number = reader.byte("a kind of shared memory")?;
+                let kind = SharedKind::ALL.get(usize::from(number));
+                *kind.ok_or_else(|| reader.malformed("a kind of shared memory"))?
+            },
+            of: TypeTag(reader.eight("an element type")?),
+            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
+        },
+        PART => Format::Part {
+            of: TypeTag(reader.eight("an element type")?),
+            lot: read_lot(reader)?,
+        },
+        _ => return Err(reader.malformed("the format of a value")),
+    };
+    Ok((format, kind & BODY))
 }
 
 fn write_item(out: &mut Vec<u8>, item: &Item) -> Result<(), WireError> {
@@ -155,6 +233,6 @@ fn without_items(value: &Value) -> Result<(), WireError> {
         return Ok(());
     }
     Err(WireError::Unencodable {
-        why: "only a packed value that is not itself an item may have items".to_owned(),
+        why: "only a packed value or a part that is not itself an item may have items".to_owned(),
     })
 }

@@ -7,7 +7,7 @@ use std::{
 
 use mobula_store::Loc;
 use mobula_worker::{
-    Attempt, Entry, ObjectId, Outcome, TaskSlot, WorkerId,
+    Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     message::{TaskMessage, ToWorker},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct TestComm {
     control: HashMap<WorkerId, VecDeque<ToWorker>>,
     pub(super) completed: VecDeque<(ObjectId, Outcome)>,
     pub(super) freed: BTreeSet<(u32, u64)>,
+    /// Shared memory that is to be closed, and what it is to become.
+    pub(super) closing: Vec<(Loc, Option<(ObjectId, Value)>)>,
     /// While false, the workers are quicker than every revocation.
     pub(super) revocable: bool,
     pub(super) revocations: usize,
@@ -127,6 +129,10 @@ impl Comm for TestComm {
 
     fn complete(&mut self, id: ObjectId, _: Weak<Entry>, outcome: Outcome) {
         self.completed.push_back((id, outcome));
+    }
+
+    fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
+        self.closing.push((loc, then));
     }
 
     fn free(&mut self, loc: Loc) {

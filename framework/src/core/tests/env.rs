@@ -246,6 +246,7 @@ pub(super) fn number(value: &Value) -> u64 {
     match &value.format {
         Format::Packed { of } => of.0,
         Format::Flat { elem, .. } => elem.0,
+        Format::Shared { of, .. } | Format::Part { of, .. } => of.0,
         Format::Text => panic!("no test makes text"),
     }
 }

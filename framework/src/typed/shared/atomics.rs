@@ -1,0 +1,188 @@
+//! Arrays of atomics.
+
+use std::{
+    any::type_name, fmt, marker::PhantomData, ops::Deref, sync::Arc, sync::atomic::Ordering,
+};
+
+use mobula_store::{SharedAtomic, codec::type_tag};
+use mobula_worker::{Client, Error, Format, Result, SharedKind, TypeTag};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    element::{Shape, size_of_shape},
+    handle::SharedHandle,
+};
+use crate::{Array, ObjectRef, Runtime, typed::runtime_api};
+
+/// An array of atomics that any number of tasks read and change at the same time, without locks and in
+/// place: it dereferences to `[A]`.
+///
+/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory is
+/// freed with the last handle.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use mobula::{AtomicArray, prelude::*};
+///
+/// #[remote]
+/// fn count(values: &[u8], counts: &AtomicArray<AtomicU64>) {
+///     for value in values {
+///         counts[usize::from(*value)].fetch_add(1, Relaxed);
+///     }
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::start()?;
+/// let counts = rt.atomic_array::<AtomicU64>(256)?;
+/// let text = rt.put(&b"to be or not to be"[..])?;
+/// let calls = (0..4).map(|_| count::remote(&text, &counts));
+/// rt.get(rt.spawn_all(calls))?;
+/// assert_eq!(counts[usize::from(b'o')].load(Relaxed), 4 * 4);
+/// # Ok(())
+/// # }
+/// ```
+pub struct AtomicArray<A> {
+    handle: SharedHandle,
+    len: usize,
+    atomics: PhantomData<fn() -> A>,
+}
+
+impl<A: SharedAtomic> AtomicArray<A> {
+    fn new(client: &Arc<dyn Client>, shape: Vec<usize>, values: &[A::Value]) -> Result<Self> {
+        let (len, bytes) = size_of_shape::<A::Value>(&shape)?;
+        let fill = |building: &mut mobula_store::Building| {
+            if !values.is_empty() {
+                building
+                    .bytes_mut()
+                    .copy_from_slice(bytemuck::cast_slice(values));
+            }
+            Ok(())
+        };
+        let handle = SharedHandle::create::<A>(client, SharedKind::Atomics, &shape, bytes, fill)?;
+        Ok(AtomicArray {
+            handle,
+            len,
+            atomics: PhantomData,
+        })
+    }
+
+    /// The values, each read on its own: while others write, not all of one moment.
+    pub fn to_vec(&self) -> Vec<A::Value> {
+        self.iter()
+            .map(|atomic| atomic.load(Ordering::Relaxed))
+            .collect()
+    }
+
+    /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
+    /// copied). The result is pending until no process can write there any more.
+    ///
+    /// It fails if there are other handles of the array: clones, in values, or as arguments of calls that have not
+    /// ended.
+    ///
+    /// # Errors
+    /// There are clones of this handle, or the runtime is gone.
+    pub fn seal(self) -> Result<ObjectRef<Array<A::Value>>> {
+        let client = self.handle.client()?;
+        if mobula_store::is_cell(self.handle.region().loc()) {
+            return runtime_api::put_with(&client, self.len, |out: &mut [A::Value]| {
+                out.copy_from_slice(&self.to_vec());
+            });
+        }
+        super::array::seal(self.handle, flat::<A::Value>(self.len))
+    }
+}
+
+pub(super) fn flat<T: 'static>(len: usize) -> Format {
+    Format::Flat {
+        elem: TypeTag(type_tag::<T>()),
+        shape: vec![len as u64],
+    }
+}
+
+impl Runtime {
+    /// Makes an array of atomics, all zero, in shared memory.
+    ///
+    /// # Errors
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
+    /// end.
+    pub fn atomic_array<A: SharedAtomic>(&self, shape: impl Shape) -> Result<AtomicArray<A>> {
+        AtomicArray::new(self.client(), shape.dimensions(), &[])
+    }
+
+    /// Makes an array of atomics that begin with these values.
+    ///
+    /// # Errors
+    /// As for [`atomic_array`](Self::atomic_array).
+    pub fn atomic_array_from<A: SharedAtomic>(
+        &self,
+        values: &[A::Value],
+    ) -> Result<AtomicArray<A>> {
+        AtomicArray::new(self.client(), vec![values.len()], values)
+    }
+}
+
+impl<A: SharedAtomic> Deref for AtomicArray<A> {
+    type Target = [A];
+
+    #[inline]
+    fn deref(&self) -> &[A] {
+        // The handle was made, or checked, with this length.
+        self.handle.region().atomics(0, self.len).unwrap_or(&[])
+    }
+}
+
+impl<A> Clone for AtomicArray<A> {
+    fn clone(&self) -> AtomicArray<A> {
+        AtomicArray {
+            handle: self.handle.clone(),
+            len: self.len,
+            atomics: PhantomData,
+        }
+    }
+}
+
+impl<A> PartialEq for AtomicArray<A> {
+    /// Whether both are the same memory.
+    fn eq(&self, other: &AtomicArray<A>) -> bool {
+        self.handle.is_same(&other.handle)
+    }
+}
+
+impl<A> Eq for AtomicArray<A> {}
+
+impl<A> fmt::Debug for AtomicArray<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AtomicArray<{}>({} atomics)", type_name::<A>(), self.len)
+    }
+}
+
+impl<A: SharedAtomic> Serialize for AtomicArray<A> {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.handle.serialize::<AtomicArray<A>, S>(serializer)
+    }
+}
+
+impl<'de, A: SharedAtomic> Deserialize<'de> for AtomicArray<A> {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<AtomicArray<A>, D::Error> {
+        let (handle, shape) =
+            SharedHandle::deserialize::<AtomicArray<A>, A, D>(deserializer, SharedKind::Atomics)?;
+        let checked = size_of_shape::<A::Value>(&shape)
+            .ok()
+            .filter(|(_, bytes)| *bytes == handle.region().len());
+        let Some((len, _)) = checked else {
+            return Err(serde::de::Error::custom(Error::internal(
+                "an array of atomics of another length",
+            )));
+        };
+        Ok(AtomicArray {
+            handle,
+            len,
+            atomics: PhantomData,
+        })
+    }
+}

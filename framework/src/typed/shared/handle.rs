@@ -1,0 +1,147 @@
+//! What all handles of shared memory have in common.
+
+use std::{any::type_name, sync::Arc};
+
+use mobula_store::{
+    Building, Region,
+    codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
+};
+use mobula_worker::{
+    Body, Client, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
+};
+use serde::{Deserializer, Serializer, de};
+
+/// A ref to an object of shared memory, and the memory.
+#[derive(Clone, Debug)]
+pub(super) struct SharedHandle {
+    entry: Arc<Entry>,
+    region: Region,
+}
+
+impl SharedHandle {
+    /// Makes shared memory of `bytes` bytes, which `fill` sees first: zeros.
+    ///
+    /// # Errors
+    /// No room, or the runtime is gone.
+    pub(super) fn create<T: 'static>(
+        client: &Arc<dyn Client>,
+        kind: SharedKind,
+        shape: &[usize],
+        bytes: usize,
+        fill: impl FnOnce(&mut Building) -> Result<()>,
+    ) -> Result<SharedHandle> {
+        let mut building = client.heap().reserve_shared(bytes)?;
+        fill(&mut building)?;
+        let format = Format::Shared {
+            kind,
+            of: TypeTag(type_tag::<T>()),
+            shape: shape.iter().map(|n| *n as u64).collect(),
+        };
+        let extent = building.seal();
+        let mut made = None;
+        let _ = extent.adopt(|loc| {
+            let entry = client.clone().register(Value {
+                format,
+                body: Body::Stored(loc),
+                items: Vec::new(),
+            });
+            made = Some(entry.clone());
+            entry
+        });
+        let entry = made.ok_or_else(|| Error::internal("new memory that was an object already"))?;
+        if let Some(Err(error)) = entry.outcome() {
+            return Err(error.clone());
+        }
+        let region = client.region(extent.loc(), entry.clone())?;
+        Ok(SharedHandle { entry, region })
+    }
+
+    /// The memory behind an entry, if it is of that kind and type.
+    pub(super) fn open<T: 'static>(
+        entry: Arc<Entry>,
+        kind: SharedKind,
+    ) -> Result<(SharedHandle, Vec<usize>)> {
+        let value = match entry.outcome() {
+            Some(Ok(value)) => value.clone(),
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Err(Error::internal("shared memory that is not there yet")),
+        };
+        let (
+            Format::Shared {
+                kind: found,
+                of,
+                shape,
+            },
+            Body::Stored(loc),
+        ) = (&value.format, &value.body)
+        else {
+            return Err(Error::type_mismatch(
+                "expected shared memory, found another object",
+            ));
+        };
+        if *found != kind || *of != TypeTag(type_tag::<T>()) {
+            return Err(Error::type_mismatch(format!(
+                "expected {kind:?} of `{}`, found {found:?} of another type",
+                type_name::<T>()
+            )));
+        }
+        let client = entry.client().ok_or_else(Error::shutdown)?;
+        let region = client.region(*loc, entry.clone())?;
+        let shape = shape.iter().map(|n| *n as usize).collect();
+        Ok((SharedHandle { entry, region }, shape))
+    }
+
+    pub(super) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The ref alone; the memory is not used any more by this handle.
+    pub(super) fn into_entry(self) -> Arc<Entry> {
+        self.entry
+    }
+
+    pub(super) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The engine, for what has to be asked of it.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn client(&self) -> Result<Arc<dyn Client>> {
+        self.entry.client().ok_or_else(Error::shutdown)
+    }
+
+    pub(super) fn is_same(&self, other: &SharedHandle) -> bool {
+        self.entry.is_same_object(&other.entry)
+    }
+
+    /// What tells the memory from all other of its runtime.
+    pub(super) fn number(&self) -> (WorkerId, u64) {
+        let id = self.entry.id();
+        (id.origin, id.seq)
+    }
+
+    /// Writes the handle of an `H`.
+    pub(super) fn serialize<H: 'static, S: Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let handle = Handle::Ref(Arc::clone(&self.entry) as _);
+        serialize_handle(serializer, HandleKind::Ref, type_tag::<H>(), handle)
+    }
+
+    /// Reads the handle of an `H`, which is memory of a `T`.
+    pub(super) fn deserialize<'de, H: 'static, T: 'static, D: Deserializer<'de>>(
+        deserializer: D,
+        kind: SharedKind,
+    ) -> std::result::Result<(SharedHandle, Vec<usize>), D::Error> {
+        match deserialize_handle(deserializer, HandleKind::Ref, type_tag::<H>())? {
+            Handle::Ref(entry) => match entry.downcast::<Entry>() {
+                Ok(entry) => SharedHandle::open::<T>(entry, kind).map_err(de::Error::custom),
+                Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
+            },
+            Handle::Array { .. } => Err(de::Error::custom("an array where a ref should be")),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! State that processes share and change: arrays in parts, atomics, locks.
+//!
+//! Each handle here is a ref to an object whose bytes are never read as a value. It travels inside
+//! of values, as refs do, and takes its memory along: decoded in another process, it finds the memory
+//! mapped there.
+
+mod array;
+mod atomics;
+mod element;
+mod handle;
+mod part;
+mod split;
+
+pub use array::SharedArray;
+pub use atomics::AtomicArray;
+pub use element::{Shape, SharedElement};
+pub use part::{OpenPart, OpenTile, Part, Tile, Torn};
+
+pub use part::{lend_part, lend_tile};

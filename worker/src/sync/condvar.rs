@@ -1,0 +1,132 @@
+//! Waiting until something that a mutex protects has changed.
+
+use std::{sync::atomic::Ordering::Acquire, time::Instant};
+
+use super::{
+    Acquired, Holder, NotHolder, RawMutex,
+    census::Census,
+    wait::{Wait, spin},
+};
+use crate::primitive::{Futex, Memory, Region};
+
+/// How a wait has ended. The mutex is held again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Waited {
+    /// How the mutex was acquired.
+    pub acquired: Acquired,
+    /// The deadline passed, and no notification has come.
+    pub timed_out: bool,
+}
+
+/// A condition variable in shared memory. A clone is the same one. README: "Condition variables".
+///
+/// A wait may end without a notification, so callers look at what they wait for.
+#[derive(Clone, Debug)]
+pub struct RawCondvar<M = Region> {
+    memory: M,
+    /// The census of those who wait.
+    word: usize,
+    futex: usize,
+}
+
+impl<M: Memory> RawCondvar<M> {
+    /// How many 64-bit words it takes. They begin as zero.
+    pub const WORDS: usize = 1;
+    /// How many futexes it takes. They begin with any value.
+    pub const FUTEXES: usize = 1;
+
+    /// The condition variable at this word and this futex of `memory`.
+    ///
+    /// # Panics
+    /// If the memory has not got them.
+    pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawCondvar<M> {
+        assert!(
+            word_at < memory.words().len(),
+            "a condition variable outside the memory"
+        );
+        memory.futex(futex_at);
+        RawCondvar {
+            memory,
+            word: word_at,
+            futex: futex_at,
+        }
+    }
+
+    /// Unlocks the mutex, sleeps until a notification, and locks again, for as long as that takes:
+    /// the deadline is about the notification. One that is sent after the unlocking is not missed.
+    ///
+    /// # Errors
+    /// When `holder` does not have the mutex.
+    pub fn wait(
+        &self,
+        mutex: &RawMutex<M>,
+        holder: Holder,
+        deadline: Option<Instant>,
+    ) -> Result<Waited, NotHolder> {
+        if !mutex.is_locked_by(holder) {
+            return Err(NotHolder);
+        }
+        let mut wait = Wait::until(deadline);
+        let seq = self.futex().load(Acquire);
+        let census = self.census();
+        let entered = census.enter();
+        if let Err(error) = mutex.unlock(holder) {
+            census.leave(entered, false);
+            return Err(error);
+        }
+        if !entered.any() {
+            spin(|| self.futex().load(Acquire) != seq);
+        }
+        let timed_out = loop {
+            if self.futex().load(Acquire) != seq {
+                break false;
+            }
+            match wait.left() {
+                Ok(left) => wait.sleep(self.futex(), seq, left),
+                Err(_) => break true,
+            }
+        };
+        census.leave(entered, false);
+        // Without a deadline, the only other outcome is that the word, by somebody's stray write,
+        // says that we have the mutex.
+        let acquired = mutex.lock(holder, None).map_err(|_| NotHolder)?;
+        Ok(Waited {
+            acquired,
+            timed_out,
+        })
+    }
+
+    /// Wakes one of those who wait. Cost: a load, if nobody does; otherwise a system call.
+    pub fn notify_one(&self) {
+        if self.census().look().any() {
+            self.futex().increment();
+            self.futex().wake_one();
+        }
+    }
+
+    /// Wakes all who wait. Cost: as [`notify_one`](RawCondvar::notify_one).
+    pub fn notify_all(&self) {
+        if self.census().look().any() {
+            self.futex().increment();
+            self.futex().wake();
+        }
+    }
+
+    /// To be called after a process that could reach it is known to be dead: it may be the one that
+    /// was notified, and not have done what it was woken for. Wakes all, for no reason that they can
+    /// see. One system call.
+    pub fn recover(&self) {
+        self.census().restart();
+        self.futex().increment();
+        self.futex().wake();
+    }
+
+    fn census(&self) -> Census<'_, M::Word> {
+        Census(&self.memory.words()[self.word])
+    }
+
+    fn futex(&self) -> &M::Futex {
+        self.memory.futex(self.futex)
+    }
+}

@@ -1,0 +1,122 @@
+//! Mutual exclusion of threads in several processes.
+
+use std::time::Instant;
+
+use super::{Acquired, Cause, Holder, LockError, NotHolder, cause::Poison, gate::Gate};
+use crate::{
+    ids::WorkerId,
+    primitive::{Memory, Region},
+};
+
+/// A mutex in shared memory. A clone is the same mutex. README: "The gate".
+///
+/// Locking and unlocking one that nobody else wants is a compare-and-swap each, without a system
+/// call. Whoever has waited for a millisecond gets it before those who come later.
+#[derive(Clone, Debug)]
+pub struct RawMutex<M = Region> {
+    gate: Gate<M>,
+    /// The word after the gate's.
+    poison: usize,
+}
+
+impl<M: Memory> RawMutex<M> {
+    /// How many 64-bit words it takes. Zero is unlocked, without poison.
+    pub const WORDS: usize = 2;
+    /// How many futexes it takes. They begin with any value.
+    pub const FUTEXES: usize = 1;
+
+    /// The mutex at these words and this futex of `memory`.
+    ///
+    /// # Panics
+    /// If the memory has not got them.
+    pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawMutex<M> {
+        let poison = word_at + 1;
+        assert!(poison < memory.words().len(), "a lock outside the memory");
+        let gate = Gate::new(memory, word_at, futex_at);
+        RawMutex { gate, poison }
+    }
+
+    /// Takes it if that needs no waiting.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`], also when it is free but promised to somebody who has waited long;
+    /// [`LockError::Recursive`].
+    #[inline]
+    pub fn try_lock(&self, holder: Holder) -> Result<Acquired, LockError> {
+        self.gate.try_take(holder)?;
+        Ok(Acquired::new(self.poison()))
+    }
+
+    /// Takes it, and waits for that as long as the deadline permits.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`], [`LockError::Recursive`].
+    #[inline]
+    pub fn lock(&self, holder: Holder, deadline: Option<Instant>) -> Result<Acquired, LockError> {
+        self.gate.take(holder, deadline)?;
+        Ok(Acquired::new(self.poison()))
+    }
+
+    /// Gives it back. Makes a system call if somebody waits, or has waited during the last hold.
+    ///
+    /// # Errors
+    /// When `holder` does not have it. Then nothing changes.
+    #[inline]
+    pub fn unlock(&self, holder: Holder) -> Result<(), NotHolder> {
+        self.gate.release(holder).map(drop)
+    }
+
+    /// Gives it back, and has everyone know that this process panicked with it.
+    ///
+    /// # Errors
+    /// As [`unlock`](RawMutex::unlock).
+    pub fn unlock_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
+        if !self.gate.is_owned_by(holder) {
+            return Err(NotHolder);
+        }
+        self.poison_word().set(Cause::panic());
+        self.unlock(holder)
+    }
+
+    /// Whether `holder` has it. Another's answer is out of date at once.
+    pub fn is_locked_by(&self, holder: Holder) -> bool {
+        self.gate.is_owned_by(holder)
+    }
+
+    /// The first that died or panicked with it, since the last [`clear_poison`](Self::clear_poison).
+    #[inline]
+    pub fn poison(&self) -> Option<Cause> {
+        self.poison_word().get()
+    }
+
+    /// Declares that what it protects is in order again. To be called with the mutex held.
+    pub fn clear_poison(&self) {
+        self.poison_word().clear();
+    }
+
+    /// To be called after the process `dead` is known to be dead, for each mutex that it could
+    /// reach, before its seat is given away. Says whether it held this one, which is free and
+    /// poisoned then. One system call.
+    pub fn recover(&self, dead: WorkerId, cause: Cause) -> bool {
+        self.gate.recover(dead, |_| self.poison_word().set(cause))
+    }
+
+    #[inline]
+    fn poison_word(&self) -> Poison<'_, M::Word> {
+        Poison(&self.gate.memory().words()[self.poison])
+    }
+
+    /// Whether those who have not waited are barred.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_promised(&self) -> bool {
+        use crate::primitive::Word;
+        self.gate.word().load(std::sync::atomic::Ordering::SeqCst) & super::word::STARVING != 0
+    }
+
+    /// Whether somebody waits, or has lately.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_waited_for(&self) -> bool {
+        use crate::primitive::Word;
+        self.gate.word().load(std::sync::atomic::Ordering::SeqCst) & super::word::WAITERS != 0
+    }
+}

@@ -1,0 +1,219 @@
+//! Many readers or one writer, in several processes.
+
+mod local;
+mod processes;
+mod reading;
+
+use std::{
+    sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
+    time::Instant,
+};
+
+use super::{
+    Acquired, Cause, Holder, LockError, NotHolder, Seat,
+    cause::Poison,
+    gate::Gate,
+    wait::{Wait, spin},
+    word::{DRAINING, READERS},
+};
+use crate::{
+    ids::WorkerId,
+    primitive::{Futex, Memory, Region, Word},
+};
+
+pub use local::LocalReaders;
+use processes::Processes;
+
+/// A lock for many readers or one writer, in shared memory. A clone is the same lock. README:
+/// "Readers and writers".
+///
+/// A writer that has come bars new readers, so it waits for those only who were there. A reader that
+/// has waited for a millisecond comes before the next writer. So a thread that reads must not begin
+/// to read once more: it would wait for a writer that waits for it.
+///
+/// Reading costs three atomic read-modify-writes to begin and three to end, one of each in shared
+/// memory; one each while other threads of the same process read. Writing costs that of a mutex, and a
+/// look at the bits of all processes, [`SEATS`](super::SEATS) of them.
+#[derive(Clone, Debug)]
+pub struct RawRwLock<M: Memory = Region> {
+    /// Its word is the writer's.
+    gate: Gate<M>,
+    /// The word of the poison. The readers' follow.
+    poison: usize,
+    /// The futex on which readers sleep. That of the writer who waits for readers follows.
+    entrance: usize,
+}
+
+impl<M: Memory> RawRwLock<M> {
+    /// How many 64-bit words it takes. Zero is unlocked, without poison.
+    pub const WORDS: usize = 2 + Processes::<M::Word>::WORDS;
+    /// How many futexes it takes. They begin with any value.
+    pub const FUTEXES: usize = 3;
+
+    /// The lock at these words and these futexes of `memory`.
+    ///
+    /// # Panics
+    /// If the memory has not got them.
+    pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawRwLock<M> {
+        assert!(
+            word_at + Self::WORDS <= memory.words().len(),
+            "a lock outside the memory"
+        );
+        memory.futex(futex_at + Self::FUTEXES - 1);
+        RawRwLock {
+            gate: Gate::new(memory, word_at, futex_at),
+            poison: word_at + 1,
+            entrance: futex_at + 1,
+        }
+    }
+
+    /// Begins to write if that needs no waiting.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`]; [`LockError::Recursive`] when the calling thread writes already.
+    pub fn try_write(&self, holder: Holder) -> Result<Acquired, LockError> {
+        // A first look, so as not to bar readers for nothing.
+        if !self.processes().is_empty() {
+            return Err(LockError::Busy);
+        }
+        self.gate.try_take(holder)?;
+        M::fence();
+        if self.processes().is_empty() {
+            return Ok(Acquired::new(self.poison()));
+        }
+        let _ = self.unlock_write(holder);
+        Err(LockError::Busy)
+    }
+
+    /// Begins to write, and waits for that as long as the deadline permits.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes already. One
+    /// that reads is not found out.
+    pub fn write(&self, holder: Holder, deadline: Option<Instant>) -> Result<Acquired, LockError> {
+        self.gate.take(holder, deadline)?;
+        M::fence();
+        if !self.processes().is_empty()
+            && let Err(error) = self.drain(deadline)
+        {
+            let _ = self.unlock_write(holder);
+            return Err(error);
+        }
+        Ok(Acquired::new(self.poison()))
+    }
+
+    /// Waits until nobody reads. New readers are barred already.
+    #[cold]
+    fn drain(&self, deadline: Option<Instant>) -> Result<(), LockError> {
+        let mut empty = false;
+        spin(|| {
+            empty = self.processes().is_empty();
+            empty
+        });
+        if empty {
+            return Ok(());
+        }
+        let mut wait = Wait::until(deadline);
+        self.gate.word().fetch_or(DRAINING, SeqCst);
+        let end = loop {
+            let seq = self.exit().load(Acquire);
+            if self.processes().is_empty() {
+                break Ok(());
+            }
+            match wait.left() {
+                Ok(left) => wait.sleep(self.exit(), seq, left),
+                Err(error) => break Err(error),
+            }
+        };
+        self.gate.word().fetch_and(!DRAINING, AcqRel);
+        end
+    }
+
+    /// Ends writing. Makes a system call if somebody waits, or has waited meanwhile.
+    ///
+    /// # Errors
+    /// When `holder` does not write. Then nothing changes.
+    #[inline]
+    pub fn unlock_write(&self, holder: Holder) -> Result<(), NotHolder> {
+        if self.gate.release(holder)? & READERS != 0 {
+            self.wake_readers();
+        }
+        Ok(())
+    }
+
+    /// Ends writing, and has everyone know that this process panicked amid it.
+    ///
+    /// # Errors
+    /// As [`unlock_write`](RawRwLock::unlock_write).
+    pub fn unlock_write_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
+        if !self.gate.is_owned_by(holder) {
+            return Err(NotHolder);
+        }
+        self.poison_word().set(Cause::panic());
+        self.unlock_write(holder)
+    }
+
+    /// Whether `holder` writes. Another's answer is out of date at once.
+    pub fn is_written_by(&self, holder: Holder) -> bool {
+        self.gate.is_owned_by(holder)
+    }
+
+    /// The first that died or panicked while it wrote, since the last
+    /// [`clear_poison`](Self::clear_poison).
+    #[inline]
+    pub fn poison(&self) -> Option<Cause> {
+        self.poison_word().get()
+    }
+
+    /// Declares that what it protects is in order again. To be called by a writer.
+    pub fn clear_poison(&self) {
+        self.poison_word().clear();
+    }
+
+    /// To be called after the process `dead`, which had this seat, is known to be dead, for each lock
+    /// that it could reach, before its seat is given away. If it was the writer, the lock is free and
+    /// poisoned then. What it read is no reason for that, and neither is its death while it slept
+    /// until readers left. Says whether it was the writer. Three system calls.
+    pub fn recover(&self, dead: WorkerId, seat: Seat, cause: Cause) -> bool {
+        self.processes().remove(seat);
+        let owned = self.gate.recover(dead, |word| {
+            if word & DRAINING == 0 {
+                self.poison_word().set(cause);
+            }
+        });
+        self.wake_readers();
+        self.wake_writer();
+        owned
+    }
+
+    fn wake_readers(&self) {
+        self.entrance().increment();
+        self.entrance().wake();
+    }
+
+    /// The one that waits for readers.
+    fn wake_writer(&self) {
+        self.exit().increment();
+        self.exit().wake();
+    }
+
+    fn entrance(&self) -> &M::Futex {
+        self.gate.memory().futex(self.entrance)
+    }
+
+    fn exit(&self) -> &M::Futex {
+        self.gate.memory().futex(self.entrance + 1)
+    }
+
+    #[inline]
+    fn poison_word(&self) -> Poison<'_, M::Word> {
+        Poison(&self.gate.memory().words()[self.poison])
+    }
+
+    #[inline]
+    fn processes(&self) -> Processes<'_, M::Word> {
+        let begin = self.poison + 1;
+        let words = &self.gate.memory().words()[begin..];
+        Processes(&words[..Processes::<M::Word>::WORDS])
+    }
+}

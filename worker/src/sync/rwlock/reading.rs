@@ -1,0 +1,153 @@
+//! The readers' side.
+
+use std::{
+    sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
+    time::Instant,
+};
+
+use super::{
+    super::{
+        Acquired, Holder, LockError, NotHolder, Seat,
+        wait::{Wait, spin},
+        word::{DRAINING, FLAGS, READERS, TURN, is_free},
+    },
+    LocalReaders, RawRwLock,
+    local::Change,
+};
+use crate::primitive::{Futex, Memory, Word};
+
+/// Where a reader has got to.
+enum Entry {
+    In,
+    /// There is a writer; this is its word.
+    Closed(u64),
+}
+
+impl<M: Memory> RawRwLock<M> {
+    /// Begins to read if that needs no waiting. `local` counts the readers of this process in this
+    /// lock.
+    ///
+    /// # Errors
+    /// [`LockError::Busy`]; [`LockError::Recursive`] when the calling thread writes.
+    #[inline]
+    pub fn try_read(
+        &self,
+        holder: Holder,
+        local: &LocalReaders<M::Futex>,
+    ) -> Result<Acquired, LockError> {
+        match self.enter(holder.seat(), local) {
+            Entry::In => Ok(Acquired::new(self.poison())),
+            Entry::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
+                Err(LockError::Recursive)
+            }
+            Entry::Closed(_) => Err(LockError::Busy),
+        }
+    }
+
+    /// Begins to read, and waits for that as long as the deadline permits.
+    ///
+    /// # Errors
+    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes.
+    #[inline]
+    pub fn read(
+        &self,
+        holder: Holder,
+        local: &LocalReaders<M::Futex>,
+        deadline: Option<Instant>,
+    ) -> Result<Acquired, LockError> {
+        if let Entry::Closed(_) = self.enter(holder.seat(), local) {
+            self.read_later(holder, local, deadline)?;
+        }
+        Ok(Acquired::new(self.poison()))
+    }
+
+    #[cold]
+    fn read_later(
+        &self,
+        holder: Holder,
+        local: &LocalReaders<M::Futex>,
+        deadline: Option<Instant>,
+    ) -> Result<(), LockError> {
+        let mut wait = Wait::until(deadline);
+        let mut starving = false;
+        let end = loop {
+            spin(|| is_free(self.gate.word().load(Acquire)));
+            let seq = self.entrance().load(Acquire);
+            let word = match self.enter(holder.seat(), local) {
+                Entry::In => break Ok(()),
+                Entry::Closed(word) => word,
+            };
+            if holder.is_this_thread(word & !FLAGS) {
+                break Err(LockError::Recursive);
+            }
+            let left = match wait.left() {
+                Ok(left) => left,
+                Err(error) => break Err(error),
+            };
+            starving |= wait.is_long();
+            let announced = word | READERS | if starving { TURN } else { 0 };
+            if announced == word || self.gate.word().exchange(word, announced, AcqRel).is_ok() {
+                wait.sleep(self.entrance(), seq, left);
+            }
+        };
+        if starving {
+            self.gate.end_turn();
+        }
+        end
+    }
+
+    fn enter(&self, seat: Seat, local: &LocalReaders<M::Futex>) -> Entry {
+        let word = self.gate.word().load(Acquire);
+        if !is_free(word) {
+            return Entry::Closed(word);
+        }
+        // Among others of this process nothing else is needed: their bit keeps writers out until the
+        // last of us leaves.
+        let Change::Edge = local.join() else {
+            return Entry::In;
+        };
+        self.processes().insert(seat);
+        let word = self.gate.word().load(SeqCst);
+        if is_free(word) {
+            local.settle(1);
+            return Entry::In;
+        }
+        let drained = self.withdraw(seat);
+        local.settle(0);
+        if drained {
+            self.wake_writer();
+        }
+        Entry::Closed(word)
+    }
+
+    /// Ends reading. Makes a system call if a writer waits for this, the last, reader.
+    ///
+    /// # Errors
+    /// When no thread of this process reads. Then nothing changes.
+    #[inline]
+    pub fn unlock_read(
+        &self,
+        holder: Holder,
+        local: &LocalReaders<M::Futex>,
+    ) -> Result<(), NotHolder> {
+        match local.leave() {
+            Change::Among => {}
+            Change::None => return Err(NotHolder),
+            Change::Edge => {
+                let drained = self.withdraw(holder.seat());
+                local.settle(0);
+                if drained {
+                    self.wake_writer();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the process out. Says whether a writer sleeps that can go on now.
+    #[inline]
+    fn withdraw(&self, seat: Seat) -> bool {
+        self.processes().remove(seat);
+        self.gate.word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
+    }
+}

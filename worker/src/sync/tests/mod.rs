@@ -1,0 +1,120 @@
+//! The primitives on real futexes, in two mappings of one memory. Threads play processes. A process
+//! dies by doing nothing more, and the tests recover what it held. Which orders of events are right
+//! is the models' business; here the kernel plays its part.
+
+mod barrier;
+mod condvar;
+mod holder;
+mod mutex;
+mod once;
+mod rwlock;
+mod semaphore;
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use mobula_store::{Backing, SegmentFile, SharedWords};
+
+use super::*;
+use crate::{
+    ids::WorkerId,
+    primitive::{Memory, Region, Word},
+};
+
+/// Two mappings of one file, as two processes have them.
+fn mappings() -> [Region; 2] {
+    let len = SharedWords::NARROW_BYTES as u64 + 4096;
+    let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
+    [(); 2].map(|()| Region::new(SharedWords::map(&file).unwrap()))
+}
+
+fn memory() -> Region {
+    let [memory, _] = mappings();
+    memory
+}
+
+/// The first thread of a process.
+fn holder(process: u32) -> Holder {
+    Holder::of(process, process as u16, 1)
+}
+
+fn killed(pid: u32) -> Cause {
+    let how = How::Signal(9);
+    Cause { pid, how }
+}
+
+/// A deadline that only a test which hangs gets to see.
+fn soon() -> Option<Instant> {
+    after(Duration::from_secs(120))
+}
+
+fn after(time: Duration) -> Option<Instant> {
+    Some(Instant::now() + time)
+}
+
+const SHORT: Duration = Duration::from_millis(5);
+
+/// Processes that die and are succeeded by others, with ids that are never used again.
+struct Life {
+    id: u32,
+    seat: u16,
+    random: u64,
+}
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(1000);
+
+impl Life {
+    fn new(seat: u16) -> Life {
+        Life {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            seat,
+            random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(seat) << 17,
+        }
+    }
+
+    fn holder(&self) -> Holder {
+        Holder::of(self.id, self.seat, self.id)
+    }
+
+    fn seat(&self) -> Seat {
+        Seat::new(self.seat).unwrap()
+    }
+
+    /// The next process on this seat; returns the id of the dead one.
+    fn die(&mut self) -> WorkerId {
+        let dead = WorkerId(self.id);
+        self.id = NEXT_ID.fetch_add(1, Relaxed);
+        for _ in 0..self.below(3) {
+            thread::yield_now();
+        }
+        dead
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % bound
+    }
+}
+
+/// Adds one to a word that only one may change at a time.
+fn add_one(memory: &Region, at: usize) {
+    let word = &memory.words()[at];
+    let value = word.load(Relaxed);
+    if value.is_multiple_of(64) {
+        // Others get a chance to be wrong.
+        thread::yield_now();
+    }
+    word.store(value + 1, Relaxed);
+}
+
+/// Waits until `condition` holds, which it does as soon as another thread has got somewhere.
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::sleep(Duration::from_micros(50));
+    }
+}
