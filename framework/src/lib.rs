@@ -74,8 +74,10 @@ pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::NdArray;
 pub use typed::{
     ArrayBuild, AsCompleted, AtomicArray, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter,
-    MapUnordered, ObjectRef, OpenPart, OpenTile, Part, Put, Shape, SharedArray, SharedElement,
-    Tile, Torn, UnspawnedCall, Value, how,
+    MapUnordered, ObjectRef, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard,
+    Part, Put, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
+    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
+    SharedSemaphore, SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
 };
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that

@@ -77,7 +77,7 @@ pub use fork::is_forked_child;
 pub use heap::Heap;
 pub use location::{Loc, SegmentId};
 pub use plain::Plain;
-pub use region::{Lent, LentTile, Region};
+pub use region::{Lent, LentRef, LentTile, Region, SharedRef};
 pub use segments::Segments;
 pub use sharing::is_cell;
 pub use words::SharedWords;

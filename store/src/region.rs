@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     ops::{Deref, DerefMut, Range},
     ptr::NonNull,
     slice,
@@ -103,6 +104,25 @@ impl Region {
         })
     }
 
+    /// As [`lend`](Region::lend), for no longer than `self` is borrowed; costs no reference count.
+    #[inline]
+    pub fn lend_ref<E: Pod>(&self, offset: usize, count: usize) -> Option<LentRef<'_, E>> {
+        let start = self.place::<E>(offset, count)?;
+        Some(LentRef {
+            start,
+            len: count,
+            region: PhantomData,
+        })
+    }
+
+    /// As [`lend_ref`](Region::lend_ref), to be read only. Others may read at the same time; *lent
+    /// once* means for them all that nobody writes.
+    #[inline]
+    pub fn share<E: Pod>(&self, offset: usize, count: usize) -> Option<SharedRef<'_, E>> {
+        let lent = self.lend_ref(offset, count)?;
+        Some(SharedRef(lent))
+    }
+
     /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it does
     /// not fit.
     ///
@@ -194,6 +214,55 @@ impl<E: Pod> DerefMut for Lent<E> {
 impl<E> fmt::Debug for Lent<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lent({} elements of {})", self.len, self.region.loc)
+    }
+}
+
+/// As [`Lent`], for no longer than the region is borrowed.
+pub struct LentRef<'r, E> {
+    start: NonNull<E>,
+    len: usize,
+    region: PhantomData<&'r Region>,
+}
+
+// SAFETY: as for `Lent`.
+unsafe impl<E: Send> Send for LentRef<'_, E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for LentRef<'_, E> {}
+
+impl<E: Pod> Deref for LentRef<'_, E> {
+    type Target = [E];
+
+    #[inline]
+    fn deref(&self) -> &[E] {
+        // SAFETY: as for `Lent`; the region outlives `self`.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E: Pod> DerefMut for LentRef<'_, E> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [E] {
+        // SAFETY: as for `Lent`; the region outlives `self`.
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E> fmt::Debug for LentRef<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LentRef({} elements)", self.len)
+    }
+}
+
+/// Elements of a shared extent that nobody writes as long as this lives.
+#[derive(Debug)]
+pub struct SharedRef<'r, E>(LentRef<'r, E>);
+
+impl<E: Pod> Deref for SharedRef<'_, E> {
+    type Target = [E];
+
+    #[inline]
+    fn deref(&self) -> &[E] {
+        &self.0
     }
 }
 

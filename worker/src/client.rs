@@ -17,8 +17,9 @@ use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
-    ids::{FunctionIndex, ObjectId},
+    ids::{FunctionIndex, ObjectId, WorkerId},
     payload::{Payload, Side},
+    sync::Seat,
     value::{Body, Format, Item, Lot, Outcome, Value},
 };
 
@@ -134,6 +135,16 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// if there are other handles of the array, or parts that are lent. Does not block.
     fn seal(self: Arc<Self>, _array: &Arc<Entry>, _format: Format) -> Arc<Entry> {
         Entry::failed(no_shared_memory())
+    }
+
+    /// Who this process is among those of its runtime.
+    fn process(&self) -> (WorkerId, Seat) {
+        (WorkerId::DRIVER, Seat::DRIVER)
+    }
+
+    /// Calls `wait`, once, which may block for long. In a task, others may run on the worker meanwhile.
+    fn blocking(&self, wait: &mut dyn FnMut()) {
+        wait();
     }
 
     /// Where this process builds objects.

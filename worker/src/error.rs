@@ -46,6 +46,7 @@ enum Kind {
     Shutdown,
     Usage,
     Internal,
+    Poisoned,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +139,12 @@ impl Error {
     /// option out of range.
     pub fn is_usage(&self) -> bool {
         self.0.kind == Kind::Usage
+    }
+
+    /// Whether somebody died or panicked with a shared lock, or a shared barrier is broken. The message
+    /// says which process, and how it died.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.kind == Kind::Poisoned
     }
 
     /// The failure at the end of the chain: for a task that was not run because an input had
@@ -289,6 +296,11 @@ impl Error {
     /// A call that cannot work.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message, None)
+    }
+
+    /// A lock that was left by a process that died, or by a panic.
+    pub fn poisoned(message: impl Into<String>) -> Error {
+        Error::new(Kind::Poisoned, message, None)
     }
 
     /// A broken invariant, or a system call that should not fail.

@@ -19,7 +19,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, ids::WorkerId};
+use crate::{Error, Result, ids::WorkerId, sync::Seat};
 
 /// The environment variable that tells a process to look for a bootstrap message on descriptor 0.
 /// Its value is the token of that message.
@@ -41,6 +41,8 @@ pub struct Bootstrap {
     pub fingerprint: u64,
     /// Which worker this is.
     pub worker: WorkerId,
+    /// Its number among the processes that live now.
+    pub seat: u16,
     /// How many workers the runtime has.
     pub workers: u32,
     /// Length of the mailbox segment in bytes.
@@ -73,7 +75,7 @@ impl Bootstrap {
     pub fn new(
         token: String,
         fingerprint: u64,
-        (worker, workers): (WorkerId, u32),
+        (worker, seat, workers): (WorkerId, Seat, u32),
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -83,6 +85,7 @@ impl Bootstrap {
             token,
             fingerprint,
             worker,
+            seat: seat.number(),
             workers,
             mailbox_len,
             bell_len,

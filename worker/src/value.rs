@@ -36,7 +36,7 @@ pub enum Format {
         /// The element type.
         of: TypeTag,
         /// Elements along each dimension.
-        shape: Vec<u64>,
+        shape: Box<[u64]>,
     },
     /// A part of a shared array that is lent to whoever has this object. The array is its only
     /// item; there are no bytes.
@@ -44,7 +44,7 @@ pub enum Format {
         /// The element type.
         of: TypeTag,
         /// Which part.
-        lot: Lot,
+        lot: Box<Lot>,
     },
 }
 
@@ -244,3 +244,37 @@ impl Value {
 
 /// How a task ended.
 pub type Outcome = Result<Arc<Value>, crate::Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_small() {
+        assert_eq!(size_of::<Format>(), 32);
+    }
+
+    #[test]
+    fn lots_overlap_where_they_share_an_element() {
+        let span = |start, end| Lot::Span { start, end };
+        let tile = |rows, columns| Lot::Tile {
+            rows,
+            columns,
+            width: 10,
+        };
+        assert!(!span(0, 5).overlaps(&span(5, 9)));
+        assert!(span(0, 5).overlaps(&span(4, 9)));
+        assert!(!span(3, 3).overlaps(&span(0, 9)));
+        assert!(!tile((0, 5), (0, 5)).overlaps(&tile((0, 5), (5, 10))));
+        assert!(tile((0, 5), (0, 5)).overlaps(&tile((4, 6), (4, 6))));
+        // Between the first and the last element of the tile.
+        assert!(tile((0, 2), (0, 5)).overlaps(&span(7, 8)));
+        assert!(!tile((0, 2), (0, 5)).overlaps(&span(15, 20)));
+        assert_eq!(tile((2, 4), (1, 3)).bounds(), Some((21, 33)));
+        assert_eq!(tile((2, 2), (1, 3)).bounds(), Some((0, 0)));
+        assert_eq!(tile((0, 1), (9, 11)).bounds(), None);
+        let huge = tile((u64::MAX - 1, u64::MAX), (0, 1));
+        assert_eq!(huge.bounds(), None);
+        assert!(huge.overlaps(&span(0, 1)));
+    }
+}

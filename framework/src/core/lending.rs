@@ -172,7 +172,10 @@ impl Core {
             ))));
         }
         let part = |lot: &Lot| Value {
-            format: Format::Part { of: *of, lot: *lot },
+            format: Format::Part {
+                of: *of,
+                lot: (*lot).into(),
+            },
             body: Body::Inline(Default::default()),
             items: vec![Item::Array {
                 id: array,
@@ -209,9 +212,10 @@ impl Core {
             let Some(value) = self.objects.get(*id).and_then(|object| object.value()) else {
                 continue;
             };
-            let Format::Part { lot, .. } = value.format else {
+            let Format::Part { lot, .. } = &value.format else {
                 continue;
             };
+            let lot = **lot;
             let array = value.nested().next();
             if let Some(lending) = array.and_then(|array| self.lending.get_mut(&array)) {
                 let error = error.clone();

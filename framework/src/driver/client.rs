@@ -14,6 +14,10 @@ use mobula_worker::{
 use super::{Driver, lanes::Lanes};
 use crate::core::{Core, Violation};
 
+/// So many calls of a list are submitted under one lock: then workers begin with them, and what they
+/// say is read, while the next are prepared.
+const AT_ONCE: usize = 128;
+
 /// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
 type Lowered = (TaskSpec, Vec<Arc<Entry>>);
 
@@ -129,23 +133,26 @@ impl Client for Driver {
     }
 
     fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
-        let mut kept = Vec::new();
-        let mut lower = |call: Result<CallSpec>| {
-            let (call, keep) = self.lower(call?)?;
-            kept.push(keep);
-            Ok(call)
-        };
-        let calls: Vec<Result<TaskSpec>> = calls.into_iter().map(&mut lower).collect();
-        let submit = |call, core: &mut Core, lanes: &mut Lanes| match call {
-            Ok(call) => self.submit(call, core, lanes),
-            Err(error) => Entry::failed(error),
-        };
-        let entries = self.with(|core, lanes| {
-            let calls = calls.into_iter();
-            calls.map(|call| submit(call, core, lanes)).collect()
-        });
-        // As in `spawn`.
-        drop(kept);
+        let mut entries = Vec::with_capacity(calls.len());
+        let mut calls = calls.into_iter();
+        let (mut lowered, mut kept) = (Vec::new(), Vec::new());
+        while calls.len() > 0 {
+            for call in calls.by_ref().take(AT_ONCE) {
+                let call = call.and_then(|call| self.lower(call));
+                lowered.push(call.map(|(call, keep)| {
+                    kept.push(keep);
+                    call
+                }));
+            }
+            self.with(|core, lanes| {
+                entries.extend(lowered.drain(..).map(|call| match call {
+                    Ok(call) => self.submit(call, core, lanes),
+                    Err(error) => Entry::failed(error),
+                }));
+            });
+            // As in `spawn`.
+            kept.clear();
+        }
         entries
     }
 

@@ -26,6 +26,9 @@ impl Lanes {
     /// See [`Comm::close`](crate::core::Comm::close).
     pub(super) fn close_shared(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
         let mut left = Vec::new();
+        for (_, lane) in self.iter_mut() {
+            lane.locks.remove(&loc);
+        }
         // Slabs stay as they are: what is freed there is used as the same kind of thing again.
         if !is_cell(loc) {
             let closed = self.writables.close(loc);

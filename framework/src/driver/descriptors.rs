@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use mobula_store::{Loc, SegmentId, is_cell};
 use mobula_worker::{
-    Body, Format, Item, Value, WorkerId, link,
+    Body, Format, Item, SharedKind, Value, WorkerId, link,
     message::{Arg, ToWorker},
 };
 
@@ -13,8 +13,8 @@ use super::{lane::Access, lanes::Lanes};
 impl Lanes {
     /// Makes sure that a worker can map the segments of a value.
     pub(super) fn introduce(&mut self, worker: WorkerId, value: &Value) {
-        if let (Format::Shared { .. }, Body::Stored(loc)) = (&value.format, &value.body) {
-            self.introduce_shared(worker, *loc);
+        if let (Format::Shared { kind, .. }, Body::Stored(loc)) = (&value.format, &value.body) {
+            self.introduce_shared(worker, *loc, *kind);
         } else if let Body::Stored(loc) = &value.body {
             let known = self
                 .lanes
@@ -40,13 +40,16 @@ impl Lanes {
     }
 
     /// Gives a worker write access to shared memory of another process.
-    fn introduce_shared(&mut self, worker: WorkerId, loc: Loc) {
-        if loc.segment.0 == worker.0 {
-            return;
-        }
+    pub(super) fn introduce_shared(&mut self, worker: WorkerId, loc: Loc, kind: SharedKind) {
         let Some(lane) = self.lanes.get_mut(&worker) else {
             return;
         };
+        if !matches!(kind, SharedKind::Array | SharedKind::Atomics) {
+            lane.locks.insert(loc, kind);
+        }
+        if loc.segment.0 == worker.0 {
+            return;
+        }
         if !is_cell(loc) && !lane.writes.contains(&loc) {
             lane.writes.push(loc);
         }

@@ -1,12 +1,13 @@
 //! One worker's mailbox, as the lock holder sees it.
 
 use std::{
+    collections::HashMap,
     os::fd::OwnedFd,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use mobula_store::{Loc, SegmentId};
-use mobula_worker::{mailbox::DriverEnd, message::ToWorker};
+use mobula_worker::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::Seat};
 
 /// Which descriptor of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub(super) struct Lane {
     pub(super) writable: Vec<SegmentId>,
     /// Shared memory with pages of its own that the worker may have made writable.
     pub(super) writes: Vec<Loc>,
+    /// Locks that the worker can reach.
+    pub(super) locks: HashMap<Loc, SharedKind>,
+    /// Its number among the processes that live.
+    pub(super) seat: Seat,
     /// Descriptors that are still to be sent.
     pub(super) unsent: Vec<(SegmentId, Access)>,
     /// Extents of the worker's segment that it is to be told of.
@@ -53,7 +58,7 @@ impl Lane {
         pid: u32,
         socket: OwnedFd,
         own_life: Option<OwnedFd>,
-        own: SegmentId,
+        (own, seat): (SegmentId, Seat),
         registered: Arc<AtomicBool>,
     ) -> Lane {
         Lane {
@@ -64,6 +69,8 @@ impl Lane {
             known: vec![own],
             writable: Vec::new(),
             writes: Vec::new(),
+            locks: HashMap::new(),
+            seat,
             unsent: Vec::new(),
             frees: Vec::new(),
             listed: false,

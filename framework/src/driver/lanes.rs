@@ -7,11 +7,13 @@ use std::{
 
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
 use mobula_worker::{
-    Body, Entry, Error, ObjectId, Outcome, WorkerId,
+    Body, Entry, Error, Format, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
 };
 
-use super::{closing::Closings, lane::Lane, memory::Needs, orphans::Orphans, tempo::Tempo};
+use super::{
+    closing::Closings, lane::Lane, memory::Needs, orphans::Orphans, recovery::Seats, tempo::Tempo,
+};
 use crate::core::Core;
 
 /// Messages that are read from one worker before others get their turn.
@@ -37,6 +39,7 @@ pub(super) struct Lanes {
     /// Where this process writes in segments of others.
     pub(super) writables: Arc<Writables>,
     pub(super) closings: Closings,
+    pub(super) seats: Seats,
     /// Workers that wait for memory.
     pub(super) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
@@ -78,6 +81,7 @@ impl Lanes {
             orphans: Orphans::default(),
             writables,
             closings: Closings::default(),
+            seats: Seats::default(),
             needs: Needs::default(),
             completions: Vec::new(),
             condemned: Vec::new(),
@@ -226,6 +230,12 @@ impl Lanes {
             }
             other => {
                 self.check_bodies(id, &other)?;
+                if let FromWorker::Put { value, .. } = &other
+                    && let (Format::Shared { kind, .. }, Body::Stored(loc)) =
+                        (&value.format, &value.body)
+                {
+                    self.introduce_shared(id, *loc, *kind);
+                }
                 core.on_message(id, other, self)
                     .map_err(|violation| violation.to_string())
             }
@@ -328,6 +338,7 @@ impl Lanes {
         let Some(lane) = self.lanes.remove(&id) else {
             return;
         };
+        self.seats.give_back(lane.seat);
         self.forget_need(id);
         self.forget_closings(id);
         if let Some(file) = self.files.get(&segment) {

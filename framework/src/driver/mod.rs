@@ -21,6 +21,7 @@ mod null;
 mod orphans;
 mod output;
 mod pace;
+mod recovery;
 mod spawn;
 mod step;
 mod tempo;

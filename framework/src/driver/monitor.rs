@@ -25,7 +25,7 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace};
+use super::{Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace, recovery};
 use crate::init::WorkerEntry;
 
 /// Workers that die one after the other before they have registered, while no other one is there
@@ -297,6 +297,7 @@ impl Driver {
         let tail = worker.stderr.tail();
         let registered = self.with(|core, lanes| {
             lanes.drain(worker.id, core, usize::MAX);
+            lanes.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
             let registered = lanes
                 .get(worker.id)
                 .is_some_and(|lane| lane.registered.load(Ordering::Acquire));

@@ -194,10 +194,12 @@ impl Driver {
         let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
         let own = WorkerEnd::open(&memory, &self.bell).map_err(|error| failed(&error))?;
         let (socket, own_socket) = link::pair().map_err(|error| failed(&error))?;
+        let seat = self.with(|_, lanes| lanes.seats.take());
+        let seat = seat.ok_or_else(|| Error::setup("no further worker"))?;
         let segment = SegmentId(id.0);
         let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Auto)?;
         let registered = Arc::new(AtomicBool::new(false));
-        let lane = Lane::new(end, NO_PROCESS, socket, None, segment, registered);
+        let lane = Lane::new(end, NO_PROCESS, socket, None, (segment, seat), registered);
         self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
             core.worker_starting(id)

@@ -21,6 +21,7 @@ use mobula_worker::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{self, DriverEnd},
+    sync::Seat,
 };
 use rustix::{
     pipe::{PipeFlags, pipe_with},
@@ -42,6 +43,20 @@ impl Driver {
     /// # Errors
     /// No memory, no descriptors, no process.
     pub(super) fn start_worker(&self) -> Result<()> {
+        let seat = self.with(|_, lanes| lanes.seats.take());
+        let seat = seat.ok_or_else(|| {
+            Error::setup("no further worker: there are as many processes as can share locks")
+        })?;
+        let mut unused = Some(seat);
+        let started = self.start_worker_at(seat, &mut unused);
+        if let Some(seat) = unused {
+            self.with(|_, lanes| lanes.seats.give_back(seat));
+        }
+        started
+    }
+
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a lane.
+    fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>) -> Result<()> {
         let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let id = u32::try_from(number).map(WorkerId).map_err(|_| {
             Error::setup("this runtime has started 4,294,967,295 workers, and cannot number more")
@@ -86,7 +101,7 @@ impl Driver {
         Bootstrap::new(
             token.clone(),
             self.registry.fingerprint(),
-            (id, self.config.workers as u32),
+            (id, seat, self.config.workers as u32),
             mailbox_file.len(),
             self.bell_file.len(),
             (segment, file.len()),
@@ -117,7 +132,15 @@ impl Driver {
         let stdout = stream(stdout_read);
         let stderr = stream(stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
-        let lane = Lane::new(end, pid, socket, own.kept, segment, registered.clone());
+        let lane = Lane::new(
+            end,
+            pid,
+            socket,
+            own.kept,
+            (segment, seat),
+            registered.clone(),
+        );
+        *unused = None;
         let started = self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
             let started = core.worker_starting(id);

@@ -50,6 +50,9 @@ pub use nd::NdArray;
 pub use object_ref::ObjectRef;
 pub use put::{Put, how};
 pub use shared::{
-    AtomicArray, OpenPart, OpenTile, Part, Shape, SharedArray, SharedElement, Tile, Torn,
+    AtomicArray, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, Shape,
+    SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,
+    SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
+    SharedWriteGuard, Tile, Torn,
 };
 pub use value::Value;

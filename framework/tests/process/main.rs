@@ -8,6 +8,7 @@ mod deaths;
 mod errors;
 mod futures;
 mod left_behind;
+mod locks;
 mod maps;
 mod null;
 mod output;

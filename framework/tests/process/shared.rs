@@ -99,7 +99,7 @@ fn keep_for(array: SharedArray<f64>, ms: u64) -> usize {
     array.len()
 }
 
-#[test]
+#[mobula::test]
 fn tasks_write_their_parts_in_place() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(LEN, -1.0).unwrap();
@@ -129,7 +129,7 @@ fn tasks_write_their_parts_in_place() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn small_and_large_arrays_work_alike() {
     let rt = runtime(2);
     for len in [0, 1, 7, 512, 513, 70_000] {
@@ -148,7 +148,7 @@ fn small_and_large_arrays_work_alike() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn overlapping_and_outlying_parts_are_refused() {
     let rt = runtime(1);
     let array = rt.shared_array::<f64>(100, 0.0).unwrap();
@@ -172,7 +172,7 @@ fn overlapping_and_outlying_parts_are_refused() {
     assert!(array.chunks_mut(0).unwrap_err().is_usage());
 }
 
-#[test]
+#[mobula::test]
 fn a_part_comes_home_from_failed_tasks_and_is_torn() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
@@ -207,7 +207,7 @@ fn a_part_comes_home_from_failed_tasks_and_is_torn() {
     }
 }
 
-#[test]
+#[mobula::test]
 fn a_retry_refills_what_a_dead_worker_left() {
     let rt = runtime(2);
     let dir = std::env::temp_dir().join(format!("mobula-shared-{}", std::process::id()));
@@ -223,7 +223,7 @@ fn a_retry_refills_what_a_dead_worker_left() {
         .unwrap();
 }
 
-#[test]
+#[mobula::test]
 fn a_task_may_have_several_parts() {
     let rt = runtime(2);
     let (one, other) = (
@@ -242,7 +242,7 @@ fn a_task_may_have_several_parts() {
     other.with(|all| assert_eq!(all[LEN - 1], 2.0)).unwrap();
 }
 
-#[test]
+#[mobula::test]
 fn a_part_can_be_written_by_the_driver_too() {
     let rt = runtime(1);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
@@ -258,7 +258,7 @@ fn a_part_can_be_written_by_the_driver_too() {
         .unwrap();
 }
 
-#[test]
+#[mobula::test]
 fn a_map_takes_parts_along() {
     let rt = runtime(2);
     let array = rt.shared_array::<u64>(LEN, 1).unwrap();
@@ -271,7 +271,7 @@ fn a_map_takes_parts_along() {
     assert!(array.settle().unwrap().is_empty());
 }
 
-#[test]
+#[mobula::test]
 fn a_handle_travels_and_splits_in_a_task() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
@@ -288,7 +288,7 @@ fn a_handle_travels_and_splits_in_a_task() {
     assert_eq!(back[0].as_ref(), Some(&array));
 }
 
-#[test]
+#[mobula::test]
 fn a_task_makes_an_array_that_outlives_it() {
     let rt = runtime(2);
     for len in [10, LEN] {
@@ -318,7 +318,7 @@ fn a_task_makes_an_array_that_outlives_it() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn a_sealed_array_is_an_object_that_was_not_copied() {
     let rt = runtime(2);
     let len = 4 << 20;
@@ -339,7 +339,7 @@ fn a_sealed_array_is_an_object_that_was_not_copied() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn an_array_in_use_cannot_be_sealed() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
@@ -368,7 +368,7 @@ fn an_array_in_use_cannot_be_sealed() {
     assert!(array.seal().unwrap().get().is_ok());
 }
 
-#[test]
+#[mobula::test]
 fn a_task_seals_what_it_made_or_was_given() {
     let rt = runtime(1);
     for len in [8, LEN] {
@@ -390,7 +390,7 @@ fn a_task_seals_what_it_made_or_was_given() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn atomics_are_shared_by_all() {
     let rt = runtime(2);
     let counts = rt.atomic_array::<AtomicU64>(256).unwrap();
@@ -410,7 +410,7 @@ fn atomics_are_shared_by_all() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn there_is_no_limit_on_the_number_of_arrays() {
     let rt = runtime(2);
     let counters: Vec<_> = (0..20_000)
@@ -437,7 +437,7 @@ fn there_is_no_limit_on_the_number_of_arrays() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn memory_that_was_shared_is_used_again_safely() {
     let rt = runtime(2);
     for round in 0..50_u64 {
@@ -456,7 +456,7 @@ fn memory_that_was_shared_is_used_again_safely() {
     nothing_is_left(&rt);
 }
 
-#[test]
+#[mobula::test]
 fn threads_of_the_driver_split_and_settle_at_once() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(8 * LEN, 0.0).unwrap();
@@ -487,7 +487,7 @@ fn threads_of_the_driver_split_and_settle_at_once() {
         .unwrap();
 }
 
-#[test]
+#[mobula::test]
 fn after_the_end_of_the_runtime_everything_is_an_error() {
     let rt = runtime(1);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
@@ -521,7 +521,7 @@ mod tiles {
         rows.fill(n);
     }
 
-    #[test]
+    #[mobula::test]
     fn tiles_are_written_as_views() {
         let rt = runtime(2);
         let (height, width) = (100, 130);
@@ -551,7 +551,7 @@ mod tiles {
         nothing_is_left(&rt);
     }
 
-    #[test]
+    #[mobula::test]
     fn tiles_that_touch_do_not_overlap_and_others_are_refused() {
         let rt = runtime(1);
         let array = rt.shared_array::<u32>((10, 10), 0).unwrap();

@@ -28,6 +28,7 @@ use crate::{
     mailbox::WorkerState,
     message::{FromWorker, TaskSpec},
     park,
+    sync::Seat,
 };
 
 /// How long a segment's descriptor may take from the driver: it was sent before the message that
@@ -38,6 +39,7 @@ const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Worker {
     pub(super) this: Weak<Worker>,
     pub(super) id: WorkerId,
+    pub(super) seat: Seat,
     pub(super) registry: &'static Registry,
     pub(super) table: Mutex<Table<OutLane>>,
     pub(super) tasks: Mutex<TaskLane>,
@@ -289,7 +291,7 @@ impl Client for Worker {
         for (entry, (_, lot)) in entries.iter().zip(parts).skip(1) {
             let mut part = Value::clone(&known);
             if let Format::Part { lot: own, .. } = &mut part.format {
-                *own = lot;
+                **own = lot;
             }
             entry.complete(Ok(part.into()));
         }
@@ -304,6 +306,19 @@ impl Client for Worker {
     fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
         let array = array.id();
         self.promised(|id| FromWorker::Seal { id, array, format })
+    }
+
+    fn process(&self) -> (WorkerId, Seat) {
+        (self.id, self.seat)
+    }
+
+    fn blocking(&self, wait: &mut dyn FnMut()) {
+        if !tasks::runs_here() {
+            return wait();
+        }
+        self.pause();
+        wait();
+        self.resume();
     }
 
     fn heap(&self) -> &Arc<Heap> {

@@ -37,6 +37,7 @@ use crate::{
     mailbox::WorkerEnd,
     message::FromWorker,
     primitive::Region,
+    sync::Seat,
 };
 use budget::Grants;
 use client::Worker;
@@ -104,6 +105,9 @@ fn run(
             "this worker has other remote functions than its driver; was the program replaced while it ran?",
         ));
     }
+    let seat = Seat::new(bootstrap.seat).ok_or_else(|| {
+        Error::setup("this worker has no seat among the processes of its runtime")
+    })?;
     let mailbox = shared(descriptors.mailbox, bootstrap.mailbox_len)?;
     let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
     let end = WorkerEnd::open(&mailbox, &bell).map_err(|error| Error::setup(error.to_string()))?;
@@ -119,6 +123,7 @@ fn run(
     let worker = Arc::new_cyclic(|this: &Weak<Worker>| Worker {
         this: this.clone(),
         id: bootstrap.worker,
+        seat,
         registry,
         table: Mutex::new(Table::new(OutLane(end.out))),
         tasks: Mutex::new(TaskLane {

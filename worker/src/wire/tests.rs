@@ -48,7 +48,7 @@ fn formats() -> impl Strategy<Value = Format> {
             |(kind, of, shape)| Format::Shared {
                 kind: SharedKind::ALL[kind],
                 of: TypeTag(of),
-                shape,
+                shape: shape.into(),
             }
         ),
     ]
@@ -105,7 +105,7 @@ fn values() -> impl Strategy<Value = Arc<Value>> {
             Arc::new(Value {
                 format: Format::Part {
                     of: TypeTag(of),
-                    lot,
+                    lot: lot.into(),
                 },
                 body,
                 items,

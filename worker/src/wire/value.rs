@@ -184,11 +184,13 @@ pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireE
                 *kind.ok_or_else(|| reader.malformed("a kind of shared memory"))?
             },
             of: TypeTag(reader.eight("an element type")?),
-            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
+            shape: reader
+                .list("a shape", |reader| reader.number("a dimension"))?
+                .into(),
         },
         PART => Format::Part {
             of: TypeTag(reader.eight("an element type")?),
-            lot: read_lot(reader)?,
+            lot: read_lot(reader)?.into(),
         },
         _ => return Err(reader.malformed("the format of a value")),
     };

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_store::{Building, is_cell};
+use mobula_store::{Building, codec::type_tag, is_cell};
 use mobula_worker::{Client, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -72,7 +72,7 @@ impl<T: SharedElement> SharedArray<T> {
             fill(building.elements_mut()?);
             Ok(())
         };
-        let handle = SharedHandle::create::<T>(client, SharedKind::Array, &shape, bytes, fill)?;
+        let handle = SharedHandle::create(client, kind::<T>(), &shape, bytes, fill)?;
         Ok(SharedArray {
             handle,
             shape,
@@ -302,6 +302,10 @@ impl<T: SharedElement> SharedArray<T> {
     }
 }
 
+fn kind<T: 'static>() -> (SharedKind, u64) {
+    (SharedKind::Array, type_tag::<T>())
+}
+
 /// Turns shared memory into an ordinary object.
 pub(super) fn seal<T>(handle: SharedHandle, format: Format) -> Result<ObjectRef<Array<T>>> {
     let client = handle.client()?;
@@ -433,7 +437,7 @@ impl<'de, T: SharedElement> Deserialize<'de> for SharedArray<T> {
         deserializer: D,
     ) -> std::result::Result<SharedArray<T>, D::Error> {
         let (handle, shape) =
-            SharedHandle::deserialize::<SharedArray<T>, T, D>(deserializer, SharedKind::Array)?;
+            SharedHandle::deserialize::<SharedArray<T>, D>(deserializer, kind::<T>())?;
         match size_of_shape::<T>(&shape) {
             Ok((_, bytes)) if bytes == handle.region().len() => Ok(SharedArray {
                 handle,

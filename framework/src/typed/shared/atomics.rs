@@ -59,7 +59,7 @@ impl<A: SharedAtomic> AtomicArray<A> {
             }
             Ok(())
         };
-        let handle = SharedHandle::create::<A>(client, SharedKind::Atomics, &shape, bytes, fill)?;
+        let handle = SharedHandle::create(client, kind::<A>(), &shape, bytes, fill)?;
         Ok(AtomicArray {
             handle,
             len,
@@ -91,6 +91,10 @@ impl<A: SharedAtomic> AtomicArray<A> {
         }
         super::array::seal(self.handle, flat::<A::Value>(self.len))
     }
+}
+
+fn kind<A: 'static>() -> (SharedKind, u64) {
+    (SharedKind::Atomics, type_tag::<A>())
 }
 
 pub(super) fn flat<T: 'static>(len: usize) -> Format {
@@ -170,7 +174,7 @@ impl<'de, A: SharedAtomic> Deserialize<'de> for AtomicArray<A> {
         deserializer: D,
     ) -> std::result::Result<AtomicArray<A>, D::Error> {
         let (handle, shape) =
-            SharedHandle::deserialize::<AtomicArray<A>, A, D>(deserializer, SharedKind::Atomics)?;
+            SharedHandle::deserialize::<AtomicArray<A>, D>(deserializer, kind::<A>())?;
         let checked = size_of_shape::<A::Value>(&shape)
             .ok()
             .filter(|(_, bytes)| *bytes == handle.region().len());

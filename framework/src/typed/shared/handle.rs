@@ -1,6 +1,6 @@
 //! What all handles of shared memory have in common.
 
-use std::{any::type_name, sync::Arc};
+use std::sync::Arc;
 
 use mobula_store::{
     Building, Region,
@@ -23,9 +23,9 @@ impl SharedHandle {
     ///
     /// # Errors
     /// No room, or the runtime is gone.
-    pub(super) fn create<T: 'static>(
+    pub(super) fn create(
         client: &Arc<dyn Client>,
-        kind: SharedKind,
+        (kind, of): (SharedKind, u64),
         shape: &[usize],
         bytes: usize,
         fill: impl FnOnce(&mut Building) -> Result<()>,
@@ -34,7 +34,7 @@ impl SharedHandle {
         fill(&mut building)?;
         let format = Format::Shared {
             kind,
-            of: TypeTag(type_tag::<T>()),
+            of: TypeTag(of),
             shape: shape.iter().map(|n| *n as u64).collect(),
         };
         let extent = building.seal();
@@ -57,9 +57,9 @@ impl SharedHandle {
     }
 
     /// The memory behind an entry, if it is of that kind and type.
-    pub(super) fn open<T: 'static>(
+    pub(super) fn open(
         entry: Arc<Entry>,
-        kind: SharedKind,
+        (kind, of): (SharedKind, u64),
     ) -> Result<(SharedHandle, Vec<usize>)> {
         let value = match entry.outcome() {
             Some(Ok(value)) => value.clone(),
@@ -69,7 +69,7 @@ impl SharedHandle {
         let (
             Format::Shared {
                 kind: found,
-                of,
+                of: tag,
                 shape,
             },
             Body::Stored(loc),
@@ -79,10 +79,9 @@ impl SharedHandle {
                 "expected shared memory, found another object",
             ));
         };
-        if *found != kind || *of != TypeTag(type_tag::<T>()) {
+        if *found != kind || *tag != TypeTag(of) {
             return Err(Error::type_mismatch(format!(
-                "expected {kind:?} of `{}`, found {found:?} of another type",
-                type_name::<T>()
+                "expected shared memory used as {kind:?}, found {found:?}, or one of another type"
             )));
         }
         let client = entry.client().ok_or_else(Error::shutdown)?;
@@ -131,14 +130,14 @@ impl SharedHandle {
         serialize_handle(serializer, HandleKind::Ref, type_tag::<H>(), handle)
     }
 
-    /// Reads the handle of an `H`, which is memory of a `T`.
-    pub(super) fn deserialize<'de, H: 'static, T: 'static, D: Deserializer<'de>>(
+    /// Reads the handle of an `H`, which is memory of that kind and element type.
+    pub(super) fn deserialize<'de, H: 'static, D: Deserializer<'de>>(
         deserializer: D,
-        kind: SharedKind,
+        kind: (SharedKind, u64),
     ) -> std::result::Result<(SharedHandle, Vec<usize>), D::Error> {
         match deserialize_handle(deserializer, HandleKind::Ref, type_tag::<H>())? {
             Handle::Ref(entry) => match entry.downcast::<Entry>() {
-                Ok(entry) => SharedHandle::open::<T>(entry, kind).map_err(de::Error::custom),
+                Ok(entry) => SharedHandle::open(entry, kind).map_err(de::Error::custom),
                 Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
             },
             Handle::Array { .. } => Err(de::Error::custom("an array where a ref should be")),

@@ -8,12 +8,18 @@ mod array;
 mod atomics;
 mod element;
 mod handle;
+mod locks;
 mod part;
 mod split;
 
 pub use array::SharedArray;
 pub use atomics::AtomicArray;
 pub use element::{Shape, SharedElement};
+pub use locks::{
+    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, SharedBarrier, SharedCondvar, SharedData,
+    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
+    SharedSemaphore, SharedWriteGuard,
+};
 pub use part::{OpenPart, OpenTile, Part, Tile, Torn};
 
 pub use part::{lend_part, lend_tile};

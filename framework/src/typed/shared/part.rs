@@ -202,7 +202,7 @@ fn parts_of(entry: &Arc<Entry>) -> Result<(Arc<Entry>, Lot, TypeTag)> {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, lot, of)),
+        Some(Side::Ref(array)) => Ok((array, *lot, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }
@@ -278,7 +278,7 @@ fn taken(inputs: &mut Inputs) -> Result<(Arc<Entry>, Lot, TypeTag)> {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, lot, of)),
+        Some(Side::Ref(array)) => Ok((array, *lot, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }

@@ -1,0 +1,32 @@
+//! What can go wrong with a lock, as errors of ours.
+
+use std::time::{Duration, Instant};
+
+use mobula_worker::{
+    Error,
+    sync::{Cause, LockError},
+};
+
+/// The last moment of a limited wait; one beyond the end of time is none.
+pub(super) fn deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
+}
+
+pub(super) fn poisoned(what: &str, cause: Cause) -> Error {
+    Error::poisoned(format!(
+        "{what} is poisoned: {cause} while it held it, so what it protects may be half changed; \
+         the `_anyway` form gives it all the same, and `clear_poison()` declares it in order"
+    ))
+}
+
+pub(super) fn not_acquired(what: &str, error: LockError) -> Error {
+    match error {
+        LockError::Busy => Error::timeout(format!("{what} is in use")),
+        LockError::TimedOut => {
+            Error::timeout(format!("{what} was not free within the time allowed"))
+        }
+        LockError::Recursive => Error::usage(format!(
+            "{what} is held by this very thread, which would wait for itself; drop the first guard before"
+        )),
+    }
+}

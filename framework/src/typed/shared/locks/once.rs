@@ -1,0 +1,74 @@
+//! Something that is done once, by one of many processes.
+
+use std::fmt;
+
+use mobula_worker::{Result, SharedKind, sync::RawOnce};
+
+use super::{
+    cell::{Cell, CellMemory, Layout},
+    errors::not_acquired,
+};
+use crate::Runtime;
+
+const LAYOUT: Layout = Layout {
+    words: RawOnce::<CellMemory>::WORDS,
+    futexes: RawOnce::<CellMemory>::FUTEXES,
+};
+
+const KIND: (SharedKind, u64) = (SharedKind::Once, 0);
+
+/// Something that is done once among all processes: one does it, the others wait for that.
+///
+/// If the process that is at it dies, or panics, the next one does it.
+#[derive(Clone)]
+pub struct SharedOnce {
+    cell: Cell,
+    raw: RawOnce<CellMemory>,
+}
+
+impl SharedOnce {
+    fn new(cell: Cell) -> SharedOnce {
+        SharedOnce {
+            raw: RawOnce::new(cell.memory.clone(), 0, 0),
+            cell,
+        }
+    }
+
+    /// Returns when it is done: by this call, which says `true` then, or by another.
+    ///
+    /// # Errors
+    /// [`is_usage`](mobula_worker::Error::is_usage): `f` itself calls this.
+    pub fn call_once(&self, f: impl FnOnce()) -> Result<bool> {
+        if self.raw.is_done() {
+            return Ok(false);
+        }
+        let holder = self.cell.this_thread();
+        self.cell
+            .blocking(|| self.raw.call(holder, None, f))
+            .map_err(|error| not_acquired("the shared once", error))
+    }
+
+    /// Whether it is done: one load.
+    pub fn is_done(&self) -> bool {
+        self.raw.is_done()
+    }
+}
+
+impl Runtime {
+    /// Makes something that is done once.
+    ///
+    /// # Errors
+    /// [`is_store_full`](mobula_worker::Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
+    pub fn shared_once(&self) -> Result<SharedOnce> {
+        Cell::create(self.client(), KIND, LAYOUT, &[], 0).map(SharedOnce::new)
+    }
+}
+
+impl fmt::Debug for SharedOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedOnce(done: {})", self.is_done())
+    }
+}
+
+super::cell::travels! { SharedOnce, KIND, LAYOUT }

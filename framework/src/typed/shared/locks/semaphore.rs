@@ -1,0 +1,193 @@
+//! A number of permits, between processes.
+
+use std::{fmt, time::Duration};
+
+use mobula_worker::{
+    Error, Result, SharedKind,
+    sync::{Holder, LockError, Permit, RawSemaphore},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{
+    cell::{Cell, CellMemory, Layout},
+    errors::{deadline, not_acquired},
+    waiting::elsewhere,
+};
+use crate::{Runtime, typed::shared::handle::SharedHandle};
+
+const KIND: (SharedKind, u64) = (SharedKind::Semaphore, 0);
+
+const WHAT: &str = "a permit of the shared semaphore";
+
+/// The most permits: each takes 8 bytes, and a search with none left looks at all of them.
+const MOST: u32 = 1 << 16;
+
+fn layout(permits: u32) -> Layout {
+    Layout {
+        words: RawSemaphore::<CellMemory>::words(permits),
+        futexes: RawSemaphore::<CellMemory>::FUTEXES,
+    }
+}
+
+/// A semaphore between processes: at most so many hold a permit at a time.
+///
+/// The permits of a process that dies come back, all of them and no more.
+#[derive(Clone)]
+pub struct SharedSemaphore {
+    cell: Cell,
+    raw: RawSemaphore<CellMemory>,
+}
+
+impl SharedSemaphore {
+    fn new(cell: Cell) -> SharedSemaphore {
+        SharedSemaphore {
+            raw: RawSemaphore::new(cell.memory.clone(), 0, 0),
+            cell,
+        }
+    }
+
+    /// Takes a permit. Blocks while there is none; a task lets others run on its worker meanwhile.
+    ///
+    /// # Errors
+    /// The runtime is gone.
+    pub fn acquire(&self) -> Result<SharedPermit> {
+        self.acquire_for(None)
+    }
+
+    /// As [`acquire`](Self::acquire), for at most this long.
+    ///
+    /// # Errors
+    /// [`is_timeout`](Error::is_timeout).
+    pub fn acquire_timeout(&self, limit: Duration) -> Result<SharedPermit> {
+        self.acquire_for(Some(limit))
+    }
+
+    /// Takes a permit if there is one.
+    ///
+    /// # Errors
+    /// The runtime is gone.
+    pub fn try_acquire(&self) -> Result<Option<SharedPermit>> {
+        let holder = self.cell.detached();
+        match self.raw.try_acquire(holder) {
+            Ok(permit) => Ok(Some(self.permit(permit, holder))),
+            Err(LockError::Busy) => Ok(None),
+            Err(error) => Err(not_acquired(WHAT, error)),
+        }
+    }
+
+    /// As [`acquire`](Self::acquire), for asynchronous code: while there is none, a thread waits in the place
+    /// of the caller's.
+    ///
+    /// # Errors
+    /// As for `acquire`.
+    pub async fn acquire_async(&self) -> Result<SharedPermit> {
+        let holder = self.cell.detached();
+        let permit = match self.raw.try_acquire(holder) {
+            Ok(permit) => permit,
+            Err(_) => {
+                let (raw, undo) = (self.raw.clone(), self.raw.clone());
+                let give_back = move |permit: Result<Permit, LockError>| {
+                    if let Ok(permit) = permit {
+                        let _ = undo.release(permit, holder);
+                    }
+                };
+                elsewhere(move || raw.acquire(holder, None), give_back)?
+                    .await
+                    .map_err(|error| not_acquired(WHAT, error))?
+            }
+        };
+        Ok(self.permit(permit, holder))
+    }
+
+    /// How many permits are left, at some moment during the call.
+    pub fn available(&self) -> usize {
+        self.raw.available() as usize
+    }
+
+    fn acquire_for(&self, limit: Option<Duration>) -> Result<SharedPermit> {
+        let holder = self.cell.detached();
+        let permit = self.cell.take(
+            || self.raw.try_acquire(holder),
+            || self.raw.acquire(holder, limit.and_then(deadline)),
+        );
+        match permit {
+            Ok(permit) => Ok(self.permit(permit, holder)),
+            Err(error) => Err(not_acquired(WHAT, error)),
+        }
+    }
+
+    fn permit(&self, permit: Permit, holder: Holder) -> SharedPermit {
+        SharedPermit {
+            semaphore: self.clone(),
+            permit,
+            holder,
+        }
+    }
+}
+
+/// A permit of a [`SharedSemaphore`]. It comes back when it is dropped, on any thread.
+#[must_use = "the permit comes back when it is dropped"]
+pub struct SharedPermit {
+    semaphore: SharedSemaphore,
+    permit: Permit,
+    holder: Holder,
+}
+
+impl Drop for SharedPermit {
+    fn drop(&mut self) {
+        let _ = self.semaphore.raw.release(self.permit, self.holder);
+    }
+}
+
+impl fmt::Debug for SharedPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedPermit({})", self.permit.0)
+    }
+}
+
+impl Runtime {
+    /// Makes a semaphore between processes.
+    ///
+    /// # Errors
+    /// [`is_usage`](Error::is_usage) for more than 65,536 permits;
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
+    /// end.
+    pub fn shared_semaphore(&self, permits: usize) -> Result<SharedSemaphore> {
+        let Some(count) = u32::try_from(permits).ok().filter(|n| *n <= MOST) else {
+            return Err(Error::usage(format!(
+                "a shared semaphore has at most {MOST} permits, not {permits}"
+            )));
+        };
+        let cell = Cell::create(self.client(), KIND, layout(count), &[], permits)?;
+        RawSemaphore::init(cell.memory.clone(), 0, 0, count);
+        Ok(SharedSemaphore::new(cell))
+    }
+}
+
+impl fmt::Debug for SharedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedSemaphore({} permits)", self.raw.permits())
+    }
+}
+
+impl Serialize for SharedSemaphore {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.cell.handle.serialize::<SharedSemaphore, S>(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedSemaphore {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<SharedSemaphore, D::Error> {
+        let (handle, shape) = SharedHandle::deserialize::<SharedSemaphore, D>(deserializer, KIND)?;
+        let permits = shape.first().and_then(|n| u32::try_from(*n).ok());
+        let permits = permits.filter(|n| *n <= MOST);
+        let permits = permits.ok_or_else(|| de::Error::custom("a semaphore without a size"))?;
+        Cell::new(handle, layout(permits))
+            .map(SharedSemaphore::new)
+            .map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,84 @@
+//! Waiting that would block, for asynchronous callers: on a thread of its own.
+
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use mobula_worker::{Error, Result};
+use parking_lot::Mutex;
+
+enum State<R> {
+    Waiting(Option<Waker>),
+    Done(R),
+    /// Nobody wants the result any more.
+    Abandoned,
+}
+
+/// The result of `wait`, which runs on a thread of its own. If the future is dropped before, `undo` gets
+/// what comes.
+pub(super) fn elsewhere<R: Send + 'static>(
+    wait: impl FnOnce() -> R + Send + 'static,
+    undo: impl Fn(R) + Send + Sync + 'static,
+) -> Result<Elsewhere<R>> {
+    let state = Arc::new(Mutex::new(State::Waiting(None)));
+    let undo: Arc<dyn Fn(R) + Send + Sync> = Arc::new(undo);
+    let (shared, give_back) = (state.clone(), undo.clone());
+    let work = move || {
+        let result = wait();
+        let mut state = shared.lock();
+        match mem::replace(&mut *state, State::Abandoned) {
+            State::Waiting(waker) => {
+                *state = State::Done(result);
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            State::Done(_) | State::Abandoned => {
+                drop(state);
+                give_back(result);
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("mobula-lock".to_owned())
+        .stack_size(256 << 10)
+        .spawn(work)
+        .map_err(|error| Error::setup(format!("cannot start a thread that waits: {error}")))?;
+    Ok(Elsewhere { state, undo })
+}
+
+/// See [`elsewhere`].
+pub(super) struct Elsewhere<R> {
+    state: Arc<Mutex<State<R>>>,
+    undo: Arc<dyn Fn(R) + Send + Sync>,
+}
+
+impl<R> Future for Elsewhere<R> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let mut state = self.state.lock();
+        match mem::replace(&mut *state, State::Abandoned) {
+            State::Done(result) => Poll::Ready(result),
+            _ => {
+                *state = State::Waiting(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<R> Drop for Elsewhere<R> {
+    fn drop(&mut self) {
+        let state = mem::replace(&mut *self.state.lock(), State::Abandoned);
+        if let State::Done(result) = state {
+            (self.undo)(result);
+        }
+    }
+}
