@@ -73,17 +73,18 @@ pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "ndarray")]
 pub use typed::NdArray;
 pub use typed::{
-    ArrayBuild, AsCompleted, AtomicArray, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter,
-    MapUnordered, ObjectRef, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard,
-    Part, Put, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
-    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
-    SharedSemaphore, SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
+    Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, IntoArg,
+    JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef, OpenPart, OpenTile,
+    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
+    Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,
+    SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
+    SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
 };
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that
 /// `ndarray::prelude::*` can stand beside it.
 pub mod prelude {
-    pub use crate::{ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
+    pub use crate::{ActorRef, ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
 }
 
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use syn::{AttrStyle, ItemFn, Signature, parse_quote};
 use crate::{
     crate_path,
     errors::Errors,
-    options::{Known, Options},
+    options::{Options, Place},
 };
 
 pub(crate) fn expand_main(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -44,7 +44,7 @@ fn expand(
     first: impl FnOnce(&mut ItemFn, &TokenStream, &mut Errors) -> TokenStream,
 ) -> TokenStream {
     let mut errors = Errors::default();
-    let options = Options::parse(args, Known { retries: false }, &mut errors);
+    let options = Options::parse(args, Place::Entry, &mut errors);
     let Ok(mut function) = syn::parse2::<ItemFn>(item.clone()) else {
         errors.at(
             &item,

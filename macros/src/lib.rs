@@ -14,8 +14,9 @@ mod spans;
 
 use proc_macro::TokenStream;
 
-/// Makes a function callable in worker processes.
+/// Makes a function callable in worker processes; on an `impl` block, makes the type an actor.
 ///
+/// # Functions
 /// The function itself stays as it is. Beside it appears `name::remote(..)`, which takes for each
 /// parameter the value, a borrow of it, or an `ObjectRef`, and returns an `UnspawnedCall`: nothing
 /// runs until that is spawned. One `use` imports both.
@@ -30,7 +31,7 @@ use proc_macro::TokenStream;
 /// let remote = score::remote(&[1.0, 2.0], 7).spawn().get()?;
 /// ```
 ///
-/// # Parameters
+/// ## Parameters
 /// | Written as | The function gets |
 /// | --- | --- |
 /// | `&[T]` of plain elements, `&str`, `ArrayView2<'_, T>` and its kin | what lies in shared memory, without a copy |
@@ -46,22 +47,68 @@ use proc_macro::TokenStream;
 /// A function is not generic, has no `&mut`, and no borrow inside of other types: all of that would
 /// have no meaning in another process.
 ///
-/// # Results
+/// ## Results
 /// Any serde type, tuples, `Array<T>`; a `Vec<T>` of plain elements is stored as they are, without
 /// encoding. Of a `Result<T, E>`, which is known by its name, the ref is of `T`: an `Err` fails the
 /// task with text and sources of the error and, if `E` is a serde type, with the value
 /// (`err.application::<E>()`). An `async fn` runs to its end in the worker.
 ///
-/// # Options
+/// ## Options
 /// * `retries = n`: run the function again, up to `n` times, after its worker process died.
 ///   `.retries(n)` on a call overrides it. Default: 0.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
-/// # Limits
+/// ## Limits
 /// * `name::remote` needs the name of a type: there can be no type, module or crate of that name
 ///   beside the function. `pub use resize::resize` beside `mod resize` is an error (E0255).
 /// * `parse()`, `sum()`, `collect()` and `into()` as arguments need a type, since many types fit.
-/// * The attribute goes on free functions, wherever they are, but not into `impl` blocks.
+/// * The attribute goes on free functions, wherever they are, and not on single methods.
+///
+/// # Actors
+/// An actor is a value that lives in a worker process of its own, and whose methods are called from
+/// everywhere. The type stays an ordinary one; beside its `new` appears `Type::remote(..)`, which
+/// takes the same arguments and returns an `ActorCall`, and an `ActorRef<Type>` has the methods, each
+/// of which makes an `UnspawnedCall`.
+///
+/// ```ignore
+/// struct Counter { n: u64 }
+///
+/// #[remote(max_restarts = 2, groups = [("io", 2)])]
+/// impl Counter {
+///     pub fn new(start: u64) -> Self { Counter { n: start } }
+///     pub fn add(&mut self, n: u64) -> u64 { self.n += n; self.n }
+///     pub async fn wait(&self) -> u64 { .. }
+///     #[remote(group = "io", retries = 1)]
+///     pub fn save(&self) -> Result<(), String> { .. }
+/// }
+///
+/// let counter = Counter::remote(5).spawn();
+/// let sum: ObjectRef<u64> = counter.add(2).spawn();
+/// ```
+///
+/// * The block has the constructor `fn new(..) -> Self` or `-> Result<Self, E>`, which may be
+///   asynchronous, and the methods, nothing else; all else goes into a second `impl` block without
+///   the attribute. Parameters and results are those of functions.
+/// * `&mut self` is alone with the value, also an asynchronous method until its end. `&self` runs
+///   together with others of its kind, as many as `max_concurrency` and the groups allow. If a method
+///   panics, its call fails, and the value stays as the method has left it.
+/// * A method is as visible as it is written. Names that every `ActorRef` has by the standard prelude
+///   (`clone`, `eq`, `into`, ..) cannot be those of methods.
+/// * Neither the type nor its methods are generic. The type is `Send` and `Sync`.
+///
+/// ## Options
+/// Those of the block are defaults of the methods of `ActorCall` with the same names:
+/// * `max_restarts = n`, `max_call_retries = n`, `max_concurrency = n`, `max_pending_calls = n`: whole
+///   numbers.
+/// * `groups = [("name", n), ..]`: how many calls of each group run at a time.
+/// * `grace = duration`: how long the value's `Drop` may take.
+/// * `crate = path`: as for functions.
+///
+/// Those of a method:
+/// * `retries = n`: run the call again, up to `n` times, after the actor's process died; it takes
+///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is done
+///   twice.
+/// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {
     remote::expand(args.into(), item.into()).into()

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Error, Expr, ExprGroup, ExprLit, ExprUnary, Lit, Path, Result, Token, UnOp,
+    Error, Expr, ExprGroup, ExprLit, ExprUnary, Lit, LitStr, Path, Result, Token, UnOp,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
@@ -16,29 +16,82 @@ use crate::errors::Errors;
 pub(crate) struct Options {
     /// `crate = path`
     pub(crate) krate: Option<Path>,
-    /// `retries = expression`
-    pub(crate) retries: Option<Expr>,
+    /// Those that are a number, under their names.
+    numbers: Vec<(&'static str, Expr)>,
+    /// `group = "name"`
+    pub(crate) group: Option<LitStr>,
+    /// `groups = [("name", number), ..]`
+    pub(crate) groups: Vec<(LitStr, Expr)>,
+    /// `grace = duration`
+    pub(crate) grace: Option<Expr>,
 }
 
-/// Which options an attribute has, for its messages.
-pub(crate) struct Known {
-    pub(crate) retries: bool,
+/// Where an attribute stands, which decides which options it has.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// `main` or a test.
+    Entry,
+    /// A remote function.
+    Function,
+    /// An actor's `impl` block.
+    Actor,
+    /// A method in it.
+    Method,
 }
 
-impl Known {
-    fn list(&self) -> &'static str {
-        if self.retries {
-            "`retries = <number>` and `crate = <path>`"
-        } else {
-            "`crate = <path>`"
+/// What the value of an option is.
+#[derive(Clone, Copy)]
+enum Takes {
+    Path,
+    /// A number that is at least this.
+    Number(u32),
+    Text,
+    Groups,
+    Duration,
+}
+
+impl Place {
+    fn options(self) -> &'static [(&'static str, Takes)] {
+        match self {
+            Place::Entry => &[("crate", Takes::Path)],
+            Place::Function => &[("retries", Takes::Number(0)), ("crate", Takes::Path)],
+            Place::Actor => &[
+                ("max_restarts", Takes::Number(0)),
+                ("max_call_retries", Takes::Number(0)),
+                ("max_concurrency", Takes::Number(1)),
+                ("groups", Takes::Groups),
+                ("max_pending_calls", Takes::Number(1)),
+                ("grace", Takes::Duration),
+                ("crate", Takes::Path),
+            ],
+            Place::Method => &[("retries", Takes::Number(0)), ("group", Takes::Text)],
         }
     }
 
-    fn unknown(&self, what: impl std::fmt::Display) -> String {
-        if self.retries {
-            format!("{what}; the options are {}", self.list())
-        } else {
-            format!("{what}; the only option is {}", self.list())
+    fn unknown(self, what: impl std::fmt::Display) -> String {
+        let list: Vec<_> = self
+            .options()
+            .iter()
+            .map(|(name, takes)| format!("`{name} = {}`", takes.example()))
+            .collect();
+        match &list[..] {
+            [only] => format!("{what}; the only option is {only}"),
+            [first @ .., last] => {
+                format!("{what}; the options are {} and {last}", first.join(", "))
+            }
+            [] => what.to_string(),
+        }
+    }
+}
+
+impl Takes {
+    fn example(self) -> &'static str {
+        match self {
+            Takes::Path => "<path>",
+            Takes::Number(_) => "<number>",
+            Takes::Text => "<text>",
+            Takes::Groups => "[(<text>, <number>), ..]",
+            Takes::Duration => "<duration>",
         }
     }
 }
@@ -77,12 +130,12 @@ impl Parse for Setting {
 }
 
 impl Options {
-    pub(crate) fn parse(args: TokenStream, known: Known, errors: &mut Errors) -> Options {
+    pub(crate) fn parse(args: TokenStream, place: Place, errors: &mut Errors) -> Options {
         let mut options = Options::default();
         let settings = match Punctuated::<Setting, Token![,]>::parse_terminated.parse2(args) {
             Ok(settings) => settings,
             Err(error) => {
-                errors.push(Error::new(error.span(), known.unknown(error)));
+                errors.push(Error::new(error.span(), place.unknown(error)));
                 return options;
             }
         };
@@ -93,36 +146,52 @@ impl Options {
                 errors.at(&name, format!("`{text}` is given twice"));
                 continue;
             }
-            match text.as_str() {
-                "crate" => match syn::parse2(value.clone()) {
-                    Ok(path) => options.krate = Some(path),
-                    Err(_) => errors.at(
-                        &value,
-                        "`crate` takes a path, as in `crate = my_crate::mobula`",
-                    ),
-                },
-                "retries" if known.retries => match number(value) {
-                    Ok(value) => options.retries = Some(value),
-                    Err(error) => errors.push(error),
-                },
-                _ => errors.at(
+            match place.options().iter().find(|(known, _)| *known == text) {
+                Some((known, takes)) => {
+                    if let Err(error) = options.set(known, *takes, value) {
+                        errors.push(error);
+                    }
+                }
+                None => errors.at(
                     &name,
-                    known.unknown(format_args!("unknown option `{text}`")),
+                    place.unknown(format_args!("unknown option `{text}`")),
                 ),
             }
             seen.push(text);
         }
         options
     }
+
+    fn set(&mut self, name: &'static str, takes: Takes, value: TokenStream) -> Result<()> {
+        match takes {
+            Takes::Path => self.krate = Some(path(value)?),
+            Takes::Number(least) => self.numbers.push((name, number(name, least, value)?)),
+            Takes::Text => self.group = Some(group(value)?),
+            Takes::Groups => self.groups = groups(value)?,
+            Takes::Duration => self.grace = Some(duration(value)?),
+        }
+        Ok(())
+    }
+
+    /// The value of an option that is a number.
+    pub(crate) fn number(&self, name: &str) -> Option<&Expr> {
+        let mut numbers = self.numbers.iter();
+        numbers.find(|(known, _)| *known == name).map(|(_, n)| n)
+    }
+}
+
+fn path(value: TokenStream) -> Result<Path> {
+    let wrong = "`crate` takes a path, as in `crate = my_crate::mobula`";
+    syn::parse2(value.clone()).map_err(|_| Error::new_spanned(value, wrong))
 }
 
 /// An expression that can be a `u32`: literals are checked here, since the compiler's message would
 /// not say what the option takes; others are left to the compiler.
-fn number(value: TokenStream) -> Result<Expr> {
+fn number(name: &str, least: u32, value: TokenStream) -> Result<Expr> {
     let wrong = |at: &dyn ToTokens| {
         Err(Error::new_spanned(
             at.to_token_stream(),
-            format!("`retries` takes a whole number from 0 to {}", u32::MAX),
+            format!("`{name}` takes a whole number from {least} to {}", u32::MAX),
         ))
     };
     let Ok(expr) = syn::parse2::<Expr>(value.clone()) else {
@@ -131,12 +200,91 @@ fn number(value: TokenStream) -> Result<Expr> {
     match ungroup(&expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Int(int), ..
-        }) if matches!(int.suffix(), "" | "u32") && int.base10_parse::<u32>().is_ok() => Ok(expr),
+        }) if matches!(int.suffix(), "" | "u32")
+            && int.base10_parse::<u32>().is_ok_and(|n| n >= least) =>
+        {
+            Ok(expr)
+        }
         Expr::Lit(_)
         | Expr::Unary(ExprUnary {
             op: UnOp::Neg(_), ..
         }) => wrong(&expr),
         _ => Ok(expr),
+    }
+}
+
+/// The name of a group.
+fn group(value: TokenStream) -> Result<LitStr> {
+    match syn::parse2::<Expr>(value.clone()) {
+        Ok(expr) => group_name(&expr),
+        Err(_) => Err(wrong_group(&value)),
+    }
+}
+
+fn group_name(expr: &Expr) -> Result<LitStr> {
+    match ungroup(expr) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(name),
+            ..
+        }) if !name.value().is_empty() => Ok(name.clone()),
+        _ => Err(wrong_group(expr)),
+    }
+}
+
+fn wrong_group(at: &dyn ToTokens) -> Error {
+    Error::new_spanned(
+        at.to_token_stream(),
+        "the name of a group is a text that is not empty, as in `group = \"io\"`",
+    )
+}
+
+/// How many calls of each group may run at a time.
+fn groups(value: TokenStream) -> Result<Vec<(LitStr, Expr)>> {
+    let wrong = |at: &dyn ToTokens| {
+        Error::new_spanned(
+            at.to_token_stream(),
+            "`groups` takes a list of names and numbers, as in `groups = [(\"io\", 2), (\"cpu\", 1)]`",
+        )
+    };
+    let Ok(Expr::Array(list)) = syn::parse2::<Expr>(value.clone()) else {
+        return Err(wrong(&value));
+    };
+    let mut groups: Vec<(LitStr, Expr)> = Vec::new();
+    for item in &list.elems {
+        let Expr::Tuple(pair) = ungroup(item) else {
+            return Err(wrong(item));
+        };
+        let (Some(name), Some(limit), 2) = (pair.elems.get(0), pair.elems.get(1), pair.elems.len())
+        else {
+            return Err(wrong(item));
+        };
+        let name = group_name(name)?;
+        if groups
+            .iter()
+            .any(|(known, _)| known.value() == name.value())
+        {
+            return Err(Error::new_spanned(
+                &name,
+                format!("the group `{}` is given twice", name.value()),
+            ));
+        }
+        groups.push((name, number("groups", 1, limit.to_token_stream())?));
+    }
+    Ok(groups)
+}
+
+/// An expression that can be a `Duration`, which no literal is.
+fn duration(value: TokenStream) -> Result<Expr> {
+    let wrong = |at: &dyn ToTokens| {
+        Err(Error::new_spanned(
+            at.to_token_stream(),
+            "`grace` takes a `Duration`, as in `grace = Duration::from_secs(2)`",
+        ))
+    };
+    match syn::parse2::<Expr>(value.clone()) {
+        Ok(expr) if !matches!(ungroup(&expr), Expr::Lit(_)) => Ok(expr),
+        Ok(expr) => wrong(&expr),
+        Err(_) => wrong(&value),
     }
 }
 

@@ -25,6 +25,10 @@ impl Extent {
         Extent { first, last }
     }
 
+    pub(crate) fn first(self) -> Span {
+        self.first
+    }
+
     /// `tokens` at the first position.
     pub(crate) fn at(self, tokens: TokenStream) -> TokenStream {
         map_spans(tokens, &|span| span.located_at(self.first))

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
+    actor::ActorSpec,
     ids::{FunctionIndex, ObjectId, WorkerId},
     payload::{Payload, Side},
     sync::Seat,
@@ -41,9 +42,15 @@ pub struct CallSpec {
     pub function: FunctionIndex,
     /// With what.
     pub args: Vec<CallArg>,
-    /// How often to run again after a worker died.
+    /// How often to run again after a worker died. For a call of an actor, [`RETRIES_OF_ACTOR`]
+    /// stands for the actor's [`max_call_retries`](crate::ActorOptions::max_call_retries).
     pub retries: u32,
+    /// The actor whose method the function is: the object that its constructor makes.
+    pub actor: Option<Arc<Entry>>,
 }
+
+/// As [`CallSpec::retries`]: as often as the actor's options say.
+pub const RETRIES_OF_ACTOR: u32 = u32::MAX;
 
 /// The engine as one process sees it.
 pub trait Client: std::fmt::Debug + Send + Sync + 'static {
@@ -59,6 +66,33 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         };
         calls.into_iter().map(spawn).collect()
     }
+
+    /// Creates an actor, and gives the handle of its object: whose handles are those of the actor,
+    /// and whose outcome is what its constructor made or why there is no actor. Does not block and
+    /// does not fail: what is wrong is the outcome.
+    fn create_actor(self: Arc<Self>, _: ActorSpec) -> Arc<Entry> {
+        Entry::failed(no_actors())
+    }
+
+    /// The living actor of the name that the options say, or else a new one. However many ask at
+    /// the same time, one actor is created.
+    ///
+    /// # Errors
+    /// What is wrong with the call, as far as it is known at once.
+    fn get_or_create_actor(self: Arc<Self>, _: ActorSpec) -> Result<Arc<Entry>> {
+        Err(no_actors())
+    }
+
+    /// The living actor of this name.
+    ///
+    /// # Errors
+    /// There is none (`is_usage`), or the runtime is gone.
+    fn named_actor(self: Arc<Self>, _name: &str) -> Result<Arc<Entry>> {
+        Err(no_actors())
+    }
+
+    /// Ends an actor at once, and fails its calls. Does nothing if it has ended.
+    fn kill_actor(&self, _actor: &Entry) {}
 
     /// Makes an object. Copies the bytes into the store unless they are small or lie there.
     ///
@@ -149,6 +183,10 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
 
     /// Where this process builds objects.
     fn heap(&self) -> &Arc<Heap>;
+}
+
+fn no_actors() -> Error {
+    Error::usage("this engine has no actors")
 }
 
 fn no_shared_memory() -> Error {

@@ -38,6 +38,7 @@ enum Kind {
     Panic,
     Crash,
     Dependency,
+    Actor,
     Timeout,
     StoreFull,
     Codec,
@@ -103,6 +104,13 @@ impl Error {
     /// came first is the [`source`](std::error::Error::source).
     pub fn is_dependency(&self) -> bool {
         self.0.kind == Kind::Dependency
+    }
+
+    /// Whether this was a call of an actor that is dead, or died before the call had ended and will
+    /// not be restarted: all further calls of it fail, too. Why it is dead is the
+    /// [`source`](std::error::Error::source): the error of its constructor, a crash, a kill.
+    pub fn is_actor_dead(&self) -> bool {
+        self.0.kind == Kind::Actor
     }
 
     /// Whether the caller's time limit passed. The work goes on; a later `get` may succeed.
@@ -257,6 +265,23 @@ impl Error {
         )
     }
 
+    /// Why an actor is dead; the message says all of it, that of the cause included.
+    pub fn actor(message: impl Into<String>, cause: Option<Error>) -> Error {
+        Error::new(Kind::Actor, message, cause)
+    }
+
+    /// A call that was not run, because its actor is dead, or the runtime is.
+    pub fn actor_dead(function: &str, why: &Error) -> Error {
+        if why.is_shutdown() {
+            return why.clone();
+        }
+        Error::new(
+            Kind::Actor,
+            format!("`{function}` was not run, because its actor is dead: {why}"),
+            Some(why.clone()),
+        )
+    }
+
     /// A time limit that passed.
     pub fn timeout(message: impl Into<String>) -> Error {
         Error::new(Kind::Timeout, message, None)
@@ -341,7 +366,7 @@ impl From<CodecError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        if f.alternate() && !matches!(self.0.kind, Kind::Dependency) {
+        if f.alternate() && !matches!(self.0.kind, Kind::Dependency | Kind::Actor) {
             let mut cause = &self.0.cause;
             while let Some(error) = cause {
                 write!(f, ": {}", error.0.message)?;
@@ -415,6 +440,26 @@ mod tests {
                 .contains("`first` panicked at a.rs:1:1 (pid 1): boom")
         );
         assert!(error.to_string().len() < 200);
+    }
+
+    #[test]
+    fn a_call_of_a_dead_actor_tells_why() {
+        let typed = mobula_store::codec::encode(&7_u32).unwrap().bytes;
+        let typed = Some((mobula_store::codec::type_tag::<u32>(), typed));
+        let why =
+            Error::from_application("no disk".into(), vec![], typed).in_task("Counter::new", 17);
+        let error = Error::actor_dead("Counter::add", &why);
+        assert!(error.is_actor_dead() && !error.is_application());
+        assert!(error.to_string().contains("no disk"), "{error}");
+        assert!(error.root().is_application());
+        assert_eq!(error.application::<u32>(), Some(7));
+        let killed = Error::actor("the actor `c` was killed", None);
+        assert!(
+            Error::actor_dead("Counter::add", &killed)
+                .root()
+                .is_actor_dead()
+        );
+        assert!(Error::dependency("sum", &error).is_dependency());
     }
 
     #[test]

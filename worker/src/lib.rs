@@ -2,6 +2,7 @@
 //!
 //! Users depend on the crate `mobula`, which re-exports what they need.
 
+mod actor;
 pub mod batch;
 mod error;
 mod ids;
@@ -24,12 +25,13 @@ pub mod wire;
 
 mod process;
 
-pub use client::{Awaited, CallArg, CallSpec, Client, Entry, readable};
+pub use actor::{ActorOptions, ActorSpec, ActorState};
+pub use client::{Awaited, CallArg, CallSpec, Client, Entry, RETRIES_OF_ACTOR, readable};
 pub use error::{Error, Result};
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side};
 pub use process::{WorkerSetup, block_on, enter_if_worker, worker_client};
-pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn};
+pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

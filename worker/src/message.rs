@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mobula_store::{Loc, SegmentId};
 
 use crate::{
-    Error,
+    ActorOptions, Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     value::{Format, Lot, Outcome, Value},
 };
@@ -59,6 +59,8 @@ pub struct TaskSpec {
     pub args: Vec<ArgSpec>,
     /// How often to run again after a worker died.
     pub retries: u32,
+    /// The actor whose method is called.
+    pub actor: Option<ObjectId>,
 }
 
 /// A task as it is handed to a worker.
@@ -76,8 +78,8 @@ pub struct TaskMessage {
     pub args: Vec<Arg>,
 }
 
-/// From the driver to a worker. Tasks go through the task lane, all else through the control lane;
-/// what is freed, through either.
+/// From the driver to a worker. Tasks and what a worker has to know before go through the task lane, all else
+/// through the control lane; what is freed, through either.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
     /// Run this.
@@ -116,6 +118,12 @@ pub enum ToWorker {
     DropSegment(SegmentId),
     /// Give free memory back to the budget, and say how much that was.
     Trim,
+    /// The worker is an actor from now on, and runs so many calls at a time. Through the task lane,
+    /// before the first of them.
+    Actor {
+        /// How many.
+        threads: u32,
+    },
     /// Finish the running task and exit.
     Shutdown,
 }
@@ -157,6 +165,29 @@ pub enum FromWorker {
     Unblocked,
     /// The worker wants to reserve this many further bytes in its segment.
     NeedBytes(u64),
+    /// An actor of the worker's. The worker holds it.
+    CreateActor {
+        /// Its object.
+        id: ObjectId,
+        /// What makes its value.
+        constructor: FunctionIndex,
+        /// With what.
+        args: Vec<ArgSpec>,
+        /// How it is to be kept.
+        options: ActorOptions,
+        /// If there is a living actor of the name, that one is wanted and this one is not made. This
+        /// object is to refer to the one that there is then; the worker holds it.
+        found: Option<ObjectId>,
+    },
+    /// An object that refers to the living actor of this name, or fails. The worker holds it.
+    FindActor {
+        /// The object.
+        id: ObjectId,
+        /// The name.
+        name: String,
+    },
+    /// This actor is to end at once.
+    KillActor(ObjectId),
     /// The worker wants to have parts of a shared array, each as an object, which it holds. Where
     /// that is refused all of them fail.
     Lend {

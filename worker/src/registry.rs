@@ -3,13 +3,13 @@
 use std::{
     fmt,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
 
 use crate::{
-    Error, Result,
+    ActorState, Error, Result,
     ids::{FunctionIndex, ObjectId},
     payload::Payload,
 };
@@ -22,7 +22,7 @@ pub struct RemoteFn {
     pub version: &'static str,
     /// `module_path!()`.
     pub module: &'static str,
-    /// The function's name.
+    /// The function's name; of an actor's with the type before it, as in `Counter::add`.
     pub name: &'static str,
     /// `file!()`.
     pub file: &'static str,
@@ -34,10 +34,29 @@ pub struct RemoteFn {
     pub signature: &'static str,
     /// Whether it is an `async fn`: then several calls can run in one worker at a time.
     pub asynchronous: bool,
+    /// What it is to an actor.
+    pub role: Role,
     /// Decodes the arguments, runs the function, encodes the result.
     pub run: fn(&mut Inputs) -> Result<Payload>,
     /// Filled in when the registry is built.
     pub index: IndexCell,
+}
+
+/// What a remote function is to an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Nothing: it runs in any worker.
+    Function,
+    /// It makes the actor's value and installs it where it runs. Its result is a packed value
+    /// without bytes whose type stands for the actor's.
+    Constructor,
+    /// It borrows the actor's value, where that is.
+    Method {
+        /// Whether it takes `&mut self`: then no other method may run at the same time.
+        exclusive: bool,
+        /// The group whose limit of calls at a time holds for it, in place of the actor's.
+        group: Option<&'static str>,
+    },
 }
 
 /// The number of a registered function, once it is known: makes a call's dispatch a load.
@@ -106,13 +125,36 @@ pub enum Input {
 pub struct Inputs {
     /// The last one first.
     left: Vec<Input>,
+    /// Where the actor is whose constructor or method is called.
+    actor: Option<Arc<ActorState>>,
 }
 
 impl Inputs {
     /// The arguments of one call.
     pub fn new(mut list: Vec<Input>) -> Inputs {
         list.reverse();
-        Inputs { left: list }
+        Inputs {
+            left: list,
+            actor: None,
+        }
+    }
+
+    /// The arguments of one call of an actor's constructor or method.
+    pub fn of_actor(list: Vec<Input>, actor: Arc<ActorState>) -> Inputs {
+        Inputs {
+            actor: Some(actor),
+            ..Inputs::new(list)
+        }
+    }
+
+    /// Where the actor is that is called.
+    ///
+    /// # Errors
+    /// None is: the engine has taken an actor's method for a function.
+    pub fn actor(&self) -> Result<Arc<ActorState>> {
+        self.actor
+            .clone()
+            .ok_or_else(|| Error::internal("an actor's method was called as if it were a function"))
     }
 
     /// The next argument.
@@ -182,6 +224,7 @@ impl Registry {
             }
             hash.write(&line.to_le_bytes());
             hash.write(&column.to_le_bytes());
+            hash.write(format!("{:?}", function.role).as_bytes());
         }
         for (n, function) in functions.iter().enumerate() {
             function.index.0.store(n as u32, Ordering::Relaxed);
@@ -247,6 +290,15 @@ mod tests {
     use super::*;
 
     fn function(name: &'static str, line: u32, signature: &'static str) -> &'static RemoteFn {
+        with_role(name, line, signature, Role::Function)
+    }
+
+    fn with_role(
+        name: &'static str,
+        line: u32,
+        signature: &'static str,
+        role: Role,
+    ) -> &'static RemoteFn {
         Box::leak(Box::new(RemoteFn {
             package: "p",
             version: "1",
@@ -257,6 +309,7 @@ mod tests {
             column: 1,
             signature,
             asynchronous: false,
+            role,
             run: |_| Err(Error::internal("not to be run")),
             index: IndexCell::NEW,
         }))
@@ -287,6 +340,41 @@ mod tests {
             fingerprint("()"),
             Registry::new(vec![]).unwrap().fingerprint()
         );
+    }
+
+    #[test]
+    fn another_role_is_another_fingerprint() {
+        let roles = [
+            Role::Function,
+            Role::Constructor,
+            Role::Method {
+                exclusive: false,
+                group: None,
+            },
+            Role::Method {
+                exclusive: true,
+                group: None,
+            },
+            Role::Method {
+                exclusive: true,
+                group: Some("io"),
+            },
+        ];
+        let fingerprints = roles.map(|role| {
+            Registry::new(vec![with_role("a", 1, "()", role)])
+                .unwrap()
+                .fingerprint()
+        });
+        let different: std::collections::HashSet<_> = fingerprints.into_iter().collect();
+        assert_eq!(different.len(), 5);
+    }
+
+    #[test]
+    fn inputs_say_where_the_actor_is() {
+        let state = Arc::new(ActorState::new());
+        let inputs = Inputs::of_actor(vec![Input::Gather(vec![])], state.clone());
+        assert!(Arc::ptr_eq(&inputs.actor().unwrap(), &state));
+        assert!(Inputs::new(vec![]).actor().is_err());
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub enum Format {
         kind: SharedKind,
         /// The element type.
         of: TypeTag,
-        /// Elements along each dimension.
-        shape: Box<[u64]>,
+        /// Elements along each dimension. Boxed, since a format is part of every value.
+        shape: Box<Vec<u64>>,
     },
     /// A part of a shared array that is lent to whoever has this object. The array is its only
     /// item; there are no bytes.

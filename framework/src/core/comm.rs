@@ -1,6 +1,6 @@
 //! The core's way out, and its complaint about what came in.
 
-use std::{fmt, sync::Weak};
+use std::{fmt, sync::Weak, time::Duration};
 
 use mobula_store::Loc;
 use mobula_worker::{
@@ -30,6 +30,18 @@ pub(crate) trait Comm {
 
     /// These stored bytes are not used any more.
     fn free(&mut self, loc: Loc);
+
+    /// Has one more worker started.
+    fn start_worker(&mut self);
+
+    /// The worker is an actor from now on, and runs so many calls at a time. Before its next task.
+    fn make_actor(&mut self, worker: WorkerId, threads: u32);
+
+    /// Kills a worker, because of `why`.
+    fn kill(&mut self, worker: WorkerId, why: String);
+
+    /// Kills a worker if it has not ended by itself after this time.
+    fn end_within(&mut self, worker: WorkerId, grace: Duration);
 
     /// Takes shared memory from all processes that have it writable. Afterwards it is
     /// [freed](Comm::free), or [`Core::sealed`](super::Core::sealed) is called with what is given here.

@@ -59,7 +59,11 @@ impl Core {
         let mut next = Some(id);
         let mut rest = Vec::new();
         while let Some(id) = next {
-            if self.objects.get(id).is_some_and(Object::is_unused)
+            let unused = self.objects.get(id).is_some_and(Object::is_unused);
+            if unused && !self.actors.is_empty() {
+                self.end_actor(id, comm);
+            }
+            if unused
                 && let Some(Object {
                     state: ObjectState::Ready(value),
                     ..

@@ -1,7 +1,7 @@
 //! Who gets which task.
 
 use mobula_worker::{
-    Attempt, Error, ObjectId, WorkerId,
+    Error, ObjectId, WorkerId,
     message::{Arg, ArgSpec, TaskMessage},
 };
 
@@ -22,6 +22,9 @@ impl Core {
             if !self.settled.is_empty() {
                 self.tell_settled(comm);
             }
+            if !self.stirred.is_empty() {
+                self.pump_actors(comm);
+            }
             while let Some(seat) = self.next_seat() {
                 let Some(task) = self.ready.pop() else { break };
                 self.hand_over(task, self.seats[seat], comm);
@@ -39,12 +42,17 @@ impl Core {
     /// When every place of every worker is taken by a task that waits, nothing can ever run again:
     /// then the first ready task fails, so that those that wait for it go on. Whether it did.
     fn fail_one_too_deep(&mut self, comm: &mut dyn Comm) -> bool {
-        let stuck = |worker: &Worker| {
+        let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
                 && worker.load() == 0
                 && !worker.has_slot(self.config.slots)
         };
-        if self.workers.is_empty() || !self.workers.values().all(stuck) {
+        let pool = || {
+            self.workers
+                .values()
+                .filter(|worker| worker.actor.is_none())
+        };
+        if pool().next().is_none() || !pool().all(|worker| stuck(&worker)) {
             return false;
         }
         let Some(task) = self.ready.pop() else {
@@ -64,13 +72,11 @@ impl Core {
     }
 
     /// Sends one task.
-    fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, comm: &mut dyn Comm) {
+    pub(super) fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, comm: &mut dyn Comm) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
-        let slot = worker.take_slot();
-        let attempt = Attempt(worker.next_attempt);
-        worker.next_attempt += 1;
+        let (slot, attempt) = worker.next_flight();
         worker.flights.push_back(Flight {
             attempt,
             task: id,
@@ -109,7 +115,7 @@ impl Core {
     }
 
     /// The argument with the values of its objects, which are all ready.
-    fn resolve(&self, spec: &ArgSpec) -> Arg {
+    pub(super) fn resolve(&self, spec: &ArgSpec) -> Arg {
         let value = |id: &ObjectId| {
             let value = self.objects.get(*id).and_then(Object::value);
             value
@@ -167,7 +173,10 @@ impl Core {
             }
             worker.land(attempt);
             self.unqueue(task);
-            self.ready.give_back(task);
+            self.call_landed(task);
+            if !self.return_call(task) {
+                self.ready.give_back(task);
+            }
             taken += 1;
         }
         if let Some(worker) = self.workers.get_mut(&worker_id)
@@ -225,6 +234,6 @@ impl Core {
 impl Worker {
     /// Whether it has tasks that it has probably not started.
     pub(super) fn is_laden(&self) -> bool {
-        self.state == WorkerState::Up && self.load() > 1
+        self.state == WorkerState::Up && self.actor.is_none() && self.load() > 1
     }
 }

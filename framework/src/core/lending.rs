@@ -350,6 +350,7 @@ impl Core {
             function: NO_FUNCTION,
             retries: 0,
             state,
+            part: None,
             begun: false,
             dependents: Vec::new(),
             watchers: Vec::new(),

@@ -23,7 +23,7 @@ impl Core {
         comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
         if let FromWorker::Registered = message {
-            return self.worker_up(from);
+            return self.worker_up(from, comm);
         }
         if let Some(error) = self.closed.clone() {
             self.on_late_message(from, message, error, comm);
@@ -51,6 +51,18 @@ impl Core {
                 Ok(())
             }
             FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, comm)),
+            FromWorker::CreateActor {
+                id,
+                constructor,
+                args,
+                options,
+                found,
+            } => self.create_for_worker(id, (constructor, args), options, found, from, comm),
+            FromWorker::FindActor { id, name } => self.find_for_worker(id, &name, from),
+            FromWorker::KillActor(id) => {
+                self.kill_actor(id, comm);
+                Ok(())
+            }
             FromWorker::Lend { array, parts } => self.lend_to_worker(array, &parts, from),
             FromWorker::Settle { id, array } => self.settle(id, array, from),
             FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, comm),
@@ -127,6 +139,14 @@ impl Core {
 
         worker.depth = most.min(worker.depth.saturating_add(1));
         self.relist(from);
+        self.call_landed(id);
+        if self
+            .workers
+            .get(&from)
+            .is_some_and(|worker| worker.actor == Some(id))
+        {
+            self.constructed(id, &outcome, comm);
+        }
         let outcome = match outcome {
             Ok(value) if value.nested().any(|nested| nested == id) => {
                 if let Some(loc) = stored(&value) {

@@ -64,6 +64,7 @@
 //! it is until they are lost, since a view never changes. A task that waits for a result is told
 //! that it failed, so that it comes to its end.
 
+mod actors;
 mod comm;
 mod counts;
 mod dispatch;
@@ -83,14 +84,19 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use mobula_store::{Loc, SegmentId};
 use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 
+pub(crate) use actors::{CallRole, no_such_actor};
 pub(crate) use comm::{Comm, Violation};
 pub(crate) use state::TaskCounts;
 
+use actors::Actor;
 use lending::Lending;
 use loads::Loads;
 use map::IdMap;
@@ -133,6 +139,17 @@ pub(crate) struct Core {
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
+    /// Living actors, and dead ones of which somebody has a handle.
+    actors: IdMap<ObjectId, Actor>,
+    names_of_actors: HashMap<String, ObjectId>,
+    /// Actors that wait for a process.
+    wanting: VecDeque<ObjectId>,
+    /// Processes that are being started and will not be needed.
+    too_many: usize,
+    /// Actors of which something has changed.
+    stirred: Vec<ObjectId>,
+    /// What the functions are to actors, by index.
+    roles: Arc<[CallRole]>,
     /// Shared arrays of which parts were lent.
     lending: IdMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
@@ -144,8 +161,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// A core without workers. `names` are those of the registry, by [`FunctionIndex`].
-    pub(crate) fn new(config: Config, names: Arc<[&'static str]>) -> Core {
+    /// A core without workers. `names` and `roles` are those of the registry, by [`FunctionIndex`].
+    pub(crate) fn new(config: Config, names: Arc<[&'static str]>, roles: Arc<[CallRole]>) -> Core {
         let config = Config {
             prefetch: config.prefetch.max(1),
             ..config
@@ -164,6 +181,12 @@ impl Core {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
+            actors: IdMap::default(),
+            names_of_actors: HashMap::new(),
+            wanting: VecDeque::new(),
+            too_many: 0,
+            stirred: Vec::new(),
+            roles,
             lending: IdMap::default(),
             settled: Vec::new(),
             used: 0,
@@ -217,6 +240,15 @@ impl Core {
     /// What became of the object; `None` while it is pending and when it is not there.
     pub(crate) fn outcome(&self, id: ObjectId) -> Option<Outcome> {
         self.objects.get(id).and_then(Object::outcome)
+    }
+
+    /// What a function is to an actor.
+    fn role(&self, function: FunctionIndex) -> CallRole {
+        let index = usize::try_from(function.0).ok();
+        index
+            .and_then(|index| self.roles.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The name of a function, for messages.

@@ -21,7 +21,8 @@ impl Core {
         self.active = 0;
         for id in ids {
             if let Some(worker) = self.workers.get_mut(&id) {
-                worker.active = short && std::mem::take(&mut worker.ended);
+                let ended = std::mem::take(&mut worker.ended);
+                worker.active = short && ended && worker.actor.is_none();
                 self.active += usize::from(worker.active);
             }
             self.relist(id);

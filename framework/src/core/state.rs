@@ -12,6 +12,7 @@ use mobula_worker::{
 };
 
 use super::{
+    actors::Part,
     map::{IdHasher, IdMap},
     ready::Siblings,
 };
@@ -55,6 +56,13 @@ impl Object {
         }
     }
 
+    pub(super) fn task(&self) -> Option<&Task> {
+        match &self.state {
+            ObjectState::Pending(task) => Some(task),
+            _ => None,
+        }
+    }
+
     pub(super) fn task_mut(&mut self) -> Option<&mut Task> {
         match &mut self.state {
             ObjectState::Pending(task) => Some(task),
@@ -76,6 +84,8 @@ pub(super) struct Task {
     /// How many more deaths of a worker the task may outlive.
     pub(super) retries: u32,
     pub(super) state: TaskState,
+    /// What it is to an actor.
+    pub(super) part: Option<Box<Part>>,
     /// A worker has begun it, in whichever attempt: it may have written to what it was lent.
     pub(super) begun: bool,
     /// Tasks that wait for this one, once for each mention. A task that has failed meanwhile is
@@ -150,6 +160,8 @@ pub(super) struct Flight {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) state: WorkerState,
+    /// The actor that it is, or was.
+    pub(super) actor: Option<ObjectId>,
     /// What was handed over and has not ended, in the order of the attempts, which is the order in
     /// which the worker takes the tasks up.
     pub(super) flights: VecDeque<Flight>,
@@ -197,6 +209,7 @@ impl Worker {
     pub(super) fn new(depth: u32, seat: usize) -> Worker {
         Worker {
             state: WorkerState::Starting,
+            actor: None,
             flights: VecDeque::new(),
             next_attempt: 0,
             free_slots: Vec::new(),
@@ -225,7 +238,10 @@ impl Worker {
 
     /// Whether it takes a further task.
     pub(super) fn has_room(&self, slots: u32) -> bool {
-        self.state == WorkerState::Up && self.load() < self.depth && self.has_slot(slots)
+        self.state == WorkerState::Up
+            && self.actor.is_none()
+            && self.load() < self.depth
+            && self.has_slot(slots)
     }
 
     /// Whether it has a state word left for a further task.
@@ -239,6 +255,14 @@ impl Worker {
             self.fresh_slot += 1;
             TaskSlot(self.fresh_slot - 1)
         })
+    }
+
+    /// Slot and number for a hand-over. Only where [`has_slot`](Worker::has_slot).
+    pub(super) fn next_flight(&mut self) -> (TaskSlot, Attempt) {
+        let slot = self.take_slot();
+        let attempt = Attempt(self.next_attempt);
+        self.next_attempt += 1;
+        (slot, attempt)
     }
 
     /// What became of a hand-over, while it has not ended.

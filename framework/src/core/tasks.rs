@@ -9,6 +9,7 @@ use mobula_worker::{
 
 use super::{
     Comm, Core, Violation,
+    actors::Part,
     counts::{Step, stored},
     objects::BadItem,
     ready::Siblings,
@@ -42,6 +43,17 @@ impl Core {
         from: WorkerId,
         comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
+        self.submit_as(spec, None, from, comm)
+    }
+
+    /// As [`submit`](Core::submit), for what may be an actor's constructor.
+    pub(super) fn submit_as(
+        &mut self,
+        spec: TaskSpec,
+        part: Option<Part>,
+        from: WorkerId,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
         self.check_new(spec.id, from)?;
         if self.names.len() <= usize::try_from(spec.function.0).unwrap_or(usize::MAX) {
             return Err(Violation::new(format!(
@@ -50,7 +62,15 @@ impl Core {
             )));
         }
         let id = spec.id;
-        match self.inspect(&spec)? {
+        let mut inputs = self.inspect(&spec)?;
+        let mut part = part;
+        if let (Inputs::Missing(_), Some(actor)) = (&inputs, spec.actor) {
+            match self.place_call(actor, spec.function, from) {
+                Ok(call) => part = Some(call),
+                Err(error) => inputs = Inputs::Failed(error),
+            }
+        }
+        match inputs {
             Inputs::Failed(error) => {
                 self.insert(id, ObjectState::Failed(error.clone()), from);
                 if from == WorkerId::DRIVER {
@@ -69,19 +89,26 @@ impl Core {
                     function,
                     args,
                     retries,
+                    actor: _,
                 } = spec;
+                let retries = self.retries_of_call(part.as_ref(), retries);
                 let task = Task {
                     args,
                     function,
                     retries,
                     state,
+                    part: part.map(Box::new),
                     begun: false,
                     dependents: Vec::new(),
                     watchers: Vec::new(),
                 };
                 self.insert(id, ObjectState::Pending(Box::new(task)), from);
                 *self.counts.of(state) += 1;
-                if state == TaskState::Ready {
+                if let Some(Part::Call(call)) = part {
+                    self.enter_call(id, call);
+                } else if part.is_some() {
+                    self.stirred.push(id);
+                } else if state == TaskState::Ready {
                     match self.workers.get_mut(&from) {
                         Some(parent) => self.ready.push_first(&mut parent.children, id),
                         None => self.ready.push_back(id),
@@ -231,6 +258,9 @@ impl Core {
             self.tear(&task.args, error);
         }
         self.drop_args(&task.args, comm);
+        if let Some(Part::Call(call)) = task.part.as_deref() {
+            self.leave_call(*call, comm);
+        }
 
         for dependent in task.dependents {
             match &outcome {
@@ -272,6 +302,11 @@ impl Core {
             return;
         }
         self.set_state(id, TaskState::Ready);
+        match self.part(id) {
+            Some(Part::Constructor) => return self.stirred.push(id),
+            Some(Part::Call(call)) => return self.stirred.push(call.actor),
+            None => {}
+        }
         if id.origin == WorkerId::DRIVER {
             self.ready.push_back(id);
         } else {

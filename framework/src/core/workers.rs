@@ -32,10 +32,11 @@ impl Core {
     ///
     /// # Errors
     /// The worker is not one that was starting.
-    pub(crate) fn worker_up(&mut self, id: WorkerId) -> Result<(), Violation> {
+    pub(crate) fn worker_up(&mut self, id: WorkerId, comm: &mut dyn Comm) -> Result<(), Violation> {
         match self.workers.get_mut(&id) {
             Some(worker) if worker.state == WorkerState::Starting => {
                 worker.state = WorkerState::Up;
+                self.came_up(id, comm);
             }
             // It was told to stop before it got here.
             Some(worker) if worker.state == WorkerState::ShuttingDown => {}
@@ -63,15 +64,18 @@ impl Core {
 
     /// A worker is dead, and all that it had sent has been passed on. Decides what becomes of its
     /// tasks (see the [module](super)); `describe` makes the crash error for a task that was
-    /// running. Does nothing for a worker that is not there.
+    /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker that is not there.
+    ///
+    /// Says whether the pool has one worker less.
     pub(crate) fn worker_lost(
         &mut self,
         id: WorkerId,
+        intended: bool,
         mut describe: impl FnMut(FunctionIndex) -> Error,
         comm: &mut dyn Comm,
-    ) {
+    ) -> bool {
         let Some(mut worker) = self.workers.remove(&id) else {
-            return;
+            return false;
         };
         self.room.relist(worker.seat, &mut worker.room, None);
         self.active_room
@@ -81,7 +85,17 @@ impl Core {
         self.free_seats.push(worker.seat);
 
         let flights = std::mem::take(&mut worker.flights);
+        let actor = worker.actor;
         self.end_holds(id, worker, comm);
+        if let Some(actor) = actor {
+            let flights = flights.into_iter().map(|flight| {
+                let started = comm.started(id, flight.slot, flight.attempt);
+                (flight, started)
+            });
+            let flights: Vec<_> = flights.collect();
+            self.process_lost(actor, id, flights, intended, &mut describe, comm);
+            return false;
+        }
 
         let mut siblings = Siblings::default();
         let mut crashed = Vec::new();
@@ -102,6 +116,7 @@ impl Core {
         for (task, function) in crashed {
             self.finish(task, Err(describe(function)), comm);
         }
+        true
     }
 
     /// Ends all that a worker kept which is not in the table any more.
@@ -150,7 +165,7 @@ impl Core {
     }
 
     /// Takes the tasks away from a worker that runs them, but leaves it their arguments.
-    fn leave_running(&mut self, id: WorkerId) {
+    pub(super) fn leave_running(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };

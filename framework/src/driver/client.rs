@@ -7,12 +7,12 @@ use std::{
 
 use mobula_store::{Block, Heap, Loc, Region};
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, Format, Lot, ObjectId, Payload, Result, Value,
-    WorkerId, lower_call, message::TaskSpec, put,
+    ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Lot, ObjectId, Payload, Result,
+    Value, WorkerId, lower_call, message::TaskSpec, put,
 };
 
 use super::{Driver, lanes::Lanes};
-use crate::core::{Core, Violation};
+use crate::core::{Core, Violation, no_such_actor};
 
 /// So many calls of a list are submitted under one lock: then workers begin with them, and what they
 /// say is read, while the next are prepared.
@@ -39,12 +39,15 @@ impl Driver {
     fn lower(self: &Arc<Self>, call: CallSpec) -> Result<Lowered> {
         self.usable()?;
         let (function, retries) = (call.function, call.retries);
-        let (args, keep) = if call.args.is_empty() {
+        let actor = call.actor.clone();
+        let (args, mut keep) = if call.args.is_empty() {
             Default::default()
         } else {
             let client: Arc<dyn Client> = self.clone();
             lower_call(&client, call)?
         };
+        let id_of_actor = actor.as_ref().map(|actor| actor.id());
+        keep.extend(actor);
         let id = ObjectId {
             origin: WorkerId::DRIVER,
             seq: u64::MAX,
@@ -54,6 +57,7 @@ impl Driver {
             function,
             args,
             retries,
+            actor: id_of_actor,
         };
         Ok((call, keep))
     }
@@ -90,6 +94,42 @@ impl Driver {
             self.traffic.serve();
         }
         entry
+    }
+
+    /// Makes an actor; with `find`, unless there is one of its name.
+    fn create(self: &Arc<Self>, spec: ActorSpec, find: bool) -> Result<Arc<Entry>> {
+        let ActorSpec {
+            constructor,
+            args,
+            options,
+        } = spec;
+        let (call, keep) = self.lower(CallSpec {
+            function: constructor,
+            args,
+            retries: 0,
+            actor: None,
+        })?;
+        let actor = self.with(|core, lanes| {
+            let named = options.name.as_deref().filter(|_| find);
+            if let Some(actor) = named.and_then(|name| core.named_actor(name)) {
+                return Ok(self.handle_in(core, actor, None));
+            }
+            let id = core.mint();
+            core.create_actor(
+                id,
+                (constructor, call.args),
+                options,
+                WorkerId::DRIVER,
+                lanes,
+            )
+            .map_err(|violation| Error::internal(violation.to_string()))?;
+            let entry = Entry::new(id, self.as_client(), core.outcome(id));
+            core.attach(id, &entry);
+            Ok(entry)
+        });
+        // As in `spawn`.
+        drop(keep);
+        actor
     }
 
     /// The handle of an object that `make` makes, which may be pending.
@@ -154,6 +194,26 @@ impl Client for Driver {
             kept.clear();
         }
         entries
+    }
+
+    fn create_actor(self: Arc<Self>, spec: ActorSpec) -> Arc<Entry> {
+        self.create(spec, false).unwrap_or_else(Entry::failed)
+    }
+
+    fn get_or_create_actor(self: Arc<Self>, spec: ActorSpec) -> Result<Arc<Entry>> {
+        self.create(spec, true)
+    }
+
+    fn named_actor(self: Arc<Self>, name: &str) -> Result<Arc<Entry>> {
+        self.usable()?;
+        self.with(|core, _| match core.named_actor(name) {
+            Some(actor) => Ok(self.handle_in(core, actor, None)),
+            None => Err(no_such_actor(name)),
+        })
+    }
+
+    fn kill_actor(&self, actor: &Entry) {
+        self.with(|core, lanes| core.kill_actor(actor.id(), lanes));
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {

@@ -1,6 +1,6 @@
 //! What the core's decisions mean for the lanes.
 
-use std::sync::Weak;
+use std::{sync::Weak, time::Duration};
 
 use mobula_store::Loc;
 use mobula_worker::{
@@ -76,6 +76,29 @@ impl Comm for Lanes {
 
     fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
         self.completions.push((entry, outcome));
+    }
+
+    fn start_worker(&mut self) {
+        self.to_start += 1;
+    }
+
+    fn make_actor(&mut self, worker: WorkerId, threads: u32) {
+        if let Some(lane) = self.touch(worker)
+            && let Err(error) = lane.end.task.send(&ToWorker::Actor { threads })
+        {
+            self.condemn(
+                worker,
+                format!("its mailbox does not take messages: {error}"),
+            );
+        }
+    }
+
+    fn kill(&mut self, worker: WorkerId, why: String) {
+        self.condemn(worker, why);
+    }
+
+    fn end_within(&mut self, worker: WorkerId, grace: Duration) {
+        self.ends.push((worker, grace));
     }
 
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
 };
 
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
@@ -47,6 +48,10 @@ pub(super) struct Lanes {
     /// Workers to be killed after the lock.
     condemned: Vec<(WorkerId, String)>,
     registrations: usize,
+    /// Workers to be started.
+    pub(super) to_start: usize,
+    /// Workers that are to end within this time.
+    pub(super) ends: Vec<(WorkerId, Duration)>,
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) tempo: Tempo,
@@ -63,6 +68,8 @@ pub(super) struct Aftermath {
     pub(super) completions: Vec<(Weak<Entry>, Outcome)>,
     pub(super) condemned: Vec<(WorkerId, String)>,
     pub(super) registrations: usize,
+    pub(super) to_start: usize,
+    pub(super) ends: Vec<(WorkerId, Duration)>,
 }
 
 impl Lanes {
@@ -86,6 +93,8 @@ impl Lanes {
             completions: Vec::new(),
             condemned: Vec::new(),
             registrations: 0,
+            to_start: 0,
+            ends: Vec::new(),
             unsendable: Vec::new(),
             tempo: Tempo::new(),
             unflushed: Vec::new(),
@@ -211,7 +220,7 @@ impl Lanes {
     fn act(&mut self, id: WorkerId, message: FromWorker, core: &mut Core) -> Result<(), String> {
         match message {
             FromWorker::Registered => {
-                core.worker_up(id)
+                core.worker_up(id, self)
                     .map_err(|violation| violation.to_string())?;
                 if let Some(lane) = self.lanes.get_mut(&id) {
                     lane.registered.store(true, Ordering::Release);
@@ -330,6 +339,8 @@ impl Lanes {
             },
             condemned: std::mem::take(&mut self.condemned),
             registrations: std::mem::take(&mut self.registrations),
+            to_start: std::mem::take(&mut self.to_start),
+            ends: std::mem::take(&mut self.ends),
         }
     }
 

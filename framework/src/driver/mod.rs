@@ -46,14 +46,14 @@ use mobula_store::{
     Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
 };
 use mobula_worker::{
-    Error, ObjectId, Registry, Result, WorkerId, bell::DriverBell, mailbox::TASK_SLOTS,
-    primitive::Region,
+    Error, FunctionIndex, ObjectId, Registry, Result, Role, WorkerId, bell::DriverBell,
+    mailbox::TASK_SLOTS, primitive::Region,
 };
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
     config::{Config, Kind},
-    core::{self, Core},
+    core::{self, CallRole, Core},
     current,
 };
 use lanes::Lanes;
@@ -147,9 +147,9 @@ impl Driver {
         let segments = Arc::new(Segments::new());
         let writables = Arc::new(Writables::new());
         let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
-        let names = (0..registry.len())
-            .map(|n| registry.name(mobula_worker::FunctionIndex(n as u32)))
-            .collect();
+        let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
+        let names = functions.clone().map(|n| registry.name(n)).collect();
+        let roles = functions.map(|n| role(registry, n)).collect();
         let core = Core::new(
             core::Config {
                 prefetch: PREFETCH,
@@ -157,6 +157,7 @@ impl Driver {
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
             },
             names,
+            roles,
         );
         let lanes = Lanes::new(
             heap.clone(),
@@ -356,5 +357,19 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a function is to an actor, as the core has to know it.
+fn role(registry: &Registry, function: FunctionIndex) -> CallRole {
+    match registry
+        .function(function)
+        .map(|function| (function.role, function.asynchronous))
+    {
+        Some((Role::Method { exclusive, group }, asynchronous)) => CallRole {
+            interleaves: asynchronous && !exclusive,
+            group,
+        },
+        _ => CallRole::default(),
     }
 }

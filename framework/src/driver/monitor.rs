@@ -78,6 +78,8 @@ struct Requests {
     condemned: Vec<(WorkerId, String)>,
     /// How many are to be started.
     start: usize,
+    /// Workers that are to have ended by then.
+    ends: Vec<(WorkerId, Instant)>,
     /// When all workers are to be gone.
     end: Option<Instant>,
 }
@@ -112,6 +114,19 @@ impl Monitor {
         self.ring();
     }
 
+    /// So many more workers are to be started, and these are to end within their times.
+    pub(super) fn change(&self, start: usize, ends: Vec<(WorkerId, Duration)>) {
+        let now = Instant::now();
+        let mut requests = self.requests.lock();
+        requests.start += start;
+        // A time beyond the end of time is none.
+        let ends = ends.into_iter();
+        let ends = ends.filter_map(|(id, grace)| Some((id, now.checked_add(grace)?)));
+        requests.ends.extend(ends);
+        drop(requests);
+        self.ring();
+    }
+
     /// Whether the caller is the monitor's thread, for which nobody else does what it waits for.
     pub(super) fn is_this_thread(&self) -> bool {
         self.thread.get() == Some(&std::thread::current().id())
@@ -142,6 +157,7 @@ impl Driver {
         let mut pace = Pace::default();
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
+        let mut ends: Vec<(WorkerId, Instant)> = Vec::new();
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
@@ -152,6 +168,7 @@ impl Driver {
                     reasons.push((id, why));
                 }
             }
+            ends.extend(requests.ends);
             end = end.or(requests.end);
             if end.is_some() || self.failure.get().is_some() {
                 pace.stop();
@@ -169,16 +186,24 @@ impl Driver {
                 worker.ready.get_or_insert(now);
             }
             self.end_the_late(&workers, end, &mut reasons);
+            for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
+                if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
+                    reasons.push((id, "it did not end within its grace time".to_owned()));
+                    worker.kill();
+                }
+            }
             // One at a time: nothing that has happened meanwhile waits for all of them.
             if pace.is_due(now) {
                 self.start_missing(&mut pace, workers.is_empty());
             }
-            let next = [end, pace.next(now)].into_iter().flatten().min();
+            let grace = ends.iter().map(|(_, at)| *at).min();
+            let next = [end, pace.next(now), grace].into_iter().flatten().min();
             for dead in self.wait_for_deaths(&mut workers, next) {
                 let why = reasons
                     .iter()
                     .position(|(id, _)| *id == dead.id)
                     .map(|at| reasons.swap_remove(at).1);
+                ends.retain(|(id, _)| *id != dead.id);
                 self.bury(dead, why, end.is_some(), &mut pace);
             }
         }
@@ -290,25 +315,27 @@ impl Driver {
         worker.stdout.finish();
         worker.stderr.finish();
         self.output.ring();
+        let intended = why.is_none() && status.as_ref().and_then(|s| s.exit_status()) == Some(0);
         let mut how = death::describe(status.as_ref(), why.is_none());
         if let Some(why) = why {
             how = format!("{why} ({how})");
         }
         let tail = worker.stderr.tail();
-        let registered = self.with(|core, lanes| {
+        let (registered, missing) = self.with(|core, lanes| {
             lanes.drain(worker.id, core, usize::MAX);
             lanes.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
             let registered = lanes
                 .get(worker.id)
                 .is_some_and(|lane| lane.registered.load(Ordering::Acquire));
-            core.worker_lost(
+            let missing = core.worker_lost(
                 worker.id,
+                intended,
                 |function| Error::crash(self.registry.name(function), worker.pid, &how, &tail),
                 lanes,
             );
             let live = core.stored_in(worker.segment);
             lanes.bury(worker.id, worker.segment, live);
-            registered
+            (registered, missing)
         });
         // Another thread may sleep on something that the dead worker did not get to say.
         self.bell.ring_all();
@@ -334,6 +361,8 @@ impl Driver {
                 return;
             }
         }
-        pace.died(worker.ready, Instant::now());
+        if missing {
+            pace.died(worker.ready, Instant::now());
+        }
     }
 }

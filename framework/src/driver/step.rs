@@ -63,6 +63,8 @@ impl Driver {
             completions,
             condemned,
             registrations,
+            to_start,
+            ends,
         } = aftermath;
         if !completions.is_empty() {
             let mut completions = completions;
@@ -82,6 +84,9 @@ impl Driver {
                 Kind::Processes => self.monitor.condemn(id, why),
                 Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
             }
+        }
+        if to_start > 0 || !ends.is_empty() {
+            self.monitor.change(to_start, ends);
         }
         if registrations > 0 {
             let mut startup = self.startup.lock();

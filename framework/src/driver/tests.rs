@@ -9,7 +9,7 @@ use std::{
 use mobula_store::Block;
 use mobula_worker::{
     CallArg, CallSpec, Client, Entry, Error, Format, IndexCell, Input, Inputs, Payload, Registered,
-    Registry, RemoteFn, Result,
+    Registry, RemoteFn, Result, Role,
 };
 
 use super::Driver;
@@ -28,6 +28,7 @@ macro_rules! remote_fn {
             signature: "",
             run: $run,
             asynchronous: false,
+            role: Role::Function,
             index: IndexCell::NEW,
         };
         inventory::submit! { Registered(&$name) }
@@ -90,6 +91,7 @@ fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
         function: Registry::get().unwrap().index_of(function).unwrap(),
         args,
         retries: 0,
+        actor: None,
     }
 }
 

@@ -2,18 +2,18 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use mobula_worker::{CallArg, CallSpec, Client, Entry, Error, Registry, RemoteFn, Result, Side};
-use smallvec::SmallVec;
+use mobula_worker::{
+    CallArg, CallSpec, Client, Entry, RETRIES_OF_ACTOR, Registry, RemoteFn, Result,
+};
 
 #[cfg(feature = "ndarray")]
 use super::Tile;
-use super::{IntoArg, ObjectRef, Part, SharedElement, arg::Source, codecs::Codec, place::Place};
-use crate::typed::engine::current_client;
+use super::{
+    IntoArg, ObjectRef, Part, SharedElement, actor::ActorHandle, bound::Bound, codecs::Codec,
+};
 
-/// The arguments of a call. Those of most functions need no allocation until they are sent.
-pub(crate) type Args = SmallVec<[CallArg; 2]>;
-
-/// A call of a remote function that has not been started: what `function::remote(..)` returns.
+/// A call that has not been started: what `function::remote(..)` returns, and each method of an
+/// [`ActorRef`](crate::ActorRef).
 ///
 /// It holds the encoded arguments and the options. Nothing runs until [`spawn`](Self::spawn),
 /// [`Runtime::spawn`](crate::Runtime::spawn) or [`Runtime::spawn_all`](crate::Runtime::spawn_all);
@@ -39,22 +39,24 @@ pub(crate) type Args = SmallVec<[CallArg; 2]>;
 /// ```
 #[must_use = "a remote call does nothing until it is spawned: add `.spawn()`"]
 pub struct UnspawnedCall<R> {
-    function: &'static RemoteFn,
-    args: Args,
+    bound: Bound,
     retries: u32,
-    /// The first argument that could not be encoded.
-    error: Option<Error>,
     result: PhantomData<fn() -> R>,
 }
 
 impl<R> UnspawnedCall<R> {
     /// How often the function is run again after its worker process died; the default is the
-    /// function's own (`#[remote(retries = n)]`), else 0.
+    /// function's own (`#[remote(retries = n)]`), else 0. For the method of an actor it is that of
+    /// the method, else the actor's [`max_call_retries`](crate::ActorCall::max_call_retries).
     ///
     /// A panic and an `Err` are results, not deaths: they are not retried. A task that was queued
     /// but not started when its worker died is started elsewhere, and that costs no retry.
     pub fn retries(mut self, retries: u32) -> UnspawnedCall<R> {
-        self.retries = retries;
+        // Nobody sees the difference of one between such numbers.
+        self.retries = match self.bound.actor {
+            Some(_) => retries.min(RETRIES_OF_ACTOR - 1),
+            None => retries,
+        };
         self
     }
 
@@ -64,7 +66,7 @@ impl<R> UnspawnedCall<R> {
     /// Refs may be pending: the call runs when all of them are ready, and fails without running if
     /// one of them fails.
     pub fn spawn(self) -> ObjectRef<R> {
-        let client = self.client();
+        let client = self.bound.client();
         self.spawn_at(client)
     }
 
@@ -74,10 +76,7 @@ impl<R> UnspawnedCall<R> {
     }
 
     fn spawn_at(self, client: Result<Arc<dyn Client>>) -> ObjectRef<R> {
-        let entry = match self.error {
-            Some(error) => Err(error),
-            None => client.and_then(|client| Ok(client.clone().spawn(self.into_spec(&client)?))),
-        };
+        let entry = client.and_then(|client| Ok(client.clone().spawn(self.into_spec(&client)?)));
         ObjectRef::from_entry(entry.unwrap_or_else(Entry::failed))
     }
 
@@ -86,11 +85,12 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// What is wrong with the call.
     pub(crate) fn into_spec(self, client: &Arc<dyn Client>) -> Result<CallSpec> {
-        let (function, args, retries) = self.into_parts(client)?;
+        let (bound, retries) = self.into_parts(client)?;
         Ok(CallSpec {
-            function: Registry::get()?.index_of(function)?,
-            args: args.into_vec(),
+            function: Registry::get()?.index_of(bound.function)?,
+            args: bound.args.into_vec(),
             retries,
+            actor: bound.actor,
         })
     }
 
@@ -98,82 +98,18 @@ impl<R> UnspawnedCall<R> {
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_parts(
-        self,
-        client: &Arc<dyn Client>,
-    ) -> Result<(&'static RemoteFn, Args, u32)> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        match self.unusable_ref(client) {
-            Some(error) => Err(error),
-            None => Ok((self.function, self.args, self.retries)),
-        }
+    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, u32)> {
+        self.bound.check(client)?;
+        Ok((self.bound, self.retries))
     }
 
-    /// The engine that the arguments say, or the only one.
-    fn client(&self) -> Result<Arc<dyn Client>> {
-        let Some(first) = self.entries().next() else {
-            return current_client();
-        };
-        first.client().ok_or_else(|| self.gone(first))
-    }
-
-    /// The arguments, if this is a call of that function with nothing wrong and no refs.
+    /// The arguments, if this is a call of that function with nothing wrong and no refs, and of no
+    /// actor.
     pub(crate) fn plain_args(&self, function: &RemoteFn, retries: u32) -> Option<&[CallArg]> {
-        let same = std::ptr::eq(self.function, function) && self.retries == retries;
-        (same && self.error.is_none() && !self.may_have_refs()).then_some(&self.args[..])
-    }
-
-    /// Whether there is any ref to look at.
-    fn may_have_refs(&self) -> bool {
-        self.args.iter().any(|arg| match arg {
-            CallArg::Value(payload) => !payload.side.is_empty(),
-            CallArg::Object(_) | CallArg::Gather(_) => true,
-        })
-    }
-
-    /// What is wrong with the first ref that `client` cannot use.
-    fn unusable_ref(&self, client: &Arc<dyn Client>) -> Option<Error> {
-        if !self.may_have_refs() {
-            return None;
+        match self.retries == retries {
+            true => self.bound.plain_args(function),
+            false => None,
         }
-        let other = self.entries().find(|entry| !entry.belongs_to(client))?;
-        if other.client().is_none() {
-            return Some(self.gone(other));
-        }
-        Some(Error::usage(format!(
-            "the call of `{}` has refs of two runtimes; get the value of one and pass that",
-            self.function.name
-        )))
-    }
-
-    /// Why a call fails that has the ref of a call that could not be started, or of a runtime that
-    /// is no more.
-    fn gone(&self, entry: &Entry) -> Error {
-        match entry.outcome() {
-            Some(Err(error)) => Error::dependency(self.function.name, error),
-            _ => Error::shutdown(),
-        }
-    }
-
-    /// All refs among the arguments, those inside of values too.
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.args.iter().flat_map(|arg| {
-            let (one, many, sides): (_, &[Arc<Entry>], &[Side]) = match arg {
-                CallArg::Object(entry) => (Some(entry), &[], &[]),
-                CallArg::Gather(entries) => (None, entries, &[]),
-                CallArg::Value(payload) => (None, &[], &payload.side),
-            };
-            let refs = sides.iter().filter_map(|side| match side {
-                Side::Ref(entry) => Some(entry),
-                Side::Array { .. } => None,
-            });
-            one.into_iter()
-                .chain(many)
-                .chain(refs)
-                .map(|entry| &**entry)
-        })
     }
 }
 
@@ -183,11 +119,27 @@ impl<R> UnspawnedCall<R> {
     /// A call without arguments.
     pub fn new(function: &'static RemoteFn, retries: u32) -> UnspawnedCall<R> {
         UnspawnedCall {
-            function,
-            args: Args::new(),
+            bound: Bound::new(function, None),
             retries,
-            error: None,
             result: PhantomData,
+        }
+    }
+
+    /// A call of a method without arguments; it is run again as often as the actor says unless the
+    /// method says something else.
+    pub fn of_method(
+        function: &'static RemoteFn,
+        retries: Option<u32>,
+        actor: &ActorHandle,
+    ) -> UnspawnedCall<R> {
+        let call = UnspawnedCall {
+            bound: Bound::new(function, Some(actor.entry().clone())),
+            retries: RETRIES_OF_ACTOR,
+            result: PhantomData,
+        };
+        match retries {
+            Some(retries) => call.retries(retries),
+            None => call,
         }
     }
 
@@ -198,61 +150,32 @@ impl<R> UnspawnedCall<R> {
         arg: A,
         codec: &C,
     ) {
-        let encoded = arg.with_source(|source| {
-            Ok(match source {
-                Source::Local(value) => CallArg::Value(codec.encode(value, Place::Current)?),
-                Source::Encoded(payload) => CallArg::Value(payload?),
-                Source::Object(entry) => CallArg::Object(entry),
-                Source::Gather(entries) => CallArg::Gather(entries),
-            })
-        });
-        match encoded {
-            Ok(arg) => self.args.push(arg),
-            Err(error) => {
-                let function = self.function.name;
-                self.error
-                    .get_or_insert_with(|| in_argument(name, Some(function), error));
-            }
-        }
+        self.bound.push(name, arg, codec);
     }
-}
 
-/// Not public API: for generated code.
-#[doc(hidden)]
-impl<R> UnspawnedCall<R> {
     /// Adds a part of a shared array.
     pub fn push_part<T: SharedElement>(&mut self, part: Part<T>) {
-        self.args.push(CallArg::Object(part.into_entry()));
+        self.bound.push_object(part.into_entry());
     }
 
     /// Adds a tile of a shared array.
     #[cfg(feature = "ndarray")]
     pub fn push_tile<T: SharedElement>(&mut self, tile: Tile<T>) {
-        self.args.push(CallArg::Object(tile.into_entry()));
-    }
-}
-
-/// Says which argument could not be encoded or decoded.
-pub(crate) fn in_argument(name: &str, function: Option<&str>, error: Error) -> Error {
-    let place = match function {
-        Some(function) => format!("argument `{name}` of `{function}`"),
-        None => format!("argument `{name}`"),
-    };
-    if error.is_type_mismatch() {
-        Error::type_mismatch(format!("{place}: {error}"))
-    } else if error.is_codec() {
-        Error::codec(format!("{place}: {error}"))
-    } else {
-        error
+        self.bound.push_object(tile.into_entry());
     }
 }
 
 impl<R> fmt::Debug for UnspawnedCall<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnspawnedCall")
-            .field("function", self.function)
-            .field("arguments", &self.args.len())
-            .field("retries", &self.retries)
-            .finish_non_exhaustive()
+        let mut text = f.debug_struct("UnspawnedCall");
+        text.field("function", self.bound.function)
+            .field("arguments", &self.bound.args.len());
+        if let Some(actor) = &self.bound.actor {
+            text.field("actor", actor);
+        }
+        if self.bound.actor.is_none() || self.retries != RETRIES_OF_ACTOR {
+            text.field("retries", &self.retries);
+        }
+        text.finish_non_exhaustive()
     }
 }

@@ -88,6 +88,12 @@ impl Types {
             .insert(TypeTag(type_tag::<T>()), type_name::<T>());
     }
 
+    /// What messages call this actor.
+    pub(crate) fn actor<A: super::Actor>(&mut self) {
+        self.names
+            .insert(super::actor::tag::<A>(), type_name::<A>());
+    }
+
     /// The name of the type with this tag.
     pub(crate) fn of_tag(&self, tag: TypeTag) -> Option<&'static str> {
         self.names.get(&tag).copied()

@@ -1,18 +1,21 @@
 //! The typed surface: what users call, on top of [`mobula_worker::Client`].
 //!
 //! In reading order: [`value`] and [`put`] say what can travel, [`arg`] what may be passed where,
-//! [`call`] and [`object_ref`] are the two things that users hold. Below them, [`codecs`] turn
+//! [`call`] and [`object_ref`] are the two things that users hold; for actors those in [`actor`]. Below them, [`codecs`] turn
 //! values into payloads and back, [`probe`] chooses a codec for each type in a remote function's
 //! signature, and [`flat`] is the table for code that is generic over types.
 
+mod actor;
 mod arg;
 mod array_build;
 mod as_completed;
+mod bound;
 mod call;
 mod join;
 mod map;
 mod object_ref;
 mod put;
+mod queue;
 mod runtime_api;
 mod shared;
 mod value;
@@ -39,6 +42,7 @@ mod testing;
 #[allow(non_camel_case_types, clippy::needless_borrow)]
 mod tests;
 
+pub use actor::{Actor, ActorCall, ActorId, ActorPool, ActorRef, PoolMap, PoolMapUnordered};
 pub use arg::IntoArg;
 pub use array_build::ArrayBuild;
 pub use as_completed::AsCompleted;
@@ -49,6 +53,7 @@ pub use map::{Map, MapFuture, MapIter, MapUnordered};
 pub use nd::NdArray;
 pub use object_ref::ObjectRef;
 pub use put::{Put, how};
+pub use queue::Queue;
 pub use shared::{
     AtomicArray, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, Shape,
     SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,

@@ -8,7 +8,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -116,6 +116,24 @@ impl<T> ObjectRef<T> {
         }
     }
 
+    /// As [`wait`](Self::wait), for a future.
+    pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.entry.outcome().is_none() {
+            let Some(client) = self.entry.client() else {
+                return Poll::Ready(Err(Error::shutdown()));
+            };
+            client.linger(&self.entry);
+            if self.entry.subscribe(context.waker()) {
+                self.entry.watch(&*client);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(match self.entry.outcome() {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(()),
+        })
+    }
+
     /// Waits for the readable bytes.
     pub(crate) fn payload(&self) -> Result<Payload> {
         self.ready(None)?;
@@ -147,16 +165,7 @@ impl<T: Value> ObjectRef<T> {
     }
 
     fn poll_value(&self, context: &mut Context<'_>) -> Poll<Result<T>> {
-        if self.entry.outcome().is_none() {
-            let Some(client) = self.entry.client() else {
-                return Poll::Ready(Err(Error::shutdown()));
-            };
-            client.linger(&self.entry);
-            if self.entry.subscribe(context.waker()) {
-                self.entry.watch(&*client);
-                return Poll::Pending;
-            }
-        }
+        ready!(self.poll_ready(context))?;
         Poll::Ready(self.entry.payload().and_then(decode_value))
     }
 }

@@ -4,16 +4,21 @@ use std::future::Future;
 
 pub use inventory;
 pub use mobula_worker::{
-    IndexCell, Inputs, Payload, Registered, RemoteFn, Result, WorkerSetup, block_on,
+    ActorState, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, WorkerSetup,
+    block_on,
 };
 
-use super::call::in_argument;
+use mobula_store::Block;
+use mobula_worker::Format;
+
+use super::bound::in_argument;
 #[cfg(feature = "ndarray")]
 pub use super::nd::{FlatNd, Resolved, ViewParam};
 #[cfg(feature = "ndarray")]
 pub use super::shared::{Tile, lend_tile};
 pub use super::{
-    IntoArg, UnspawnedCall,
+    Actor, ActorCall, IntoArg, UnspawnedCall,
+    actor::{ActorHandle, ActorMethods},
     application_error::{
         ErrorLevel1, ErrorLevel2, ErrorLevel3, ErrorLevel4, ErrorLevel5, ErrorProbe, TaskResult,
         Typed, TypedLevel1, TypedLevel2,
@@ -101,6 +106,26 @@ pub fn own<T, C: Own<T>>(codec: &C, inputs: &mut Inputs, name: &str) -> Result<T
 /// It cannot be encoded, or the store is full.
 pub fn encode_result<T: ?Sized, C: Codec<T>>(codec: &C, value: &T) -> Result<Payload> {
     codec.encode(value, Place::Current)
+}
+
+/// Makes the value of an actor that of this place, and gives what stands for it elsewhere.
+///
+/// # Errors
+/// There is one already.
+pub fn install<A: Actor>(state: &ActorState, value: A) -> Result<Payload> {
+    state.install(value)?;
+    Ok(Payload {
+        format: Format::Packed {
+            of: super::actor::tag::<A>(),
+        },
+        block: Block::copy_of(&[], 1),
+        side: Vec::new(),
+    })
+}
+
+/// Adds an actor's type to the table.
+pub fn learn_actor<A: Actor>(types: &mut Types) {
+    types.actor::<A>();
 }
 
 /// Adds the type to the table.

@@ -1,6 +1,8 @@
 //! An engine for tests: it runs each call at once, in this process and on this thread, through the
 //! same encoding and the same store as the others. Calls can be held back, to see pending results.
 
+mod actors;
+
 use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
@@ -15,13 +17,15 @@ use std::{
 
 use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
 use mobula_worker::{
-    Awaited, Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, Outcome,
-    Payload, Registry, Result, Value, WorkerId, lower_call, message::ArgSpec, readable,
+    ActorSpec, Awaited, Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs,
+    ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
+    message::ArgSpec, readable,
 };
 use parking_lot::Mutex;
 
 use super::{Joinable, ObjectRef, Put, UnspawnedCall, runtime_api};
 use crate::Array;
+use actors::Actors;
 
 const CAPACITY: u64 = 64 << 20;
 
@@ -84,6 +88,15 @@ impl TestRuntime {
         refs.join()
     }
 
+    /// How often each call that was made would be run again, in order.
+    pub(crate) fn retries(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.engine.retries.lock())
+    }
+
+    pub(crate) fn client(&self) -> &Arc<dyn Client> {
+        &self.client
+    }
+
     /// From now on calls stay pending, until [`run_held`](Self::run_held).
     pub(crate) fn hold(&self) {
         self.engine.holding.store(true, Ordering::SeqCst);
@@ -128,6 +141,9 @@ struct Inline {
     objects: Mutex<HashMap<ObjectId, Object>>,
     holding: AtomicBool,
     held: Mutex<VecDeque<Task>>,
+    actors: Actors,
+    /// What each call said.
+    retries: Mutex<Vec<u32>>,
 }
 
 struct Object {
@@ -145,6 +161,7 @@ struct Task {
     function: FunctionIndex,
     args: Vec<ArgSpec>,
     keep: Vec<Arc<Entry>>,
+    actor: Option<ObjectId>,
 }
 
 impl Inline {
@@ -158,6 +175,8 @@ impl Inline {
             objects: Mutex::default(),
             holding: AtomicBool::new(false),
             held: Mutex::default(),
+            actors: Actors::default(),
+            retries: Mutex::default(),
         })
     }
 
@@ -193,12 +212,26 @@ impl Inline {
             function,
             args,
             keep,
+            actor,
         } = task;
         let function = Registry::get().unwrap().function(function).unwrap();
-        let outcome = self.inputs(function.name, args).and_then(|inputs| {
-            match catch_unwind(AssertUnwindSafe(|| {
-                (function.run)(&mut Inputs::new(inputs))
-            })) {
+        let inputs = || -> Result<Inputs> {
+            let state = match (actor, function.role) {
+                (None, _) => None,
+                (Some(actor), Role::Constructor) => Some(self.actors.state(actor, function.name)?),
+                (Some(actor), _) => match self.client().handle(actor, None).outcome() {
+                    Some(Err(why)) => return Err(Error::actor_dead(function.name, why)),
+                    _ => Some(self.actors.state(actor, function.name)?),
+                },
+            };
+            let inputs = self.inputs(function.name, args)?;
+            Ok(match state {
+                None => Inputs::new(inputs),
+                Some(state) => Inputs::of_actor(inputs, state),
+            })
+        };
+        let outcome = inputs().and_then(|mut inputs| {
+            match catch_unwind(AssertUnwindSafe(|| (function.run)(&mut inputs))) {
                 Ok(result) => result.map_err(|error| error.in_task(function.name, 0)),
                 Err(panic) => {
                     let text = panic.downcast_ref::<&str>().copied().unwrap_or("something");
@@ -222,6 +255,15 @@ impl Inline {
         drop(objects);
         if let Some(entry) = entry {
             entry.complete(outcome);
+        }
+    }
+
+    /// Runs a task, or holds it back.
+    fn start(&self, task: Task) {
+        if self.holding.load(Ordering::SeqCst) {
+            self.held.lock().push_back(task);
+        } else {
+            self.run(task);
         }
     }
 
@@ -257,25 +299,48 @@ impl fmt::Debug for Inline {
 }
 
 impl Client for Inline {
-    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
-        let function = call.function;
-        let (args, keep) = match lower_call(&self.client(), call) {
+    fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
+        let (function, actor) = (call.function, call.actor.take());
+        self.retries.lock().push(call.retries);
+        let (args, mut keep) = match lower_call(&self.client(), call) {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),
         };
         let entry = self.add(None, Vec::new(), None);
-        let task = Task {
+        let of = actor.as_ref().map(|actor| actor.id());
+        keep.extend(actor);
+        self.start(Task {
             id: entry.id(),
             function,
             args,
             keep,
-        };
-        if self.holding.load(Ordering::SeqCst) {
-            self.held.lock().push_back(task);
-        } else {
-            self.run(task);
-        }
+            actor: of,
+        });
         entry
+    }
+
+    fn create_actor(self: Arc<Self>, spec: ActorSpec) -> Arc<Entry> {
+        let name = spec.options.name.clone();
+        match self.create(spec) {
+            Ok((entry, true)) => entry,
+            Ok((_, false)) => Entry::failed(Error::usage(format!(
+                "there is an actor {:?} already",
+                name.unwrap_or_default()
+            ))),
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn get_or_create_actor(self: Arc<Self>, spec: ActorSpec) -> Result<Arc<Entry>> {
+        Ok(self.create(spec)?.0)
+    }
+
+    fn named_actor(self: Arc<Self>, name: &str) -> Result<Arc<Entry>> {
+        self.find(name)
+    }
+
+    fn kill_actor(&self, actor: &Entry) {
+        self.kill(actor);
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
@@ -316,6 +381,9 @@ impl Client for Inline {
         drop(objects);
         if let Some(loc) = object.and_then(|object| object.owns) {
             self.heap.free(loc).unwrap();
+        }
+        if dead {
+            self.actors.end(id);
         }
     }
 

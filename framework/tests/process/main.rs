@@ -3,6 +3,7 @@
 
 mod support;
 
+mod actors;
 mod calls;
 mod deaths;
 mod errors;

@@ -7,7 +7,7 @@ fn score(array: &[f64], param: u64) -> f64 {
 
 mod inner {
     #[mobula::remote]
-    pub(crate) fn scale(array: &mut [f64], k: f64) -> Vec<f64> {
+    pub(crate) fn scale(array: &mut Vec<f64>, k: f64) -> Vec<f64> {
         array.iter().map(|x| x * k).collect()
     }
 }

@@ -4,7 +4,11 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, ItemFn, Meta, Token, punctuated::Punctuated};
 
-use super::{params::Param, returns::Output};
+use super::{
+    params::Param,
+    registration::{Registration, levels, result_levels},
+    returns::Output,
+};
 use crate::{
     options::Options,
     spans::{generated, local},
@@ -60,13 +64,20 @@ pub(crate) fn generate(
     }
     let encode = output.encode(result, &private);
     let retries = options
-        .retries
-        .as_ref()
+        .number("retries")
         .map_or_else(|| quote!(0), ToTokens::to_token_stream);
     let signature = function.sig.to_token_stream().to_string();
     let remote = Ident::new("remote", function.sig.ident.span());
-    let levels =
-        quote!(use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};);
+    let registration = Registration {
+        meta: &meta,
+        run: &run,
+        name: quote!(::core::stringify!(#name)),
+        signature,
+        asynchronous,
+        role: quote!(#private::Role::Function),
+    };
+    let [item, submission] = registration.items(&private);
+    let (levels, result_levels) = (levels(&private), result_levels(&private));
     let doc =
         format!("Makes a call of [`{name}`](fn@{name}), which nothing runs until it is spawned.");
 
@@ -85,24 +96,9 @@ pub(crate) fn generate(
             }
         } #allow_deprecated {
             #levels
-            use #private::{
-                Admits as _, IsNamed as _, IsResult as _, TypedLevel1 as _, TypedLevel2 as _,
-                ErrorLevel1 as _, ErrorLevel2 as _, ErrorLevel3 as _, ErrorLevel4 as _, ErrorLevel5 as _,
-            };
+            #result_levels
 
-            static #meta: #private::RemoteFn = #private::RemoteFn {
-                package: ::core::env!("CARGO_PKG_NAME"),
-                version: ::core::env!("CARGO_PKG_VERSION"),
-                module: ::core::module_path!(),
-                name: ::core::stringify!(#name),
-                file: ::core::file!(),
-                line: ::core::line!(),
-                column: ::core::column!(),
-                signature: #signature,
-                asynchronous: #asynchronous,
-                run: #run,
-                index: #private::IndexCell::NEW,
-            };
+            #item
 
             fn #run(#inputs: &mut #private::Inputs) -> #private::Result<#private::Payload> {
                 #(#resolve)*
@@ -117,7 +113,7 @@ pub(crate) fn generate(
                 const FUNCTION: &'static #private::RemoteFn = &#meta;
             }
 
-            #private::inventory::submit! { #private::Registered(&#meta) }
+            #submission
             #private::inventory::submit! { #private::Signature(#learn) }
         } }
     }

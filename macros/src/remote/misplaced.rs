@@ -12,10 +12,6 @@ use crate::errors::Errors;
 /// An error at the keyword that says what the item is.
 pub(crate) fn not_a_function(item: TokenStream, errors: &mut Errors) {
     let (keyword, message) = match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Impl(item)) => (
-            item.impl_token.to_token_stream(),
-            "#[remote] goes on a free function, not on an `impl` block; write `fn name(this: &Type, ..)` and put it there",
-        ),
         Ok(Item::Struct(item)) => (item.struct_token.to_token_stream(), FREE_FUNCTION),
         Ok(Item::Enum(item)) => (item.enum_token.to_token_stream(), FREE_FUNCTION),
         Ok(Item::Trait(item)) => (item.trait_token.to_token_stream(), FREE_FUNCTION),
@@ -31,7 +27,7 @@ pub(crate) fn not_a_function(item: TokenStream, errors: &mut Errors) {
     errors.at(keyword, message);
 }
 
-const FREE_FUNCTION: &str = "#[remote] goes on a free function";
+const FREE_FUNCTION: &str = "#[remote] goes on a free function, or on the `impl` block of an actor";
 
 fn function_keyword(item: TokenStream) -> Option<TokenTree> {
     item.into_iter()
@@ -43,7 +39,7 @@ pub(crate) fn in_an_impl(function: &ItemFn, errors: &mut Errors) -> bool {
     if let Some(FnArg::Receiver(receiver)) = function.sig.inputs.first() {
         errors.at(
             receiver,
-            "a remote function has no `self`; make it a free function and take the value as a parameter, as in `this: &Type`",
+            "a remote function has no `self`; make it a free function and take the value as a parameter, as in `this: &Type`, or put #[remote] on the whole `impl` block, which makes the type an actor",
         );
         return true;
     }

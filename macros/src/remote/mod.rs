@@ -1,27 +1,34 @@
 //! `#[remote]`.
 
+mod actor;
 mod function;
 mod inspect;
 mod misplaced;
 mod params;
+mod registration;
 mod returns;
 mod signature;
 mod stub;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::ItemFn;
+use syn::{Item, ItemFn};
 
 use crate::{
     crate_path,
     errors::Errors,
-    options::{Known, Options},
+    options::{Options, Place},
 };
+
+use signature::Callee;
 
 /// The item itself comes out in any case, so that the rest of the user's code is checked as usual.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let options = Options::parse(args, Known { retries: true }, &mut errors);
+    if let Ok(Item::Impl(block)) = syn::parse2::<Item>(item.clone()) {
+        return actor::expand(args, block, errors);
+    }
+    let options = Options::parse(args, Place::Function, &mut errors);
     let root = crate_path::mobula(options.krate.as_ref());
     let mut out = item.clone();
     let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
@@ -34,8 +41,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         out.extend(errors.into_tokens());
         return out;
     }
-    signature::check(&function.sig, &mut errors);
-    let params = params::parse(&function.sig.inputs, &mut errors);
+    signature::check(&function.sig, Callee::Function, &mut errors);
+    signature::check_name(&function.sig.ident, &mut errors);
+    let params = params::parse(function.sig.inputs.iter().enumerate(), &mut errors);
     let output = returns::parse(&function.sig.output, &mut errors);
     if errors.is_empty() {
         out.extend(function::generate(

@@ -1,8 +1,8 @@
 //! Parameters: what each of them takes from the store, and in which form.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, Pat, PatType, Token, Type, punctuated::Punctuated};
+use syn::{FnArg, Pat, PatType, Type};
 
 use super::inspect::{Parts, is_view, is_writable_view, tile_element, ungroup, with_static};
 use crate::{
@@ -28,9 +28,13 @@ enum Kind {
     Tile(Type),
 }
 
-pub(crate) fn parse(inputs: &Punctuated<FnArg, Token![,]>, errors: &mut Errors) -> Vec<Param> {
+/// The parameters, each with its position.
+pub(crate) fn parse<'a>(
+    inputs: impl Iterator<Item = (usize, &'a FnArg)>,
+    errors: &mut Errors,
+) -> Vec<Param> {
     let mut params = Vec::new();
-    for (position, input) in inputs.iter().enumerate() {
+    for (position, input) in inputs {
         match input {
             FnArg::Typed(typed) => {
                 let name = name(typed, position, errors);
@@ -169,6 +173,16 @@ impl Param {
                 quote!(#open #ty #close)
             }
         }
+    }
+
+    /// Whether it is a part of a shared array, lent for the time of the call.
+    pub(crate) fn is_part(&self) -> bool {
+        matches!(self.kind, Kind::Part(_) | Kind::Tile(_))
+    }
+
+    /// Where its type stands.
+    pub(crate) fn place(&self) -> Span {
+        self.extent.first()
     }
 
     /// The codec of what is encoded; nothing for parts, which are objects of their own.

@@ -1,6 +1,6 @@
 //! The result: what the ref of a call will be of, and how the value becomes bytes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{ReturnType, Type, parse_quote};
 
@@ -93,21 +93,18 @@ impl Output {
         let (codec, value) = (self.codec(private), self.value(private));
         let admits = extent.at(quote!(admits));
         // The function is called among these variables: it must not be hidden by one of them.
-        let [chosen, output, error, typed] = ["codec", "output", "error", "typed"].map(local);
+        let [chosen, output, error] = ["codec", "output", "error"].map(local);
         let check = quote! {
             let #chosen = #codec;
             #chosen.#admits::<#value>();
         };
         if *fallible {
+            let failure = failure(&error, private);
             return quote! {
                 #check
                 match #private::TaskResult::into_result(#result) {
                     ::core::result::Result::Ok(#output) => #private::encode_result(&#chosen, &#output),
-                    ::core::result::Result::Err(#error) => {
-                        let #error = #private::ErrorProbe::new(#error);
-                        let #typed = (&&#error).typed();
-                        ::core::result::Result::Err((&&&&&#error).error(#typed))
-                    }
+                    ::core::result::Result::Err(#error) => #failure,
                 }
             };
         }
@@ -119,4 +116,14 @@ impl Output {
             #private::encode_result(&#chosen, &#output)
         }
     }
+}
+
+/// Turns what was in an `Err` into the failure of the task.
+pub(crate) fn failure(error: &Ident, private: &TokenStream) -> TokenStream {
+    let typed = local("typed");
+    quote! {{
+        let #error = #private::ErrorProbe::new(#error);
+        let #typed = (&&#error).typed();
+        ::core::result::Result::Err((&&&&&#error).error(#typed))
+    }}
 }

@@ -1,5 +1,8 @@
 //! What a remote function may be, apart from its parameters and its result.
 
+use std::fmt;
+
+use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{GenericParam, Signature};
 
@@ -10,29 +13,59 @@ const PRIMITIVES: [&str; 19] = [
     "i128", "isize", "f16", "f32", "f64", "f128",
 ];
 
-pub(crate) fn check(signature: &Signature, errors: &mut Errors) {
+/// What has the signature.
+#[derive(Clone, Copy)]
+pub(crate) enum Callee {
+    Function,
+    Constructor,
+    Method,
+}
+
+impl Callee {
+    fn noun(self) -> &'static str {
+        match self {
+            Callee::Function => "function",
+            Callee::Constructor => "actor",
+            Callee::Method => "method",
+        }
+    }
+}
+
+impl fmt::Display for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Callee::Function => "a remote function",
+            Callee::Constructor => "an actor's constructor",
+            Callee::Method => "an actor's method",
+        })
+    }
+}
+
+pub(crate) fn check(signature: &Signature, callee: Callee, errors: &mut Errors) {
     if let Some(token) = &signature.constness {
         errors.at(
             token,
-            "a remote function is not `const`: it runs in another process",
+            format_args!("{callee} is not `const`: it runs in another process"),
         );
     }
     if let Some(token) = &signature.unsafety {
         errors.at(
             token,
-            "a remote function is not `unsafe`; write a safe wrapper",
+            format_args!("{callee} is not `unsafe`; write a safe wrapper"),
         );
     }
     if let Some(token) = &signature.abi {
         errors.at(
             token,
-            "a remote function has Rust's own ABI; call the `extern` function from a plain one",
+            format_args!(
+                "{callee} has Rust's own ABI; call the `extern` function from a plain one"
+            ),
         );
     }
     if let Some(token) = &signature.variadic {
         errors.at(
             token,
-            "a remote function has a fixed number of parameters; take a `Vec`",
+            format_args!("{callee} has a fixed number of parameters; take a `Vec`"),
         );
     }
     for param in &signature.generics.params {
@@ -43,19 +76,26 @@ pub(crate) fn check(signature: &Signature, errors: &mut Errors) {
         };
         errors.at(
             what,
-            "a remote function is not generic: every process must know it by one name; write one function per type",
+            format_args!(
+                "{callee} is not generic: every process must know it by one name; write one {} per type",
+                callee.noun()
+            ),
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
         errors.at(
             clause,
-            "a remote function has no `where` clause: all its types are known",
+            format_args!("{callee} has no `where` clause: all its types are known"),
         );
     }
-    let name = signature.ident.to_string();
+}
+
+/// A function's name is a type's, too.
+pub(crate) fn check_name(ident: &Ident, errors: &mut Errors) {
+    let name = ident.to_string();
     if PRIMITIVES.contains(&name.as_str()) {
         errors.at(
-            &signature.ident,
+            ident,
             format_args!("a remote function named `{name}` would hide the type `{name}`; give it another name"),
         );
     }

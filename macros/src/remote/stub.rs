@@ -40,7 +40,11 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
 }
 
 /// The result's type where it is beyond doubt, else `()`.
-fn value(output: &ReturnType, generics: &Generics, private: &TokenStream) -> TokenStream {
+pub(super) fn value(
+    output: &ReturnType,
+    generics: &Generics,
+    private: &TokenStream,
+) -> TokenStream {
     let ReturnType::Type(_, ty) = output else {
         return quote!(());
     };

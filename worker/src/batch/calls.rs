@@ -154,6 +154,7 @@ impl BatchWriter {
             function: Registry::get()?.index_of(&super::FUNCTION)?,
             args: std::iter::once(calls).chain(objects).collect(),
             retries: self.retries,
+            actor: None,
         })
     }
 }

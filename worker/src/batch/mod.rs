@@ -16,7 +16,7 @@ mod run;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use crate::{IndexCell, Registered, RemoteFn, TypeTag};
+use crate::{IndexCell, Registered, RemoteFn, Role, TypeTag};
 
 pub use calls::BatchWriter;
 pub use results::BatchResults;
@@ -35,6 +35,7 @@ pub static FUNCTION: RemoteFn = RemoteFn {
     column: column!(),
     signature: "fn(calls, objects..) -> results",
     asynchronous: false,
+    role: Role::Function,
     run: run::run,
     index: IndexCell::NEW,
 };

@@ -21,8 +21,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    Awaited, CallSpec, Client, Entry, Error, Format, Lot, Outcome, Payload, Registry, Result,
-    Value,
+    ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Lot, Outcome, Payload,
+    Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -46,6 +46,10 @@ pub(crate) struct Worker {
     /// Who may still decide about a queued task.
     pub(super) state: WorkerState,
     pub(super) turn: Turn,
+    /// The value, if this worker is an actor.
+    pub(super) actor: Arc<ActorState>,
+    /// Threads of the task loop.
+    pub(super) loops: AtomicUsize,
     /// Threads of the task loop that run no task at the moment.
     pub(super) idle_loops: AtomicUsize,
     /// Set when no further task is to begin.
@@ -90,6 +94,33 @@ impl Worker {
             Entry::new(id, self.as_client(), outcome.clone())
         });
         (entry, outcome.filter(|_| !made))
+    }
+
+    /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
+    fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
+        let client: Arc<dyn Client> = self.arc();
+        let constructor = spec.constructor;
+        let call = CallSpec {
+            function: constructor,
+            args: spec.args,
+            retries: 0,
+            actor: None,
+        };
+        let (args, keep) = lower::lower_call(&client, call)?;
+        let (id, answer) = (self.mint(), find.then(|| self.mint()));
+        let mut table = self.table.lock();
+        let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_client(), None));
+        let entries = (new(id), answer.map(&mut new));
+        table.out.push(&FromWorker::CreateActor {
+            id,
+            constructor,
+            args,
+            options: spec.options,
+            found: answer,
+        });
+        drop(table);
+        drop(keep);
+        Ok(entries)
     }
 
     /// The handle of an object that the driver will have made when it has read the message.
@@ -148,6 +179,7 @@ impl Client for Worker {
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
         let client: Arc<dyn Client> = self.clone();
         let (function, retries) = (call.function, call.retries);
+        let actor = call.actor.clone();
         match lower::lower_call(&client, call) {
             Ok((args, keep)) => {
                 let id = self.mint();
@@ -158,14 +190,42 @@ impl Client for Worker {
                     function,
                     args,
                     retries,
+                    actor: actor.as_ref().map(|actor| actor.id()),
                 }));
                 drop(table);
                 // The driver counts the arguments from here on.
-                drop(keep);
+                drop((keep, actor));
                 entry
             }
             Err(error) => Entry::failed(error),
         }
+    }
+
+    fn create_actor(self: Arc<Self>, spec: ActorSpec) -> Arc<Entry> {
+        match self.create(spec, false) {
+            Ok((actor, _)) => actor,
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn get_or_create_actor(self: Arc<Self>, spec: ActorSpec) -> Result<Arc<Entry>> {
+        let (actor, found) = self.create(spec, true)?;
+        let found = found.map_or(Ok(actor.clone()), |found| actor_of(&found));
+        // If there was one, this object does not exist.
+        drop(actor);
+        found
+    }
+
+    fn named_actor(self: Arc<Self>, name: &str) -> Result<Arc<Entry>> {
+        let name = name.to_owned();
+        actor_of(&self.promised(|id| FromWorker::FindActor { id, name }))
+    }
+
+    fn kill_actor(&self, actor: &Entry) {
+        self.table
+            .lock()
+            .out
+            .push(&FromWorker::KillActor(actor.id()));
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
@@ -331,6 +391,15 @@ impl fmt::Debug for Worker {
         f.debug_struct("Worker")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+/// The actor that an object refers to.
+fn actor_of(found: &Arc<Entry>) -> Result<Arc<Entry>> {
+    found.wait(None);
+    match found.payload()?.side.into_iter().next() {
+        Some(Side::Ref(actor)) => Ok(actor),
+        _ => Err(Error::internal("an answer without an actor")),
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn serve(
 
 fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: &Bell) {
     match message {
+        ToWorker::Actor { .. } => unusable(&"what belongs to tasks came through the control lane"),
         ToWorker::Task(task) => {
             unusable(&format!("task {} came through the control lane", task.id))
         }

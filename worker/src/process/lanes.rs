@@ -10,7 +10,7 @@ use std::{
 
 use mobula_store::{Heap, Loc};
 
-use super::{die, table::Out};
+use super::{die, table::Out, turn::Turn};
 use crate::{
     Error,
     bell::Spin,
@@ -56,7 +56,7 @@ pub(crate) struct TaskLane {
 
 impl TaskLane {
     /// Waits for the next task; `None` when the worker closes.
-    pub(super) fn next(&mut self, closing: &AtomicBool) -> Option<TaskMessage> {
+    pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn) -> Option<TaskMessage> {
         loop {
             if closing.load(Ordering::SeqCst) {
                 return None;
@@ -64,6 +64,7 @@ impl TaskLane {
             match self.lane.receive() {
                 Ok(Some(ToWorker::Task(task))) => return Some(task),
                 Ok(Some(ToWorker::Free(locs))) => free(&self.heap, locs),
+                Ok(Some(ToWorker::Actor { threads })) => turn.set_most(threads as usize),
                 Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
                 Ok(None) => {
                     let work = || self.lane.ready() || closing.load(Ordering::SeqCst);

@@ -132,6 +132,8 @@ fn run(
         }),
         state: end.state,
         turn: Turn::default(),
+        actor: Arc::default(),
+        loops: AtomicUsize::new(1),
         idle_loops: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
         grants,
@@ -187,6 +189,16 @@ fn work_here(worker: &Arc<Worker>) {
     tasks::task_loop(worker, true);
     // A task that runs on another thread may finish; one that waits is given up.
     worker.turn.begin();
+    // An actor's value ends with its actor.
+    if worker.actor.is_installed() {
+        let dropped = panics::catch("the end of an actor", || {
+            worker.actor.drop_value();
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            eprintln!("mobula: {error}");
+        }
+    }
     debug_assert!(worker.closing.load(Ordering::SeqCst));
 }
 

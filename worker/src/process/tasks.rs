@@ -11,7 +11,8 @@ use super::{
     panics,
 };
 use crate::{
-    Body, Client, Entry, Error, FunctionIndex, Input, Inputs, Payload, RemoteFn, Result, Value,
+    Body, Client, Entry, Error, FunctionIndex, Input, Inputs, Payload, RemoteFn, Result, Role,
+    Value,
     client::readable,
     ids::ObjectId,
     lower::{self, INLINE_LIMIT, Placed},
@@ -42,11 +43,14 @@ pub(super) fn stand_in(worker: &Worker) {
     let Some(worker) = worker.this.upgrade() else {
         return;
     };
+    worker.loops.fetch_add(1, Ordering::SeqCst);
+    let looping = worker.clone();
     let started = thread::Builder::new()
         .name("mobula-task".to_owned())
         .stack_size(STACK)
-        .spawn(move || task_loop(&worker, false));
+        .spawn(move || task_loop(&looping, false));
     if let Err(error) = started {
+        worker.loops.fetch_sub(1, Ordering::SeqCst);
         eprintln!(
             "mobula: a waiting task could not hand on its worker: no further thread: {error}"
         );
@@ -56,19 +60,25 @@ pub(super) fn stand_in(worker: &Worker) {
 /// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
 /// then returns; a stand-in also returns when there are more loops than needed.
 pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
+    // How many tasks run at a time, as far as this thread knows.
+    let mut most = 1;
     loop {
         let others = worker.idle_loops.fetch_add(1, Ordering::SeqCst);
-        if !first && others >= SPARE_LOOPS {
+        if !first && others >= SPARE_LOOPS.max(most) {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
-            return;
+            break;
         }
-        let next = worker.tasks.lock().next(&worker.closing);
+        let next = worker.tasks.lock().next(&worker.closing, &worker.turn);
         let Some(task) = next else {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
-            return;
+            break;
         };
-        worker.turn.begin();
+        most = worker.turn.begin();
         worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
+        if worker.loops.load(Ordering::SeqCst) < most {
+            // The next one need not wait for this one.
+            stand_in(worker);
+        }
         // Not before the turn: until then the driver may give the task to another worker.
         if worker.state.start(task.slot, task.attempt) {
             worker.state.set_function(task.function);
@@ -78,6 +88,7 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
         }
         worker.turn.end();
     }
+    worker.loops.fetch_sub(1, Ordering::SeqCst);
 }
 
 fn run(worker: &Arc<Worker>, task: TaskMessage) {
@@ -95,7 +106,13 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         ))),
         Some(remote) => {
             call(remote, |remote| {
-                let mut inputs = Inputs::new(resolve(worker, args)?);
+                let inputs = resolve(worker, args)?;
+                let mut inputs = match remote.role {
+                    Role::Function => Inputs::new(inputs),
+                    Role::Constructor | Role::Method { .. } => {
+                        Inputs::of_actor(inputs, worker.actor.clone())
+                    }
+                };
                 let payload = (remote.run)(&mut inputs)?;
                 // Handles that end here end before the driver is told what the task keeps.
                 drop(inputs);

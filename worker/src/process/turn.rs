@@ -1,4 +1,5 @@
-//! Whose turn it is: at most one task of a worker runs at any moment.
+//! Whose turn it is: at most one task of a worker runs at any moment; of an actor as many as it was
+//! told.
 //!
 //! Users count on processes for libraries that do not bear threads. So a task that waits for an
 //! object gives up its turn to the next one, and takes it back before it goes on; those that go on
@@ -13,19 +14,39 @@ pub(crate) struct Turn {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    taken: bool,
+    /// How many have it.
+    taken: usize,
+    /// How many may.
+    most: usize,
     /// Tasks that want to go on.
     resuming: usize,
     /// Threads that sleep on `changed`.
     sleepers: usize,
 }
 
+impl Default for State {
+    fn default() -> State {
+        State {
+            taken: 0,
+            most: 1,
+            resuming: 0,
+            sleepers: 0,
+        }
+    }
+}
+
 impl Turn {
-    /// Waits for the turn, to begin a task.
-    pub(crate) fn begin(&self) {
-        self.take(|state| state.resuming == 0);
+    /// From now on so many may have it at a time.
+    pub(crate) fn set_most(&self, most: usize) {
+        self.state.lock().most = most.max(1);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the turn, to begin a task. Says how many may have it at a time.
+    pub(crate) fn begin(&self) -> usize {
+        self.take(|state| state.resuming == 0)
     }
 
     /// Waits for the turn, to go on with a task that gave it up.
@@ -36,20 +57,21 @@ impl Turn {
         state.resuming -= 1;
     }
 
-    fn take(&self, may: impl Fn(&State) -> bool) {
+    fn take(&self, may: impl Fn(&State) -> bool) -> usize {
         let mut state = self.state.lock();
-        while state.taken || !may(&state) {
+        while state.taken >= state.most || !may(&state) {
             state.sleepers += 1;
             self.changed.wait(&mut state);
             state.sleepers -= 1;
         }
-        state.taken = true;
+        state.taken += 1;
+        state.most
     }
 
     /// Gives the turn up.
     pub(crate) fn end(&self) {
         let mut state = self.state.lock();
-        state.taken = false;
+        state.taken -= 1;
         if state.sleepers > 0 {
             // All of them, since one that may not begin yet must not swallow the only wake-up.
             self.changed.notify_all();
@@ -75,9 +97,9 @@ mod tests {
                 std::thread::spawn(move || {
                     for _ in 0..500 {
                         if n % 2 == 0 {
-                            turn.begin()
+                            turn.begin();
                         } else {
-                            turn.resume()
+                            turn.resume();
                         }
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -90,6 +112,6 @@ mod tests {
             thread.join().unwrap();
         }
         let state = turn.state.lock();
-        assert!(!state.taken && state.resuming == 0 && state.sleepers == 0);
+        assert!(state.taken == 0 && state.resuming == 0 && state.sleepers == 0);
     }
 }

@@ -100,6 +100,10 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             out.push(to_worker::CLOSE);
             writer::loc(out, *loc);
         }
+        ToWorker::Actor { threads } => {
+            out.push(to_worker::ACTOR);
+            writer::number(out, (*threads).into());
+        }
         ToWorker::DropSegment(id) => {
             out.push(to_worker::DROP_SEGMENT);
             writer::number(out, u64::from(id.0));
@@ -140,6 +144,9 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
             len: reader.number("a segment's length")?,
         },
         to_worker::CLOSE => ToWorker::Close(reader.loc()?),
+        to_worker::ACTOR => ToWorker::Actor {
+            threads: reader.number32("a number of threads")?,
+        },
         to_worker::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
         to_worker::TRIM => ToWorker::Trim,
         to_worker::SHUTDOWN => ToWorker::Shutdown,
@@ -172,10 +179,8 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             writer::id(out, task.id);
             writer::number(out, u64::from(task.function.0));
             writer::number(out, u64::from(task.retries));
-            writer::number(out, task.args.len() as u64);
-            task.args
-                .iter()
-                .try_for_each(|arg| write_arg_spec(out, arg))?;
+            write_optional(out, task.actor);
+            write_arg_specs(out, &task.args)?;
         }
         FromWorker::Put { id, value } => {
             out.push(from_worker::PUT);
@@ -195,6 +200,27 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             out.push(from_worker::RETURN_BYTES);
             writer::number(out, *bytes);
         }
+        FromWorker::CreateActor {
+            id,
+            constructor,
+            args,
+            options,
+            found,
+        } => {
+            write_about(out, from_worker::CREATE_ACTOR, *id);
+            writer::number(out, constructor.0.into());
+            let options = rmp_serde::to_vec(options).map_err(|error| WireError::Unencodable {
+                why: error.to_string(),
+            })?;
+            writer::bytes(out, &options);
+            write_optional(out, *found);
+            write_arg_specs(out, args)?;
+        }
+        FromWorker::FindActor { id, name } => {
+            write_about(out, from_worker::FIND_ACTOR, *id);
+            writer::bytes(out, name.as_bytes());
+        }
+        FromWorker::KillActor(id) => write_about(out, from_worker::KILL_ACTOR, *id),
         FromWorker::Lend { array, parts } => {
             write_about(out, from_worker::LEND, *array);
             writer::number(out, parts.len() as u64);
@@ -238,6 +264,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             id: reader.id()?,
             function: FunctionIndex(reader.number32("a function")?),
             retries: reader.number32("retries")?,
+            actor: read_optional(&mut reader)?,
             args: reader.list("arguments", read_arg_spec)?,
         }),
         from_worker::PUT => FromWorker::Put {
@@ -251,6 +278,24 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::UNBLOCKED => FromWorker::Unblocked,
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
         from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
+        from_worker::CREATE_ACTOR => FromWorker::CreateActor {
+            id: reader.id()?,
+            constructor: FunctionIndex(reader.number32("a function")?),
+            options: {
+                let bytes = reader.bytes("an actor's options")?;
+                rmp_serde::from_slice(bytes).map_err(|_| reader.malformed("an actor's options"))?
+            },
+            found: read_optional(&mut reader)?,
+            args: reader.list("arguments", read_arg_spec)?,
+        },
+        from_worker::FIND_ACTOR => FromWorker::FindActor {
+            id: reader.id()?,
+            name: {
+                let bytes = reader.bytes("a name")?.to_vec();
+                String::from_utf8(bytes).map_err(|_| reader.malformed("a name"))?
+            },
+        },
+        from_worker::KILL_ACTOR => FromWorker::KillActor(reader.id()?),
         from_worker::LEND => FromWorker::Lend {
             array: reader.id()?,
             parts: reader.list("parts", |reader| {
@@ -289,6 +334,7 @@ mod to_worker {
     pub(super) const SHUTDOWN: u8 = 9;
     pub(super) const WRITABLE: u8 = 10;
     pub(super) const CLOSE: u8 = 11;
+    pub(super) const ACTOR: u8 = 12;
 }
 
 /// First bytes of messages to the driver. No number is used in both directions, so that a message
@@ -309,6 +355,9 @@ mod from_worker {
     pub(super) const SETTLE: u8 = 77;
     pub(super) const SEAL: u8 = 78;
     pub(super) const CLOSED: u8 = 79;
+    pub(super) const CREATE_ACTOR: u8 = 80;
+    pub(super) const FIND_ACTOR: u8 = 81;
+    pub(super) const KILL_ACTOR: u8 = 82;
 }
 
 /// First bytes of arguments, ready or not.
@@ -316,6 +365,26 @@ mod arg {
     pub(super) const VALUE: u8 = 0;
     pub(super) const OBJECT: u8 = 1;
     pub(super) const GATHER: u8 = 2;
+}
+
+fn write_optional(out: &mut Vec<u8>, id: Option<ObjectId>) {
+    out.push(id.is_some().into());
+    if let Some(id) = id {
+        writer::id(out, id);
+    }
+}
+
+fn read_optional(reader: &mut Reader<'_>) -> Result<Option<ObjectId>, WireError> {
+    Ok(match reader.byte("whether there is an id")? {
+        0 => None,
+        1 => Some(reader.id()?),
+        _ => return Err(reader.malformed("whether there is an id")),
+    })
+}
+
+fn write_arg_specs(out: &mut Vec<u8>, args: &[ArgSpec]) -> Result<(), WireError> {
+    writer::number(out, args.len() as u64);
+    args.iter().try_for_each(|arg| write_arg_spec(out, arg))
 }
 
 fn write_about(out: &mut Vec<u8>, kind: u8, id: ObjectId) {

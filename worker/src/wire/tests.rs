@@ -200,6 +200,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
                 function: FunctionIndex(function),
                 args,
                 retries,
+                actor: None,
             })
         },
     );

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Weak,
+    time::Duration,
 };
 
 use mobula_store::Loc;
@@ -29,6 +30,12 @@ pub(super) struct TestComm {
     control: HashMap<WorkerId, VecDeque<ToWorker>>,
     pub(super) completed: VecDeque<(ObjectId, Outcome)>,
     pub(super) freed: BTreeSet<(u32, u64)>,
+    /// How many workers are to be started.
+    pub(super) starting: usize,
+    /// Workers that have become actors, with their threads.
+    pub(super) actors: Vec<(WorkerId, u32)>,
+    pub(super) killed: Vec<WorkerId>,
+    pub(super) ending: Vec<WorkerId>,
     /// Shared memory that is to be closed, and what it is to become.
     pub(super) closing: Vec<(Loc, Option<(ObjectId, Value)>)>,
     /// While false, the workers are quicker than every revocation.
@@ -129,6 +136,22 @@ impl Comm for TestComm {
 
     fn complete(&mut self, id: ObjectId, _: Weak<Entry>, outcome: Outcome) {
         self.completed.push_back((id, outcome));
+    }
+
+    fn start_worker(&mut self) {
+        self.starting += 1;
+    }
+
+    fn make_actor(&mut self, worker: WorkerId, threads: u32) {
+        self.actors.push((worker, threads));
+    }
+
+    fn kill(&mut self, worker: WorkerId, _: String) {
+        self.killed.push(worker);
+    }
+
+    fn end_within(&mut self, worker: WorkerId, _: Duration) {
+        self.ending.push(worker);
     }
 
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {

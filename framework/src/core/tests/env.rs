@@ -35,6 +35,7 @@ impl Env {
                 cores: 2,
             },
             names,
+            [Default::default(); 3].into(),
         );
         let mut env = Env {
             core,
@@ -107,7 +108,7 @@ impl Env {
 
     pub(super) fn lose(&mut self, worker: WorkerId) {
         self.comm.bury(worker);
-        self.core.worker_lost(worker, crash, &mut self.comm);
+        self.core.worker_lost(worker, false, crash, &mut self.comm);
         self.core.sanity_check();
     }
 
@@ -172,6 +173,7 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
         function: FunctionIndex(0),
         args,
         retries: 0,
+        actor: None,
     }
 }
 

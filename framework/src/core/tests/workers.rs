@@ -44,6 +44,7 @@ fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
         retries: 2,
+        actor: None,
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();
@@ -70,6 +71,7 @@ fn a_task_that_was_only_queued_keeps_its_retries() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
         retries: 1,
+        actor: None,
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();

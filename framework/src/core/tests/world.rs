@@ -49,7 +49,7 @@ impl World {
         };
         let mut world = World {
             dice,
-            core: Core::new(config, ["f"].into()),
+            core: Core::new(config, ["f"].into(), [Default::default()].into()),
             comm: TestComm::new(),
             workers: Vec::new(),
             started_workers: 0,
@@ -152,6 +152,7 @@ impl World {
             function: FunctionIndex(0),
             args,
             retries,
+            actor: None,
         }
     }
 

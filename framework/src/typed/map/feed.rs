@@ -7,17 +7,18 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, RemoteFn, Result,
+    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
     batch::{BatchResults, BatchWriter},
 };
 
 use super::sizes::Sizes;
-use crate::typed::{UnspawnedCall, call::Args};
+use crate::typed::{UnspawnedCall, bound::Bound};
 
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
 const BATCHES_EACH: usize = 3;
 
-/// Calls of an asynchronous function on their way for each worker: they run side by side.
+/// Calls of an asynchronous function on their way for each worker: they run side by side. The same
+/// number of calls of actors, which find their own way to their workers.
 const CALLS_EACH: usize = 64;
 
 /// For how long calls are collected for a batch, and after how many of them the clock is asked.
@@ -27,9 +28,8 @@ const LOOK_EVERY: usize = 16;
 /// A call that is ready to be sent.
 struct Ready {
     function: FunctionIndex,
-    remote: &'static RemoteFn,
+    call: Bound,
     retries: u32,
-    args: Args,
 }
 
 /// Some calls that were sent together.
@@ -46,7 +46,7 @@ enum Kind {
     Batch,
     /// One call as a task of its own.
     Single,
-    /// One call of several that one worker may run at a time.
+    /// One call of several that one worker may run at a time, or of an actor.
     Async,
 }
 
@@ -135,12 +135,11 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     fn ready(&self, call: UnspawnedCall<R>) -> Result<Ready> {
-        let (remote, args, retries) = call.into_parts(&self.client)?;
+        let (call, retries) = call.into_parts(&self.client)?;
         Ok(Ready {
-            function: Registry::get()?.index_of(remote)?,
-            remote,
+            function: Registry::get()?.index_of(call.function)?,
+            call,
             retries,
-            args,
         })
     }
 
@@ -158,21 +157,24 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             }
         };
         let mut batch = BatchWriter::new(first.function, first.retries);
-        let fits = batch.takes(first.function, first.retries, &first.args);
-        if first.remote.asynchronous || !fits {
-            let kind = match first.remote.asynchronous {
+        let fits = batch.takes(first.function, first.retries, &first.call.args);
+        // A batch is a task of any worker, and calls of an actor go to it.
+        let alone = first.call.function.asynchronous || first.call.actor.is_some();
+        if alone || !fits {
+            let kind = match alone {
                 true => Kind::Async,
                 false => Kind::Single,
             };
             let entry = self.client.clone().spawn(CallSpec {
                 function: first.function,
-                args: first.args.into_vec(),
+                args: first.call.args.into_vec(),
                 retries: first.retries,
+                actor: first.call.actor,
             });
             self.sent(entry, 1, kind);
             return true;
         }
-        batch.push(&first.args);
+        batch.push(&first.call.args);
         let began = Instant::now();
         while batch.len() < size && !batch.is_full() {
             // A slow iterator must not hold up what it has given.
@@ -185,17 +187,18 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             };
             // Mostly it is one more call of the same function. Its arguments are looked at where
             // they are: to move them about would take longer than all the rest.
-            if let Some(args) = call.plain_args(first.remote, first.retries)
+            if let Some(args) = call.plain_args(first.call.function, first.retries)
                 && batch.takes(first.function, first.retries, args)
             {
                 batch.push(args);
                 continue;
             }
             let call = self.ready(call);
-            if let Ok(call) = &call
-                && batch.takes(call.function, call.retries, &call.args)
+            if let Ok(next) = &call
+                && next.call.actor.is_none()
+                && batch.takes(next.function, next.retries, &next.call.args)
             {
-                batch.push(&call.args);
+                batch.push(&next.call.args);
             } else {
                 self.held_over = Some(call);
                 break;

@@ -35,7 +35,7 @@ impl SharedHandle {
         let format = Format::Shared {
             kind,
             of: TypeTag(of),
-            shape: shape.iter().map(|n| *n as u64).collect(),
+            shape: Box::new(shape.iter().map(|n| *n as u64).collect()),
         };
         let extent = building.seal();
         let mut made = None;

@@ -22,4 +22,6 @@ pub use locks::{
 };
 pub use part::{OpenPart, OpenTile, Part, Tile, Torn};
 
-pub use part::{lend_part, lend_tile};
+pub use part::lend_part;
+#[cfg(feature = "ndarray")]
+pub use part::lend_tile;

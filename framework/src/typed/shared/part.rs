@@ -296,6 +296,7 @@ pub fn lend_part<T: SharedElement>(inputs: &mut Inputs) -> Result<Lent<T>> {
 ///
 /// # Errors
 /// It is something else.
+#[cfg(feature = "ndarray")]
 pub fn lend_tile<T: SharedElement>(inputs: &mut Inputs) -> Result<LentTile<T>> {
     let (array, lot, of) = taken(inputs)?;
     rectangle(&array, lot, of)

@@ -80,6 +80,49 @@ fn private_and_never_called(x: f64) -> f64 {
     x
 }
 
+/// An actor.
+#[derive(Debug)]
+pub struct Account {
+    /// What is there.
+    balance: i64,
+}
+
+#[remote(max_restarts = 1, groups = [("slow", 2)])]
+impl Account {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If it begins below zero.
+    pub fn new(balance: i64) -> Result<Self, String> {
+        if balance < 0 {
+            return Err(format!("{balance}"));
+        }
+        Ok(Self { balance })
+    }
+
+    /// Puts something there.
+    pub fn pay(&mut self, amount: i64) -> i64 {
+        self.balance += amount;
+        self.balance
+    }
+
+    /// What is there.
+    #[must_use]
+    pub fn balance(&self) -> i64 {
+        self.balance
+    }
+
+    /// What is there, later.
+    #[remote(group = "slow", retries = 1)]
+    pub(crate) async fn later(&self, names: &[String], model: Option<Model>) -> usize {
+        std::future::ready(names.len() + usize::from(model.is_some())).await
+    }
+
+    fn private_and_never_called(&self, _: &Model) -> i64 {
+        self.balance
+    }
+}
+
 mod inner {
     //! A module of its own.
 
@@ -119,12 +162,23 @@ pub fn use_all() -> manta::Result<usize> {
     let made = made_for_floats::remote(&[sum], 1).spawn().get()?;
     let made = made + made_for_bytes::remote(b"ab", 1).spawn().get()?;
     let restricted = inner::restricted::remote(b"abc").spawn().get()?;
+    use_an_actor();
     nothing::remote().spawn().detach();
     Ok(same.name.len()
         + made
         + restricted
         + (later + numbers) as usize
         + usize::from(private_and_only_called_here(0, 1)))
+}
+
+/// Makes calls of an actor.
+fn use_an_actor() {
+    let call: manta::ActorCall<Account> = Account::remote(5).max_restarts(2);
+    let use_it = |account: &ActorRef<Account>| {
+        let later: UnspawnedCall<usize> = account.later(&["a".to_owned()], None);
+        (account.pay(1), later.retries(2))
+    };
+    drop((call, use_it));
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use mobula::prelude::*;
-use ndarray::ArrayViewMut2;
+use ndarray::ArrayViewMut1;
 
 #[remote]
-fn blur(mut grid: ArrayViewMut2<'_, f64>) {
+fn blur(mut grid: ArrayViewMut1<'_, f64>) {
     grid.fill(0.0);
 }
 

@@ -170,7 +170,8 @@ impl World {
         while self.deliver(index) {}
         let worker = self.workers.swap_remove(index);
         self.comm.bury(worker.id);
-        self.core.worker_lost(worker.id, crash, &mut self.comm);
+        self.core
+            .worker_lost(worker.id, false, crash, &mut self.comm);
         self.settle();
     }
 }

@@ -1,8 +1,10 @@
 use mobula::prelude::*;
 
+struct Model;
+
 #[remote]
-fn fill(out: &mut [f64]) {
-    out.fill(0.0);
+impl Model {
+    fn new() {}
 }
 
 fn main() {}

@@ -1,0 +1,65 @@
+//! Actors by name.
+
+use std::{any::type_name, sync::Arc};
+
+use mobula_worker::{Client, Entry, Error, Format, Result};
+
+use super::{Actor, ActorCall, ActorHandle, ActorRef, tag};
+use crate::typed::flat::Types;
+
+/// The living actor of this name.
+///
+/// # Errors
+/// There is none, it is of another type, or its constructor fails.
+pub(crate) fn named<A: Actor>(client: &Arc<dyn Client>, name: &str) -> Result<ActorRef<A>> {
+    let entry = client.clone().named_actor(name)?;
+    checked(entry, name)
+}
+
+/// The living actor of the call's name, or else a new one.
+///
+/// # Errors
+/// As for [`named`], or something is wrong with the call.
+pub(crate) fn get_or_create<A: Actor>(
+    client: &Arc<dyn Client>,
+    call: ActorCall<A>,
+) -> Result<ActorRef<A>> {
+    let spec = call.into_spec(client)?;
+    let Some(name) = spec.options.name.clone() else {
+        return Err(Error::usage(format!(
+            "an actor is found by its name; say which: `{}::remote(..).name(\"..\").get_or_create()`",
+            short_name::<A>()
+        )));
+    };
+    let entry = client.clone().get_or_create_actor(spec)?;
+    checked(entry, &name)
+}
+
+/// Waits until the actor is constructed: only then its type is known everywhere.
+fn checked<A: Actor>(entry: Arc<Entry>, name: &str) -> Result<ActorRef<A>> {
+    entry.wait(None);
+    match entry.outcome() {
+        Some(Ok(value)) if value.format == (Format::Packed { of: tag::<A>() }) => {
+            Ok(ActorRef::of(ActorHandle::new(entry, Some(name))))
+        }
+        Some(Ok(value)) => {
+            let found = match &value.format {
+                Format::Packed { of } => Types::all().of_tag(*of),
+                _ => None,
+            };
+            Err(Error::type_mismatch(format!(
+                "the actor {name:?} is a `{}`, not a `{}`",
+                found.unwrap_or("(unknown)"),
+                type_name::<A>()
+            )))
+        }
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(Error::internal("a wait without a deadline has ended early")),
+    }
+}
+
+/// The last word of a type's name.
+pub(super) fn short_name<A>() -> &'static str {
+    let name = type_name::<A>();
+    name.rsplit("::").next().unwrap_or(name)
+}

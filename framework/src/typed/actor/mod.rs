@@ -1,0 +1,116 @@
+//! Actors: values that live in a worker process of their own, and whose methods are called from
+//! everywhere.
+//!
+//! An actor is to the engine an object like others: the one that its constructor makes. The handles
+//! of that object are those of the actor, and travel as refs do. What stands in the object is the
+//! actor's type only; the value itself is in the process that the constructor ran in.
+
+mod actor_ref;
+mod call;
+mod lookup;
+mod pool;
+mod runtime_api;
+
+use std::{marker::PhantomData, sync::Arc};
+
+use mobula_worker::{Entry, TypeTag};
+
+use super::bytes;
+
+pub use actor_ref::{ActorId, ActorRef};
+pub use call::ActorCall;
+pub use pool::{ActorPool, PoolMap, PoolMapUnordered};
+
+#[cfg(test)]
+pub(crate) use lookup::{get_or_create, named};
+
+/// A type that lives in a worker process of its own, as a value whose methods are called remotely.
+///
+/// [`#[remote]`](crate::remote) on the type's `impl` block implements it; there is nothing to
+/// implement by hand. Methods with `&mut self` are alone with the value while they run; those with
+/// `&self` may run at the same time as others of them, if
+/// [`max_concurrency`](ActorCall::max_concurrency) is more than one; therefore the type is `Sync`.
+///
+/// ```
+/// use mobula::prelude::*;
+///
+/// struct Counter {
+///     n: u64,
+/// }
+///
+/// #[remote]
+/// impl Counter {
+///     fn new(start: u64) -> Self {
+///         Counter { n: start }
+///     }
+///
+///     fn add(&mut self, n: u64) -> u64 {
+///         self.n += n;
+///         self.n
+///     }
+/// }
+///
+/// // The type itself stays an ordinary one.
+/// assert_eq!(Counter::new(1).add(2), 3);
+/// // This describes an actor, and does nothing until it is spawned.
+/// let call = Counter::remote(5).max_restarts(2);
+/// assert!(format!("{call:?}").contains("max_restarts: 2"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    label = "has no remote `impl` block",
+    note = "put `#[remote]` on the `impl` block that has its constructor `fn new(..) -> Self` and its methods"
+)]
+pub trait Actor: Sized + Send + Sync + 'static {
+    /// What a ref has as its methods. Not public API.
+    #[doc(hidden)]
+    type Methods: ActorMethods;
+
+    /// The groups that its methods are in. Not public API.
+    #[doc(hidden)]
+    const GROUPS: &'static [&'static str];
+}
+
+/// The type that has an actor's methods in their remote form. It has no other methods, so that an
+/// actor's may have all names. Not public API.
+pub trait ActorMethods: Send + Sync + 'static {
+    /// The methods of this actor.
+    fn of(handle: ActorHandle) -> Self;
+
+    /// The actor whose methods these are.
+    fn handle(&self) -> &ActorHandle;
+}
+
+/// An actor, whatever its type. Not public API.
+#[derive(Clone, Debug)]
+pub struct ActorHandle {
+    entry: Arc<Entry>,
+    name: Option<Arc<str>>,
+}
+
+impl ActorHandle {
+    pub(crate) fn new(entry: Arc<Entry>, name: Option<&str>) -> ActorHandle {
+        ActorHandle {
+            entry,
+            name: name.map(Arc::from),
+        }
+    }
+
+    /// The object that the constructor makes.
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// The name that it was created with.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// Stands for the value of an `A` that is an actor, which no process can get.
+pub(crate) struct Instance<A>(PhantomData<fn() -> A>);
+
+/// The type of the object that stands for an actor.
+pub(crate) fn tag<A: Actor>() -> TypeTag {
+    bytes::tag::<Instance<A>>()
+}

@@ -1,0 +1,126 @@
+//! The results of a whole iterator of items.
+
+use std::{collections::VecDeque, fmt, iter::Fuse};
+
+use mobula_worker::Result;
+
+use super::flights::Flights;
+use crate::{ActorRef, UnspawnedCall, Value, typed::Actor};
+
+/// Items on their way, for both orders.
+struct Items<'a, A: Actor, R, I: Iterator, F> {
+    flights: &'a mut Flights<A, R>,
+    call: F,
+    items: Fuse<I>,
+    /// Those that are on their way, in order.
+    numbers: VecDeque<u64>,
+    /// There are no more.
+    over: bool,
+}
+
+impl<A, R, I, F> Items<'_, A, R, I, F>
+where
+    A: Actor,
+    I: Iterator,
+    F: FnMut(&ActorRef<A>, I::Item) -> UnspawnedCall<R>,
+{
+    /// Gives idle actors items. Results that nobody has fetched are no more than there are actors
+    /// several times over: then actors have to wait.
+    fn fill(&mut self) {
+        self.flights.look();
+        while self.numbers.len() < AHEAD * self.flights.actors().max(1) {
+            let (call, items, over) = (&mut self.call, &mut self.items, &mut self.over);
+            let number = self.flights.submit_now(|| {
+                let item = items.next();
+                *over = item.is_none();
+                let item = item?;
+                Some(move |actor: &ActorRef<A>| call(actor, item))
+            });
+            match number {
+                Some(number) => self.numbers.push_back(number),
+                None => return,
+            }
+        }
+    }
+}
+
+/// How many results of each actor may wait for one that is before them.
+const AHEAD: usize = 64;
+
+impl<A: Actor, R, I: Iterator, F> Drop for Items<'_, A, R, I, F> {
+    fn drop(&mut self) {
+        self.flights.give_up(self.numbers.drain(..));
+    }
+}
+
+/// Results in the order of their items: what [`ActorPool::map`](super::ActorPool::map) returns.
+///
+/// If it is dropped, calls that run go on, and their actors take other work when they are done.
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct PoolMap<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, F>);
+
+/// Results in the order in which they become ready: what
+/// [`ActorPool::map_unordered`](super::ActorPool::map_unordered) returns.
+///
+/// If it is dropped, calls that run go on, and their actors take other work when they are done.
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct PoolMapUnordered<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, F>);
+
+macro_rules! maps {
+    ($($map:ident: $find:expr;)*) => { $(
+        impl<'a, A: Actor, R, I: Iterator, F> $map<'a, A, R, I, F> {
+            pub(super) fn new(flights: &'a mut Flights<A, R>, call: F, items: I) -> Self {
+                $map(Items {
+                    flights,
+                    call,
+                    items: items.fuse(),
+                    numbers: VecDeque::new(),
+                    over: false,
+                })
+            }
+        }
+
+        impl<A, R, I, F> Iterator for $map<'_, A, R, I, F>
+        where
+            A: Actor,
+            R: Value,
+            I: Iterator,
+            F: FnMut(&ActorRef<A>, I::Item) -> UnspawnedCall<R>,
+        {
+            type Item = Result<R>;
+
+            fn next(&mut self) -> Option<Result<R>> {
+                let items = &mut self.0;
+                let find: fn(&VecDeque<u64>, &Flights<A, R>) -> Option<usize> = $find;
+                loop {
+                    items.fill();
+                    if let Some(at) = find(&items.numbers, items.flights) {
+                        let number = items.numbers.remove(at)?;
+                        let result = items.flights.take(number);
+                        // The actor that is idle now shall work while the caller does.
+                        items.fill();
+                        return result;
+                    }
+                    if items.numbers.is_empty() && items.over {
+                        return None;
+                    }
+                    items.flights.wait_for_one_more();
+                }
+            }
+        }
+
+        impl<A: Actor, R, I: Iterator, F> fmt::Debug for $map<'_, A, R, I, F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($map))
+                    .field("actors", &self.0.flights.actors())
+                    .field("under_way", &self.0.numbers.len())
+                    .finish_non_exhaustive()
+            }
+        }
+    )* };
+}
+
+maps! {
+    PoolMap: |numbers, flights| flights.has_landed(*numbers.front()?).then_some(0);
+    PoolMapUnordered: |numbers, flights| numbers.iter().position(|n| flights.has_landed(*n));
+}

@@ -1,0 +1,174 @@
+//! A remote function with its arguments: what calls of functions, constructors and methods have in
+//! common.
+
+use std::sync::Arc;
+
+use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side};
+use smallvec::SmallVec;
+
+use super::{IntoArg, arg::Source, codecs::Codec, engine::current_client, place::Place};
+
+/// The arguments of a call. Those of most functions need no allocation until they are sent.
+pub(crate) type Args = SmallVec<[CallArg; 2]>;
+
+/// See the [module](self).
+pub(crate) struct Bound {
+    pub(crate) function: &'static RemoteFn,
+    /// Whose method it is.
+    pub(crate) actor: Option<Arc<Entry>>,
+    pub(crate) args: Args,
+    /// The first argument that could not be encoded.
+    error: Option<Error>,
+}
+
+impl Bound {
+    // Into the user's crate: a call is as large as some cache lines, and would be copied once more.
+    #[inline]
+    pub(crate) fn new(function: &'static RemoteFn, actor: Option<Arc<Entry>>) -> Bound {
+        Bound {
+            function,
+            actor,
+            args: Args::new(),
+            error: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[inline]
+    pub(crate) fn push<T: ?Sized, A: IntoArg<T>, C: Codec<T>>(
+        &mut self,
+        name: &'static str,
+        arg: A,
+        codec: &C,
+    ) {
+        let encoded = arg.with_source(|source| {
+            Ok(match source {
+                Source::Local(value) => CallArg::Value(codec.encode(value, Place::Current)?),
+                Source::Encoded(payload) => CallArg::Value(payload?),
+                Source::Object(entry) => CallArg::Object(entry),
+                Source::Gather(entries) => CallArg::Gather(entries),
+            })
+        });
+        match encoded {
+            Ok(arg) => self.args.push(arg),
+            Err(error) => {
+                let function = self.function.name;
+                self.error
+                    .get_or_insert_with(|| in_argument(name, Some(function), error));
+            }
+        }
+    }
+
+    /// Adds an argument that is an object in any case.
+    pub(crate) fn push_object(&mut self, entry: Arc<Entry>) {
+        self.args.push(CallArg::Object(entry));
+    }
+
+    /// The arguments, if this is a call of that function with nothing wrong, no actor and no refs.
+    #[inline]
+    pub(crate) fn plain_args(&self, function: &RemoteFn) -> Option<&[CallArg]> {
+        let same = std::ptr::eq(self.function, function);
+        (same && self.error.is_none() && !self.may_have_refs()).then_some(&self.args[..])
+    }
+
+    /// The engine that the refs say, or the only one.
+    ///
+    /// # Errors
+    /// There is none, or the first ref has none any more.
+    pub(crate) fn client(&self) -> Result<Arc<dyn Client>> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let Some(first) = self.entries().next() else {
+            return current_client();
+        };
+        first.client().ok_or_else(|| self.gone(first))
+    }
+
+    /// Makes sure that this engine can take the call.
+    ///
+    /// # Errors
+    /// What is wrong with the call.
+    pub(crate) fn check(&self, client: &Arc<dyn Client>) -> Result<()> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        match self.unusable_ref(client) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether there is any ref to look at.
+    #[inline]
+    fn may_have_refs(&self) -> bool {
+        self.actor.is_some()
+            || self.args.iter().any(|arg| match arg {
+                CallArg::Value(payload) => !payload.side.is_empty(),
+                CallArg::Object(_) | CallArg::Gather(_) => true,
+            })
+    }
+
+    /// What is wrong with the first ref that `client` cannot use.
+    fn unusable_ref(&self, client: &Arc<dyn Client>) -> Option<Error> {
+        if !self.may_have_refs() {
+            return None;
+        }
+        let other = self.entries().find(|entry| !entry.belongs_to(client))?;
+        if other.client().is_none() {
+            return Some(self.gone(other));
+        }
+        Some(Error::usage(format!(
+            "the call of `{}` has refs of two runtimes; get the value of one and pass that",
+            self.function.name
+        )))
+    }
+
+    /// Why a call fails that has the ref of a call that could not be started, or of a runtime that
+    /// is no more.
+    fn gone(&self, entry: &Entry) -> Error {
+        let name = self.function.name;
+        match entry.outcome() {
+            Some(Err(error)) if self.is_actor(entry) => Error::actor_dead(name, error),
+            Some(Err(error)) => Error::dependency(name, error),
+            _ => Error::shutdown(),
+        }
+    }
+
+    fn is_actor(&self, entry: &Entry) -> bool {
+        let actor = self.actor.as_ref();
+        actor.is_some_and(|actor| std::ptr::eq(&**actor, entry))
+    }
+
+    /// All refs: the actor and those among the arguments, those inside of values too.
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let of_args = self.args.iter().flat_map(|arg| {
+            let (one, many, sides): (_, &[Arc<Entry>], &[Side]) = match arg {
+                CallArg::Object(entry) => (Some(entry), &[], &[]),
+                CallArg::Gather(entries) => (None, entries, &[]),
+                CallArg::Value(payload) => (None, &[], &payload.side),
+            };
+            let refs = sides.iter().filter_map(|side| match side {
+                Side::Ref(entry) => Some(entry),
+                Side::Array { .. } => None,
+            });
+            one.into_iter().chain(many).chain(refs)
+        });
+        self.actor.iter().chain(of_args).map(|entry| &**entry)
+    }
+}
+
+/// Says which argument could not be encoded or decoded.
+pub(crate) fn in_argument(name: &str, function: Option<&str>, error: Error) -> Error {
+    let place = match function {
+        Some(function) => format!("argument `{name}` of `{function}`"),
+        None => format!("argument `{name}`"),
+    };
+    if error.is_type_mismatch() {
+        Error::type_mismatch(format!("{place}: {error}"))
+    } else if error.is_codec() {
+        Error::codec(format!("{place}: {error}"))
+    } else {
+        error
+    }
+}

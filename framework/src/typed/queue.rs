@@ -1,0 +1,322 @@
+//! A queue between tasks, wherever they run.
+
+mod actor;
+mod handle;
+mod item;
+
+use std::{
+    future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
+};
+
+use mobula_worker::{Client, Error, Result};
+
+use super::{ActorRef, ObjectRef, Value, engine::current_client, place::Place};
+use crate::Runtime;
+use actor::QueueActor;
+use item::Item;
+
+/// A queue of values between tasks and the driver: first in, first out, with a bound.
+///
+/// It is a handle of an [actor](crate::Actor) that keeps the values: cloning it is cheap, and it can
+/// be passed to remote functions and sit inside of values. With the last handle the queue ends, and
+/// what is in it is freed. Values are encoded where they are put in and decoded where they are
+/// taken out; large ones lie in the store in between, and are not copied by the queue.
+///
+/// Who waits longer is served first, also before one who wants fewer values. A value that was taken
+/// out for a task that dies before it has it is lost.
+///
+/// Blocking methods give their turn to other tasks of the worker. For those that are futures, it is
+/// the same with `_async`; what such a future asks for is done when it is made, not when it is
+/// awaited, and is not taken back when it is dropped: a value may be lost then. For a limit use the
+/// methods with `timeout`.
+///
+/// ```
+/// use mobula::{Queue, prelude::*};
+///
+/// #[remote]
+/// fn produce(queue: Queue<String>, n: u32) -> mobula::Result<()> {
+///     (0..n).try_for_each(|i| queue.put(&format!("item {i}")))
+/// }
+///
+/// fn consume(rt: &Runtime) -> mobula::Result<Vec<String>> {
+///     let queue = rt.queue(10)?;
+///     let producer = produce::remote(&queue, 100).spawn();
+///     let items = (0..100).map(|_| queue.get()).collect();
+///     producer.get()?;
+///     items
+/// }
+/// # let _ = consume;
+/// ```
+///
+/// # Errors
+/// Besides what is said at the methods: [`is_actor_dead`](Error::is_actor_dead) if the queue's
+/// process has died, `is_codec` if a value cannot be encoded, `is_store_full`, `is_shutdown`.
+pub struct Queue<T> {
+    actor: ActorRef<QueueActor>,
+    capacity: NonZeroUsize,
+    item: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Value> Queue<T> {
+    /// A queue for at most so many values, on the runtime of this process.
+    ///
+    /// # Errors
+    /// `is_usage()`: the capacity is zero or beyond 2<sup>32</sup>, or there is no runtime, or more
+    /// than one.
+    pub fn bounded(capacity: usize) -> Result<Queue<T>> {
+        Queue::on(&current_client()?, capacity)
+    }
+
+    pub(crate) fn on(client: &Arc<dyn Client>, capacity: usize) -> Result<Queue<T>> {
+        let allowed = u32::try_from(capacity)
+            .ok()
+            .and(NonZeroUsize::new(capacity));
+        let Some(capacity) = allowed else {
+            return Err(Error::usage(format!(
+                "a queue has room for 1 to {} values, not for {capacity}",
+                u32::MAX
+            )));
+        };
+        Ok(Queue {
+            actor: QueueActor::remote(capacity.get()).spawn_on(client),
+            capacity,
+            item: PhantomData,
+        })
+    }
+
+    /// How many values have room.
+    pub fn capacity(&self) -> usize {
+        self.capacity.get()
+    }
+
+    /// Blocks until there is room, and puts the value in.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn put(&self, value: &T) -> Result<()> {
+        self.put_all(slice::from_ref(value))
+    }
+
+    /// As [`put`](Self::put), for at most this long.
+    ///
+    /// # Errors
+    /// `is_timeout()`: there was no room in time, and the value was not put in.
+    pub fn put_timeout(&self, value: &T, limit: Duration) -> Result<()> {
+        self.put_all_timeout(slice::from_ref(value), limit)
+    }
+
+    /// Puts the value in if there is room now; `false` if there is none.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn try_put(&self, value: &T) -> Result<bool> {
+        self.try_put_all(slice::from_ref(value))
+    }
+
+    /// Blocks until there is room for all of the values, and puts them in side by side.
+    ///
+    /// # Errors
+    /// `is_usage()`: there are more than the capacity.
+    pub fn put_all(&self, values: &[T]) -> Result<()> {
+        in_time(self.putting(values, None)?.get()?, None)
+    }
+
+    /// As [`put_all`](Self::put_all), for at most this long.
+    ///
+    /// # Errors
+    /// As there; `is_timeout()`: there was no room for all of them in time, and none was put in.
+    pub fn put_all_timeout(&self, values: &[T], limit: Duration) -> Result<()> {
+        let limit = Some(limit);
+        in_time(self.putting(values, limit)?.get()?, limit)
+    }
+
+    /// Puts all of the values in if there is room for them now; `false`, and none is put in, if
+    /// there is not.
+    ///
+    /// # Errors
+    /// `is_usage()`: there are more than the capacity.
+    pub fn try_put_all(&self, values: &[T]) -> Result<bool> {
+        self.actor.try_put(self.encode(values)?).spawn().get()
+    }
+
+    /// Blocks until there is a value, and takes it out.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn get(&self) -> Result<T> {
+        only(self.get_many(1)?)
+    }
+
+    /// As [`get`](Self::get), for at most this long.
+    ///
+    /// # Errors
+    /// `is_timeout()`: there was no value in time.
+    pub fn get_timeout(&self, limit: Duration) -> Result<T> {
+        only(self.get_many_timeout(1, limit)?)
+    }
+
+    /// Takes a value out if there is one now.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn try_get(&self) -> Result<Option<T>> {
+        self.try_get_many(1)?.map(only).transpose()
+    }
+
+    /// Blocks until there are so many values, and takes them out.
+    ///
+    /// # Errors
+    /// `is_usage()`: these are more than the capacity.
+    pub fn get_many(&self, count: usize) -> Result<Vec<T>> {
+        decoded(self.getting(count, None)?.get()?, None)
+    }
+
+    /// As [`get_many`](Self::get_many), for at most this long.
+    ///
+    /// # Errors
+    /// As there; `is_timeout()`: there were not so many in time, and none was taken out.
+    pub fn get_many_timeout(&self, count: usize, limit: Duration) -> Result<Vec<T>> {
+        let limit = Some(limit);
+        decoded(self.getting(count, limit)?.get()?, limit)
+    }
+
+    /// Takes so many values out if there are as many now; `None`, and none is taken out, if there
+    /// are not.
+    ///
+    /// # Errors
+    /// `is_usage()`: these are more than the capacity.
+    pub fn try_get_many(&self, count: usize) -> Result<Option<Vec<T>>> {
+        self.check(count)?;
+        let items = self.actor.try_get(count).spawn().get()?;
+        items.map(|items| decoded(Some(items), None)).transpose()
+    }
+
+    /// [`put`](Self::put), to be awaited.
+    pub fn put_async(&self, value: &T) -> impl Future<Output = Result<()>> + Send + use<T> {
+        let put = self.putting(slice::from_ref(value), None);
+        async move { in_time(put?.await?, None) }
+    }
+
+    /// [`put_timeout`](Self::put_timeout), to be awaited.
+    pub fn put_timeout_async(
+        &self,
+        value: &T,
+        limit: Duration,
+    ) -> impl Future<Output = Result<()>> + Send + use<T> {
+        let limit = Some(limit);
+        let put = self.putting(slice::from_ref(value), limit);
+        async move { in_time(put?.await?, limit) }
+    }
+
+    /// [`get`](Self::get), to be awaited.
+    pub fn get_async(&self) -> impl Future<Output = Result<T>> + Send + use<T> {
+        let got = self.getting(1, None);
+        async move { only(decoded(got?.await?, None)?) }
+    }
+
+    /// [`get_timeout`](Self::get_timeout), to be awaited.
+    pub fn get_timeout_async(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<T>> + Send + use<T> {
+        let limit = Some(limit);
+        let got = self.getting(1, limit);
+        async move { only(decoded(got?.await?, limit)?) }
+    }
+
+    /// How many values are in it. Others may change that at any time.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn len(&self) -> Result<usize> {
+        self.actor.len().spawn().get()
+    }
+
+    /// Whether no value is in it. Others may change that at any time.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Whether there is no room. Others may change that at any time.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn is_full(&self) -> Result<bool> {
+        Ok(self.len()? >= self.capacity())
+    }
+
+    /// What becomes `false` if the limit passes.
+    fn putting(&self, values: &[T], limit: Option<Duration>) -> Result<ObjectRef<bool>> {
+        Ok(self.actor.put(self.encode(values)?, limit).spawn())
+    }
+
+    /// What becomes `None` if the limit passes.
+    fn getting(
+        &self,
+        count: usize,
+        limit: Option<Duration>,
+    ) -> Result<ObjectRef<Option<Vec<Item>>>> {
+        self.check(count)?;
+        Ok(self.actor.get(count, limit).spawn())
+    }
+
+    /// # Errors
+    /// So many values will never be in the queue.
+    fn check(&self, count: usize) -> Result<()> {
+        if count <= self.capacity() {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{count} values at once do not fit a queue with room for {}",
+            self.capacity()
+        )))
+    }
+
+    fn encode(&self, values: &[T]) -> Result<Vec<Item>> {
+        self.check(values.len())?;
+        let client = ActorRef::handle(&self.actor).entry().client();
+        let client = client.ok_or_else(Error::shutdown)?;
+        let place = Place::Of(&client);
+        values
+            .iter()
+            .map(|value| Item::encode(value, place))
+            .collect()
+    }
+}
+
+/// What was asked for, unless the limit has passed.
+fn in_time(done: bool, limit: Option<Duration>) -> Result<()> {
+    match done {
+        true => Ok(()),
+        false => Err(late("there was no room in the queue", limit)),
+    }
+}
+
+/// The values, unless the limit has passed.
+fn decoded<T: Value>(items: Option<Vec<Item>>, limit: Option<Duration>) -> Result<Vec<T>> {
+    let items = items.ok_or_else(|| late("there were not enough values in the queue", limit))?;
+    items.into_iter().map(Item::decode).collect()
+}
+
+/// The value of an answer that has one.
+fn only<T>(values: Vec<T>) -> Result<T> {
+    let value = values.into_iter().next();
+    value.ok_or_else(|| Error::internal("a queue gave no value"))
+}
+
+fn late(what: &str, limit: Option<Duration>) -> Error {
+    Error::timeout(format!("{what} within {:?}", limit.unwrap_or_default()))
+}
+
+impl Runtime {
+    /// A [`Queue`] for at most so many values, on this runtime.
+    ///
+    /// # Errors
+    /// `is_usage()`: the capacity is zero or beyond 2<sup>32</sup>.
+    pub fn queue<T: Value>(&self, capacity: usize) -> Result<Queue<T>> {
+        Queue::on(self.client(), capacity)
+    }
+}

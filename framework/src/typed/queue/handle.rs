@@ -1,0 +1,60 @@
+//! A queue as a handle: what it is compared by, and how it travels.
+
+use std::{any::type_name, fmt, marker::PhantomData};
+
+use mobula_store::codec::type_tag;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Queue;
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Queue<T> {
+        Queue {
+            actor: self.actor.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<T> PartialEq for Queue<T> {
+    /// Whether both are the same queue.
+    fn eq(&self, other: &Queue<T>) -> bool {
+        self.actor == other.actor
+    }
+}
+
+impl<T> Eq for Queue<T> {}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Queue<{}>({})", type_name::<T>(), self.capacity)
+    }
+}
+
+impl<T: 'static> Serialize for Queue<T> {
+    /// Works for values that go through Mobula only; elsewhere it is an error.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        (&self.actor, self.capacity, type_tag::<T>()).serialize(serializer)
+    }
+}
+
+impl<'de, T: 'static> Deserialize<'de> for Queue<T> {
+    /// Works for values that come through Mobula only; elsewhere it is an error, as it is for a queue
+    /// of values of another type.
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Queue<T>, D::Error> {
+        let (actor, capacity, tag) = <(_, _, u64)>::deserialize(deserializer)?;
+        if tag != type_tag::<T>() {
+            return Err(de::Error::custom(format_args!(
+                "a queue of values that are no `{}`",
+                type_name::<T>()
+            )));
+        }
+        Ok(Queue {
+            actor,
+            capacity,
+            item: PhantomData,
+        })
+    }
+}

@@ -1,0 +1,14 @@
+use mobula::prelude::*;
+
+struct Model;
+
+#[remote]
+impl Model {
+    fn new() -> Self {
+        Model
+    }
+
+    unsafe fn fit(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use mobula::prelude::*;
+
+struct Model;
+
+#[remote]
+impl Model {
+    fn new(&self) -> Model {
+        Model
+    }
+}
+
+fn main() {}

@@ -1,0 +1,143 @@
+//! What is generated for one method.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::LitStr;
+
+use super::{
+    header::Header,
+    methods::Method,
+    self_type,
+    shape::{Shape, learn_all, signature},
+};
+use crate::{
+    remote::{function::cfgs, registration::Registration},
+    spans::{generated, local},
+};
+
+/// What becomes of one method.
+pub(super) struct Generated {
+    /// What runs it.
+    pub(super) items: TokenStream,
+    /// The method of the refs.
+    pub(super) remote: TokenStream,
+    pub(super) learn: TokenStream,
+    pub(super) group: Option<String>,
+}
+
+impl Generated {
+    pub(super) fn of(method: &Method, header: &Header, private: &TokenStream) -> Generated {
+        let Method {
+            function,
+            params,
+            output,
+            exclusive,
+            options,
+        } = method;
+        let (path, type_name) = (&header.path, &header.name);
+        let name = &function.sig.ident;
+        let shape = Shape::of(function, params, private);
+        let Shape {
+            declare,
+            push,
+            resolve,
+            pass,
+            deprecated,
+            allow_deprecated,
+            allow_many,
+        } = &shape;
+        let [call, inputs, state, guard, result] =
+            ["call", "inputs", "state", "guard", "result"].map(local);
+        let [meta, run, default] = ["META", "run", "RETRIES"]
+            .map(|part| format_ident!("__mobula_{}_{}", part, name, span = Span::call_site()));
+        let cfgs = cfgs(&function.attrs);
+        let docs = function.attrs.iter().filter(|a| a.path().is_ident("doc"));
+        let asynchronous = function.sig.asyncness.is_some();
+        let group = options.group.as_ref().map(LitStr::value);
+        let in_group = match &group {
+            Some(group) => quote!(::core::option::Option::Some(#group)),
+            None => quote!(::core::option::Option::None),
+        };
+        let [item, submission] = Registration {
+            meta: &meta,
+            run: &run,
+            name: quote!(::core::concat!(
+                ::core::stringify!(#type_name),
+                "::",
+                ::core::stringify!(#name)
+            )),
+            signature: signature(type_name, function, group.as_deref()),
+            asynchronous,
+            role: quote!(#private::Role::Method { exclusive: #exclusive, group: #in_group }),
+        }
+        .items(private);
+        let (lock, borrow) = match exclusive {
+            true => (
+                quote!(let mut #guard = #state.write::<#path>()?),
+                quote!(&mut *#guard),
+            ),
+            false => (
+                quote!(let #guard = #state.read::<#path>()?),
+                quote!(&*#guard),
+            ),
+        };
+        let mut called = quote!(<#path>::#name(#borrow #(, #pass)*));
+        if asynchronous {
+            called = quote!(#private::block_on(#called));
+        }
+        // Others need not wait until a large result is written.
+        let called = quote! {{
+            #lock;
+            let #result = #called;
+            ::core::mem::drop(#guard);
+            #result
+        }};
+        let encode = output.encode(called, private);
+        let items = quote! {
+            #(#cfgs)*
+            #item
+
+            #(#cfgs)*
+            #submission
+
+            #(#cfgs)*
+            #allow_deprecated
+            fn #run(#inputs: &mut #private::Inputs) -> #private::Result<#private::Payload> {
+                let #state = #inputs.actor()?;
+                #(#resolve)*
+                #encode
+            }
+        };
+        let value = output.value(private);
+        let (vis, remote) = (&function.vis, generated(name));
+        let retries = match options.number("retries") {
+            None => quote!(::core::option::Option::None),
+            Some(retries) => {
+                let retries = self_type::in_expression(retries, path);
+                quote!({
+                    const #default: ::core::primitive::u32 = #retries;
+                    ::core::option::Option::Some(#default)
+                })
+            }
+        };
+        let remote = quote! {
+            #(#docs)*
+            #(#cfgs)*
+            #(#deprecated)*
+            #allow_many
+            #vis fn #remote(&self #(, #declare)*) -> #private::UnspawnedCall<#value> {
+                let mut #call = #private::UnspawnedCall::of_method(&#meta, #retries, &self.0);
+                #(#push)*
+                #call
+            }
+        };
+        let codecs = learn_all(params, Some(output.codec(private)), private);
+        let learn = quote!(#(#cfgs)* { #codecs });
+        Generated {
+            items,
+            remote,
+            learn,
+            group,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What makes a function known to all processes.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+/// A function that is registered.
+pub(super) struct Registration<'a> {
+    /// The static that is registered.
+    pub(super) meta: &'a Ident,
+    /// The function that runs it.
+    pub(super) run: &'a Ident,
+    /// Its name, an expression.
+    pub(super) name: TokenStream,
+    pub(super) signature: String,
+    pub(super) asynchronous: bool,
+    /// An expression.
+    pub(super) role: TokenStream,
+}
+
+impl Registration<'_> {
+    /// The static, and its registration. Each is one item, so that conditions can stand before them.
+    pub(super) fn items(&self, private: &TokenStream) -> [TokenStream; 2] {
+        let Registration {
+            meta,
+            run,
+            name,
+            signature,
+            asynchronous,
+            role,
+        } = self;
+        let item = quote! {
+            static #meta: #private::RemoteFn = #private::RemoteFn {
+                package: ::core::env!("CARGO_PKG_NAME"),
+                version: ::core::env!("CARGO_PKG_VERSION"),
+                module: ::core::module_path!(),
+                name: #name,
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+                signature: #signature,
+                asynchronous: #asynchronous,
+                role: #role,
+                run: #run,
+                index: #private::IndexCell::NEW,
+            };
+        };
+        let submission = quote! {
+            #private::inventory::submit! { #private::Registered(&#meta) }
+        };
+        [item, submission]
+    }
+}
+
+/// The traits by which generated code finds codecs, and what becomes of results.
+pub(super) fn levels(private: &TokenStream) -> TokenStream {
+    quote! {
+        use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};
+    }
+}
+
+/// Those that the functions that run need beside the [`levels`].
+pub(super) fn result_levels(private: &TokenStream) -> TokenStream {
+    quote! {
+        use #private::{
+            Admits as _, IsNamed as _, IsResult as _, TypedLevel1 as _, TypedLevel2 as _,
+            ErrorLevel1 as _, ErrorLevel2 as _, ErrorLevel3 as _, ErrorLevel4 as _, ErrorLevel5 as _,
+        };
+    }
+}

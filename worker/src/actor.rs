@@ -1,0 +1,264 @@
+//! The state of an actor, in the process that it lives in.
+//!
+//! The constructor [installs](ActorState::install) the value, methods borrow it: `&mut self` alone,
+//! `&self` together with others. Who comes first is served first, so a method that needs the value
+//! alone is not put off for ever by those that do not.
+//!
+//! A method that panics gives its borrow back like one that returns, and the value stays usable, in
+//! whatever state the method has left it: as with any value behind a `catch_unwind`, which is what
+//! the task loop is. Whoever cannot bear that writes methods that change the value at their end.
+
+mod spec;
+
+use std::{
+    any::{Any, type_name},
+    fmt,
+};
+
+use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::{Error, Result, process::block_on};
+
+pub use spec::{ActorOptions, ActorSpec};
+
+/// The place of one actor's value.
+///
+/// A method may wait here while another one is pending: it then gives its turn to other tasks of
+/// the worker (see [`block_on`]), since the one that it waits for may need the turn to end.
+#[derive(Default)]
+pub struct ActorState {
+    value: RwLock<Option<Installed>>,
+}
+
+struct Installed {
+    value: Box<dyn Any + Send + Sync>,
+    /// What messages call its type.
+    name: &'static str,
+}
+
+impl ActorState {
+    /// A place without a value.
+    pub fn new() -> ActorState {
+        ActorState::default()
+    }
+
+    /// Puts the value there.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn install<A: Any + Send + Sync>(&self, value: A) -> Result<()> {
+        let mut place = match self.value.try_write() {
+            Ok(place) => place,
+            Err(_) => block_on(self.value.write()),
+        };
+        if let Some(there) = &*place {
+            return Err(Error::internal(format!(
+                "this process is an actor `{}` already",
+                there.name
+            )));
+        }
+        *place = Some(Installed {
+            value: Box::new(value),
+            name: type_name::<A>(),
+        });
+        Ok(())
+    }
+
+    /// Borrows the value together with others, for a method with `&self`. Waits for those that have
+    /// it alone, or asked for that before.
+    ///
+    /// # Errors
+    /// There is no value, or it is of another type.
+    pub fn read<A: Any>(&self) -> Result<RwLockReadGuard<'_, A>> {
+        let guard = match self.value.try_read() {
+            Ok(guard) => guard,
+            Err(_) => block_on(self.value.read()),
+        };
+        RwLockReadGuard::try_map(guard, |place| place.as_ref()?.value.downcast_ref())
+            .map_err(|guard| other::<A>(guard.as_ref()))
+    }
+
+    /// Borrows the value alone, for a method with `&mut self`. Waits for all that have it.
+    ///
+    /// # Errors
+    /// There is no value, or it is of another type.
+    pub fn write<A: Any>(&self) -> Result<RwLockMappedWriteGuard<'_, A>> {
+        let guard = match self.value.try_write() {
+            Ok(guard) => guard,
+            Err(_) => block_on(self.value.write()),
+        };
+        RwLockWriteGuard::try_map(guard, |place| place.as_mut()?.value.downcast_mut())
+            .map_err(|guard| other::<A>(guard.as_ref()))
+    }
+
+    /// Ends the value: runs its `Drop`, on this thread, when no method has it any more. Methods that
+    /// come later find no value. Does nothing if there is none.
+    ///
+    /// # Panics
+    /// If `Drop` does.
+    pub fn drop_value(&self) {
+        let value = match self.value.try_write() {
+            Ok(mut place) => place.take(),
+            Err(_) => block_on(self.value.write()).take(),
+        };
+        // Behind the lock: the value's `Drop` is other people's code.
+        drop(value);
+    }
+
+    /// Whether there is a value. A method that has it alone counts as one.
+    pub fn is_installed(&self) -> bool {
+        self.value.try_read().map_or(true, |place| place.is_some())
+    }
+}
+
+#[cold]
+fn other<A>(found: Option<&Installed>) -> Error {
+    let wanted = type_name::<A>();
+    match found {
+        Some(found) => Error::type_mismatch(format!(
+            "this is a method of the actor `{wanted}`, and it was called on an actor `{}`",
+            found.name
+        )),
+        None => Error::internal(format!(
+            "a method of the actor `{wanted}` was called where there is no actor"
+        )),
+    }
+}
+
+impl fmt::Debug for ActorState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.value.try_read() {
+            Ok(place) => place.as_ref().map_or("none", |there| there.name),
+            Err(_) => "in use",
+        };
+        write!(f, "ActorState({name})")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::{
+            Arc, Barrier,
+            atomic::{AtomicBool, AtomicUsize, Ordering},
+        },
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_there_once_and_of_one_type() {
+        let state = ActorState::new();
+        assert!(!state.is_installed());
+        assert!(state.read::<u32>().unwrap_err().to_string().contains("u32"));
+        state.install(5_u32).unwrap();
+        assert!(state.is_installed());
+        assert!(state.install(6_u32).is_err());
+        *state.write::<u32>().unwrap() += 2;
+        assert_eq!(*state.read::<u32>().unwrap(), 7);
+        for error in [
+            state.read::<String>().map(drop).unwrap_err(),
+            state.write::<String>().map(drop).unwrap_err(),
+        ] {
+            assert!(error.is_type_mismatch(), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("String") && text.contains("u32"), "{text}");
+        }
+    }
+
+    #[test]
+    fn shared_borrows_run_together_and_exclusive_ones_alone() {
+        let state = Arc::new(ActorState::new());
+        state.install(AtomicUsize::new(0)).unwrap();
+        let together = Arc::new(Barrier::new(3));
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (state, together) = (state.clone(), together.clone());
+                thread::spawn(move || {
+                    let value = state.read::<AtomicUsize>().unwrap();
+                    // Nobody gets on unless all three are here.
+                    together.wait();
+                    value.fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().unwrap());
+
+        let inside = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let (state, inside) = (state.clone(), inside.clone());
+                thread::spawn(move || {
+                    for _ in 0..200 {
+                        let mut value = state.write::<AtomicUsize>().unwrap();
+                        assert!(!inside.swap(true, Ordering::SeqCst));
+                        *value.get_mut() += 1;
+                        inside.store(false, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
+        assert_eq!(*state.write::<AtomicUsize>().unwrap().get_mut(), 803);
+    }
+
+    #[test]
+    fn a_borrow_may_be_kept_while_a_future_is_pending() {
+        let state = ActorState::new();
+        state.install(vec![1]).unwrap();
+        let mut value = state.write::<Vec<i32>>().unwrap();
+        block_on(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            value.push(2);
+        });
+        drop(value);
+        assert_eq!(*state.read::<Vec<i32>>().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_panic_leaves_the_value_usable() {
+        let state = ActorState::new();
+        state.install(String::from("before")).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut value = state.write::<String>().unwrap();
+            value.push_str(" and half");
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(*state.read::<String>().unwrap(), "before and half");
+        state.write::<String>().unwrap().clear();
+    }
+
+    #[test]
+    fn dropping_waits_for_methods_and_runs_drop_once() {
+        struct Counts(Arc<AtomicUsize>);
+        impl Drop for Counts {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let drops = Arc::new(AtomicUsize::new(0));
+        let state = Arc::new(ActorState::new());
+        state.install(Counts(drops.clone())).unwrap();
+        let method = state.read::<Counts>().unwrap();
+        let dropping = {
+            let state = state.clone();
+            thread::spawn(move || state.drop_value())
+        };
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(drops.load(Ordering::SeqCst), 0);
+        drop(method);
+        dropping.join().unwrap();
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        state.drop_value();
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        assert!(!state.is_installed() && state.read::<Counts>().is_err());
+    }
+}
