@@ -46,6 +46,7 @@ mod words;
 mod block;
 mod segments;
 
+mod atomic_slice;
 mod atomics;
 mod region;
 mod sharing;
@@ -66,6 +67,7 @@ mod plain;
 pub mod codec;
 
 pub use array::Array;
+pub use atomic_slice::AtomicSlice;
 pub use atomics::{AtomicF32, AtomicF64, SharedAtomic};
 pub use block::{Block, Lease};
 pub use budget::{Budget, Capacity};

@@ -1,10 +1,8 @@
 //! Arrays of atomics.
 
-use std::{
-    any::type_name, fmt, marker::PhantomData, ops::Deref, sync::Arc, sync::atomic::Ordering,
-};
+use std::{any::type_name, fmt, ops::Deref, sync::Arc, sync::atomic::Ordering};
 
-use mobula_store::{SharedAtomic, codec::type_tag};
+use mobula_store::{AtomicSlice, SharedAtomic, codec::type_tag};
 use mobula_worker::{Client, Error, Format, Result, SharedKind, TypeTag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -44,8 +42,7 @@ use crate::{Array, ObjectRef, Runtime, typed::runtime_api};
 /// ```
 pub struct AtomicArray<A> {
     handle: SharedHandle,
-    len: usize,
-    atomics: PhantomData<fn() -> A>,
+    atomics: AtomicSlice<A>,
 }
 
 impl<A: SharedAtomic> AtomicArray<A> {
@@ -60,11 +57,13 @@ impl<A: SharedAtomic> AtomicArray<A> {
             Ok(())
         };
         let handle = SharedHandle::create(client, kind::<A>(), &shape, bytes, fill)?;
-        Ok(AtomicArray {
-            handle,
-            len,
-            atomics: PhantomData,
-        })
+        AtomicArray::of(handle, len)
+    }
+
+    fn of(handle: SharedHandle, len: usize) -> Result<Self> {
+        let atomics = AtomicSlice::new(handle.region(), 0, len)
+            .ok_or_else(|| Error::internal("an array of atomics of another length"))?;
+        Ok(AtomicArray { handle, atomics })
     }
 
     /// The values, each read on its own: while others write, not all of one moment.
@@ -84,12 +83,15 @@ impl<A: SharedAtomic> AtomicArray<A> {
     /// There are clones of this handle, or the runtime is gone.
     pub fn seal(self) -> Result<ObjectRef<Array<A::Value>>> {
         let client = self.handle.client()?;
+        let len = self.len();
         if mobula_store::is_cell(self.handle.region().loc()) {
-            return runtime_api::put_with(&client, self.len, |out: &mut [A::Value]| {
+            return runtime_api::put_with(&client, len, |out: &mut [A::Value]| {
                 out.copy_from_slice(&self.to_vec());
             });
         }
-        super::array::seal(self.handle, flat::<A::Value>(self.len))
+        // It keeps the memory.
+        drop(self.atomics);
+        super::array::seal(self.handle, flat::<A::Value>(len))
     }
 }
 
@@ -131,8 +133,7 @@ impl<A: SharedAtomic> Deref for AtomicArray<A> {
 
     #[inline]
     fn deref(&self) -> &[A] {
-        // The handle was made, or checked, with this length.
-        self.handle.region().atomics(0, self.len).unwrap_or(&[])
+        &self.atomics
     }
 }
 
@@ -140,8 +141,7 @@ impl<A> Clone for AtomicArray<A> {
     fn clone(&self) -> AtomicArray<A> {
         AtomicArray {
             handle: self.handle.clone(),
-            len: self.len,
-            atomics: PhantomData,
+            atomics: self.atomics.clone(),
         }
     }
 }
@@ -157,7 +157,12 @@ impl<A> Eq for AtomicArray<A> {}
 
 impl<A> fmt::Debug for AtomicArray<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AtomicArray<{}>({} atomics)", type_name::<A>(), self.len)
+        write!(
+            f,
+            "AtomicArray<{}>({} atomics)",
+            type_name::<A>(),
+            self.atomics.len()
+        )
     }
 }
 
@@ -175,18 +180,7 @@ impl<'de, A: SharedAtomic> Deserialize<'de> for AtomicArray<A> {
     ) -> std::result::Result<AtomicArray<A>, D::Error> {
         let (handle, shape) =
             SharedHandle::deserialize::<AtomicArray<A>, D>(deserializer, kind::<A>())?;
-        let checked = size_of_shape::<A::Value>(&shape)
-            .ok()
-            .filter(|(_, bytes)| *bytes == handle.region().len());
-        let Some((len, _)) = checked else {
-            return Err(serde::de::Error::custom(Error::internal(
-                "an array of atomics of another length",
-            )));
-        };
-        Ok(AtomicArray {
-            handle,
-            len,
-            atomics: PhantomData,
-        })
+        let (len, _) = size_of_shape::<A::Value>(&shape).map_err(serde::de::Error::custom)?;
+        AtomicArray::of(handle, len).map_err(serde::de::Error::custom)
     }
 }

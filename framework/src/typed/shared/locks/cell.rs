@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use mobula_store::{Building, Region};
+use mobula_store::{AtomicSlice, Building, Region};
 use mobula_worker::{
     Client, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
@@ -34,8 +34,8 @@ impl Layout {
 /// The words of one lock.
 #[derive(Clone, Debug)]
 pub(super) struct CellMemory {
-    region: Region,
-    layout: Layout,
+    words: AtomicSlice<AtomicU64>,
+    futexes: AtomicSlice<AtomicU32>,
 }
 
 impl Memory for CellMemory {
@@ -44,16 +44,12 @@ impl Memory for CellMemory {
 
     #[inline]
     fn words(&self) -> &[AtomicU64] {
-        // `Cell::new` has checked that they are there.
-        self.region.atomics(0, self.layout.words).unwrap_or(&[])
+        &self.words
     }
 
     #[inline]
     fn futex(&self, at: usize) -> &AtomicU32 {
-        let futexes = self
-            .region
-            .atomics(self.layout.words * 8, self.layout.futexes);
-        &futexes.unwrap_or(&[])[at]
+        &self.futexes[at]
     }
 
     fn fence() {
@@ -99,15 +95,15 @@ impl Cell {
     /// # Errors
     /// It is too short, or the runtime is gone.
     pub(super) fn new(handle: SharedHandle, layout: Layout) -> Result<Cell> {
-        if handle.region().len() < layout.data_at() {
+        let region = handle.region();
+        let words = AtomicSlice::new(region, 0, layout.words);
+        let futexes = AtomicSlice::new(region, layout.words * 8, layout.futexes);
+        let (Some(words), Some(futexes)) = (words, futexes) else {
             return Err(Error::internal("the memory of a lock is too short"));
-        }
+        };
         let (process, seat) = handle.client()?.process();
         Ok(Cell {
-            memory: CellMemory {
-                region: handle.region().clone(),
-                layout,
-            },
+            memory: CellMemory { words, futexes },
             handle,
             process,
             seat,
