@@ -1,8 +1,6 @@
 //! Values to payloads and back, for the four forms that there are: plain elements, text, packed
 //! values, and packed values that are nothing but one array.
 
-use std::sync::Arc;
-
 use mobula_store::{
     Array, Block, Plain,
     codec::{self, Encoded, Handle, HandleKind, serialize_handle, type_tag},
@@ -183,7 +181,7 @@ fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Re
 /// # Errors
 /// The payload is of another type, or its bytes are damaged.
 pub(crate) fn unpack<T: DeserializeOwned + 'static>(
-    payload: &Payload,
+    payload: Payload,
     of: impl FnOnce(TypeTag) -> bool,
 ) -> Result<T> {
     match &payload.format {
@@ -191,12 +189,12 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
             if payload.side.is_empty() {
                 return Ok(codec::decode(payload.block.bytes(), &[])?);
             }
-            let items = payload
-                .side
-                .iter()
-                .map(to_handle)
-                .collect::<Result<Vec<_>>>()?;
-            Ok(codec::decode(payload.block.bytes(), &items)?)
+            let items = payload.side.into_iter().map(to_handle);
+            let items = items.collect::<Result<Vec<_>>>()?;
+            Ok(codec::decode_with(
+                payload.block.bytes(),
+                items.into_iter(),
+            )?)
         }
         Format::Flat { elem, shape } if shape.len() == 1 => {
             let read = |block: &Block| -> Result<T> {
@@ -246,7 +244,7 @@ fn to_side(handle: Handle) -> Result<Side> {
     }
 }
 
-fn to_handle(side: &Side) -> Result<Handle> {
+fn to_handle(side: Side) -> Result<Handle> {
     match side {
         Side::Array {
             block,
@@ -257,7 +255,7 @@ fn to_handle(side: &Side) -> Result<Handle> {
                 .try_fold(1_u64, |count, &len| count.checked_mul(len));
             let len = len.ok_or_else(|| Error::codec("an array with an impossible shape"))?;
             Ok(Handle::Array {
-                block: block.clone(),
+                block,
                 elem: elem.0,
                 len,
             })
@@ -265,6 +263,6 @@ fn to_handle(side: &Side) -> Result<Handle> {
         Side::Array { format, .. } => Err(Error::codec(format!(
             "an array that is stored as {format:?}"
         ))),
-        Side::Ref(entry) => Ok(Handle::Ref(Arc::clone(entry) as _)),
+        Side::Ref(entry) => Ok(Handle::Ref(entry as _)),
     }
 }

@@ -12,12 +12,12 @@ use std::{
     sync::LazyLock,
 };
 
-use mobula_store::{Plain, codec::type_tag};
+use mobula_store::{Array, Plain, codec::type_tag};
 use mobula_worker::{Payload, Result, TypeTag};
 use parking_lot::RwLock;
 
 use super::{
-    bytes::{as_text, flat, has_size, read_flat_1, read_text, text},
+    bytes::{as_text, flat, flat_array, has_size, read_flat_1, read_text, text},
     place::Place,
 };
 
@@ -67,6 +67,9 @@ impl Types {
             self.flat
                 .entry(TypeId::of::<Vec<E>>())
                 .or_insert_with(FlatType::vec::<E>);
+            self.flat
+                .entry(TypeId::of::<Array<E>>())
+                .or_insert_with(FlatType::array::<E>);
         }
     }
 
@@ -133,6 +136,14 @@ impl FlatType {
                 flat::<E>(vec, &[vec.len()], place)
             },
             decode: |payload| Ok(Box::new(read_flat_1::<Vec<E>, E>(payload)?.to_vec())),
+        }
+    }
+
+    /// What serde makes of an array, in a quarter of the time.
+    fn array<E: Plain>() -> FlatType {
+        FlatType {
+            encode: |value, _| Ok(flat_array(same::<Array<E>>(value))),
+            decode: |payload| Ok(Box::new(read_flat_1::<Array<E>, E>(payload)?)),
         }
     }
 }

@@ -128,6 +128,18 @@ thread_local! {
 /// If the bytes are not a `T`, are cut off or go on after it, or refer to items that are not there
 /// or are something else.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], items: &[Handle]) -> Result<T, CodecError> {
+    decode_with(bytes, items.iter().cloned())
+}
+
+/// As [`decode`], with items that are given away: those of a value with very many refs need not be
+/// cloned once more.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_with<T: DeserializeOwned>(
+    bytes: &[u8],
+    items: impl ExactSizeIterator<Item = Handle>,
+) -> Result<T, CodecError> {
     let _scope = scope::Scope::decode(items);
     let mut decoder = reader::Decoder::new(bytes);
     T::deserialize(&mut decoder)

@@ -72,6 +72,19 @@ impl Direction {
         Some(frame.len)
     }
 
+    /// Adds handles to the innermost scope, which has none.
+    fn push_all(&self, mut handles: Vec<Handle>) {
+        let frame = self.frame.get();
+        let len = handles.len();
+        let added = self.with_list(|list| match list.is_empty() {
+            true => *list = handles,
+            false => list.append(&mut handles),
+        });
+        if added.is_some() {
+            self.frame.set(Frame { len, ..frame });
+        }
+    }
+
     /// A handle of the innermost scope.
     pub(super) fn handle(&self, number: usize) -> Option<Handle> {
         let frame = self.frame.get();
@@ -107,10 +120,12 @@ impl Scope {
     }
 
     #[inline]
-    pub(super) fn decode(items: &[Handle]) -> Scope {
+    pub(super) fn decode(items: impl ExactSizeIterator<Item = Handle>) -> Scope {
+        // Before the scope is entered: `items` may be other people's code.
+        let items: Option<Vec<Handle>> = (items.len() > 0).then(|| items.collect());
         let scope = Scope::enter(&DECODE);
-        for item in items {
-            DECODE.push(item.clone());
+        if let Some(items) = items {
+            DECODE.push_all(items);
         }
         scope
     }
@@ -141,7 +156,10 @@ impl Scope {
             0 => Vec::new(),
             _ => self
                 .direction
-                .with_list(|list| list.split_off(frame.start))
+                .with_list(|list| match frame.start {
+                    0 => std::mem::take(list),
+                    start => list.split_off(start),
+                })
                 .unwrap_or_default(),
         }
     }

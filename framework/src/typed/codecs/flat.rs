@@ -66,7 +66,7 @@ impl<E: Plain + Value> Codec<[E]> for FlatOrPackedSlice<E> {
     fn lend(&self, input: Input) -> Result<Elements<E>> {
         let (payload, id) = single::<[E]>(input)?;
         if let Format::Packed { .. } = payload.format {
-            let read = |payload: Payload| unpack::<Vec<E>>(&payload, reads_as_slice::<E>);
+            let read = |payload: Payload| unpack::<Vec<E>>(payload, reads_as_slice::<E>);
             return Ok(Elements::Decoded(cache::decoded(payload, id, read)?));
         }
         Ok(Elements::Stored(read_flat_1::<[E], E>(payload)?))
@@ -151,7 +151,7 @@ impl<E: Plain + Value> Own<Vec<E>> for FlatVec<E> {
         match input {
             Input::Gather(many) => gather(many),
             Input::Value(payload, _) => match payload.format {
-                Format::Packed { .. } => unpack(&payload, reads_as_slice::<E>),
+                Format::Packed { .. } => unpack(payload, reads_as_slice::<E>),
                 _ => Ok(read_flat_1::<Vec<E>, E>(payload)?.to_vec()),
             },
         }

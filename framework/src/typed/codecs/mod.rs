@@ -97,11 +97,11 @@ pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
         return Ok(value);
     }
     if let Format::Packed { .. } = payload.format {
-        return unpack(&payload, |of| of == tag::<T>());
+        return unpack(payload, |of| of == tag::<T>());
     }
     match table::decode(payload) {
         Ok(value) => value,
-        Err(payload) => unpack(&payload, |of| of == tag::<T>()),
+        Err(payload) => unpack(payload, |of| of == tag::<T>()),
     }
 }
 

@@ -61,7 +61,7 @@ impl<E: Value> Codec<[E]> for PackedSlice<E> {
 
     fn lend(&self, input: Input) -> Result<Rc<Vec<E>>> {
         let (payload, id) = single::<[E]>(input)?;
-        cache::decoded(payload, id, |payload| unpack(&payload, reads_as_slice::<E>))
+        cache::decoded(payload, id, |payload| unpack(payload, reads_as_slice::<E>))
     }
 
     fn borrow<'g>(&self, guard: &'g Rc<Vec<E>>) -> Result<&'g [E]> {
@@ -111,7 +111,7 @@ impl<E: Value> Own<Vec<E>> for PackedVec<E> {
 
 fn read_vec<E: Value>(payload: Payload) -> Result<Vec<E>> {
     match payload.format {
-        Format::Packed { .. } => unpack(&payload, reads_as_slice::<E>),
+        Format::Packed { .. } => unpack(payload, reads_as_slice::<E>),
         _ => decode_value(payload),
     }
 }
