@@ -1,4 +1,5 @@
-"""Ray on one machine: the rows of its own microbenchmark, and those of its single-node limits.
+"""Ray on one machine: the rows of its own microbenchmark, and those of its single-node limits. Those
+about actors are in `ray_actors.py`.
 
 It listens on the loopback interface only, sends nothing home, and has a bounded object store. The
 rows with many objects use arrays of 10,000 integers.
@@ -63,11 +64,6 @@ def many_refs(count):
 
 
 @ray.remote
-def submits(tasks):
-    ray.get([empty.remote() for _ in range(tasks)])
-
-
-@ray.remote
 def puts_small(count):
     for _ in range(count):
         ray.put(0)
@@ -118,15 +114,6 @@ def calls(peer):
     peer.rate("inflight_100k", lambda: in_flight(many), many, f"{many} tasks", least=1, warm_up=0)
     peer.row("queued", lambda: queued(peer, many))
     peer.rate("wait_1k", lambda: one_by_one(1000), 1, warm_up=0)
-    each = peer.size(1_000, 250)
-    peer.rate(
-        "multi_tasks_async",
-        lambda: ray.get([submits.remote(each) for _ in range(4)]),
-        4 * each,
-        f"4 tasks that submit {each} each",
-        least=2,
-        warm_up=0,
-    )
 
 
 def queued(peer, tasks):

@@ -7,7 +7,10 @@
 
 pub mod busy;
 pub mod floors;
+pub mod handover;
 pub mod machine;
+pub mod particles;
+pub mod plate;
 pub mod processes;
 pub mod sampling;
 pub mod table;

@@ -1,4 +1,5 @@
-//! What the example programs share: the data, random numbers, tables, the memory of a process.
+//! What the example programs share: the data, random numbers, a model, tables, times, the memory of a
+//! process.
 //!
 //! The programs are the files beside `src`; each begins with what it shows.
 
@@ -6,9 +7,11 @@
 
 use std::time::{Duration, Instant};
 
+pub mod compare;
 pub mod digits;
 pub mod memory;
 mod random;
+pub mod softmax;
 pub mod table;
 
 pub use random::Random;

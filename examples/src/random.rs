@@ -19,6 +19,16 @@ impl Random {
         }
     }
 
+    /// The generator that goes on where another one was.
+    pub fn resume(state: u64) -> Random {
+        Random { state }
+    }
+
+    /// Where it is, for [`resume`](Self::resume).
+    pub fn state(&self) -> u64 {
+        self.state
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -63,6 +73,14 @@ mod tests {
         };
         assert_eq!(numbers(3), numbers(3));
         assert_ne!(numbers(3), numbers(4));
+    }
+
+    #[test]
+    fn a_resumed_stream_goes_on() {
+        let mut random = Random::new(1, 0);
+        random.bits();
+        let mut resumed = Random::resume(random.state());
+        assert_eq!(resumed.bits(), random.bits());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub use copy::{Copying, copy};
 pub use fresh::touch_fresh;
 pub use handing::Handing;
 pub use ping_pong::{cold_ping_pong, ping_pong};
+pub use pinned::Pinned;
 pub use program::program;
 pub use ring::message_ping_pong;
 

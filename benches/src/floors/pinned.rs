@@ -1,18 +1,18 @@
-//! Two players on two cores. A system may leave two processes that spin on one core for a while;
+//! Players on cores of their own. A system may leave two processes that spin on one core for a while;
 //! then a game shows its scheduler and not the memory.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// This thread, on one core only; when it is dropped, where it was allowed before.
 #[derive(Debug)]
-pub(super) struct Pinned {
+pub struct Pinned {
     before: CpuSet,
 }
 
 impl Pinned {
     /// To the core of this number among those that the process may use. `None`, and nothing
     /// happens, if there are fewer, or the system does not let us.
-    pub(super) fn to(number: usize) -> Option<Pinned> {
+    pub fn to(number: usize) -> Option<Pinned> {
         let before = sched_getaffinity(None).ok()?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core));
         let core = allowed.nth(number)?;

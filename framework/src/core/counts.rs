@@ -1,7 +1,7 @@
 //! Refs, pins and stored bytes.
 
 use mobula_store::Loc;
-use mobula_worker::{Body, Item, ObjectId, Value, message::ArgSpec};
+use mobula_worker::{Body, Format, Item, ObjectId, Value, message::ArgSpec};
 
 use super::{
     Comm, Core,
@@ -70,6 +70,9 @@ impl Core {
                 }) = self.objects.remove(id)
             {
                 self.give_back(&value);
+                if let Format::Shared { .. } = value.format {
+                    self.lending.remove(&id);
+                }
                 for nested in value.nested() {
                     if let Some(object) = self.objects.get_mut(nested) {
                         object.refs -= 1;
@@ -81,7 +84,6 @@ impl Core {
                 if let Some(loc) = stored(&value) {
                     self.used = self.used.wrapping_sub(footprint(loc));
                     if is_shared(&value).is_some() {
-                        self.lending.remove(&id);
                         comm.close(loc, None);
                     } else {
                         comm.free(loc);

@@ -174,7 +174,7 @@ impl Core {
             worker.land(attempt);
             self.unqueue(task);
             self.call_landed(task);
-            if !self.return_call(task) {
+            if !self.return_constructor(task, worker_id) && !self.return_call(task) {
                 self.ready.give_back(task);
             }
             taken += 1;
@@ -195,7 +195,7 @@ impl Core {
     }
 
     /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile.
-    fn with_args<R: Default>(
+    pub(super) fn with_args<R: Default>(
         &mut self,
         id: ObjectId,
         f: impl FnOnce(&mut Core, &[ArgSpec]) -> R,

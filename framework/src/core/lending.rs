@@ -1,4 +1,5 @@
-//! Shared arrays: which parts of them are lent to whom, and how they become ordinary objects.
+//! Shared arrays: which parts of them are lent to whom, and how they become ordinary objects
+//! ([`sealing`]).
 //!
 //! A part is an object like any other: whoever may write to it has a ref, and the last ref's end
 //! brings it home. So a call takes its parts along, through retries, and gives them back when it has
@@ -6,6 +7,10 @@
 //!
 //! What waits for parts, or for processes to close their mappings, is a pending object with a task
 //! that no worker runs: it waits for one input, which comes from here.
+
+#[cfg(test)]
+mod checks;
+mod sealing;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,7 +25,7 @@ use mobula_worker::{
 
 use super::{
     Comm, Core, Violation,
-    counts::{footprint, stored},
+    counts::stored,
     objects::unknown,
     state::{ObjectState, Task, TaskState},
 };
@@ -263,82 +268,6 @@ impl Core {
             for id in settlers {
                 self.finish(id, result.clone(), comm);
             }
-        }
-    }
-
-    /// Makes an object that the array turns into when no process has it writable any more.
-    ///
-    /// # Errors
-    /// There is no such array, or the id cannot be used.
-    pub(crate) fn seal(
-        &mut self,
-        id: ObjectId,
-        array: ObjectId,
-        format: Format,
-        from: WorkerId,
-        comm: &mut dyn Comm,
-    ) -> Result<(), Violation> {
-        self.check_new(id, from)?;
-        let Some(loc) = self.shared_array(array).and_then(|value| stored(value)) else {
-            return Err(unknown(array));
-        };
-        let refs = self.objects.get(array).map_or(0, |object| object.refs);
-        let lending = self.lending.entry(array).or_default();
-        let why = if lending.count > 0 {
-            Some(format!(
-                "{} parts of it are lent; `settle()` waits for them",
-                lending.count
-            ))
-        } else if refs > 1 {
-            Some(format!(
-                "there are other handles of it ({}), in unfinished tasks, values, or other processes",
-                refs - 1
-            ))
-        } else if lending.sealing {
-            Some("that is being done".to_owned())
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            let error = Error::usage(format!("the shared array cannot be sealed: {why}"));
-            self.insert(id, ObjectState::Failed(error), from);
-            return Ok(());
-        }
-        lending.sealing = true;
-        self.promise(id, array, from);
-        let value = Value {
-            format,
-            body: Body::Stored(loc),
-            items: Vec::new(),
-        };
-        comm.close(loc, Some((id, value)));
-        Ok(())
-    }
-
-    /// No process has the array writable any more that `id` is made of.
-    pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, comm: &mut dyn Comm) {
-        let Some(task) = self.task_mut(id) else {
-            // The runtime has ended meanwhile; the memory goes with the array.
-            return;
-        };
-        let Some(&ArgSpec::Object(array)) = task.args.first() else {
-            return;
-        };
-        if let Some(object) = self.objects.get_mut(array)
-            && let ObjectState::Ready(old) = &object.state
-            && let Some(loc) = stored(old)
-        {
-            // The memory is the new object's.
-            object.state = ObjectState::Ready(
-                Value {
-                    format: old.format.clone(),
-                    body: Body::Inline(Default::default()),
-                    items: Vec::new(),
-                }
-                .into(),
-            );
-            self.used = self.used.wrapping_sub(footprint(loc));
-            self.finish(id, Ok(value.into()), comm);
         }
     }
 

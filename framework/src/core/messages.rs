@@ -140,13 +140,6 @@ impl Core {
         worker.depth = most.min(worker.depth.saturating_add(1));
         self.relist(from);
         self.call_landed(id);
-        if self
-            .workers
-            .get(&from)
-            .is_some_and(|worker| worker.actor == Some(id))
-        {
-            self.constructed(id, &outcome, comm);
-        }
         let outcome = match outcome {
             Ok(value) if value.nested().any(|nested| nested == id) => {
                 if let Some(loc) = stored(&value) {
@@ -163,6 +156,13 @@ impl Core {
         {
             task.begun = true;
         }
+        if self
+            .workers
+            .get(&from)
+            .is_some_and(|worker| worker.actor == Some(id))
+        {
+            self.constructed(id, &outcome, comm);
+        }
         self.finish(id, outcome, comm);
         Ok(())
     }
@@ -178,6 +178,8 @@ impl Core {
             .checked_add(1)
             .ok_or_else(|| Violation::new(format!("{from} blocked more often than it can")))?;
         worker.children = Siblings::default();
+        // What waits for its turn at an actor may share the value with this one.
+        self.stirred.extend(worker.actor);
         self.take_back(from, u32::MAX, comm);
         Ok(())
     }
@@ -191,6 +193,7 @@ impl Core {
             .checked_sub(1)
             .ok_or_else(|| Violation::new(format!("{from} goes on, but had not blocked")))?;
         worker.children = Siblings::default();
+        self.stirred.extend(worker.actor);
         self.relist(from);
         Ok(())
     }

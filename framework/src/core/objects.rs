@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_worker::{Entry, Item, ObjectId, Outcome, Value, WorkerId};
+use mobula_worker::{Entry, Format, Item, ObjectId, Outcome, Value, WorkerId};
 
 use super::{
     Comm, Core, Violation,
@@ -128,6 +128,9 @@ impl Core {
 
     /// Whether all that the value refers to is there and is what it should be.
     pub(super) fn check_items(&self, value: &Value) -> Result<(), BadItem> {
+        if let Format::Part { .. } = value.format {
+            return Err(BadItem::Malformed("is a part, which only the driver lends"));
+        }
         for item in &value.items {
             match item {
                 Item::InlineArray(array) => {

@@ -258,8 +258,11 @@ impl Core {
             self.tear(&task.args, error);
         }
         self.drop_args(&task.args, comm);
-        if let Some(Part::Call(call)) = task.part.as_deref() {
-            self.leave_call(*call, comm);
+        match task.part.as_deref() {
+            Some(Part::Call(call)) => self.leave_call(*call, comm),
+            // There will be no value: what waits for it has to be told.
+            Some(Part::Constructor) => self.stirred.push(id),
+            None => {}
         }
 
         for dependent in task.dependents {

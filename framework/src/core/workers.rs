@@ -1,6 +1,6 @@
 //! Workers come and go.
 
-use mobula_worker::{Error, FunctionIndex, WorkerId, message::ToWorker};
+use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorker};
 
 use super::{
     Comm, Core, Violation,
@@ -162,6 +162,11 @@ impl Core {
         for id in pending {
             self.finish(id, Err(error.clone()), comm);
         }
+        let mut actors: Vec<ObjectId> = self.actors.keys().copied().collect();
+        actors.sort_unstable();
+        for id in actors {
+            self.construct(id, comm);
+        }
     }
 
     /// Takes the tasks away from a worker that runs them, but leaves it their arguments.
@@ -171,9 +176,11 @@ impl Core {
         };
         let flights: Vec<_> = worker.flights.iter().copied().collect();
         for flight in flights {
-            let args = self
-                .task_mut(flight.task)
-                .map(|task| std::mem::take(&mut task.args));
+            self.call_landed(flight.task);
+            let args = match self.task_mut(flight.task) {
+                Some(task) => Some(std::mem::take(&mut task.args)),
+                None => self.args_of_constructor(flight.task),
+            };
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.land(flight.attempt);
                 worker.left.extend(args);

@@ -22,6 +22,26 @@ struct Closing {
     then: Option<(ObjectId, Value)>,
 }
 
+impl Closings {
+    /// Workers that were asked to close this and have not answered.
+    fn asked(&self, loc: Loc) -> Vec<WorkerId> {
+        let same = |closing: &&Closing| closing.loc == loc;
+        let asked = self.under_way.iter().filter(same);
+        asked.flat_map(|closing| closing.left.clone()).collect()
+    }
+
+    /// Takes out what is closed everywhere, now that a worker has closed some of it.
+    fn strike(&mut self, worker: WorkerId, which: impl Fn(&Closing) -> bool) -> Vec<Closing> {
+        for closing in &mut self.under_way {
+            if which(closing) {
+                closing.left.retain(|id| *id != worker);
+            }
+        }
+        let done = |closing: &mut Closing| closing.left.is_empty();
+        self.under_way.extract_if(.., done).collect()
+    }
+}
+
 impl Lanes {
     /// See [`Comm::close`](crate::core::Comm::close).
     pub(super) fn close_shared(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
@@ -45,6 +65,8 @@ impl Lanes {
                 lane.send(&ToWorker::Close(loc));
             }
         }
+        // Those that are asked already, where an array goes while it is being sealed.
+        left.extend(self.closings.asked(loc));
         let closing = Closing { loc, left, then };
         if closing.left.is_empty() {
             self.closed_everywhere(closing);
@@ -64,15 +86,7 @@ impl Lanes {
     }
 
     fn strike(&mut self, worker: WorkerId, which: impl Fn(&Closing) -> bool) {
-        let mut finished = Vec::new();
-        for closing in &mut self.closings.under_way {
-            if which(closing) {
-                closing.left.retain(|id| *id != worker);
-            }
-        }
-        let done = |closing: &mut Closing| closing.left.is_empty();
-        finished.extend(self.closings.under_way.extract_if(.., done));
-        for closing in finished {
+        for closing in self.closings.strike(worker, which) {
             self.closed_everywhere(closing);
         }
     }
@@ -92,5 +106,44 @@ impl Lanes {
             core.sealed(id, value, self);
         }
         any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mobula_store::SegmentId;
+
+    use super::*;
+
+    #[test]
+    fn memory_that_goes_while_it_is_being_closed_waits_for_the_same_workers() {
+        let loc = |offset| Loc {
+            segment: SegmentId(0),
+            offset,
+            len: 1 << 20,
+        };
+        let (one, two) = (WorkerId(1), WorkerId(2));
+        let mut closings = Closings::default();
+        for loc in [loc(0), loc(1 << 20)] {
+            closings.under_way.push(Closing {
+                loc,
+                left: vec![one, two],
+                then: None,
+            });
+        }
+        let left = closings.asked(loc(0));
+        assert_eq!(left, [one, two]);
+        closings.under_way.push(Closing {
+            loc: loc(0),
+            left,
+            then: None,
+        });
+        let first = |closing: &Closing| closing.loc == loc(0);
+        assert!(closings.strike(one, first).is_empty());
+        // The other one dies.
+        let closed = closings.strike(two, |_| true);
+        assert!(closed.len() == 2 && closed.iter().all(first));
+        assert_eq!(closings.strike(one, |_| true).len(), 1);
+        assert!(closings.asked(loc(0)).is_empty() && closings.under_way.is_empty());
     }
 }

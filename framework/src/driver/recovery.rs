@@ -1,11 +1,8 @@
 //! Locks that a dead worker may have held, or waited for.
 
-use std::{
-    ops::RangeFrom,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use mobula_store::{Loc, Region};
@@ -22,7 +19,7 @@ use super::lanes::Lanes;
 #[derive(Debug)]
 pub(super) struct Seats {
     free: Vec<Seat>,
-    fresh: RangeFrom<u16>,
+    fresh: u16,
 }
 
 impl Default for Seats {
@@ -30,7 +27,7 @@ impl Default for Seats {
         Seats {
             free: Vec::new(),
             // The driver has the first.
-            fresh: 1..,
+            fresh: 1,
         }
     }
 }
@@ -38,7 +35,13 @@ impl Default for Seats {
 impl Seats {
     /// A seat that no living process has; `None` if there are no more.
     pub(super) fn take(&mut self) -> Option<Seat> {
-        self.free.pop().or_else(|| Seat::new(self.fresh.next()?))
+        if let Some(seat) = self.free.pop() {
+            return Some(seat);
+        }
+        // Asked in vain it stays where it is, and never comes round to the driver's.
+        let seat = Seat::new(self.fresh)?;
+        self.fresh += 1;
+        Some(seat)
     }
 
     /// The process is dead, and all that it could reach was recovered.
@@ -171,5 +174,20 @@ mod tests {
         assert_ne!(one, Seat::DRIVER);
         seats.give_back(one);
         assert_eq!(seats.take(), Some(one));
+    }
+
+    #[test]
+    fn asking_in_vain_gives_no_seat_however_often() {
+        let mut seats = Seats::default();
+        let mut taken = 0;
+        while seats.take().is_some() {
+            taken += 1;
+        }
+        for _ in 0..=u32::from(u16::MAX) {
+            assert_eq!(seats.take(), None);
+        }
+        let back = Seat::new(taken).unwrap();
+        seats.give_back(back);
+        assert_eq!((seats.take(), seats.take()), (Some(back), None));
     }
 }

@@ -68,19 +68,17 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         }
-        let next = worker.tasks.lock().next(&worker.closing, &worker.turn);
-        let Some(task) = next else {
+        let Some((task, may, starts)) = next_task(worker) else {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         };
-        most = worker.turn.begin();
+        most = may;
         worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
         if worker.loops.load(Ordering::SeqCst) < most {
             // The next one need not wait for this one.
             stand_in(worker);
         }
-        // Not before the turn: until then the driver may give the task to another worker.
-        if worker.state.start(task.slot, task.attempt) {
+        if starts {
             worker.state.set_function(task.function);
             RUNS_TASK.set(true);
             run(worker, task);
@@ -89,6 +87,20 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
         worker.turn.end();
     }
     worker.loops.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// The next task of the lane, with the turn, how many may have that at a time, and whether the task
+/// may start; `None` when the worker closes.
+///
+/// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that, and the driver,
+/// which takes tasks back from the end.
+fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
+    let mut lane = worker.tasks.lock();
+    let task = lane.next(&worker.closing, &worker.turn)?;
+    let most = worker.turn.begin();
+    // Not before the turn: until then the driver may give the task to another worker.
+    let starts = worker.state.start(task.slot, task.attempt);
+    Some((task, most, starts))
 }
 
 fn run(worker: &Arc<Worker>, task: TaskMessage) {

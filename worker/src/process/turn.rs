@@ -5,7 +5,7 @@
 //! object gives up its turn to the next one, and takes it back before it goes on; those that go on
 //! come before those that begin.
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The right to run task code.
 #[derive(Debug, Default)]
@@ -46,26 +46,30 @@ impl Turn {
 
     /// Waits for the turn, to begin a task. Says how many may have it at a time.
     pub(crate) fn begin(&self) -> usize {
-        self.take(|state| state.resuming == 0)
+        let mut state = self.state.lock();
+        self.take(&mut state, |state| state.resuming == 0);
+        state.most
     }
 
     /// Waits for the turn, to go on with a task that gave it up.
     pub(crate) fn resume(&self) {
-        self.state.lock().resuming += 1;
-        self.take(|_| true);
         let mut state = self.state.lock();
+        state.resuming += 1;
+        self.take(&mut state, |_| true);
         state.resuming -= 1;
+        if state.resuming == 0 && state.sleepers > 0 && state.taken < state.most {
+            // Those that begin have let this one go first.
+            self.changed.notify_all();
+        }
     }
 
-    fn take(&self, may: impl Fn(&State) -> bool) -> usize {
-        let mut state = self.state.lock();
-        while state.taken >= state.most || !may(&state) {
+    fn take(&self, state: &mut MutexGuard<'_, State>, may: impl Fn(&State) -> bool) {
+        while state.taken >= state.most || !may(state) {
             state.sleepers += 1;
-            self.changed.wait(&mut state);
+            self.changed.wait(state);
             state.sleepers -= 1;
         }
         state.taken += 1;
-        state.most
     }
 
     /// Gives the turn up.
@@ -113,5 +117,47 @@ mod tests {
         }
         let state = turn.state.lock();
         assert!(state.taken == 0 && state.resuming == 0 && state.sleepers == 0);
+    }
+
+    #[test]
+    fn who_begins_is_not_forgotten_when_another_goes_on() {
+        use std::{
+            sync::{Barrier, mpsc},
+            time::Duration,
+        };
+
+        let turn = Arc::new(Turn::default());
+        turn.set_most(2);
+        let asleep = |n| {
+            while turn.state.lock().sleepers != n {
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..200 {
+            turn.begin();
+            turn.begin();
+            let (done, over) = mpsc::channel();
+            let meet = Arc::new(Barrier::new(2));
+            for (n, resumes) in [false, true].into_iter().enumerate() {
+                let (turn, meet, done) = (turn.clone(), meet.clone(), done.clone());
+                std::thread::spawn(move || {
+                    match resumes {
+                        true => turn.resume(),
+                        false => drop(turn.begin()),
+                    }
+                    // There is room for both: none may wait until the other one is done.
+                    meet.wait();
+                    turn.end();
+                    let _ = done.send(());
+                });
+                asleep(n + 1);
+            }
+            turn.end();
+            turn.end();
+            for _ in 0..2 {
+                let waited = over.recv_timeout(Duration::from_secs(30));
+                waited.expect("a thread sleeps though there is room");
+            }
+        }
     }
 }

@@ -6,7 +6,8 @@ pub(crate) const HELP: &str = "\
 Runs our rows and those of the peers that are installed, and writes a report.
 
   --quick          a tenth of the time: to see that all rows work
-  --peers A,B      only these peers (`none` for none); ours and the floors are always measured
+  --only A,B       of our rows and the floors only these parts, such as `calls` or `actors`
+  --peers A,B      only these peers, or programs of peers (`none` for none)
   --curves         cost curves of ours in place of the rows
   --out FOLDER     where the report goes (benches/results)
   --date DATE      the date for the head, in place of today's";
@@ -28,6 +29,8 @@ pub(crate) enum Invocation {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     pub(crate) quick: bool,
+    /// The parts of our rows; `None` for all.
+    pub(crate) only: Option<Vec<String>>,
     /// `None` for all that are installed.
     pub(crate) peers: Option<Vec<String>>,
     pub(crate) out: Option<PathBuf>,
@@ -50,10 +53,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation
             "--quick" => options.quick = true,
             "--curves" => curves = true,
             "--part" => part = Some(value()?),
+            "--only" => options.only = Some(list(&value()?).collect()),
             "--peers" => {
-                let names = value()?;
-                let names = names.split(',').map(|name| name.trim().to_lowercase());
-                options.peers = Some(names.filter(|name| name != "none").collect());
+                options.peers = Some(list(&value()?).filter(|name| name != "none").collect());
             }
             "--out" => options.out = Some(value()?.into()),
             "--date" => options.date = Some(value()?),
@@ -66,6 +68,10 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation
         None if curves => Invocation::Curves(options),
         None => Invocation::Suite(options),
     })
+}
+
+fn list(names: &str) -> impl Iterator<Item = String> {
+    names.split(',').map(|name| name.trim().to_lowercase())
 }
 
 #[cfg(test)]
@@ -87,6 +93,8 @@ mod tests {
             "--quick",
             "--peers",
             "Ray, rayon",
+            "--only",
+            "calls,actors",
             "--out",
             "there",
             "--date",
@@ -94,6 +102,7 @@ mod tests {
         ];
         let options = Options {
             quick: true,
+            only: Some(vec!["calls".into(), "actors".into()]),
             peers: Some(vec!["ray".into(), "rayon".into()]),
             out: Some("there".into()),
             date: Some("now".into()),

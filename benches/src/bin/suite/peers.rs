@@ -46,11 +46,12 @@ const fn python(name: &'static str, script: &'static str, module: &'static str) 
 }
 
 /// In the order in which they are run and shown.
-pub(crate) const PEERS: [Peer; 8] = [
+pub(crate) const PEERS: [Peer; 10] = [
     rust("rayon"),
     rust("tokio"),
     rust("procspawn"),
     python("multiprocessing.Pool", "multiprocessing_pool.py", "numpy"),
+    python("multiprocessing.RawArray", "rawarray.py", "numpy"),
     python(
         "ProcessPoolExecutor",
         "process_pool_executor.py",
@@ -59,7 +60,15 @@ pub(crate) const PEERS: [Peer; 8] = [
     python("joblib", "loky_joblib.py", "joblib"),
     python("dask", "dask_local.py", "distributed"),
     python("Ray", "ray_local.py", "ray"),
+    python("Ray", "ray_actors.py", "ray"),
 ];
+
+/// The names of the peers, each once, although some have several programs.
+pub(crate) fn names() -> Vec<&'static str> {
+    let mut names = PEERS.map(|peer| peer.name).to_vec();
+    names.dedup();
+    names
+}
 
 /// The folder of the benchmarks, from the program's point of view.
 #[derive(Clone, Debug)]
@@ -119,6 +128,16 @@ pub(crate) fn build_rust(places: &Places) -> bool {
 }
 
 impl Peer {
+    /// Whether it is meant by this name, in lower case: its own, or that of its program, since one
+    /// peer may have several.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let program = match self.program {
+            Program::Python { script, .. } => script.trim_end_matches(".py"),
+            Program::Rust(name) => name,
+        };
+        self.name.to_lowercase() == name || program == name
+    }
+
     pub(crate) fn is_rust(&self) -> bool {
         matches!(self.program, Program::Rust(_))
     }
@@ -180,6 +199,24 @@ mod tests {
             };
             assert!(file.is_file(), "{}", file.display());
         }
+    }
+
+    #[test]
+    fn a_peer_has_one_name() {
+        let names = names();
+        let unique: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(
+            unique.len(),
+            names.len(),
+            "programs of one peer stand apart"
+        );
+    }
+
+    #[test]
+    fn programs_are_called_by_the_peer_or_by_their_names() {
+        let called = |name| PEERS.iter().filter(|peer| peer.is_called(name)).count();
+        let counts = ["ray", "ray_actors", "rayon", "ray_"].map(called);
+        assert_eq!(counts, [2, 1, 1, 0]);
     }
 
     #[test]

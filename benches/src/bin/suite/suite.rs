@@ -9,7 +9,7 @@ use crate::{
     child::{self, End},
     options::Options,
     ours,
-    peers::{self, PEERS, Places},
+    peers::{self, PEERS, Peer, Places},
     protocol::{OURS, parse},
     report,
     results::Results,
@@ -28,17 +28,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut results = Results::default();
     println!("{machine}");
 
-    let wanted = |name: &str| {
+    let wanted = |peer: &Peer| {
         let names = options.peers.as_ref();
-        names.is_none_or(|names| names.iter().any(|wanted| *wanted == name.to_lowercase()))
+        names.is_none_or(|names| names.iter().any(|name| peer.is_called(name)))
     };
     check_names(options)?;
-    let peers: Vec<_> = PEERS.iter().filter(|peer| wanted(peer.name)).collect();
+    let peers: Vec<_> = PEERS.iter().filter(|peer| wanted(peer)).collect();
     if peers.iter().any(|peer| peer.is_rust()) {
         // What goes wrong shows as a program that is not there.
         peers::build_rust(&places);
     }
-    for (part, _) in ours::PARTS {
+    let only = options.only.as_ref();
+    let parts = ours::PARTS.iter().map(|(part, _)| *part);
+    for part in parts.filter(|part| only.is_none_or(|only| only.iter().any(|name| name == part))) {
         let mut command = Command::new(env::current_exe()?);
         command.args(["--part", part]);
         if options.quick {
@@ -66,13 +68,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn check_names(options: &Options) -> Result<()> {
-    let known = |name: &String| PEERS.iter().any(|peer| peer.name.to_lowercase() == *name);
+    let known = |name: &String| ours::PARTS.iter().any(|(part, _)| part == name);
+    if let Some(name) = options.only.iter().flatten().find(|name| !known(name)) {
+        let names = ours::PARTS.map(|(part, _)| part);
+        return Err(format!("there is no part `{name}`; there are {}", names.join(", ")).into());
+    }
+    let known = |name: &String| PEERS.iter().any(|peer| peer.is_called(name));
     let wrong = options.peers.iter().flatten().find(|name| !known(name));
     match wrong {
         None => Ok(()),
         Some(name) => {
-            let names: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-            Err(format!("there is no peer `{name}`; there are {}", names.join(", ")).into())
+            let names = peers::names().join(", ");
+            Err(format!("there is no peer `{name}`; there are {names}").into())
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId};
 
-use super::{Actor, Call, Life, Part, is_ready};
+use super::{Actor, Call, Life, Part, QueueKey, is_ready};
 use crate::core::{
     Comm, Core,
     state::{Worker, WorkerState},
 };
+
+/// A call, and the queue that it stands in.
+type Place = (QueueKey, ObjectId);
 
 impl Core {
     /// Where a new call belongs.
@@ -122,6 +125,30 @@ impl Core {
         let Life::Alive(worker_id) = actor.life else {
             return None;
         };
+        let (ended, found) = self.waiting_call(actor)?;
+        let actor = self.actors.get_mut(&id)?;
+        for (key, call) in ended.into_iter().chain(found) {
+            if let Some(queue) = actor.queues.get_mut(&key) {
+                if let Some(at) = queue.iter().position(|other| *other == call) {
+                    queue.remove(at);
+                }
+                if queue.is_empty() {
+                    actor.queues.remove(&key);
+                }
+            }
+        }
+        let (key, call) = found?;
+        actor.served = key;
+        actor.running[key.0] += 1;
+        Some((call, worker_id))
+    }
+
+    /// Which call of an actor may go to the process now, and those before it that have ended where
+    /// they stood, since their inputs have failed. `None`: the process takes no further call.
+    pub(super) fn waiting_call(&self, actor: &Actor) -> Option<(Vec<Place>, Option<Place>)> {
+        let Life::Alive(worker_id) = actor.life else {
+            return None;
+        };
         if actor.queues.is_empty() {
             return None;
         }
@@ -142,7 +169,6 @@ impl Core {
                 continue;
             }
             let mut queue = queue.iter();
-            // Calls whose inputs have failed have ended where they stood.
             let head = queue.find_map(|call| {
                 let task = self.objects.get(*call).and_then(|object| object.task());
                 if task.is_none() {
@@ -155,21 +181,7 @@ impl Core {
                 break;
             }
         }
-        let actor = self.actors.get_mut(&id)?;
-        for (key, call) in ended.into_iter().chain(found) {
-            if let Some(queue) = actor.queues.get_mut(&key) {
-                if let Some(at) = queue.iter().position(|other| *other == call) {
-                    queue.remove(at);
-                }
-                if queue.is_empty() {
-                    actor.queues.remove(&key);
-                }
-            }
-        }
-        let (key, call) = found?;
-        actor.served = key;
-        actor.running[key.0] += 1;
-        Some((call, worker_id))
+        Some((ended, found))
     }
 
     /// Whether the process takes a further call.

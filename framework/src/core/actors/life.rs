@@ -1,17 +1,17 @@
-//! The processes of actors, and how actors end.
+//! The processes of actors: who gets which, what runs there first, and what follows from its death.
 
 use std::time::Duration;
 
 use mobula_worker::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
-    message::{Arg, TaskMessage},
+    message::{Arg, ArgSpec, TaskMessage},
 };
 
 use super::{Life, is_ready};
 use crate::core::{
     Comm, Core,
     counts::Step,
-    state::{Flight, WorkerState},
+    state::{Flight, ObjectState, Worker, WorkerState},
 };
 
 impl Core {
@@ -63,14 +63,34 @@ impl Core {
         self.stirred.push(id);
     }
 
-    /// Hands the constructor over, if there is a process and it can run.
-    pub(super) fn construct(&mut self, id: ObjectId, comm: &mut dyn Comm) {
+    /// Hands the constructor over, if there is a process and it can run; or ends the actor, if it
+    /// never can.
+    pub(in crate::core) fn construct(&mut self, id: ObjectId, comm: &mut dyn Comm) {
         let Some(actor) = self.actors.get(&id) else {
             return;
         };
+        let process = actor.process();
+        if let Life::Alive(_) | Life::Dead(_) = actor.life {
+            return;
+        }
+        let failed = match self.objects.get(id).map(|object| &object.state) {
+            Some(ObjectState::Failed(error)) => Some(error.clone()),
+            _ => self.closed.clone(),
+        };
+        if let Some(error) = failed {
+            self.fail_actor(id, error, comm);
+            if let Some(worker) = process {
+                self.stop_process(worker, Duration::ZERO, comm);
+            }
+            return;
+        }
         let Life::Waiting(worker) = actor.life else {
             return;
         };
+        let up = |worker: &Worker| worker.state == WorkerState::Up;
+        if !self.workers.get(&worker).is_some_and(up) {
+            return;
+        }
         let pending = self.objects.get(id).and_then(|object| object.task());
         match pending.map(is_ready) {
             // For the first time.
@@ -129,11 +149,7 @@ impl Core {
             return;
         };
         if again {
-            let args = std::mem::take(&mut actor.args);
-            self.shift_arg_pins(&args, Step::End);
-            if let Some(actor) = self.actors.get_mut(&id) {
-                actor.args = args;
-            }
+            self.unpin_constructor(id);
         }
         match outcome {
             Ok(_) => {
@@ -206,10 +222,11 @@ impl Core {
         }
         crashed.reverse();
         if again {
+            // First: with the last of these calls the actor may go.
+            self.want_process(id, comm);
             for (call, function) in crashed {
                 self.finish(call, Err(describe(function)), comm);
             }
-            self.want_process(id, comm);
             return;
         }
         let why = if intended {
@@ -246,7 +263,7 @@ impl Core {
         self.fail_actor(id, why, comm);
     }
 
-    fn unpin_constructor(&mut self, id: ObjectId) {
+    pub(super) fn unpin_constructor(&mut self, id: ObjectId) {
         let args = self
             .actors
             .get_mut(&id)
@@ -259,72 +276,26 @@ impl Core {
         }
     }
 
-    /// Ends an actor at once, whatever it does, and fails its calls.
-    pub(crate) fn kill_actor(&mut self, id: ObjectId, comm: &mut dyn Comm) {
-        let name = self.actor_name(id);
-        let Some(actor) = self.actors.get(&id) else {
-            return;
-        };
-        if let Life::Dead(_) = actor.life {
-            return;
+    /// The arguments with which a constructor runs once more, for a process that keeps them, with
+    /// their pins, though the actor may end.
+    pub(in crate::core) fn args_of_constructor(&mut self, id: ObjectId) -> Option<Vec<ArgSpec>> {
+        let args = self.actors.get(&id)?.args.clone();
+        for arg in &args {
+            arg.for_each_object(|id| self.add_ref(id));
         }
-        let why = Error::actor(format!("the {name} was killed by `ActorRef::kill`"), None);
-        let process = actor.process();
-        if process.is_none() {
-            self.too_many += 1;
-        }
-        if let Some(worker) = process {
-            let running: Vec<ObjectId> = match self.workers.get(&worker) {
-                Some(worker) => worker.flights.iter().map(|flight| flight.task).collect(),
-                None => Vec::new(),
-            };
-            self.leave_running(worker);
-            comm.kill(
-                worker,
-                "it was an actor, and `ActorRef::kill` was called".to_owned(),
-            );
-            for call in running {
-                self.call_landed(call);
-                if call == id {
-                    continue;
-                }
-                let Some(function) = self.task_mut(call).map(|task| task.function) else {
-                    continue;
-                };
-                let error = Error::actor(
-                    format!("`{}` did not return: {why}", self.name(function)),
-                    Some(why.clone()),
-                );
-                self.finish(call, Err(error), comm);
-            }
-        }
-        self.fail_actor(id, why, comm);
+        Some(args)
     }
 
-    /// Nobody has a handle of the actor any more, and all its calls have ended.
-    pub(in crate::core) fn end_actor(&mut self, id: ObjectId, comm: &mut dyn Comm) {
-        let Some(actor) = self.actors.remove(&id) else {
-            return;
+    /// A constructor that was with the process was not begun, and will not be there; whether it is one.
+    pub(in crate::core) fn return_constructor(&mut self, id: ObjectId, worker: WorkerId) -> bool {
+        let actor = self.actors.get_mut(&id);
+        let Some(actor) = actor.filter(|actor| actor.process() == Some(worker)) else {
+            return false;
         };
-        if let Some(name) = &actor.options.name {
-            self.names_of_actors.remove(name);
+        actor.life = Life::Waiting(worker);
+        if self.task_mut(id).is_none() {
+            self.unpin_constructor(id);
         }
-        match actor.life {
-            Life::Wanting => {
-                self.wanting.retain(|wanting| *wanting != id);
-                self.too_many += 1;
-            }
-            Life::Waiting(worker) | Life::Constructing(worker) | Life::Alive(worker) => {
-                self.stop_process(worker, actor.options.grace, comm);
-            }
-            Life::Dead(_) => {}
-        }
-        self.drop_args(&actor.args, comm);
-    }
-
-    /// Has the process drop its value and end, in this time.
-    fn stop_process(&mut self, worker: WorkerId, grace: Duration, comm: &mut dyn Comm) {
-        self.worker_stopping(worker, comm);
-        comm.end_within(worker, grace.max(Duration::from_millis(250)));
+        true
     }
 }

@@ -15,6 +15,9 @@
 //! process runs them in the order of the lane. Others get as many as may run.
 
 mod calls;
+#[cfg(test)]
+mod checks;
+mod ends;
 mod life;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -197,8 +200,11 @@ impl Core {
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
         };
-        if let Life::Dead(_) = actor.life {
-            return;
+        match actor.life {
+            Life::Dead(_) => return,
+            // The one that was started for it will not be needed.
+            Life::Wanting => self.too_many += 1,
+            _ => {}
         }
         actor.life = Life::Dead(why.clone());
         let queues = std::mem::take(&mut actor.queues);

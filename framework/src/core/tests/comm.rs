@@ -100,6 +100,7 @@ impl TestComm {
         }
         assert!(self.completed.is_empty(), "unseen: {:?}", self.completed);
         assert!(self.freed.is_empty(), "unseen: {:?}", self.freed);
+        assert!(self.closing.is_empty(), "unseen: {:?}", self.closing);
     }
 }
 

@@ -9,7 +9,7 @@ use mobula_worker::{
 };
 
 use super::{
-    super::{Config, Core, Violation},
+    super::{CallRole, Config, Core, Violation},
     comm::TestComm,
 };
 
@@ -27,15 +27,24 @@ pub(super) struct Env {
 impl Env {
     /// With this many workers, all up, which get at most `prefetch` tasks each.
     pub(super) fn new(workers: u32, prefetch: u32) -> Env {
-        let names = ["first", "second", "third"].into();
+        let functions = ["first", "second", "third"].map(|name| (name, CallRole::default()));
+        Env::with_functions(workers, prefetch, &functions)
+    }
+
+    /// As [`new`](Env::new), with these functions.
+    pub(super) fn with_functions(
+        workers: u32,
+        prefetch: u32,
+        functions: &[(&'static str, CallRole)],
+    ) -> Env {
         let core = Core::new(
             Config {
                 prefetch,
                 slots: 100,
                 cores: 2,
             },
-            names,
-            [Default::default(); 3].into(),
+            functions.iter().map(|(name, _)| *name).collect(),
+            functions.iter().map(|(_, role)| *role).collect(),
         );
         let mut env = Env {
             core,
@@ -55,6 +64,7 @@ impl Env {
     pub(super) fn pump(&mut self) {
         self.core.pump(&mut self.comm);
         self.core.sanity_check();
+        self.core.check_nothing_forgotten();
     }
 
     pub(super) fn message(&mut self, from: WorkerId, message: FromWorker) -> Result<(), Violation> {
@@ -107,9 +117,16 @@ impl Env {
     }
 
     pub(super) fn lose(&mut self, worker: WorkerId) {
+        self.lose_as(worker, false);
+    }
+
+    /// The worker is dead; `intended`: it exited by itself, with code 0. Whether the pool misses it.
+    pub(super) fn lose_as(&mut self, worker: WorkerId, intended: bool) -> bool {
         self.comm.bury(worker);
-        self.core.worker_lost(worker, false, crash, &mut self.comm);
+        let core = &mut self.core;
+        let missing = core.worker_lost(worker, intended, crash, &mut self.comm);
         self.core.sanity_check();
+        missing
     }
 
     /// The objects that were completed, with their values' numbers or errors.

@@ -1,10 +1,12 @@
 //! The core's tests. They drive it without processes and check every invariant after each step.
 
+mod actors;
 mod comm;
 mod dice;
 mod dispatch;
 mod end;
 mod env;
+mod lending;
 mod messages;
 mod objects;
 mod peer;

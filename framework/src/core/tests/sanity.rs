@@ -6,7 +6,9 @@ use mobula_worker::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
 
 use super::super::{
     Core, TaskCounts,
+    actors::Part,
     counts::{footprint, stored},
+    lending::NO_FUNCTION,
     state::{Object, ObjectState, Task, TaskState},
 };
 
@@ -71,6 +73,8 @@ impl Core {
         self.check_tasks();
         self.check_dependents();
         self.check_workers();
+        self.check_actors();
+        self.check_lending();
     }
 
     fn check_counts(&self) {
@@ -88,6 +92,9 @@ impl Core {
                 }
                 ObjectState::Pending(task) => {
                     recount.refer_all(&task.args);
+                    if let Some(Part::Call(call)) = task.part.as_deref() {
+                        recount.refer(call.actor);
+                    }
                     if let TaskState::Queued { .. } = task.state {
                         recount.pin_all(self, &task.args);
                     }
@@ -105,6 +112,12 @@ impl Core {
         }
         for args in self.workers.values().flat_map(|worker| &worker.left) {
             recount.refer_all(args);
+            recount.pin_all(self, args);
+        }
+        for actor in self.actors.values() {
+            recount.refer_all(actor.kept_args());
+        }
+        for args in self.reconstructions() {
             recount.pin_all(self, args);
         }
         for (id, object) in self.objects.iter() {
@@ -144,12 +157,18 @@ impl Core {
                 continue;
             };
             *counts.of(task.state) += 1;
+            let in_queue = ready.remove(&id);
+            let elsewhere = task.part.is_some();
             assert_eq!(
                 task.state == TaskState::Ready,
-                ready.remove(&id),
+                in_queue
+                    || elsewhere
+                        && self.waits_for_actor(id, task)
+                        && task.state == TaskState::Ready,
                 "{id} is {:?}",
                 task.state
             );
+            assert!(!(in_queue && elsewhere), "{id} is an actor's");
             if let TaskState::Queued {
                 worker,
                 slot,
@@ -163,6 +182,7 @@ impl Core {
         }
         assert!(ready.is_empty());
         assert_eq!(counts, self.counts);
+        flights += self.reconstructions().len() + self.abandoned_constructions();
         assert_eq!(
             flights,
             self.workers
@@ -186,7 +206,8 @@ impl Core {
             let ObjectState::Pending(task) = &object.state else {
                 continue;
             };
-            let mut expected = 0;
+            // What waits for parts, or for processes, is told from elsewhere.
+            let mut expected = u32::from(task.function == NO_FUNCTION);
             for input in inputs(&task.args) {
                 match &self.objects.get(input).unwrap().state {
                     ObjectState::Ready(_) => {}

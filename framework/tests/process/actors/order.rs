@@ -69,3 +69,51 @@ fn a_method_writes_parts_of_a_shared_array() {
     let view = array.seal().unwrap().view().unwrap();
     assert_eq!((view[0], view[9_999]), (1.0, 2.0));
 }
+
+/// Remembers, and lets others begin while it waits.
+struct Waiting {
+    entries: Vec<u64>,
+}
+
+#[remote]
+impl Waiting {
+    fn new() -> Self {
+        Waiting {
+            entries: Vec::new(),
+        }
+    }
+
+    async fn wait(&self, us: u64) {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_micros(us)).await;
+        }
+    }
+
+    fn add(&mut self, n: u64) {
+        self.entries.push(n);
+    }
+
+    fn entries(&self) -> Vec<u64> {
+        self.entries.clone()
+    }
+}
+
+#[mobula::test]
+fn calls_keep_their_order_among_others_that_wait() {
+    let rt = runtime(1);
+    let actor = rt.spawn_actor(Waiting::remote());
+    let mut calls = Vec::new();
+    for n in 0..1500 {
+        if n % 3 == 0 {
+            actor.wait(n % 7 * 30).spawn().detach();
+        }
+        calls.push(actor.add(n).spawn());
+    }
+    rt.get(&calls).unwrap();
+    let entries = actor.entries().spawn().get().unwrap();
+    let wrong = (0..1500)
+        .zip(&entries)
+        .filter(|(n, entry)| n != *entry)
+        .count();
+    assert_eq!(wrong, 0, "of 1500");
+}

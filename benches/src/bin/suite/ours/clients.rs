@@ -1,5 +1,5 @@
-//! Rows of Ray's microbenchmark that stand nowhere else: small objects, tasks that submit tasks and
-//! put objects, refs in objects.
+//! Rows of Ray's microbenchmark that stand nowhere else: small objects, tasks that put objects,
+//! refs in objects.
 
 use std::hint::black_box;
 
@@ -29,13 +29,6 @@ fn puts_large(count: usize, len: usize) -> mobula::Result<()> {
         drop(rt.put(&zeros)?);
     }
     Ok(())
-}
-
-#[remote]
-fn submits(count: usize) -> mobula::Result<()> {
-    let rt = Runtime::current()?;
-    rt.get(rt.spawn_all((0..count).map(|_| nothing::remote())))
-        .map(drop)
 }
 
 #[remote]
@@ -74,16 +67,6 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         rt.get(rt.spawn_all((0..10).map(|_| puts_small::remote(100))))
             .map(drop)
     });
-    let each = out.size(10_000, 1_000);
-    rate(
-        "multi_tasks_async",
-        4.0 * each as f64,
-        out.slow(5, 2.0),
-        &mut || {
-            rt.get(rt.spawn_all((0..4).map(|_| submits::remote(each))))
-                .map(drop)
-        },
-    );
     rate("wait_1k", 1.0, out.slow(10, 1.0), &mut || {
         let refs = rt.spawn_all((0..1000).map(|_| nothing::remote()));
         rt.as_completed(refs).try_for_each(|done| done.wait())

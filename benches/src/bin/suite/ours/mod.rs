@@ -12,6 +12,7 @@ use crate::{
     rows,
 };
 
+mod actors;
 mod calls;
 mod clients;
 mod life;
@@ -20,6 +21,7 @@ mod maps;
 mod objects;
 mod queue;
 mod results;
+mod shared;
 mod store;
 
 /// As many as all peers get.
@@ -28,15 +30,17 @@ pub(crate) const WORKERS: usize = 2;
 type Measure = fn(&Out) -> Result<()>;
 
 /// The parts, in the order in which they are run.
-pub(crate) const PARTS: [(&str, Measure); 9] = [
+pub(crate) const PARTS: [(&str, Measure); 11] = [
     ("calls", calls::measure),
     ("many", many::measure),
     ("queue", queue::measure),
     ("clients", clients::measure),
+    ("actors", actors::measure),
     ("maps", maps::measure),
     ("store", store::measure),
     ("results", results::measure),
     ("objects", objects::measure),
+    ("shared", shared::measure),
     ("life", life::measure),
 ];
 

@@ -6,8 +6,7 @@ mod markdown;
 use std::{fs, path::Path};
 
 use crate::{
-    Result,
-    peers::PEERS,
+    Result, peers,
     protocol::{OURS, Outcome, unit_name},
     results::Results,
     rows::GROUPS,
@@ -48,11 +47,7 @@ fn peers_of(rows: &[crate::rows::Row], results: &Results) -> Vec<&'static str> {
         let mut found = rows.iter().filter_map(|row| results.find(peer, row.id));
         found.any(|found| matches!(found.outcome, Outcome::Measured(..)))
     };
-    PEERS
-        .iter()
-        .map(|peer| peer.name)
-        .filter(measured)
-        .collect()
+    peers::names().into_iter().filter(measured).collect()
 }
 
 /// How many times better ours is than theirs.

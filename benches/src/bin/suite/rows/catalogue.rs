@@ -2,16 +2,16 @@
 
 use mobula_benches::table::Unit;
 
-use super::{Group, row};
+use super::{Group, actors::ACTORS, row, shared::SHARED};
 use crate::reach::{Reach, Term};
 
 use Unit::{Bandwidth, Bytes, Rate, Ratio, Time};
 
-const fn most(terms: &'static [Term]) -> Reach {
+pub(super) const fn most(terms: &'static [Term]) -> Reach {
     Reach::at_most(terms, 0.0)
 }
 
-const fn least(terms: &'static [Term]) -> Reach {
+pub(super) const fn least(terms: &'static [Term]) -> Reach {
     Reach::at_least(terms, 0.0)
 }
 
@@ -32,6 +32,7 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ),
     ("fill_800", "filling private memory", Bandwidth),
     ("empty_task", "empty task, in turn", Time),
+    ("small_task", "task that gives two bytes, in turn", Time),
     ("empty_64", "empty task, in turn", Time),
     ("empty_4k", "empty task, in turn", Time),
     ("empty_64k", "empty task, in turn", Time),
@@ -49,6 +50,25 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("memcpy_256m", "memcpy of 256 MiB", Bandwidth),
     ("fill_1m", "filling 1 MiB", Bandwidth),
     ("fill_256m", "filling 256 MiB", Bandwidth),
+    ("fill_64m", "filling 64 MiB of private memory", Bandwidth),
+    ("std_mutex", "`std::sync::Mutex`", Time),
+    ("std_rwlock_read", "`std::sync::RwLock`", Time),
+    ("std_handover", "`std::sync::Mutex` and two threads", Time),
+    ("threads_atomic_one", "two threads", Rate),
+    ("threads_atomic_apart", "two threads", Rate),
+    ("loop_particles_few", "one loop", Rate),
+    ("threads_particles_few", "two threads, private memory", Rate),
+    ("loop_particles_many", "one loop", Rate),
+    (
+        "threads_particles_many",
+        "two threads, private memory",
+        Rate,
+    ),
+    (
+        "threads_heat",
+        "two threads with a barrier, private memory",
+        Time,
+    ),
     ("program", "start and end of `true`", Time),
 ];
 
@@ -147,11 +167,6 @@ pub(crate) const GROUPS: &[Group] = &[
             row("tasks_sync", Rate, "single client tasks sync"),
             row("tasks_async", Rate, "single client tasks async (x 1000)"),
             row(
-                "multi_tasks_async",
-                Rate,
-                "multi client tasks async (tasks for actors)",
-            ),
-            row(
                 "tasks_and_get_batch",
                 Rate,
                 "single client tasks and get batch",
@@ -166,6 +181,7 @@ pub(crate) const GROUPS: &[Group] = &[
                 .reach(&[least(&[Term::peer(100.0, "Ray", "wait_1k")])]),
         ],
     },
+    ACTORS,
     Group {
         id: "maps",
         title: "Maps",
@@ -311,6 +327,7 @@ pub(crate) const GROUPS: &[Group] = &[
                 .reach(&[most(&[Term::peer(0.01, "Ray", "get_10k")])]),
         ],
     },
+    SHARED,
     Group {
         id: "life",
         title: "Start and idleness",

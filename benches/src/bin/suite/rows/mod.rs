@@ -1,7 +1,9 @@
 //! The catalogue: which rows there are, in which groups, beside which floors, and what they should
 //! come to. The peers print their rows under the same names.
 
+mod actors;
 mod catalogue;
+mod shared;
 
 use mobula_benches::table::Unit;
 

@@ -4,7 +4,7 @@ use mobula_benches::table::{Shown, Unit};
 
 use super::{Anchor, Axis, COLOURS, Drawing};
 use crate::{
-    peers::PEERS,
+    peers,
     protocol::{FLOOR, OURS},
     results::Results,
     rows::{Group, Row, label},
@@ -62,8 +62,8 @@ fn bars(row: &Row, results: &Results) -> Vec<Bar> {
         .floors
         .iter()
         .map(|floor| bar(FLOOR, floor, label(FLOOR, floor), 1));
-    let peers = PEERS.iter().enumerate();
-    let peers = peers.map(|(at, peer)| bar(peer.name, row.id, peer.name, at + 2));
+    let peers = peers::names().into_iter().enumerate();
+    let peers = peers.map(|(at, peer)| bar(peer, row.id, peer, at + 2));
     let ours = bar(OURS, row.id, OURS, 0);
     std::iter::once(ours)
         .chain(floors)

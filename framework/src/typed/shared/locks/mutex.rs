@@ -13,7 +13,7 @@ use std::{
 use mobula_store::LentRef;
 use mobula_worker::{
     Client, Error, Result, SharedKind,
-    sync::{Acquired, Cause, Holder, RawMutex},
+    sync::{Acquired, Cause, Holder, LockError, RawMutex},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -106,7 +106,24 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// [`is_usage`](Error::is_usage): this thread has it already.
     #[inline]
     pub fn lock(&self) -> Result<SharedMutexGuard<'_, T>> {
-        self.checked(self.acquire(None))
+        let holder = self.cell.this_thread();
+        match self.raw.try_lock(holder) {
+            Ok(Acquired::Clean) => Ok(self.guard(holder, None)),
+            other => self.lock_after(holder, other),
+        }
+    }
+
+    /// What is to be done where the mutex was not just free.
+    #[cold]
+    fn lock_after(
+        &self,
+        holder: Holder,
+        first: Result<Acquired, LockError>,
+    ) -> Result<SharedMutexGuard<'_, T>> {
+        match first {
+            Ok(acquired) => self.checked(Ok(self.guard(holder, acquired.cause()))),
+            Err(_) => self.checked(self.acquire(None)),
+        }
     }
 
     /// As [`lock`](Self::lock), for at most this long.
@@ -124,8 +141,10 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     pub fn try_lock(&self) -> Result<Option<SharedMutexGuard<'_, T>>> {
         let holder = self.cell.this_thread();
         match self.raw.try_lock(holder) {
-            Ok(acquired) => self.checked(Ok(self.guard(holder, acquired))).map(Some),
-            Err(mobula_worker::sync::LockError::Busy) => Ok(None),
+            Ok(acquired) => self
+                .checked(Ok(self.guard(holder, acquired.cause())))
+                .map(Some),
+            Err(LockError::Busy) => Ok(None),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
     }
@@ -175,7 +194,6 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         self.raw.poison().map(|cause| cause.to_string())
     }
 
-    #[inline]
     fn acquire(&self, limit: Option<Duration>) -> Result<SharedMutexGuard<'_, T>> {
         let holder = self.cell.this_thread();
         let acquired = self.cell.take(
@@ -183,12 +201,11 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
             || self.raw.lock(holder, limit.and_then(deadline)),
         );
         match acquired {
-            Ok(acquired) => Ok(self.guard(holder, acquired)),
+            Ok(acquired) => Ok(self.guard(holder, acquired.cause())),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
     }
 
-    #[inline]
     fn checked<'m>(
         &'m self,
         guard: Result<SharedMutexGuard<'m, T>>,
@@ -201,12 +218,12 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     }
 
     #[inline]
-    fn guard(&self, holder: Holder, acquired: Acquired) -> SharedMutexGuard<'_, T> {
+    fn guard(&self, holder: Holder, cause: Option<Cause>) -> SharedMutexGuard<'_, T> {
         SharedMutexGuard {
             mutex: self,
             data: self.data(),
             holder,
-            cause: acquired.cause(),
+            cause,
             panicking: thread::panicking(),
             on_its_thread: PhantomData,
         }

@@ -122,8 +122,37 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// [`is_poisoned`](Error::is_poisoned): a writer died or panicked; it is not locked then.
     /// [`is_usage`](Error::is_usage): this thread writes.
+    #[inline]
     pub fn read(&self) -> Result<SharedReadGuard<'_, T>> {
-        self.checked_read(self.acquire_read(None))
+        let holder = self.cell.this_thread();
+        match self.raw.try_read(holder, &self.readers) {
+            Ok(Acquired::Clean) => Ok(self.reading(holder, None)),
+            other => self.read_after(holder, other),
+        }
+    }
+
+    /// What is to be done where the lock was not just free for readers.
+    #[cold]
+    fn read_after(
+        &self,
+        holder: Holder,
+        first: Result<Acquired, LockError>,
+    ) -> Result<SharedReadGuard<'_, T>> {
+        match first {
+            Ok(acquired) => self.checked_read(Ok(self.reading(holder, acquired.cause()))),
+            Err(_) => self.checked_read(self.acquire_read(None)),
+        }
+    }
+
+    #[inline]
+    fn reading(&self, holder: Holder, cause: Option<Cause>) -> SharedReadGuard<'_, T> {
+        SharedReadGuard {
+            lock: self,
+            data: self.shared(),
+            holder,
+            cause,
+            on_its_thread: PhantomData,
+        }
     }
 
     /// As [`read`](Self::read), for at most this long.
@@ -236,13 +265,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
             },
         );
         match acquired {
-            Ok(acquired) => Ok(SharedReadGuard {
-                lock: self,
-                data: self.shared(),
-                holder,
-                cause: acquired.cause(),
-                on_its_thread: PhantomData,
-            }),
+            Ok(acquired) => Ok(self.reading(holder, acquired.cause())),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
     }
@@ -285,6 +308,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     }
 
     /// What it protects. For those who read.
+    #[inline]
     fn shared(&self) -> Option<SharedRef<'_, T::Element>> {
         self.cell.region().share(LAYOUT.data_at(), self.elements)
     }
@@ -333,6 +357,7 @@ impl<T: SharedData + ?Sized> Deref for SharedReadGuard<'_, T> {
 }
 
 impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         let _ = self.lock.raw.unlock_read(self.holder, &self.lock.readers);
     }

@@ -1,0 +1,151 @@
+//! How often does each value occur among a hundred million? All tasks read the same values, where they
+//! lie, each its share. There are two ways to count:
+//!
+//! - Each task counts into memory of its own and returns it, and the driver adds the counts up. That needs
+//!   the counters once per task, and the addition takes longer the more counters there are.
+//! - All tasks count into one array of atomics in shared memory: nothing to return, nothing to add, and anybody can look
+//!   at the counts meanwhile. An atomic addition costs more than a plain one, and much more if two cores
+//!   want the same cache line at the same time, as they do with few counters.
+//!
+//! So there are two tables, of few counters and of many. All ways count the same as one loop in this process.
+//!
+//! `cargo run --release -p mobula-examples --example histogram [-- --small]`
+
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use anyhow::{Result, ensure};
+use mobula::{Array, AtomicArray, prelude::*};
+use mobula_examples::{
+    Random,
+    compare::{Times, faster, shown, small},
+    table, timed,
+};
+
+/// All ways are measured so often, in turn.
+const REPETITIONS: usize = 3;
+
+/// The counter of a value: its first bits, since all are equally likely.
+fn counter(value: u32, bits: u32) -> usize {
+    (value >> (u32::BITS - bits)) as usize
+}
+
+#[remote]
+fn count_apart(values: &[u32], share: Range<usize>, bits: u32) -> Vec<u64> {
+    let mut counts = vec![0; 1 << bits];
+    for value in &values[share] {
+        counts[counter(*value, bits)] += 1;
+    }
+    counts
+}
+
+#[remote]
+fn count_together(values: &[u32], share: Range<usize>, bits: u32, counts: &AtomicArray<AtomicU64>) {
+    let counts: &[AtomicU64] = counts;
+    for value in &values[share] {
+        counts[counter(*value, bits)].fetch_add(1, Relaxed);
+    }
+}
+
+/// One share for each worker.
+fn shares(values: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..workers).map(move |n| values * n / workers..values * (n + 1) / workers)
+}
+
+fn apart(rt: &Runtime, values: &ObjectRef<Array<u32>>, len: usize, bits: u32) -> Result<Vec<u64>> {
+    let calls =
+        shares(len, rt.worker_pids().len()).map(|share| count_apart::remote(values, share, bits));
+    let mut sum = vec![0; 1 << bits];
+    for counts in rt.spawn_all(calls) {
+        // Read where it lies; `get` would copy it.
+        let counts = counts.view()?;
+        sum.iter_mut()
+            .zip(&counts[..])
+            .for_each(|(sum, count)| *sum += count);
+    }
+    Ok(sum)
+}
+
+fn together(
+    rt: &Runtime,
+    values: &ObjectRef<Array<u32>>,
+    len: usize,
+    bits: u32,
+) -> Result<Vec<u64>> {
+    let counts = rt.atomic_array::<AtomicU64>(1 << bits)?;
+    let calls = shares(len, rt.worker_pids().len())
+        .map(|share| count_together::remote(values, share, bits, &counts));
+    rt.get(rt.spawn_all(calls))?;
+    Ok(counts.to_vec())
+}
+
+/// Counts in all ways, and compares. Lines of the table.
+fn measure(rt: &Runtime, values: &ObjectRef<Array<u32>>, bits: u32) -> Result<[[String; 4]; 3]> {
+    let view = values.view()?;
+    let len = view.len();
+    let mut times: [Times; 3] = Default::default();
+    let [one_loop, own, shared] = &mut times;
+    for _ in 0..REPETITIONS {
+        let expected = one_loop.time(|| count_apart(&view, 0..len, bits));
+        ensure!(
+            expected.iter().sum::<u64>() == len as u64,
+            "a value was not counted"
+        );
+        ensure!(
+            own.time(|| apart(rt, values, len, bits))? == expected,
+            "the sum of the histograms is wrong"
+        );
+        ensure!(
+            shared.time(|| together(rt, values, len, bits))? == expected,
+            "the atomics are wrong"
+        );
+    }
+    let medians = times.map(|times| times.median());
+    let counters = |histograms: usize| format!("{} KiB", (histograms << bits) * 8 / 1024);
+    let workers = rt.worker_pids().len();
+    let row = |name: &str, seconds, histograms| {
+        [
+            name.to_owned(),
+            shown(seconds),
+            faster(medians[0], seconds),
+            counters(histograms),
+        ]
+    };
+    Ok([
+        row("one loop", medians[0], 1),
+        row("histograms of tasks, added up", medians[1], workers + 1),
+        row("one array of atomics", medians[2], 1),
+    ])
+}
+
+#[mobula::main]
+fn main() -> Result<()> {
+    let len = if small()? { 4_000_000 } else { 100_000_000 };
+    let rt = Runtime::start()?;
+    let (values, time) = timed(|| {
+        rt.put_with(len, |values: &mut [u32]| {
+            let mut random = Random::new(3, 0);
+            for pair in values.chunks_mut(2) {
+                let bits = random.bits();
+                pair[0] = bits as u32;
+                if let Some(second) = pair.get_mut(1) {
+                    *second = (bits >> 32) as u32;
+                }
+            }
+        })
+    });
+    let values = values?;
+    println!(
+        "{len} values made in the store in {time:.2?}; {} workers, medians of {REPETITIONS}",
+        rt.worker_pids().len()
+    );
+    for bits in [8, 20] {
+        println!("\n{} counters:", 1 << bits);
+        let headings = ["", "time", "times as fast", "memory for counters"];
+        table::print(headings, measure(&rt, &values, bits)?);
+    }
+    println!("\nAll counts are equal.");
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! Learning with weights that all workers read and change: softmax regression on handwritten digits.
+//!
+//! The images are put into the store once; each worker computes gradients on a part of them. The
+//! weights are (a) the state of an actor, to which gradients are sent and which answers with weights,
+//! and (b) a shared array under a lock, which tasks read and to which they add. Both learn
+//!
+//! * in step: a step is the sum of the gradients of all parts. With the actor it is only said what
+//!   depends on what, and it adds in order, so the weights have the same bits as sequentially; in
+//!   the shared array the order of the sum is that of arrival, so they are the same within rounding;
+//! * freely: each worker takes the weights as they are, and adds the gradient of the next hundred
+//!   images of its part, while others do the same. No two runs are alike, but they learn as well.
+//!
+//! `cargo run --release -p mobula-examples --example parameter_server`
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use mobula::{Array, SharedBarrier, SharedMutex, SharedRwLock, prelude::*};
+use mobula_examples::{
+    digits::{Digits, Image},
+    softmax::{WEIGHTS, add, descend, gradient_of, rightly_read},
+    table, timed,
+};
+
+/// The other images are tests.
+const KNOWN: usize = 1500;
+/// Steps over all known images.
+const STEPS: usize = 300;
+/// The images of a free step, and how many of these there are: as many images in all.
+const BATCH: usize = 100;
+const FREE_STEPS: usize = STEPS * KNOWN / BATCH;
+
+/// One part of what many workers share, of the same length as the others or one more.
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
+struct Part {
+    number: usize,
+    parts: usize,
+}
+
+impl Part {
+    fn all(parts: usize) -> impl Iterator<Item = Part> {
+        (0..parts).map(move |number| Part { number, parts })
+    }
+
+    fn of<T>(self, items: &[T]) -> &[T] {
+        let end = |number| number * items.len() / self.parts;
+        &items[end(self.number)..end(self.number + 1)]
+    }
+
+    /// Its share of all free steps.
+    fn free_steps(self) -> usize {
+        let end = |number| number * FREE_STEPS / self.parts;
+        end(self.number + 1) - end(self.number)
+    }
+}
+
+/// The images of a free step, out of those of a part: the next ones, then again from near the first.
+fn batch<T>(items: &[T], step: usize) -> &[T] {
+    let size = BATCH.min(items.len());
+    let first = step * size % (items.len() + 1 - size);
+    &items[first..first + size]
+}
+
+// What (a) needs: an actor with the weights, and tasks.
+
+struct Server {
+    weights: Vec<f64>,
+}
+
+#[remote]
+impl Server {
+    fn new() -> Self {
+        Server {
+            weights: vec![0.0; WEIGHTS],
+        }
+    }
+
+    fn weights(&self) -> Array<f64> {
+        self.weights.iter().copied().collect()
+    }
+
+    /// A step along the sum of gradients, in this order. Gives the new weights.
+    fn step(&mut self, gradients: Vec<Array<f64>>, images: usize) -> Array<f64> {
+        let mut sum = vec![0.0; WEIGHTS];
+        gradients
+            .iter()
+            .for_each(|gradient| add(&mut sum, gradient));
+        descend(&mut self.weights, &sum, images);
+        self.weights()
+    }
+}
+
+#[remote]
+fn gradient(images: &[Image], labels: &[u8], weights: &[f64], part: Part) -> Array<f64> {
+    let gradient = gradient_of(part.of(images), part.of(labels), weights);
+    gradient.into_iter().collect()
+}
+
+/// Learns freely from one part.
+#[remote]
+fn learn_from_server(
+    server: ActorRef<Server>,
+    images: &[Image],
+    labels: &[u8],
+    part: Part,
+) -> mobula::Result<()> {
+    let (images, labels) = (part.of(images), part.of(labels));
+    let mut weights = server.weights().spawn().get()?;
+    for step in 0..part.free_steps() {
+        let images = batch(images, step);
+        let gradient = gradient_of(images, batch(labels, step), &weights);
+        let gradients = vec![gradient.into_iter().collect()];
+        weights = server.step(gradients, images.len()).spawn().get()?;
+    }
+    Ok(())
+}
+
+// What (b) needs: tasks that share an array.
+
+/// Learns from one part, in step with those who learn from the others.
+#[remote]
+fn learn_in_step(
+    weights: &SharedRwLock<[f64]>,
+    sum: &SharedMutex<[f64]>,
+    all_here: &SharedBarrier,
+    images: &[Image],
+    labels: &[u8],
+    part: Part,
+) -> mobula::Result<()> {
+    for _ in 0..STEPS {
+        let gradient = gradient_of(part.of(images), part.of(labels), &weights.read()?);
+        add(&mut sum.lock()?, &gradient);
+        // One of them takes the step, and the others wait for it.
+        if all_here.wait()? {
+            let mut sum = sum.lock()?;
+            descend(&mut weights.write()?, &sum, images.len());
+            sum.fill(0.0);
+        }
+        all_here.wait()?;
+    }
+    Ok(())
+}
+
+/// Learns freely from one part.
+#[remote]
+fn learn_in_place(
+    weights: &SharedRwLock<[f64]>,
+    images: &[Image],
+    labels: &[u8],
+    part: Part,
+) -> mobula::Result<()> {
+    let (images, labels) = (part.of(images), part.of(labels));
+    for step in 0..part.free_steps() {
+        // A copy, so that others can write while this one computes.
+        let now = weights.read()?.to_vec();
+        let images = batch(images, step);
+        let gradient = gradient_of(images, batch(labels, step), &now);
+        descend(&mut weights.write()?, &gradient, images.len());
+    }
+    Ok(())
+}
+
+/// The data in the store, and how many learn from it.
+struct Training {
+    rt: Runtime,
+    images: ObjectRef<Vec<Image>>,
+    labels: ObjectRef<Vec<u8>>,
+    parts: usize,
+}
+
+impl Training {
+    fn in_step_with_an_actor(&self) -> mobula::Result<Vec<f64>> {
+        let server = self.rt.spawn_actor(Server::remote());
+        let mut weights = server.weights().spawn();
+        for _ in 0..STEPS {
+            let gradients = Part::all(self.parts)
+                .map(|part| gradient::remote(&self.images, &self.labels, &weights, part));
+            let gradients = self.rt.spawn_all(gradients);
+            weights = server.step(&gradients, KNOWN).spawn();
+        }
+        // Nobody has waited so far: the driver has only said what there is to do.
+        Ok(weights.get()?.to_vec())
+    }
+
+    fn freely_with_an_actor(&self) -> mobula::Result<Vec<f64>> {
+        let server = self.rt.spawn_actor(Server::remote());
+        let learners = Part::all(self.parts)
+            .map(|part| learn_from_server::remote(&server, &self.images, &self.labels, part));
+        self.rt.get(self.rt.spawn_all(learners))?;
+        Ok(server.weights().spawn().get()?.to_vec())
+    }
+
+    fn in_step_in_shared_memory(&self) -> mobula::Result<Vec<f64>> {
+        let weights = self.rt.shared_rwlock_slice(&[0.0; WEIGHTS])?;
+        let sum = self.rt.shared_mutex_slice(&[0.0; WEIGHTS])?;
+        let all_here = self.rt.shared_barrier(self.parts)?;
+        let learners = Part::all(self.parts).map(|part| {
+            learn_in_step::remote(&weights, &sum, &all_here, &self.images, &self.labels, part)
+        });
+        self.rt.get(self.rt.spawn_all(learners))?;
+        let weights = weights.read()?;
+        Ok(weights.to_vec())
+    }
+
+    fn freely_in_shared_memory(&self) -> mobula::Result<Vec<f64>> {
+        let weights = self.rt.shared_rwlock_slice(&[0.0; WEIGHTS])?;
+        let learners = Part::all(self.parts)
+            .map(|part| learn_in_place::remote(&weights, &self.images, &self.labels, part));
+        self.rt.get(self.rt.spawn_all(learners))?;
+        let weights = weights.read()?;
+        Ok(weights.to_vec())
+    }
+}
+
+/// Steps over all known images, in this process; the sum has the same parts.
+fn in_step_alone(digits: &Digits, parts: usize) -> Vec<f64> {
+    let mut weights = vec![0.0; WEIGHTS];
+    let (images, labels) = (&digits.images[..KNOWN], &digits.labels[..KNOWN]);
+    for _ in 0..STEPS {
+        let mut sum = vec![0.0; WEIGHTS];
+        for part in Part::all(parts) {
+            add(
+                &mut sum,
+                &gradient_of(part.of(images), part.of(labels), &weights),
+            );
+        }
+        descend(&mut weights, &sum, KNOWN);
+    }
+    weights
+}
+
+/// Steps over a hundred images each, in this process.
+fn freely_alone(digits: &Digits) -> Vec<f64> {
+    let mut weights = vec![0.0; WEIGHTS];
+    let (images, labels) = (&digits.images[..KNOWN], &digits.labels[..KNOWN]);
+    for step in 0..FREE_STEPS {
+        let images = batch(images, step);
+        let gradient = gradient_of(images, batch(labels, step), &weights);
+        descend(&mut weights, &gradient, images.len());
+    }
+    weights
+}
+
+/// One way to learn, and what came of it.
+struct Run {
+    who: &'static str,
+    steps: usize,
+    weights: Vec<f64>,
+    time: Duration,
+}
+
+fn run(
+    who: &'static str,
+    steps: usize,
+    learn: impl FnOnce() -> mobula::Result<Vec<f64>>,
+) -> mobula::Result<Run> {
+    let (weights, time) = timed(learn);
+    Ok(Run {
+        who,
+        steps,
+        weights: weights?,
+        time,
+    })
+}
+
+#[mobula::main]
+fn main() -> Result<()> {
+    let digits = Digits::load()?;
+    let rt = Runtime::start()?;
+    let training = Training {
+        images: rt.put(&digits.images[..KNOWN])?,
+        labels: rt.put(&digits.labels[..KNOWN])?,
+        parts: rt.worker_pids().len(),
+        rt,
+    };
+    println!("{KNOWN} images are learnt, by {} workers", training.parts);
+
+    let (actor, shared) = ("  weights in an actor", "  weights in a shared array");
+    let in_step = [
+        run("in step, 1500 images: sequentially", STEPS, || {
+            Ok(in_step_alone(&digits, training.parts))
+        })?,
+        run(actor, STEPS, || training.in_step_with_an_actor())?,
+        run(shared, STEPS, || training.in_step_in_shared_memory())?,
+    ];
+    let freely = [
+        run("freely, 100 images: sequentially", FREE_STEPS, || {
+            Ok(freely_alone(&digits))
+        })?,
+        run(actor, FREE_STEPS, || training.freely_with_an_actor())?,
+        run(shared, FREE_STEPS, || training.freely_in_shared_memory())?,
+    ];
+
+    let accuracy =
+        |weights: &[f64]| rightly_read(&digits.images[KNOWN..], &digits.labels[KNOWN..], weights);
+    let row = |run: &Run, sequentially: &Run| {
+        [
+            run.who.to_owned(),
+            format!("{:.0}", run.steps as f64 / run.time.as_secs_f64()),
+            format!(
+                "{:.2}",
+                sequentially.time.as_secs_f64() / run.time.as_secs_f64()
+            ),
+            format!("{:.2} %", 100.0 * accuracy(&run.weights)),
+        ]
+    };
+    let both = [&in_step, &freely];
+    table::print(
+        ["", "steps/s", "ratio", "right answers"],
+        both.iter()
+            .flat_map(|runs| runs.iter().map(|run| row(run, &runs[0]))),
+    );
+
+    let [alone, actor, shared] = in_step.each_ref().map(|run| &run.weights);
+    let bits = |weights: &[f64]| weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();
+    ensure!(
+        bits(actor) == bits(alone),
+        "the actor and this process differ"
+    );
+    let differences = alone.iter().zip(shared).map(|(a, b)| (a - b).abs());
+    let difference = differences.fold(0.0, f64::max);
+    ensure!(difference < 1e-9, "the shared array is off by {difference}");
+    println!(
+        "In step, the actor has all bits of this process, the array is off by {difference:.0e}."
+    );
+    for run in both.into_iter().flatten() {
+        let share = accuracy(&run.weights);
+        ensure!(share > 0.92, "{}: only {share} right answers", run.who);
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Which beginnings of words are the most frequent in a stream of documents? The stateful one of the
+//! three workloads that Ray was once compared with `multiprocessing` by.
+//!
+//! The documents are the sources of this workspace, which pass by several times. Tasks cut them into
+//! words, some documents each. Each of several actors is responsible for some words, by their hash,
+//! and keeps the counts of all their prefixes; so a prefix that words of several actors have is
+//! counted in parts. The words go from task to actor in shared memory, and not through the driver,
+//! which only says which calls have which results as their arguments. The same is counted in this
+//! process alone: the counts must be the same.
+//!
+//! ```text
+//! stream --> cut --+--> counter 0 --+
+//!        --> cut --+--> counter 1 --+--> the most frequent
+//!        --> cut --+       ...    --+
+//! ```
+//!
+//! `cargo run --release -p mobula-examples --example prefix_counts`
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap, VecDeque},
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use mobula::{Array, prelude::*};
+use mobula_examples::{table, timed};
+
+/// How often the documents pass by.
+const PASSES: usize = 5;
+/// The bytes of the documents that are cut by one task, at least.
+const BUNDLE: usize = 64 << 10;
+/// How many of these tasks may be ahead of the actors, for each actor.
+const AHEAD: usize = 4;
+/// So many prefixes are wanted,
+const WANTED: usize = 12;
+/// of at least so many characters.
+const CHARACTERS: usize = 4;
+
+/// A prefix, and how many words have it.
+type Count = (String, u64);
+
+/// The counts of the prefixes of some words.
+#[derive(Default)]
+struct Counter {
+    counts: HashMap<String, u64>,
+}
+
+impl Counter {
+    fn count(&mut self, word: &str) {
+        for (start, last) in word.char_indices() {
+            let prefix = &word[..start + last.len_utf8()];
+            match self.counts.get_mut(prefix) {
+                Some(count) => *count += 1,
+                None => drop(self.counts.insert(prefix.to_owned(), 1)),
+            }
+        }
+    }
+}
+
+#[remote]
+impl Counter {
+    fn new() -> Self {
+        Counter::default()
+    }
+
+    /// Counts the words of one part, which stand in lines of their own. The parts of other actors are
+    /// not looked at: they only lie in the same object.
+    fn add(&mut self, parts: &[Array<u8>], own: usize) -> Result<()> {
+        let words = str::from_utf8(&parts[own])?.split_terminator('\n');
+        words.for_each(|word| self.count(word));
+        Ok(())
+    }
+
+    /// The most frequent prefixes, in order.
+    fn most(&self, wanted: usize) -> Vec<Count> {
+        let long = |(prefix, _): &(&String, _)| prefix.chars().nth(CHARACTERS - 1).is_some();
+        let counts = self.counts.iter().filter(long);
+        most(counts.map(|(prefix, n)| (prefix.clone(), *n)), wanted)
+    }
+
+    /// All prefixes that so many words have.
+    fn at_least(&self, words: u64) -> Vec<String> {
+        let frequent = self.counts.iter().filter(|(_, n)| **n >= words);
+        frequent.map(|(prefix, _)| prefix.clone()).collect()
+    }
+
+    /// How many words have these prefixes, in their order.
+    fn counts_of(&self, prefixes: &[String]) -> Vec<u64> {
+        let count = |prefix| self.counts.get(prefix).copied().unwrap_or(0);
+        prefixes.iter().map(count).collect()
+    }
+
+    fn all(&self) -> HashMap<String, u64> {
+        self.counts.clone()
+    }
+}
+
+/// The largest counts, in order; of equal ones those come first whose prefixes do in the alphabet.
+fn most(counts: impl Iterator<Item = Count>, wanted: usize) -> Vec<Count> {
+    let mut counts: Vec<Count> = counts.collect();
+    counts.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
+    counts.truncate(wanted);
+    counts
+}
+
+/// Cuts documents into the words of each actor.
+#[remote]
+fn cut(documents: &str, actors: usize) -> Vec<Array<u8>> {
+    let mut parts = vec![Vec::with_capacity(documents.len() / actors); actors];
+    for word in words(documents) {
+        let part = &mut parts[responsible(word, actors)];
+        part.extend_from_slice(word.as_bytes());
+        part.push(b'\n');
+    }
+    parts.into_iter().map(Array::from).collect()
+}
+
+/// Has the actors count the stream: what there is to write for it.
+fn count(rt: &Runtime, documents: &[String], counters: &[ActorRef<Counter>]) -> mobula::Result<()> {
+    let mut under_way = VecDeque::new();
+    for bundle in bundles(documents) {
+        let parts = cut::remote(bundle, counters.len()).spawn();
+        // They are not there yet. The calls wait for them, and the driver does not.
+        let calls = counters.iter().enumerate();
+        under_way.extend(rt.spawn_all(calls.map(|(own, counter)| counter.add(&parts, own))));
+        while under_way.len() > AHEAD * counters.len() * counters.len() {
+            under_way.pop_front().map_or(Ok(()), |call| call.get())?;
+        }
+    }
+    under_way.iter().try_for_each(|call| call.get())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+}
+
+/// Which of so many actors a word belongs to, by a hash (FNV-1a) that is the same in all processes.
+fn responsible(word: &str, actors: usize) -> usize {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    let hash = word.bytes().fold(0xCBF2_9CE4_8422_2325, mix);
+    ((hash >> 32) % actors as u64) as usize
+}
+
+/// The most frequent prefixes of all actors together, with few of the counts sent: a prefix that
+/// belongs to them has its share of the total at one actor at least.
+fn most_of_all(rt: &Runtime, counters: &[ActorRef<Counter>]) -> mobula::Result<Vec<Count>> {
+    let mut sums: HashMap<String, u64> = HashMap::new();
+    let tops = rt.get(rt.spawn_all(counters.iter().map(|counter| counter.most(WANTED))))?;
+    for (prefix, count) in tops.into_iter().flatten() {
+        *sums.entry(prefix).or_default() += count;
+    }
+    // These sums are not above the totals; so this one is not above the total of the last one wanted.
+    let last = most(sums.into_iter(), WANTED)
+        .last()
+        .map_or(1, |last| last.1);
+    let share = last.div_ceil(counters.len() as u64);
+    let frequent = rt.get(rt.spawn_all(counters.iter().map(|counter| counter.at_least(share))))?;
+    let candidates: BTreeSet<String> = frequent.into_iter().flatten().collect();
+    let long = |prefix: &String| prefix.chars().count() >= CHARACTERS;
+    let candidates: Vec<String> = candidates.into_iter().filter(long).collect();
+    let asked = rt.put(&candidates)?;
+    let counts = rt.get(rt.spawn_all(counters.iter().map(|counter| counter.counts_of(&asked))))?;
+    let total = |n: usize| counts.iter().map(|counts| counts[n]).sum();
+    let totals = candidates.into_iter().enumerate();
+    Ok(most(totals.map(|(n, prefix)| (prefix, total(n))), WANTED))
+}
+
+/// The texts of this workspace, in order of their names.
+fn documents() -> Result<Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![root];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder);
+        for entry in entries.with_context(|| format!("cannot list {}", folder.display()))? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
+            let ours = !name.to_string_lossy().starts_with('.') && name != "target";
+            match entry.file_type()? {
+                kind if kind.is_dir() && ours => folders.push(path),
+                kind if kind.is_file() => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|e| e == "rs" || e == "md");
+    files.retain(is_text);
+    files.sort();
+    let read =
+        |path: PathBuf| fs::read_to_string(&path).with_context(|| path.display().to_string());
+    files.into_iter().map(read).collect()
+}
+
+/// The documents of the stream, one after the other.
+fn stream(documents: &[String]) -> impl Iterator<Item = &str> {
+    let passes = std::iter::repeat_n(documents, PASSES);
+    passes.flatten().map(String::as_str)
+}
+
+/// The documents of the stream, some at a time.
+fn bundles(documents: &[String]) -> impl Iterator<Item = String> {
+    let mut stream = stream(documents).peekable();
+    std::iter::from_fn(move || {
+        stream.peek()?;
+        let mut bundle = String::with_capacity(2 * BUNDLE);
+        while bundle.len() < BUNDLE
+            && let Some(document) = stream.next()
+        {
+            bundle.push_str(document);
+            bundle.push('\n');
+        }
+        Some(bundle)
+    })
+}
+
+#[mobula::main]
+fn main() -> Result<()> {
+    let documents = documents()?;
+
+    let ((expected, top, total), alone) = timed(|| {
+        let (mut counter, mut total) = (Counter::new(), 0);
+        for document in stream(&documents) {
+            for word in words(document) {
+                counter.count(word);
+                total += 1;
+            }
+        }
+        let top = counter.most(WANTED);
+        (counter, top, total)
+    });
+
+    let rt = Runtime::start()?;
+    let actors = rt.worker_pids().len();
+    let (counted, time) = timed(|| {
+        let new = |_| rt.spawn_actor(Counter::remote());
+        let counters: Vec<ActorRef<Counter>> = (0..actors).map(new).collect();
+        count(&rt, &documents, &counters)?;
+        let top = most_of_all(&rt, &counters)?;
+        Ok::<_, mobula::Error>((counters, top))
+    });
+    let (counters, found) = counted?;
+
+    table::print(
+        ["prefix", "words that begin so"],
+        top.iter()
+            .map(|(prefix, n)| [prefix.clone(), n.to_string()]),
+    );
+    println!();
+    let row = |who: String, time: Duration| {
+        [
+            who,
+            format!("{:.3} s", time.as_secs_f64()),
+            format!("{:.2} M/s", total as f64 / 1e6 / time.as_secs_f64()),
+            format!("{:.2}", alone.as_secs_f64() / time.as_secs_f64()),
+        ]
+    };
+    table::print(
+        ["", "time", "words", "ratio"],
+        [
+            row("sequentially, in this process".into(), alone),
+            row(format!("{actors} workers that cut, {actors} actors"), time),
+        ],
+    );
+
+    ensure!(found == top, "the actors found others: {found:?}");
+    let mut sums: HashMap<String, u64> = HashMap::new();
+    for counts in rt.get(rt.spawn_all(counters.iter().map(|counter| counter.all())))? {
+        for (prefix, count) in counts {
+            *sums.entry(prefix).or_default() += count;
+        }
+    }
+    ensure!(
+        sums == expected.counts,
+        "actors and this process count otherwise"
+    );
+    println!(
+        "\nAll {} prefixes of {total} words are counted alike.",
+        sums.len()
+    );
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! How actors end: by a kill, or with their last handle.
+
+use std::time::Duration;
+
+use mobula_worker::{Error, ObjectId, WorkerId};
+
+use super::Life;
+use crate::core::{Comm, Core, state::Flight};
+
+impl Core {
+    /// Ends an actor at once, whatever it does, and fails its calls.
+    pub(crate) fn kill_actor(&mut self, id: ObjectId, comm: &mut dyn Comm) {
+        let name = self.actor_name(id);
+        let Some(actor) = self.actors.get(&id) else {
+            return;
+        };
+        if let Life::Dead(_) = actor.life {
+            return;
+        }
+        let why = Error::actor(format!("the {name} was killed by `ActorRef::kill`"), None);
+        if let Some(worker) = actor.process() {
+            // These have not begun, and will not.
+            self.take_back(worker, u32::MAX, comm);
+            let mut running = Vec::new();
+            for flight in self.flights_of(worker) {
+                let Some(function) = self.task_mut(flight.task).map(|task| task.function) else {
+                    continue;
+                };
+                let error = Error::actor(
+                    format!("`{}` did not return: {why}", self.name(function)),
+                    Some(why.clone()),
+                );
+                // Before the process keeps them.
+                self.with_args(flight.task, |core, args| core.tear(args, &error));
+                running.push((flight.task, error));
+            }
+            self.leave_running(worker);
+            comm.kill(
+                worker,
+                "it was an actor, and `ActorRef::kill` was called".to_owned(),
+            );
+            for (call, error) in running.into_iter().filter(|(call, _)| *call != id) {
+                self.finish(call, Err(error), comm);
+            }
+        }
+        self.fail_actor(id, why, comm);
+    }
+
+    /// What was handed over to a worker and has not ended.
+    fn flights_of(&self, worker: WorkerId) -> Vec<Flight> {
+        let worker = self.workers.get(&worker);
+        worker.map_or_else(Vec::new, |worker| worker.flights.iter().copied().collect())
+    }
+
+    /// Nobody has a handle of the actor any more, and all its calls have ended.
+    pub(in crate::core) fn end_actor(&mut self, id: ObjectId, comm: &mut dyn Comm) {
+        let Some(actor) = self.actors.get(&id) else {
+            return;
+        };
+        let grace = actor.options.grace;
+        if let Some(worker) = actor.process() {
+            self.stop_process(worker, grace, comm);
+        }
+        if let Some(Life::Constructing(worker)) = self.actors.get(&id).map(|a| a.life.clone()) {
+            // Once more, and it has begun. What it reads stays as long as the process.
+            let args = self.args_of_constructor(id);
+            match self.workers.get_mut(&worker) {
+                Some(worker) => worker.left.extend(args),
+                None => {
+                    self.unpin_constructor(id);
+                    args.iter().for_each(|args| self.drop_args(args, comm));
+                }
+            }
+        }
+        let Some(actor) = self.actors.remove(&id) else {
+            return;
+        };
+        if let Some(name) = &actor.options.name {
+            self.names_of_actors.remove(name);
+        }
+        if let Life::Wanting = actor.life {
+            self.wanting.retain(|wanting| *wanting != id);
+            self.too_many += 1;
+        }
+        self.drop_args(&actor.args, comm);
+    }
+
+    /// Has the process drop its value and end, in this time.
+    pub(super) fn stop_process(&mut self, worker: WorkerId, grace: Duration, comm: &mut dyn Comm) {
+        self.worker_stopping(worker, comm);
+        comm.end_within(worker, grace.max(Duration::from_millis(250)));
+    }
+}

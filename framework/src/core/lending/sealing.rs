@@ -1,0 +1,120 @@
+//! Shared arrays that become ordinary objects.
+
+use mobula_worker::{Body, Error, Format, ObjectId, Value, WorkerId, message::ArgSpec};
+
+use crate::core::{
+    Comm, Core, Violation,
+    counts::{footprint, stored},
+    objects::unknown,
+    state::ObjectState,
+};
+
+impl Core {
+    /// Makes an object that the array turns into when no process has it writable any more.
+    ///
+    /// # Errors
+    /// There is no such array, or the id cannot be used.
+    pub(crate) fn seal(
+        &mut self,
+        id: ObjectId,
+        array: ObjectId,
+        format: Format,
+        from: WorkerId,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
+        self.check_new(id, from)?;
+        let Some(loc) = self.shared_array(array).and_then(|value| stored(value)) else {
+            return Err(unknown(array));
+        };
+        let (others, argument_of) = self.refs_of_others(array, from);
+        let lending = self.lending.entry(array).or_default();
+        let why = if lending.count > 0 {
+            Some(format!(
+                "{} parts of it are lent; `settle()` waits for them",
+                lending.count
+            ))
+        } else if others > 0 {
+            Some(format!(
+                "there are other handles of it ({others}), in unfinished tasks, values, or other processes"
+            ))
+        } else if lending.sealing {
+            Some("that is being done".to_owned())
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let error = Error::usage(format!("the shared array cannot be sealed: {why}"));
+            self.insert(id, ObjectState::Failed(error), from);
+            return Ok(());
+        }
+        lending.sealing = true;
+        if let Some(task) = argument_of.and_then(|task| self.task_mut(task)) {
+            // Another attempt would get the array again, and could write to the object.
+            task.retries = 0;
+        }
+        self.promise(id, array, from);
+        let value = Value {
+            format,
+            body: Body::Stored(loc),
+            items: Vec::new(),
+        };
+        comm.close(loc, Some((id, value)));
+        Ok(())
+    }
+
+    /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold, or
+    /// else the argument of the task that asks, which is returned, too.
+    fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<ObjectId>) {
+        let Some(object) = self.objects.get(array) else {
+            return (0, None);
+        };
+        let Some(worker) = self.workers.get(&from) else {
+            return (object.refs - u64::from(object.handles > 0), None);
+        };
+        if worker.held.contains_key(&array) {
+            return (object.refs - 1, None);
+        }
+        // If all refs are one task's, it is the one that asks: who knows the array from elsewhere
+        // knows it from a value, which counts, or holds it.
+        let mentions = |task: ObjectId| {
+            let task = self.objects.get(task).and_then(|object| object.task());
+            let mut mentions = 0;
+            for arg in task.iter().flat_map(|task| &task.args) {
+                arg.for_each_object(|id| mentions += u64::from(id == array));
+            }
+            mentions
+        };
+        let mut tasks = worker.flights.iter().map(|flight| flight.task);
+        match tasks.find(|task| mentions(*task) == object.refs) {
+            Some(task) => (0, Some(task)),
+            None => (object.refs, None),
+        }
+    }
+
+    /// No process has the array writable any more that `id` is made of.
+    pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, comm: &mut dyn Comm) {
+        let Some(task) = self.task_mut(id) else {
+            // The runtime has ended meanwhile; the memory goes with the array.
+            return;
+        };
+        let Some(&ArgSpec::Object(array)) = task.args.first() else {
+            return;
+        };
+        if let Some(object) = self.objects.get_mut(array)
+            && let ObjectState::Ready(old) = &object.state
+            && let Some(loc) = stored(old)
+        {
+            // The memory is the new object's.
+            object.state = ObjectState::Ready(
+                Value {
+                    format: old.format.clone(),
+                    body: Body::Inline(Default::default()),
+                    items: Vec::new(),
+                }
+                .into(),
+            );
+            self.used = self.used.wrapping_sub(footprint(loc));
+            self.finish(id, Ok(value.into()), comm);
+        }
+    }
+}
