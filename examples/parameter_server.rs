@@ -12,20 +12,21 @@
 //!
 //! `cargo run --release -p mobula-examples --example parameter_server`
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use mobula::{Array, SharedBarrier, SharedMutex, SharedRwLock, prelude::*};
 use mobula_examples::{
+    compare::{Times, faster},
     digits::{Digits, Image},
     softmax::{WEIGHTS, add, descend, gradient_of, rightly_read},
-    table, timed,
+    table,
 };
 
 /// The other images are tests.
 const KNOWN: usize = 1500;
 /// Steps over all known images.
 const STEPS: usize = 300;
+/// How often each way is taken, in turn with the others; the times are medians.
+const ROUNDS: usize = 5;
 /// The images of a free step, and how many of these there are: as many images in all.
 const BATCH: usize = 100;
 const FREE_STEPS: usize = STEPS * KNOWN / BATCH;
@@ -241,26 +242,26 @@ fn freely_alone(digits: &Digits) -> Vec<f64> {
     weights
 }
 
-/// One way to learn, and what came of it.
-struct Run {
-    who: &'static str,
-    steps: usize,
-    weights: Vec<f64>,
-    time: Duration,
+/// The same weights, if in step: with the actor all bits, in the shared array within rounding. And good ones.
+fn check(digits: &Digits, weights: &[Vec<f64>; 6]) -> Result<()> {
+    let [alone, actor, shared, ..] = weights;
+    let bits = |weights: &[f64]| weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();
+    ensure!(
+        bits(actor) == bits(alone),
+        "the actor and this process differ"
+    );
+    let differences = alone.iter().zip(shared).map(|(a, b)| (a - b).abs());
+    let difference = differences.fold(0.0, f64::max);
+    ensure!(difference < 1e-9, "the shared array is off by {difference}");
+    for weights in weights {
+        let share = accuracy(digits, weights);
+        ensure!(share > 0.92, "only {share} of the answers are right");
+    }
+    Ok(())
 }
 
-fn run(
-    who: &'static str,
-    steps: usize,
-    learn: impl FnOnce() -> mobula::Result<Vec<f64>>,
-) -> mobula::Result<Run> {
-    let (weights, time) = timed(learn);
-    Ok(Run {
-        who,
-        steps,
-        weights: weights?,
-        time,
-    })
+fn accuracy(digits: &Digits, weights: &[f64]) -> f64 {
+    rightly_read(&digits.images[KNOWN..], &digits.labels[KNOWN..], weights)
 }
 
 #[mobula::main]
@@ -275,57 +276,42 @@ fn main() -> Result<()> {
     };
     println!("{KNOWN} images are learnt, by {} workers", training.parts);
 
-    let (actor, shared) = ("  weights in an actor", "  weights in a shared array");
-    let in_step = [
-        run("in step, 1500 images: sequentially", STEPS, || {
-            Ok(in_step_alone(&digits, training.parts))
-        })?,
-        run(actor, STEPS, || training.in_step_with_an_actor())?,
-        run(shared, STEPS, || training.in_step_in_shared_memory())?,
-    ];
-    let freely = [
-        run("freely, 100 images: sequentially", FREE_STEPS, || {
-            Ok(freely_alone(&digits))
-        })?,
-        run(actor, FREE_STEPS, || training.freely_with_an_actor())?,
-        run(shared, FREE_STEPS, || training.freely_in_shared_memory())?,
-    ];
-
-    let accuracy =
-        |weights: &[f64]| rightly_read(&digits.images[KNOWN..], &digits.labels[KNOWN..], weights);
-    let row = |run: &Run, sequentially: &Run| {
-        [
-            run.who.to_owned(),
-            format!("{:.0}", run.steps as f64 / run.time.as_secs_f64()),
-            format!(
-                "{:.2}",
-                sequentially.time.as_secs_f64() / run.time.as_secs_f64()
-            ),
-            format!("{:.2} %", 100.0 * accuracy(&run.weights)),
-        ]
-    };
-    let both = [&in_step, &freely];
-    table::print(
-        ["", "steps/s", "ratio", "right answers"],
-        both.iter()
-            .flat_map(|runs| runs.iter().map(|run| row(run, &runs[0]))),
-    );
-
-    let [alone, actor, shared] = in_step.each_ref().map(|run| &run.weights);
-    let bits = |weights: &[f64]| weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();
-    ensure!(
-        bits(actor) == bits(alone),
-        "the actor and this process differ"
-    );
-    let differences = alone.iter().zip(shared).map(|(a, b)| (a - b).abs());
-    let difference = differences.fold(0.0, f64::max);
-    ensure!(difference < 1e-9, "the shared array is off by {difference}");
-    println!(
-        "In step, the actor has all bits of this process, the array is off by {difference:.0e}."
-    );
-    for run in both.into_iter().flatten() {
-        let share = accuracy(&run.weights);
-        ensure!(share > 0.92, "{}: only {share} right answers", run.who);
+    let mut times: [Times; 6] = Default::default();
+    let mut weights = Default::default();
+    for _ in 0..ROUNDS {
+        let [alone, actor, shared, free, free_actor, free_shared] = &mut times;
+        weights = [
+            alone.time(|| in_step_alone(&digits, training.parts)),
+            actor.time(|| training.in_step_with_an_actor())?,
+            shared.time(|| training.in_step_in_shared_memory())?,
+            free.time(|| freely_alone(&digits)),
+            free_actor.time(|| training.freely_with_an_actor())?,
+            free_shared.time(|| training.freely_in_shared_memory())?,
+        ];
+        check(&digits, &weights)?;
     }
+
+    let (actor, shared) = ("  weights in an actor", "  weights in a shared array");
+    let names = [
+        "in step, 1500 images: sequentially",
+        actor,
+        shared,
+        "freely, 100 images: sequentially",
+        actor,
+        shared,
+    ];
+    let rows = (0..names.len()).map(|n| {
+        let (first, steps) = if n < 3 { (0, STEPS) } else { (3, FREE_STEPS) };
+        [
+            names[n].to_owned(),
+            format!("{:.0}", steps as f64 / times[n].median()),
+            faster(times[first].median(), times[n].median()),
+            format!("{:.2} %", 100.0 * accuracy(&digits, &weights[n])),
+        ]
+    });
+    table::print(["", "steps/s", "ratio", "right answers"], rows);
+    println!(
+        "In step, the actor has all bits of this process, the shared array is the same within rounding."
+    );
     Ok(())
 }

@@ -21,15 +21,19 @@ use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use mobula::{Array, prelude::*};
-use mobula_examples::{table, timed};
+use mobula_examples::{
+    compare::{Times, faster, shown},
+    table,
+};
 
 /// How often the documents pass by.
 const PASSES: usize = 5;
+/// How often both count, in turn; the times are medians.
+const ROUNDS: usize = 5;
 /// The bytes of the documents that are cut by one task, at least.
 const BUNDLE: usize = 64 << 10;
 /// How many of these tasks may be ahead of the actors, for each actor.
@@ -217,69 +221,82 @@ fn bundles(documents: &[String]) -> impl Iterator<Item = String> {
     })
 }
 
+/// Counts in this process alone.
+fn alone(documents: &[String]) -> (Counter, Vec<Count>) {
+    let mut counter = Counter::new();
+    for document in stream(documents) {
+        words(document).for_each(|word| counter.count(word));
+    }
+    let top = counter.most(WANTED);
+    (counter, top)
+}
+
+/// Counts by so many new actors.
+fn by_actors(
+    rt: &Runtime,
+    documents: &[String],
+    actors: usize,
+) -> mobula::Result<(Vec<ActorRef<Counter>>, Vec<Count>)> {
+    let new = |_| rt.spawn_actor(Counter::remote());
+    let counters: Vec<ActorRef<Counter>> = (0..actors).map(new).collect();
+    count(rt, documents, &counters)?;
+    let top = most_of_all(rt, &counters)?;
+    Ok((counters, top))
+}
+
 #[mobula::main]
 fn main() -> Result<()> {
     let documents = documents()?;
-
-    let ((expected, top, total), alone) = timed(|| {
-        let (mut counter, mut total) = (Counter::new(), 0);
-        for document in stream(&documents) {
-            for word in words(document) {
-                counter.count(word);
-                total += 1;
-            }
-        }
-        let top = counter.most(WANTED);
-        (counter, top, total)
-    });
-
+    let total: usize = stream(&documents)
+        .map(|document| words(document).count())
+        .sum();
     let rt = Runtime::start()?;
     let actors = rt.worker_pids().len();
-    let (counted, time) = timed(|| {
-        let new = |_| rt.spawn_actor(Counter::remote());
-        let counters: Vec<ActorRef<Counter>> = (0..actors).map(new).collect();
-        count(&rt, &documents, &counters)?;
-        let top = most_of_all(&rt, &counters)?;
-        Ok::<_, mobula::Error>((counters, top))
-    });
-    let (counters, found) = counted?;
+
+    let (mut sequential, mut parallel) = (Times::default(), Times::default());
+    let mut most_frequent = Vec::new();
+    for _ in 0..ROUNDS {
+        let (expected, top) = sequential.time(|| alone(&documents));
+        let (counters, found) = parallel.time(|| by_actors(&rt, &documents, actors))?;
+        ensure!(found == top, "the actors found others: {found:?}");
+        let mut sums: HashMap<String, u64> = HashMap::new();
+        for counts in rt.get(rt.spawn_all(counters.iter().map(|counter| counter.all())))? {
+            for (prefix, count) in counts {
+                *sums.entry(prefix).or_default() += count;
+            }
+        }
+        ensure!(
+            sums == expected.counts,
+            "actors and this process count otherwise"
+        );
+        most_frequent = top;
+    }
 
     table::print(
         ["prefix", "words that begin so"],
-        top.iter()
-            .map(|(prefix, n)| [prefix.clone(), n.to_string()]),
+        most_frequent
+            .into_iter()
+            .map(|(prefix, n)| [prefix, n.to_string()]),
     );
     println!();
-    let row = |who: String, time: Duration| {
+    let row = |who: String, times: &Times| {
         [
             who,
-            format!("{:.3} s", time.as_secs_f64()),
-            format!("{:.2} M/s", total as f64 / 1e6 / time.as_secs_f64()),
-            format!("{:.2}", alone.as_secs_f64() / time.as_secs_f64()),
+            shown(times.median()),
+            format!("{:.2} M/s", total as f64 / 1e6 / times.median()),
+            faster(sequential.median(), times.median()),
         ]
     };
     table::print(
         ["", "time", "words", "ratio"],
         [
-            row("sequentially, in this process".into(), alone),
-            row(format!("{actors} workers that cut, {actors} actors"), time),
+            row("sequentially, in this process".into(), &sequential),
+            row(
+                format!("{actors} workers that cut, {actors} actors"),
+                &parallel,
+            ),
         ],
     );
-
-    ensure!(found == top, "the actors found others: {found:?}");
-    let mut sums: HashMap<String, u64> = HashMap::new();
-    for counts in rt.get(rt.spawn_all(counters.iter().map(|counter| counter.all())))? {
-        for (prefix, count) in counts {
-            *sums.entry(prefix).or_default() += count;
-        }
-    }
-    ensure!(
-        sums == expected.counts,
-        "actors and this process count otherwise"
-    );
-    println!(
-        "\nAll {} prefixes of {total} words are counted alike.",
-        sums.len()
-    );
+    println!("\nAll prefixes of {total} words are counted alike, {ROUNDS} times.");
     Ok(())
 }

@@ -249,6 +249,11 @@ impl Client for Driver {
         released.push(id);
         if released.len() == 1 {
             self.any_released.store(true, Ordering::Relaxed);
+            drop(released);
+            if self.has_actors.load(Ordering::Relaxed) {
+                // It may be an actor's last handle, and nobody else may come by for long.
+                self.bell.ring();
+            }
         }
     }
 

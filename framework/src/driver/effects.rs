@@ -1,6 +1,9 @@
 //! What the core's decisions mean for the lanes.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Weak, atomic::Ordering},
+    time::Duration,
+};
 
 use mobula_store::Loc;
 use mobula_worker::{
@@ -83,6 +86,7 @@ impl Comm for Lanes {
     }
 
     fn make_actor(&mut self, worker: WorkerId, threads: u32) {
+        self.has_actors.store(true, Ordering::Relaxed);
         if let Some(lane) = self.touch(worker)
             && let Err(error) = lane.end.task.send(&ToWorker::Actor { threads })
         {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ pub(super) struct Lanes {
     /// Workers to be killed after the lock.
     condemned: Vec<(WorkerId, String)>,
     registrations: usize,
+    /// There are, or were, actors: somebody has to notice the end of their last handles.
+    pub(super) has_actors: Arc<AtomicBool>,
     /// Workers to be started.
     pub(super) to_start: usize,
     /// Workers that are to end within this time.
@@ -93,6 +98,7 @@ impl Lanes {
             completions: Vec::new(),
             condemned: Vec::new(),
             registrations: 0,
+            has_actors: Arc::default(),
             to_start: 0,
             ends: Vec::new(),
             unsendable: Vec::new(),

@@ -82,6 +82,8 @@ pub(crate) struct Driver {
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Mutex<Vec<ObjectId>>,
     any_released: AtomicBool,
+    /// See [`Lanes::has_actors`].
+    has_actors: Arc<AtomicBool>,
     /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
     /// wait. Changed under the lock.
     sleeps_long: AtomicBool,
@@ -165,6 +167,7 @@ impl Driver {
             writables.clone(),
             capacity.clone(),
         );
+        let has_actors = lanes.has_actors.clone();
         let monitor = Monitor::new(entry)?;
         let output = Arc::new(Output::new()?);
         let driver = Arc::new_cyclic(|this| Driver {
@@ -173,6 +176,7 @@ impl Driver {
             state: Mutex::new(State { core, lanes }),
             released: Mutex::new(Vec::new()),
             any_released: AtomicBool::new(false),
+            has_actors,
             sleeps_long: AtomicBool::new(false),
             traffic: Traffic::default(),
             next_worker: AtomicU64::new(1),

@@ -138,12 +138,17 @@ impl Driver {
             let progress = state.lanes.flush();
             let late = state.core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
             (
-                progress || late || state.lanes.any_ready(),
+                progress || late || self.may_end_actors() || state.lanes.any_ready(),
                 state.lanes.take_aftermath(),
             )
         };
         self.follow_up(aftermath);
         work
+    }
+
+    /// Whether handles were dropped, one of which may be an actor's last.
+    fn may_end_actors(&self) -> bool {
+        self.has_actors.load(Ordering::Relaxed) && self.any_released.load(Ordering::Relaxed)
     }
 
     /// Whether any task is unfinished.

@@ -1,13 +1,13 @@
 //! Every message comes back as it was sent, and no bytes at all make decoding panic.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mobula_store::{Block, Loc};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::{
-    Error,
+    ActorOptions, Error,
     ids::WorkerId,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
@@ -150,6 +150,28 @@ fn arg_specs() -> impl Strategy<Value = ArgSpec> {
     ]
 }
 
+fn options() -> impl Strategy<Value = ActorOptions> {
+    (
+        option::of(any::<String>()),
+        (number32(), number32(), number32()),
+        vec((any::<String>(), number32()), 0..4),
+        option::of(number32()),
+        (number(), 0..1_000_000_000_u32),
+    )
+        .prop_map(|(name, numbers, groups, max_pending_calls, grace)| {
+            let (max_restarts, max_call_retries, max_concurrency) = numbers;
+            ActorOptions {
+                name,
+                max_restarts,
+                max_call_retries,
+                max_concurrency,
+                groups,
+                max_pending_calls,
+                grace: Duration::new(grace.0, grace.1),
+            }
+        })
+}
+
 fn to_worker() -> impl Strategy<Value = ToWorker> {
     let task = (ids(), number32(), number(), number32(), vec(args(), 0..5)).prop_map(
         |(id, slot, attempt, function, args)| {
@@ -178,6 +200,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
             len,
         }),
         locs().prop_map(ToWorker::Close),
+        number32().prop_map(|threads| ToWorker::Actor { threads }),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
     ]
@@ -193,21 +216,45 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
                 outcome,
             }
         });
-    let spawn = (ids(), number32(), number32(), vec(arg_specs(), 0..5)).prop_map(
-        |(id, function, retries, args)| {
+    let spawn = (
+        ids(),
+        number32(),
+        number32(),
+        vec(arg_specs(), 0..5),
+        option::of(ids()),
+    )
+        .prop_map(|(id, function, retries, args, actor)| {
             FromWorker::Spawn(TaskSpec {
                 id,
                 function: FunctionIndex(function),
                 args,
                 retries,
-                actor: None,
+                actor,
             })
-        },
-    );
+        });
+    let create = (
+        ids(),
+        number32(),
+        vec(arg_specs(), 0..5),
+        options(),
+        option::of(ids()),
+    )
+        .prop_map(
+            |(id, constructor, args, options, found)| FromWorker::CreateActor {
+                id,
+                constructor: FunctionIndex(constructor),
+                args,
+                options,
+                found,
+            },
+        );
     prop_oneof![
         Just(FromWorker::Registered),
         done,
         spawn,
+        create,
+        (ids(), any::<String>()).prop_map(|(id, name)| FromWorker::FindActor { id, name }),
+        ids().prop_map(FromWorker::KillActor),
         (ids(), values()).prop_map(|(id, value)| FromWorker::Put { id, value }),
         ids().prop_map(FromWorker::Hold),
         ids().prop_map(FromWorker::Release),
@@ -281,8 +328,8 @@ impl Hidden {
         match message {
             FromWorker::Done { outcome, .. } => hidden.outcome(outcome),
             FromWorker::Put { value, .. } => hidden.value(value),
-            FromWorker::Spawn(task) => {
-                for arg in &task.args {
+            FromWorker::Spawn(TaskSpec { args, .. }) | FromWorker::CreateActor { args, .. } => {
+                for arg in args {
                     if let ArgSpec::Value(value) = arg {
                         hidden.value(value);
                     }
@@ -352,7 +399,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_do_not_panic(first in 0_u8..80, rest in vec(prop_oneof![0_u8..4, any::<u8>()], 0..200)) {
+    fn arbitrary_bytes_do_not_panic(first in 0_u8..90, rest in vec(prop_oneof![0_u8..4, any::<u8>()], 0..200)) {
         let bytes = [&[first][..], &rest].concat();
         let _ = decode_to_worker(&bytes);
         let _ = decode_from_worker(&bytes);
@@ -372,6 +419,43 @@ fn a_list_is_not_believed_to_be_as_long_as_it_says() {
         }
     );
     assert!(error.to_string().contains("byte 11"));
+}
+
+#[test]
+fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
+    let id = ObjectId {
+        origin: WorkerId(1),
+        seq: 2,
+    };
+    let mut bytes = Vec::new();
+    let name = "é".to_owned();
+    encode_from_worker(&FromWorker::FindActor { id, name }, &mut bytes).unwrap();
+    assert!(decode_from_worker(&bytes).is_ok());
+    bytes.pop();
+    bytes.push(b'e');
+    let cut = decode_from_worker(&bytes).unwrap_err();
+    assert!(matches!(cut, WireError::Malformed { what: "a name", .. }));
+
+    bytes.clear();
+    let task = TaskSpec {
+        id,
+        function: FunctionIndex(0),
+        args: Vec::new(),
+        retries: 0,
+        actor: Some(id),
+    };
+    encode_from_worker(&FromWorker::Spawn(task), &mut bytes).unwrap();
+    // Before the actor's id and the number of arguments.
+    let mut alone = Vec::new();
+    writer::id(&mut alone, id);
+    let flag = bytes.len() - 1 - alone.len() - 1;
+    assert_eq!(bytes[flag], 1);
+    bytes[flag] = 2;
+    let flag = decode_from_worker(&bytes).unwrap_err();
+    assert!(
+        flag.to_string().contains("whether there is an id"),
+        "{flag}"
+    );
 }
 
 #[test]

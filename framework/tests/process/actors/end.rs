@@ -113,3 +113,14 @@ fn what_an_actor_keeps_stays_in_the_store() {
     drop(log);
     nothing_is_left(&rt);
 }
+
+#[mobula::test]
+fn an_actor_ends_although_nobody_asks_for_anything_any_more() {
+    let rt = runtime(1);
+    for _ in 0..20 {
+        let log = rt.spawn_actor(Log::remote());
+        let pid = log.pid().spawn().get().unwrap();
+        drop(log);
+        eventually("the process has ended", || !lives(pid));
+    }
+}
