@@ -130,6 +130,10 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// have to be woken.
     fn linger(&self, _: &Entry) {}
 
+    /// All of these are going to be waited for, one after the other: where an answer takes a question,
+    /// they can be asked at once.
+    fn expect<'e>(&self, _entries: &mut dyn Iterator<Item = &'e Entry>) {}
+
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool;
 

@@ -278,6 +278,15 @@ impl Client for Worker {
         self.table.lock().watch(entry.id());
     }
 
+    fn expect<'e>(&self, entries: &mut dyn Iterator<Item = &'e Entry>) {
+        let mut table = self.table.lock();
+        for entry in entries {
+            if entry.outcome().is_none() {
+                table.watch(entry.id());
+            }
+        }
+    }
+
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         if mobula_store::is_forked_child() {
             what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked())));
