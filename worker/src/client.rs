@@ -132,7 +132,7 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
 
     /// All of these are going to be waited for, one after the other: where an answer takes a question,
     /// they can be asked at once.
-    fn expect<'e>(&self, _entries: &mut dyn Iterator<Item = &'e Entry>) {}
+    fn expect(&self, _entries: &mut dyn Iterator<Item = &Entry>) {}
 
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool;

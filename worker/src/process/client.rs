@@ -278,7 +278,7 @@ impl Client for Worker {
         self.table.lock().watch(entry.id());
     }
 
-    fn expect<'e>(&self, entries: &mut dyn Iterator<Item = &'e Entry>) {
+    fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
         let mut table = self.table.lock();
         for entry in entries {
             if entry.outcome().is_none() {
