@@ -29,11 +29,12 @@ impl Core {
                 let Some(task) = self.ready.pop() else { break };
                 self.hand_over(task, self.seats[seat], comm);
             }
-            if self.ready.is_empty() {
-                if !self.steal(comm) {
-                    return;
-                }
-            } else if !self.fail_one_too_deep(comm) {
+            let more = match self.ready.is_empty() {
+                true => self.steal(comm),
+                false => self.fail_one_too_deep(comm),
+            };
+            // An actor that has ended can bring parts home, too.
+            if !more && self.settled.is_empty() && self.stirred.is_empty() {
                 return;
             }
         }

@@ -6,7 +6,11 @@ use mobula_worker::{
 };
 
 use super::{
-    Comm, Core, Violation, counts::stored, objects::unknown, ready::Siblings, state::WorkerState,
+    Comm, Core, Violation,
+    counts::stored,
+    objects::unknown,
+    ready::Siblings,
+    state::{ObjectState, WorkerState},
 };
 
 impl Core {
@@ -77,8 +81,8 @@ impl Core {
         }
     }
 
-    /// After the end, a worker finishes what it runs. What it asks for has failed; what it makes
-    /// goes with it.
+    /// After the end, a worker finishes what it runs. What it asks for has failed; what it puts it may
+    /// read for as long as it lives.
     fn on_late_message(
         &mut self,
         from: WorkerId,
@@ -86,18 +90,36 @@ impl Core {
         error: Error,
         comm: &mut dyn Comm,
     ) {
-        match message {
-            FromWorker::Hold(id) => self.hold(from, id),
-            FromWorker::Release(id) => self.end_hold(from, id, comm),
-            FromWorker::Watch(id) if self.objects.contains(id) => self.watch(from, id, comm),
-            FromWorker::Watch(id) => comm.send(
-                from,
-                ToWorker::Ready {
-                    id,
-                    outcome: Err(error),
-                },
-            ),
-            _ => {}
+        if !self.workers.contains_key(&from) {
+            return;
+        }
+        let asked = match message {
+            FromWorker::Hold(id) => return self.hold(from, id),
+            FromWorker::Release(id) => return self.end_hold(from, id, comm),
+            FromWorker::Watch(id) if self.objects.contains(id) => {
+                return self.watch(from, id, comm);
+            }
+            FromWorker::Watch(id) => {
+                let outcome = Err(error);
+                return comm.send(from, ToWorker::Ready { id, outcome });
+            }
+            FromWorker::Put { id, value } => {
+                // What makes no sense does no harm any more.
+                let _ = self.put(id, value, from);
+                return;
+            }
+            FromWorker::Spawn(task) => vec![task.id],
+            FromWorker::CreateActor { id, found, .. } => found.into_iter().chain([id]).collect(),
+            FromWorker::FindActor { id, .. }
+            | FromWorker::Settle { id, .. }
+            | FromWorker::Seal { id, .. } => vec![id],
+            FromWorker::Lend { parts, .. } => parts.into_iter().map(|(id, _)| id).collect(),
+            _ => return,
+        };
+        for id in asked {
+            if self.check_new(id, from).is_ok() {
+                self.insert(id, ObjectState::Failed(error.clone()), from);
+            }
         }
     }
 
@@ -162,6 +184,13 @@ impl Core {
             .is_some_and(|worker| worker.actor == Some(id))
         {
             self.constructed(id, &outcome, comm);
+        }
+        if let Ok(value) = &outcome
+            && let Some(loc) = stored(value)
+            && self.task_mut(id).is_none()
+        {
+            // A constructor has run once more, and the object is what the first run has made.
+            comm.free(loc);
         }
         self.finish(id, outcome, comm);
         Ok(())

@@ -174,12 +174,15 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
+        let actor = worker.actor;
         let flights: Vec<_> = worker.flights.iter().copied().collect();
         for flight in flights {
             self.call_landed(flight.task);
-            let args = match self.task_mut(flight.task) {
-                Some(task) => Some(std::mem::take(&mut task.args)),
-                None => self.args_of_constructor(flight.task),
+            let args = match actor == Some(flight.task) {
+                true => self.leave_constructor(flight.task),
+                false => self
+                    .task_mut(flight.task)
+                    .map(|task| std::mem::take(&mut task.args)),
             };
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.land(flight.attempt);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mobula_worker::{Error, ObjectId, WorkerId};
 
 use super::Life;
-use crate::core::{Comm, Core, state::Flight};
+use crate::core::{Comm, Core, counts::Step, state::Flight};
 
 impl Core {
     /// Ends an actor at once, whatever it does, and fails its calls.
@@ -57,18 +57,17 @@ impl Core {
         let Some(actor) = self.actors.get(&id) else {
             return;
         };
-        let grace = actor.options.grace;
-        if let Some(worker) = actor.process() {
+        let (process, grace) = (actor.process(), actor.options.grace);
+        if let Some(worker) = process {
             self.stop_process(worker, grace, comm);
         }
-        if let Some(Life::Constructing(worker)) = self.actors.get(&id).map(|a| a.life.clone()) {
-            // Once more, and it has begun. What it reads stays as long as the process.
-            let args = self.args_of_constructor(id);
-            match self.workers.get_mut(&worker) {
-                Some(worker) => worker.left.extend(args),
+        // If it is being made once more, and that has begun: what it reads stays as long as the process.
+        if let Some(args) = self.leave_constructor(id) {
+            match process.and_then(|worker| self.workers.get_mut(&worker)) {
+                Some(worker) => worker.left.push(args),
                 None => {
-                    self.unpin_constructor(id);
-                    args.iter().for_each(|args| self.drop_args(args, comm));
+                    self.shift_arg_pins(&args, Step::End);
+                    self.drop_args(&args, comm);
                 }
             }
         }

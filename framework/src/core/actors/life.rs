@@ -276,14 +276,22 @@ impl Core {
         }
     }
 
-    /// The arguments with which a constructor runs once more, for a process that keeps them, with
-    /// their pins, though the actor may end.
-    pub(in crate::core) fn args_of_constructor(&mut self, id: ObjectId) -> Option<Vec<ArgSpec>> {
-        let args = self.actors.get(&id)?.args.clone();
-        for arg in &args {
+    /// Takes a constructor away from its process, and gives its arguments, with their refs and pins, to
+    /// the process, which reads them though the actor may end. `None`: it does not run.
+    pub(in crate::core) fn leave_constructor(&mut self, id: ObjectId) -> Option<Vec<ArgSpec>> {
+        let actor = self.actors.get_mut(&id)?;
+        let Life::Constructing(worker) = actor.life else {
+            return None;
+        };
+        actor.life = Life::Waiting(worker);
+        let kept = actor.args.clone();
+        if let Some(task) = self.task_mut(id) {
+            return Some(std::mem::take(&mut task.args));
+        }
+        for arg in &kept {
             arg.for_each_object(|id| self.add_ref(id));
         }
-        Some(args)
+        Some(kept)
     }
 
     /// A constructor that was with the process was not begun, and will not be there; whether it is one.

@@ -121,7 +121,14 @@ fn a_task_that_waits_is_told_and_can_end() {
     env.ok(W1, done(&task, bad("no")));
     env.release(ready);
     assert_eq!(env.core.pins(ready), 1);
+    // What it has put it reads until it is gone, also from within a value that it has put later.
+    let holds = Arc::new(packed(4, vec![array_item(w(W1, 3), 3), refer(after)]));
+    let id = w(W1, 4);
+    env.ok(W1, FromWorker::Put { id, value: holds });
+    env.ok(W1, FromWorker::Release(w(W1, 3)));
+    assert!(env.freed().is_empty());
     env.lose(W1);
+    assert_eq!(env.freed(), [3]);
     assert_eq!(env.completed(), [(d(2), Err(why))]);
     env.release(d(2));
     env.assert_over();

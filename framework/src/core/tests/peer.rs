@@ -31,6 +31,8 @@ pub(super) struct Worker {
     pub(super) entries: BTreeMap<ObjectId, Entry>,
     /// The tasks that it has begun, and whether they wait. At most one does not.
     pub(super) tasks: Vec<(TaskMessage, bool)>,
+    /// It was told to end.
+    pub(super) closing: bool,
     minted: u64,
 }
 
@@ -43,6 +45,7 @@ impl Worker {
             outbox,
             entries: BTreeMap::new(),
             tasks: Vec::new(),
+            closing: false,
             minted: 0,
         }
     }

@@ -8,19 +8,29 @@ use super::world::World;
 fn step(world: &mut World) {
     let index = match world.workers.len() {
         0 => {
-            world.start_worker();
+            if !world.start_wanted() {
+                world.pool += 1;
+                world.start_worker();
+            }
             0
         }
         n => world.dice.below(n),
     };
-    match world.dice.below(40) {
+    match world.dice.below(46) {
+        40..42 => drop(world.start_wanted()),
+        42 => drop(world.reap()),
+        43 => drop(world.close_one()),
+        44..46 => drop(world.leave(index)),
         0..8 => world.drive(),
         8..14 => world.pump(),
         14..24 => drop(world.deliver(index)),
         24..28 => drop(world.read(index)),
         28..37 => world.act(index),
         37 => world.quiesce(),
-        38 if world.workers.len() < 4 => world.start_worker(),
+        38 if world.workers.len() < 4 => {
+            world.pool += 1;
+            world.start_worker();
+        }
         39 if world.dice.one_in(2) => world.kill(index),
         _ => {}
     }
@@ -58,6 +68,7 @@ fn the_end_may_come_at_any_moment() {
         while !world.handles.is_empty() {
             world.release_one();
         }
+        while world.close_one() {}
         assert!(world.core.is_quiet());
         assert_eq!((world.core.object_count(), world.core.used_bytes()), (0, 0));
     }

@@ -1,7 +1,9 @@
 //! A world around the core that behaves well but unpredictably: a driver, workers whose messages
 //! are on their way for a while, and deaths.
 
+mod actors;
 mod ending;
+mod shared;
 mod workers;
 
 use std::{
@@ -28,7 +30,6 @@ pub(super) struct World {
     pub(super) comm: TestComm,
     pub(super) workers: Vec<Worker>,
     started_workers: u32,
-    minted: u64,
     /// The driver's handles, and what it knows of the objects.
     pub(super) handles: Vec<ObjectId>,
     outcomes: BTreeMap<ObjectId, Outcome>,
@@ -37,6 +38,12 @@ pub(super) struct World {
     numbers: u64,
     /// How often a task may still be begun.
     lives: BTreeMap<ObjectId, u32>,
+    /// Actors, and how often their calls run again.
+    actors: BTreeMap<ObjectId, u32>,
+    /// What waits for parts. Nothing else waits for these: it could have one of the parts.
+    settlers: BTreeSet<ObjectId>,
+    /// How many workers the pool has, or is to have.
+    pub(super) pool: usize,
 }
 
 impl World {
@@ -49,16 +56,18 @@ impl World {
         };
         let mut world = World {
             dice,
-            core: Core::new(config, ["f"].into(), [Default::default()].into()),
+            core: Core::new(config, ["f", "g"].into(), actors::roles()),
             comm: TestComm::new(),
             workers: Vec::new(),
             started_workers: 0,
-            minted: 0,
             handles: Vec::new(),
             outcomes: BTreeMap::new(),
             extents: BTreeSet::new(),
             numbers: 0,
             lives: BTreeMap::new(),
+            actors: BTreeMap::new(),
+            settlers: BTreeSet::new(),
+            pool: 1,
         };
         world.start_worker();
         world
@@ -74,6 +83,7 @@ impl World {
     /// Takes note of what the core has done, and checks it.
     pub(super) fn settle(&mut self) {
         self.core.sanity_check();
+        self.note_closings();
         for (_, offset) in std::mem::take(&mut self.comm.freed) {
             let number = offset / 4096;
             assert!(self.extents.remove(&number), "freed what was not in use");
@@ -146,20 +156,22 @@ impl World {
             });
         }
         let retries = self.dice.below(3) as u32;
-        self.lives.insert(id, retries + 1);
-        TaskSpec {
+        let spec = TaskSpec {
             id,
             function: FunctionIndex(0),
             args,
             retries,
             actor: None,
-        }
+        };
+        let spec = self.perhaps_of_actor(spec, known);
+        self.lives.insert(id, spec.1 + 1);
+        spec.0
     }
 
     /// The driver does something.
     pub(super) fn drive(&mut self) {
         let mut known = Known::new();
-        for id in &self.handles {
+        for id in self.handles.iter().filter(|id| !self.settlers.contains(id)) {
             let value = self
                 .outcomes
                 .get(id)
@@ -167,24 +179,20 @@ impl World {
                 .cloned();
             known.push((*id, value));
         }
-        match self.dice.below(7) {
+        match self.dice.below(11) {
+            7 => self.create_actor(&known),
+            8 => self.kill_one_actor(),
+            9 => self.share(),
+            10 => self.seal_one(),
             0 => {
-                self.minted += 1;
-                let id = ObjectId {
-                    origin: D,
-                    seq: self.minted,
-                };
+                let id = self.mint();
                 let value = self.value(&known);
                 self.handles.push(id);
                 self.core.put(id, value.clone(), D).unwrap();
                 self.outcomes.insert(id, Ok(value));
             }
             1..=3 => {
-                self.minted += 1;
-                let id = ObjectId {
-                    origin: D,
-                    seq: self.minted,
-                };
+                let id = self.mint();
                 let spec = self.spec(id, &known);
                 self.handles.push(id);
                 self.core.submit(spec, D, &mut self.comm).unwrap();
@@ -227,5 +235,6 @@ impl World {
         }
         self.core.pump(&mut self.comm);
         self.settle();
+        self.core.check_nothing_forgotten();
     }
 }

@@ -2,7 +2,13 @@
 
 use mobula_worker::message::FromWorker;
 
-use super::{super::env::done, World};
+use super::{
+    super::{
+        super::{Core, lending::NO_FUNCTION},
+        env::done,
+    },
+    World,
+};
 
 impl World {
     /// Delivers all that is on its way, and compares what workers hold with what the core thinks.
@@ -10,6 +16,9 @@ impl World {
         for index in 0..self.workers.len() {
             while self.deliver(index) {}
             while self.read(index) {}
+            if self.is_condemned(index) {
+                continue;
+            }
             let worker = &self.workers[index];
             let held = &self.core.workers[&worker.id].held;
             assert!(
@@ -36,12 +45,24 @@ impl World {
 
     /// Runs every task to its end, without further deaths.
     pub(in super::super) fn finish(&mut self) {
+        while self.start_wanted() {}
         if self.workers.is_empty() {
+            self.pool += 1;
             self.start_worker();
         }
         self.quiesce();
-        while self.core.pending_work() {
+        // What waits for parts may wait for those that are still held.
+        let runs = |core: &Core| {
+            let mut tasks = core.objects.iter().filter_map(|(_, object)| object.task());
+            tasks.any(|task| task.function != NO_FUNCTION)
+        };
+        for round in 0.. {
+            if !runs(&self.core) && self.comm.closing.is_empty() {
+                break;
+            }
+            assert!(round < 1000, "something never ends");
             self.pump();
+            while self.reap() || self.start_wanted() || self.close_one() {}
             for index in 0..self.workers.len() {
                 let mut worker = self.workers.remove(index);
                 while let Some((task, waits)) = worker.tasks.pop() {
@@ -56,7 +77,13 @@ impl World {
                 self.workers.insert(index, worker);
             }
             self.quiesce();
+            self.let_leave();
         }
+    }
+
+    /// Workers that were told to end do.
+    fn let_leave(&mut self) {
+        while (0..self.workers.len()).any(|index| self.leave(index)) {}
     }
 
     /// Lets go of everything, and checks that nothing is left.
@@ -71,9 +98,18 @@ impl World {
             }
             self.workers.insert(index, worker);
         }
-        for index in 0..self.workers.len() {
-            while self.deliver(index) {}
+        for _ in 0..3 {
+            for index in 0..self.workers.len() {
+                while self.deliver(index) {}
+            }
+            self.pump();
+            while self.reap() || self.start_wanted() || self.close_one() {}
+            for index in 0..self.workers.len() {
+                while self.deliver(index) || self.read(index) {}
+            }
+            self.let_leave();
         }
+        self.check_pool();
         assert_eq!(self.core.object_count(), 0);
         assert_eq!(self.core.used_bytes(), 0);
         assert_eq!(self.core.task_counts().total(), 0);

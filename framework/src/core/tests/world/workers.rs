@@ -9,8 +9,8 @@ use mobula_worker::{
 
 use super::{
     super::{
-        super::{Core, counts::stored},
-        env::{bad, crash, done, inline},
+        super::Core,
+        env::{bad, done, inline},
         peer::{Entry, Worker},
     },
     World,
@@ -23,6 +23,10 @@ impl World {
         let Some(mut message) = worker.outbox.pop_front() else {
             return false;
         };
+        if self.comm.killed.contains(&worker.id) {
+            self.forget_message(Some(message));
+            return true;
+        }
         if let FromWorker::Done {
             id,
             outcome: Ok(value),
@@ -45,7 +49,7 @@ impl World {
         let worker = &mut self.workers[index];
         match self.comm.control(worker.id) {
             None => return false,
-            Some(ToWorker::Shutdown) => {}
+            Some(ToWorker::Shutdown) => worker.closing = true,
             Some(ToWorker::Ready { id, outcome }) => match worker.entries.get_mut(&id) {
                 Some(entry) if entry.watching => {
                     entry.watching = false;
@@ -155,24 +159,10 @@ impl World {
         let unwritten = self.dice.below(3);
         for _ in 0..unwritten {
             let lost = self.workers[index].outbox.pop_back();
-            if let Some(
-                FromWorker::Put { value, .. }
-                | FromWorker::Done {
-                    outcome: Ok(value), ..
-                },
-            ) = lost
-                && let Some(loc) = stored(&value)
-            {
-                // Its segment is recycled as a whole.
-                self.extents.remove(&(loc.offset / 4096));
-            }
+            self.forget_message(lost);
         }
         while self.deliver(index) {}
-        let worker = self.workers.swap_remove(index);
-        self.comm.bury(worker.id);
-        self.core
-            .worker_lost(worker.id, false, crash, &mut self.comm);
-        self.settle();
+        self.bury(index, false);
     }
 }
 
@@ -181,10 +171,16 @@ fn reaches(core: &Core, value: &Value, target: ObjectId) -> bool {
     let mut seen = BTreeSet::new();
     let mut rest: Vec<ObjectId> = value.nested().collect();
     while let Some(id) = rest.pop() {
-        if seen.insert(id)
-            && let Some(Ok(value)) = core.outcome(id)
-        {
+        if !seen.insert(id) {
+            continue;
+        }
+        if let Some(Ok(value)) = core.outcome(id) {
             rest.extend(value.nested());
+        }
+        if let Some(actor) = core.actors.get(&id) {
+            for arg in actor.kept_args() {
+                arg.for_each_object(|id| rest.push(id));
+            }
         }
     }
     seen.contains(&target)

@@ -1,0 +1,150 @@
+//! Actors in the world: made, called, killed, told to end.
+
+use std::sync::Arc;
+
+use mobula_worker::{
+    ActorOptions, FunctionIndex, ObjectId, RETRIES_OF_ACTOR,
+    message::{FromWorker, TaskSpec},
+};
+
+use super::{
+    super::{
+        super::{CallRole, counts::stored},
+        env::{D, crash},
+        peer::Known,
+    },
+    World,
+};
+
+/// Of the two functions: as a method, the second one shares the value.
+pub(super) fn roles() -> Arc<[CallRole]> {
+    let shares = CallRole {
+        interleaves: true,
+        group: None,
+    };
+    [CallRole::default(), shares].into()
+}
+
+impl World {
+    pub(super) fn create_actor(&mut self, known: &Known) {
+        let id = self.mint();
+        let args = self.spec(id, known).args;
+        // Restarts may be many.
+        self.lives.insert(id, u32::MAX);
+        let max_call_retries = self.dice.below(3) as u32;
+        let options = ActorOptions {
+            max_restarts: self.dice.below(3) as u32,
+            max_call_retries,
+            max_concurrency: 1 + self.dice.below(2) as u32,
+            max_pending_calls: self.dice.one_in(4).then_some(3),
+            ..ActorOptions::default()
+        };
+        self.handles.push(id);
+        self.actors.insert(id, max_call_retries);
+        let call = (FunctionIndex(0), args);
+        self.core
+            .create_actor(id, call, options, D, &mut self.comm)
+            .unwrap();
+    }
+
+    /// A task, or the call of an actor that the caller knows; and how often it may run again.
+    pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
+        let actors = known.iter().map(|(id, _)| *id);
+        let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
+        let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
+            let retries = spec.retries;
+            return (spec, retries);
+        };
+        let (retries, most) = match self.dice.one_in(2) {
+            true => (RETRIES_OF_ACTOR, self.actors[&actor]),
+            false => (spec.retries, spec.retries),
+        };
+        let spec = TaskSpec {
+            function: FunctionIndex(self.dice.below(2) as u32),
+            actor: Some(actor),
+            retries,
+            ..spec
+        };
+        (spec, most)
+    }
+
+    pub(super) fn kill_one_actor(&mut self) {
+        let handles = self.handles.iter().copied();
+        let actors: Vec<ObjectId> = handles.filter(|id| self.actors.contains_key(id)).collect();
+        if let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(3)) {
+            self.core.kill_actor(actor, &mut self.comm);
+        }
+    }
+
+    /// Whether the driver does not listen to this worker any more.
+    pub(super) fn is_condemned(&self, index: usize) -> bool {
+        self.comm.killed.contains(&self.workers[index].id)
+    }
+
+    /// What a worker did not get to say is lost.
+    pub(super) fn forget_message(&mut self, message: Option<FromWorker>) {
+        if let Some(
+            FromWorker::Put { value, .. }
+            | FromWorker::Done {
+                outcome: Ok(value), ..
+            },
+        ) = message
+            && let Some(loc) = stored(&value)
+        {
+            // Its segment is recycled as a whole.
+            self.extents.remove(&(loc.offset / 4096));
+        }
+    }
+
+    /// A worker is gone, and has said all that it will.
+    pub(super) fn bury(&mut self, index: usize, intended: bool) {
+        let worker = self.workers.swap_remove(index);
+        self.comm.bury(worker.id);
+        self.comm.killed.retain(|id| *id != worker.id);
+        let core = &mut self.core;
+        let missing = core.worker_lost(worker.id, intended, crash, &mut self.comm);
+        self.comm.starting += usize::from(missing);
+        self.settle();
+    }
+
+    /// One of the workers that are to die does.
+    pub(in super::super) fn reap(&mut self) -> bool {
+        let Some(at) = (0..self.workers.len()).find(|at| self.is_condemned(*at)) else {
+            return false;
+        };
+        while let Some(message) = self.workers[at].outbox.pop_back() {
+            self.forget_message(Some(message));
+        }
+        self.bury(at, false);
+        true
+    }
+
+    /// A worker that was told to end does so, if it runs nothing.
+    pub(in super::super) fn leave(&mut self, index: usize) -> bool {
+        let worker = &self.workers[index];
+        if !worker.closing || !worker.tasks.is_empty() || self.is_condemned(index) {
+            return false;
+        }
+        while self.deliver(index) {}
+        self.bury(index, true);
+        true
+    }
+
+    /// A worker that the core has asked for.
+    pub(in super::super) fn start_wanted(&mut self) -> bool {
+        let wanted = self.comm.starting > 0;
+        if wanted {
+            self.comm.starting -= 1;
+            self.start_worker();
+        }
+        wanted
+    }
+
+    /// That there are as many workers as there should be, beside those that are actors.
+    pub(super) fn check_pool(&self) {
+        assert_eq!(self.comm.starting, 0);
+        let pool = self.core.workers.values();
+        let pool = pool.filter(|worker| worker.actor.is_none()).count();
+        assert_eq!(pool, self.pool, "workers of the pool");
+    }
+}
