@@ -342,7 +342,9 @@ fn a_barrier_lets_all_through_together_or_breaks() {
         error.is_poisoned() && error.to_string().contains("signal 6"),
         "{error}"
     );
-    assert!(waits.get().unwrap_err().root().is_poisoned());
+    // Both may have been on one worker, which is dead.
+    let error = waits.get().unwrap_err();
+    assert!(error.is_crash() || error.root().is_poisoned(), "{error:?}");
     assert!(dead.get().unwrap_err().is_crash());
     assert!(barrier.broken().is_some());
     barrier.reset();
