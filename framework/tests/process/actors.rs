@@ -10,56 +10,17 @@ mod pools;
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use mobula::{Array, prelude::*};
 
+use crate::support::{Marks, mark};
+
 /// What only a hang exceeds.
 const LONG: Duration = Duration::from_secs(60);
-
-/// A file whose length counts events of several processes.
-struct Marks(std::path::PathBuf);
-
-impl Marks {
-    fn new() -> Marks {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "mobula-test-actors-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        Marks(std::env::temp_dir().join(name))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn count(&self) -> u64 {
-        std::fs::metadata(&self.0).map_or(0, |metadata| metadata.len())
-    }
-}
-
-impl Drop for Marks {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Adds a mark, and says how many there are.
-fn mark(path: &str) -> u64 {
-    use std::io::Write;
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
-    file.write_all(b"x").unwrap();
-    file.metadata().unwrap().len()
-}
 
 /// Remembers what it was told, and does harm on demand.
 struct Log {

@@ -1,13 +1,10 @@
 //! Workers die; the program goes on.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use mobula::{Array, prelude::*};
 
-use crate::support::{eventually, lives, nothing_is_left, runtime};
+use crate::support::{Marks, eventually, lives, mark, nothing_is_left, runtime};
 
 #[remote]
 fn exits(code: i32) -> u8 {
@@ -35,13 +32,7 @@ fn slow(ms: u64, value: u32) -> u32 {
 /// Dies the first `deaths` times; `path` counts the attempts over all processes.
 #[remote]
 fn dies_at_first(path: &str, deaths: u64) -> std::io::Result<u64> {
-    use std::io::Write;
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)?;
-    file.write_all(b"x")?;
-    let attempts = file.metadata()?.len();
+    let attempts = mark(path);
     if attempts <= deaths {
         std::process::abort();
     }
@@ -50,13 +41,7 @@ fn dies_at_first(path: &str, deaths: u64) -> std::io::Result<u64> {
 
 #[remote]
 fn fails(path: &str) -> Result<(), String> {
-    use std::io::Write;
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
-    file.write_all(b"x").unwrap();
+    mark(path);
     Err("as always".into())
 }
 
@@ -81,34 +66,6 @@ fn keeps(numbers: Array<f64>, inner: ObjectRef<u32>) -> f64 {
         std::process::abort();
     }
     f64::from(inner.get().unwrap())
-}
-
-struct Attempts(std::path::PathBuf);
-
-impl Attempts {
-    fn new() -> Attempts {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "mobula-test-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        Attempts(std::env::temp_dir().join(name))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn count(&self) -> u64 {
-        std::fs::metadata(&self.0).map_or(0, |metadata| metadata.len())
-    }
-}
-
-impl Drop for Attempts {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 #[mobula::test]
@@ -155,7 +112,7 @@ fn work_that_had_not_started_is_sent_again_for_free() {
 #[mobula::test]
 fn a_task_runs_at_most_once_unless_retries_are_asked_for() {
     let rt = runtime(2);
-    let once = Attempts::new();
+    let once = Marks::new();
     assert!(
         rt.spawn(dies_at_first::remote(once.path(), 1))
             .get()
@@ -164,7 +121,7 @@ fn a_task_runs_at_most_once_unless_retries_are_asked_for() {
     );
     assert_eq!(once.count(), 1);
 
-    let retried = Attempts::new();
+    let retried = Marks::new();
     assert_eq!(
         rt.spawn(dies_at_first::remote(retried.path(), 2).retries(2))
             .get()
@@ -172,7 +129,7 @@ fn a_task_runs_at_most_once_unless_retries_are_asked_for() {
         3
     );
 
-    let exhausted = Attempts::new();
+    let exhausted = Marks::new();
     assert!(
         rt.spawn(dies_at_first::remote(exhausted.path(), 9).retries(3))
             .get()
@@ -185,7 +142,7 @@ fn a_task_runs_at_most_once_unless_retries_are_asked_for() {
 #[mobula::test]
 fn application_errors_are_not_retried() {
     let rt = runtime(1);
-    let attempts = Attempts::new();
+    let attempts = Marks::new();
     let error = rt
         .spawn(fails::remote(attempts.path()).retries(5))
         .get()

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -51,4 +52,45 @@ pub(crate) fn lives(pid: u32) -> bool {
 /// The message of an error and all its causes.
 pub(crate) fn whole(error: &mobula::Error) -> String {
     format!("{error:?}")
+}
+
+/// A file whose length counts events of several processes.
+pub(crate) struct Marks(std::path::PathBuf);
+
+impl Marks {
+    pub(crate) fn new() -> Marks {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "mobula-test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        Marks(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        std::fs::metadata(&self.0).map_or(0, |metadata| metadata.len())
+    }
+}
+
+impl Drop for Marks {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Adds a mark, and says how many there are.
+pub(crate) fn mark(path: &str) -> u64 {
+    use std::io::Write;
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(b"x").unwrap();
+    file.metadata().unwrap().len()
 }
