@@ -56,6 +56,9 @@ use proc_macro::TokenStream;
 /// ## Options
 /// * `retries = n`: run the function again, up to `n` times, after its worker process died.
 ///   `.retries(n)` on a call overrides it. Default: 0.
+/// * `retry_errors`: run it again after it returned an `Err`, too; both use up the same `retries`.
+///   `retry_errors = function`: only after the errors of which this `fn(&E) -> bool` says that a further run is worth it.
+///   `.retry_errors(true)` on a call is the first of these, `.retry_errors(false)` none. Default: none.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
 /// ## Limits
@@ -108,6 +111,8 @@ use proc_macro::TokenStream;
 /// * `retries = n`: run the call again, up to `n` times, after the actor's process died; it takes
 ///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is done
 ///   twice.
+/// * `retry_errors`, `retry_errors = function`: as for functions. The next run finds the value as
+///   the failed one has left it, and comes before all calls that were made later.
 /// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {

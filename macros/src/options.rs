@@ -24,6 +24,16 @@ pub(crate) struct Options {
     pub(crate) groups: Vec<(LitStr, Expr)>,
     /// `grace = duration`
     pub(crate) grace: Option<Expr>,
+    /// `retry_errors`, `retry_errors = function`
+    pub(crate) retry_errors: Option<RetryErrors>,
+}
+
+/// A function is run again after an error, too.
+pub(crate) struct RetryErrors {
+    /// The option's name, as it stands there.
+    pub(crate) name: Ident,
+    /// Which errors are worth it.
+    pub(crate) which: Option<Expr>,
 }
 
 /// Where an attribute stands, which decides which options it has.
@@ -48,13 +58,19 @@ enum Takes {
     Text,
     Groups,
     Duration,
+    /// A function, or nothing.
+    Function,
 }
 
 impl Place {
     fn options(self) -> &'static [(&'static str, Takes)] {
         match self {
             Place::Entry => &[("crate", Takes::Path)],
-            Place::Function => &[("retries", Takes::Number(0)), ("crate", Takes::Path)],
+            Place::Function => &[
+                ("retries", Takes::Number(0)),
+                ("retry_errors", Takes::Function),
+                ("crate", Takes::Path),
+            ],
             Place::Actor => &[
                 ("max_restarts", Takes::Number(0)),
                 ("max_call_retries", Takes::Number(0)),
@@ -64,7 +80,11 @@ impl Place {
                 ("grace", Takes::Duration),
                 ("crate", Takes::Path),
             ],
-            Place::Method => &[("retries", Takes::Number(0)), ("group", Takes::Text)],
+            Place::Method => &[
+                ("retries", Takes::Number(0)),
+                ("retry_errors", Takes::Function),
+                ("group", Takes::Text),
+            ],
         }
     }
 
@@ -72,7 +92,10 @@ impl Place {
         let list: Vec<_> = self
             .options()
             .iter()
-            .map(|(name, takes)| format!("`{name} = {}`", takes.example()))
+            .map(|(name, takes)| match takes {
+                Takes::Function => format!("`{name}` (or `{name} = {}`)", takes.example()),
+                _ => format!("`{name} = {}`", takes.example()),
+            })
             .collect();
         match &list[..] {
             [only] => format!("{what}; the only option is {only}"),
@@ -92,14 +115,15 @@ impl Takes {
             Takes::Text => "<text>",
             Takes::Groups => "[(<text>, <number>), ..]",
             Takes::Duration => "<duration>",
+            Takes::Function => "<function>",
         }
     }
 }
 
 struct Setting {
     name: Ident,
-    /// The tokens up to the next comma.
-    value: TokenStream,
+    /// The tokens from `=` to the next comma.
+    value: Option<TokenStream>,
 }
 
 impl Parse for Setting {
@@ -108,11 +132,11 @@ impl Parse for Setting {
             return Err(input.error("expected an option"));
         }
         let name = input.call(Ident::parse_any)?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(Setting { name, value: None });
+        }
         if !input.peek(Token![=]) {
-            return Err(Error::new(
-                name.span(),
-                format!("expected `{name} = <value>`"),
-            ));
+            return Err(no_value(&name));
         }
         input.parse::<Token![=]>()?;
         let mut value = TokenStream::new();
@@ -120,13 +144,17 @@ impl Parse for Setting {
             value.extend([input.parse::<proc_macro2::TokenTree>()?]);
         }
         if value.is_empty() {
-            return Err(Error::new(
-                name.span(),
-                format!("expected `{name} = <value>`"),
-            ));
+            return Err(no_value(&name));
         }
-        Ok(Setting { name, value })
+        Ok(Setting {
+            name,
+            value: Some(value),
+        })
     }
+}
+
+fn no_value(name: &Ident) -> Error {
+    Error::new(name.span(), format!("expected `{name} = <value>`"))
 }
 
 impl Options {
@@ -148,7 +176,7 @@ impl Options {
             }
             match place.options().iter().find(|(known, _)| *known == text) {
                 Some((known, takes)) => {
-                    if let Err(error) = options.set(known, *takes, value) {
+                    if let Err(error) = options.set((known, &name), *takes, value) {
                         errors.push(error);
                     }
                 }
@@ -162,8 +190,22 @@ impl Options {
         options
     }
 
-    fn set(&mut self, name: &'static str, takes: Takes, value: TokenStream) -> Result<()> {
+    fn set(
+        &mut self,
+        (name, ident): (&'static str, &Ident),
+        takes: Takes,
+        value: Option<TokenStream>,
+    ) -> Result<()> {
+        if let Takes::Function = takes {
+            self.retry_errors = Some(RetryErrors {
+                name: ident.clone(),
+                which: value.map(|value| function(name, value)).transpose()?,
+            });
+            return Ok(());
+        }
+        let value = value.ok_or_else(|| no_value(ident))?;
         match takes {
+            Takes::Function => {}
             Takes::Path => self.krate = Some(path(value)?),
             Takes::Number(least) => self.numbers.push((name, number(name, least, value)?)),
             Takes::Text => self.group = Some(group(value)?),
@@ -210,6 +252,19 @@ fn number(name: &str, least: u32, value: TokenStream) -> Result<Expr> {
             op: UnOp::Neg(_), ..
         }) => wrong(&expr),
         _ => Ok(expr),
+    }
+}
+
+/// An expression that can be a function, which no literal is.
+fn function(name: &str, value: TokenStream) -> Result<Expr> {
+    match syn::parse2::<Expr>(value.clone()) {
+        Ok(expr) if !matches!(ungroup(&expr), Expr::Lit(_)) => Ok(expr),
+        _ => Err(Error::new_spanned(
+            value,
+            format!(
+                "`{name}` stands alone, or takes a function that says of an error whether it is worth a retry, as in `{name} = is_transient`"
+            ),
+        )),
     }
 }
 

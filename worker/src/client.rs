@@ -20,6 +20,7 @@ use crate::{
     actor::ActorSpec,
     ids::{FunctionIndex, ObjectId, WorkerId},
     payload::{Payload, Side},
+    retries::Retries,
     sync::Seat,
     value::{Body, Format, Item, Lot, Outcome, Value},
 };
@@ -42,15 +43,11 @@ pub struct CallSpec {
     pub function: FunctionIndex,
     /// With what.
     pub args: Vec<CallArg>,
-    /// How often to run again after a worker died. For a call of an actor, [`RETRIES_OF_ACTOR`]
-    /// stands for the actor's [`max_call_retries`](crate::ActorOptions::max_call_retries).
-    pub retries: u32,
+    /// How often to run again; for a call of an actor, perhaps [as often as that says](Retries::OF_ACTOR).
+    pub retries: Retries,
     /// The actor whose method the function is: the object that its constructor makes.
     pub actor: Option<Arc<Entry>>,
 }
-
-/// As [`CallSpec::retries`]: as often as the actor's options say.
-pub const RETRIES_OF_ACTOR: u32 = u32::MAX;
 
 /// The engine as one process sees it.
 pub trait Client: std::fmt::Debug + Send + Sync + 'static {

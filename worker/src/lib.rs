@@ -8,6 +8,7 @@ mod error;
 mod ids;
 mod payload;
 mod registry;
+mod retries;
 mod value;
 
 mod client;
@@ -26,7 +27,7 @@ pub mod wire;
 mod process;
 
 pub use actor::{ActorOptions, ActorSpec, ActorState};
-pub use client::{Awaited, CallArg, CallSpec, Client, Entry, RETRIES_OF_ACTOR, readable};
+pub use client::{Awaited, CallArg, CallSpec, Client, Entry, readable};
 pub use error::{Error, Result};
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
@@ -34,4 +35,5 @@ pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side};
 pub use process::{WorkerSetup, block_on, enter_if_worker, worker_client};
 pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
+pub use retries::Retries;
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

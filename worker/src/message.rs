@@ -7,6 +7,7 @@ use mobula_store::{Loc, SegmentId};
 use crate::{
     ActorOptions, Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
+    retries::Retries,
     value::{Format, Lot, Outcome, Value},
 };
 
@@ -57,8 +58,8 @@ pub struct TaskSpec {
     pub function: FunctionIndex,
     /// With what.
     pub args: Vec<ArgSpec>,
-    /// How often to run again after a worker died.
-    pub retries: u32,
+    /// How often to run again.
+    pub retries: Retries,
     /// The actor whose method is called.
     pub actor: Option<ObjectId>,
 }
@@ -76,6 +77,8 @@ pub struct TaskMessage {
     pub function: FunctionIndex,
     /// With what.
     pub args: Vec<Arg>,
+    /// How often the worker may run it again when it returns an error.
+    pub again: u32,
 }
 
 /// From the driver to a worker. Tasks and what a worker has to know before go through the task lane, all else
@@ -143,6 +146,15 @@ pub enum FromWorker {
         attempt: Attempt,
         /// The result.
         outcome: Outcome,
+    },
+    /// A task has returned an error, and runs again in the same slot. That is one of its retries.
+    Again {
+        /// The task.
+        id: ObjectId,
+        /// Its slot.
+        slot: TaskSlot,
+        /// Which use of the slot.
+        attempt: Attempt,
     },
     /// A task of the worker's own. The worker holds the result.
     Spawn(TaskSpec),

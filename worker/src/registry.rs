@@ -127,6 +127,8 @@ pub struct Inputs {
     left: Vec<Input>,
     /// Where the actor is whose constructor or method is called.
     actor: Option<Arc<ActorState>>,
+    /// The error that the function returns would be the same in a further run.
+    error_is_final: bool,
 }
 
 impl Inputs {
@@ -136,6 +138,7 @@ impl Inputs {
         Inputs {
             left: list,
             actor: None,
+            error_is_final: false,
         }
     }
 
@@ -155,6 +158,16 @@ impl Inputs {
         self.actor
             .clone()
             .ok_or_else(|| Error::internal("an actor's method was called as if it were a function"))
+    }
+
+    /// Says that to run the function again would not help.
+    pub fn give_up(&mut self) {
+        self.error_is_final = true;
+    }
+
+    /// Whether the function has said so.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.error_is_final
     }
 
     /// The next argument.

@@ -97,7 +97,7 @@ impl Core {
         let Some(task) = self.task_mut(id) else {
             return;
         };
-        let function = task.function;
+        let (function, again) = (task.function, task.retries.on_the_spot());
         let args = self.with_args(id, |core, specs| {
             core.shift_arg_pins(specs, Step::Begin);
             specs.iter().map(|spec| core.resolve(spec)).collect()
@@ -110,6 +110,7 @@ impl Core {
                 attempt,
                 function,
                 args,
+                again,
             },
             idle,
         );

@@ -19,8 +19,8 @@ use std::{
 
 use mobula_store::{Loc, codec};
 use mobula_worker::{
-    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
-    WorkerId, message::ArgSpec,
+    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, Retries, SharedKind, TornLot, TypeTag,
+    Value, WorkerId, message::ArgSpec,
 };
 
 use super::{
@@ -277,7 +277,7 @@ impl Core {
         let task = Task {
             args: vec![ArgSpec::Object(array)],
             function: NO_FUNCTION,
-            retries: 0,
+            retries: Retries::default(),
             state,
             part: None,
             begun: false,

@@ -10,7 +10,7 @@ use super::{
     counts::stored,
     objects::unknown,
     ready::Siblings,
-    state::{ObjectState, WorkerState},
+    state::{ObjectState, Worker, WorkerState},
 };
 
 impl Core {
@@ -47,6 +47,7 @@ impl Core {
                 attempt,
                 outcome,
             } => self.on_done(from, id, slot, attempt, outcome, comm),
+            FromWorker::Again { id, slot, attempt } => self.on_again(from, id, slot, attempt),
             FromWorker::Spawn(spec) => self.submit(spec, from, comm),
             FromWorker::Put { id, value } => self.put(id, value, from),
             FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
@@ -144,17 +145,7 @@ impl Core {
             self.check_value(value, id)?;
         }
         let most = self.config.prefetch;
-        let worker = self.workers.get_mut(&from).filter(|worker| {
-            worker
-                .flight(attempt)
-                .is_some_and(|flight| flight.task == id && flight.slot == slot)
-        });
-        let Some(worker) = worker else {
-            return Err(Violation::new(format!(
-                "{from} ended task {id} in slot {}, attempt {}, which it does not have",
-                slot.0, attempt.0
-            )));
-        };
+        let worker = self.worker_with(from, id, slot, attempt)?;
         worker.land(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
@@ -194,6 +185,49 @@ impl Core {
         }
         self.finish(id, outcome, comm);
         Ok(())
+    }
+
+    /// A task has returned an error, and its worker runs it again.
+    fn on_again(
+        &mut self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+    ) -> Result<(), Violation> {
+        self.worker_with(from, id, slot, attempt)?;
+        let task = self
+            .task_mut(id)
+            .filter(|task| task.retries.on_the_spot() > 0);
+        let Some(task) = task else {
+            return Err(Violation::new(format!(
+                "{from} ran task {id} again, which has no retry left for that"
+            )));
+        };
+        task.retries.left -= 1;
+        task.begun = true;
+        Ok(())
+    }
+
+    /// The worker, which has that task.
+    fn worker_with(
+        &mut self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+    ) -> Result<&mut Worker, Violation> {
+        let worker = self.workers.get_mut(&from).filter(|worker| {
+            worker
+                .flight(attempt)
+                .is_some_and(|flight| flight.task == id && flight.slot == slot)
+        });
+        worker.ok_or_else(|| {
+            Violation::new(format!(
+                "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
+                slot.0, attempt.0
+            ))
+        })
     }
 
     /// The task's children, which it may wait for, must not stand behind what the worker has not

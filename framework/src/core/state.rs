@@ -7,7 +7,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Attempt, Entry, Error, FunctionIndex, ObjectId, Outcome, TaskSlot, Value, WorkerId,
+    Attempt, Entry, Error, FunctionIndex, ObjectId, Outcome, Retries, TaskSlot, Value, WorkerId,
     message::ArgSpec,
 };
 
@@ -81,8 +81,8 @@ impl Object {
 pub(super) struct Task {
     pub(super) args: Vec<ArgSpec>,
     pub(super) function: FunctionIndex,
-    /// How many more deaths of a worker the task may outlive.
-    pub(super) retries: u32,
+    /// How many more times it may run.
+    pub(super) retries: Retries,
     pub(super) state: TaskState,
     /// What it is to an actor.
     pub(super) part: Option<Box<Part>>,

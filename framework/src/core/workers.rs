@@ -105,11 +105,11 @@ impl Core {
                 continue;
             };
             task.begun |= started;
-            if started && task.retries == 0 {
+            if started && task.retries.left == 0 {
                 crashed.push((flight.task, task.function));
                 continue;
             }
-            task.retries -= u32::from(started);
+            task.retries.left -= u32::from(started);
             self.unqueue(flight.task);
             self.ready.push_first(&mut siblings, flight.task);
         }

@@ -8,7 +8,7 @@ use std::{
 use mobula_store::{Block, Heap, Loc, Region};
 use mobula_worker::{
     ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Lot, ObjectId, Payload, Result,
-    Value, WorkerId, lower_call, message::TaskSpec, put,
+    Retries, Value, WorkerId, lower_call, message::TaskSpec, put,
 };
 
 use super::{Driver, lanes::Lanes};
@@ -106,7 +106,7 @@ impl Driver {
         let (call, keep) = self.lower(CallSpec {
             function: constructor,
             args,
-            retries: 0,
+            retries: Retries::default(),
             actor: None,
         })?;
         let actor = self.with(|core, lanes| {

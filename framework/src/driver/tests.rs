@@ -9,7 +9,7 @@ use std::{
 use mobula_store::Block;
 use mobula_worker::{
     CallArg, CallSpec, Client, Entry, Error, Format, IndexCell, Input, Inputs, Payload, Registered,
-    Registry, RemoteFn, Result, Role,
+    Registry, RemoteFn, Result, Retries, Role,
 };
 
 use super::Driver;
@@ -90,7 +90,7 @@ fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
     CallSpec {
         function: Registry::get().unwrap().index_of(function).unwrap(),
         args,
-        retries: 0,
+        retries: Retries::default(),
         actor: None,
     }
 }

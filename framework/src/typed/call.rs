@@ -2,9 +2,7 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use mobula_worker::{
-    CallArg, CallSpec, Client, Entry, RETRIES_OF_ACTOR, Registry, RemoteFn, Result,
-};
+use mobula_worker::{CallArg, CallSpec, Client, Entry, Registry, RemoteFn, Result, Retries};
 
 #[cfg(feature = "ndarray")]
 use super::Tile;
@@ -40,7 +38,7 @@ use super::{
 #[must_use = "a remote call does nothing until it is spawned: add `.spawn()`"]
 pub struct UnspawnedCall<R> {
     bound: Bound,
-    retries: u32,
+    retries: Retries,
     result: PhantomData<fn() -> R>,
 }
 
@@ -49,14 +47,52 @@ impl<R> UnspawnedCall<R> {
     /// function's own (`#[remote(retries = n)]`), else 0. For the method of an actor it is that of
     /// the method, else the actor's [`max_call_retries`](crate::ActorCall::max_call_retries).
     ///
-    /// A panic and an `Err` are results, not deaths: they are not retried. A task that was queued
+    /// A panic and an `Err` are results, not deaths: they are not retried, unless
+    /// [`retry_errors`](Self::retry_errors) says so of the `Err`. A task that was queued
     /// but not started when its worker died is started elsewhere, and that costs no retry.
     pub fn retries(mut self, retries: u32) -> UnspawnedCall<R> {
         // Nobody sees the difference of one between such numbers.
-        self.retries = match self.bound.actor {
-            Some(_) => retries.min(RETRIES_OF_ACTOR - 1),
+        self.retries.left = match self.bound.actor {
+            Some(_) => retries.min(Retries::OF_ACTOR - 1),
             None => retries,
         };
+        self
+    }
+
+    /// Whether the function is also run again when it has returned an `Err`; the default is the
+    /// function's own (`#[remote(retry_errors)]`), else no. Deaths of the worker and errors use up
+    /// the same [`retries`](Self::retries), so the function begins at most once more often than
+    /// that, whatever happens. The error of the last run is the call's.
+    ///
+    /// Where the function says which errors are worth it (`#[remote(retry_errors = is_transient)]`),
+    /// that holds here, too. A panic is never retried.
+    ///
+    /// The next run is on the same worker, at once, with the arguments as they were. An actor's method
+    /// finds the value as the failed run has left it, and calls that were made later come
+    /// later. A function that wants to wait in between does so itself.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # use std::sync::atomic::{AtomicU32, Ordering};
+    /// #[remote]
+    /// fn fetch() -> Result<u32, String> {
+    ///     static ASKED: AtomicU32 = AtomicU32::new(1);
+    ///     match ASKED.fetch_add(1, Ordering::Relaxed) {
+    ///         3 => Ok(42),
+    ///         time => Err(format!("not at the {time}. time")),
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::start()?;
+    /// let call = fetch::remote().retries(2).retry_errors(true);
+    /// assert_eq!(call.spawn().get()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_errors(mut self, retry: bool) -> UnspawnedCall<R> {
+        self.retries.of_errors = retry;
         self
     }
 
@@ -98,14 +134,14 @@ impl<R> UnspawnedCall<R> {
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, u32)> {
+    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, Retries)> {
         self.bound.check(client)?;
         Ok((self.bound, self.retries))
     }
 
     /// The arguments, if this is a call of that function with nothing wrong and no refs, and of no
     /// actor.
-    pub(crate) fn plain_args(&self, function: &RemoteFn, retries: u32) -> Option<&[CallArg]> {
+    pub(crate) fn plain_args(&self, function: &RemoteFn, retries: Retries) -> Option<&[CallArg]> {
         match self.retries == retries {
             true => self.bound.plain_args(function),
             false => None,
@@ -120,7 +156,7 @@ impl<R> UnspawnedCall<R> {
     pub fn new(function: &'static RemoteFn, retries: u32) -> UnspawnedCall<R> {
         UnspawnedCall {
             bound: Bound::new(function, None),
-            retries,
+            retries: Retries::of_deaths(retries),
             result: PhantomData,
         }
     }
@@ -134,7 +170,7 @@ impl<R> UnspawnedCall<R> {
     ) -> UnspawnedCall<R> {
         let call = UnspawnedCall {
             bound: Bound::new(function, Some(actor.entry().clone())),
-            retries: RETRIES_OF_ACTOR,
+            retries: Retries::of_deaths(Retries::OF_ACTOR),
             result: PhantomData,
         };
         match retries {
@@ -173,8 +209,11 @@ impl<R> fmt::Debug for UnspawnedCall<R> {
         if let Some(actor) = &self.bound.actor {
             text.field("actor", actor);
         }
-        if self.bound.actor.is_none() || self.retries != RETRIES_OF_ACTOR {
-            text.field("retries", &self.retries);
+        if self.bound.actor.is_none() || self.retries.left != Retries::OF_ACTOR {
+            text.field("retries", &self.retries.left);
+        }
+        if self.retries.of_errors {
+            text.field("retry_errors", &true);
         }
         text.finish_non_exhaustive()
     }

@@ -301,7 +301,7 @@ impl fmt::Debug for Inline {
 impl Client for Inline {
     fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
         let (function, actor) = (call.function, call.actor.take());
-        self.retries.lock().push(call.retries);
+        self.retries.lock().push(call.retries.left);
         let (args, mut keep) = match lower_call(&self.client(), call) {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),

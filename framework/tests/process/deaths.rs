@@ -140,7 +140,7 @@ fn a_task_runs_at_most_once_unless_retries_are_asked_for() {
 }
 
 #[mobula::test]
-fn application_errors_are_not_retried() {
+fn application_errors_are_not_retried_unless_that_is_asked_for() {
     let rt = runtime(1);
     let attempts = Marks::new();
     let error = rt

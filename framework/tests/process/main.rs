@@ -17,6 +17,7 @@ mod packing;
 mod programs;
 mod protection;
 mod refs;
+mod retries;
 mod shared;
 mod sizes;
 mod starting;

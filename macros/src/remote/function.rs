@@ -62,7 +62,10 @@ pub(crate) fn generate(
     if asynchronous {
         result = quote!(#private::block_on(#result));
     }
-    let encode = output.encode(result, &private);
+    let retry = options.retry_errors.as_ref();
+    let which = retry.and_then(|retry| retry.which.as_ref());
+    let encode = output.encode(result, which.map(ToTokens::to_token_stream), &private);
+    let retry = retry.map(|_| quote!(.retry_errors(true)));
     let retries = options
         .number("retries")
         .map_or_else(|| quote!(0), ToTokens::to_token_stream);
@@ -90,7 +93,7 @@ pub(crate) fn generate(
             #vis fn #remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
                 #levels
                 const #default: ::core::primitive::u32 = #retries;
-                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION, #default);
+                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION, #default)#retry;
                 #(#push)*
                 #call
             }

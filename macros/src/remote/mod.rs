@@ -45,6 +45,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     signature::check_name(&function.sig.ident, &mut errors);
     let params = params::parse(function.sig.inputs.iter().enumerate(), &mut errors);
     let output = returns::parse(&function.sig.output, &mut errors);
+    output.check_retries(&options, &mut errors);
     if errors.is_empty() {
         out.extend(function::generate(
             &function, &params, &output, &options, &root,

@@ -7,6 +7,7 @@ use syn::{ReturnType, Type, parse_quote};
 use super::inspect::{Parts, is_result, ungroup};
 use crate::{
     errors::Errors,
+    options::Options,
     spans::{Extent, local},
 };
 
@@ -83,8 +84,24 @@ impl Output {
             .at(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
-    /// Turns the function's result, given as an expression, into a payload.
-    pub(crate) fn encode(&self, result: TokenStream, private: &TokenStream) -> TokenStream {
+    /// Notes where there is no error to run the function again for.
+    pub(crate) fn check_retries(&self, options: &Options, errors: &mut Errors) {
+        if let (false, Some(retry)) = (self.fallible, &options.retry_errors) {
+            errors.at(
+                &retry.name,
+                "this function has no error to return; `retry_errors` is for those that return a `Result`",
+            );
+        }
+    }
+
+    /// Turns the function's result, given as an expression, into a payload. `which` says which errors
+    /// are worth a retry.
+    pub(crate) fn encode(
+        &self,
+        result: TokenStream,
+        which: Option<TokenStream>,
+        private: &TokenStream,
+    ) -> TokenStream {
         let Output {
             ty,
             extent,
@@ -100,11 +117,27 @@ impl Output {
         };
         if *fallible {
             let failure = failure(&error, private);
+            let [inputs, filter] = ["inputs", "filter"].map(local);
+            let filtered = which.map(|which| {
+                let (open, close) = (
+                    extent.open(quote!(<)),
+                    extent.close(quote!(as #private::TaskResult>::Failure)),
+                );
+                quote! {
+                    let #filter: fn(&#open #ty #close) -> ::core::primitive::bool = #which;
+                    if !#filter(&#error) {
+                        #inputs.give_up();
+                    }
+                }
+            });
             return quote! {
                 #check
                 match #private::TaskResult::into_result(#result) {
                     ::core::result::Result::Ok(#output) => #private::encode_result(&#chosen, &#output),
-                    ::core::result::Result::Err(#error) => #failure,
+                    ::core::result::Result::Err(#error) => {
+                        #filtered
+                        #failure
+                    }
                 }
             };
         }

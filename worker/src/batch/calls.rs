@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Body, CallArg, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload,
-    Registry, Result,
+    Registry, Result, Retries,
     wire::{Reader, WireError, writer},
 };
 
@@ -30,7 +30,7 @@ const FEW: usize = 8;
 /// Packs calls of one function.
 pub struct BatchWriter {
     function: FunctionIndex,
-    retries: u32,
+    retries: Retries,
     bytes: Vec<u8>,
     calls: u32,
     last: Last,
@@ -42,8 +42,8 @@ pub struct BatchWriter {
 }
 
 impl BatchWriter {
-    /// A batch without calls. Each may run again so often after its worker died.
-    pub fn new(function: FunctionIndex, retries: u32) -> BatchWriter {
+    /// A batch without calls. Each may run again so often.
+    pub fn new(function: FunctionIndex, retries: Retries) -> BatchWriter {
         BatchWriter {
             function,
             retries,
@@ -72,14 +72,17 @@ impl BatchWriter {
     }
 
     /// Whether this call can be one of this batch.
-    pub fn takes(&self, function: FunctionIndex, retries: u32, args: &[CallArg]) -> bool {
+    pub fn takes(&self, function: FunctionIndex, retries: Retries, args: &[CallArg]) -> bool {
         let ready = |entry: &Arc<Entry>| matches!(entry.outcome(), Some(Ok(_)));
         let fits = |arg: &CallArg| match arg {
             CallArg::Value(payload) => payload.side.is_empty() && payload.block.len() <= LARGE,
             CallArg::Object(entry) => ready(entry),
             CallArg::Gather(entries) => entries.iter().all(ready),
         };
-        (function, retries) == (self.function, self.retries) && args.iter().all(fits)
+        // The calls of a batch have their retries in common.
+        (function, retries) == (self.function, self.retries)
+            && retries.on_the_spot() == 0
+            && args.iter().all(fits)
     }
 
     /// Adds a call that it [takes](BatchWriter::takes). Copies its values.

@@ -8,8 +8,8 @@ use super::{
     results::{BatchResults, ResultWriter},
 };
 use crate::{
-    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Side, TypeTag,
-    Value, WorkerId,
+    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Retries, Side,
+    TypeTag, Value, WorkerId,
 };
 
 fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
@@ -125,14 +125,14 @@ proptest! {
     fn calls_arrive_as_they_left(
         calls in prop::collection::vec(prop::collection::vec(arg(), 0..4), 0..40)
     ) {
-        let mut writer = BatchWriter::new(FunctionIndex(3), 1);
+        let mut writer = BatchWriter::new(FunctionIndex(3), Retries::of_deaths(1));
         for call in &calls {
             let args: Vec<CallArg> = call.iter().map(|arg| match arg {
                 Arg::Value(payload) => CallArg::Value(payload.clone()),
                 Arg::Object(seq) => CallArg::Object(object(*seq)),
                 Arg::Gather(seqs) => CallArg::Gather(seqs.iter().map(|seq| object(*seq)).collect()),
             }).collect();
-            prop_assert!(writer.takes(FunctionIndex(3), 1, &args));
+            prop_assert!(writer.takes(FunctionIndex(3), Retries::of_deaths(1), &args));
             writer.push(&args);
         }
         prop_assert_eq!(writer.len(), calls.len());
@@ -208,10 +208,20 @@ proptest! {
 
 #[test]
 fn only_calls_that_cannot_hold_up_others_fit() {
-    let writer = BatchWriter::new(FunctionIndex(3), 0);
-    let takes = |args: &[CallArg]| writer.takes(FunctionIndex(3), 0, args);
-    assert!(takes(&[]) && !writer.takes(FunctionIndex(4), 0, &[]));
-    assert!(!writer.takes(FunctionIndex(3), 1, &[]));
+    const NONE: Retries = Retries {
+        left: 0,
+        of_errors: false,
+    };
+    let writer = BatchWriter::new(FunctionIndex(3), NONE);
+    let takes = |args: &[CallArg]| writer.takes(FunctionIndex(3), NONE, args);
+    assert!(takes(&[]) && !writer.takes(FunctionIndex(4), NONE, &[]));
+    assert!(!writer.takes(FunctionIndex(3), Retries::of_deaths(1), &[]));
+    let of_errors = Retries {
+        left: 1,
+        of_errors: true,
+    };
+    let writer_of_errors = BatchWriter::new(FunctionIndex(3), of_errors);
+    assert!(!writer_of_errors.takes(FunctionIndex(3), of_errors, &[]));
     let with_ref = payload(Format::Text, b"", vec![Side::Ref(object(1))]);
     assert!(!takes(&[CallArg::Value(with_ref)]));
     let large = payload(Format::Text, &[b'a'; 5_000], vec![]);

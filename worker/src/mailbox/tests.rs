@@ -59,6 +59,7 @@ fn task(seq: u64, argument: &[u8]) -> ToWorker {
         attempt: Attempt(seq),
         function: FunctionIndex(3),
         args: vec![Arg::Value(text(argument))],
+        again: 0,
     })
 }
 

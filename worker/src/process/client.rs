@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Lot, Outcome, Payload,
-    Registry, Result, Side, Value,
+    Registry, Result, Retries, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -103,7 +103,7 @@ impl Worker {
         let call = CallSpec {
             function: constructor,
             args: spec.args,
-            retries: 0,
+            retries: Retries::default(),
             actor: None,
         };
         let (args, keep) = lower::lower_call(&client, call)?;

@@ -14,7 +14,7 @@ use crate::{
     Body, Client, Entry, Error, FunctionIndex, Input, Inputs, Payload, RemoteFn, Result, Role,
     Value,
     client::readable,
-    ids::ObjectId,
+    ids::{Attempt, ObjectId, TaskSlot},
     lower::{self, INLINE_LIMIT, Placed},
     message::{Arg, FromWorker, TaskMessage},
 };
@@ -110,27 +110,15 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         attempt,
         function,
         args,
+        again,
     } = task;
     let result = match worker.registry.function(function) {
         None => Err(Error::internal(format!(
             "no remote function has the number {}",
             function.0
         ))),
-        Some(remote) => {
-            call(remote, |remote| {
-                let inputs = resolve(worker, args)?;
-                let mut inputs = match remote.role {
-                    Role::Function => Inputs::new(inputs),
-                    Role::Constructor | Role::Method { .. } => {
-                        Inputs::of_actor(inputs, worker.actor.clone())
-                    }
-                };
-                let payload = (remote.run)(&mut inputs)?;
-                // Handles that end here end before the driver is told what the task keeps.
-                drop(inputs);
-                finish(worker, id, payload)
-            })
-        }
+        Some(remote) if again == 0 => run_once(worker, remote, id, args).map_err(Failed::error),
+        Some(remote) => run_again(worker, remote, (id, slot, attempt), args, again),
     };
     let (outcome, keep) = match result {
         Ok((value, keep)) => (Ok(value), keep),
@@ -144,6 +132,76 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
     });
     // What the result refers to is counted by the driver from here on.
     drop(keep);
+}
+
+/// A result, and handles that keep what it refers to.
+type Made = (Arc<Value>, Vec<Arc<Entry>>);
+
+/// Why a run of a function made nothing.
+enum Failed {
+    /// It returned an error, and may be run again.
+    Returned(Error),
+    /// It would fail again.
+    Final(Error),
+}
+
+impl Failed {
+    fn error(self) -> Error {
+        match self {
+            Failed::Returned(error) | Failed::Final(error) => error,
+        }
+    }
+}
+
+fn run_once(
+    worker: &Arc<Worker>,
+    remote: &'static RemoteFn,
+    id: ObjectId,
+    args: Vec<Arg>,
+) -> std::result::Result<Made, Failed> {
+    let mut given_up = false;
+    let made = call(remote, |remote| {
+        let inputs = resolve(worker, args)?;
+        let mut inputs = match remote.role {
+            Role::Function => Inputs::new(inputs),
+            Role::Constructor | Role::Method { .. } => {
+                Inputs::of_actor(inputs, worker.actor.clone())
+            }
+        };
+        let payload = (remote.run)(&mut inputs);
+        given_up = inputs.has_given_up();
+        // Handles that end here end before the driver is told what the task keeps.
+        drop(inputs);
+        finish(worker, id, payload?)
+    });
+    made.map_err(|error| match error.is_application() && !given_up {
+        true => Failed::Returned(error),
+        false => Failed::Final(error),
+    })
+}
+
+/// Runs a function until it returns no error, but at most so many times more.
+///
+/// The driver is told before each further run, so that the runs are counted right should this
+/// process die in one of them. Here and not there, because a call of an actor keeps its place before
+/// the next one, and no message has to come back.
+fn run_again(
+    worker: &Arc<Worker>,
+    remote: &'static RemoteFn,
+    (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
+    args: Vec<Arg>,
+    mut again: u32,
+) -> Result<Made> {
+    while again > 0 {
+        match run_once(worker, remote, id, args.clone()) {
+            Ok(made) => return Ok(made),
+            Err(Failed::Returned(_)) if !worker.closing.load(Ordering::SeqCst) => again -= 1,
+            Err(failed) => return Err(failed.error()),
+        }
+        let message = FromWorker::Again { id, slot, attempt };
+        worker.table.lock().finish(&message);
+    }
+    run_once(worker, remote, id, args).map_err(Failed::error)
 }
 
 /// Calls `f` for a remote function, which its errors name. A panic is an error.

@@ -21,6 +21,7 @@ use mobula_store::SegmentId;
 use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
+    retries::Retries,
 };
 pub(crate) use reader::Reader;
 
@@ -61,9 +62,15 @@ impl error::Error for WireError {}
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
     match message {
         ToWorker::Task(task) => {
-            out.push(to_worker::TASK);
+            out.push(match task.again {
+                0 => to_worker::TASK,
+                _ => to_worker::TASK_AGAIN,
+            });
             writer::id(out, task.id);
             writer::hand_over(out, task.slot, task.attempt);
+            if task.again > 0 {
+                writer::number(out, u64::from(task.again));
+            }
             writer::number(out, u64::from(task.function.0));
             writer::number(out, task.args.len() as u64);
             task.args.iter().try_for_each(|arg| write_arg(out, arg))?;
@@ -121,10 +128,14 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
 pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
     let mut reader = Reader::new(bytes);
     let message = match reader.byte("a message")? {
-        to_worker::TASK => ToWorker::Task(TaskMessage {
+        kind @ (to_worker::TASK | to_worker::TASK_AGAIN) => ToWorker::Task(TaskMessage {
             id: reader.id()?,
             slot: TaskSlot(reader.four("a slot")?),
             attempt: Attempt(reader.eight("an attempt")?),
+            again: match kind {
+                to_worker::TASK => 0,
+                _ => reader.number32("how often to run again")?,
+            },
             function: FunctionIndex(reader.number32("a function")?),
             args: reader.list("arguments", read_arg)?,
         }),
@@ -174,11 +185,15 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             writer::hand_over(out, *slot, *attempt);
             value::write_outcome(out, outcome)?;
         }
+        FromWorker::Again { id, slot, attempt } => {
+            write_about(out, from_worker::AGAIN, *id);
+            writer::hand_over(out, *slot, *attempt);
+        }
         FromWorker::Spawn(task) => {
             out.push(from_worker::SPAWN);
             writer::id(out, task.id);
             writer::number(out, u64::from(task.function.0));
-            writer::number(out, u64::from(task.retries));
+            write_retries(out, task.retries);
             write_optional(out, task.actor);
             write_arg_specs(out, &task.args)?;
         }
@@ -260,10 +275,15 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             attempt: Attempt(reader.eight("an attempt")?),
             outcome: value::read_outcome(&mut reader)?,
         },
+        from_worker::AGAIN => FromWorker::Again {
+            id: reader.id()?,
+            slot: TaskSlot(reader.four("a slot")?),
+            attempt: Attempt(reader.eight("an attempt")?),
+        },
         from_worker::SPAWN => FromWorker::Spawn(TaskSpec {
             id: reader.id()?,
             function: FunctionIndex(reader.number32("a function")?),
-            retries: reader.number32("retries")?,
+            retries: read_retries(&mut reader)?,
             actor: read_optional(&mut reader)?,
             args: reader.list("arguments", read_arg_spec)?,
         }),
@@ -335,6 +355,7 @@ mod to_worker {
     pub(super) const WRITABLE: u8 = 10;
     pub(super) const CLOSE: u8 = 11;
     pub(super) const ACTOR: u8 = 12;
+    pub(super) const TASK_AGAIN: u8 = 13;
 }
 
 /// First bytes of messages to the driver. No number is used in both directions, so that a message
@@ -358,6 +379,7 @@ mod from_worker {
     pub(super) const CREATE_ACTOR: u8 = 80;
     pub(super) const FIND_ACTOR: u8 = 81;
     pub(super) const KILL_ACTOR: u8 = 82;
+    pub(super) const AGAIN: u8 = 83;
 }
 
 /// First bytes of arguments, ready or not.
@@ -365,6 +387,20 @@ mod arg {
     pub(super) const VALUE: u8 = 0;
     pub(super) const OBJECT: u8 = 1;
     pub(super) const GATHER: u8 = 2;
+}
+
+/// The flag is the lowest bit.
+fn write_retries(out: &mut Vec<u8>, retries: Retries) {
+    let flag = u64::from(retries.of_errors);
+    writer::number(out, u64::from(retries.left) << 1 | flag);
+}
+
+fn read_retries(reader: &mut Reader<'_>) -> Result<Retries, WireError> {
+    let number = reader.number("retries")?;
+    Ok(Retries {
+        left: u32::try_from(number >> 1).map_err(|_| reader.malformed("retries"))?,
+        of_errors: number & 1 == 1,
+    })
 }
 
 fn write_optional(out: &mut Vec<u8>, id: Option<ObjectId>) {

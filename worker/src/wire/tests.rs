@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     ActorOptions, Error,
     ids::WorkerId,
+    retries::Retries,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
 
@@ -173,14 +174,16 @@ fn options() -> impl Strategy<Value = ActorOptions> {
 }
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
-    let task = (ids(), number32(), number(), number32(), vec(args(), 0..5)).prop_map(
-        |(id, slot, attempt, function, args)| {
+    let numbers = (number32(), number(), number32(), number32());
+    let task = (ids(), numbers, vec(args(), 0..5)).prop_map(
+        |(id, (slot, attempt, function, again), args)| {
             ToWorker::Task(TaskMessage {
                 id,
                 slot: TaskSlot(slot),
                 attempt: Attempt(attempt),
                 function: FunctionIndex(function),
                 args,
+                again,
             })
         },
     );
@@ -219,19 +222,24 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
     let spawn = (
         ids(),
         number32(),
-        number32(),
+        (number32(), any::<bool>()),
         vec(arg_specs(), 0..5),
         option::of(ids()),
     )
-        .prop_map(|(id, function, retries, args, actor)| {
+        .prop_map(|(id, function, (left, of_errors), args, actor)| {
             FromWorker::Spawn(TaskSpec {
                 id,
                 function: FunctionIndex(function),
                 args,
-                retries,
+                retries: Retries { left, of_errors },
                 actor,
             })
         });
+    let again = (ids(), number32(), number()).prop_map(|(id, slot, attempt)| FromWorker::Again {
+        id,
+        slot: TaskSlot(slot),
+        attempt: Attempt(attempt),
+    });
     let create = (
         ids(),
         number32(),
@@ -251,6 +259,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
     prop_oneof![
         Just(FromWorker::Registered),
         done,
+        again,
         spawn,
         create,
         (ids(), any::<String>()).prop_map(|(id, name)| FromWorker::FindActor { id, name }),
@@ -441,7 +450,7 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         id,
         function: FunctionIndex(0),
         args: Vec::new(),
-        retries: 0,
+        retries: Retries::default(),
         actor: Some(id),
     };
     encode_from_worker(&FromWorker::Spawn(task), &mut bytes).unwrap();

@@ -1,6 +1,6 @@
 //! Calls of actors: in which order they go to the process.
 
-use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId};
+use mobula_worker::{Error, FunctionIndex, ObjectId, Retries, WorkerId};
 
 use super::{Actor, Call, Life, Part, QueueKey, is_ready};
 use crate::core::{
@@ -51,14 +51,19 @@ impl Core {
         }))
     }
 
-    /// How often a call runs again after the process died: as it says, or as the actor does.
-    pub(in crate::core) fn retries_of_call(&self, part: Option<&Part>, retries: u32) -> u32 {
-        match part {
-            Some(Part::Call(call)) if retries == mobula_worker::RETRIES_OF_ACTOR => self
-                .actors
-                .get(&call.actor)
-                .map_or(0, |actor| actor.options.max_call_retries),
-            _ => retries,
+    /// How often a call runs again: as it says, or as the actor does.
+    pub(in crate::core) fn retries_of_call(
+        &self,
+        part: Option<&Part>,
+        retries: Retries,
+    ) -> Retries {
+        let Some(Part::Call(call)) = part.filter(|_| retries.left == Retries::OF_ACTOR) else {
+            return retries;
+        };
+        let actor = self.actors.get(&call.actor);
+        Retries {
+            left: actor.map_or(0, |actor| actor.options.max_call_retries),
+            ..retries
         }
     }
 

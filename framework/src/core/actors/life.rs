@@ -130,6 +130,7 @@ impl Core {
             attempt,
             function,
             args,
+            again: 0,
         };
         comm.send_task(worker_id, message, true);
     }
@@ -212,11 +213,11 @@ impl Core {
                 continue;
             };
             task.begun |= started;
-            if started && (task.retries == 0 || !again) {
+            if started && (task.retries.left == 0 || !again) {
                 crashed.push((flight.task, task.function));
                 continue;
             }
-            task.retries -= u32::from(started);
+            task.retries.left -= u32::from(started);
             self.unqueue(flight.task);
             self.return_call(flight.task);
         }

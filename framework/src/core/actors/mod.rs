@@ -23,8 +23,8 @@ mod life;
 use std::collections::{BTreeMap, VecDeque};
 
 use mobula_worker::{
-    ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value, WorkerId,
-    message::ArgSpec,
+    ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, Retries, TypeTag, Value,
+    WorkerId, message::ArgSpec,
 };
 
 use super::{
@@ -157,7 +157,7 @@ impl Core {
             id,
             function: constructor,
             args: args.clone(),
-            retries: 0,
+            retries: Retries::default(),
             actor: None,
         };
         self.submit_as(spec, Some(Part::Constructor), from, comm)?;

@@ -1,6 +1,6 @@
 //! Shared arrays that become ordinary objects.
 
-use mobula_worker::{Body, Error, Format, ObjectId, Value, WorkerId, message::ArgSpec};
+use mobula_worker::{Body, Error, Format, ObjectId, Retries, Value, WorkerId, message::ArgSpec};
 
 use crate::core::{
     Comm, Core, Violation,
@@ -27,6 +27,8 @@ impl Core {
             return Err(unknown(array));
         };
         let (others, argument_of) = self.refs_of_others(array, from);
+        let asks = argument_of.and_then(|task| self.objects.get(task)?.task());
+        let repeats = asks.is_some_and(|task| task.retries.of_errors);
         let lending = self.lending.entry(array).or_default();
         let why = if lending.count > 0 {
             Some(format!(
@@ -39,6 +41,11 @@ impl Core {
             ))
         } else if lending.sealing {
             Some("that is being done".to_owned())
+        } else if repeats {
+            Some(
+                "the task that asks runs again if it returns an error, with the array as its                  argument; it must be called without `retry_errors`"
+                    .to_owned(),
+            )
         } else {
             None
         };
@@ -50,7 +57,7 @@ impl Core {
         lending.sealing = true;
         if let Some(task) = argument_of.and_then(|task| self.task_mut(task)) {
             // Another attempt would get the array again, and could write to the object.
-            task.retries = 0;
+            task.retries = Retries::default();
         }
         self.promise(id, array, from);
         let value = Value {

@@ -6,7 +6,7 @@ mod ends;
 mod processes;
 
 use mobula_worker::{
-    ActorOptions, FunctionIndex, ObjectId, RETRIES_OF_ACTOR, WorkerId,
+    ActorOptions, FunctionIndex, ObjectId, Retries, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 
@@ -74,7 +74,7 @@ impl Env {
     }
 
     fn call_of(&mut self, actor: ObjectId, function: u32, args: Vec<ArgSpec>) -> ObjectId {
-        self.call_with(actor, function, args, RETRIES_OF_ACTOR)
+        self.call_with(actor, function, args, Retries::OF_ACTOR)
     }
 
     fn call_with(
@@ -161,7 +161,7 @@ fn method(
         id,
         function: FunctionIndex(function),
         args,
-        retries,
+        retries: Retries::of_deaths(retries),
         actor: Some(actor),
     }
 }

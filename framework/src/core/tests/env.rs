@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mobula_store::{Block, Loc, SegmentId};
 use mobula_worker::{
-    Body, Error, Format, FunctionIndex, Item, ObjectId, Outcome, TypeTag, Value, WorkerId,
+    Body, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Retries, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 
@@ -189,7 +189,7 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
         id,
         function: FunctionIndex(0),
         args,
-        retries: 0,
+        retries: Retries::default(),
         actor: None,
     }
 }
@@ -204,6 +204,14 @@ pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {
         slot: task.slot,
         attempt: task.attempt,
         outcome,
+    }
+}
+
+pub(super) fn again(task: &TaskMessage) -> FromWorker {
+    FromWorker::Again {
+        id: task.id,
+        slot: task.slot,
+        attempt: task.attempt,
     }
 }
 

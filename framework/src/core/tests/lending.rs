@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mobula_store::{Loc, SegmentId, codec};
 use mobula_worker::{
-    Body, Error, Format, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
+    Body, Error, Format, Lot, ObjectId, Retries, SharedKind, TornLot, TypeTag, Value,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -84,7 +84,7 @@ impl Env {
     fn write(&mut self, part: ObjectId, retries: u32) -> ObjectId {
         let id = self.core.mint();
         let call = TaskSpec {
-            retries,
+            retries: Retries::of_deaths(retries),
             ..spec(id, vec![ArgSpec::Object(part)])
         };
         self.core.submit(call, D, &mut self.comm).unwrap();

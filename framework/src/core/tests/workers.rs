@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    WorkerId,
-    message::{ArgSpec, FromWorker, TaskSpec},
+    Retries, WorkerId,
+    message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
 
-use super::env::{D, Env, W1, W2, array, d, good, packed, refer, spawn, spec, w};
+use super::env::{D, Env, W1, W2, again, array, bad, d, good, packed, refer, spawn, spec, w};
 
 fn object(seq: u64) -> ArgSpec {
     ArgSpec::Object(d(seq))
@@ -43,7 +43,7 @@ fn queued_tasks_of_a_dead_worker_go_first_and_cost_no_retry() {
 fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: 2,
+        retries: Retries::of_deaths(2),
         actor: None,
         ..spec(d(1), vec![])
     };
@@ -67,10 +67,61 @@ fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
 }
 
 #[test]
+fn runs_after_an_error_and_runs_after_a_death_use_up_the_same_retries() {
+    let mut env = Env::new(0, 3);
+    let retried = TaskSpec {
+        retries: Retries {
+            left: 3,
+            of_errors: true,
+        },
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(retried, D, &mut env.comm).unwrap();
+    env.add_worker(W1);
+    env.pump();
+    let task = env.start(W1, d(1));
+    assert_eq!(task.again, 3);
+    env.ok(W1, again(&task));
+    env.lose(W1);
+    env.add_worker(W2);
+    env.pump();
+    let task = env.start(W2, d(1));
+    assert_eq!(task.again, 1);
+    env.ok(W2, again(&task));
+    let more = env.core.on_message(W2, again(&task), &mut env.comm);
+    assert!(more.unwrap_err().to_string().contains("no retry left"));
+    env.done(W2, &task, bad("no"));
+    assert_eq!(env.completed(), [(d(1), Err("no".into()))]);
+    env.release(d(1));
+    env.assert_over();
+}
+
+#[test]
+fn only_tasks_that_ask_for_it_are_run_again_by_their_worker() {
+    let mut env = Env::new(1, 3);
+    let retried = TaskSpec {
+        retries: Retries::of_deaths(3),
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(retried, D, &mut env.comm).unwrap();
+    env.pump();
+    let task = env.start(W1, d(1));
+    assert_eq!(task.again, 0);
+    let refused = env.core.on_message(W1, again(&task), &mut env.comm);
+    assert!(refused.is_err());
+    let other = TaskMessage { id: d(9), ..task };
+    assert!(
+        env.core
+            .on_message(W1, again(&other), &mut env.comm)
+            .is_err()
+    );
+}
+
+#[test]
 fn a_task_that_was_only_queued_keeps_its_retries() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: 1,
+        retries: Retries::of_deaths(1),
         actor: None,
         ..spec(d(1), vec![])
     };

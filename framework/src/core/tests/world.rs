@@ -12,7 +12,7 @@ use std::{
 };
 
 use mobula_worker::{
-    FunctionIndex, Item, ObjectId, Outcome, Value, WorkerId,
+    FunctionIndex, Item, ObjectId, Outcome, Retries, Value, WorkerId,
     message::{ArgSpec, TaskSpec},
 };
 
@@ -155,7 +155,10 @@ impl World {
                 }
             });
         }
-        let retries = self.dice.below(3) as u32;
+        let retries = Retries {
+            left: self.dice.below(3) as u32,
+            of_errors: self.dice.one_in(3),
+        };
         let spec = TaskSpec {
             id,
             function: FunctionIndex(0),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
+    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result, Retries,
     batch::{BatchResults, BatchWriter},
 };
 
@@ -29,7 +29,7 @@ const LOOK_EVERY: usize = 16;
 struct Ready {
     function: FunctionIndex,
     call: Bound,
-    retries: u32,
+    retries: Retries,
 }
 
 /// Some calls that were sent together.

@@ -37,8 +37,8 @@ pub use iter::{MapIter, MapUnordered};
 /// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to further
 /// calls.
 ///
-/// Calls of an `async fn`, with values that contain refs, or with inputs that are pending are sent
-/// one by one.
+/// Calls of an `async fn`, with values that contain refs, with inputs that are pending, or that may
+/// run again after an error are sent one by one.
 ///
 /// When a worker dies, the calls that were sent together run again if they have `retries`, and
 /// otherwise all fail with the crash.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use mobula_worker::{
-    ActorOptions, ActorSpec, ActorState, CallSpec, Entry, Error, ObjectId, Result, lower_call,
+    ActorOptions, ActorSpec, ActorState, CallSpec, Entry, Error, ObjectId, Result, Retries,
+    lower_call,
 };
 use parking_lot::Mutex;
 
@@ -88,7 +89,7 @@ impl Inline {
         let call = CallSpec {
             function: constructor,
             args,
-            retries: 0,
+            retries: Retries::default(),
             actor: None,
         };
         let (args, keep) = lower_call(&self.client(), call)?;

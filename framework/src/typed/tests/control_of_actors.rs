@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mobula_worker::{ActorOptions, RETRIES_OF_ACTOR, Registry, Role};
+use mobula_worker::{ActorOptions, Registry, Retries, Role};
 
 use super::Rt;
 use crate::{ActorPool, ActorRef, Map, remote};
@@ -94,7 +94,7 @@ fn retries_are_those_of_the_call_the_method_or_the_actor() {
     }
     assert_eq!(
         rt.retries(),
-        [RETRIES_OF_ACTOR, 1, 7, 0, RETRIES_OF_ACTOR - 1]
+        [Retries::OF_ACTOR, 1, 7, 0, Retries::OF_ACTOR - 1]
     );
 }
 
@@ -219,7 +219,7 @@ fn calls_of_actors_go_one_by_one_through_a_map() {
     let calls = (0..200).map(|n| tally.add(n));
     let sums = Map::new(rt.client(), calls).get().unwrap();
     assert_eq!(sums.last(), Some(&(199 * 200 / 2)));
-    assert_eq!(rt.retries(), [RETRIES_OF_ACTOR; 200]);
+    assert_eq!(rt.retries(), [Retries::OF_ACTOR; 200]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is generated for one method.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::LitStr;
 
 use super::{
@@ -92,7 +92,11 @@ impl Generated {
             ::core::mem::drop(#guard);
             #result
         }};
-        let encode = output.encode(called, private);
+        let retry = options.retry_errors.as_ref();
+        let which = retry.and_then(|retry| retry.which.as_ref());
+        let which = which.map(|which| self_type::in_expression(which, path).into_token_stream());
+        let encode = output.encode(called, which, private);
+        let retry = retry.map(|_| quote!(.retry_errors(true)));
         let items = quote! {
             #(#cfgs)*
             #item
@@ -126,7 +130,7 @@ impl Generated {
             #(#deprecated)*
             #allow_many
             #vis fn #remote(&self #(, #declare)*) -> #private::UnspawnedCall<#value> {
-                let mut #call = #private::UnspawnedCall::of_method(&#meta, #retries, &self.0);
+                let mut #call = #private::UnspawnedCall::of_method(&#meta, #retries, &self.0)#retry;
                 #(#push)*
                 #call
             }

@@ -123,6 +123,7 @@ fn method(
     function.sig = self_type::in_signature(&function.sig, &header.path);
     let params = params::parse(function.sig.inputs.iter().enumerate().skip(1), errors);
     let output = returns::parse(&function.sig.output, errors);
+    output.check_retries(&options, errors);
     Some(Method {
         exclusive: exclusive?,
         function,

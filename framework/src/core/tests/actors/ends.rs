@@ -150,6 +150,7 @@ fn it_ends_with_its_last_call_in_every_state() {
                 attempt: construction.attempt,
                 function: FunctionIndex(MAKE),
                 args: vec![],
+                again: 0,
             };
             env.done(W2, &made, good(0));
             env.pump();
@@ -165,6 +166,7 @@ fn it_ends_with_its_last_call_in_every_state() {
                 attempt: flight.attempt,
                 function: FunctionIndex(ALONE),
                 args: vec![],
+                again: 0,
             };
             assert!(env.comm.control(W2).is_none());
             env.done(W2, &task, good(1));

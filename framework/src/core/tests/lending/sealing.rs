@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
+    Body, Error, Format, ObjectId, Retries, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -137,7 +137,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
         let array = env.put(0, shared(1));
         let arg = ArgSpec::Value(Arc::new(packed(1, vec![array_item(array, 1)])));
         let call = TaskSpec {
-            retries: 5,
+            retries: Retries::of_deaths(5),
             ..spec(d(1), vec![arg])
         };
         env.core.submit(call, D, &mut env.comm).unwrap();
@@ -173,6 +173,30 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
         assert!(env.core.lending.is_empty());
         env.assert_over();
     }
+}
+
+#[test]
+fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
+    let mut env = Env::new(1, 1);
+    let array = env.put(0, shared(1));
+    let arg = ArgSpec::Value(Arc::new(packed(1, vec![array_item(array, 1)])));
+    let retries = Retries {
+        left: 1,
+        of_errors: true,
+    };
+    let call = TaskSpec {
+        retries,
+        ..spec(d(1), vec![arg])
+    };
+    env.core.submit(call, D, &mut env.comm).unwrap();
+    env.release(array);
+    env.pump();
+    env.start(W1, d(1));
+    let (id, format) = (w(W1, 1), flat());
+    env.ok(W1, FromWorker::Seal { id, array, format });
+    env.ok(W1, FromWorker::Watch(id));
+    let why = env.told(W1, id).unwrap_err();
+    assert!(why.contains("without `retry_errors`"), "{why}");
 }
 
 #[test]

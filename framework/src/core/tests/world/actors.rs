@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    ActorOptions, FunctionIndex, ObjectId, RETRIES_OF_ACTOR,
+    ActorOptions, FunctionIndex, ObjectId, Retries,
     message::{FromWorker, TaskSpec},
 };
 
@@ -52,12 +52,16 @@ impl World {
         let actors = known.iter().map(|(id, _)| *id);
         let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
         let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
-            let retries = spec.retries;
-            return (spec, retries);
+            let most = spec.retries.left;
+            return (spec, most);
         };
-        let (retries, most) = match self.dice.one_in(2) {
-            true => (RETRIES_OF_ACTOR, self.actors[&actor]),
-            false => (spec.retries, spec.retries),
+        let (left, most) = match self.dice.one_in(2) {
+            true => (Retries::OF_ACTOR, self.actors[&actor]),
+            false => (spec.retries.left, spec.retries.left),
+        };
+        let retries = Retries {
+            left,
+            ..spec.retries
         };
         let spec = TaskSpec {
             function: FunctionIndex(self.dice.below(2) as u32),

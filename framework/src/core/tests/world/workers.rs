@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use mobula_worker::{
     ObjectId, Value,
-    message::{FromWorker, ToWorker},
+    message::{FromWorker, TaskMessage, ToWorker},
 };
 
 use super::{
     super::{
         super::Core,
-        env::{bad, done, inline},
+        env::{again, bad, done, inline},
         peer::{Entry, Worker},
     },
     World,
@@ -86,11 +86,25 @@ impl World {
         }
     }
 
+    /// The task has returned an error.
+    fn run_again(&mut self, worker: &mut Worker, mut task: TaskMessage) {
+        let lives = self.lives.get_mut(&task.id).unwrap();
+        assert!(*lives > 0, "{} was begun too often", task.id);
+        *lives -= 1;
+        task.again -= 1;
+        worker.say(again(&task));
+        worker.tasks.push((task, false));
+    }
+
     fn execute(&mut self, worker: &mut Worker, running: usize) {
         let known = worker.known();
         match self.dice.below(10) {
             0 | 1 => {
                 let (task, _) = worker.tasks.swap_remove(running);
+                if task.again > 0 && self.dice.one_in(2) {
+                    self.run_again(worker, task);
+                    return;
+                }
                 let outcome = if self.dice.one_in(8) {
                     bad("no")
                 } else {
