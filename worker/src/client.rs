@@ -112,9 +112,9 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         objects.iter().map(handle).collect()
     }
 
-    /// The last handle of an object in this process is gone. Takes no lock that user code could
+    /// The last handle of an object in this process goes. Takes no lock that user code could
     /// be called under.
-    fn release(&self, id: ObjectId);
+    fn release(&self, entry: &Entry);
 
     /// Makes sure that [`Entry::complete`] will be called soon. Once for each entry: see
     /// [`Entry::watch`].
@@ -245,22 +245,25 @@ pub struct Entry {
     waiters: Mutex<Vec<Waker>>,
     /// [`Client::watch`] was called, and `unwatch` was not.
     watched: AtomicBool,
+    /// See [`Entry::of_actor`].
+    is_actor: bool,
 }
 
 impl Entry {
     /// A handle that counts at the engine already.
     pub fn new(id: ObjectId, client: Weak<dyn Client>, outcome: Option<Outcome>) -> Arc<Entry> {
-        let cell = OnceLock::new();
-        if let Some(outcome) = outcome {
-            let _ = cell.set(outcome);
-        }
-        Arc::new(Entry {
-            id,
-            client: Some(client),
-            outcome: cell,
-            waiters: Mutex::new(Vec::new()),
-            watched: AtomicBool::new(false),
-        })
+        Arc::new(Entry::with(id, Some(client), outcome))
+    }
+
+    /// The same for the object that stands for an actor, whose end the last handle is.
+    pub fn of_actor(
+        id: ObjectId,
+        client: Weak<dyn Client>,
+        outcome: Option<Outcome>,
+    ) -> Arc<Entry> {
+        let mut entry = Entry::with(id, Some(client), outcome);
+        entry.is_actor = true;
+        Arc::new(entry)
     }
 
     /// A handle of nothing, for calls that could not be started.
@@ -269,13 +272,22 @@ impl Entry {
             origin: crate::WorkerId::DRIVER,
             seq: u64::MAX,
         };
-        Arc::new(Entry {
+        Arc::new(Entry::with(id, None, Some(Err(error))))
+    }
+
+    fn with(id: ObjectId, client: Option<Weak<dyn Client>>, outcome: Option<Outcome>) -> Entry {
+        let cell = OnceLock::new();
+        if let Some(outcome) = outcome {
+            let _ = cell.set(outcome);
+        }
+        Entry {
             id,
-            client: None,
-            outcome: OnceLock::from(Err(error)),
+            client,
+            outcome: cell,
             waiters: Mutex::new(Vec::new()),
             watched: AtomicBool::new(false),
-        })
+            is_actor: false,
+        }
     }
 
     /// A handle of no engine, for tests.
@@ -313,6 +325,13 @@ impl Entry {
             _ => false,
         };
         std::ptr::eq(self, other) || same_engine && self.id == other.id
+    }
+
+    /// Whether an actor may end with the last handle of this object: it is one, or its value
+    /// refers to objects.
+    pub fn may_end_an_actor(&self) -> bool {
+        let refers = |value: &Arc<Value>| !value.items.is_empty();
+        self.is_actor || matches!(self.outcome.get(), Some(Ok(value)) if refers(value))
     }
 
     /// What became of the object, if that is known here.
@@ -495,7 +514,7 @@ impl Drop for Entry {
             if *self.watched.get_mut() {
                 client.unwatch();
             }
-            client.release(self.id);
+            client.release(self);
         }
     }
 }

@@ -71,7 +71,10 @@ impl Driver {
         match core.retain(id) {
             Ok(outcome) => {
                 let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
-                let entry = Entry::new(id, self.as_client(), outcome);
+                let entry = match core.is_actor(id) {
+                    true => Entry::of_actor(id, self.as_client(), outcome),
+                    false => Entry::new(id, self.as_client(), outcome),
+                };
                 core.attach(id, &entry);
                 entry
             }
@@ -123,7 +126,7 @@ impl Driver {
                 lanes,
             )
             .map_err(|violation| Error::internal(violation.to_string()))?;
-            let entry = Entry::new(id, self.as_client(), core.outcome(id));
+            let entry = Entry::of_actor(id, self.as_client(), core.outcome(id));
             core.attach(id, &entry);
             Ok(entry)
         });
@@ -244,16 +247,19 @@ impl Client for Driver {
         self.with(|core, _| objects.iter().map(|object| handle(core, object)).collect())
     }
 
-    fn release(&self, id: ObjectId) {
+    fn release(&self, entry: &Entry) {
         let mut released = self.released.lock();
-        released.push(id);
+        released.push(entry.id());
         if released.len() == 1 {
             self.any_released.store(true, Ordering::Relaxed);
+        }
+        if self.has_actors.load(Ordering::Relaxed)
+            && entry.may_end_an_actor()
+            && !self.ends_actors.swap(true, Ordering::Relaxed)
+        {
             drop(released);
-            if self.has_actors.load(Ordering::Relaxed) {
-                // It may be an actor's last handle, and nobody else may come by for long.
-                self.bell.ring();
-            }
+            // Nobody else may come by for long.
+            self.bell.ring();
         }
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Driver {
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Mutex<Vec<ObjectId>>,
     any_released: AtomicBool,
+    /// One of them may be an actor's last.
+    ends_actors: AtomicBool,
     /// See [`Lanes::has_actors`].
     has_actors: Arc<AtomicBool>,
     /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
@@ -176,6 +178,7 @@ impl Driver {
             state: Mutex::new(State { core, lanes }),
             released: Mutex::new(Vec::new()),
             any_released: AtomicBool::new(false),
+            ends_actors: AtomicBool::new(false),
             has_actors,
             sleeps_long: AtomicBool::new(false),
             traffic: Traffic::default(),

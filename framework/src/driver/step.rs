@@ -48,6 +48,7 @@ impl Driver {
             let mut list = self.released.lock();
             std::mem::swap(&mut *list, &mut released);
             self.any_released.store(false, Ordering::Relaxed);
+            self.ends_actors.store(false, Ordering::Relaxed);
         }
         for id in released.drain(..) {
             if let Err(violation) = core.release(id, lanes) {
@@ -138,17 +139,15 @@ impl Driver {
             let progress = state.lanes.flush();
             let late = state.core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
             (
-                progress || late || self.may_end_actors() || state.lanes.any_ready(),
+                progress
+                    || late
+                    || self.ends_actors.load(Ordering::Relaxed)
+                    || state.lanes.any_ready(),
                 state.lanes.take_aftermath(),
             )
         };
         self.follow_up(aftermath);
         work
-    }
-
-    /// Whether handles were dropped, one of which may be an actor's last.
-    fn may_end_actors(&self) -> bool {
-        self.has_actors.load(Ordering::Relaxed) && self.any_released.load(Ordering::Relaxed)
     }
 
     /// Whether any task is unfinished.

@@ -372,7 +372,8 @@ impl Client for Inline {
         })
     }
 
-    fn release(&self, id: ObjectId) {
+    fn release(&self, entry: &Entry) {
+        let id = entry.id();
         let mut objects = self.objects.lock();
         let dead = objects
             .get(&id)

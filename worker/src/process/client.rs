@@ -270,8 +270,8 @@ impl Client for Worker {
             .collect()
     }
 
-    fn release(&self, id: ObjectId) {
-        self.table.lock().release(id);
+    fn release(&self, entry: &Entry) {
+        self.table.lock().release(entry.id());
     }
 
     fn watch(&self, entry: &Entry) {

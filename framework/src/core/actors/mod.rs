@@ -190,6 +190,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the object stands for an actor.
+    pub(crate) fn is_actor(&self, id: ObjectId) -> bool {
+        !self.actors.is_empty() && self.actors.contains_key(&id)
+    }
+
     /// The living actor of this name.
     pub(crate) fn named_actor(&self, name: &str) -> Option<ObjectId> {
         self.names_of_actors.get(name).copied()

@@ -38,6 +38,27 @@ fn the_process_ends_with_the_last_handle_and_the_last_call() {
     assert_eq!(marks.count(), 21);
 }
 
+#[mobula::test]
+fn the_process_ends_with_the_last_value_that_has_its_handle_though_nobody_asks_the_runtime() {
+    let rt = runtime(1);
+    let log = rt.spawn_actor(Log::remote());
+    let pid = log.pid().spawn().get().unwrap();
+    let kept = rt.put(&vec![log.clone(), log]).unwrap();
+    assert!(lives(pid));
+    drop(kept);
+    eventually("the actor's process has ended", || !lives(pid));
+
+    let log = rt.spawn_actor(Log::remote());
+    let pid = log.pid().spawn().get().unwrap();
+    let others = rt.put(&vec![log]).unwrap();
+    // Handles that came out of a value.
+    let log = others.get().unwrap().pop().unwrap();
+    drop(others);
+    assert_eq!(log.pid().spawn().get().unwrap(), pid);
+    drop(log);
+    eventually("the actor's process has ended", || !lives(pid));
+}
+
 /// Marks its end.
 struct Ends {
     path: String,
