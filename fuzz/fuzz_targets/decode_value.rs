@@ -31,16 +31,8 @@ fn check<T: Serialize + DeserializeOwned>(bytes: &[u8], items: &[Handle]) {
 
 fuzz_target!(|bytes: &[u8]| {
     let items = [
-        Handle::Array {
-            block: Block::copy_of(&[0; 8], 64),
-            elem: type_tag::<u32>(),
-            len: 2,
-        },
-        Handle::Array {
-            block: Block::copy_of(&[1; 3], 64),
-            elem: type_tag::<bool>(),
-            len: 3,
-        },
+        Handle::array(Block::copy_of(&[0; 8], 64), type_tag::<u32>(), 2),
+        Handle::array(Block::copy_of(&[1; 3], 64), type_tag::<bool>(), 3),
     ];
     check::<Value>(bytes, &[]);
     check::<Tagged>(bytes, &[]);

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use crate::{offsets::OffsetMap, ranges::RangeSet};
+use crate::{numbers::NumberMap, ranges::RangeSet};
 
 /// Extents begin and end at multiples of this: a cache line, and the least alignment.
 pub(crate) const GRANULE: u64 = 64;
@@ -40,7 +40,7 @@ pub(crate) struct Extents {
     /// The system's page, a multiple of the granule.
     page: u64,
     /// Extents that were handed out, by offset.
-    used: OffsetMap<Used>,
+    used: NumberMap<u64, Used>,
     warm: RangeSet,
     cold: RangeSet,
     /// Warm and cold together: where a large extent fits that is partly one, partly the other.
@@ -124,7 +124,7 @@ impl Extents {
     pub(crate) fn new(len: u64, page: u64) -> Extents {
         let mut extents = Extents {
             page,
-            used: OffsetMap::default(),
+            used: NumberMap::default(),
             warm: RangeSet::default(),
             cold: RangeSet::default(),
             free: RangeSet::default(),

@@ -1,15 +1,22 @@
 //! The segments that this process can read.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, hash::BuildHasherDefault, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 
-use crate::{Block, Lease, Loc, SegmentFile, SegmentId, StoreError, map::Mapping};
+use crate::{Block, Lease, Loc, NumberHasher, SegmentFile, SegmentId, StoreError, map::Mapping};
 
 /// This process' table of read-only mappings.
 #[derive(Default)]
 pub struct Segments {
-    mappings: DashMap<SegmentId, Arc<Mapping>>,
+    mappings: DashMap<SegmentId, Arc<Mapping>, BuildHasherDefault<NumberHasher>>,
+}
+
+/// A segment that this process can read.
+#[derive(Clone, Debug)]
+pub struct Mapped {
+    id: SegmentId,
+    mapping: Arc<Mapping>,
 }
 
 impl Segments {
@@ -55,14 +62,32 @@ impl Segments {
     /// # Errors
     /// Invalid handle, where the segment is not mapped or the range is not in it.
     pub fn resolve(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
-        let mapping = self
-            .mappings
-            .get(&loc.segment)
-            .map(|mapping| mapping.clone());
-        let mapping = mapping.ok_or_else(|| {
+        let mapped = self.find(loc.segment).ok_or_else(|| {
             StoreError::invalid_handle(format!("{loc}, which this process has not mapped"))
         })?;
-        Block::shared(mapping, loc, lease)
+        mapped.resolve(loc, lease)
+    }
+
+    /// The segment, if it is mapped.
+    pub fn find(&self, id: SegmentId) -> Option<Mapped> {
+        let mapping = self.mappings.get(&id)?.clone();
+        Some(Mapped { id, mapping })
+    }
+}
+
+impl Mapped {
+    /// As [`Segments::resolve`], for a location in this segment.
+    ///
+    /// # Errors
+    /// Invalid handle, where the location is not in it.
+    pub fn resolve(self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
+        if loc.segment != self.id {
+            return Err(StoreError::invalid_handle(format!(
+                "{loc}, which is not in {}",
+                self.id
+            )));
+        }
+        Block::shared(self.mapping, loc, lease)
     }
 }
 

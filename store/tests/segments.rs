@@ -206,6 +206,14 @@ fn locations_outside_of_a_segment_are_errors() {
         let error = resolve(ID, offset, len).expect_err("outside");
         assert!(error.is_invalid_handle(), "{error}");
     }
+    let mapped = segments.find(ID).expect("it is mapped");
+    let elsewhere = Loc {
+        segment: SegmentId(1),
+        offset: 0,
+        len: 1,
+    };
+    assert!(mapped.resolve(elsewhere, no_lease()).is_err());
+    assert!(segments.find(SegmentId(1)).is_none());
     let error = resolve(SegmentId(1), 0, 1).expect_err("unknown");
     assert!(
         error.is_invalid_handle() && error.to_string().contains("segment 1"),

@@ -105,11 +105,11 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// value, where the caller has it.
     fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry>;
 
-    /// As [`handle`](Client::handle), for several objects.
-    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
-        let handle =
-            |(id, known): &(ObjectId, Option<&Arc<Value>>)| self.clone().handle(*id, *known);
-        objects.iter().map(handle).collect()
+    /// As [`handle`](Client::handle), for several objects: what `items` refer to, in order.
+    fn handles(self: Arc<Self>, items: &[Item]) -> Vec<Arc<Entry>> {
+        let objects = items.iter().filter_map(Item::object);
+        let handle = |(id, known)| self.clone().handle(id, known);
+        objects.map(handle).collect()
     }
 
     /// The last handle of an object in this process goes. Takes no lock that user code could
@@ -467,17 +467,9 @@ pub fn readable(
 
 /// What a value refers to, with handles that keep it.
 fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
-    let objects: Vec<_> = items
-        .iter()
-        .filter_map(|item| match item {
-            Item::InlineArray(_) => None,
-            Item::Array { id, value } => Some((*id, Some(value))),
-            Item::Ref { id } => Some((*id, None)),
-        })
-        .collect();
-    let mut handles = match objects.is_empty() {
-        true => Vec::new(),
-        false => client.clone().handles(&objects),
+    let mut handles = match items.iter().any(|item| item.id().is_some()) {
+        true => client.clone().handles(items),
+        false => Vec::new(),
     }
     .into_iter();
     let mut next = || {
@@ -490,14 +482,14 @@ fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
         side.push(match item {
             Item::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(client, array, None)?;
-                Side::Array { block, format }
+                Side::array(block, format)
             }
             Item::Array { value, .. } if matches!(value.format, Format::Shared { .. }) => {
                 Side::Ref(next()?)
             }
             Item::Array { value, .. } => {
                 let Payload { block, format, .. } = readable(client, value, Some(&next()?))?;
-                Side::Array { block, format }
+                Side::array(block, format)
             }
             Item::Ref { .. } => Side::Ref(next()?),
         });

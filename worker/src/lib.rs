@@ -5,10 +5,12 @@
 mod actor;
 pub mod batch;
 mod error;
+mod id_map;
 mod ids;
 mod payload;
 mod registry;
 mod retries;
+mod shape;
 mod value;
 
 mod client;
@@ -29,11 +31,13 @@ mod process;
 pub use actor::{ActorOptions, ActorSpec, ActorState};
 pub use client::{Awaited, CallArg, CallSpec, Client, Entry, readable};
 pub use error::{Error, Result};
+pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
 pub use park::{current_thread_waker, wait as park_until};
-pub use payload::{Payload, Side};
+pub use payload::{Payload, Side, SideArray};
 pub use process::{WorkerSetup, block_on, enter_if_worker, worker_client};
-pub use registry::{IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
+pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use retries::Retries;
+pub use shape::Shape;
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     client::{CallArg, CallSpec, Client, Entry},
     message::ArgSpec,
-    payload::{Payload, Side},
+    payload::{Payload, Side, SideArray},
     value::{Body, Format, Item, Value},
 };
 
@@ -171,7 +171,8 @@ pub(crate) fn lower_items(
                 keep.push(entry);
                 item
             }
-            Side::Array { block, format } => {
+            Side::Array(array) => {
+                let SideArray { block, format } = *array;
                 if block.len() <= INLINE_LIMIT.min(inline_left) {
                     inline_left -= block.len();
                     let block = Block::copy_of(block.bytes(), ALIGN);

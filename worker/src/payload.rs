@@ -9,16 +9,27 @@ use crate::{client::Entry, value::Format};
 /// What a packed payload refers to, by index.
 #[derive(Clone, Debug)]
 pub enum Side {
-    /// An array: its format is flat, it has no side of its own.
-    Array {
-        /// The bytes. Their lease keeps them (an [`Entry`], or an extent of this process' heap);
-        /// without a lease they are private memory.
-        block: Block,
-        /// How to read them.
-        format: Format,
-    },
+    /// An array. Boxed, since lists of refs are longer than lists of arrays.
+    Array(Box<SideArray>),
     /// A ref.
     Ref(Arc<Entry>),
+}
+
+/// An array that a packed payload refers to: its format is flat, it has no side of its own.
+#[derive(Clone, Debug)]
+pub struct SideArray {
+    /// The bytes. Their lease keeps them (an [`Entry`], or an extent of this process' heap);
+    /// without a lease they are private memory.
+    pub block: Block,
+    /// How to read them.
+    pub format: Format,
+}
+
+impl Side {
+    /// An array.
+    pub fn array(block: Block, format: Format) -> Side {
+        Side::Array(Box::new(SideArray { block, format }))
+    }
 }
 
 /// A value with readable bytes, before it is given to the engine or after it was got from there.

@@ -117,7 +117,44 @@ pub enum Input {
     /// A value, with the id of the object that it is, if it is one.
     Value(Payload, Option<ObjectId>),
     /// Many objects' values.
-    Gather(Vec<Payload>),
+    Gather(Gathered),
+}
+
+/// The values of many objects, made readable one after the other, so that no list of them is in
+/// memory beside that of what they are decoded to.
+pub struct Gathered(Box<dyn ExactSizeIterator<Item = Result<Payload>>>);
+
+impl Gathered {
+    /// What this gives, in order.
+    pub fn new(values: impl ExactSizeIterator<Item = Result<Payload>> + 'static) -> Gathered {
+        Gathered(Box::new(values))
+    }
+}
+
+impl From<Vec<Payload>> for Gathered {
+    fn from(payloads: Vec<Payload>) -> Gathered {
+        Gathered::new(payloads.into_iter().map(Ok))
+    }
+}
+
+impl Iterator for Gathered {
+    type Item = Result<Payload>;
+
+    fn next(&mut self) -> Option<Result<Payload>> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Gathered {}
+
+impl fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gathered({})", self.len())
+    }
 }
 
 /// The resolved arguments of a task, in order.
@@ -385,7 +422,7 @@ mod tests {
     #[test]
     fn inputs_say_where_the_actor_is() {
         let state = Arc::new(ActorState::new());
-        let inputs = Inputs::of_actor(vec![Input::Gather(vec![])], state.clone());
+        let inputs = Inputs::of_actor(vec![Input::Gather(Vec::new().into())], state.clone());
         assert!(Arc::ptr_eq(&inputs.actor().unwrap(), &state));
         assert!(Inputs::new(vec![]).actor().is_err());
     }

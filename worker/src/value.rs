@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use mobula_store::{Block, Loc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ObjectId;
+use crate::{ids::ObjectId, shape::Shape};
 
 /// A number that stands for a Rust type, the same in all processes that run one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub enum Format {
         /// The element type.
         elem: TypeTag,
         /// Elements along each dimension.
-        shape: Vec<u64>,
+        shape: Shape,
     },
     /// UTF-8.
     Text,
@@ -35,8 +35,8 @@ pub enum Format {
         kind: SharedKind,
         /// The element type.
         of: TypeTag,
-        /// Elements along each dimension. Boxed, since a format is part of every value.
-        shape: Box<Vec<u64>>,
+        /// Elements along each dimension.
+        shape: Shape,
     },
     /// A part of a shared array that is lent to whoever has this object. The array is its only
     /// item; there are no bytes.
@@ -215,6 +215,15 @@ pub enum Item {
 }
 
 impl Item {
+    /// The object that the item keeps alive, with its value where that is known.
+    pub fn object(&self) -> Option<(ObjectId, Option<&Arc<Value>>)> {
+        match self {
+            Item::InlineArray(_) => None,
+            Item::Array { id, value } => Some((*id, Some(value))),
+            Item::Ref { id } => Some((*id, None)),
+        }
+    }
+
     /// The object that the item keeps alive.
     pub fn id(&self) -> Option<ObjectId> {
         match self {

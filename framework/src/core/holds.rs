@@ -17,7 +17,7 @@ impl Core {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
-        let hold = worker.held.entry(id).or_insert_with(|| {
+        let hold = worker.held.get_or_insert_with(id, || {
             object.refs += 1;
             Hold::default()
         });
@@ -33,7 +33,7 @@ impl Core {
             return;
         };
         let watched = worker.watches.remove(&id);
-        let hold = worker.held.remove(&id);
+        let hold = worker.held.remove(id);
         if watched {
             self.end_watch(worker_id, id);
         }

@@ -149,10 +149,13 @@ impl Core {
         worker.land(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
+        let actor = worker.actor;
 
         worker.depth = most.min(worker.depth.saturating_add(1));
         self.relist(from);
-        self.call_landed(id);
+        if actor.is_some() {
+            self.call_landed(id);
+        }
         let outcome = match outcome {
             Ok(value) if value.nested().any(|nested| nested == id) => {
                 if let Some(loc) = stored(&value) {
@@ -169,11 +172,7 @@ impl Core {
         {
             task.begun = true;
         }
-        if self
-            .workers
-            .get(&from)
-            .is_some_and(|worker| worker.actor == Some(id))
-        {
+        if actor == Some(id) {
             self.constructed(id, &outcome, comm);
         }
         if let Ok(value) = &outcome

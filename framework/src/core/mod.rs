@@ -71,7 +71,6 @@ mod dispatch;
 mod holds;
 mod lending;
 mod loads;
-mod map;
 mod messages;
 mod objects;
 mod pack;
@@ -89,7 +88,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_store::{Loc, SegmentId};
+use mobula_store::{Loc, NumberMap, SegmentId};
 use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 
 pub(crate) use actors::{CallRole, no_such_actor};
@@ -99,7 +98,6 @@ pub(crate) use state::TaskCounts;
 use actors::Actor;
 use lending::Lending;
 use loads::Loads;
-use map::IdMap;
 use ready::ReadyQueue;
 use state::{Object, Worker};
 use table::Objects;
@@ -123,7 +121,7 @@ pub(crate) struct Core {
     /// The functions' names, for errors. Its length says which function indices exist.
     names: Arc<[&'static str]>,
     objects: Objects,
-    workers: IdMap<WorkerId, Worker>,
+    workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
     /// Workers that take a further task, by load: the first gets the next one.
     room: Loads,
@@ -140,7 +138,7 @@ pub(crate) struct Core {
     free_seats: Vec<usize>,
     counts: TaskCounts,
     /// Living actors, and dead ones of which somebody has a handle.
-    actors: IdMap<ObjectId, Actor>,
+    actors: NumberMap<ObjectId, Actor>,
     names_of_actors: HashMap<String, ObjectId>,
     /// Actors that wait for a process.
     wanting: VecDeque<ObjectId>,
@@ -151,7 +149,7 @@ pub(crate) struct Core {
     /// What the functions are to actors, by index.
     roles: Arc<[CallRole]>,
     /// Shared arrays of which parts were lent.
-    lending: IdMap<ObjectId, Lending>,
+    lending: NumberMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
     settled: Vec<ObjectId>,
     /// Stored bytes of all objects.
@@ -171,7 +169,7 @@ impl Core {
             config,
             names,
             objects: Objects::default(),
-            workers: IdMap::default(),
+            workers: NumberMap::default(),
             ready: ReadyQueue::default(),
             room: Loads::default(),
             short: false,
@@ -181,13 +179,13 @@ impl Core {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
-            actors: IdMap::default(),
+            actors: NumberMap::default(),
             names_of_actors: HashMap::new(),
             wanting: VecDeque::new(),
             too_many: 0,
             stirred: Vec::new(),
             roles,
-            lending: IdMap::default(),
+            lending: NumberMap::default(),
             settled: Vec::new(),
             used: 0,
             closed: None,

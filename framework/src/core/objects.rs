@@ -45,18 +45,29 @@ impl Core {
         self.objects.mint()
     }
 
-    /// One more handle of the driver. Returns the outcome if it is there; if not,
-    /// [`Comm::complete`] will tell it.
+    /// The driver's handle of an object: that of a pending object, if there is one, or else one more,
+    /// made by `make` of the outcome. Without that it will be told by [`Comm::complete`].
     ///
     /// # Errors
     /// There is no such object.
-    pub(crate) fn retain(&mut self, id: ObjectId) -> Result<Option<Outcome>, Violation> {
+    pub(crate) fn handle(
+        &mut self,
+        id: ObjectId,
+        make: impl FnOnce(Option<Outcome>) -> Arc<Entry>,
+    ) -> Result<Arc<Entry>, Violation> {
         let Some(object) = self.objects.get_mut(id) else {
             return Err(unknown(id));
         };
+        if let Some(entry) = object.entry.upgrade() {
+            return Ok(entry);
+        }
         object.handles += 1;
         object.refs += 1;
-        Ok(object.outcome())
+        let entry = make(object.outcome());
+        if object.task().is_some() {
+            object.entry = Arc::downgrade(&entry);
+        }
+        Ok(entry)
     }
 
     /// From now on `entry` is the driver's handle of a pending object, for [`Comm::complete`]. Costs
@@ -67,11 +78,6 @@ impl Core {
         {
             object.entry = Arc::downgrade(entry);
         }
-    }
-
-    /// The driver's handle of a pending object, if it has one.
-    pub(crate) fn entry(&self, id: ObjectId) -> Option<Arc<Entry>> {
-        self.objects.get(id)?.entry.upgrade()
     }
 
     /// One handle of the driver less. Costs the number of objects that are freed by it.

@@ -6,16 +6,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use mobula_store::NumberHasher;
 use mobula_worker::{
-    Attempt, Entry, Error, FunctionIndex, ObjectId, Outcome, Retries, TaskSlot, Value, WorkerId,
-    message::ArgSpec,
+    Attempt, Entry, Error, FunctionIndex, IdMap, ObjectId, Outcome, Retries, TaskSlot, Value,
+    WorkerId, message::ArgSpec,
 };
 
-use super::{
-    actors::Part,
-    map::{IdHasher, IdMap},
-    ready::Siblings,
-};
+use super::{actors::Part, ready::Siblings};
 
 /// An object. Who relies on it is counted here and listed where it is relied upon.
 #[derive(Debug)]
@@ -176,11 +173,11 @@ pub(super) struct Worker {
     /// How many tasks it gets at most, beside those that are blocked.
     pub(super) depth: u32,
     /// What the worker holds, and whether the hold is a pin too.
-    pub(super) held: IdMap<ObjectId, Hold>,
+    pub(super) held: IdMap<Hold>,
     /// Arguments of tasks that were failed while it ran them. It may still read them.
     pub(super) left: Vec<Vec<ArgSpec>>,
     /// Pending objects whose end the worker wants to be told.
-    pub(super) watches: HashSet<ObjectId, BuildHasherDefault<IdHasher>>,
+    pub(super) watches: HashSet<ObjectId, BuildHasherDefault<NumberHasher>>,
     /// Where tasks that it spawns go; begun anew whenever the worker turns to another task.
     pub(super) children: Siblings,
     /// Its place in the list of workers by load.

@@ -5,9 +5,9 @@
 //! that the memory in use is small and warm, and an old id finds nothing. Workers count their ids
 //! out without asking, so for theirs there is a map.
 
-use mobula_worker::{ObjectId, WorkerId};
+use mobula_worker::{IdMap, ObjectId, WorkerId};
 
-use super::{map::IdMap, state::Object};
+use super::state::Object;
 
 /// Slots that are kept when all of them are free.
 const KEEP: usize = 1 << 12;
@@ -27,7 +27,7 @@ pub(super) struct Objects {
     base: u32,
     /// The latest generation of all slots.
     newest: u32,
-    others: IdMap<ObjectId, Object>,
+    others: IdMap<Object>,
 }
 
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Objects {
     #[inline]
     pub(super) fn get(&self, id: ObjectId) -> Option<&Object> {
         if id.origin != WorkerId::DRIVER {
-            return self.others.get(&id);
+            return self.others.get(id);
         }
         let slot = self.slots.get(index(id))?;
         slot.object
@@ -80,7 +80,7 @@ impl Objects {
     #[inline]
     pub(super) fn get_mut(&mut self, id: ObjectId) -> Option<&mut Object> {
         if id.origin != WorkerId::DRIVER {
-            return self.others.get_mut(&id);
+            return self.others.get_mut(id);
         }
         let slot = self.slots.get_mut(index(id))?;
         slot.object
@@ -95,7 +95,7 @@ impl Objects {
     /// Whether an object of this id could be inserted: there is none, and none in its place.
     pub(super) fn has_place_for(&self, id: ObjectId) -> bool {
         if id.origin != WorkerId::DRIVER {
-            return !self.others.contains_key(&id);
+            return !self.others.contains(id);
         }
         self.slots
             .get(index(id))
@@ -130,7 +130,7 @@ impl Objects {
 
     pub(super) fn remove(&mut self, id: ObjectId) -> Option<Object> {
         if id.origin != WorkerId::DRIVER {
-            return self.others.remove(&id);
+            return self.others.remove(id);
         }
         let slot = self.slots.get_mut(index(id))?;
         if slot.generation != generation(id) {
@@ -161,7 +161,7 @@ impl Objects {
             let object = slot.object.as_ref()?;
             Some((driver_id(n as u32, slot.generation), object))
         });
-        driver.chain(self.others.iter().map(|(&id, object)| (id, object)))
+        driver.chain(self.others.iter())
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (ObjectId, &mut Object)> {
@@ -169,7 +169,7 @@ impl Objects {
             let id = driver_id(n as u32, slot.generation);
             Some((id, slot.object.as_mut()?))
         });
-        driver.chain(self.others.iter_mut().map(|(&id, object)| (id, object)))
+        driver.chain(self.others.iter_mut())
     }
 }
 

@@ -124,7 +124,7 @@ impl Core {
         for object in worker.watches {
             self.end_watch(id, object);
         }
-        for (object, hold) in worker.held {
+        for (object, hold) in worker.held.into_entries() {
             self.give_up(object, hold, comm);
         }
         for args in worker.left {

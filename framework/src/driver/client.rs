@@ -7,8 +7,8 @@ use std::{
 
 use mobula_store::{Block, Heap, Loc, Region};
 use mobula_worker::{
-    ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Lot, ObjectId, Payload, Result,
-    Retries, Value, WorkerId, lower_call, message::TaskSpec, put,
+    ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId, Payload,
+    Result, Retries, Value, WorkerId, lower_call, message::TaskSpec, put,
 };
 
 use super::{Driver, lanes::Lanes};
@@ -64,22 +64,15 @@ impl Driver {
 
     /// A handle of an object that something else keeps alive at the moment.
     fn handle_in(&self, core: &mut Core, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
-        // A pending object has one handle here, which is told the outcome.
-        if let Some(entry) = core.entry(id) {
-            return entry;
-        }
-        match core.retain(id) {
-            Ok(outcome) => {
-                let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
-                let entry = match core.is_actor(id) {
-                    true => Entry::of_actor(id, self.as_client(), outcome),
-                    false => Entry::new(id, self.as_client(), outcome),
-                };
-                core.attach(id, &entry);
-                entry
+        let is_actor = core.is_actor(id);
+        let handle = core.handle(id, |outcome| {
+            let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
+            match is_actor {
+                true => Entry::of_actor(id, self.as_client(), outcome),
+                false => Entry::new(id, self.as_client(), outcome),
             }
-            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
-        }
+        });
+        handle.unwrap_or_else(|violation| Entry::failed(Error::internal(violation.to_string())))
     }
 
     /// Makes a task of a call.
@@ -241,10 +234,14 @@ impl Client for Driver {
         self.with(|core, _| self.handle_in(core, id, known))
     }
 
-    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
-        let handle =
-            |core: &mut Core, &(id, known): &(_, Option<&_>)| self.handle_in(core, id, known);
-        self.with(|core, _| objects.iter().map(|object| handle(core, object)).collect())
+    fn handles(self: Arc<Self>, items: &[Item]) -> Vec<Arc<Entry>> {
+        let mut handles = Vec::with_capacity(items.len());
+        self.with(|core, _| {
+            for (id, known) in items.iter().filter_map(Item::object) {
+                handles.push(self.handle_in(core, id, known));
+            }
+        });
+        handles
     }
 
     fn release(&self, entry: &Entry) {

@@ -3,9 +3,9 @@
 
 use mobula_store::{
     Array, Block, Plain,
-    codec::{self, Encoded, Handle, HandleKind, serialize_handle, type_tag},
+    codec::{self, ArrayHandle, Encoded, Handle, HandleKind, serialize_handle, type_tag},
 };
-use mobula_worker::{Entry, Error, Format, Payload, Result, Side, TypeTag};
+use mobula_worker::{Entry, Error, Format, Payload, Result, Shape, Side, SideArray, TypeTag};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use super::{mismatch::mismatch, place::Place};
@@ -58,7 +58,7 @@ pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
 ///
 /// # Errors
 /// The payload is something else, or the bytes are no such elements.
-pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Vec<u64>)> {
+pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Shape)> {
     let Payload {
         format: Format::Flat { elem, shape },
         block,
@@ -152,16 +152,16 @@ pub(crate) fn pack<T: Serialize + ?Sized>(
 
 /// The payload of an encoded value.
 fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Result<Payload> {
-    if let [Handle::Array { block, elem, len }] = items.as_slice()
-        && bytes == &one_array(block, *elem, *len)?.bytes[..]
+    if let [Handle::Array(array)] = items.as_slice()
+        && bytes == &one_array(&array.block, array.elem, array.len)?.bytes[..]
     {
         let format = Format::Flat {
-            elem: TypeTag(*elem),
-            shape: vec![*len],
+            elem: TypeTag(array.elem),
+            shape: Shape::of_vec(array.len),
         };
         return Ok(Payload {
             format,
-            block: block.clone(),
+            block: array.block.clone(),
             side: Vec::new(),
         });
     }
@@ -219,24 +219,21 @@ fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
         }
     }
     Ok(codec::encode(&OneArray(
-        Handle::Array {
-            block: block.clone(),
-            elem,
-            len,
-        },
+        Handle::array(block.clone(), elem, len),
         elem,
     ))?)
 }
 
 fn to_side(handle: Handle) -> Result<Side> {
     match handle {
-        Handle::Array { block, elem, len } => Ok(Side::Array {
-            block,
-            format: Format::Flat {
+        Handle::Array(array) => {
+            let ArrayHandle { block, elem, len } = *array;
+            let format = Format::Flat {
                 elem: TypeTag(elem),
-                shape: vec![len],
-            },
-        }),
+                shape: Shape::of_vec(len),
+            };
+            Ok(Side::array(block, format))
+        }
         Handle::Ref(entry) => match entry.downcast::<Entry>() {
             Ok(entry) => Ok(Side::Ref(entry)),
             Err(_) => Err(Error::internal("a ref that is not one of this engine's")),
@@ -245,24 +242,18 @@ fn to_side(handle: Handle) -> Result<Side> {
 }
 
 fn to_handle(side: Side) -> Result<Handle> {
-    match side {
-        Side::Array {
-            block,
-            format: Format::Flat { elem, shape },
-        } => {
-            let len = shape
-                .iter()
-                .try_fold(1_u64, |count, &len| count.checked_mul(len));
-            let len = len.ok_or_else(|| Error::codec("an array with an impossible shape"))?;
-            Ok(Handle::Array {
-                block,
-                elem: elem.0,
-                len,
-            })
-        }
-        Side::Array { format, .. } => Err(Error::codec(format!(
+    let SideArray { block, format } = match side {
+        Side::Array(array) => *array,
+        Side::Ref(entry) => return Ok(Handle::Ref(entry as _)),
+    };
+    let Format::Flat { elem, shape } = format else {
+        return Err(Error::codec(format!(
             "an array that is stored as {format:?}"
-        ))),
-        Side::Ref(entry) => Ok(Handle::Ref(entry as _)),
-    }
+        )));
+    };
+    let len = shape
+        .iter()
+        .try_fold(1_u64, |count, &len| count.checked_mul(len));
+    let len = len.ok_or_else(|| Error::codec("an array with an impossible shape"))?;
+    Ok(Handle::array(block, elem.0, len))
 }

@@ -12,7 +12,7 @@ use std::{
     sync::LazyLock,
 };
 
-use mobula_store::{Array, Plain, codec::type_tag};
+use mobula_store::{Array, NumberMap, Plain, codec::type_tag};
 use mobula_worker::{Payload, Result, TypeTag};
 use parking_lot::RwLock;
 
@@ -30,20 +30,26 @@ inventory::collect!(Signature);
 /// The table.
 #[derive(Default)]
 pub struct Types {
-    flat: HashMap<TypeId, FlatType>,
+    flat: ById,
     names: HashMap<TypeTag, &'static str>,
 }
+
+/// A `TypeId` is a hash already, and nobody can choose it.
+type ById = NumberMap<TypeId, FlatType>;
 
 /// How the values of one type become flat payloads and back.
 #[derive(Clone, Copy)]
 pub(crate) struct FlatType {
     encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
-    decode: fn(Payload) -> Result<Box<dyn Any>>,
+    decode: Decode,
 }
+
+/// Puts the value into an `Option` of its type: a box for each value would be an allocation for each.
+type Decode = fn(Payload, &mut dyn Any) -> Result<()>;
 
 /// Types that this process has put as slices, without any signature that mentions them: their
 /// values are flat all the same, and `get` has to read them.
-static PUT_AS_SLICES: LazyLock<RwLock<HashMap<TypeId, FlatType>>> = LazyLock::new(RwLock::default);
+static PUT_AS_SLICES: LazyLock<RwLock<ById>> = LazyLock::new(RwLock::default);
 
 impl Types {
     /// The table of this program.
@@ -77,7 +83,7 @@ impl Types {
     pub(crate) fn insert<T: Any>(
         &mut self,
         encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
-        decode: fn(Payload) -> Result<Box<dyn Any>>,
+        decode: Decode,
     ) {
         self.name::<T>();
         self.flat
@@ -120,9 +126,10 @@ impl Types {
         self.vec::<char>();
         self.insert::<String>(
             |value, place| text(same::<String>(value), place),
-            |payload| {
+            |payload, to| {
                 let block = read_text::<String>(payload)?;
-                Ok(Box::new(as_text(&block)?.to_owned()))
+                give(to, as_text(&block)?.to_owned());
+                Ok(())
             },
         );
     }
@@ -135,7 +142,10 @@ impl FlatType {
                 let vec = same::<Vec<E>>(value);
                 flat::<E>(vec, &[vec.len()], place)
             },
-            decode: |payload| Ok(Box::new(read_flat_1::<Vec<E>, E>(payload)?.to_vec())),
+            decode: |payload, to| {
+                give(to, read_flat_1::<Vec<E>, E>(payload)?.to_vec());
+                Ok(())
+            },
         }
     }
 
@@ -143,7 +153,10 @@ impl FlatType {
     fn array<E: Plain>() -> FlatType {
         FlatType {
             encode: |value, _| Ok(flat_array(same::<Array<E>>(value))),
-            decode: |payload| Ok(Box::new(read_flat_1::<Array<E>, E>(payload)?)),
+            decode: |payload, to| {
+                give(to, read_flat_1::<Array<E>, E>(payload)?);
+                Ok(())
+            },
         }
     }
 }
@@ -169,12 +182,19 @@ pub(crate) fn decode<T: Any>(payload: Payload) -> std::result::Result<Result<T>,
     let Some(flat) = known.or_else(|| PUT_AS_SLICES.read().get(&id).copied()) else {
         return Err(payload);
     };
-    Ok(
-        (flat.decode)(payload).map(|value| match value.downcast::<T>() {
-            Ok(value) => *value,
-            Err(_) => unreachable!("the table has another type under {}", type_name::<T>()),
-        }),
-    )
+    let mut value: Option<T> = None;
+    let decoded = (flat.decode)(payload, &mut value);
+    Ok(decoded.map(|()| match value {
+        Some(value) => value,
+        None => unreachable!("the table has another type under {}", type_name::<T>()),
+    }))
+}
+
+/// Puts a value where [`decode`] wants it.
+pub(crate) fn give<T: Any>(to: &mut dyn Any, value: T) {
+    if let Some(to) = to.downcast_mut::<Option<T>>() {
+        *to = Some(value);
+    }
 }
 
 /// The value under the type that the table has it under.

@@ -56,7 +56,11 @@ fn wait_all<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Result<()> 
 
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
     wait_all(refs.iter().map(|object| &**object.entry()))?;
-    refs.iter().map(ObjectRef::get).collect()
+    let mut values = Vec::with_capacity(refs.len());
+    for object in refs {
+        values.push(object.get()?);
+    }
+    Ok(values)
 }
 
 macro_rules! lists {

@@ -25,7 +25,7 @@ pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
         Format::Part { of, .. } => format!("a part of a shared array of `{}`", name(*of)),
         Format::Flat { elem, shape } => {
             let elem = name(*elem);
-            match shape.as_slice() {
+            match &shape[..] {
                 [len] => format!("an array of {len} elements `{elem}`"),
                 shape => format!("an array of shape {shape:?} with elements `{elem}`"),
             }

@@ -282,7 +282,7 @@ impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
                 Ok(entry) => Ok(ObjectRef::from_entry(entry)),
                 Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
             },
-            Handle::Array { .. } => Err(de::Error::custom("an array where a ref should be")),
+            Handle::Array(_) => Err(de::Error::custom("an array where a ref should be")),
         }
     }
 }

@@ -283,9 +283,12 @@ impl Inline {
                         Input::Value(readable(&self.client(), &value, None)?, None)
                     }
                     ArgSpec::Object(id) => Input::Value(payload(id)?, Some(id)),
-                    ArgSpec::Gather(ids) => {
-                        Input::Gather(ids.into_iter().map(payload).collect::<Result<_>>()?)
-                    }
+                    ArgSpec::Gather(ids) => Input::Gather(
+                        ids.into_iter()
+                            .map(payload)
+                            .collect::<Result<Vec<_>>>()?
+                            .into(),
+                    ),
                 })
             })
             .collect()

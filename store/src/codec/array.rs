@@ -4,7 +4,7 @@ use std::any::type_name;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag};
+use super::{ArrayHandle, Handle, HandleKind, deserialize_handle, serialize_handle, type_tag};
 use crate::{Array, Plain};
 
 impl<E: Plain> Serialize for Array<E> {
@@ -12,11 +12,7 @@ impl<E: Plain> Serialize for Array<E> {
     /// [`encode`](crate::codec::encode) only; elsewhere it is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let elem = type_tag::<E>();
-        let handle = Handle::Array {
-            block: self.as_block().clone(),
-            elem,
-            len: self.len() as u64,
-        };
+        let handle = Handle::array(self.as_block().clone(), elem, self.len() as u64);
         serialize_handle(serializer, HandleKind::Array, elem, handle)
     }
 }
@@ -33,9 +29,10 @@ impl<'de, E: Plain> Deserialize<'de> for Array<E> {
         };
         let handle = deserialize_handle(deserializer, HandleKind::Array, type_tag::<E>())
             .map_err(|error| fail(&error))?;
-        let Handle::Array { block, len, .. } = handle else {
+        let Handle::Array(handle) = handle else {
             return Err(fail(&"it is another kind of handle"));
         };
+        let ArrayHandle { block, len, .. } = *handle;
         let array = Array::from_block(block).map_err(|error| fail(&error))?;
         if array.len() as u64 != len {
             let found = array.len();

@@ -221,7 +221,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         let payload = match name {
-            HANDLE_NAME => self.named_extension(ext::HANDLE, "an array or a ref")?,
+            HANDLE_NAME => {
+                if let Some(bytes) = self.next_handle() {
+                    return visitor.visit_borrowed_bytes(bytes);
+                }
+                self.named_extension(ext::HANDLE, "an array or a ref")?
+            }
             MSGPACK_EXT_STRUCT_NAME => self.named_extension(ext::FOREIGN, "an extension")?,
             _ => return visitor.visit_newtype_struct(self),
         };

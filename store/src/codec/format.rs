@@ -31,6 +31,12 @@ pub(super) mod ext {
 
 pub(super) const NIL: u8 = 0xc0;
 
+/// Kind, index and tag of a handle.
+pub(super) const HANDLE_BYTES: usize = 13;
+
+/// What comes before them: the head of the extension, of the map, nil, the head of the bytes.
+pub(super) const HANDLE_HEAD: [u8; 7] = [0xc7, 17, ext::HANDLE, 0x81, NIL, 0xc4, 13];
+
 /// Whether it is the marker of nil, a truth value or a number.
 #[inline]
 pub(super) fn is_scalar(marker: u8) -> bool {

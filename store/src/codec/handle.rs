@@ -14,6 +14,7 @@ use serde::{
 };
 
 use super::{
+    format::HANDLE_BYTES,
     scope::{DECODE, ENCODE},
     tag::describe,
 };
@@ -25,17 +26,22 @@ pub(super) const HANDLE_NAME: &str = "$mobula::handle";
 /// Something that a value refers to instead of containing it.
 #[derive(Clone)]
 pub enum Handle {
-    /// Plain elements in shared or private memory.
-    Array {
-        /// Where the elements are.
-        block: Block,
-        /// The [`type_tag`](crate::codec::type_tag) of the element type.
-        elem: u64,
-        /// How many elements.
-        len: u64,
-    },
+    /// Plain elements in shared or private memory. Boxed, since lists of refs are longer than lists
+    /// of arrays.
+    Array(Box<ArrayHandle>),
     /// A ref to an object, as the engine represents it.
     Ref(Arc<dyn Any + Send + Sync>),
+}
+
+/// Plain elements in shared or private memory.
+#[derive(Clone, Debug)]
+pub struct ArrayHandle {
+    /// Where the elements are.
+    pub block: Block,
+    /// The [`type_tag`](crate::codec::type_tag) of the element type.
+    pub elem: u64,
+    /// How many elements.
+    pub len: u64,
 }
 
 /// Which kind of handle.
@@ -48,9 +54,14 @@ pub enum HandleKind {
 }
 
 impl Handle {
+    /// Plain elements.
+    pub fn array(block: Block, elem: u64, len: u64) -> Handle {
+        Handle::Array(Box::new(ArrayHandle { block, elem, len }))
+    }
+
     fn kind(&self) -> HandleKind {
         match self {
-            Handle::Array { .. } => HandleKind::Array,
+            Handle::Array(_) => HandleKind::Array,
             Handle::Ref(_) => HandleKind::Ref,
         }
     }
@@ -59,12 +70,7 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Handle::Array { block, elem, len } => f
-                .debug_struct("Array")
-                .field("block", block)
-                .field("elem", elem)
-                .field("len", len)
-                .finish(),
+            Handle::Array(array) => array.fmt(f),
             Handle::Ref(_) => f.write_str("Ref(..)"),
         }
     }
@@ -164,8 +170,8 @@ impl Place {
                 kind.name()
             ));
         }
-        let found = match handle {
-            Handle::Array { elem, .. } if elem != tag => elem,
+        let found = match &handle {
+            Handle::Array(array) if array.elem != tag => array.elem,
             _ => self.tag,
         };
         if found != tag {
@@ -203,6 +209,12 @@ impl<'de> Visitor<'de> for PlaceVisitor {
         inner.deserialize_map(self)
     }
 
+    /// From our own decoder, which knows what a handle looks like.
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Place, E> {
+        let PlaceBytes(kind, index, tag) = PlaceBytes::read(bytes)?;
+        Ok(Place { kind, index, tag })
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Place, A::Error> {
         let entry = map.next_entry::<(), PlaceBytes>()?;
         let Some(((), PlaceBytes(kind, index, tag))) = entry else {
@@ -218,45 +230,83 @@ impl<'de> Visitor<'de> for PlaceVisitor {
     }
 }
 
-/// Kind, index and tag in 13 bytes.
+/// Kind, index and tag.
 struct PlaceBytes(u8, u32, u64);
+
+impl PlaceBytes {
+    fn read<E: de::Error>(bytes: &[u8]) -> Result<PlaceBytes, E> {
+        let parts = bytes.split_first().and_then(|(&kind, rest)| {
+            let (index, tag) = rest.split_first_chunk()?;
+            Some((
+                kind,
+                u32::from_le_bytes(*index),
+                u64::from_le_bytes(tag.try_into().ok()?),
+            ))
+        });
+        match parts {
+            Some((kind, index, tag)) => Ok(PlaceBytes(kind, index, tag)),
+            None => Err(E::invalid_length(bytes.len(), &BytesVisitor)),
+        }
+    }
+}
 
 impl Serialize for PlaceBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = [self.0; 13];
+        let mut bytes = [self.0; HANDLE_BYTES];
         bytes[1..5].copy_from_slice(&self.1.to_le_bytes());
         bytes[5..].copy_from_slice(&self.2.to_le_bytes());
         serializer.serialize_bytes(&bytes)
     }
 }
 
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = PlaceBytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("13 bytes that say which item")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<PlaceBytes, E> {
+        PlaceBytes::read(bytes)
+    }
+}
+
 impl<'de> Deserialize<'de> for PlaceBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PlaceBytes, D::Error> {
-        struct BytesVisitor;
+        deserializer.deserialize_bytes(BytesVisitor)
+    }
+}
 
-        impl Visitor<'_> for BytesVisitor {
-            type Value = PlaceBytes;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{encode, reader::Decoder};
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("13 bytes that say which item")
-            }
+    #[test]
+    fn the_short_way_reads_what_is_written() {
+        struct Ref(u64);
 
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<PlaceBytes, E> {
-                let parts = bytes.split_first().and_then(|(&kind, rest)| {
-                    let (index, tag) = rest.split_first_chunk()?;
-                    Some((
-                        kind,
-                        u32::from_le_bytes(*index),
-                        u64::from_le_bytes(tag.try_into().ok()?),
-                    ))
-                });
-                let Some((kind, index, tag)) = parts else {
-                    return Err(E::invalid_length(bytes.len(), &self));
-                };
-                Ok(PlaceBytes(kind, index, tag))
+        impl Serialize for Ref {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize_handle(
+                    serializer,
+                    HandleKind::Ref,
+                    self.0,
+                    Handle::Ref(Arc::new(())),
+                )
             }
         }
 
-        deserializer.deserialize_bytes(BytesVisitor)
+        let encoded = encode(&(Ref(7), Ref(u64::MAX))).unwrap();
+        let mut decoder = Decoder::new(&encoded.bytes[1..]);
+        for (n, tag) in [(0, 7), (1, u64::MAX)] {
+            let bytes = decoder.next_handle().expect("a handle as it is written");
+            let PlaceBytes(kind, index, found) =
+                PlaceBytes::read::<de::value::Error>(bytes).unwrap();
+            assert_eq!((kind, index, found), (HandleKind::Ref.code(), n, tag));
+        }
+        assert!(decoder.next_handle().is_none() && decoder.finish().is_ok());
     }
 }

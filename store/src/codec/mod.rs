@@ -49,7 +49,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::CodecError;
 pub use format::MAX_DEPTH;
-pub use handle::{Handle, HandleKind, deserialize_handle, serialize_handle};
+pub use handle::{ArrayHandle, Handle, HandleKind, deserialize_handle, serialize_handle};
 pub use tag::type_tag;
 
 /// An encoded value.

@@ -6,7 +6,7 @@ use serde::de::{Unexpected, Visitor};
 
 use super::{
     error::Fault,
-    format::{MAX_DEPTH, NIL, ext, is_scalar},
+    format::{HANDLE_BYTES, HANDLE_HEAD, MAX_DEPTH, NIL, ext, is_scalar},
 };
 
 /// Reads one value. What depends on its type is in `de`.
@@ -221,6 +221,20 @@ impl<'de> Decoder<'de> {
                 Ok(None)
             }
         }
+    }
+
+    /// The bytes of a handle, if one comes next as it is always written: what the general way
+    /// would find, several steps later.
+    #[inline]
+    pub(super) fn next_handle(&mut self) -> Option<&'de [u8; HANDLE_BYTES]> {
+        let (head, rest) = self.rest.split_first_chunk()?;
+        let (bytes, rest) = rest.split_first_chunk()?;
+        // The general way is two levels deeper here.
+        if *head != HANDLE_HEAD || self.depth + 2 > MAX_DEPTH {
+            return None;
+        }
+        self.rest = rest;
+        Some(bytes)
     }
 
     /// The payload of an extension of that type, or the error that says what stands there.

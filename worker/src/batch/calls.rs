@@ -1,8 +1,8 @@
 //! The calls of a batch.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use mobula_store::Block;
+use mobula_store::{Block, NumberMap};
 
 use super::{
     TAG,
@@ -36,7 +36,7 @@ pub struct BatchWriter {
     last: Last,
     objects: Vec<Arc<Entry>>,
     /// Their places, once there are more than a few.
-    places: HashMap<ObjectId, u32>,
+    places: NumberMap<ObjectId, u32>,
     /// Bytes of those that travel inside the message.
     weight: usize,
 }
@@ -51,7 +51,7 @@ impl BatchWriter {
             calls: 0,
             last: Last::default(),
             objects: Vec::new(),
-            places: HashMap::new(),
+            places: NumberMap::default(),
             weight: 0,
         }
     }
@@ -246,7 +246,7 @@ impl<'a> Calls<'a> {
                     for _ in 0..count {
                         many.push(self.object()?.0);
                     }
-                    Input::Gather(many)
+                    Input::Gather(many.into())
                 }
                 _ => return Err(self.reader.malformed("the kind of an argument")),
             });

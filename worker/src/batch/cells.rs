@@ -84,7 +84,7 @@ pub(super) fn read(
         TEXT => Format::Text,
         FLAT => {
             let elem = TypeTag(reader.eight("an element type")?);
-            let shape = reader.list("a shape", |reader| reader.number("a dimension"))?;
+            let shape = reader.shape()?;
             Format::Flat { elem, shape }
         }
         _ => return Ok(None),

@@ -46,10 +46,7 @@ impl ResultWriter {
             && payload.block.len() > BESIDE
         {
             self.bytes.push(ARRAY);
-            self.side.push(Side::Array {
-                block: payload.block,
-                format: payload.format,
-            });
+            self.side.push(Side::array(payload.block, payload.format));
         } else {
             let bytes = payload.block.bytes();
             cells::write(&mut self.bytes, self.last.at(0), &payload.format, bytes);
@@ -160,11 +157,11 @@ impl BatchResults {
                     })
                 }
                 ARRAY => match self.payload.side.get(self.side) {
-                    Some(Side::Array { block, format }) => {
+                    Some(Side::Array(array)) => {
                         self.side += 1;
                         Ok(Payload {
-                            format: format.clone(),
-                            block: block.clone(),
+                            format: array.format.clone(),
+                            block: array.block.clone(),
                             side: Vec::new(),
                         })
                     }

@@ -8,8 +8,8 @@ use super::{
     results::{BatchResults, ResultWriter},
 };
 use crate::{
-    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Retries, Side,
-    TypeTag, Value, WorkerId,
+    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Retries, Shape,
+    Side, TypeTag, Value, WorkerId,
 };
 
 fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
@@ -29,7 +29,7 @@ fn plain() -> impl Strategy<Value = Payload> {
         .prop_map(|(of, bytes)| payload(Format::Packed { of: TypeTag(of) }, &bytes, vec![]));
     let text = "[a-zé]{0,40}".prop_map(|text| payload(Format::Text, text.as_bytes(), vec![]));
     let flat = (0..3_u64, bytes()).prop_map(|(elem, bytes)| {
-        let shape = vec![bytes.len() as u64, 1];
+        let shape = [bytes.len() as u64, 1][..].into();
         let elem = TypeTag(elem);
         payload(Format::Flat { elem, shape }, &bytes, vec![])
     });
@@ -37,25 +37,22 @@ fn plain() -> impl Strategy<Value = Payload> {
 }
 
 fn array(bytes: &[u8]) -> Side {
-    Side::Array {
-        block: Block::copy_of(bytes, 64),
-        format: Format::Flat {
-            elem: TypeTag(9),
-            shape: vec![bytes.len() as u64],
-        },
-    }
+    let format = Format::Flat {
+        elem: TypeTag(9),
+        shape: Shape::of_vec(bytes.len() as u64),
+    };
+    Side::array(Block::copy_of(bytes, 64), format)
 }
 
 fn result() -> impl Strategy<Value = Result<Payload, String>> {
     let large = (300..2_000_usize).prop_map(|len| {
-        let Side::Array { block, format } = array(&vec![7; len]) else {
+        let Side::Array(array) = array(&vec![7; len]) else {
             unreachable!()
         };
-        let side = Vec::new();
         Payload {
-            format,
-            block,
-            side,
+            format: array.format,
+            block: array.block,
+            side: Vec::new(),
         }
     });
     let with_side = (bytes(), prop::collection::vec(bytes(), 1..4)).prop_map(|(bytes, sides)| {
@@ -76,7 +73,7 @@ fn shown(payload: &Payload) -> String {
         .side
         .iter()
         .map(|side| match side {
-            Side::Array { block, format } => format!("{format:?} {:?}", block.bytes()),
+            Side::Array(array) => format!("{:?} {:?}", array.format, array.block.bytes()),
             Side::Ref(entry) => format!("{:?}", entry.id()),
         })
         .collect();
@@ -153,18 +150,19 @@ proptest! {
         for call in &calls {
             prop_assert!(reader.next(&mut inputs).unwrap());
             prop_assert_eq!(inputs.len(), call.len());
-            for (input, arg) in inputs.iter().zip(call) {
+            for (input, arg) in inputs.drain(..).zip(call) {
                 match (input, arg) {
                     (Input::Value(got, None), Arg::Value(sent)) => {
-                        prop_assert_eq!(shown(got), shown(sent));
+                        prop_assert_eq!(shown(&got), shown(sent));
                     }
                     (Input::Value(got, Some(id)), Arg::Object(seq)) => {
                         prop_assert_eq!(id.seq, *seq);
-                        prop_assert_eq!(text(got), seq.to_ne_bytes().to_vec());
+                        prop_assert_eq!(text(&got), seq.to_ne_bytes().to_vec());
                     }
                     (Input::Gather(got), Arg::Gather(seqs)) => {
                         let sent: Vec<_> = seqs.iter().map(|seq| seq.to_ne_bytes().to_vec()).collect();
-                        prop_assert_eq!(got.iter().map(text).collect::<Vec<_>>(), sent);
+                        let got: Vec<_> = got.map(|payload| text(&payload.unwrap())).collect();
+                        prop_assert_eq!(got, sent);
                     }
                     (got, sent) => prop_assert!(false, "{sent:?} became {got:?}"),
                 }

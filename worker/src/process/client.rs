@@ -21,8 +21,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Lot, Outcome, Payload,
-    Registry, Result, Retries, Side, Value,
+    ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, Outcome,
+    Payload, Registry, Result, Retries, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -94,6 +94,26 @@ impl Worker {
             Entry::new(id, self.as_client(), outcome.clone())
         });
         (entry, outcome.filter(|_| !made))
+    }
+
+    /// The handles of objects that something else keeps alive at the moment.
+    pub(super) fn handles_of<'a>(
+        &self,
+        objects: impl Iterator<Item = (ObjectId, Option<&'a Arc<Value>>)>,
+    ) -> Vec<Arc<Entry>> {
+        let mut to_tell = Vec::new();
+        let mut table = self.table.lock();
+        let handle = |(id, known)| {
+            let (entry, told) = self.handle_in(&mut table, id, known);
+            to_tell.extend(told.map(|outcome| (entry.clone(), outcome)));
+            entry
+        };
+        let handles = objects.map(handle).collect();
+        drop(table);
+        for (entry, outcome) in to_tell {
+            entry.complete(outcome);
+        }
+        handles
     }
 
     /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
@@ -253,21 +273,8 @@ impl Client for Worker {
         entry
     }
 
-    fn handles(self: Arc<Self>, objects: &[(ObjectId, Option<&Arc<Value>>)]) -> Vec<Arc<Entry>> {
-        let handles: Vec<_> = {
-            let mut table = self.table.lock();
-            let handle = |(id, known): &_| self.handle_in(&mut table, *id, *known);
-            objects.iter().map(handle).collect()
-        };
-        handles
-            .into_iter()
-            .map(|(entry, told)| {
-                if let Some(outcome) = told {
-                    entry.complete(outcome);
-                }
-                entry
-            })
-            .collect()
+    fn handles(self: Arc<Self>, items: &[Item]) -> Vec<Arc<Entry>> {
+        self.handles_of(items.iter().filter_map(Item::object))
     }
 
     fn release(&self, entry: &Entry) {
@@ -316,8 +323,13 @@ impl Client for Worker {
         if loc.segment == self.heap.id() {
             return Ok(self.heap.block(loc, lease)?);
         }
-        self.await_segment(loc.segment, || self.segments.contains(loc.segment))?;
-        Ok(self.segments.resolve(loc, lease)?)
+        match self.segments.find(loc.segment) {
+            Some(mapped) => Ok(mapped.resolve(loc, lease)?),
+            None => {
+                self.await_segment(loc.segment, || self.segments.contains(loc.segment))?;
+                Ok(self.segments.resolve(loc, lease)?)
+            }
+        }
     }
 
     fn region(&self, loc: Loc, lease: Arc<Entry>) -> Result<Region> {

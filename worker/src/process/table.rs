@@ -6,12 +6,9 @@
 //! message that may end a cover ([`FromWorker::Done`], [`FromWorker::Release`]) the table tells the
 //! driver of all handles that are not held yet, so that no object is without a count in between.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
-use crate::{client::Entry, ids::ObjectId, message::FromWorker};
+use crate::{client::Entry, id_map::IdMap, ids::ObjectId, message::FromWorker};
 
 /// Where messages to the driver go.
 pub(crate) trait Out: Send {
@@ -23,7 +20,7 @@ pub(crate) trait Out: Send {
 #[derive(Debug)]
 pub(crate) struct Table<O> {
     pub(crate) out: O,
-    handles: HashMap<ObjectId, Slot>,
+    handles: IdMap<Slot>,
     /// Handles that may be covered only; some may be gone or held by now.
     covered: Vec<ObjectId>,
 }
@@ -42,7 +39,7 @@ impl<O: Out> Table<O> {
     pub(crate) fn new(out: O) -> Table<O> {
         Table {
             out,
-            handles: HashMap::new(),
+            handles: IdMap::default(),
             covered: Vec::new(),
         }
     }
@@ -50,7 +47,7 @@ impl<O: Out> Table<O> {
     /// The handle that waits for the driver's answer to [`watch`](Table::watch). None, if it was
     /// released after it had asked: then the release has ended what came with the answer.
     pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<Entry>> {
-        let slot = self.handles.get(&id)?;
+        let slot = self.handles.get(id)?;
         if slot.watched {
             slot.entry.upgrade()
         } else {
@@ -65,7 +62,7 @@ impl<O: Out> Table<O> {
         held: bool,
         make: impl FnOnce() -> Arc<Entry>,
     ) -> Arc<Entry> {
-        let slot = self.handles.entry(id).or_insert_with(|| Slot {
+        let slot = self.handles.get_or_insert_with(id, || Slot {
             entry: Weak::new(),
             entries: 0,
             held: false,
@@ -93,7 +90,7 @@ impl<O: Out> Table<O> {
         if self.covered.len() > 2 * self.handles.len() + 64 {
             let handles = &self.handles;
             self.covered
-                .retain(|id| handles.get(id).is_some_and(|slot| !slot.held));
+                .retain(|id| handles.get(*id).is_some_and(|slot| !slot.held));
             self.covered.sort_unstable();
             self.covered.dedup();
         }
@@ -101,7 +98,7 @@ impl<O: Out> Table<O> {
 
     /// Asks the driver, once, to tell when the object is ready.
     pub(crate) fn watch(&mut self, id: ObjectId) {
-        let Some(slot) = self.handles.get_mut(&id) else {
+        let Some(slot) = self.handles.get_mut(id) else {
             return;
         };
         if slot.watched {
@@ -117,7 +114,7 @@ impl<O: Out> Table<O> {
 
     /// An entry was dropped.
     pub(crate) fn release(&mut self, id: ObjectId) {
-        let Some(slot) = self.handles.get_mut(&id) else {
+        let Some(slot) = self.handles.get_mut(id) else {
             return;
         };
         slot.entries -= 1;
@@ -125,7 +122,7 @@ impl<O: Out> Table<O> {
             return;
         }
         let held = slot.held;
-        self.handles.remove(&id);
+        self.handles.remove(id);
         if held {
             self.hold_covered();
             self.out.push(&FromWorker::Release(id));
@@ -140,7 +137,7 @@ impl<O: Out> Table<O> {
 
     fn hold_covered(&mut self) {
         for id in self.covered.drain(..) {
-            if let Some(slot) = self.handles.get_mut(&id)
+            if let Some(slot) = self.handles.get_mut(id)
                 && !slot.held
             {
                 slot.held = true;

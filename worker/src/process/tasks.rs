@@ -11,8 +11,8 @@ use super::{
     panics,
 };
 use crate::{
-    Body, Client, Entry, Error, FunctionIndex, Input, Inputs, Payload, RemoteFn, Result, Role,
-    Value,
+    Body, Client, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
+    Role, Value,
     client::readable,
     ids::{Attempt, ObjectId, TaskSlot},
     lower::{self, INLINE_LIMIT, Placed},
@@ -245,11 +245,15 @@ fn resolve(worker: &Arc<Worker>, args: Vec<Arg>) -> Result<Vec<Input>> {
             Arg::Value(value) => Ok(Input::Value(readable(&client, &value, None)?, None)),
             Arg::Object { id, value } => Ok(Input::Value(object(id, &value)?, Some(id))),
             Arg::Gather(values) => {
-                let payloads = values
-                    .iter()
-                    .map(|(id, value)| object(*id, value))
-                    .collect::<Result<_>>()?;
-                Ok(Input::Gather(payloads))
+                let is_stored = |value: &Value| matches!(value.body, Body::Stored(_));
+                let stored = values.iter().filter(|(_, value)| is_stored(value));
+                let entries = worker.handles_of(stored.map(|(id, value)| (*id, Some(value))));
+                let (mut entries, client) = (entries.into_iter(), client.clone());
+                let payloads = values.into_iter().map(move |(_, value)| {
+                    let entry = is_stored(&value).then(|| entries.next()).flatten();
+                    readable(&client, &value, entry.as_ref())
+                });
+                Ok(Input::Gather(Gathered::new(payloads)))
             }
         })
         .collect()

@@ -318,9 +318,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::KILL_ACTOR => FromWorker::KillActor(reader.id()?),
         from_worker::LEND => FromWorker::Lend {
             array: reader.id()?,
-            parts: reader.list("parts", |reader| {
-                Ok((reader.id()?, value::read_lot(reader)?))
-            })?,
+            parts: reader.list_by_id("parts", |reader, id| Ok((id, value::read_lot(reader)?)))?,
         },
         from_worker::SETTLE => FromWorker::Settle {
             id: reader.id()?,
@@ -457,8 +455,8 @@ fn read_arg(reader: &mut Reader<'_>) -> Result<Arg, WireError> {
             id: reader.id()?,
             value: value::read(reader)?,
         },
-        arg::GATHER => Arg::Gather(reader.list("gathered objects", |reader| {
-            Ok((reader.id()?, value::read(reader)?))
+        arg::GATHER => Arg::Gather(reader.list_by_id("gathered objects", |reader, id| {
+            Ok((id, value::read(reader)?))
         })?),
         _ => return Err(reader.malformed("the kind of an argument")),
     })
@@ -484,7 +482,7 @@ fn read_arg_spec(reader: &mut Reader<'_>) -> Result<ArgSpec, WireError> {
     Ok(match reader.byte("an argument")? {
         arg::VALUE => ArgSpec::Value(value::read(reader)?),
         arg::OBJECT => ArgSpec::Object(reader.id()?),
-        arg::GATHER => ArgSpec::Gather(reader.list("gathered ids", Reader::id)?),
+        arg::GATHER => ArgSpec::Gather(reader.list_by_id("gathered ids", |_, id| Ok(id))?),
         _ => return Err(reader.malformed("the kind of an argument")),
     })
 }

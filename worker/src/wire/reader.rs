@@ -7,11 +7,15 @@ use super::WireError;
 use crate::{
     Error,
     ids::{ObjectId, WorkerId},
+    shape::Shape,
 };
 
 /// Room is made for so many items of a list before they are read, at most: what a list claims to
 /// hold is not believed.
 const FORESIGHT: usize = 64;
+
+/// An id takes so many bytes.
+const ID_BYTES: usize = 12;
 
 /// How deep an error may nest as MessagePack: a level for each cause, of which an error has a few
 /// tens at most, and a few for what is in one. Some threads that decode have stacks of 1 MiB, of
@@ -152,6 +156,36 @@ impl<'a> Reader<'a> {
             items.push(item(self)?);
         }
         Ok(items)
+    }
+
+    /// The same for items that begin with an id: what has arrived says how many there can be.
+    pub(crate) fn list_by_id<T>(
+        &mut self,
+        what: &'static str,
+        mut item: impl FnMut(&mut Reader<'a>, ObjectId) -> Result<T, WireError>,
+    ) -> Result<Vec<T>, WireError> {
+        let count = self.number(what)?;
+        if count > (self.rest.len() / ID_BYTES) as u64 {
+            return Err(self.malformed(what));
+        }
+        let mut items = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let id = self.id()?;
+            items.push(item(self, id)?);
+        }
+        Ok(items)
+    }
+
+    /// The lengths of an array.
+    pub(crate) fn shape(&mut self) -> Result<Shape, WireError> {
+        let before = self.rest;
+        if self.number("a shape")? == 1 {
+            return Ok(Shape::of_vec(self.number("a dimension")?));
+        }
+        self.rest = before;
+        Ok(self
+            .list("a shape", |reader| reader.number("a dimension"))?
+            .into())
     }
 
     #[inline]

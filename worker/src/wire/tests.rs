@@ -10,6 +10,7 @@ use crate::{
     ActorOptions, Error,
     ids::WorkerId,
     retries::Retries,
+    shape::Shape,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
 
@@ -41,7 +42,7 @@ fn formats() -> impl Strategy<Value = Format> {
     prop_oneof![
         (any::<u64>(), vec(number(), 0..4)).prop_map(|(elem, shape)| Format::Flat {
             elem: TypeTag(elem),
-            shape,
+            shape: shape.into(),
         }),
         Just(Format::Text),
         any::<u64>().prop_map(|of| Format::Packed { of: TypeTag(of) }),
@@ -490,7 +491,7 @@ fn inline_bytes_arrive_aligned() {
         value: Arc::new(Value {
             format: Format::Flat {
                 elem: TypeTag(1),
-                shape: vec![4],
+                shape: Shape::of_vec(4),
             },
             body: Body::Inline(Block::copy_of(b"text", 1)),
             items: Vec::new(),

@@ -171,7 +171,7 @@ pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireE
     let format = match kind & !BODY {
         FLAT => Format::Flat {
             elem: TypeTag(reader.eight("an element type")?),
-            shape: reader.list("a shape", |reader| reader.number("a dimension"))?,
+            shape: reader.shape()?,
         },
         TEXT => Format::Text,
         PACKED => Format::Packed {
@@ -184,9 +184,7 @@ pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireE
                 *kind.ok_or_else(|| reader.malformed("a kind of shared memory"))?
             },
             of: TypeTag(reader.eight("an element type")?),
-            shape: reader
-                .list("a shape", |reader| reader.number("a dimension"))?
-                .into(),
+            shape: reader.shape()?,
         },
         PART => Format::Part {
             of: TypeTag(reader.eight("an element type")?),

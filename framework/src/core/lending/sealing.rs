@@ -78,7 +78,7 @@ impl Core {
         let Some(worker) = self.workers.get(&from) else {
             return (object.refs - u64::from(object.handles > 0), None);
         };
-        if worker.held.contains_key(&array) {
+        if worker.held.contains(array) {
             return (object.refs - 1, None);
         }
         // If all refs are one task's, it is the one that asks: who knows the array from elsewhere

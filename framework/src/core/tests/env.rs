@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mobula_store::{Block, Loc, SegmentId};
 use mobula_worker::{
-    Body, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Retries, TypeTag, Value, WorkerId,
+    Body, Entry, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Retries, Shape, TypeTag,
+    Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 
@@ -90,6 +91,11 @@ impl Env {
         self.core.put(d(seq), Arc::new(value), D).unwrap();
         self.core.sanity_check();
         d(seq)
+    }
+
+    /// A further handle of the driver.
+    pub(super) fn retain(&mut self, id: ObjectId) -> Result<Option<Outcome>, Violation> {
+        retain(&mut self.core, id)
     }
 
     pub(super) fn release(&mut self, id: ObjectId) {
@@ -207,6 +213,16 @@ pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {
     }
 }
 
+/// Takes a handle, and says what it was told.
+pub(super) fn retain(core: &mut Core, id: ObjectId) -> Result<Option<Outcome>, Violation> {
+    let mut told = None;
+    core.handle(id, |outcome| {
+        told = outcome;
+        Entry::failed(Error::internal("nobody waits with this handle"))
+    })?;
+    Ok(told)
+}
+
 pub(super) fn again(task: &TaskMessage) -> FromWorker {
     FromWorker::Again {
         id: task.id,
@@ -240,7 +256,7 @@ pub(super) fn array(number: u64) -> Value {
     };
     let format = Format::Flat {
         elem: TypeTag(number),
-        shape: vec![100],
+        shape: Shape::of_vec(100),
     };
     Value {
         format,

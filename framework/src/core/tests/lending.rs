@@ -32,7 +32,7 @@ pub(super) fn shared(number: u64) -> Value {
         format: Format::Shared {
             kind: SharedKind::Array,
             of: TypeTag(number),
-            shape: Box::new(vec![10, 10]),
+            shape: [10, 10][..].into(),
         },
         body: Body::Stored(loc(number)),
         items: vec![],
@@ -134,7 +134,7 @@ fn parts_are_lent_once_and_come_home_with_their_last_handle() {
     }
     // What lies between was not lent by the ones that failed.
     let between = env.lend(array, &[span(50, 60)]);
-    env.core.retain(parts[0]).unwrap();
+    env.retain(parts[0]).unwrap();
     env.release(parts[0]);
     env.refused(array, &[span(0, 1)]);
     env.release(parts[0]);

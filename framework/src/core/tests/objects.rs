@@ -15,14 +15,14 @@ fn the_last_handle_frees_a_stored_body() {
     let mut env = Env::new(0, 1);
     let id = env.put(1, array(7));
     assert_eq!(env.core.used_bytes(), 128);
-    assert!(env.core.retain(id).unwrap().is_some());
+    assert!(env.retain(id).unwrap().is_some());
     env.release(id);
     assert!(env.freed().is_empty());
     env.release(id);
     assert_eq!(env.freed(), [7]);
     env.assert_over();
     assert!(env.core.release(id, &mut env.comm).is_err());
-    assert!(env.core.retain(id).is_err());
+    assert!(env.retain(id).is_err());
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_value_keeps_what_it_refers_to() {
     env.release(inner);
     assert!(env.freed().is_empty());
     // The driver reads the outer value and finds a ref in it.
-    env.core.retain(inner).unwrap();
+    env.retain(inner).unwrap();
     env.release(outer);
     assert_eq!((env.freed(), env.core.object_count()), (vec![], 1));
     env.release(inner);

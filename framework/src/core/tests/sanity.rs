@@ -102,7 +102,7 @@ impl Core {
             }
         }
         for worker in self.workers.values() {
-            for (&id, hold) in &worker.held {
+            for (id, hold) in worker.held.iter() {
                 recount.refer(id);
                 if hold.pinned {
                     assert!(self.objects.get(id).unwrap().value().is_some());

@@ -197,7 +197,7 @@ fn a_child_that_somebody_else_holds_outlives_the_worker() {
     env.ok(W1, spawn(child, vec![]));
     env.done(W1, &parent, Ok(Arc::new(packed(1, vec![refer(child)]))));
     env.lose(W1);
-    assert!(env.core.retain(child).unwrap().is_none());
+    assert!(env.retain(child).unwrap().is_none());
     env.run(W2, child, good(2));
     assert_eq!(env.completed(), [(d(1), Ok(1)), (child, Ok(2))]);
     env.release(child);

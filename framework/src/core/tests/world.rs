@@ -20,7 +20,7 @@ use super::{
     super::{Config, Core, counts::stored},
     comm::TestComm,
     dice::Dice,
-    env::{D, array, inline, packed},
+    env::{D, array, inline, packed, retain},
     peer::{Known, Worker, look_into},
 };
 
@@ -208,7 +208,7 @@ impl World {
                     .for_each(|value| look_into(value, &mut seen));
                 if let Some((id, _)) = self.dice.pick(&seen) {
                     self.handles.push(id);
-                    if let Some(outcome) = self.core.retain(id).unwrap() {
+                    if let Some(outcome) = retain(&mut self.core, id).unwrap() {
                         self.outcomes.insert(id, outcome);
                     }
                 }

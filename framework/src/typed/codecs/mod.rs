@@ -14,7 +14,7 @@ mod text;
 
 use std::any::Any;
 
-use mobula_worker::{Error, Format, Input, ObjectId, Payload, Result, TypeTag};
+use mobula_worker::{Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag};
 
 pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};
 pub use none::NoCodec;
@@ -118,8 +118,12 @@ pub(crate) fn single<T: ?Sized>(input: Input) -> Result<(Payload, Option<ObjectI
 }
 
 /// The values of many objects.
-fn gather<T: Value>(payloads: Vec<Payload>) -> Result<Vec<T>> {
-    payloads.into_iter().map(decode_value).collect()
+fn gather<T: Value>(many: Gathered) -> Result<Vec<T>> {
+    let mut values = Vec::with_capacity(many.len());
+    for payload in many {
+        values.push(decode_value(payload?)?);
+    }
+    Ok(values)
 }
 
 /// Whether the tag is that of a type that reads as a slice of `E`.

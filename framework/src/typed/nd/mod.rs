@@ -6,8 +6,6 @@ mod arg;
 mod array;
 mod codec;
 
-use std::any::Any;
-
 use mobula_store::Plain;
 use mobula_worker::{INLINE_LIMIT, Payload, Result};
 use ndarray::{ArrayView, Dimension, Ix1, Ix2, Ix3, Ix4, IxDyn};
@@ -17,7 +15,7 @@ pub use codec::{FlatNd, Resolved, ViewParam};
 
 use super::{
     bytes::{flat, flat_block, has_size},
-    flat::{Types, same},
+    flat::{Types, give, same},
     place::Place,
 };
 
@@ -63,7 +61,10 @@ fn payload<E: Plain, D: Dimension>(
 fn learn<E: Plain, D: Dimension + 'static>(types: &mut Types) {
     types.insert::<Owned<E, D>>(
         |value, place| payload(same::<Owned<E, D>>(value).view(), place),
-        |payload| Ok(Box::new(NdArray::<E, D>::read(payload)?.view().to_owned()) as Box<dyn Any>),
+        |payload, to| {
+            give::<Owned<E, D>>(to, NdArray::<E, D>::read(payload)?.view().to_owned());
+            Ok(())
+        },
     );
 }
 

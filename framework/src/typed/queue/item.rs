@@ -47,9 +47,9 @@ impl Item {
         let payload = encode_value(value, place)?;
         let beside = |side| {
             Ok(match side {
-                Side::Array { block, format } => Beside::Array {
-                    form: Form::of(format)?,
-                    bytes: Array::from_block(block)?,
+                Side::Array(array) => Beside::Array {
+                    form: Form::of(array.format)?,
+                    bytes: Array::from_block(array.block)?,
                 },
                 Side::Ref(entry) => Beside::Ref(ObjectRef::from_entry(entry)),
             })
@@ -69,10 +69,7 @@ impl Item {
     /// It is a value of another type, or damaged.
     pub(crate) fn decode<T: Value>(self) -> Result<T> {
         let side = |beside| match beside {
-            Beside::Array { form, bytes } => Side::Array {
-                block: bytes.as_block().clone(),
-                format: form.format(),
-            },
+            Beside::Array { form, bytes } => Side::array(bytes.as_block().clone(), form.format()),
             Beside::Ref(object) => Side::Ref(object.into_entry()),
         };
         decode_value(Payload {
@@ -90,7 +87,7 @@ impl Form {
         Ok(match format {
             Format::Flat { elem, shape } => Form::Flat {
                 elem: elem.0,
-                shape,
+                shape: shape.to_vec(),
             },
             Format::Text => Form::Text,
             Format::Packed { of } => Form::Packed { of: of.0 },
@@ -104,7 +101,7 @@ impl Form {
         match self {
             Form::Flat { elem, shape } => Format::Flat {
                 elem: TypeTag(elem),
-                shape,
+                shape: shape.into(),
             },
             Form::Text => Format::Text,
             Form::Packed { of } => Format::Packed { of: TypeTag(of) },

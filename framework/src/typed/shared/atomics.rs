@@ -102,7 +102,7 @@ fn kind<A: 'static>() -> (SharedKind, u64) {
 pub(super) fn flat<T: 'static>(len: usize) -> Format {
     Format::Flat {
         elem: TypeTag(type_tag::<T>()),
-        shape: vec![len as u64],
+        shape: [len as u64][..].into(),
     }
 }
 

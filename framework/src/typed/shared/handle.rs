@@ -35,7 +35,7 @@ impl SharedHandle {
         let format = Format::Shared {
             kind,
             of: TypeTag(of),
-            shape: Box::new(shape.iter().map(|n| *n as u64).collect()),
+            shape: shape.iter().map(|n| *n as u64).collect(),
         };
         let extent = building.seal();
         let mut made = None;
@@ -140,7 +140,7 @@ impl SharedHandle {
                 Ok(entry) => SharedHandle::open(entry, kind).map_err(de::Error::custom),
                 Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
             },
-            Handle::Array { .. } => Err(de::Error::custom("an array where a ref should be")),
+            Handle::Array(_) => Err(de::Error::custom("an array where a ref should be")),
         }
     }
 }

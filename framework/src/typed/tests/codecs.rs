@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use bytemuck::{Pod, Zeroable};
 use mobula_store::Block;
-use mobula_worker::{Error, Format, Input, Payload, Result, TypeTag};
+use mobula_worker::{Error, Format, Input, Payload, Result, Shape, TypeTag};
 use serde::{Deserialize, Serialize};
 
 use super::Rt;
@@ -72,7 +72,7 @@ fn a_wrong_type_names_both() {
         text.contains("Vec<f64>`") && text.contains("codecs::Known`"),
         "{text}"
     );
-    let text = message(slice.lend(Input::Gather(Vec::new())));
+    let text = message(slice.lend(Input::Gather(Vec::new().into())));
     assert!(text.contains("0 values"), "{text}");
     // That the message knows the name is due to this function.
     assert_eq!(takes_known(&Known { n: 1 }), 1);
@@ -123,7 +123,7 @@ fn impossible_payloads_are_errors() {
     let flat = |shape: &[u64], len| Payload {
         format: Format::Flat {
             elem: tag::<f64>(),
-            shape: shape.to_vec(),
+            shape: shape.into(),
         },
         block: block(len),
         side: Vec::new(),
@@ -157,7 +157,7 @@ fn impossible_payloads_are_errors() {
     let bools = Payload {
         format: Format::Flat {
             elem: tag::<bool>(),
-            shape: vec![1],
+            shape: Shape::of_vec(1),
         },
         block: Block::copy_of(&[2], 1),
         side: Vec::new(),
@@ -211,7 +211,7 @@ fn elements_with_a_large_alignment_are_aligned() {
     let shifted = Payload {
         format: Format::Flat {
             elem: tag::<Wide>(),
-            shape: vec![1],
+            shape: Shape::of_vec(1),
         },
         block: bytes,
         side: Vec::new(),
@@ -235,7 +235,7 @@ fn what_holds_only_an_array_is_stored_as_that() {
         stored.format,
         Format::Flat {
             elem: tag::<f64>(),
-            shape: vec![2]
+            shape: Shape::of_vec(2)
         }
     );
     assert!(

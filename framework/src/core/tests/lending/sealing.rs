@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    Body, Error, Format, ObjectId, Retries, TypeTag, Value, WorkerId,
+    Body, Error, Format, ObjectId, Retries, Shape, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -15,7 +15,7 @@ use super::{
 fn flat() -> Format {
     Format::Flat {
         elem: TypeTag(1),
-        shape: vec![LEN],
+        shape: Shape::of_vec(LEN),
     }
 }
 
@@ -90,7 +90,7 @@ fn it_is_refused_for_a_reason_while_others_could_write() {
     assert!(env.not_sealed(why).contains("1 parts of it are lent"));
     env.release(part);
 
-    env.core.retain(array).unwrap();
+    env.retain(array).unwrap();
     let why = env.seal(array);
     assert!(env.not_sealed(why).contains("other handles of it (1)"));
     env.release(array);

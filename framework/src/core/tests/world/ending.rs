@@ -21,14 +21,11 @@ impl World {
             }
             let worker = &self.workers[index];
             let held = &self.core.workers[&worker.id].held;
-            assert!(
-                held.keys()
-                    .eq(held.keys().filter(|id| worker.entries.contains_key(id)))
-            );
+            assert!(held.iter().all(|(id, _)| worker.entries.contains_key(&id)));
             assert_eq!(held.len(), worker.entries.len());
             for (id, entry) in &worker.entries {
                 assert!(
-                    held[id].pinned || entry.value.is_none(),
+                    held.get(*id).unwrap().pinned || entry.value.is_none(),
                     "{id} is read without a pin"
                 );
             }

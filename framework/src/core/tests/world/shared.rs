@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{Format, Lot, ObjectId, TypeTag};
+use mobula_worker::{Format, Lot, ObjectId, Shape, TypeTag};
 
 use super::{
     super::{env::D, lending::shared},
@@ -76,7 +76,7 @@ impl World {
         let id = self.mint();
         let format = Format::Flat {
             elem: TypeTag(self.number_of(array)),
-            shape: vec![100],
+            shape: Shape::of_vec(100),
         };
         self.handles.push(id);
         self.core

@@ -1,0 +1,207 @@
+//! A map by object id.
+
+use mobula_store::NumberMap;
+
+use crate::ids::{ObjectId, WorkerId};
+
+/// Entries of a page: one that outlives its neighbours keeps the memory of so many.
+const PAGE: usize = 8;
+
+/// A map whose entries lie side by side where their ids follow one another, as those of objects do that were
+/// made one after the other. So whoever goes through many of them waits for memory less often
+/// than a plain map would have it wait.
+#[derive(Debug)]
+pub struct IdMap<T> {
+    pages: NumberMap<(WorkerId, u64), Box<Page<T>>>,
+    len: usize,
+    /// The page that became empty last, since pages come and go with single entries.
+    spare: Option<Box<Page<T>>>,
+}
+
+#[derive(Debug)]
+struct Page<T> {
+    entries: [Option<T>; PAGE],
+    used: u8,
+}
+
+fn place(id: ObjectId) -> ((WorkerId, u64), usize) {
+    let page = (id.origin, id.seq / PAGE as u64);
+    (page, (id.seq % PAGE as u64) as usize)
+}
+
+fn id((origin, page): (WorkerId, u64), at: usize) -> ObjectId {
+    ObjectId {
+        origin,
+        seq: page * PAGE as u64 + at as u64,
+    }
+}
+
+impl<T> Default for IdMap<T> {
+    fn default() -> IdMap<T> {
+        IdMap {
+            pages: NumberMap::default(),
+            len: 0,
+            spare: None,
+        }
+    }
+}
+
+impl<T> IdMap<T> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entry of an id.
+    #[inline]
+    pub fn get(&self, id: ObjectId) -> Option<&T> {
+        let (page, at) = place(id);
+        self.pages.get(&page)?.entries[at].as_ref()
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, id: ObjectId) -> Option<&mut T> {
+        let (page, at) = place(id);
+        self.pages.get_mut(&page)?.entries[at].as_mut()
+    }
+
+    /// Whether the id has an entry.
+    pub fn contains(&self, id: ObjectId) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Gives the id this entry, and returns the one before.
+    pub fn insert(&mut self, id: ObjectId, entry: T) -> Option<T> {
+        let before = self.slot(id).replace(entry);
+        if before.is_none() {
+            self.count(id);
+        }
+        before
+    }
+
+    /// The entry of the id, which `make` makes if there is none.
+    pub fn get_or_insert_with(&mut self, id: ObjectId, make: impl FnOnce() -> T) -> &mut T {
+        if !self.contains(id) {
+            *self.slot(id) = Some(make());
+            self.count(id);
+        }
+        match self.get_mut(id) {
+            Some(entry) => entry,
+            None => unreachable!("it was there, or was inserted"),
+        }
+    }
+
+    fn slot(&mut self, id: ObjectId) -> &mut Option<T> {
+        let (page, at) = place(id);
+        let spare = &mut self.spare;
+        let page = self.pages.entry(page).or_insert_with(|| {
+            spare.take().unwrap_or_else(|| {
+                Box::new(Page {
+                    entries: [const { None }; PAGE],
+                    used: 0,
+                })
+            })
+        });
+        &mut page.entries[at]
+    }
+
+    /// The id has got an entry.
+    fn count(&mut self, id: ObjectId) {
+        if let Some(page) = self.pages.get_mut(&place(id).0) {
+            page.used += 1;
+            self.len += 1;
+        }
+    }
+
+    /// Takes the entry of an id.
+    pub fn remove(&mut self, id: ObjectId) -> Option<T> {
+        let (number, at) = place(id);
+        let page = self.pages.get_mut(&number)?;
+        let entry = page.entries[at].take()?;
+        page.used -= 1;
+        self.len -= 1;
+        if page.used == 0 {
+            self.spare = self.pages.remove(&number);
+        }
+        Some(entry)
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (ObjectId, &T)> {
+        self.pages.iter().flat_map(|(&page, entries)| {
+            let entries = entries.entries.iter().enumerate();
+            entries.filter_map(move |(at, entry)| Some((id(page, at), entry.as_ref()?)))
+        })
+    }
+
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (ObjectId, &mut T)> {
+        self.pages.iter_mut().flat_map(|(&page, entries)| {
+            let entries = entries.entries.iter_mut().enumerate();
+            entries.filter_map(move |(at, entry)| Some((id(page, at), entry.as_mut()?)))
+        })
+    }
+
+    /// Takes all entries, in no order.
+    pub fn into_entries(self) -> impl Iterator<Item = (ObjectId, T)> {
+        self.pages.into_iter().flat_map(|(page, entries)| {
+            let entries = entries.entries.into_iter().enumerate();
+            entries.filter_map(move |(at, entry)| Some((id(page, at), entry?)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ids() -> impl Strategy<Value = ObjectId> {
+        let origins = prop_oneof![Just(0), 1..4_u32, Just(u32::MAX)];
+        let numbers = prop_oneof![0..40_u64, u64::MAX - 9..=u64::MAX];
+        (origins, numbers).prop_map(|(origin, seq)| ObjectId {
+            origin: WorkerId(origin),
+            seq,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0..4_u8, ids(), any::<u16>()), 0..300)) {
+            let (mut map, mut model) = (IdMap::default(), BTreeMap::new());
+            for (step, id, number) in steps {
+                match step {
+                    0 => prop_assert_eq!(map.insert(id, number), model.insert(id, number)),
+                    1 => prop_assert_eq!(map.remove(id), model.remove(&id)),
+                    2 => {
+                        let entry = map.get_or_insert_with(id, || number);
+                        *entry = entry.wrapping_add(1);
+                        let same = model.entry(id).or_insert(number);
+                        *same = same.wrapping_add(1);
+                    }
+                    _ => {
+                        map.iter_mut().for_each(|(_, entry)| *entry ^= number);
+                        model.values_mut().for_each(|entry| *entry ^= number);
+                    }
+                }
+                prop_assert_eq!(map.get(id), model.get(&id));
+                prop_assert_eq!(map.get_mut(id), model.get_mut(&id));
+                prop_assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
+                let all: BTreeMap<_, _> = map.iter().map(|(id, entry)| (id, *entry)).collect();
+                prop_assert_eq!(&all, &model);
+                // No page is kept without need.
+                prop_assert!(map.pages.len() <= map.len());
+            }
+            prop_assert_eq!(map.into_entries().collect::<BTreeMap<_, _>>(), model);
+        }
+    }
+}
