@@ -3,13 +3,15 @@
 //! Where there are more workers than cores, short tasks are best run by as many workers as there are
 //! cores: one more to wake costs more than the task, and pushes what the others have in their
 //! caches out of them. So while tasks are short, they go to *active* workers only, and wait for those if
-//! they are full. A worker is active as long as it ends tasks; one that gets stuck in a long one is
-//! not any more at the next [tick](Core::tick), and what it has not started is taken back from
-//! it. As soon as tasks are not short, each idle worker gets one.
-
-use mobula_worker::WorkerId;
+//! they are full. There are as many as cores. A worker is active as long as it ends tasks; one that gets stuck in a long one is
+//! not any more some [ticks](Core::tick) later, and what it has not started is taken back from
+//! it. Not at the first of them: workers take turns on the cores, and one that is to wait for its turn
+//! would be taken for stuck. As soon as tasks are not short, each idle worker gets one.
 
 use super::{Core, state::Worker};
+
+/// An active worker that has ended nothing for so many ticks is stuck.
+const PATIENCE: u8 = 4;
 
 impl Core {
     /// Says whether tasks have been short since the last tick, and looks who has ended any. To be
@@ -17,14 +19,34 @@ impl Core {
     /// [wait](Core::is_packed).
     pub(crate) fn tick(&mut self, short: bool) {
         self.short = short;
-        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        self.active = 0;
-        for id in ids {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                let ended = std::mem::take(&mut worker.ended);
-                worker.active = short && ended && worker.actor.is_none();
-                self.active += usize::from(worker.active);
+        let mut places = if short { self.config.cores as usize } else { 0 };
+        let (mut changed, mut others) = (Vec::new(), Vec::new());
+        for (id, worker) in &mut self.workers {
+            let ended = std::mem::take(&mut worker.ended);
+            worker.quiet = if ended {
+                0
+            } else {
+                worker.quiet.saturating_add(1)
+            };
+            let works = worker.quiet < PATIENCE && worker.actor.is_none();
+            if worker.active && works && places > 0 {
+                places -= 1;
+            } else if worker.active {
+                worker.active = false;
+                self.active -= 1;
+                changed.push(*id);
+            } else if ended && worker.actor.is_none() {
+                others.push(*id);
             }
+        }
+        others.truncate(places);
+        for id in &others {
+            if let Some(worker) = self.workers.get_mut(id) {
+                worker.active = true;
+                self.active += 1;
+            }
+        }
+        for id in changed.into_iter().chain(others) {
             self.relist(id);
         }
     }

@@ -188,7 +188,9 @@ pub(super) struct Worker {
     pub(super) active_room: Option<u32>,
     /// It has ended a task since the last tick.
     pub(super) ended: bool,
-    /// It had ended a task at the last tick, when tasks were short.
+    /// How many ticks in a row it had ended none.
+    pub(super) quiet: u8,
+    /// It gets short tasks: see [`pack`](super::pack).
     pub(super) active: bool,
     /// Whether it counts in [`laden`](super::Core::laden).
     pub(super) laden: bool,
@@ -221,6 +223,7 @@ impl Worker {
             room: None,
             active_room: None,
             ended: false,
+            quiet: 0,
             active: false,
             laden: false,
         }

@@ -85,7 +85,7 @@ impl Driver {
         // It may have failed already.
         let entry = Entry::new(id, self.as_client(), core.outcome(id));
         core.attach(id, &entry);
-        if self.traffic.count_spawn() && lanes.any_ready() {
+        if self.traffic.count_spawn() && lanes.any_busy_ready() {
             lanes.drain_some(core);
             self.traffic.serve();
         }

@@ -40,6 +40,8 @@ pub(super) struct Lane {
     pub(super) frees: Vec<Loc>,
     /// Whether it is in the list of those to be flushed.
     pub(super) listed: bool,
+    /// Whether it is in the list of those that are likely to have something to say.
+    pub(super) busy: bool,
     /// Shared with the monitor, which ends workers that never get there.
     pub(super) registered: Arc<AtomicBool>,
     /// Bytes of the budget that the worker has.
@@ -74,6 +76,7 @@ impl Lane {
             unsent: Vec::new(),
             frees: Vec::new(),
             listed: false,
+            busy: false,
             registered,
             granted: 0,
             trimming: false,

@@ -26,6 +26,13 @@ const BATCH: usize = 512;
 /// The same, for a caller that came for something else.
 const SMALL_BATCH: usize = 64;
 
+/// With no more workers than this, all of them are looked at each time.
+const FEW: usize = 8;
+
+/// With more, all of them are looked at each so many times, and otherwise those that had
+/// something to say lately or were sent something.
+const ALL_EVERY: u32 = 16;
+
 /// A list of ids that is longer is not kept.
 const KEEP_SCRATCH: usize = 1 << 14;
 
@@ -33,6 +40,10 @@ const KEEP_SCRATCH: usize = 1 << 14;
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) lanes: BTreeMap<WorkerId, Lane>,
+    /// Those that are likely to have something to say.
+    busy: Vec<WorkerId>,
+    /// How often that list was relied upon.
+    looks: u32,
     /// The segments' files, to hand their descriptors on.
     pub(super) files: BTreeMap<SegmentId, SegmentFile>,
     pub(super) heap: Arc<Heap>,
@@ -98,6 +109,8 @@ impl Lanes {
             completions: Vec::new(),
             condemned: Vec::new(),
             registrations: 0,
+            busy: Vec::new(),
+            looks: 0,
             has_actors: Arc::default(),
             to_start: 0,
             ends: Vec::new(),
@@ -161,6 +174,10 @@ impl Lanes {
             lane.listed = true;
             self.unflushed.push(id);
         }
+        if !lane.busy {
+            lane.busy = true;
+            self.busy.push(id);
+        }
         Some(lane)
     }
 
@@ -176,26 +193,58 @@ impl Lanes {
             .any(|lane| !lane.broken && lane.end.ready())
     }
 
+    /// The same of those workers that are likely to.
+    pub(super) fn any_busy_ready(&self) -> bool {
+        if self.lanes.len() <= FEW {
+            return self.any_ready();
+        }
+        let mut busy = self.busy.iter().filter_map(|id| self.lanes.get(id));
+        busy.any(|lane| !lane.broken && lane.end.ready())
+    }
+
     /// Reads and acts on what the workers have said; not all of it, where one says very much, so
     /// that the lock is not held for long and others get their turn.
     pub(super) fn drain_all(&mut self, core: &mut Core) {
-        self.drain_each(core, BATCH);
+        self.look_at_all();
+        self.drain_busy(core, BATCH);
     }
 
-    /// As [`drain_all`](Lanes::drain_all), but less of it.
+    /// As [`drain_all`](Lanes::drain_all), but where there are many workers, those of whom nothing was expected
+    /// may have to wait for some more calls. Says whether there was anything.
+    pub(super) fn drain_likely(&mut self, core: &mut Core) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        if self.lanes.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
+        {
+            self.look_at_all();
+        }
+        self.drain_busy(core, BATCH);
+        !self.busy.is_empty()
+    }
+
+    /// Reads and acts on some of what those workers have said that are likely to have something to say.
     pub(super) fn drain_some(&mut self, core: &mut Core) {
-        self.drain_each(core, SMALL_BATCH);
+        if self.lanes.len() <= FEW {
+            self.look_at_all();
+        }
+        self.drain_busy(core, SMALL_BATCH);
     }
 
-    fn drain_each(&mut self, core: &mut Core, most: usize) {
-        let ids: Vec<WorkerId> = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| !lane.broken && lane.end.out.ready())
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            self.drain(id, core, most);
+    fn drain_busy(&mut self, core: &mut Core, most: usize) {
+        for at in 0..self.busy.len() {
+            if let Some(&id) = self.busy.get(at) {
+                self.drain(id, core, most);
+            }
+        }
+    }
+
+    /// Lists the workers that have something to say now.
+    fn look_at_all(&mut self) {
+        self.busy.clear();
+        for (id, lane) in &mut self.lanes {
+            lane.busy = !lane.broken && lane.end.ready();
+            if lane.busy {
+                self.busy.push(*id);
+            }
         }
     }
 

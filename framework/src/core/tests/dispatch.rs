@@ -325,9 +325,15 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     assert_eq!(env.comm.lane(W2), ids([4, 6, 8]));
     assert!(env.comm.lane(W3).is_empty() && env.core.is_packed());
 
-    // One of them gets stuck in its task; the other one ends one.
+    // One of them gets stuck in its task, or waits for its turn on a core; the other one ends some.
     let stuck = env.start(W1, d(3));
-    env.run(W2, d(4), good(4));
+    for task in [4, 6, 8] {
+        env.run(W2, d(task), good(task));
+        env.core.tick(true);
+        env.pump();
+        assert!(env.comm.lane(W3).is_empty());
+    }
+    env.run(W2, d(9), good(9));
     env.core.tick(true);
     env.pump();
     assert!(!env.core.is_packed());
