@@ -266,7 +266,26 @@ fn locking_twice_is_an_error_and_no_deadlock() {
     assert!(lock.write().unwrap_err().is_usage());
     assert!(lock.read().unwrap_err().is_usage());
     drop(guard);
-    assert_eq!(*lock.read().unwrap(), 1);
+    // Clones are the same lock, and so is what comes out of a value.
+    let same: SharedRwLock<u64> = rt.put(&lock.clone()).unwrap().get().unwrap();
+    let reading = lock.read().unwrap();
+    assert!(lock.read().unwrap_err().is_usage());
+    assert!(same.read_timeout(LONG).unwrap_err().is_usage());
+    assert!(same.write().unwrap_err().is_usage());
+    assert!(lock.write_timeout(LONG).unwrap_err().is_usage());
+    assert!(lock.write_anyway().unwrap_err().is_usage());
+    // Other threads and other locks are others.
+    let other = rt.shared_rwlock(2_u64).unwrap();
+    let both = (other.read().unwrap(), &reading);
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| *lock.read().unwrap());
+        assert_eq!(there.join().unwrap(), 1);
+    });
+    assert_eq!((*both.0, **both.1), (2, 1));
+    drop(reading);
+    // An attempt that failed has left nothing.
+    *same.write().unwrap() = 3;
+    assert_eq!(*lock.read().unwrap(), 3);
 }
 
 #[mobula::test]

@@ -7,7 +7,7 @@ use mobula_worker::{Error, Result, SharedKind, sync::RawCondvar};
 use super::{
     cell::{Cell, CellMemory, Layout},
     data::SharedData,
-    errors::{deadline, poisoned},
+    errors::{deadline, unless_poisoned},
     mutex::SharedMutexGuard,
 };
 use crate::Runtime;
@@ -87,10 +87,8 @@ impl SharedCondvar {
             .blocking(|| self.raw.wait(guard.raw(), holder, limit.and_then(deadline)));
         let waited = waited.map_err(|error| Error::internal(error.to_string()))?;
         guard.acquired_again(waited.acquired);
-        match waited.acquired.cause() {
-            None => Ok((guard, !waited.timed_out)),
-            Some(cause) => Err(poisoned("the shared mutex", cause)),
-        }
+        let guarded = (guard, !waited.timed_out);
+        unless_poisoned("the shared mutex", guarded, waited.acquired.cause())
     }
 
     /// Wakes one of those who wait.

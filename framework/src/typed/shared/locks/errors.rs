@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mobula_worker::{
-    Error,
+    Error, Result,
     sync::{Cause, LockError},
 };
 
@@ -12,7 +12,18 @@ pub(super) fn deadline(limit: Duration) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }
 
-pub(super) fn poisoned(what: &str, cause: Cause) -> Error {
+/// The guard, unless what it guards is poisoned.
+///
+/// # Errors
+/// How it came to be.
+pub(super) fn unless_poisoned<G>(what: &str, guard: G, cause: Option<Cause>) -> Result<G> {
+    match cause {
+        None => Ok(guard),
+        Some(cause) => Err(poisoned(what, cause)),
+    }
+}
+
+fn poisoned(what: &str, cause: Cause) -> Error {
     Error::poisoned(format!(
         "{what} is poisoned: {cause} while it held it, so what it protects may be half changed; \
          the `_anyway` form gives it all the same, and `clear_poison()` declares it in order"

@@ -10,6 +10,7 @@ mod data;
 mod errors;
 mod mutex;
 mod once;
+mod protected;
 mod rwlock;
 mod semaphore;
 mod waiting;

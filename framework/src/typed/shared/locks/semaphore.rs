@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{
     cell::{Cell, CellMemory, Layout},
     errors::{deadline, not_acquired},
-    waiting::elsewhere,
+    waiting::at_once_or_elsewhere,
 };
 use crate::{Runtime, typed::shared::handle::SharedHandle};
 
@@ -82,21 +82,16 @@ impl SharedSemaphore {
     /// As for `acquire`.
     pub async fn acquire_async(&self) -> Result<SharedPermit> {
         let holder = self.cell.detached();
-        let permit = match self.raw.try_acquire(holder) {
-            Ok(permit) => permit,
-            Err(_) => {
-                let (raw, undo) = (self.raw.clone(), self.raw.clone());
-                let give_back = move |permit: Result<Permit, LockError>| {
-                    if let Ok(permit) = permit {
-                        let _ = undo.release(permit, holder);
-                    }
-                };
-                elsewhere(move || raw.acquire(holder, None), give_back)?
-                    .await
-                    .map_err(|error| not_acquired(WHAT, error))?
-            }
-        };
-        Ok(self.permit(permit, holder))
+        let (raw, undo) = (self.raw.clone(), self.raw.clone());
+        let permit = at_once_or_elsewhere(
+            WHAT,
+            self.raw.try_acquire(holder),
+            move || raw.acquire(holder, None),
+            move |permit| {
+                let _ = undo.release(permit, holder);
+            },
+        );
+        Ok(self.permit(permit.await?, holder))
     }
 
     /// How many permits are left, at some moment during the call.

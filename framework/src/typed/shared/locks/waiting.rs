@@ -9,8 +9,33 @@ use std::{
     thread,
 };
 
-use mobula_worker::{Error, Result};
+use mobula_worker::{Error, Result, sync::LockError};
 use parking_lot::Mutex;
+
+use super::errors::not_acquired;
+
+/// What was taken at once, or else what `wait` takes, on a thread of its own. If the future is dropped
+/// before, `undo` gets that.
+///
+/// # Errors
+/// That of `wait`; no thread could be started.
+pub(super) async fn at_once_or_elsewhere<R: Send + 'static>(
+    what: &str,
+    at_once: std::result::Result<R, LockError>,
+    wait: impl FnOnce() -> std::result::Result<R, LockError> + Send + 'static,
+    undo: impl Fn(R) + Send + Sync + 'static,
+) -> Result<R> {
+    if let Ok(taken) = at_once {
+        return Ok(taken);
+    }
+    let give_back = move |taken: std::result::Result<R, LockError>| {
+        if let Ok(taken) = taken {
+            undo(taken);
+        }
+    };
+    let taken = elsewhere(wait, give_back)?.await;
+    taken.map_err(|error| not_acquired(what, error))
+}
 
 enum State<R> {
     Waiting(Option<Waker>),
@@ -21,7 +46,7 @@ enum State<R> {
 
 /// The result of `wait`, which runs on a thread of its own. If the future is dropped before, `undo` gets
 /// what comes.
-pub(super) fn elsewhere<R: Send + 'static>(
+fn elsewhere<R: Send + 'static>(
     wait: impl FnOnce() -> R + Send + 'static,
     undo: impl Fn(R) + Send + Sync + 'static,
 ) -> Result<Elsewhere<R>> {
@@ -54,7 +79,7 @@ pub(super) fn elsewhere<R: Send + 'static>(
 }
 
 /// See [`elsewhere`].
-pub(super) struct Elsewhere<R> {
+struct Elsewhere<R> {
     state: Arc<Mutex<State<R>>>,
     undo: Arc<dyn Fn(R) + Send + Sync>,
 }

@@ -1,0 +1,151 @@
+//! A lock that is locked for reading or writing.
+
+use std::{
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+    thread,
+};
+
+use mobula_store::{LentRef, SharedRef};
+use mobula_worker::sync::{Cause, Holder};
+
+use super::{
+    super::{data::SharedData, protected::guards},
+    SharedRwLock,
+    reads_here::ReadsHere,
+};
+
+/// A [`SharedRwLock`] locked for reading; dereferences to what it protects.
+#[must_use = "the lock is unlocked when the guard is dropped"]
+pub struct SharedReadGuard<'l, T: SharedData + ?Sized> {
+    pub(super) lock: &'l SharedRwLock<T>,
+    /// There: that was checked when the lock was made.
+    pub(super) data: Option<SharedRef<'l, T::Element>>,
+    pub(super) holder: Holder,
+    pub(super) cause: Option<Cause>,
+    /// Keeps the guard on its thread.
+    pub(super) _here: ReadsHere,
+}
+
+impl<T: SharedData + ?Sized> SharedReadGuard<'_, T> {
+    /// What had happened to the writer who left it poisoned.
+    pub fn poison(&self) -> Option<String> {
+        self.cause.map(|cause| cause.to_string())
+    }
+}
+
+impl<T: SharedData + ?Sized> Deref for SharedReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        T::of(self.data.as_deref().unwrap_or(&[]))
+    }
+}
+
+impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = self.lock.raw.unlock_read(self.holder, &self.lock.readers);
+    }
+}
+
+/// A [`SharedRwLock`] locked for writing; dereferences to what it protects.
+#[must_use = "the lock is unlocked when the guard is dropped"]
+pub struct SharedWriteGuard<'l, T: SharedData + ?Sized> {
+    pub(super) lock: &'l SharedRwLock<T>,
+    /// As for reading.
+    pub(super) data: Option<LentRef<'l, T::Element>>,
+    pub(super) holder: Holder,
+    pub(super) cause: Option<Cause>,
+    pub(super) panicking: bool,
+    pub(super) on_its_thread: PhantomData<*const ()>,
+}
+
+impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
+    /// What had happened to the writer who left it poisoned.
+    pub fn poison(&self) -> Option<String> {
+        self.cause.map(|cause| cause.to_string())
+    }
+
+    /// Declares that the value is in order again.
+    pub fn clear_poison(&mut self) {
+        self.lock.raw.clear_poison();
+        self.cause = None;
+    }
+}
+
+impl<T: SharedData + ?Sized> Deref for SharedWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        T::of(self.data.as_deref().unwrap_or(&[]))
+    }
+}
+
+impl<T: SharedData + ?Sized> DerefMut for SharedWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        T::of_mut(self.data.as_deref_mut().unwrap_or(&mut []))
+    }
+}
+
+impl<T: SharedData + ?Sized> Drop for SharedWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        let raw = &self.lock.raw;
+        let _ = match !self.panicking && thread::panicking() {
+            true => raw.unlock_write_poisoned(self.holder),
+            false => raw.unlock_write(self.holder),
+        };
+    }
+}
+
+/// A [`SharedRwLock`] locked for reading that may be held across `.await`.
+#[must_use = "the lock is unlocked when the guard is dropped"]
+pub struct OwnedReadGuard<T: SharedData + ?Sized> {
+    pub(super) lock: SharedRwLock<T>,
+    pub(super) holder: Holder,
+}
+
+impl<T: SharedData + ?Sized> OwnedReadGuard<T> {
+    /// Calls `f` with what the lock protects.
+    pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        f(T::of(
+            self.lock.protected.shared().as_deref().unwrap_or(&[]),
+        ))
+    }
+}
+
+impl<T: SharedData + ?Sized> Drop for OwnedReadGuard<T> {
+    fn drop(&mut self) {
+        let _ = self.lock.raw.unlock_read(self.holder, &self.lock.readers);
+    }
+}
+
+/// A [`SharedRwLock`] locked for writing that may be held across `.await`.
+#[must_use = "the lock is unlocked when the guard is dropped"]
+pub struct OwnedWriteGuard<T: SharedData + ?Sized> {
+    pub(super) lock: SharedRwLock<T>,
+    pub(super) holder: Holder,
+}
+
+impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
+    /// Calls `f` with what the lock protects.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
+        let mut data = self.lock.protected.lent();
+        f(T::of_mut(data.as_deref_mut().unwrap_or(&mut [])))
+    }
+}
+
+impl<T: SharedData + ?Sized> Drop for OwnedWriteGuard<T> {
+    fn drop(&mut self) {
+        let raw = &self.lock.raw;
+        let _ = match thread::panicking() {
+            true => raw.unlock_write_poisoned(self.holder),
+            false => raw.unlock_write(self.holder),
+        };
+    }
+}
+
+guards! {
+    here: SharedReadGuard SharedWriteGuard;
+    anywhere: OwnedReadGuard OwnedWriteGuard;
+}

@@ -1,0 +1,309 @@
+//! One writer or many readers, between processes.
+
+mod guards;
+mod readers;
+mod reads_here;
+
+use std::{marker::PhantomData, sync::Arc, thread, time::Duration};
+
+use mobula_worker::{
+    Result, SharedKind,
+    sync::{Acquired, Cause, Holder, LocalReaders, LockError, RawRwLock},
+};
+
+use super::{
+    cell::{CellMemory, Layout},
+    data::SharedData,
+    errors::{deadline, not_acquired, unless_poisoned},
+    protected::{Protected, lock_over_data},
+    waiting::at_once_or_elsewhere,
+};
+use crate::{Runtime, typed::shared::SharedElement};
+use readers::readers_of;
+use reads_here::ReadsHere;
+
+pub use guards::{OwnedReadGuard, OwnedWriteGuard, SharedReadGuard, SharedWriteGuard};
+
+const LAYOUT: Layout = Layout {
+    words: RawRwLock::<CellMemory>::WORDS,
+    futexes: RawRwLock::<CellMemory>::FUTEXES,
+};
+
+const WHAT: &str = "the shared lock";
+
+/// A value in shared memory that one thread of all processes writes, or any number read.
+///
+/// As a [`SharedMutex`](crate::SharedMutex) in all else: handles, errors, poison (which a writer leaves that died or panicked;
+/// readers leave none), fairness (new readers wait when a writer does), guards. A thread that reads cannot read again, or
+/// write, before it has dropped its guard: it could wait for itself, so that is an error.
+///
+/// ```
+/// use mobula::{SharedRwLock, prelude::*};
+///
+/// #[remote]
+/// fn total(table: &SharedRwLock<[u64]>) -> mobula::Result<u64> {
+///     Ok(table.read()?.iter().sum())
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::start()?;
+/// let table = rt.shared_rwlock_slice(&[1_u64, 2, 3])?;
+/// table.write()?[0] = 10;
+/// assert_eq!(total::remote(&table).spawn().get()?, 15);
+/// # Ok(())
+/// # }
+/// ```
+pub struct SharedRwLock<T: ?Sized> {
+    protected: Protected<T>,
+    raw: RawRwLock<CellMemory>,
+    readers: Arc<LocalReaders>,
+}
+
+lock_over_data!(SharedRwLock, SharedKind::RwLock, LAYOUT);
+
+impl<T: SharedData + ?Sized> SharedRwLock<T> {
+    fn of(protected: Protected<T>) -> Result<SharedRwLock<T>> {
+        Ok(SharedRwLock {
+            raw: RawRwLock::new(protected.cell.memory.clone(), 0, 0),
+            readers: readers_of(&protected.cell)?,
+            protected,
+        })
+    }
+
+    /// Locks it for reading. Blocks while somebody writes, or waits for that.
+    ///
+    /// # Errors
+    /// [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked; it is not locked then.
+    /// [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
+    #[inline]
+    pub fn read(&self) -> Result<SharedReadGuard<'_, T>> {
+        let here = self.begin_read()?;
+        let holder = self.protected.cell.this_thread();
+        match self.raw.try_read(holder, &self.readers) {
+            Ok(Acquired::Clean) => Ok(self.reading(here, holder, None)),
+            other => self.read_after(here, holder, other),
+        }
+    }
+
+    /// What is to be done where the lock was not just free for readers.
+    #[cold]
+    fn read_after(
+        &self,
+        here: ReadsHere,
+        holder: Holder,
+        first: Result<Acquired, LockError>,
+    ) -> Result<SharedReadGuard<'_, T>> {
+        match first {
+            Ok(acquired) => self.checked_read(Ok(self.reading(here, holder, acquired.cause()))),
+            Err(_) => self.checked_read(self.acquire_read(here, None)),
+        }
+    }
+
+    #[inline]
+    fn begin_read(&self) -> Result<ReadsHere> {
+        ReadsHere::begin(&self.readers).map_err(|error| not_acquired(WHAT, error))
+    }
+
+    #[inline]
+    fn reading(
+        &self,
+        here: ReadsHere,
+        holder: Holder,
+        cause: Option<Cause>,
+    ) -> SharedReadGuard<'_, T> {
+        SharedReadGuard {
+            lock: self,
+            data: self.protected.shared(),
+            holder,
+            cause,
+            _here: here,
+        }
+    }
+
+    /// As [`read`](Self::read), for at most this long.
+    ///
+    /// # Errors
+    /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
+    pub fn read_timeout(&self, limit: Duration) -> Result<SharedReadGuard<'_, T>> {
+        self.checked_read(self.acquire_read(self.begin_read()?, Some(limit)))
+    }
+
+    /// As [`read`](Self::read), whether it is poisoned or not.
+    ///
+    /// # Errors
+    /// `is_usage()`.
+    pub fn read_anyway(&self) -> Result<SharedReadGuard<'_, T>> {
+        self.acquire_read(self.begin_read()?, None)
+    }
+
+    /// Locks it for writing. Blocks while others read or write.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn write(&self) -> Result<SharedWriteGuard<'_, T>> {
+        self.checked_write(self.acquire_write(None))
+    }
+
+    /// As [`write`](Self::write), for at most this long.
+    ///
+    /// # Errors
+    /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
+    pub fn write_timeout(&self, limit: Duration) -> Result<SharedWriteGuard<'_, T>> {
+        self.checked_write(self.acquire_write(Some(limit)))
+    }
+
+    /// As [`write`](Self::write), whether it is poisoned or not: the guard says which.
+    ///
+    /// # Errors
+    /// `is_usage()`.
+    pub fn write_anyway(&self) -> Result<SharedWriteGuard<'_, T>> {
+        self.acquire_write(None)
+    }
+
+    /// As [`read`](Self::read), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    ///
+    /// # Errors
+    /// `is_poisoned()`.
+    pub async fn read_async(&self) -> Result<OwnedReadGuard<T>> {
+        let holder = self.protected.cell.detached();
+        let (raw, readers) = (self.raw.clone(), self.readers.clone());
+        let (undo, theirs) = (self.raw.clone(), self.readers.clone());
+        let acquired = at_once_or_elsewhere(
+            WHAT,
+            self.raw.try_read(holder, &self.readers),
+            move || raw.read(holder, &readers, None),
+            move |_| {
+                let _ = undo.unlock_read(holder, &theirs);
+            },
+        );
+        let cause = acquired.await?.cause();
+        let guard = OwnedReadGuard {
+            lock: self.clone(),
+            holder,
+        };
+        unless_poisoned(WHAT, guard, cause)
+    }
+
+    /// As [`write`](Self::write), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    ///
+    /// # Errors
+    /// `is_poisoned()`.
+    pub async fn write_async(&self) -> Result<OwnedWriteGuard<T>> {
+        let holder = self.protected.cell.detached();
+        let (raw, undo) = (self.raw.clone(), self.raw.clone());
+        let acquired = at_once_or_elsewhere(
+            WHAT,
+            self.raw.try_write(holder),
+            move || raw.write(holder, None),
+            move |_| {
+                let _ = undo.unlock_write(holder);
+            },
+        );
+        let cause = acquired.await?.cause();
+        let guard = OwnedWriteGuard {
+            lock: self.clone(),
+            holder,
+        };
+        unless_poisoned(WHAT, guard, cause)
+    }
+
+    /// Whether a writer has died or panicked since the last `clear_poison`, and how.
+    pub fn poison(&self) -> Option<String> {
+        self.raw.poison().map(|cause| cause.to_string())
+    }
+
+    fn acquire_read(
+        &self,
+        here: ReadsHere,
+        limit: Option<Duration>,
+    ) -> Result<SharedReadGuard<'_, T>> {
+        let holder = self.protected.cell.this_thread();
+        let acquired = self.protected.cell.take(
+            || self.raw.try_read(holder, &self.readers),
+            || {
+                let deadline = limit.and_then(deadline);
+                self.raw.read(holder, &self.readers, deadline)
+            },
+        );
+        match acquired {
+            Ok(acquired) => Ok(self.reading(here, holder, acquired.cause())),
+            Err(error) => Err(not_acquired(WHAT, error)),
+        }
+    }
+
+    fn acquire_write(&self, limit: Option<Duration>) -> Result<SharedWriteGuard<'_, T>> {
+        ReadsHere::none(&self.readers).map_err(|error| not_acquired(WHAT, error))?;
+        let holder = self.protected.cell.this_thread();
+        let acquired = self.protected.cell.take(
+            || self.raw.try_write(holder),
+            || self.raw.write(holder, limit.and_then(deadline)),
+        );
+        match acquired {
+            Ok(acquired) => Ok(SharedWriteGuard {
+                lock: self,
+                data: self.protected.lent(),
+                holder,
+                cause: acquired.cause(),
+                panicking: thread::panicking(),
+                on_its_thread: PhantomData,
+            }),
+            Err(error) => Err(not_acquired(WHAT, error)),
+        }
+    }
+
+    fn checked_read<'l>(
+        &'l self,
+        guard: Result<SharedReadGuard<'l, T>>,
+    ) -> Result<SharedReadGuard<'l, T>> {
+        let guard = guard?;
+        let cause = guard.cause;
+        unless_poisoned(WHAT, guard, cause)
+    }
+
+    fn checked_write<'l>(
+        &'l self,
+        guard: Result<SharedWriteGuard<'l, T>>,
+    ) -> Result<SharedWriteGuard<'l, T>> {
+        let guard = guard?;
+        let cause = guard.cause;
+        unless_poisoned(WHAT, guard, cause)
+    }
+}
+
+impl Runtime {
+    /// Makes a lock between processes over one value, for one writer or many readers.
+    ///
+    /// # Errors
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
+    /// end.
+    pub fn shared_rwlock<T: SharedElement>(&self, value: T) -> Result<SharedRwLock<T>> {
+        self.shared_rwlock_of(&[value])
+    }
+
+    /// Makes such a lock over a slice, which begins as a copy of `values`.
+    ///
+    /// # Errors
+    /// As for [`shared_rwlock`](Self::shared_rwlock).
+    pub fn shared_rwlock_slice<T: SharedElement>(&self, values: &[T]) -> Result<SharedRwLock<[T]>> {
+        self.shared_rwlock_of(values)
+    }
+
+    fn shared_rwlock_of<T: SharedData + ?Sized>(
+        &self,
+        elements: &[T::Element],
+    ) -> Result<SharedRwLock<T>> {
+        let protected = Protected::create(self.client(), SharedKind::RwLock, LAYOUT, elements)?;
+        SharedRwLock::of(protected)
+    }
+}
+
+impl<T: ?Sized> Clone for SharedRwLock<T> {
+    fn clone(&self) -> SharedRwLock<T> {
+        SharedRwLock {
+            protected: self.protected.clone(),
+            raw: self.raw.clone(),
+            readers: self.readers.clone(),
+        }
+    }
+}

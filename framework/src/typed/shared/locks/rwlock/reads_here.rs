@@ -1,0 +1,74 @@
+//! Which locks this thread has locked for reading.
+//!
+//! Readers are counted and not listed, since there may be many. A thread that read twice would wait for itself as
+//! soon as a writer came in between, and one that wrote would do so at once; so each thread lists its own.
+
+use std::{cell::RefCell, marker::PhantomData, sync::Arc};
+
+use mobula_worker::sync::{LocalReaders, LockError};
+
+thread_local! {
+    /// The locks, by the address of what stands for them in this process.
+    static LOCKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+fn address(lock: &Arc<LocalReaders>) -> usize {
+    Arc::as_ptr(lock).addr()
+}
+
+/// While it lives, this thread reads.
+pub(super) struct ReadsHere {
+    lock: usize,
+    on_its_thread: PhantomData<*const ()>,
+}
+
+impl ReadsHere {
+    /// The thread is about to read.
+    ///
+    /// # Errors
+    /// It does already.
+    #[inline]
+    pub(super) fn begin(lock: &Arc<LocalReaders>) -> Result<ReadsHere, LockError> {
+        let lock = address(lock);
+        // At the end of a thread there is no list any more, and nobody waits there.
+        let listed = LOCKS.try_with(|locks| {
+            let mut locks = locks.borrow_mut();
+            let new = !locks.contains(&lock);
+            if new {
+                locks.push(lock);
+            }
+            new
+        });
+        match listed {
+            Ok(false) => Err(LockError::Recursive),
+            _ => Ok(ReadsHere {
+                lock,
+                on_its_thread: PhantomData,
+            }),
+        }
+    }
+
+    /// The thread is about to write.
+    ///
+    /// # Errors
+    /// It reads.
+    pub(super) fn none(lock: &Arc<LocalReaders>) -> Result<(), LockError> {
+        match LOCKS.try_with(|locks| locks.borrow().contains(&address(lock))) {
+            Ok(true) => Err(LockError::Recursive),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for ReadsHere {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = LOCKS.try_with(|locks| {
+            let mut locks = locks.borrow_mut();
+            // The latest is the first to go, nearly always.
+            if let Some(at) = locks.iter().rposition(|lock| *lock == self.lock) {
+                locks.swap_remove(at);
+            }
+        });
+    }
+}
