@@ -593,3 +593,30 @@ mod tiles {
         assert!(line.tiles_mut(1, 1).unwrap_err().is_usage());
     }
 }
+
+#[mobula::test]
+fn freeing_an_array_twice_is_nothing_and_using_it_then_is_an_error() {
+    let rt = runtime(1);
+    let mut array = rt.shared_array(1 << 16, 1_u64).unwrap();
+    let clone = array.clone();
+    let part = array.part_mut(0..10).unwrap();
+    array.free();
+    array.free();
+    let errors = [
+        array.with(|_| ()).unwrap_err(),
+        array.chunks_mut(10).map(drop).unwrap_err(),
+        array.settle().map(drop).unwrap_err(),
+        rt.put(&array).map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(whole(&error).contains("freed"), "{error:?}");
+    }
+    assert!(array.clone() != clone && array == array);
+    // Others have it still, and the part.
+    drop(part);
+    assert_eq!(clone.with(|all| all.iter().sum::<u64>()).unwrap(), 1 << 16);
+    assert!(rt.store().used_bytes() > 0);
+    drop(clone);
+    nothing_is_left(&rt);
+    assert!(array.seal().map(drop).unwrap_err().is_usage());
+}

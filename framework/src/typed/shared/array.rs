@@ -30,7 +30,7 @@ use crate::{Array, ObjectRef, Runtime, typed::codecs::decode_value, typed::runti
 /// Reading while others write is possible with an [`AtomicArray`](crate::AtomicArray) or under a lock only.
 ///
 /// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory is
-/// freed with the last handle and the last part.
+/// freed with the last handle and the last part, or where handles cannot be dropped with [`free`](Self::free).
 ///
 /// ```
 /// use mobula::prelude::*;
@@ -56,7 +56,8 @@ use crate::{Array, ObjectRef, Runtime, typed::codecs::decode_value, typed::runti
 /// # }
 /// ```
 pub struct SharedArray<T> {
-    handle: SharedHandle,
+    /// None after [`free`](SharedArray::free).
+    handle: Option<SharedHandle>,
     shape: Vec<usize>,
     element: PhantomData<fn() -> T>,
 }
@@ -74,10 +75,35 @@ impl<T: SharedElement> SharedArray<T> {
         };
         let handle = SharedHandle::create(client, kind::<T>(), &shape, bytes, fill)?;
         Ok(SharedArray {
-            handle,
+            handle: Some(handle),
             shape,
             element: PhantomData,
         })
+    }
+
+    fn handle(&self) -> Result<&SharedHandle> {
+        self.handle.as_ref().ok_or_else(freed)
+    }
+
+    /// Gives up this handle, where it cannot be dropped: because it is a field, or in a table. All further
+    /// use of it is an error ([`is_usage`](Error::is_usage)); to free it again does nothing. As with a drop, the memory is
+    /// given back when the last handle and the last part are gone.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::start()?;
+    /// let mut array = rt.shared_array::<f64>(1_000_000, 0.0)?;
+    /// array.free();
+    /// array.free();
+    /// assert!(array.with(|all| all[0]).unwrap_err().is_usage());
+    /// assert_eq!(rt.store().used_bytes(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn free(&mut self) {
+        self.handle = None;
     }
 
     /// How many elements.
@@ -206,7 +232,8 @@ impl<T: SharedElement> SharedArray<T> {
     }
 
     fn lend(&self, lots: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
-        self.handle.client()?.lend(self.handle.entry(), lots)
+        let handle = self.handle()?;
+        handle.client()?.lend(handle.entry(), lots)
     }
 
     /// Blocks until all parts are back, and says which of them are torn: whose task began and then failed
@@ -231,7 +258,8 @@ impl<T: SharedElement> SharedArray<T> {
     }
 
     fn settling(&self) -> Result<Arc<Entry>> {
-        Ok(self.handle.client()?.settle(self.handle.entry()))
+        let handle = self.handle()?;
+        Ok(handle.client()?.settle(handle.entry()))
     }
 
     /// Calls `f` with all elements, in this process.
@@ -259,13 +287,14 @@ impl<T: SharedElement> SharedArray<T> {
     /// There are clones of this handle, or the runtime is gone.
     pub fn seal(self) -> Result<ObjectRef<Array<T>>> {
         let len = self.len();
-        if is_cell(self.handle.region().loc()) {
-            let client = self.handle.client()?;
+        let handle = self.handle()?;
+        if is_cell(handle.region().loc()) {
+            let client = handle.client()?;
             return self.with(|elements| {
                 runtime_api::put_with(&client, len, |out: &mut [T]| out.copy_from_slice(elements))
             })?;
         }
-        seal(self.handle, flat::<T>(len))
+        seal(self.handle.ok_or_else(freed)?, flat::<T>(len))
     }
 
     /// As [`seal`](Self::seal), with the array's shape.
@@ -284,8 +313,9 @@ impl<T: SharedElement> SharedArray<T> {
             )));
         }
         let shape = self.shape.iter().map(|n| *n as u64).collect();
-        let sealed = if is_cell(self.handle.region().loc()) {
-            let client = self.handle.client()?;
+        let handle = self.handle()?;
+        let sealed = if is_cell(handle.region().loc()) {
+            let client = handle.client()?;
             let dim = ndarray::IxDyn(&self.shape);
             self.with(|elements| {
                 let view = ndarray::ArrayView::from_shape(dim, elements)
@@ -296,10 +326,15 @@ impl<T: SharedElement> SharedArray<T> {
             let Format::Flat { elem, .. } = flat::<T>(0) else {
                 return Err(Error::internal("flat is flat"));
             };
-            seal::<T>(self.handle, Format::Flat { elem, shape })?.into_entry()
+            let handle = self.handle.ok_or_else(freed)?;
+            seal::<T>(handle, Format::Flat { elem, shape })?.into_entry()
         };
         Ok(ObjectRef::from_entry(sealed))
     }
+}
+
+fn freed() -> Error {
+    Error::usage("this handle of a shared array was freed, and cannot be used any more")
 }
 
 fn kind<T: 'static>() -> (SharedKind, u64) {
@@ -406,7 +441,10 @@ impl<T> Clone for SharedArray<T> {
 impl<T> PartialEq for SharedArray<T> {
     /// Whether both are the same memory.
     fn eq(&self, other: &SharedArray<T>) -> bool {
-        self.handle.is_same(&other.handle)
+        match (&self.handle, &other.handle) {
+            (Some(own), Some(other)) => own.is_same(other),
+            _ => std::ptr::eq(self, other),
+        }
     }
 }
 
@@ -414,7 +452,7 @@ impl<T> Eq for SharedArray<T> {}
 
 impl<T> Hash for SharedArray<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.handle.number().hash(state);
+        self.handle.as_ref().map(SharedHandle::number).hash(state);
     }
 }
 
@@ -427,7 +465,8 @@ impl<T> fmt::Debug for SharedArray<T> {
 impl<T: SharedElement> Serialize for SharedArray<T> {
     /// Works for values that go through Mobula only; elsewhere it is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.handle.serialize::<SharedArray<T>, S>(serializer)
+        let handle = self.handle().map_err(serde::ser::Error::custom)?;
+        handle.serialize::<SharedArray<T>, S>(serializer)
     }
 }
 
@@ -440,7 +479,7 @@ impl<'de, T: SharedElement> Deserialize<'de> for SharedArray<T> {
             SharedHandle::deserialize::<SharedArray<T>, D>(deserializer, kind::<T>())?;
         match size_of_shape::<T>(&shape) {
             Ok((_, bytes)) if bytes == handle.region().len() => Ok(SharedArray {
-                handle,
+                handle: Some(handle),
                 shape,
                 element: PhantomData,
             }),
