@@ -1,7 +1,7 @@
 //! Rows of Ray's microbenchmark that stand nowhere else: small objects, tasks that put objects,
 //! refs in objects.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use mobula::prelude::*;
 use mobula_benches::sampling::{measure as sample, timed};
@@ -11,6 +11,9 @@ use crate::Result;
 
 /// Calls between two looks at the clock, where one call takes less than a microsecond.
 const CALLS: usize = 1000;
+
+/// Words of a handle, beside its two counts: a ref that is decoded has one.
+const HANDLE: usize = 12;
 
 #[remote]
 fn puts_small(count: usize) -> mobula::Result<()> {
@@ -77,6 +80,14 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         outer.get().map(drop)
     });
     drop((outer, object, rt));
+    let handles = sample(out.slow(10, 1.0), || {
+        Ok::<_, mobula::Error>(timed(|| {
+            let blocks: Vec<_> = (0..10_000).map(|_| Arc::new([0_u64; HANDLE])).collect();
+            drop(black_box(blocks.clone()));
+            drop(black_box(blocks));
+        }))
+    })?;
+    out.floor("handles_10k", per_second(1.0, handles));
 
     let len = (80 << 20) / size_of::<i64>();
     let rt = runtime_for(1 << 30)?;

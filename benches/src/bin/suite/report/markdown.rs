@@ -34,7 +34,7 @@ pub(super) fn report(
     text += "\nMedians; in brackets p10 to p90. \"×\" says how many times better ours is: above 1 \
         ours is ahead.\n";
     text += &summary(results);
-    for group in GROUPS {
+    for group in GROUPS.iter().filter(|group| is_there(group, results)) {
         text += &table(group, results);
         for (_, name) in plots.iter().filter(|(id, _)| *id == group.id) {
             // Writing to a string does not fail.
@@ -50,9 +50,16 @@ pub(super) fn report(
     text
 }
 
+/// Whether anything of the group was measured: a run can be of some parts only.
+fn is_there(group: &Group, results: &Results) -> bool {
+    let mut rows = group.rows.iter();
+    rows.any(|row| results.find(OURS, row.id).is_some())
+}
+
 /// How many reaches were reached.
 fn summary(results: &Results) -> String {
-    let rows = GROUPS.iter().flat_map(|group| group.rows);
+    let groups = GROUPS.iter().filter(|group| is_there(group, results));
+    let rows = groups.flat_map(|group| group.rows);
     let verdicts = rows.flat_map(|row| verdicts(row, results));
     let (mut reached, mut missed, mut open) = (0, 0, 0);
     for verdict in verdicts {

@@ -50,6 +50,11 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("memcpy_256m", "memcpy of 256 MiB", Bandwidth),
     ("fill_1m", "filling 1 MiB", Bandwidth),
     ("fill_256m", "filling 256 MiB", Bandwidth),
+    (
+        "handles_10k",
+        "10,000 blocks of a handle's size, allocated, cloned, dropped",
+        Rate,
+    ),
     ("fill_64m", "filling 64 MiB of private memory", Bandwidth),
     ("std_mutex", "`std::sync::Mutex`", Time),
     ("std_rwlock_read", "`std::sync::RwLock`", Time),
@@ -176,6 +181,7 @@ pub(crate) const GROUPS: &[Group] = &[
                 Rate,
                 "single client get object containing 10k refs",
             )
+            .beside(&["handles_10k"])
             .reach(&[least(&[Term::peer(100.0, "Ray", "get_10k_refs_object")])]),
             row("wait_1k", Rate, "single client wait 1k refs, one by one")
                 .reach(&[least(&[Term::peer(100.0, "Ray", "wait_1k")])]),
