@@ -98,7 +98,7 @@ impl Runtime {
     ///
     /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run
     /// are waited for up to 250 ms, then their workers are killed, with all processes that they
-    /// started.
+    /// started. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
     pub fn shutdown(self) {
         if let Handle::Driver { guard, .. } = &self.handle {
             guard.0.shutdown();

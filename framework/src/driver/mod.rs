@@ -270,7 +270,8 @@ impl Driver {
     }
 
     /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
-    /// longer than a grace time for tasks that still run, then they are killed.
+    /// longer than a grace time for tasks that still run, then they are killed; an actor without a call
+    /// has its own time to drop its value.
     pub(crate) fn shutdown(&self) {
         // In a child that user code forked, the threads, the locks and the workers are not ours.
         if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {
@@ -279,10 +280,17 @@ impl Driver {
         let _ = self.failure.set(Error::shutdown());
         current::remove(self);
         self.with(|core, lanes| {
+            let idle = core.idle_actors();
+            let ends = std::mem::take(&mut lanes.ends);
             core.fail_all(Error::shutdown(), lanes);
+            // An actor that was busy is not waited for longer than a task.
+            lanes.ends = ends;
             let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| *id).collect();
             for worker in workers {
-                core.worker_stopping(worker, lanes);
+                match idle.iter().find(|(id, _)| *id == worker) {
+                    Some((_, grace)) => core.stop_process(worker, *grace, lanes),
+                    None => core.worker_stopping(worker, lanes),
+                }
             }
         });
         self.monitor.close(Instant::now() + GRACE);

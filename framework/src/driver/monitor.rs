@@ -138,7 +138,8 @@ impl Monitor {
         self.ring();
     }
 
-    /// Ends the thread when all workers are gone, which is at `end` at the latest.
+    /// Ends the thread when all workers are gone, which is at `end` at the latest, but for those that
+    /// have a later time of their own.
     pub(super) fn close(&self, end: Instant) {
         self.requests.lock().end = Some(end);
         self.ring();
@@ -185,7 +186,7 @@ impl Driver {
             for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
                 worker.ready.get_or_insert(now);
             }
-            self.end_the_late(&workers, end, &mut reasons);
+            self.end_the_late(&workers, (end, &ends), &mut reasons);
             for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
                 if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
                     reasons.push((id, "it did not end within its grace time".to_owned()));
@@ -197,7 +198,12 @@ impl Driver {
                 self.start_missing(&mut pace, workers.is_empty());
             }
             let grace = ends.iter().map(|(_, at)| *at).min();
-            let next = [end, pace.next(now), grace].into_iter().flatten().min();
+            // Who outlives the end has a time of its own.
+            let end_to_come = end.filter(|end| *end > now);
+            let next = [end_to_come, pace.next(now), grace]
+                .into_iter()
+                .flatten()
+                .min();
             for dead in self.wait_for_deaths(&mut workers, next) {
                 let why = reasons
                     .iter()
@@ -237,13 +243,15 @@ impl Driver {
     fn end_the_late(
         &self,
         workers: &[Watched],
-        end: Option<Instant>,
+        (end, ends): (Option<Instant>, &[(WorkerId, Instant)]),
         reasons: &mut Vec<(WorkerId, String)>,
     ) {
         let now = Instant::now();
         for worker in workers {
             if end.is_some_and(|end| end <= now) {
-                worker.kill();
+                if !ends.iter().any(|(id, at)| *id == worker.id && *at > now) {
+                    worker.kill();
+                }
             } else if !worker.is_registered()
                 && now.duration_since(worker.began) >= self.config.start_timeout
                 && !reasons.iter().any(|(id, _)| *id == worker.id)

@@ -7,6 +7,7 @@ mod actors;
 mod calls;
 mod deaths;
 mod errors;
+mod forks;
 mod futures;
 mod left_behind;
 mod locks;

@@ -118,6 +118,7 @@ impl Worker {
 
     /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
     fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
+        usable()?;
         let client: Arc<dyn Client> = self.arc();
         let constructor = spec.constructor;
         let call = CallSpec {
@@ -145,6 +146,9 @@ impl Worker {
 
     /// The handle of an object that the driver will have made when it has read the message.
     fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
         let id = self.mint();
         let mut table = self.table.lock();
         let entry = table.handle(id, true, || Entry::new(id, self.as_client(), None));
@@ -195,8 +199,20 @@ impl Worker {
     }
 }
 
+/// # Errors
+/// This process is not the worker, but one that it has forked: the rings are not there.
+fn usable() -> Result<()> {
+    match mobula_store::is_forked_child() {
+        true => Err(Error::forked()),
+        false => Ok(()),
+    }
+}
+
 impl Client for Worker {
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
         let client: Arc<dyn Client> = self.clone();
         let (function, retries) = (call.function, call.retries);
         let actor = call.actor.clone();
@@ -242,6 +258,9 @@ impl Client for Worker {
     }
 
     fn kill_actor(&self, actor: &Entry) {
+        if usable().is_err() {
+            return;
+        }
         self.table
             .lock()
             .out
@@ -249,11 +268,15 @@ impl Client for Worker {
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
+        usable()?;
         let client: Arc<dyn Client> = self;
         lower::put(&client, payload)
     }
 
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
         let id = self.mint();
         let value = Arc::new(value);
         let mut table = self.table.lock();
@@ -341,6 +364,7 @@ impl Client for Worker {
     }
 
     fn lend(self: Arc<Self>, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+        usable()?;
         let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
         let entries: Vec<_> = {
             let mut table = self.table.lock();

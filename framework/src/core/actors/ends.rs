@@ -84,8 +84,18 @@ impl Core {
         self.drop_args(&actor.args, comm);
     }
 
+    /// The processes of actors that have nothing to do, and how long each may take to end.
+    pub(crate) fn idle_actors(&self) -> Vec<(WorkerId, Duration)> {
+        let processes = self.actors.values().filter_map(|actor| {
+            let process = actor.process()?;
+            let is_idle = self.workers.get(&process)?.flights.is_empty();
+            is_idle.then_some((process, actor.options.grace))
+        });
+        processes.collect()
+    }
+
     /// Has the process drop its value and end, in this time.
-    pub(super) fn stop_process(&mut self, worker: WorkerId, grace: Duration, comm: &mut dyn Comm) {
+    pub(crate) fn stop_process(&mut self, worker: WorkerId, grace: Duration, comm: &mut dyn Comm) {
         self.worker_stopping(worker, comm);
         comm.end_within(worker, grace.max(Duration::from_millis(250)));
     }

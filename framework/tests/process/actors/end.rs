@@ -102,6 +102,31 @@ fn the_value_is_dropped_at_the_end_of_its_handles_and_of_the_runtime() {
 }
 
 #[mobula::test]
+fn a_value_has_its_time_of_grace_at_the_end_of_the_runtime_too() {
+    // With a handle until the end, and without.
+    for kept in [true, false] {
+        let rt = runtime(1);
+        let marks = Marks::new();
+        let ends = rt.spawn_actor(Ends::remote(marks.path(), 700));
+        ActorRef::ready(&ends).unwrap();
+        let handle = kept.then(|| ends.clone());
+        drop(ends);
+        rt.shutdown();
+        assert_eq!(marks.count(), 2, "its drop was cut off");
+        drop(handle);
+    }
+    let rt = runtime(1);
+    let marks = Marks::new();
+    let call = Ends::remote(marks.path(), 60_000).grace(Duration::from_millis(300));
+    let ends = rt.spawn_actor(call);
+    let pid = ends.pid().spawn().get().unwrap();
+    let began = Instant::now();
+    rt.shutdown();
+    assert!(began.elapsed() < Duration::from_secs(20) && !lives(pid));
+    assert_eq!(marks.count(), 1);
+}
+
+#[mobula::test]
 fn a_value_whose_drop_hangs_is_killed_after_the_time_of_grace() {
     let rt = runtime(1);
     let marks = Marks::new();
