@@ -15,6 +15,8 @@ use mobula_worker::{
     message::{FromWorker, ToWorker},
 };
 
+use smallvec::SmallVec;
+
 use super::{
     closing::Closings, lane::Lane, memory::Needs, orphans::Orphans, recovery::Seats, tempo::Tempo,
 };
@@ -35,6 +37,9 @@ const ALL_EVERY: u32 = 16;
 
 /// A list of ids that is longer is not kept.
 const KEEP_SCRATCH: usize = 1 << 14;
+
+/// Handles that are to be told an outcome. One alone, which is that of a caller who waits, takes no memory.
+pub(super) type Completions = SmallVec<[(Weak<Entry>, Outcome); 1]>;
 
 /// All of them, with what the core's effects need.
 #[derive(Debug)]
@@ -58,7 +63,7 @@ pub(super) struct Lanes {
     /// Workers that wait for memory.
     pub(super) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
-    pub(super) completions: Vec<(Weak<Entry>, Outcome)>,
+    pub(super) completions: Completions,
     /// Workers to be killed after the lock.
     condemned: Vec<(WorkerId, String)>,
     registrations: usize,
@@ -75,13 +80,13 @@ pub(super) struct Lanes {
     unflushed: Vec<WorkerId>,
     /// Empty lists, kept for their memory.
     scratch: Vec<ObjectId>,
-    spare_completions: Vec<(Weak<Entry>, Outcome)>,
+    spare_completions: Completions,
 }
 
 /// What is to be done after the lock is released.
 #[derive(Debug, Default)]
 pub(super) struct Aftermath {
-    pub(super) completions: Vec<(Weak<Entry>, Outcome)>,
+    pub(super) completions: Completions,
     pub(super) condemned: Vec<(WorkerId, String)>,
     pub(super) registrations: usize,
     pub(super) to_start: usize,
@@ -106,7 +111,7 @@ impl Lanes {
             closings: Closings::default(),
             seats: Seats::default(),
             needs: Needs::default(),
-            completions: Vec::new(),
+            completions: Completions::new(),
             condemned: Vec::new(),
             registrations: 0,
             busy: Vec::new(),
@@ -118,7 +123,7 @@ impl Lanes {
             tempo: Tempo::new(),
             unflushed: Vec::new(),
             scratch: Vec::new(),
-            spare_completions: Vec::new(),
+            spare_completions: Completions::new(),
         }
     }
 
@@ -128,7 +133,7 @@ impl Lanes {
     }
 
     /// The same for the list of completions.
-    pub(super) fn keep_completions(&mut self, list: Vec<(Weak<Entry>, Outcome)>) {
+    pub(super) fn keep_completions(&mut self, list: Completions) {
         if list.capacity() <= KEEP_SCRATCH {
             self.spare_completions = list;
         }
@@ -386,7 +391,7 @@ impl Lanes {
     pub(super) fn take_aftermath(&mut self) -> Aftermath {
         Aftermath {
             completions: match self.completions.is_empty() {
-                true => Vec::new(),
+                true => Completions::new(),
                 false => std::mem::replace(
                     &mut self.completions,
                     std::mem::take(&mut self.spare_completions),

@@ -11,6 +11,24 @@ use super::{
 };
 use crate::{config::Kind, core::Core};
 
+/// What is left to do for whoever reads the workers' answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Workers have said something.
+    pub(super) answers: bool,
+    /// There is something else to do at once.
+    other: bool,
+    /// Tasks are packed, so that somebody has to look at the clock soon.
+    pub(super) packed: bool,
+}
+
+impl Left {
+    /// Whether there is something to do at once.
+    pub(super) fn any(self) -> bool {
+        self.answers || self.other
+    }
+}
+
 impl Driver {
     /// Runs `f` on the state, then everything that follows from it.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
@@ -74,7 +92,9 @@ impl Driver {
                     entry.complete(outcome);
                 }
             }
-            if let Some(mut state) = self.state.try_lock() {
+            if completions.spilled()
+                && let Some(mut state) = self.state.try_lock()
+            {
                 state.lanes.keep_completions(completions);
             }
             // A caller that sleeps with the lead may wait for one of these.
@@ -124,27 +144,27 @@ impl Driver {
         packed.then_some(tempo::STUCK)
     }
 
-    /// Whether tasks are packed, so that somebody has to look at the clock soon.
-    pub(super) fn is_packed(&self) -> bool {
-        self.state.lock().core.is_packed()
-    }
-
     /// Whether there is something to read, or room for what had found none.
     pub(super) fn has_work(&self) -> bool {
-        let (work, aftermath) = {
+        self.look().any()
+    }
+
+    /// What there is to do.
+    pub(super) fn look(&self) -> Left {
+        let (left, aftermath) = {
             let mut state = self.state.lock();
             let progress = state.lanes.flush();
-            let late = state.core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
-            (
-                progress
-                    || late
-                    || self.ends_actors.load(Ordering::Relaxed)
-                    || state.lanes.any_ready(),
-                state.lanes.take_aftermath(),
-            )
+            let packed = state.core.is_packed();
+            let late = packed && self.sleeps_long.load(Ordering::Relaxed);
+            let left = Left {
+                answers: state.lanes.any_ready(),
+                other: progress || late || self.ends_actors.load(Ordering::Relaxed),
+                packed,
+            };
+            (left, state.lanes.take_aftermath())
         };
         self.follow_up(aftermath);
-        work
+        left
     }
 
     /// Whether any task is unfinished.

@@ -90,11 +90,17 @@ impl Driver {
 
     /// Gives the lead back.
     fn leave(&self, lead: Lead<'_>) {
-        // A hint only, to see whether the background thread would have had to be woken.
-        if self.any_ready() {
+        // What there is to read is a hint, too: the background thread would have had to be woken.
+        let asked = lead.leave(|| {
+            let left = self.look();
+            if left.answers {
+                self.traffic.serve();
+            }
+            left.any() || left.packed
+        });
+        if !asked && self.any_ready() {
             self.traffic.serve();
         }
-        lead.leave(|| self.has_work() || self.is_packed());
     }
 
     /// For the caller of a future: looks for the answer as long as a short task may take, so that

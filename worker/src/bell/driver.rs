@@ -231,16 +231,18 @@ impl<M: Memory> Lead<'_, M> {
 
     /// Gives the lead back to the background thread: without a further look if that is in a nap,
     /// and otherwise without waking it, unless `has_work` says that there is something in the rings
-    /// now.
-    pub fn leave(self, has_work: impl FnOnce() -> bool) {
+    /// now. Returns whether that was asked.
+    pub fn leave(self, has_work: impl FnOnce() -> bool) -> bool {
         let bell = self.bell;
         std::mem::forget(self);
-        if bell.hand_back() & NAPPING == 0 {
+        let asks = bell.hand_back() & NAPPING == 0;
+        if asks {
             M::fence();
             if has_work() {
                 bell.ring_background();
             }
         }
+        asks
     }
 }
 
