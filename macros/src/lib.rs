@@ -111,8 +111,9 @@ use proc_macro::TokenStream;
 /// * `retries = n`: run the call again, up to `n` times, after the actor's process died; it takes
 ///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is done
 ///   twice.
-/// * `retry_errors`, `retry_errors = function`: as for functions. The next run finds the value as
-///   the failed one has left it, and comes before all calls that were made later.
+/// * `retry_errors`, `retry_errors = function`: as for functions. Where one call runs at a time and the
+///   method does not wait for anything, the next run comes before all calls that were made later, and finds the value as
+///   the failed one has left it; otherwise other calls may come in between.
 /// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {

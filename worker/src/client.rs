@@ -328,10 +328,14 @@ impl Entry {
     }
 
     /// Whether an actor may end with the last handle of this object: it is one, or its value
-    /// refers to objects.
+    /// refers to objects, or that is not known here yet: it may be known elsewhere by now.
     pub fn may_end_an_actor(&self) -> bool {
-        let refers = |value: &Arc<Value>| !value.items.is_empty();
-        self.is_actor || matches!(self.outcome.get(), Some(Ok(value)) if refers(value))
+        self.is_actor
+            || match self.outcome.get() {
+                None => true,
+                Some(Ok(value)) => !value.items.is_empty(),
+                Some(Err(_)) => false,
+            }
     }
 
     /// What became of the object, if that is known here.

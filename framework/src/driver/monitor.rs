@@ -28,6 +28,9 @@ use rustix::{
 use super::{Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace, recovery};
 use crate::init::WorkerEntry;
 
+/// Longer than any program runs.
+const AGES: Duration = Duration::from_secs(1 << 32);
+
 /// Workers that die one after the other before they have registered, while no other one is there
 /// either: then more of them will not help. Before the first has registered, one is enough.
 const HOPELESS: usize = 10;
@@ -119,9 +122,9 @@ impl Monitor {
         let now = Instant::now();
         let mut requests = self.requests.lock();
         requests.start += start;
-        // A time beyond the end of time is none.
-        let ends = ends.into_iter();
-        let ends = ends.filter_map(|(id, grace)| Some((id, now.checked_add(grace)?)));
+        // A time beyond the end of time is a very long one.
+        let at = |grace| now.checked_add(grace).unwrap_or(now + AGES);
+        let ends = ends.into_iter().map(|(id, grace)| (id, at(grace)));
         requests.ends.extend(ends);
         drop(requests);
         self.ring();

@@ -42,6 +42,7 @@ impl Driver {
             if passed() {
                 // What has arrived counts, although nobody may have read it yet.
                 self.poll();
+                self.with(|core, lanes| lanes.drain_all(core));
                 break what.is_known();
             }
             self.follow(what, deadline);

@@ -68,8 +68,9 @@ impl<R> UnspawnedCall<R> {
     /// that holds here, too. A panic is never retried.
     ///
     /// The next run is on the same worker, at once, with the arguments as they were. An actor's method
-    /// finds the value as the failed run has left it, and calls that were made later come
-    /// later. A function that wants to wait in between does so itself.
+    /// keeps its place before calls that were made later, and finds the value as the failed run has left it,
+    /// unless the actor runs several calls at a time or the method waits for something: then others may come in
+    /// between. A function that wants to wait before the next run does so itself.
     ///
     /// ```
     /// # use mobula::prelude::*;

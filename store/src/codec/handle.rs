@@ -206,13 +206,25 @@ impl<'de> Visitor<'de> for PlaceVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Place, D::Error> {
-        inner.deserialize_map(self)
+        inner.deserialize_map(MapVisitor { kind: self.kind })
     }
 
     /// From our own decoder, which knows what a handle looks like.
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Place, E> {
         let PlaceBytes(kind, index, tag) = PlaceBytes::read(bytes)?;
         Ok(Place { kind, index, tag })
+    }
+}
+
+struct MapVisitor {
+    kind: HandleKind,
+}
+
+impl<'de> Visitor<'de> for MapVisitor {
+    type Value = Place;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an {}", self.kind.name())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Place, A::Error> {

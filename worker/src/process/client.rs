@@ -305,10 +305,16 @@ impl Client for Worker {
     }
 
     fn watch(&self, entry: &Entry) {
+        if let Err(error) = usable() {
+            return entry.complete(Err(error));
+        }
         self.table.lock().watch(entry.id());
     }
 
     fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
+        if let Err(error) = usable() {
+            return entries.for_each(|entry| entry.complete(Err(error.clone())));
+        }
         let mut table = self.table.lock();
         for entry in entries {
             if entry.outcome().is_none() {

@@ -183,7 +183,7 @@ fn run_once(
 /// Runs a function until it returns no error, but at most so many times more.
 ///
 /// The driver is told before each further run, so that the runs are counted right should this
-/// process die in one of them. Here and not there, because a call of an actor keeps its place before
+/// process die in one of them. Here and not there, because a call of an actor that does not wait keeps its place before
 /// the next one, and no message has to come back.
 fn run_again(
     worker: &Arc<Worker>,

@@ -43,7 +43,7 @@ impl Core {
             Some("that is being done".to_owned())
         } else if repeats {
             Some(
-                "the task that asks runs again if it returns an error, with the array as its                  argument; it must be called without `retry_errors`"
+                "the task that asks is one that may run again after an error, with the array as its argument; call it without `retry_errors`"
                     .to_owned(),
             )
         } else {

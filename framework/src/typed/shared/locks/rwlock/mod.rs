@@ -19,7 +19,7 @@ use super::{
     waiting::at_once_or_elsewhere,
 };
 use crate::{Runtime, typed::shared::SharedElement};
-use readers::readers_of;
+use readers::{LockNumber, readers_of};
 use reads_here::ReadsHere;
 
 pub use guards::{OwnedReadGuard, OwnedWriteGuard, SharedReadGuard, SharedWriteGuard};
@@ -58,15 +58,18 @@ pub struct SharedRwLock<T: ?Sized> {
     protected: Protected<T>,
     raw: RawRwLock<CellMemory>,
     readers: Arc<LocalReaders>,
+    number: LockNumber,
 }
 
 lock_over_data!(SharedRwLock, SharedKind::RwLock, LAYOUT);
 
 impl<T: SharedData + ?Sized> SharedRwLock<T> {
     fn of(protected: Protected<T>) -> Result<SharedRwLock<T>> {
+        let (readers, number) = readers_of(&protected.cell)?;
         Ok(SharedRwLock {
             raw: RawRwLock::new(protected.cell.memory.clone(), 0, 0),
-            readers: readers_of(&protected.cell)?,
+            readers,
+            number,
             protected,
         })
     }
@@ -102,7 +105,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
 
     #[inline]
     fn begin_read(&self) -> Result<ReadsHere> {
-        ReadsHere::begin(&self.readers).map_err(|error| not_acquired(WHAT, error))
+        ReadsHere::begin(self.number).map_err(|error| not_acquired(WHAT, error))
     }
 
     #[inline]
@@ -233,7 +236,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     }
 
     fn acquire_write(&self, limit: Option<Duration>) -> Result<SharedWriteGuard<'_, T>> {
-        ReadsHere::none(&self.readers).map_err(|error| not_acquired(WHAT, error))?;
+        ReadsHere::none(self.number).map_err(|error| not_acquired(WHAT, error))?;
         let holder = self.protected.cell.this_thread();
         let acquired = self.protected.cell.take(
             || self.raw.try_write(holder),
@@ -304,6 +307,7 @@ impl<T: ?Sized> Clone for SharedRwLock<T> {
             protected: self.protected.clone(),
             raw: self.raw.clone(),
             readers: self.readers.clone(),
+            number: self.number,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Weak},
+    sync::{
+        Arc, LazyLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use mobula_store::Loc;
@@ -15,20 +18,34 @@ use super::super::cell::Cell;
 /// share them.
 static READERS: LazyLock<Mutex<Readers>> = LazyLock::new(Mutex::default);
 
-type Readers = HashMap<(usize, Loc), Weak<LocalReaders>>;
+type Readers = HashMap<(usize, Loc), (Weak<LocalReaders>, LockNumber)>;
 
-pub(super) fn readers_of(cell: &Cell) -> Result<Arc<LocalReaders>> {
+/// What stands for a lock in this process. Never used again, unlike the place of its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LockNumber(u64);
+
+impl LockNumber {
+    fn next() -> LockNumber {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        LockNumber(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+pub(super) fn readers_of(cell: &Cell) -> Result<(Arc<LocalReaders>, LockNumber)> {
     let engine = Arc::as_ptr(&cell.handle.client()?).addr();
     let key = (engine, cell.region().loc());
     let mut all = READERS.lock();
-    if let Some(readers) = all.get(&key).and_then(Weak::upgrade) {
-        return Ok(readers);
+    if let Some((readers, number)) = all.get(&key)
+        && let Some(readers) = readers.upgrade()
+    {
+        return Ok((readers, *number));
     }
     // Locks that are gone are forgotten now and then.
     if all.len() >= 64 && all.len().is_power_of_two() {
-        all.retain(|_, readers| readers.strong_count() > 0);
+        all.retain(|_, (readers, _)| readers.strong_count() > 0);
     }
     let readers = Arc::new(LocalReaders::new());
-    all.insert(key, Arc::downgrade(&readers));
-    Ok(readers)
+    let number = LockNumber::next();
+    all.insert(key, (Arc::downgrade(&readers), number));
+    Ok((readers, number))
 }

@@ -3,22 +3,19 @@
 //! Readers are counted and not listed, since there may be many. A thread that read twice would wait for itself as
 //! soon as a writer came in between, and one that wrote would do so at once; so each thread lists its own.
 
-use std::{cell::RefCell, marker::PhantomData, sync::Arc};
+use std::{cell::RefCell, marker::PhantomData};
 
-use mobula_worker::sync::{LocalReaders, LockError};
+use mobula_worker::sync::LockError;
+
+use super::readers::LockNumber;
 
 thread_local! {
-    /// The locks, by the address of what stands for them in this process.
-    static LOCKS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-fn address(lock: &Arc<LocalReaders>) -> usize {
-    Arc::as_ptr(lock).addr()
+    static LOCKS: RefCell<Vec<LockNumber>> = const { RefCell::new(Vec::new()) };
 }
 
 /// While it lives, this thread reads.
 pub(super) struct ReadsHere {
-    lock: usize,
+    lock: LockNumber,
     on_its_thread: PhantomData<*const ()>,
 }
 
@@ -28,8 +25,7 @@ impl ReadsHere {
     /// # Errors
     /// It does already.
     #[inline]
-    pub(super) fn begin(lock: &Arc<LocalReaders>) -> Result<ReadsHere, LockError> {
-        let lock = address(lock);
+    pub(super) fn begin(lock: LockNumber) -> Result<ReadsHere, LockError> {
         // At the end of a thread there is no list any more, and nobody waits there.
         let listed = LOCKS.try_with(|locks| {
             let mut locks = locks.borrow_mut();
@@ -52,8 +48,8 @@ impl ReadsHere {
     ///
     /// # Errors
     /// It reads.
-    pub(super) fn none(lock: &Arc<LocalReaders>) -> Result<(), LockError> {
-        match LOCKS.try_with(|locks| locks.borrow().contains(&address(lock))) {
+    pub(super) fn none(lock: LockNumber) -> Result<(), LockError> {
+        match LOCKS.try_with(|locks| locks.borrow().contains(&lock)) {
             Ok(true) => Err(LockError::Recursive),
             _ => Ok(()),
         }
