@@ -1,28 +1,19 @@
 //! What a process can ask of the engine: the driver directly, a worker through its mailbox. Code
 //! that users call is written once, against [`Client`].
 
-use std::{
-    fmt,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Waker,
-    time::Instant,
-};
+use std::{sync::Arc, task::Waker, time::Instant};
 
 use mobula_store::{Block, Heap, Loc, Region};
-use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
     actor::ActorSpec,
+    entry::Entry,
     ids::{FunctionIndex, ObjectId, WorkerId},
     payload::{Payload, Side},
     retries::Retries,
     sync::Seat,
-    value::{Body, Format, Item, Lot, Outcome, Value},
+    value::{Body, Format, Item, Lot, Value},
 };
 
 /// An argument of a call that has not been spawned yet.
@@ -208,7 +199,7 @@ pub trait Awaited {
 
 impl Awaited for Entry {
     fn is_known(&self) -> bool {
-        self.outcome.get().is_some()
+        self.outcome().is_some()
     }
 
     fn subscribe(&self, waker: &Waker) -> bool {
@@ -232,212 +223,6 @@ impl Awaited for Vec<Arc<Entry>> {
 
     fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
         self.iter().for_each(|entry| f(entry));
-    }
-}
-
-/// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
-/// refs to an object that is pending; when it is dropped, the engine is told.
-pub struct Entry {
-    id: ObjectId,
-    /// `None` for the handle of a call that could not be started.
-    client: Option<Weak<dyn Client>>,
-    outcome: OnceLock<Outcome>,
-    waiters: Mutex<Vec<Waker>>,
-    /// [`Client::watch`] was called, and `unwatch` was not.
-    watched: AtomicBool,
-    /// See [`Entry::of_actor`].
-    is_actor: bool,
-}
-
-impl Entry {
-    /// A handle that counts at the engine already.
-    pub fn new(id: ObjectId, client: Weak<dyn Client>, outcome: Option<Outcome>) -> Arc<Entry> {
-        Arc::new(Entry::with(id, Some(client), outcome))
-    }
-
-    /// The same for the object that stands for an actor, whose end the last handle is.
-    pub fn of_actor(
-        id: ObjectId,
-        client: Weak<dyn Client>,
-        outcome: Option<Outcome>,
-    ) -> Arc<Entry> {
-        let mut entry = Entry::with(id, Some(client), outcome);
-        entry.is_actor = true;
-        Arc::new(entry)
-    }
-
-    /// A handle of nothing, for calls that could not be started.
-    pub fn failed(error: Error) -> Arc<Entry> {
-        let id = ObjectId {
-            origin: crate::WorkerId::DRIVER,
-            seq: u64::MAX,
-        };
-        Arc::new(Entry::with(id, None, Some(Err(error))))
-    }
-
-    fn with(id: ObjectId, client: Option<Weak<dyn Client>>, outcome: Option<Outcome>) -> Entry {
-        let cell = OnceLock::new();
-        if let Some(outcome) = outcome {
-            let _ = cell.set(outcome);
-        }
-        Entry {
-            id,
-            client,
-            outcome: cell,
-            waiters: Mutex::new(Vec::new()),
-            watched: AtomicBool::new(false),
-            is_actor: false,
-        }
-    }
-
-    /// A handle of no engine, for tests.
-    #[cfg(test)]
-    pub(crate) fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
-        let mut entry = Entry::failed(Error::internal("unowned"));
-        let unshared = Arc::get_mut(&mut entry).expect("a new entry");
-        unshared.id = id;
-        unshared.outcome = OnceLock::from(outcome);
-        entry
-    }
-
-    /// Which object.
-    pub fn id(&self) -> ObjectId {
-        self.id
-    }
-
-    /// The engine that the object belongs to, while that lives.
-    pub fn client(&self) -> Option<Arc<dyn Client>> {
-        self.client.as_ref()?.upgrade()
-    }
-
-    /// Whether `client` is the engine that the object belongs to.
-    pub fn belongs_to(&self, client: &Arc<dyn Client>) -> bool {
-        self.client
-            .as_ref()
-            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), Arc::as_ptr(client)))
-    }
-
-    /// Whether both stand for one object of one engine. A process may have several handles of an
-    /// object that is finished.
-    pub fn is_same_object(&self, other: &Entry) -> bool {
-        let same_engine = match (&self.client, &other.client) {
-            (Some(one), Some(other)) => std::ptr::addr_eq(one.as_ptr(), other.as_ptr()),
-            _ => false,
-        };
-        std::ptr::eq(self, other) || same_engine && self.id == other.id
-    }
-
-    /// Whether an actor may end with the last handle of this object: it is one, or its value
-    /// refers to objects, or that is not known here yet: it may be known elsewhere by now.
-    pub fn may_end_an_actor(&self) -> bool {
-        self.is_actor
-            || match self.outcome.get() {
-                None => true,
-                Some(Ok(value)) => !value.items.is_empty(),
-                Some(Err(_)) => false,
-            }
-    }
-
-    /// What became of the object, if that is known here.
-    pub fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.get()
-    }
-
-    /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
-    /// wakers run user code.
-    pub fn complete(&self, outcome: Outcome) {
-        let _ = self.outcome.set(outcome);
-        self.unwatch();
-        let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waker in waiters {
-            // Other people's code: a panic in one must not keep the others asleep, or end one of
-            // the engine's threads.
-            if std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                eprintln!("mobula: a waker panicked");
-            }
-        }
-    }
-
-    /// Leaves a waker, unless the outcome is there: then `false`. A waker that would wake the same
-    /// task replaces the one left before.
-    pub fn subscribe(&self, waker: &Waker) -> bool {
-        let mut waiters = self.waiters.lock();
-        // `complete` sets the outcome before it takes this lock to collect the waiters.
-        if self.outcome.get().is_some() {
-            return false;
-        }
-        if !waiters.iter().any(|w| w.will_wake(waker)) {
-            waiters.push(waker.clone());
-        }
-        true
-    }
-
-    /// Has the engine see to it that [`complete`](Entry::complete) is called soon. After
-    /// [`subscribe`](Entry::subscribe).
-    pub fn watch(&self, client: &dyn Client) {
-        if !self.watched.swap(true, Ordering::SeqCst) {
-            client.watch(self);
-            // It may have been completed just before.
-            if self.outcome.get().is_some() {
-                self.unwatch();
-            }
-        }
-    }
-
-    fn unwatch(&self) {
-        if self.watched.load(Ordering::SeqCst)
-            && self.watched.swap(false, Ordering::SeqCst)
-            && let Some(client) = self.client()
-        {
-            client.unwatch();
-        }
-    }
-
-    /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
-    pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        if self.outcome.get().is_some() {
-            return true;
-        }
-        match self.client() {
-            Some(_) if mobula_store::is_forked_child() => {
-                self.complete(Err(Error::forked()));
-                true
-            }
-            Some(client) => client.wait(self, deadline),
-            None => {
-                self.complete(Err(Error::shutdown()));
-                true
-            }
-        }
-    }
-
-    /// The value with readable bytes, once the outcome is there.
-    ///
-    /// # Errors
-    /// The object failed, or its runtime is gone.
-    pub fn payload(self: &Arc<Self>) -> Result<Payload> {
-        let value = match self.outcome.get() {
-            Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(error.clone()),
-            None => {
-                return Err(Error::internal(format!(
-                    "object {} is still pending",
-                    self.id
-                )));
-            }
-        };
-        if let Body::Inline(block) = &value.body
-            && value.items.is_empty()
-        {
-            let (format, block) = (value.format.clone(), block.clone());
-            return Ok(Payload {
-                format,
-                block,
-                side: Vec::new(),
-            });
-        }
-        let client = self.client().ok_or_else(Error::shutdown)?;
-        readable(&client, value, Some(self))
     }
 }
 
@@ -499,29 +284,4 @@ fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
         });
     }
     Ok(side)
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        // In a child that user code forked, the engine's locks and mappings are not there.
-        if let Some(client) = self.client()
-            && !mobula_store::is_forked_child()
-        {
-            if *self.watched.get_mut() {
-                client.unwatch();
-            }
-            client.release(self);
-        }
-    }
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.outcome.get() {
-            None => "pending",
-            Some(Ok(_)) => "ready",
-            Some(Err(_)) => "failed",
-        };
-        write!(f, "Entry({}, {state})", self.id)
-    }
 }

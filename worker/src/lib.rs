@@ -14,6 +14,7 @@ mod shape;
 mod value;
 
 mod client;
+mod entry;
 mod lower;
 mod park;
 
@@ -29,7 +30,8 @@ pub mod wire;
 mod process;
 
 pub use actor::{ActorOptions, ActorSpec, ActorState};
-pub use client::{Awaited, CallArg, CallSpec, Client, Entry, readable};
+pub use client::{Awaited, CallArg, CallSpec, Client, readable};
+pub use entry::Entry;
 pub use error::{Error, Result};
 pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};

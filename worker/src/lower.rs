@@ -7,7 +7,8 @@ use mobula_store::{Block, Extent};
 
 use crate::{
     Error, Result,
-    client::{CallArg, CallSpec, Client, Entry},
+    client::{CallArg, CallSpec, Client},
+    entry::Entry,
     message::ArgSpec,
     payload::{Payload, Side, SideArray},
     value::{Body, Format, Item, Value},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mobula_store::Block;
 
-use crate::{client::Entry, value::Format};
+use crate::{entry::Entry, value::Format};
 
 /// What a packed payload refers to, by index.
 #[derive(Clone, Debug)]

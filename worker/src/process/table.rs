@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::{client::Entry, id_map::IdMap, ids::ObjectId, message::FromWorker};
+use crate::{entry::Entry, id_map::IdMap, ids::ObjectId, message::FromWorker};
 
 /// Where messages to the driver go.
 pub(crate) trait Out: Send {
