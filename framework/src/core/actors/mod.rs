@@ -192,7 +192,7 @@ impl Core {
 
     /// Whether the object stands for an actor.
     pub(crate) fn is_actor(&self, id: ObjectId) -> bool {
-        !self.actors.is_empty() && self.actors.contains_key(&id)
+        self.actors.contains_key(&id)
     }
 
     /// The living actor of this name.

@@ -136,15 +136,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     out.attempt("actor_create", || create(out));
     let rt = runtime()?;
     let rate = |row: &str, count: usize, plan: Plan, work: &dyn Fn() -> mobula::Result<()>| {
-        out.attempt(row, || {
-            let times = sample(plan, || {
-                let mut result = Ok(());
-                let seconds = timed(|| result = work());
-                result.map(|()| seconds)
-            })?;
-            out.row(row, per_second(count as f64, times));
-            Ok(())
-        });
+        out.rate(row, count as f64, plan, work);
     };
     let batch = out.slow(20, 1.0);
     let many = out.slow(5, 1.5);

@@ -42,41 +42,30 @@ fn many_refs(count: usize) -> mobula::Result<Vec<ObjectRef<i64>>> {
 
 pub(crate) fn measure(out: &Out) -> Result<()> {
     let rt = runtime()?;
-    let rate = |row: &str, count: f64, plan, work: &mut dyn FnMut() -> mobula::Result<()>| {
-        out.attempt(row, || {
-            let times = sample(plan, || {
-                let mut result = Ok(());
-                let seconds = timed(|| result = work());
-                result.map(|()| seconds)
-            })?;
-            out.row(row, per_second(count, times));
-            Ok(())
-        });
-    };
     let object = rt.put(&0_i64)?;
-    rate("get_calls", CALLS as f64, out.slow(20, 1.0), &mut || {
+    out.rate("get_calls", CALLS as f64, out.slow(20, 1.0), || {
         for _ in 0..CALLS {
             black_box(object.get()?);
         }
         Ok(())
     });
-    rate("put_calls", CALLS as f64, out.slow(20, 1.0), &mut || {
+    out.rate("put_calls", CALLS as f64, out.slow(20, 1.0), || {
         for _ in 0..CALLS {
             drop(black_box(rt.put(&0_i64)?));
         }
         Ok(())
     });
-    rate("multi_put_calls", 1000.0, out.slow(10, 1.0), &mut || {
+    out.rate("multi_put_calls", 1000.0, out.slow(10, 1.0), || {
         rt.get(rt.spawn_all((0..10).map(|_| puts_small::remote(100))))
             .map(drop)
     });
-    rate("wait_1k", 1.0, out.slow(10, 1.0), &mut || {
+    out.rate("wait_1k", 1.0, out.slow(10, 1.0), || {
         let refs = rt.spawn_all((0..1000).map(|_| nothing::remote()));
         rt.as_completed(refs).try_for_each(|done| done.wait())
     });
     let outer = rt.spawn(many_refs::remote(10_000));
     outer.wait()?;
-    rate("get_10k_refs_object", 1.0, out.slow(10, 1.0), &mut || {
+    out.rate("get_10k_refs_object", 1.0, out.slow(10, 1.0), || {
         outer.get().map(drop)
     });
     drop((outer, object, rt));
@@ -91,7 +80,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
 
     let len = (80 << 20) / size_of::<i64>();
     let rt = runtime_for(1 << 30)?;
-    rate("multi_put_gigabytes", 8e9, out.slow(3, 2.0), &mut || {
+    out.rate("multi_put_gigabytes", 8e9, out.slow(3, 2.0), || {
         rt.get(rt.spawn_all((0..10).map(|_| puts_large::remote(10, len))))
             .map(drop)
     });

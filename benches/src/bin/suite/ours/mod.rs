@@ -4,7 +4,7 @@
 use std::{fmt::Display, time::Duration};
 
 use mobula::prelude::*;
-use mobula_benches::sampling::{Plan, Summary};
+use mobula_benches::sampling::{Plan, Summary, measure as sample, timed};
 
 use crate::{
     Result,
@@ -75,6 +75,25 @@ impl Out {
     /// A row of ours that is not quite what its label says.
     pub(crate) fn row_with(&self, row: &str, summary: Summary, note: impl Into<String>) {
         self.print(OURS, row, summary, Some(note.into()));
+    }
+
+    /// Attempts a row of so many of something in each call of `work`.
+    pub(crate) fn rate(
+        &self,
+        row: &str,
+        count: f64,
+        plan: Plan,
+        mut work: impl FnMut() -> mobula::Result<()>,
+    ) {
+        self.attempt(row, || {
+            let times = sample(plan, || {
+                let mut result = Ok(());
+                let seconds = timed(|| result = work());
+                result.map(|()| seconds)
+            })?;
+            self.row(row, per_second(count, times));
+            Ok(())
+        });
     }
 
     pub(crate) fn floor(&self, row: &str, summary: Summary) {

@@ -23,6 +23,22 @@ pub(super) fn unless_poisoned<G>(what: &str, guard: G, cause: Option<Cause>) -> 
     }
 }
 
+/// A guard that knows what had happened to the one before.
+pub(super) trait Caused {
+    /// That, if the data is poisoned.
+    fn cause(&self) -> Option<Cause>;
+}
+
+/// The guard, unless there is none, or what it guards is poisoned.
+///
+/// # Errors
+/// That.
+pub(super) fn checked<G: Caused>(what: &str, guard: Result<G>) -> Result<G> {
+    let guard = guard?;
+    let cause = guard.cause();
+    unless_poisoned(what, guard, cause)
+}
+
 fn poisoned(what: &str, cause: Cause) -> Error {
     Error::poisoned(format!(
         "{what} is poisoned: {cause} while it held it, so what it protects may be half changed; \

@@ -142,9 +142,15 @@ macro_rules! lock_over_data {
 }
 pub(super) use lock_over_data;
 
-/// What all guards are alike in that go to other threads, and those that do not.
+/// What all guards are alike in that stay on their thread, and those that do not.
 macro_rules! guards {
     (here: $($here:ident)*; anywhere: $($anywhere:ident)*;) => {
+        $(impl<T: SharedData + ?Sized> Caused for $here<'_, T> {
+            fn cause(&self) -> Option<Cause> {
+                self.cause
+            }
+        })*
+
         $(impl<T: SharedData + std::fmt::Debug + ?Sized> std::fmt::Debug for $here<'_, T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 (**self).fmt(f)

@@ -13,6 +13,7 @@ use super::{
     super::{
         cell::{Cell, CellMemory},
         data::SharedData,
+        errors::Caused,
         protected::guards,
     },
     SharedMutex,

@@ -12,7 +12,7 @@ use mobula_worker::{
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
-    errors::{deadline, not_acquired, unless_poisoned},
+    errors::{checked, deadline, not_acquired, unless_poisoned},
     protected::{Protected, lock_over_data},
     waiting::at_once_or_elsewhere,
 };
@@ -95,8 +95,8 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         first: Result<Acquired, LockError>,
     ) -> Result<SharedMutexGuard<'_, T>> {
         match first {
-            Ok(acquired) => self.checked(Ok(self.guard(holder, acquired.cause()))),
-            Err(_) => self.checked(self.acquire(None)),
+            Ok(acquired) => checked(WHAT, Ok(self.guard(holder, acquired.cause()))),
+            Err(_) => checked(WHAT, self.acquire(None)),
         }
     }
 
@@ -105,7 +105,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// # Errors
     /// As for `lock`, and [`is_timeout`](crate::Error::is_timeout).
     pub fn lock_timeout(&self, limit: Duration) -> Result<SharedMutexGuard<'_, T>> {
-        self.checked(self.acquire(Some(limit)))
+        checked(WHAT, self.acquire(Some(limit)))
     }
 
     /// Locks it if that needs no waiting; `None` if another has it.
@@ -115,9 +115,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     pub fn try_lock(&self) -> Result<Option<SharedMutexGuard<'_, T>>> {
         let holder = self.protected.cell.this_thread();
         match self.raw.try_lock(holder) {
-            Ok(acquired) => self
-                .checked(Ok(self.guard(holder, acquired.cause())))
-                .map(Some),
+            Ok(acquired) => checked(WHAT, Ok(self.guard(holder, acquired.cause()))).map(Some),
             Err(LockError::Busy) => Ok(None),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
@@ -171,15 +169,6 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
             Ok(acquired) => Ok(self.guard(holder, acquired.cause())),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
-    }
-
-    fn checked<'m>(
-        &'m self,
-        guard: Result<SharedMutexGuard<'m, T>>,
-    ) -> Result<SharedMutexGuard<'m, T>> {
-        let guard = guard?;
-        let cause = guard.cause;
-        unless_poisoned(WHAT, guard, cause)
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use mobula_store::{LentRef, SharedRef};
 use mobula_worker::sync::{Cause, Holder};
 
 use super::{
-    super::{data::SharedData, protected::guards},
+    super::{data::SharedData, errors::Caused, protected::guards},
     SharedRwLock,
     reads_here::ReadsHere,
 };

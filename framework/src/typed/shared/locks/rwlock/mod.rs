@@ -14,7 +14,7 @@ use mobula_worker::{
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
-    errors::{deadline, not_acquired, unless_poisoned},
+    errors::{checked, deadline, not_acquired, unless_poisoned},
     protected::{Protected, lock_over_data},
     waiting::at_once_or_elsewhere,
 };
@@ -98,8 +98,8 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         first: Result<Acquired, LockError>,
     ) -> Result<SharedReadGuard<'_, T>> {
         match first {
-            Ok(acquired) => self.checked_read(Ok(self.reading(here, holder, acquired.cause()))),
-            Err(_) => self.checked_read(self.acquire_read(here, None)),
+            Ok(acquired) => checked(WHAT, Ok(self.reading(here, holder, acquired.cause()))),
+            Err(_) => checked(WHAT, self.acquire_read(here, None)),
         }
     }
 
@@ -129,7 +129,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
     pub fn read_timeout(&self, limit: Duration) -> Result<SharedReadGuard<'_, T>> {
-        self.checked_read(self.acquire_read(self.begin_read()?, Some(limit)))
+        checked(WHAT, self.acquire_read(self.begin_read()?, Some(limit)))
     }
 
     /// As [`read`](Self::read), whether it is poisoned or not.
@@ -145,7 +145,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// As for [`read`](Self::read).
     pub fn write(&self) -> Result<SharedWriteGuard<'_, T>> {
-        self.checked_write(self.acquire_write(None))
+        checked(WHAT, self.acquire_write(None))
     }
 
     /// As [`write`](Self::write), for at most this long.
@@ -153,7 +153,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
     pub fn write_timeout(&self, limit: Duration) -> Result<SharedWriteGuard<'_, T>> {
-        self.checked_write(self.acquire_write(Some(limit)))
+        checked(WHAT, self.acquire_write(Some(limit)))
     }
 
     /// As [`write`](Self::write), whether it is poisoned or not: the guard says which.
@@ -253,24 +253,6 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
             }),
             Err(error) => Err(not_acquired(WHAT, error)),
         }
-    }
-
-    fn checked_read<'l>(
-        &'l self,
-        guard: Result<SharedReadGuard<'l, T>>,
-    ) -> Result<SharedReadGuard<'l, T>> {
-        let guard = guard?;
-        let cause = guard.cause;
-        unless_poisoned(WHAT, guard, cause)
-    }
-
-    fn checked_write<'l>(
-        &'l self,
-        guard: Result<SharedWriteGuard<'l, T>>,
-    ) -> Result<SharedWriteGuard<'l, T>> {
-        let guard = guard?;
-        let cause = guard.cause;
-        unless_poisoned(WHAT, guard, cause)
     }
 }
 
