@@ -10,6 +10,7 @@ use crate::{
     actor::ActorSpec,
     entry::Entry,
     ids::{FunctionIndex, ObjectId, WorkerId},
+    message::Args,
     payload::{Payload, Side},
     retries::Retries,
     sync::Seat,
@@ -33,7 +34,7 @@ pub struct CallSpec {
     /// Which function.
     pub function: FunctionIndex,
     /// With what.
-    pub args: Vec<CallArg>,
+    pub args: Args<CallArg>,
     /// How often to run again; for a call of an actor, perhaps [as often as that says](Retries::OF_ACTOR).
     pub retries: Retries,
     /// The actor whose method the function is: the object that its constructor makes.

@@ -7,9 +7,9 @@ use mobula_store::{Block, Extent};
 
 use crate::{
     Error, Result,
-    client::{CallArg, CallSpec, Client},
+    client::{CallArg, Client},
     entry::Entry,
-    message::ArgSpec,
+    message::{ArgSpec, Args},
     payload::{Payload, Side, SideArray},
     value::{Body, Format, Item, Value},
 };
@@ -206,19 +206,20 @@ pub(crate) fn lower_items(
     Ok((items, keep))
 }
 
-/// A call's arguments as they are submitted, and the handles that keep them until then.
+/// A call's arguments, which are taken out of it, as they are submitted, and the handles that keep
+/// them until then.
 ///
 /// # Errors
 /// The store is full; an argument belongs to another runtime.
 pub fn lower_call(
     client: &Arc<dyn Client>,
-    call: CallSpec,
-) -> Result<(Vec<ArgSpec>, Vec<Arc<Entry>>)> {
-    let mut args = Vec::with_capacity(call.args.len());
+    args: &mut Args<CallArg>,
+) -> Result<(Args<ArgSpec>, Vec<Arc<Entry>>)> {
+    let mut lowered = Args::with_capacity(args.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
-    for arg in call.args {
-        args.push(match arg {
+    for arg in args.drain(..) {
+        lowered.push(match arg {
             CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
                 inline_left -= payload.block.len();
                 let (items, mut kept) = lower_items(client, payload.side)?;
@@ -257,7 +258,7 @@ pub fn lower_call(
             }
         });
     }
-    Ok((args, keep))
+    Ok((lowered, keep))
 }
 
 fn check_owner(client: &Arc<dyn Client>, entry: &Entry) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mobula_store::{Loc, SegmentId};
+use smallvec::SmallVec;
 
 use crate::{
     ActorOptions, Error,
@@ -10,6 +11,9 @@ use crate::{
     retries::Retries,
     value::{Format, Lot, Outcome, Value},
 };
+
+/// The arguments of a call, in whichever form. Those of most functions take no memory of their own.
+pub type Args<T> = SmallVec<[T; 2]>;
 
 /// An argument of a task that is ready to run: everything the worker needs to resolve it.
 #[derive(Clone, Debug)]
@@ -57,7 +61,7 @@ pub struct TaskSpec {
     /// What to run.
     pub function: FunctionIndex,
     /// With what.
-    pub args: Vec<ArgSpec>,
+    pub args: Args<ArgSpec>,
     /// How often to run again.
     pub retries: Retries,
     /// The actor whose method is called.
@@ -76,9 +80,12 @@ pub struct TaskMessage {
     /// What to run.
     pub function: FunctionIndex,
     /// With what.
-    pub args: Vec<Arg>,
+    pub args: Args<Arg>,
     /// How often the worker may run it again when it returns an error.
     pub again: u32,
+    /// Whether the driver may take it back until it is started. Not if the worker has nothing else to
+    /// do, and starts it at once.
+    pub revocable: bool,
 }
 
 /// From the driver to a worker. Tasks and what a worker has to know before go through the task lane, all else
@@ -184,9 +191,9 @@ pub enum FromWorker {
         /// What makes its value.
         constructor: FunctionIndex,
         /// With what.
-        args: Vec<ArgSpec>,
+        args: Args<ArgSpec>,
         /// How it is to be kept.
-        options: ActorOptions,
+        options: Box<ActorOptions>,
         /// If there is a living actor of the name, that one is wanted and this one is not made. This
         /// object is to refer to the one that there is then; the worker holds it.
         found: Option<ObjectId>,

@@ -5,6 +5,7 @@
 //! compiles unchanged when the models are built, and runs the very code that they check.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -60,8 +61,8 @@ pub trait Futex: Send + Sync {
 pub trait Memory: Clone + Send + Sync {
     /// Its 64-bit atomics.
     type Word: Word;
-    /// Its 32-bit atomics.
-    type Futex: Futex;
+    /// Its 32-bit atomics. New ones are zero.
+    type Futex: Futex + Default + fmt::Debug;
     /// Its words.
     fn words(&self) -> &[Self::Word];
     /// Its futex number `at`. Futexes and words do not overlap. Panics if there is no such futex.

@@ -11,8 +11,8 @@ use mobula_worker::{
 /// What the core asks of the driver around it. Calls come in the order in which the effects must
 /// take place, while the core is locked: none may block, call the core or run user code.
 pub(crate) trait Comm {
-    /// Puts a task on the worker's task lane. `idle`: the worker has nothing else to do.
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage, idle: bool);
+    /// Puts a task on the worker's task lane.
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage);
 
     /// Puts a message on the worker's control lane.
     fn send(&mut self, worker: WorkerId, message: ToWorker);

@@ -111,8 +111,8 @@ impl Core {
                 function,
                 args,
                 again,
+                revocable: !idle,
             },
-            idle,
         );
     }
 

@@ -20,7 +20,8 @@ use std::{
 use mobula_store::{Loc, codec};
 use mobula_worker::{
     Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, Retries, SharedKind, TornLot, TypeTag,
-    Value, WorkerId, message::ArgSpec,
+    Value, WorkerId,
+    message::{ArgSpec, Args},
 };
 
 use super::{
@@ -275,7 +276,7 @@ impl Core {
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
         let state = TaskState::Waiting { missing: 1 };
         let task = Task {
-            args: vec![ArgSpec::Object(array)],
+            args: Args::from_iter([ArgSpec::Object(array)]),
             function: NO_FUNCTION,
             retries: Retries::default(),
             state,

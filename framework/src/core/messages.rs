@@ -62,7 +62,7 @@ impl Core {
                 args,
                 options,
                 found,
-            } => self.create_for_worker(id, (constructor, args), options, found, from, comm),
+            } => self.create_for_worker(id, (constructor, args), *options, found, from, comm),
             FromWorker::FindActor { id, name } => self.find_for_worker(id, &name, from),
             FromWorker::KillActor(id) => {
                 self.kill_actor(id, comm);

@@ -9,7 +9,8 @@ use std::{
 use mobula_store::NumberHasher;
 use mobula_worker::{
     Attempt, Entry, Error, FunctionIndex, IdMap, ObjectId, Outcome, Retries, TaskSlot, Value,
-    WorkerId, message::ArgSpec,
+    WorkerId,
+    message::{ArgSpec, Args},
 };
 
 use super::{actors::Part, ready::Siblings};
@@ -76,7 +77,7 @@ impl Object {
 /// A task that has not ended. Its id is that of its object.
 #[derive(Debug)]
 pub(super) struct Task {
-    pub(super) args: Vec<ArgSpec>,
+    pub(super) args: Args<ArgSpec>,
     pub(super) function: FunctionIndex,
     /// How many more times it may run.
     pub(super) retries: Retries,
@@ -175,7 +176,7 @@ pub(super) struct Worker {
     /// What the worker holds, and whether the hold is a pin too.
     pub(super) held: IdMap<Hold>,
     /// Arguments of tasks that were failed while it ran them. It may still read them.
-    pub(super) left: Vec<Vec<ArgSpec>>,
+    pub(super) left: Vec<Args<ArgSpec>>,
     /// Pending objects whose end the worker wants to be told.
     pub(super) watches: HashSet<ObjectId, BuildHasherDefault<NumberHasher>>,
     /// Where tasks that it spawns go; begun anew whenever the worker turns to another task.

@@ -36,7 +36,7 @@ impl Driver {
 
     /// # Errors
     /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
-    fn lower(self: &Arc<Self>, call: CallSpec) -> Result<Lowered> {
+    fn lower(self: &Arc<Self>, mut call: CallSpec) -> Result<Lowered> {
         self.usable()?;
         let (function, retries) = (call.function, call.retries);
         let actor = call.actor.clone();
@@ -44,7 +44,7 @@ impl Driver {
             Default::default()
         } else {
             let client: Arc<dyn Client> = self.clone();
-            lower_call(&client, call)?
+            lower_call(&client, &mut call.args)?
         };
         let id_of_actor = actor.as_ref().map(|actor| actor.id());
         keep.extend(actor);

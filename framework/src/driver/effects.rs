@@ -17,12 +17,12 @@ use super::lanes::Lanes;
 use crate::core::Comm;
 
 impl Comm for Lanes {
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage, idle: bool) {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
         self.introduce_all(worker, &task.args);
         let Some(lane) = self.touch(worker) else {
             return;
         };
-        if idle {
+        if !task.revocable {
             // In time for the task to use the same memory again, and without waking another thread.
             lane.send_frees_with_task();
         }

@@ -388,7 +388,17 @@ impl Lanes {
         waiting(lane) > 0 || !lane.unsent.is_empty()
     }
 
-    pub(super) fn take_aftermath(&mut self) -> Aftermath {
+    /// What is left to be done without the lock, if there is anything.
+    pub(super) fn take_aftermath(&mut self) -> Option<Aftermath> {
+        let nothing = self.completions.is_empty()
+            && self.condemned.is_empty()
+            && self.registrations == 0
+            && self.to_start == 0
+            && self.ends.is_empty();
+        (!nothing).then(|| self.aftermath())
+    }
+
+    fn aftermath(&mut self) -> Aftermath {
         Aftermath {
             completions: match self.completions.is_empty() {
                 true => Completions::new(),

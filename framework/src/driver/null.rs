@@ -74,7 +74,7 @@ impl Tasks {
 
     /// As the loop of a worker, but for the call.
     fn answer(&mut self, task: &TaskMessage) -> Result<()> {
-        if !self.state.start(task.slot, task.attempt) {
+        if !self.state.start(task.slot, task.attempt, task.revocable) {
             return Ok(());
         }
         self.say(&FromWorker::Done {

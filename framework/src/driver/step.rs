@@ -48,7 +48,9 @@ impl Driver {
             }
             (result, lanes.take_aftermath(), late)
         };
-        self.follow_up(aftermath);
+        if let Some(aftermath) = aftermath {
+            self.follow_up(aftermath);
+        }
         if late {
             // Whoever sleeps did not know that the clock has to be looked at.
             self.bell.ring_all();
@@ -163,7 +165,9 @@ impl Driver {
             };
             (left, state.lanes.take_aftermath())
         };
-        self.follow_up(aftermath);
+        if let Some(aftermath) = aftermath {
+            self.follow_up(aftermath);
+        }
         left
     }
 

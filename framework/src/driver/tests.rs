@@ -89,7 +89,7 @@ remote_fn!(NEST, |inputs| {
 fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
     CallSpec {
         function: Registry::get().unwrap().index_of(function).unwrap(),
-        args,
+        args: args.into(),
         retries: Retries::default(),
         actor: None,
     }

@@ -3,20 +3,16 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side};
-use smallvec::SmallVec;
+use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side, message::Args};
 
 use super::{IntoArg, arg::Source, codecs::Codec, engine::current_client, place::Place};
-
-/// The arguments of a call. Those of most functions need no allocation until they are sent.
-pub(crate) type Args = SmallVec<[CallArg; 2]>;
 
 /// See the [module](self).
 pub(crate) struct Bound {
     pub(crate) function: &'static RemoteFn,
     /// Whose method it is.
     pub(crate) actor: Option<Arc<Entry>>,
-    pub(crate) args: Args,
+    pub(crate) args: Args<CallArg>,
     /// The first argument that could not be encoded.
     error: Option<Error>,
 }

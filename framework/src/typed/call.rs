@@ -113,8 +113,16 @@ impl<R> UnspawnedCall<R> {
     }
 
     fn spawn_at(self, client: Result<Arc<dyn Client>>) -> ObjectRef<R> {
-        let entry = client.and_then(|client| Ok(client.clone().spawn(self.into_spec(&client)?)));
-        ObjectRef::from_entry(entry.unwrap_or_else(Entry::failed))
+        // Step by step, and no closures: a call is as large as some cache lines.
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
+        };
+        let spec = match self.into_spec(&client) {
+            Ok(spec) => spec,
+            Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
+        };
+        ObjectRef::from_entry(client.spawn(spec))
     }
 
     /// As this engine takes it.
@@ -122,12 +130,13 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// What is wrong with the call.
     pub(crate) fn into_spec(self, client: &Arc<dyn Client>) -> Result<CallSpec> {
-        let (bound, retries) = self.into_parts(client)?;
+        self.bound.check(client)?;
+        let function = Registry::get()?.index_of(self.bound.function)?;
         Ok(CallSpec {
-            function: Registry::get()?.index_of(bound.function)?,
-            args: bound.args.into_vec(),
-            retries,
-            actor: bound.actor,
+            function,
+            args: self.bound.args,
+            retries: self.retries,
+            actor: self.bound.actor,
         })
     }
 

@@ -305,7 +305,7 @@ impl Client for Inline {
     fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
         let (function, actor) = (call.function, call.actor.take());
         self.retries.lock().push(call.retries.left);
-        let (args, mut keep) = match lower_call(&self.client(), call) {
+        let (args, mut keep) = match lower_call(&self.client(), &mut call.args) {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),
         };
@@ -315,7 +315,7 @@ impl Client for Inline {
         self.start(Task {
             id: entry.id(),
             function,
-            args,
+            args: args.into_vec(),
             keep,
             actor: of,
         });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallArg, FunctionIndex};
+use crate::{CallArg, FunctionIndex, message::Args};
 
 /// How an actor is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct ActorSpec {
     /// Which function makes its value.
     pub constructor: FunctionIndex,
     /// With what.
-    pub args: Vec<CallArg>,
+    pub args: Args<CallArg>,
     /// How it is to be kept.
     pub options: ActorOptions,
 }

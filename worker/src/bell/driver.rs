@@ -1,7 +1,10 @@
 //! The one bell of the driver, which all workers ring.
 
 use std::{
-    sync::atomic::Ordering::{Acquire, Relaxed},
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed, Release},
+    },
     time::Duration,
 };
 
@@ -38,9 +41,21 @@ fn who(state: u32) -> u32 {
 /// clone is the same bell.
 ///
 /// States and reasons: `ring/README.md`, "The driver's bell".
-#[derive(Clone, Debug)]
-pub struct DriverBell<M = Region> {
+#[derive(Debug)]
+pub struct DriverBell<M: Memory = Region> {
     memory: M,
+    /// 1 while a foreground caller has the lead. Private to the driver, so that taking and leaving the
+    /// lead need not change a word that workers look at.
+    led: Arc<M::Futex>,
+}
+
+impl<M: Memory> Clone for DriverBell<M> {
+    fn clone(&self) -> DriverBell<M> {
+        DriverBell {
+            memory: self.memory.clone(),
+            led: self.led.clone(),
+        }
+    }
 }
 
 impl<M: Memory> DriverBell<M> {
@@ -50,7 +65,10 @@ impl<M: Memory> DriverBell<M> {
     /// If the memory has too few.
     pub fn new(memory: M) -> DriverBell<M> {
         memory.futex(FOREGROUND_SEQ);
-        DriverBell { memory }
+        DriverBell {
+            memory,
+            led: Arc::default(),
+        }
     }
 
     /// Wakes whoever answers the bell, if that thread sleeps, to look at what was published before
@@ -97,12 +115,9 @@ impl<M: Memory> DriverBell<M> {
     pub fn sleep_background(&self, timeout: Option<Duration>, has_work: impl FnOnce(bool) -> bool) {
         // README: read before the state, so that a bump that we have not seen ends the wait.
         let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
-        let led = matches!(
-            self.state().replace(BACKGROUND_AWAKE, BACKGROUND_ASLEEP),
-            Err(LEAD_ASLEEP | LEAD_AWAKE)
-        );
+        let _ = self.state().replace(BACKGROUND_AWAKE, BACKGROUND_ASLEEP);
         M::fence();
-        if !has_work(led) {
+        if !has_work(self.is_led()) {
             self.memory.futex(BACKGROUND_SEQ).wait(seq, timeout);
         }
         let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
@@ -123,6 +138,11 @@ impl<M: Memory> DriverBell<M> {
             self.memory.futex(BACKGROUND_SEQ).wait(seq, Some(limit));
         }
         self.change(who);
+        // README, "The driver's bell": who has left the lead in the nap has left the state to us.
+        M::fence();
+        if !self.is_led() {
+            let _ = self.state().replace(LEAD_AWAKE, BACKGROUND_AWAKE);
+        }
     }
 
     /// Ends the background thread's nap, if it is in one. Cost: a fence and a load; a system call
@@ -136,21 +156,15 @@ impl<M: Memory> DriverBell<M> {
 
     /// Whether a foreground caller has the lead.
     pub fn is_led(&self) -> bool {
-        matches!(who(self.state().load(Relaxed)), LEAD_ASLEEP | LEAD_AWAKE)
+        self.led.load(Acquire) != 0
     }
 
     /// Takes the lead for a foreground caller, unless another has it. From then on the rings are
     /// the caller's to poll, and the background thread is left asleep.
     pub fn lead(&self) -> Option<Lead<'_, M>> {
-        let mut state = self.state().load(Relaxed);
-        loop {
-            if matches!(who(state), LEAD_ASLEEP | LEAD_AWAKE) {
-                return None;
-            }
-            match self.state().replace(state, state & NAPPING | LEAD_AWAKE) {
-                Ok(()) => break,
-                Err(now) => state = now,
-            }
+        self.led.replace(0, 1).ok()?;
+        if who(self.state().load(Relaxed)) != LEAD_AWAKE {
+            self.change(|state| state & NAPPING | LEAD_AWAKE);
         }
         // No fence: the one before the lead sleeps or leaves, and the look behind it, are enough.
         Some(Lead { bell: self })
@@ -235,8 +249,11 @@ impl<M: Memory> Lead<'_, M> {
     pub fn leave(self, has_work: impl FnOnce() -> bool) -> bool {
         let bell = self.bell;
         std::mem::forget(self);
-        let asks = bell.hand_back() & NAPPING == 0;
+        bell.led.store(0, Release);
+        M::fence();
+        let asks = bell.state().load(Relaxed) & NAPPING == 0;
         if asks {
+            bell.hand_back();
             M::fence();
             if has_work() {
                 bell.ring_background();
@@ -247,18 +264,20 @@ impl<M: Memory> Lead<'_, M> {
 }
 
 impl<M: Memory> DriverBell<M> {
-    /// The background thread answers from now on. A nap is a promise to look; without one, somebody
-    /// has to look for it now. Returns the state before.
-    fn hand_back(&self) -> u32 {
-        self.change(|state| match state & NAPPING {
-            0 => BACKGROUND_ASLEEP,
-            nap => nap | BACKGROUND_AWAKE,
-        })
+    /// The background thread answers from now on, unless another caller that has taken the lead
+    /// meanwhile sleeps with it.
+    fn hand_back(&self) {
+        self.change(|state| match who(state) {
+            LEAD_AWAKE => state & NAPPING | BACKGROUND_ASLEEP,
+            _ => state,
+        });
     }
 }
 
 impl<M: Memory> Drop for Lead<'_, M> {
     fn drop(&mut self) {
+        self.bell.led.store(0, Release);
+        M::fence();
         self.bell.hand_back();
         self.bell.ring_background();
     }

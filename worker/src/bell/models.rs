@@ -141,6 +141,18 @@ impl Driver {
         }
     }
 
+    /// A caller that leads for one look.
+    fn foreground_at_once(&self) {
+        let Some(lead) = self.bell.lead() else {
+            return;
+        };
+        self.drain();
+        lead.leave(|| self.has_work());
+        if *self.drained.lock().unwrap() == [1, 1] {
+            self.bell.ring_background();
+        }
+    }
+
     /// A caller that leads until the message of `ring` is in.
     fn foreground(&self, ring: usize) {
         let Some(mut lead) = self.bell.lead() else {
@@ -226,6 +238,48 @@ fn hand_over(naps: bool) {
         driver.foreground(0);
         worker.join().unwrap();
         background.join().unwrap();
+    });
+}
+
+/// A caller leaves in a nap, and one takes the lead and leaves again, perhaps in the same nap: then
+/// neither of them changes the state, and the background thread finds who has it.
+#[test]
+fn loom_callers_come_and_go_in_a_nap() {
+    check(2, || {
+        let driver = Arc::new(Driver::new());
+        let background = {
+            let driver = driver.clone();
+            thread::spawn(move || driver.background(true))
+        };
+        driver.foreground_at_once();
+        driver.publish(0);
+        driver.foreground_at_once();
+        driver.publish(1);
+        background.join().unwrap();
+    });
+}
+
+/// Two callers want the lead, and the one that is late finds what the first did not wait for.
+#[test]
+fn loom_two_callers_share_the_lead() {
+    check(3, || {
+        let driver = Arc::new(Driver::new());
+        let other = {
+            let driver = driver.clone();
+            thread::spawn(move || driver.foreground(0))
+        };
+        let worker = {
+            let driver = driver.clone();
+            thread::spawn(move || {
+                driver.publish(0);
+                driver.publish(1);
+            })
+        };
+        driver.foreground(1);
+        other.join().unwrap();
+        worker.join().unwrap();
+        // Whoever was not the lead in the end relies on the background thread.
+        driver.background(false);
     });
 }
 

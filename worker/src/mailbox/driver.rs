@@ -47,14 +47,16 @@ impl DriverEnd {
     }
 
     /// Sends through the lane that the message belongs to; it becomes visible with the next
-    /// [`flush`](DriverEnd::flush). A task's slot is marked as queued before.
+    /// [`flush`](DriverEnd::flush). A revocable task's slot is marked as queued before.
     ///
     /// # Errors
     /// Nothing is sent then. See [`LaneWriter::send`].
     pub fn send(&mut self, message: &ToWorker) -> Result<(), TransportError> {
         match message {
             ToWorker::Task(task) => {
-                self.state.queue(task.slot, task.attempt);
+                if task.revocable {
+                    self.state.queue(task.slot, task.attempt);
+                }
                 self.task.send(message)
             }
             _ => self.control.send(message),

@@ -16,7 +16,7 @@ fn loom_either_the_worker_starts_or_the_driver_revokes() {
         let driver = DriverState::new(state.clone());
         let worker = WorkerState::new(state);
         driver.queue(slot, attempt);
-        let starts = thread::spawn(move || worker.start(slot, attempt));
+        let starts = thread::spawn(move || worker.start(slot, attempt, true));
         let revoked = driver.revoke(slot, attempt);
         let started = starts.join().unwrap();
         assert!(started != revoked);

@@ -72,8 +72,8 @@ impl<M: Memory> DriverState<M> {
         DriverState(state)
     }
 
-    /// Begins a use of a slot: before the task is sent, and after the slot's last use has ended.
-    /// `attempt` must be below 2^62.
+    /// Begins a use of a slot by a revocable task: before that is sent, and after the slot's last use
+    /// has ended. `attempt` must be below 2^62.
     pub fn queue(&self, slot: TaskSlot, attempt: Attempt) {
         debug_assert!(attempt.0 < 1 << 62, "attempts are counted from zero");
         if let Some(state) = self.0.slot(slot) {
@@ -81,7 +81,7 @@ impl<M: Memory> DriverState<M> {
         }
     }
 
-    /// Takes a task back. Returns false if the worker has started it.
+    /// Takes a task back. Returns false if the worker has started it, or it is not revocable.
     pub fn revoke(&self, slot: TaskSlot, attempt: Attempt) -> bool {
         self.0.decide(slot, attempt, REVOKED)
     }
@@ -112,9 +112,19 @@ impl<M: Memory> WorkerState<M> {
     }
 
     /// Takes a task on. Returns false if the driver has taken it back: then it must not run, and
-    /// nothing is to be said about it.
-    pub fn start(&self, slot: TaskSlot, attempt: Attempt) -> bool {
-        self.0.decide(slot, attempt, STARTED)
+    /// nothing is to be said about it. A task that is not `revocable` costs a store, and no wait for
+    /// the other core.
+    pub fn start(&self, slot: TaskSlot, attempt: Attempt, revocable: bool) -> bool {
+        if revocable {
+            return self.0.decide(slot, attempt, STARTED);
+        }
+        match self.0.slot(slot) {
+            Some(state) => {
+                state.store(word(attempt, STARTED), Release);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Says what runs now, for the driver to name when this worker dies.

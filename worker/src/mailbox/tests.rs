@@ -58,8 +58,9 @@ fn task(seq: u64, argument: &[u8]) -> ToWorker {
         slot: TaskSlot(seq as u32 % TASK_SLOTS as u32),
         attempt: Attempt(seq),
         function: FunctionIndex(3),
-        args: vec![Arg::Value(text(argument))],
+        args: vec![Arg::Value(text(argument))].into(),
         again: 0,
+        revocable: true,
     })
 }
 
@@ -101,11 +102,11 @@ fn a_queued_task_is_started_or_revoked() {
     let Pair { driver, worker, .. } = pair();
     let (driver, worker) = (driver.state, worker.state);
     let (slot, first, second) = (TaskSlot(9), Attempt(0), Attempt(1));
-    assert!(!worker.start(slot, first), "nothing is queued");
+    assert!(!worker.start(slot, first, true), "nothing is queued");
     driver.queue(slot, first);
-    assert!(!worker.start(slot, second), "another use");
-    assert!(worker.start(slot, first));
-    assert!(!worker.start(slot, first), "only once");
+    assert!(!worker.start(slot, second, true), "another use");
+    assert!(worker.start(slot, first, true));
+    assert!(!worker.start(slot, first, true), "only once");
     assert!(!driver.revoke(slot, first), "too late");
     assert!(driver.started(slot, first));
     assert!(!driver.started(slot, second));
@@ -113,12 +114,12 @@ fn a_queued_task_is_started_or_revoked() {
     driver.queue(slot, second);
     assert!(!driver.started(slot, first) && !driver.started(slot, second));
     assert!(driver.revoke(slot, second));
-    assert!(!worker.start(slot, second), "too late");
+    assert!(!worker.start(slot, second, true), "too late");
     assert!(!driver.started(slot, second));
 
     for wild in [TaskSlot(TASK_SLOTS as u32), TaskSlot(u32::MAX)] {
         driver.queue(wild, first);
-        assert!(!worker.start(wild, first));
+        assert!(!worker.start(wild, first, true));
         assert!(!driver.revoke(wild, first) && !driver.started(wild, first));
     }
 
@@ -130,12 +131,34 @@ fn a_queued_task_is_started_or_revoked() {
 }
 
 #[test]
+fn a_task_that_stays_is_started_without_asking() {
+    let Pair {
+        mut driver, worker, ..
+    } = pair();
+    let (slot, first, second) = (TaskSlot(3), Attempt(3), Attempt(3 + TASK_SLOTS as u64));
+    driver.send(&task(3, b"")).unwrap();
+    assert!(worker.state.start(slot, first, true));
+
+    let mut stays = task(second.0, b"");
+    if let ToWorker::Task(task) = &mut stays {
+        task.revocable = false;
+    }
+    driver.send(&stays).unwrap();
+    assert!(driver.state.started(slot, first), "the slot is as it was");
+    assert!(!driver.state.started(slot, second), "not yet");
+    assert!(!driver.state.revoke(slot, second));
+    assert!(worker.state.start(slot, second, false));
+    assert!(driver.state.started(slot, second));
+    assert!(!worker.state.start(TaskSlot(u32::MAX), second, false));
+}
+
+#[test]
 fn sending_a_task_queues_its_slot() {
     let Pair {
         mut driver, worker, ..
     } = pair();
     driver.send(&task(5, b"")).unwrap();
-    assert!(worker.state.start(TaskSlot(5), Attempt(5)));
+    assert!(worker.state.start(TaskSlot(5), Attempt(5), true));
 }
 
 #[test]
@@ -165,11 +188,17 @@ fn what_is_no_message_is_an_error() {
     assert!(wild.stage(b"\xff no message", &mut 0).unwrap());
     wild.publish();
     assert!(matches!(driver.out.receive(), Err(TransportError::Wire(_))));
-    Word::store(&here.words()[OUT_AT], u64::MAX / 2, Ordering::Relaxed);
+    // Garbage all over the lane, wherever the next frame would begin.
+    let scribble = |lane: &[std::sync::atomic::AtomicU64]| {
+        for word in lane {
+            Word::store(word, u64::MAX / 2, Ordering::Relaxed);
+        }
+    };
+    scribble(&here.words()[OUT_AT..END]);
     assert!(matches!(driver.out.receive(), Err(TransportError::Ring(_))));
 
     let mut worker = WorkerEnd::open(&there, &DriverBell::new(bell)).unwrap();
-    Word::store(&here.words()[TASK_AT], 1, Ordering::Relaxed);
+    scribble(&here.words()[TASK_AT..CONTROL_AT]);
     let error = worker.task.receive().unwrap_err();
     assert!(matches!(
         error,
@@ -303,7 +332,7 @@ fn tasks_and_results_go_round() {
                     panic!("{message:?}");
                 };
                 assert_eq!(task.attempt, Attempt(n));
-                assert!(state.start(task.slot, task.attempt));
+                assert!(state.start(task.slot, task.attempt, task.revocable));
                 let Arg::Value(value) = &task.args[0] else {
                     panic!("{task:?}");
                 };

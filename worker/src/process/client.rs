@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, Outcome,
-    Payload, Registry, Result, Retries, Side, Value,
+    Payload, Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -120,14 +120,12 @@ impl Worker {
     fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
         usable()?;
         let client: Arc<dyn Client> = self.arc();
-        let constructor = spec.constructor;
-        let call = CallSpec {
-            function: constructor,
-            args: spec.args,
-            retries: Retries::default(),
-            actor: None,
-        };
-        let (args, keep) = lower::lower_call(&client, call)?;
+        let ActorSpec {
+            constructor,
+            mut args,
+            options,
+        } = spec;
+        let (args, keep) = lower::lower_call(&client, &mut args)?;
         let (id, answer) = (self.mint(), find.then(|| self.mint()));
         let mut table = self.table.lock();
         let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_client(), None));
@@ -136,7 +134,7 @@ impl Worker {
             id,
             constructor,
             args,
-            options: spec.options,
+            options: Box::new(options),
             found: answer,
         });
         drop(table);
@@ -209,14 +207,14 @@ fn usable() -> Result<()> {
 }
 
 impl Client for Worker {
-    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
+    fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
         if let Err(error) = usable() {
             return Entry::failed(error);
         }
         let client: Arc<dyn Client> = self.clone();
         let (function, retries) = (call.function, call.retries);
         let actor = call.actor.clone();
-        match lower::lower_call(&client, call) {
+        match lower::lower_call(&client, &mut call.args) {
             Ok((args, keep)) => {
                 let id = self.mint();
                 let mut table = self.table.lock();

@@ -16,7 +16,7 @@ use crate::{
     client::readable,
     ids::{Attempt, ObjectId, TaskSlot},
     lower::{self, INLINE_LIMIT, Placed},
-    message::{Arg, FromWorker, TaskMessage},
+    message::{Arg, Args, FromWorker, TaskMessage},
 };
 
 /// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
@@ -99,7 +99,7 @@ fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
     let task = lane.next(&worker.closing, &worker.turn)?;
     let most = worker.turn.begin();
     // Not before the turn: until then the driver may give the task to another worker.
-    let starts = worker.state.start(task.slot, task.attempt);
+    let starts = worker.state.start(task.slot, task.attempt, task.revocable);
     Some((task, most, starts))
 }
 
@@ -111,6 +111,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         function,
         args,
         again,
+        revocable: _,
     } = task;
     let result = match worker.registry.function(function) {
         None => Err(Error::internal(format!(
@@ -157,7 +158,7 @@ fn run_once(
     worker: &Arc<Worker>,
     remote: &'static RemoteFn,
     id: ObjectId,
-    args: Vec<Arg>,
+    args: Args<Arg>,
 ) -> std::result::Result<Made, Failed> {
     let mut given_up = false;
     let made = call(remote, |remote| {
@@ -189,7 +190,7 @@ fn run_again(
     worker: &Arc<Worker>,
     remote: &'static RemoteFn,
     (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
-    args: Vec<Arg>,
+    args: Args<Arg>,
     mut again: u32,
 ) -> Result<Made> {
     while again > 0 {
@@ -229,7 +230,7 @@ pub(crate) fn runs_function(function: FunctionIndex) {
 }
 
 /// The arguments with readable bytes.
-fn resolve(worker: &Arc<Worker>, args: Vec<Arg>) -> Result<Vec<Input>> {
+fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
     let client: Arc<dyn Client> = worker.clone();
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
         match &value.body {

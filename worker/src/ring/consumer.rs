@@ -21,8 +21,6 @@ pub struct Consumer<M = Region> {
     tail: u64,
     /// What the producer was told of `tail`.
     published: u64,
-    /// The producer's index as last validated.
-    head: u64,
     /// What has arrived of a message of several frames.
     partial: Vec<u8>,
     /// The producer waits for space, and there is some.
@@ -35,7 +33,6 @@ impl<M: Memory> Consumer<M> {
             ring,
             tail: 0,
             published: 0,
-            head: 0,
             partial: Vec::new(),
             wake_producer: false,
         }
@@ -44,15 +41,13 @@ impl<M: Memory> Consumer<M> {
     /// Puts the next message into `out`, in place of what was there. Returns whether there was one;
     /// if not, `out` is as it was.
     ///
-    /// Cost: the copy; one load of the producer's index when all that it had published before is
-    /// read. Memory for a message of several frames grows with what has arrived (by doubling), and
+    /// Cost: the copy. Memory for a message of several frames grows with what has arrived (by doubling), and
     /// ends at [`MAX_MESSAGE`].
     ///
     /// # Errors
     /// [`RingError::Corrupt`].
     pub fn pop(&mut self, out: &mut Vec<u8>) -> Result<bool, RingError> {
-        while self.refill()? {
-            let header = self.header()?;
+        while let Some(header) = self.header()? {
             let whole = header.first && header.last;
             if whole {
                 out.clear();
@@ -79,9 +74,7 @@ impl<M: Memory> Consumer<M> {
     ///
     /// After a fence this is what a thread must ask before it sleeps (README, "Bells").
     pub fn ready(&self) -> bool {
-        self.tail != self.head
-            || self.ring.head().load(Acquire) != self.tail
-            || self.ring.wanted().load(Relaxed) != 0
+        self.next().load(Acquire) != frame::NONE || self.ring.wanted().load(Relaxed) != 0
     }
 
     /// Whether the producer has asked to be told of space, and there is some now. The answer is
@@ -93,7 +86,7 @@ impl<M: Memory> Consumer<M> {
     /// Gives back what was read, and looks whether the producer waits for it.
     fn publish(&mut self) {
         if self.published != self.tail {
-            // README, "Indices": our loads of the words come before the producer's next stores.
+            // README, "Publishing": our loads of the words come before the producer's next stores.
             self.ring.tail().store(self.tail, Release);
             self.published = self.tail;
         }
@@ -103,29 +96,14 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Whether there are unread words, for which it looks at the producer's index if necessary.
-    fn refill(&mut self) -> Result<bool, RingError> {
-        if self.tail == self.head {
-            // README, "Indices": Acquire, so that the frames are visible.
-            let head = self.ring.head().load(Acquire);
-            let news = head.wrapping_sub(self.tail);
-            // The producer may use what we gave back, and no more.
-            if news > self.ring.capacity as u64 - (self.tail - self.published) {
-                return Err(self.corrupt("the producer's index is out of range", head));
-            }
-            self.head = head;
+    /// The header at `tail`, if a frame was published there that continues the message.
+    fn header(&self) -> Result<Option<Header>, RingError> {
+        // README, "Publishing": Acquire, so that the frame is visible.
+        let word = self.next().load(Acquire);
+        if word == frame::NONE {
+            return Ok(None);
         }
-        Ok(self.tail != self.head)
-    }
-
-    /// The header at `tail`, if the frame lies within what was published and continues the message.
-    fn header(&self) -> Result<Header, RingError> {
-        let data = self.ring.data();
-        let word = data[self.tail as usize & (data.len() - 1)].load(Relaxed);
-        let header = Header::decode(word, data.len(), self.tail)?;
-        if header.words() as u64 > self.head - self.tail {
-            return Err(self.corrupt("the frame ends behind the producer's index", word));
-        }
+        let header = Header::decode(word, self.ring.capacity, self.tail)?;
         // A frame that is not the last is never empty, so this tells whether a message has begun.
         if header.first != self.partial.is_empty() {
             return Err(self.corrupt("the frame does not continue the message", word));
@@ -133,7 +111,12 @@ impl<M: Memory> Consumer<M> {
         if header.len > MAX_MESSAGE - self.partial.len() {
             return Err(self.corrupt("the message is too long", word));
         }
-        Ok(header)
+        Ok(Some(header))
+    }
+
+    /// Where the next header is.
+    fn next(&self) -> &M::Word {
+        &frame::line(self.ring.data(), self.tail)[0]
     }
 
     #[cold]
@@ -151,7 +134,6 @@ impl<M> fmt::Debug for Consumer<M> {
         f.debug_struct("Consumer")
             .field("tail", &self.tail)
             .field("published", &self.published)
-            .field("head", &self.head)
             .field("partial", &self.partial.len())
             .finish_non_exhaustive()
     }

@@ -5,12 +5,23 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::RingError;
 use crate::primitive::Word;
 
-/// A mark in the upper half of each header, so that a reader that has lost its place, or finds
-/// foreign bytes, is likely to notice at once.
-const MARK: u64 = 0x6d6f_6275 << 32;
+/// The upper half of each header is made of this and the index at which it lies, so that a reader
+/// that has lost its place, or finds foreign bytes or a frame of an earlier lap, notices at once.
+const MARK: u32 = 0x6d6f_6275;
 const FIRST: u64 = 1 << 31;
 const LAST: u64 = 1 << 30;
 const LEN: u64 = LAST - 1;
+
+/// What stands where the next header will be, until its frame is published. No header is zero: it
+/// has a flag or a length.
+pub(super) const NONE: u64 = 0;
+
+/// Frames begin at multiples of so many words: 64 bytes, so that a short one takes one cache line.
+pub(super) const ALIGN: usize = 8;
+
+fn mark(at: u64) -> u64 {
+    u64::from(at as u32 ^ MARK) << 32
+}
 
 /// A header that has the right form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +35,11 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn encode(self) -> u64 {
+    /// The header's word at index `at`.
+    pub(super) fn encode(self, at: u64) -> u64 {
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         debug_assert!(self.len as u64 <= LEN);
-        MARK | flag(self.first, FIRST) | flag(self.last, LAST) | self.len as u64
+        mark(at) | flag(self.first, FIRST) | flag(self.last, LAST) | self.len as u64
     }
 
     /// Reads a header that was at word `at`, in a ring of `capacity` words.
@@ -37,8 +49,8 @@ impl Header {
             found: word,
             at,
         };
-        if word & !(FIRST | LAST | LEN) != MARK {
-            return Err(corrupt("this is no frame header"));
+        if word & !(FIRST | LAST | LEN) != mark(at) {
+            return Err(corrupt("this is no header of a frame that begins here"));
         }
         let header = Header {
             first: word & FIRST != 0,
@@ -54,9 +66,9 @@ impl Header {
         Ok(header)
     }
 
-    /// Words of header and payload.
+    /// Words of header and payload, and of what there is up to the next frame.
     pub(super) fn words(self) -> usize {
-        1 + self.len.div_ceil(8)
+        (1 + self.len.div_ceil(8)).next_multiple_of(ALIGN)
     }
 }
 
@@ -66,46 +78,76 @@ pub(super) fn max_payload(capacity: usize) -> usize {
     (capacity / 4 - 1) * 8
 }
 
-/// Writes a frame at index `at`, around the end of the ring where necessary. The words must be the
-/// producer's.
-pub(super) fn write<W: Word>(data: &[W], at: u64, header: Header, payload: &[u8]) {
-    let mask = data.len() - 1;
-    let start = at as usize & mask;
-    data[start].store(header.encode(), Relaxed);
+/// A line, in bytes.
+const BYTES: usize = ALIGN * 8;
 
-    let start = (start + 1) & mask;
-    let (whole, rest) = payload.as_chunks::<8>();
-    let (before, after) = whole.split_at(whole.len().min(data.len() - start));
-    for (word, bytes) in data[start..].iter().zip(before) {
-        word.store(u64::from_ne_bytes(*bytes), Relaxed);
-    }
-    for (word, bytes) in data.iter().zip(after) {
-        word.store(u64::from_ne_bytes(*bytes), Relaxed);
+/// What the first line of a frame has room for, in bytes.
+pub(super) const NEAR: usize = BYTES - 8;
+
+/// The line that begins at index `at`.
+#[inline]
+pub(super) fn line<W>(data: &[W], at: u64) -> &[W; ALIGN] {
+    let (lines, _) = data.as_chunks::<ALIGN>();
+    &lines[(at as usize / ALIGN) & (lines.len() - 1)]
+}
+
+/// Gives the words that `bytes` are, one after the other; zeros fill up the last one.
+///
+/// No word is put together in memory: a load of what was just stored in smaller pieces has to wait
+/// for them.
+#[inline]
+pub(super) fn each_word(bytes: &[u8], mut to: impl FnMut(usize, u64)) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (n, bytes) in whole.iter().enumerate() {
+        to(n, u64::from_le_bytes(*bytes));
     }
     if !rest.is_empty() {
-        let mut bytes = [0; 8];
-        bytes[..rest.len()].copy_from_slice(rest);
-        data[(start + whole.len()) & mask].store(u64::from_ne_bytes(bytes), Relaxed);
+        let word = match bytes.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last) >> (8 * (8 - rest.len())),
+            None => rest
+                .iter()
+                .rfold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        to(whole.len(), word);
     }
+}
+
+/// Writes what does not fit into the first line of the frame at index `at`. The words must be the
+/// producer's.
+pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
+    let start = at as usize + ALIGN;
+    each_word(far, |n, word| {
+        data[(start + n) & (data.len() - 1)].store(word, Relaxed);
+    });
 }
 
 /// Appends the payload of the frame at index `at` to `out`. Each word is loaded once; nothing is
 /// believed of what it contains. The words must be the consumer's.
+#[inline]
 pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
-    let mask = data.len() - 1;
-    let start = (at as usize + 1) & mask;
-    let old = out.len();
-    out.resize(old + (header.words() - 1) * 8, 0);
-    let (chunks, _) = out[old..].as_chunks_mut::<8>();
-    let (before, after) = {
-        let split = chunks.len().min(data.len() - start);
-        chunks.split_at_mut(split)
-    };
-    for (word, bytes) in data[start..].iter().zip(before) {
-        *bytes = word.load(Relaxed).to_ne_bytes();
+    let end = out.len() + header.len;
+    // Whole lines, the last of which may be padding.
+    out.extend_from_slice(&[0; NEAR]);
+    if let Some(near) = out.last_chunk_mut::<NEAR>() {
+        let (_, words) = line(data, at).split_at(1);
+        load(words, near);
     }
-    for (word, bytes) in data.iter().zip(after) {
-        *bytes = word.load(Relaxed).to_ne_bytes();
+    if header.len > NEAR {
+        out.reserve(header.len);
+        let lines = (at..).step_by(ALIGN).skip(1);
+        for at in lines.take((header.len - NEAR).div_ceil(BYTES)) {
+            out.extend_from_slice(&[0; BYTES]);
+            if let Some(bytes) = out.last_chunk_mut::<BYTES>() {
+                load(line(data, at), bytes);
+            }
+        }
     }
-    out.truncate(old + header.len);
+    out.truncate(end);
+}
+
+#[inline]
+fn load<W: Word>(words: &[W], bytes: &mut [u8]) {
+    for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
+        *bytes = word.load(Relaxed).to_le_bytes();
+    }
 }

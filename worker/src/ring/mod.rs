@@ -25,16 +25,15 @@ pub use producer::Producer;
 pub const MAX_MESSAGE: usize = 1 << 30;
 
 /// The smallest capacity of a ring, in words: a quarter of it must hold a frame.
-pub const MIN_CAPACITY: usize = 8;
+pub const MIN_CAPACITY: usize = 4 * frame::ALIGN;
 
 /// Words from one shared variable to the next: 128 bytes, since processors fetch cache lines in
 /// pairs.
 const LINE: usize = 16;
 
-const HEAD: usize = 0;
-const TAIL: usize = LINE;
-const WANTED: usize = 2 * LINE;
-const DATA: usize = 3 * LINE;
+const TAIL: usize = 0;
+const WANTED: usize = LINE;
+const DATA: usize = 2 * LINE;
 
 /// Why a ring cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +121,6 @@ impl<M: Memory> Ring<M> {
     /// The end that reads.
     pub fn consumer(&self) -> Consumer<M> {
         Consumer::new(self.clone())
-    }
-
-    /// How many words the producer has published since the start.
-    #[inline]
-    fn head(&self) -> &M::Word {
-        &self.memory.words()[self.first + HEAD]
     }
 
     /// How many words the consumer has given back since the start.

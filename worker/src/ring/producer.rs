@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     MAX_MESSAGE, Ring, RingError,
-    frame::{self, Header},
+    frame::{self, ALIGN, Header},
 };
 use crate::primitive::{Memory, Region, Word};
 
@@ -18,10 +18,12 @@ use crate::primitive::{Memory, Region, Word};
 /// messages cost one store that the other process sees, and one doorbell.
 pub struct Producer<M = Region> {
     ring: Ring<M>,
-    /// Where the next frame begins. Private: the shared copy is for the consumer only.
+    /// Where the next frame begins.
     head: u64,
-    /// What the consumer was told of `head`.
+    /// Where the first frame begins that the consumer does not see; `head` if there is none.
     published: u64,
+    /// The first words of that frame, which are kept back.
+    kept: [u64; ALIGN],
     /// The consumer's index as last validated; at most `published`.
     tail: u64,
 }
@@ -32,6 +34,7 @@ impl<M: Memory> Producer<M> {
             ring,
             head: 0,
             published: 0,
+            kept: [frame::NONE; ALIGN],
             tail: 0,
         }
     }
@@ -59,7 +62,17 @@ impl<M: Memory> Producer<M> {
             if !self.has_room(header.words() as u64)? {
                 return Ok(false);
             }
-            frame::write(self.ring.data(), self.head, header, &rest[..len]);
+            let (near, far) = rest[..len].split_at(len.min(frame::NEAR));
+            let word = header.encode(self.head);
+            if self.head == self.published {
+                self.kept[0] = word;
+                frame::each_word(near, |n, word| self.kept[1 + n] = word);
+            } else {
+                let line = frame::line(self.ring.data(), self.head);
+                line[0].store(word, Relaxed);
+                frame::each_word(near, |n, word| line[1 + n].store(word, Relaxed));
+            }
+            frame::write_far(self.ring.data(), self.head, far);
             self.head += header.words() as u64;
             *sent += len;
             if header.last {
@@ -73,8 +86,14 @@ impl<M: Memory> Producer<M> {
     pub fn publish(&mut self) -> bool {
         let news = self.published != self.head;
         if news {
-            // README, "Indices": makes the frames visible with the index.
-            self.ring.head().store(self.head, Release);
+            // README, "Publishing": first the end, then the header that shows all up to there.
+            let data = self.ring.data();
+            frame::line(data, self.head)[0].store(frame::NONE, Relaxed);
+            let [header, payload @ ..] = frame::line(data, self.published);
+            for (word, value) in payload.iter().zip(&self.kept[1..]) {
+                word.store(*value, Relaxed);
+            }
+            header.store(self.kept[0], Release);
             self.published = self.head;
         }
         news
@@ -97,7 +116,7 @@ impl<M: Memory> Producer<M> {
         if self.free() >= words {
             return Ok(true);
         }
-        // README, "Indices": Acquire, so that the consumer has read the words we overwrite.
+        // README, "Publishing": Acquire, so that the consumer has read the words we overwrite.
         let tail = self.ring.tail().load(Acquire);
         if tail.wrapping_sub(self.tail) > self.published - self.tail {
             return Err(RingError::Corrupt {
@@ -110,9 +129,9 @@ impl<M: Memory> Producer<M> {
         Ok(self.free() >= words)
     }
 
-    /// Words that may be written.
+    /// Words that a frame may take: one more is needed for the end behind it.
     fn free(&self) -> u64 {
-        self.ring.capacity as u64 - (self.head - self.tail)
+        self.ring.capacity as u64 - 1 - (self.head - self.tail)
     }
 }
 

@@ -62,10 +62,14 @@ impl error::Error for WireError {}
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
     match message {
         ToWorker::Task(task) => {
-            out.push(match task.again {
-                0 => to_worker::TASK,
-                _ => to_worker::TASK_AGAIN,
-            });
+            out.push(to_worker::TASK);
+            let more = if task.again > 0 { task_flag::AGAIN } else { 0 };
+            let back = if task.revocable {
+                task_flag::REVOCABLE
+            } else {
+                0
+            };
+            out.push(more | back);
             writer::id(out, task.id);
             writer::hand_over(out, task.slot, task.attempt);
             if task.again > 0 {
@@ -128,17 +132,24 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
 pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
     let mut reader = Reader::new(bytes);
     let message = match reader.byte("a message")? {
-        kind @ (to_worker::TASK | to_worker::TASK_AGAIN) => ToWorker::Task(TaskMessage {
-            id: reader.id()?,
-            slot: TaskSlot(reader.four("a slot")?),
-            attempt: Attempt(reader.eight("an attempt")?),
-            again: match kind {
-                to_worker::TASK => 0,
-                _ => reader.number32("how often to run again")?,
-            },
-            function: FunctionIndex(reader.number32("a function")?),
-            args: reader.list("arguments", read_arg)?,
-        }),
+        to_worker::TASK => {
+            let flags = reader.byte("the flags of a task")?;
+            if flags & !task_flag::ALL != 0 {
+                return Err(reader.malformed("the flags of a task"));
+            }
+            ToWorker::Task(TaskMessage {
+                revocable: flags & task_flag::REVOCABLE != 0,
+                id: reader.id()?,
+                slot: TaskSlot(reader.four("a slot")?),
+                attempt: Attempt(reader.eight("an attempt")?),
+                again: match flags & task_flag::AGAIN {
+                    0 => 0,
+                    _ => reader.number32("how often to run again")?,
+                },
+                function: FunctionIndex(reader.number32("a function")?),
+                args: reader.args(read_arg)?,
+            })
+        }
         to_worker::READY => ToWorker::Ready {
             id: reader.id()?,
             outcome: value::read_outcome(&mut reader)?,
@@ -285,7 +296,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             function: FunctionIndex(reader.number32("a function")?),
             retries: read_retries(&mut reader)?,
             actor: read_optional(&mut reader)?,
-            args: reader.list("arguments", read_arg_spec)?,
+            args: reader.args(read_arg_spec)?,
         }),
         from_worker::PUT => FromWorker::Put {
             id: reader.id()?,
@@ -303,10 +314,12 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             constructor: FunctionIndex(reader.number32("a function")?),
             options: {
                 let bytes = reader.bytes("an actor's options")?;
-                rmp_serde::from_slice(bytes).map_err(|_| reader.malformed("an actor's options"))?
+                rmp_serde::from_slice(bytes)
+                    .map(Box::new)
+                    .map_err(|_| reader.malformed("an actor's options"))?
             },
             found: read_optional(&mut reader)?,
-            args: reader.list("arguments", read_arg_spec)?,
+            args: reader.args(read_arg_spec)?,
         },
         from_worker::FIND_ACTOR => FromWorker::FindActor {
             id: reader.id()?,
@@ -353,7 +366,14 @@ mod to_worker {
     pub(super) const WRITABLE: u8 = 10;
     pub(super) const CLOSE: u8 = 11;
     pub(super) const ACTOR: u8 = 12;
-    pub(super) const TASK_AGAIN: u8 = 13;
+}
+
+/// What the second byte of a task says.
+mod task_flag {
+    /// A number follows: how often to run again.
+    pub(super) const AGAIN: u8 = 1;
+    pub(super) const REVOCABLE: u8 = 2;
+    pub(super) const ALL: u8 = AGAIN | REVOCABLE;
 }
 
 /// First bytes of messages to the driver. No number is used in both directions, so that a message

@@ -7,6 +7,7 @@ use super::WireError;
 use crate::{
     Error,
     ids::{ObjectId, WorkerId},
+    message::Args,
     shape::Shape,
 };
 
@@ -144,18 +145,34 @@ impl<'a> Reader<'a> {
         what: &'static str,
         mut item: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
-        let count = self.number(what)?;
-        if count > self.rest.len() as u64 {
-            return Err(self.malformed(what));
-        }
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut items = Vec::with_capacity((count as usize).min(FORESIGHT));
+        let count = self.count(what)?;
+        let mut items = Vec::with_capacity(count.min(FORESIGHT));
         for _ in 0..count {
             items.push(item(self)?);
         }
         Ok(items)
+    }
+
+    /// The same for arguments.
+    pub(crate) fn args<T>(
+        &mut self,
+        mut arg: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
+    ) -> Result<Args<T>, WireError> {
+        let count = self.count("arguments")?;
+        let mut args = Args::with_capacity(count.min(FORESIGHT));
+        for _ in 0..count {
+            args.push(arg(self)?);
+        }
+        Ok(args)
+    }
+
+    /// How many items follow, each of a byte at least.
+    fn count(&mut self, what: &'static str) -> Result<usize, WireError> {
+        let count = self.number(what)?;
+        match usize::try_from(count) {
+            Ok(count) if count <= self.rest.len() => Ok(count),
+            _ => Err(self.malformed(what)),
+        }
     }
 
     /// The same for items that begin with an id: what has arrived says how many there can be.

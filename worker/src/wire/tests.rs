@@ -175,16 +175,17 @@ fn options() -> impl Strategy<Value = ActorOptions> {
 }
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
-    let numbers = (number32(), number(), number32(), number32());
+    let numbers = (number32(), number(), number32(), number32(), any::<bool>());
     let task = (ids(), numbers, vec(args(), 0..5)).prop_map(
-        |(id, (slot, attempt, function, again), args)| {
+        |(id, (slot, attempt, function, again, revocable), args)| {
             ToWorker::Task(TaskMessage {
                 id,
                 slot: TaskSlot(slot),
                 attempt: Attempt(attempt),
                 function: FunctionIndex(function),
-                args,
+                args: args.into(),
                 again,
+                revocable,
             })
         },
     );
@@ -231,7 +232,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
             FromWorker::Spawn(TaskSpec {
                 id,
                 function: FunctionIndex(function),
-                args,
+                args: args.into(),
                 retries: Retries { left, of_errors },
                 actor,
             })
@@ -252,8 +253,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
             |(id, constructor, args, options, found)| FromWorker::CreateActor {
                 id,
                 constructor: FunctionIndex(constructor),
-                args,
-                options,
+                args: args.into(),
+                options: Box::new(options),
                 found,
             },
         );
@@ -450,7 +451,7 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
     let task = TaskSpec {
         id,
         function: FunctionIndex(0),
-        args: Vec::new(),
+        args: Default::default(),
         retries: Retries::default(),
         actor: Some(id),
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mobula_worker::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
-    message::{Arg, ArgSpec, TaskMessage},
+    message::{Arg, ArgSpec, Args, TaskMessage},
 };
 
 use super::{Life, is_ready};
@@ -110,7 +110,7 @@ impl Core {
         };
         let function = actor.constructor;
         let specs = std::mem::take(&mut actor.args);
-        let args: Vec<Arg> = specs.iter().map(|spec| self.resolve(spec)).collect();
+        let args: Args<Arg> = specs.iter().map(|spec| self.resolve(spec)).collect();
         self.shift_arg_pins(&specs, Step::Begin);
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.args = specs;
@@ -131,8 +131,9 @@ impl Core {
             function,
             args,
             again: 0,
+            revocable: false,
         };
-        comm.send_task(worker_id, message, true);
+        comm.send_task(worker_id, message);
     }
 
     /// A constructor has ended in the process of its actor.
@@ -279,7 +280,7 @@ impl Core {
 
     /// Takes a constructor away from its process, and gives its arguments, with their refs and pins, to
     /// the process, which reads them though the actor may end. `None`: it does not run.
-    pub(in crate::core) fn leave_constructor(&mut self, id: ObjectId) -> Option<Vec<ArgSpec>> {
+    pub(in crate::core) fn leave_constructor(&mut self, id: ObjectId) -> Option<Args<ArgSpec>> {
         let actor = self.actors.get_mut(&id)?;
         let Life::Constructing(worker) = actor.life else {
             return None;

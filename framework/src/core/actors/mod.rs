@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mobula_worker::{
     ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, Retries, TypeTag, Value,
-    WorkerId, message::ArgSpec,
+    WorkerId,
+    message::{ArgSpec, Args},
 };
 
 use super::{
@@ -66,7 +67,7 @@ type QueueKey = (usize, WorkerId);
 pub(super) struct Actor {
     constructor: FunctionIndex,
     /// The constructor's, kept for a restart.
-    args: Vec<ArgSpec>,
+    args: Args<ArgSpec>,
     options: ActorOptions,
     /// How many restarts are left.
     restarts: u32,
@@ -133,7 +134,7 @@ impl Core {
     pub(crate) fn create_actor(
         &mut self,
         id: ObjectId,
-        (constructor, args): (FunctionIndex, Vec<ArgSpec>),
+        (constructor, args): (FunctionIndex, Args<ArgSpec>),
         options: ActorOptions,
         from: WorkerId,
         comm: &mut dyn Comm,
@@ -261,7 +262,7 @@ impl Core {
     pub(super) fn create_for_worker(
         &mut self,
         id: ObjectId,
-        call: (FunctionIndex, Vec<ArgSpec>),
+        call: (FunctionIndex, Args<ArgSpec>),
         options: ActorOptions,
         found: Option<ObjectId>,
         from: WorkerId,

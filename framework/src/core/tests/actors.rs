@@ -56,7 +56,7 @@ fn object(id: ObjectId) -> ArgSpec {
 impl Env {
     fn create(&mut self, args: Vec<ArgSpec>, options: ActorOptions) -> ObjectId {
         let id = self.core.mint();
-        let call = (FunctionIndex(MAKE), args);
+        let call = (FunctionIndex(MAKE), args.into());
         self.core
             .create_actor(id, call, options, D, &mut self.comm)
             .unwrap();
@@ -160,7 +160,7 @@ fn method(
     TaskSpec {
         id,
         function: FunctionIndex(function),
-        args,
+        args: args.into(),
         retries: Retries::of_deaths(retries),
         actor: Some(actor),
     }

@@ -105,7 +105,7 @@ impl TestComm {
 }
 
 impl Comm for TestComm {
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage, _: bool) {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
         let word = (task.attempt, Word::Queued);
         if let Some((attempt, old)) = self.words.insert((worker, task.slot), word) {
             assert_eq!(old, Word::Over, "{:?} is in use", task.slot);

@@ -194,7 +194,7 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
     TaskSpec {
         id,
         function: FunctionIndex(0),
-        args,
+        args: args.into(),
         retries: Retries::default(),
         actor: None,
     }

@@ -162,7 +162,7 @@ impl World {
         let spec = TaskSpec {
             id,
             function: FunctionIndex(0),
-            args,
+            args: args.into(),
             retries,
             actor: None,
         };

@@ -168,7 +168,7 @@ impl<A: Actor> ActorCall<A> {
         }
         Ok(ActorSpec {
             constructor: Registry::get()?.index_of(self.bound.function)?,
-            args: self.bound.args.into_vec(),
+            args: self.bound.args,
             options: self.options,
         })
     }

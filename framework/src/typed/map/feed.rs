@@ -167,7 +167,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             };
             let entry = self.client.clone().spawn(CallSpec {
                 function: first.function,
-                args: first.call.args.into_vec(),
+                args: first.call.args,
                 retries: first.retries,
                 actor: first.call.actor,
             });

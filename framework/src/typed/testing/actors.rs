@@ -6,8 +6,7 @@ use std::{
 };
 
 use mobula_worker::{
-    ActorOptions, ActorSpec, ActorState, CallSpec, Entry, Error, ObjectId, Result, Retries,
-    lower_call,
+    ActorOptions, ActorSpec, ActorState, Entry, Error, ObjectId, Result, lower_call,
 };
 use parking_lot::Mutex;
 
@@ -83,16 +82,10 @@ impl Inline {
     pub(super) fn create(&self, spec: ActorSpec) -> Result<(Arc<Entry>, bool)> {
         let ActorSpec {
             constructor,
-            args,
+            mut args,
             options,
         } = spec;
-        let call = CallSpec {
-            function: constructor,
-            args,
-            retries: Retries::default(),
-            actor: None,
-        };
-        let (args, keep) = lower_call(&self.client(), call)?;
+        let (args, keep) = lower_call(&self.client(), &mut args)?;
         let entry = {
             let mut names = self.actors.names.lock();
             let place = options.name.clone().map(|name| names.entry(name));
@@ -116,7 +109,7 @@ impl Inline {
         self.start(Task {
             id: entry.id(),
             function: constructor,
-            args,
+            args: args.into_vec(),
             keep,
             actor: Some(entry.id()),
         });

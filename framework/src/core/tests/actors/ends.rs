@@ -149,8 +149,9 @@ fn it_ends_with_its_last_call_in_every_state() {
                 slot: construction.slot,
                 attempt: construction.attempt,
                 function: FunctionIndex(MAKE),
-                args: vec![],
+                args: Default::default(),
                 again: 0,
+                revocable: false,
             };
             env.done(W2, &made, good(0));
             env.pump();
@@ -165,8 +166,9 @@ fn it_ends_with_its_last_call_in_every_state() {
                 slot: flight.slot,
                 attempt: flight.attempt,
                 function: FunctionIndex(ALONE),
-                args: vec![],
+                args: Default::default(),
                 again: 0,
+                revocable: false,
             };
             assert!(env.comm.control(W2).is_none());
             env.done(W2, &task, good(1));

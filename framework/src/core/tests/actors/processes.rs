@@ -228,8 +228,8 @@ fn a_name_is_taken_until_the_actor_is_dead() {
     let ask = |id, found| FromWorker::CreateActor {
         id,
         constructor: FunctionIndex(MAKE),
-        args: vec![],
-        options: named(),
+        args: Default::default(),
+        options: Box::new(named()),
         found,
     };
     env.ok(W2, ask(made, Some(found)));
