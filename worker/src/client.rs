@@ -47,13 +47,17 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// outcome of the object.
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry>;
 
-    /// Starts several calls, or none in the place of an error. Gives their results in order.
-    fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
-        let spawn = |call: Result<CallSpec>| match call {
+    /// Starts several calls, or none in the place of an error. Adds their results to `entries`, in
+    /// order. The first may begin before the iterator has given the last.
+    fn spawn_all(
+        self: Arc<Self>,
+        calls: &mut dyn Iterator<Item = Result<CallSpec>>,
+        entries: &mut Vec<Arc<Entry>>,
+    ) {
+        entries.extend(calls.map(|call| match call {
             Ok(call) => self.clone().spawn(call),
             Err(error) => Entry::failed(error),
-        };
-        calls.into_iter().map(spawn).collect()
+        }));
     }
 
     /// Creates an actor, and gives the handle of its object: whose handles are those of the actor,

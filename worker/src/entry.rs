@@ -27,12 +27,19 @@ pub struct Entry {
     id: ObjectId,
     /// `None` for the handle of a call that could not be started.
     client: Option<Weak<dyn Client>>,
-    outcome: OnceLock<Outcome>,
+    fate: Fate,
     waiters: Mutex<Vec<Waker>>,
     /// [`Client::watch`] was called, and `unwatch` was not.
     watched: AtomicBool,
     /// See [`Entry::of_actor`].
     is_actor: bool,
+}
+
+/// What becomes of an object. Many handles are made of objects that are there, and an assignment costs less
+/// than what a cell takes for several threads.
+enum Fate {
+    Known(Outcome),
+    Awaited(OnceLock<Outcome>),
 }
 
 impl Entry {
@@ -62,14 +69,14 @@ impl Entry {
     }
 
     fn with(id: ObjectId, client: Option<Weak<dyn Client>>, outcome: Option<Outcome>) -> Entry {
-        let cell = OnceLock::new();
-        if let Some(outcome) = outcome {
-            let _ = cell.set(outcome);
-        }
+        let fate = match outcome {
+            Some(outcome) => Fate::Known(outcome),
+            None => Fate::Awaited(OnceLock::new()),
+        };
         Entry {
             id,
             client,
-            outcome: cell,
+            fate,
             waiters: Mutex::new(Vec::new()),
             watched: AtomicBool::new(false),
             is_actor: false,
@@ -82,7 +89,7 @@ impl Entry {
         let mut entry = Entry::failed(Error::internal("unowned"));
         let unshared = Arc::get_mut(&mut entry).expect("a new entry");
         unshared.id = id;
-        unshared.outcome = OnceLock::from(outcome);
+        unshared.fate = Fate::Known(outcome);
         entry
     }
 
@@ -117,7 +124,7 @@ impl Entry {
     /// refers to objects, or that is not known here yet: it may be known elsewhere by now.
     pub fn may_end_an_actor(&self) -> bool {
         self.is_actor
-            || match self.outcome.get() {
+            || match self.outcome() {
                 None => true,
                 Some(Ok(value)) => !value.items.is_empty(),
                 Some(Err(_)) => false,
@@ -125,14 +132,20 @@ impl Entry {
     }
 
     /// What became of the object, if that is known here.
+    #[inline]
     pub fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.get()
+        match &self.fate {
+            Fate::Known(outcome) => Some(outcome),
+            Fate::Awaited(cell) => cell.get(),
+        }
     }
 
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
     /// wakers run user code.
     pub fn complete(&self, outcome: Outcome) {
-        let _ = self.outcome.set(outcome);
+        if let Fate::Awaited(cell) = &self.fate {
+            let _ = cell.set(outcome);
+        }
         self.unwatch();
         let waiters = std::mem::take(&mut *self.waiters.lock());
         for waker in waiters {
@@ -149,7 +162,7 @@ impl Entry {
     pub fn subscribe(&self, waker: &Waker) -> bool {
         let mut waiters = self.waiters.lock();
         // `complete` sets the outcome before it takes this lock to collect the waiters.
-        if self.outcome.get().is_some() {
+        if self.outcome().is_some() {
             return false;
         }
         if !waiters.iter().any(|w| w.will_wake(waker)) {
@@ -164,7 +177,7 @@ impl Entry {
         if !self.watched.swap(true, Ordering::SeqCst) {
             client.watch(self);
             // It may have been completed just before.
-            if self.outcome.get().is_some() {
+            if self.outcome().is_some() {
                 self.unwatch();
             }
         }
@@ -181,7 +194,7 @@ impl Entry {
 
     /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        if self.outcome.get().is_some() {
+        if self.outcome().is_some() {
             return true;
         }
         match self.client() {
@@ -202,7 +215,7 @@ impl Entry {
     /// # Errors
     /// The object failed, or its runtime is gone.
     pub fn payload(self: &Arc<Self>) -> Result<Payload> {
-        let value = match self.outcome.get() {
+        let value = match self.outcome() {
             Some(Ok(value)) => value,
             Some(Err(error)) => return Err(error.clone()),
             None => {
@@ -243,7 +256,7 @@ impl Drop for Entry {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.outcome.get() {
+        let state = match self.outcome() {
             None => "pending",
             Some(Ok(_)) => "ready",
             Some(Err(_)) => "failed",

@@ -52,8 +52,9 @@ impl Core {
 
     /// Strikes the worker off those that want to be told.
     pub(super) fn end_watch(&mut self, worker: WorkerId, id: ObjectId) {
-        if let Some(task) = self.objects.get_mut(id).and_then(Object::task_mut) {
-            task.watchers.retain(|&watcher| watcher != worker);
+        let task = self.objects.get_mut(id).and_then(Object::task_mut);
+        if let Some(followers) = task.and_then(|task| task.followers.as_mut()) {
+            followers.watchers.retain(|&watcher| watcher != worker);
         }
     }
 
@@ -68,7 +69,7 @@ impl Core {
         match &mut object.state {
             ObjectState::Pending(task) => {
                 if worker.watches.insert(id) {
-                    task.watchers.push(worker_id);
+                    task.more_followers().watchers.push(worker_id);
                 }
             }
             _ => self.tell(worker_id, id, comm),

@@ -275,16 +275,8 @@ impl Core {
     /// A pending object that nobody works on, and that keeps the array.
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
         let state = TaskState::Waiting { missing: 1 };
-        let task = Task {
-            args: Args::from_iter([ArgSpec::Object(array)]),
-            function: NO_FUNCTION,
-            retries: Retries::default(),
-            state,
-            part: None,
-            begun: false,
-            dependents: Vec::new(),
-            watchers: Vec::new(),
-        };
+        let args = Args::from_iter([ArgSpec::Object(array)]);
+        let task = Task::new(NO_FUNCTION, args, Retries::default(), state, None);
         self.add_ref(array);
         self.insert(id, ObjectState::Pending(Box::new(task)), from);
         *self.counts.of(state) += 1;

@@ -86,11 +86,45 @@ pub(super) struct Task {
     pub(super) part: Option<Box<Part>>,
     /// A worker has begun it, in whichever attempt: it may have written to what it was lent.
     pub(super) begun: bool,
-    /// Tasks that wait for this one, once for each mention. A task that has failed meanwhile is
-    /// not struck off; it is passed over in the end.
+    /// Who waits for it. Most tasks are waited for by the driver's handle alone, and there can be a
+    /// million of them.
+    pub(super) followers: Option<Box<Followers>>,
+}
+
+/// Who waits for a task.
+#[derive(Debug, Default)]
+pub(super) struct Followers {
+    /// Tasks, once for each mention. A task that has failed meanwhile is not struck off; it is passed
+    /// over in the end.
     pub(super) dependents: Vec<ObjectId>,
     /// Workers that want to be told.
     pub(super) watchers: Vec<WorkerId>,
+}
+
+impl Task {
+    /// A task that nobody has begun, and nobody waits for.
+    pub(super) fn new(
+        function: FunctionIndex,
+        args: Args<ArgSpec>,
+        retries: Retries,
+        state: TaskState,
+        part: Option<Part>,
+    ) -> Task {
+        Task {
+            args,
+            function,
+            retries,
+            state,
+            part: part.map(Box::new),
+            begun: false,
+            followers: None,
+        }
+    }
+
+    /// Where one more is to be entered who waits for it.
+    pub(super) fn more_followers(&mut self) -> &mut Followers {
+        self.followers.get_or_insert_default()
+    }
 }
 
 /// Where a task is.

@@ -92,16 +92,7 @@ impl Core {
                     actor: _,
                 } = spec;
                 let retries = self.retries_of_call(part.as_ref(), retries);
-                let task = Task {
-                    args,
-                    function,
-                    retries,
-                    state,
-                    part: part.map(Box::new),
-                    begun: false,
-                    dependents: Vec::new(),
-                    watchers: Vec::new(),
-                };
+                let task = Task::new(function, args, retries, state, part);
                 self.insert(id, ObjectState::Pending(Box::new(task)), from);
                 *self.counts.of(state) += 1;
                 if let Some(Part::Call(call)) = part {
@@ -186,7 +177,7 @@ impl Core {
 
     fn await_input(&mut self, input: ObjectId, id: ObjectId) {
         if let Some(task) = self.task_mut(input) {
-            task.dependents.push(id);
+            task.more_followers().dependents.push(id);
         }
     }
 
@@ -265,7 +256,11 @@ impl Core {
             None => {}
         }
 
-        for dependent in task.dependents {
+        let (dependents, watchers) = match task.followers {
+            Some(followers) => (followers.dependents, followers.watchers),
+            None => Default::default(),
+        };
+        for dependent in dependents {
             match &outcome {
                 Ok(_) => self.input_ready(dependent, siblings),
                 Err(cause) => {
@@ -281,7 +276,7 @@ impl Core {
         if handles > 0 {
             comm.complete(id, entry, outcome);
         }
-        for watcher in task.watchers {
+        for watcher in watchers {
             if let Some(worker) = self.workers.get_mut(&watcher) {
                 worker.watches.remove(&id);
             }

@@ -154,7 +154,9 @@ impl Core {
         for (id, object) in self.objects.iter_mut() {
             if let ObjectState::Pending(task) = &mut object.state {
                 // All fail of the same cause, not of one another.
-                task.dependents.clear();
+                if let Some(followers) = &mut task.followers {
+                    followers.dependents.clear();
+                }
                 pending.push(id);
             }
         }

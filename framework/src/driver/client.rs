@@ -168,17 +168,22 @@ impl Client for Driver {
         }
     }
 
-    fn spawn_all(self: Arc<Self>, calls: Vec<Result<CallSpec>>) -> Vec<Arc<Entry>> {
-        let mut entries = Vec::with_capacity(calls.len());
-        let mut calls = calls.into_iter();
+    fn spawn_all(
+        self: Arc<Self>,
+        calls: &mut dyn Iterator<Item = Result<CallSpec>>,
+        entries: &mut Vec<Arc<Entry>>,
+    ) {
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
-        while calls.len() > 0 {
-            for call in calls.by_ref().take(AT_ONCE) {
+        loop {
+            for call in calls.take(AT_ONCE) {
                 let call = call.and_then(|call| self.lower(call));
                 lowered.push(call.map(|(call, keep)| {
-                    kept.push(keep);
+                    kept.extend(keep);
                     call
                 }));
+            }
+            if lowered.is_empty() {
+                return;
             }
             self.with(|core, lanes| {
                 entries.extend(lowered.drain(..).map(|call| match call {
@@ -189,7 +194,6 @@ impl Client for Driver {
             // As in `spawn`.
             kept.clear();
         }
-        entries
     }
 
     fn create_actor(self: Arc<Self>, spec: ActorSpec) -> Arc<Entry> {

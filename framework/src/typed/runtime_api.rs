@@ -197,27 +197,14 @@ impl Runtime {
     }
 }
 
-/// Calls that are handed over together, at most.
-const TOGETHER: usize = 64;
-
 pub(crate) fn spawn_all<R>(
     client: &Arc<dyn Client>,
     calls: impl IntoIterator<Item = UnspawnedCall<R>>,
 ) -> Vec<ObjectRef<R>> {
-    let mut calls = calls.into_iter();
-    let mut refs = Vec::with_capacity(calls.size_hint().0);
-    loop {
-        let specs: Vec<_> = calls
-            .by_ref()
-            .take(TOGETHER)
-            .map(|call| call.into_spec(client))
-            .collect();
-        if specs.is_empty() {
-            return refs;
-        }
-        let entries = client.clone().spawn_all(specs);
-        refs.extend(entries.into_iter().map(ObjectRef::from_entry));
-    }
+    let mut specs = calls.into_iter().map(|call| call.into_spec(client));
+    let mut entries = Vec::with_capacity(specs.size_hint().0);
+    client.clone().spawn_all(&mut specs, &mut entries);
+    entries.into_iter().map(ObjectRef::from_entry).collect()
 }
 
 pub(crate) fn put<How, T: ?Sized + Put<How>>(

@@ -126,6 +126,7 @@ pub fn serialize_handle<S: Serializer>(
             kind: kind.code(),
             index,
             tag,
+            once: false,
         },
     )
 }
@@ -155,13 +156,23 @@ struct Place {
     kind: u8,
     index: u32,
     tag: u64,
+    /// Our own decoder comes by here once; what serde has put aside may be read several times.
+    once: bool,
 }
 
 impl Place {
     fn resolve(&self, kind: HandleKind, tag: u64) -> Result<Handle, String> {
         let Place { index, .. } = *self;
-        let Some(handle) = DECODE.handle(index as usize) else {
-            return Err(format!("it refers to item {index} of {}", DECODE.len()));
+        // Each handle is written with a number of its own.
+        let handle = match self.once {
+            true => DECODE.take(index as usize),
+            false => DECODE.handle(index as usize),
+        };
+        let Some(handle) = handle else {
+            return Err(format!(
+                "it refers to item {index} of {}, or to one for the second time",
+                DECODE.len()
+            ));
         };
         if self.kind != kind.code() || handle.kind() != kind {
             return Err(format!(
@@ -212,7 +223,12 @@ impl<'de> Visitor<'de> for PlaceVisitor {
     /// From our own decoder, which knows what a handle looks like.
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Place, E> {
         let PlaceBytes(kind, index, tag) = PlaceBytes::read(bytes)?;
-        Ok(Place { kind, index, tag })
+        Ok(Place {
+            kind,
+            index,
+            tag,
+            once: true,
+        })
     }
 }
 
@@ -238,7 +254,12 @@ impl<'de> Visitor<'de> for MapVisitor {
                 self.kind.name()
             )));
         }
-        Ok(Place { kind, index, tag })
+        Ok(Place {
+            kind,
+            index,
+            tag,
+            once: false,
+        })
     }
 }
 

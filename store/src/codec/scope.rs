@@ -3,7 +3,10 @@
 //! Serde has no place for them in its calls. Most values have none, so a scope costs two writes to
 //! thread-local numbers, and the list is touched only when there is a handle.
 
-use std::{cell::Cell, thread::LocalKey};
+use std::{
+    cell::{Cell, RefCell},
+    thread::LocalKey,
+};
 
 use super::handle::Handle;
 
@@ -24,14 +27,17 @@ const NONE: Frame = Frame {
 /// Encoding or decoding: the lists of all scopes on this thread lie in one, the innermost last.
 pub(super) struct Direction {
     frame: &'static LocalKey<Cell<Frame>>,
-    list: &'static LocalKey<Cell<Vec<Handle>>>,
+    list: &'static LocalKey<RefCell<List>>,
 }
+
+/// Without those that were taken.
+type List = Vec<Option<Handle>>;
 
 thread_local! {
     static ENCODING: Cell<Frame> = const { Cell::new(NONE) };
     static DECODING: Cell<Frame> = const { Cell::new(NONE) };
-    static ENCODED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
-    static DECODED: Cell<Vec<Handle>> = const { Cell::new(Vec::new()) };
+    static ENCODED: RefCell<List> = const { RefCell::new(Vec::new()) };
+    static DECODED: RefCell<List> = const { RefCell::new(Vec::new()) };
 }
 
 /// What [`encode`](super::encode) has listed so far.
@@ -64,7 +70,7 @@ impl Direction {
         if !frame.active {
             return None;
         }
-        self.with_list(|list| list.push(handle))?;
+        self.with_list(|list| list.push(Some(handle)))?;
         self.frame.set(Frame {
             len: frame.len + 1,
             ..frame
@@ -73,7 +79,7 @@ impl Direction {
     }
 
     /// Adds handles to the innermost scope, which has none.
-    fn push_all(&self, mut handles: Vec<Handle>) {
+    fn push_all(&self, mut handles: List) {
         let frame = self.frame.get();
         let len = handles.len();
         let added = self.with_list(|list| match list.is_empty() {
@@ -85,25 +91,35 @@ impl Direction {
         }
     }
 
-    /// A handle of the innermost scope.
+    /// A handle of the innermost scope, which stays there.
     pub(super) fn handle(&self, number: usize) -> Option<Handle> {
+        self.with_place(number, |place| place.clone())
+    }
+
+    /// A handle of the innermost scope, which nobody else gets then.
+    #[inline]
+    pub(super) fn take(&self, number: usize) -> Option<Handle> {
+        self.with_place(number, Option::take)
+    }
+
+    #[inline]
+    fn with_place(
+        &self,
+        number: usize,
+        f: impl FnOnce(&mut Option<Handle>) -> Option<Handle>,
+    ) -> Option<Handle> {
         let frame = self.frame.get();
         if number >= frame.len {
             return None;
         }
-        self.with_list(|list| list.get(frame.start + number).cloned())?
+        self.with_list(|list| list.get_mut(frame.start + number).and_then(f))?
     }
 
     /// Calls `f`, which runs no code of others, with the list. While the thread is torn down there
     /// is none, and so there are no handles.
-    fn with_list<R>(&self, f: impl FnOnce(&mut Vec<Handle>) -> R) -> Option<R> {
-        let access = |cell: &Cell<Vec<Handle>>| {
-            let mut list = cell.take();
-            let result = f(&mut list);
-            cell.set(list);
-            result
-        };
-        self.list.try_with(access).ok()
+    #[inline]
+    fn with_list<R>(&self, f: impl FnOnce(&mut List) -> R) -> Option<R> {
+        self.list.try_with(|list| f(&mut list.borrow_mut())).ok()
     }
 }
 
@@ -122,7 +138,7 @@ impl Scope {
     #[inline]
     pub(super) fn decode(items: impl ExactSizeIterator<Item = Handle>) -> Scope {
         // Before the scope is entered: `items` may be other people's code.
-        let items: Option<Vec<Handle>> = (items.len() > 0).then(|| items.collect());
+        let items: Option<List> = (items.len() > 0).then(|| items.map(Some).collect());
         let scope = Scope::enter(&DECODE);
         if let Some(items) = items {
             DECODE.push_all(items);
@@ -146,11 +162,11 @@ impl Scope {
     pub(super) fn finish(self) -> Vec<Handle> {
         let handles = self.leave();
         std::mem::forget(self);
-        handles
+        handles.into_iter().flatten().collect()
     }
 
     #[inline]
-    fn leave(&self) -> Vec<Handle> {
+    fn leave(&self) -> List {
         let frame = self.direction.frame.replace(self.outer);
         match frame.len {
             0 => Vec::new(),

@@ -197,7 +197,8 @@ impl Core {
         let mut listed: HashMap<(ObjectId, ObjectId), u32> = HashMap::new();
         for (id, object) in self.objects.iter() {
             if let ObjectState::Pending(task) = &object.state {
-                for &dependent in &task.dependents {
+                let followers = task.followers.iter();
+                for &dependent in followers.flat_map(|followers| &followers.dependents) {
                     *listed.entry((id, dependent)).or_default() += 1;
                 }
             }
@@ -276,7 +277,7 @@ impl Core {
                 let ObjectState::Pending(task) = &self.objects.get(*watched).unwrap().state else {
                     panic!("{id} waits for {watched}, which is finished")
                 };
-                assert!(task.watchers.contains(&id));
+                assert!(task.followers.as_ref().unwrap().watchers.contains(&id));
             }
         }
         assert!(room.into_iter().eq(self.room.iter()));
@@ -293,7 +294,8 @@ impl Core {
             .objects
             .iter()
             .filter_map(|(_, object)| pending(object))
-            .map(|task| task.watchers.len())
+            .filter_map(|task| task.followers.as_ref())
+            .map(|followers| followers.watchers.len())
             .sum();
         assert_eq!(
             watchers,
