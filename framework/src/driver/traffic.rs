@@ -6,10 +6,19 @@
 //! soon as something waits for an answer without a thread of its own (a future), it stays with the
 //! bell.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence},
+    time::Duration,
+};
 
 /// A caller that spawns looks at the rings after each so many calls.
 const LOOK_EVERY: u32 = 16;
+
+/// How long a future's caller looks for the answer at once: less than waking it would cost.
+const LINGER: Duration = Duration::from_micros(6);
+
+/// About what waking it, and a worker, does cost.
+const LINGER_LONG: Duration = Duration::from_micros(30);
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -37,13 +46,18 @@ impl Luck {
     /// Whether to try. Where that has failed several times in a row it is done ever more rarely, but
     /// once in so many times in any case.
     fn may_try(&self, at_least_each: u32) -> bool {
-        let misses = self.misses.load(Ordering::Relaxed);
-        if misses < 4 {
+        if self.is_good() {
             return true;
         }
+        let misses = self.misses.load(Ordering::Relaxed);
         self.misses
             .store(misses.wrapping_add(1).max(4), Ordering::Relaxed);
         misses.is_multiple_of(at_least_each)
+    }
+
+    /// Whether it has worked lately.
+    fn is_good(&self) -> bool {
+        self.misses.load(Ordering::Relaxed) < 4
     }
 
     fn tried(&self, in_vain: bool) {
@@ -95,9 +109,15 @@ impl Traffic {
         self.is_watched()
     }
 
-    /// Whether a future's caller should wait on the spot for the time of a short task.
-    pub(super) fn may_linger(&self) -> bool {
-        self.linger.may_try(64)
+    /// For how long a future's caller should wait on the spot: for the time of a short task, if that
+    /// has worked lately. If not, now and then for as long as being woken takes: the workers, who fell
+    /// asleep while this one slept, would never be quick enough otherwise.
+    pub(super) fn may_linger(&self) -> Option<Duration> {
+        let good = self.linger.is_good();
+        self.linger.may_try(32).then_some(match good {
+            true => LINGER,
+            false => LINGER_LONG,
+        })
     }
 
     /// What came of it.

@@ -21,8 +21,8 @@ use super::Driver;
 /// A sleeping leader looks again after this time, in case something wrote over the bell.
 const WATCHFUL: Duration = Duration::from_millis(500);
 
-/// How long a future's caller looks for the answer at once: less than waking it would cost.
-const LINGER: Duration = Duration::from_micros(6);
+/// An answer from another core is there by then, if the task is short.
+const QUICK: Duration = Duration::from_nanos(2_500);
 
 impl Driver {
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
@@ -111,9 +111,9 @@ impl Driver {
             entry.complete(Err(Error::forked()));
             return;
         }
-        if !self.traffic.may_linger() {
+        let Some(limit) = self.traffic.may_linger() else {
             return;
-        }
+        };
         let Some(lead) = self.bell.lead() else {
             return;
         };
@@ -122,10 +122,16 @@ impl Driver {
             if self.any_ready() {
                 self.poll();
             }
-            if entry.outcome().is_some() || begin.elapsed() >= LINGER {
+            let spent = begin.elapsed();
+            if entry.outcome().is_some() || spent >= limit {
                 break;
             }
-            hint::spin_loop();
+            if spent < QUICK {
+                hint::spin_loop();
+            } else {
+                // The worker may have been put on this core.
+                thread::yield_now();
+            }
         }
         self.traffic.lingered(entry.outcome().is_none());
         self.leave(lead);

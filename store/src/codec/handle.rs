@@ -315,7 +315,7 @@ impl<'de> Deserialize<'de> for PlaceBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{encode, reader::Decoder};
+    use crate::codec::{decode, encode, reader::Decoder};
 
     #[test]
     fn the_short_way_reads_what_is_written() {
@@ -341,5 +341,33 @@ mod tests {
             assert_eq!((kind, index, found), (HandleKind::Ref.code(), n, tag));
         }
         assert!(decoder.next_handle().is_none() && decoder.finish().is_ok());
+    }
+
+    #[test]
+    fn an_item_is_given_out_once() {
+        #[derive(Debug)]
+        struct Ref;
+
+        impl Serialize for Ref {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let handle = Handle::Ref(Arc::new(()));
+                serialize_handle(serializer, HandleKind::Ref, 7, handle)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Ref {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ref, D::Error> {
+                deserialize_handle(deserializer, HandleKind::Ref, 7).map(|_| Ref)
+            }
+        }
+
+        let mut encoded = encode(&(Ref, Ref)).unwrap();
+        decode::<(Ref, Ref)>(&encoded.bytes, &encoded.items).unwrap();
+        // The second one's number becomes the first one's.
+        let at = encoded.bytes.len() - HANDLE_BYTES + 1;
+        assert_eq!(encoded.bytes[at], 1);
+        encoded.bytes[at] = 0;
+        let error = decode::<(Ref, Ref)>(&encoded.bytes, &encoded.items).unwrap_err();
+        assert!(error.to_string().contains("second time"), "{error}");
     }
 }
