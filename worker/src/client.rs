@@ -240,6 +240,19 @@ pub fn readable(
     value: &Value,
     lease: Option<&Arc<Entry>>,
 ) -> Result<Payload> {
+    readable_with(client, value, lease, handles_of(client, &value.items))
+}
+
+/// As [`readable`], with the handles of the objects among the items.
+///
+/// # Errors
+/// As there.
+pub(crate) fn readable_with(
+    client: &Arc<dyn Client>,
+    value: &Value,
+    lease: Option<&Arc<Entry>>,
+    handles: Vec<Arc<Entry>>,
+) -> Result<Payload> {
     let block = match &value.body {
         Body::Inline(block) => block.clone(),
         Body::Stored(_) if matches!(value.format, Format::Shared { .. }) => {
@@ -255,17 +268,21 @@ pub fn readable(
     Ok(Payload {
         format: value.format.clone(),
         block,
-        side: sides(client, &value.items)?,
+        side: sides(client, &value.items, handles)?,
     })
 }
 
-/// What a value refers to, with handles that keep it.
-fn sides(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
-    let mut handles = match items.iter().any(|item| item.id().is_some()) {
+/// The handles of the objects among the items, in order.
+pub(crate) fn handles_of(client: &Arc<dyn Client>, items: &[Item]) -> Vec<Arc<Entry>> {
+    match items.iter().any(|item| item.id().is_some()) {
         true => client.clone().handles(items),
         false => Vec::new(),
     }
-    .into_iter();
+}
+
+/// What a value refers to, with handles that keep it.
+fn sides(client: &Arc<dyn Client>, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
+    let mut handles = handles.into_iter();
     let mut next = || {
         handles
             .next()

@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
-    client::{Client, readable},
+    client::{Client, handles_of, readable_with},
     ids::ObjectId,
     payload::Payload,
-    value::{Body, Outcome},
+    value::{Body, Outcome, Value},
 };
 
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
@@ -28,7 +28,7 @@ pub struct Entry {
     /// `None` for the handle of a call that could not be started.
     client: Option<Weak<dyn Client>>,
     fate: Fate,
-    waiters: Mutex<Vec<Waker>>,
+    list: Mutex<List>,
     /// [`Client::watch`] was called, and `unwatch` was not.
     watched: AtomicBool,
     /// See [`Entry::of_actor`].
@@ -41,6 +41,17 @@ enum Fate {
     Known(Outcome),
     Awaited(OnceLock<Outcome>),
 }
+
+/// Who waits for the outcome, and then what the value refers to.
+enum List {
+    Waiters(Vec<Waker>),
+    /// The handles of a value that was read, where those are [`MANY`]: to make them takes longer than
+    /// all the rest, and the value keeps their objects anyway.
+    Handles(Arc<Vec<Arc<Entry>>>),
+}
+
+/// So many handles are kept as long as that of the value whose they are.
+const MANY: usize = 64;
 
 impl Entry {
     /// A handle that counts at the engine already.
@@ -77,7 +88,7 @@ impl Entry {
             id,
             client,
             fate,
-            waiters: Mutex::new(Vec::new()),
+            list: Mutex::new(List::Waiters(Vec::new())),
             watched: AtomicBool::new(false),
             is_actor: false,
         }
@@ -147,7 +158,10 @@ impl Entry {
             let _ = cell.set(outcome);
         }
         self.unwatch();
-        let waiters = std::mem::take(&mut *self.waiters.lock());
+        let waiters = match &mut *self.list.lock() {
+            List::Waiters(waiters) => std::mem::take(waiters),
+            List::Handles(_) => return,
+        };
         for waker in waiters {
             // Other people's code: a panic in one must not keep the others asleep, or end one of
             // the engine's threads.
@@ -160,7 +174,10 @@ impl Entry {
     /// Leaves a waker, unless the outcome is there: then `false`. A waker that would wake the same
     /// task replaces the one left before.
     pub fn subscribe(&self, waker: &Waker) -> bool {
-        let mut waiters = self.waiters.lock();
+        let mut list = self.list.lock();
+        let List::Waiters(waiters) = &mut *list else {
+            return false;
+        };
         // `complete` sets the outcome before it takes this lock to collect the waiters.
         if self.outcome().is_some() {
             return false;
@@ -236,7 +253,28 @@ impl Entry {
             });
         }
         let client = self.client().ok_or_else(Error::shutdown)?;
-        readable(&client, value, Some(self))
+        let handles = self.handles(&client, value);
+        readable_with(&client, value, Some(self), handles)
+    }
+
+    /// The handles of what the value refers to.
+    fn handles(&self, client: &Arc<dyn Client>, value: &Value) -> Vec<Arc<Entry>> {
+        if value.items.len() < MANY {
+            return handles_of(client, &value.items);
+        }
+        let kept = match &*self.list.lock() {
+            List::Handles(kept) => Some(kept.clone()),
+            List::Waiters(_) => None,
+        };
+        if let Some(kept) = kept {
+            return kept.to_vec();
+        }
+        let handles = handles_of(client, &value.items);
+        let kept = List::Handles(Arc::new(handles.clone()));
+        // What another thread may have kept meanwhile is dropped without the lock.
+        let before = std::mem::replace(&mut *self.list.lock(), kept);
+        drop(before);
+        handles
     }
 }
 

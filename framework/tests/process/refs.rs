@@ -175,3 +175,45 @@ fn a_hundred_megabytes_in_and_out_leave_nothing() {
         nothing_is_left(&rt);
     }
 }
+
+#[remote]
+fn sum_of_all(list: ObjectRef<Vec<ObjectRef<u64>>>) -> mobula::Result<u64> {
+    // Twice: the second time with the handles of the first.
+    let (first, second) = (list.get()?, list.get()?);
+    drop(list);
+    first.iter().chain(&second).map(|number| number.get()).sum()
+}
+
+/// A long value is read with handles that are kept beside its own. They are the caller's only as
+/// long as that is.
+#[mobula::test]
+fn what_a_long_value_refers_to_goes_with_it() {
+    let rt = runtime(2);
+    let numbers: Vec<_> = (0..200_u64).map(|n| rt.put(&n).unwrap()).collect();
+    let list = rt.put(&numbers).unwrap();
+    drop(numbers);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let numbers = list.get().unwrap();
+                    assert_eq!(numbers.len(), 200);
+                    assert_eq!(numbers[199].get().unwrap(), 199);
+                }
+            });
+        }
+    });
+    assert_eq!(rt.store().object_count(), 201);
+    let sum = sum_of_all::remote(&list).spawn().get().unwrap();
+    assert_eq!(sum, 2 * 199 * 100);
+
+    let numbers = list.get().unwrap();
+    drop(list);
+    eventually("the list is gone", || rt.store().object_count() == 200);
+    assert_eq!(
+        numbers.iter().map(|n| n.get().unwrap()).sum::<u64>(),
+        19_900
+    );
+    drop(numbers);
+    nothing_is_left(&rt);
+}

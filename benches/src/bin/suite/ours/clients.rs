@@ -68,6 +68,13 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     out.rate("get_10k_refs_object", 1.0, out.slow(10, 1.0), || {
         outer.get().map(drop)
     });
+    // A handle that has not read the value has to make the handles within.
+    let first = sample(out.slow(10, 1.0), || {
+        let outer = rt.spawn(many_refs::remote(10_000));
+        outer.wait()?;
+        Ok::<_, mobula::Error>(timed(|| drop(black_box(outer.get()))))
+    })?;
+    out.row("get_10k_refs_first", per_second(1.0, first));
     drop((outer, object, rt));
     let handles = sample(out.slow(10, 1.0), || {
         Ok::<_, mobula::Error>(timed(|| {

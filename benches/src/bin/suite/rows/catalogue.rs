@@ -183,6 +183,11 @@ pub(crate) const GROUPS: &[Group] = &[
             )
             .beside(&["handles_10k"])
             .reach(&[least(&[Term::peer(100.0, "Ray", "get_10k_refs_object")])]),
+            row(
+                "get_10k_refs_first",
+                Rate,
+                "the same, of another such object each time",
+            ),
             row("wait_1k", Rate, "single client wait 1k refs, one by one")
                 .reach(&[least(&[Term::peer(100.0, "Ray", "wait_1k")])]),
         ],
