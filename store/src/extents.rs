@@ -10,10 +10,16 @@
 
 use std::ops::Range;
 
+pub(crate) use self::pending::Pending;
 use crate::{numbers::NumberMap, ranges::RangeSet};
+
+mod pending;
 
 /// Extents begin and end at multiples of this: a cache line, and the least alignment.
 pub(crate) const GRANULE: u64 = 64;
+
+/// So many freed ranges are at hand for extents of just their size.
+const RECENT: usize = 8;
 
 /// Where an extent may begin, and what it shares with others.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,10 @@ pub(crate) struct Extents {
     cold: RangeSet,
     /// Warm and cold together: where a large extent fits that is partly one, partly the other.
     free: RangeSet,
+    /// Ranges that were freed last, the latest at the end: warm, but in neither set yet. A program
+    /// that makes objects of the same size one after the other gets the same range again and again,
+    /// and its sets stay as they are. All else [settles](Extents::settle) these first.
+    recent: Vec<Range<u64>>,
     in_use: u64,
     committed: u64,
 }
@@ -60,64 +70,6 @@ struct Used {
     adopted: bool,
 }
 
-/// An extent whose memory is still to be committed.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    offset: u64,
-    len: u64,
-    size: u64,
-    /// Whole pages in transit: those that the extent touches, and further ones behind it.
-    cold: Vec<Range<u64>>,
-    /// The parts of the extent that were warm already.
-    warm: Vec<Range<u64>>,
-    /// How much at the end of the last of `cold` is there only to save work later.
-    surplus: u64,
-}
-
-impl Pending {
-    /// Whether it asks for more than the extent needs.
-    pub(crate) fn has_surplus(&self) -> bool {
-        self.surplus > 0
-    }
-
-    /// The ranges that need memory.
-    pub(crate) fn ranges(&self) -> &[Range<u64>] {
-        &self.cold
-    }
-
-    /// How many bytes of memory they need.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.cold.iter().map(|r| r.end - r.start).sum()
-    }
-
-    /// The parts of the extent that have memory already.
-    pub(crate) fn warm(&self) -> &[Range<u64>] {
-        &self.warm
-    }
-
-    /// Where the extent's bytes are to be.
-    pub(crate) fn place(&self) -> Range<u64> {
-        self.offset..self.offset + self.len
-    }
-
-    fn used(&self) -> Range<u64> {
-        self.offset..self.offset + self.size
-    }
-
-    fn span(&self) -> Range<u64> {
-        let start = self
-            .cold
-            .first()
-            .map_or(self.offset, |r| r.start.min(self.offset));
-        let end = self
-            .cold
-            .last()
-            .map_or(0, |r| r.end)
-            .max(self.offset + self.size);
-        start..end
-    }
-}
-
 impl Extents {
     /// A table of `len` bytes, all cold. `len` and `page` are multiples of the granule, `len` also
     /// of `page`.
@@ -128,6 +80,7 @@ impl Extents {
             warm: RangeSet::default(),
             cold: RangeSet::default(),
             free: RangeSet::default(),
+            recent: Vec::with_capacity(RECENT),
             in_use: 0,
             committed: 0,
         };
@@ -159,18 +112,26 @@ impl Extents {
 
     /// The bytes that are free, backed by memory or not.
     pub(crate) fn free(&self) -> u64 {
-        self.free.total()
+        self.free.total() + self.recent_bytes()
     }
 
     /// The bytes that are free and backed by memory.
     pub(crate) fn warm(&self) -> u64 {
-        self.warm.total()
+        self.warm.total() + self.recent_bytes()
     }
 
-    /// Hands out an extent from warm memory, the smallest range that fits. Gives its offset.
+    /// Hands out an extent from warm memory: the latest of the [recently freed](RECENT) ranges that
+    /// has just its size, or else the smallest range that fits. Gives its offset.
     pub(crate) fn take_warm(&mut self, len: u64, fit: Fit) -> Option<u64> {
         let Fit { align, unit } = fit;
         let size = size_of_extent(len, unit)?;
+        let fits = |r: &Range<u64>| r.end - r.start == size && r.start.is_multiple_of(align);
+        if let Some(i) = self.recent.iter().rposition(fits) {
+            let offset = self.recent.remove(i).start;
+            self.hand_out(offset, len, size);
+            return Some(offset);
+        }
+        self.settle();
         let offset = self.warm.best_fit(size, align)?;
         self.warm.remove(offset..offset + size);
         self.free.remove(offset..offset + size);
@@ -183,6 +144,7 @@ impl Extents {
     pub(crate) fn take_cold(&mut self, len: u64, fit: Fit, step: u64) -> Option<Pending> {
         let Fit { align, unit } = fit;
         let size = size_of_extent(len, unit)?;
+        self.settle();
         let offset = self.free.best_fit(size, align)?;
         let end = offset + size;
         let pages = offset / self.page * self.page..end.next_multiple_of(self.page);
@@ -279,14 +241,29 @@ impl Extents {
             return false;
         };
         self.in_use -= used.size;
-        self.warm.insert(offset..offset + used.size);
-        self.free.insert(offset..offset + used.size);
+        if self.recent.len() == RECENT {
+            let oldest = self.recent.remove(0);
+            self.add_warm(oldest);
+        }
+        self.recent.push(offset..offset + used.size);
         true
+    }
+
+    /// Enters what was freed recently into the sets, where it joins its neighbours.
+    fn settle(&mut self) {
+        while let Some(range) = self.recent.pop() {
+            self.add_warm(range);
+        }
+    }
+
+    fn recent_bytes(&self) -> u64 {
+        self.recent.iter().map(|r| r.end - r.start).sum()
     }
 
     /// Takes whole warm pages out, `want` bytes if there are so many, from the highest addresses
     /// down. End it by [`Extents::cooled`] or [`Extents::not_cooled`] for each range.
     pub(crate) fn take_to_cool(&mut self, want: u64) -> Vec<Range<u64>> {
+        self.settle();
         let mut left = want.checked_next_multiple_of(self.page).unwrap_or(u64::MAX);
         let mut taken = Vec::new();
         for range in self.warm.iter().rev() {

@@ -132,6 +132,15 @@ impl Model {
             .min()
     }
 
+    /// Where the latest of the recently freed ranges lies that has just the size.
+    fn latest_of_size(&self, len: u64, align: u64) -> Option<u64> {
+        let size = size_of_extent(len, GRANULE)?;
+        let mut recent = self.extents.recent.iter().rev();
+        recent
+            .find(|r| r.end - r.start == size && r.start % align == 0)
+            .map(|r| r.start)
+    }
+
     /// The length of the run that begins or goes on at `at`.
     fn run_at(&self, of: &[State], at: u64) -> Option<u64> {
         self.runs(of)
@@ -144,13 +153,16 @@ impl Model {
         use State::*;
         match op {
             Op::TakeWarm { len, align } => {
+                let same = self.latest_of_size(len, align);
                 let best = self.smallest_fit(&[Warm], len, align);
                 let got = self.extents.take_warm(len, at(align));
-                assert_eq!(
-                    got.and_then(|at| self.run_at(&[Warm], at)),
-                    best,
-                    "best fit"
-                );
+                match same {
+                    Some(_) => assert_eq!(got, same, "the latest of its size"),
+                    None => {
+                        let run = got.and_then(|at| self.run_at(&[Warm], at));
+                        assert_eq!(run, best, "best fit");
+                    }
+                }
                 if let Some(offset) = got {
                     self.hand_out(offset, len, align, &[Warm]);
                 }
@@ -285,12 +297,16 @@ impl Model {
     fn check(&self) {
         use State::*;
         let extents = &self.extents;
-        assert_eq!(extents.warm.iter().collect::<Vec<_>>(), self.runs(&[Warm]));
+        let joined = |set: &RangeSet| {
+            let mut all = RangeSet::default();
+            set.iter()
+                .chain(extents.recent.iter().cloned())
+                .for_each(|r| all.insert(r));
+            all.iter().collect::<Vec<_>>()
+        };
+        assert_eq!(joined(&extents.warm), self.runs(&[Warm]));
         assert_eq!(extents.cold.iter().collect::<Vec<_>>(), self.runs(&[Cold]));
-        assert_eq!(
-            extents.free.iter().collect::<Vec<_>>(),
-            self.runs(&[Warm, Cold])
-        );
+        assert_eq!(joined(&extents.free), self.runs(&[Warm, Cold]));
         assert_eq!(extents.warm(), self.bytes(&[Warm]));
         assert_eq!(extents.free(), self.bytes(&[Warm, Cold]));
         assert_eq!(extents.in_use(), self.bytes(&[Used]));
@@ -331,6 +347,7 @@ proptest! {
             model.free(offset, len);
         }
         model.check();
+        model.extents.settle();
         let free: Vec<_> = model.extents.free.iter().collect();
         prop_assert_eq!(free, vec![0..LEN], "all is joined again");
         prop_assert_eq!(model.extents.in_use(), 0);
@@ -355,6 +372,29 @@ fn a_small_extent_commits_a_step_and_the_next_ones_cost_nothing() {
         assert_eq!(extents.take_warm(GRANULE, at(GRANULE)), Some(i * GRANULE));
     }
     assert_eq!(extents.take_warm(GRANULE, at(GRANULE)), None);
+}
+
+#[test]
+fn what_was_freed_last_is_handed_out_again_and_joins_when_something_else_is_asked_for() {
+    let mut extents = Extents::empty(PAGE);
+    extents.add_warm(0..LEN);
+    let take = |extents: &mut Extents, size| extents.take_warm(size, at(GRANULE));
+    let places: Vec<_> = (0..RECENT as u64 + 2)
+        .filter_map(|_| take(&mut extents, PAGE))
+        .collect();
+    for &place in &places {
+        assert!(extents.free_owned(place));
+    }
+    assert_eq!(extents.recent.len(), RECENT, "the oldest are in the sets");
+    assert_eq!(extents.warm(), LEN);
+    for &place in places[2..].iter().rev() {
+        assert_eq!(take(&mut extents, PAGE), Some(place), "the latest first");
+        assert_eq!(extents.warm(), LEN - (extents.in_use()));
+    }
+    for &place in &places {
+        extents.free_owned(place);
+    }
+    assert_eq!(take(&mut extents, LEN), Some(0), "all of it is one range");
 }
 
 #[test]
