@@ -15,7 +15,10 @@ use mobula_worker::{
     ring::{Consumer, Producer, Ring, ring_words},
 };
 
-use super::pinned::Pinned;
+use super::{
+    indexed::{self, End},
+    pinned::Pinned,
+};
 use crate::sampling::{Plan, Summary, measure, timed};
 
 /// The first argument of the second process.
@@ -27,9 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Words of data in each ring.
 const CAPACITY: usize = 1024;
 
-/// Where the second ring begins.
-const BACK: usize = ring_words(CAPACITY);
-
 /// More than both rings take: the first page belongs to futexes.
 const FILE_BYTES: u64 = 64 << 10;
 
@@ -39,23 +39,86 @@ type Ball = (u64, u32, f64);
 /// The function that ends the game.
 const STOP: u32 = u32::MAX;
 
+/// What the players hand the value over with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rings {
+    /// Rings as textbooks have them, with an index of each end in shared memory.
+    Indexed,
+    /// Mobula's own.
+    Mobula,
+}
+
+impl Rings {
+    /// The second argument of the second process.
+    fn name(self) -> &'static str {
+        match self {
+            Rings::Indexed => "indexed",
+            Rings::Mobula => "mobula",
+        }
+    }
+}
+
 /// One player's ends of the two rings.
+enum Ends {
+    Indexed { out: End, input: End },
+    Mobula { out: Producer, input: Consumer },
+}
+
+impl Ends {
+    fn new(rings: Rings, words: Arc<SharedWords>, first: bool) -> Ends {
+        let in_order = |there, back| if first { (there, back) } else { (back, there) };
+        match rings {
+            Rings::Indexed => {
+                let (out, input) = in_order(0, indexed::WORDS);
+                let end = |base| End::new(words.clone(), base);
+                Ends::Indexed {
+                    out: end(out),
+                    input: end(input),
+                }
+            }
+            Rings::Mobula => {
+                let (out, input) = in_order(0, ring_words(CAPACITY));
+                let ring = |base| Ring::new(Region::new(words.clone()), base, CAPACITY);
+                Ends::Mobula {
+                    out: ring(out).producer(),
+                    input: ring(input).consumer(),
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        match self {
+            Ends::Indexed { out, .. } => out.send(message),
+            Ends::Mobula { out, .. } => {
+                let staged = out.stage(message, &mut 0).map_err(io::Error::other)?;
+                if !staged {
+                    return Err(io::Error::other("one message does not fit into a ring"));
+                }
+                out.publish();
+                Ok(())
+            }
+        }
+    }
+
+    fn receive(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
+        match self {
+            Ends::Indexed { input, .. } => Ok(input.receive(message)),
+            Ends::Mobula { input, .. } => input.pop(message).map_err(io::Error::other),
+        }
+    }
+}
+
 struct Player {
-    out: Producer,
-    input: Consumer,
+    ends: Ends,
     sent: Vec<u8>,
     received: Vec<u8>,
 }
 
 impl Player {
-    fn new(words: Arc<SharedWords>, first: bool) -> Player {
-        let region = Region::new(words);
-        let there = Ring::new(region.clone(), 0, CAPACITY);
-        let back = Ring::new(region, BACK, CAPACITY);
-        let (out, input) = if first { (there, back) } else { (back, there) };
+    fn new(ends: Ends) -> Player {
         Player {
-            out: out.producer(),
-            input: input.consumer(),
+            ends,
             sent: Vec::new(),
             received: Vec::new(),
         }
@@ -64,12 +127,7 @@ impl Player {
     fn send(&mut self, ball: Ball) -> io::Result<()> {
         self.sent.clear();
         rmp_serde::encode::write(&mut self.sent, &ball).map_err(io::Error::other)?;
-        let staged = self.out.stage(&self.sent, &mut 0);
-        if !staged.map_err(io::Error::other)? {
-            return Err(io::Error::other("one message does not fit into a ring"));
-        }
-        self.out.publish();
-        Ok(())
+        self.ends.send(&self.sent)
     }
 
     fn receive(&mut self) -> io::Result<Ball> {
@@ -78,8 +136,7 @@ impl Player {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             for _ in 0..ROUNDS {
-                let popped = self.input.pop(&mut self.received);
-                if popped.map_err(io::Error::other)? {
+                if self.ends.receive(&mut self.received)? {
                     return rmp_serde::from_slice(&self.received).map_err(io::Error::other);
                 }
                 hint::spin_loop();
@@ -99,14 +156,14 @@ const GAMES: u32 = 3;
 ///
 /// # Errors
 /// When the second process cannot be started, or ends.
-pub fn message_ping_pong(plan: Plan) -> io::Result<Summary> {
+pub fn message_ping_pong(rings: Rings, plan: Plan) -> io::Result<Summary> {
     let plan = Plan {
         time: plan.time / GAMES,
         ..plan
     };
-    let mut best = play(plan)?;
+    let mut best = play(rings, plan)?;
     for _ in 1..GAMES {
-        let next = play(plan)?;
+        let next = play(rings, plan)?;
         if next.median < best.median {
             best = next;
         }
@@ -114,7 +171,7 @@ pub fn message_ping_pong(plan: Plan) -> io::Result<Summary> {
     Ok(best)
 }
 
-fn play(plan: Plan) -> io::Result<Summary> {
+fn play(rings: Rings, plan: Plan) -> io::Result<Summary> {
     let file =
         SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;
     let words = SharedWords::map(&file).map_err(io::Error::other)?;
@@ -123,12 +180,12 @@ fn play(plan: Plan) -> io::Result<Summary> {
         .ok_or(io::ErrorKind::Unsupported)?
         .try_clone_to_owned()?;
     let mut peer = Command::new("/proc/self/exe")
-        .arg(PEER)
+        .args([PEER, rings.name()])
         .stdin(Stdio::from(descriptor))
         .spawn()?;
     // Only now, since the peer would inherit it.
     let _core = Pinned::to(0);
-    let mut player = Player::new(words, true);
+    let mut player = Player::new(Ends::new(rings, words, true));
     let mut number = 0;
     let mut round = || {
         player.send((number, 7, 0.5))?;
@@ -160,16 +217,23 @@ fn end(player: &mut Player, peer: &mut Child) {
 /// Makes this process the second player if it was started as such; does not return then.
 pub(super) fn enter() {
     if env::args().nth(1).as_deref() == Some(PEER) {
-        exit(if answer().is_ok() { 0 } else { 1 });
+        let named = |rings: &Rings| env::args().nth(2).as_deref() == Some(rings.name());
+        let rings = [Rings::Indexed, Rings::Mobula].into_iter().find(named);
+        exit(if rings.is_some_and(|rings| answer(rings).is_ok()) {
+            0
+        } else {
+            1
+        });
     }
 }
 
-fn answer() -> io::Result<()> {
+fn answer(rings: Rings) -> io::Result<()> {
     let _core = Pinned::to(1);
     let descriptor = || -> io::Result<OwnedFd> { io::stdin().as_fd().try_clone_to_owned() };
     let file = SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES)
         .map_err(io::Error::other)?;
-    let mut player = Player::new(SharedWords::map(&file).map_err(io::Error::other)?, false);
+    let words = SharedWords::map(&file).map_err(io::Error::other)?;
+    let mut player = Player::new(Ends::new(rings, words, false));
     loop {
         let (number, function, value) = player.receive()?;
         if function == STOP {

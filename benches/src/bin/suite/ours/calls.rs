@@ -7,7 +7,7 @@ use std::{
 
 use mobula::prelude::*;
 use mobula_benches::{
-    floors::{cold_ping_pong, message_ping_pong, ping_pong},
+    floors::{Rings, cold_ping_pong, message_ping_pong, ping_pong},
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
 use tokio::runtime as tokio_runtime;
@@ -63,7 +63,12 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
 }
 
 fn floors(out: &Out) -> Result<()> {
-    out.floor("spin_message", message_ping_pong(out.fast(1.0))?);
+    for (name, rings) in [
+        ("spin_message", Rings::Indexed),
+        ("spin_own", Rings::Mobula),
+    ] {
+        out.floor(name, message_ping_pong(rings, out.fast(1.0))?);
+    }
     for floor in ping_pong(out.fast(1.0))? {
         out.floor(
             &format!("{}_word", floor.name),

@@ -18,6 +18,7 @@ pub(super) const fn least(terms: &'static [Term]) -> Reach {
 /// Floors: name, what they are, unit.
 pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("spin_message", "spinning MessagePack through rings", Time),
+    ("spin_own", "the same through our own rings", Time),
     ("spin_word", "spinning word", Time),
     ("yield_word", "yielding word", Time),
     ("sleep_word", "sleeping word", Time),
@@ -83,7 +84,13 @@ pub(crate) const GROUPS: &[Group] = &[
         title: "One empty task, there and back",
         rows: &[
             row("roundtrip", Time, "blocking round trip, hot")
-                .beside(&["spin_message", "spin_word", "yield_word", "sleep_word"])
+                .beside(&[
+                    "spin_message",
+                    "spin_own",
+                    "spin_word",
+                    "yield_word",
+                    "sleep_word",
+                ])
                 .reach(&[
                     most(&[Term::floor(4.0, "spin_message")]),
                     Reach::at_most(&[], 2e-6),
