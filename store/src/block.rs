@@ -154,12 +154,26 @@ impl Block {
     #[inline]
     fn small(bytes: &[u8]) -> Block {
         let mut own = [0; Block::SMALL];
-        own[..bytes.len()].copy_from_slice(bytes);
+        copy_short(&mut own[..bytes.len()], bytes);
+        Block::from_small(own, bytes.len())
+    }
+
+    /// The first `len` of these bytes, or all of them if it is more, in the block itself.
+    #[inline]
+    pub fn from_small(bytes: [u8; Block::SMALL], len: usize) -> Block {
+        let len = len.min(Block::SMALL) as u8;
         Block {
-            place: Place::Small {
-                len: bytes.len() as u8,
-                bytes: own,
-            },
+            place: Place::Small { len, bytes },
+        }
+    }
+
+    /// What [lies in the block itself](Block::SMALL): the bytes, with zeros or others behind them, and how
+    /// many they are. A copy of all of it takes less than one of just so many.
+    #[inline]
+    pub fn as_small(&self) -> Option<(&[u8; Block::SMALL], usize)> {
+        match &self.place {
+            Place::Small { len, bytes } => Some((bytes, usize::from(*len))),
+            _ => None,
         }
     }
 
@@ -247,6 +261,31 @@ impl Block {
     }
 }
 
+/// As `copy_from_slice` does, but without a call where there are few bytes.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    macro_rules! ends {
+        ($n:literal) => {
+            if let (Some(first), Some(last)) = (from.first_chunk::<$n>(), from.last_chunk::<$n>())
+                && let Some(place) = to.first_chunk_mut::<$n>()
+            {
+                *place = *first;
+                if let Some(place) = to.last_chunk_mut::<$n>() {
+                    *place = *last;
+                }
+            }
+        };
+    }
+    match from.len() {
+        0 => {}
+        1 => ends!(1),
+        2..4 => ends!(2),
+        4..8 => ends!(4),
+        8..=16 => ends!(8),
+        _ => to.copy_from_slice(from),
+    }
+}
+
 impl View {
     #[inline]
     fn bytes(&self) -> &[u8] {
@@ -281,6 +320,20 @@ mod tests {
     fn a_block_is_small() {
         assert_eq!(size_of::<Block>(), 32);
         assert_eq!(size_of::<Option<Block>>(), 32);
+    }
+
+    #[test]
+    fn blocks_of_all_lengths_have_their_bytes() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for len in 0..=bytes.len() {
+            let block = Block::copy_of(&bytes[..len], 1);
+            assert_eq!(block.bytes(), &bytes[..len]);
+            let small = block.as_small().map(|(all, len)| &all[..len]);
+            assert_eq!(small, (len <= Block::SMALL).then_some(&bytes[..len]));
+            let all = *bytes.first_chunk().unwrap();
+            let small = Block::from_small(all, len);
+            assert_eq!(small.bytes(), &bytes[..len.min(Block::SMALL)]);
+        }
     }
 
     #[test]

@@ -217,15 +217,37 @@ impl Inputs {
             .ok_or_else(|| Error::internal("a task with too few arguments"))
     }
 
+    /// The next argument, where it is, if it is a value.
+    #[inline]
+    pub fn peek(&self) -> Option<&Payload> {
+        match self.left.last()? {
+            Input::Value(payload, _) => Some(payload),
+            Input::Gather(_) => None,
+        }
+    }
+
+    /// Drops the next argument.
+    #[inline]
+    pub fn skip(&mut self) {
+        self.left.truncate(self.left.len().saturating_sub(1));
+    }
+
     /// All further arguments.
     pub(crate) fn rest(&mut self) -> impl Iterator<Item = Input> {
         self.left.drain(..).rev()
     }
 
-    /// The list's memory, without what was not taken.
-    pub(crate) fn into_list(mut self) -> Vec<Input> {
+    /// The arguments of another call of a function, as `fill` adds them to a list, in place of what was not
+    /// taken. Gives what that gives.
+    #[inline]
+    pub(crate) fn refill<R>(&mut self, fill: impl FnOnce(&mut Vec<Input>) -> R) -> R {
         self.left.clear();
-        self.left
+        self.error_is_final = false;
+        let filled = fill(&mut self.left);
+        if self.left.len() > 1 {
+            self.left.reverse();
+        }
+        filled
     }
 }
 

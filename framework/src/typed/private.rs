@@ -95,6 +95,10 @@ pub fn borrow<'g, T: ?Sized, C: Codec<T>>(
 /// # Errors
 /// It is of another type, or damaged.
 pub fn own<T, C: Own<T>>(codec: &C, inputs: &mut Inputs, name: &str) -> Result<T> {
+    if let Some(value) = inputs.peek().and_then(|payload| codec.read(payload)) {
+        inputs.skip();
+        return Ok(value);
+    }
     codec
         .own(inputs.take()?)
         .map_err(|error| in_argument(name, None, error))

@@ -95,7 +95,7 @@ impl BatchWriter {
                     &mut self.bytes,
                     self.last.at(place),
                     &payload.format,
-                    payload.block.bytes(),
+                    &payload.block,
                 ),
                 CallArg::Object(entry) => {
                     let object = self.object(entry);
@@ -213,12 +213,11 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// The arguments of the next call, in place of what is in `inputs`; false behind the last.
+    /// Adds the arguments of the next call to `inputs`; false behind the last.
     ///
     /// # Errors
     /// The calls are damaged.
     pub(super) fn next(&mut self, inputs: &mut Vec<Input>) -> Result<bool> {
-        inputs.clear();
         if self.left == 0 {
             return Ok(false);
         }

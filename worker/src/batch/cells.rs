@@ -37,11 +37,27 @@ impl Last {
     }
 }
 
+// A short value's length takes one byte.
+const _: () = assert!(Block::SMALL < 0x80);
+
 /// Writes a value that refers to nothing.
 #[inline]
-pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Format, bytes: &[u8]) {
+pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Format, block: &Block) {
     match format {
-        Format::Packed { of } if *last == Some(*of) => out.push(SAME),
+        Format::Packed { of } if *last == Some(*of) => match block.as_small() {
+            // Nearly all where there are many: in one copy, whose length is known.
+            Some((bytes, len)) => {
+                let mut cell = [0; 2 + Block::SMALL];
+                cell[0] = SAME;
+                cell[1] = len as u8;
+                cell[2..].copy_from_slice(bytes);
+                let end = out.len() + 2 + len;
+                out.extend_from_slice(&cell);
+                out.truncate(end);
+                return;
+            }
+            None => out.push(SAME),
+        },
         Format::Packed { of } => {
             out.push(PACKED);
             out.extend_from_slice(&of.0.to_le_bytes());
@@ -61,7 +77,18 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
             *last = Some(*of);
         }
     }
-    writer::bytes(out, bytes);
+    writer::bytes(out, block.bytes());
+}
+
+/// Reads a packed value of one type where that is what comes next: gives its bytes.
+#[inline]
+pub(super) fn read_packed<'a>(
+    reader: &mut Reader<'a>,
+    of: TypeTag,
+    last: Option<TypeTag>,
+) -> Option<&'a [u8]> {
+    let is_next = last == Some(of) && reader.byte("a value") == Ok(SAME);
+    is_next.then(|| reader.bytes("a value").ok()).flatten()
 }
 
 /// Reads what [`write`] wrote; `None` for a `kind` that is something else.
@@ -89,7 +116,14 @@ pub(super) fn read(
         }
         _ => return Ok(None),
     };
-    let block = Block::copy_of(reader.bytes("a value")?, format.align());
+    let short = match &format {
+        Format::Packed { .. } => reader.short(),
+        _ => None,
+    };
+    let block = match short {
+        Some((bytes, len)) => Block::from_small(bytes, len),
+        None => Block::copy_of(reader.bytes("a value")?, format.align()),
+    };
     Ok(Some(Payload {
         format,
         block,

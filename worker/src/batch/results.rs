@@ -9,7 +9,7 @@ use super::{
     cells::{self, ARRAY, ERROR, Last, WITH_SIDE},
 };
 use crate::{
-    Error, Format, Payload, Result, Side,
+    Error, Format, Payload, Result, Side, TypeTag,
     wire::{Reader, WireError, writer},
 };
 
@@ -48,8 +48,12 @@ impl ResultWriter {
             self.bytes.push(ARRAY);
             self.side.push(Side::array(payload.block, payload.format));
         } else {
-            let bytes = payload.block.bytes();
-            cells::write(&mut self.bytes, self.last.at(0), &payload.format, bytes);
+            cells::write(
+                &mut self.bytes,
+                self.last.at(0),
+                &payload.format,
+                &payload.block,
+            );
         }
     }
 
@@ -131,6 +135,23 @@ impl BatchResults {
         self.took
     }
 
+    /// The next result, if it is a packed value of this type, as the one before it, and `read` can make
+    /// something of its bytes; otherwise nothing is taken. Cheaper than to make a payload.
+    #[inline]
+    pub fn next_packed<T>(
+        &mut self,
+        of: TypeTag,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let left = self.left.checked_sub(1)?;
+        let bytes = self.payload.block.bytes();
+        let mut reader = Reader::new(bytes.get(self.at..)?);
+        let value = read(cells::read_packed(&mut reader, of, *self.last.at(0))?)?;
+        self.at += reader.position();
+        self.left = left;
+        Some(value)
+    }
+
     fn read(&mut self) -> Result<Result<Payload>, WireError> {
         let bytes = self.payload.block.bytes();
         let mut reader = Reader::new(bytes.get(self.at..).unwrap_or_default());
@@ -139,7 +160,7 @@ impl BatchResults {
             Some(payload) => Ok(payload),
             None => match kind {
                 WITH_SIDE => {
-                    let of = crate::TypeTag(reader.eight("a type")?);
+                    let of = TypeTag(reader.eight("a type")?);
                     let count = reader.number("a number of things beside")?;
                     let bytes = reader.bytes("a value")?;
                     let end = usize::try_from(count)

@@ -27,11 +27,9 @@ pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
         .ok_or_else(|| Error::internal("a batch of calls of no function"))?;
     process::runs_function(calls.function);
     let mut results = ResultWriter::default();
-    let mut list = Vec::new();
-    while calls.next(&mut list)? {
-        let mut inputs = Inputs::new(std::mem::take(&mut list));
+    let mut inputs = Inputs::new(Vec::new());
+    while inputs.refill(|list| calls.next(list))? {
         let result = process::call(function, |function| (function.run)(&mut inputs));
-        list = inputs.into_list();
         results.push(result);
     }
     Ok(results.finish(began.elapsed()))

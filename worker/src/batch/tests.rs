@@ -13,15 +13,19 @@ use crate::{
 };
 
 fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
+    let block = Block::copy_of(bytes, format.align());
     Payload {
         format,
-        block: Block::copy_of(bytes, 64),
+        block,
         side,
     }
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(any::<u8>(), 0..200)
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..2 * Block::SMALL),
+        prop::collection::vec(any::<u8>(), 0..200)
+    ]
 }
 
 fn plain() -> impl Strategy<Value = Payload> {
@@ -192,14 +196,60 @@ proptest! {
     }
 
     #[test]
+    fn results_are_read_where_they_are_or_not_at_all(results in prop::collection::vec(result(), 0..40)) {
+        let of = TypeTag(1);
+        let mut writer = ResultWriter::default();
+        for result in &results {
+            writer.push(result.clone().map_err(Error::internal));
+        }
+        let mut read = BatchResults::open(writer.finish(Duration::ZERO), results.len()).unwrap();
+        let mut last = None;
+        for sent in &results {
+            prop_assert_eq!(read.next_packed(of, |_| None::<()>), None);
+            let in_place = read.next_packed(of, |bytes| Some(bytes.to_vec()));
+            let packed = sent.as_ref().ok().filter(|sent| sent.side.is_empty());
+            let own = packed.and_then(|sent| match sent.format {
+                Format::Packed { of } => Some(of),
+                _ => None,
+            });
+            match in_place {
+                Some(got) => {
+                    prop_assert_eq!(own, Some(of));
+                    prop_assert_eq!(Some(&got[..]), packed.map(|sent| sent.block.bytes()));
+                }
+                None => {
+                    prop_assert!(own != Some(of) || last != own, "the first of its type at most");
+                    match (read.next().unwrap(), sent) {
+                        (Ok(got), Ok(sent)) => prop_assert_eq!(shown(&got), shown(sent)),
+                        (Err(got), Err(sent)) => prop_assert!(got.to_string().contains(sent)),
+                        (got, sent) => prop_assert!(false, "{sent:?} became {got:?}"),
+                    }
+                }
+            }
+            last = own.or(last);
+        }
+        prop_assert_eq!(read.next_packed(of, |_| Some(())), None);
+        prop_assert!(read.next().is_none());
+    }
+
+    #[test]
     fn any_bytes_are_values_or_errors(bytes in bytes(), calls in 0..20_usize) {
         let bytes = payload(Format::Packed { of: super::TAG }, &bytes, vec![array(&[1])]);
         if let Ok(results) = BatchResults::open(bytes.clone(), calls) {
             prop_assert_eq!(results.count(), calls);
         }
+        if let Ok(mut results) = BatchResults::open(bytes.clone(), calls) {
+            let mut read = 0;
+            while results.next_packed(TypeTag(0), |_| Some(())).is_some() || results.next().is_some() {
+                read += 1;
+            }
+            prop_assert_eq!(read, calls);
+        }
         if let Ok(mut calls) = Calls::new(&bytes, &[]) {
             let mut inputs = Vec::new();
-            while let Ok(true) = calls.next(&mut inputs) {}
+            while let Ok(true) = calls.next(&mut inputs) {
+                inputs.clear();
+            }
         }
     }
 }

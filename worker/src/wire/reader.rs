@@ -100,6 +100,20 @@ impl<'a> Reader<'a> {
         Err(self.malformed(what))
     }
 
+    /// A length and that many bytes, not more than `N`, with others behind them; `None` where there are
+    /// more, or the message ends soon, or not as it should. Cheaper than to copy just so many.
+    #[inline]
+    pub(crate) fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
+        let (&len, rest) = self.rest.split_first()?;
+        let bytes = rest.first_chunk()?;
+        let len = usize::from(len);
+        if len > N.min(0x7f) {
+            return None;
+        }
+        self.rest = rest.get(len..)?;
+        Some((*bytes, len))
+    }
+
     #[inline]
     pub(crate) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
         let number = self.number(what)?;
@@ -127,6 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and that many bytes.
+    #[inline]
     pub(crate) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
         let len = self.number(what)?;
         let split = usize::try_from(len)

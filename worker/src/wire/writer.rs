@@ -10,7 +10,15 @@ use crate::{
 
 /// Seven bits to a byte, lowest first; the eighth says that there is more.
 #[inline]
-pub(crate) fn number(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+    match number {
+        // Nearly all of them.
+        0..0x80 => out.push(number as u8),
+        _ => long_number(out, number),
+    }
+}
+
+fn long_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -19,6 +27,7 @@ pub(crate) fn number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// A length and that many bytes.
+#[inline]
 pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

@@ -14,7 +14,9 @@ mod text;
 
 use std::any::Any;
 
-use mobula_worker::{Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag};
+use mobula_worker::{
+    Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag, batch::BatchResults,
+};
 
 pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};
 pub use none::NoCodec;
@@ -63,6 +65,12 @@ pub trait Own<T>: Codec<T> {
     /// # Errors
     /// It is of another type, or damaged.
     fn own(&self, input: Input) -> Result<T>;
+
+    /// The same from where the argument is, if that is simple; `None` leaves it to [`own`](Own::own).
+    #[inline]
+    fn read(&self, _payload: &Payload) -> Option<T> {
+        None
+    }
 }
 
 /// Accepts every type: it has a codec. [`NoCodec`] has a method of this name with a bound, which
@@ -105,7 +113,20 @@ pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
     }
 }
 
+/// The next result of a batch as a value of any serde type; `None` behind the last.
+///
+/// # Errors
+/// Those of the call, and of [`decode_value`].
+#[inline]
+pub(crate) fn next_value<T: Value>(results: &mut BatchResults) -> Option<Result<T>> {
+    if let Some(value) = results.next_packed(tag::<T>(), scalar::read) {
+        return Some(Ok(value));
+    }
+    Some(results.next()?.and_then(decode_value))
+}
+
 /// The payload of an argument that is one object or value.
+#[inline]
 pub(crate) fn single<T: ?Sized>(input: Input) -> Result<(Payload, Option<ObjectId>)> {
     match input {
         Input::Value(payload, id) => Ok((payload, id)),

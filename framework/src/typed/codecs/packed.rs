@@ -46,6 +46,11 @@ impl<T: Value> Own<T> for Packed<T> {
     fn own(&self, input: Input) -> Result<T> {
         decode_value(single::<T>(input)?.0)
     }
+
+    #[inline]
+    fn read(&self, payload: &Payload) -> Option<T> {
+        scalar::decode(payload)
+    }
 }
 
 /// `[E]` of any serde type.

@@ -22,7 +22,7 @@ const LEAST: i64 = -32;
 
 /// The encoded value.
 struct Bytes {
-    bytes: [u8; 9],
+    bytes: [u8; Block::SMALL],
     len: usize,
 }
 
@@ -34,7 +34,7 @@ impl Bytes {
 
     #[inline]
     fn with<const N: usize>(marker: u8, rest: [u8; N]) -> Bytes {
-        let mut bytes = [0; 9];
+        let mut bytes = [0; Block::SMALL];
         bytes[0] = marker;
         bytes[1..=N].copy_from_slice(&rest);
         Bytes { bytes, len: N + 1 }
@@ -110,7 +110,7 @@ pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
 fn payload<T: 'static>(Bytes { bytes, len }: Bytes) -> Payload {
     Payload {
         format: Format::Packed { of: tag::<T>() },
-        block: Block::copy_of(&bytes[..len], 1),
+        block: Block::from_small(bytes, len),
         side: Vec::new(),
     }
 }
@@ -152,10 +152,13 @@ fn number(bytes: &[u8]) -> Option<Number> {
 /// [`encode`] writes it: then the codec says what there is.
 #[inline]
 pub(crate) fn decode<T: Any>(payload: &Payload) -> Option<T> {
-    if payload.format != (Format::Packed { of: tag::<T>() }) {
-        return None;
-    }
-    let bytes = payload.block.bytes();
+    let is_packed = payload.format == (Format::Packed { of: tag::<T>() });
+    is_packed.then(|| read(payload.block.bytes())).flatten()
+}
+
+/// The scalar that these bytes of a `T` are; `None` as for [`decode`].
+#[inline]
+pub(crate) fn read<T: Any>(bytes: &[u8]) -> Option<T> {
     let mut value: Option<T> = None;
     let place: &mut dyn Any = &mut value;
     macro_rules! numbers {

@@ -12,7 +12,11 @@ use mobula_worker::{
 };
 
 use super::sizes::Sizes;
-use crate::typed::{UnspawnedCall, bound::Bound};
+use crate::typed::{
+    UnspawnedCall, Value,
+    bound::Bound,
+    codecs::{decode_value, next_value},
+};
 
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
 const BATCHES_EACH: usize = 3;
@@ -277,13 +281,13 @@ fn lost(error: Error, calls: usize) -> Error {
     }
 }
 
-impl Iterator for Finished {
-    type Item = Result<Payload>;
-
-    fn next(&mut self) -> Option<Result<Payload>> {
+impl Finished {
+    /// The next result; `None` behind the last.
+    #[inline]
+    pub(super) fn next<R: Value>(&mut self) -> Option<Result<R>> {
         match self {
-            Finished::Single(result) => result.take(),
-            Finished::Batch(results) => results.next(),
+            Finished::Batch(results) => next_value(results),
+            Finished::Single(result) => Some(result.take()?.and_then(decode_value)),
             Finished::Failed(error, left) => {
                 *left = left.checked_sub(1)?;
                 Some(Err(error.clone()))
@@ -291,12 +295,12 @@ impl Iterator for Finished {
         }
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = match self {
+    /// How many are left.
+    pub(super) fn len(&self) -> usize {
+        match self {
             Finished::Single(result) => usize::from(result.is_some()),
             Finished::Batch(results) => results.len(),
             Finished::Failed(_, left) => *left,
-        };
-        (left, Some(left))
+        }
     }
 }

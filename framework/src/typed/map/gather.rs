@@ -11,7 +11,7 @@ use std::{
 use mobula_worker::{Error, Result};
 
 use super::feed::Feed;
-use crate::typed::{UnspawnedCall, Value, codecs::decode_value};
+use crate::typed::{UnspawnedCall, Value};
 
 /// Room is made for so many values before they are there, at most: an iterator may promise more than
 /// memory holds.
@@ -40,7 +40,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
     /// The failure of a call.
     fn step(&mut self) -> Result<Option<Vec<R>>> {
         self.feed.fill(usize::MAX);
-        while let Some((first, results)) = self.feed.take_finished() {
+        while let Some((first, mut results)) = self.feed.take_finished() {
             // Workers come before decoding.
             self.feed.fill(usize::MAX);
             let in_turn = first == self.values.len();
@@ -50,13 +50,14 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
             } else {
                 &mut apart
             };
-            to.reserve(results.size_hint().0);
-            for (n, result) in results.enumerate() {
-                match result.and_then(decode_value) {
+            let calls = results.len();
+            to.reserve(calls);
+            while let Some(result) = results.next() {
+                match result {
                     Ok(value) => to.push(value),
                     Err(error) => {
                         self.feed.stop();
-                        return Err(at(first + n, error));
+                        return Err(at(first + calls - results.len() - 1, error));
                     }
                 }
             }

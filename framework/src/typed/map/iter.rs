@@ -8,7 +8,7 @@ use super::{
     feed::{Feed, Finished},
     gather::at,
 };
-use crate::typed::{UnspawnedCall, Value, codecs::decode_value};
+use crate::typed::{UnspawnedCall, Value};
 
 /// The results of a [`Map`](super::Map) in the order of its calls.
 ///
@@ -42,10 +42,10 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapIter<I, R> 
 
     fn next(&mut self) -> Option<Result<R>> {
         loop {
-            if let Some(result) = self.now.as_mut().and_then(Iterator::next) {
+            if let Some(result) = self.now.as_mut().and_then(Finished::next) {
                 let place = self.next;
                 self.next += 1;
-                return Some(decoded(place, result));
+                return Some(result.map_err(|error| at(place, error)));
             }
             self.now = self.early.remove(&self.next);
             if self.now.is_some() {
@@ -96,8 +96,9 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapUnordered<I
             if let Some((place, results)) = &mut self.now
                 && let Some(result) = results.next()
             {
+                let own = *place;
                 *place += 1;
-                return Some((*place - 1, decoded(*place - 1, result)));
+                return Some((own, result.map_err(|error| at(own, error))));
             }
             self.now = self.feed.take_finished();
             if self.now.is_some() {
@@ -110,12 +111,6 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapUnordered<I
             self.feed.wait();
         }
     }
-}
-
-fn decoded<R: Value>(place: usize, result: Result<mobula_worker::Payload>) -> Result<R> {
-    result
-        .and_then(decode_value)
-        .map_err(|error| at(place, error))
 }
 
 impl<I, R> fmt::Debug for MapIter<I, R> {
