@@ -282,6 +282,9 @@ pub(crate) fn handles_of(client: &Arc<dyn Client>, items: &[Item]) -> Vec<Arc<En
 
 /// What a value refers to, with handles that keep it.
 fn sides(client: &Arc<dyn Client>, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut handles = handles.into_iter();
     let mut next = || {
         handles

@@ -17,7 +17,8 @@ use crate::{
 /// A body of up to this many bytes travels inside messages and never touches the store.
 pub const INLINE_LIMIT: usize = 16 << 10;
 
-/// All inline bodies of one call together; what comes after goes through the store.
+/// All inline bodies of one call together; what comes after goes through the store, unless it is
+/// [small](Block::SMALL).
 pub const INLINE_TOTAL: usize = 64 << 10;
 
 /// Alignment of bodies: a cache line, so that vectorised code meets aligned data.
@@ -220,6 +221,19 @@ pub fn lower_call(
     let mut inline_left = INLINE_TOTAL;
     for arg in args.drain(..) {
         lowered.push(match arg {
+            // Nearly all.
+            CallArg::Value(Payload {
+                format,
+                block,
+                side,
+            }) if side.is_empty() && block.as_small().is_some() => {
+                inline_left = inline_left.saturating_sub(block.len());
+                ArgSpec::Value(Arc::new(Value {
+                    format,
+                    body: Body::Inline(block),
+                    items: Vec::new(),
+                }))
+            }
             CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
                 inline_left -= payload.block.len();
                 let (items, mut kept) = lower_items(client, payload.side)?;

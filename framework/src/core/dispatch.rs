@@ -2,7 +2,7 @@
 
 use mobula_worker::{
     Error, ObjectId, WorkerId,
-    message::{Arg, ArgSpec, TaskMessage},
+    message::{Arg, ArgSpec, Args, TaskMessage},
 };
 
 use super::{
@@ -100,7 +100,11 @@ impl Core {
         let (function, again) = (task.function, task.retries.on_the_spot());
         let args = self.with_args(id, |core, specs| {
             core.shift_arg_pins(specs, Step::Begin);
-            specs.iter().map(|spec| core.resolve(spec)).collect()
+            let mut args = Args::with_capacity(specs.len());
+            for spec in specs {
+                args.push(core.resolve(spec));
+            }
+            args
         });
         comm.send_task(
             worker_id,
@@ -117,6 +121,7 @@ impl Core {
     }
 
     /// The argument with the values of its objects, which are all ready.
+    #[inline]
     pub(super) fn resolve(&self, spec: &ArgSpec) -> Arg {
         let value = |id: &ObjectId| {
             let value = self.objects.get(*id).and_then(Object::value);

@@ -155,12 +155,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A count and that many items, each of a byte at least.
+    #[inline]
     pub(crate) fn list<T>(
         &mut self,
         what: &'static str,
         mut item: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
         let count = self.count(what)?;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let mut items = Vec::with_capacity(count.min(FORESIGHT));
         for _ in 0..count {
             items.push(item(self)?);

@@ -76,6 +76,20 @@ fn has_items(format: &Format) -> bool {
 /// The value without its items. Those of items are written so: they have none, which also bounds
 /// how deep values nest.
 fn write_plain(out: &mut Vec<u8>, value: &Value) {
+    if let (Format::Packed { of }, Body::Inline(block)) = (&value.format, &value.body)
+        && let Some((bytes, len)) = block.as_small()
+    {
+        // Most arguments and results: in one copy, whose length is known.
+        let mut all = [0; 10 + Block::SMALL];
+        all[0] = PACKED | INLINE;
+        all[1..9].copy_from_slice(&of.0.to_le_bytes());
+        all[9] = len as u8;
+        all[10..].copy_from_slice(bytes);
+        let end = out.len() + 10 + len;
+        out.extend_from_slice(&all);
+        out.truncate(end);
+        return;
+    }
     let body = match &value.body {
         Body::Inline(_) => INLINE,
         Body::Stored(_) => STORED,
@@ -117,7 +131,17 @@ pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
 }
 
 fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
-    let (format, mark) = read_format(reader)?;
+    let kind = reader.byte("a format")?;
+    if kind == PACKED | INLINE {
+        let of = TypeTag(reader.eight("a type")?);
+        let block = Block::copy_of(reader.bytes("an inline value")?, 1);
+        return Ok(Value {
+            format: Format::Packed { of },
+            body: Body::Inline(block),
+            items: Vec::new(),
+        });
+    }
+    let (format, mark) = read_format_of(kind, reader)?;
     let body = match mark {
         INLINE => Body::Inline(Block::copy_of(
             reader.bytes("an inline value")?,
@@ -168,6 +192,11 @@ pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<Lot, WireError> {
 /// A format and its mark.
 pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
     let kind = reader.byte("a format")?;
+    read_format_of(kind, reader)
+}
+
+/// The same behind the first byte.
+fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
     let format = match kind & !BODY {
         FLAT => Format::Flat {
             elem: TypeTag(reader.eight("an element type")?),
