@@ -131,6 +131,16 @@ impl Entry {
         std::ptr::eq(self, other) || same_engine && self.id == other.id
     }
 
+    /// Whether the object is known to keep nothing beside some bytes inside of its value, or to have failed.
+    #[inline]
+    pub fn is_small(&self) -> bool {
+        match self.outcome() {
+            Some(Ok(value)) => value.items.is_empty() && matches!(value.body, Body::Inline(_)),
+            Some(Err(_)) => true,
+            None => false,
+        }
+    }
+
     /// Whether an actor may end with the last handle of this object: it is one, or its value
     /// refers to objects, or that is not known here yet: it may be known elsewhere by now.
     pub fn may_end_an_actor(&self) -> bool {

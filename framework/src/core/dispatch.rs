@@ -72,50 +72,48 @@ impl Core {
         true
     }
 
-    /// Sends one task.
+    /// Sends one task; what is to be noted comes after that, since the worker may be waiting.
     pub(super) fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, comm: &mut dyn Comm) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
         let (slot, attempt) = worker.next_flight();
+        let idle = worker.flights.is_empty();
         worker.flights.push_back(Flight {
             attempt,
             task: id,
             slot,
         });
-        let idle = worker.flights.len() == 1;
+        if let Some(task) = self.task_mut(id) {
+            let (function, again) = (task.function, task.retries.on_the_spot());
+            let args = self.with_args(id, |core, specs| {
+                core.shift_arg_pins(specs, Step::Begin);
+                let mut args = Args::with_capacity(specs.len());
+                for spec in specs {
+                    args.push(core.resolve(spec));
+                }
+                args
+            });
+            comm.send_task(
+                worker_id,
+                TaskMessage {
+                    id,
+                    slot,
+                    attempt,
+                    function,
+                    args,
+                    again,
+                    revocable: !idle,
+                },
+            );
+        }
         self.relist(worker_id);
-
         self.set_state(
             id,
             TaskState::Queued {
                 worker: worker_id,
                 slot,
                 attempt,
-            },
-        );
-        let Some(task) = self.task_mut(id) else {
-            return;
-        };
-        let (function, again) = (task.function, task.retries.on_the_spot());
-        let args = self.with_args(id, |core, specs| {
-            core.shift_arg_pins(specs, Step::Begin);
-            let mut args = Args::with_capacity(specs.len());
-            for spec in specs {
-                args.push(core.resolve(spec));
-            }
-            args
-        });
-        comm.send_task(
-            worker_id,
-            TaskMessage {
-                id,
-                slot,
-                attempt,
-                function,
-                args,
-                again,
-                revocable: !idle,
             },
         );
     }

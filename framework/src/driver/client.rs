@@ -76,20 +76,36 @@ impl Driver {
     }
 
     /// Makes a task of a call.
-    fn submit(&self, call: TaskSpec, core: &mut Core, lanes: &mut Lanes) -> Arc<Entry> {
+    fn submit(
+        &self,
+        call: TaskSpec,
+        core: &mut Core,
+        lanes: &mut Lanes,
+    ) -> std::result::Result<ObjectId, Violation> {
         let id = core.mint();
-        let spec = TaskSpec { id, ..call };
-        if let Err(violation) = core.submit(spec, WorkerId::DRIVER, lanes) {
-            return Entry::failed(Error::internal(violation.to_string()));
-        }
-        // It may have failed already.
-        let entry = Entry::new(id, self.as_client(), core.outcome(id));
-        core.attach(id, &entry);
+        core.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
         if self.traffic.count_spawn() && lanes.any_busy_ready() {
             lanes.drain_some(core);
             self.traffic.serve();
         }
-        entry
+        Ok(id)
+    }
+
+    /// The handle of a task that was submitted in this step.
+    fn submitted(
+        &self,
+        core: &mut Core,
+        id: std::result::Result<ObjectId, Violation>,
+    ) -> Arc<Entry> {
+        match id {
+            Ok(id) => {
+                // It may have failed already.
+                let entry = Entry::new(id, self.as_client(), core.outcome(id));
+                core.attach(id, &entry);
+                entry
+            }
+            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+        }
     }
 
     /// Makes an actor; with `find`, unless there is one of its name.
@@ -158,7 +174,10 @@ impl Client for Driver {
     fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
         match self.lower(call) {
             Ok((call, keep)) => {
-                let entry = self.with(|core, lanes| self.submit(call, core, lanes));
+                let entry = self.with_haste(
+                    |core, lanes| self.submit(call, core, lanes),
+                    |core, id| self.submitted(core, id),
+                );
                 // The task counts its arguments from here on. Not under the lock: with the last
                 // handle of something a waker can go, which is other people's code.
                 drop(keep);
@@ -187,7 +206,10 @@ impl Client for Driver {
             }
             self.with(|core, lanes| {
                 entries.extend(lowered.drain(..).map(|call| match call {
-                    Ok(call) => self.submit(call, core, lanes),
+                    Ok(call) => {
+                        let id = self.submit(call, core, lanes);
+                        self.submitted(core, id)
+                    }
                     Err(error) => Entry::failed(error),
                 }));
             });
@@ -253,6 +275,9 @@ impl Client for Driver {
         released.push(entry.id());
         if released.len() == 1 {
             self.any_released.store(true, Ordering::Relaxed);
+        }
+        if !entry.is_small() {
+            self.released_memory.store(true, Ordering::Relaxed);
         }
         if self.has_actors.load(Ordering::Relaxed)
             && entry.may_end_an_actor()

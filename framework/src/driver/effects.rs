@@ -22,7 +22,8 @@ impl Comm for Lanes {
         let Some(lane) = self.touch(worker) else {
             return;
         };
-        if !task.revocable {
+        let idle = !task.revocable;
+        if idle {
             // In time for the task to use the same memory again, and without waking another thread.
             lane.send_frees_with_task();
         }
@@ -50,6 +51,10 @@ impl Comm for Lanes {
                     },
                 ));
             }
+        }
+        if idle {
+            // It would only wait for the rest of this step.
+            self.flush_last(worker);
         }
     }
 

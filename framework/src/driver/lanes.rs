@@ -76,6 +76,8 @@ pub(super) struct Lanes {
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) tempo: Tempo,
+    /// The last step has left released handles to the next one.
+    pub(super) put_off: bool,
     /// Lanes that may have something to send.
     unflushed: Vec<WorkerId>,
     /// Empty lists, kept for their memory.
@@ -121,6 +123,7 @@ impl Lanes {
             ends: Vec::new(),
             unsendable: Vec::new(),
             tempo: Tempo::new(),
+            put_off: false,
             unflushed: Vec::new(),
             scratch: Vec::new(),
             spare_completions: Completions::new(),
@@ -361,6 +364,16 @@ impl Lanes {
         });
         self.unflushed = list;
         progress
+    }
+
+    /// The same for the lane that was listed last.
+    pub(super) fn flush_last(&mut self, id: WorkerId) {
+        if self.unflushed.last() == Some(&id) && !self.flush_one(id, &mut false) {
+            self.unflushed.pop();
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.listed = false;
+            }
+        }
     }
 
     /// Whether something is left that has found no room.

@@ -82,6 +82,8 @@ pub(crate) struct Driver {
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Mutex<Vec<ObjectId>>,
     any_released: AtomicBool,
+    /// One of them may keep memory of the store, or other objects.
+    released_memory: AtomicBool,
     /// One of them may be an actor's last.
     ends_actors: AtomicBool,
     /// See [`Lanes::has_actors`].
@@ -178,6 +180,7 @@ impl Driver {
             state: Mutex::new(State { core, lanes }),
             released: Mutex::new(Vec::new()),
             any_released: AtomicBool::new(false),
+            released_memory: AtomicBool::new(false),
             ends_actors: AtomicBool::new(false),
             has_actors,
             sleeps_long: AtomicBool::new(false),

@@ -32,10 +32,36 @@ impl Left {
 impl Driver {
     /// Runs `f` on the state, then everything that follows from it.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
+        self.step(false, f, |_, result| result)
+    }
+
+    /// The same for what a worker may be waiting for. `after` comes when all is sent, before anybody can
+    /// act on an answer. Handles of small values that were dropped are counted at the next step, which
+    /// mostly is while the worker runs.
+    pub(super) fn with_haste<T, R>(
+        &self,
+        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
+        after: impl FnOnce(&mut Core, T) -> R,
+    ) -> R {
+        self.step(true, f, after)
+    }
+
+    #[inline]
+    fn step<T, R>(
+        &self,
+        haste: bool,
+        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
+        after: impl FnOnce(&mut Core, T) -> R,
+    ) -> R {
         let (result, aftermath, late) = {
             let mut state = self.state.lock();
             let State { core, lanes } = &mut *state;
-            self.count_released(core, lanes);
+            // Once, so that they do not become many where one hasty step follows the other.
+            lanes.put_off =
+                haste && !lanes.put_off && !self.released_memory.load(Ordering::Relaxed);
+            if !lanes.put_off {
+                self.count_released(core, lanes);
+            }
             let result = f(core, lanes);
             core.pump(lanes);
             while lanes.fail_unsendable(core) || lanes.tell_sealed(core) {
@@ -46,7 +72,7 @@ impl Driver {
             if late {
                 self.sleeps_long.store(false, Ordering::Relaxed);
             }
-            (result, lanes.take_aftermath(), late)
+            (after(core, result), lanes.take_aftermath(), late)
         };
         if let Some(aftermath) = aftermath {
             self.follow_up(aftermath);
@@ -68,6 +94,7 @@ impl Driver {
             let mut list = self.released.lock();
             std::mem::swap(&mut *list, &mut released);
             self.any_released.store(false, Ordering::Relaxed);
+            self.released_memory.store(false, Ordering::Relaxed);
             self.ends_actors.store(false, Ordering::Relaxed);
         }
         for id in released.drain(..) {
