@@ -5,7 +5,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -49,6 +49,9 @@ enum List {
     /// all the rest, and the value keeps their objects anyway.
     Handles(Arc<Vec<Arc<Entry>>>),
 }
+
+/// How many handles of this process were told of a failure.
+static FAILURES: AtomicU64 = AtomicU64::new(0);
 
 /// So many handles are kept as long as that of the value whose they are.
 const MANY: usize = 64;
@@ -164,8 +167,12 @@ impl Entry {
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
     /// wakers run user code.
     pub fn complete(&self, outcome: Outcome) {
+        let failed = outcome.is_err();
         if let Fate::Awaited(cell) = &self.fate {
             let _ = cell.set(outcome);
+        }
+        if failed {
+            FAILURES.fetch_add(1, Ordering::Release);
         }
         self.unwatch();
         let waiters = match &mut *self.list.lock() {
@@ -179,6 +186,12 @@ impl Entry {
                 eprintln!("mobula: a waker panicked");
             }
         }
+    }
+
+    /// A number that changes whenever a handle of this process that was pending has failed: whoever looks for
+    /// failures among many need not look again while it stays.
+    pub fn failures() -> u64 {
+        FAILURES.load(Ordering::Acquire)
     }
 
     /// Leaves a waker, unless the outcome is there: then `false`. A waker that would wake the same

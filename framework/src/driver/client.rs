@@ -14,9 +14,9 @@ use mobula_worker::{
 use super::{Driver, lanes::Lanes};
 use crate::core::{Core, Violation, no_such_actor};
 
-/// So many calls of a list are submitted under one lock: then workers begin with them, and what they
-/// say is read, while the next are prepared.
-const AT_ONCE: usize = 128;
+/// So many calls of a list are submitted under one lock: then workers begin with them, and get more in place of
+/// those that they have done, while the next are prepared.
+const AT_ONCE: usize = 8;
 
 /// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
 type Lowered = (TaskSpec, Vec<Arc<Entry>>);

@@ -20,12 +20,16 @@ pub trait Joinable {
     fn join(self) -> Result<Self::Output>;
 }
 
-/// Looks for failures among all that follow after each so many waits: often enough to be soon,
-/// rarely enough to cost little.
+/// Looks so often for failures among all that follow, at most: often enough to be soon, rarely enough
+/// to cost little.
 const ROUNDS: usize = 16;
 
-/// Waits for entries in order. A failure that is known ends it at once.
-fn wait_all<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Result<()> {
+/// Waits for entries in order, and calls `known` with the place of each. A failure that is known ends it
+/// at once.
+fn wait_all<'e>(
+    entries: impl Iterator<Item = &'e Entry> + Clone,
+    mut known: impl FnMut(usize) -> Result<()>,
+) -> Result<()> {
     let total = entries.clone().count();
     let mut pending = entries.clone().filter(|entry| entry.outcome().is_none());
     if let Some(client) = pending.next().and_then(Entry::client)
@@ -35,29 +39,43 @@ fn wait_all<'e>(entries: impl Iterator<Item = &'e Entry> + Clone) -> Result<()> 
     }
     let mut entries = entries.enumerate();
     let mut next_look = 0;
+    let mut looked = None;
     while let Some((n, entry)) = entries.next() {
-        let pending = entry.outcome().is_none();
-        if pending && n >= next_look {
-            if let Some(error) = entries
-                .clone()
-                .find_map(|(_, entry)| entry.outcome()?.as_ref().err())
-            {
-                return Err(error.clone());
+        if entry.outcome().is_none() && n >= next_look {
+            let failures = Some(Entry::failures());
+            if looked != failures {
+                looked = failures;
+                let outcome = entries
+                    .clone()
+                    .find_map(|(_, entry)| match entry.outcome() {
+                        Some(Err(error)) => Some(error),
+                        _ => None,
+                    });
+                if let Some(error) = outcome {
+                    return Err(error.clone());
+                }
+                next_look = n + total.div_ceil(ROUNDS);
             }
-            next_look = n + total.div_ceil(ROUNDS);
         }
         entry.wait(None);
         if let Some(Err(error)) = entry.outcome() {
             return Err(error.clone());
         }
+        known(n)?;
     }
     Ok(())
 }
 
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
-    wait_all(refs.iter().map(|object| &**object.entry()))?;
     let mut values = Vec::with_capacity(refs.len());
-    for object in refs {
+    wait_all(refs.iter().map(|object| &**object.entry()), |n| {
+        // What takes no time is decoded while it is in the cache; all else when nobody waits for this thread.
+        if values.len() == n && refs[n].entry().is_small() {
+            values.push(refs[n].get()?);
+        }
+        Ok(())
+    })?;
+    for object in &refs[values.len()..] {
         values.push(object.get()?);
     }
     Ok(values)
@@ -131,7 +149,7 @@ macro_rules! tuples {
             type Output = ($($name::Output,)+);
 
             fn join(self) -> Result<Self::Output> {
-                wait_all([$(self.$n.entry()),+].into_iter())?;
+                wait_all([$(self.$n.entry()),+].into_iter(), |_| Ok(()))?;
                 Ok(($(self.$n.value()?,)+))
             }
         }
