@@ -60,21 +60,26 @@ impl World {
             assert!(round < 1000, "something never ends");
             self.pump();
             while self.reap() || self.start_wanted() || self.close_one() {}
-            for index in 0..self.workers.len() {
-                let mut worker = self.workers.remove(index);
-                while let Some((task, waits)) = worker.tasks.pop() {
-                    if waits {
-                        worker.say(FromWorker::Unblocked);
-                    }
-                    let outcome = Ok(self.value(&worker.known()));
-                    self.comm.end(worker.id, &task);
-                    worker.say(done(&task, outcome));
-                }
-                self.take_up(&mut worker);
-                self.workers.insert(index, worker);
-            }
+            self.end_tasks();
             self.quiesce();
             self.let_leave();
+        }
+    }
+
+    /// Each worker ends what it has begun, and begins the next task.
+    fn end_tasks(&mut self) {
+        for index in 0..self.workers.len() {
+            let mut worker = self.workers.remove(index);
+            while let Some((task, waits)) = worker.tasks.pop() {
+                if waits {
+                    worker.say(FromWorker::Unblocked);
+                }
+                let outcome = Ok(self.value(&worker.known()));
+                self.comm.end(worker.id, &task);
+                worker.say(done(&task, outcome));
+            }
+            self.take_up(&mut worker);
+            self.workers.insert(index, worker);
         }
     }
 
@@ -96,6 +101,8 @@ impl World {
             self.workers.insert(index, worker);
         }
         for _ in 0..3 {
+            // That of an actor whose last handle has gone may still run.
+            self.end_tasks();
             for index in 0..self.workers.len() {
                 while self.deliver(index) {}
             }

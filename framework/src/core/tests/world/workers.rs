@@ -172,7 +172,9 @@ impl World {
     pub(in super::super) fn kill(&mut self, index: usize) {
         let unwritten = self.dice.below(3);
         for _ in 0..unwritten {
-            let lost = self.workers[index].outbox.pop_back();
+            let outbox = &mut self.workers[index].outbox;
+            // A task runs again only when that is written.
+            let lost = outbox.pop_back_if(|message| !matches!(message, FromWorker::Again { .. }));
             self.forget_message(lost);
         }
         while self.deliver(index) {}
