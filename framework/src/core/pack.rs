@@ -3,39 +3,33 @@
 //! Where there are more workers than cores, short tasks are best run by as many workers as there are
 //! cores: one more to wake costs more than the task, and pushes what the others have in their
 //! caches out of them. So while tasks are short, they go to *active* workers only, and wait for those if
-//! they are full. There are as many as cores. A worker is active as long as it ends tasks; one that gets stuck in a long one is
-//! not any more some [ticks](Core::tick) later, and what it has not started is taken back from
-//! it. Not at the first of them: workers take turns on the cores, and one that is to wait for its turn
-//! would be taken for stuck. As soon as tasks are not short, each idle worker gets one.
+//! they are full. There are as many as cores. A worker is active as long as it ends tasks; one that gets stuck in a
+//! long one is not any more some [rounds](Core::take_stock) later, and what it has not started is taken back from
+//! it. Not at the first of them: workers take turns on the cores, and one that waits for its turn, which takes
+//! milliseconds, would be taken for stuck; one more in its place would make the turns longer. As soon as tasks
+//! are not short, each idle worker gets one.
 
 use super::{Core, state::Worker};
 
-/// An active worker that has ended nothing for so many ticks is stuck.
-const PATIENCE: u8 = 4;
+/// An active worker that has ended nothing for so many rounds is stuck.
+pub(super) const PATIENCE: u8 = 4;
 
 impl Core {
-    /// Says whether tasks have been short since the last tick, and looks who has ended any. To be
-    /// called after some tens of ends, and soon after no end has come while tasks
-    /// [wait](Core::is_packed).
+    /// Says whether tasks have been short since the last tick. To be called after some tens of ends, and soon
+    /// after no end has come while tasks [wait](Core::is_packed).
     pub(crate) fn tick(&mut self, short: bool) {
         self.short = short;
         let mut places = if short { self.config.cores as usize } else { 0 };
         let (mut changed, mut others) = (Vec::new(), Vec::new());
         for (id, worker) in &mut self.workers {
-            let ended = std::mem::take(&mut worker.ended);
-            worker.quiet = if ended {
-                0
-            } else {
-                worker.quiet.saturating_add(1)
-            };
-            let works = worker.quiet < PATIENCE && worker.actor.is_none();
+            let works = worker.actor.is_none() && (worker.ended || worker.quiet < PATIENCE);
             if worker.active && works && places > 0 {
                 places -= 1;
             } else if worker.active {
                 worker.active = false;
                 self.active -= 1;
                 changed.push(*id);
-            } else if ended && worker.actor.is_none() {
+            } else if works && (worker.ended || worker.quiet == 0) {
                 others.push(*id);
             }
         }
@@ -48,6 +42,17 @@ impl Core {
         }
         for id in changed.into_iter().chain(others) {
             self.relist(id);
+        }
+    }
+
+    /// Ends a round: looks who has ended tasks in it. To be called each few milliseconds, before a
+    /// [tick](Core::tick).
+    pub(crate) fn take_stock(&mut self) {
+        for worker in self.workers.values_mut() {
+            worker.quiet = match std::mem::take(&mut worker.ended) {
+                true => 0,
+                false => worker.quiet.saturating_add(1),
+            };
         }
     }
 

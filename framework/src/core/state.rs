@@ -13,7 +13,7 @@ use mobula_worker::{
     message::{ArgSpec, Args},
 };
 
-use super::{actors::Part, ready::Siblings};
+use super::{actors::Part, pack::PATIENCE, ready::Siblings};
 
 /// An object. Who relies on it is counted here and listed where it is relied upon.
 #[derive(Debug)]
@@ -221,9 +221,9 @@ pub(super) struct Worker {
     pub(super) room: Option<u32>,
     /// Its load in [`active_room`](super::Core::active_room), while it is listed there.
     pub(super) active_room: Option<u32>,
-    /// It has ended a task since the last tick.
+    /// It has ended a task in this round.
     pub(super) ended: bool,
-    /// How many ticks in a row it had ended none.
+    /// In how many rounds in a row before it had ended none.
     pub(super) quiet: u8,
     /// It gets short tasks: see [`pack`](super::pack).
     pub(super) active: bool,
@@ -258,7 +258,7 @@ impl Worker {
             room: None,
             active_room: None,
             ended: false,
-            quiet: 0,
+            quiet: PATIENCE,
             active: false,
             laden: false,
         }

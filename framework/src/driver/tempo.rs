@@ -15,17 +15,23 @@ const ENDS: u32 = 64;
 /// How long tasks wait for active workers that end none.
 pub(super) const STUCK: Duration = Duration::from_millis(1);
 
+/// How long a round takes at least, in which each active worker should end a task.
+const ROUND: Duration = Duration::from_millis(1);
+
 #[derive(Debug)]
 pub(super) struct Tempo {
     since: Instant,
     ended: u32,
+    round: Instant,
 }
 
 impl Tempo {
     pub(super) fn new() -> Tempo {
+        let now = Instant::now();
         Tempo {
-            since: Instant::now(),
+            since: now,
             ended: 0,
+            round: now,
         }
     }
 
@@ -48,6 +54,10 @@ impl Tempo {
     }
 
     fn tick(&mut self, now: Instant, core: &mut Core) {
+        if now.duration_since(self.round) >= ROUND {
+            self.round = now;
+            core.take_stock();
+        }
         // As if one worker had run them one after the other: several make a task look shorter than
         // it is, by as many as there are cores at most where they have been busy.
         let each = now.duration_since(self.since) / self.ended.max(1);

@@ -317,6 +317,7 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     submit_all(&mut env, 1..=2);
     env.run(W1, d(1), good(1));
     env.run(W2, d(2), good(2));
+    env.core.take_stock();
     env.core.tick(true);
     submit_all(&mut env, 3..=10);
     env.pump();
@@ -329,11 +330,14 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     let stuck = env.start(W1, d(3));
     for task in [4, 6, 8] {
         env.run(W2, d(task), good(task));
-        env.core.tick(true);
+        env.core.take_stock();
+        // However many ticks a round has.
+        (0..10).for_each(|_| env.core.tick(true));
         env.pump();
         assert!(env.comm.lane(W3).is_empty());
     }
     env.run(W2, d(9), good(9));
+    env.core.take_stock();
     env.core.tick(true);
     env.pump();
     assert!(!env.core.is_packed());

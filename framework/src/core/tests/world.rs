@@ -234,6 +234,9 @@ impl World {
         self.comm.revocable = !self.dice.one_in(8);
         if self.dice.one_in(3) {
             let short = self.dice.one_in(2);
+            if self.dice.one_in(2) {
+                self.core.take_stock();
+            }
             self.core.tick(short);
         }
         self.core.pump(&mut self.comm);
