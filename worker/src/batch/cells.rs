@@ -37,27 +37,11 @@ impl Last {
     }
 }
 
-// A short value's length takes one byte.
-const _: () = assert!(Block::SMALL < 0x80);
-
 /// Writes a value that refers to nothing.
 #[inline]
 pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Format, block: &Block) {
     match format {
-        Format::Packed { of } if *last == Some(*of) => match block.as_small() {
-            // Nearly all where there are many: in one copy, whose length is known.
-            Some((bytes, len)) => {
-                let mut cell = [0; 2 + Block::SMALL];
-                cell[0] = SAME;
-                cell[1] = len as u8;
-                cell[2..].copy_from_slice(bytes);
-                let end = out.len() + 2 + len;
-                out.extend_from_slice(&cell);
-                out.truncate(end);
-                return;
-            }
-            None => out.push(SAME),
-        },
+        Format::Packed { of } if *last == Some(*of) => out.push(SAME),
         Format::Packed { of } => {
             out.push(PACKED);
             out.extend_from_slice(&of.0.to_le_bytes());
@@ -77,7 +61,7 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
             *last = Some(*of);
         }
     }
-    writer::bytes(out, block.bytes());
+    writer::block(out, block);
 }
 
 /// Reads a packed value of one type where that is what comes next: gives its bytes.

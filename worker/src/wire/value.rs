@@ -76,27 +76,13 @@ fn has_items(format: &Format) -> bool {
 /// The value without its items. Those of items are written so: they have none, which also bounds
 /// how deep values nest.
 fn write_plain(out: &mut Vec<u8>, value: &Value) {
-    if let (Format::Packed { of }, Body::Inline(block)) = (&value.format, &value.body)
-        && let Some((bytes, len)) = block.as_small()
-    {
-        // Most arguments and results: in one copy, whose length is known.
-        let mut all = [0; 10 + Block::SMALL];
-        all[0] = PACKED | INLINE;
-        all[1..9].copy_from_slice(&of.0.to_le_bytes());
-        all[9] = len as u8;
-        all[10..].copy_from_slice(bytes);
-        let end = out.len() + 10 + len;
-        out.extend_from_slice(&all);
-        out.truncate(end);
-        return;
-    }
     let body = match &value.body {
         Body::Inline(_) => INLINE,
         Body::Stored(_) => STORED,
     };
     write_format(out, &value.format, body);
     match &value.body {
-        Body::Inline(block) => writer::bytes(out, block.bytes()),
+        Body::Inline(block) => writer::block(out, block),
         Body::Stored(loc) => writer::loc(out, *loc),
     }
 }

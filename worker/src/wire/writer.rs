@@ -1,6 +1,6 @@
 //! The parts that messages are written from.
 
-use mobula_store::Loc;
+use mobula_store::{Block, Loc};
 
 use super::WireError;
 use crate::{
@@ -31,6 +31,19 @@ fn long_number(out: &mut Vec<u8>, mut number: u64) {
 pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// The same for those of a block. A small one is copied in whole, since the length of that copy is known.
+#[inline]
+pub(crate) fn block(out: &mut Vec<u8>, block: &Block) {
+    const { assert!(Block::SMALL < 0x80) };
+    let Some((all, len)) = block.as_small() else {
+        return bytes(out, block.bytes());
+    };
+    out.push(len as u8);
+    let end = out.len() + len;
+    out.extend_from_slice(all);
+    out.truncate(end);
 }
 
 /// Twelve bytes: an id's number is seldom small, since it says which place an object has and how
