@@ -9,7 +9,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import sys
 import time
 
@@ -161,26 +160,29 @@ class Peer:
     def busy_maps(self, work, run, counts):
         """The rows of maps over items of busy work: how much of two bare processes' speed is left.
 
-        `work` measures what the items take without the peer; `run(loops)` maps `busy` over them."""
-        for name, seconds in [("10us", 1e-5), ("100us", 1e-4), ("1ms", 1e-3)]:
-            self.row(f"map_{name}", lambda: self._busy_map(f"map_{name}", work, run, seconds, counts[name]))
-        self.row("map_skewed", lambda: self._skewed_map(work, run, counts["skewed"]))
+        `work` measures what the items take without the peer; `run(items)` maps `busy` over them."""
+        for name, nanoseconds in [("10us", 10_000), ("100us", 100_000), ("1ms", 1_000_000)]:
+            self.row(f"map_{name}", lambda: self._busy_map(f"map_{name}", work, run, nanoseconds, counts[name]))
+        self.row("map_skewed", lambda: self._skewed_map(run, counts["skewed"]))
 
-    def _busy_map(self, row, work, run, seconds, count):
-        items = [work.loops(seconds)] * count
+    def _busy_map(self, row, work, run, nanoseconds, count):
+        items = [nanoseconds] * count
         run(items[: count // 10])
         efficiency = []
+        before = work.bare(items)
         for _ in range(self.size(5, 2)):
-            bare = work.bare(items)
             start = time.perf_counter()
             run(items)
-            efficiency.append(bare / (time.perf_counter() - start))
+            taken = time.perf_counter() - start
+            after = work.bare(items)
+            efficiency.append((before + after) / 2 / taken)
+            before = after
         self.emit(row, "ratio", efficiency, f"{count} items")
 
-    def _skewed_map(self, work, run, count):
+    def _skewed_map(self, run, count):
         """What one long item in the middle adds, measured in its own length."""
-        short = [work.loops(1e-4)] * count
-        long = work.loops(1.0 if not self.quick else 0.1)
+        short = [100_000] * count
+        long = 1_000_000_000 if not self.quick else 100_000_000
         skewed = short[: count // 2] + [long] + short[count // 2 :]
         added = []
         for _ in range(self.size(3, 2)):
@@ -205,9 +207,11 @@ def same(value):
     return value
 
 
-def busy(loops):
-    """Work that takes no memory and calls nobody."""
-    for _ in range(loops):
+def busy(nanoseconds):
+    """Computes until this thread has had a core for so long: a neighbour who slows both cores down
+    makes no item longer."""
+    end = time.thread_time_ns() + nanoseconds
+    while time.thread_time_ns() < end:
         pass
 
 
@@ -217,43 +221,40 @@ def make(size):
 
 
 class Work:
-    """Knows how many loops of `busy` take how long, here and now."""
-
-    def __init__(self):
-        loops = 20_000
-        taken = []
-        for _ in range(50):
-            start = time.perf_counter()
-            busy(loops)
-            taken.append(time.perf_counter() - start)
-        self._per_second = loops / statistics.median(taken)
-
-    def loops(self, seconds):
-        """So many loops take so long."""
-        return max(1, round(self._per_second * seconds))
+    """Measures `busy` without a peer."""
 
     def bare(self, items):
-        """The seconds that two processes need for half of the items each, with nothing to hand out.
-
-        If one is slower, because of other programs, then so long as both together had needed."""
+        """The seconds that two processes need for the items, of which each takes some after the other,
+        with nothing to hand over."""
         context = multiprocessing.get_context("fork")
-        barrier = context.Barrier(WORKERS)
-        queue = context.SimpleQueue()
+        barrier = context.Barrier(WORKERS + 1)
+        ends = context.SimpleQueue()
+        next_block = context.Value("q", 0)
+        # Several at once, so that the counter's lock costs nothing.
+        size = -(-len(items) // 1_000)
+        blocks = [items[k : k + size] for k in range(0, len(items), size)]
 
-        def half(part):
+        def take():
             barrier.wait()
-            start = time.perf_counter()
-            for loops in part:
-                busy(loops)
-            queue.put(time.perf_counter() - start)
+            while True:
+                with next_block.get_lock():
+                    k = next_block.value
+                    next_block.value += 1
+                if k >= len(blocks):
+                    ends.put(time.perf_counter())
+                    return
+                for item in blocks[k]:
+                    busy(item)
 
-        processes = [context.Process(target=half, args=(items[k::WORKERS],)) for k in range(WORKERS)]
+        processes = [context.Process(target=take) for _ in range(WORKERS)]
         for process in processes:
             process.start()
-        taken = [queue.get() for _ in processes]
+        start = time.perf_counter()
+        barrier.wait()
+        end = max(ends.get() for _ in processes)
         for process in processes:
             process.join()
-        return statistics.harmonic_mean(taken)
+        return end - start
 
 
 class BareServer:
@@ -275,10 +276,6 @@ class BareServer:
             except EOFError:
                 return
             connection.send(self._work.bare(items))
-
-    def loops(self, seconds):
-        """So many loops take so long."""
-        return self._work.loops(seconds)
 
     def bare(self, items):
         """See `Work.bare`."""

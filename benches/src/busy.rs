@@ -1,62 +1,65 @@
 //! Work that takes no memory, for maps whose items take a known time.
+//!
+//! The time is that of a core: an item of 100 µs is over when its thread has had a core for so
+//! long. A neighbour who slows both cores down, as others on the same hardware do, therefore makes
+//! no item longer, and two measurements one after the other stay comparable. A core that is taken
+//! away in between, by a thread that waits too eagerly for instance, does count.
 
-use std::{hint::black_box, sync::Barrier, thread, time::Instant};
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::sampling::timed;
 
+/// How many turns of a loop lie between two looks at the clock: some 0.2 µs.
+const TURNS: u64 = 200;
+
+/// Computes until this thread has had a core for so many nanoseconds, and at most some 0.5 µs more.
+pub fn busy(nanoseconds: u64) -> u64 {
+    let end = core_time() + nanoseconds;
+    let mut sum = 0;
+    while core_time() < end {
+        sum ^= turns(TURNS);
+    }
+    sum
+}
+
 /// So many turns of a loop that the compiler cannot shorten.
 #[inline(never)]
-pub fn busy(loops: u64) -> u64 {
-    (0..loops).fold(0, |sum, turn| black_box(sum ^ turn))
+pub fn turns(count: u64) -> u64 {
+    (0..count).fold(0, |sum, turn| black_box(sum ^ turn))
 }
 
-/// How many turns of [`busy`] take how long, here and now.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    per_second: f64,
+/// For how many nanoseconds this thread has had a core.
+fn core_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-impl Pace {
-    /// Measures it, in some milliseconds.
-    pub fn measure() -> Pace {
-        const LOOPS: u64 = 100_000;
-        let once = |_| timed(|| busy(black_box(LOOPS)));
-        let mut taken: Vec<f64> = (0..101).map(once).collect();
-        taken.sort_by(f64::total_cmp);
-        Pace {
-            per_second: LOOPS as f64 / taken[taken.len() / 2],
-        }
-    }
-
-    /// So many turns take so many seconds.
-    pub fn loops(self, seconds: f64) -> u64 {
-        (self.per_second * seconds) as u64
-    }
-}
-
-/// The seconds that so many threads need for the items, an equal part each, with nothing to hand
-/// out. If one is slower, because of other programs, then so long as all together had needed.
+/// The seconds that so many threads need for the items, which they take one after the other with
+/// nothing to hand over: no map can be faster, however the cores are shared with others meanwhile.
 pub fn bare(items: &[u64], threads: usize) -> f64 {
-    let barrier = Barrier::new(threads);
-    let speed = |part: usize| {
-        barrier.wait();
-        let start = Instant::now();
-        for &loops in items.iter().skip(part).step_by(threads) {
-            black_box(busy(loops));
+    // Of short items several at once, so that the counter costs nothing.
+    let blocks: Vec<&[u64]> = items.chunks(items.len().div_ceil(10_000).max(1)).collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for &item in *block {
+                black_box(busy(item));
+            }
         }
-        1.0 / start.elapsed().as_secs_f64()
     };
-    let speed = &speed;
-    let together: f64 = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|part| scope.spawn(move || speed(part)))
-            .collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(f64::NAN))
-            .sum()
-    });
-    threads as f64 / together
+    timed(|| {
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(take);
+            }
+        })
+    })
 }
 
 #[cfg(test)]
@@ -64,25 +67,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twice_the_turns_take_longer() {
-        let pace = Pace { per_second: 1e9 };
-        assert_eq!(pace.loops(1e-3), 1_000_000);
-        let time = |loops| {
-            (0..5)
-                .map(|_| timed(|| busy(loops)))
-                .fold(f64::MAX, f64::min)
-        };
-        assert!(time(4_000_000) > 1.5 * time(1_000_000));
+    fn an_item_has_a_core_for_its_time() {
+        let before = core_time();
+        let taken = timed(|| busy(2_000_000));
+        let had = core_time() - before;
+        assert!(had >= 2_000_000, "{had} ns of a core");
+        assert!(taken >= 0.002, "{taken} s");
     }
 
     #[test]
     fn bare_threads_do_all_items() {
-        let pace = Pace::measure();
-        let items = vec![pace.loops(1e-3); 20];
-        let alone = (0..5).map(|_| bare(&items, 1)).fold(f64::MAX, f64::min);
-        assert!(
-            (0.005..0.2).contains(&alone),
-            "20 items of 1 ms took {alone} s"
-        );
+        let alone = bare(&[1_000_000; 20], 1);
+        assert!(alone >= 0.02, "20 items of 1 ms took {alone} s");
+        // More than go into one block.
+        let both = bare(&[1_000; 20_001], 2);
+        assert!(both >= 0.01, "20,001 items of 1 us took {both} s");
     }
 }

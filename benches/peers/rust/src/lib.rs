@@ -7,11 +7,12 @@
 
 use std::{
     hint::black_box,
-    sync::Barrier,
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 /// As many as the suite gives to all.
@@ -122,20 +123,23 @@ impl Peer {
     /// The rows of maps over items of busy work: how much of two bare threads' speed is left.
     /// `run` maps [`busy`] over the items.
     pub fn busy_maps(&self, divide: usize, mut run: impl FnMut(&[u64])) {
-        let per_second = loops_per_second();
-        for (row, seconds, count) in [
-            ("map_10us", 1e-5, 100_000),
-            ("map_100us", 1e-4, 10_000),
-            ("map_1ms", 1e-3, 1_000),
+        for (row, nanoseconds, count) in [
+            ("map_10us", 10_000, 100_000),
+            ("map_100us", 100_000, 10_000),
+            ("map_1ms", 1_000_000, 1_000),
         ] {
             let count = self.size(count, count / 10) / divide;
-            let items = vec![loops(per_second, seconds); count];
+            let items = vec![nanoseconds; count];
             run(&items);
-            let efficiency = (0..self.size(5, 2)).map(|_| {
-                let bare = bare(&items);
+            let mut before = bare(&items);
+            let efficiency = (0..self.size(11, 2)).map(|_| {
                 let start = Instant::now();
                 run(&items);
-                bare / start.elapsed().as_secs_f64()
+                let taken = start.elapsed().as_secs_f64();
+                let after = bare(&items);
+                let bare = (before + after) / 2.0;
+                before = after;
+                bare / taken
             });
             self.emit(
                 row,
@@ -145,8 +149,12 @@ impl Peer {
             );
         }
         let count = self.size(10_000, 1_000) / divide;
-        let short = vec![loops(per_second, 1e-4); count];
-        let long = loops(per_second, if self.quick { 0.1 } else { 1.0 });
+        let short = vec![100_000; count];
+        let long = if self.quick {
+            100_000_000
+        } else {
+            1_000_000_000
+        };
         let mut skewed = short.clone();
         skewed.insert(count / 2, long);
         let mut timed = |items: &[u64]| {
@@ -184,50 +192,47 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// Work that takes no memory and that the compiler cannot shorten.
+/// Computes until this thread has had a core for so many nanoseconds, as Mobula's own rows do: a
+/// neighbour who slows both cores down makes no item longer.
+pub fn busy(nanoseconds: u64) -> u64 {
+    let end = core_time() + nanoseconds;
+    let mut sum = 0;
+    while core_time() < end {
+        sum ^= turns();
+    }
+    sum
+}
+
+/// Some 0.2 µs of work that takes no memory and that the compiler cannot shorten.
 #[inline(never)]
-pub fn busy(loops: u64) -> u64 {
-    (0..loops).fold(0, |sum, turn| black_box(sum ^ turn))
+fn turns() -> u64 {
+    (0..200).fold(0, |sum, turn| black_box(sum ^ turn))
 }
 
-fn loops_per_second() -> f64 {
-    const LOOPS: u64 = 100_000;
-    let mut taken: Vec<f64> = (0..100)
-        .map(|_| {
-            let start = Instant::now();
-            black_box(busy(black_box(LOOPS)));
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    taken.sort_by(f64::total_cmp);
-    LOOPS as f64 / taken[taken.len() / 2]
+/// For how many nanoseconds this thread has had a core.
+fn core_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-fn loops(per_second: f64, seconds: f64) -> u64 {
-    (per_second * seconds) as u64
-}
-
-/// The seconds that two threads need for half of the items each, with nothing to hand out. If one
-/// is slower, because of other programs, then so long as both together had needed.
+/// The seconds that bare threads need for the items, which they take one after the other with
+/// nothing to hand over.
 fn bare(items: &[u64]) -> f64 {
-    let barrier = Barrier::new(WORKERS);
-    let speed: f64 = thread::scope(|scope| {
-        let part = |part| {
-            let barrier = &barrier;
-            scope.spawn(move || {
-                barrier.wait();
-                let start = Instant::now();
-                items.iter().skip(part).step_by(WORKERS).for_each(|&loops| {
-                    black_box(busy(loops));
-                });
-                1.0 / start.elapsed().as_secs_f64()
-            })
-        };
-        let threads: Vec<_> = (0..WORKERS).map(part).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(f64::NAN))
-            .sum()
+    // Of short items several at once, so that the counter costs nothing.
+    let blocks: Vec<&[u64]> = items.chunks(items.len().div_ceil(10_000).max(1)).collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for &item in *block {
+                black_box(busy(item));
+            }
+        }
+    };
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(take);
+        }
     });
-    WORKERS as f64 / speed
+    start.elapsed().as_secs_f64()
 }

@@ -34,7 +34,7 @@ fn in_flight(pool: &Pool, tasks: usize) {
 const IN_FLIGHT: usize = 400;
 
 fn mapped(pool: &Pool, items: &[u64]) -> Vec<u64> {
-    let spawn = |&loops: &u64| procspawn::spawn!(in pool, (loops) || busy(loops));
+    let spawn = |&item: &u64| procspawn::spawn!(in pool, (item) || busy(item));
     let (first, rest) = items.split_at(items.len().min(IN_FLIGHT));
     let mut handles: VecDeque<_> = first.iter().map(spawn).collect();
     let mut rest = rest.iter();

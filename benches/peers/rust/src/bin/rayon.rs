@@ -65,7 +65,7 @@ fn main() {
         black_box(out);
     });
     peer.busy_maps(1, |items| {
-        let out: Vec<u64> = pool.install(|| items.par_iter().map(|&loops| busy(loops)).collect());
+        let out: Vec<u64> = pool.install(|| items.par_iter().map(|&item| busy(item)).collect());
         black_box(out);
     });
     let tasks = peer.size(1_000_000, 100_000);

@@ -8,7 +8,7 @@ use std::{
 
 use mobula::prelude::*;
 use mobula_benches::{
-    busy::{Pace, bare, busy},
+    busy::{bare, busy, turns},
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
 
@@ -21,8 +21,8 @@ fn same(item: u64) -> u64 {
 }
 
 #[remote]
-fn work(loops: u64) -> u64 {
-    busy(loops)
+fn work(nanoseconds: u64) -> u64 {
+    busy(nanoseconds)
 }
 
 pub(crate) fn measure(out: &Out) -> Result<()> {
@@ -57,32 +57,37 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         out.row("map_unordered", per_second(1e4, times));
         Ok(())
     });
-    let pace = Pace::measure();
-    for (row, seconds, count) in [
-        ("map_10us", 1e-5, 100_000),
-        ("map_100us", 1e-4, 10_000),
-        ("map_1ms", 1e-3, 1_000),
+    for (row, nanoseconds, count) in [
+        ("map_10us", 10_000, 100_000),
+        ("map_100us", 100_000, 10_000),
+        ("map_1ms", 1_000_000, 1_000),
     ] {
         out.attempt(row, || {
             let count = out.size(count, count / 10);
-            let items = vec![pace.loops(seconds); count];
-            let efficiency = efficiency(&rt, &items, out.slow(5, 6.0))?;
+            let items = vec![nanoseconds; count];
+            let efficiency = efficiency(
+                out.slow(5, 12.0),
+                || bare(&items, WORKERS),
+                || busy_map(&rt, &items),
+            )?;
             out.row_with(row, efficiency, format!("{count} items"));
             Ok(())
         });
     }
     out.attempt("map_100us_busy", || {
-        let items = vec![pace.loops(1e-4); out.size(10_000, 1_000)];
-        let mut sampler = Sampler::new(out.slow(5, 6.0));
-        while sampler.more() {
-            let bare = beside_work(|| Ok(bare(&items, WORKERS)))?;
-            sampler.add(bare / beside_work(|| busy_map(&rt, &items))?);
-        }
+        // Three threads on two cores: who shares with whom changes some ten times a second, and the
+        // samples must be long beside that.
+        let items = vec![100_000; out.size(30_000, 1_000)];
+        let efficiency = efficiency(
+            out.slow(5, 45.0),
+            || beside_work(|| bare(&items, WORKERS)),
+            || beside_work(|| busy_map(&rt, &items)),
+        )?;
         let note = format!("{} items", items.len());
-        out.row_with("map_100us_busy", sampler.summary(), note);
+        out.row_with("map_100us_busy", efficiency, note);
         Ok(())
     });
-    out.attempt("map_skewed", || skewed(&rt, pace, out));
+    out.attempt("map_skewed", || skewed(&rt, out));
     Ok(())
 }
 
@@ -106,23 +111,29 @@ fn busy_map(rt: &Runtime, items: &[u64]) -> Result<f64> {
     Ok(seconds)
 }
 
-/// The time that bare threads take, by that of the map; in turn.
-fn efficiency(rt: &Runtime, items: &[u64], plan: Plan) -> Result<Summary> {
-    let mut sampler = Sampler::new(plan);
-    while sampler.more() {
-        let bare = bare(items, WORKERS);
-        sampler.add(bare / busy_map(rt, items)?);
-    }
-    Ok(sampler.summary())
+/// The time that bare threads take, before and after each map, by that of the map.
+fn efficiency(
+    plan: Plan,
+    mut bare: impl FnMut() -> f64,
+    mut map: impl FnMut() -> Result<f64>,
+) -> Result<Summary> {
+    let mut before = bare();
+    sample(plan, || {
+        let map = map()?;
+        let after = bare();
+        let bare = (before + after) / 2.0;
+        before = after;
+        Ok(bare / map)
+    })
 }
 
 /// Calls `f` while another thread of this process computes.
-fn beside_work(f: impl FnOnce() -> Result<f64>) -> Result<f64> {
+fn beside_work<R>(f: impl FnOnce() -> R) -> R {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                black_box(busy(10_000));
+                black_box(turns(10_000));
             }
         });
         let result = f();
@@ -132,10 +143,14 @@ fn beside_work(f: impl FnOnce() -> Result<f64>) -> Result<f64> {
 }
 
 /// What one long item in the middle adds to a map, measured in its own length.
-fn skewed(rt: &Runtime, pace: Pace, out: &Out) -> Result<()> {
+fn skewed(rt: &Runtime, out: &Out) -> Result<()> {
     let count = out.size(10_000, 1_000);
-    let short = vec![pace.loops(1e-4); count];
-    let long = pace.loops(if out.quick { 0.1 } else { 1.0 });
+    let short = vec![100_000; count];
+    let long = if out.quick {
+        100_000_000
+    } else {
+        1_000_000_000
+    };
     let mut with_long = short.clone();
     with_long.insert(count / 2, long);
     let mut sampler = Sampler::new(out.slow(3, 6.0));

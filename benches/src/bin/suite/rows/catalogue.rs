@@ -223,7 +223,7 @@ pub(crate) const GROUPS: &[Group] = &[
             row(
                 "map_100us_busy",
                 Ratio,
-                "10,000 items of 100 µs while the driver computes, too: efficiency",
+                "30,000 items of 100 µs while the driver computes, too: efficiency",
             )
             .reach(&[Reach::at_least(&[], 0.97)]),
             row(
