@@ -36,7 +36,12 @@ impl Driver {
                     continue;
                 }
                 // Answers of small tasks come in quick succession.
-                if led || !any && !spin.until(|| self.bell.is_led() || self.any_ready()) {
+                if led
+                    || !any
+                        && !spin
+                            .until(|| self.bell.is_led() || self.any_ready())
+                            .is_ready()
+                {
                     break;
                 }
             }

@@ -99,7 +99,7 @@ impl Tasks {
                 continue;
             }
             let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
-            if !Spin::for_this_machine().until(work) {
+            if !Spin::for_this_machine().until(work).is_ready() {
                 self.lane.bell().sleep(None, work);
             }
         }

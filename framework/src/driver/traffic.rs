@@ -35,35 +35,39 @@ pub(super) struct Traffic {
     spin: Luck,
 }
 
+/// So many more failures than successes, lately, and something is no longer tried each time.
+const UNLUCKY: u32 = 4;
+
 /// Whether something that often fails is worth another try.
 #[derive(Debug, Default)]
 struct Luck {
-    /// Failures in a row.
+    /// Failures less successes. A success among many failures is worth one more try, not as many as
+    /// if it had never failed.
     misses: AtomicU32,
 }
 
 impl Luck {
-    /// Whether to try. Where that has failed several times in a row it is done ever more rarely, but
-    /// once in so many times in any case.
+    /// Whether to try. Where that fails mostly, it is done once in so many times only.
     fn may_try(&self, at_least_each: u32) -> bool {
         if self.is_good() {
             return true;
         }
         let misses = self.misses.load(Ordering::Relaxed);
         self.misses
-            .store(misses.wrapping_add(1).max(4), Ordering::Relaxed);
+            .store(misses.wrapping_add(1).max(UNLUCKY), Ordering::Relaxed);
         misses.is_multiple_of(at_least_each)
     }
 
     /// Whether it has worked lately.
     fn is_good(&self) -> bool {
-        self.misses.load(Ordering::Relaxed) < 4
+        self.misses.load(Ordering::Relaxed) < UNLUCKY
     }
 
     fn tried(&self, in_vain: bool) {
+        let misses = self.misses.load(Ordering::Relaxed);
         let misses = match in_vain {
-            true => self.misses.load(Ordering::Relaxed).saturating_add(1),
-            false => 0,
+            true => misses.saturating_add(1),
+            false => misses.min(UNLUCKY).saturating_sub(1),
         };
         self.misses.store(misses, Ordering::Relaxed);
     }
@@ -126,7 +130,9 @@ impl Traffic {
     }
 
     /// Whether a caller that waits should spin before it sleeps: not where answers have taken much
-    /// longer lately, since it would only take a core from the workers.
+    /// longer lately, or came while others had this core. It would only take a core from the workers
+    /// then; and while it waits for its turn after a yield, the system counts it as one who wants a
+    /// core, and shares the cores accordingly.
     pub(super) fn may_spin(&self) -> bool {
         self.spin.may_try(16)
     }
@@ -134,5 +140,42 @@ impl Traffic {
     /// What came of it.
     pub(super) fn spun(&self, in_vain: bool) {
         self.spin.tried(in_vain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_now_and_then_and_again_after_a_success() {
+        let luck = Luck::default();
+        let tries = |in_vain| {
+            let tries = (0..160).map(|_| {
+                let tried = luck.may_try(16);
+                if tried {
+                    luck.tried(in_vain);
+                }
+                u32::from(tried)
+            });
+            tries.sum::<u32>()
+        };
+        let all_in_vain = tries(true);
+        assert!((8..=16).contains(&all_in_vain), "{all_in_vain}");
+        // One success, and it is tried each time again.
+        let all_good = tries(false);
+        assert!(all_good >= 144, "{all_good}");
+    }
+
+    #[test]
+    fn a_rare_success_is_worth_one_more_try() {
+        let luck = Luck::default();
+        for _ in 0..100 {
+            luck.tried(true);
+        }
+        luck.tried(false);
+        assert!(luck.is_good());
+        luck.tried(true);
+        assert!(!luck.is_good());
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use mobula_worker::{
     Awaited, Entry, Error,
-    bell::{Lead, Spin},
+    bell::{Lead, Spin, Spun},
     current_thread_waker,
 };
 
@@ -76,9 +76,9 @@ impl Driver {
             };
             let news = || what.is_known() || self.any_ready();
             let found = if self.traffic.may_spin() {
-                let found = spin.until(news);
-                self.traffic.spun(!found);
-                found
+                let spun = spin.until(news);
+                self.traffic.spun(spun != Spun::InTime);
+                spun.is_ready()
             } else {
                 news()
             };

@@ -21,7 +21,7 @@ use crate::primitive::{Futex, Memory, Region};
 #[cfg(all(test, loom))]
 pub(crate) use driver::FUTEXES;
 pub use driver::{DriverBell, Lead};
-pub use spin::Spin;
+pub use spin::{Spin, Spun};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;

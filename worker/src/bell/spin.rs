@@ -38,6 +38,25 @@ static CORE_IS_FREE: AtomicBool = AtomicBool::new(false);
 /// A yield that took no longer has found nobody else to run.
 const FREE: Duration = Duration::from_nanos(1_000);
 
+/// What came of spinning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spun {
+    /// Ready, within the limit.
+    InTime,
+    /// Ready, but this thread was off its core for longer than the limit meanwhile: it would have
+    /// been no later after a sleep, and would have waited for nobody's sake until then.
+    Late,
+    /// Not ready.
+    InVain,
+}
+
+impl Spun {
+    /// Whether it is ready.
+    pub fn is_ready(self) -> bool {
+        self != Spun::InVain
+    }
+}
+
 impl Spin {
     /// No look but the first.
     pub const NONE: Spin = Spin {
@@ -59,13 +78,13 @@ impl Spin {
         }
     }
 
-    /// Looks until `ready` says yes (then returns true) or it is time to sleep.
-    pub fn until(&self, mut ready: impl FnMut() -> bool) -> bool {
+    /// Looks until `ready` says yes or it is time to sleep.
+    pub fn until(&self, mut ready: impl FnMut() -> bool) -> Spun {
         if ready() {
-            return true;
+            return Spun::InTime;
         }
         if self.limit.is_zero() {
-            return false;
+            return Spun::InVain;
         }
         let begin = Instant::now();
         let mut pauses = self.pauses(CORE_IS_FREE.load(Ordering::Relaxed));
@@ -74,21 +93,24 @@ impl Spin {
             for _ in 0..pauses {
                 hint::spin_loop();
                 if ready() {
-                    return true;
+                    return Spun::InTime;
                 }
             }
             if pauses == self.many {
                 before = Instant::now();
             }
             thread::yield_now();
-            if ready() {
-                return true;
-            }
             let after = Instant::now();
+            if ready() {
+                return match after.duration_since(before) > self.limit {
+                    true => Spun::Late,
+                    false => Spun::InTime,
+                };
+            }
             let free = after.duration_since(before) <= FREE;
             let limit = if free { self.limit_free } else { self.limit };
             if after.duration_since(begin) >= limit {
-                return false;
+                return Spun::InVain;
             }
             CORE_IS_FREE.store(free, Ordering::Relaxed);
             pauses = self.pauses(free);

@@ -165,29 +165,53 @@ fn garbage_in_the_state_wakes_everybody_and_is_repaired() {
 #[test]
 fn spinning_has_an_end_and_stops_early() {
     let mut looks = 0;
-    assert!(!Spin::NONE.until(|| {
+    let spun = Spin::NONE.until(|| {
         looks += 1;
         false
-    }));
-    assert_eq!(looks, 1);
+    });
+    assert_eq!((spun, looks), (Spun::InVain, 1));
 
     let spin = Spin {
         few: 5,
         many: 5,
-        limit: Duration::from_millis(1),
+        limit: Duration::from_secs(1_000),
         limit_free: Duration::from_millis(1),
     };
     looks = 0;
-    assert!(!spin.until(|| {
-        looks += 1;
-        false
-    }));
-    assert!(looks > 6, "{looks}");
-    looks = 0;
-    assert!(spin.until(|| {
+    let spun = spin.until(|| {
         looks += 1;
         looks == 7
-    }));
-    assert_eq!(looks, 7);
-    assert!(!Spin::for_this_machine().until(|| false));
+    });
+    assert_eq!((spun, looks), (Spun::InTime, 7));
+
+    let spin = Spin {
+        limit: Duration::from_millis(1),
+        ..spin
+    };
+    looks = 0;
+    let spun = spin.until(|| {
+        looks += 1;
+        false
+    });
+    assert_eq!(spun, Spun::InVain);
+    assert!(looks > 6, "{looks}");
+    assert_eq!(Spin::for_this_machine().until(|| false), Spun::InVain);
+}
+
+#[test]
+fn what_is_found_after_a_long_absence_is_late() {
+    let spin = Spin {
+        few: 1,
+        many: 1,
+        limit: Duration::from_nanos(1),
+        limit_free: Duration::from_secs(1_000),
+    };
+    // The third look comes after the first yield, and no yield takes as little as a nanosecond.
+    let mut looks = 0;
+    let spun = spin.until(|| {
+        looks += 1;
+        looks == 3
+    });
+    assert_eq!((spun, looks), (Spun::Late, 3));
+    assert!(spun.is_ready());
 }

@@ -95,7 +95,7 @@ impl LaneReader {
     /// Waits until [`receive`](LaneReader::receive) has something to do, somebody rings, or the
     /// timeout has passed; returns early now and then.
     pub fn wait(&self, spin: Spin, timeout: Option<Duration>) {
-        if !spin.until(|| self.ready()) {
+        if !spin.until(|| self.ready()).is_ready() {
             self.bell.sleep(timeout, || self.ready());
         }
     }
