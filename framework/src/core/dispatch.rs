@@ -84,16 +84,13 @@ impl Core {
             task: id,
             slot,
         });
-        if let Some(task) = self.task_mut(id) {
+        self.with_objects(id, |core, specs| core.shift_arg_pins(specs, Step::Begin));
+        if let Some(task) = self.objects.get(id).and_then(Object::task) {
             let (function, again) = (task.function, task.retries.on_the_spot());
-            let args = self.with_args(id, |core, specs| {
-                core.shift_arg_pins(specs, Step::Begin);
-                let mut args = Args::with_capacity(specs.len());
-                for spec in specs {
-                    args.push(core.resolve(spec));
-                }
-                args
-            });
+            let mut args = Args::with_capacity(task.args.len());
+            for spec in &task.args {
+                args.push(self.resolve(spec));
+            }
             comm.send_task(
                 worker_id,
                 TaskMessage {
@@ -196,24 +193,20 @@ impl Core {
     /// Makes a task that a worker had ready again, without putting it into the ready queue.
     pub(super) fn unqueue(&mut self, id: ObjectId) {
         self.set_state(id, TaskState::Ready);
-        self.with_args(id, |core, specs| core.shift_arg_pins(specs, Step::End));
+        self.with_objects(id, |core, specs| core.shift_arg_pins(specs, Step::End));
     }
 
-    /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile.
-    pub(super) fn with_args<R: Default>(
-        &mut self,
-        id: ObjectId,
-        f: impl FnOnce(&mut Core, &[ArgSpec]) -> R,
-    ) -> R {
+    /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile, if
+    /// they refer to objects.
+    pub(super) fn with_objects(&mut self, id: ObjectId, f: impl FnOnce(&mut Core, &[ArgSpec])) {
         let args = match self.task_mut(id) {
-            Some(task) if !task.args.is_empty() => std::mem::take(&mut task.args),
-            _ => return R::default(),
+            Some(task) if !task.plain => std::mem::take(&mut task.args),
+            _ => return,
         };
-        let result = f(self, &args);
+        f(self, &args);
         if let Some(task) = self.task_mut(id) {
             task.args = args;
         }
-        result
     }
 
     /// Lists the worker where its load belongs. To be called after each change of its load, state,

@@ -99,7 +99,7 @@ use actors::Actor;
 use lending::Lending;
 use loads::Loads;
 use ready::ReadyQueue;
-use state::{Object, Worker};
+use state::{Object, Task, Worker};
 use table::Objects;
 
 /// What can be chosen.
@@ -137,6 +137,9 @@ pub(crate) struct Core {
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
+    /// Empty places for tasks, used before new ones are allocated.
+    #[expect(clippy::vec_box, reason = "the allocations are what is kept")]
+    spare: Vec<Box<Task>>,
     /// Living actors, and dead ones of which somebody has a handle.
     actors: NumberMap<ObjectId, Actor>,
     names_of_actors: HashMap<String, ObjectId>,
@@ -179,6 +182,7 @@ impl Core {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
+            spare: Vec::new(),
             actors: NumberMap::default(),
             names_of_actors: HashMap::new(),
             wanting: VecDeque::new(),

@@ -8,8 +8,8 @@ use std::{
 
 use mobula_store::NumberHasher;
 use mobula_worker::{
-    Attempt, Entry, Error, FunctionIndex, IdMap, ObjectId, Outcome, Retries, TaskSlot, Value,
-    WorkerId,
+    Attempt, Body, Entry, Error, Format, FunctionIndex, IdMap, ObjectId, Outcome, Retries,
+    TaskSlot, Value, WorkerId,
     message::{ArgSpec, Args},
 };
 
@@ -86,9 +86,23 @@ pub(super) struct Task {
     pub(super) part: Option<Box<Part>>,
     /// A worker has begun it, in whichever attempt: it may have written to what it was lent.
     pub(super) begun: bool,
+    /// Its arguments are values of its own, which refer to no object.
+    pub(super) plain: bool,
     /// Who waits for it. Most tasks are waited for by the driver's handle alone, and there can be a
     /// million of them.
     pub(super) followers: Option<Box<Followers>>,
+}
+
+/// Whether the arguments are inline values that refer to no object. A part of an array does.
+pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
+    args.iter().all(|arg| match arg {
+        ArgSpec::Value(value) => {
+            matches!(value.body, Body::Inline(_))
+                && value.items.is_empty()
+                && !matches!(value.format, Format::Part { .. })
+        }
+        ArgSpec::Object(_) | ArgSpec::Gather(_) => false,
+    })
 }
 
 /// Who waits for a task.
@@ -111,6 +125,7 @@ impl Task {
         part: Option<Part>,
     ) -> Task {
         Task {
+            plain: are_plain(&args),
             args,
             function,
             retries,

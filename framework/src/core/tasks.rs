@@ -13,8 +13,12 @@ use super::{
     counts::{Step, stored},
     objects::BadItem,
     ready::Siblings,
-    state::{Object, ObjectState, Task, TaskState},
+    state::{Object, ObjectState, Task, TaskState, are_plain},
 };
+
+/// Most empty places for tasks that are kept: as many as end between two new ones where a few are in
+/// flight all the time.
+const SPARE: usize = 64;
 
 /// What the arguments say about a new task.
 enum Inputs {
@@ -62,7 +66,11 @@ impl Core {
             )));
         }
         let id = spec.id;
-        let mut inputs = self.inspect(&spec)?;
+        let plain = are_plain(&spec.args);
+        let mut inputs = match (plain, &self.closed) {
+            (true, None) => Inputs::Missing(0),
+            _ => self.inspect(&spec)?,
+        };
         let mut part = part;
         if let (Inputs::Missing(_), Some(actor)) = (&inputs, spec.actor) {
             match self.place_call(actor, spec.function, from) {
@@ -78,7 +86,9 @@ impl Core {
                 }
             }
             Inputs::Missing(missing) => {
-                self.enlist(&spec);
+                if !plain {
+                    self.enlist(&spec);
+                }
                 let state = if missing > 0 {
                     TaskState::Waiting { missing }
                 } else {
@@ -93,7 +103,14 @@ impl Core {
                 } = spec;
                 let retries = self.retries_of_call(part.as_ref(), retries);
                 let task = Task::new(function, args, retries, state, part);
-                self.insert(id, ObjectState::Pending(Box::new(task)), from);
+                let task = match self.spare.pop() {
+                    Some(mut place) => {
+                        *place = task;
+                        place
+                    }
+                    None => Box::new(task),
+                };
+                self.insert(id, ObjectState::Pending(task), from);
                 *self.counts.of(state) += 1;
                 if let Some(Part::Call(call)) = part {
                     self.enter_call(id, call);
@@ -229,7 +246,7 @@ impl Core {
             Ok(value) => ObjectState::Ready(value.clone()),
             Err(error) => ObjectState::Failed(error.clone()),
         };
-        let ObjectState::Pending(task) = std::mem::replace(&mut object.state, state) else {
+        let ObjectState::Pending(mut task) = std::mem::replace(&mut object.state, state) else {
             return;
         };
         let (handles, entry) = (object.handles, std::mem::take(&mut object.entry));
@@ -239,16 +256,18 @@ impl Core {
         if let Ok(value) = &outcome {
             self.begin_value(value);
         }
-        if matches!(task.state, TaskState::Queued { .. }) {
-            self.shift_arg_pins(&task.args, Step::End);
+        if !task.plain {
+            if matches!(task.state, TaskState::Queued { .. }) {
+                self.shift_arg_pins(&task.args, Step::End);
+            }
+            if let Err(error) = &outcome
+                && task.begun
+                && !self.lending.is_empty()
+            {
+                self.tear(&task.args, error);
+            }
+            self.drop_args(&task.args, comm);
         }
-        if let Err(error) = &outcome
-            && task.begun
-            && !self.lending.is_empty()
-        {
-            self.tear(&task.args, error);
-        }
-        self.drop_args(&task.args, comm);
         match task.part.as_deref() {
             Some(Part::Call(call)) => self.leave_call(*call, comm),
             // There will be no value: what waits for it has to be told.
@@ -256,10 +275,15 @@ impl Core {
             None => {}
         }
 
-        let (dependents, watchers) = match task.followers {
+        let (dependents, watchers) = match task.followers.take() {
             Some(followers) => (followers.dependents, followers.watchers),
             None => Default::default(),
         };
+        if self.spare.len() < SPARE {
+            task.args.clear();
+            task.part = None;
+            self.spare.push(task);
+        }
         for dependent in dependents {
             match &outcome {
                 Ok(_) => self.input_ready(dependent, siblings),

@@ -133,7 +133,9 @@ impl Driver {
                 thread::yield_now();
             }
         }
-        self.traffic.lingered(entry.outcome().is_none());
+        // After a long yield, being woken would have been no later.
+        let in_vain = entry.outcome().is_none() || begin.elapsed() > 2 * limit;
+        self.traffic.lingered(in_vain);
         self.leave(lead);
         self.pass_on();
     }

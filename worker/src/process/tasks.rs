@@ -241,10 +241,11 @@ fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
             Body::Inline(_) => readable(&client, value, None),
         }
     };
-    args.into_iter()
-        .map(|arg| match arg {
-            Arg::Value(value) => Ok(Input::Value(readable(&client, &value, None)?, None)),
-            Arg::Object { id, value } => Ok(Input::Value(object(id, &value)?, Some(id))),
+    let mut inputs = Vec::with_capacity(args.len());
+    for arg in args {
+        inputs.push(match arg {
+            Arg::Value(value) => Input::Value(readable(&client, &value, None)?, None),
+            Arg::Object { id, value } => Input::Value(object(id, &value)?, Some(id)),
             Arg::Gather(values) => {
                 let is_stored = |value: &Value| matches!(value.body, Body::Stored(_));
                 let stored = values.iter().filter(|(_, value)| is_stored(value));
@@ -254,10 +255,11 @@ fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
                     let entry = is_stored(&value).then(|| entries.next()).flatten();
                     readable(&client, &value, entry.as_ref())
                 });
-                Ok(Input::Gather(Gathered::new(payloads)))
+                Input::Gather(Gathered::new(payloads))
             }
-        })
-        .collect()
+        });
+    }
+    Ok(inputs)
 }
 
 /// Makes the result of a task out of what its function returned, with the handles that keep what

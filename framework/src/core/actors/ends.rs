@@ -31,7 +31,7 @@ impl Core {
                     Some(why.clone()),
                 );
                 // Before the process keeps them.
-                self.with_args(flight.task, |core, args| core.tear(args, &error));
+                self.with_objects(flight.task, |core, args| core.tear(args, &error));
                 running.push((flight.task, error));
             }
             self.leave_running(worker);
