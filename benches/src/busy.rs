@@ -7,7 +7,7 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
 
@@ -28,9 +28,26 @@ pub fn busy(nanoseconds: u64) -> u64 {
     sum
 }
 
+/// Calls `f` while so many other threads of this process compute.
+pub fn beside_work<R>(threads: usize, f: impl FnOnce() -> R) -> R {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    black_box(turns(10_000));
+                }
+            });
+        }
+        let result = f();
+        over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 /// So many turns of a loop that the compiler cannot shorten.
 #[inline(never)]
-pub fn turns(count: u64) -> u64 {
+fn turns(count: u64) -> u64 {
     (0..count).fold(0, |sum, turn| black_box(sum ^ turn))
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use mobula_worker::{
     Awaited, Entry, Error,
-    bell::{Lead, Spin, Spun},
+    bell::{Lead, Spin, Spun, Yields, may_yield},
     current_thread_waker,
 };
 
@@ -130,7 +130,11 @@ impl Driver {
                 hint::spin_loop();
             } else {
                 // The worker may have been put on this core.
-                thread::yield_now();
+                let now = Instant::now();
+                if !may_yield(now) {
+                    break;
+                }
+                Yields::DRIVER.yield_core(now);
             }
         }
         // After a long yield, being woken would have been no later.

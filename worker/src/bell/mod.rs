@@ -5,6 +5,7 @@
 
 mod driver;
 mod spin;
+mod yields;
 
 #[cfg(all(test, loom))]
 mod models;
@@ -22,6 +23,7 @@ use crate::primitive::{Futex, Memory, Region};
 pub(crate) use driver::FUTEXES;
 pub use driver::{DriverBell, Lead};
 pub use spin::{Spin, Spun};
+pub use yields::{Yields, may_yield};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;

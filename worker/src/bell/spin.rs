@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::yields::{Yields, may_yield};
+
 /// How long to look again and again before sleeping. An answer that comes within that time costs no
 /// system call on either side, and no wake-up.
 ///
@@ -29,6 +31,10 @@ pub struct Spin {
     /// a wake-up take together, so that at most twice as much is spent as with the better of the two
     /// (Karlin et al., "Competitive snoopy caching", 1988).
     pub limit_free: Duration,
+    /// No more looks after this much time where a yield would take long: see [`may_yield`].
+    pub limit_alone: Duration,
+    /// Which yields are long.
+    pub yields: Yields,
 }
 
 /// What this process saw last. Threads on different cores may see different things; then one of
@@ -64,9 +70,11 @@ impl Spin {
         many: 0,
         limit: Duration::ZERO,
         limit_free: Duration::ZERO,
+        limit_alone: Duration::ZERO,
+        yields: Yields::DRIVER,
     };
 
-    /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
+    /// What suits this machine, for a thread of the driver. With one core, whoever is waited for cannot run while we spin.
     pub fn for_this_machine() -> Spin {
         static CORES: OnceLock<usize> = OnceLock::new();
         let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
@@ -75,6 +83,16 @@ impl Spin {
             many: if cores > 1 { 60 } else { 0 },
             limit: Duration::from_micros(12),
             limit_free: Duration::from_micros(60),
+            limit_alone: Duration::from_micros(3),
+            yields: Yields::DRIVER,
+        }
+    }
+
+    /// The same, for a worker that waits for a task.
+    pub fn for_a_worker() -> Spin {
+        Spin {
+            yields: Yields::WORKER,
+            ..Spin::for_this_machine()
         }
     }
 
@@ -87,6 +105,9 @@ impl Spin {
             return Spun::InVain;
         }
         let begin = Instant::now();
+        if !may_yield(begin) {
+            return self.alone(begin, ready);
+        }
         let mut pauses = self.pauses(CORE_IS_FREE.load(Ordering::Relaxed));
         let mut before = begin;
         loop {
@@ -99,8 +120,7 @@ impl Spin {
             if pauses == self.many {
                 before = Instant::now();
             }
-            thread::yield_now();
-            let after = Instant::now();
+            let after = self.yields.yield_core(before);
             if ready() {
                 return match after.duration_since(before) > self.limit {
                     true => Spun::Late,
@@ -115,6 +135,21 @@ impl Spin {
             CORE_IS_FREE.store(free, Ordering::Relaxed);
             pauses = self.pauses(free);
             before = after;
+        }
+    }
+
+    /// Looks without a yield.
+    fn alone(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
+        loop {
+            for _ in 0..self.few {
+                hint::spin_loop();
+                if ready() {
+                    return Spun::InTime;
+                }
+            }
+            if begin.elapsed() >= self.limit_alone {
+                return Spun::InVain;
+            }
         }
     }
 

@@ -176,6 +176,8 @@ fn spinning_has_an_end_and_stops_early() {
         many: 5,
         limit: Duration::from_secs(1_000),
         limit_free: Duration::from_millis(1),
+        limit_alone: Duration::from_millis(1),
+        yields: Yields::DRIVER,
     };
     looks = 0;
     let spun = spin.until(|| {
@@ -205,6 +207,8 @@ fn what_is_found_after_a_long_absence_is_late() {
         many: 1,
         limit: Duration::from_nanos(1),
         limit_free: Duration::from_secs(1_000),
+        limit_alone: Duration::from_secs(1_000),
+        yields: Yields::DRIVER,
     };
     // The third look comes after the first yield, and no yield takes as little as a nanosecond.
     let mut looks = 0;

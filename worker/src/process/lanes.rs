@@ -68,7 +68,7 @@ impl TaskLane {
                 Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
                 Ok(None) => {
                     let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
-                    if !Spin::for_this_machine().until(work).is_ready() {
+                    if !Spin::for_a_worker().until(work).is_ready() {
                         self.lane.bell().sleep(None, work);
                     }
                 }

@@ -7,6 +7,7 @@ use std::{
 
 use mobula::prelude::*;
 use mobula_benches::{
+    busy::beside_work,
     floors::{Rings, cold_ping_pong, message_ping_pong, ping_pong},
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
@@ -48,6 +49,17 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
             "await_one_thread",
             tokio.block_on(awaiting(rt.clone(), plan))?,
         );
+        Ok(())
+    });
+    out.attempt("roundtrip_busy", || {
+        let times = beside_work(2, || sample(plan, || blocking(&rt)))?;
+        out.row("roundtrip_busy", times);
+        Ok(())
+    });
+    out.attempt("await_busy", || {
+        let tokio = threads()?;
+        let times = beside_work(2, || tokio.block_on(awaiting(rt.clone(), plan)))?;
+        out.row("await_busy", times);
         Ok(())
     });
     out.attempt("cold", || {

@@ -1,14 +1,10 @@
 //! Many items through one function.
 
-use std::{
-    hint::black_box,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::hint::black_box;
 
 use mobula::prelude::*;
 use mobula_benches::{
-    busy::{bare, busy, turns},
+    busy::{bare, beside_work, busy},
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
 
@@ -80,8 +76,8 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         let items = vec![100_000; out.size(30_000, 1_000)];
         let efficiency = efficiency(
             out.slow(5, 45.0),
-            || beside_work(|| bare(&items, WORKERS)),
-            || beside_work(|| busy_map(&rt, &items)),
+            || beside_work(1, || bare(&items, WORKERS)),
+            || beside_work(1, || busy_map(&rt, &items)),
         )?;
         let note = format!("{} items", items.len());
         out.row_with("map_100us_busy", efficiency, note);
@@ -124,21 +120,6 @@ fn efficiency(
         let bare = (before + after) / 2.0;
         before = after;
         Ok(bare / map)
-    })
-}
-
-/// Calls `f` while another thread of this process computes.
-fn beside_work<R>(f: impl FnOnce() -> R) -> R {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                black_box(turns(10_000));
-            }
-        });
-        let result = f();
-        over.store(true, Ordering::Relaxed);
-        result
     })
 }
 

@@ -119,6 +119,16 @@ pub(crate) const GROUPS: &[Group] = &[
                 Time,
                 "tokio's `spawn_blocking`, from outside",
             ),
+            row(
+                "roundtrip_busy",
+                Time,
+                "blocking round trip, two threads of the driver compute",
+            ),
+            row(
+                "await_busy",
+                Time,
+                "`.await`, two threads of the driver compute",
+            ),
             row("cold", Time, "blocking round trip after 1 s of idleness")
                 .beside(&["sleep_cold"])
                 .reach(&[most(&[Term::floor(1.5, "sleep_cold")])]),
