@@ -139,6 +139,16 @@ impl Summary {
         }
     }
 
+    /// The one with the middle median, of measurements that took turns with others.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn middle(mut turns: Vec<Summary>) -> Summary {
+        assert!(!turns.is_empty(), "no turns to choose from");
+        turns.sort_by(|a, b| a.median.total_cmp(&b.median));
+        turns[turns.len() / 2]
+    }
+
     /// Of one value that is not repeated.
     pub fn single(value: f64) -> Summary {
         Summary::of(vec![value])
@@ -187,6 +197,12 @@ mod tests {
             [7.0; 4]
         );
         assert_eq!(summary.count, 1);
+    }
+
+    #[test]
+    fn the_middle_turn_is_neither_the_best_nor_the_worst() {
+        let turns = [3.0, 9.0, 5.0].map(Summary::single);
+        assert_eq!(Summary::middle(turns.into()).median, 5.0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use handing::Handing;
 pub use ping_pong::{cold_ping_pong, ping_pong};
 pub use pinned::Pinned;
 pub use program::program;
-pub use ring::{Rings, message_ping_pong};
+pub use ring::{Rings, message_game, message_ping_pong};
 
 /// Makes this process the second player of a floor if it was started as such; does not return then.
 pub fn enter_if_peer() {

@@ -161,9 +161,9 @@ pub fn message_ping_pong(rings: Rings, plan: Plan) -> io::Result<Summary> {
         time: plan.time / GAMES,
         ..plan
     };
-    let mut best = play(rings, plan)?;
+    let mut best = message_game(rings, plan)?;
     for _ in 1..GAMES {
-        let next = play(rings, plan)?;
+        let next = message_game(rings, plan)?;
         if next.median < best.median {
             best = next;
         }
@@ -171,7 +171,11 @@ pub fn message_ping_pong(rings: Rings, plan: Plan) -> io::Result<Summary> {
     Ok(best)
 }
 
-fn play(rings: Rings, plan: Plan) -> io::Result<Summary> {
+/// One game of [`message_ping_pong`], whatever the machine does meanwhile.
+///
+/// # Errors
+/// As there.
+pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
     let file =
         SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;
     let words = SharedWords::map(&file).map_err(io::Error::other)?;

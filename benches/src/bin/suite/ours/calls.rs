@@ -8,7 +8,7 @@ use std::{
 use mobula::prelude::*;
 use mobula_benches::{
     busy::beside_work,
-    floors::{Rings, cold_ping_pong, message_ping_pong, ping_pong},
+    floors::{Rings, cold_ping_pong, message_game, message_ping_pong, ping_pong},
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
 use tokio::runtime as tokio_runtime;
@@ -21,7 +21,14 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let plan = out.fast(1.5);
     out.attempt("roundtrip", || {
-        let times = sample(plan, || blocking(&rt))?;
+        // In turn with its floor, since the cores' distance and their neighbours change by the second.
+        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            floor.push(message_game(Rings::Indexed, out.fast(0.3))?);
+            ours.push(sample(out.fast(0.3), || blocking(&rt))?);
+        }
+        out.floor("spin_message", Summary::middle(floor));
+        let times = Summary::middle(ours);
         out.row("roundtrip", times);
         out.row("tasks_sync", per_second(1.0, times));
         Ok(())
@@ -75,12 +82,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
 }
 
 fn floors(out: &Out) -> Result<()> {
-    for (name, rings) in [
-        ("spin_message", Rings::Indexed),
-        ("spin_own", Rings::Mobula),
-    ] {
-        out.floor(name, message_ping_pong(rings, out.fast(1.0))?);
-    }
+    out.floor("spin_own", message_ping_pong(Rings::Mobula, out.fast(1.0))?);
     for floor in ping_pong(out.fast(1.0))? {
         out.floor(
             &format!("{}_word", floor.name),
