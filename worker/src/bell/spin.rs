@@ -50,7 +50,7 @@ pub enum Spun {
     /// Ready, within the limit.
     InTime,
     /// Ready, but this thread was off its core for longer than the limit meanwhile: it would have
-    /// been no later after a sleep, and would have waited for nobody's sake until then.
+    /// come no later after a sleep.
     Late,
     /// Not ready.
     InVain,
@@ -74,7 +74,8 @@ impl Spin {
         yields: Yields::DRIVER,
     };
 
-    /// What suits this machine, for a thread of the driver. With one core, whoever is waited for cannot run while we spin.
+    /// What suits this machine, for a thread of the driver. With one core, whoever is waited for
+    /// cannot run while we spin.
     pub fn for_this_machine() -> Spin {
         static CORES: OnceLock<usize> = OnceLock::new();
         let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
@@ -105,9 +106,14 @@ impl Spin {
             return Spun::InVain;
         }
         let begin = Instant::now();
-        if !may_yield(begin) {
-            return self.alone(begin, ready);
+        match may_yield(begin) {
+            true => self.yielding(begin, ready),
+            false => self.alone(begin, ready),
         }
+    }
+
+    /// Looks, with yields in between.
+    pub(super) fn yielding(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
         let mut pauses = self.pauses(CORE_IS_FREE.load(Ordering::Relaxed));
         let mut before = begin;
         loop {
