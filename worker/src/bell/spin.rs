@@ -84,7 +84,7 @@ impl Spin {
             many: if cores > 1 { 60 } else { 0 },
             limit: Duration::from_micros(12),
             limit_free: Duration::from_micros(60),
-            limit_alone: Duration::from_micros(3),
+            limit_alone: Duration::from_micros(if cores > 1 { 3 } else { 0 }),
             yields: Yields::DRIVER,
         }
     }
