@@ -139,13 +139,15 @@ impl Summary {
         }
     }
 
-    /// The one with the middle median, of measurements that took turns with others.
+    /// Of two things that were measured in turn: the turn in which the ratio of their medians is the
+    /// middle one. What the machine did in a turn, it did to both.
     ///
     /// # Panics
     /// If there are none.
-    pub fn middle(mut turns: Vec<Summary>) -> Summary {
+    pub fn middle_turn(mut turns: Vec<[Summary; 2]>) -> [Summary; 2] {
         assert!(!turns.is_empty(), "no turns to choose from");
-        turns.sort_by(|a, b| a.median.total_cmp(&b.median));
+        let ratio = |[one, other]: &[Summary; 2]| one.median / other.median;
+        turns.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
         turns[turns.len() / 2]
     }
 
@@ -200,9 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_turn_is_neither_the_best_nor_the_worst() {
-        let turns = [3.0, 9.0, 5.0].map(Summary::single);
-        assert_eq!(Summary::middle(turns.into()).median, 5.0);
+    fn the_middle_turn_is_that_of_the_middle_ratio() {
+        let turns = [[3.0, 1.0], [90.0, 10.0], [5.0, 1.0]];
+        let turns = turns.map(|turn| turn.map(Summary::single)).to_vec();
+        let middle = Summary::middle_turn(turns).map(|summary| summary.median);
+        assert_eq!(middle, [5.0, 1.0]);
     }
 
     #[test]

@@ -16,19 +16,22 @@ use tokio::runtime as tokio_runtime;
 use super::{Out, WORKERS, nothing, per_second, runtime};
 use crate::Result;
 
+/// So many times the round trip is measured, and its floor.
+const TURNS: usize = 21;
+
 pub(crate) fn measure(out: &Out) -> Result<()> {
     floors(out)?;
     let rt = runtime()?;
     let plan = out.fast(1.5);
     out.attempt("roundtrip", || {
         // In turn with its floor, since the cores' distance and their neighbours change by the second.
-        let (mut floor, mut ours) = (Vec::new(), Vec::new());
-        for _ in 0..5 {
-            floor.push(message_game(Rings::Indexed, out.fast(0.3))?);
-            ours.push(sample(out.fast(0.3), || blocking(&rt))?);
-        }
-        out.floor("spin_message", Summary::middle(floor));
-        let times = Summary::middle(ours);
+        let turn = || -> Result<[Summary; 2]> {
+            let floor = message_game(Rings::Indexed, out.fast(0.1))?;
+            Ok([sample(out.fast(0.1), || blocking(&rt))?, floor])
+        };
+        let turns = (0..TURNS).map(|_| turn()).collect::<Result<_>>()?;
+        let [times, floor] = Summary::middle_turn(turns);
+        out.floor("spin_message", floor);
         out.row("roundtrip", times);
         out.row("tasks_sync", per_second(1.0, times));
         Ok(())
