@@ -43,9 +43,12 @@ pub struct CallSpec {
 
 /// The engine as one process sees it.
 pub trait Client: std::fmt::Debug + Send + Sync + 'static {
+    /// Itself, for what keeps it.
+    fn this(&self) -> Arc<dyn Client>;
+
     /// Starts a call. Does not block and does not fail: what is wrong with the call is the
     /// outcome of the object.
-    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry>;
+    fn spawn(&self, call: CallSpec) -> Arc<Entry>;
 
     /// Starts several calls, or none in the place of an error. Adds their results to `entries`, in
     /// order. The first may begin before the iterator has given the last.
@@ -55,7 +58,7 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         entries: &mut Vec<Arc<Entry>>,
     ) {
         entries.extend(calls.map(|call| match call {
-            Ok(call) => self.clone().spawn(call),
+            Ok(call) => self.spawn(call),
             Err(error) => Entry::failed(error),
         }));
     }
@@ -235,11 +238,7 @@ impl Awaited for Vec<Arc<Entry>> {
 ///
 /// # Errors
 /// A location does not exist, or is not covered by a lease.
-pub fn readable(
-    client: &Arc<dyn Client>,
-    value: &Value,
-    lease: Option<&Arc<Entry>>,
-) -> Result<Payload> {
+pub fn readable(client: &dyn Client, value: &Value, lease: Option<&Arc<Entry>>) -> Result<Payload> {
     readable_with(client, value, lease, handles_of(client, &value.items))
 }
 
@@ -248,7 +247,7 @@ pub fn readable(
 /// # Errors
 /// As there.
 pub(crate) fn readable_with(
-    client: &Arc<dyn Client>,
+    client: &dyn Client,
     value: &Value,
     lease: Option<&Arc<Entry>>,
     handles: Vec<Arc<Entry>>,
@@ -273,15 +272,15 @@ pub(crate) fn readable_with(
 }
 
 /// The handles of the objects among the items, in order.
-pub(crate) fn handles_of(client: &Arc<dyn Client>, items: &[Item]) -> Vec<Arc<Entry>> {
+pub(crate) fn handles_of(client: &dyn Client, items: &[Item]) -> Vec<Arc<Entry>> {
     match items.iter().any(|item| item.id().is_some()) {
-        true => client.clone().handles(items),
+        true => client.this().handles(items),
         false => Vec::new(),
     }
 }
 
 /// What a value refers to, with handles that keep it.
-fn sides(client: &Arc<dyn Client>, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
+fn sides(client: &dyn Client, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
     if items.is_empty() {
         return Ok(Vec::new());
     }

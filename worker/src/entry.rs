@@ -118,10 +118,10 @@ impl Entry {
     }
 
     /// Whether `client` is the engine that the object belongs to.
-    pub fn belongs_to(&self, client: &Arc<dyn Client>) -> bool {
+    pub fn belongs_to(&self, client: &dyn Client) -> bool {
         self.client
             .as_ref()
-            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), Arc::as_ptr(client)))
+            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), client))
     }
 
     /// Whether both stand for one object of one engine. A process may have several handles of an
@@ -276,12 +276,12 @@ impl Entry {
             });
         }
         let client = self.client().ok_or_else(Error::shutdown)?;
-        let handles = self.handles(&client, value);
-        readable_with(&client, value, Some(self), handles)
+        let handles = self.handles(&*client, value);
+        readable_with(&*client, value, Some(self), handles)
     }
 
     /// The handles of what the value refers to.
-    fn handles(&self, client: &Arc<dyn Client>, value: &Value) -> Vec<Arc<Entry>> {
+    fn handles(&self, client: &dyn Client, value: &Value) -> Vec<Arc<Entry>> {
         if value.items.len() < MANY {
             return handles_of(client, &value.items);
         }

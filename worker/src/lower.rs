@@ -65,7 +65,7 @@ pub(crate) fn place(
 }
 
 /// The object whose whole body the block is, if that is an object of this engine.
-fn object_of(client: &Arc<dyn Client>, block: &Block, format: &Format) -> Option<Arc<Entry>> {
+fn object_of(client: &dyn Client, block: &Block, format: &Format) -> Option<Arc<Entry>> {
     let lease = block.lease()?;
     let entry = match lease.clone().downcast::<Entry>() {
         Ok(entry) => entry,
@@ -88,7 +88,7 @@ fn object_of(client: &Arc<dyn Client>, block: &Block, format: &Format) -> Option
 ///
 /// # Errors
 /// The store is full; a ref inside belongs to another runtime.
-pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
+pub fn put(client: &dyn Client, payload: Payload) -> Result<Arc<Entry>> {
     let Payload {
         format,
         block,
@@ -100,8 +100,8 @@ pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
         return Ok(entry);
     }
     let (items, _keep) = lower_items(client, side)?;
-    match place(&**client, &format, block.clone(), INLINE_LIMIT)? {
-        Placed::Inline(block) => Ok(client.clone().register(Value {
+    match place(client, &format, block.clone(), INLINE_LIMIT)? {
+        Placed::Inline(block) => Ok(client.this().register(Value {
             format,
             body: Body::Inline(block),
             items,
@@ -114,7 +114,7 @@ pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
                     body: Body::Stored(loc),
                     items: items.clone(),
                 };
-                let entry = client.clone().register(value);
+                let entry = client.this().register(value);
                 made = Some(entry.clone());
                 entry
             });
@@ -136,7 +136,7 @@ pub fn put(client: &Arc<dyn Client>, payload: Payload) -> Result<Arc<Entry>> {
 }
 
 /// Back from items to sides.
-fn raise(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
+fn raise(client: &dyn Client, items: &[Item]) -> Result<Vec<Side>> {
     let value = Value {
         format: Format::Text,
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
@@ -150,7 +150,7 @@ fn raise(client: &Arc<dyn Client>, items: &[Item]) -> Result<Vec<Side>> {
 /// # Errors
 /// The store is full; a ref belongs to another runtime.
 pub(crate) fn lower_items(
-    client: &Arc<dyn Client>,
+    client: &dyn Client,
     side: Vec<Side>,
 ) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
     let mut items = Vec::with_capacity(side.len());
@@ -213,7 +213,7 @@ pub(crate) fn lower_items(
 /// # Errors
 /// The store is full; an argument belongs to another runtime.
 pub fn lower_call(
-    client: &Arc<dyn Client>,
+    client: &dyn Client,
     args: &mut Args<CallArg>,
 ) -> Result<(Args<ArgSpec>, Vec<Arc<Entry>>)> {
     let mut lowered = Args::with_capacity(args.len());
@@ -228,7 +228,7 @@ pub fn lower_call(
                 side,
             }) if side.is_empty() && block.as_small().is_some() => {
                 inline_left = inline_left.saturating_sub(block.len());
-                ArgSpec::Value(Arc::new(Value {
+                ArgSpec::Value(Box::new(Value {
                     format,
                     body: Body::Inline(block),
                     items: Vec::new(),
@@ -238,13 +238,13 @@ pub fn lower_call(
                 inline_left -= payload.block.len();
                 let (items, mut kept) = lower_items(client, payload.side)?;
                 keep.append(&mut kept);
-                let block = match place(&**client, &payload.format, payload.block, INLINE_LIMIT)? {
+                let block = match place(client, &payload.format, payload.block, INLINE_LIMIT)? {
                     Placed::Inline(block) => block,
                     Placed::Extent(_) => {
                         return Err(Error::internal("a small body was placed in the store"));
                     }
                 };
-                ArgSpec::Value(Arc::new(Value {
+                ArgSpec::Value(Box::new(Value {
                     format: payload.format,
                     body: Body::Inline(block),
                     items,
@@ -275,7 +275,7 @@ pub fn lower_call(
     Ok((lowered, keep))
 }
 
-fn check_owner(client: &Arc<dyn Client>, entry: &Entry) -> Result<()> {
+fn check_owner(client: &dyn Client, entry: &Entry) -> Result<()> {
     if entry.belongs_to(client) {
         return Ok(());
     }

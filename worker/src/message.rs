@@ -19,7 +19,7 @@ pub type Args<T> = SmallVec<[T; 2]>;
 #[derive(Clone, Debug)]
 pub enum Arg {
     /// A value that belongs to the call alone.
-    Value(Arc<Value>),
+    Value(Box<Value>),
     /// An object.
     Object {
         /// Which.
@@ -31,11 +31,57 @@ pub enum Arg {
     Gather(Vec<(ObjectId, Arc<Value>)>),
 }
 
+/// An [`Arg`] that is somebody else's: what the driver has is sent without a copy or a count.
+#[derive(Clone, Debug)]
+pub enum ArgRef<'a> {
+    /// A value that belongs to the call alone.
+    Value(&'a Value),
+    /// An object.
+    Object {
+        /// Which.
+        id: ObjectId,
+        /// Its value.
+        value: &'a Arc<Value>,
+    },
+    /// Many objects.
+    Gather(Vec<(ObjectId, &'a Arc<Value>)>),
+}
+
+impl ArgRef<'_> {
+    /// One of its own.
+    pub fn to_arg(&self) -> Arg {
+        match self {
+            ArgRef::Value(value) => Arg::Value(Box::new((*value).clone())),
+            ArgRef::Object { id, value } => Arg::Object {
+                id: *id,
+                value: Arc::clone(value),
+            },
+            ArgRef::Gather(objects) => {
+                let own = |(id, value): &(ObjectId, &Arc<Value>)| (*id, Arc::clone(value));
+                Arg::Gather(objects.iter().map(own).collect())
+            }
+        }
+    }
+}
+
+impl Arg {
+    /// A look at it.
+    pub fn by_ref(&self) -> ArgRef<'_> {
+        match self {
+            Arg::Value(value) => ArgRef::Value(value),
+            Arg::Object { id, value } => ArgRef::Object { id: *id, value },
+            Arg::Gather(objects) => {
+                ArgRef::Gather(objects.iter().map(|(id, value)| (*id, value)).collect())
+            }
+        }
+    }
+}
+
 /// An argument of a task that is being submitted: objects may be pending.
 #[derive(Clone, Debug)]
 pub enum ArgSpec {
     /// A value that belongs to the call alone.
-    Value(Arc<Value>),
+    Value(Box<Value>),
     /// An object.
     Object(ObjectId),
     /// Many objects.
@@ -68,9 +114,9 @@ pub struct TaskSpec {
     pub actor: Option<ObjectId>,
 }
 
-/// A task as it is handed to a worker.
+/// A task as it is handed to a worker. The driver's has [`ArgRef`]s for arguments.
 #[derive(Clone, Debug)]
-pub struct TaskMessage {
+pub struct TaskMessage<A = Arg> {
     /// The id of the result.
     pub id: ObjectId,
     /// The state word that says whether the task may still start.
@@ -80,12 +126,40 @@ pub struct TaskMessage {
     /// What to run.
     pub function: FunctionIndex,
     /// With what.
-    pub args: Args<Arg>,
+    pub args: Args<A>,
     /// How often the worker may run it again when it returns an error.
     pub again: u32,
     /// Whether the driver may take it back until it is started. Not if the worker has nothing else to
     /// do, and starts it at once.
     pub revocable: bool,
+}
+
+impl TaskMessage {
+    /// A look at it.
+    pub fn by_ref(&self) -> TaskMessage<ArgRef<'_>> {
+        self.with_args(self.args.iter().map(Arg::by_ref).collect())
+    }
+}
+
+impl TaskMessage<ArgRef<'_>> {
+    /// One of its own.
+    pub fn to_message(&self) -> TaskMessage {
+        self.with_args(self.args.iter().map(ArgRef::to_arg).collect())
+    }
+}
+
+impl<A> TaskMessage<A> {
+    fn with_args<B>(&self, args: Args<B>) -> TaskMessage<B> {
+        TaskMessage {
+            id: self.id,
+            slot: self.slot,
+            attempt: self.attempt,
+            function: self.function,
+            args,
+            again: self.again,
+            revocable: self.revocable,
+        }
+    }
 }
 
 /// From the driver to a worker. Tasks and what a worker has to know before go through the task lane, all else

@@ -5,14 +5,14 @@ use std::{fmt, sync::Weak, time::Duration};
 use mobula_store::Loc;
 use mobula_worker::{
     Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
-    message::{TaskMessage, ToWorker},
+    message::{ArgRef, TaskMessage, ToWorker},
 };
 
 /// What the core asks of the driver around it. Calls come in the order in which the effects must
 /// take place, while the core is locked: none may block, call the core or run user code.
 pub(crate) trait Comm {
     /// Puts a task on the worker's task lane.
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage);
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>);
 
     /// Puts a message on the worker's control lane.
     fn send(&mut self, worker: WorkerId, message: ToWorker);

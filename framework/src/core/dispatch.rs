@@ -2,7 +2,7 @@
 
 use mobula_worker::{
     Error, ObjectId, WorkerId,
-    message::{Arg, ArgSpec, Args, TaskMessage},
+    message::{ArgRef, ArgSpec, Args, TaskMessage},
 };
 
 use super::{
@@ -117,20 +117,18 @@ impl Core {
 
     /// The argument with the values of its objects, which are all ready.
     #[inline]
-    pub(super) fn resolve(&self, spec: &ArgSpec) -> Arg {
+    pub(super) fn resolve<'a>(&'a self, spec: &'a ArgSpec) -> ArgRef<'a> {
         let value = |id: &ObjectId| {
             let value = self.objects.get(*id).and_then(Object::value);
-            value
-                .cloned()
-                .expect("the inputs of a ready task are ready, and counted")
+            value.expect("the inputs of a ready task are ready, and counted")
         };
         match spec {
-            ArgSpec::Value(value) => Arg::Value(value.clone()),
-            ArgSpec::Object(id) => Arg::Object {
+            ArgSpec::Value(value) => ArgRef::Value(value),
+            ArgSpec::Object(id) => ArgRef::Object {
                 id: *id,
                 value: value(id),
             },
-            ArgSpec::Gather(ids) => Arg::Gather(ids.iter().map(|id| (*id, value(id))).collect()),
+            ArgSpec::Gather(ids) => ArgRef::Gather(ids.iter().map(|id| (*id, value(id))).collect()),
         }
     }
 

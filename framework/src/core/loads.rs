@@ -13,6 +13,8 @@ pub(super) struct Loads {
     bits: Vec<u64>,
     /// Words in a row.
     width: usize,
+    /// How many rows there are.
+    rows: usize,
     /// Which rows are not empty.
     taken: Vec<u64>,
 }
@@ -22,6 +24,7 @@ impl Default for Loads {
         Loads {
             bits: Vec::new(),
             width: 1,
+            rows: 0,
             taken: Vec::new(),
         }
     }
@@ -32,7 +35,7 @@ impl Loads {
     #[inline]
     fn insert(&mut self, load: u32, seat: usize) {
         let load = load as usize;
-        if seat >= self.width * WORD || load >= self.bits.len() / self.width {
+        if seat >= self.width * WORD || load >= self.rows {
             self.grow(load, seat);
         }
         self.bits[load * self.width + seat / WORD] |= 1 << (seat % WORD);
@@ -43,9 +46,10 @@ impl Loads {
     #[inline]
     fn remove(&mut self, load: u32, seat: usize) {
         let load = load as usize;
-        let row = &mut self.bits[load * self.width..][..self.width];
-        row[seat / WORD] &= !(1 << (seat % WORD));
-        if row.iter().all(|word| *word == 0) {
+        let first = load * self.width;
+        self.bits[first + seat / WORD] &= !(1 << (seat % WORD));
+        let mut row = self.bits[first..][..self.width].iter();
+        if row.all(|word| *word == 0) {
             self.taken[load / WORD] &= !(1 << (load % WORD));
         }
     }
@@ -74,14 +78,14 @@ impl Loads {
 
     #[cold]
     fn grow(&mut self, load: usize, seat: usize) {
-        let rows = self.bits.len() / self.width;
+        let rows = self.rows.max(load + 1);
         let width = self.width.max((seat / WORD + 1).next_power_of_two());
-        let mut bits = vec![0; width * rows.max(load + 1)];
+        let mut bits = vec![0; width * rows];
         for (old, new) in self.bits.chunks(self.width).zip(bits.chunks_mut(width)) {
             new[..old.len()].copy_from_slice(old);
         }
-        self.taken.resize((bits.len() / width).div_ceil(WORD), 0);
-        (self.bits, self.width) = (bits, width);
+        self.taken.resize(rows.div_ceil(WORD), 0);
+        (self.bits, self.width, self.rows) = (bits, width, rows);
     }
 
     /// All that are listed, in order.

@@ -36,15 +36,14 @@ impl Driver {
 
     /// # Errors
     /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
-    fn lower(self: &Arc<Self>, mut call: CallSpec) -> Result<Lowered> {
+    fn lower(&self, mut call: CallSpec) -> Result<Lowered> {
         self.usable()?;
         let (function, retries) = (call.function, call.retries);
         let actor = call.actor.clone();
         let (args, mut keep) = if call.args.is_empty() {
             Default::default()
         } else {
-            let client: Arc<dyn Client> = self.clone();
-            lower_call(&client, &mut call.args)?
+            lower_call(self, &mut call.args)?
         };
         let id_of_actor = actor.as_ref().map(|actor| actor.id());
         keep.extend(actor);
@@ -171,7 +170,13 @@ impl Driver {
 }
 
 impl Client for Driver {
-    fn spawn(self: Arc<Self>, call: CallSpec) -> Arc<Entry> {
+    fn this(&self) -> Arc<dyn Client> {
+        self.this
+            .upgrade()
+            .expect("whoever calls a driver holds it")
+    }
+
+    fn spawn(&self, call: CallSpec) -> Arc<Entry> {
         match self.lower(call) {
             Ok((call, keep)) => {
                 let entry = self.with_haste(
@@ -240,8 +245,7 @@ impl Client for Driver {
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
         self.usable()?;
-        let client: Arc<dyn Client> = self;
-        put(&client, payload)
+        put(&*self, payload)
     }
 
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {

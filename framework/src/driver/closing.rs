@@ -100,12 +100,13 @@ impl Lanes {
 
     /// Passes on to the core what was closed for it; whether there was anything.
     pub(super) fn tell_sealed(&mut self, core: &mut Core) -> bool {
-        let sealed = std::mem::take(&mut self.closings.sealed);
-        let any = !sealed.is_empty();
-        for (id, value) in sealed {
+        if self.closings.sealed.is_empty() {
+            return false;
+        }
+        for (id, value) in std::mem::take(&mut self.closings.sealed) {
             core.sealed(id, value, self);
         }
-        any
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use mobula_store::{Loc, SegmentId, is_cell};
 use mobula_worker::{
     Body, Format, Item, SharedKind, Value, WorkerId, link,
-    message::{Arg, ToWorker},
+    message::{ArgRef, ToWorker},
 };
 
 use super::{lane::Access, lanes::Lanes};
@@ -97,11 +97,12 @@ impl Lanes {
         }
     }
 
-    pub(super) fn introduce_all(&mut self, worker: WorkerId, args: &[Arg]) {
+    pub(super) fn introduce_all(&mut self, worker: WorkerId, args: &[ArgRef<'_>]) {
         for arg in args {
             match arg {
-                Arg::Value(value) | Arg::Object { value, .. } => self.introduce(worker, value),
-                Arg::Gather(values) => {
+                ArgRef::Value(value) => self.introduce(worker, value),
+                ArgRef::Object { value, .. } => self.introduce(worker, value),
+                ArgRef::Gather(values) => {
                     for (_, value) in values {
                         self.introduce(worker, value);
                     }

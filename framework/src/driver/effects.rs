@@ -9,7 +9,7 @@ use mobula_store::Loc;
 use mobula_worker::{
     Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     mailbox::TransportError,
-    message::{FromWorker, TaskMessage, ToWorker},
+    message::{ArgRef, FromWorker, TaskMessage, ToWorker},
     ring::RingError,
 };
 
@@ -17,7 +17,7 @@ use super::lanes::Lanes;
 use crate::core::Comm;
 
 impl Comm for Lanes {
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
         self.introduce_all(worker, &task.args);
         let Some(lane) = self.touch(worker) else {
             return;
@@ -28,7 +28,7 @@ impl Comm for Lanes {
             lane.send_frees_with_task();
         }
         let (id, slot, attempt) = (task.id, task.slot, task.attempt);
-        match lane.end.send(&ToWorker::Task(task)) {
+        match lane.end.send_task(&task) {
             Ok(()) => {}
             Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
                 self.condemn(

@@ -151,14 +151,15 @@ impl Lanes {
 
     /// Fails the tasks that could not be sent; whether there were any.
     pub(super) fn fail_unsendable(&mut self, core: &mut Core) -> bool {
-        let failed = std::mem::take(&mut self.unsendable);
-        let any = !failed.is_empty();
-        for (worker, done) in failed {
+        if self.unsendable.is_empty() {
+            return false;
+        }
+        for (worker, done) in std::mem::take(&mut self.unsendable) {
             if let Err(violation) = core.on_message(worker, done, self) {
                 eprintln!("mobula: a task that cannot be sent: {violation}");
             }
         }
-        any
+        true
     }
 
     /// Gives free memory of the driver's own heap back to the budget.
@@ -413,9 +414,10 @@ impl Lanes {
 
     fn aftermath(&mut self) -> Aftermath {
         Aftermath {
-            completions: match self.completions.is_empty() {
-                true => Completions::new(),
-                false => std::mem::replace(
+            completions: match self.completions.len() {
+                // The list keeps its memory.
+                0 | 1 => self.completions.pop().into_iter().collect(),
+                _ => std::mem::replace(
                     &mut self.completions,
                     std::mem::take(&mut self.spare_completions),
                 ),

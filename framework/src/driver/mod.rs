@@ -32,7 +32,6 @@ mod wait;
 mod tests;
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{
         Arc, OnceLock, Weak,
@@ -46,8 +45,10 @@ use mobula_store::{
     Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
 };
 use mobula_worker::{
-    Error, FunctionIndex, ObjectId, Registry, Result, Role, WorkerId, bell::DriverBell,
-    mailbox::TASK_SLOTS, primitive::Region,
+    Error, FunctionIndex, ObjectId, Registry, Result, Role, WorkerId,
+    bell::{DriverBell, Followers},
+    mailbox::TASK_SLOTS,
+    primitive::Region,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -101,7 +102,7 @@ pub(crate) struct Driver {
     bell: DriverBell,
     bell_file: SegmentFile,
     /// Callers that wait while another one has the lead.
-    followers: Mutex<VecDeque<Thread>>,
+    followers: Followers<Thread>,
     startup: Mutex<Startup>,
     started: Condvar,
     /// Why nothing is accepted any more.
@@ -192,7 +193,7 @@ impl Driver {
             capacity,
             bell: DriverBell::new(bell_memory),
             bell_file,
-            followers: Mutex::new(VecDeque::new()),
+            followers: Followers::default(),
             startup: Mutex::new(Startup::default()),
             started: Condvar::new(),
             failure: OnceLock::new(),

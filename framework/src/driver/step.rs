@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use mobula_worker::Error;
+use parking_lot::MutexGuard;
 
 use super::{
     Driver, State,
@@ -29,6 +30,13 @@ impl Left {
     }
 }
 
+/// Reads and acts on what workers have said; whether there was anything.
+fn read(core: &mut Core, lanes: &mut Lanes) -> bool {
+    let ready = lanes.drain_likely(core);
+    lanes.look_at_the_clock(core);
+    ready
+}
+
 impl Driver {
     /// Runs `f` on the state, then everything that follows from it.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
@@ -53,27 +61,36 @@ impl Driver {
         f: impl FnOnce(&mut Core, &mut Lanes) -> T,
         after: impl FnOnce(&mut Core, T) -> R,
     ) -> R {
-        let (result, aftermath, late) = {
-            let mut state = self.state.lock();
-            let State { core, lanes } = &mut *state;
-            // Once, so that they do not become many where one hasty step follows the other.
-            lanes.put_off =
-                haste && !lanes.put_off && !self.released_memory.load(Ordering::Relaxed);
-            if !lanes.put_off {
-                self.count_released(core, lanes);
-            }
-            let result = f(core, lanes);
+        self.step_in(self.state.lock(), haste, f, after)
+    }
+
+    #[inline]
+    fn step_in<T, R>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        haste: bool,
+        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
+        after: impl FnOnce(&mut Core, T) -> R,
+    ) -> R {
+        let State { core, lanes } = &mut *state;
+        // Once, so that they do not become many where one hasty step follows the other.
+        lanes.put_off = haste && !lanes.put_off && !self.released_memory.load(Ordering::Relaxed);
+        if !lanes.put_off {
+            self.count_released(core, lanes);
+        }
+        let result = f(core, lanes);
+        core.pump(lanes);
+        while lanes.fail_unsendable(core) || lanes.tell_sealed(core) {
             core.pump(lanes);
-            while lanes.fail_unsendable(core) || lanes.tell_sealed(core) {
-                core.pump(lanes);
-            }
-            lanes.flush();
-            let late = core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
-            if late {
-                self.sleeps_long.store(false, Ordering::Relaxed);
-            }
-            (after(core, result), lanes.take_aftermath(), late)
-        };
+        }
+        lanes.flush();
+        let late = core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+        if late {
+            self.sleeps_long.store(false, Ordering::Relaxed);
+        }
+        let result = after(core, result);
+        let aftermath = lanes.take_aftermath();
+        drop(state);
         if let Some(aftermath) = aftermath {
             self.follow_up(aftermath);
         }
@@ -158,11 +175,17 @@ impl Driver {
     }
 
     fn read_answers(&self) -> bool {
-        self.with(|core, lanes| {
-            let ready = lanes.drain_likely(core);
-            lanes.look_at_the_clock(core);
-            ready
-        })
+        self.with(read)
+    }
+
+    /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if there
+    /// is something: for whoever looks again and again.
+    pub(super) fn read_ready(&self) -> bool {
+        let state = self.state.try_lock();
+        let Some(state) = state.filter(|state| state.lanes.any_ready()) else {
+            return false;
+        };
+        self.step_in(state, false, read, |_, any| any)
     }
 
     /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.

@@ -136,17 +136,11 @@ fn small_and_large_values_go_there_and_back() {
     let driver = start("driver::tests::small_and_large_values_go_there_and_back", 2);
     for length in [0, 1, 100, 20_000, 300_000, 5_000_000] {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
-        let entry = driver
-            .clone()
-            .spawn(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
+        let entry = driver.spawn(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
         assert_eq!(get(&entry).unwrap(), bytes);
         let object = driver.clone().put(text(&bytes)).unwrap();
-        let first = driver
-            .clone()
-            .spawn(call(&TWICE, vec![CallArg::Object(object.clone())]));
-        let second = driver
-            .clone()
-            .spawn(call(&TWICE, vec![CallArg::Object(first.clone())]));
+        let first = driver.spawn(call(&TWICE, vec![CallArg::Object(object.clone())]));
+        let second = driver.spawn(call(&TWICE, vec![CallArg::Object(first.clone())]));
         assert_eq!(get(&second).unwrap(), bytes.repeat(4));
     }
     settles_to_nothing(&driver);
@@ -164,7 +158,7 @@ fn many_tasks_from_many_threads() {
                     let entries: Vec<_> = (0..100)
                         .map(|n| {
                             let arg = text(format!("{thread}.{round}.{n}").as_bytes());
-                            driver.clone().spawn(call(&ECHO, vec![CallArg::Value(arg)]))
+                            driver.spawn(call(&ECHO, vec![CallArg::Value(arg)]))
                         })
                         .collect();
                     for (n, entry) in entries.iter().enumerate() {
@@ -187,19 +181,19 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
         "driver::tests::panics_and_deaths_are_errors_and_the_pool_goes_on",
         1,
     );
-    let error = get(&driver.clone().spawn(call(&PANIC, vec![]))).unwrap_err();
+    let error = get(&driver.spawn(call(&PANIC, vec![]))).unwrap_err();
     assert!(
         error.is_panic() && error.to_string().contains("on purpose"),
         "{error}"
     );
-    let before = get(&driver.clone().spawn(call(&PID, vec![]))).unwrap();
-    let error = get(&driver.clone().spawn(call(&EXIT, vec![]))).unwrap_err();
+    let before = get(&driver.spawn(call(&PID, vec![]))).unwrap();
+    let error = get(&driver.spawn(call(&EXIT, vec![]))).unwrap_err();
     assert!(error.is_crash(), "{error}");
     assert!(
         error.to_string().contains("exit code 3") && error.to_string().contains("last words"),
         "{error}"
     );
-    let after = get(&driver.clone().spawn(call(&PID, vec![]))).unwrap();
+    let after = get(&driver.spawn(call(&PID, vec![]))).unwrap();
     assert_ne!(before, after);
     settles_to_nothing(&driver);
     driver.shutdown();
@@ -208,9 +202,7 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
 #[test]
 fn recursion_on_one_worker_ends() {
     let driver = start("driver::tests::recursion_on_one_worker_ends", 1);
-    let entry = driver
-        .clone()
-        .spawn(call(&NEST, vec![CallArg::Value(text(b"30"))]));
+    let entry = driver.spawn(call(&NEST, vec![CallArg::Value(text(b"30"))]));
     assert_eq!(get(&entry).unwrap(), b"30");
     drop(entry);
     settles_to_nothing(&driver);
@@ -230,7 +222,7 @@ fn the_whole_pool_comes_up_after_the_first_worker() {
     while seen != pids {
         assert!(Instant::now() < deadline, "{seen:?} of {pids:?} take tasks");
         let tasks: Vec<_> = (0..64)
-            .map(|_| driver.clone().spawn(call(&SLOW_PID, vec![])))
+            .map(|_| driver.spawn(call(&SLOW_PID, vec![])))
             .collect();
         seen.extend(tasks.iter().map(|task| -> u32 {
             let text = String::from_utf8(get(task).unwrap()).unwrap();
@@ -274,7 +266,7 @@ fn workers_that_die_at_once_are_not_replaced_without_pause() {
     );
     let begin = Instant::now();
     for _ in 0..10 {
-        let error = get(&driver.clone().spawn(call(&EXIT, vec![]))).unwrap_err();
+        let error = get(&driver.spawn(call(&EXIT, vec![]))).unwrap_err();
         assert!(error.is_crash(), "{error}");
     }
     // Behind the fourth death 10 ms, behind the fifth 20 ms, ..

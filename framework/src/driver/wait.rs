@@ -59,7 +59,9 @@ impl Driver {
         };
         let spin = Spin::for_this_machine();
         loop {
-            self.poll();
+            if !what.is_known() {
+                self.poll();
+            }
             if what.is_known() {
                 self.leave(lead);
                 return true;
@@ -74,7 +76,7 @@ impl Driver {
                     Some(left) => left.min(WATCHFUL),
                 },
             };
-            let news = || what.is_known() || self.any_ready();
+            let news = || what.is_known() || self.read_ready();
             let found = if self.traffic.may_spin() {
                 let spun = spin.until(news);
                 self.traffic.spun(spun != Spun::InTime);
@@ -119,9 +121,7 @@ impl Driver {
         };
         let begin = Instant::now();
         loop {
-            if self.any_ready() {
-                self.poll();
-            }
+            self.read_ready();
             let spent = begin.elapsed();
             if entry.outcome().is_some() || spent >= limit {
                 break;
@@ -157,7 +157,7 @@ impl Driver {
             return;
         }
         let own = thread::current();
-        self.followers.lock().push_back(own.clone());
+        self.followers.enter(own.clone());
         // The leader may have left between our attempt and the line above.
         match self.bell.lead() {
             Some(lead) => self.leave(lead),
@@ -168,15 +168,12 @@ impl Driver {
                 }
             },
         }
-        self.followers
-            .lock()
-            .retain(|thread| thread.id() != own.id());
+        self.followers.strike(|thread| thread.id() == own.id());
     }
 
     /// Wakes one follower, to take the lead that is free now.
     fn pass_on(&self) {
-        let follower = self.followers.lock().pop_front();
-        if let Some(follower) = follower {
+        if let Some(follower) = self.followers.next() {
             follower.unpark();
         }
     }

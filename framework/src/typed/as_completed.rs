@@ -118,7 +118,7 @@ impl<T> AsCompleted<T> {
         }
         match &self.client {
             None => self.client = object.entry().client(),
-            Some(client) => self.mixed |= !object.entry().belongs_to(client),
+            Some(client) => self.mixed |= !object.entry().belongs_to(&**client),
         }
         self.next += 1;
         self.pending.insert(number, object);

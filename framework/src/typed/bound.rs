@@ -110,7 +110,7 @@ impl Bound {
         if !self.may_have_refs() {
             return None;
         }
-        let other = self.entries().find(|entry| !entry.belongs_to(client))?;
+        let other = self.entries().find(|entry| !entry.belongs_to(&**client))?;
         if other.client().is_none() {
             return Some(self.gone(other));
         }

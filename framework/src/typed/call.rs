@@ -103,22 +103,16 @@ impl<R> UnspawnedCall<R> {
     /// Refs may be pending: the call runs when all of them are ready, and fails without running if
     /// one of them fails.
     pub fn spawn(self) -> ObjectRef<R> {
-        let client = self.bound.client();
-        self.spawn_at(client)
+        match self.bound.client() {
+            Ok(client) => self.spawn_on(&client),
+            Err(error) => ObjectRef::from_entry(Entry::failed(error)),
+        }
     }
 
     /// Starts the call on this engine.
     pub(crate) fn spawn_on(self, client: &Arc<dyn Client>) -> ObjectRef<R> {
-        self.spawn_at(Ok(client.clone()))
-    }
-
-    fn spawn_at(self, client: Result<Arc<dyn Client>>) -> ObjectRef<R> {
         // Step by step, and no closures: a call is as large as some cache lines.
-        let client = match client {
-            Ok(client) => client,
-            Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
-        };
-        let spec = match self.into_spec(&client) {
+        let spec = match self.into_spec(client) {
             Ok(spec) => spec,
             Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
         };

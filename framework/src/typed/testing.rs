@@ -279,9 +279,7 @@ impl Inline {
         args.into_iter()
             .map(|arg| {
                 Ok(match arg {
-                    ArgSpec::Value(value) => {
-                        Input::Value(readable(&self.client(), &value, None)?, None)
-                    }
+                    ArgSpec::Value(value) => Input::Value(readable(self, &value, None)?, None),
                     ArgSpec::Object(id) => Input::Value(payload(id)?, Some(id)),
                     ArgSpec::Gather(ids) => Input::Gather(
                         ids.into_iter()
@@ -302,10 +300,14 @@ impl fmt::Debug for Inline {
 }
 
 impl Client for Inline {
-    fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
+    fn this(&self) -> Arc<dyn Client> {
+        self.client()
+    }
+
+    fn spawn(&self, mut call: CallSpec) -> Arc<Entry> {
         let (function, actor) = (call.function, call.actor.take());
         self.retries.lock().push(call.retries.left);
-        let (args, mut keep) = match lower_call(&self.client(), &mut call.args) {
+        let (args, mut keep) = match lower_call(self, &mut call.args) {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),
         };
@@ -347,7 +349,7 @@ impl Client for Inline {
     }
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
-        mobula_worker::put(&self.client(), payload)
+        mobula_worker::put(&*self, payload)
     }
 
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {

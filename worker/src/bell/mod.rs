@@ -4,6 +4,7 @@
 //! Why no wake-up is lost stands in `ring/README.md`, under "Bells" and "The driver's bell".
 
 mod driver;
+mod followers;
 mod spin;
 mod yields;
 
@@ -22,6 +23,7 @@ use crate::primitive::{Futex, Memory, Region};
 #[cfg(all(test, loom))]
 pub(crate) use driver::FUTEXES;
 pub use driver::{DriverBell, Lead};
+pub use followers::Followers;
 pub use spin::{Spin, Spun};
 pub use yields::{Yields, may_yield};
 

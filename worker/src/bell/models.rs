@@ -299,3 +299,41 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
         background.join().unwrap();
     });
 }
+
+/// Callers that want the lead at the same time: whoever follows is woken when it is free.
+#[test]
+fn loom_no_follower_is_left_asleep() {
+    check(3, || {
+        type Nap = <Model as Memory>::Futex;
+        let bell = DriverBell::new(Model::new(0, FUTEXES));
+        let followers = Arc::new(Followers::<Arc<Nap>, Model>::default());
+        let caller = {
+            let (bell, followers) = (bell.clone(), followers.clone());
+            move || {
+                let nap = Arc::new(Nap::default());
+                loop {
+                    if let Some(lead) = bell.lead() {
+                        lead.leave(|| false);
+                        break;
+                    }
+                    followers.enter(nap.clone());
+                    if let Some(lead) = bell.lead() {
+                        lead.leave(|| false);
+                    } else {
+                        while nap.load(Acquire) == 0 {
+                            nap.wait(0, None);
+                        }
+                    }
+                    followers.strike(|other| Arc::ptr_eq(other, &nap));
+                }
+                if let Some(next) = followers.next() {
+                    next.store(1, Release);
+                    next.wake();
+                }
+            }
+        };
+        let other = thread::spawn(caller.clone());
+        caller();
+        other.join().unwrap();
+    });
+}

@@ -3,10 +3,10 @@
 use super::{DriverState, MailboxError, Parts, TransportError, trim, write_header};
 use crate::{
     bell::Bell,
-    message::{FromWorker, ToWorker},
+    message::{ArgRef, FromWorker, TaskMessage, ToWorker},
     primitive::Region,
     ring::{Consumer, OverflowProducer, RingError},
-    wire,
+    wire::{self, WireError},
 };
 
 /// The driver's end. Its parts can be taken apart and used from different threads; none of them
@@ -53,14 +53,21 @@ impl DriverEnd {
     /// Nothing is sent then. See [`LaneWriter::send`].
     pub fn send(&mut self, message: &ToWorker) -> Result<(), TransportError> {
         match message {
-            ToWorker::Task(task) => {
-                if task.revocable {
-                    self.state.queue(task.slot, task.attempt);
-                }
-                self.task.send(message)
-            }
+            ToWorker::Task(task) => self.send_task(&task.by_ref()),
             _ => self.control.send(message),
         }
+    }
+
+    /// As [`send`](DriverEnd::send), for a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_task(&mut self, task: &TaskMessage<ArgRef<'_>>) -> Result<(), TransportError> {
+        if task.revocable {
+            self.state.queue(task.slot, task.attempt);
+        }
+        self.task
+            .send_encoded(|buffer| wire::encode_task(task, buffer))
     }
 
     /// Makes visible what was sent through both lanes, and rings where there is news. Returns
@@ -107,8 +114,16 @@ impl LaneWriter {
     /// A message that cannot be encoded or is too long is not sent, and the lane goes on. A corrupt
     /// ring is of no further use.
     pub fn send(&mut self, message: &ToWorker) -> Result<(), TransportError> {
+        self.send_encoded(|buffer| wire::encode_to_worker(message, buffer))
+    }
+
+    #[inline]
+    fn send_encoded(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
+    ) -> Result<(), TransportError> {
         trim(&mut self.buffer);
-        wire::encode_to_worker(message, &mut self.buffer)?;
+        encode(&mut self.buffer)?;
         Ok(self.ring.send(&self.buffer)?)
     }
 

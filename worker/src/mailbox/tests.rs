@@ -58,7 +58,7 @@ fn task(seq: u64, argument: &[u8]) -> ToWorker {
         slot: TaskSlot(seq as u32 % TASK_SLOTS as u32),
         attempt: Attempt(seq),
         function: FunctionIndex(3),
-        args: vec![Arg::Value(text(argument))].into(),
+        args: vec![Arg::Value(Box::new((*text(argument)).clone()))].into(),
         again: 0,
         revocable: true,
     })
@@ -340,7 +340,7 @@ fn tasks_and_results_go_round() {
                     id: task.id,
                     slot: task.slot,
                     attempt: task.attempt,
-                    outcome: Ok(value.clone()),
+                    outcome: Ok(Arc::new((**value).clone())),
                 };
                 out.send(&done).unwrap();
             }

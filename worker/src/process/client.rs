@@ -119,13 +119,12 @@ impl Worker {
     /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
     fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
         usable()?;
-        let client: Arc<dyn Client> = self.arc();
         let ActorSpec {
             constructor,
             mut args,
             options,
         } = spec;
-        let (args, keep) = lower::lower_call(&client, &mut args)?;
+        let (args, keep) = lower::lower_call(self, &mut args)?;
         let (id, answer) = (self.mint(), find.then(|| self.mint()));
         let mut table = self.table.lock();
         let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_client(), None));
@@ -207,14 +206,17 @@ fn usable() -> Result<()> {
 }
 
 impl Client for Worker {
-    fn spawn(self: Arc<Self>, mut call: CallSpec) -> Arc<Entry> {
+    fn this(&self) -> Arc<dyn Client> {
+        self.arc()
+    }
+
+    fn spawn(&self, mut call: CallSpec) -> Arc<Entry> {
         if let Err(error) = usable() {
             return Entry::failed(error);
         }
-        let client: Arc<dyn Client> = self.clone();
         let (function, retries) = (call.function, call.retries);
         let actor = call.actor.clone();
-        match lower::lower_call(&client, &mut call.args) {
+        match lower::lower_call(self, &mut call.args) {
             Ok((args, keep)) => {
                 let id = self.mint();
                 let mut table = self.table.lock();
@@ -267,8 +269,7 @@ impl Client for Worker {
 
     fn put(self: Arc<Self>, payload: Payload) -> Result<Arc<Entry>> {
         usable()?;
-        let client: Arc<dyn Client> = self;
-        lower::put(&client, payload)
+        lower::put(&*self, payload)
     }
 
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {

@@ -231,35 +231,52 @@ pub(crate) fn runs_function(function: FunctionIndex) {
 
 /// The arguments with readable bytes.
 fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
-    let client: Arc<dyn Client> = worker.clone();
+    let client: &dyn Client = &**worker;
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
         match &value.body {
             Body::Stored(_) => {
-                let entry = client.clone().handle(id, Some(value));
-                readable(&client, value, Some(&entry))
+                let entry = worker.clone().handle(id, Some(value));
+                readable(client, value, Some(&entry))
             }
-            Body::Inline(_) => readable(&client, value, None),
+            Body::Inline(_) => readable(client, value, None),
         }
     };
     let mut inputs = Vec::with_capacity(args.len());
     for arg in args {
         inputs.push(match arg {
-            Arg::Value(value) => Input::Value(readable(&client, &value, None)?, None),
+            Arg::Value(value) => Input::Value(own(client, *value)?, None),
             Arg::Object { id, value } => Input::Value(object(id, &value)?, Some(id)),
             Arg::Gather(values) => {
                 let is_stored = |value: &Value| matches!(value.body, Body::Stored(_));
                 let stored = values.iter().filter(|(_, value)| is_stored(value));
                 let entries = worker.handles_of(stored.map(|(id, value)| (*id, Some(value))));
-                let (mut entries, client) = (entries.into_iter(), client.clone());
+                let (mut entries, worker) = (entries.into_iter(), worker.clone());
                 let payloads = values.into_iter().map(move |(_, value)| {
                     let entry = is_stored(&value).then(|| entries.next()).flatten();
-                    readable(&client, &value, entry.as_ref())
+                    readable(&*worker, &value, entry.as_ref())
                 });
                 Input::Gather(Gathered::new(payloads))
             }
         });
     }
     Ok(inputs)
+}
+
+/// A value of the call's own, with readable bytes.
+fn own(client: &dyn Client, value: Value) -> Result<Payload> {
+    match value {
+        // Nearly all.
+        Value {
+            format,
+            body: Body::Inline(block),
+            items,
+        } if items.is_empty() => Ok(Payload {
+            format,
+            block,
+            side: Vec::new(),
+        }),
+        value => readable(client, &value, None),
+    }
 }
 
 /// Makes the result of a task out of what its function returned, with the handles that keep what
@@ -269,14 +286,14 @@ fn finish(
     id: ObjectId,
     payload: Payload,
 ) -> Result<(Arc<Value>, Vec<Arc<Entry>>)> {
-    let client: Arc<dyn Client> = worker.clone();
+    let client: &dyn Client = &**worker;
     let Payload {
         format,
         block,
         side,
     } = payload;
-    let (items, keep) = lower::lower_items(&client, side)?;
-    let result = match lower::place(&*client, &format, block, INLINE_LIMIT)? {
+    let (items, keep) = lower::lower_items(client, side)?;
+    let result = match lower::place(client, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,
             body: Body::Inline(block),
@@ -290,7 +307,7 @@ fn finish(
             };
             let known = Arc::new(value.clone());
             // Whoever still has a view of these bytes holds the result from now on.
-            let lease = extent.adopt(|_| client.clone().handle(id, Some(&known)));
+            let lease = extent.adopt(|_| worker.clone().handle(id, Some(&known)));
             if lease
                 .downcast_ref::<Entry>()
                 .is_none_or(|entry| entry.id() != id)

@@ -14,13 +14,13 @@ pub(crate) mod writer;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 use mobula_store::SegmentId;
 
 use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
-    message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
+    message::{Arg, ArgRef, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
     retries::Retries,
 };
 pub(crate) use reader::Reader;
@@ -61,24 +61,7 @@ impl error::Error for WireError {}
 /// [`WireError::Unencodable`]; `out` then holds a part of the message.
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
     match message {
-        ToWorker::Task(task) => {
-            out.push(to_worker::TASK);
-            let more = if task.again > 0 { task_flag::AGAIN } else { 0 };
-            let back = if task.revocable {
-                task_flag::REVOCABLE
-            } else {
-                0
-            };
-            out.push(more | back);
-            writer::id(out, task.id);
-            writer::hand_over(out, task.slot, task.attempt);
-            if task.again > 0 {
-                writer::number(out, u64::from(task.again));
-            }
-            writer::number(out, u64::from(task.function.0));
-            writer::number(out, task.args.len() as u64);
-            task.args.iter().try_for_each(|arg| write_arg(out, arg))?;
-        }
+        ToWorker::Task(task) => encode_task(&task.by_ref(), out)?,
         ToWorker::Ready { id, outcome } => {
             out.push(to_worker::READY);
             writer::id(out, *id);
@@ -123,6 +106,29 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
         ToWorker::Shutdown => out.push(to_worker::SHUTDOWN),
     }
     Ok(())
+}
+
+/// Appends a [`ToWorker::Task`] to `out`. Cost: a copy of what is inline.
+///
+/// # Errors
+/// As for [`encode_to_worker`].
+pub fn encode_task(task: &TaskMessage<ArgRef<'_>>, out: &mut Vec<u8>) -> Result<(), WireError> {
+    let more = if task.again > 0 { task_flag::AGAIN } else { 0 };
+    let back = if task.revocable {
+        task_flag::REVOCABLE
+    } else {
+        0
+    };
+    out.push(to_worker::TASK);
+    out.push(more | back);
+    writer::id(out, task.id);
+    writer::hand_over(out, task.slot, task.attempt);
+    if task.again > 0 {
+        writer::number(out, u64::from(task.again));
+    }
+    writer::number(out, u64::from(task.function.0));
+    writer::number(out, task.args.len() as u64);
+    task.args.iter().try_for_each(|arg| write_arg(out, arg))
 }
 
 /// Reads a message to a worker, which must take up all of `bytes`.
@@ -300,7 +306,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         }),
         from_worker::PUT => FromWorker::Put {
             id: reader.id()?,
-            value: value::read(&mut reader)?,
+            value: Arc::new(value::read(&mut reader)?),
         },
         from_worker::HOLD => FromWorker::Hold(reader.id()?),
         from_worker::RELEASE => FromWorker::Release(reader.id()?),
@@ -446,18 +452,18 @@ fn write_about(out: &mut Vec<u8>, kind: u8, id: ObjectId) {
     writer::id(out, id);
 }
 
-fn write_arg(out: &mut Vec<u8>, arg: &Arg) -> Result<(), WireError> {
+fn write_arg(out: &mut Vec<u8>, arg: &ArgRef<'_>) -> Result<(), WireError> {
     match arg {
-        Arg::Value(value) => {
+        ArgRef::Value(value) => {
             out.push(arg::VALUE);
             value::write(out, value)
         }
-        Arg::Object { id, value } => {
+        ArgRef::Object { id, value } => {
             out.push(arg::OBJECT);
             writer::id(out, *id);
             value::write(out, value)
         }
-        Arg::Gather(objects) => {
+        ArgRef::Gather(objects) => {
             out.push(arg::GATHER);
             writer::number(out, objects.len() as u64);
             objects.iter().try_for_each(|(id, value)| {
@@ -470,13 +476,13 @@ fn write_arg(out: &mut Vec<u8>, arg: &Arg) -> Result<(), WireError> {
 
 fn read_arg(reader: &mut Reader<'_>) -> Result<Arg, WireError> {
     Ok(match reader.byte("an argument")? {
-        arg::VALUE => Arg::Value(value::read(reader)?),
+        arg::VALUE => Arg::Value(Box::new(value::read(reader)?)),
         arg::OBJECT => Arg::Object {
             id: reader.id()?,
-            value: value::read(reader)?,
+            value: Arc::new(value::read(reader)?),
         },
         arg::GATHER => Arg::Gather(reader.list_by_id("gathered objects", |reader, id| {
-            Ok((id, value::read(reader)?))
+            Ok((id, Arc::new(value::read(reader)?)))
         })?),
         _ => return Err(reader.malformed("the kind of an argument")),
     })
@@ -500,7 +506,7 @@ fn write_arg_spec(out: &mut Vec<u8>, arg: &ArgSpec) -> Result<(), WireError> {
 
 fn read_arg_spec(reader: &mut Reader<'_>) -> Result<ArgSpec, WireError> {
     Ok(match reader.byte("an argument")? {
-        arg::VALUE => ArgSpec::Value(value::read(reader)?),
+        arg::VALUE => ArgSpec::Value(Box::new(value::read(reader)?)),
         arg::OBJECT => ArgSpec::Object(reader.id()?),
         arg::GATHER => ArgSpec::Gather(reader.list_by_id("gathered ids", |_, id| Ok(id))?),
         _ => return Err(reader.malformed("the kind of an argument")),

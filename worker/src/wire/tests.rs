@@ -138,7 +138,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 
 fn args() -> impl Strategy<Value = Arg> {
     prop_oneof![
-        values().prop_map(Arg::Value),
+        values().prop_map(|value| Arg::Value(Box::new((*value).clone()))),
         (ids(), values()).prop_map(|(id, value)| Arg::Object { id, value }),
         vec((ids(), values()), 0..4).prop_map(Arg::Gather),
     ]
@@ -146,7 +146,7 @@ fn args() -> impl Strategy<Value = Arg> {
 
 fn arg_specs() -> impl Strategy<Value = ArgSpec> {
     prop_oneof![
-        values().prop_map(ArgSpec::Value),
+        values().prop_map(|value| ArgSpec::Value(Box::new((*value).clone()))),
         ids().prop_map(ArgSpec::Object),
         vec(ids(), 0..200).prop_map(ArgSpec::Gather),
     ]
@@ -320,7 +320,8 @@ impl Hidden {
             ToWorker::Task(task) => {
                 for arg in &task.args {
                     match arg {
-                        Arg::Value(value) | Arg::Object { value, .. } => hidden.value(value),
+                        Arg::Value(value) => hidden.value(value),
+                        Arg::Object { value, .. } => hidden.value(value),
                         Arg::Gather(objects) => {
                             objects.iter().for_each(|(_, value)| hidden.value(value));
                         }

@@ -42,7 +42,7 @@ pub(super) fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome) -> Result<(), 
 
 pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError> {
     Ok(match reader.byte("an outcome")? {
-        OK => Ok(read(reader)?),
+        OK => Ok(Arc::new(read(reader)?)),
         ERR => Err(reader.error()?),
         _ => return Err(reader.malformed("the kind of an outcome")),
     })
@@ -60,12 +60,12 @@ pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
     without_items(value)
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Result<Arc<Value>, WireError> {
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     let mut value = read_plain(reader)?;
     if has_items(&value.format) {
         value.items = reader.list("a value's items", read_item)?;
     }
-    Ok(Arc::new(value))
+    Ok(value)
 }
 
 /// Whether values of this format refer to others.

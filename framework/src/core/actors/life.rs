@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mobula_worker::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
-    message::{Arg, ArgSpec, Args, TaskMessage},
+    message::{ArgSpec, Args, TaskMessage},
 };
 
 use super::{Life, is_ready};
@@ -110,7 +110,6 @@ impl Core {
         };
         let function = actor.constructor;
         let specs = std::mem::take(&mut actor.args);
-        let args: Args<Arg> = specs.iter().map(|spec| self.resolve(spec)).collect();
         self.shift_arg_pins(&specs, Step::Begin);
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.args = specs;
@@ -124,12 +123,13 @@ impl Core {
             task: id,
             slot,
         });
+        let specs = self.actors.get(&id).map_or(&[][..], |actor| &actor.args);
         let message = TaskMessage {
             id,
             slot,
             attempt,
             function,
-            args,
+            args: specs.iter().map(|spec| self.resolve(spec)).collect(),
             again: 0,
             revocable: false,
         };

@@ -9,7 +9,7 @@ use std::{
 use mobula_store::Loc;
 use mobula_worker::{
     Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
-    message::{TaskMessage, ToWorker},
+    message::{ArgRef, TaskMessage, ToWorker},
 };
 
 use super::super::Comm;
@@ -105,13 +105,16 @@ impl TestComm {
 }
 
 impl Comm for TestComm {
-    fn send_task(&mut self, worker: WorkerId, task: TaskMessage) {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
         let word = (task.attempt, Word::Queued);
         if let Some((attempt, old)) = self.words.insert((worker, task.slot), word) {
             assert_eq!(old, Word::Over, "{:?} is in use", task.slot);
             assert!(attempt < task.attempt, "attempts count up");
         }
-        self.lanes.entry(worker).or_default().push_back(task);
+        self.lanes
+            .entry(worker)
+            .or_default()
+            .push_back(task.to_message());
     }
 
     fn send(&mut self, worker: WorkerId, message: ToWorker) {

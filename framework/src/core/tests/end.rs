@@ -94,7 +94,7 @@ fn a_task_that_waits_is_told_and_can_end() {
     let ready = env.put(1, inline(1));
     env.submit(
         2,
-        vec![ArgSpec::Value(Arc::new(packed(0, vec![refer(ready)])))],
+        vec![ArgSpec::Value(Box::new(packed(0, vec![refer(ready)])))],
     );
     env.pump();
     let task = env.start(W1, d(2));

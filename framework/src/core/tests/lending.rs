@@ -401,7 +401,7 @@ fn no_value_of_a_worker_is_a_part() {
     let (part, id) = (Arc::new(part), w(W1, 1));
     let value = part.clone();
     env.message(W1, FromWorker::Put { id, value }).unwrap_err();
-    let call = spec(id, vec![ArgSpec::Value(part.clone())]);
+    let call = spec(id, vec![ArgSpec::Value(Box::new((*part).clone()))]);
     env.message(W1, FromWorker::Spawn(call)).unwrap_err();
     env.submit(5, vec![]);
     env.pump();

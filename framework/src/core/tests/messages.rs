@@ -139,7 +139,7 @@ fn nonsense(task: &mobula_worker::message::TaskMessage) -> Vec<(WorkerId, FromWo
         id,
         value: Arc::new(value),
     };
-    let call = |value| spawn(w(W1, 9), vec![ArgSpec::Value(Arc::new(value))]);
+    let call = |value| spawn(w(W1, 9), vec![ArgSpec::Value(Box::new(value))]);
     let crooked = Item::Array {
         id: own,
         value: Arc::new(packed(0, vec![refer(own)])),

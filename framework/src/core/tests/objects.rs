@@ -101,7 +101,7 @@ fn arguments_and_their_arrays_are_pinned_from_the_hand_over_to_the_end() {
     let array_id = env.put(1, array(1));
     let outer = env.put(2, packed(2, vec![array_item(array_id, 1), refer(array_id)]));
     let gathered = env.put(3, inline(3));
-    let value = ArgSpec::Value(Arc::new(packed(4, vec![array_item(array_id, 1)])));
+    let value = ArgSpec::Value(Box::new(packed(4, vec![array_item(array_id, 1)])));
     let args = vec![
         ArgSpec::Object(outer),
         ArgSpec::Gather(vec![gathered, outer]),

@@ -24,7 +24,7 @@ fn a_task_waits_for_its_inputs_and_not_for_what_they_mention() {
     let both = env.submit(3, vec![object(1), ArgSpec::Gather(vec![a, b, b])]);
     let mentions = env.submit(
         4,
-        vec![ArgSpec::Value(Arc::new(packed(0, vec![refer(both)])))],
+        vec![ArgSpec::Value(Box::new(packed(0, vec![refer(both)])))],
     );
     assert_eq!(
         env.core.task_counts(),
@@ -148,7 +148,7 @@ fn an_argument_that_does_not_exist_fails_the_task() {
     let direct = env.submit(1, vec![object(77)]);
     let nested = env.submit(
         2,
-        vec![ArgSpec::Value(Arc::new(packed(0, vec![refer(d(78))])))],
+        vec![ArgSpec::Value(Box::new(packed(0, vec![refer(d(78))])))],
     );
     let own = env.submit(3, vec![object(3)]);
     for ((id, outcome), (expected, missing)) in
@@ -191,7 +191,7 @@ fn what_the_driver_does_wrong_is_an_error_and_changes_nothing() {
         function: FunctionIndex(3),
         ..spec(d(2), vec![])
     });
-    submit(spec(d(2), vec![ArgSpec::Value(Arc::new(array(1)))]));
+    submit(spec(d(2), vec![ArgSpec::Value(Box::new(array(1)))]));
     let mut put = |seq, value| env.core.put(d(seq), Arc::new(value), D).unwrap_err();
     put(1, inline(1));
     put(2, packed(2, vec![refer(d(2))]));

@@ -138,7 +138,7 @@ impl World {
             args.push(match self.dice.below(3) {
                 0 => {
                     let items = self.item(known).into_iter().collect();
-                    ArgSpec::Value(Arc::new(packed(0, items)))
+                    ArgSpec::Value(Box::new(packed(0, items)))
                 }
                 1 => match self.dice.pick(known) {
                     Some((id, _)) => ArgSpec::Object(id),

@@ -169,7 +169,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 true => Kind::Async,
                 false => Kind::Single,
             };
-            let entry = self.client.clone().spawn(CallSpec {
+            let entry = self.client.spawn(CallSpec {
                 function: first.function,
                 args: first.call.args,
                 retries: first.retries,
@@ -210,7 +210,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
         let calls = batch.len();
         let entry = match batch.finish() {
-            Ok(call) => self.client.clone().spawn(call),
+            Ok(call) => self.client.spawn(call),
             Err(error) => Entry::failed(error),
         };
         self.sent(entry, calls, Kind::Batch);

@@ -85,7 +85,7 @@ impl Inline {
             mut args,
             options,
         } = spec;
-        let (args, keep) = lower_call(&self.client(), &mut args)?;
+        let (args, keep) = lower_call(self, &mut args)?;
         let entry = {
             let mut names = self.actors.names.lock();
             let place = options.name.clone().map(|name| names.entry(name));

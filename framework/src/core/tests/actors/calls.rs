@@ -53,7 +53,7 @@ fn callers_do_not_wait_for_one_another_and_take_turns() {
     let mut env = env(2, 1);
     let actor = env.alive(W1, options());
     let refers = packed(0, vec![mobula_worker::Item::Ref { id: actor }]);
-    let input = env.submit(100, vec![ArgSpec::Value(Arc::new(refers))]);
+    let input = env.submit(100, vec![ArgSpec::Value(Box::new(refers))]);
     env.pump();
     let task = env.start(W2, input);
     let waits = env.call_of(actor, ALONE, vec![object(input)]);

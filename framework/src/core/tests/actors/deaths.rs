@@ -1,7 +1,5 @@
 //! Processes that die: restarts, retries, and what is told to whom.
 
-use std::sync::Arc;
-
 use mobula_worker::Lot;
 
 use super::{
@@ -43,7 +41,7 @@ fn a_restart_constructs_anew_and_goes_on_in_order() {
     let mut env = env(1, 4);
     let kept = env.put(100, array(1));
     let actor = env.create(
-        vec![ArgSpec::Value(Arc::new(packed(
+        vec![ArgSpec::Value(Box::new(packed(
             1,
             vec![array_item(kept, 1)],
         )))],

@@ -135,7 +135,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
     for dies in [false, true] {
         let mut env = Env::new(2, 1);
         let array = env.put(0, shared(1));
-        let arg = ArgSpec::Value(Arc::new(packed(1, vec![array_item(array, 1)])));
+        let arg = ArgSpec::Value(Box::new(packed(1, vec![array_item(array, 1)])));
         let call = TaskSpec {
             retries: Retries::of_deaths(5),
             ..spec(d(1), vec![arg])
@@ -179,7 +179,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
 fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
-    let arg = ArgSpec::Value(Arc::new(packed(1, vec![array_item(array, 1)])));
+    let arg = ArgSpec::Value(Box::new(packed(1, vec![array_item(array, 1)])));
     let retries = Retries {
         left: 1,
         of_errors: true,
@@ -208,7 +208,7 @@ fn what_a_task_has_read_from_a_value_or_shares_with_another_is_not_sealed() {
         let outer = env.put(1, if by_value { holds() } else { inline(1) });
         let other = || match by_value {
             true => ArgSpec::Object(outer),
-            false => ArgSpec::Value(Arc::new(holds())),
+            false => ArgSpec::Value(Box::new(holds())),
         };
         let calls = [2, 3].map(|seq| env.submit(seq, vec![other()]));
         env.release(array);

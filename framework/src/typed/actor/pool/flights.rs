@@ -117,7 +117,7 @@ impl<A: Actor, R> Flights<A, R> {
             return true;
         };
         if let Some(client) = first.client()
-            && entries.iter().all(|entry| entry.belongs_to(&client))
+            && entries.iter().all(|entry| entry.belongs_to(&*client))
         {
             return client.wait(&entries, deadline);
         }
