@@ -8,6 +8,7 @@ use mobula_worker::{
 use super::{
     Comm, Core,
     counts::Step,
+    loads::Loads,
     state::{Flight, Object, TaskState, Worker, WorkerState},
 };
 
@@ -210,24 +211,25 @@ impl Core {
     /// Lists the worker where its load belongs. To be called after each change of its load, state,
     /// depth or slots.
     pub(super) fn relist(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        let load = worker.load();
-        let room = worker.has_room(self.config.slots).then_some(load);
-        self.room.relist(worker.seat, &mut worker.room, room);
-        let active_room = room.filter(|_| worker.active);
-        self.active_room
-            .relist(worker.seat, &mut worker.active_room, active_room);
-        let laden = worker.is_laden();
-        if worker.laden != laden {
-            worker.laden = laden;
-            self.laden = self.laden + usize::from(laden) - usize::from(!laden);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.relist(self.config.slots, &mut self.room, &mut self.laden);
         }
     }
 }
 
 impl Worker {
+    /// See [`Core::relist`].
+    #[inline]
+    pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_laden: &mut usize) {
+        let room = self.has_room(slots).then(|| self.load());
+        list.relist(self.seat, &mut self.room, room);
+        let laden = self.is_laden();
+        if self.laden != laden {
+            self.laden = laden;
+            *all_laden = *all_laden + usize::from(laden) - usize::from(!laden);
+        }
+    }
+
     /// Whether it has tasks that it has probably not started.
     pub(super) fn is_laden(&self) -> bool {
         self.state == WorkerState::Up && self.actor.is_none() && self.load() > 1

@@ -46,10 +46,11 @@ impl Loads {
     #[inline]
     fn remove(&mut self, load: u32, seat: usize) {
         let load = load as usize;
-        let first = load * self.width;
-        self.bits[first + seat / WORD] &= !(1 << (seat % WORD));
-        let mut row = self.bits[first..][..self.width].iter();
-        if row.all(|word| *word == 0) {
+        let word = &mut self.bits[load * self.width + seat / WORD];
+        *word &= !(1 << (seat % WORD));
+        // With one word in a row, as mostly, there is no loop.
+        let empty = *word == 0;
+        if empty && (self.width == 1 || self.row(load).iter().all(|word| *word == 0)) {
             self.taken[load / WORD] &= !(1 << (load % WORD));
         }
     }
@@ -72,8 +73,32 @@ impl Loads {
     #[inline]
     pub(super) fn least(&self) -> Option<(u32, usize)> {
         let load = first(&self.taken)?;
-        let row = &self.bits[load * self.width..][..self.width];
-        Some((load as u32, first(row)?))
+        Some((load as u32, first(self.row(load))?))
+    }
+
+    /// The same among some of them. Costs that for each load that only others have.
+    #[inline]
+    pub(super) fn least_of(&self, some: &Seats) -> Option<(u32, usize)> {
+        for (n, &loads) in self.taken.iter().enumerate() {
+            let mut loads = loads;
+            while loads != 0 {
+                let load = n * WORD + loads.trailing_zeros() as usize;
+                for (n, (all, some)) in self.row(load).iter().zip(&some.0).enumerate() {
+                    let seats = all & some;
+                    if seats != 0 {
+                        let seat = n * WORD + seats.trailing_zeros() as usize;
+                        return Some((load as u32, seat));
+                    }
+                }
+                loads &= loads - 1;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn row(&self, load: usize) -> &[u64] {
+        &self.bits[load * self.width..][..self.width]
     }
 
     #[cold]
@@ -99,6 +124,37 @@ impl Loads {
     }
 }
 
+/// Some seats.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seats(Vec<u64>);
+
+impl Seats {
+    pub(super) fn insert(&mut self, seat: usize) {
+        if seat / WORD >= self.0.len() {
+            self.0.resize(seat / WORD + 1, 0);
+        }
+        self.0[seat / WORD] |= 1 << (seat % WORD);
+    }
+
+    pub(super) fn remove(&mut self, seat: usize) {
+        if let Some(word) = self.0.get_mut(seat / WORD) {
+            *word &= !(1 << (seat % WORD));
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn contains(&self, seat: usize) -> bool {
+        let word = self.0.get(seat / WORD);
+        word.is_some_and(|word| word >> (seat % WORD) & 1 == 1)
+    }
+}
+
 #[inline]
 fn first(words: &[u64]) -> Option<usize> {
     let at = words.iter().position(|word| *word != 0)?;
@@ -116,6 +172,7 @@ mod tests {
     fn finds_what_a_sorted_set_finds() {
         let mut dice = Dice(7);
         let (mut loads, mut plain) = (Loads::default(), BTreeSet::new());
+        let mut some = Seats::default();
         for step in 0..20_000 {
             let seats = if step % 2 == 0 {
                 5
@@ -130,6 +187,13 @@ mod tests {
                 loads.insert(entry.0, entry.1);
             }
             assert_eq!(loads.least(), plain.first().copied());
+            let seat = dice.below(seats);
+            match some.contains(seat) {
+                true => some.remove(seat),
+                false => some.insert(seat),
+            }
+            let first = plain.iter().find(|(_, seat)| some.contains(*seat));
+            assert_eq!(loads.least_of(&some), first.copied());
             if step % 1_000 == 0 {
                 assert!(loads.iter().eq(plain.iter().copied()));
             }

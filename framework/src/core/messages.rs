@@ -1,5 +1,6 @@
 //! What workers say.
 
+use mobula_store::NumberMap;
 use mobula_worker::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
     message::{FromWorker, ToWorker},
@@ -145,14 +146,14 @@ impl Core {
             self.check_value(value, id)?;
         }
         let most = self.config.prefetch;
-        let worker = self.worker_with(from, id, slot, attempt)?;
+        let worker = worker_with(&mut self.workers, from, id, slot, attempt)?;
         worker.land(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
         let actor = worker.actor;
 
         worker.depth = most.min(worker.depth.saturating_add(1));
-        self.relist(from);
+        worker.relist(self.config.slots, &mut self.room, &mut self.laden);
         if actor.is_some() {
             self.call_landed(id);
         }
@@ -194,7 +195,7 @@ impl Core {
         slot: TaskSlot,
         attempt: Attempt,
     ) -> Result<(), Violation> {
-        self.worker_with(from, id, slot, attempt)?;
+        worker_with(&mut self.workers, from, id, slot, attempt)?;
         let task = self
             .task_mut(id)
             .filter(|task| task.retries.on_the_spot() > 0);
@@ -206,27 +207,6 @@ impl Core {
         task.retries.left -= 1;
         task.begun = true;
         Ok(())
-    }
-
-    /// The worker, which has that task.
-    fn worker_with(
-        &mut self,
-        from: WorkerId,
-        id: ObjectId,
-        slot: TaskSlot,
-        attempt: Attempt,
-    ) -> Result<&mut Worker, Violation> {
-        let worker = self.workers.get_mut(&from).filter(|worker| {
-            worker
-                .flight(attempt)
-                .is_some_and(|flight| flight.task == id && flight.slot == slot)
-        });
-        worker.ok_or_else(|| {
-            Violation::new(format!(
-                "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
-                slot.0, attempt.0
-            ))
-        })
     }
 
     /// The task's children, which it may wait for, must not stand behind what the worker has not
@@ -259,4 +239,25 @@ impl Core {
         self.relist(from);
         Ok(())
     }
+}
+
+/// The worker, which has that task.
+fn worker_with(
+    workers: &mut NumberMap<WorkerId, Worker>,
+    from: WorkerId,
+    id: ObjectId,
+    slot: TaskSlot,
+    attempt: Attempt,
+) -> Result<&mut Worker, Violation> {
+    let worker = workers.get_mut(&from).filter(|worker| {
+        worker
+            .flight(attempt)
+            .is_some_and(|flight| flight.task == id && flight.slot == slot)
+    });
+    worker.ok_or_else(|| {
+        Violation::new(format!(
+            "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
+            slot.0, attempt.0
+        ))
+    })
 }

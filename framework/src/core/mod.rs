@@ -97,7 +97,7 @@ pub(crate) use state::TaskCounts;
 
 use actors::Actor;
 use lending::Lending;
-use loads::Loads;
+use loads::{Loads, Seats};
 use ready::ReadyQueue;
 use state::{Object, Task, Worker};
 use table::Objects;
@@ -129,8 +129,8 @@ pub(crate) struct Core {
     short: bool,
     /// How many workers are active.
     active: usize,
-    /// Active workers that take a further task, by load.
-    active_room: Loads,
+    /// Their seats.
+    active_seats: Seats,
     /// How many workers have more than one task to run: work can be taken back from them.
     laden: usize,
     /// The workers' numbers by their seats, which those in `room` stand for.
@@ -177,7 +177,7 @@ impl Core {
             room: Loads::default(),
             short: false,
             active: 0,
-            active_room: Loads::default(),
+            active_seats: Seats::default(),
             laden: 0,
             seats: Vec::new(),
             free_seats: Vec::new(),

@@ -20,7 +20,7 @@ impl Core {
     pub(crate) fn tick(&mut self, short: bool) {
         self.short = short;
         let mut places = if short { self.config.cores as usize } else { 0 };
-        let (mut changed, mut others) = (Vec::new(), Vec::new());
+        let mut others = Vec::new();
         for (id, worker) in &mut self.workers {
             let works = worker.actor.is_none() && (worker.ended || worker.quiet < PATIENCE);
             if worker.active && works && places > 0 {
@@ -28,20 +28,18 @@ impl Core {
             } else if worker.active {
                 worker.active = false;
                 self.active -= 1;
-                changed.push(*id);
+                self.active_seats.remove(worker.seat);
             } else if works && (worker.ended || worker.quiet == 0) {
                 others.push(*id);
             }
         }
         others.truncate(places);
-        for id in &others {
-            if let Some(worker) = self.workers.get_mut(id) {
+        for id in others {
+            if let Some(worker) = self.workers.get_mut(&id) {
                 worker.active = true;
                 self.active += 1;
+                self.active_seats.insert(worker.seat);
             }
-        }
-        for id in changed.into_iter().chain(others) {
-            self.relist(id);
         }
     }
 
@@ -70,11 +68,11 @@ impl Core {
 
     /// The seat of the worker that gets the next task.
     pub(super) fn next_seat(&self) -> Option<usize> {
-        let room = match self.packs() {
-            true => &self.active_room,
-            false => &self.room,
+        let least = match self.packs() {
+            true => self.room.least_of(&self.active_seats),
+            false => self.room.least(),
         };
-        room.least().map(|(_, seat)| seat)
+        least.map(|(_, seat)| seat)
     }
 
     /// Whether tasks may be taken back from this worker for one that is idle.

@@ -234,8 +234,6 @@ pub(super) struct Worker {
     pub(super) seat: usize,
     /// Its load in [`room`](super::Core::room), while it is listed there.
     pub(super) room: Option<u32>,
-    /// Its load in [`active_room`](super::Core::active_room), while it is listed there.
-    pub(super) active_room: Option<u32>,
     /// It has ended a task in this round.
     pub(super) ended: bool,
     /// In how many rounds in a row before it had ended none.
@@ -271,7 +269,6 @@ impl Worker {
             children: Siblings::default(),
             seat,
             room: None,
-            active_room: None,
             ended: false,
             quiet: PATIENCE,
             active: false,

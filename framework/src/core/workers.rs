@@ -78,8 +78,7 @@ impl Core {
             return false;
         };
         self.room.relist(worker.seat, &mut worker.room, None);
-        self.active_room
-            .relist(worker.seat, &mut worker.active_room, None);
+        self.active_seats.remove(worker.seat);
         self.active -= usize::from(worker.active);
         self.laden -= usize::from(worker.laden);
         self.free_seats.push(worker.seat);

@@ -57,6 +57,7 @@ impl Core {
         if worker.active {
             worker.active = false;
             self.active -= 1;
+            self.active_seats.remove(worker.seat);
         }
         self.relist(worker_id);
         comm.make_actor(worker_id, threads);

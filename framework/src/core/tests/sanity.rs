@@ -250,8 +250,8 @@ impl Core {
                     .then(|| (worker.load(), worker.seat)),
             );
             assert_eq!(
-                worker.active_room,
-                worker.room.filter(|_| worker.active),
+                self.active_seats.contains(worker.seat),
+                worker.active,
                 "{id}"
             );
             active += usize::from(worker.active);
@@ -282,13 +282,7 @@ impl Core {
         }
         assert!(room.into_iter().eq(self.room.iter()));
         assert_eq!((laden, active), (self.laden, self.active));
-        assert_eq!(
-            self.active_room.iter().count(),
-            self.workers
-                .values()
-                .filter(|worker| worker.active_room.is_some())
-                .count()
-        );
+        assert_eq!(self.active_seats.len(), active);
         assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
         let watchers: usize = self
             .objects
