@@ -50,7 +50,7 @@ enum List {
     Handles(Arc<Vec<Arc<Entry>>>),
 }
 
-/// How many handles of this process were told of a failure.
+/// How many handles of this process have failed.
 static FAILURES: AtomicU64 = AtomicU64::new(0);
 
 /// So many handles are kept as long as that of the value whose they are.
@@ -84,7 +84,12 @@ impl Entry {
 
     fn with(id: ObjectId, client: Option<Weak<dyn Client>>, outcome: Option<Outcome>) -> Entry {
         let fate = match outcome {
-            Some(outcome) => Fate::Known(outcome),
+            Some(outcome) => {
+                if outcome.is_err() {
+                    FAILURES.fetch_add(1, Ordering::Release);
+                }
+                Fate::Known(outcome)
+            }
             None => Fate::Awaited(OnceLock::new()),
         };
         Entry {
@@ -171,6 +176,7 @@ impl Entry {
         if let Fate::Awaited(cell) = &self.fate {
             let _ = cell.set(outcome);
         }
+        // After the outcome: who sees the number finds that.
         if failed {
             FAILURES.fetch_add(1, Ordering::Release);
         }
@@ -188,8 +194,8 @@ impl Entry {
         }
     }
 
-    /// A number that changes whenever a handle of this process that was pending has failed: whoever looks for
-    /// failures among many need not look again while it stays.
+    /// How many handles of this process have failed: whoever looks for failures among many need not look
+    /// while there are none, or again while there are as many.
     pub fn failures() -> u64 {
         FAILURES.load(Ordering::Acquire)
     }
@@ -347,6 +353,14 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Else a failure among many would be found late.
+    #[test]
+    fn handles_that_fail_at_once_are_counted() {
+        let before = Entry::failures();
+        Entry::failed(Error::shutdown());
+        assert!(Entry::failures() > before);
     }
 
     /// A reader can be there between the two steps of `complete`.

@@ -1,8 +1,11 @@
 //! Values as they are known to the engine: bytes, how to read them, and what they refer to.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
-use mobula_store::{Block, Loc};
+use mobula_store::{Block, Loc, codec::type_tag};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::ObjectId, shape::Shape};
@@ -244,7 +247,40 @@ pub struct Value {
     pub items: Vec<Item>,
 }
 
+/// What tasks give that have no result: in a program with a million of them, a value less for each.
+static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
+    Arc::new(Value {
+        format: Format::Packed {
+            of: TypeTag(type_tag::<()>()),
+        },
+        body: Body::Inline(Block::copy_of(&UNIT_BYTES, 1)),
+        items: Vec::new(),
+    })
+});
+
+/// A unit in MessagePack.
+const UNIT_BYTES: [u8; 1] = [0xc0];
+
 impl Value {
+    /// The value of `()`. Cost: a reference count.
+    pub fn unit() -> Arc<Value> {
+        UNIT.clone()
+    }
+
+    /// This value behind a reference count: an allocation, unless it is that of `()`, which all share.
+    pub fn share(self) -> Arc<Value> {
+        match self.is_unit() {
+            true => Value::unit(),
+            false => Arc::new(self),
+        }
+    }
+
+    fn is_unit(&self) -> bool {
+        matches!(self.format, Format::Packed { of } if of == TypeTag(type_tag::<()>()))
+            && matches!(&self.body, Body::Inline(block) if *block.bytes() == UNIT_BYTES)
+            && self.items.is_empty()
+    }
+
     /// The objects that this value keeps alive.
     pub fn nested(&self) -> impl Iterator<Item = ObjectId> + '_ {
         self.items.iter().filter_map(Item::id)
@@ -261,6 +297,30 @@ mod tests {
     #[test]
     fn values_are_small() {
         assert_eq!(size_of::<Format>(), 32);
+    }
+
+    #[test]
+    fn units_are_one_value_and_nothing_else_is() {
+        let packed = |of: u64, bytes: &[u8]| Value {
+            format: Format::Packed { of: TypeTag(of) },
+            body: Body::Inline(Block::copy_of(bytes, 1)),
+            items: Vec::new(),
+        };
+        let unit = mobula_store::codec::encode(&()).unwrap().bytes;
+        let shared = packed(type_tag::<()>(), &unit).share();
+        assert!(Arc::ptr_eq(&shared, &Value::unit()));
+        // The byte of `None`, and a unit's type with other bytes, as damaged memory may have them.
+        for other in [
+            packed(type_tag::<Option<u8>>(), &unit),
+            packed(type_tag::<()>(), &[7]),
+        ] {
+            let (bytes, other) = (other.body.clone(), other.share());
+            assert!(!Arc::ptr_eq(&other, &shared));
+            let (Body::Inline(before), Body::Inline(after)) = (bytes, &other.body) else {
+                panic!("{other:?}");
+            };
+            assert_eq!(before.bytes(), after.bytes());
+        }
     }
 
     #[test]

@@ -17,12 +17,9 @@ use std::{
     },
 };
 
-use mobula_store::{
-    Backing, Block, SegmentFile, SegmentId,
-    codec::{self, type_tag},
-};
+use mobula_store::{Backing, SegmentFile, SegmentId};
 use mobula_worker::{
-    Body, Error, Format, Result, TypeTag, Value, WorkerId,
+    Error, Result, Value, WorkerId,
     bell::{Bell, Spin},
     link,
     mailbox::{self, DriverEnd, LaneReader, OutWriter, WorkerEnd, WorkerState},
@@ -165,18 +162,8 @@ impl Driver {
     /// # Errors
     /// No memory, descriptors or threads.
     pub(super) fn start_null_workers(&self) -> Result<()> {
-        let bytes = codec::encode(&())
-            .map_err(|error| Error::internal(error.to_string()))?
-            .bytes;
-        let unit = Arc::new(Value {
-            format: Format::Packed {
-                of: TypeTag(type_tag::<()>()),
-            },
-            body: Body::Inline(Block::copy_of(&bytes, 1)),
-            items: Vec::new(),
-        });
         for _ in 0..self.config.workers {
-            let (mut tasks, control) = self.null_worker(unit.clone())?;
+            let (mut tasks, control) = self.null_worker(Value::unit())?;
             tasks.say(&FromWorker::Registered)?;
             match self.config.kind {
                 Kind::NullHere => self.null_here.0.lock().push((tasks, control)),

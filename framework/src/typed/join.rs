@@ -25,32 +25,32 @@ pub trait Joinable {
 const ROUNDS: usize = 16;
 
 /// Waits for entries in order, and calls `known` with the place of each. A failure that is known ends it
-/// at once.
+/// at once. Looks at each entry once where none of this process has failed: a list can be longer than what a
+/// cache holds.
 fn wait_all<'e>(
     entries: impl Iterator<Item = &'e Entry> + Clone,
     mut known: impl FnMut(usize) -> Result<()>,
 ) -> Result<()> {
     let total = entries.clone().count();
-    let mut pending = entries.clone().filter(|entry| entry.outcome().is_none());
-    if let Some(client) = pending.next().and_then(Entry::client)
-        && pending.clone().next().is_some()
-    {
-        client.expect(&mut entries.clone());
-    }
-    let mut entries = entries.enumerate();
-    let mut next_look = 0;
-    let mut looked = None;
-    while let Some((n, entry)) = entries.next() {
-        if entry.outcome().is_none() && n >= next_look {
-            let failures = Some(Entry::failures());
-            if looked != failures {
+    let (mut expected, mut next_look, mut looked) = (false, 0, 0);
+    let mut rest = entries.enumerate();
+    loop {
+        let from_here = rest.clone();
+        let Some((n, entry)) = rest.next() else {
+            return Ok(());
+        };
+        if entry.outcome().is_none() && n + 1 < total {
+            if !expected && let Some(client) = entry.client() {
+                expected = true;
+                client.expect(&mut from_here.map(|(_, entry)| entry));
+            }
+            let failures = Entry::failures();
+            if n >= next_look && looked != failures {
                 looked = failures;
-                let outcome = entries
-                    .clone()
-                    .find_map(|(_, entry)| match entry.outcome() {
-                        Some(Err(error)) => Some(error),
-                        _ => None,
-                    });
+                let outcome = rest.clone().find_map(|(_, entry)| match entry.outcome() {
+                    Some(Err(error)) => Some(error),
+                    _ => None,
+                });
                 if let Some(error) = outcome {
                     return Err(error.clone());
                 }
@@ -63,7 +63,6 @@ fn wait_all<'e>(
         }
         known(n)?;
     }
-    Ok(())
 }
 
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {

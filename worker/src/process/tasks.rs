@@ -319,5 +319,5 @@ fn finish(
             value
         }
     };
-    Ok((Arc::new(result), keep))
+    Ok((result.share(), keep))
 }

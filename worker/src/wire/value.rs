@@ -42,7 +42,7 @@ pub(super) fn write_outcome(out: &mut Vec<u8>, outcome: &Outcome) -> Result<(), 
 
 pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError> {
     Ok(match reader.byte("an outcome")? {
-        OK => Ok(Arc::new(read(reader)?)),
+        OK => Ok(read(reader)?.share()),
         ERR => Err(reader.error()?),
         _ => return Err(reader.malformed("the kind of an outcome")),
     })
