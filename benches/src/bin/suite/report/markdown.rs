@@ -7,7 +7,7 @@ use mobula_benches::{
     table::{Digits, Shown, Unit},
 };
 
-use super::{advantage, peers_of};
+use super::{advantage, ahead, peers_of};
 use crate::{
     protocol::{FLOOR, OURS, Outcome},
     reach::Verdict,
@@ -41,6 +41,7 @@ pub(super) fn report(
             let _ = writeln!(text, "\n![{}]({name})", group.title);
         }
     }
+    text += &ahead::section(results);
     if !results.remarks.is_empty() {
         text += "\n## Remarks\n\n";
         for remark in &results.remarks {

@@ -1,5 +1,6 @@
 //! The report: tables as Markdown, everything as JSON, one plot for each group and unit.
 
+mod ahead;
 mod json;
 mod markdown;
 

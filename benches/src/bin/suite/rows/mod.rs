@@ -3,6 +3,7 @@
 
 mod actors;
 mod catalogue;
+mod reasons;
 mod shared;
 
 use mobula_benches::table::Unit;
@@ -10,7 +11,8 @@ use mobula_benches::table::Unit;
 use crate::{protocol::FLOOR, reach::Reach};
 
 use catalogue::FLOORS;
-pub(crate) use catalogue::GROUPS;
+pub(crate) use catalogue::{GROUPS, SAME};
+pub(crate) use reasons::why;
 
 /// One row of a table.
 #[derive(Debug)]
