@@ -37,6 +37,12 @@ const REASONS: &[Reason] = &[
             kept until its result is back, so that a crash is noticed and the task can run again: `instructions.txt`.",
     },
     Reason {
+        rows: &["workers_16", "workers_64"],
+        peers: &["multiprocessing.Pool"],
+        why: "A ratio of its own rates: with two workers it has a sixtieth of ours (\"1,000 in flight\"), limited by the threads of its \
+            parent, which more workers do not disturb as much.",
+    },
+    Reason {
         rows: &["map_trivial", "map_single"],
         peers: &["rayon"],
         why: "Its item is a loop's step on private memory, of a nanosecond and less. Ours are encoded, sent, decoded and called one by \
