@@ -1,10 +1,8 @@
 //! Where a peer is ahead of us, and why.
 
-use std::fmt::Write;
-
 use mobula_benches::table::Digits;
 
-use super::{advantage, peers_of};
+use super::{advantage, markdown::line, peers_of};
 use crate::{
     results::Results,
     rows::{GROUPS, Row, SAME, why},
@@ -17,13 +15,8 @@ pub(super) fn section(results: &Results) -> String {
         for peer in peers_of(std::slice::from_ref(row), results) {
             if let Some(times) = behind(row, peer, results) {
                 let why = why(row.id, peer).unwrap_or("**We do not know.**");
-                // Writing to a string does not fail.
-                let _ = writeln!(
-                    lines,
-                    "| {} | {peer} ×{} | {why} |",
-                    row.label,
-                    Digits(times)
-                );
+                let who = format!("{peer} ×{}", Digits(times));
+                line(&mut lines, &[row.label.into(), who, why.into()]);
             }
         }
     }

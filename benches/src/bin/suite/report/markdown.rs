@@ -106,7 +106,8 @@ fn table(group: &Group, results: &Results) -> String {
     text
 }
 
-fn line(text: &mut String, cells: &[String]) {
+/// A line of a table.
+pub(super) fn line(text: &mut String, cells: &[String]) {
     // A bar within a cell would end it.
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     *text += &format!("| {} |\n", cells.join(" | "));
