@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use mobula_store::{Block, Loc, codec::type_tag};
+use mobula_store::{
+    Block, Loc,
+    codec::{NIL, type_tag},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::ObjectId, shape::Shape};
@@ -253,13 +256,10 @@ static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
         format: Format::Packed {
             of: TypeTag(type_tag::<()>()),
         },
-        body: Body::Inline(Block::copy_of(&UNIT_BYTES, 1)),
+        body: Body::Inline(Block::copy_of(&[NIL], 1)),
         items: Vec::new(),
     })
 });
-
-/// A unit in MessagePack.
-const UNIT_BYTES: [u8; 1] = [0xc0];
 
 impl Value {
     /// The value of `()`. Cost: a reference count.
@@ -277,7 +277,7 @@ impl Value {
 
     fn is_unit(&self) -> bool {
         matches!(self.format, Format::Packed { of } if of == TypeTag(type_tag::<()>()))
-            && matches!(&self.body, Body::Inline(block) if *block.bytes() == UNIT_BYTES)
+            && matches!(&self.body, Body::Inline(block) if *block.bytes() == [NIL])
             && self.items.is_empty()
     }
 

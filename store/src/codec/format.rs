@@ -29,7 +29,8 @@ pub(super) mod ext {
     pub(crate) const FOREIGN: u8 = 0x35;
 }
 
-pub(super) const NIL: u8 = 0xc0;
+/// MessagePack's marker of nil, which is all of `()` and of `None`.
+pub const NIL: u8 = 0xc0;
 
 /// Kind, index and tag of a handle.
 pub(super) const HANDLE_BYTES: usize = 13;

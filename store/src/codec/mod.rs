@@ -48,7 +48,7 @@ use std::cell::Cell;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::CodecError;
-pub use format::MAX_DEPTH;
+pub use format::{MAX_DEPTH, NIL};
 pub use handle::{ArrayHandle, Handle, HandleKind, deserialize_handle, serialize_handle};
 pub use tag::type_tag;
 

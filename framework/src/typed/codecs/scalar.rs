@@ -3,13 +3,12 @@
 
 use std::any::Any;
 
-use mobula_store::Block;
+use mobula_store::{Block, codec::NIL};
 use mobula_worker::{Format, Payload};
 
 use crate::typed::bytes::tag;
 
-// MessagePack's markers.
-const NIL: u8 = 0xc0;
+// MessagePack's other markers.
 const FALSE: u8 = 0xc2;
 const TRUE: u8 = 0xc3;
 const F32: u8 = 0xca;
