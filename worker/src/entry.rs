@@ -19,6 +19,7 @@ use crate::{
     ids::ObjectId,
     payload::Payload,
     value::{Body, Outcome, Value},
+    waiters::Waiters,
 };
 
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
@@ -44,7 +45,7 @@ enum Fate {
 
 /// Who waits for the outcome, and then what the value refers to.
 enum List {
-    Waiters(Vec<Waker>),
+    Waiters(Waiters),
     /// The handles of a value that was read, where those are [`MANY`]: to make them takes longer than
     /// all the rest, and the value keeps their objects anyway.
     Handles(Arc<Vec<Arc<Entry>>>),
@@ -96,7 +97,7 @@ impl Entry {
             id,
             client,
             fate,
-            list: Mutex::new(List::Waiters(Vec::new())),
+            list: Mutex::new(List::Waiters(Waiters::default())),
             watched: AtomicBool::new(false),
             is_actor: false,
         }
@@ -182,16 +183,10 @@ impl Entry {
         }
         self.unwatch();
         let waiters = match &mut *self.list.lock() {
-            List::Waiters(waiters) => std::mem::take(waiters),
+            List::Waiters(waiters) => waiters.take(),
             List::Handles(_) => return,
         };
-        for waker in waiters {
-            // Other people's code: a panic in one must not keep the others asleep, or end one of
-            // the engine's threads.
-            if std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                eprintln!("mobula: a waker panicked");
-            }
-        }
+        wake_all(waiters);
     }
 
     /// How many handles of this process have failed: whoever looks for failures among many need not look
@@ -200,21 +195,50 @@ impl Entry {
         FAILURES.load(Ordering::Acquire)
     }
 
-    /// Leaves a waker, unless the outcome is there: then `false`. A waker that would wake the same
-    /// task replaces the one left before.
+    /// Leaves the waker of a poll, unless the outcome is there: then `false`. A waker that would
+    /// wake the same task replaces the one left before. The waker may be called before the outcome
+    /// is there: whoever is woken has to subscribe again (see [`waiters`](crate::waiters)).
+    ///
+    /// Wakers that are left behind cost a bounded number of places, each call constant time on
+    /// average.
     pub fn subscribe(&self, waker: &Waker) -> bool {
-        let mut list = self.list.lock();
-        let List::Waiters(waiters) = &mut *list else {
+        let Some(swept) = self.with_waiters(|waiters| waiters.poll(waker)) else {
             return false;
         };
-        // `complete` sets the outcome before it takes this lock to collect the waiters.
-        if self.outcome().is_some() {
-            return false;
-        }
-        if !waiters.iter().any(|w| w.will_wake(waker)) {
-            waiters.push(waker.clone());
+        if let Some(swept) = swept {
+            wake_all(swept.early);
         }
         true
+    }
+
+    /// Leaves a waker that is called once the outcome is there and not before, unless it is there:
+    /// then `false`. Its owner calls [`unregister`](Entry::unregister) when it waits no longer.
+    pub fn register(&self, waker: Waker) -> bool {
+        self.with_waiters(|waiters| waiters.register(waker))
+            .is_some()
+    }
+
+    /// Removes a waker that [`register`](Entry::register) left, if it is still there.
+    pub fn unregister(&self, waker: &Waker) {
+        let removed = match &mut *self.list.lock() {
+            List::Waiters(waiters) => waiters.unregister(waker),
+            List::Handles(_) => None,
+        };
+        // It is dropped here, without the lock: that runs user code.
+        drop(removed);
+    }
+
+    /// `None` if the outcome is there.
+    fn with_waiters<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
+        let mut list = self.list.lock();
+        let List::Waiters(waiters) = &mut *list else {
+            return None;
+        };
+        // `complete` sets the outcome before it takes this lock to collect the waiters.
+        match self.outcome() {
+            Some(_) => None,
+            None => Some(f(waiters)),
+        }
     }
 
     /// Has the engine see to it that [`complete`](Entry::complete) is called soon. After
@@ -311,6 +335,16 @@ impl Entry {
         let mut list = self.list.lock();
         if matches!(&*list, List::Waiters(waiters) if waiters.is_empty()) {
             *list = List::Handles(handles.clone());
+        }
+    }
+}
+
+/// Wakers run user code: a panic in one must not keep the others asleep, or end one of the
+/// engine's threads.
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        if std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+            eprintln!("mobula: a waker panicked");
         }
     }
 }

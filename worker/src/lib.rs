@@ -17,6 +17,7 @@ mod client;
 mod entry;
 mod lower;
 mod park;
+mod waiters;
 
 pub mod bell;
 pub mod link;

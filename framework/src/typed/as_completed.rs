@@ -45,7 +45,7 @@ use super::ObjectRef;
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct AsCompleted<T> {
     /// Those that were not ready when they were added.
-    pending: HashMap<usize, ObjectRef<T>>,
+    pending: HashMap<usize, Pending<T>>,
     /// Those that were.
     ready: VecDeque<ObjectRef<T>>,
     next: usize,
@@ -55,6 +55,12 @@ pub struct AsCompleted<T> {
     /// There were refs of several runtimes.
     mixed: bool,
     arrivals: Arc<Arrivals>,
+}
+
+struct Pending<T> {
+    object: ObjectRef<T>,
+    /// Registered with the object until that is ready.
+    waker: Waker,
 }
 
 /// What has become ready, by number.
@@ -112,7 +118,7 @@ impl<T> AsCompleted<T> {
             number,
             to: self.arrivals.clone(),
         }));
-        if !object.entry().subscribe(&waker) {
+        if !object.entry().register(waker.clone()) {
             self.ready.push_back(object);
             return;
         }
@@ -121,13 +127,13 @@ impl<T> AsCompleted<T> {
             Some(client) => self.mixed |= !object.entry().belongs_to(&**client),
         }
         self.next += 1;
-        self.pending.insert(number, object);
+        self.pending.insert(number, Pending { object, waker });
     }
 
     /// In a child that user code forked nobody completes anything.
     fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
         let number = *self.pending.keys().next()?;
-        let object = self.pending.remove(&number)?;
+        let Pending { object, .. } = self.pending.remove(&number)?;
         object.entry().complete(Err(Error::forked()));
         Some(object)
     }
@@ -154,7 +160,7 @@ impl<T> AsCompleted<T> {
             self.announce();
             return None;
         };
-        self.pending.remove(&number)
+        Some(self.pending.remove(&number)?.object)
     }
 
     /// Has the engines see to it that completions are told.
@@ -187,7 +193,7 @@ impl<T> Awaited for Any<'_, T> {
     fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
         let new = self.0.announced.replace(self.0.next)..self.0.next;
         new.filter_map(|number| self.0.pending.get(&number))
-            .for_each(|object| f(object.entry()));
+            .for_each(|pending| f(pending.object.entry()));
     }
 }
 
@@ -229,10 +235,70 @@ impl<T> Extend<ObjectRef<T>> for AsCompleted<T> {
     }
 }
 
+impl<T> Drop for AsCompleted<T> {
+    /// A ref that outlives the iterator keeps nothing of it.
+    fn drop(&mut self) {
+        for Pending { object, waker } in self.pending.values() {
+            object.entry().unregister(waker);
+        }
+    }
+}
+
 impl<T> fmt::Debug for AsCompleted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsCompleted")
             .field("left", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        pin::Pin,
+        sync::Weak,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+    use crate::{remote, typed::testing::TestRuntime};
+
+    #[remote]
+    fn triple(n: u32) -> u32 {
+        3 * n
+    }
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_ref_that_outlives_iterators_keeps_nothing_of_them() {
+        let rt = TestRuntime::start();
+        rt.hold();
+        let long_lived = triple::remote(2).spawn();
+        let iterate = || {
+            let mut iterator = AsCompleted::new();
+            iterator.push(long_lived.clone());
+            iterator
+        };
+        let mut kept = iterate();
+        let dropped: Vec<Weak<Arrivals>> = (0..100)
+            .map(|_| Arc::downgrade(&iterate().arrivals))
+            .collect();
+        assert!(dropped.iter().all(|arrivals| arrivals.strong_count() == 0));
+        // Polls of dropped futures, which are woken early, are nothing to an iterator.
+        for _ in 0..1000 {
+            let waker = Waker::from(Arc::new(Nobody));
+            let poll = Pin::new(&mut &long_lived).poll(&mut Context::from_waker(&waker));
+            assert!(poll.is_pending());
+        }
+        assert!(kept.try_next().is_none());
+        rt.run_held();
+        assert_eq!(kept.next().unwrap().get().unwrap(), 6);
+        assert!(kept.next().is_none());
     }
 }

@@ -26,7 +26,9 @@ use super::{Value, bytes::read_flat_1, codecs::decode_value};
 ///
 /// * It is a [`Future`] of the value, and so is `&ObjectRef<T>`: await the one and the ref is used
 ///   up, await the other and it stays. In blocking code there are [`get`](Self::get) and
-///   [`get_timeout`](Self::get_timeout).
+///   [`get_timeout`](Self::get_timeout). Dropping the future loses nothing, and a ref that is polled by
+///   very many short-lived tasks (a `select!` for each request) keeps a bounded number of their wakers:
+///   a pending future may be woken before its result is there.
 /// * It is an argument wherever a remote function takes or borrows a `T`, and may be pending then.
 /// * It can sit inside of any serde value that goes through Mobula, so results can hold refs.
 ///

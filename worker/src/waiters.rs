@@ -1,0 +1,303 @@
+//! The wakers that wait for one outcome.
+//!
+//! A future that is a plain borrow (`&ObjectRef`) does not notice its own drop, so its waker stays
+//! behind. The list bounds such wakers by early wake-ups, which every `Future` allows: a live
+//! future polls again and comes back, a dropped one does not.
+//!
+//! Wakers of polls have two generations. A *sweep* drops the old generation, makes the young one
+//! old, and wakes it. A poll moves its waker from the old generation to the young one. A sweep
+//! follows after [`FEW`] new wakers, or after half as many as the last sweep saw. The list keeps the
+//! old wakers until the next sweep: no new task can have the address of an old one and pass for it.
+//! With `n` live futures the list holds at most some `4 n + 3 FEW` wakers. A new waker costs three
+//! early wake-ups at most, on average.
+//!
+//! A *registered* waker is not woken before the outcome, and is removed by its owner.
+
+use std::{collections::HashMap, mem, task::Waker};
+
+/// So many wakers are a plain list.
+const FEW: usize = 32;
+
+/// Wakers by the addresses of their data and their functions.
+type Wakers = HashMap<(usize, usize), Waker>;
+
+/// Most outcomes have one waiter or none: then there is one small list.
+#[derive(Debug)]
+pub(crate) enum Waiters {
+    Polled(Vec<Waker>),
+    Registered(Vec<Waker>),
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    registered: Wakers,
+    young: Wakers,
+    old: Wakers,
+    /// New wakers of polls since the last sweep.
+    arrived: usize,
+    /// The size of the young generation at the last sweep.
+    swept: usize,
+}
+
+/// What a sweep leaves to do without the lock, since both run user code.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Swept {
+    /// To be woken.
+    pub(crate) early: Vec<Waker>,
+    /// To be dropped.
+    #[expect(dead_code, reason = "only its drop matters")]
+    dropped: Wakers,
+}
+
+impl Default for Waiters {
+    fn default() -> Waiters {
+        Waiters::Polled(Vec::new())
+    }
+}
+
+fn key(waker: &Waker) -> (usize, usize) {
+    let functions = std::ptr::from_ref(waker.vtable());
+    (waker.data().addr(), functions.addr())
+}
+
+fn by_key(wakers: impl IntoIterator<Item = Waker>) -> Wakers {
+    wakers
+        .into_iter()
+        .map(|waker| (key(&waker), waker))
+        .collect()
+}
+
+impl Waiters {
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers.is_empty(),
+            Waiters::Many(many) => {
+                many.registered.is_empty() && many.young.is_empty() && many.old.is_empty()
+            }
+        }
+    }
+
+    /// Adds the waker of a poll, unless it is there. A list that has grown sweeps.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Option<Swept> {
+        match self {
+            Waiters::Polled(wakers) => {
+                if wakers.iter().any(|known| known.will_wake(waker)) {
+                    return None;
+                }
+                if wakers.len() < FEW {
+                    wakers.push(waker.clone());
+                    return None;
+                }
+            }
+            Waiters::Registered(wakers) if wakers.is_empty() => {
+                *self = Waiters::Polled(vec![waker.clone()]);
+                return None;
+            }
+            Waiters::Registered(_) | Waiters::Many(_) => {}
+        }
+        self.many().poll(waker)
+    }
+
+    /// Adds a waker that [`unregister`](Waiters::unregister) removes.
+    pub(crate) fn register(&mut self, waker: Waker) {
+        match self {
+            Waiters::Registered(wakers) if wakers.len() < FEW => wakers.push(waker),
+            Waiters::Polled(wakers) if wakers.is_empty() => {
+                *self = Waiters::Registered(vec![waker]);
+            }
+            _ => {
+                self.many().registered.insert(key(&waker), waker);
+            }
+        }
+    }
+
+    /// Removes a registered waker. The caller drops it without the lock.
+    pub(crate) fn unregister(&mut self, waker: &Waker) -> Option<Waker> {
+        match self {
+            Waiters::Polled(_) => None,
+            Waiters::Registered(wakers) => {
+                let at = wakers.iter().position(|known| known.will_wake(waker))?;
+                Some(wakers.swap_remove(at))
+            }
+            Waiters::Many(many) => many.registered.remove(&key(waker)),
+        }
+    }
+
+    /// All wakers, also those that were woken early and have not polled since.
+    pub(crate) fn take(&mut self) -> Vec<Waker> {
+        match mem::take(self) {
+            Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers,
+            Waiters::Many(many) => {
+                let polled = many.young.into_values().chain(many.old.into_values());
+                polled.chain(many.registered.into_values()).collect()
+            }
+        }
+    }
+
+    fn many(&mut self) -> &mut Many {
+        let many = match mem::take(self) {
+            Waiters::Polled(wakers) => Box::new(Many {
+                young: by_key(wakers),
+                ..Many::default()
+            }),
+            Waiters::Registered(wakers) => Box::new(Many {
+                registered: by_key(wakers),
+                ..Many::default()
+            }),
+            Waiters::Many(many) => many,
+        };
+        *self = Waiters::Many(many);
+        match self {
+            Waiters::Many(many) => many,
+            _ => unreachable!("just set"),
+        }
+    }
+}
+
+impl Many {
+    fn poll(&mut self, waker: &Waker) -> Option<Swept> {
+        let key = key(waker);
+        if self.young.contains_key(&key) {
+            return None;
+        }
+        if let Some(back) = self.old.remove(&key) {
+            self.young.insert(key, back);
+            return None;
+        }
+        self.arrived += 1;
+        let swept = (self.arrived >= FEW.max(self.swept / 2)).then(|| self.sweep());
+        self.young.insert(key, waker.clone());
+        swept
+    }
+
+    fn sweep(&mut self) -> Swept {
+        self.arrived = 0;
+        self.swept = self.young.len();
+        let dropped = mem::replace(&mut self.old, mem::take(&mut self.young));
+        Swept {
+            early: self.old.values().cloned().collect(),
+            dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn held(waiters: &Waiters) -> usize {
+        match waiters {
+            Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers.len(),
+            Waiters::Many(many) => many.registered.len() + many.young.len() + many.old.len(),
+        }
+    }
+
+    /// Polls for `task`, and again for each live task that a sweep wakes.
+    fn poll(waiters: &mut Waiters, live: &[Waker], task: &Waker) -> usize {
+        let mut early = 0;
+        let mut woken = vec![task.clone()];
+        while let Some(task) = woken.pop() {
+            let swept = waiters.poll(&task).unwrap_or_default();
+            early += swept.early.len();
+            let live = |waker: &Waker| live.iter().any(|own| own.will_wake(waker));
+            woken.extend(swept.early.into_iter().filter(live));
+        }
+        early
+    }
+
+    #[test]
+    fn wakers_of_dropped_futures_are_bounded_and_live_ones_stay() {
+        for live in [0, 1, 10, 200] {
+            let live: Vec<Waker> = (0..live)
+                .map(|_| Arc::new(Task::default()).into())
+                .collect();
+            let mut waiters = Waiters::default();
+            for task in &live {
+                poll(&mut waiters, &live, task);
+            }
+            let (mut early, mut most) = (0, 0);
+            for _ in 0..20_000 {
+                early += poll(&mut waiters, &live, &Arc::new(Task::default()).into());
+                most = most.max(held(&waiters));
+            }
+            assert!(most <= 4 * live.len() + 3 * FEW, "{most} of {}", live.len());
+            assert!(early <= 3 * 20_000, "{early} early wake-ups");
+            let all = waiters.take();
+            assert!(waiters.is_empty());
+            for task in &live {
+                assert!(all.iter().any(|waker| waker.will_wake(task)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_that_polls_again_has_one_waker() {
+        let task: Waker = Arc::new(Task::default()).into();
+        let mut waiters = Waiters::default();
+        for _ in 0..3 {
+            assert!(waiters.poll(&task).is_none());
+        }
+        assert_eq!(held(&waiters), 1);
+        let others: Vec<Waker> = (0..FEW).map(|_| Arc::new(Task::default()).into()).collect();
+        for _ in 0..3 {
+            for other in others.iter().chain([&task]) {
+                assert!(waiters.poll(other).is_none());
+            }
+        }
+        assert_eq!(held(&waiters), FEW + 1);
+    }
+
+    #[test]
+    fn registered_wakers_are_not_woken_early_and_leave_when_told() {
+        let of_polls: Vec<Waker> = (0..1000)
+            .map(|_| Arc::new(Task::default()).into())
+            .collect();
+        for before in [0, 1, FEW, 500] {
+            let mut waiters = Waiters::default();
+            let registered: Vec<Waker> =
+                (0..100).map(|_| Arc::new(Task::default()).into()).collect();
+            for waker in &of_polls[..before] {
+                let _ = waiters.poll(waker);
+            }
+            for waker in &registered {
+                waiters.register(waker.clone());
+            }
+            for waker in &of_polls[before..] {
+                let swept = waiters.poll(waker).unwrap_or_default();
+                let early = |waker: &Waker| swept.early.iter().any(|own| own.will_wake(waker));
+                assert!(!registered.iter().any(early));
+            }
+            for waker in &registered[..99] {
+                assert!(
+                    waiters
+                        .unregister(waker)
+                        .is_some_and(|own| own.will_wake(waker))
+                );
+                assert!(waiters.unregister(waker).is_none());
+            }
+            let all = waiters.take();
+            let is_there = |waker: &Waker| all.iter().any(|own| own.will_wake(waker));
+            assert!(is_there(&registered[99]) && !is_there(&registered[0]));
+        }
+    }
+}
