@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use mobula::{Array, prelude::*};
+use mobula::{Array, SharedBarrier, prelude::*};
 
-use crate::support::{nothing_is_left, runtime};
+use crate::support::{Marks, mark, nothing_is_left, runtime};
 
 #[remote]
 fn square(x: u64) -> u64 {
@@ -190,6 +190,130 @@ fn a_dead_worker_costs_what_was_sent_with_the_call_and_nothing_else() {
         .map(|(at, _)| at)
         .collect();
     assert_eq!(failed, [90]);
+    nothing_is_left(&rt);
+}
+
+#[remote]
+fn half_of_a_part(part: &mut [u64], how: &str) -> Result<(), String> {
+    let half = part.len() / 2;
+    part[..half].fill(7);
+    match how {
+        "error" => return Err("in the middle".to_owned()),
+        "panic" => panic!("in the middle"),
+        "abort" => process::abort(),
+        _ => part.fill(7),
+    }
+    Ok(())
+}
+
+#[mobula::test]
+fn a_map_says_which_parts_its_failed_calls_have_torn() {
+    let rt = runtime(2);
+    let array = rt.shared_array::<u64>(4_000, 0).unwrap();
+    for size in [1, 4] {
+        let hows = ["whole", "error", "panic", "abort"];
+        let parts = array.chunks_mut(1_000).unwrap().into_iter().zip(hows);
+        let calls = parts.map(|(part, how)| half_of_a_part::remote(part, how));
+        let results: Vec<_> = rt.map(calls).chunk_size(size).iter().collect();
+        let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, true, true, true]);
+        let mut torn = array.settle().unwrap();
+        torn.sort_by_key(|torn| torn.part.bounds());
+        let starts: Vec<_> = torn.iter().map(|torn| torn.part.bounds()).collect();
+        let of = |start| Some((start, start + 1_000));
+        assert_eq!(starts, [of(1_000), of(2_000), of(3_000)]);
+        assert!(torn[0].error.is_application() && torn[1].error.is_panic());
+        assert!(torn[2].error.is_crash());
+    }
+    drop(array);
+    nothing_is_left(&rt);
+}
+
+/// Dies at the first call for its file.
+#[remote]
+fn adds_one(part: &mut [u64], dies: Option<String>) {
+    part[0] += 1;
+    if dies.is_some_and(|path| mark(&path) == 1) {
+        process::abort();
+    }
+}
+
+#[mobula::test]
+fn a_call_that_has_ended_does_not_run_again_on_its_part() {
+    let rt = runtime(1);
+    let (array, marks) = (rt.shared_array::<u64>(4, 0).unwrap(), Marks::new());
+    let parts = array.chunks_mut(1).unwrap().into_iter().enumerate();
+    let dies = |n| (n == 3).then(|| marks.path().to_owned());
+    let calls = parts.map(|(n, part)| adds_one::remote(part, dies(n)).retries(1));
+    rt.map(calls).chunk_size(4).get().unwrap();
+    assert!(array.settle().unwrap().is_empty());
+    assert_eq!(array.with(|all| all.to_vec()).unwrap(), [1, 1, 1, 2]);
+    drop(array);
+    nothing_is_left(&rt);
+}
+
+/// Marks each run, and dies in some.
+#[remote]
+fn dies_in_its_first_runs(x: u64, runs: u64, path: &str) -> u64 {
+    if mark(path) <= runs {
+        process::abort();
+    }
+    x
+}
+
+#[mobula::test]
+fn with_retries_a_call_that_ends_its_worker_each_time_fails_alone() {
+    let rt = runtime(2);
+    let marks: Vec<Marks> = (0..30).map(|_| Marks::new()).collect();
+    let deaths = |n| match n {
+        7 => u64::MAX, // fails
+        13 => 1,       // succeeds at its second run
+        _ => 0,
+    };
+    let call = |n: usize| dies_in_its_first_runs::remote(n as u64, deaths(n), marks[n].path());
+    for (place, result) in rt
+        .map((0..30).map(|n| call(n).retries(2)))
+        .chunk_size(10)
+        .iter()
+        .enumerate()
+    {
+        match result {
+            Ok(x) => assert_eq!(x, place as u64),
+            Err(error) => assert!(place == 7 && error.is_crash(), "{place}: {error}"),
+        }
+    }
+    // None has run more often than its retries allow.
+    let runs: Vec<u64> = marks.iter().map(Marks::count).collect();
+    assert!(runs.iter().all(|runs| (1..=3).contains(runs)), "{runs:?}");
+    assert!(runs[7] == 3 && runs[13] >= 2, "{runs:?}");
+    nothing_is_left(&rt);
+}
+
+#[mobula::test]
+async fn a_map_that_is_awaited_runs_lost_calls_again() {
+    let rt = runtime(1);
+    let marks: Vec<Marks> = (0..10).map(|_| Marks::new()).collect();
+    let deaths = |n| u64::from(n == 9);
+    let call = |n: usize| dies_in_its_first_runs::remote(n as u64, deaths(n), marks[n].path());
+    // The last of all: nothing else is on its way when it is to run again.
+    let map = rt.map((0..10).map(|n| call(n).retries(1))).chunk_size(10);
+    assert!(map.await.unwrap().into_iter().eq(0..10));
+}
+
+#[remote]
+fn meets(place: &(String, SharedBarrier)) -> mobula::Result<()> {
+    place.1.wait_timeout(Duration::from_secs(60))?;
+    Ok(())
+}
+
+#[mobula::test]
+fn calls_that_wait_for_each_other_are_not_sent_together() {
+    let rt = runtime(1);
+    let barrier = rt.shared_barrier(2).unwrap();
+    let place = rt.put(&("here".to_owned(), barrier)).unwrap();
+    let calls = (0..2).map(|_| meets::remote(&place));
+    rt.map(calls).chunk_size(2).get().unwrap();
+    drop(place);
     nothing_is_left(&rt);
 }
 

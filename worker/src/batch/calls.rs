@@ -42,7 +42,7 @@ pub struct BatchWriter {
 }
 
 impl BatchWriter {
-    /// A batch without calls. Each may run again so often.
+    /// A batch without calls. All of them may run again so often.
     pub fn new(function: FunctionIndex, retries: Retries) -> BatchWriter {
         BatchWriter {
             function,
@@ -71,18 +71,31 @@ impl BatchWriter {
         self.bytes.len() >= FULL || self.weight >= HEAVY
     }
 
-    /// Whether this call can be one of this batch.
+    /// Whether this call can be one of this batch: see the [module](super).
     pub fn takes(&self, function: FunctionIndex, retries: Retries, args: &[CallArg]) -> bool {
-        let ready = |entry: &Arc<Entry>| matches!(entry.outcome(), Some(Ok(_)));
-        let fits = |arg: &CallArg| match arg {
-            CallArg::Value(payload) => payload.side.is_empty() && payload.block.len() <= LARGE,
-            CallArg::Object(entry) => ready(entry),
-            CallArg::Gather(entries) => entries.iter().all(ready),
+        // An object that the batch has already was looked at before.
+        let data = |entry: &Arc<Entry>| {
+            self.place_of(entry.id()).is_some()
+                || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
+        };
+        let ready = |arg: &CallArg| match arg {
+            CallArg::Value(_) => true,
+            CallArg::Object(entry) => data(entry),
+            CallArg::Gather(entries) => entries.iter().all(data),
         };
         // The calls of a batch have their retries in common.
         (function, retries) == (self.function, self.retries)
             && retries.on_the_spot() == 0
-            && args.iter().all(fits)
+            && BatchWriter::is_light(args)
+            && args.iter().all(ready)
+    }
+
+    /// Whether the values of a call are small enough for a batch.
+    pub fn is_light(args: &[CallArg]) -> bool {
+        args.iter().all(|arg| match arg {
+            CallArg::Value(payload) => payload.side.is_empty() && payload.block.len() <= LARGE,
+            CallArg::Object(_) | CallArg::Gather(_) => true,
+        })
     }
 
     /// Adds a call that it [takes](BatchWriter::takes). Copies its values.
@@ -114,13 +127,17 @@ impl BatchWriter {
         }
     }
 
-    /// The place of an object in the list, to which it is added if it is not there.
-    fn object(&mut self, entry: &Arc<Entry>) -> u64 {
-        let id = entry.id();
-        let known = match self.objects.len() {
+    /// The place of an object in the list, if it is there.
+    fn place_of(&self, id: ObjectId) -> Option<usize> {
+        match self.objects.len() {
             0..=FEW => self.objects.iter().position(|object| object.id() == id),
             _ => self.places.get(&id).map(|place| *place as usize),
-        };
+        }
+    }
+
+    /// The place of an object in the list, to which it is added if it is not there.
+    fn object(&mut self, entry: &Arc<Entry>) -> u64 {
+        let known = self.place_of(entry.id());
         let place = known.unwrap_or_else(|| {
             if let Some(Ok(value)) = entry.outcome()
                 && let Body::Inline(block) = &value.body
@@ -138,7 +155,8 @@ impl BatchWriter {
         place as u64
     }
 
-    /// The call of the batch.
+    /// The call of the batch. It never runs again: that would repeat calls that have ended. Who sent it
+    /// runs each of its calls again, by itself.
     ///
     /// # Errors
     /// The registry is not usable.
@@ -156,7 +174,7 @@ impl BatchWriter {
         Ok(CallSpec {
             function: Registry::get()?.index_of(&super::FUNCTION)?,
             args: std::iter::once(calls).chain(objects).collect(),
-            retries: self.retries,
+            retries: Retries::default(),
             actor: None,
         })
     }

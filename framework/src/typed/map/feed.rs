@@ -1,14 +1,17 @@
 //! Calls on their way: taken from the iterator as workers have room, and coming back in any order.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
 
 use mobula_worker::{
-    Awaited, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result, Retries,
+    Awaited, CallArg, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
+    Retries,
     batch::{BatchResults, BatchWriter},
+    message::Args,
 };
 
 use super::sizes::Sizes;
@@ -21,8 +24,8 @@ use crate::typed::{
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
 const BATCHES_EACH: usize = 3;
 
-/// Calls of an asynchronous function on their way for each worker: they run side by side. The same
-/// number of calls of actors, which find their own way to their workers.
+/// Calls on their way for each worker that no batch takes and that need little memory: those with
+/// parts, those of an asynchronous function, which run side by side, and those of actors.
 const CALLS_EACH: usize = 64;
 
 /// For how long calls are collected for a batch, and after how many of them the clock is asked.
@@ -43,15 +46,56 @@ struct Sent {
     first: usize,
     calls: usize,
     kind: Kind,
+    /// The calls, if they may run again.
+    kept: Option<Kept>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Batch,
-    /// One call as a task of its own.
-    Single,
-    /// One call of several that one worker may run at a time, or of an actor.
-    Async,
+    /// One call as a task of its own, with much to send.
+    Heavy,
+    /// One call as a task of its own, with little to send.
+    Light,
+}
+
+/// What a batch was made of.
+#[derive(Debug)]
+struct Kept {
+    function: FunctionIndex,
+    retries: Retries,
+    calls: Vec<Args<CallArg>>,
+}
+
+impl Kept {
+    /// Room for the calls of a batch, unless they run once anyway.
+    fn of(function: FunctionIndex, retries: Retries) -> Option<Kept> {
+        (retries.left > 0).then(|| Kept {
+            function,
+            retries,
+            calls: Vec::new(),
+        })
+    }
+
+    fn push(kept: &mut Option<Kept>, args: &[CallArg]) {
+        if let Some(kept) = kept {
+            kept.calls.push(args.iter().cloned().collect());
+        }
+    }
+
+    /// The calls as tasks of their own, which have run once.
+    fn again(self) -> impl Iterator<Item = CallSpec> {
+        let retries = Retries {
+            left: self.retries.left - 1,
+            ..self.retries
+        };
+        self.calls.into_iter().map(move |args| CallSpec {
+            function: self.function,
+            args,
+            retries,
+            actor: None,
+        })
+    }
 }
 
 /// The results of calls that were sent together, in order.
@@ -74,6 +118,8 @@ pub(super) struct Feed<I> {
     entries: Vec<Arc<Entry>>,
     /// What each entry stands for.
     sent: Vec<Sent>,
+    /// Calls to be sent again, each with its place.
+    again: VecDeque<(usize, CallSpec)>,
     /// Nothing more is taken.
     stopped: bool,
 }
@@ -88,6 +134,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             taken: 0,
             entries: Vec::new(),
             sent: Vec::new(),
+            again: VecDeque::new(),
             stopped: false,
         }
     }
@@ -108,11 +155,11 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     fn has_room(&self) -> bool {
-        let workers = self.client.workers();
-        match self.sent.last().map(|sent| sent.kind) {
-            Some(Kind::Async) => self.sent.len() < workers * CALLS_EACH,
-            _ => self.sent.len() < workers * BATCHES_EACH,
-        }
+        let each = match self.sent.last().map(|sent| sent.kind) {
+            Some(Kind::Light) => CALLS_EACH,
+            _ => BATCHES_EACH,
+        };
+        self.sent.len() < self.client.workers() * each
     }
 
     /// How many batches the workers together may have on their way.
@@ -120,14 +167,31 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         self.client.workers() * CALLS_EACH
     }
 
-    /// Takes no more calls.
+    /// Sends no more calls.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
+        self.again.clear();
     }
 
     /// Whether nothing is on its way and nothing more will be.
     pub(super) fn is_over(&self) -> bool {
-        self.stopped && self.sent.is_empty()
+        self.stopped && self.sent.is_empty() && self.again.is_empty()
+    }
+
+    /// Sends calls of lost batches, each by itself, as workers have room.
+    fn send_again(&mut self) {
+        let most = self.window().max(1);
+        while self.sent.len() < most
+            && let Some((place, call)) = self.again.pop_front()
+        {
+            self.entries.push(self.client.spawn(call));
+            self.sent.push(Sent {
+                first: place,
+                calls: 1,
+                kind: Kind::Light,
+                kept: None,
+            });
+        }
     }
 
     fn next_call(&mut self) -> Option<Result<Ready>> {
@@ -156,7 +220,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             None => return false,
             Some(Ok(first)) => first,
             Some(Err(error)) => {
-                self.sent(Entry::failed(error), 1, Kind::Single);
+                self.sent(Entry::failed(error), 1, Kind::Light, None);
                 return true;
             }
         };
@@ -165,9 +229,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         // A batch is a task of any worker, and calls of an actor go to it.
         let alone = first.call.function.asynchronous || first.call.actor.is_some();
         if alone || !fits {
-            let kind = match alone {
-                true => Kind::Async,
-                false => Kind::Single,
+            let kind = match alone || BatchWriter::is_light(&first.call.args) {
+                true => Kind::Light,
+                false => Kind::Heavy,
             };
             let entry = self.client.spawn(CallSpec {
                 function: first.function,
@@ -175,10 +239,12 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 retries: first.retries,
                 actor: first.call.actor,
             });
-            self.sent(entry, 1, kind);
+            self.sent(entry, 1, kind, None);
             return true;
         }
+        let mut kept = Kept::of(first.function, first.retries);
         batch.push(&first.call.args);
+        Kept::push(&mut kept, &first.call.args);
         let began = Instant::now();
         while batch.len() < size && !batch.is_full() {
             // A slow iterator must not hold up what it has given.
@@ -195,6 +261,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 && batch.takes(first.function, first.retries, args)
             {
                 batch.push(args);
+                Kept::push(&mut kept, args);
                 continue;
             }
             let call = self.ready(call);
@@ -203,6 +270,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 && batch.takes(next.function, next.retries, &next.call.args)
             {
                 batch.push(&next.call.args);
+                Kept::push(&mut kept, &next.call.args);
             } else {
                 self.held_over = Some(call);
                 break;
@@ -213,38 +281,56 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             Ok(call) => self.client.spawn(call),
             Err(error) => Entry::failed(error),
         };
-        self.sent(entry, calls, Kind::Batch);
+        self.sent(entry, calls, Kind::Batch, kept);
         true
     }
 
-    fn sent(&mut self, entry: Arc<Entry>, calls: usize, kind: Kind) {
+    fn sent(&mut self, entry: Arc<Entry>, calls: usize, kind: Kind, kept: Option<Kept>) {
         self.entries.push(entry);
         self.sent.push(Sent {
             first: self.taken,
             calls,
             kind,
+            kept,
         });
         self.taken += calls;
     }
 
     /// Results that are there, with the place of the first of them.
     pub(super) fn take_finished(&mut self) -> Option<(usize, Finished)> {
-        let at = self.entries.iter().position(|entry| entry.is_known())?;
-        // In order, since those that were sent first are mostly there first.
-        let entry = self.entries.remove(at);
-        let Sent { first, calls, kind } = self.sent.remove(at);
-        let payload = entry.payload();
-        let finished = match kind {
-            Kind::Single | Kind::Async => Finished::Single(Some(payload)),
-            Kind::Batch => match payload.and_then(|payload| BatchResults::open(payload, calls)) {
-                Ok(results) => {
-                    self.sizes.measured(calls, results.took());
-                    Finished::Batch(results)
+        loop {
+            let at = self.entries.iter().position(|entry| entry.is_known())?;
+            // In order, since those that were sent first are mostly there first.
+            let entry = self.entries.remove(at);
+            let Sent {
+                first,
+                calls,
+                kind,
+                kept,
+            } = self.sent.remove(at);
+            let payload = entry.payload();
+            if let (Err(error), Some(kept)) = (&payload, kept)
+                && error.is_crash()
+            {
+                self.again.extend((first..).zip(kept.again()));
+                self.send_again();
+                continue;
+            }
+            let finished = match kind {
+                Kind::Heavy | Kind::Light => Finished::Single(Some(payload)),
+                Kind::Batch => {
+                    match payload.and_then(|payload| BatchResults::open(payload, calls)) {
+                        Ok(results) => {
+                            self.sizes.measured(calls, results.took());
+                            Finished::Batch(results)
+                        }
+                        Err(error) => Finished::Failed(lost(error, calls), calls),
+                    }
                 }
-                Err(error) => Finished::Failed(lost(error, calls), calls),
-            },
-        };
-        Some((first, finished))
+            };
+            self.send_again();
+            return Some((first, finished));
+        }
     }
 
     /// Blocks until something is finished.
@@ -271,14 +357,16 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
 
 /// Why the calls of a batch have no results.
 fn lost(error: Error, calls: usize) -> Error {
-    match calls {
-        1 => error,
-        _ if error.is_crash() => error.at(format!(
-            "one of {calls} calls that were sent together ended the worker, and the results of all of them are lost \
-             (`chunk_size(1)` sends calls one by one)"
-        )),
-        _ => error,
+    if calls == 1 || error.is_shutdown() {
+        return error;
     }
+    let why = match error.is_crash() {
+        true => format!("one of {calls} calls that were sent together ended the worker"),
+        false => format!("{calls} calls that were sent together could not hand over their results"),
+    };
+    error.at(format!(
+        "{why}, and the results of all of them are lost (`chunk_size(1)` sends calls one by one)"
+    ))
 }
 
 impl Finished {
