@@ -35,7 +35,7 @@ use proc_macro::TokenStream;
 /// | Written as | The function gets |
 /// | --- | --- |
 /// | `&[T]` of plain elements, `&str`, `ArrayView2<'_, T>` and its kin | what lies in shared memory, without a copy |
-/// | `&T`, `&[T]` of other serde types | a value that is decoded once per object and thread, and kept for further calls |
+/// | `&T`, `&[T]` of other serde types | a value that is decoded once per object and worker, and kept for further calls (see below) |
 /// | `Array<T>` | the shared array, without a copy |
 /// | `ObjectRef<T>` | the ref, not the value |
 /// | `T`, `Vec<T>`, `String`, .. | a value of its own: decoded or copied at each call |
@@ -43,6 +43,13 @@ use proc_macro::TokenStream;
 /// Plain elements are numbers, `bool`, `char`, fixed arrays of numbers, and structs that derive
 /// `bytemuck`'s traits. What is lent as `&T` may be lent again: a value that changes behind a
 /// shared borrow (an atomic, a `Cell`) keeps the change for later calls in that worker.
+///
+/// A worker keeps a decoded `&T` or `&[T]` until its object is freed, with the arrays inside, which
+/// are shared and not copied. All workers of a runtime together keep as many encoded bytes as a
+/// quarter of the store holds (each at least 64 MiB). A value is decoded at each call if it was
+/// passed in place of a ref, if it holds an `ObjectRef` or another handle, if it exceeds that
+/// limit, or if it holds arrays and `T` is not `Send + Sync`. Without `Send + Sync` each thread of a
+/// worker keeps its own values, up to 32 and 64 MiB.
 ///
 /// A function is not generic, has no `&mut`, and no borrow inside of other types: all of that would
 /// have no meaning in another process.

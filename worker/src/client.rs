@@ -8,6 +8,7 @@ use mobula_store::{Block, Heap, Loc, Region};
 use crate::{
     Error, Result,
     actor::ActorSpec,
+    decoded::Decoded,
     entry::Entry,
     ids::{FunctionIndex, ObjectId, WorkerId},
     message::Args,
@@ -170,6 +171,14 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     fn seal(self: Arc<Self>, _array: &Arc<Entry>, _format: Format) -> Arc<Entry> {
         Entry::failed(no_shared_memory())
     }
+
+    /// The decoded values that this process keeps for its tasks; `None` where none are kept.
+    fn decoded(&self) -> Option<&Decoded> {
+        None
+    }
+
+    /// A decoded value of the object is kept: [`Decoded::forget`] is to be called when the object is freed.
+    fn keeps_decoded(&self, _id: ObjectId) {}
 
     /// Who this process is among those of its runtime.
     fn process(&self) -> (WorkerId, Seat) {

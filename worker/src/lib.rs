@@ -4,6 +4,7 @@
 
 mod actor;
 pub mod batch;
+mod decoded;
 mod error;
 mod id_map;
 mod ids;
@@ -32,6 +33,7 @@ mod process;
 
 pub use actor::{ActorOptions, ActorSpec, ActorState};
 pub use client::{Awaited, CallArg, CallSpec, Client, readable};
+pub use decoded::{AnyValue, Decoded};
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use id_map::IdMap;

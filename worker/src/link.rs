@@ -26,7 +26,7 @@ use crate::{Error, Result, ids::WorkerId, sync::Seat};
 pub const TOKEN_VARIABLE: &str = "MOBULA_WORKER";
 
 /// Changes with every change of the bootstrap message, the mailbox or the wire format.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// Descriptors in one message: the kernel takes no more than 253.
 const MAX_DESCRIPTORS: usize = 16;

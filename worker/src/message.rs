@@ -200,6 +200,8 @@ pub enum ToWorker {
     Close(Loc),
     /// Nothing refers to this segment any more.
     DropSegment(SegmentId),
+    /// An object is freed of which the worker has said [`FromWorker::Decoded`].
+    Forget(ObjectId),
     /// Give free memory back to the budget, and say how much that was.
     Trim,
     /// The worker is an actor from now on, and runs so many calls at a time. Through the task lane,
@@ -252,6 +254,9 @@ pub enum FromWorker {
     Release(ObjectId),
     /// Tell the worker when this object is ready.
     Watch(ObjectId),
+    /// The worker keeps a decoded value of this object, which does not count. It is told when the
+    /// object is freed: [`ToWorker::Forget`].
+    Decoded(ObjectId),
     /// A task of the worker waits for an object, and has given its place to others.
     Blocked,
     /// A task that waited goes on.

@@ -70,6 +70,7 @@ impl Core {
                 }) = self.objects.remove(id)
             {
                 self.give_back(&value);
+                self.forget_decoded(id, comm);
                 if let Format::Shared { .. } = value.format {
                     self.lending.remove(&id);
                 }

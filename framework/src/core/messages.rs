@@ -57,6 +57,7 @@ impl Core {
                 Ok(())
             }
             FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, comm)),
+            FromWorker::Decoded(id) => self.known(id).map(|()| self.keeps_decoded(from, id)),
             FromWorker::CreateActor {
                 id,
                 constructor,

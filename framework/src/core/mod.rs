@@ -67,6 +67,7 @@
 mod actors;
 mod comm;
 mod counts;
+mod decoded;
 mod dispatch;
 mod holds;
 mod lending;
@@ -90,6 +91,7 @@ use std::{
 
 use mobula_store::{Loc, NumberMap, SegmentId};
 use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
+use smallvec::SmallVec;
 
 pub(crate) use actors::{CallRole, no_such_actor};
 pub(crate) use comm::{Comm, Violation};
@@ -155,6 +157,8 @@ pub(crate) struct Core {
     lending: NumberMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
     settled: Vec<ObjectId>,
+    /// The workers that keep a decoded value of an object.
+    decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
     /// Stored bytes of all objects.
     used: u64,
     /// Why nothing is accepted any more.
@@ -191,6 +195,7 @@ impl Core {
             roles,
             lending: NumberMap::default(),
             settled: Vec::new(),
+            decoded: NumberMap::default(),
             used: 0,
             closed: None,
         }

@@ -85,6 +85,7 @@ impl Core {
 
         let flights = std::mem::take(&mut worker.flights);
         let actor = worker.actor;
+        self.end_decoded(id);
         self.end_holds(id, worker, comm);
         if let Some(actor) = actor {
             let flights = flights.into_iter().map(|flight| {

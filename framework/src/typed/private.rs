@@ -25,12 +25,15 @@ pub use super::{
     },
     arg::Source,
     codecs::{
-        Admits, Codec, Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, NoCodec, Own,
-        OwnedText, Packed, PackedSlice, PackedVec, PlainVec, RefToVec, Text,
+        Admits, Codec, Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, Lent, NoCodec,
+        Own, OwnedText, Packed, PackedSlice, PackedVec, PlainVec, RefToVec, Sharing, Text,
     },
     flat::{Signature, Types},
     place::Place,
-    probe::{IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, PlainlyNamed, Probe},
+    probe::{
+        IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, Level6, Level7, PlainlyNamed,
+        Probe,
+    },
     shared::{Part, lend_part},
 };
 

@@ -1,6 +1,6 @@
 //! The choice of a codec at compile time.
 //!
-//! Generated code calls `(&&&&&Probe::<T>::NEW).codec()` with a concrete `T`. Method resolution
+//! Generated code calls `(&&&&&&&Probe::<T>::NEW).codec()` with a concrete `T`. Method resolution
 //! tries the traits below from the one with the most references down, and takes the first whose
 //! bounds hold: what is called autoref specialisation. In generic code it would choose too early;
 //! so it is used in generated code only.
@@ -13,7 +13,7 @@ use super::{
     ObjectRef, Value,
     codecs::{
         FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, NoCodec, OwnedText, Packed, PackedSlice,
-        PackedVec, PlainVec, RefToVec, Text,
+        PackedVec, PlainVec, RefToVec, Sharing, Text,
     },
 };
 
@@ -46,24 +46,31 @@ macro_rules! levels {
 
 levels! {
     /// Plain elements that serde knows, too.
-    Level5:
-        [E: Plain + Value] &&&&Probe<Vec<E>> => FlatVec<E>, FlatVec(PhantomData);
-        [E: Plain + Value] &&&&Probe<[E]> => FlatOrPackedSlice<E>, FlatOrPackedSlice(PhantomData);
+    Level7:
+        [E: Plain + Value] &&&&&&Probe<Vec<E>> => FlatVec<E>, FlatVec(PhantomData);
+        [E: Plain + Value] &&&&&&Probe<[E]> => FlatOrPackedSlice<E>, FlatOrPackedSlice(PhantomData);
     /// Plain elements, text.
-    Level4:
-        [E: Plain] &&&Probe<Vec<E>> => PlainVec<E>, PlainVec(PhantomData);
-        [E: Plain] &&&Probe<[E]> => FlatSlice<E>, FlatSlice(PhantomData);
-        [E: Plain] &&&Probe<Array<E>> => FlatArray<E>, FlatArray(PhantomData);
-        [E: Plain] &&&Probe<ObjectRef<Vec<E>>> => RefToVec<E>, RefToVec(PhantomData);
-        [] &&&Probe<str> => Text, Text;
-        [] &&&Probe<String> => OwnedText, OwnedText;
+    Level6:
+        [E: Plain] &&&&&Probe<Vec<E>> => PlainVec<E>, PlainVec(PhantomData);
+        [E: Plain] &&&&&Probe<[E]> => FlatSlice<E>, FlatSlice(PhantomData);
+        [E: Plain] &&&&&Probe<Array<E>> => FlatArray<E>, FlatArray(PhantomData);
+        [E: Plain] &&&&&Probe<ObjectRef<Vec<E>>> => RefToVec<E>, RefToVec(PhantomData);
+        [] &&&&&Probe<str> => Text, Text;
+        [] &&&&&Probe<String> => OwnedText, OwnedText;
+    /// Many values that threads may share.
+    Level5:
+        [E: Value + Send + Sync] &&&&Probe<Vec<E>> => PackedVec<E>, PackedVec { sharing: Some(Sharing::NEW) };
+        [E: Value + Send + Sync] &&&&Probe<[E]> => PackedSlice<E>, PackedSlice { sharing: Some(Sharing::NEW) };
     /// Many values.
+    Level4:
+        [E: Value] &&&Probe<Vec<E>> => PackedVec<E>, PackedVec { sharing: None };
+        [E: Value] &&&Probe<[E]> => PackedSlice<E>, PackedSlice { sharing: None };
+    /// Other values that threads may share.
     Level3:
-        [E: Value] &&Probe<Vec<E>> => PackedVec<E>, PackedVec(PhantomData);
-        [E: Value] &&Probe<[E]> => PackedSlice<E>, PackedSlice(PhantomData);
+        [T: Value + Send + Sync] &&Probe<T> => Packed<T>, Packed { sharing: Some(Sharing::NEW) };
     /// All other values.
     Level2:
-        [T: Value] &Probe<T> => Packed<T>, Packed(PhantomData);
+        [T: Value] &Probe<T> => Packed<T>, Packed { sharing: None };
     /// What cannot travel.
     Level1:
         [T: ?Sized] Probe<T> => NoCodec<T>, NoCodec(PhantomData);

@@ -17,8 +17,8 @@ use std::{
 
 use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
 use mobula_worker::{
-    ActorSpec, Awaited, Body, CallSpec, Client, Entry, Error, FunctionIndex, Input, Inputs,
-    ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
+    ActorSpec, Awaited, Body, CallSpec, Client, Decoded, Entry, Error, FunctionIndex, Input,
+    Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
     message::ArgSpec, readable,
 };
 use parking_lot::Mutex;
@@ -140,6 +140,7 @@ struct Inline {
     next: AtomicU64,
     objects: Mutex<HashMap<ObjectId, Object>>,
     holding: AtomicBool,
+    decoded: Decoded,
     held: Mutex<VecDeque<Task>>,
     actors: Actors,
     /// What each call said.
@@ -174,6 +175,7 @@ impl Inline {
             next: AtomicU64::new(0),
             objects: Mutex::default(),
             holding: AtomicBool::new(false),
+            decoded: Decoded::new(1 << 20),
             held: Mutex::default(),
             actors: Actors::default(),
             retries: Mutex::default(),
@@ -390,10 +392,16 @@ impl Client for Inline {
         }
         if dead {
             self.actors.end(id);
+            self.decoded.forget(id);
+            drop(self.decoded.take_forgotten());
         }
     }
 
     fn watch(&self, _: &Entry) {}
+
+    fn decoded(&self) -> Option<&Decoded> {
+        Some(&self.decoded)
+    }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         mobula_worker::park_until(what, deadline)

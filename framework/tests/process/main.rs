@@ -4,6 +4,7 @@
 mod support;
 
 mod actors;
+mod borrowed;
 mod calls;
 mod deaths;
 mod errors;

@@ -196,7 +196,7 @@ impl Param {
     fn codec(&self, private: &TokenStream) -> TokenStream {
         let key = self.key(private);
         self.extent
-            .at(quote!((&&&&&#private::Probe::<#key>::NEW).codec()))
+            .at(quote!((&&&&&&&#private::Probe::<#key>::NEW).codec()))
     }
 
     /// `name: impl IntoArg<..>`, such that the compiler shows the type for the bound.

@@ -54,7 +54,9 @@ impl Registration<'_> {
 /// The traits by which generated code finds codecs, and what becomes of results.
 pub(super) fn levels(private: &TokenStream) -> TokenStream {
     quote! {
-        use #private::{Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _};
+        use #private::{
+            Level1 as _, Level2 as _, Level3 as _, Level4 as _, Level5 as _, Level6 as _, Level7 as _,
+        };
     }
 }
 

@@ -81,7 +81,7 @@ impl Output {
     pub(crate) fn codec(&self, private: &TokenStream) -> TokenStream {
         let value = self.value(private);
         self.extent
-            .at(quote!((&&&&&#private::Probe::<#value>::NEW).codec()))
+            .at(quote!((&&&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
     /// Notes where there is no error to run the function again for.

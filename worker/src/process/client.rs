@@ -21,8 +21,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorSpec, ActorState, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, Outcome,
-    Payload, Registry, Result, Side, Value,
+    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Item, Lot,
+    Outcome, Payload, Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -55,6 +55,7 @@ pub(crate) struct Worker {
     /// Set when no further task is to begin.
     pub(super) closing: AtomicBool,
     pub(super) grants: Arc<Grants>,
+    pub(super) decoded: Decoded,
     pub(super) heap: Arc<Heap>,
     pub(super) segments: Segments,
     pub(super) writables: Writables,
@@ -429,6 +430,14 @@ impl Client for Worker {
         self.pause();
         wait();
         self.resume();
+    }
+
+    fn decoded(&self) -> Option<&Decoded> {
+        Some(&self.decoded)
+    }
+
+    fn keeps_decoded(&self, id: ObjectId) {
+        self.table.lock().out.push(&FromWorker::Decoded(id));
     }
 
     fn heap(&self) -> &Arc<Heap> {

@@ -68,6 +68,12 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
             worker.segments.remove(id);
             worker.writables.remove(id);
         }
+        ToWorker::Forget(id) => {
+            if worker.decoded.forget(id) {
+                // A task loop drops the values: that runs user code.
+                task_bell.ring();
+            }
+        }
         ToWorker::Trim => {
             worker.heap.trim(0);
             let spare = worker.grants.take_spare();

@@ -12,7 +12,7 @@ use mobula_store::{Heap, Loc};
 
 use super::{die, table::Out, turn::Turn};
 use crate::{
-    Error,
+    Decoded, Error,
     bell::Spin,
     mailbox::{LaneReader, OutWriter},
     message::{FromWorker, TaskMessage, ToWorker},
@@ -47,6 +47,17 @@ impl Out for OutLane {
     }
 }
 
+/// What a task loop is to do.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Run this.
+    Task(TaskMessage),
+    /// Drop decoded values of freed objects.
+    Forget,
+    /// End.
+    Close,
+}
+
 /// Where tasks come from.
 #[derive(Debug)]
 pub(crate) struct TaskLane {
@@ -55,19 +66,23 @@ pub(crate) struct TaskLane {
 }
 
 impl TaskLane {
-    /// Waits for the next task; `None` when the worker closes.
-    pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn) -> Option<TaskMessage> {
+    /// Waits for something to do.
+    pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn, decoded: &Decoded) -> Next {
+        let told = || closing.load(Ordering::SeqCst) || decoded.any_forgotten();
         loop {
             if closing.load(Ordering::SeqCst) {
-                return None;
+                return Next::Close;
+            }
+            if decoded.any_forgotten() {
+                return Next::Forget;
             }
             match self.lane.receive() {
-                Ok(Some(ToWorker::Task(task))) => return Some(task),
+                Ok(Some(ToWorker::Task(task))) => return Next::Task(task),
                 Ok(Some(ToWorker::Free(locs))) => free(&self.heap, locs),
                 Ok(Some(ToWorker::Actor { threads })) => turn.set_most(threads as usize),
                 Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
                 Ok(None) => {
-                    let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
+                    let work = || self.lane.ready() || told();
                     if !Spin::for_a_worker().until(work).is_ready() {
                         self.lane.bell().sleep(None, work);
                     }

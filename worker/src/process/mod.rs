@@ -31,7 +31,7 @@ use rustix::{
 };
 
 use crate::{
-    Client, Error, Registry, Result,
+    Client, Decoded, Error, Registry, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::WorkerEnd,
@@ -137,6 +137,7 @@ fn run(
         idle_loops: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
         grants,
+        decoded: Decoded::new(decoded_limit(len, bootstrap.workers)),
         heap,
         segments: Segments::new(),
         writables: Writables::new(),
@@ -165,6 +166,14 @@ fn run(
     panics::install_hook();
     worker.table.lock().out.push(&FromWorker::Registered);
     work(&worker)
+}
+
+/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep as
+/// much as a quarter of the store holds, and each at least 64 MiB. A segment is twice as long as the
+/// store's capacity.
+fn decoded_limit(segment_len: u64, workers: u32) -> usize {
+    let share = segment_len / 8 / u64::from(workers.max(1));
+    usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)
 }
 
 /// Runs tasks until the worker closes.

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     client::{self, Worker},
+    lanes::Next,
     panics,
 };
 use crate::{
@@ -95,12 +96,37 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
 /// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that, and the driver,
 /// which takes tasks back from the end.
 fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
-    let mut lane = worker.tasks.lock();
-    let task = lane.next(&worker.closing, &worker.turn)?;
+    let (lane, task) = loop {
+        let mut lane = worker.tasks.lock();
+        match lane.next(&worker.closing, &worker.turn, &worker.decoded) {
+            Next::Task(task) => break (lane, task),
+            Next::Close => return None,
+            Next::Forget => {
+                drop(lane);
+                drop_forgotten(worker);
+            }
+        }
+    };
     let most = worker.turn.begin();
     // Not before the turn: until then the driver may give the task to another worker.
     let starts = worker.state.start(task.slot, task.attempt, task.revocable);
+    drop(lane);
     Some((task, most, starts))
+}
+
+/// Drops decoded values of freed objects, in a turn, since that runs user code.
+fn drop_forgotten(worker: &Worker) {
+    worker.turn.begin();
+    for value in worker.decoded.take_forgotten() {
+        let dropped = panics::catch("the end of a decoded value", || {
+            drop(value);
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            eprintln!("mobula: {error}");
+        }
+    }
+    worker.turn.end();
 }
 
 fn run(worker: &Arc<Worker>, task: TaskMessage) {

@@ -102,6 +102,7 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             out.push(to_worker::DROP_SEGMENT);
             writer::number(out, u64::from(id.0));
         }
+        ToWorker::Forget(id) => write_about(out, to_worker::FORGET, *id),
         ToWorker::Trim => out.push(to_worker::TRIM),
         ToWorker::Shutdown => out.push(to_worker::SHUTDOWN),
     }
@@ -176,6 +177,7 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
             threads: reader.number32("a number of threads")?,
         },
         to_worker::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
+        to_worker::FORGET => ToWorker::Forget(reader.id()?),
         to_worker::TRIM => ToWorker::Trim,
         to_worker::SHUTDOWN => ToWorker::Shutdown,
         _ => return Err(reader.malformed("the kind of a message to a worker")),
@@ -222,6 +224,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Hold(id) => write_about(out, from_worker::HOLD, *id),
         FromWorker::Release(id) => write_about(out, from_worker::RELEASE, *id),
         FromWorker::Watch(id) => write_about(out, from_worker::WATCH, *id),
+        FromWorker::Decoded(id) => write_about(out, from_worker::DECODED, *id),
         FromWorker::Blocked => out.push(from_worker::BLOCKED),
         FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
         FromWorker::NeedBytes(bytes) => {
@@ -311,6 +314,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::HOLD => FromWorker::Hold(reader.id()?),
         from_worker::RELEASE => FromWorker::Release(reader.id()?),
         from_worker::WATCH => FromWorker::Watch(reader.id()?),
+        from_worker::DECODED => FromWorker::Decoded(reader.id()?),
         from_worker::BLOCKED => FromWorker::Blocked,
         from_worker::UNBLOCKED => FromWorker::Unblocked,
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
@@ -372,6 +376,7 @@ mod to_worker {
     pub(super) const WRITABLE: u8 = 10;
     pub(super) const CLOSE: u8 = 11;
     pub(super) const ACTOR: u8 = 12;
+    pub(super) const FORGET: u8 = 13;
 }
 
 /// What the second byte of a task says.
@@ -404,6 +409,7 @@ mod from_worker {
     pub(super) const FIND_ACTOR: u8 = 81;
     pub(super) const KILL_ACTOR: u8 = 82;
     pub(super) const AGAIN: u8 = 83;
+    pub(super) const DECODED: u8 = 84;
 }
 
 /// First bytes of arguments, ready or not.

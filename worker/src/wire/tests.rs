@@ -206,6 +206,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
         }),
         locs().prop_map(ToWorker::Close),
         number32().prop_map(|threads| ToWorker::Actor { threads }),
+        ids().prop_map(ToWorker::Forget),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
     ]
@@ -270,6 +271,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         ids().prop_map(FromWorker::Hold),
         ids().prop_map(FromWorker::Release),
         ids().prop_map(FromWorker::Watch),
+        ids().prop_map(FromWorker::Decoded),
         Just(FromWorker::Blocked),
         Just(FromWorker::Unblocked),
         number().prop_map(FromWorker::NeedBytes),

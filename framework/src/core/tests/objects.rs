@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mobula_store::SegmentId;
 use mobula_worker::{
     Body,
-    message::{Arg, ArgSpec, FromWorker},
+    message::{Arg, ArgSpec, FromWorker, ToWorker},
 };
 
-use super::env::{D, Env, W1, array, array_item, d, good, inline, packed, refer, spawn, w};
+use super::env::{D, Env, W1, W2, array, array_item, d, good, inline, packed, refer, spawn, w};
 
 #[test]
 fn the_last_handle_frees_a_stored_body() {
@@ -181,4 +181,24 @@ fn a_worker_pins_what_it_holds_and_knows() {
     assert_eq!(env.completed(), [(parent, Ok(1))]);
     env.release(parent);
     env.assert_over();
+}
+
+#[test]
+fn workers_forget_decoded_values_of_freed_objects() {
+    let mut env = Env::new(2, 1);
+    let inner = env.put(1, array(7));
+    let outer = env.put(2, packed(8, vec![array_item(inner, 7)]));
+    env.release(inner);
+    for worker in [W1, W2, W1] {
+        env.ok(worker, FromWorker::Decoded(outer));
+    }
+    // A worker keeps the array inside.
+    env.ok(W1, FromWorker::Hold(inner));
+    env.lose(W2);
+    env.release(outer);
+    assert!(matches!(env.comm.control(W1), Some(ToWorker::Forget(id)) if id == outer));
+    env.ok(W1, FromWorker::Release(inner));
+    assert_eq!(env.freed(), [7]);
+    env.assert_over();
+    assert!(env.message(W1, FromWorker::Decoded(outer)).is_err());
 }

@@ -75,6 +75,17 @@ impl Core {
         self.check_workers();
         self.check_actors();
         self.check_lending();
+        for (id, keepers) in &self.decoded {
+            assert!(
+                self.objects.contains(*id),
+                "{id} is gone, and workers keep it decoded"
+            );
+            assert!(
+                keepers
+                    .iter()
+                    .all(|keeper| self.workers.contains_key(keeper))
+            );
+        }
     }
 
     fn check_counts(&self) {

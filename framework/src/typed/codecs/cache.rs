@@ -1,25 +1,126 @@
-//! Decoded values of this thread's recent arguments.
+//! Decoded values of recent arguments.
 //!
-//! A value that refers to arrays or other objects is not kept, since it would keep them. What is
-//! kept is bounded in number and in encoded bytes.
+//! Values that threads may share are kept once per worker process, with the arrays inside, until
+//! their object is freed ([`mobula_worker::Decoded`]). Values that are not `Send + Sync` are kept
+//! by each thread: few of them, and none that refers to an object, since nobody would end that.
+//! A value that holds refs or actors is not kept: it would keep them.
 
 use std::{
     any::{Any, TypeId},
     cell::RefCell,
     collections::VecDeque,
+    ops::Deref,
     rc::Rc,
     sync::{Arc, Weak},
 };
 
-use mobula_worker::{Client, ObjectId, Payload, Result};
+use mobula_worker::{AnyValue, Client, ObjectId, Payload, Result, Side};
 
 use crate::typed::engine::current_client;
 
 /// Most values that a thread keeps.
 const MAX_VALUES: usize = 32;
 
-/// Most encoded bytes of all of them; a larger value is decoded each time.
+/// Most encoded bytes of all values that a thread keeps; a larger value is decoded each time.
 const MAX_BYTES: usize = 64 << 20;
+
+/// Larger values are forgotten with their object, smaller ones when others need their place.
+const SMALL: usize = 16 << 10;
+
+/// How a `T` becomes a value that the threads of a process share. Only for types that are `Send + Sync`.
+#[derive(Debug)]
+pub struct Sharing<T> {
+    wrap: fn(Arc<T>) -> AnyValue,
+    unwrap: fn(AnyValue) -> Option<Arc<T>>,
+}
+
+impl<T> Clone for Sharing<T> {
+    fn clone(&self) -> Sharing<T> {
+        *self
+    }
+}
+
+impl<T> Copy for Sharing<T> {}
+
+impl<T: Any + Send + Sync> Sharing<T> {
+    pub(crate) const NEW: Sharing<T> = Sharing {
+        wrap: |value| value,
+        unwrap: |value| value.downcast().ok(),
+    };
+}
+
+/// A decoded value for the time of a call.
+#[derive(Debug)]
+pub enum Lent<T> {
+    /// This thread's.
+    Local(Rc<T>),
+    /// The process'.
+    Shared(Arc<T>),
+}
+
+impl<T> Deref for Lent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Lent::Local(value) => value,
+            Lent::Shared(value) => value,
+        }
+    }
+}
+
+/// The payload as a `T`: the one of an earlier call, or a new one.
+///
+/// # Errors
+/// Those of `decode`.
+pub(super) fn decoded<T: Any>(
+    payload: Payload,
+    id: Option<ObjectId>,
+    sharing: Option<Sharing<T>>,
+    decode: impl FnOnce(Payload) -> Result<T>,
+) -> Result<Lent<T>> {
+    let refers = payload.side.iter().any(|side| matches!(side, Side::Ref(_)));
+    let engine = match current_client() {
+        Ok(engine) if !refers => engine,
+        _ => return decode(payload).map(local),
+    };
+    let Some(id) = id else {
+        return decode(payload).map(local);
+    };
+    match sharing {
+        Some(sharing) => of_process(payload, (&*engine, id), sharing, decode),
+        None if payload.side.is_empty() && payload.block.len() <= MAX_BYTES => {
+            of_thread(payload, (&engine, id), decode).map(Lent::Local)
+        }
+        None => decode(payload).map(local),
+    }
+}
+
+fn local<T>(value: T) -> Lent<T> {
+    Lent::Local(Rc::new(value))
+}
+
+fn of_process<T: Any>(
+    payload: Payload,
+    (engine, id): (&dyn Client, ObjectId),
+    sharing: Sharing<T>,
+    decode: impl FnOnce(Payload) -> Result<T>,
+) -> Result<Lent<T>> {
+    let Some(kept) = engine.decoded() else {
+        return decode(payload).map(local);
+    };
+    let found = kept.find(id, TypeId::of::<T>());
+    if let Some(value) = found.and_then(sharing.unwrap) {
+        return Ok(Lent::Shared(value));
+    }
+    let bytes = payload.block.len();
+    let refers = !payload.side.is_empty();
+    let value = Arc::new(decode(payload)?);
+    if kept.keep(id, bytes, (sharing.wrap)(value.clone())) && (refers || bytes > SMALL) {
+        engine.keeps_decoded(id);
+    }
+    Ok(Lent::Shared(value))
+}
 
 #[derive(Default)]
 struct Cache {
@@ -41,27 +142,16 @@ thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
 }
 
-/// The payload as a `T`: the one of an earlier call, or a new one.
-///
-/// # Errors
-/// Those of `decode`.
-pub(super) fn decoded<T: Any>(
+fn of_thread<T: Any>(
     payload: Payload,
-    id: Option<ObjectId>,
+    (engine, id): (&Arc<dyn Client>, ObjectId),
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Rc<T>> {
     let bytes = payload.block.len();
-    let engine = match current_client() {
-        Ok(engine) if payload.side.is_empty() && bytes <= MAX_BYTES => engine,
-        _ => return decode(payload).map(Rc::new),
-    };
-    let Some(id) = id else {
-        return decode(payload).map(Rc::new);
-    };
     // Values are dropped, and `decode` is called, while the cache is not borrowed: both run the
     // user's code, which may come back here.
     let (found, outdated) =
-        with(|cache| cache.find(&engine, id, TypeId::of::<T>())).unwrap_or_default();
+        with(|cache| cache.find(engine, id, TypeId::of::<T>())).unwrap_or_default();
     drop(outdated);
     if let Some(value) = found.and_then(|value| value.downcast::<T>().ok()) {
         return Ok(value);
@@ -77,7 +167,6 @@ pub(super) fn decoded<T: Any>(
     drop(outdated);
     Ok(value)
 }
-
 /// `None` while the thread is torn down.
 fn with<R>(f: impl FnOnce(&mut Cache) -> R) -> Option<R> {
     CACHE.try_with(|cache| f(&mut cache.borrow_mut())).ok()

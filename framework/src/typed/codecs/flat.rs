@@ -1,11 +1,11 @@
 //! Plain elements: stored one after the other, borrowed in place.
 
-use std::{marker::PhantomData, rc::Rc};
+use std::marker::PhantomData;
 
 use mobula_store::{Array, Plain};
 use mobula_worker::{Format, Input, Payload, Result};
 
-use super::{Codec, Own, cache, encode_value, gather, reads_as_slice, single};
+use super::{Codec, Lent, Own, Sharing, cache, encode_value, gather, reads_as_slice, single};
 use crate::typed::{
     ObjectRef, Value,
     bytes::{flat, flat_array, has_size, pack, read_flat_1, tag, unpack},
@@ -53,7 +53,7 @@ pub enum Elements<E> {
     /// In place.
     Stored(Array<E>),
     /// Decoded.
-    Decoded(Rc<Vec<E>>),
+    Decoded(Lent<Vec<E>>),
 }
 
 impl<E: Plain + Value> Codec<[E]> for FlatOrPackedSlice<E> {
@@ -67,7 +67,12 @@ impl<E: Plain + Value> Codec<[E]> for FlatOrPackedSlice<E> {
         let (payload, id) = single::<[E]>(input)?;
         if let Format::Packed { .. } = payload.format {
             let read = |payload: Payload| unpack::<Vec<E>>(payload, reads_as_slice::<E>);
-            return Ok(Elements::Decoded(cache::decoded(payload, id, read)?));
+            return Ok(Elements::Decoded(cache::decoded(
+                payload,
+                id,
+                Some(Sharing::NEW),
+                read,
+            )?));
         }
         Ok(Elements::Stored(read_flat_1::<[E], E>(payload)?))
     }

@@ -18,6 +18,7 @@ use mobula_worker::{
     Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag, batch::BatchResults,
 };
 
+pub use cache::{Lent, Sharing};
 pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};
 pub use none::NoCodec;
 pub use packed::{Packed, PackedSlice, PackedVec};

@@ -1,12 +1,12 @@
 //! Serde values that are no plain elements: encoded, and decoded where they are used.
 //!
-//! What a function borrows is decoded once per object and thread, and kept for the next call.
-
-use std::{marker::PhantomData, rc::Rc};
+//! What a function borrows is decoded once per object and worker, and kept for the next call.
 
 use mobula_worker::{Format, Input, Payload, Result};
 
-use super::{Codec, Own, cache, decode_value, gather, reads_as_slice, scalar, single};
+use super::{
+    Codec, Lent, Own, Sharing, cache, decode_value, gather, reads_as_slice, scalar, single,
+};
 use crate::typed::{
     Value,
     bytes::{pack, tag, unpack},
@@ -16,10 +16,13 @@ use crate::typed::{
 
 /// Any serde type.
 #[derive(Debug)]
-pub struct Packed<T>(pub(crate) PhantomData<T>);
+pub struct Packed<T> {
+    /// How decoded values are kept for all threads, if they can be.
+    pub(crate) sharing: Option<Sharing<T>>,
+}
 
 impl<T: Value> Codec<T> for Packed<T> {
-    type Guard = Rc<T>;
+    type Guard = Lent<T>;
 
     fn encode(&self, value: &T, place: Place<'_>) -> Result<Payload> {
         match scalar::encode(value) {
@@ -28,12 +31,12 @@ impl<T: Value> Codec<T> for Packed<T> {
         }
     }
 
-    fn lend(&self, input: Input) -> Result<Rc<T>> {
+    fn lend(&self, input: Input) -> Result<Lent<T>> {
         let (payload, id) = single::<T>(input)?;
-        cache::decoded(payload, id, decode_value)
+        cache::decoded(payload, id, self.sharing, decode_value)
     }
 
-    fn borrow<'g>(&self, guard: &'g Rc<T>) -> Result<&'g T> {
+    fn borrow<'g>(&self, guard: &'g Lent<T>) -> Result<&'g T> {
         Ok(guard)
     }
 
@@ -55,21 +58,26 @@ impl<T: Value> Own<T> for Packed<T> {
 
 /// `[E]` of any serde type.
 #[derive(Debug)]
-pub struct PackedSlice<E>(pub(crate) PhantomData<E>);
+pub struct PackedSlice<E> {
+    /// How decoded values are kept for all threads, if they can be.
+    pub(crate) sharing: Option<Sharing<Vec<E>>>,
+}
 
 impl<E: Value> Codec<[E]> for PackedSlice<E> {
-    type Guard = Rc<Vec<E>>;
+    type Guard = Lent<Vec<E>>;
 
     fn encode(&self, value: &[E], place: Place<'_>) -> Result<Payload> {
         pack(value, tag::<Vec<E>>(), place)
     }
 
-    fn lend(&self, input: Input) -> Result<Rc<Vec<E>>> {
+    fn lend(&self, input: Input) -> Result<Lent<Vec<E>>> {
         let (payload, id) = single::<[E]>(input)?;
-        cache::decoded(payload, id, |payload| unpack(payload, reads_as_slice::<E>))
+        cache::decoded(payload, id, self.sharing, |payload| {
+            unpack(payload, reads_as_slice::<E>)
+        })
     }
 
-    fn borrow<'g>(&self, guard: &'g Rc<Vec<E>>) -> Result<&'g [E]> {
+    fn borrow<'g>(&self, guard: &'g Lent<Vec<E>>) -> Result<&'g [E]> {
         Ok(guard)
     }
 
@@ -80,23 +88,26 @@ impl<E: Value> Codec<[E]> for PackedSlice<E> {
 
 /// `Vec<E>` of any serde type.
 #[derive(Debug)]
-pub struct PackedVec<E>(pub(crate) PhantomData<E>);
+pub struct PackedVec<E> {
+    /// How decoded values are kept for all threads, if they can be.
+    pub(crate) sharing: Option<Sharing<Vec<E>>>,
+}
 
 impl<E: Value> Codec<Vec<E>> for PackedVec<E> {
-    type Guard = Rc<Vec<E>>;
+    type Guard = Lent<Vec<E>>;
 
     fn encode(&self, value: &Vec<E>, place: Place<'_>) -> Result<Payload> {
         pack(value, tag::<Vec<E>>(), place)
     }
 
-    fn lend(&self, input: Input) -> Result<Rc<Vec<E>>> {
+    fn lend(&self, input: Input) -> Result<Lent<Vec<E>>> {
         match input {
-            Input::Gather(many) => gather(many).map(Rc::new),
-            Input::Value(payload, id) => cache::decoded(payload, id, read_vec),
+            Input::Gather(many) => gather(many).map(|many| Lent::Local(many.into())),
+            Input::Value(payload, id) => cache::decoded(payload, id, self.sharing, read_vec),
         }
     }
 
-    fn borrow<'g>(&self, guard: &'g Rc<Vec<E>>) -> Result<&'g Vec<E>> {
+    fn borrow<'g>(&self, guard: &'g Lent<Vec<E>>) -> Result<&'g Vec<E>> {
         Ok(guard)
     }
 

@@ -11,7 +11,7 @@ use crate::typed::{
     codecs::{Codec, Own, single},
     flat::Types,
     place::Place,
-    probe::{Level4, Probe},
+    probe::{Level6, Probe},
 };
 
 /// A parameter that borrows, and says so with a lifetime. Not public API.
@@ -78,7 +78,7 @@ impl<E: Plain, D: Dimension + 'static> Own<Owned<E, D>> for FlatNd<E, D> {
     }
 }
 
-impl<E: Plain, D: Dimension + 'static> Level4 for &&&Probe<ArrayBase<OwnedRepr<E>, D>> {
+impl<E: Plain, D: Dimension + 'static> Level6 for &&&&&Probe<ArrayBase<OwnedRepr<E>, D>> {
     type Codec = FlatNd<E, D>;
 
     fn codec(&self) -> FlatNd<E, D> {

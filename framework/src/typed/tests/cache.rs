@@ -1,13 +1,13 @@
 //! Decoded values that are kept for the next call.
 
-use std::cell::Cell;
+use std::{cell::Cell, rc::Rc};
 
 use mobula_worker::{Input, ObjectId, Payload, WorkerId};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Rt;
 use crate::{
-    __private::{Level2, Probe},
+    __private::{Level3, Probe},
     Array, remote,
     typed::{
         codecs::{Codec, encode_value},
@@ -32,9 +32,18 @@ impl<'de> Deserialize<'de> for Counting {
     }
 }
 
+/// The same, and threads cannot share it.
+#[derive(Serialize, Deserialize)]
+struct Lonely(Rc<Counting>);
+
 #[remote]
 fn count(value: &Counting) -> u32 {
     value.0
+}
+
+#[remote]
+fn count_lonely(value: &Lonely) -> u32 {
+    value.0.0
 }
 
 #[remote]
@@ -75,8 +84,25 @@ fn what_is_borrowed_is_decoded_once_per_object() {
         decoded_by(|| (0..2).for_each(|_| owned::remote(&a).spawn().wait().unwrap())),
         2
     );
+    // Another engine uses the same ids for other objects.
+    drop((a, b, list, rt));
+    let rt = Rt::start();
+    let other = rt.put(&Counting(9)).unwrap();
+    assert_eq!(count::remote(&other).spawn().get().unwrap(), 9);
+    assert_eq!(calls(&other, 2), 0);
+}
+
+#[test]
+fn what_threads_cannot_share_is_decoded_once_per_thread() {
+    let rt = Rt::start();
+    let lonely = |n| rt.put(&Lonely(Rc::new(Counting(n)))).unwrap();
+    let calls = |object: &crate::ObjectRef<Lonely>, times: usize| {
+        decoded_by(|| (0..times).for_each(|_| count_lonely::remote(object).spawn().wait().unwrap()))
+    };
+    let a = lonely(1);
+    assert_eq!((calls(&a, 3), calls(&a, 2)), (1, 0));
     // Only so many are kept: the oldest go.
-    let many: Vec<_> = (0..40).map(|n| rt.put(&Counting(n)).unwrap()).collect();
+    let many: Vec<_> = (0..40).map(lonely).collect();
     assert_eq!(
         many.iter().map(|object| calls(object, 2)).sum::<usize>(),
         40
@@ -85,35 +111,36 @@ fn what_is_borrowed_is_decoded_once_per_object() {
         (calls(&a, 1), calls(&many[39], 1), calls(&many[0], 1)),
         (1, 0, 1)
     );
-    // Another engine uses the same ids for other objects.
-    drop((a, b, list, many, rt));
+    drop((a, many, rt));
     let rt = Rt::start();
-    let other = rt.put(&Counting(9)).unwrap();
-    assert_eq!(count::remote(&other).spawn().get().unwrap(), 9);
+    let other = rt.put(&Lonely(Rc::new(Counting(9)))).unwrap();
+    assert_eq!(count_lonely::remote(&other).spawn().get().unwrap(), 9);
     assert_eq!(calls(&other, 2), 0);
 }
 
 #[derive(Serialize, Deserialize)]
 struct WithArray {
-    n: u32,
+    n: Counting,
     array: Array<f64>,
 }
 
 #[remote]
 fn with_array(value: &WithArray) -> usize {
-    value.array.len() + value.n as usize
+    value.array.len() + value.n.0 as usize
 }
 
 #[test]
-fn kept_values_keep_no_objects() {
+fn kept_values_with_arrays_end_with_their_object() {
     let rt = Rt::start();
     let array = rt
         .put_with(10_000, |_: &mut [f64]| ())
         .unwrap()
         .get()
         .unwrap();
-    let object = rt.put(&WithArray { n: 1, array }).unwrap();
-    assert_eq!(with_array::remote(&object).spawn().get().unwrap(), 10_001);
+    let n = Counting(1);
+    let object = rt.put(&WithArray { n, array }).unwrap();
+    let call = || assert_eq!(with_array::remote(&object).spawn().get().unwrap(), 10_001);
+    assert_eq!(decoded_by(|| (0..3).for_each(|_| call())), 1);
     drop(object);
     assert_eq!((rt.object_count(), rt.used_bytes()), (0, 0));
 }
@@ -166,7 +193,7 @@ fn ids_alone_do_not_make_a_value_cached() {
         origin: WorkerId(7),
         seq: 7,
     };
-    let codec = (&&&&&Probe::<Known>::NEW).codec();
+    let codec = (&&&&&&&Probe::<Known>::NEW).codec();
     let first = codec
         .lend(Input::Value(payload(Known(1)), Some(id)))
         .unwrap();

@@ -1,7 +1,7 @@
 //! Payloads that are not what was expected, types that the table does not know, and which codec a
 //! type has.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use bytemuck::{Pod, Zeroable};
 use mobula_store::Block;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Rt;
 use crate::{
-    __private::{Level1, Level2, Level3, Level4, Level5, Probe},
+    __private::{Level1, Level2, Level3, Level4, Level5, Level6, Level7, Probe},
     Array, remote,
     typed::{
         bytes::tag,
@@ -56,7 +56,7 @@ fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
 
 #[test]
 fn a_wrong_type_names_both() {
-    let slice = (&&&&&Probe::<[f64]>::NEW).codec();
+    let slice = (&&&&&&&Probe::<[f64]>::NEW).codec();
     let text = message(slice.lend(Input::Value(payload(vec![1_u64]), None)));
     assert!(
         text.contains("`[f64]`") && text.contains("1 elements `u64`"),
@@ -104,7 +104,7 @@ fn a_wrong_type_names_both() {
 
 #[test]
 fn the_messages_name_the_argument() {
-    let codec = (&&&&&Probe::<[f64]>::NEW).codec();
+    let codec = (&&&&&&&Probe::<[f64]>::NEW).codec();
     let mut inputs = mobula_worker::Inputs::new(vec![Input::Value(payload(String::new()), None)]);
     let text = message(crate::__private::lend::<[f64], _>(
         &codec,
@@ -128,7 +128,7 @@ fn impossible_payloads_are_errors() {
         block: block(len),
         side: Vec::new(),
     };
-    let codec = (&&&&&Probe::<Vec<f64>>::NEW).codec();
+    let codec = (&&&&&&&Probe::<Vec<f64>>::NEW).codec();
     for bad in [
         flat(&[2], 8),
         flat(&[1], 9),
@@ -150,7 +150,7 @@ fn impossible_payloads_are_errors() {
         side: Vec::new(),
     };
     message(decode_value::<String>(no_text.clone()));
-    let codec = (&&&&&Probe::<str>::NEW).codec();
+    let codec = (&&&&&&&Probe::<str>::NEW).codec();
     let guard = codec.lend(Input::Value(no_text, None)).unwrap();
     message(codec.borrow(&guard));
 
@@ -216,7 +216,7 @@ fn elements_with_a_large_alignment_are_aligned() {
         block: bytes,
         side: Vec::new(),
     };
-    let codec = (&&&&&Probe::<Array<Wide>>::NEW).codec();
+    let codec = (&&&&&&&Probe::<Array<Wide>>::NEW).codec();
     let ones = [Wide([0x0101_0101_0101_0101; 16])];
     assert_eq!(
         codec.own(Input::Value(shifted.clone(), None)).unwrap(),
@@ -258,12 +258,17 @@ fn what_holds_only_an_array_is_stored_as_that() {
 fn every_kind_of_type_has_the_codec_that_it_should_have() {
     macro_rules! check {
         ($($codec:literal: $($t:ty),*;)*) => { $( $(
-            let name = std::any::type_name_of_val(&(&&&&&Probe::<$t>::NEW).codec());
+            let name = std::any::type_name_of_val(&(&&&&&&&Probe::<$t>::NEW).codec());
             let kind = name.split('<').next().and_then(|path| path.rsplit("::").next());
             assert_eq!(kind, Some($codec), "{}", stringify!($t));
         )* )* };
     }
     struct NotSerde;
+    // Types of which threads cannot share a value.
+    assert!((&&&&&&&Probe::<Rc<u8>>::NEW).codec().sharing.is_none());
+    assert!((&&&&&&&Probe::<Vec<Rc<u8>>>::NEW).codec().sharing.is_none());
+    assert!((&&&&&&&Probe::<Known>::NEW).codec().sharing.is_some());
+    assert!((&&&&&&&Probe::<[String]>::NEW).codec().sharing.is_some());
     check! {
         "FlatOrPackedSlice": [f64], [u8], [bool], [char], [[f32; 3]], [Unmentioned], [()];
         "FlatVec": Vec<f64>, Vec<Unmentioned>;
@@ -274,8 +279,8 @@ fn every_kind_of_type_has_the_codec_that_it_should_have() {
         "Text": str;
         "OwnedText": String;
         "PackedSlice": [String], [Vec<f64>], [Option<f64>], [Array<f64>];
-        "PackedVec": Vec<String>, Vec<Vec<f64>>;
-        "Packed": f64, (), [f64; 3], Known, HashMap<u8, u8>, Option<Array<Wide>>, crate::ObjectRef<f64>;
+        "PackedVec": Vec<String>, Vec<Vec<f64>>, Vec<Rc<u8>>;
+        "Packed": Rc<u8>, f64, (), [f64; 3], Known, HashMap<u8, u8>, Option<Array<Wide>>, crate::ObjectRef<f64>;
         "NoCodec": NotSerde, [NotSerde], Vec<NotSerde>, Option<NotSerde>, *const u8;
     }
 }
