@@ -104,7 +104,10 @@ use proc_macro::TokenStream;
 ///   panics, its call fails, and the value stays as the method has left it.
 /// * A method is as visible as it is written. Names that every `ActorRef` has by the standard prelude
 ///   (`clone`, `eq`, `into`, ..) cannot be those of methods.
-/// * Neither the type nor its methods are generic. The type is `Send` and `Sync`.
+/// * Neither the type nor its methods are generic.
+/// * A type that is not `Send + Sync` (an `Rc`, a `RefCell`, the handle of a C library) lives on one
+///   thread. Its calls run one at a time, each from its beginning to its end, also while it waits. So
+///   `max_concurrency`, but for the literal `1`, and groups are errors for such a type.
 ///
 /// ## Options
 /// Those of the block are defaults of the methods of `ActorCall` with the same names:

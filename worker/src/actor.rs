@@ -7,18 +7,24 @@
 //! A method that panics gives its borrow back like one that returns, and the value stays usable, in
 //! whatever state the method has left it: as with any value behind a `catch_unwind`, which is what
 //! the task loop is. Whoever cannot bear that writes methods that change the value at their end.
+//!
+//! A value that is not `Send + Sync` is bound to the thread that made it ([`here`]). No other thread
+//! of its process takes calls: a method that waits keeps the thread, and the next call waits.
 
+mod here;
 mod spec;
 
 use std::{
     any::{Any, type_name},
     fmt,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{Error, Result, process::block_on};
 
+pub use here::BorrowedHere;
 pub use spec::{ActorOptions, ActorSpec};
 
 /// The place of one actor's value.
@@ -28,6 +34,10 @@ pub use spec::{ActorOptions, ActorSpec};
 #[derive(Default)]
 pub struct ActorState {
     value: RwLock<Option<Installed>>,
+    /// The value of an actor that is bound to a thread.
+    here: here::Place,
+    /// Whether the actor is bound to a thread.
+    bound: AtomicBool,
 }
 
 struct Installed {
@@ -75,7 +85,7 @@ impl ActorState {
             Err(_) => block_on(self.value.read()),
         };
         RwLockReadGuard::try_map(guard, |place| place.as_ref()?.value.downcast_ref())
-            .map_err(|guard| other::<A>(guard.as_ref()))
+            .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
     }
 
     /// Borrows the value alone, for a method with `&mut self`. Waits for all that have it.
@@ -88,15 +98,46 @@ impl ActorState {
             Err(_) => block_on(self.value.write()),
         };
         RwLockWriteGuard::try_map(guard, |place| place.as_mut()?.value.downcast_mut())
-            .map_err(|guard| other::<A>(guard.as_ref()))
+            .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
+    }
+
+    /// Binds the actor to the thread that installs its value. From here on no thread may take over
+    /// when a method waits.
+    pub fn bind(&self) {
+        self.bound.store(true, Ordering::Release);
+    }
+
+    /// Whether the actor is bound to a thread.
+    pub fn is_bound(&self) -> bool {
+        self.bound.load(Ordering::Acquire)
+    }
+
+    /// Puts a value there that stays on this thread.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn install_here<A: Any>(&self, value: A) -> Result<()> {
+        self.bind();
+        self.here.install(value)
+    }
+
+    /// Borrows the value alone, on the thread that installed it.
+    ///
+    /// # Errors
+    /// This thread has no value, or the value is of another type or borrowed.
+    pub fn borrow_here<A: Any>(&self) -> Result<BorrowedHere<A>> {
+        self.here.borrow()
     }
 
     /// Ends the value: runs its `Drop`, on this thread, when no method has it any more. Methods that
-    /// come later find no value. Does nothing if there is none.
+    /// come later find no value. Does nothing if there is none, or if it is bound to another thread.
     ///
     /// # Panics
     /// If `Drop` does.
     pub fn drop_value(&self) {
+        if self.is_bound() {
+            return drop(self.here.take());
+        }
         let value = match self.value.try_write() {
             Ok(mut place) => place.take(),
             Err(_) => block_on(self.value.write()).take(),
@@ -105,19 +146,22 @@ impl ActorState {
         drop(value);
     }
 
-    /// Whether there is a value. A method that has it alone counts as one.
+    /// Whether there is a value. A method that has it alone counts as one. Of a value that is bound
+    /// to a thread only that thread knows.
     pub fn is_installed(&self) -> bool {
+        if self.is_bound() {
+            return self.here.is_installed();
+        }
         self.value.try_read().map_or(true, |place| place.is_some())
     }
 }
 
 #[cold]
-fn other<A>(found: Option<&Installed>) -> Error {
+fn other<A>(found: Option<&str>) -> Error {
     let wanted = type_name::<A>();
     match found {
         Some(found) => Error::type_mismatch(format!(
-            "this is a method of the actor `{wanted}`, and it was called on an actor `{}`",
-            found.name
+            "this is a method of the actor `{wanted}`, and it was called on an actor `{found}`"
         )),
         None => Error::internal(format!(
             "a method of the actor `{wanted}` was called where there is no actor"
@@ -167,6 +211,55 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("String") && text.contains("u32"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bound_value_is_on_its_thread_only() {
+        use std::rc::Rc;
+
+        let (state, second) = (Arc::new(ActorState::new()), ActorState::new());
+        assert!(!state.is_bound() && !state.is_installed());
+        state.install_here(Rc::new(5_u32)).unwrap();
+        assert!(state.is_bound() && state.is_installed());
+        assert!(state.install_here(Rc::new(6_u32)).is_err());
+        *Rc::get_mut(&mut state.borrow_here::<Rc<u32>>().unwrap()).unwrap() += 2;
+        assert_eq!(**state.borrow_here::<Rc<u32>>().unwrap(), 7);
+        let error = state.borrow_here::<String>().unwrap_err();
+        assert!(error.is_type_mismatch(), "{error:?}");
+
+        // Neither another actor nor another thread finds it.
+        assert!(second.borrow_here::<Rc<u32>>().is_err());
+        thread::scope(|scope| {
+            let elsewhere = scope.spawn(|| {
+                state.drop_value();
+                (
+                    state.is_installed(),
+                    state.borrow_here::<Rc<u32>>().is_err(),
+                )
+            });
+            assert_eq!(elsewhere.join().unwrap(), (false, true));
+        });
+
+        let borrowed = state.borrow_here::<Rc<u32>>().unwrap();
+        assert!(state.borrow_here::<Rc<u32>>().is_err());
+        drop(borrowed);
+        assert_eq!(**state.borrow_here::<Rc<u32>>().unwrap(), 7);
+        state.drop_value();
+        assert!(!state.is_installed());
+    }
+
+    #[test]
+    fn a_panic_brings_a_bound_value_back() {
+        let state = ActorState::new();
+        state.install_here(std::cell::Cell::new(1)).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let value = state.borrow_here::<std::cell::Cell<i32>>().unwrap();
+            value.set(2);
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        let value = state.borrow_here::<std::cell::Cell<i32>>().unwrap();
+        assert_eq!(value.get(), 2);
     }
 
     #[test]

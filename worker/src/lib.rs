@@ -31,7 +31,7 @@ pub mod wire;
 
 mod process;
 
-pub use actor::{ActorOptions, ActorSpec, ActorState};
+pub use actor::{ActorOptions, ActorSpec, ActorState, BorrowedHere};
 pub use client::{Awaited, CallArg, CallSpec, Client, readable};
 pub use decoded::{AnyValue, Decoded};
 pub use entry::Entry;

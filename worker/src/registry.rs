@@ -49,7 +49,10 @@ pub enum Role {
     Function,
     /// It makes the actor's value and installs it where it runs. Its result is a packed value
     /// without bytes whose type stands for the actor's.
-    Constructor,
+    Constructor {
+        /// Whether the value stays on the thread that made it, since it is not `Send + Sync`.
+        bound: bool,
+    },
     /// It borrows the actor's value, where that is.
     Method {
         /// Whether it takes `&mut self`: then no other method may run at the same time.
@@ -418,7 +421,8 @@ mod tests {
     fn another_role_is_another_fingerprint() {
         let roles = [
             Role::Function,
-            Role::Constructor,
+            Role::Constructor { bound: false },
+            Role::Constructor { bound: true },
             Role::Method {
                 exclusive: false,
                 group: None,
@@ -438,7 +442,7 @@ mod tests {
                 .fingerprint()
         });
         let different: std::collections::HashSet<_> = fingerprints.into_iter().collect();
-        assert_eq!(different.len(), 5);
+        assert_eq!(different.len(), 6);
     }
 
     #[test]

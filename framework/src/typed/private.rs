@@ -8,9 +8,6 @@ pub use mobula_worker::{
     block_on,
 };
 
-use mobula_store::Block;
-use mobula_worker::Format;
-
 use super::bound::in_argument;
 #[cfg(feature = "ndarray")]
 pub use super::nd::{FlatNd, Resolved, ViewParam};
@@ -18,7 +15,7 @@ pub use super::nd::{FlatNd, Resolved, ViewParam};
 pub use super::shared::{Tile, lend_tile};
 pub use super::{
     Actor, ActorCall, IntoArg, UnspawnedCall,
-    actor::{ActorHandle, ActorMethods},
+    actor::{ActorHandle, ActorMethods, Bound, Keeping, concurrent_actor},
     application_error::{
         ErrorLevel1, ErrorLevel2, ErrorLevel3, ErrorLevel4, ErrorLevel5, ErrorProbe, TaskResult,
         Typed, TypedLevel1, TypedLevel2,
@@ -113,21 +110,6 @@ pub fn own<T, C: Own<T>>(codec: &C, inputs: &mut Inputs, name: &str) -> Result<T
 /// It cannot be encoded, or the store is full.
 pub fn encode_result<T: ?Sized, C: Codec<T>>(codec: &C, value: &T) -> Result<Payload> {
     codec.encode(value, Place::Current)
-}
-
-/// Makes the value of an actor that of this place, and gives what stands for it elsewhere.
-///
-/// # Errors
-/// There is one already.
-pub fn install<A: Actor>(state: &ActorState, value: A) -> Result<Payload> {
-    state.install(value)?;
-    Ok(Payload {
-        format: Format::Packed {
-            of: super::actor::tag::<A>(),
-        },
-        block: Block::copy_of(&[], 1),
-        side: Vec::new(),
-    })
 }
 
 /// Adds an actor's type to the table.

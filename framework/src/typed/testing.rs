@@ -220,7 +220,9 @@ impl Inline {
         let inputs = || -> Result<Inputs> {
             let state = match (actor, function.role) {
                 (None, _) => None,
-                (Some(actor), Role::Constructor) => Some(self.actors.state(actor, function.name)?),
+                (Some(actor), Role::Constructor { .. }) => {
+                    Some(self.actors.state(actor, function.name)?)
+                }
                 (Some(actor), _) => match self.client().handle(actor, None).outcome() {
                     Some(Err(why)) => return Err(Error::actor_dead(function.name, why)),
                     _ => Some(self.actors.state(actor, function.name)?),

@@ -1,5 +1,6 @@
 //! Actors: order, death, restarts, names, the end.
 
+mod bound;
 mod concurrency;
 mod end;
 mod failures;

@@ -36,9 +36,10 @@ pub(crate) fn runs_here() -> bool {
     RUNS_TASK.get()
 }
 
-/// Makes sure that somebody goes on with the lane while a task waits.
+/// Makes sure that somebody goes on with the lane while a task waits. Nobody does in the process of
+/// an actor that is bound to its thread.
 pub(super) fn stand_in(worker: &Worker) {
-    if worker.idle_loops.load(Ordering::SeqCst) > 0 {
+    if worker.idle_loops.load(Ordering::SeqCst) > 0 || worker.actor.is_bound() {
         return;
     }
     let Some(worker) = worker.this.upgrade() else {
@@ -187,11 +188,15 @@ fn run_once(
     args: Args<Arg>,
 ) -> std::result::Result<Made, Failed> {
     let mut given_up = false;
+    if remote.role == (Role::Constructor { bound: true }) {
+        // Before the constructor can wait.
+        worker.actor.bind();
+    }
     let made = call(remote, |remote| {
         let inputs = resolve(worker, args)?;
         let mut inputs = match remote.role {
             Role::Function => Inputs::new(inputs),
-            Role::Constructor | Role::Method { .. } => {
+            Role::Constructor { .. } | Role::Method { .. } => {
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };

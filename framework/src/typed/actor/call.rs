@@ -2,7 +2,9 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use mobula_worker::{ActorOptions, ActorSpec, Client, Entry, Error, Registry, RemoteFn, Result};
+use mobula_worker::{
+    ActorOptions, ActorSpec, Client, Entry, Error, Registry, RemoteFn, Result, Role,
+};
 
 use super::{Actor, ActorHandle, ActorRef, lookup, lookup::short_name};
 use crate::typed::{IntoArg, bound::Bound, codecs::Codec};
@@ -72,10 +74,14 @@ impl<A: Actor> ActorCall<A> {
     /// How many calls of methods without a group run at the same time, at most. Default: 1. Methods
     /// with `&mut self` run alone in any case; an asynchronous one counts until its end.
     ///
-    /// At least 1; otherwise creating the actor fails with `is_usage()`.
+    /// At least 1, and exactly 1 for a type that is not `Send + Sync`; otherwise creating the actor
+    /// fails with `is_usage()`.
     pub fn max_concurrency(mut self, calls: u32) -> ActorCall<A> {
         if calls == 0 {
             self.wrong("max_concurrency is 0, so that no method could ever run");
+        }
+        if calls > 1 && self.bound.function.role == (Role::Constructor { bound: true }) {
+            self.wrong("calls that run at the same time need a type that is `Send + Sync`");
         }
         self.options.max_concurrency = calls;
         self

@@ -7,6 +7,7 @@
 
 mod actor_ref;
 mod call;
+mod keeping;
 mod lookup;
 mod pool;
 mod runtime_api;
@@ -19,6 +20,7 @@ use super::bytes;
 
 pub use actor_ref::{ActorId, ActorRef};
 pub use call::ActorCall;
+pub use keeping::{Bound, Keeping, concurrent_actor};
 pub use pool::{ActorPool, PoolMap, PoolMapUnordered};
 
 #[cfg(test)]
@@ -29,7 +31,13 @@ pub(crate) use lookup::{get_or_create, named};
 /// [`#[remote]`](crate::remote) on the type's `impl` block implements it; there is nothing to
 /// implement by hand. Methods with `&mut self` are alone with the value while they run; those with
 /// `&self` may run at the same time as others of them, if
-/// [`max_concurrency`](ActorCall::max_concurrency) is more than one; therefore the type is `Sync`.
+/// [`max_concurrency`](ActorCall::max_concurrency) is more than one.
+///
+/// # Types that are not `Send + Sync`
+/// An actor without concurrency may hold an `Rc`, a `RefCell`, or the handle of a C library. Its
+/// value lives on one thread: the constructor, all methods and `Drop` run there. Calls run one at a
+/// time, each from its beginning to its end. So a method that waits for a later call of its own
+/// actor waits for ever. Options for concurrency, and groups, need a type that is `Send + Sync`.
 ///
 /// ```
 /// use mobula::prelude::*;
@@ -61,7 +69,7 @@ pub(crate) use lookup::{get_or_create, named};
     label = "has no remote `impl` block",
     note = "put `#[remote]` on the `impl` block that has its constructor `fn new(..) -> Self` and its methods"
 )]
-pub trait Actor: Sized + Send + Sync + 'static {
+pub trait Actor: Sized + 'static {
     /// What a ref has as its methods. Not public API.
     #[doc(hidden)]
     type Methods: ActorMethods;

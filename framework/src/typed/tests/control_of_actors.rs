@@ -113,7 +113,10 @@ fn the_registry_knows_what_each_function_is() {
         (found[0].role, found[0].asynchronous)
     };
     let method = |exclusive, group| Role::Method { exclusive, group };
-    assert_eq!(role("Tally::new"), (Role::Constructor, false));
+    assert_eq!(
+        role("Tally::new"),
+        (Role::Constructor { bound: false }, false)
+    );
     assert_eq!(role("Tally::add"), (method(true, None), false));
     assert_eq!(role("Tally::read"), (method(false, Some("io")), false));
     assert_eq!(role("Tally::work"), (method(false, Some("cpu")), true));

@@ -50,7 +50,7 @@ pub(super) fn construct(
         name: quote!(::core::concat!(::core::stringify!(#name), "::new")),
         signature: signature(name, function, None),
         asynchronous,
-        role: quote!(#private::Role::Constructor),
+        role: quote!(#private::Role::Constructor { bound: #private::Keeping::<#path>::BOUND }),
     }
     .items(private);
     let mut made = quote!(<#path>::new(#(#pass),*));
@@ -58,12 +58,12 @@ pub(super) fn construct(
         made = quote!(#private::block_on(#made));
     }
     let install = match fallible {
-        false => quote!(#private::install::<#path>(&#state, #made)),
+        false => quote!(#private::Keeping::<#path>::install(&#state, #made)),
         true => {
             let failure = returns::failure(&error, private);
             quote! {
                 match #private::TaskResult::into_result(#made) {
-                    ::core::result::Result::Ok(#value) => #private::install::<#path>(&#state, #value),
+                    ::core::result::Result::Ok(#value) => #private::Keeping::<#path>::install(&#state, #value),
                     ::core::result::Result::Err(#error) => #failure,
                 }
             }

@@ -6,7 +6,7 @@
 //! is.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 
 use super::{
     construct::construct, constructor::Constructor, header::Header, method::Generated,
@@ -39,6 +39,10 @@ pub(super) fn generate(
     let learn = methods.iter().map(|method| &method.learn);
     let learn_constructor = learn_all(&constructor.params, None, private);
     let groups = groups(methods.iter().filter_map(|method| method.group.clone()));
+    let concurrent = is_concurrent(options, &groups).then(|| {
+        let check = Extent::of(path).at(quote!(concurrent_actor));
+        quote!(const _: () = #private::#check::<#path>();)
+    });
     let types = local("types");
     let at_type = Extent::of(path);
     let actor = at_type.at(quote!(#private::Actor));
@@ -50,6 +54,10 @@ pub(super) fn generate(
 
             #[doc(hidden)]
             pub struct #calls(#private::ActorHandle);
+
+            #[allow(unused_imports)]
+            use #private::Bound as _;
+            #concurrent
 
             impl #private::ActorMethods for #calls {
                 fn of(handle: #private::ActorHandle) -> Self {
@@ -83,6 +91,12 @@ pub(super) fn generate(
             #private::inventory::submit! { #private::Signature(__mobula_learn) }
         };
     }
+}
+
+/// Whether the block asks for calls that run at the same time.
+fn is_concurrent(options: &Options, groups: &[String]) -> bool {
+    let most = options.number("max_concurrency");
+    !groups.is_empty() || most.is_some_and(|most| most.to_token_stream().to_string() != "1")
 }
 
 /// The groups of the methods, each once.

@@ -73,11 +73,11 @@ impl Generated {
         .items(private);
         let (lock, borrow) = match exclusive {
             true => (
-                quote!(let mut #guard = #state.write::<#path>()?),
+                quote!(let mut #guard = #private::Keeping::<#path>::write(&#state)?),
                 quote!(&mut *#guard),
             ),
             false => (
-                quote!(let #guard = #state.read::<#path>()?),
+                quote!(let #guard = #private::Keeping::<#path>::read(&#state)?),
                 quote!(&*#guard),
             ),
         };

@@ -14,6 +14,7 @@ impl Model {
         }
     }
 
+    #[remote(group = "io")]
     fn value(&self) -> u32 {
         self.changes.get()
     }

@@ -1,0 +1,88 @@
+//! How the value of an actor is kept: for all threads of its process, or on one.
+
+use std::{marker::PhantomData, ops::Deref, ops::DerefMut};
+
+use mobula_store::Block;
+use mobula_worker::{ActorState, BorrowedHere, Format, Payload, Result};
+
+use super::{Actor, tag};
+
+/// Keeps the value of an `A`. Generated code names `Keeping::<A>::BOUND` and so on: these are the
+/// functions of the type if `A` is `Send + Sync`, and those of [`Bound`] if not. Not public API.
+#[derive(Debug)]
+pub struct Keeping<A>(PhantomData<fn() -> A>);
+
+impl<A: Actor + Send + Sync> Keeping<A> {
+    /// Any thread of the process may run a method.
+    pub const BOUND: bool = false;
+
+    /// Makes the value that of this place, and gives what stands for it elsewhere.
+    ///
+    /// # Errors
+    /// There is one already.
+    pub fn install(state: &ActorState, value: A) -> Result<Payload> {
+        state.install(value)?;
+        Ok(stands_for::<A>())
+    }
+
+    /// Borrows the value together with others.
+    ///
+    /// # Errors
+    /// There is none, or it is of another type.
+    pub fn read(state: &ActorState) -> Result<impl Deref<Target = A>> {
+        state.read::<A>()
+    }
+
+    /// Borrows the value alone.
+    ///
+    /// # Errors
+    /// There is none, or it is of another type.
+    pub fn write(state: &ActorState) -> Result<impl DerefMut<Target = A>> {
+        state.write::<A>()
+    }
+}
+
+/// Keeps the value of an `A` on the thread that made it. Not public API.
+pub trait Bound<A: Actor> {
+    /// One thread runs all methods.
+    const BOUND: bool = true;
+
+    /// Makes the value that of this place, and gives what stands for it elsewhere.
+    ///
+    /// # Errors
+    /// There is one already.
+    fn install(state: &ActorState, value: A) -> Result<Payload> {
+        state.install_here(value)?;
+        Ok(stands_for::<A>())
+    }
+
+    /// Borrows the value.
+    ///
+    /// # Errors
+    /// There is none on this thread, or it is of another type.
+    fn read(state: &ActorState) -> Result<BorrowedHere<A>> {
+        state.borrow_here::<A>()
+    }
+
+    /// Borrows the value.
+    ///
+    /// # Errors
+    /// There is none on this thread, or it is of another type.
+    fn write(state: &ActorState) -> Result<BorrowedHere<A>> {
+        state.borrow_here::<A>()
+    }
+}
+
+impl<A: Actor> Bound<A> for Keeping<A> {}
+
+/// What generated code calls for an actor whose block asks for concurrency: the compiler then says
+/// what the type lacks. Not public API.
+pub const fn concurrent_actor<A: Send + Sync>() {}
+
+fn stands_for<A: Actor>() -> Payload {
+    Payload {
+        format: Format::Packed { of: tag::<A>() },
+        block: Block::copy_of(&[], 1),
+        side: Vec::new(),
+    }
+}
