@@ -51,6 +51,8 @@ use proc_macro::TokenStream;
 /// limit, or if it holds arrays and `T` is not `Send + Sync`. Without `Send + Sync` each thread of a
 /// worker keeps its own values, up to 32 and 64 MiB.
 ///
+/// A parameter may stand under a condition, as in `#[cfg(feature = "x")] b: u32`.
+///
 /// A function is not generic, has no `&mut`, and no borrow inside of other types: all of that would
 /// have no meaning in another process.
 ///

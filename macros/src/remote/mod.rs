@@ -1,6 +1,7 @@
 //! `#[remote]`.
 
 mod actor;
+mod conditions;
 mod function;
 mod inspect;
 mod misplaced;
@@ -20,18 +21,27 @@ use crate::{
     options::{Options, Place},
 };
 
+use conditions::Conditional;
 use signature::Callee;
 
 /// The item itself comes out in any case, so that the rest of the user's code is checked as usual.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     if let Ok(Item::Impl(block)) = syn::parse2::<Item>(item.clone()) {
-        return actor::expand(args, block, errors);
+        return block
+            .split(&args, Place::Actor)
+            .unwrap_or_else(|| actor::expand(args, block, errors));
+    }
+    let function = syn::parse2::<ItemFn>(item.clone());
+    if let Ok(function) = &function
+        && let Some(items) = function.split(&args, Place::Function)
+    {
+        return items;
     }
     let options = Options::parse(args, Place::Function, &mut errors);
     let root = crate_path::mobula(options.krate.as_ref());
     let mut out = item.clone();
-    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
+    let Ok(function) = function else {
         misplaced::not_a_function(item, &mut errors);
         out.extend(errors.into_tokens());
         return out;

@@ -27,6 +27,7 @@ pub(super) fn all(rt: &Rt) {
     options_that_cannot_be_are_errors(rt);
     modules_and_visibilities_are_those_of_the_methods(rt);
     local_types_can_be_actors(rt);
+    parameters_may_stand_under_a_condition(rt);
 }
 
 pub(super) async fn all_async(rt: &Rt) -> mobula::Result<()> {
@@ -594,4 +595,30 @@ fn local_types_can_be_actors(rt: &Rt) {
     let floats = rt.spawn_actor(Floats::remote(1.5));
     assert_eq!(floats.swap(&[2.5]).spawn().get().unwrap(), [1.5]);
     assert_eq!(floats.swap([3.5].as_slice()).spawn().get().unwrap(), [2.5]);
+}
+
+fn parameters_may_stand_under_a_condition(rt: &Rt) {
+    struct OfThisPlatform(u32);
+
+    #[remote]
+    impl OfThisPlatform {
+        fn new(#[cfg(windows)] _handle: usize, #[cfg(target_os = "linux")] start: u32) -> Self {
+            OfThisPlatform(start)
+        }
+
+        #[cfg_attr(target_os = "linux", remote(retries = 1))]
+        fn times(&self, #[cfg(windows)] _handle: usize, n: u32) -> u32 {
+            self.0 * n
+        }
+
+        #[cfg_attr(windows, deprecated)]
+        fn add(&mut self, n: u32, #[cfg(target_os = "linux")] m: u32) -> u32 {
+            self.0 += n + m;
+            self.0
+        }
+    }
+
+    let actor = rt.spawn_actor(OfThisPlatform::remote(3));
+    assert_eq!(actor.times(4).spawn().get().unwrap(), 12);
+    assert_eq!(actor.add(1, 2).spawn().get().unwrap(), 6);
 }

@@ -16,6 +16,7 @@ pub(super) fn all(rt: &Rt) {
     vectors(rt);
     many_refs_as_a_vector(rt);
     options_and_odd_parameters();
+    parameters_under_a_condition(rt);
 }
 
 fn check<T: mobula::Value + PartialEq + std::fmt::Debug>(
@@ -331,4 +332,11 @@ fn options_and_odd_parameters() {
     );
     check([raw::remote(1, 2, true)], [3]);
     check([nine::remote(1, 2, 3, 4, 5, 6, 7, 8, 9)], [45]);
+}
+
+fn parameters_under_a_condition(rt: &Rt) {
+    assert_eq!(of_this_platform(2, 3, &[1]), 7);
+    let numbers = rt.put(&vec![1, 2]).unwrap();
+    let call = of_this_platform::remote(2, 5, &numbers);
+    assert_eq!(rt.spawn(call).get().unwrap(), 13);
 }

@@ -262,3 +262,16 @@ pub(super) fn fib(n: u64) -> mobula::Result<u64> {
     let (a, b) = (fib::remote(n - 1).spawn(), fib::remote(n - 2).spawn());
     Ok(a.get()? + b.get()?)
 }
+
+/// Has the parameters of this platform.
+#[remote]
+#[cfg_attr(windows, deprecated)]
+pub(super) fn of_this_platform(
+    #[cfg(windows)] _handle: usize,
+    a: u32,
+    #[cfg_attr(target_os = "linux", cfg(target_pointer_width = "64"))] b: u32,
+    #[cfg(target_os = "linux")] numbers: &[u32],
+    #[cfg(not(target_os = "linux"))] numbers: &str,
+) -> u32 {
+    numbers.iter().sum::<u32>() + a * b
+}
