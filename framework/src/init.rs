@@ -1,6 +1,7 @@
 //! How a process becomes a worker, and how a driver finds out that its workers can.
 
 use std::{
+    cell::Cell,
     ffi::OsString,
     sync::{
         OnceLock,
@@ -10,8 +11,18 @@ use std::{
 
 use mobula_worker::{Error, Result};
 
+use crate::harness;
+
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 static TEST: OnceLock<&'static str> = OnceLock::new();
+
+thread_local! {
+    /// Whether this thread runs a `#[mobula::test]`.
+    static IN_TEST: Cell<bool> = const { Cell::new(false) };
+}
+
+const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so each worker would run the whole test program; \
+     put `#[mobula::test]` in place of `#[test]`, `#[tokio::test]` or the like, also on an `async fn`";
 
 /// Makes this process a worker if it was started as one; otherwise says that it may start workers.
 ///
@@ -20,7 +31,9 @@ static TEST: OnceLock<&'static str> = OnceLock::new();
 /// should happen once only. [`#[mobula::main]`](crate::main) and [`#[mobula::test]`](crate::test)
 /// contain it. What a worker writes to standard output before this call is thrown away.
 ///
-/// Calling it again does nothing. Cost in the driver: a look at one environment variable.
+/// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost in the
+/// driver on the main thread: a look at one environment variable. On another thread: a backtrace,
+/// which tells whether it is a test.
 ///
 /// ```
 /// fn main() {
@@ -30,13 +43,23 @@ static TEST: OnceLock<&'static str> = OnceLock::new();
 /// ```
 ///
 /// # Panics
-/// Never. A worker that cannot be set up says why on standard error and exits, which is an error
-/// of `start()` in the driver.
+/// In a test of the standard harness without [`#[mobula::test]`](crate::test): each worker would run the whole
+/// test program. A worker that cannot be set up says why on standard error and exits, which is an
+/// error of `start()` in the driver.
 // That the call stands in `main`, and where, is the point of the example.
 #[allow(clippy::needless_doctest_main)]
 pub fn init() {
     mobula_worker::enter_if_worker();
-    INITIALISED.store(true, Ordering::Release);
+    if INITIALISED.load(Ordering::Acquire) || IN_TEST.get() {
+        return;
+    }
+    assert!(
+        !harness::runs_test_here(),
+        "`mobula::init()` in a plain test: {PLAIN_TEST}"
+    );
+    if TEST.get().is_none() {
+        INITIALISED.store(true, Ordering::Release);
+    }
 }
 
 /// What a test function begins with: workers of a test binary run this one test, which is `init`.
@@ -44,6 +67,7 @@ pub fn init() {
 pub(crate) fn test_entry(name: &'static str) {
     mobula_worker::enter_if_worker();
     let _ = TEST.set(name);
+    IN_TEST.set(true);
 }
 
 /// How a further process of this program gets to `init` or a test entry.
@@ -57,7 +81,7 @@ pub(crate) struct WorkerEntry {
 ///
 /// # Errors
 /// There is neither `init` nor a test entry, so that the process would do all over what this one
-/// does.
+/// does. This thread runs a test without an entry, whatever its neighbours have.
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
     if INITIALISED.load(Ordering::Acquire) {
         let args = std::env::args_os().skip(1).collect();
@@ -66,7 +90,8 @@ pub(crate) fn worker_entry() -> Result<WorkerEntry> {
             env: Vec::new(),
         });
     }
-    if let Some(test) = TEST.get() {
+    let plain_test = !IN_TEST.get() && harness::runs_test_here();
+    if let Some(test) = TEST.get().filter(|_| !plain_test) {
         let args = [
             test,
             "--exact",
@@ -81,6 +106,9 @@ pub(crate) fn worker_entry() -> Result<WorkerEntry> {
         }
         let args = args.into_iter().map(OsString::from).collect();
         return Ok(WorkerEntry { args, env });
+    }
+    if plain_test {
+        return Err(Error::setup(PLAIN_TEST));
     }
     Err(Error::setup(
         "this process did not call `mobula::init()`, so workers (which are further processes of the same program) could not be started; \

@@ -60,6 +60,7 @@ mod config;
 mod core;
 mod current;
 mod driver;
+mod harness;
 mod init;
 mod runtime;
 mod setup;

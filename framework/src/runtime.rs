@@ -58,8 +58,8 @@ impl Runtime {
     /// again.
     ///
     /// # Errors
-    /// `is_setup()`: [`init`](crate::init) was not called in this process, or workers cannot be
-    /// started or die at their start. `is_usage()`: called in a task, or an environment variable
+    /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test without
+    /// [`#[mobula::test]`](crate::test), or workers cannot be started or die at their start. `is_usage()`: called in a task, or an environment variable
     /// does not parse. `is_store_full()`: no memory for the mailboxes.
     pub fn start() -> Result<Runtime> {
         Runtime::builder().start()

@@ -31,6 +31,31 @@ fn a_program_that_forgot_init_starts_no_child_and_is_told_what_to_add() {
 }
 
 #[test]
+fn a_plain_test_starts_no_child_and_is_told_what_to_write() {
+    let text = output("programs::bare", "plain test");
+    let refused = text.lines().filter(|line| line.contains("#[mobula::test]"));
+    let by = |what: &str| refused.clone().filter(|line| line.contains(what)).count();
+    assert_eq!((by("start: "), by("init: ")), (2, 1), "{text}");
+}
+
+#[test]
+fn a_plain_test_is_not_helped_by_a_marked_neighbour() {
+    // The neighbour is on a thread of its own, as the harness has it.
+    std::thread::spawn(a_marked_test_may_call_init)
+        .join()
+        .unwrap();
+    let error = Runtime::start().unwrap_err();
+    assert!(error.to_string().contains("#[mobula::test]"), "{error}");
+}
+
+#[mobula::test]
+fn a_marked_test_may_call_init() {
+    mobula::init();
+    let rt = support::runtime(1);
+    assert_eq!(rt.spawn(total::remote(&[1, 2])).get().unwrap(), 2);
+}
+
+#[test]
 fn a_worker_that_dies_at_its_start_is_an_error_with_its_last_words() {
     let text = output("programs::program", "dies at start");
     assert!(

@@ -1,0 +1,56 @@
+//! Whether a thread runs a test of the standard test harness.
+
+use std::backtrace::Backtrace;
+
+use rustix::{process::getpid, thread::gettid};
+
+/// Whether the standard test harness started this thread to run a test.
+///
+/// The harness gives each test a thread of its own, and is at the root of its stack. Cost: nothing
+/// worth mentioning on a program's main thread; elsewhere a backtrace, up to some 100 ms in a large
+/// program with debug information.
+pub(crate) fn runs_test_here() -> bool {
+    let is_main_thread = gettid() == getpid();
+    !is_main_thread && is_of_harness(&Backtrace::force_capture().to_string(), built_as_test)
+}
+
+/// Whether a backtrace leads to the harness. `built_as_test` is asked if it has no names.
+fn is_of_harness(backtrace: &str, built_as_test: impl Fn() -> bool) -> bool {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut functions = backtrace.lines().filter_map(|line| {
+        let (number, name) = line.trim_start().split_once(": ")?;
+        is_number(number).then_some(name)
+    });
+    let is_harness = |name: &str| name.starts_with("test::") || name.starts_with("test[");
+    let mut unnamed = functions.clone();
+    functions.any(is_harness) || unnamed.all(|name| name == "<unknown>") && built_as_test()
+}
+
+/// Whether the program lies where cargo puts test programs, for those without symbols.
+fn built_as_test() -> bool {
+    let program = std::env::current_exe();
+    program.is_ok_and(|path| path.parent().is_some_and(|folder| folder.ends_with("deps")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_knows_that_it_is_one() {
+        assert!(runs_test_here());
+        let elsewhere = std::thread::spawn(runs_test_here).join().unwrap();
+        assert!(!elsewhere, "a thread that a test starts is its own affair");
+    }
+
+    #[test]
+    fn names_decide_where_there_are_any() {
+        let of_test =
+            "   0: mine::contest::one\n             at ./src/lib.rs:1:1\n   1: test::run_test\n";
+        assert!(is_of_harness(of_test, || false));
+        let plain = "   0: mine::test::one\n             at test::2:1\n   1: std::rt::lang_start\n";
+        assert!(!is_of_harness(plain, || true));
+        let stripped = "   0: <unknown>\n   1: <unknown>\n";
+        assert!(is_of_harness(stripped, || true) && !is_of_harness(stripped, || false));
+    }
+}
