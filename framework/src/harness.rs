@@ -14,7 +14,7 @@ pub(crate) fn runs_test_here() -> bool {
     !is_main_thread && is_of_harness(&Backtrace::force_capture().to_string(), built_as_test)
 }
 
-/// Whether a backtrace leads to the harness. `built_as_test` is asked if it has no names.
+/// Whether a backtrace leads to the harness. `built_as_test` is asked if it has no names of Rust functions.
 fn is_of_harness(backtrace: &str, built_as_test: impl Fn() -> bool) -> bool {
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mut functions = backtrace.lines().filter_map(|line| {
@@ -22,8 +22,9 @@ fn is_of_harness(backtrace: &str, built_as_test: impl Fn() -> bool) -> bool {
         is_number(number).then_some(name)
     });
     let is_harness = |name: &str| name.starts_with("test::") || name.starts_with("test[");
-    let mut unnamed = functions.clone();
-    functions.any(is_harness) || unnamed.all(|name| name == "<unknown>") && built_as_test()
+    // Of a stripped program, names of the C library's functions remain.
+    let mut stripped = functions.clone();
+    functions.any(is_harness) || stripped.all(|name| !name.contains("::")) && built_as_test()
 }
 
 /// Whether the program lies where cargo puts test programs, for those without symbols.
@@ -50,7 +51,7 @@ mod tests {
         assert!(is_of_harness(of_test, || false));
         let plain = "   0: mine::test::one\n             at test::2:1\n   1: std::rt::lang_start\n";
         assert!(!is_of_harness(plain, || true));
-        let stripped = "   0: <unknown>\n   1: <unknown>\n";
+        let stripped = "   0: <unknown>\n   1: clone\n";
         assert!(is_of_harness(stripped, || true) && !is_of_harness(stripped, || false));
     }
 }
