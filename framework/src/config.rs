@@ -14,6 +14,9 @@ const MIN_CAPACITY: u64 = 1 << 20;
 /// As good as no limit, and far from the end of the clock.
 const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// How many workers may die with a task before it counts as the cause, by default.
+const WORKER_DEATHS: u8 = 3;
+
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
@@ -36,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) capacity: u64,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Duration,
+    pub(crate) max_worker_deaths: u8,
     pub(crate) kind: Kind,
 }
 
@@ -47,6 +51,7 @@ pub(crate) struct Wishes {
     pub(crate) capacity: Option<u64>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Option<Duration>,
+    pub(crate) max_worker_deaths: Option<u8>,
     pub(crate) kind: Kind,
 }
 
@@ -91,6 +96,7 @@ impl Wishes {
                 .start_timeout
                 .unwrap_or(Duration::from_secs(30))
                 .min(LONGEST_START),
+            max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             kind: self.kind,
         })
     }

@@ -214,6 +214,36 @@ impl Builder {
         self
     }
 
+    /// How many workers may die with a task before it counts as the cause, 1 to 255. Default: 3.
+    /// 0 counts as 1.
+    ///
+    /// A worker says that it begins a task, and its death then uses up one of the task's retries.
+    /// A task that destroys this word before it dies would run for ever. So the driver counts the
+    /// workers that died with a task which was the next one to run there. From this number on each
+    /// such death uses up a retry, and without a retry the task fails with a
+    /// [crash](crate::Error::is_crash) that says so.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote]
+    /// fn aborts() {
+    ///     std::process::abort();
+    /// }
+    ///
+    /// #[mobula::main]
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().workers(1).max_worker_deaths(1).start()?;
+    ///     assert!(aborts::remote().spawn().get().unwrap_err().is_crash());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn max_worker_deaths(mut self, deaths: u8) -> Builder {
+        self.wishes.max_worker_deaths = Some(deaths);
+        self
+    }
+
     /// Sets an environment variable in the workers, beside those of this process.
     pub fn worker_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
         self.wishes.env.push((key.into(), value.into()));

@@ -160,6 +160,10 @@ impl Core {
             let Some(worker) = self.workers.get_mut(&worker_id) else {
                 return taken;
             };
+            // So many have begun, whatever their state words say.
+            if worker.flights.len() <= worker.near(0) {
+                break;
+            }
             let Some(&Flight {
                 attempt,
                 task,

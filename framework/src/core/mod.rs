@@ -52,6 +52,14 @@
 //! and free of charge; a started one uses up a retry and is ready again, or fails with a crash
 //! error.
 //!
+//! *A state word is a hint.* Whether a task was started says a word that the worker can write, and
+//! a task that goes wild may clear it. The order of the hand-overs and the number of blocked tasks
+//! are kept here. They say which tasks may have run: the first of the worker's tasks, one more than
+//! are blocked. Such a task is ready again free of charge on [`Config::deaths`] dead workers at
+//! most, and any other on [`BEHIND`](state::BEHIND); after that each death uses up a retry. For the
+//! same reason a task among the blocked ones is never taken back, and an actor's constructor is
+//! begun free of charge as often as a task.
+//!
 //! *Children of a dead attempt.* Objects that the worker had put or whose tasks it had
 //! spawned belong to the runtime, not to the worker: the tasks go on, and their results live
 //! as long as somebody else holds them. The dead worker's own holds end, so that what
@@ -114,6 +122,9 @@ pub(crate) struct Config {
     pub(crate) slots: u32,
     /// How many tasks can run at the same time, whatever the number of workers.
     pub(crate) cores: u32,
+    /// A task that may have run on this many dead workers counts as begun there, whatever their
+    /// state words say. At least 1 is used.
+    pub(crate) deaths: u8,
 }
 
 /// The scheduling core of one runtime. See the [module](self).
@@ -170,6 +181,7 @@ impl Core {
     pub(crate) fn new(config: Config, names: Arc<[&'static str]>, roles: Arc<[CallRole]>) -> Core {
         let config = Config {
             prefetch: config.prefetch.max(1),
+            deaths: config.deaths.max(1),
             ..config
         };
         Core {

@@ -84,8 +84,10 @@ pub(super) struct Task {
     pub(super) state: TaskState,
     /// What it is to an actor.
     pub(super) part: Option<Box<Part>>,
-    /// A worker has begun it, in whichever attempt: it may have written to what it was lent.
+    /// A worker may have begun it, in whichever attempt, and have written to what it was lent.
     pub(super) begun: bool,
+    /// On which dead workers it was.
+    pub(super) losses: Losses,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
     /// Who waits for it. Most tasks are waited for by the driver's handle alone, and there can be a
@@ -103,6 +105,40 @@ pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
         }
         ArgSpec::Object(_) | ArgSpec::Gather(_) => false,
     })
+}
+
+/// A task that stood behind others on this many dead workers counts as begun on the next one.
+pub(super) const BEHIND: u8 = 64;
+
+/// On how many dead workers a task was whose state words said that it had not begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Losses {
+    /// Where it may have run.
+    near: u8,
+    /// Where it stood behind others.
+    behind: u8,
+}
+
+impl Losses {
+    /// Counts a further dead worker. `near`: the task may have run there. Whether it counts as
+    /// begun.
+    pub(super) fn count(&mut self, near: bool, limit: u8) -> bool {
+        let (losses, limit) = match near {
+            true => (&mut self.near, limit),
+            false => (&mut self.behind, BEHIND),
+        };
+        *losses = losses.saturating_add(1);
+        *losses >= limit
+    }
+
+    /// Adds to a crash error that nobody said that the task had begun.
+    pub(super) fn explain(self, crash: Error, function: &str) -> Error {
+        let workers = u32::from(self.near) + u32::from(self.behind);
+        crash.context(format!(
+            "`{function}` does not run again: it was on {workers} workers that died, and counts as \
+             the cause, although no worker had said that it had begun"
+        ))
+    }
 }
 
 /// Who waits for a task.
@@ -132,6 +168,7 @@ impl Task {
             state,
             part: part.map(Box::new),
             begun: false,
+            losses: Losses::default(),
             followers: None,
         }
     }
@@ -274,6 +311,13 @@ impl Worker {
             active: false,
             laden: false,
         }
+    }
+
+    /// How many of its tasks have begun or may have begun, if it runs so many at a time. It takes
+    /// them up in the order of its flights.
+    pub(super) fn near(&self, at_a_time: u32) -> usize {
+        let near = self.blocked.saturating_add(at_a_time);
+        usize::try_from(near).unwrap_or(usize::MAX)
     }
 
     /// How many of its tasks run or could run. Threads that a task started itself may block too, so

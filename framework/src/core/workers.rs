@@ -6,8 +6,36 @@ use super::{
     Comm, Core, Violation,
     counts::Step,
     ready::Siblings,
-    state::{ObjectState, Worker, WorkerState},
+    state::{Flight, Losses, ObjectState, Worker, WorkerState},
 };
+
+/// A task that a dead worker had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) flight: Flight,
+    /// The state word says that the worker had begun it.
+    pub(super) said: bool,
+    /// It may have run, as far as the driver knows by itself.
+    pub(super) near: bool,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// Nothing: it has ended already.
+    Ended,
+    /// It runs again.
+    Ready,
+    Crashed(Crash),
+}
+
+/// How a task has crashed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crash {
+    pub(super) function: FunctionIndex,
+    /// It counts as begun, although the state word did not say so.
+    unsaid: Option<Losses>,
+}
 
 impl Core {
     /// A worker process was started. It gets no tasks yet.
@@ -86,37 +114,70 @@ impl Core {
         let flights = std::mem::take(&mut worker.flights);
         let actor = worker.actor;
         self.end_decoded(id);
+        let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
+        let near = worker.near(at_a_time);
         self.end_holds(id, worker, comm);
+        let lost = flights.into_iter().enumerate().map(|(at, flight)| Lost {
+            flight,
+            said: comm.started(id, flight.slot, flight.attempt),
+            near: at < near,
+        });
+        let lost: Vec<_> = lost.collect();
         if let Some(actor) = actor {
-            let flights = flights.into_iter().map(|flight| {
-                let started = comm.started(id, flight.slot, flight.attempt);
-                (flight, started)
-            });
-            let flights: Vec<_> = flights.collect();
-            self.process_lost(actor, id, flights, intended, &mut describe, comm);
+            self.process_lost(actor, id, lost, intended, &mut describe, comm);
             return false;
         }
 
         let mut siblings = Siblings::default();
         let mut crashed = Vec::new();
-        for flight in flights {
-            let started = comm.started(id, flight.slot, flight.attempt);
-            let Some(task) = self.task_mut(flight.task) else {
-                continue;
-            };
-            task.begun |= started;
-            if started && task.retries.left == 0 {
-                crashed.push((flight.task, task.function));
-                continue;
+        for lost in lost {
+            let task = lost.flight.task;
+            match self.judge(lost, true) {
+                Verdict::Ended => {}
+                Verdict::Crashed(crash) => crashed.push((task, crash)),
+                Verdict::Ready => {
+                    self.unqueue(task);
+                    self.ready.push_first(&mut siblings, task);
+                }
             }
-            task.retries.left -= u32::from(started);
-            self.unqueue(flight.task);
-            self.ready.push_first(&mut siblings, flight.task);
         }
-        for (task, function) in crashed {
-            self.finish(task, Err(describe(function)), comm);
+        for (task, crash) in crashed {
+            let error = self.crash_error(crash, &mut describe);
+            self.finish(task, Err(error), comm);
         }
         true
+    }
+
+    /// Whether a task of a dead worker runs again, and at what cost. `again`: somebody is there to
+    /// run it.
+    pub(super) fn judge(&mut self, lost: Lost, again: bool) -> Verdict {
+        let limit = self.config.deaths;
+        let Some(task) = self.task_mut(lost.flight.task) else {
+            return Verdict::Ended;
+        };
+        let begun = lost.said || task.losses.count(lost.near, limit);
+        // It may have written to what it was lent.
+        task.begun |= begun || lost.near;
+        if begun && (task.retries.left == 0 || !again) {
+            return Verdict::Crashed(Crash {
+                function: task.function,
+                unsaid: (!lost.said).then_some(task.losses),
+            });
+        }
+        task.retries.left -= u32::from(begun);
+        Verdict::Ready
+    }
+
+    pub(super) fn crash_error(
+        &self,
+        crash: Crash,
+        describe: &mut dyn FnMut(FunctionIndex) -> Error,
+    ) -> Error {
+        let error = describe(crash.function);
+        match crash.unsaid {
+            Some(losses) => losses.explain(error, self.name(crash.function)),
+            None => error,
+        }
     }
 
     /// Ends all that a worker kept which is not in the table any more.

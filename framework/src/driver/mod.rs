@@ -162,6 +162,7 @@ impl Driver {
                 prefetch: PREFETCH,
                 slots: TASK_SLOTS as u32,
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                deaths: config.max_worker_deaths,
             },
             names,
             roles,

@@ -50,6 +50,7 @@ impl<R> UnspawnedCall<R> {
     /// A panic and an `Err` are results, not deaths: they are not retried, unless
     /// [`retry_errors`](Self::retry_errors) says so of the `Err`. A task that was queued
     /// but not started when its worker died is started elsewhere, and that costs no retry.
+    /// [`Builder::max_worker_deaths`](crate::Builder::max_worker_deaths) limits how often.
     pub fn retries(mut self, retries: u32) -> UnspawnedCall<R> {
         // Nobody sees the difference of one between such numbers.
         self.retries.left = match self.bound.actor {

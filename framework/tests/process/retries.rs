@@ -300,3 +300,57 @@ fn calls_that_were_made_later_come_after_the_further_runs() {
         ["first", "tried", "tried", "tried", "tried", "later"]
     );
 }
+
+/// Writes zeros over the memory that this worker shares with the driver for messages and state
+/// words, and dies.
+#[remote]
+fn wipes_its_mailbox_and_aborts(path: &str) {
+    mark(path);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    for line in maps.lines().filter(|line| line.contains(" rw-s")) {
+        let range = line.split_whitespace().next().unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|hex| usize::from_str_radix(hex, 16).unwrap());
+        // The mailbox; the driver's bell is shorter, and a segment longer.
+        if (8193..1 << 20).contains(&(to - from)) {
+            let start = std::ptr::with_exposed_provenance_mut::<u8>(from);
+            // SAFETY: there is none. The process ends before any other code relies on these bytes.
+            unsafe { start.write_bytes(0, to - from) };
+        }
+    }
+    std::process::abort();
+}
+
+#[remote]
+fn one_more(number: u64) -> u64 {
+    number + 1
+}
+
+#[mobula::test]
+fn a_task_that_wipes_its_workers_mailbox_and_dies_is_a_crash() {
+    let rt = runtime(2);
+    let marks = Marks::new();
+    let task = rt.spawn(wipes_its_mailbox_and_aborts::remote(marks.path()));
+    let error = task.get_timeout(LONG).unwrap_err();
+    assert!(error.is_crash(), "{error:?}");
+    assert!(error.to_string().contains("3 workers that died"), "{error}");
+    assert_eq!(marks.count(), 3);
+    let next = rt.spawn(one_more::remote(1));
+    assert_eq!(next.get_timeout(LONG).unwrap(), 2);
+    drop((task, next));
+    nothing_is_left(&rt);
+}
+
+#[mobula::test]
+fn how_many_workers_a_task_may_take_along_can_be_chosen() {
+    let rt = Runtime::builder()
+        .workers(1)
+        .store_capacity(64 << 20)
+        .max_worker_deaths(1)
+        .start()
+        .unwrap();
+    let marks = Marks::new();
+    let task = rt.spawn(wipes_its_mailbox_and_aborts::remote(marks.path()));
+    assert!(task.get_timeout(LONG).unwrap_err().is_crash());
+    assert_eq!(marks.count(), 1);
+}

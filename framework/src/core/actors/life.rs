@@ -11,7 +11,8 @@ use super::{Life, is_ready};
 use crate::core::{
     Comm, Core,
     counts::Step,
-    state::{Flight, ObjectState, Worker, WorkerState},
+    state::{Flight, Losses, ObjectState, Worker, WorkerState},
+    workers::{Lost, Verdict},
 };
 
 impl Core {
@@ -158,6 +159,7 @@ impl Core {
             Ok(_) => {
                 if let Some(actor) = self.actors.get_mut(&id) {
                     actor.life = Life::Alive(worker);
+                    actor.losses = Losses::default();
                 }
                 self.stirred.push(id);
             }
@@ -175,12 +177,13 @@ impl Core {
         &mut self,
         id: ObjectId,
         worker: WorkerId,
-        flights: Vec<(Flight, bool)>,
+        flights: Vec<Lost>,
         intended: bool,
         describe: &mut dyn FnMut(FunctionIndex) -> Error,
         comm: &mut dyn Comm,
     ) {
         let name = self.actor_name(id);
+        let limit = self.config.deaths;
         let Some(actor) = self
             .actors
             .get_mut(&id)
@@ -190,10 +193,13 @@ impl Core {
         };
         let constructor = actor.constructor;
         let constructed = matches!(actor.life, Life::Alive(_));
+        let construction = flights.iter().find(|lost| lost.flight.task == id);
+        // As for a task: the state word alone does not give the constructor runs without limit.
         let began = constructed
-            || flights
-                .iter()
-                .any(|(flight, started)| flight.task == id && *started);
+            || construction.is_some_and(|lost| lost.said || actor.losses.count(lost.near, limit));
+        let unsaid = construction
+            .is_some_and(|lost| !lost.said)
+            .then_some(actor.losses);
         let intended = intended && constructed;
         // A process that has not begun with the constructor was no attempt.
         let again = self.closed.is_none() && !intended && (!began || actor.restarts > 0);
@@ -202,7 +208,8 @@ impl Core {
             actor.life = Life::Wanting;
         }
         let mut crashed = Vec::new();
-        for (flight, started) in flights.into_iter().rev() {
+        for lost in flights.into_iter().rev() {
+            let flight = lost.flight;
             if flight.task == id {
                 match self.task_mut(id) {
                     Some(_) => self.unqueue(id),
@@ -211,24 +218,22 @@ impl Core {
                 continue;
             }
             self.call_landed(flight.task);
-            let Some(task) = self.task_mut(flight.task) else {
-                continue;
-            };
-            task.begun |= started;
-            if started && (task.retries.left == 0 || !again) {
-                crashed.push((flight.task, task.function));
-                continue;
+            match self.judge(lost, again) {
+                Verdict::Ended => {}
+                Verdict::Crashed(crash) => crashed.push((flight.task, crash)),
+                Verdict::Ready => {
+                    self.unqueue(flight.task);
+                    self.return_call(flight.task);
+                }
             }
-            task.retries.left -= u32::from(started);
-            self.unqueue(flight.task);
-            self.return_call(flight.task);
         }
         crashed.reverse();
         if again {
             // First: with the last of these calls the actor may go.
             self.want_process(id, comm);
-            for (call, function) in crashed {
-                self.finish(call, Err(describe(function)), comm);
+            for (call, crash) in crashed {
+                let error = self.crash_error(crash, describe);
+                self.finish(call, Err(error), comm);
             }
             return;
         }
@@ -238,20 +243,24 @@ impl Core {
                 None,
             )
         } else {
-            let crash = describe(constructor);
+            let mut crash = describe(constructor);
+            if let Some(losses) = unsaid {
+                crash = losses.explain(crash, self.name(constructor));
+            }
             Error::actor(
                 format!("the process of the {name} died: {crash}"),
                 Some(crash),
             )
         };
-        for (call, function) in crashed {
+        for (call, crash) in crashed {
+            let function = crash.function;
             let error = match intended {
                 true => Error::actor(
                     format!("`{}` did not return: {why}", self.name(function)),
                     Some(why.clone()),
                 ),
                 false => {
-                    let crash = describe(function);
+                    let crash = self.crash_error(crash, describe);
                     Error::actor(
                         format!(
                             "the {name} died while it ran `{}`, and is not restarted: {crash}",

@@ -30,7 +30,7 @@ use mobula_worker::{
 
 use super::{
     Comm, Core, Violation,
-    state::{ObjectState, Task, TaskState},
+    state::{Losses, ObjectState, Task, TaskState},
 };
 
 /// What a registered function is to an actor.
@@ -71,6 +71,8 @@ pub(super) struct Actor {
     options: ActorOptions,
     /// How many restarts are left.
     restarts: u32,
+    /// Processes that died with the constructor since the value was there.
+    losses: Losses,
     life: Life,
     queues: BTreeMap<QueueKey, VecDeque<ObjectId>>,
     /// The queue that was served last.
@@ -179,6 +181,7 @@ impl Core {
                 constructor,
                 args,
                 restarts: options.max_restarts,
+                losses: Losses::default(),
                 options,
                 life: Life::Wanting,
                 queues: BTreeMap::new(),
@@ -194,6 +197,11 @@ impl Core {
     /// Whether the object stands for an actor.
     pub(crate) fn is_actor(&self, id: ObjectId) -> bool {
         self.actors.contains_key(&id)
+    }
+
+    /// How many calls the process of an actor runs at a time.
+    pub(super) fn threads_of(&self, id: ObjectId) -> u32 {
+        self.actors.get(&id).map_or(1, Actor::threads)
     }
 
     /// The living actor of this name.

@@ -63,6 +63,13 @@ impl TestComm {
         None
     }
 
+    /// The task writes over its state word, which then says that nobody has begun it.
+    pub(super) fn unsay(&mut self, worker: WorkerId, task: &TaskMessage) {
+        let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+        assert_eq!(*word, (task.attempt, Word::Started));
+        word.1 = Word::Queued;
+    }
+
     /// The worker is done with a task and says so.
     pub(super) fn end(&mut self, worker: WorkerId, task: &TaskMessage) {
         let word = self.words.get_mut(&(worker, task.slot)).unwrap();

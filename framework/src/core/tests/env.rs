@@ -43,6 +43,7 @@ impl Env {
                 prefetch,
                 slots: 100,
                 cores: 2,
+                deaths: 3,
             },
             functions.iter().map(|(name, _)| *name).collect(),
             functions.iter().map(|(_, role)| *role).collect(),

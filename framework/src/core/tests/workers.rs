@@ -126,18 +126,18 @@ fn a_task_that_was_only_queued_keeps_its_retries() {
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();
-    for number in 1..=4 {
+    for number in 1..=3 {
         let worker = WorkerId(number);
         env.add_worker(worker);
         env.pump();
-        if number == 3 {
+        if number == 2 {
             env.start(worker, d(1));
         }
         env.lose(worker);
     }
     assert_eq!(env.completed(), []);
-    env.add_worker(WorkerId(5));
-    env.run(WorkerId(5), d(1), good(1));
+    env.add_worker(WorkerId(4));
+    env.run(WorkerId(4), d(1), good(1));
     assert_eq!(env.completed(), [(d(1), Ok(1))]);
     env.release(d(1));
     env.assert_over();
@@ -204,4 +204,134 @@ fn a_child_that_somebody_else_holds_outlives_the_worker() {
     assert_eq!(env.core.object_count(), 2);
     env.release(d(1));
     env.assert_over();
+}
+
+/// The state word of a task that goes wild may say that nobody has begun it.
+#[test]
+fn a_task_on_three_dead_workers_has_crashed_whatever_its_state_word_says() {
+    let mut env = Env::new(0, 3);
+    env.submit(1, vec![]);
+    for number in 1..=3 {
+        let worker = WorkerId(number);
+        assert_eq!(env.completed(), []);
+        env.add_worker(worker);
+        env.pump();
+        let task = env.start(worker, d(1));
+        env.comm.unsay(worker, &task);
+        env.lose(worker);
+    }
+    let completed = env.completed();
+    let [(id, Err(error))] = &completed[..] else {
+        panic!("{completed:?}");
+    };
+    assert!(*id == d(1) && error.contains("it was on 3 workers that died"));
+    env.release(d(1));
+    env.assert_over();
+}
+
+/// With retries left, a death that counts uses up one of them.
+#[test]
+fn a_task_whose_state_word_lies_has_its_retries_and_no_more() {
+    let mut env = Env::new(0, 3);
+    let retried = TaskSpec {
+        retries: Retries::of_deaths(2),
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(retried, D, &mut env.comm).unwrap();
+    let mut runs = 0;
+    while env.completed().is_empty() {
+        runs += 1;
+        assert!(runs < 10);
+        env.add_worker(WorkerId(runs));
+        env.pump();
+        let task = env.start(WorkerId(runs), d(1));
+        env.comm.unsay(WorkerId(runs), &task);
+        env.lose(WorkerId(runs));
+    }
+    assert_eq!(runs, 5);
+    env.release(d(1));
+    env.assert_over();
+}
+
+#[test]
+fn tasks_behind_one_that_kills_its_workers_are_not_the_cause() {
+    let mut env = Env::new(0, 4);
+    let frail = TaskSpec {
+        retries: Retries::of_deaths(9),
+        ..spec(d(1), vec![])
+    };
+    env.core.submit(frail, D, &mut env.comm).unwrap();
+    for seq in [2, 3] {
+        env.submit(seq, vec![]);
+    }
+    for number in 1..=9 {
+        env.add_worker(WorkerId(number));
+        env.pump();
+        env.start(WorkerId(number), d(1));
+        env.lose(WorkerId(number));
+    }
+    assert_eq!(env.completed(), []);
+    let last = WorkerId(10);
+    env.add_worker(last);
+    for seq in [1, 2, 3] {
+        env.run(last, d(seq), good(seq));
+    }
+    assert_eq!(env.completed(), [1, 2, 3].map(|seq| (d(seq), Ok(seq))));
+    for seq in [1, 2, 3] {
+        env.release(d(seq));
+    }
+    env.assert_over();
+}
+
+/// A task behind one that waits may run, too.
+#[test]
+fn as_many_tasks_may_have_run_as_wait_and_one_more() {
+    let mut env = Env::new(0, 4);
+    for seq in 1..=3 {
+        let retried = TaskSpec {
+            retries: Retries::of_deaths(9),
+            ..spec(d(seq), vec![])
+        };
+        env.core.submit(retried, D, &mut env.comm).unwrap();
+    }
+    env.comm.revocable = false;
+    for number in 1..=3 {
+        let worker = WorkerId(number);
+        env.add_worker(worker);
+        env.pump();
+        env.start(worker, d(1));
+        env.ok(worker, FromWorker::Blocked);
+        let task = env.start(worker, d(2));
+        env.comm.unsay(worker, &task);
+        env.lose(worker);
+    }
+    let left = |seq| {
+        env.core
+            .objects
+            .get(d(seq))
+            .unwrap()
+            .task()
+            .unwrap()
+            .retries
+            .left
+    };
+    assert_eq!([left(1), left(2), left(3)], [6, 8, 9]);
+}
+
+/// Else it would run twice at a time, and again and again.
+#[test]
+fn a_task_that_waits_is_not_taken_back_whatever_its_state_word_says() {
+    let mut env = Env::new(2, 4);
+    for seq in 1..=5 {
+        env.submit(seq, vec![]);
+    }
+    env.pump();
+    let task = env.start(W1, d(1));
+    env.comm.unsay(W1, &task);
+    env.ok(W1, FromWorker::Blocked);
+    env.core.worker_stopping(W1, &mut env.comm);
+    env.pump();
+    assert!(!env.comm.lane(W2).contains(&d(1)));
+    let queued = &env.core.workers[&W1].flights;
+    assert!(queued.len() == 1 && queued[0].task == d(1));
 }

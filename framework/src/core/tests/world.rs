@@ -53,6 +53,7 @@ impl World {
             prefetch: 1 + dice.below(6) as u32,
             slots: 3 + dice.below(8) as u32,
             cores: 1 + dice.below(4) as u32,
+            deaths: 3,
         };
         let mut world = World {
             dice,

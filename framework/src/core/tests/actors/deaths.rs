@@ -280,3 +280,30 @@ fn parts_of_calls_that_a_death_has_cut_short_are_torn() {
     env.comm.closing.clear();
     env.assert_over();
 }
+
+#[test]
+fn a_constructor_on_three_dead_workers_has_crashed_whatever_its_state_word_says() {
+    let mut env = env(1, 4);
+    let actor = env.create(vec![], options());
+    let call = env.call(actor);
+    for number in 1..=3 {
+        let worker = WorkerId(number);
+        assert_eq!(env.completed(), []);
+        if number > 1 {
+            env.add_worker(worker);
+        }
+        env.pump();
+        let task = env.start(worker, actor);
+        env.comm.unsay(worker, &task);
+        env.lose(worker);
+    }
+    env.pump();
+    let failed = env.completed();
+    for id in [actor, call] {
+        let (_, outcome) = failed.iter().find(|(failed, _)| *failed == id).unwrap();
+        let error = outcome.as_ref().unwrap_err();
+        assert!(error.contains("it was on 3 workers that died"), "{error}");
+    }
+    env.release(call);
+    env.release(actor);
+}
