@@ -13,7 +13,7 @@ use rustix::{
 use shared_memory::ShmemConf;
 
 use crate::{
-    SegmentFile, StoreError,
+    SegmentFile, StoreError, descriptors,
     error::Bytes,
     file::{SHM_DIR, shared_memory_free},
     names,
@@ -31,13 +31,18 @@ pub enum Backing {
     /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
     /// cgroup's limit only.
     Anonymous,
+    /// As [`Backing::Auto`], but the file has no name at any moment. Where `/dev/shm` has room it is
+    /// an unnamed file there.
+    Unnamed,
 }
 
 impl SegmentFile {
     /// Makes a sparse file of `len` bytes (rounded up to whole pages), of which `needed` bytes at
     /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
     ///
-    /// The file has no name when this returns, and its descriptors are closed on `exec`.
+    /// The file has no name when this returns, and its descriptors are closed on `exec`. A file of
+    /// [`Backing::SharedMemory`] has one for some microseconds. A process that is killed then leaves
+    /// an empty file, which the next process of the user removes that makes such a file.
     ///
     /// # Errors
     /// When the system refuses the file. An empty file is refused, too.
@@ -49,7 +54,10 @@ impl SegmentFile {
             Backing::Auto if shared_memory_free().is_some_and(|free| free >= needed) => {
                 create_shared(len).or_else(|_| create_anonymous(len))
             }
-            Backing::Auto => create_anonymous(len),
+            Backing::Unnamed if shared_memory_free().is_some_and(|free| free >= needed) => {
+                create_unnamed(len).or_else(|_| create_anonymous(len))
+            }
+            Backing::Auto | Backing::Unnamed => create_anonymous(len),
         }
     }
 }
@@ -83,19 +91,38 @@ fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
     };
     let size = usize::try_from(len).map_err(|e| failed("create", &e))?;
     names::sweep(Path::new(SHM_DIR));
-    // A random name, mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope,
-    // so at the end of this function on every path.
-    let shmem = ShmemConf::new()
-        .os_id(names::fresh())
-        .size(size)
-        .create()
-        .map_err(|e| failed("create", &e))?;
-    let path = format!("{SHM_DIR}/{}", shmem.get_os_id().trim_start_matches('/'));
+    let name = names::fresh();
+    let path = format!("{SHM_DIR}{name}");
     let open = |access: OFlags| {
         let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
+        descriptors::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
     };
-    SegmentFile::from_descriptors(open(OFlags::RDONLY)?, Some(open(OFlags::RDWR)?), len)
+    let opened = names::while_named(|| {
+        // Mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope, so on every
+        // path; but not if its descriptor were 0.
+        let create = || ShmemConf::new().os_id(&name).size(size).create();
+        let shmem = descriptors::with_standard_in_use(create).map_err(|e| failed("create", &e))?;
+        let opened = (open(OFlags::RDONLY)?, open(OFlags::RDWR)?);
+        drop(shmem);
+        Ok(opened)
+    });
+    let (read_only, read_write) =
+        opened.ok_or_else(|| failed("create", &"the process is about to exit"))??;
+    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+}
+
+/// A file of `/dev/shm` that nobody can give a name to.
+fn create_unnamed(len: u64) -> Result<SegmentFile, StoreError> {
+    let failed = |what: &str, e: Errno| {
+        StoreError::other(format!("cannot {what} an unnamed file in {SHM_DIR}: {e}"))
+    };
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    let read_write = descriptors::open(SHM_DIR, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|e| failed("create", e))?;
+    rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
+    let read_only = reopen(&read_write)
+        .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
+    SegmentFile::from_descriptors(read_only, Some(read_write), len)
 }
 
 fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
@@ -103,7 +130,7 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
         StoreError::other(format!("cannot {what} an anonymous memory file: {e}"))
     };
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let create = |flags| rustix::fs::memfd_create("mobula", flags);
+    let create = |flags| descriptors::memory_file("mobula", flags);
     let read_write = create(flags | MemfdFlags::NOEXEC_SEAL)
         // Kernels before 6.3 do not know that flag.
         .or_else(|e| {
@@ -126,5 +153,5 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
 /// A descriptor for reading only.
 fn reopen(read_write: &OwnedFd) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", read_write.as_raw_fd());
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    descriptors::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }

@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{StoreError, error::Bytes};
+use crate::{StoreError, descriptors, error::Bytes};
 
 /// Where the file system of the `shared_memory` crate's segments is mounted on Linux.
 pub(crate) const SHM_DIR: &str = "/dev/shm";
@@ -218,7 +218,7 @@ impl AsFd for SegmentFile {
 /// The bytes that `/dev/shm` can still hold: `u64::MAX` where it has no limit, `None` where there
 /// is none, or where it is not memory but a directory on some disk.
 pub fn shared_memory_free() -> Option<u64> {
-    let dir = rustix::fs::open(SHM_DIR, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let dir = descriptors::open(SHM_DIR, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     free_of(dir.as_fd())
 }
 

@@ -65,6 +65,7 @@ mod array;
 mod plain;
 
 pub mod codec;
+pub mod descriptors;
 
 pub use array::Array;
 pub use atomic_slice::AtomicSlice;

@@ -1,26 +1,110 @@
 //! The names that segments have for the first microseconds of their lives.
 //!
-//! A process that is killed right then leaves an empty or sparse file behind, and cannot help it.
-//! So the next one that makes a segment removes such files: a name of ours that is still there
-//! after some seconds has nobody who would.
+//! A process that is killed by SIGKILL right then leaves an empty file behind, and cannot help it.
+//! The next process of the user that makes a segment removes such files: at once where the owner is
+//! known to be dead, else after a minute. Exits wait, and catchable signals too where no other thread
+//! takes them.
 
 use std::{
     hash::{BuildHasher, Hasher},
+    mem::{self, MaybeUninit},
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Once,
     time::{Duration, SystemTime},
 };
 
+use parking_lot::Mutex;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::Pid,
+};
+
+use crate::descriptors;
+
 const PREFIX: &str = "mobula-";
 
 /// No live process needs its name for as long as this, however busy the machine is.
 const STALE: Duration = Duration::from_secs(60);
 
-/// A name that nobody else has: the process id tells people who made it, the rest is random.
+/// Exits and other threads wait for a name to go for this long at most. A name takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Locked while a segment of this process has a name, and from the process' exit on.
+static NAMED: Mutex<()> = Mutex::new(());
+
+unsafe extern "C" {
+    fn atexit(handler: extern "C" fn()) -> i32;
+}
+
+/// Returns a name that nobody else has: the process id, the number of the namespace in which that is
+/// the process' id, and a random number.
 pub(crate) fn fresh() -> String {
     let random = std::hash::RandomState::new().build_hasher().finish();
-    format!("/{PREFIX}{}-{random:016x}", std::process::id())
+    let (pid, namespace) = (std::process::id(), namespace());
+    format!("/{PREFIX}{pid}-{namespace:x}-{random:016x}")
+}
+
+/// Calls `f`, which makes a named file and removes the name.
+///
+/// `exit` in another thread waits until `f` has returned. Signals that this thread can block come
+/// after that. `None`: the process is exiting, or others have kept their names for long.
+pub(crate) fn while_named<R>(f: impl FnOnce() -> R) -> Option<R> {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| {
+        // The handler asks whether it runs in a forked child, which this call prepares.
+        let _ = crate::is_forked_child();
+        // SAFETY: `at_exit` may be called at any time, in any thread, and does not unwind. Without
+        // memory for the list of handlers there is none, and exits do not wait.
+        let _ = unsafe { atexit(at_exit) };
+    });
+    let _named = NAMED.try_lock_for(PATIENCE)?;
+    let _blocked = Blocked::new();
+    Some(f())
+}
+
+/// Keeps the process from ending while a file has a name, and others from making further ones.
+extern "C" fn at_exit() {
+    // In a forked child the lock may be held by a thread that is not there, and the name is its
+    // parent's.
+    if !crate::is_forked_child() {
+        mem::forget(NAMED.try_lock_for(PATIENCE));
+    }
+}
+
+/// While it lives no signal that can be blocked is handled by this thread.
+struct Blocked {
+    before: Option<libc::sigset_t>,
+}
+
+impl Blocked {
+    fn new() -> Blocked {
+        let mut all = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: both are places for a set. `sigfillset` writes the first before the mask is made of
+        // it; the second is written if that succeeds.
+        let before = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            let set = libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
+            (set == 0).then(|| before.assume_init())
+        };
+        Blocked { before }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // SAFETY: the set is one that the system wrote. Nobody asks for the one before.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
+        }
+    }
+}
+
+/// The number of the namespace in which this process' id counts; 0 where that is unknown.
+fn namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |link| link.ino())
 }
 
 /// Removes what killed processes of this user have left, once in a process.
@@ -35,20 +119,44 @@ fn remove_stale(folder: &Path, now: SystemTime) {
     };
     let user = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
             continue;
-        }
+        };
         let stale = entry.metadata().is_ok_and(|metadata| {
             let age = metadata
                 .modified()
                 .ok()
                 .and_then(|time| now.duration_since(time).ok());
-            metadata.is_file() && metadata.uid() == user && age.is_some_and(|age| age > STALE)
+            let old = || age.is_some_and(|age| age > STALE);
+            metadata.is_file() && metadata.uid() == user && (owner_is_dead(rest) || old())
         });
         if stale {
             // Another process may have been faster.
             let _ = std::fs::remove_file(entry.path());
         }
+    }
+}
+
+/// Whether the process that chose a name is known to have ended: an id of another namespace says
+/// nothing here.
+fn owner_is_dead(rest: &str) -> bool {
+    let mut parts = rest.split('-');
+    let pid = parts.next().and_then(|pid| pid.parse().ok());
+    let its = parts.next().and_then(|n| u64::from_str_radix(n, 16).ok());
+    let (Some(pid), Some(its), Some(_)) = (pid.and_then(Pid::from_raw), its, parts.next()) else {
+        return false;
+    };
+    if its == 0 || its != namespace() {
+        return false;
+    }
+    match descriptors::process(pid) {
+        // One whose exit nobody has collected is there, and readable.
+        Ok(process) => {
+            let mut fds = [PollFd::new(&process, PollFlags::IN)];
+            poll(&mut fds, Some(&Timespec::default())) == Ok(1)
+        }
+        Err(error) => error == Errno::SRCH,
     }
 }
 
@@ -70,6 +178,57 @@ mod tests {
         assert_eq!(count(), 2);
         assert!(!folder.join("mobula-1-00").exists());
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_name_whose_owner_is_dead_is_removed_at_once() {
+        let folder = std::env::temp_dir().join(format!("mobula-owners-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let namespace = namespace();
+        assert_ne!(namespace, 0, "/proc is mounted wherever tests run");
+        let name = |pid: u32, namespace: u64| format!("mobula-{pid}-{namespace:x}-00");
+        let kept = [
+            name(std::process::id(), namespace),
+            name(child.id(), namespace + 1),
+            name(child.id(), 0),
+            format!("mobula-{}-00", child.id()),
+        ];
+        let write = |name: &str| std::fs::write(folder.join(name), "").unwrap();
+        kept.iter().for_each(|name| write(name));
+        let dead = name(child.id(), namespace);
+        let id = rustix::process::WaitId::Pid(Pid::from_child(&child));
+        let exited = rustix::process::WaitIdOptions::EXITED;
+        // It has ended, and is there until its exit is collected.
+        rustix::process::waitid(id, exited | rustix::process::WaitIdOptions::NOWAIT).unwrap();
+        let removes = |when: &str| {
+            write(&dead);
+            remove_stale(&folder, SystemTime::now());
+            assert!(!folder.join(&dead).exists(), "{when}");
+        };
+        removes("before its exit is collected");
+        child.wait().unwrap();
+        removes("after that");
+        assert!(kept.iter().all(|name| folder.join(name).exists()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn signals_that_can_wait_come_after_the_name() {
+        let blocked = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let bits = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+            u64::from_str_radix(bits.unwrap().trim(), 16).unwrap()
+        };
+        let before = blocked();
+        let meanwhile = while_named(blocked).unwrap();
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGALRM] {
+            assert_eq!(
+                (before >> (signal - 1) & 1, meanwhile >> (signal - 1) & 1),
+                (0, 1)
+            );
+        }
+        assert_eq!(blocked(), before);
     }
 
     #[test]

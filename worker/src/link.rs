@@ -12,10 +12,10 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use mobula_store::SegmentId;
+use mobula_store::{SegmentId, descriptors};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,7 +165,7 @@ impl Bootstrap {
             heap_read,
             heap_write,
         };
-        let socket = rustix::io::fcntl_dupfd_cloexec(stdin.as_fd(), 3)
+        let socket = descriptors::duplicate(stdin.as_fd())
             .map_err(|error| Error::setup(format!("cannot keep the worker's socket: {error}")))?;
         Ok(Some((bootstrap, fds, socket)))
     }
@@ -176,12 +176,7 @@ impl Bootstrap {
 /// # Errors
 /// Out of descriptors.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?)
+    Ok(descriptors::socket_pair()?)
 }
 
 /// Sends the read-only descriptor of a segment. Does not block.
@@ -241,7 +236,9 @@ fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<O
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         let mut parts = [io::IoSliceMut::new(bytes)];
-        match recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match descriptors::with_standard_in_use(|| recvmsg(socket, &mut parts, &mut control, flags))
+        {
             Err(rustix::io::Errno::INTR) => continue,
             other => break other?,
         }
@@ -249,7 +246,9 @@ fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<O
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
-            fds.extend(rights);
+            for fd in rights {
+                fds.push(descriptors::raise(fd)?);
+            }
         }
     }
     if received.bytes == 0 && fds.is_empty() {
@@ -265,7 +264,7 @@ mod tests {
     #[test]
     fn descriptors_travel_with_their_segment() {
         let (driver, worker) = pair().unwrap();
-        let (read, write) = rustix::pipe::pipe().unwrap();
+        let (read, write) = descriptors::pipe().unwrap();
         send_segment(driver.as_fd(), SegmentId(7), write.as_fd()).unwrap();
         drop(write);
         let (id, fd) = receive_segment(worker.as_fd()).unwrap();

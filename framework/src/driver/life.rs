@@ -7,13 +7,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use mobula_store::descriptors;
 use mobula_worker::{Error, Result};
 use rustix::{
     io::Errno,
-    pipe::{PipeFlags, pipe_with},
     process::{
-        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, pidfd_open,
-        pidfd_send_signal, waitid,
+        Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, pidfd_send_signal, waitid,
     },
 };
 
@@ -35,13 +34,13 @@ impl OwnLife {
                 "cannot start a worker: no descriptor of this process: {error}"
             ))
         };
-        match pidfd_open(getpid(), PidfdFlags::empty()) {
+        match descriptors::process(getpid()) {
             Ok(pidfd) => Ok(OwnLife {
                 seen_by_worker: pidfd,
                 kept: None,
             }),
             Err(Errno::NOSYS | Errno::PERM) => {
-                let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+                let (read, write) = descriptors::pipe().map_err(failed)?;
                 Ok(OwnLife {
                     seen_by_worker: read,
                     kept: Some(write),
@@ -67,12 +66,10 @@ impl Life {
     /// Out of descriptors.
     pub(super) fn of(pid: Pid, socket: BorrowedFd<'_>) -> Result<Life> {
         let failed = |error| Error::setup(format!("cannot watch a worker: {error}"));
-        match pidfd_open(pid, PidfdFlags::empty()) {
+        match descriptors::process(pid) {
             Ok(pidfd) => Ok(Life::Pidfd(pidfd)),
             Err(Errno::NOSYS | Errno::PERM) => {
-                let socket = socket
-                    .try_clone_to_owned()
-                    .map_err(|error| Error::setup(format!("cannot watch a worker: {error}")))?;
+                let socket = descriptors::duplicate(socket).map_err(failed)?;
                 Ok(Life::Socket(socket, pid))
             }
             Err(error) => Err(failed(error)),

@@ -360,7 +360,7 @@ impl Driver {
 /// A file of words that all processes of the runtime may write to, and this process' mapping.
 fn shared_words(len: u64) -> Result<(SegmentFile, Region)> {
     let len = len.next_multiple_of(4096);
-    let file = SegmentFile::create(len, len, Backing::Auto)?;
+    let file = SegmentFile::create(len, len, Backing::Unnamed)?;
     let words = SharedWords::map(&file)?;
     Ok((file, Region::new(words)))
 }

@@ -17,11 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::SegmentId;
+use mobula_store::{SegmentId, descriptors};
 use mobula_worker::{Error, Result, WorkerId};
 use parking_lot::Mutex;
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process_group},
 };
 
@@ -91,7 +91,7 @@ impl Monitor {
     /// # Errors
     /// Out of descriptors.
     pub(super) fn new(entry: WorkerEntry) -> Result<Monitor> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        let wake = descriptors::event()
             .map_err(|error| Error::setup(format!("cannot watch workers: {error}")))?;
         Ok(Monitor {
             entry,

@@ -184,7 +184,7 @@ impl Driver {
         let seat = self.with(|_, lanes| lanes.seats.take());
         let seat = seat.ok_or_else(|| Error::setup("no further worker"))?;
         let segment = SegmentId(id.0);
-        let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Auto)?;
+        let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
         let registered = Arc::new(AtomicBool::new(false));
         let lane = Lane::new(end, NO_PROCESS, socket, None, (segment, seat), registered);
         self.with(|core, lanes| {

@@ -15,9 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_store::descriptors;
 use mobula_worker::{Error, Registry, Result, mailbox::DriverState};
 use parking_lot::{Condvar, Mutex};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 
 /// Lines of standard error that are kept for the error of a worker's death.
 const TAIL: usize = 20;
@@ -188,7 +189,7 @@ impl Output {
     /// # Errors
     /// Out of descriptors.
     pub(super) fn new() -> Result<Output> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        let wake = descriptors::event()
             .map_err(|error| Error::setup(format!("cannot watch the workers' output: {error}")))?;
         Ok(Output {
             streams: Mutex::default(),

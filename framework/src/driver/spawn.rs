@@ -16,17 +16,14 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Backing, SegmentFile, SegmentId};
+use mobula_store::{Backing, SegmentFile, SegmentId, descriptors};
 use mobula_worker::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{self, DriverEnd},
     sync::Seat,
 };
-use rustix::{
-    pipe::{PipeFlags, pipe_with},
-    process::Pid,
-};
+use rustix::process::Pid;
 
 use super::{
     Driver,
@@ -67,21 +64,21 @@ impl Driver {
 
         let segment = SegmentId(id.0);
         let len = self.heap.file().len();
-        let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Auto)?;
+        let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Unnamed)?;
 
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             Error::setup(format!("cannot start a worker: {what}: {error}"))
         };
-        let pipe = || {
-            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        let made = || {
+            let (read, write) = descriptors::pipe()?;
             // Our end only: the worker's prints wait for room.
             rustix::io::ioctl_fionbio(&read, true)?;
             Ok((read, write))
         };
-        let pipe =
-            || pipe().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error));
-        let (stdout_read, stdout_write) = pipe()?;
-        let (stderr_read, stderr_write) = pipe()?;
+        let output =
+            || made().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error));
+        let (stdout_read, stdout_write) = output()?;
+        let (stderr_read, stderr_write) = output()?;
         let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
         let own = OwnLife::new()?;
         let token = format!(
@@ -189,7 +186,7 @@ impl Driver {
             // Ctrl-C in a terminal goes to the driver alone, and what a task starts can be ended
             // together with its worker.
             .process_group(0);
-        let mut child = command.spawn().map_err(|error| {
+        let mut child = descriptors::with_standard_in_use(|| command.spawn()).map_err(|error| {
             Error::setup(format!(
                 "cannot start a worker: {} does not run: {error}",
                 program().display()

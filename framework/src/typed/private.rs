@@ -8,6 +8,8 @@ pub use mobula_worker::{
     block_on,
 };
 
+use mobula_store::descriptors::with_standard_in_use;
+
 use super::bound::in_argument;
 #[cfg(feature = "ndarray")]
 pub use super::nd::{FlatNd, Resolved, ViewParam};
@@ -139,9 +141,9 @@ pub trait ViewParam {
 /// # Panics
 /// If the future does, or if the system has no more threads.
 pub fn block_on_main<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all();
+    with_standard_in_use(|| builder.build())
         .expect("a tokio runtime starts unless the process is out of threads or descriptors")
         .block_on(future)
 }

@@ -22,4 +22,5 @@ mod refs;
 mod retries;
 mod shared;
 mod sizes;
+mod standard_descriptors;
 mod starting;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use mobula_store::{SegmentFile, SegmentId};
+use mobula_store::{SegmentFile, SegmentId, descriptors};
 
 use super::{
     client::Worker,
@@ -105,7 +105,7 @@ fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
 /// Takes the segment's writable descriptor from the socket, for shared memory in it.
 fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
     let fd = take_descriptor(id, socket)?;
-    let read = fd.try_clone().map_err(|error| error.to_string())?;
+    let read = descriptors::duplicate(fd.as_fd()).map_err(|error| error.to_string())?;
     SegmentFile::from_descriptors(read, Some(fd), len)
         .and_then(|file| worker.writables.insert(id, &file))
         .map_err(|error| error.to_string())

@@ -3,6 +3,7 @@
 
 use std::{cell::Cell, future::Future, future::poll_fn, pin::pin, sync::OnceLock};
 
+use mobula_store::descriptors::with_standard_in_use;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{client, tasks};
@@ -14,11 +15,12 @@ thread_local! {
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
-        Builder::new_multi_thread()
+        let mut builder = Builder::new_multi_thread();
+        builder
             .worker_threads(1)
             .thread_name("mobula-async")
-            .enable_all()
-            .build()
+            .enable_all();
+        with_standard_in_use(|| builder.build())
             .expect("a tokio runtime with one thread starts unless the process is out of threads")
     })
 }

@@ -15,7 +15,7 @@ mod tasks;
 mod turn;
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -23,10 +23,11 @@ use std::{
     thread,
 };
 
-use mobula_store::{Heap, SegmentFile, Segments, SharedWords, Writables};
+use mobula_store::{Heap, SegmentFile, Segments, SharedWords, Writables, descriptors};
 use parking_lot::{Condvar, Mutex};
 use rustix::{
     event::{PollFd, PollFlags},
+    fs::{Mode, OFlags},
     process::{Signal, getpgrp, getpid, kill_current_process_group},
 };
 
@@ -212,8 +213,7 @@ fn work_here(worker: &Arc<Worker>) {
 }
 
 fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
-    let read = fd
-        .try_clone()
+    let read = descriptors::duplicate(fd.as_fd())
         .map_err(|error| Error::setup(format!("cannot copy a descriptor: {error}")))?;
     let file = SegmentFile::from_descriptors(read, Some(fd), len)?;
     Ok(Region::new(SharedWords::map(&file)?))
@@ -222,7 +222,7 @@ fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
 /// Standard input becomes /dev/null, and standard output goes to the driver from here on.
 fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
     let set = || -> std::io::Result<()> {
-        let null = std::fs::File::open("/dev/null")?;
+        let null = descriptors::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         rustix::stdio::dup2_stdin(&null)?;
         rustix::stdio::dup2_stdout(stdout)?;
         Ok(())
