@@ -16,6 +16,9 @@ const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How many workers may die with a task before it counts as the cause, by default.
 const WORKER_DEATHS: u8 = 3;
+/// How long the end of a runtime waits for detached tasks by default: long enough for some writing or
+/// sending, and bearable where one of them hangs.
+const DETACHED_GRACE: Duration = Duration::from_secs(5);
 
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
@@ -40,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_worker_deaths: u8,
+    pub(crate) detached_grace: Duration,
     pub(crate) kind: Kind,
 }
 
@@ -52,6 +56,7 @@ pub(crate) struct Wishes {
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
+    pub(crate) detached_grace: Option<Duration>,
     pub(crate) kind: Kind,
 }
 
@@ -97,6 +102,7 @@ impl Wishes {
                 .unwrap_or(Duration::from_secs(30))
                 .min(LONGEST_START),
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
+            detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
             kind: self.kind,
         })
     }

@@ -10,13 +10,13 @@ use parking_lot::RwLock;
 
 use crate::driver::Driver;
 
-/// Ends a runtime with the last handle that users have of it.
+/// Ends a runtime with the last handle that users have of it, after its detached tasks.
 #[derive(Debug)]
 pub(crate) struct Guard(pub(crate) Arc<Driver>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.shutdown();
+        self.0.end();
     }
 }
 

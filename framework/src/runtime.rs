@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fmt, sync::Arc, time::Duration};
 
-use mobula_worker::{Client, Result};
+use mobula_worker::{Client, Error, Result};
 
 use crate::{
     config::{Kind, Wishes},
@@ -15,6 +15,16 @@ use crate::{
 /// A clone is another handle on the same runtime; when the last is dropped, or at
 /// [`shutdown`](Runtime::shutdown), the workers end and results that are not there yet fail. A
 /// program may have several runtimes at once.
+///
+/// # The end
+///
+/// Dropping the last handle waits for [detached](crate::ObjectRef::detach) tasks, for 5 s unless
+/// [`Builder::detached_grace`] says otherwise. A line on standard error names those that have not
+/// ended by then, and are cut. It waits for no other task, since somebody had its result and may see
+/// it fail; and for none while a panic unwinds.
+/// [`wait_idle`](Runtime::wait_idle) waits for all tasks, [`shutdown_timeout`](Runtime::shutdown_timeout)
+/// for a limited time. A program that ends without dropping the runtime, by `std::process::exit`,
+/// waits for nothing.
 ///
 /// ```
 /// use mobula::prelude::*;
@@ -93,12 +103,58 @@ impl Runtime {
         }
     }
 
+    /// Blocks until no task is unfinished: those of which somebody has the result, those of which nobody
+    /// has, and those that they spawn meanwhile. It does not end as long as something spawns tasks.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn save(n: u32) {
+    ///     println!("{n} is saved");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// for n in 0..100 {
+    ///     save::remote(n).spawn().detach();
+    /// }
+    /// rt.wait_idle()?; // all are saved
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `is_usage()`: called in a task, which is itself unfinished. `is_shutdown()`: the runtime ended
+    /// meanwhile; or why it failed.
+    pub fn wait_idle(&self) -> Result<()> {
+        match &self.handle {
+            Handle::Driver { guard, .. } => guard.0.wait_idle(),
+            Handle::Worker(_) => Err(Error::usage(
+                "a task cannot wait until no task is unfinished, since it is one itself; keep the refs of what it spawned and wait for those",
+            )),
+        }
+    }
+
+    /// Waits until no task is unfinished, as [`wait_idle`](Self::wait_idle), but no longer than the
+    /// limit; then ends the runtime as [`shutdown`](Self::shutdown) does. In a task it does nothing.
+    ///
+    /// # Errors
+    /// [`is_timeout`](Error::is_timeout): tasks were cut, whose functions the message names. The
+    /// runtime has ended nevertheless.
+    pub fn shutdown_timeout(self, limit: Duration) -> Result<()> {
+        match &self.handle {
+            Handle::Driver { guard, .. } => guard.0.shutdown_after(limit),
+            Handle::Worker(_) => Ok(()),
+        }
+    }
+
     /// Ends the runtime now, for all its handles: results that are not there yet fail with an
     /// error for which `is_shutdown()` holds. Arrays and values that were read stay valid.
     ///
     /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run
     /// are waited for up to 250 ms, then their workers are killed, with all processes that they
-    /// started. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
+    /// started. Detached tasks are not waited for longer than others. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
     pub fn shutdown(self) {
         if let Handle::Driver { guard, .. } = &self.handle {
             guard.0.shutdown();
@@ -260,6 +316,13 @@ impl Builder {
     /// which is an error. Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Builder {
         self.wishes.start_timeout = Some(timeout);
+        self
+    }
+
+    /// How long dropping the last handle of the runtime waits for tasks that were
+    /// [detached](crate::ObjectRef::detach). Zero: not at all. Default: 5 s.
+    pub fn detached_grace(mut self, grace: Duration) -> Builder {
+        self.wishes.detached_grace = Some(grace);
         self
     }
 

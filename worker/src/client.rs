@@ -116,6 +116,10 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// be called under.
     fn release(&self, entry: &Entry);
 
+    /// Nobody will ask for the result of this task, but its work is wanted: the end of the runtime
+    /// waits for it. Takes no lock that user code could be called under.
+    fn detach(&self, _: &Entry) {}
+
     /// Makes sure that [`Entry::complete`] will be called soon. Once for each entry: see
     /// [`Entry::watch`].
     fn watch(&self, entry: &Entry);

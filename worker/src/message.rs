@@ -252,6 +252,8 @@ pub enum FromWorker {
     Hold(ObjectId),
     /// The worker no longer holds the object.
     Release(ObjectId),
+    /// Nobody will ask for the result of this task, but its work is wanted.
+    Detach(ObjectId),
     /// Tell the worker when this object is ready.
     Watch(ObjectId),
     /// The worker keeps a decoded value of this object, which does not count. It is told when the

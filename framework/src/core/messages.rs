@@ -56,6 +56,7 @@ impl Core {
                 self.end_hold(from, id, comm);
                 Ok(())
             }
+            FromWorker::Detach(id) => self.known(id).map(|()| self.detach(id)),
             FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, comm)),
             FromWorker::Decoded(id) => self.known(id).map(|()| self.keeps_decoded(from, id)),
             FromWorker::CreateActor {

@@ -76,6 +76,7 @@ mod actors;
 mod comm;
 mod counts;
 mod decoded;
+mod detached;
 mod dispatch;
 mod holds;
 mod lending;
@@ -103,6 +104,7 @@ use smallvec::SmallVec;
 
 pub(crate) use actors::{CallRole, no_such_actor};
 pub(crate) use comm::{Comm, Violation};
+pub(crate) use detached::Unfinished;
 pub(crate) use state::TaskCounts;
 
 use actors::Actor;
@@ -170,6 +172,8 @@ pub(crate) struct Core {
     settled: Vec<ObjectId>,
     /// The workers that keep a decoded value of an object.
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
+    /// How many unfinished tasks are detached.
+    detached: usize,
     /// Stored bytes of all objects.
     used: u64,
     /// Why nothing is accepted any more.
@@ -208,6 +212,7 @@ impl Core {
             lending: NumberMap::default(),
             settled: Vec::new(),
             decoded: NumberMap::default(),
+            detached: 0,
             used: 0,
             closed: None,
         }

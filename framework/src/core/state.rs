@@ -88,6 +88,8 @@ pub(super) struct Task {
     pub(super) begun: bool,
     /// On which dead workers it was.
     pub(super) losses: Losses,
+    /// Its work is wanted, although nobody will ask for its result: see [`Core::detach`](super::Core::detach).
+    pub(super) detached: bool,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
     /// Who waits for it. Most tasks are waited for by the driver's handle alone, and there can be a
@@ -169,6 +171,7 @@ impl Task {
             part: part.map(Box::new),
             begun: false,
             losses: Losses::default(),
+            detached: false,
             followers: None,
         }
     }

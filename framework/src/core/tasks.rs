@@ -251,6 +251,7 @@ impl Core {
         };
         let (handles, entry) = (object.handles, std::mem::take(&mut object.entry));
         *self.counts.of(task.state) -= 1;
+        self.detached -= usize::from(task.detached);
 
         // What the result keeps is counted before the arguments are let go: it may be the same.
         if let Ok(value) = &outcome {

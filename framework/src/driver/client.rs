@@ -62,7 +62,12 @@ impl Driver {
     }
 
     /// A handle of an object that something else keeps alive at the moment.
-    fn handle_in(&self, core: &mut Core, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+    pub(super) fn handle_in(
+        &self,
+        core: &mut Core,
+        id: ObjectId,
+        known: Option<&Arc<Value>>,
+    ) -> Arc<Entry> {
         let is_actor = core.is_actor(id);
         let handle = core.handle(id, |outcome| {
             let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
@@ -276,8 +281,8 @@ impl Client for Driver {
 
     fn release(&self, entry: &Entry) {
         let mut released = self.released.lock();
-        released.push(entry.id());
-        if released.len() == 1 {
+        released.ids.push(entry.id());
+        if released.ids.len() == 1 {
             self.any_released.store(true, Ordering::Relaxed);
         }
         if !entry.is_small() {
@@ -291,6 +296,15 @@ impl Client for Driver {
             // Nobody else may come by for long.
             self.bell.ring();
         }
+    }
+
+    fn detach(&self, entry: &Entry) {
+        if mobula_store::is_forked_child() {
+            return;
+        }
+        let mut released = self.released.lock();
+        released.detached.push(entry.id());
+        self.any_released.store(true, Ordering::Relaxed);
     }
 
     fn watch(&self, _: &Entry) {

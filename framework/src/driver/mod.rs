@@ -12,6 +12,7 @@ mod closing;
 mod death;
 mod descriptors;
 mod effects;
+mod idle;
 mod lane;
 mod lanes;
 mod life;
@@ -81,7 +82,7 @@ pub(crate) struct Driver {
     registry: &'static Registry,
     state: Mutex<State>,
     /// Handles that were dropped: counted by whoever takes the lock next.
-    released: Mutex<Vec<ObjectId>>,
+    released: Mutex<Released>,
     any_released: AtomicBool,
     /// One of them may keep memory of the store, or other objects.
     released_memory: AtomicBool,
@@ -112,6 +113,14 @@ pub(crate) struct Driver {
     null_here: null::Here,
     output: Arc<Output>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// See [`Driver::released`].
+#[derive(Default)]
+struct Released {
+    ids: Vec<ObjectId>,
+    /// Tasks that were detached before: counted first.
+    detached: Vec<ObjectId>,
 }
 
 struct State {
@@ -180,7 +189,7 @@ impl Driver {
             this: this.clone(),
             registry,
             state: Mutex::new(State { core, lanes }),
-            released: Mutex::new(Vec::new()),
+            released: Mutex::default(),
             any_released: AtomicBool::new(false),
             released_memory: AtomicBool::new(false),
             ends_actors: AtomicBool::new(false),

@@ -109,7 +109,8 @@ impl Driver {
         let mut released = lanes.take_scratch();
         {
             let mut list = self.released.lock();
-            std::mem::swap(&mut *list, &mut released);
+            std::mem::swap(&mut list.ids, &mut released);
+            list.detached.drain(..).for_each(|id| core.detach(id));
             self.any_released.store(false, Ordering::Relaxed);
             self.released_memory.store(false, Ordering::Relaxed);
             self.ends_actors.store(false, Ordering::Relaxed);

@@ -304,6 +304,12 @@ impl Client for Worker {
         self.table.lock().release(entry.id());
     }
 
+    fn detach(&self, entry: &Entry) {
+        if usable().is_ok() {
+            self.table.lock().detach(entry.id());
+        }
+    }
+
     fn watch(&self, entry: &Entry) {
         if let Err(error) = usable() {
             return entry.complete(Err(error));

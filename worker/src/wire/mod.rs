@@ -223,6 +223,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         }
         FromWorker::Hold(id) => write_about(out, from_worker::HOLD, *id),
         FromWorker::Release(id) => write_about(out, from_worker::RELEASE, *id),
+        FromWorker::Detach(id) => write_about(out, from_worker::DETACH, *id),
         FromWorker::Watch(id) => write_about(out, from_worker::WATCH, *id),
         FromWorker::Decoded(id) => write_about(out, from_worker::DECODED, *id),
         FromWorker::Blocked => out.push(from_worker::BLOCKED),
@@ -313,6 +314,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         },
         from_worker::HOLD => FromWorker::Hold(reader.id()?),
         from_worker::RELEASE => FromWorker::Release(reader.id()?),
+        from_worker::DETACH => FromWorker::Detach(reader.id()?),
         from_worker::WATCH => FromWorker::Watch(reader.id()?),
         from_worker::DECODED => FromWorker::Decoded(reader.id()?),
         from_worker::BLOCKED => FromWorker::Blocked,
@@ -410,6 +412,7 @@ mod from_worker {
     pub(super) const KILL_ACTOR: u8 = 82;
     pub(super) const AGAIN: u8 = 83;
     pub(super) const DECODED: u8 = 84;
+    pub(super) const DETACH: u8 = 85;
 }
 
 /// First bytes of arguments, ready or not.

@@ -270,6 +270,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         (ids(), values()).prop_map(|(id, value)| FromWorker::Put { id, value }),
         ids().prop_map(FromWorker::Hold),
         ids().prop_map(FromWorker::Release),
+        ids().prop_map(FromWorker::Detach),
         ids().prop_map(FromWorker::Watch),
         ids().prop_map(FromWorker::Decoded),
         Just(FromWorker::Blocked),

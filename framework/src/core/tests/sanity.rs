@@ -193,6 +193,9 @@ impl Core {
         }
         assert!(ready.is_empty());
         assert_eq!(counts, self.counts);
+        let tasks = self.objects.iter().filter_map(|(_, object)| object.task());
+        let detached = tasks.filter(|task| task.detached).count();
+        assert_eq!(detached, self.detached);
         flights += self.reconstructions().len() + self.abandoned_constructions();
         assert_eq!(
             flights,
