@@ -87,6 +87,14 @@ pub fn event() -> Result<OwnedFd, Errno> {
     from_three(|| rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
 }
 
+/// Makes an epoll that watches nothing yet, closed on `exec`.
+///
+/// # Errors
+/// As the system's.
+pub fn watch() -> Result<OwnedFd, Errno> {
+    from_three(|| rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC))
+}
+
 /// Opens a descriptor of a process, closed on `exec`.
 ///
 /// # Errors

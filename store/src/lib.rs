@@ -41,6 +41,7 @@ mod file;
 mod fork;
 mod map;
 mod names;
+mod ticks;
 mod words;
 
 mod block;
@@ -84,5 +85,6 @@ pub use plain::Plain;
 pub use region::{Lent, LentRef, LentTile, Region, SharedRef};
 pub use segments::{Mapped, Segments};
 pub use sharing::is_cell;
+pub use ticks::ticks;
 pub use words::SharedWords;
 pub use writables::Writables;

@@ -68,6 +68,8 @@ pub struct BootstrapDescriptors<Fd> {
     pub heap_read: Fd,
     /// The same, read-write.
     pub heap_write: Fd,
+    /// An epoll: readable while there is something in the pipes of the worker's outputs.
+    pub printed: Fd,
 }
 
 impl Bootstrap {
@@ -110,6 +112,7 @@ impl Bootstrap {
             fds.bell,
             fds.heap_read,
             fds.heap_write,
+            fds.printed,
         ];
         send(socket, &bytes, &fds)
             .map_err(|error| Error::setup(format!("cannot write to a worker's socket: {error}")))
@@ -150,13 +153,20 @@ impl Bootstrap {
         }
         let (_, fds) = receive(stdin.as_fd(), &mut peeked)
             .map_err(|error| Error::setup(format!("cannot read the worker's socket: {error}")))?;
-        let [driver, stdout, mailbox, bell, heap_read, heap_write] = <[OwnedFd; 6]>::try_from(fds)
-            .map_err(|fds| {
-                Error::setup(format!(
-                    "{} descriptors came with the first message, not 6",
-                    fds.len()
-                ))
-            })?;
+        let [
+            driver,
+            stdout,
+            mailbox,
+            bell,
+            heap_read,
+            heap_write,
+            printed,
+        ] = <[OwnedFd; 7]>::try_from(fds).map_err(|fds| {
+            Error::setup(format!(
+                "{} descriptors came with the first message, not 7",
+                fds.len()
+            ))
+        })?;
         let fds = BootstrapDescriptors {
             driver,
             stdout,
@@ -164,6 +174,7 @@ impl Bootstrap {
             bell,
             heap_read,
             heap_write,
+            printed,
         };
         let socket = descriptors::duplicate(stdin.as_fd())
             .map_err(|error| Error::setup(format!("cannot keep the worker's socket: {error}")))?;

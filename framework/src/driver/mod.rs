@@ -318,8 +318,8 @@ impl Driver {
             for thread in threads {
                 let _ = thread.join();
             }
-            // Unlike the others this one can be held up by whoever holds the standard output.
-            self.output.wait_until_done(GRACE);
+            // Unlike the others this one can be held up by the readers of the driver's output.
+            self.output.wait_until_done();
         }
     }
 

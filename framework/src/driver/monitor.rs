@@ -35,6 +35,9 @@ const AGES: Duration = Duration::from_secs(1 << 32);
 /// either: then more of them will not help. Before the first has registered, one is enough.
 const HOPELESS: usize = 10;
 
+/// For how long the readers of the driver's output may hold up the errors of a dead worker's tasks.
+const PRINT_PATIENCE: Duration = Duration::from_millis(250);
+
 /// What the monitor knows of a worker.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -325,7 +328,8 @@ impl Driver {
         let status = worker.life.collect();
         worker.stdout.finish();
         worker.stderr.finish();
-        self.output.ring();
+        let printed = [&*worker.stdout, &*worker.stderr];
+        self.output.wait_for(printed, PRINT_PATIENCE);
         let intended = why.is_none() && status.as_ref().and_then(|s| s.exit_status()) == Some(0);
         let mut how = death::describe(status.as_ref(), why.is_none());
         if let Some(why) = why {

@@ -20,17 +20,17 @@ use mobula_store::{Backing, SegmentFile, SegmentId, descriptors};
 use mobula_worker::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
-    mailbox::{self, DriverEnd},
+    mailbox::{self, DriverEnd, Stream as Printed},
     sync::Seat,
 };
-use rustix::process::Pid;
+use rustix::{event::epoll, process::Pid};
 
 use super::{
     Driver,
     lane::Lane,
     life::{Life, OwnLife},
     monitor::Watched,
-    output::Stream,
+    output::{Stream, Words},
     shared_words,
 };
 
@@ -79,6 +79,8 @@ impl Driver {
             || made().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error));
         let (stdout_read, stdout_write) = output()?;
         let (stderr_read, stderr_write) = output()?;
+        let unread = watch_of(&stdout_read, &stderr_read)
+            .map_err(|error| failed("no watch of its output", &error))?;
         let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
         let own = OwnLife::new()?;
         let token = format!(
@@ -112,11 +114,16 @@ impl Driver {
                 bell: bell_write,
                 heap_read: file.read_only_fd(),
                 heap_write,
+                printed: unread.as_fd(),
             },
         )?;
+        drop(unread);
 
         let registered = Arc::new(AtomicBool::new(false));
-        let (words, names) = (end.state.clone(), self.registry);
+        let words = Words {
+            current: end.state.clone(),
+            printed: end.printed.clone(),
+        };
         self.segments.insert(segment, &file)?;
         let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.as_fd()) {
             Ok(started) => started,
@@ -125,9 +132,9 @@ impl Driver {
                 return Err(error);
             }
         };
-        let stream = |fd: OwnedFd| Stream::new(fd, pid, words.clone(), names);
-        let stdout = stream(stdout_read);
-        let stderr = stream(stderr_read);
+        let stream = |which, fd| Stream::new(which, fd, pid, words.clone(), self.registry);
+        let stdout = stream(Printed::Stdout, stdout_read);
+        let stderr = stream(Printed::Stderr, stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
         let lane = Lane::new(
             end,
@@ -208,6 +215,16 @@ impl Driver {
             }
         }
     }
+}
+
+/// A descriptor that is readable while one of these is.
+fn watch_of(stdout: &OwnedFd, stderr: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    let watch = descriptors::watch()?;
+    for fd in [stdout, stderr] {
+        let data = epoll::EventData::new_u64(0);
+        epoll::add(&watch, fd, data, epoll::EventFlags::IN)?;
+    }
+    Ok(watch)
 }
 
 /// This program. The link in `/proc` still leads to it when its file was replaced or deleted.

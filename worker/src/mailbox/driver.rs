@@ -1,6 +1,6 @@
 //! The driver's end of a mailbox.
 
-use super::{DriverState, MailboxError, Parts, TransportError, trim, write_header};
+use super::{DriverPrinted, DriverState, MailboxError, Parts, TransportError, trim, write_header};
 use crate::{
     bell::Bell,
     message::{ArgRef, FromWorker, TaskMessage, ToWorker},
@@ -21,6 +21,8 @@ pub struct DriverEnd {
     pub out: OutReader,
     /// What the worker may start and runs.
     pub state: DriverState,
+    /// What is said about the worker's output.
+    pub printed: DriverPrinted,
 }
 
 impl DriverEnd {
@@ -43,6 +45,7 @@ impl DriverEnd {
             ),
             out: OutReader::new(parts.out.consumer()),
             state: DriverState::new(parts.state),
+            printed: DriverPrinted(parts.printed),
         })
     }
 

@@ -5,6 +5,7 @@
 //! A worker maps its own mailbox and no other.
 
 mod driver;
+mod printed;
 mod state;
 mod worker;
 
@@ -24,9 +25,11 @@ use crate::{
     wire::WireError,
 };
 
+use printed::{PRINTED_WORDS, Printed};
 use state::State;
 
 pub use driver::{DriverEnd, LaneWriter, OutReader};
+pub use printed::{DriverPrinted, Stream, WorkerPrinted};
 pub use state::{DriverState, TASK_SLOTS, WorkerState};
 pub use worker::{LaneReader, OutWriter, WorkerEnd};
 
@@ -48,7 +51,9 @@ const CONTROL_BELL_AT: usize = 2 * LINE;
 const MAGIC_AT: usize = 0;
 const LAYOUT_AT: usize = 1;
 const CURRENT_AT: usize = LINE;
-const SLOTS_AT: usize = 2 * LINE;
+const PRINTED_AT: usize = 2 * LINE;
+const SLOTS_AT: usize = 3 * LINE;
+const _: () = assert!(PRINTED_WORDS <= LINE);
 const TASK_AT: usize = SLOTS_AT + TASK_SLOTS;
 const CONTROL_AT: usize = TASK_AT + ring_words(TASK_WORDS);
 const OUT_AT: usize = CONTROL_AT + ring_words(CONTROL_WORDS);
@@ -144,6 +149,7 @@ struct Parts {
     control_bell: Bell,
     out: Ring,
     state: State,
+    printed: Printed,
 }
 
 impl Parts {
@@ -162,6 +168,7 @@ impl Parts {
             control_bell: Bell::new(memory(), CONTROL_BELL_AT),
             out: Ring::new(memory(), OUT_AT, OUT_WORDS),
             state: State::new(memory(), CURRENT_AT, SLOTS_AT, TASK_SLOTS),
+            printed: Printed::new(memory(), PRINTED_AT),
         })
     }
 }

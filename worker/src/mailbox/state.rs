@@ -15,6 +15,11 @@ const QUEUED: u64 = 1;
 const STARTED: u64 = 2;
 const REVOKED: u64 = 3;
 
+/// Of the word that says what runs: the low bits are the function's index plus one, the rest is the
+/// run's number.
+const RUN: u32 = 33;
+const FUNCTION: u64 = (1 << RUN) - 1;
+
 /// A state and the attempt that it belongs to, in one word.
 fn word(attempt: Attempt, state: u64) -> u64 {
     attempt.0 << 2 | state
@@ -97,8 +102,16 @@ impl<M: Memory> DriverState<M> {
     /// The function that the worker runs, or ran last, as the worker said it. Not checked against
     /// the registry: a worker that went wild may have written any number.
     pub fn function(&self) -> Option<FunctionIndex> {
-        let index = self.0.current().load(Relaxed).checked_sub(1)?;
-        u32::try_from(index).ok().map(FunctionIndex)
+        let number = self.0.current().load(Relaxed) & FUNCTION;
+        u32::try_from(number.checked_sub(1)?)
+            .ok()
+            .map(FunctionIndex)
+    }
+
+    /// Another number for each run that the worker begins, until they repeat after 2^31 runs. Zero
+    /// before the first.
+    pub fn run(&self) -> u64 {
+        self.0.current().load(Relaxed) >> RUN
     }
 }
 
@@ -127,8 +140,10 @@ impl<M: Memory> WorkerState<M> {
         }
     }
 
-    /// Says what runs now, for the driver to name when this worker dies.
+    /// Says that a run of this function begins, for the driver to name when this worker dies.
     pub fn set_function(&self, function: FunctionIndex) {
-        self.0.current().store(u64::from(function.0) + 1, Relaxed);
+        let current = self.0.current();
+        let run = (current.load(Relaxed) >> RUN) + 1;
+        current.store(run << RUN | (u64::from(function.0) + 1), Relaxed);
     }
 }

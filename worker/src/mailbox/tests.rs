@@ -131,6 +131,45 @@ fn a_queued_task_is_started_or_revoked() {
 }
 
 #[test]
+fn each_run_has_a_number_of_its_own() {
+    let Pair { driver, worker, .. } = pair();
+    let (driver, worker) = (driver.state, worker.state);
+    assert_eq!(driver.run(), 0);
+    for run in 1..4 {
+        worker.set_function(FunctionIndex(u32::MAX));
+        assert_eq!(driver.run(), run);
+        assert_eq!(driver.function(), Some(FunctionIndex(u32::MAX)));
+    }
+}
+
+#[test]
+fn what_was_printed_counts_as_passed_on_when_the_driver_says_so() {
+    let Pair { driver, worker, .. } = pair();
+    let (driver, worker) = (driver.printed, worker.printed);
+    let both = [Stream::Stdout, Stream::Stderr];
+    assert!(worker.is_settled());
+    for stream in both {
+        assert_eq!(worker.target(stream, || 0), Some(0));
+        assert!(worker.reached(stream, 0) && !worker.reached(stream, 1));
+        let while_taking = driver.take(stream, || {
+            assert!(!worker.is_settled());
+            assert_eq!(worker.target(stream, || 5), None, "5 or 0 bytes are left");
+            5
+        });
+        assert_eq!(while_taking, 5);
+        assert!(!worker.is_settled());
+        let target = worker.target(stream, || 7).unwrap();
+        assert_eq!(target, 12);
+        driver.pass_on(stream, driver.taken(stream));
+        assert!(worker.is_settled() && !worker.reached(stream, target));
+        driver.take(stream, || 7);
+        assert!(!worker.reached(stream, target));
+        driver.pass_on(stream, driver.taken(stream));
+        assert!(worker.reached(stream, target));
+    }
+}
+
+#[test]
 fn a_task_that_stays_is_started_without_asking() {
     let Pair {
         mut driver, worker, ..

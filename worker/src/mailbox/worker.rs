@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::{MailboxError, Parts, TransportError, WorkerState, check_header, trim};
+use super::{MailboxError, Parts, TransportError, WorkerPrinted, WorkerState, check_header, trim};
 use crate::{
     bell::{Bell, DriverBell, Spin},
     message::{FromWorker, ToWorker},
@@ -23,6 +23,8 @@ pub struct WorkerEnd {
     pub out: OutWriter,
     /// What this worker starts and runs.
     pub state: WorkerState,
+    /// How far the driver is with what this worker has printed.
+    pub printed: WorkerPrinted,
 }
 
 impl WorkerEnd {
@@ -48,6 +50,7 @@ impl WorkerEnd {
                 buffer: Vec::new(),
             },
             state: WorkerState::new(parts.state),
+            printed: WorkerPrinted(parts.printed),
         })
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use super::{
     budget::Grants,
     lanes::{OutLane, TaskLane},
+    printed::Printed,
     table::{Out, Table},
     tasks,
     turn::Turn,
@@ -45,6 +46,7 @@ pub(crate) struct Worker {
     pub(super) tasks: Mutex<TaskLane>,
     /// Who may still decide about a queued task.
     pub(super) state: WorkerState,
+    pub(super) printed: Printed,
     pub(super) turn: Turn,
     /// The value, if this worker is an actor.
     pub(super) actor: Arc<ActorState>,

@@ -10,6 +10,7 @@ mod control;
 mod executor;
 mod lanes;
 mod panics;
+mod printed;
 mod table;
 mod tasks;
 mod turn;
@@ -43,6 +44,7 @@ use crate::{
 use budget::Grants;
 use client::Worker;
 use lanes::{OutLane, TaskLane};
+use printed::Printed;
 use table::{Out, Table};
 use turn::Turn;
 
@@ -132,6 +134,7 @@ fn run(
             heap: heap.clone(),
         }),
         state: end.state,
+        printed: Printed::new(end.printed, descriptors.printed),
         turn: Turn::default(),
         actor: Arc::default(),
         loops: AtomicUsize::new(1),

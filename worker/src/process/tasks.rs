@@ -140,6 +140,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         again,
         revocable: _,
     } = task;
+    let begun = worker.printed.begin();
     let result = match worker.registry.function(function) {
         None => Err(Error::internal(format!(
             "no remote function has the number {}",
@@ -152,6 +153,8 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         Ok((value, keep)) => (Ok(value), keep),
         Err(error) => (Err(error), Vec::new()),
     };
+    let closing = || worker.closing.load(Ordering::SeqCst);
+    worker.printed.settle(begun, closing);
     worker.table.lock().finish(&FromWorker::Done {
         id,
         slot,

@@ -1,0 +1,172 @@
+//! One of the driver's own outputs, as the thread for output writes to it.
+//!
+//! The thread writes to the descriptor and not through `std`'s handle: whoever holds that handle's
+//! lock may wait for a task whose output has to be out first. It writes only what the descriptor
+//! takes at once, as far as this can be known: a slow reader of one output does not hold up the
+//! other one, and a descriptor that does not block loses nothing.
+
+use std::os::fd::BorrowedFd;
+
+use mobula_worker::mailbox;
+use parking_lot::Mutex;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+/// So many bytes wait in a sink before no more are read for it.
+pub(super) const ROOM: usize = 64 << 10;
+
+/// Bytes of one write: a pipe that has room at all has room for so many (`PIPE_BUF`), and does not
+/// tear them.
+const PIECE: usize = 4096;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Sink {
+    which: mailbox::Stream,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// So many of them are gone.
+    start: usize,
+    /// How many bytes ever came, and how many of these are gone.
+    came: u64,
+    gone: u64,
+}
+
+impl Sink {
+    pub(super) fn new(which: mailbox::Stream) -> Sink {
+        Sink {
+            which,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'static> {
+        match self.which {
+            mailbox::Stream::Stdout => rustix::stdio::stdout(),
+            mailbox::Stream::Stderr => rustix::stdio::stderr(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.which {
+            mailbox::Stream::Stdout => "standard output",
+            mailbox::Stream::Stderr => "standard error",
+        }
+    }
+
+    /// Appends bytes; says how many will be gone when these are.
+    pub(super) fn push(&self, bytes: &[u8]) -> u64 {
+        let mut state = self.state.lock();
+        state.bytes.extend_from_slice(bytes);
+        state.came += bytes.len() as u64;
+        state.came
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.bytes.len() - state.start < ROOM
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().bytes.is_empty()
+    }
+
+    /// How many bytes are gone.
+    pub(super) fn gone(&self) -> u64 {
+        self.state.lock().gone
+    }
+
+    /// How many bytes wait.
+    pub(super) fn waiting(&self) -> u64 {
+        let state = self.state.lock();
+        state.came - state.gone
+    }
+
+    /// Writes a piece, after the descriptor was found ready. May block where the system has promised
+    /// more than it keeps, with no lock held.
+    pub(super) fn write(&self) {
+        let mut piece = [0; PIECE];
+        let length = {
+            let state = self.state.lock();
+            let next = next_piece(&state.bytes[state.start..]);
+            piece[..next.len()].copy_from_slice(next);
+            next.len()
+        };
+        match rustix::io::write(self.fd(), &piece[..length]) {
+            Ok(written) => self.went(written),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // Nobody is to be told when the driver's own output is gone.
+            Err(_) => self.went(usize::MAX),
+        }
+    }
+
+    fn went(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        let bytes = bytes.min(state.bytes.len() - state.start);
+        state.start += bytes;
+        state.gone += bytes as u64;
+        if state.start == state.bytes.len() {
+            state.bytes.clear();
+            state.bytes.shrink_to(ROOM);
+            state.start = 0;
+        } else if state.start >= ROOM {
+            let start = std::mem::take(&mut state.start);
+            state.bytes.drain(..start);
+        }
+    }
+}
+
+/// As many whole lines as fit, or the next part of a longer one.
+fn next_piece(bytes: &[u8]) -> &[u8] {
+    let most = &bytes[..bytes.len().min(PIECE)];
+    match most.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => &most[..=end],
+        None => most,
+    }
+}
+
+/// Writes a message of the driver's own if standard error takes it at once.
+pub(super) fn say(text: &str) {
+    let stderr = rustix::stdio::stderr();
+    let mut fds = [PollFd::from_borrowed_fd(stderr, PollFlags::OUT)];
+    let ready = poll(&mut fds, Some(&Timespec::default()));
+    if ready.is_ok() && fds[0].revents().contains(PollFlags::OUT) {
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_with_lines_where_they_can() {
+        assert_eq!(next_piece(b"one\ntwo\nthr"), b"one\ntwo\n");
+        assert_eq!(next_piece(b"no end"), b"no end");
+        let long = [b'x'; PIECE + 10];
+        assert_eq!(next_piece(&long).len(), PIECE);
+        let mut lines = vec![b'x'; PIECE - 5];
+        lines.extend_from_slice(b"\n123456789\n");
+        assert_eq!(next_piece(&lines).len(), PIECE - 4);
+    }
+
+    #[test]
+    fn what_is_gone_is_counted() {
+        let sink = Sink::new(mailbox::Stream::Stdout);
+        assert_eq!(sink.push(b"abc\n"), 4);
+        assert_eq!(sink.push(b"de\n"), 7);
+        sink.went(4);
+        assert_eq!(
+            (sink.gone(), sink.waiting(), sink.is_empty()),
+            (4, 3, false)
+        );
+        sink.went(usize::MAX);
+        assert_eq!((sink.gone(), sink.waiting(), sink.is_empty()), (7, 0, true));
+    }
+}
