@@ -3,7 +3,9 @@
 
 use std::{ffi::OsString, time::Duration};
 
+use mobula_store::limits::{self, CgroupLimit};
 use mobula_worker::{Error, Result};
+use rustix::process::{Resource, getrlimit};
 
 /// Most workers that one runtime may have: each takes some descriptors and a mailbox.
 const MAX_WORKERS: usize = 4096;
@@ -23,6 +25,26 @@ const DETACHED_GRACE: Duration = Duration::from_secs(5);
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
+/// The stack of tasks where the main thread's has no limit: as large as anybody needs, and little
+/// beside the addresses that a process has.
+const STACK_WITHOUT_LIMIT: u64 = 64 << 20;
+
+/// The smallest and the largest stack that can be wished for.
+const STACKS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
+
+/// The store's own segment takes at most this share of the addresses that a process may use. It is
+/// mapped twice.
+const OWN_SHARE: u64 = 8;
+
+/// The segments of workers and actors together take at most this share.
+const WORKERS_SHARE: u64 = 2;
+
+/// Actors, for each of which there is a segment, beside as many as there are workers.
+const ACTORS: u64 = 8;
+
+/// What memory is taken to be where nobody says it.
+const UNKNOWN_MEMORY: u64 = 1 << 30;
+
 /// What runs the tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -40,6 +62,11 @@ pub(crate) struct Config {
     pub(crate) name: String,
     pub(crate) workers: usize,
     pub(crate) capacity: u64,
+    /// Bytes of addresses of the driver's own segment, and of each worker's.
+    pub(crate) own_segment: u64,
+    pub(crate) worker_segment: u64,
+    /// The stack of each thread that runs tasks.
+    pub(crate) stack: u64,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_worker_deaths: u8,
@@ -53,6 +80,7 @@ pub(crate) struct Wishes {
     pub(crate) name: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) capacity: Option<u64>,
+    pub(crate) stack: Option<u64>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
@@ -86,16 +114,25 @@ impl Wishes {
             })?),
             None => self.capacity,
         };
-        let capacity = capacity.unwrap_or_else(default_capacity);
+        if let Some(wish) = capacity {
+            fits_the_cgroup(wish, cgroup_memory_with_swap())?;
+        }
+        let addresses = limits::address_space_bytes();
+        let capacity =
+            capacity.unwrap_or_else(|| default_capacity().min(addresses / OWN_SHARE / 2));
         if capacity < MIN_CAPACITY {
             return Err(Error::usage(format!(
                 "a store has at least {MIN_CAPACITY} bytes (1 MiB), not {capacity}"
             )));
         }
+        let (own_segment, worker_segment) = segments(capacity, workers, addresses)?;
         Ok(Config {
             name: self.name.unwrap_or_else(|| "mobula".to_owned()),
             workers,
             capacity,
+            own_segment,
+            worker_segment,
+            stack: stack(self.stack)?,
             env: self.env,
             start_timeout: self
                 .start_timeout
@@ -134,39 +171,90 @@ fn default_capacity() -> u64 {
     }
 }
 
+/// The machine's memory in bytes, from `/proc`: `sysinfo` cannot say that it has failed.
 fn machine_memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    let unit = u64::from(info.mem_unit.max(1));
-    #[allow(clippy::unnecessary_cast)] // The field's width depends on the platform.
-    let total = info.totalram as u64;
-    total.saturating_mul(unit)
+    memory_info("MemTotal").unwrap_or(UNKNOWN_MEMORY)
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+fn memory_info(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = line?.trim().trim_end_matches("kB").trim();
+    kib.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The tightest memory limit of this process' cgroup and those above it, version 2 or 1.
 fn cgroup_memory() -> Option<u64> {
-    let membership = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let mut limit = None;
-    for line in membership.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
-        else {
-            continue;
-        };
-        let (root, file) = match controllers {
-            "" => ("/sys/fs/cgroup", "memory.max"),
-            "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-            _ => continue,
-        };
-        let mut group = Some(std::path::Path::new(path.trim_start_matches('/')));
-        while let Some(path) = group {
-            let text = std::fs::read_to_string(std::path::Path::new(root).join(path).join(file));
-            if let Some(bytes) = text.ok().and_then(|text| text.trim().parse::<u64>().ok()) {
-                limit = Some(limit.map_or(bytes, |l: u64| l.min(bytes)));
-            }
-            group = path.parent();
-        }
+    memory_limit().map(|limit| limit.limit)
+}
+
+fn memory_limit() -> Option<CgroupLimit> {
+    CgroupLimit::of("memory", "memory.max", "memory.limit_in_bytes")
+}
+
+/// That limit and what the group may swap out: beyond that, the kernel kills.
+fn cgroup_memory_with_swap() -> Option<u64> {
+    let limit = memory_limit()?;
+    let swap = memory_info("SwapTotal").unwrap_or(0);
+    let swap = limit
+        .read("memory.swap.max")
+        .map_or(swap, |most| most.min(swap));
+    Some(limit.limit.saturating_add(swap))
+}
+
+/// # Errors
+/// A store that was wished for is larger than all memory that the kernel lets this process have.
+fn fits_the_cgroup(wish: u64, memory: Option<u64>) -> Result<()> {
+    match memory {
+        Some(memory) if wish > memory => Err(Error::usage(format!(
+            "a store of {wish} bytes was asked for, but the memory limit of this process' cgroup is {memory} bytes: \
+             the kernel would kill processes before the store is full; \
+             lower `store_capacity` (or MOBULA_STORE_CAPACITY), or raise the container's limit"
+        ))),
+        _ => Ok(()),
     }
-    limit
+}
+
+/// How long the driver's own segment and each worker's are: twice the capacity, so that
+/// fragmentation costs addresses and not memory, unless that many do not fit into a process.
+///
+/// # Errors
+/// Not even the capacity fits.
+fn segments(capacity: u64, workers: usize, addresses: u64) -> Result<(u64, u64)> {
+    let wanted = capacity.saturating_mul(2);
+    let workers = u64::try_from(workers).unwrap_or(u64::MAX);
+    let each = addresses / WORKERS_SHARE / workers.saturating_mul(2).saturating_add(ACTORS);
+    let (own, each) = (wanted.min(addresses / OWN_SHARE), wanted.min(each));
+    if own < capacity || each < MIN_CAPACITY {
+        return Err(Error::resource_limit(format!(
+            "a store of {capacity} bytes and {workers} workers do not fit into the {addresses} bytes of addresses that a process may use; \
+             lower `store_capacity` (or MOBULA_STORE_CAPACITY), or raise `ulimit -v`"
+        )));
+    }
+    Ok((own.next_multiple_of(4096), each.next_multiple_of(4096)))
+}
+
+/// The stack of the threads that run tasks.
+///
+/// # Errors
+/// The wish is out of range.
+fn stack(wish: Option<u64>) -> Result<u64> {
+    match wish {
+        Some(bytes) if !STACKS.contains(&bytes) => Err(Error::usage(format!(
+            "a stack has {} to {} bytes, not {bytes}",
+            STACKS.start(),
+            STACKS.end()
+        ))),
+        Some(bytes) => Ok(bytes),
+        None => Ok(getrlimit(Resource::Stack)
+            .current
+            .map_or(STACK_WITHOUT_LIMIT, |limit| {
+                limit.clamp(*STACKS.start(), *STACKS.end())
+            })),
+    }
 }
 
 fn parse_bytes(text: &str) -> Option<u64> {
@@ -218,6 +306,49 @@ mod tests {
             error.is_usage() && error.to_string().contains("1 MiB"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn segments_fit_into_the_addresses_of_a_process() {
+        let fit = |capacity: u64, workers: u64, addresses: u64| {
+            let (own, each) = segments(capacity, workers as usize, addresses).unwrap();
+            assert!(own >= capacity && each >= MIN_CAPACITY);
+            // The driver maps its own segment twice and each worker's once, and likewise a worker.
+            let workers_and_actors = 2 * workers + ACTORS;
+            assert!(2 * own + workers_and_actors * each <= addresses);
+            (own, each)
+        };
+        let (small, usual) = (6 << 30, 1 << 47);
+        assert_eq!(fit(small, 2, usual), (2 * small, 2 * small));
+        let (own, each) = fit(460 << 30, 192, usual);
+        assert!(own == 920 << 30 && each >= 128 << 30);
+        fit(460 << 30, 4096, usual);
+        fit(256 << 20, 2, 4 << 30);
+        let error = segments(8 << 30, 2, 4 << 30).unwrap_err();
+        assert!(
+            error.is_resource_limit() && error.to_string().contains("`ulimit -v`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_store_beyond_the_limit_of_the_container_is_refused() {
+        assert!(fits_the_cgroup(1 << 30, None).is_ok());
+        assert!(fits_the_cgroup(1 << 28, Some(1 << 28)).is_ok());
+        let error = fits_the_cgroup(1 << 30, Some(1 << 28)).unwrap_err();
+        assert!(
+            error.is_usage() && error.to_string().contains("`store_capacity`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn stacks_out_of_range_are_refused() {
+        assert_eq!(stack(Some(1 << 20)).unwrap(), 1 << 20);
+        assert!(STACKS.contains(&stack(None).unwrap()));
+        for wrong in [0, (64 << 10) - 1, u64::MAX] {
+            assert!(stack(Some(wrong)).unwrap_err().is_usage());
+        }
     }
 
     #[test]

@@ -65,12 +65,14 @@ impl Runtime {
     ///
     /// Returns when the first worker is ready, after some milliseconds; the others come up beside
     /// it. When one of those cannot be started, a line on standard error says so, and it is tried
-    /// again.
+    /// again. An actor that has waited for a process for 5 s in which no start has succeeded is dead,
+    /// and says why; the same holds for tasks if the pool has no worker.
     ///
     /// # Errors
     /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test without
     /// [`#[mobula::test]`](crate::test), or workers cannot be started or die at their start. `is_usage()`: called in a task, or an environment variable
-    /// does not parse. `is_store_full()`: no memory for the mailboxes.
+    /// does not parse. `is_store_full()`: no memory for the mailboxes. `is_resource_limit()`: the system
+    /// gives no process, thread, descriptor or address that even one worker needs.
     pub fn start() -> Result<Runtime> {
         Runtime::builder().start()
     }
@@ -256,6 +258,9 @@ pub struct Builder {
 impl Builder {
     /// How many worker processes there are, 1 to 4,096. Default: one for each core that this
     /// process may use, after affinity and cgroup quota.
+    ///
+    /// The driver keeps some seven descriptors for each worker and actor. Where they do not suffice,
+    /// it raises the soft limit of this process (`ulimit -n`) to the hard one.
     pub fn workers(mut self, workers: usize) -> Builder {
         self.wishes.workers = Some(workers);
         self
@@ -264,7 +269,15 @@ impl Builder {
     /// How many bytes the store may hold, over all processes, at least 1 MiB. Memory is taken as
     /// objects need it. Default: 30 % of the machine's memory or of the cgroup's limit, bounded by
     /// what `/dev/shm` can hold; where that is much smaller (64 MiB in many containers), anonymous
-    /// memory takes its place.
+    /// memory takes its place; and by a sixteenth of the addresses that a process may use
+    /// (`ulimit -v`).
+    ///
+    /// One process can hold objects of twice the capacity in addresses, so that fragmentation does
+    /// not count. With very many workers, or little address space, a worker has fewer: half of the
+    /// space that a process has (64 TiB mostly) is divided among twice the workers and 8 more.
+    ///
+    /// A capacity beyond the memory limit of the cgroup, with its swap, is refused at the start:
+    /// the kernel would kill processes before the store is full.
     pub fn store_capacity(mut self, bytes: u64) -> Builder {
         self.wishes.capacity = Some(bytes);
         self
@@ -297,6 +310,14 @@ impl Builder {
     /// ```
     pub fn max_worker_deaths(mut self, deaths: u8) -> Builder {
         self.wishes.max_worker_deaths = Some(deaths);
+        self
+    }
+
+    /// How many bytes of stack a task has, 64 KiB to 1 TiB, on whichever thread of its worker it
+    /// runs; with what the thread-local variables of the program take besides. Default: as much as
+    /// the main thread may have (`ulimit -s`, mostly 8 MiB), or 64 MiB where that has no limit.
+    pub fn stack_size(mut self, bytes: u64) -> Builder {
+        self.wishes.stack = Some(bytes);
         self
     }
 

@@ -16,6 +16,7 @@ use crate::{
     SegmentFile, StoreError, descriptors,
     error::Bytes,
     file::{SHM_DIR, shared_memory_free},
+    limits::Wanted,
     names,
 };
 
@@ -73,8 +74,8 @@ fn checked_len(len: u64) -> Result<u64, StoreError> {
     if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
         && limit < rounded
     {
-        return Err(StoreError::other(format!(
-            "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`",
+        return Err(StoreError::limit(format!(
+            "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`, or use a smaller `store_capacity`",
             Bytes(rounded),
             Bytes(limit),
         )));
@@ -127,7 +128,8 @@ fn create_unnamed(len: u64) -> Result<SegmentFile, StoreError> {
 
 fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
     let failed = |what: &str, e: Errno| {
-        StoreError::other(format!("cannot {what} an anonymous memory file: {e}"))
+        let what = format!("cannot {what} an anonymous memory file");
+        StoreError::refused(what, Wanted::Descriptor, e)
     };
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let create = |flags| descriptors::memory_file("mobula", flags);
@@ -145,8 +147,10 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
     // From here on no process can cut the file under the others' mappings.
     rustix::fs::fcntl_add_seals(&read_write, SealFlags::SHRINK | SealFlags::GROW)
         .map_err(|e| failed("seal", e))?;
-    let read_only = reopen(&read_write)
-        .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
+    let read_only = reopen(&read_write).map_err(|e| match e {
+        Errno::NOENT | Errno::ACCESS => failed("reopen, through /proc, which must be mounted,", e),
+        e => failed("reopen", e),
+    })?;
     SegmentFile::from_descriptors(read_only, Some(read_write), len)
 }
 

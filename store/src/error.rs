@@ -1,6 +1,8 @@
 //! What can go wrong in the store.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
+
+use crate::limits::{Refusal, Wanted, is_limit};
 
 /// An error of the store. It is opaque: ask it with the `is_..` methods, or print it.
 #[derive(Clone, Debug)]
@@ -14,6 +16,7 @@ enum Kind {
     Full,
     TypeMismatch,
     InvalidHandle,
+    Limit,
     Other,
 }
 
@@ -50,6 +53,26 @@ impl StoreError {
         StoreError::new(Kind::Other, message.into())
     }
 
+    /// A limit of the system would be exceeded.
+    pub fn limit(message: impl Into<String>) -> StoreError {
+        StoreError::new(Kind::Limit, message.into())
+    }
+
+    /// The system refused something: `what` says what failed. The message says which limits there
+    /// are, if one of them is the reason.
+    pub fn refused(
+        what: impl fmt::Display,
+        wanted: Wanted,
+        error: impl Into<io::Error>,
+    ) -> StoreError {
+        let error = &error.into();
+        let kind = match is_limit(error) {
+            true => Kind::Limit,
+            false => Kind::Other,
+        };
+        StoreError::new(kind, format!("{what}: {}", Refusal { wanted, error }))
+    }
+
     /// Whether there was no room. Later, with fewer objects alive, the same call can succeed.
     pub fn is_full(&self) -> bool {
         self.kind == Kind::Full
@@ -63,6 +86,11 @@ impl StoreError {
     /// Whether a location or handle named nothing, or something that is gone.
     pub fn is_invalid_handle(&self) -> bool {
         self.kind == Kind::InvalidHandle
+    }
+
+    /// Whether a limit of the system was reached: on descriptors, threads or addresses.
+    pub fn is_resource_limit(&self) -> bool {
+        self.kind == Kind::Limit
     }
 
     fn new(kind: Kind, message: String) -> StoreError {

@@ -33,6 +33,7 @@
 //!   all processes, until the result is dropped (or only reads it, as all others do).
 
 mod error;
+pub mod limits;
 mod location;
 
 mod budget;

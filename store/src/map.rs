@@ -15,6 +15,7 @@ use crate::{
     error::Bytes,
     file::{SegmentFile, Usage},
     fork::{self, ProcessId},
+    limits::Wanted,
 };
 
 /// A shared mapping of a whole memory file, unmapped on drop.
@@ -71,9 +72,8 @@ impl Mapping {
     /// Makes whole pages of a [closed](Mapping::closed) mapping readable and writable, or neither.
     /// Nobody has references into a range that is closed.
     pub(crate) fn allow_writes(&self, range: Range<u64>, allowed: bool) -> Result<(), StoreError> {
-        let failed = |e: &dyn fmt::Display| {
-            StoreError::other(format!("cannot change the access to shared memory: {e}"))
-        };
+        let what = "cannot change the access to shared memory";
+        let failed = |e: &dyn fmt::Display| StoreError::other(format!("{what}: {e}"));
         let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(|e| failed(&e))?;
         let start = self
             .range(range)
@@ -84,7 +84,8 @@ impl Mapping {
         };
         // SAFETY: the pages lie in this mapping, which is not inherited; more access harms no
         // reference, and there are none where access ends (the caller's promise).
-        unsafe { rustix::mm::mprotect(start.as_ptr().cast(), len, flags) }.map_err(|e| failed(&e))
+        unsafe { rustix::mm::mprotect(start.as_ptr().cast(), len, flags) }
+            .map_err(|e| StoreError::refused(what, Wanted::Addresses, e))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -149,12 +150,8 @@ impl Mapping {
         protection: ProtFlags,
         writer: Option<ProcessId>,
     ) -> Result<Mapping, StoreError> {
-        let failed = |e: &dyn fmt::Display| {
-            StoreError::other(format!(
-                "cannot map a segment of {}: {e}; is the address space limited (`ulimit -v`)?",
-                Bytes(len)
-            ))
-        };
+        let what = format!("cannot map a segment of {}", Bytes(len));
+        let failed = |e: &dyn fmt::Display| StoreError::other(format!("{what}: {e}"));
         let len = usize::try_from(len).map_err(|e| failed(&e))?;
         if isize::try_from(len).is_err() {
             return Err(failed(&"too long"));
@@ -164,7 +161,7 @@ impl Mapping {
         // cut, so all of it stays readable.
         let start =
             unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }
-                .map_err(|e| failed(&e))?;
+                .map_err(|e| StoreError::refused(&what, Wanted::Addresses, e))?;
         let start = NonNull::new(start.cast()).ok_or_else(|| failed(&"address zero"))?;
         let mapping = Mapping { start, len, writer };
         // A crash should not write gigabytes of arrays into a core file, twice for the producer.
@@ -175,8 +172,9 @@ impl Mapping {
     fn advise(&self, advice: Advice) -> Result<(), StoreError> {
         // SAFETY: the range is this mapping. The kinds of advice in use concern forked children and
         // core files, not the contents here.
-        unsafe { rustix::mm::madvise(self.start.as_ptr().cast(), self.len, advice) }
-            .map_err(|e| StoreError::other(format!("cannot set up a segment's mapping: {e}")))
+        unsafe { rustix::mm::madvise(self.start.as_ptr().cast(), self.len, advice) }.map_err(|e| {
+            StoreError::refused("cannot set up a segment's mapping", Wanted::Addresses, e)
+        })
     }
 }
 

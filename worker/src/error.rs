@@ -2,8 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use mobula_store::StoreError;
-use mobula_store::codec::CodecError;
+use mobula_store::{
+    StoreError,
+    codec::CodecError,
+    limits::{self, Wanted},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// `Result` with Mobula's [`Error`] unless another error is named.
@@ -48,6 +51,7 @@ enum Kind {
     Usage,
     Internal,
     Poisoned,
+    ResourceLimit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +157,13 @@ impl Error {
     /// says which process, and how it died.
     pub fn is_poisoned(&self) -> bool {
         self.0.kind == Kind::Poisoned
+    }
+
+    /// Whether the system gave no further thread, process, descriptor or address: a limit is reached,
+    /// which the message names with its value. The runtime goes on, and tries again what it can; the
+    /// same call may succeed later.
+    pub fn is_resource_limit(&self) -> bool {
+        self.0.kind == Kind::ResourceLimit
     }
 
     /// The failure at the end of the chain: for a task that was not run because an input had
@@ -302,6 +313,27 @@ impl Error {
         Error::new(Kind::Setup, message, None)
     }
 
+    /// A limit of the system that is reached.
+    pub fn resource_limit(message: impl Into<String>) -> Error {
+        Error::new(Kind::ResourceLimit, message, None)
+    }
+
+    /// The system refused something, at a start or later: `what` says what failed.
+    pub fn refused(
+        what: impl fmt::Display,
+        wanted: Wanted,
+        error: impl Into<std::io::Error>,
+    ) -> Error {
+        let error = error.into();
+        match limits::is_limit(&error) {
+            true => Error::resource_limit(format!(
+                "{what}: {error}; {}",
+                limits::advice(wanted, &error)
+            )),
+            false => Error::setup(format!("{what}: {error}")),
+        }
+    }
+
     /// A runtime that is gone.
     pub fn shutdown() -> Error {
         Error::new(
@@ -339,6 +371,8 @@ impl Error {
             Kind::StoreFull
         } else if error.is_type_mismatch() {
             Kind::TypeMismatch
+        } else if error.is_resource_limit() {
+            Kind::ResourceLimit
         } else {
             Kind::Internal
         };

@@ -26,7 +26,7 @@ use crate::{Error, Result, ids::WorkerId, sync::Seat};
 pub const TOKEN_VARIABLE: &str = "MOBULA_WORKER";
 
 /// Changes with every change of the bootstrap message, the mailbox or the wire format.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 
 /// Descriptors in one message: the kernel takes no more than 253.
 const MAX_DESCRIPTORS: usize = 16;
@@ -45,6 +45,8 @@ pub struct Bootstrap {
     pub seat: u16,
     /// How many workers the runtime has.
     pub workers: u32,
+    /// The stack of the threads that run tasks, in bytes.
+    pub stack: u64,
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
     /// Length of the segment with the driver's bell.
@@ -78,6 +80,7 @@ impl Bootstrap {
         token: String,
         fingerprint: u64,
         (worker, seat, workers): (WorkerId, Seat, u32),
+        stack: u64,
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -89,6 +92,7 @@ impl Bootstrap {
             worker,
             seat: seat.number(),
             workers,
+            stack,
             mailbox_len,
             bell_len,
             heap,

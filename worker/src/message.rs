@@ -263,6 +263,9 @@ pub enum FromWorker {
     Blocked,
     /// A task that waited goes on.
     Unblocked,
+    /// Nobody takes tasks from the lane of this worker, since the system gives it no further thread
+    /// and all that it has wait; or that is over.
+    Stalled(bool),
     /// The worker wants to reserve this many further bytes in its segment.
     NeedBytes(u64),
     /// An actor of the worker's. The worker holds it.

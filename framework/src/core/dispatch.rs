@@ -32,7 +32,7 @@ impl Core {
             }
             let more = match self.ready.is_empty() {
                 true => self.steal(comm),
-                false => self.fail_one_too_deep(comm),
+                false => self.relieve_one(comm),
             };
             // An actor that has ended can bring parts home, too.
             if !more && self.settled.is_empty() && self.stirred.is_empty() {
@@ -41,13 +41,15 @@ impl Core {
         }
     }
 
-    /// When every place of every worker is taken by a task that waits, nothing can ever run again:
-    /// then the first ready task fails, so that those that wait for it go on. Whether it did.
-    fn fail_one_too_deep(&mut self, comm: &mut dyn Comm) -> bool {
+    /// When every place of every worker is taken by a task that waits, or its worker has no thread for
+    /// another one, nothing can ever run again. Then the first ready task goes to a worker without a
+    /// thread, which ends a wait; or else it fails, so that those that wait for it go on. Whether it
+    /// did.
+    fn relieve_one(&mut self, comm: &mut dyn Comm) -> bool {
         let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
                 && worker.load() == 0
-                && !worker.has_slot(self.config.slots)
+                && (worker.stalled || !worker.has_slot(self.config.slots))
         };
         let pool = || {
             self.workers
@@ -57,9 +59,14 @@ impl Core {
         if pool().next().is_none() || !pool().all(|worker| stuck(&worker)) {
             return false;
         }
+        let stalled = self.stalled_worker();
         let Some(task) = self.ready.pop() else {
             return false;
         };
+        if let Some(worker) = stalled {
+            self.hand_over(task, worker, comm);
+            return true;
+        }
         let name = self
             .task_mut(task)
             .map(|task| task.function)

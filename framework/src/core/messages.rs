@@ -76,6 +76,7 @@ impl Core {
             FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, comm),
             FromWorker::Blocked => self.on_blocked(from, comm),
             FromWorker::Unblocked => self.on_unblocked(from),
+            FromWorker::Stalled(stalled) => self.on_stalled(from, stalled, comm),
             FromWorker::Registered
             | FromWorker::NeedBytes(_)
             | FromWorker::ReturnBytes(_)

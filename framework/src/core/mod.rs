@@ -85,6 +85,7 @@ mod messages;
 mod objects;
 mod pack;
 mod ready;
+mod shortage;
 mod state;
 mod table;
 mod tasks;
@@ -162,6 +163,8 @@ pub(crate) struct Core {
     wanting: VecDeque<ObjectId>,
     /// Processes that are being started and will not be needed.
     too_many: usize,
+    /// Workers cannot be started at the moment.
+    short_of_processes: bool,
     /// Actors of which something has changed.
     stirred: Vec<ObjectId>,
     /// What the functions are to actors, by index.
@@ -207,6 +210,7 @@ impl Core {
             names_of_actors: HashMap::new(),
             wanting: VecDeque::new(),
             too_many: 0,
+            short_of_processes: false,
             stirred: Vec::new(),
             roles,
             lending: NumberMap::default(),

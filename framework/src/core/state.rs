@@ -260,6 +260,8 @@ pub(super) struct Worker {
     pub(super) fresh_slot: u32,
     /// Threads of the worker that wait in `get` and have given up their place.
     pub(super) blocked: u32,
+    /// All that it has wait, and it has no thread to take further tasks with.
+    pub(super) stalled: bool,
     /// How many tasks it gets at most, beside those that are blocked.
     pub(super) depth: u32,
     /// What the worker holds, and whether the hold is a pin too.
@@ -302,6 +304,7 @@ impl Worker {
             free_slots: Vec::new(),
             fresh_slot: 0,
             blocked: 0,
+            stalled: false,
             depth,
             held: IdMap::default(),
             left: Vec::new(),
@@ -334,6 +337,7 @@ impl Worker {
     pub(super) fn has_room(&self, slots: u32) -> bool {
         self.state == WorkerState::Up
             && self.actor.is_none()
+            && !self.stalled
             && self.load() < self.depth
             && self.has_slot(slots)
     }

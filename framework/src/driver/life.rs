@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mobula_store::descriptors;
+use mobula_store::{descriptors, limits::Wanted};
 use mobula_worker::{Error, Result};
 use rustix::{
     io::Errno,
@@ -30,9 +30,8 @@ impl OwnLife {
     /// Out of descriptors.
     pub(super) fn new() -> Result<OwnLife> {
         let failed = |error: Errno| {
-            Error::setup(format!(
-                "cannot start a worker: no descriptor of this process: {error}"
-            ))
+            let what = "cannot start a worker: no descriptor of this process";
+            Error::refused(what, Wanted::Descriptor, error)
         };
         match descriptors::process(getpid()) {
             Ok(pidfd) => Ok(OwnLife {
@@ -65,7 +64,7 @@ impl Life {
     /// # Errors
     /// Out of descriptors.
     pub(super) fn of(pid: Pid, socket: BorrowedFd<'_>) -> Result<Life> {
-        let failed = |error| Error::setup(format!("cannot watch a worker: {error}"));
+        let failed = |error| Error::refused("cannot watch a worker", Wanted::Descriptor, error);
         match descriptors::process(pid) {
             Ok(pidfd) => Ok(Life::Pidfd(pidfd)),
             Err(Errno::NOSYS | Errno::PERM) => {

@@ -23,6 +23,7 @@ mod orphans;
 mod output;
 mod pace;
 mod recovery;
+mod shortage;
 mod spawn;
 mod step;
 mod tempo;
@@ -44,6 +45,7 @@ use std::{
 
 use mobula_store::{
     Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
+    limits::Wanted,
 };
 use mobula_worker::{
     Error, FunctionIndex, ObjectId, Registry, Result, Role, WorkerId,
@@ -62,6 +64,8 @@ use lanes::Lanes;
 use memory::DriverBudget;
 use monitor::Monitor;
 use output::Output;
+use pace::Pace;
+use shortage::Reserve;
 use traffic::Traffic;
 
 /// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
@@ -153,8 +157,7 @@ impl Driver {
         let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
         let budget = Arc::new(DriverBudget::new(capacity.clone()));
-        let segment_len = config.capacity.saturating_mul(2).next_multiple_of(4096);
-        let file = SegmentFile::create(segment_len, config.capacity, Backing::Auto)?;
+        let file = SegmentFile::create(config.own_segment, config.capacity, Backing::Auto)?;
         let heap = Heap::new(
             SegmentId(WorkerId::DRIVER.0),
             file,
@@ -238,7 +241,7 @@ impl Driver {
         }
         let others = self.config.workers - 1;
         self.startup.lock().to_come = others;
-        self.start_worker()?;
+        self.start_worker_somehow(&mut Pace::default(), &mut Reserve::default())?;
         self.monitor.start(others);
         let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
         let mut startup = self.startup.lock();
@@ -378,7 +381,13 @@ fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
-        .map_err(|error| Error::setup(format!("cannot start the thread {name}: {error}")))
+        .map_err(|error| {
+            Error::refused(
+                format!("cannot start the thread {name}"),
+                Wanted::Thread,
+                error,
+            )
+        })
 }
 
 impl fmt::Debug for Driver {

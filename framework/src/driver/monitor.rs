@@ -17,15 +17,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{SegmentId, descriptors};
-use mobula_worker::{Error, Result, WorkerId};
+use mobula_store::{SegmentId, descriptors, limits::Wanted};
+use mobula_worker::{CANNOT_GO_ON, Error, Result, SHORT, WorkerId};
 use parking_lot::Mutex;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace, recovery};
+use super::{
+    Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace, recovery, shortage::Reserve,
+};
 use crate::init::WorkerEntry;
 
 /// Longer than any program runs.
@@ -95,7 +97,7 @@ impl Monitor {
     /// Out of descriptors.
     pub(super) fn new(entry: WorkerEntry) -> Result<Monitor> {
         let wake = descriptors::event()
-            .map_err(|error| Error::setup(format!("cannot watch workers: {error}")))?;
+            .map_err(|error| Error::refused("cannot watch workers", Wanted::Descriptor, error))?;
         Ok(Monitor {
             entry,
             wake,
@@ -151,6 +153,11 @@ impl Monitor {
         self.ring();
     }
 
+    /// A descriptor of the monitor's.
+    pub(super) fn waker(&self) -> &OwnedFd {
+        &self.wake
+    }
+
     /// Has the thread look at what is new: requests, and workers that have registered.
     pub(super) fn ring(&self) {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
@@ -162,6 +169,7 @@ impl Driver {
         let _ = self.monitor.thread.set(std::thread::current().id());
         let mut workers: Vec<Watched> = Vec::new();
         let mut pace = Pace::default();
+        let mut reserve = Reserve::default();
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
         let mut ends: Vec<(WorkerId, Instant)> = Vec::new();
@@ -190,7 +198,10 @@ impl Driver {
             }
             let now = Instant::now();
             for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
-                worker.ready.get_or_insert(now);
+                if worker.ready.is_none() {
+                    worker.ready = Some(now);
+                    self.start_has_succeeded(&mut pace, &mut reserve);
+                }
             }
             self.end_the_late(&workers, (end, &ends), &mut reasons);
             for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
@@ -201,7 +212,9 @@ impl Driver {
             }
             // One at a time: nothing that has happened meanwhile waits for all of them.
             if pace.is_due(now) {
-                self.start_missing(&mut pace, workers.is_empty());
+                self.start_missing(&mut pace, &mut reserve, workers.is_empty());
+            } else if end.is_none() && pace.next(now).is_none() {
+                reserve.fill(&self.monitor.wake);
             }
             let grace = ends.iter().map(|(_, at)| *at).min();
             // Who outlives the end has a time of its own.
@@ -221,10 +234,10 @@ impl Driver {
         }
     }
 
-    /// Starts one of the workers that are missing. Where that does not work, it is tried again for
-    /// as long as there are others.
-    fn start_missing(&self, pace: &mut Pace, alone: bool) {
-        match self.start_worker() {
+    /// Starts one of the workers that are missing. Where that does not work, it is tried again: for
+    /// as long as there are others, or the reason is a limit that may change.
+    fn start_missing(&self, pace: &mut Pace, reserve: &mut Reserve, alone: bool) {
+        match self.start_worker_somehow(pace, reserve) {
             Ok(()) => {
                 pace.started();
                 self.one_has_come();
@@ -233,13 +246,16 @@ impl Driver {
                 self.none_to_come();
                 if self.is_closed() {
                     pace.stop();
-                } else if alone {
+                } else if alone && !error.is_resource_limit() {
                     pace.stop();
                     self.fail(&error.context("no worker is left, and none could be started"));
-                } else if pace.failed(Instant::now()) {
-                    eprintln!(
-                        "mobula: the pool has fewer workers than it should until this works: {error:#}"
-                    );
+                } else {
+                    if pace.failed(Instant::now()) {
+                        eprintln!(
+                            "mobula: the pool has fewer workers than it should until this works: {error:#}"
+                        );
+                    }
+                    self.start_has_failed(&error, pace);
                 }
             }
         }
@@ -365,18 +381,26 @@ impl Driver {
             if !tail.is_empty() {
                 text += &format!("; its last lines on stderr were:\n{tail}");
             }
-            let error = Error::setup(text);
+            let short = status.as_ref().and_then(|s| s.exit_status()) == Some(SHORT)
+                && tail.contains(CANNOT_GO_ON);
+            let error = match short {
+                true => Error::resource_limit(text),
+                false => Error::setup(text),
+            };
             let (failures, never) = {
                 let mut startup = self.startup.lock();
                 startup.failures += 1;
                 (startup.failures, startup.registered == 0)
             };
-            if never || (failures >= HOPELESS && !self.any_registered()) {
+            if never || (!short && failures >= HOPELESS && !self.any_registered()) {
                 self.fail(&error);
                 return;
             }
-        }
-        if missing {
+            if missing {
+                pace.died(worker.ready, Instant::now());
+            }
+            self.start_has_failed(&error, pace);
+        } else if missing {
             pace.died(worker.ready, Instant::now());
         }
     }

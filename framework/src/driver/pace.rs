@@ -24,6 +24,10 @@ pub(super) struct Pace {
     misfortunes: u32,
     last: Option<Instant>,
     not_before: Option<Instant>,
+    /// Since when starts fail, without one that succeeded.
+    failing: Option<Instant>,
+    /// A start has failed since the last time that none was missing.
+    short: bool,
 }
 
 impl Pace {
@@ -56,6 +60,24 @@ impl Pace {
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.misfortune(now, LONGEST_DELAY);
         self.misfortunes == 1
+    }
+
+    /// Since when starts fail, if one fails now.
+    pub(super) fn failing_since(&mut self, now: Instant) -> Instant {
+        self.short = true;
+        *self.failing.get_or_insert(now)
+    }
+
+    /// So many fewer are to be started.
+    pub(super) fn give_up(&mut self, workers: usize) {
+        self.missing = self.missing.saturating_sub(workers);
+    }
+
+    /// One takes tasks. Whether that is the end of a shortage: starts had failed before, and no more
+    /// are missing.
+    pub(super) fn recovered(&mut self) -> bool {
+        self.failing = None;
+        self.missing == 0 && std::mem::take(&mut self.short)
     }
 
     /// One has died, and another has to take its place. `ready`: since when it took tasks.
@@ -137,6 +159,23 @@ mod tests {
             pace.started();
         }
         assert!(!pace.is_due(now + SOON) && pace.next(now).is_none());
+    }
+
+    #[test]
+    fn a_shortage_lasts_until_none_is_missing() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        pace.want(3);
+        assert!(!pace.recovered());
+        assert_eq!(pace.failing_since(now), now);
+        assert_eq!(pace.failing_since(now + SOON), now);
+        pace.started();
+        assert!(!pace.recovered(), "two are missing");
+        assert_eq!(pace.failing_since(now + SOON), now + SOON);
+        pace.give_up(1);
+        pace.started();
+        assert!(pace.recovered() && !pace.recovered());
+        assert!(!pace.is_due(now + SOON));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     hash::{BuildHasher, Hasher},
+    io,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::process::CommandExt,
@@ -16,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Backing, SegmentFile, SegmentId, descriptors};
+use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
 use mobula_worker::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
@@ -63,11 +64,15 @@ impl Driver {
             DriverEnd::create(&mailbox_memory).map_err(|error| Error::setup(error.to_string()))?;
 
         let segment = SegmentId(id.0);
-        let len = self.heap.file().len();
+        let len = self.config.worker_segment;
         let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Unnamed)?;
 
-        let failed = |what: &str, error: &dyn std::fmt::Display| {
-            Error::setup(format!("cannot start a worker: {what}: {error}"))
+        let failed = |what: &str, error: io::Error| {
+            Error::refused(
+                format!("cannot start a worker: {what}"),
+                Wanted::Descriptor,
+                error,
+            )
         };
         let made = || {
             let (read, write) = descriptors::pipe()?;
@@ -75,13 +80,15 @@ impl Driver {
             rustix::io::ioctl_fionbio(&read, true)?;
             Ok((read, write))
         };
-        let output =
-            || made().map_err(|error: rustix::io::Errno| failed("no pipe for its output", &error));
+        let output = || {
+            made()
+                .map_err(|error: rustix::io::Errno| failed("no pipe for its output", error.into()))
+        };
         let (stdout_read, stdout_write) = output()?;
         let (stderr_read, stderr_write) = output()?;
         let unread = watch_of(&stdout_read, &stderr_read)
-            .map_err(|error| failed("no watch of its output", &error))?;
-        let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", &error))?;
+            .map_err(|error| failed("no watch of its output", error.into()))?;
+        let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", error))?;
         let own = OwnLife::new()?;
         let token = format!(
             "{:016x}",
@@ -101,6 +108,7 @@ impl Driver {
             token.clone(),
             self.registry.fingerprint(),
             (id, seat, self.config.workers as u32),
+            self.config.stack,
             mailbox_file.len(),
             self.bell_file.len(),
             (segment, file.len()),
@@ -194,10 +202,11 @@ impl Driver {
             // together with its worker.
             .process_group(0);
         let mut child = descriptors::with_standard_in_use(|| command.spawn()).map_err(|error| {
-            Error::setup(format!(
-                "cannot start a worker: {} does not run: {error}",
+            let what = format!(
+                "cannot start a worker: {} does not run",
                 program().display()
-            ))
+            );
+            Error::refused(what, Wanted::Thread, error)
         })?;
         let pid = child.id();
         let life = i32::try_from(pid)

@@ -12,6 +12,7 @@ mod errors;
 mod forks;
 mod futures;
 mod left_behind;
+mod limits;
 mod locks;
 mod maps;
 mod null;

@@ -17,6 +17,7 @@ use super::{
     budget::Grants,
     lanes::{OutLane, TaskLane},
     printed::Printed,
+    shortage::{RETRY, Served, Shortage},
     table::{Out, Table},
     tasks,
     turn::Turn,
@@ -48,6 +49,7 @@ pub(crate) struct Worker {
     pub(super) state: WorkerState,
     pub(super) printed: Printed,
     pub(super) turn: Turn,
+    pub(super) shortage: Shortage,
     /// The value, if this worker is an actor.
     pub(super) actor: Arc<ActorState>,
     /// Threads of the task loop.
@@ -186,16 +188,47 @@ impl Worker {
     }
 
     /// Says that the task of this thread waits, and lets another one run.
-    pub(super) fn pause(&self) {
+    ///
+    /// Says whether some thread of the worker goes on with the lane; see [`shortage`](super::shortage).
+    pub(super) fn pause(&self) -> bool {
         self.turn.end();
         self.table.lock().out.push(&FromWorker::Blocked);
-        tasks::stand_in(self);
+        tasks::stand_in(self).is_ok()
     }
 
     /// Takes the turn back.
     pub(super) fn resume(&self) {
         self.turn.resume();
         self.table.lock().out.push(&FromWorker::Unblocked);
+    }
+
+    /// Waits for objects while nobody goes on with the lane. What is still missing fails when the
+    /// wait has to end.
+    fn wait_short_of_threads(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        let ready = loop {
+            match self.look_for_stand_in() {
+                Served::Yes => break park::wait(what, deadline),
+                Served::No => {}
+                Served::GiveUp(error) => {
+                    what.for_each_entry(&mut |entry| {
+                        if entry.outcome().is_none() {
+                            entry.complete(Err(error.clone()));
+                        }
+                    });
+                    break true;
+                }
+            }
+            let look = Instant::now() + RETRY;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            if park::wait(what, Some(until)) {
+                break true;
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                break false;
+            }
+        };
+        self.ends_shortage();
+        ready
     }
 }
 
@@ -346,8 +379,10 @@ impl Client for Worker {
         if !tasks::runs_here() {
             return park::wait(what, deadline);
         }
-        self.pause();
-        let ready = park::wait(what, deadline);
+        let ready = match self.pause() {
+            true => park::wait(what, deadline),
+            false => self.wait_short_of_threads(what, deadline),
+        };
         self.resume();
         ready
     }

@@ -1,28 +1,61 @@
 //! Asynchronous remote functions: polled on the thread of their task, with timers and spawned
 //! tasks on one tokio runtime per worker.
 
-use std::{cell::Cell, future::Future, future::poll_fn, pin::pin, sync::OnceLock};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::OnceLock,
+    task::Poll,
+};
 
-use mobula_store::descriptors::with_standard_in_use;
-use tokio::runtime::{Builder, Runtime};
+use mobula_store::{
+    descriptors::with_standard_in_use,
+    limits::{self, Wanted},
+};
+use parking_lot::Mutex;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Sleep,
+};
 
-use super::{client, tasks};
+use super::{
+    client, panics,
+    shortage::{RETRY, Served},
+    tasks,
+};
+use crate::{Error, Result};
+
+/// The stack of threads that run what asynchronous functions spawn: as tokio has it.
+const ASYNC_STACK: usize = 2 << 20;
 
 thread_local! {
     static PAUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn runtime() -> &'static Runtime {
+/// # Errors
+/// The system gives no thread or descriptor for it; a later call can succeed.
+fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let mut builder = Builder::new_multi_thread();
-        builder
-            .worker_threads(1)
-            .thread_name("mobula-async")
-            .enable_all();
-        with_standard_in_use(|| builder.build())
-            .expect("a tokio runtime with one thread starts unless the process is out of threads")
-    })
+    static START: Mutex<()> = Mutex::new(());
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let _one_at_a_time = START.lock();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(1)
+        .thread_name("mobula-async")
+        .thread_stack_size(limits::stack_for(ASYNC_STACK))
+        .enable_all();
+    let runtime = with_standard_in_use(|| builder.build()).map_err(|error| {
+        let what = "an asynchronous function cannot run: its worker gets no tokio runtime";
+        Error::refused(what, Wanted::Thread, error)
+    })?;
+    Ok(RUNTIME.get_or_init(|| runtime))
 }
 
 /// Runs an asynchronous remote function to its end, on this thread.
@@ -32,22 +65,51 @@ fn runtime() -> &'static Runtime {
 /// `tokio::spawn` runs on another thread of the worker, in nobody's turn.
 ///
 /// # Panics
-/// If the future does, or if the thread is inside another tokio runtime.
+/// If the future does, or if the thread is inside another tokio runtime. Where the system gives no
+/// thread that the future needs, this unwinds with an [`Error`], which the task ends with.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);
     let worker = client::current().filter(|_| tasks::runs_here());
     let Some(worker) = worker else {
-        return runtime().block_on(future);
+        return runtime.block_on(future);
     };
-    runtime().block_on(poll_fn(|context| {
-        if PAUSED.take() {
+    // Wakes this thread again while nobody goes on with the lane.
+    let mut look_again: Option<Pin<Box<Sleep>>> = None;
+    let done = runtime.block_on(poll_fn(|context| {
+        let paused = PAUSED.take();
+        if paused && look_again.is_some() {
+            match worker.look_for_stand_in() {
+                Served::Yes => look_again = None,
+                Served::No => {}
+                Served::GiveUp(error) => {
+                    worker.ends_shortage();
+                    worker.resume();
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        if paused {
             worker.resume();
         }
         let poll = future.as_mut().poll(context);
         if poll.is_pending() {
             PAUSED.set(true);
-            worker.pause();
+            if worker.pause() {
+                look_again = None;
+            } else {
+                let mut sleep = Box::pin(tokio::time::sleep(RETRY));
+                // A sleep that is over already wakes nobody.
+                if sleep.as_mut().poll(context).is_ready() {
+                    context.waker().wake_by_ref();
+                }
+                look_again = Some(sleep);
+            }
         }
-        poll
-    }))
+        poll.map(Ok)
+    }));
+    if look_again.is_some() {
+        worker.ends_shortage();
+    }
+    done.unwrap_or_else(|error| panics::end_task(error))
 }

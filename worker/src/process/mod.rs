@@ -11,8 +11,10 @@ mod executor;
 mod lanes;
 mod panics;
 mod printed;
+mod shortage;
 mod table;
 mod tasks;
+mod threads;
 mod turn;
 
 use std::{
@@ -21,15 +23,16 @@ use std::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
 };
 
-use mobula_store::{Heap, SegmentFile, Segments, SharedWords, Writables, descriptors};
+use mobula_store::{
+    Heap, SegmentFile, Segments, SharedWords, Writables, descriptors, limits::Wanted,
+};
 use parking_lot::{Condvar, Mutex};
 use rustix::{
     event::{PollFd, PollFlags},
     fs::{Mode, OFlags},
-    process::{Signal, getpgrp, getpid, kill_current_process_group},
+    process::{Resource, Signal, getpgrp, getpid, getrlimit, kill_current_process_group},
 };
 
 use crate::{
@@ -53,6 +56,13 @@ pub(crate) use tasks::{call, runs_function};
 
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
+
+/// Exit status of a worker that could not be set up, because a limit of the system is reached
+/// (`EX_TEMPFAIL`).
+pub const SHORT: i32 = 75;
+
+/// What a worker says before it ends with one of these.
+pub const CANNOT_GO_ON: &str = "this worker cannot go on";
 
 /// Stacks of the service threads: they decode errors with all their causes, in builds without
 /// optimisation too (a test of the wire format has this size).
@@ -83,6 +93,10 @@ pub fn enter_if_worker() {
         Ok(None) => {}
         Ok(Some((bootstrap, descriptors, socket))) => match run(bootstrap, descriptors, socket) {
             Ok(()) => std::process::exit(0),
+            Err(error) if error.is_resource_limit() => {
+                say_why(&format!("{error:#}"));
+                std::process::exit(SHORT)
+            }
             Err(error) => die(&format!("{error:#}")),
         },
         Err(error) => die(&format!("{error:#}")),
@@ -91,8 +105,12 @@ pub fn enter_if_worker() {
 
 /// Says why on standard error, which the driver shows, and ends the process.
 pub(crate) fn die(why: &str) -> ! {
-    eprintln!("mobula: this worker cannot go on: {why}");
+    say_why(why);
     std::process::exit(BROKEN)
+}
+
+fn say_why(why: &str) {
+    eprintln!("mobula: {CANNOT_GO_ON}: {why}");
 }
 
 fn run(
@@ -100,6 +118,8 @@ fn run(
     descriptors: BootstrapDescriptors<OwnedFd>,
     socket: OwnedFd,
 ) -> Result<()> {
+    threads::set_task_stack(bootstrap.stack);
+    be_the_first_victim();
     watch(descriptors.driver)?;
     quiet_stdio(&descriptors.stdout)?;
     let registry = Registry::get()?;
@@ -136,6 +156,7 @@ fn run(
         state: end.state,
         printed: Printed::new(end.printed, descriptors.printed),
         turn: Turn::default(),
+        shortage: Default::default(),
         actor: Arc::default(),
         loops: AtomicUsize::new(1),
         idle_loops: AtomicUsize::new(0),
@@ -173,8 +194,8 @@ fn run(
 }
 
 /// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep as
-/// much as a quarter of the store holds, and each at least 64 MiB. A segment is twice as long as the
-/// store's capacity.
+/// much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as long
+/// as the store's capacity.
 fn decoded_limit(segment_len: u64, workers: u32) -> usize {
     let share = segment_len / 8 / u64::from(workers.max(1));
     usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)
@@ -182,20 +203,26 @@ fn decoded_limit(segment_len: u64, workers: u32) -> usize {
 
 /// Runs tasks until the worker closes.
 fn work(worker: &Arc<Worker>) -> Result<()> {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        // `init()` was called under a runtime of the user's: asynchronous functions could not be
-        // driven on this thread.
+    // `init()` was called under a runtime of the user's: asynchronous functions could not be
+    // driven on this thread. Or the main thread's stack is not what all tasks are to have.
+    if tokio::runtime::Handle::try_current().is_ok() || !main_stack_fits() {
         let worker = worker.clone();
-        let looping = thread::Builder::new()
-            .name("mobula-task".to_owned())
-            .stack_size(8 << 20)
-            .spawn(move || work_here(&worker))
-            .map_err(|error| Error::setup(format!("cannot start a thread for tasks: {error}")))?;
+        let stack = threads::task_stack();
+        let looping =
+            threads::start("mobula-task", stack, move || work_here(&worker)).map_err(|error| {
+                Error::refused("cannot start a thread for tasks", Wanted::Thread, error)
+            })?;
         let _ = looping.join();
     } else {
         work_here(worker);
     }
     Ok(())
+}
+
+/// Whether the main thread's stack is as large as those of other threads for tasks.
+fn main_stack_fits() -> bool {
+    let main = getrlimit(Resource::Stack).current;
+    main == u64::try_from(threads::task_stack()).ok()
 }
 
 fn work_here(worker: &Arc<Worker>) {
@@ -217,15 +244,25 @@ fn work_here(worker: &Arc<Worker>) {
 
 fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
     let read = descriptors::duplicate(fd.as_fd())
-        .map_err(|error| Error::setup(format!("cannot copy a descriptor: {error}")))?;
+        .map_err(|error| Error::refused("cannot copy a descriptor", Wanted::Descriptor, error))?;
     let file = SegmentFile::from_descriptors(read, Some(fd), len)?;
     Ok(Region::new(SharedWords::map(&file)?))
+}
+
+/// Where memory runs out, the kernel ends workers before their driver, which is told of it and goes
+/// on. This process may always ask for that; where there is no `/proc`, nothing changes.
+fn be_the_first_victim() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// Standard input becomes /dev/null, and standard output goes to the driver from here on.
 fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
     let set = || -> std::io::Result<()> {
-        let null = descriptors::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let null = descriptors::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let null = null.map_err(|error| {
+            let error = std::io::Error::from(error);
+            std::io::Error::new(error.kind(), format!("cannot open /dev/null: {error}"))
+        })?;
         rustix::stdio::dup2_stdin(&null)?;
         rustix::stdio::dup2_stdout(stdout)?;
         Ok(())
@@ -251,10 +288,13 @@ fn watch(driver: OwnedFd) -> Result<()> {
 }
 
 fn service(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(SMALL_STACK)
-        .spawn(body)
+    threads::start(name, SMALL_STACK, body)
         .map(drop)
-        .map_err(|error| Error::setup(format!("cannot start the thread {name}: {error}")))
+        .map_err(|error| {
+            Error::refused(
+                format!("cannot start the thread {name}"),
+                Wanted::Thread,
+                error,
+            )
+        })
 }

@@ -60,6 +60,15 @@ fn text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
+/// What [`end_task`] unwinds with.
+struct TaskEnd(Error);
+
+/// Ends the task of this thread with an error, where its code has no way to return one. Calls no
+/// panic hook.
+pub(super) fn end_task(error: Error) -> ! {
+    panic::resume_unwind(Box::new(TaskEnd(error)))
+}
+
 /// Runs `f`; a panic becomes an error that names `function`.
 ///
 /// # Errors
@@ -69,6 +78,10 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
     let outer = RUNNING.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     let result = result.unwrap_or_else(|payload| {
+        let payload = match payload.downcast::<TaskEnd>() {
+            Ok(end) => return Err(end.0),
+            Err(payload) => payload,
+        };
         let fallback = text(&*payload);
         // Taken before the payload's destructor can panic in its turn.
         let captured = CAPTURED.take();
@@ -127,6 +140,13 @@ mod tests {
         })
         .unwrap_err();
         assert!(error.to_string().contains("the real one"), "{error}");
+    }
+
+    #[test]
+    fn a_task_that_is_ended_has_the_error_and_no_panic() {
+        let error =
+            catch::<()>("score", || end_task(Error::resource_limit("no thread"))).unwrap_err();
+        assert!(error.is_resource_limit() && !error.is_panic(), "{error}");
     }
 
     #[test]

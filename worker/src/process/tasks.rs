@@ -2,14 +2,14 @@
 
 use std::{
     cell::Cell,
+    io,
     sync::{Arc, atomic::Ordering},
-    thread,
 };
 
 use super::{
     client::{self, Worker},
     lanes::Next,
-    panics,
+    panics, threads,
 };
 use crate::{
     Body, Client, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
@@ -24,9 +24,6 @@ use crate::{
 /// often does not start a thread each time.
 const SPARE_LOOPS: usize = 2;
 
-/// Stack of a stand-in: what a main thread usually has.
-const STACK: usize = 8 << 20;
-
 thread_local! {
     static RUNS_TASK: Cell<bool> = const { Cell::new(false) };
 }
@@ -38,25 +35,24 @@ pub(crate) fn runs_here() -> bool {
 
 /// Makes sure that somebody goes on with the lane while a task waits. Nobody does in the process of
 /// an actor that is bound to its thread.
-pub(super) fn stand_in(worker: &Worker) {
+///
+/// # Errors
+/// The system gives no further thread.
+pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
     if worker.idle_loops.load(Ordering::SeqCst) > 0 || worker.actor.is_bound() {
-        return;
+        return Ok(());
     }
     let Some(worker) = worker.this.upgrade() else {
-        return;
+        return Ok(());
     };
     worker.loops.fetch_add(1, Ordering::SeqCst);
     let looping = worker.clone();
-    let started = thread::Builder::new()
-        .name("mobula-task".to_owned())
-        .stack_size(STACK)
-        .spawn(move || task_loop(&looping, false));
-    if let Err(error) = started {
+    let started = threads::start("mobula-task", threads::task_stack(), move || {
+        task_loop(&looping, false);
+    });
+    started.map(drop).inspect_err(|_| {
         worker.loops.fetch_sub(1, Ordering::SeqCst);
-        eprintln!(
-            "mobula: a waiting task could not hand on its worker: no further thread: {error}"
-        );
-    }
+    })
 }
 
 /// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
@@ -77,8 +73,8 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
         most = may;
         worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
         if worker.loops.load(Ordering::SeqCst) < most {
-            // The next one need not wait for this one.
-            stand_in(worker);
+            // The next one need not wait for this one. Without a thread it does.
+            let _ = stand_in(worker);
         }
         if starts {
             worker.state.set_function(task.function);

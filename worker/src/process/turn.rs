@@ -72,6 +72,11 @@ impl Turn {
         state.taken += 1;
     }
 
+    /// Whether nobody has it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.state.lock().taken == 0
+    }
+
     /// Gives the turn up.
     pub(crate) fn end(&self) {
         let mut state = self.state.lock();

@@ -228,6 +228,8 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Decoded(id) => write_about(out, from_worker::DECODED, *id),
         FromWorker::Blocked => out.push(from_worker::BLOCKED),
         FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
+        FromWorker::Stalled(true) => out.push(from_worker::STALLED),
+        FromWorker::Stalled(false) => out.push(from_worker::STAFFED),
         FromWorker::NeedBytes(bytes) => {
             out.push(from_worker::NEED_BYTES);
             writer::number(out, *bytes);
@@ -319,6 +321,8 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::DECODED => FromWorker::Decoded(reader.id()?),
         from_worker::BLOCKED => FromWorker::Blocked,
         from_worker::UNBLOCKED => FromWorker::Unblocked,
+        from_worker::STALLED => FromWorker::Stalled(true),
+        from_worker::STAFFED => FromWorker::Stalled(false),
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
         from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
         from_worker::CREATE_ACTOR => FromWorker::CreateActor {
@@ -413,6 +417,8 @@ mod from_worker {
     pub(super) const AGAIN: u8 = 83;
     pub(super) const DECODED: u8 = 84;
     pub(super) const DETACH: u8 = 85;
+    pub(super) const STALLED: u8 = 86;
+    pub(super) const STAFFED: u8 = 87;
 }
 
 /// First bytes of arguments, ready or not.

@@ -275,6 +275,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         ids().prop_map(FromWorker::Decoded),
         Just(FromWorker::Blocked),
         Just(FromWorker::Unblocked),
+        any::<bool>().prop_map(FromWorker::Stalled),
         number().prop_map(FromWorker::NeedBytes),
         number().prop_map(FromWorker::ReturnBytes),
         (ids(), vec((ids(), lots()), 0..50))

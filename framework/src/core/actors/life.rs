@@ -19,8 +19,12 @@ impl Core {
     /// Looks for a process, and has one started: for the actor, or for the pool in its place.
     pub(super) fn want_process(&mut self, id: ObjectId, comm: &mut dyn Comm) {
         comm.start_worker();
-        let unused = self.workers.iter().find(|(_, worker)| {
-            worker.state == WorkerState::Up && worker.actor.is_none() && worker.next_attempt == 0
+        let unused = self.workers.iter().find(|(id, worker)| {
+            worker.state == WorkerState::Up
+                && worker.actor.is_none()
+                && worker.next_attempt == 0
+                // Nobody may come in the place of the last one.
+                && (!self.short_of_processes || self.pool_has_another(**id))
         });
         match unused.map(|(worker, _)| *worker) {
             Some(worker) => self.dedicate(worker, id, comm),
@@ -29,7 +33,11 @@ impl Core {
     }
 
     /// A worker takes tasks from now on: those of an actor, if one waits for a process.
+    /// While others cannot be started, a pool without any worker comes first.
     pub(in crate::core) fn came_up(&mut self, worker: WorkerId, comm: &mut dyn Comm) {
+        if self.short_of_processes && !self.pool_has_another(worker) {
+            return;
+        }
         if let Some(id) = self.wanting.pop_front() {
             self.dedicate(worker, id, comm);
         } else if self.too_many > 0 {

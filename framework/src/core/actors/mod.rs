@@ -234,6 +234,20 @@ impl Core {
         self.drop_args(&args, comm);
     }
 
+    /// An actor that has no process gets none, because of `why`. None is started for it any more.
+    pub(in crate::core) fn refuse_process(
+        &mut self,
+        id: ObjectId,
+        why: &Error,
+        comm: &mut dyn Comm,
+    ) {
+        let name = self.actor_name(id);
+        let why = why.clone().at(format!("the {name} got no process"));
+        let before = self.too_many;
+        self.fail_actor(id, why, comm);
+        self.too_many = before;
+    }
+
     /// Fails a call that was not begun.
     fn fail_call(&mut self, call: ObjectId, why: &Error, comm: &mut dyn Comm) {
         let Some(function) = self.task_mut(call).map(|task| task.function) else {

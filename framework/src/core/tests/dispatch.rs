@@ -10,18 +10,18 @@ use super::{
     env::{Env, W1, W2, W3, d, good, spawn, w},
 };
 
-fn submit_all(env: &mut Env, seqs: std::ops::RangeInclusive<u64>) {
+pub(super) fn submit_all(env: &mut Env, seqs: std::ops::RangeInclusive<u64>) {
     for seq in seqs {
         env.submit(seq, vec![]);
     }
 }
 
-fn ids(seqs: impl IntoIterator<Item = u64>) -> Vec<ObjectId> {
+pub(super) fn ids(seqs: impl IntoIterator<Item = u64>) -> Vec<ObjectId> {
     seqs.into_iter().map(d).collect()
 }
 
 /// Ends everything that is left, so that the test can end with the usual checks.
-fn wind_up(env: &mut Env, workers: &[WorkerId]) {
+pub(super) fn wind_up(env: &mut Env, workers: &[WorkerId]) {
     loop {
         env.pump();
         let before = env.core.task_counts().total();

@@ -13,6 +13,7 @@ mod peer;
 mod random;
 mod sanity;
 mod scale;
+mod shortage;
 mod tasks;
 mod workers;
 mod world;

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::descriptors;
+use mobula_store::{descriptors, limits::Wanted};
 use mobula_worker::{Error, Result, mailbox};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -63,8 +63,13 @@ impl Output {
     /// # Errors
     /// Out of descriptors.
     pub(super) fn new() -> Result<Output> {
-        let wake = descriptors::event()
-            .map_err(|error| Error::setup(format!("cannot watch the workers' output: {error}")))?;
+        let wake = descriptors::event().map_err(|error| {
+            Error::refused(
+                "cannot watch the workers' output",
+                Wanted::Descriptor,
+                error,
+            )
+        })?;
         Ok(Output {
             streams: Mutex::default(),
             stdout: Sink::new(mailbox::Stream::Stdout),

@@ -292,3 +292,48 @@ fn make_actor_comes_before_its_first_task() {
     env.lose(W1);
     env.assert_over();
 }
+
+#[test]
+fn while_no_process_can_be_had_the_pool_keeps_its_last_worker() {
+    let mut env = env(1, 2);
+    env.core.set_short_of_processes(true);
+    let actor = env.create(vec![], options());
+    assert_eq!(env.started(), 1);
+    let task = env.submit(100, vec![]);
+    env.run(W1, task, good(1));
+    assert!(env.lose_as(W1, false), "the pool misses it");
+    // The next worker is the pool's, the one after it the actor's.
+    env.add_worker(W2);
+    let other = env.submit(101, vec![]);
+    env.run(W2, other, good(1));
+    env.add_worker(W3);
+    env.run(W3, actor, good(0));
+    env.succeeded([task, other, actor]);
+    env.ends(W3);
+    env.assert_over();
+}
+
+#[test]
+fn an_actor_that_gets_no_process_is_an_error_of_its_calls() {
+    let mut env = env(1, 2);
+    env.core.set_short_of_processes(true);
+    let actor = env.create(vec![], options());
+    let call = env.call(actor);
+    let why = Error::resource_limit("no descriptors");
+    assert_eq!(env.core.refuse_processes(&why, &mut env.comm), 1);
+    env.core.sanity_check();
+    let error = env.core.outcome(call).unwrap().unwrap_err();
+    assert!(
+        error.is_actor_dead() && error.root().is_resource_limit(),
+        "{error}"
+    );
+    env.failed([call, actor], "no descriptors");
+    // Nobody was started for it who would be one too many.
+    env.add_worker(W2);
+    let tasks = [100, 101].map(|seq| env.submit(seq, vec![]));
+    env.pump();
+    env.run(W1, tasks[0], good(1));
+    env.run(W2, tasks[1], good(1));
+    env.succeeded(tasks);
+    env.assert_over();
+}

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use mobula_store::limits::{self, Wanted};
 use mobula_worker::{Error, Result, sync::LockError};
 use parking_lot::Mutex;
 
@@ -72,9 +73,11 @@ fn elsewhere<R: Send + 'static>(
     };
     thread::Builder::new()
         .name("mobula-lock".to_owned())
-        .stack_size(256 << 10)
+        .stack_size(limits::stack_for(256 << 10))
         .spawn(work)
-        .map_err(|error| Error::setup(format!("cannot start a thread that waits: {error}")))?;
+        .map_err(|error| {
+            Error::refused("cannot start a thread that waits", Wanted::Thread, error)
+        })?;
     Ok(Elsewhere { state, undo })
 }
 

@@ -1,0 +1,88 @@
+//! The system gives no further thread or process.
+//!
+//! *Threads.* A worker whose tasks all wait, and which gets no thread to go on with its lane, says that
+//! it is stalled. It gets no task while another worker of the pool takes tasks. When none does, the
+//! first ready task goes to a stalled worker: the worker sees it, and ends a wait with an error.
+//!
+//! *Processes.* The driver says when starts fail and when one succeeds. Meanwhile no actor gets the
+//! pool's last worker. When starts have failed for some time, the driver
+//! [gives up](Core::refuse_processes) what waits for a process.
+
+use mobula_worker::{Error, WorkerId};
+
+use super::{
+    Comm, Core, Violation,
+    state::{Worker, WorkerState},
+};
+
+impl Core {
+    /// A worker has got no thread to take tasks with, or has one again.
+    pub(super) fn on_stalled(
+        &mut self,
+        from: WorkerId,
+        stalled: bool,
+        comm: &mut dyn Comm,
+    ) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
+        worker.stalled = stalled;
+        if stalled {
+            self.take_back(from, u32::MAX, comm);
+        }
+        self.relist(from);
+        Ok(())
+    }
+
+    /// A stalled worker of the pool that can be handed a task.
+    pub(super) fn stalled_worker(&self) -> Option<WorkerId> {
+        let mut pool = self.workers.iter();
+        let found = pool.find(|(_, worker)| {
+            worker.stalled && worker.actor.is_none() && worker.has_slot(self.config.slots)
+        });
+        found.map(|(id, _)| *id)
+    }
+
+    /// Whether the pool has a worker that is up, besides this one.
+    pub(super) fn pool_has_another(&self, than: WorkerId) -> bool {
+        let in_pool = |worker: &Worker| worker.actor.is_none() && worker.state == WorkerState::Up;
+        self.workers
+            .iter()
+            .any(|(id, worker)| *id != than && in_pool(worker))
+    }
+
+    /// Whether the pool has no worker, and none that is about to come.
+    pub(crate) fn pool_is_empty(&self) -> bool {
+        let in_pool =
+            |worker: &Worker| worker.actor.is_none() && worker.state != WorkerState::ShuttingDown;
+        !self.workers.values().any(in_pool)
+    }
+
+    /// Workers cannot be started at the moment, or can again.
+    pub(crate) fn set_short_of_processes(&mut self, short: bool) {
+        self.short_of_processes = short;
+    }
+
+    /// Fails what waits for a process, because of `why`: all actors that have none and, where the
+    /// pool has no worker, all tasks that could run. Says how many processes fewer are needed.
+    pub(crate) fn refuse_processes(&mut self, why: &Error, comm: &mut dyn Comm) -> usize {
+        let actors: Vec<_> = self.wanting.iter().copied().collect();
+        let refused = actors.len();
+        for actor in actors {
+            self.refuse_process(actor, why, comm);
+        }
+        if self.pool_is_empty() {
+            while let Some(task) = self.ready.pop() {
+                let name = self
+                    .task_mut(task)
+                    .map(|task| task.function)
+                    .map_or("a task", |function| self.name(function));
+                let error = why
+                    .clone()
+                    .at(format!("`{name}` was not run, because there is no worker"));
+                self.finish(task, Err(error), comm);
+            }
+        }
+        refused
+    }
+}

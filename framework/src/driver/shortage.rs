@@ -1,0 +1,129 @@
+//! Workers cannot be started, since a limit of the system is reached: what is done until it is over.
+//!
+//! * The soft limit on descriptors is raised to the hard one, when a start has failed for want of
+//!   descriptors.
+//! * Some descriptors are kept in reserve. They are for the case that actors have all others and the
+//!   pool has no worker left: then one worker of the pool is started with them.
+//! * What waits for a process fails after [`PATIENCE`], with the reason of the last failure. The
+//!   monitor goes on trying, so the pool is complete again some time after the shortage.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use mobula_store::descriptors;
+use mobula_worker::{Error, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{Driver, pace::Pace};
+
+/// How long starts fail before what waits for a process does.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Descriptors that the start of a worker takes, and some more.
+const RESERVE: usize = 20;
+
+/// With fewer descriptors than this, none is kept in reserve.
+const LEAST_FOR_RESERVE: u64 = 128;
+
+/// Descriptors that stand for nothing, and are closed where others are needed.
+#[derive(Debug, Default)]
+pub(super) struct Reserve(Vec<OwnedFd>);
+
+impl Reserve {
+    /// Takes what is missing, as far as the system gives it. `any` is copied.
+    pub(super) fn fill(&mut self, any: impl AsFd) {
+        if self.0.len() >= RESERVE {
+            return;
+        }
+        let limit = getrlimit(Resource::Nofile).current;
+        if limit.is_some_and(|limit| limit < LEAST_FOR_RESERVE) {
+            return;
+        }
+        while self.0.len() < RESERVE {
+            match descriptors::duplicate(any.as_fd()) {
+                Ok(copy) => self.0.push(copy),
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Closes them; whether there were any.
+    fn spend(&mut self) -> bool {
+        !std::mem::take(&mut self.0).is_empty()
+    }
+}
+
+/// Raises the soft limit on descriptors to the hard one; whether that has changed it.
+fn raise_descriptors() -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok()
+}
+
+impl Driver {
+    /// Starts a worker, with more descriptors where that helps.
+    ///
+    /// # Errors
+    /// As for [`start_worker`](Self::start_worker).
+    pub(super) fn start_worker_somehow(
+        &self,
+        pace: &mut Pace,
+        reserve: &mut Reserve,
+    ) -> Result<()> {
+        let mut started = self.start_worker();
+        if matches!(&started, Err(error) if error.is_resource_limit()) && raise_descriptors() {
+            started = self.start_worker();
+        }
+        if matches!(&started, Err(error) if error.is_resource_limit())
+            && self.with(|core, _| core.pool_is_empty())
+            && reserve.spend()
+        {
+            // So the pool gets it, and no actor.
+            pace.failing_since(Instant::now());
+            self.with(|core, _| core.set_short_of_processes(true));
+            started = self.start_worker();
+        }
+        started
+    }
+
+    /// A worker could not be started, or died before it was ready.
+    pub(super) fn start_has_failed(&self, error: &Error, pace: &mut Pace) {
+        let now = Instant::now();
+        let long = now.duration_since(pace.failing_since(now)) >= PATIENCE;
+        let refused = self.with(|core, lanes| {
+            core.set_short_of_processes(true);
+            match long {
+                true => core.refuse_processes(error, lanes),
+                false => 0,
+            }
+        });
+        pace.give_up(refused);
+    }
+
+    /// A worker takes tasks.
+    pub(super) fn start_has_succeeded(&self, pace: &mut Pace, reserve: &mut Reserve) {
+        if pace.recovered() {
+            self.with(|core, _| core.set_short_of_processes(false));
+            reserve.fill(self.monitor.waker());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_is_filled_up_and_spent_once() {
+        let mut reserve = Reserve::default();
+        assert!(!reserve.spend());
+        reserve.fill(std::io::stderr());
+        assert!(reserve.0.len() == RESERVE || getrlimit(Resource::Nofile).current < Some(128));
+        assert!(reserve.spend() && !reserve.spend());
+    }
+}
