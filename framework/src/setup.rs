@@ -11,7 +11,7 @@
 /// use mobula::prelude::*;
 ///
 /// fn set_up() {
-///     // SAFETY or the like is not needed here: tasks have not begun.
+///     // Called for each panic of a task, also of one that becomes an error.
 ///     std::panic::set_hook(Box::new(|info| eprintln!("in a worker: {info}")));
 /// }
 /// mobula::worker_setup!(set_up);

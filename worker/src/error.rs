@@ -30,6 +30,16 @@ struct Inner {
     kind: Kind,
     message: String,
     cause: Option<Error>,
+    panic: Option<Panic>,
+}
+
+/// What one line does not hold of a panic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Panic {
+    /// The message, if it has several lines.
+    text: String,
+    /// The frames, if they were captured.
+    backtrace: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +77,15 @@ impl Error {
             kind,
             message: message.into(),
             cause,
+            panic: None,
         }))
+    }
+
+    /// The same error with another message.
+    fn with_message(self, message: impl FnOnce(&Kind, String) -> String) -> Error {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        inner.message = message(&inner.kind, inner.message);
+        Error(Arc::new(inner))
     }
 
     /// A chain with at most [`MAX_STEPS`]: of a longer one, the first steps and the root.
@@ -85,6 +103,7 @@ impl Error {
                 kind: step.0.kind.clone(),
                 message: step.0.message.clone(),
                 cause: Some(cause),
+                panic: step.0.panic.clone(),
             }))
         })
     }
@@ -178,6 +197,24 @@ impl Error {
         error
     }
 
+    /// Where a remote function panicked, if this error, or a cause of it, is a panic and the worker
+    /// had `RUST_BACKTRACE=1` (or `RUST_LIB_BACKTRACE=1`) in its environment: a frame in one or two
+    /// lines each, from the panic to the remote function. With `RUST_BACKTRACE=full`, the frames of the
+    /// standard library and of Mobula too.
+    ///
+    /// Costs a walk of the chain of causes.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.steps()
+            .filter_map(|error| error.0.panic.as_ref())
+            .map(|panic| panic.backtrace.as_str())
+            .find(|backtrace| !backtrace.is_empty())
+    }
+
+    /// This error and its causes.
+    fn steps(&self) -> impl Iterator<Item = &Error> {
+        std::iter::successors(Some(self), |error| error.0.cause.as_ref())
+    }
+
     /// The error value that the remote function returned, where this error (or the failed input
     /// behind it) is an application error whose type is `E` and can travel. Decodes the value.
     pub fn application<E: Serialize + DeserializeOwned + 'static>(&self) -> Option<E> {
@@ -221,35 +258,44 @@ impl Error {
 
     /// Says in which function and process an application error arose.
     pub fn in_task(self, function: &str, pid: u32) -> Error {
-        let Inner {
-            kind,
-            message,
-            cause,
-        } = Arc::unwrap_or_clone(self.0);
-        let message = match kind {
+        self.with_message(|kind, message| match kind {
             Kind::Application(_) => format!("`{function}` failed (pid {pid}): {message}"),
             _ => format!("`{function}` (pid {pid}): {message}"),
-        };
-        Error::new(kind, message, cause)
+        })
     }
 
     /// Says where the failure belongs, before the message.
     pub fn at(self, place: impl std::fmt::Display) -> Error {
-        let Inner {
-            kind,
-            message,
-            cause,
-        } = Arc::unwrap_or_clone(self.0);
-        Error::new(kind, format!("{place}: {message}"), cause)
+        self.with_message(|_, message| format!("{place}: {message}"))
     }
 
-    /// A panic in a remote function.
+    /// A panic in a remote function. The message becomes one line; `Debug` has all of it.
     pub fn panic(function: &str, pid: u32, location: &str, message: &str) -> Error {
-        Error::new(
-            Kind::Panic,
-            format!("`{function}` panicked at {location} (pid {pid}): {message}"),
-            None,
-        )
+        let line = one_line(message);
+        let mut inner = Inner {
+            kind: Kind::Panic,
+            message: format!("`{function}` panicked at {location} (pid {pid}): {line}"),
+            cause: None,
+            panic: None,
+        };
+        if line != message {
+            inner.panic = Some(Panic {
+                text: message.to_owned(),
+                backtrace: String::new(),
+            });
+        }
+        Error(Arc::new(inner))
+    }
+
+    /// The same with the frames in which it happened, if there are any.
+    pub fn with_backtrace(self, backtrace: String) -> Error {
+        if backtrace.is_empty() {
+            return self;
+        }
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        let text = inner.panic.take().map_or(String::new(), |panic| panic.text);
+        inner.panic = Some(Panic { text, backtrace });
+        Error(Arc::new(inner))
     }
 
     /// The death of a worker process while it ran `function`.
@@ -385,6 +431,12 @@ impl Error {
     }
 }
 
+/// A text in one line: its lines without what surrounds them, with `; ` in between.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         Error::store(&error)
@@ -411,7 +463,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`, then the causes, a line each: what a `main` that returns the error prints.
+/// As `Display`, then the causes, a line each, then what a line does not hold of a panic: what a `main`
+/// that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
@@ -422,6 +475,16 @@ impl fmt::Debug for Error {
         while let Some(error) = cause {
             write!(f, "\n    {}", error.0.message)?;
             cause = &error.0.cause;
+        }
+        if let Some(panic) = self.steps().find_map(|error| error.0.panic.as_ref()) {
+            for (title, text) in [
+                ("Message of the panic", &panic.text),
+                ("Stack backtrace", &panic.backtrace),
+            ] {
+                if !text.is_empty() {
+                    write!(f, "\n\n{title}:\n{text}")?;
+                }
+            }
         }
         Ok(())
     }
@@ -474,6 +537,28 @@ mod tests {
                 .contains("`first` panicked at a.rs:1:1 (pid 1): boom")
         );
         assert!(error.to_string().len() < 200);
+    }
+
+    #[test]
+    fn a_panic_is_one_line_and_the_rest_is_kept() {
+        let message = "assertion `left == right` failed\n  left: 1\n right: 2";
+        let error = Error::panic("f", 7, "a.rs:1:2", message);
+        let line =
+            "`f` panicked at a.rs:1:2 (pid 7): assertion `left == right` failed; left: 1; right: 2";
+        assert_eq!(error.to_string(), line);
+        assert_eq!(error.backtrace(), None);
+        let error = error.with_backtrace("   0: f".to_owned());
+        let error = Error::dependency("g", &error);
+        assert!(error.to_string().ends_with(line));
+        assert_eq!(error.backtrace(), Some("   0: f"));
+        let all = format!("{error:?}");
+        assert!(
+            all.contains(message) && all.ends_with("Stack backtrace:\n   0: f"),
+            "{all}"
+        );
+        let bytes = rmp_serde::to_vec(&error).unwrap();
+        let back: Error = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), all);
     }
 
     #[test]

@@ -351,6 +351,10 @@ impl Driver {
         if let Some(why) = why {
             how = format!("{why} ({how})");
         }
+        let panicked = self.with(|_, lanes| lanes.get(worker.id)?.end.panicked.text());
+        if let Some(panicked) = panicked {
+            how = format!("it panicked at {panicked}, and did not survive that ({how})");
+        }
         let tail = worker.stderr.tail();
         let (registered, missing) = self.with(|core, lanes| {
             lanes.drain(worker.id, core, usize::MAX);

@@ -18,6 +18,7 @@ mod maps;
 mod null;
 mod output;
 mod packing;
+mod panics;
 mod programs;
 mod protection;
 mod refs;

@@ -163,6 +163,7 @@ fn set_up() {
             eprintln!("no licence found");
             std::process::exit(9);
         }
+        Ok("hook") => std::panic::set_hook(Box::new(|info| eprintln!("the hook saw: {info}"))),
         Ok("hangs at start") => std::thread::sleep(Duration::from_secs(1000)),
         // SAFETY of the order: nothing else runs in the worker yet, and tasks only read this.
         _ => SET_UP.store(1, std::sync::atomic::Ordering::SeqCst),

@@ -1,6 +1,9 @@
 //! The driver's end of a mailbox.
 
-use super::{DriverPrinted, DriverState, MailboxError, Parts, TransportError, trim, write_header};
+use super::{
+    DriverPanicked, DriverPrinted, DriverState, MailboxError, Parts, TransportError, trim,
+    write_header,
+};
 use crate::{
     bell::Bell,
     message::{ArgRef, FromWorker, TaskMessage, ToWorker},
@@ -23,6 +26,8 @@ pub struct DriverEnd {
     pub state: DriverState,
     /// What is said about the worker's output.
     pub printed: DriverPrinted,
+    /// How the worker panicked, if it did not survive that.
+    pub panicked: DriverPanicked,
 }
 
 impl DriverEnd {
@@ -46,6 +51,7 @@ impl DriverEnd {
             out: OutReader::new(parts.out.consumer()),
             state: DriverState::new(parts.state),
             printed: DriverPrinted(parts.printed),
+            panicked: DriverPanicked(parts.panicked),
         })
     }
 

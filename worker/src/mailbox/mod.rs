@@ -5,6 +5,7 @@
 //! A worker maps its own mailbox and no other.
 
 mod driver;
+mod panicked;
 mod printed;
 mod state;
 mod worker;
@@ -25,10 +26,12 @@ use crate::{
     wire::WireError,
 };
 
+use panicked::{PANICKED_WORDS, Panicked};
 use printed::{PRINTED_WORDS, Printed};
 use state::State;
 
 pub use driver::{DriverEnd, LaneWriter, OutReader};
+pub use panicked::{DriverPanicked, WorkerPanicked};
 pub use printed::{DriverPrinted, Stream, WorkerPrinted};
 pub use state::{DriverState, TASK_SLOTS, WorkerState};
 pub use worker::{LaneReader, OutWriter, WorkerEnd};
@@ -52,7 +55,8 @@ const MAGIC_AT: usize = 0;
 const LAYOUT_AT: usize = 1;
 const CURRENT_AT: usize = LINE;
 const PRINTED_AT: usize = 2 * LINE;
-const SLOTS_AT: usize = 3 * LINE;
+const PANICKED_AT: usize = 3 * LINE;
+const SLOTS_AT: usize = PANICKED_AT + PANICKED_WORDS.next_multiple_of(LINE);
 const _: () = assert!(PRINTED_WORDS <= LINE);
 const TASK_AT: usize = SLOTS_AT + TASK_SLOTS;
 const CONTROL_AT: usize = TASK_AT + ring_words(TASK_WORDS);
@@ -150,6 +154,7 @@ struct Parts {
     out: Ring,
     state: State,
     printed: Printed,
+    panicked: Panicked,
 }
 
 impl Parts {
@@ -169,6 +174,7 @@ impl Parts {
             out: Ring::new(memory(), OUT_AT, OUT_WORDS),
             state: State::new(memory(), CURRENT_AT, SLOTS_AT, TASK_SLOTS),
             printed: Printed::new(memory(), PRINTED_AT),
+            panicked: Panicked::new(memory(), PANICKED_AT),
         })
     }
 }

@@ -131,6 +131,26 @@ fn a_queued_task_is_started_or_revoked() {
 }
 
 #[test]
+fn the_text_of_a_panic_is_kept_as_far_as_there_is_room() {
+    let Pair { driver, worker, .. } = pair();
+    let (driver, worker) = (driver.panicked, worker.panicked);
+    assert_eq!(driver.text(), None);
+    worker.add("a.rs:1:2: first");
+    worker.add("; then\nthe second");
+    assert!(!worker.is_empty());
+    assert_eq!(
+        driver.text().as_deref(),
+        Some("a.rs:1:2: first; then; the second")
+    );
+    worker.clear();
+    assert!(worker.is_empty() && driver.text().is_none());
+    for _ in 0..100 {
+        worker.add(&"\u{e9}".repeat(500));
+    }
+    assert_eq!(driver.text().unwrap().chars().count(), 1024);
+}
+
+#[test]
 fn each_run_has_a_number_of_its_own() {
     let Pair { driver, worker, .. } = pair();
     let (driver, worker) = (driver.state, worker.state);

@@ -2,7 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use super::{MailboxError, Parts, TransportError, WorkerPrinted, WorkerState, check_header, trim};
+use super::{
+    MailboxError, Parts, TransportError, WorkerPanicked, WorkerPrinted, WorkerState, check_header,
+    trim,
+};
 use crate::{
     bell::{Bell, DriverBell, Spin},
     message::{FromWorker, ToWorker},
@@ -25,6 +28,8 @@ pub struct WorkerEnd {
     pub state: WorkerState,
     /// How far the driver is with what this worker has printed.
     pub printed: WorkerPrinted,
+    /// Where this worker says how it panics.
+    pub panicked: WorkerPanicked,
 }
 
 impl WorkerEnd {
@@ -51,6 +56,7 @@ impl WorkerEnd {
             },
             state: WorkerState::new(parts.state),
             printed: WorkerPrinted(parts.printed),
+            panicked: WorkerPanicked(parts.panicked),
         })
     }
 }

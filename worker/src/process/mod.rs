@@ -4,6 +4,7 @@
 //! waits for the driver's death. More run tasks only while one of them waits for an object (see
 //! [`turn`]).
 
+mod backtrace;
 mod budget;
 mod client;
 mod control;
@@ -188,7 +189,7 @@ fn run(
             Ok(())
         })?;
     }
-    panics::install_hook();
+    panics::install_hook(Some(end.panicked));
     worker.table.lock().out.push(&FromWorker::Registered);
     work(&worker)
 }

@@ -1,19 +1,31 @@
 //! Panics of task code become errors that say what, where and why.
+//!
+//! A panic is said three times. The driver finds it in the mailbox, in case the process does not
+//! survive it. A hook that the user has set is called. What unwinds to the task's end becomes the
+//! task's error.
 
 use std::{
     any::Any,
     backtrace::{Backtrace, BacktraceStatus},
     cell::{Cell, RefCell},
-    panic::{self, AssertUnwindSafe},
-    sync::Once,
+    hint,
+    panic::{self, AssertUnwindSafe, PanicHookInfo},
+    sync::{Once, OnceLock},
 };
 
-use crate::{Error, Result};
+use parking_lot::Mutex;
+
+use super::backtrace::trimmed;
+use crate::{Error, Result, mailbox::WorkerPanicked};
 
 struct Captured {
     location: String,
     message: String,
+    backtrace: String,
 }
+
+/// Where the driver looks when this process is dead.
+static TOLD: OnceLock<Mutex<WorkerPanicked>> = OnceLock::new();
 
 thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
@@ -21,33 +33,87 @@ thread_local! {
     static CAPTURED: RefCell<Option<Captured>> = const { RefCell::new(None) };
 }
 
-/// Makes panics inside [`catch`] silent: their text goes into the error instead. All other panics
-/// go to the hook that is there. To be called after the user's own set-up, which may set a hook.
-pub(crate) fn install_hook() {
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// Sees to it that panics inside [`catch`] are kept for the error, and told to the driver at once. A
+/// hook of the user's is called as in any program. The standard library's, which prints, is not
+/// called where the text goes into the error. To be called after the user's own set-up, which may
+/// set a hook.
+pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        if let Some(told) = told {
+            let _ = TOLD.set(Mutex::new(told));
+        }
         let previous = panic::take_hook();
+        let prints = is_default(&previous);
         panic::set_hook(Box::new(move |info| {
+            let running = RUNNING.get();
+            if running || cfg!(panic = "abort") {
+                tell(info);
+            }
             // A second one may come while the first unwinds, and then ends the process: it must be
             // seen. Or the function has caught the first, and this is the one that counts.
-            if !RUNNING.get() || CAPTURED.with_borrow(Option::is_some) {
+            if !prints || !running || CAPTURED.with_borrow(Option::is_some) {
                 previous(info);
             }
-            if !RUNNING.get() {
-                return;
+            if running {
+                ANY_CAPTURED.set(true);
+                CAPTURED.set(Some(capture(info)));
             }
-            let mut message = text(info.payload());
-            let backtrace = Backtrace::capture();
-            if backtrace.status() == BacktraceStatus::Captured {
-                message += &format!("\nbacktrace:\n{backtrace}");
-            }
-            let location = info
-                .location()
-                .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-            ANY_CAPTURED.set(true);
-            CAPTURED.set(Some(Captured { location, message }));
         }));
     });
+}
+
+/// Whether this hook is the standard library's own.
+fn is_default(hook: &Hook) -> bool {
+    // None is set at the moment, so this is one of the standard library's. Such hooks have no
+    // state, so they differ from others in their code alone.
+    let default: Hook = panic::take_hook();
+    // Should two tables of functions differ that stand for the same hook, it prints once too often.
+    std::ptr::eq(&raw const **hook, &raw const *default)
+}
+
+/// Says to the driver what happens, before anything else does.
+fn tell(info: &PanicHookInfo<'_>) {
+    // Another thread that panics at the same time says enough.
+    let Some(told) = TOLD.get().and_then(Mutex::try_lock) else {
+        return;
+    };
+    let message = text(info.payload());
+    if !told.is_empty() {
+        // Of the standard library's, which aborts after the panic that counts.
+        let follows = [
+            "panic in a function that cannot unwind",
+            "panic in a destructor during cleanup",
+        ];
+        if follows.contains(&message.as_str()) {
+            return;
+        }
+        told.add("; then at ");
+    }
+    told.add(&format!("{}: {message}", location(info)));
+}
+
+fn capture(info: &PanicHookInfo<'_>) -> Captured {
+    let backtrace = Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        BacktraceStatus::Captured => {
+            let in_full = std::env::var("RUST_BACKTRACE").is_ok_and(|value| value == "full");
+            trimmed(&backtrace.to_string(), in_full)
+        }
+        _ => String::new(),
+    };
+    Captured {
+        location: location(info),
+        message: text(info.payload()),
+        backtrace,
+    }
+}
+
+fn location(info: &PanicHookInfo<'_>) -> String {
+    info.location()
+        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string)
 }
 
 fn text(payload: &(dyn Any + Send)) -> String {
@@ -76,7 +142,7 @@ pub(super) fn end_task(error: Error) -> ! {
 pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     forget();
     let outer = RUNNING.replace(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f)));
     let result = result.unwrap_or_else(|payload| {
         let payload = match payload.downcast::<TaskEnd>() {
             Ok(end) => return Err(end.0),
@@ -92,16 +158,28 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
         let captured = captured.unwrap_or_else(|| Captured {
             location: "an unknown place".to_owned(),
             message: fallback,
+            backtrace: String::new(),
         });
         Err(Error::panic(
             function,
             std::process::id(),
             &captured.location,
             &captured.message,
-        ))
+        )
+        .with_backtrace(captured.backtrace))
     });
     RUNNING.set(outer);
     forget();
+    result
+}
+
+/// Where backtraces of a task end: this name is the one at which the standard library ends those
+/// that it prints.
+#[inline(never)]
+fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
+    let result = f();
+    // Otherwise the call above may become a jump, and this function no frame.
+    hint::black_box(());
     result
 }
 
@@ -109,6 +187,9 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
 fn forget() {
     if ANY_CAPTURED.take() {
         CAPTURED.set(None);
+        if let Some(told) = TOLD.get() {
+            told.lock().clear();
+        }
     }
 }
 
@@ -118,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error_with_place_and_text() {
-        install_hook();
+        install_hook(None);
         let error = catch::<()>("score", || panic!("boom {}", 3)).unwrap_err();
         assert!(error.is_panic());
         let text = error.to_string();
@@ -133,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_panic_that_was_caught_is_not_the_one_that_is_told() {
-        install_hook();
+        install_hook(None);
         let error = catch::<()>("score", || {
             let _ = panic::catch_unwind(|| panic!("handled"));
             panic!("the real one")
@@ -157,7 +238,7 @@ mod tests {
                 panic!("in drop");
             }
         }
-        install_hook();
+        install_hook(None);
         let error = catch::<()>("score", || panic::panic_any(Bomb)).unwrap_err();
         assert!(error.is_panic());
     }
