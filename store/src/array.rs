@@ -103,6 +103,11 @@ impl<E: Plain> Array<E> {
     /// As for [`Array::from_block`].
     #[doc(hidden)]
     pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
+        if building.is_shared() {
+            return Err(StoreError::type_mismatch(
+                "memory that other processes are to write cannot be read as an array",
+            ));
+        }
         // Nobody writes a sealed extent.
         let known = building.holds::<E>();
         Array::read(building.seal().block(), known)

@@ -34,6 +34,8 @@ struct Claim {
     loc: Loc,
     /// Whether the duty is over.
     done: bool,
+    /// Whether other processes are to write to it.
+    shared: bool,
 }
 
 impl Building {
@@ -43,9 +45,16 @@ impl Building {
                 heap,
                 loc,
                 done: false,
+                shared: false,
             },
             valid_as: None,
         }
+    }
+
+    /// Makes it one that other processes are to write to.
+    pub(crate) fn share(&mut self) {
+        self.claim.shared = true;
+        self.claim.heap.mark_shared(self.claim.loc);
     }
 
     /// The bytes, to be written.
@@ -99,6 +108,11 @@ impl Building {
         Ok(unsafe { slice::from_raw_parts_mut(start, len / size) })
     }
 
+    /// Whether other processes are to write to it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.claim.shared
+    }
+
     /// Whether the bytes are known to be valid elements of this type.
     pub(crate) fn holds<E: Plain>(&self) -> bool {
         any_pattern::<E>() || self.valid_as == Some(TypeId::of::<E>())
@@ -141,7 +155,16 @@ impl Extent {
     }
 
     /// A read-only view. Its lease is the lease that adopted the extent, else the extent itself.
+    ///
+    /// # Panics
+    /// If the extent was [reserved as shared](Heap::reserve_shared): its bytes change.
     pub fn block(self: &Arc<Self>) -> Block {
+        let shared = self.claim.shared;
+        assert!(
+            !shared,
+            "{} is shared, and never read as a block",
+            self.loc()
+        );
         let lease = self.adopted().unwrap_or_else(|| self.clone());
         self.heap().view(self.loc(), lease).unwrap_or_else(|_| {
             // The heap made the location, so it lies in the heap's mapping.

@@ -68,6 +68,8 @@ struct Used {
     /// Whether it belongs to the engine, which frees it by its location, or still to the handle
     /// that frees it on drop.
     adopted: bool,
+    /// Whether it is seen as memory that several processes write, and not as immutable bytes.
+    shared: bool,
 }
 
 impl Extents {
@@ -219,6 +221,19 @@ impl Extents {
         self.used.get(&offset).is_some_and(|used| used.len == len)
     }
 
+    /// Whether the extent is shared; `None` where there is none of this place and length.
+    pub(crate) fn is_shared(&self, offset: u64, len: u64) -> Option<bool> {
+        let used = self.used.get(&offset).filter(|used| used.len == len)?;
+        Some(used.shared)
+    }
+
+    /// From now on the extent is shared, or not.
+    pub(crate) fn set_shared(&mut self, offset: u64, shared: bool) {
+        if let Some(used) = self.used.get_mut(&offset) {
+            used.shared = shared;
+        }
+    }
+
     /// From now on the extent is freed by its location.
     pub(crate) fn adopt(&mut self, offset: u64) {
         if let Some(used) = self.used.get_mut(&offset) {
@@ -306,6 +321,7 @@ impl Extents {
                 len,
                 size,
                 adopted: false,
+                shared: false,
             },
         );
         debug_assert!(before.is_none(), "two extents at {offset}");

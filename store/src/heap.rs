@@ -1,11 +1,15 @@
 //! The producer's side of a segment.
 
-use std::{fmt, ptr::NonNull, sync::Arc};
+use std::{
+    fmt,
+    ptr::NonNull,
+    sync::{Arc, Weak},
+};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    Block, Budget, Lease, Loc, SegmentFile, SegmentId, StoreError,
+    Block, Budget, Lease, Loc, NumberMap, Region, SegmentFile, SegmentId, StoreError,
     extents::Extents,
     file::Usage,
     fork::{self, ProcessId},
@@ -33,6 +37,13 @@ pub struct Heap {
     pub(crate) extents: Mutex<Extents>,
     /// Small extents that other processes write to, in slabs of `extents`: see [`crate::sharing`].
     pub(crate) cells: Mutex<Extents>,
+    /// What keeps the regions of shared extents in this process, by offset. Locked after a table.
+    regions: Mutex<NumberMap<u64, Weak<HeapPages>>>,
+}
+
+/// Kept by regions of one extent in the producer's own mapping.
+pub(crate) struct HeapPages {
+    _heap: Arc<Heap>,
 }
 
 impl Heap {
@@ -63,6 +74,7 @@ impl Heap {
             budget,
             extents,
             cells: Mutex::new(Extents::empty(page)),
+            regions: Mutex::default(),
         }))
     }
 
@@ -90,13 +102,21 @@ impl Heap {
     ///
     /// # Errors
     /// Invalid handle, when there is no such extent (any more), or it still belongs to its
-    /// [`Extent`](crate::Extent) or [`Building`](crate::Building). Nothing changes then.
+    /// [`Extent`](crate::Extent) or [`Building`](crate::Building), or this process has
+    /// [regions](Heap::region) of it. Nothing changes then.
     pub fn free(&self, loc: Loc) -> Result<(), StoreError> {
         let Some(mut extents) = self.table() else {
             return Err(StoreError::other(
                 "a forked child cannot free objects of the store",
             ));
         };
+        let shared = extents.is_shared(loc.offset, loc.len);
+        // What is no extent of the table may be a cell, and those are all shared.
+        if shared != Some(false) && !self.no_regions(loc) {
+            return Err(StoreError::invalid_handle(format!(
+                "{loc} cannot be freed: this process writes there"
+            )));
+        }
         if loc.segment == self.id
             && (extents.free_adopted(loc.offset, loc.len)
                 || self.cells.lock().free_adopted(loc.offset, loc.len))
@@ -124,16 +144,77 @@ impl Heap {
     /// A read-only view of an extent. The lease is what the crate's documentation calls *pinned
     /// while leased*.
     ///
+    /// An extent that was [reserved as shared](Heap::reserve_shared) is not shared any more from here
+    /// on.
+    ///
     /// # Errors
-    /// Invalid handle, when there is no such extent.
+    /// Invalid handle, when there is no such extent, or this process has [regions](Heap::region) of it.
     pub fn block(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
-        let exists = |extents: &Extents| extents.contains(loc.offset, loc.len);
-        if loc.segment != self.id || !self.table().is_some_and(|extents| exists(&extents)) {
-            return Err(StoreError::invalid_handle(format!(
-                "there is no object: {loc}"
-            )));
+        let missing = || StoreError::invalid_handle(format!("there is no object: {loc}"));
+        let mut extents = self.table().ok_or_else(missing)?;
+        let shared = extents.is_shared(loc.offset, loc.len);
+        match shared.filter(|_| loc.segment == self.id) {
+            None => return Err(missing()),
+            Some(false) => {}
+            Some(true) if self.no_regions(loc) => extents.set_shared(loc.offset, false),
+            Some(true) => {
+                return Err(StoreError::invalid_handle(format!(
+                    "{loc} cannot be read as an object: this process writes there"
+                )));
+            }
         }
+        drop(extents);
         self.view(loc, lease)
+    }
+
+    /// A shared extent of this heap, in the producer's own mapping. The lease is what the crate's
+    /// documentation calls *pinned while leased*.
+    ///
+    /// # Errors
+    /// Invalid handle, when there is no such extent, or it is not shared: it was not
+    /// [reserved](Heap::reserve_shared) so, or was [read as an object](Heap::block) since then.
+    pub fn region(self: &Arc<Self>, loc: Loc, lease: Lease) -> Result<Region, StoreError> {
+        let missing = || StoreError::invalid_handle(format!("there is no shared memory: {loc}"));
+        if loc.segment != self.id {
+            return Err(missing());
+        }
+        let start = self.writable(loc).ok_or_else(missing)?;
+        let extents = self.table_of(loc).ok_or_else(missing)?;
+        if extents.is_shared(loc.offset, loc.len) != Some(true) {
+            return Err(missing());
+        }
+        let pages = {
+            let mut regions = self.regions.lock();
+            let known = regions.entry(loc.offset).or_default();
+            known.upgrade().unwrap_or_else(|| {
+                let pages = Arc::new(HeapPages {
+                    _heap: self.clone(),
+                });
+                *known = Arc::downgrade(&pages);
+                pages
+            })
+        };
+        drop(extents);
+        Region::new(start, loc, pages, lease)
+    }
+
+    /// Whether this process has regions of an extent of this heap.
+    pub fn has_regions(&self, loc: Loc) -> bool {
+        let has = |pages: &Weak<HeapPages>| pages.strong_count() > 0;
+        loc.segment == self.id && self.regions.lock().get(&loc.offset).is_some_and(has)
+    }
+
+    /// Forgets that there were regions of an extent; `false` if there are. The table is locked, so
+    /// there will be none.
+    fn no_regions(&self, loc: Loc) -> bool {
+        let mut regions = self.regions.lock();
+        let none = regions
+            .get(&loc.offset)
+            .is_none_or(|pages| pages.strong_count() == 0);
+        if none {
+            regions.remove(&loc.offset);
+        }
+        none
     }
 
     /// A read-only view of an extent that the caller knows to exist.
@@ -148,6 +229,13 @@ impl Heap {
         }
         self.writable
             .range(loc.offset..loc.offset.checked_add(loc.len)?)
+    }
+
+    /// From now on the extent is shared.
+    pub(crate) fn mark_shared(&self, loc: Loc) {
+        if let Some(mut extents) = self.table_of(loc) {
+            extents.set_shared(loc.offset, true);
+        }
     }
 
     /// From now on [`Heap::free`] works for this extent.
@@ -179,14 +267,6 @@ impl Heap {
         }
         drop(extents);
         Some(self.cells.lock())
-    }
-
-    /// Whether an extent of this heap is at that location.
-    pub(crate) fn has(&self, loc: Loc) -> bool {
-        loc.segment == self.id
-            && self
-                .table_of(loc)
-                .is_some_and(|extents| extents.contains(loc.offset, loc.len))
     }
 
     /// The table of extents; `None` in a forked child.

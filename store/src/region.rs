@@ -41,8 +41,9 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `start` is the address of the extent in a writable mapping that `mapping` keeps. Only for
-    /// extents that were reserved as shared: nobody has a [`Block`](crate::Block) of it.
+    /// `start` is the address of the extent in a writable mapping that `mapping` keeps. Called by
+    /// [`Heap::region`](crate::Heap::region), which checks that the extent is shared, and by
+    /// [`Writables::open`](crate::Writables::open), whose callers vouch for it.
     pub(crate) fn new(
         start: NonNull<u8>,
         loc: Loc,
@@ -119,8 +120,12 @@ impl Region {
     /// once* means for them all that nobody writes.
     #[inline]
     pub fn share<E: Pod>(&self, offset: usize, count: usize) -> Option<SharedRef<'_, E>> {
-        let lent = self.lend_ref(offset, count)?;
-        Some(SharedRef(lent))
+        let start = self.place::<E>(offset, count)?;
+        Some(SharedRef {
+            start,
+            len: count,
+            region: PhantomData,
+        })
     }
 
     /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it does
@@ -254,15 +259,32 @@ impl<E> fmt::Debug for LentRef<'_, E> {
 }
 
 /// Elements of a shared extent that nobody writes as long as this lives.
-#[derive(Debug)]
-pub struct SharedRef<'r, E>(LentRef<'r, E>);
+pub struct SharedRef<'r, E> {
+    start: NonNull<E>,
+    len: usize,
+    region: PhantomData<&'r Region>,
+}
+
+// SAFETY: gives out `&E` only, and others may have the same elements: so it is as a `&[E]`, which
+// may go to other threads where `E` is `Sync`.
+unsafe impl<E: Sync> Send for SharedRef<'_, E> {}
+// SAFETY: as above.
+unsafe impl<E: Sync> Sync for SharedRef<'_, E> {}
 
 impl<E: Pod> Deref for SharedRef<'_, E> {
     type Target = [E];
 
     #[inline]
     fn deref(&self) -> &[E] {
-        &self.0
+        // SAFETY: as for `Lent`; the region outlives `self`. Nobody writes there as long as `self`
+        // lives (*lent once*).
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<E> fmt::Debug for SharedRef<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedRef({} elements)", self.len)
     }
 }
 
@@ -321,5 +343,39 @@ impl<E> fmt::Debug for LentTile<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rows, columns) = (self.rows, self.columns);
         write!(f, "LentTile({rows} x {columns} of {})", self.region.loc)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, marker::PhantomData};
+
+    use super::*;
+
+    /// Implemented once for types that are not `Send`, and twice, so ambiguously, for others.
+    trait NotSend<Case> {
+        const SO: bool = true;
+    }
+    struct Any;
+    struct IfSend;
+    impl<T> NotSend<Any> for T {}
+    impl<T: Send> NotSend<IfSend> for T {}
+
+    /// May go to another thread, but not be seen by two.
+    #[derive(Clone, Copy)]
+    #[repr(transparent)]
+    struct OfOneThread(u64, PhantomData<Cell<u64>>);
+    // SAFETY: transparent over an integer.
+    unsafe impl bytemuck::Zeroable for OfOneThread {}
+    // SAFETY: as above.
+    unsafe impl Pod for OfOneThread {}
+
+    #[test]
+    fn what_several_threads_may_read_needs_elements_that_they_may_share() {
+        fn is_send<T: Send>() {}
+        is_send::<OfOneThread>();
+        is_send::<LentRef<'_, OfOneThread>>();
+        is_send::<SharedRef<'_, u64>>();
+        const { assert!(<SharedRef<'static, OfOneThread> as NotSend<_>>::SO) };
     }
 }

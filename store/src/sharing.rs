@@ -61,6 +61,7 @@ impl Heap {
         };
         let mut building = self.building(offset, len);
         building.bytes_mut().fill(0);
+        building.share();
         Ok(building)
     }
 

@@ -10,7 +10,8 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 use crate::{
-    Heap, Lease, Loc, Region, SegmentFile, SegmentId, StoreError,
+    Lease, Loc, Region, SegmentFile, SegmentId, StoreError,
+    heap::HeapPages,
     map::Mapping,
     region::Keep,
     sharing::{is_cell, pieces, span},
@@ -44,7 +45,7 @@ struct Pages {
 
 impl Keep for Pages {}
 impl Keep for Writable {}
-impl Keep for Heap {}
+impl Keep for HeapPages {}
 
 impl Writables {
     /// An empty table.
@@ -146,22 +147,6 @@ impl Writable {
             Some(Open::Pages(_)) => false,
             Some(Open::Slab) | None => true,
         }
-    }
-}
-
-impl Heap {
-    /// A shared extent of this heap, in the producer's own mapping. The lease is what the crate's
-    /// documentation calls *pinned while leased*.
-    ///
-    /// # Errors
-    /// Invalid handle, when there is no such extent.
-    pub fn region(self: &Arc<Self>, loc: Loc, lease: Lease) -> Result<Region, StoreError> {
-        let missing = || StoreError::invalid_handle(format!("there is no object: {loc}"));
-        if !self.has(loc) {
-            return Err(missing());
-        }
-        let start = self.writable(loc).ok_or_else(missing)?;
-        Region::new(start, loc, self.clone(), lease)
     }
 }
 

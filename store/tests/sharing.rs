@@ -231,3 +231,53 @@ fn writes_to_what_is_not_open_are_stopped() {
     // so the write faults.
     unsafe { address.write_volatile(2) };
 }
+
+#[test]
+fn an_extent_is_written_or_read_as_an_object_never_both() {
+    let (heap, _) = two_processes();
+    let lease = || -> mobula_store::Lease { Arc::new(()) };
+    // An object is not written.
+    let object = heap.copy(&[1; 100_000], 64).unwrap().seal();
+    let view = object.block();
+    assert!(
+        heap.region(object.loc(), lease())
+            .unwrap_err()
+            .is_invalid_handle()
+    );
+    assert_eq!(view.bytes(), [1; 100_000]);
+    for len in [64, 100_000] {
+        let loc = shared(&heap, len);
+        let region = heap.region(loc, lease()).unwrap();
+        let same = heap.region(loc, lease()).unwrap();
+        assert!(heap.has_regions(loc));
+        // What is written is neither read as an object nor freed.
+        assert!(heap.block(loc, lease()).is_err());
+        drop(region);
+        assert!(heap.block(loc, lease()).is_err());
+        assert!(heap.free(loc).unwrap_err().is_invalid_handle());
+        drop(same);
+        assert!(!heap.has_regions(loc));
+        if !is_cell(loc) {
+            // From its first look on it is an object for good.
+            assert_eq!(heap.block(loc, lease()).unwrap().len(), len);
+            assert!(heap.region(loc, lease()).is_err());
+        }
+        heap.free(loc).unwrap();
+        assert!(heap.region(loc, lease()).is_err());
+    }
+}
+
+#[test]
+#[should_panic(expected = "never read as a block")]
+fn the_handle_of_a_shared_extent_gives_no_block() {
+    let (heap, _) = two_processes();
+    let _ = heap.reserve_shared(100_000).unwrap().seal().block();
+}
+
+#[test]
+fn shared_memory_makes_no_array() {
+    let (heap, _) = two_processes();
+    let building = heap.reserve_shared(64).unwrap();
+    let error = mobula_store::Array::<u64>::from_building(building).unwrap_err();
+    assert!(error.is_type_mismatch(), "{error}");
+}

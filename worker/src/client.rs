@@ -147,11 +147,12 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// The location does not exist.
     fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block>;
 
-    /// Shared memory, writable in this process; `lease` keeps it. May wait for a descriptor of the driver's.
+    /// The shared memory that an object stands for, writable in this process. May wait for a descriptor
+    /// of the driver's.
     ///
     /// # Errors
-    /// The location does not exist.
-    fn region(&self, _loc: Loc, _lease: Arc<Entry>) -> Result<Region> {
+    /// The object is not shared memory ([`Entry::shared_memory`]), or its location does not exist.
+    fn region(&self, _object: &Arc<Entry>) -> Result<Region> {
         Err(no_shared_memory())
     }
 

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use mobula_store::Loc;
 use parking_lot::Mutex;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     client::{Client, handles_of, readable_with},
     ids::ObjectId,
     payload::Payload,
-    value::{Body, Outcome, Value},
+    value::{Body, Format, Outcome, Value},
     waiters::Waiters,
 };
 
@@ -277,6 +278,23 @@ impl Entry {
                 self.complete(Err(Error::shutdown()));
                 true
             }
+        }
+    }
+
+    /// Where the shared memory lies that the object stands for.
+    ///
+    /// # Errors
+    /// The object is pending, has failed, or is something else.
+    pub fn shared_memory(&self) -> Result<Loc> {
+        match self.outcome() {
+            Some(Ok(value)) => match (&value.format, &value.body) {
+                (Format::Shared { .. }, Body::Stored(loc)) => Ok(*loc),
+                _ => Err(Error::type_mismatch(
+                    "expected shared memory, found another object",
+                )),
+            },
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::internal("shared memory that is not there yet")),
         }
     }
 

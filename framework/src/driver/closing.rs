@@ -51,8 +51,9 @@ impl Lanes {
         }
         // Slabs stay as they are: what is freed there is used as the same kind of thing again.
         if !is_cell(loc) {
-            let closed = self.writables.close(loc);
-            debug_assert!(closed, "{loc} is in use, although no handle of it is left");
+            if !self.closed_here(loc) {
+                left.push(WorkerId::DRIVER);
+            }
             for (id, lane) in self.iter_mut() {
                 if let Some(at) = lane.writes.iter().position(|other| *other == loc) {
                     lane.writes.swap_remove(at);
@@ -60,7 +61,7 @@ impl Lanes {
                 }
             }
         }
-        for id in &left {
+        for id in left.iter().filter(|id| **id != WorkerId::DRIVER) {
             if let Some(lane) = self.touch(*id) {
                 lane.send(&ToWorker::Close(loc));
             }
@@ -72,6 +73,24 @@ impl Lanes {
             self.closed_everywhere(closing);
         } else {
             self.closings.under_way.push(closing);
+        }
+    }
+
+    /// Whether the driver itself has no access to it any more.
+    fn closed_here(&self, loc: Loc) -> bool {
+        self.writables.close(loc) && !self.heap.has_regions(loc)
+    }
+
+    /// Looks again at what the driver itself had still access to when it was to be closed: for a
+    /// moment, where a thread is about to drop its handle.
+    fn close_here(&mut self) {
+        let waits = |closing: &&Closing| closing.left.contains(&WorkerId::DRIVER);
+        let waiting = self.closings.under_way.iter().filter(waits);
+        let waiting: Vec<Loc> = waiting.map(|closing| closing.loc).collect();
+        for loc in waiting {
+            if self.closed_here(loc) {
+                self.closed(WorkerId::DRIVER, loc);
+            }
         }
     }
 
@@ -100,6 +119,9 @@ impl Lanes {
 
     /// Passes on to the core what was closed for it; whether there was anything.
     pub(super) fn tell_sealed(&mut self, core: &mut Core) -> bool {
+        if !self.closings.under_way.is_empty() {
+            self.close_here();
+        }
         if self.closings.sealed.is_empty() {
             return false;
         }
@@ -112,9 +134,34 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use mobula_store::SegmentId;
+    use std::sync::Arc;
+
+    use mobula_store::{Backing, Capacity, Heap, SegmentFile, SegmentId, Segments, Writables};
 
     use super::*;
+
+    #[test]
+    fn memory_that_the_driver_still_writes_is_not_freed() {
+        let len = 4 << 20;
+        let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
+        let capacity = Arc::new(Capacity::new(len));
+        let heap = Heap::new(SegmentId(0), file, capacity.clone()).unwrap();
+        let mut lanes = Lanes::new(
+            heap.clone(),
+            Arc::new(Segments::new()),
+            Arc::new(Writables::new()),
+            capacity,
+        );
+        let extent = heap.reserve_shared(1 << 20).unwrap().seal();
+        drop(extent.adopt(|_| Arc::new(())));
+        let region = heap.region(extent.loc(), Arc::new(())).unwrap();
+        lanes.close_shared(extent.loc(), None);
+        lanes.close_here();
+        assert_eq!(heap.in_use(), 1 << 20);
+        drop(region);
+        lanes.close_here();
+        assert_eq!(heap.in_use(), 0);
+    }
 
     #[test]
     fn memory_that_goes_while_it_is_being_closed_waits_for_the_same_workers() {

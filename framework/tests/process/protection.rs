@@ -1,6 +1,6 @@
 //! A stray write to anything that is sealed ends one process and harms no data.
 
-use mobula::{Array, prelude::*};
+use mobula::{__private::Source, Array, IntoArg, prelude::*};
 
 use crate::support::{nothing_is_left, runtime};
 
@@ -84,4 +84,29 @@ fn a_write_to_ones_own_sealed_result() {
             .unwrap_err(),
     );
     nothing_is_left(&rt);
+}
+
+/// Items that are hidden, since generated code needs them, give no way to write an object.
+#[mobula::test]
+fn an_object_cannot_be_opened_for_writing() {
+    let rt = runtime(1);
+    let object: ObjectRef<Vec<u64>> = rt.put(&vec![7_u64; 100_000]).unwrap();
+    let atomics = rt.atomic_array::<std::sync::atomic::AtomicU64>(8).unwrap();
+    let entry = IntoArg::<Vec<u64>>::with_source(&object, |source| match source {
+        Source::Object(entry) => entry,
+        _ => unreachable!("a ref is an object"),
+    });
+    let client = entry.client().unwrap();
+    let error = client.region(&entry).unwrap_err();
+    assert!(
+        error.to_string().contains("expected shared memory"),
+        "{error}"
+    );
+    // Neither where it lies in the heap: only what was made to be written is.
+    let view = object.view().unwrap();
+    let lease = || std::sync::Arc::new(());
+    let loc = view.as_block().loc().unwrap();
+    assert!(client.heap().region(loc, lease()).is_err());
+    let writable = atomics.len();
+    assert_eq!((view[0], writable), (7, 8));
 }

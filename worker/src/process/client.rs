@@ -404,7 +404,8 @@ impl Client for Worker {
         }
     }
 
-    fn region(&self, loc: Loc, lease: Arc<Entry>) -> Result<Region> {
+    fn region(&self, object: &Arc<Entry>) -> Result<Region> {
+        let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {
             return Ok(self.heap.region(loc, lease)?);
         }

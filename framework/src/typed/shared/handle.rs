@@ -52,7 +52,7 @@ impl SharedHandle {
         if let Some(Err(error)) = entry.outcome() {
             return Err(error.clone());
         }
-        let region = client.region(extent.loc(), entry.clone())?;
+        let region = client.region(&entry)?;
         Ok(SharedHandle { entry, region })
     }
 
@@ -66,14 +66,11 @@ impl SharedHandle {
             Some(Err(error)) => return Err(error.clone()),
             None => return Err(Error::internal("shared memory that is not there yet")),
         };
-        let (
-            Format::Shared {
-                kind: found,
-                of: tag,
-                shape,
-            },
-            Body::Stored(loc),
-        ) = (&value.format, &value.body)
+        let Format::Shared {
+            kind: found,
+            of: tag,
+            shape,
+        } = &value.format
         else {
             return Err(Error::type_mismatch(
                 "expected shared memory, found another object",
@@ -85,7 +82,7 @@ impl SharedHandle {
             )));
         }
         let client = entry.client().ok_or_else(Error::shutdown)?;
-        let region = client.region(*loc, entry.clone())?;
+        let region = client.region(&entry)?;
         let shape = shape.iter().map(|n| *n as usize).collect();
         Ok((SharedHandle { entry, region }, shape))
     }

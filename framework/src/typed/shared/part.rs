@@ -3,9 +3,7 @@
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
 use mobula_store::{Lent, LentTile, codec::type_tag};
-use mobula_worker::{
-    Body, Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag,
-};
+use mobula_worker::{Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 
 use super::SharedElement;
 
@@ -225,15 +223,8 @@ fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_st
             type_name::<T>()
         )));
     }
-    let loc = match array.outcome() {
-        Some(Ok(value)) => match value.body {
-            Body::Stored(loc) => loc,
-            Body::Inline(_) => return Err(Error::internal("a shared array without memory")),
-        },
-        _ => return Err(Error::internal("a shared array that is not known")),
-    };
     let client: Arc<dyn Client> = array.client().ok_or_else(Error::shutdown)?;
-    client.region(loc, array.clone())
+    client.region(array)
 }
 
 fn span<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<Lent<T>> {
