@@ -23,6 +23,13 @@ use crate::{
     waiters::Waiters,
 };
 
+/// Shows that a caller is a crate of this project, which keeps the contracts of what it reaches by it.
+///
+/// Programs meet handles behind hidden items, since generated code passes them on. They have no name for
+/// this type, so safe code of theirs reaches neither the engine nor its memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Internal;
+
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
 /// refs to an object that is pending; when it is dropped, the engine is told.
 pub struct Entry {
@@ -119,8 +126,8 @@ impl Entry {
         self.id
     }
 
-    /// The engine that the object belongs to, while that lives.
-    pub fn client(&self) -> Option<Arc<dyn Client>> {
+    /// The engine that the object belongs to, while that lives. Its methods have contracts.
+    pub fn client(&self, _: Internal) -> Option<Arc<dyn Client>> {
         self.client.as_ref()?.upgrade()
     }
 
@@ -173,7 +180,7 @@ impl Entry {
 
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
     /// wakers run user code.
-    pub fn complete(&self, outcome: Outcome) {
+    pub fn complete(&self, outcome: Outcome, _: Internal) {
         let failed = outcome.is_err();
         if let Fate::Awaited(cell) = &self.fate {
             let _ = cell.set(outcome);
@@ -257,7 +264,7 @@ impl Entry {
     fn unwatch(&self) {
         if self.watched.load(Ordering::SeqCst)
             && self.watched.swap(false, Ordering::SeqCst)
-            && let Some(client) = self.client()
+            && let Some(client) = self.client(Internal)
         {
             client.unwatch();
         }
@@ -268,14 +275,14 @@ impl Entry {
         if self.outcome().is_some() {
             return true;
         }
-        match self.client() {
+        match self.client(Internal) {
             Some(_) if mobula_store::is_forked_child() => {
-                self.complete(Err(Error::forked()));
+                self.complete(Err(Error::forked()), Internal);
                 true
             }
             Some(client) => client.wait(self, deadline),
             None => {
-                self.complete(Err(Error::shutdown()));
+                self.complete(Err(Error::shutdown()), Internal);
                 true
             }
         }
@@ -323,7 +330,7 @@ impl Entry {
                 side: Vec::new(),
             });
         }
-        let client = self.client().ok_or_else(Error::shutdown)?;
+        let client = self.client(Internal).ok_or_else(Error::shutdown)?;
         let handles = self.handles(&*client, value);
         readable_with(&*client, value, Some(self), handles)
     }
@@ -370,7 +377,7 @@ fn wake_all(wakers: Vec<Waker>) {
 impl Drop for Entry {
     fn drop(&mut self) {
         // In a child that user code forked, the engine's locks and mappings are not there.
-        if let Some(client) = self.client()
+        if let Some(client) = self.client(Internal)
             && !mobula_store::is_forked_child()
         {
             if *self.watched.get_mut() {
@@ -427,12 +434,12 @@ mod tests {
                 let _ = cell.set(outcome());
                 entry.keep(&[]);
             }
-            entry.complete(outcome());
+            entry.complete(outcome(), Internal);
             assert_eq!(count.0.load(Ordering::SeqCst), 1);
             entry.keep(&[]);
             assert!(matches!(&*entry.list.lock(), List::Handles(_)));
             assert!(!entry.subscribe(&count.clone().into()));
-            entry.complete(outcome());
+            entry.complete(outcome(), Internal);
             assert!(matches!(&*entry.list.lock(), List::Handles(_)));
         }
     }

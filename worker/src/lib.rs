@@ -34,7 +34,7 @@ mod process;
 pub use actor::{ActorOptions, ActorSpec, ActorState, BorrowedHere};
 pub use client::{Awaited, CallArg, CallSpec, Client, readable};
 pub use decoded::{AnyValue, Decoded};
-pub use entry::Entry;
+pub use entry::{Entry, Internal};
 pub use error::{Error, Result};
 pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_worker::Error;
+use mobula_worker::{Error, Internal};
 use parking_lot::MutexGuard;
 
 use super::{
@@ -136,7 +136,7 @@ impl Driver {
             let mut completions = completions;
             for (entry, outcome) in completions.drain(..) {
                 if let Some(entry) = entry.upgrade() {
-                    entry.complete(outcome);
+                    entry.complete(outcome, Internal);
                 }
             }
             if completions.spilled()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, Entry, Error,
+    Awaited, Entry, Error, Internal,
     bell::{Lead, Spin, Spun, Yields, may_yield},
     current_thread_waker,
 };
@@ -28,7 +28,7 @@ impl Driver {
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     pub(super) fn wait_for(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked())));
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), Internal));
             return true;
         }
         let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -110,7 +110,7 @@ impl Driver {
     /// the future needs no waking, if that has paid lately.
     pub(super) fn linger_for(&self, entry: &Entry) {
         if mobula_store::is_forked_child() {
-            entry.complete(Err(Error::forked()));
+            entry.complete(Err(Error::forked()), Internal);
             return;
         }
         let Some(limit) = self.traffic.may_linger() else {

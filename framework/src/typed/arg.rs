@@ -35,6 +35,20 @@ pub trait IntoArg<T: ?Sized>: Sized {
 }
 
 /// An argument before it is encoded. Not public API.
+///
+/// What it holds leads to no engine and no memory, in a program that does not depend on Mobula's inner
+/// crates:
+///
+/// ```compile_fail,E0061
+/// use mobula::{IntoArg, __private::Source, prelude::*};
+///
+/// fn opens(object: &ObjectRef<Vec<u64>>) -> bool {
+///     IntoArg::<Vec<u64>>::with_source(object, |source| match source {
+///         Source::Object(entry) => entry.client().is_some(),
+///         _ => false,
+///     })
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Source<'a, T: ?Sized> {
     /// A value of the caller's.

@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_worker::{Awaited, Client, Entry, Error};
+use mobula_worker::{Awaited, Client, Entry, Error, Internal};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -123,7 +123,7 @@ impl<T> AsCompleted<T> {
             return;
         }
         match &self.client {
-            None => self.client = object.entry().client(),
+            None => self.client = object.entry().client(Internal),
             Some(client) => self.mixed |= !object.entry().belongs_to(&**client),
         }
         self.next += 1;
@@ -134,7 +134,7 @@ impl<T> AsCompleted<T> {
     fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
         let number = *self.pending.keys().next()?;
         let Pending { object, .. } = self.pending.remove(&number)?;
-        object.entry().complete(Err(Error::forked()));
+        object.entry().complete(Err(Error::forked()), Internal);
         Some(object)
     }
 
@@ -166,7 +166,7 @@ impl<T> AsCompleted<T> {
     /// Has the engines see to it that completions are told.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
-            if let Some(client) = entry.client() {
+            if let Some(client) = entry.client(Internal) {
                 entry.watch(&*client);
             }
         });

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side, message::Args};
+use mobula_worker::{
+    CallArg, Client, Entry, Error, Internal, RemoteFn, Result, Side, message::Args,
+};
 
 use super::{IntoArg, arg::Source, codecs::Codec, engine::current_client, place::Place};
 
@@ -78,7 +80,7 @@ impl Bound {
         let Some(first) = self.entries().next() else {
             return current_client();
         };
-        first.client().ok_or_else(|| self.gone(first))
+        first.client(Internal).ok_or_else(|| self.gone(first))
     }
 
     /// Makes sure that this engine can take the call.
@@ -111,7 +113,7 @@ impl Bound {
             return None;
         }
         let other = self.entries().find(|entry| !entry.belongs_to(&**client))?;
-        if other.client().is_none() {
+        if other.client(Internal).is_none() {
             return Some(self.gone(other));
         }
         Some(Error::usage(format!(

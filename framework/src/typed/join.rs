@@ -1,6 +1,6 @@
 //! Several refs that are fetched together.
 
-use mobula_worker::{Entry, Result};
+use mobula_worker::{Entry, Internal, Result};
 
 use super::{ObjectRef, Value};
 
@@ -40,7 +40,7 @@ fn wait_all<'e>(
             return Ok(());
         };
         if entry.outcome().is_none() && n + 1 < total {
-            if !expected && let Some(client) = entry.client() {
+            if !expected && let Some(client) = entry.client(Internal) {
                 expected = true;
                 client.expect(&mut from_here.map(|(_, entry)| entry));
             }

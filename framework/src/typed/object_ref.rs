@@ -16,7 +16,7 @@ use mobula_store::{
     Array, Plain,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
 };
-use mobula_worker::{Entry, Error, Format, Payload, Result};
+use mobula_worker::{Entry, Error, Format, Internal, Payload, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Value, bytes::read_flat_1, codecs::decode_value};
@@ -106,7 +106,7 @@ impl<T> ObjectRef<T> {
     /// some 20 ns; in a task, a message to the driver.
     pub fn detach(self) {
         if self.entry.outcome().is_none()
-            && let Some(client) = self.entry.client()
+            && let Some(client) = self.entry.client(Internal)
         {
             client.detach(&self.entry);
         }
@@ -131,7 +131,7 @@ impl<T> ObjectRef<T> {
     /// As [`wait`](Self::wait), for a future.
     pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
         if self.entry.outcome().is_none() {
-            let Some(client) = self.entry.client() else {
+            let Some(client) = self.entry.client(Internal) else {
                 return Poll::Ready(Err(Error::shutdown()));
             };
             client.linger(&self.entry);

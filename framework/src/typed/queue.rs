@@ -8,7 +8,7 @@ use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_worker::{Client, Error, Result};
+use mobula_worker::{Client, Error, Internal, Result};
 
 use super::{ActorRef, ObjectRef, Value, engine::current_client, place::Place};
 use crate::Runtime;
@@ -277,7 +277,7 @@ impl<T: Value> Queue<T> {
 
     fn encode(&self, values: &[T]) -> Result<Vec<Item>> {
         self.check(values.len())?;
-        let client = ActorRef::handle(&self.actor).entry().client();
+        let client = ActorRef::handle(&self.actor).entry().client(Internal);
         let client = client.ok_or_else(Error::shutdown)?;
         let place = Place::Of(&client);
         values

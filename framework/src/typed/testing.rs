@@ -18,8 +18,8 @@ use std::{
 use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
 use mobula_worker::{
     ActorSpec, Awaited, Body, CallSpec, Client, Decoded, Entry, Error, FunctionIndex, Input,
-    Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
-    message::ArgSpec, readable,
+    Inputs, Internal, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId,
+    lower_call, message::ArgSpec, readable,
 };
 use parking_lot::Mutex;
 
@@ -258,7 +258,7 @@ impl Inline {
         let entry = object.entry.upgrade();
         drop(objects);
         if let Some(entry) = entry {
-            entry.complete(outcome);
+            entry.complete(outcome, Internal);
         }
     }
 

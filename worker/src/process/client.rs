@@ -23,8 +23,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Item, Lot,
-    Outcome, Payload, Registry, Result, Side, Value,
+    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Internal,
+    Item, Lot, Outcome, Payload, Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
@@ -116,7 +116,7 @@ impl Worker {
         let handles = objects.map(handle).collect();
         drop(table);
         for (entry, outcome) in to_tell {
-            entry.complete(outcome);
+            entry.complete(outcome, Internal);
         }
         handles
     }
@@ -212,7 +212,7 @@ impl Worker {
                 Served::GiveUp(error) => {
                     what.for_each_entry(&mut |entry| {
                         if entry.outcome().is_none() {
-                            entry.complete(Err(error.clone()));
+                            entry.complete(Err(error.clone()), Internal);
                         }
                     });
                     break true;
@@ -326,7 +326,7 @@ impl Client for Worker {
     fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
         let (entry, told) = self.handle_in(&mut self.table.lock(), id, known);
         if let Some(outcome) = told {
-            entry.complete(outcome);
+            entry.complete(outcome, Internal);
         }
         entry
     }
@@ -347,14 +347,14 @@ impl Client for Worker {
 
     fn watch(&self, entry: &Entry) {
         if let Err(error) = usable() {
-            return entry.complete(Err(error));
+            return entry.complete(Err(error), Internal);
         }
         self.table.lock().watch(entry.id());
     }
 
     fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
         if let Err(error) = usable() {
-            return entries.for_each(|entry| entry.complete(Err(error.clone())));
+            return entries.for_each(|entry| entry.complete(Err(error.clone()), Internal));
         }
         let mut table = self.table.lock();
         for entry in entries {
@@ -366,7 +366,7 @@ impl Client for Worker {
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked())));
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), Internal));
             return true;
         }
         what.for_each_entry(&mut |entry| self.watch(entry));
@@ -448,7 +448,7 @@ impl Client for Worker {
             if let Format::Part { lot: own, .. } = &mut part.format {
                 **own = lot;
             }
-            entry.complete(Ok(part.into()));
+            entry.complete(Ok(part.into()), Internal);
         }
         Ok(entries)
     }

@@ -13,6 +13,7 @@ use super::{
     table::Out,
 };
 use crate::{
+    Internal,
     bell::{Bell, Spin},
     link,
     mailbox::LaneReader,
@@ -45,7 +46,7 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
             // The entry must not be dropped under the table's lock.
             let entry = worker.table.lock().watched(id);
             if let Some(entry) = entry {
-                entry.complete(outcome);
+                entry.complete(outcome, Internal);
             }
         }
         ToWorker::Free(locs) => free(&worker.heap, locs),

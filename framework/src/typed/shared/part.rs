@@ -3,7 +3,9 @@
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
 use mobula_store::{Lent, LentTile, codec::type_tag};
-use mobula_worker::{Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
+use mobula_worker::{
+    Client, Entry, Error, Format, Input, Inputs, Internal, Lot, Result, Side, TypeTag,
+};
 
 use super::SharedElement;
 
@@ -223,7 +225,7 @@ fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_st
             type_name::<T>()
         )));
     }
-    let client: Arc<dyn Client> = array.client().ok_or_else(Error::shutdown)?;
+    let client: Arc<dyn Client> = array.client(Internal).ok_or_else(Error::shutdown)?;
     client.region(array)
 }
 

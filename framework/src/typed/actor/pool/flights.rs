@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_worker::{Awaited, Entry, Error, Result, park_until};
+use mobula_worker::{Awaited, Entry, Error, Internal, Result, park_until};
 
 use crate::{
     ActorRef, ObjectRef, UnspawnedCall, Value,
@@ -116,16 +116,16 @@ impl<A: Actor, R> Flights<A, R> {
         let Some(first) = entries.first() else {
             return true;
         };
-        if let Some(client) = first.client()
+        if let Some(client) = first.client(Internal)
             && entries.iter().all(|entry| entry.belongs_to(&*client))
         {
             return client.wait(&entries, deadline);
         }
         // Actors of several runtimes, or of one that is gone, which tells all who wait.
         for entry in &entries {
-            match entry.client() {
+            match entry.client(Internal) {
                 Some(client) => entry.watch(&*client),
-                None => entry.complete(Err(Error::shutdown())),
+                None => entry.complete(Err(Error::shutdown()), Internal),
             }
         }
         park_until(&entries as &dyn Awaited, deadline)
