@@ -20,7 +20,12 @@ pub struct Building {
     claim: Claim,
     /// The type of which the bytes are known to be valid elements.
     valid_as: Option<TypeId>,
+    /// Whether [`END`] stands behind the extent.
+    marked: bool,
 }
+
+/// What stands behind an extent that has a gap there, until it is sealed.
+const END: [u8; 64] = *b"the end of an extent of Mobula: what writes here wrote too far. ";
 
 /// A sealed extent that is not an object yet. Dropping it frees it, unless it was adopted.
 pub struct Extent {
@@ -48,7 +53,31 @@ impl Building {
                 shared: false,
             },
             valid_as: None,
+            marked: false,
         }
+    }
+
+    /// Marks the end of an extent that has a gap behind.
+    pub(crate) fn mark_end(&mut self) {
+        let end = self.claim.loc.offset + self.claim.loc.len;
+        // SAFETY: the gap has memory, and its bytes belong to this extent alone: no handle gives them
+        // out. The process is the heap's own, since the heap has just allocated.
+        unsafe { self.claim.heap.writable.write(end, &END) };
+        self.marked = true;
+    }
+
+    /// Whether something has written behind the extent since [`Building::mark_end`].
+    fn is_overrun(&self) -> bool {
+        let end = self.claim.loc.offset + self.claim.loc.len;
+        let gap = end..end + END.len() as u64;
+        let heap = &self.claim.heap;
+        // A forked child does not have the mapping.
+        if !self.marked || !heap.is_ours() {
+            return false;
+        }
+        let gap = heap.writable.range(gap);
+        // SAFETY: as in `mark_end`; nobody has a reference to these bytes.
+        gap.is_some_and(|gap| unsafe { gap.cast::<[u8; END.len()]>().read() } != END)
     }
 
     /// Makes it one that other processes are to write to.
@@ -119,7 +148,16 @@ impl Building {
     }
 
     /// Ends the writing.
+    ///
+    /// # Panics
+    /// If something has written beyond the end of an extent of 64 KiB or more that was
+    /// [reserved](Heap::reserve).
     pub fn seal(self) -> Arc<Extent> {
+        let len = self.claim.loc.len;
+        assert!(
+            !self.is_overrun(),
+            "something wrote beyond the end of an array of {len} bytes while it was built in the store"
+        );
         Arc::new(Extent {
             claim: self.claim,
             adopted: OnceLock::new(),

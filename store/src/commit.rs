@@ -33,6 +33,13 @@ const COMMIT_STEP: u64 = 256 << 10;
 /// it is the size of a huge page, which the system may give.
 const PIECE: u64 = 2 << 20;
 
+/// Extents of at least this many bytes that others than [`Heap::copy`] fill are followed by a gap. Code that
+/// writes beyond the end of what it was given then changes no neighbour, and is found out.
+const GAP_FROM: usize = 64 << 10;
+
+/// How long a gap is.
+const GAP: u64 = 4096;
+
 /// New memory of at least this many bytes is made by several threads.
 const SHARE_FROM: u64 = 4 << 20;
 
@@ -41,13 +48,25 @@ impl Heap {
     ///
     /// Warm memory, which was in use before, is taken first; its contents are left as they were.
     ///
+    /// From 64 KiB on, 4 KiB of memory behind the extent belong to nobody, unless the store is so full
+    /// that there is no room for them.
+    ///
     /// # Errors
     /// Full when the budget or the system has no memory even after this heap's own free memory was
     /// given back. Other errors when `align` is not a power of two or larger than a page of 4 KiB,
     /// and in a forked child.
     pub fn reserve(self: &Arc<Self>, len: usize, align: usize) -> Result<Building, StoreError> {
         self.check(align)?;
-        let (offset, _) = self.allocate(len as u64, Fit::aligned(align), None)?;
+        let fit = Fit::aligned(align);
+        let with_gap = Fit { gap: GAP, ..fit };
+        if len >= GAP_FROM
+            && let Ok((offset, _)) = self.allocate(len as u64, with_gap, None)
+        {
+            let mut building = self.building(offset, len);
+            building.mark_end();
+            return Ok(building);
+        }
+        let (offset, _) = self.allocate(len as u64, fit, None)?;
         Ok(self.building(offset, len))
     }
 

@@ -26,8 +26,10 @@ const RECENT: usize = 8;
 pub(crate) struct Fit {
     /// It begins at a multiple of this: a power of two, [`GRANULE`] or more.
     pub(crate) align: u64,
-    /// It takes a multiple of this.
+    /// It takes a multiple of this,
     pub(crate) unit: u64,
+    /// and so many bytes behind, which nobody has.
+    pub(crate) gap: u64,
 }
 
 impl Fit {
@@ -36,6 +38,7 @@ impl Fit {
         Fit {
             align: (align as u64).max(GRANULE),
             unit: GRANULE,
+            gap: 0,
         }
     }
 }
@@ -125,8 +128,8 @@ impl Extents {
     /// Hands out an extent from warm memory: the latest of the [recently freed](RECENT) ranges that
     /// has just its size, or else the smallest range that fits. Gives its offset.
     pub(crate) fn take_warm(&mut self, len: u64, fit: Fit) -> Option<u64> {
-        let Fit { align, unit } = fit;
-        let size = size_of_extent(len, unit)?;
+        let Fit { align, unit, gap } = fit;
+        let size = size_of_extent(len, unit)?.checked_add(gap)?;
         let fits = |r: &Range<u64>| r.end - r.start == size && r.start.is_multiple_of(align);
         if let Some(i) = self.recent.iter().rposition(fits) {
             let offset = self.recent.remove(i).start;
@@ -144,8 +147,8 @@ impl Extents {
     /// Plans an extent for which memory must be committed, `step` bytes at least if there is room.
     /// End it by [`Extents::commit`] or [`Extents::abort`].
     pub(crate) fn take_cold(&mut self, len: u64, fit: Fit, step: u64) -> Option<Pending> {
-        let Fit { align, unit } = fit;
-        let size = size_of_extent(len, unit)?;
+        let Fit { align, unit, gap } = fit;
+        let size = size_of_extent(len, unit)?.checked_add(gap)?;
         self.settle();
         let offset = self.free.best_fit(size, align)?;
         let end = offset + size;

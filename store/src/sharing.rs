@@ -56,6 +56,7 @@ impl Heap {
             let pages = Fit {
                 align: page(),
                 unit: page(),
+                gap: 0,
             };
             self.allocate(len as u64, pages, None)?.0
         };
@@ -75,6 +76,7 @@ impl Heap {
             let slab = Fit {
                 align: SLAB,
                 unit: SLAB,
+                gap: 0,
             };
             let (offset, _) = self.allocate(SLAB, slab, None)?;
             self.cells.lock().add_warm(offset..offset + SLAB);

@@ -79,7 +79,7 @@ fn copies_arrive_across_warm_and_cold_ranges() {
     drop(freed);
     // Warm, cold and warm again: what the trim takes is at the top, so warm it below and above.
     heap.trim(9 << 20);
-    let top = heap.reserve(MIB, 64).expect("warm");
+    let top = heap.copy(&noise(MIB, 98), 64).expect("warm");
     let bytes = noise(14 * MIB + 5, 99);
     let before = budget.used();
     let building = heap.copy(&bytes, 64).expect("there is room");

@@ -18,6 +18,9 @@ use common::{ID, heap, no_lease, put};
 
 const MIB: usize = 1 << 20;
 
+/// What lies behind a reserved extent of 64 KiB or more.
+const GAP: usize = 4096;
+
 #[test]
 fn what_is_put_is_what_is_read() {
     let (heap, budget) = heap(4 << 20);
@@ -83,12 +86,12 @@ fn freed_memory_is_taken_first_and_stays_as_it_was() {
     let (a, _b) = (put(&heap, &[1; MIB]), put(&heap, &[2; MIB]));
     let committed = budget.used();
     heap.free(a).expect("it is there");
-    let building = heap.reserve(MIB, 64).expect("there is room");
+    let building = heap.reserve(MIB - GAP, 64).expect("there is room");
     assert!(
         building.iter().all(|&byte| byte == 1),
         "memory is warm, and nobody cleared it"
     );
-    assert_eq!(building.seal().loc(), a);
+    assert_eq!(building.seal().loc().offset, a.offset);
     assert_eq!(budget.used(), committed);
 }
 
@@ -289,12 +292,12 @@ fn trimmed_memory_is_committed_again_when_it_is_needed() {
     assert_eq!(heap.trim(MIB as u64 / 2), 1 << 19);
     assert_eq!(budget.used(), (2 << 20) - (1 << 19));
     assert_eq!(heap.trim(0), 1 << 19);
-    let again = heap.reserve(MIB, 64).expect("there is room");
+    let again = heap.reserve(MIB - GAP, 64).expect("there is room");
     assert!(
         again.iter().all(|&byte| byte == 0),
         "the system gave new memory"
     );
-    assert_eq!(again.seal().loc(), a, "the hole fits best");
+    assert_eq!(again.seal().loc().offset, a.offset, "the hole fits best");
     assert!(
         heap.block(b, no_lease())
             .expect("it is there")
@@ -405,4 +408,28 @@ fn many_threads_never_share_an_extent() {
     assert_eq!(heap.committed(), budget.used());
     heap.trim(0);
     assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_write_beyond_the_end_changes_no_neighbour_and_is_found_out() {
+    let (heap, _) = heap(64 << 20);
+    for len in [64 << 10, 100_001, 1 << 20] {
+        let mut building = heap.reserve(len, 8).unwrap();
+        let mut neighbour = heap.reserve(len, 8).unwrap();
+        neighbour.bytes_mut().fill(7);
+        let other = heap.copy(&vec![7; len], 8).unwrap();
+        let end = building.bytes_mut().as_mut_ptr_range().end;
+        // SAFETY: none; this is the bug that the test is about. The memory is the gap's.
+        unsafe { std::slice::from_raw_parts_mut(end, 512) }.fill(0xee);
+        let (neighbour, other) = (neighbour.seal(), other.seal());
+        assert!(
+            [neighbour, other]
+                .iter()
+                .all(|object| object.block().bytes() == vec![7; len])
+        );
+        let sealed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| building.seal()));
+        let message = *sealed.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("beyond the end of an array"), "{message}");
+    }
+    assert_eq!(heap.in_use(), 0);
 }

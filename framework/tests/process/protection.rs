@@ -1,6 +1,6 @@
 //! A stray write to anything that is sealed ends one process and harms no data.
 
-use mobula::{__private::Source, Array, IntoArg, prelude::*};
+use mobula::{Array, prelude::*};
 
 use crate::support::{nothing_is_left, runtime};
 
@@ -86,27 +86,32 @@ fn a_write_to_ones_own_sealed_result() {
     nothing_is_left(&rt);
 }
 
-/// Items that are hidden, since generated code needs them, give no way to write an object.
+/// Writes 64 elements more than there are, as native code with a wrong length would.
+#[remote]
+fn overruns() -> mobula::Result<u64> {
+    let before = Array::build(20_000, |numbers: &mut [u64]| numbers.fill(1))?;
+    let mut after = None;
+    let built = Array::build(20_000, |numbers: &mut [u64]| {
+        after = Array::build(20_000, |numbers: &mut [u64]| numbers.fill(1)).ok();
+        let end = numbers.as_mut_ptr_range().end;
+        // SAFETY: none; this is the bug that the test is about.
+        unsafe { std::slice::from_raw_parts_mut(end, 64) }.fill(9);
+        let others = before
+            .iter()
+            .chain(after.iter().flat_map(|array| array.iter()));
+        assert_eq!(others.sum::<u64>(), 40_000, "a neighbour has changed");
+    })?;
+    Ok(built[0])
+}
+
 #[mobula::test]
-fn an_object_cannot_be_opened_for_writing() {
+fn a_write_beyond_the_end_of_an_array_under_construction() {
     let rt = runtime(1);
-    let object: ObjectRef<Vec<u64>> = rt.put(&vec![7_u64; 100_000]).unwrap();
-    let atomics = rt.atomic_array::<std::sync::atomic::AtomicU64>(8).unwrap();
-    let entry = IntoArg::<Vec<u64>>::with_source(&object, |source| match source {
-        Source::Object(entry) => entry,
-        _ => unreachable!("a ref is an object"),
-    });
-    let client = entry.client().unwrap();
-    let error = client.region(&entry).unwrap_err();
+    let error = overruns::remote().spawn().get().unwrap_err();
+    assert!(error.is_panic(), "{error:?}");
     assert!(
-        error.to_string().contains("expected shared memory"),
+        error.to_string().contains("beyond the end of an array"),
         "{error}"
     );
-    // Neither where it lies in the heap: only what was made to be written is.
-    let view = object.view().unwrap();
-    let lease = || std::sync::Arc::new(());
-    let loc = view.as_block().loc().unwrap();
-    assert!(client.heap().region(loc, lease()).is_err());
-    let writable = atomics.len();
-    assert_eq!((view[0], writable), (7, 8));
+    nothing_is_left(&rt);
 }

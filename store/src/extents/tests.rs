@@ -8,6 +8,7 @@ fn at(align: u64) -> Fit {
     Fit {
         align,
         unit: GRANULE,
+        gap: 0,
     }
 }
 
@@ -437,6 +438,7 @@ fn an_extent_of_whole_pages_shares_none() {
     let pages = Fit {
         align: PAGE,
         unit: PAGE,
+        gap: 0,
     };
     let pending = extents.take_cold(100, pages, 0).unwrap();
     let offset = extents.commit(pending);

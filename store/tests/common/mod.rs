@@ -26,9 +26,7 @@ pub(crate) fn no_lease() -> Lease {
 
 /// An extent that holds `bytes` and belongs to the test.
 pub(crate) fn put(heap: &Arc<Heap>, bytes: &[u8]) -> Loc {
-    let mut building = heap.reserve(bytes.len(), 1).expect("there is room");
-    building.bytes_mut().copy_from_slice(bytes);
-    let extent = building.seal();
+    let extent = heap.copy(bytes, 1).expect("there is room").seal();
     extent.adopt(|_| no_lease());
     extent.loc()
 }
