@@ -31,6 +31,21 @@
 //!   part of one kind of atomic, or is lent.
 //! * *Lent once*: who calls [`Region::lend`] or [`Region::lend_tile`] has those elements to himself, among
 //!   all processes, until the result is dropped (or only reads it, as all others do).
+//!
+//! # Not for programs
+//!
+//! So this crate is for the engine alone. A program that depended on it could break these promises with safe code:
+//! by [`Heap::free`], [`Heap::block`], [`Segments::resolve`], [`Writables::open`], the methods of [`Region`],
+//! [`SegmentFile::from_descriptors`], [`SegmentFile::punch`] and [`SegmentFile::read_write_fd`]. A program that
+//! depends on `mobula` only reaches none of them. What one process can check is checked: a [`Heap`] knows which
+//! extents are shared, so in the producer an extent is never written and read as an object at the same time.
+//!
+//! | Promise | Kept by |
+//! | --- | --- |
+//! | one producer | `Driver::start_worker`, which gives a segment's writable descriptor to one worker |
+//! | pinned while leased | the core's pins (`framework/src/core/mod.rs`), and `Entry`, which is the lease in `Client::block` |
+//! | one use | `Format::Shared` of the object's value, by which `Entry::shared_memory` tells such memory; `driver/closing.rs` at its end |
+//! | lent once | the core's `Lending` for parts; the lock's words for what a lock protects |
 
 mod error;
 pub mod limits;
