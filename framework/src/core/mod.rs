@@ -163,8 +163,8 @@ pub(crate) struct Core {
     wanting: VecDeque<ObjectId>,
     /// Processes that are being started and will not be needed.
     too_many: usize,
-    /// Workers cannot be started at the moment.
-    short_of_processes: bool,
+    /// No actor gets the pool's last worker.
+    keeps_last: bool,
     /// Actors of which something has changed.
     stirred: Vec<ObjectId>,
     /// What the functions are to actors, by index.
@@ -210,7 +210,7 @@ impl Core {
             names_of_actors: HashMap::new(),
             wanting: VecDeque::new(),
             too_many: 0,
-            short_of_processes: false,
+            keeps_last: false,
             stirred: Vec::new(),
             roles,
             lending: NumberMap::default(),

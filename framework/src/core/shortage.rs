@@ -4,8 +4,8 @@
 //! it is stalled. It gets no task while another worker of the pool takes tasks. When none does, the
 //! first ready task goes to a stalled worker: the worker sees it, and ends a wait with an error.
 //!
-//! *Processes.* The driver says when starts fail and when one succeeds. Meanwhile no actor gets the
-//! pool's last worker. When starts have failed for some time, the driver
+//! *Processes.* No actor gets the last worker of a pool that is to have several: there may be no
+//! further process to take its place. A pool of one worker keeps it while starts fail. When starts have failed for some time, the driver
 //! [gives up](Core::refuse_processes) what waits for a process.
 
 use mobula_worker::{Error, WorkerId};
@@ -58,9 +58,9 @@ impl Core {
         !self.workers.values().any(in_pool)
     }
 
-    /// Workers cannot be started at the moment, or can again.
-    pub(crate) fn set_short_of_processes(&mut self, short: bool) {
-        self.short_of_processes = short;
+    /// Whether the pool keeps its last worker when an actor wants one.
+    pub(crate) fn keep_last_worker(&mut self, keep: bool) {
+        self.keeps_last = keep;
     }
 
     /// Fails what waits for a process, because of `why`: all actors that have none and, where the

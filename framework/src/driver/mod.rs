@@ -239,7 +239,8 @@ impl Driver {
         if self.config.kind != Kind::Processes {
             return self.start_null_workers();
         }
-        let others = self.config.workers - 1;
+        let (others, keep) = (self.config.workers - 1, self.keeps_last_worker());
+        self.with(|core, _| core.keep_last_worker(keep));
         self.startup.lock().to_come = others;
         self.start_worker_somehow(&mut Pace::default(), &mut Reserve::default())?;
         self.monitor.start(others);

@@ -170,6 +170,8 @@ impl Driver {
         let mut workers: Vec<Watched> = Vec::new();
         let mut pace = Pace::default();
         let mut reserve = Reserve::default();
+        // Before any actor can take the last ones.
+        reserve.fill(&self.monitor.wake);
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
         let mut ends: Vec<(WorkerId, Instant)> = Vec::new();

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RESERVE: usize = 20;
 
 /// With fewer descriptors than this, none is kept in reserve.
-const LEAST_FOR_RESERVE: u64 = 128;
+const LEAST_FOR_RESERVE: u64 = 80;
 
 /// Descriptors that stand for nothing, and are closed where others are needed.
 #[derive(Debug, Default)]
@@ -85,10 +85,16 @@ impl Driver {
         {
             // So the pool gets it, and no actor.
             pace.failing_since(Instant::now());
-            self.with(|core, _| core.set_short_of_processes(true));
+            self.with(|core, _| core.keep_last_worker(true));
             started = self.start_worker();
         }
         started
+    }
+
+    /// Whether the pool keeps its last worker, also while workers can be started: where it is the only
+    /// one, an actor would wait for another process each time.
+    pub(super) fn keeps_last_worker(&self) -> bool {
+        self.config.workers > 1
     }
 
     /// A worker could not be started, or died before it was ready.
@@ -96,7 +102,7 @@ impl Driver {
         let now = Instant::now();
         let long = now.duration_since(pace.failing_since(now)) >= PATIENCE;
         let refused = self.with(|core, lanes| {
-            core.set_short_of_processes(true);
+            core.keep_last_worker(true);
             match long {
                 true => core.refuse_processes(error, lanes),
                 false => 0,
@@ -108,7 +114,8 @@ impl Driver {
     /// A worker takes tasks.
     pub(super) fn start_has_succeeded(&self, pace: &mut Pace, reserve: &mut Reserve) {
         if pace.recovered() {
-            self.with(|core, _| core.set_short_of_processes(false));
+            let keep = self.keeps_last_worker();
+            self.with(|core, _| core.keep_last_worker(keep));
             reserve.fill(self.monitor.waker());
         }
     }
@@ -123,7 +130,10 @@ mod tests {
         let mut reserve = Reserve::default();
         assert!(!reserve.spend());
         reserve.fill(std::io::stderr());
-        assert!(reserve.0.len() == RESERVE || getrlimit(Resource::Nofile).current < Some(128));
+        assert!(
+            reserve.0.len() == RESERVE
+                || getrlimit(Resource::Nofile).current < Some(LEAST_FOR_RESERVE)
+        );
         assert!(reserve.spend() && !reserve.spend());
     }
 }

@@ -24,7 +24,7 @@ impl Core {
                 && worker.actor.is_none()
                 && worker.next_attempt == 0
                 // Nobody may come in the place of the last one.
-                && (!self.short_of_processes || self.pool_has_another(**id))
+                && (!self.keeps_last || self.pool_has_another(**id))
         });
         match unused.map(|(worker, _)| *worker) {
             Some(worker) => self.dedicate(worker, id, comm),
@@ -33,9 +33,9 @@ impl Core {
     }
 
     /// A worker takes tasks from now on: those of an actor, if one waits for a process.
-    /// While others cannot be started, a pool without any worker comes first.
+    /// A pool that keeps its last worker, and has none, comes first.
     pub(in crate::core) fn came_up(&mut self, worker: WorkerId, comm: &mut dyn Comm) {
-        if self.short_of_processes && !self.pool_has_another(worker) {
+        if self.keeps_last && !self.pool_has_another(worker) {
             return;
         }
         if let Some(id) = self.wanting.pop_front() {

@@ -296,7 +296,7 @@ fn make_actor_comes_before_its_first_task() {
 #[test]
 fn while_no_process_can_be_had_the_pool_keeps_its_last_worker() {
     let mut env = env(1, 2);
-    env.core.set_short_of_processes(true);
+    env.core.keep_last_worker(true);
     let actor = env.create(vec![], options());
     assert_eq!(env.started(), 1);
     let task = env.submit(100, vec![]);
@@ -316,7 +316,7 @@ fn while_no_process_can_be_had_the_pool_keeps_its_last_worker() {
 #[test]
 fn an_actor_that_gets_no_process_is_an_error_of_its_calls() {
     let mut env = env(1, 2);
-    env.core.set_short_of_processes(true);
+    env.core.keep_last_worker(true);
     let actor = env.create(vec![], options());
     let call = env.call(actor);
     let why = Error::resource_limit("no descriptors");
