@@ -73,13 +73,15 @@ pub use mobula_worker::{Error, Lot, Result};
 pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "ndarray")]
 pub use typed::NdArray;
+#[cfg(feature = "stream")]
+pub use typed::QueueStream;
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, IntoArg,
     JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef, OpenPart, OpenTile,
     OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
-    Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,
-    SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
-    SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
+    QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
+    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
+    SharedSemaphore, SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
 };
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that

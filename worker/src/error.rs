@@ -21,9 +21,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Error(Arc<Inner>);
 
+/// Bytes of the text of one step at most. What is longer loses its middle: a text can grow with each
+/// process that it comes through, and is copied in each.
+const MAX_TEXT: usize = 16 << 10;
+
 /// Steps that a chain of causes has at most, so that no recursion of errors is a problem for those
 /// who print, send or drop them.
 const MAX_STEPS: usize = 32;
+
+/// How the text of an error of ours begins that a remote function has returned.
+const WRAPPED: &str = "an operation of Mobula failed inside the function";
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Inner {
@@ -62,6 +69,7 @@ enum Kind {
     Internal,
     Poisoned,
     ResourceLimit,
+    Closed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +83,7 @@ impl Error {
         let cause = cause.map(Error::shortened);
         Error(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: bounded(message.into()),
             cause,
             panic: None,
         }))
@@ -185,6 +193,11 @@ impl Error {
         self.0.kind == Kind::ResourceLimit
     }
 
+    /// Whether a queue was closed: nothing goes in, and nothing more comes out.
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == Kind::Closed
+    }
+
     /// The failure at the end of the chain: for a task that was not run because an input had
     /// failed, what happened to that input; for others, their innermost cause.
     ///
@@ -247,13 +260,20 @@ impl Error {
         Error::new(Kind::Application(typed), message, cause)
     }
 
-    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it.
+    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it. Of a row of
+    /// such functions, each of which waited for the next, the text names the first failure only.
     pub fn wrap_application(cause: Error) -> Error {
-        Error::new(
-            Kind::Application(None),
-            format!("an operation of Mobula failed inside the function: {cause}"),
-            Some(cause),
-        )
+        let (mut first, mut steps) = (&cause, 0);
+        while let (Kind::Application(None), Some(next)) = (&first.0.kind, &first.0.cause)
+            && first.0.message.contains(WRAPPED)
+        {
+            (first, steps) = (next, steps + 1);
+        }
+        let message = match steps {
+            0 => format!("{WRAPPED}: {first}"),
+            _ => format!("{WRAPPED}, and inside of those that it called: {first}"),
+        };
+        Error::new(Kind::Application(None), message, Some(cause))
     }
 
     /// Says in which function and process an application error arose.
@@ -401,6 +421,11 @@ impl Error {
         Error::new(Kind::Usage, message, None)
     }
 
+    /// A queue that takes nothing more.
+    pub fn closed(message: impl Into<String>) -> Error {
+        Error::new(Kind::Closed, message, None)
+    }
+
     /// A lock that was left by a process that died, or by a panic.
     pub fn poisoned(message: impl Into<String>) -> Error {
         Error::new(Kind::Poisoned, message, None)
@@ -435,6 +460,24 @@ impl Error {
 pub(crate) fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("; ")
+}
+
+/// The text, or its beginning and its end.
+fn bounded(text: String) -> String {
+    if text.len() <= MAX_TEXT {
+        return text;
+    }
+    let half = MAX_TEXT / 2 - 50;
+    let (begin, end) = (
+        text.floor_char_boundary(half),
+        text.ceil_char_boundary(text.len() - half),
+    );
+    let left_out = end - begin;
+    format!(
+        "{} [.. {left_out} bytes left out ..] {}",
+        &text[..begin],
+        &text[end..]
+    )
 }
 
 impl From<StoreError> for Error {
@@ -589,9 +632,29 @@ mod tests {
         }
         assert!(error.to_string().starts_with("`f999` failed"));
         assert!(error.root().is_panic());
+        // One step names the first failure, not all steps before it.
+        let text = error.to_string();
+        assert!(text.len() < 300 && text.contains("boom"), "{text}");
+        assert!(!text.contains("`f998`"), "{text}");
+        let bytes = rmp_serde::to_vec(&error).unwrap();
+        assert!(bytes.len() < 300 * (MAX_STEPS + 1), "{}", bytes.len());
         assert!(
             std::iter::successors(error.source(), |&cause| cause.source()).count() <= MAX_STEPS
         );
+    }
+
+    #[test]
+    fn a_text_that_grows_is_bounded() {
+        let mut error = Error::panic("f", 1, "a.rs:1:1", &"é".repeat(20_000));
+        for n in 0..1_000 {
+            error = error.at(format!("call {n} of a map"));
+        }
+        let text = error.to_string();
+        assert!(text.len() <= MAX_TEXT && text.len() > MAX_TEXT / 2);
+        assert!(text.starts_with("call 999 of a map: ") && text.ends_with('é'));
+        assert!(text.contains("bytes left out"), "{text}");
+        let long = "x".repeat(MAX_TEXT);
+        assert_eq!(bounded(long.clone()), long);
     }
 
     #[test]

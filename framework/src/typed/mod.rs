@@ -53,7 +53,9 @@ pub use map::{Map, MapFuture, MapIter, MapUnordered};
 pub use nd::NdArray;
 pub use object_ref::ObjectRef;
 pub use put::{Put, how};
-pub use queue::Queue;
+#[cfg(feature = "stream")]
+pub use queue::QueueStream;
+pub use queue::{Queue, QueueIter};
 pub use shared::{
     AtomicArray, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, Shape,
     SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,

@@ -1,6 +1,9 @@
 //! A queue between tasks, wherever they run.
 
 mod actor;
+mod alarm;
+mod asked;
+mod ends;
 mod handle;
 mod item;
 
@@ -10,25 +13,48 @@ use std::{
 
 use mobula_worker::{Client, Error, Internal, Result};
 
-use super::{ActorRef, ObjectRef, Value, engine::current_client, place::Place};
+use super::{ActorRef, Value, engine::current_client, place::Place};
 use crate::Runtime;
-use actor::QueueActor;
+use actor::{Answer, QueueActor};
+use asked::Asked;
 use item::Item;
+
+pub use ends::QueueIter;
+#[cfg(feature = "stream")]
+pub use ends::QueueStream;
 
 /// A queue of values between tasks and the driver: first in, first out, with a bound.
 ///
-/// It is a handle of an [actor](crate::Actor) that keeps the values: cloning it is cheap, and it can
-/// be passed to remote functions and sit inside of values. With the last handle the queue ends, and
+/// It is a handle of an [actor](crate::Actor) that keeps the values: each queue has a process of its
+/// own. Cloning it is cheap, and it can be passed to remote functions and sit inside of values. With
+/// the last handle the queue ends, and
 /// what is in it is freed. Values are encoded where they are put in and decoded where they are
 /// taken out; large ones lie in the store in between, and are not copied by the queue.
 ///
 /// Who waits longer is served first, also before one who wants fewer values. A value that was taken
-/// out for a task that dies before it has it is lost.
+/// out for a task that dies before it has it is lost. Up to 1,000 callers each can wait to put and to
+/// get; further ones are not in the order.
 ///
-/// Blocking methods give their turn to other tasks of the worker. For those that are futures, it is
-/// the same with `_async`; what such a future asks for is done when it is made, not when it is
-/// awaited, and is not taken back when it is dropped: a value may be lost then. For a limit use the
-/// methods with `timeout`.
+/// Blocking methods give their turn to other tasks of the worker.
+///
+/// # Futures
+///
+/// Methods with `_async` return futures. What such a future asks for is begun when it is made, and taken
+/// back when it is dropped before its end, as by `select!` and `timeout` of an executor. A value that
+/// was to be put in is then either in the queue or not. A value that was taken out for the
+/// future comes back to the front of the queue; others that look into the queue before it is back
+/// do not see it.
+///
+/// # Limits of time
+///
+/// A method with `timeout` returns within its limit, and 1 s more if the queue's process does not
+/// answer: since it is stopped, or could not be started yet. The error says so then. A value that
+/// was to be put in is not put in later, unless the process had begun with that.
+///
+/// # The end
+///
+/// After [`close`](Queue::close) nothing more goes in, and what is there can be taken out. Methods that
+/// cannot do what they are asked for fail with [`is_closed`](Error::is_closed). So a consumer iterates:
 ///
 /// ```
 /// use mobula::{Queue, prelude::*};
@@ -38,19 +64,25 @@ use item::Item;
 ///     (0..n).try_for_each(|i| queue.put(&format!("item {i}")))
 /// }
 ///
-/// fn consume(rt: &Runtime) -> mobula::Result<Vec<String>> {
-///     let queue = rt.queue(10)?;
-///     let producer = produce::remote(&queue, 100).spawn();
-///     let items = (0..100).map(|_| queue.get()).collect();
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::builder().workers(1).start()?;
+/// let queue = rt.queue(10)?;
+/// let producer = produce::remote(&queue, 100).spawn();
+/// std::thread::scope(|scope| {
+///     let consumer = scope.spawn(|| queue.iter().collect::<mobula::Result<Vec<String>>>());
 ///     producer.get()?;
-///     items
-/// }
-/// # let _ = consume;
+///     queue.close()?;
+///     assert_eq!(consumer.join().unwrap()?.len(), 100);
+///     Ok(())
+/// })
+/// # }
 /// ```
 ///
 /// # Errors
 /// Besides what is said at the methods: [`is_actor_dead`](Error::is_actor_dead) if the queue's
-/// process has died, `is_codec` if a value cannot be encoded, `is_store_full`, `is_shutdown`.
+/// process has died, `is_closed` after [`close`](Queue::close), `is_codec` if a value cannot be encoded,
+/// `is_store_full`, `is_shutdown`.
 pub struct Queue<T> {
     actor: ActorRef<QueueActor>,
     capacity: NonZeroUsize,
@@ -118,7 +150,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: there are more than the capacity.
     pub fn put_all(&self, values: &[T]) -> Result<()> {
-        in_time(self.putting(values, None)?.get()?, None)
+        put_in(self.putting(values, None)?.wait()?, None)
     }
 
     /// As [`put_all`](Self::put_all), for at most this long.
@@ -127,7 +159,7 @@ impl<T: Value> Queue<T> {
     /// As there; `is_timeout()`: there was no room for all of them in time, and none was put in.
     pub fn put_all_timeout(&self, values: &[T], limit: Duration) -> Result<()> {
         let limit = Some(limit);
-        in_time(self.putting(values, limit)?.get()?, limit)
+        put_in(self.putting(values, limit)?.wait()?, limit)
     }
 
     /// Puts all of the values in if there is room for them now; `false`, and none is put in, if
@@ -136,7 +168,8 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: there are more than the capacity.
     pub fn try_put_all(&self, values: &[T]) -> Result<bool> {
-        self.actor.try_put(self.encode(values)?).spawn().get()
+        let answer = self.actor.try_put(self.encode(values)?).spawn().get()?;
+        Ok(at_once(answer)?.is_some())
     }
 
     /// Blocks until there is a value, and takes it out.
@@ -168,7 +201,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: these are more than the capacity.
     pub fn get_many(&self, count: usize) -> Result<Vec<T>> {
-        decoded(self.getting(count, None)?.get()?, None)
+        taken_out(self.getting(count, None)?.wait()?, None)
     }
 
     /// As [`get_many`](Self::get_many), for at most this long.
@@ -177,7 +210,7 @@ impl<T: Value> Queue<T> {
     /// As there; `is_timeout()`: there were not so many in time, and none was taken out.
     pub fn get_many_timeout(&self, count: usize, limit: Duration) -> Result<Vec<T>> {
         let limit = Some(limit);
-        decoded(self.getting(count, limit)?.get()?, limit)
+        taken_out(self.getting(count, limit)?.wait()?, limit)
     }
 
     /// Takes so many values out if there are as many now; `None`, and none is taken out, if there
@@ -187,14 +220,14 @@ impl<T: Value> Queue<T> {
     /// `is_usage()`: these are more than the capacity.
     pub fn try_get_many(&self, count: usize) -> Result<Option<Vec<T>>> {
         self.check(count)?;
-        let items = self.actor.try_get(count).spawn().get()?;
-        items.map(|items| decoded(Some(items), None)).transpose()
+        let answer = self.actor.try_get(count).spawn().get()?;
+        at_once(answer)?.map(decoded).transpose()
     }
 
     /// [`put`](Self::put), to be awaited.
     pub fn put_async(&self, value: &T) -> impl Future<Output = Result<()>> + Send + use<T> {
         let put = self.putting(slice::from_ref(value), None);
-        async move { in_time(put?.await?, None) }
+        async move { put_in(put?.answer().await?, None) }
     }
 
     /// [`put_timeout`](Self::put_timeout), to be awaited.
@@ -205,13 +238,13 @@ impl<T: Value> Queue<T> {
     ) -> impl Future<Output = Result<()>> + Send + use<T> {
         let limit = Some(limit);
         let put = self.putting(slice::from_ref(value), limit);
-        async move { in_time(put?.await?, limit) }
+        async move { put_in(put?.answer().await?, limit) }
     }
 
     /// [`get`](Self::get), to be awaited.
     pub fn get_async(&self) -> impl Future<Output = Result<T>> + Send + use<T> {
         let got = self.getting(1, None);
-        async move { only(decoded(got?.await?, None)?) }
+        async move { only(taken_out(got?.answer().await?, None)?) }
     }
 
     /// [`get_timeout`](Self::get_timeout), to be awaited.
@@ -221,7 +254,30 @@ impl<T: Value> Queue<T> {
     ) -> impl Future<Output = Result<T>> + Send + use<T> {
         let limit = Some(limit);
         let got = self.getting(1, limit);
-        async move { only(decoded(got?.await?, limit)?) }
+        async move { only(taken_out(got?.answer().await?, limit)?) }
+    }
+
+    /// Closes the queue, for all handles: nothing more goes in, and what is in it can be taken out. Who
+    /// waits to put fails, and so does who waits for more values than there are. Does nothing to a
+    /// closed queue.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn close(&self) -> Result<()> {
+        self.actor.close().spawn().get()
+    }
+
+    /// [`close`](Self::close), to be awaited.
+    pub fn close_async(&self) -> impl Future<Output = Result<()>> + Send + use<T> {
+        self.actor.close().spawn()
+    }
+
+    /// Whether it was closed. Others may do that at any time.
+    ///
+    /// # Errors
+    /// See [`Queue`].
+    pub fn is_closed(&self) -> Result<bool> {
+        self.actor.is_closed().spawn().get()
     }
 
     /// How many values are in it. Others may change that at any time.
@@ -248,19 +304,13 @@ impl<T: Value> Queue<T> {
         Ok(self.len()? >= self.capacity())
     }
 
-    /// What becomes `false` if the limit passes.
-    fn putting(&self, values: &[T], limit: Option<Duration>) -> Result<ObjectRef<bool>> {
-        Ok(self.actor.put(self.encode(values)?, limit).spawn())
+    fn putting(&self, values: &[T], limit: Option<Duration>) -> Result<Asked> {
+        Ok(Asked::put(&self.actor, self.encode(values)?, limit))
     }
 
-    /// What becomes `None` if the limit passes.
-    fn getting(
-        &self,
-        count: usize,
-        limit: Option<Duration>,
-    ) -> Result<ObjectRef<Option<Vec<Item>>>> {
+    fn getting(&self, count: usize, limit: Option<Duration>) -> Result<Asked> {
         self.check(count)?;
-        Ok(self.actor.get(count, limit).spawn())
+        Ok(Asked::get(&self.actor, count, limit))
     }
 
     /// # Errors
@@ -287,28 +337,54 @@ impl<T: Value> Queue<T> {
     }
 }
 
-/// What was asked for, unless the limit has passed.
-fn in_time(done: bool, limit: Option<Duration>) -> Result<()> {
-    match done {
-        true => Ok(()),
-        false => Err(late("there was no room in the queue", limit)),
+/// What is done for who waits, unless the limit has passed.
+fn done(answer: Answer, what: &str, limit: Option<Duration>) -> Result<Vec<Item>> {
+    match answer {
+        Answer::Done(items) => Ok(items),
+        Answer::Late => Err(Error::timeout(format!(
+            "{what} within {:?}",
+            limit.unwrap_or_default()
+        ))),
+        Answer::Closed => Err(closed()),
+        Answer::TakenBack => Err(Error::internal("a request to a queue was taken back")),
     }
 }
 
-/// The values, unless the limit has passed.
-fn decoded<T: Value>(items: Option<Vec<Item>>, limit: Option<Duration>) -> Result<Vec<T>> {
-    let items = items.ok_or_else(|| late("there were not enough values in the queue", limit))?;
+/// What is done for who does not wait; `None` if nothing is.
+fn at_once(answer: Answer) -> Result<Option<Vec<Item>>> {
+    match answer {
+        Answer::Done(items) => Ok(Some(items)),
+        Answer::Late | Answer::TakenBack => Ok(None),
+        Answer::Closed => Err(closed()),
+    }
+}
+
+fn put_in(answer: Answer, limit: Option<Duration>) -> Result<()> {
+    done(answer, "there was no room in the queue", limit).map(drop)
+}
+
+fn taken_out<T: Value>(answer: Answer, limit: Option<Duration>) -> Result<Vec<T>> {
+    decoded(done(
+        answer,
+        "there were not enough values in the queue",
+        limit,
+    )?)
+}
+
+fn decoded<T: Value>(items: Vec<Item>) -> Result<Vec<T>> {
     items.into_iter().map(Item::decode).collect()
+}
+
+fn closed() -> Error {
+    Error::closed(
+        "the queue is closed: nothing goes in, and there are not as many values in it as were asked for",
+    )
 }
 
 /// The value of an answer that has one.
 fn only<T>(values: Vec<T>) -> Result<T> {
     let value = values.into_iter().next();
     value.ok_or_else(|| Error::internal("a queue gave no value"))
-}
-
-fn late(what: &str, limit: Option<Duration>) -> Error {
-    Error::timeout(format!("{what} within {:?}", limit.unwrap_or_default()))
 }
 
 impl Runtime {

@@ -21,6 +21,7 @@ mod packing;
 mod panics;
 mod programs;
 mod protection;
+mod queues;
 mod refs;
 mod retries;
 mod shared;

@@ -1,0 +1,146 @@
+//! Deadlines of futures, on whatever executor they run.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Once,
+    task::{Context, Poll, Waker},
+    thread,
+    time::Instant,
+};
+
+use parking_lot::{Condvar, Mutex};
+
+/// Which alarm: the time, and a number of its own.
+type Key = (Instant, u64);
+
+/// Those to be woken, by when.
+struct Alarms {
+    wakers: Mutex<(BTreeMap<Key, Waker>, u64)>,
+    changed: Condvar,
+}
+
+static ALARMS: Alarms = Alarms {
+    wakers: Mutex::new((BTreeMap::new(), 0)),
+    changed: Condvar::new(),
+};
+
+/// An alarm that is set; none after its drop.
+#[derive(Default)]
+struct Set(Option<Key>);
+
+impl Set {
+    /// Has the waker called at that time, in place of the one before.
+    fn to(&mut self, deadline: Instant, waker: &Waker) {
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| {
+            let clock = thread::Builder::new().name("mobula-alarm".to_owned());
+            // Without a thread the actor alone keeps the limit.
+            let _ = clock.spawn(run);
+        });
+        let mut alarms = ALARMS.wakers.lock();
+        let key = *self.0.get_or_insert_with(|| {
+            alarms.1 += 1;
+            (deadline, alarms.1)
+        });
+        let before = alarms.0.insert(key, waker.clone());
+        let first = alarms.0.first_key_value().map(|(key, _)| *key) == Some(key);
+        if first && before.is_none() {
+            ALARMS.changed.notify_one();
+        }
+        drop(alarms);
+        // Not under the lock: a waker is other people's code.
+        drop(before);
+    }
+}
+
+impl Drop for Set {
+    fn drop(&mut self) {
+        if let Some(key) = self.0 {
+            let waker = ALARMS.wakers.lock().0.remove(&key);
+            drop(waker);
+        }
+    }
+}
+
+fn run() {
+    let mut alarms = ALARMS.wakers.lock();
+    loop {
+        let now = Instant::now();
+        match alarms.0.first_entry() {
+            None => ALARMS.changed.wait(&mut alarms),
+            Some(first) if first.key().0 > now => {
+                let deadline = first.key().0;
+                ALARMS.changed.wait_until(&mut alarms, deadline);
+            }
+            Some(first) => {
+                let waker = first.remove();
+                drop(alarms);
+                waker.wake();
+                alarms = ALARMS.wakers.lock();
+            }
+        }
+    }
+}
+
+/// What the future gives, unless the deadline passes before.
+pub(super) async fn before<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    Before {
+        future: pin!(future),
+        deadline,
+        set: Set::default(),
+    }
+    .await
+}
+
+struct Before<'a, F> {
+    future: Pin<&'a mut F>,
+    deadline: Instant,
+    set: Set,
+}
+
+impl<F: Future> Future for Before<'_, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        if self.deadline <= Instant::now() {
+            return Poll::Ready(None);
+        }
+        let deadline = self.deadline;
+        self.set.to(deadline, context.waker());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future, time::Duration};
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_future_ends_at_its_deadline_on_any_executor() {
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let far = Instant::now() + Duration::from_secs(1_000);
+        assert_eq!(block_on(before(soon(), future::pending::<()>())), None);
+        assert_eq!(block_on(before(far, future::ready(7))), Some(7));
+        // The sooner one rings although the clock already waits for the later one.
+        let first = block_on(async {
+            let (late, early) = (
+                pin!(before(far, future::pending::<()>())),
+                pin!(before(soon(), future::pending::<()>())),
+            );
+            let first = futures::future::select(late, early).await;
+            matches!(first, futures::future::Either::Right((None, _)))
+        });
+        assert!(first);
+        let left = |time| ALARMS.wakers.lock().0.keys().any(|(at, _)| *at == time);
+        assert!(!left(far), "a dropped future leaves nothing");
+    }
+}
