@@ -1,15 +1,22 @@
 //! Shared memory is taken from the workers that can write it before it is used for anything else.
 
+use std::collections::HashMap;
+
 use mobula_store::{Loc, is_cell};
 use mobula_worker::{ObjectId, Value, WorkerId, message::ToWorker};
+use smallvec::SmallVec;
 
 use super::lanes::Lanes;
 use crate::core::{Comm as _, Core};
 
-/// What workers are asked to close.
+/// What workers are asked to close. An answer costs the number of workers that were asked, however many
+/// closings are under way.
 #[derive(Debug, Default)]
 pub(super) struct Closings {
-    under_way: Vec<Closing>,
+    /// By what is to be closed: mostly one, and two where an array goes while it is being sealed.
+    under_way: HashMap<Loc, SmallVec<[Closing; 1]>>,
+    /// What the driver itself has still to close: rarely any, so that each step can look at all.
+    here: Vec<Loc>,
     /// Closed everywhere, for the core.
     sealed: Vec<(ObjectId, Value)>,
 }
@@ -23,23 +30,52 @@ struct Closing {
 }
 
 impl Closings {
-    /// Workers that were asked to close this and have not answered.
-    fn asked(&self, loc: Loc) -> Vec<WorkerId> {
-        let same = |closing: &&Closing| closing.loc == loc;
-        let asked = self.under_way.iter().filter(same);
-        asked.flat_map(|closing| closing.left.clone()).collect()
+    fn add(&mut self, closing: Closing) {
+        if closing.left.contains(&WorkerId::DRIVER) && !self.here.contains(&closing.loc) {
+            self.here.push(closing.loc);
+        }
+        self.under_way.entry(closing.loc).or_default().push(closing);
     }
 
-    /// Takes out what is closed everywhere, now that a worker has closed some of it.
-    fn strike(&mut self, worker: WorkerId, which: impl Fn(&Closing) -> bool) -> Vec<Closing> {
-        for closing in &mut self.under_way {
-            if which(closing) {
-                closing.left.retain(|id| *id != worker);
-            }
-        }
-        let done = |closing: &mut Closing| closing.left.is_empty();
-        self.under_way.extract_if(.., done).collect()
+    /// Workers that were asked to close this and have not answered.
+    fn asked(&self, loc: Loc) -> Vec<WorkerId> {
+        let same = self.under_way.get(&loc).into_iter().flatten();
+        same.flat_map(|closing| closing.left.iter().copied())
+            .collect()
     }
+
+    /// Takes out what is closed everywhere, now that a worker has closed this.
+    fn closed(&mut self, worker: WorkerId, loc: Loc) -> Vec<Closing> {
+        let Some(same) = self.under_way.get_mut(&loc) else {
+            return Vec::new();
+        };
+        let done = strike(same, worker);
+        if same.is_empty() {
+            self.under_way.remove(&loc);
+        }
+        done
+    }
+
+    /// Takes out what is closed everywhere, now that a worker is dead.
+    fn forget(&mut self, worker: WorkerId) -> Vec<Closing> {
+        let mut done = Vec::new();
+        self.under_way.retain(|_, same| {
+            done.extend(strike(same, worker));
+            !same.is_empty()
+        });
+        done
+    }
+}
+
+/// Takes out those for which nobody is left but this worker.
+fn strike(same: &mut SmallVec<[Closing; 1]>, worker: WorkerId) -> Vec<Closing> {
+    for closing in same.iter_mut() {
+        closing.left.retain(|id| *id != worker);
+    }
+    let (done, left): (Vec<_>, Vec<_>) =
+        same.drain(..).partition(|closing| closing.left.is_empty());
+    same.extend(left);
+    done
 }
 
 impl Lanes {
@@ -55,8 +91,7 @@ impl Lanes {
                 left.push(WorkerId::DRIVER);
             }
             for (id, lane) in self.iter_mut() {
-                if let Some(at) = lane.writes.iter().position(|other| *other == loc) {
-                    lane.writes.swap_remove(at);
+                if lane.writes.remove(&loc) {
                     left.push(*id);
                 }
             }
@@ -72,7 +107,7 @@ impl Lanes {
         if closing.left.is_empty() {
             self.closed_everywhere(closing);
         } else {
-            self.closings.under_way.push(closing);
+            self.closings.add(closing);
         }
     }
 
@@ -84,28 +119,25 @@ impl Lanes {
     /// Looks again at what the driver itself had still access to when it was to be closed: for a
     /// moment, where a thread is about to drop its handle.
     fn close_here(&mut self) {
-        let waits = |closing: &&Closing| closing.left.contains(&WorkerId::DRIVER);
-        let waiting = self.closings.under_way.iter().filter(waits);
-        let waiting: Vec<Loc> = waiting.map(|closing| closing.loc).collect();
-        for loc in waiting {
+        for loc in std::mem::take(&mut self.closings.here) {
             if self.closed_here(loc) {
                 self.closed(WorkerId::DRIVER, loc);
+            } else {
+                self.closings.here.push(loc);
             }
         }
     }
 
     /// A worker has closed it.
     pub(super) fn closed(&mut self, worker: WorkerId, loc: Loc) {
-        self.strike(worker, |closing| closing.loc == loc);
+        for closing in self.closings.closed(worker, loc) {
+            self.closed_everywhere(closing);
+        }
     }
 
     /// A worker is dead.
     pub(super) fn forget_closings(&mut self, worker: WorkerId) {
-        self.strike(worker, |_| true);
-    }
-
-    fn strike(&mut self, worker: WorkerId, which: impl Fn(&Closing) -> bool) {
-        for closing in self.closings.strike(worker, which) {
+        for closing in self.closings.forget(worker) {
             self.closed_everywhere(closing);
         }
     }
@@ -119,7 +151,7 @@ impl Lanes {
 
     /// Passes on to the core what was closed for it; whether there was anything.
     pub(super) fn tell_sealed(&mut self, core: &mut Core) -> bool {
-        if !self.closings.under_way.is_empty() {
+        if !self.closings.here.is_empty() {
             self.close_here();
         }
         if self.closings.sealed.is_empty() {
@@ -173,7 +205,7 @@ mod tests {
         let (one, two) = (WorkerId(1), WorkerId(2));
         let mut closings = Closings::default();
         for loc in [loc(0), loc(1 << 20)] {
-            closings.under_way.push(Closing {
+            closings.add(Closing {
                 loc,
                 left: vec![one, two],
                 then: None,
@@ -181,17 +213,41 @@ mod tests {
         }
         let left = closings.asked(loc(0));
         assert_eq!(left, [one, two]);
-        closings.under_way.push(Closing {
+        closings.add(Closing {
             loc: loc(0),
             left,
             then: None,
         });
-        let first = |closing: &Closing| closing.loc == loc(0);
-        assert!(closings.strike(one, first).is_empty());
+        assert!(closings.closed(one, loc(0)).is_empty());
         // The other one dies.
-        let closed = closings.strike(two, |_| true);
-        assert!(closed.len() == 2 && closed.iter().all(first));
-        assert_eq!(closings.strike(one, |_| true).len(), 1);
+        let closed = closings.forget(two);
+        assert!(closed.len() == 2 && closed.iter().all(|closing| closing.loc == loc(0)));
+        assert_eq!(closings.forget(one).len(), 1);
         assert!(closings.asked(loc(0)).is_empty() && closings.under_way.is_empty());
+    }
+
+    #[test]
+    fn an_answer_does_not_look_at_what_else_is_being_closed() {
+        let loc = |offset| Loc {
+            segment: SegmentId(0),
+            offset,
+            len: 1 << 14,
+        };
+        let (one, two) = (WorkerId(1), WorkerId(2));
+        let mut closings = Closings::default();
+        // With a walk over all of them for each answer, this takes minutes.
+        let many = 200_000;
+        for offset in 0..many {
+            closings.add(Closing {
+                loc: loc(offset << 14),
+                left: vec![one, two],
+                then: None,
+            });
+        }
+        for offset in (0..many).rev() {
+            assert!(closings.closed(one, loc(offset << 14)).is_empty());
+            assert_eq!(closings.closed(two, loc(offset << 14)).len(), 1);
+        }
+        assert!(closings.under_way.is_empty());
     }
 }

@@ -50,8 +50,8 @@ impl Lanes {
         if loc.segment.0 == worker.0 {
             return;
         }
-        if !is_cell(loc) && !lane.writes.contains(&loc) {
-            lane.writes.push(loc);
+        if !is_cell(loc) {
+            lane.writes.insert(loc);
         }
         if !lane.writable.contains(&loc.segment) {
             lane.writable.push(loc.segment);

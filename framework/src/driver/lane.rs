@@ -1,7 +1,7 @@
 //! One worker's mailbox, as the lock holder sees it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     os::fd::OwnedFd,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -29,7 +29,7 @@ pub(super) struct Lane {
     /// Segments whose writable descriptor the worker has, for shared memory in them.
     pub(super) writable: Vec<SegmentId>,
     /// Shared memory with pages of its own that the worker may have made writable.
-    pub(super) writes: Vec<Loc>,
+    pub(super) writes: HashSet<Loc>,
     /// Locks that the worker can reach.
     pub(super) locks: HashMap<Loc, SharedKind>,
     /// Its number among the processes that live.
@@ -70,7 +70,7 @@ impl Lane {
             _own_life: own_life,
             known: vec![own],
             writable: Vec::new(),
-            writes: Vec::new(),
+            writes: HashSet::new(),
             locks: HashMap::new(),
             seat,
             unsent: Vec::new(),

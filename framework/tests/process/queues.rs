@@ -189,10 +189,29 @@ fn signal(name: &str, pids: &[u32]) {
     let _ = Command::new("kill").arg(name).args(pids).output().unwrap();
 }
 
+/// Whether no thread of the process runs; it may have ended.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        matches!(state, Some('T' | 'Z' | 'X') | None)
+    })
+}
+
 impl Stopped {
     fn new(rt: &Runtime) -> Stopped {
         let pids = rt.worker_pids();
         signal("-STOP", &pids);
+        // It takes effect a little later.
+        eventually("all of them are stopped", || {
+            pids.iter().all(|pid| is_stopped(*pid))
+        });
         let (_rescue, over) = mpsc::channel();
         let hanging = pids.clone();
         std::thread::spawn(move || {
