@@ -1,7 +1,7 @@
 //! How a runtime is set up: what the builder says, what the environment overrides, what the
 //! machine suggests.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use mobula_store::limits::{self, CgroupLimit};
 use mobula_worker::{Error, Result};
@@ -68,6 +68,8 @@ pub(crate) struct Config {
     /// The stack of each thread that runs tasks.
     pub(crate) stack: u64,
     pub(crate) env: Vec<(OsString, OsString)>,
+    /// Where workers are, if not where this process is.
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_worker_deaths: u8,
     pub(crate) detached_grace: Duration,
@@ -82,6 +84,8 @@ pub(crate) struct Wishes {
     pub(crate) capacity: Option<u64>,
     pub(crate) stack: Option<u64>,
     pub(crate) env: Vec<(OsString, OsString)>,
+    /// Where workers are, if not where this process is.
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
     pub(crate) detached_grace: Option<Duration>,
@@ -134,6 +138,7 @@ impl Wishes {
             worker_segment,
             stack: stack(self.stack)?,
             env: self.env,
+            directory: self.directory,
             start_timeout: self
                 .start_timeout
                 .unwrap_or(Duration::from_secs(30))

@@ -1,6 +1,6 @@
 //! The runtime that users hold.
 
-use std::{ffi::OsString, fmt, sync::Arc, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use mobula_worker::{Client, Error, Result};
 
@@ -339,7 +339,34 @@ impl Builder {
         self
     }
 
-    /// Sets an environment variable in the workers, beside those of this process.
+    /// The working directory of the workers, those of actors included. Default: that of this process
+    /// when the runtime starts. Later changes of this process' directory, environment or umask do not
+    /// reach workers, whenever they start; all of them begin without blocked signals.
+    ///
+    /// A path that is no directory is an error of [`start`](Builder::start).
+    ///
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote]
+    /// fn place() -> std::path::PathBuf {
+    ///     std::env::current_dir().unwrap()
+    /// }
+    ///
+    /// #[mobula::main]
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().workers(1).current_dir("/").start()?;
+    ///     assert_eq!(rt.spawn(place::remote()).get()?.to_str(), Some("/"));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.wishes.directory = Some(path.into());
+        self
+    }
+
+    /// Sets an environment variable in the workers, beside those that this process has when the
+    /// runtime starts.
     pub fn worker_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
         self.wishes.env.push((key.into(), value.into()));
         self

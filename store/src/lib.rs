@@ -57,6 +57,7 @@ mod file;
 mod fork;
 mod map;
 mod names;
+pub mod signals;
 mod ticks;
 mod words;
 

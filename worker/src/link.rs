@@ -47,6 +47,8 @@ pub struct Bootstrap {
     pub workers: u32,
     /// The stack of the threads that run tasks, in bytes.
     pub stack: u64,
+    /// The umask of the driver when the runtime began.
+    pub umask: u32,
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
     /// Length of the segment with the driver's bell.
@@ -80,7 +82,7 @@ impl Bootstrap {
         token: String,
         fingerprint: u64,
         (worker, seat, workers): (WorkerId, Seat, u32),
-        stack: u64,
+        (stack, umask): (u64, u32),
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -93,6 +95,7 @@ impl Bootstrap {
             seat: seat.number(),
             workers,
             stack,
+            umask,
             mailbox_len,
             bell_len,
             heap,

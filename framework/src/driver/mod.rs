@@ -26,6 +26,7 @@ mod recovery;
 mod shortage;
 mod spawn;
 mod step;
+mod surroundings;
 mod tempo;
 mod traffic;
 mod wait;
@@ -66,6 +67,7 @@ use monitor::Monitor;
 use output::Output;
 use pace::Pace;
 use shortage::Reserve;
+use surroundings::Surroundings;
 use traffic::Traffic;
 
 /// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
@@ -83,6 +85,7 @@ const BELL_LEN: u64 = 8192;
 pub(crate) struct Driver {
     this: Weak<Driver>,
     config: Config,
+    surroundings: Surroundings,
     registry: &'static Registry,
     state: Mutex<State>,
     /// Handles that were dropped: counted by whoever takes the lock next.
@@ -153,6 +156,7 @@ impl Driver {
                 "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
             ));
         }
+        let surroundings = Surroundings::now(config.directory.as_deref())?;
         let entry = crate::init::worker_entry()?;
         let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
@@ -190,6 +194,7 @@ impl Driver {
         let output = Arc::new(Output::new()?);
         let driver = Arc::new_cyclic(|this| Driver {
             this: this.clone(),
+            surroundings,
             registry,
             state: Mutex::new(State { core, lanes }),
             released: Mutex::default(),

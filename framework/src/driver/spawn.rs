@@ -108,7 +108,7 @@ impl Driver {
             token.clone(),
             self.registry.fingerprint(),
             (id, seat, self.config.workers as u32),
-            self.config.stack,
+            (self.config.stack, self.surroundings.umask),
             mailbox_file.len(),
             self.bell_file.len(),
             (segment, file.len()),
@@ -192,6 +192,14 @@ impl Driver {
         }
         command
             .args(&self.monitor.entry().args)
+            .current_dir(self.surroundings.directory())
+            .env_clear()
+            .envs(
+                self.surroundings
+                    .environment
+                    .iter()
+                    .map(|(key, value)| (key, value)),
+            )
             .envs(self.monitor.entry().env.iter().copied())
             .envs(self.config.env.iter().map(|(key, value)| (key, value)))
             .env(TOKEN_VARIABLE, token)

@@ -28,3 +28,4 @@ mod shared;
 mod sizes;
 mod standard_descriptors;
 mod starting;
+mod surroundings;

@@ -123,3 +123,21 @@ fn a_small_dev_shm_is_enough_for_a_large_store() {
     }
     assert!(status.success() && text.contains("it works"), "{text}");
 }
+
+#[remote]
+fn uses_an_executor(n: u32) -> u32 {
+    futures::executor::block_on(async { n + 1 })
+}
+
+/// As `#[mobula::test]` begins, but inside an executor, which does not run inside itself.
+#[test]
+fn a_worker_that_begins_inside_an_executor_runs_its_tasks_outside() {
+    futures::executor::block_on(async {
+        mobula::__private::test_entry(mobula::__private::test_name(concat!(
+            module_path!(),
+            "::a_worker_that_begins_inside_an_executor_runs_its_tasks_outside",
+        )));
+        let rt = support::runtime(1);
+        assert_eq!(rt.spawn(uses_an_executor::remote(1)).await.unwrap(), 2);
+    });
+}

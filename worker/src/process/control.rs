@@ -26,7 +26,7 @@ pub(super) fn serve(
     mut lane: LaneReader,
     socket: &OwnedFd,
     task_bell: &Bell,
-) {
+) -> ! {
     loop {
         match lane.receive() {
             Ok(Some(message)) => handle(worker, message, socket, task_bell),

@@ -1,6 +1,6 @@
 //! A worker process: from the first instruction of `init()` to its end.
 //!
-//! Threads: the one that called `init()` runs tasks; *control* serves the control lane; *watch*
+//! Threads: the one that called `init()` serves the control lane; another one runs tasks; *watch*
 //! waits for the driver's death. More run tasks only while one of them waits for an object (see
 //! [`turn`]).
 
@@ -19,7 +19,9 @@ mod threads;
 mod turn;
 
 use std::{
+    convert::Infallible,
     os::fd::{AsFd, OwnedFd},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -33,14 +35,14 @@ use parking_lot::{Condvar, Mutex};
 use rustix::{
     event::{PollFd, PollFlags},
     fs::{Mode, OFlags},
-    process::{Resource, Signal, getpgrp, getpid, getrlimit, kill_current_process_group},
+    process::{Signal, getpgrp, getpid, kill_current_process_group},
 };
 
 use crate::{
     Client, Decoded, Error, Registry, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
-    mailbox::WorkerEnd,
+    mailbox::{WorkerEnd, WorkerPanicked},
     message::FromWorker,
     primitive::Region,
     sync::Seat,
@@ -93,13 +95,20 @@ pub fn enter_if_worker() {
     match Bootstrap::receive(&token) {
         Ok(None) => {}
         Ok(Some((bootstrap, descriptors, socket))) => match run(bootstrap, descriptors, socket) {
-            Ok(()) => std::process::exit(0),
-            Err(error) if error.is_resource_limit() => {
-                say_why(&format!("{error:#}"));
-                std::process::exit(SHORT)
-            }
-            Err(error) => die(&format!("{error:#}")),
+            Err(error) => end(Err(error)),
         },
+        Err(error) => die(&format!("{error:#}")),
+    }
+}
+
+/// Ends the process.
+fn end(ended: Result<()>) -> ! {
+    match ended {
+        Ok(()) => std::process::exit(0),
+        Err(error) if error.is_resource_limit() => {
+            say_why(&format!("{error:#}"));
+            std::process::exit(SHORT)
+        }
         Err(error) => die(&format!("{error:#}")),
     }
 }
@@ -118,7 +127,10 @@ fn run(
     bootstrap: Bootstrap,
     descriptors: BootstrapDescriptors<OwnedFd>,
     socket: OwnedFd,
-) -> Result<()> {
+) -> Result<Infallible> {
+    // Before there are threads.
+    mobula_store::signals::unblock_all();
+    rustix::process::umask(Mode::from_bits_truncate(bootstrap.umask));
     threads::set_task_stack(bootstrap.stack);
     be_the_first_victim();
     watch(descriptors.driver)?;
@@ -175,23 +187,33 @@ fn run(
     if WORKER.set(worker.clone()).is_err() {
         return Err(Error::internal("this process is a worker already"));
     }
-    {
-        let worker = worker.clone();
-        let control = end.control;
-        let task_bell = worker.tasks.lock().lane.bell();
-        service("mobula-control", move || {
-            control::serve(&worker, control, &socket, &task_bell)
-        })?;
-    }
+    // Before the task loop has the lane.
+    let task_bell = worker.tasks.lock().lane.bell();
+    let tasks = worker.clone();
+    let panicked = end.panicked;
+    // On a thread of its own: `init()` may have been called inside an executor, whose functions do not
+    // work inside of it a second time, and the stacks of all tasks are of one size. This thread serves
+    // the control lane, so that a worker has no more threads for it.
+    threads::start("mobula-task", threads::task_stack(), move || {
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, panicked)));
+        self::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
+    })
+    .map_err(|error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error))?;
+    control::serve(&worker, end.control, &socket, &task_bell)
+}
+
+/// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
+fn begin(worker: &Arc<Worker>, panicked: WorkerPanicked) -> Result<()> {
     for setup in inventory::iter::<WorkerSetup> {
         panics::catch("the set-up function of the workers", || {
             (setup.0)();
             Ok(())
         })?;
     }
-    panics::install_hook(Some(end.panicked));
+    panics::install_hook(Some(panicked));
     worker.table.lock().out.push(&FromWorker::Registered);
-    work(&worker)
+    work(worker);
+    Ok(())
 }
 
 /// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep as
@@ -203,30 +225,7 @@ fn decoded_limit(segment_len: u64, workers: u32) -> usize {
 }
 
 /// Runs tasks until the worker closes.
-fn work(worker: &Arc<Worker>) -> Result<()> {
-    // `init()` was called under a runtime of the user's: asynchronous functions could not be
-    // driven on this thread. Or the main thread's stack is not what all tasks are to have.
-    if tokio::runtime::Handle::try_current().is_ok() || !main_stack_fits() {
-        let worker = worker.clone();
-        let stack = threads::task_stack();
-        let looping =
-            threads::start("mobula-task", stack, move || work_here(&worker)).map_err(|error| {
-                Error::refused("cannot start a thread for tasks", Wanted::Thread, error)
-            })?;
-        let _ = looping.join();
-    } else {
-        work_here(worker);
-    }
-    Ok(())
-}
-
-/// Whether the main thread's stack is as large as those of other threads for tasks.
-fn main_stack_fits() -> bool {
-    let main = getrlimit(Resource::Stack).current;
-    main == u64::try_from(threads::task_stack()).ok()
-}
-
-fn work_here(worker: &Arc<Worker>) {
+fn work(worker: &Arc<Worker>) {
     tasks::task_loop(worker, true);
     // A task that runs on another thread may finish; one that waits is given up.
     worker.turn.begin();

@@ -29,11 +29,11 @@ pub(super) fn task_stack() -> usize {
 ///
 /// # Errors
 /// The system gives no thread.
-pub(super) fn start(
+pub(super) fn start<T: Send + 'static>(
     name: &str,
     stack: usize,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
     Builder::new()
         .name(name.to_owned())
         .stack_size(limits::stack_for(stack))
