@@ -25,12 +25,7 @@ impl<'de> Decoder<'de> {
             Token::Scalar(marker) => self.visit_scalar(marker, visitor),
             Token::Str(bytes) => visitor.visit_borrowed_str(text(bytes)?),
             Token::Bin(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Token::Array(len) => {
-                let mut elements = Elements::enter(self, len)?;
-                let value = visitor.visit_seq(&mut elements)?;
-                elements.finish(len)?;
-                Ok(value)
-            }
+            Token::Array(len) => self.visit_elements(len, visitor),
             Token::Map(len) => {
                 let mut pairs = Elements::enter(self, len)?;
                 let value = visitor.visit_map(&mut pairs)?;
@@ -42,6 +37,14 @@ impl<'de> Decoder<'de> {
             Token::Ext(ext::BYTES, _) => Err(token.refused_by(&visitor)),
             Token::Ext(code, payload) => visit_number128(code, payload, visitor),
         }
+    }
+
+    #[inline]
+    fn visit_elements<V: Visitor<'de>>(&mut self, len: u32, visitor: V) -> Result<V::Value, Fault> {
+        let mut elements = Elements::enter(self, len)?;
+        let value = visitor.visit_seq(&mut elements)?;
+        elements.finish(len)?;
+        Ok(value)
     }
 
     #[inline]
@@ -178,6 +181,9 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let Some(len) = self.next_short_array()? {
+            return self.visit_elements(len, visitor);
+        }
         match self.next()? {
             // Either may have been written where the other is wanted.
             Token::Ext(ext::BYTES, bytes) | Token::Bin(bytes) => bytes_as_sequence(bytes, visitor),
@@ -213,6 +219,19 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             marker @ 0xa0..=0xbf => visitor.visit_borrowed_str(text(self.short_text(marker)?)?),
             _ => self.deserialize_map(visitor),
         }
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.marker()? {
+            marker @ 0xa0..=0xbf => visitor.visit_borrowed_str(text(self.short_text(marker)?)?),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -259,6 +278,6 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     forward_to_deserialize_any! {
-        char str string unit unit_struct tuple_struct ignored_any
+        char unit unit_struct tuple_struct ignored_any
     }
 }

@@ -169,6 +169,22 @@ impl<'de> Decoder<'de> {
         Ok(&self.take(1 + usize::from(marker & 0x1f))?[1..])
     }
 
+    /// The length of an array whose length is in its marker, if one comes next.
+    #[inline]
+    pub(super) fn next_short_array(&mut self) -> Result<Option<u32>, Fault> {
+        match self.rest.split_first() {
+            Some((marker @ 0x90..=0x9f, rest)) => {
+                let len = u32::from(marker & 0x0f);
+                if len as usize > rest.len() {
+                    return Err(cut_off(len as usize, rest));
+                }
+                self.rest = rest;
+                Ok(Some(len))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// A length of `width` bytes, which follows a marker.
     fn length(&mut self, width: usize) -> Result<u32, Fault> {
         let bytes = &self.take(1 + width)?[1..];
