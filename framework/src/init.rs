@@ -32,8 +32,8 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// contain it. What a worker writes to standard output before this call is thrown away.
 ///
 /// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost in the
-/// driver on the main thread: a look at one environment variable. On another thread: a backtrace,
-/// which tells whether it is a test.
+/// driver: a look at one environment variable. In a test program, a backtrace tells whether the thread
+/// runs a test.
 ///
 /// ```
 /// fn main() {
