@@ -9,6 +9,7 @@ use mobula_store::{SegmentFile, SegmentId, descriptors};
 
 use super::{
     client::Worker,
+    die,
     lanes::{free, unusable},
     table::Out,
 };
@@ -112,14 +113,19 @@ fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> R
         .map_err(|error| error.to_string())
 }
 
+/// A worker whose task has closed the socket must not fail the tasks after that one: it ends.
 fn take_descriptor(id: SegmentId, socket: &OwnedFd) -> Result<OwnedFd, String> {
-    let (received, fd) =
-        link::receive_segment(socket.as_fd()).map_err(|error| error.to_string())?;
-    if received == id {
-        Ok(fd)
-    } else {
-        Err(format!("{received} came in its place"))
+    let (received, fd) = match link::receive_segment(socket.as_fd()) {
+        Ok(received) => received,
+        Err(error) if link::is_closed_here(&error) => die(&format!(
+            "its socket to the driver cannot be used any more: {error}; a task has closed descriptors that are not its own"
+        )),
+        Err(error) => return Err(error.to_string()),
+    };
+    if received != id {
+        unusable(&format!("segment {received} came in the place of {id}"));
     }
+    Ok(fd)
 }
 
 /// Takes the segment's descriptor from the socket and maps it.
