@@ -26,6 +26,7 @@ mod refs;
 mod retries;
 mod shared;
 mod sizes;
+mod soak;
 mod standard_descriptors;
 mod starting;
 mod surroundings;
