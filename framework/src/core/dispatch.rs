@@ -92,6 +92,7 @@ impl Core {
             task: id,
             slot,
         });
+        worker.is_given(id);
         self.with_objects(id, |core, specs| core.shift_arg_pins(specs, Step::Begin));
         if let Some(task) = self.objects.get(id).and_then(Object::task) {
             let (function, again) = (task.function, task.retries.on_the_spot());

@@ -17,6 +17,7 @@ impl Core {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
+        worker.is_told(id);
         let hold = worker.held.get_or_insert_with(id, || {
             object.refs += 1;
             Hold::default()

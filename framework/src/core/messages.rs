@@ -41,6 +41,7 @@ impl Core {
             }
             None => return Err(Violation::new(format!("{from} is not there"))),
         }
+        self.check_ids(from, &message)?;
         match message {
             FromWorker::Done {
                 id,
@@ -218,10 +219,13 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&from) else {
             return Ok(());
         };
-        worker.blocked = worker
-            .blocked
-            .checked_add(1)
-            .ok_or_else(|| Violation::new(format!("{from} blocked more often than it can")))?;
+        // Threads that a task has started by itself do not count as blocked.
+        if worker.flights.len() <= worker.near(0) {
+            return Err(Violation::new(format!(
+                "{from} has more blocked tasks than tasks"
+            )));
+        }
+        worker.blocked += 1;
         worker.children = Siblings::default();
         // What waits for its turn at an actor may share the value with this one.
         self.stirred.extend(worker.actor);

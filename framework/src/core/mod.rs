@@ -73,6 +73,7 @@
 //! that it failed, so that it comes to its end.
 
 mod actors;
+mod claims;
 mod comm;
 mod counts;
 mod decoded;

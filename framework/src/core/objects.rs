@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_worker::{Entry, Format, Item, ObjectId, Outcome, Value, WorkerId};
+use mobula_worker::{Body, Entry, Format, Item, ObjectId, Outcome, Value, WorkerId};
 
 use super::{
     Comm, Core, Violation,
@@ -134,9 +134,7 @@ impl Core {
 
     /// Whether all that the value refers to is there and is what it should be.
     pub(super) fn check_items(&self, value: &Value) -> Result<(), BadItem> {
-        if let Format::Part { .. } = value.format {
-            return Err(BadItem::Malformed("is a part, which only the driver lends"));
-        }
+        check_format(value)?;
         for item in &value.items {
             match item {
                 Item::InlineArray(array) => {
@@ -144,13 +142,19 @@ impl Core {
                         return Err(BadItem::Malformed("has an inline array that is not inline"));
                     }
                     check_array(array)?;
+                    if !matches!(array.format, Format::Flat { .. }) {
+                        return Err(BadItem::Malformed("has an inline array that is no array"));
+                    }
                 }
                 Item::Array { id, value: array } => {
                     let object = self.objects.get(*id).ok_or(BadItem::Unknown(*id))?;
-                    if object.value().is_none() {
+                    let Some(known) = object.value() else {
                         return Err(BadItem::Malformed("has an array that is not there yet"));
-                    }
+                    };
                     check_array(array)?;
+                    if !is_same(array, known) {
+                        return Err(BadItem::Malformed("has an array that is another one"));
+                    }
                 }
                 Item::Ref { id } => {
                     if !self.objects.contains(*id) {
@@ -166,11 +170,55 @@ impl Core {
 /// Arrays are flat. This also bounds how deep values can be nested in one another, and with it the
 /// stack that it takes to drop one.
 fn check_array(array: &Value) -> Result<(), BadItem> {
-    if array.items.is_empty() {
-        Ok(())
+    let has_elements = matches!(array.format, Format::Flat { .. } | Format::Shared { .. });
+    if array.items.is_empty() && has_elements {
+        check_format(array)
     } else {
         Err(BadItem::Malformed("has an array that is not flat"))
     }
+}
+
+/// Whether the format can be that of the bytes.
+pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
+    let bytes = match &value.body {
+        Body::Inline(block) => block.len() as u64,
+        Body::Stored(loc) => loc.len,
+    };
+    match (&value.format, &value.body) {
+        (Format::Part { .. }, _) => {
+            Err(BadItem::Malformed("is a part, which only the driver lends"))
+        }
+        (Format::Shared { .. }, Body::Inline(_)) => {
+            Err(BadItem::Malformed("is shared memory without memory"))
+        }
+        (Format::Flat { shape, .. }, _) => match elements(shape) {
+            Some(0) if bytes == 0 => Ok(()),
+            Some(count) if count > 0 && bytes.is_multiple_of(count) => Ok(()),
+            _ => Err(BadItem::Malformed("has a shape that its bytes do not have")),
+        },
+        (Format::Shared { .. } | Format::Text | Format::Packed { .. }, _) => Ok(()),
+    }
+}
+
+/// How many elements an array of this shape has.
+pub(super) fn elements(shape: &[u64]) -> Option<u64> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    shape
+        .iter()
+        .try_fold(1, |count: u64, len| count.checked_mul(*len))
+}
+
+/// Whether an array that came with its id is that of the object.
+fn is_same(array: &Arc<Value>, known: &Arc<Value>) -> bool {
+    let same_bytes = || match (&array.body, &known.body) {
+        (Body::Stored(one), Body::Stored(other)) => one == other,
+        (Body::Inline(one), Body::Inline(other)) => one.bytes() == other.bytes(),
+        _ => false,
+    };
+    Arc::ptr_eq(array, known)
+        || array.format == known.format && known.items.is_empty() && same_bytes()
 }
 
 pub(super) fn unknown(id: ObjectId) -> Violation {

@@ -13,7 +13,7 @@ use mobula_worker::{
     message::{ArgSpec, Args},
 };
 
-use super::{actors::Part, pack::PATIENCE, ready::Siblings};
+use super::{actors::Part, claims::Told, pack::PATIENCE, ready::Siblings};
 
 /// An object. Who relies on it is counted here and listed where it is relied upon.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
         ArgSpec::Value(value) => {
             matches!(value.body, Body::Inline(_))
                 && value.items.is_empty()
-                && !matches!(value.format, Format::Part { .. })
+                && !matches!(value.format, Format::Part { .. } | Format::Shared { .. })
         }
         ArgSpec::Object(_) | ArgSpec::Gather(_) => false,
     })
@@ -266,6 +266,8 @@ pub(super) struct Worker {
     pub(super) depth: u32,
     /// What the worker holds, and whether the hold is a pin too.
     pub(super) held: IdMap<Hold>,
+    /// The ids that it was told of; made when that is asked.
+    pub(super) told: Told,
     /// Arguments of tasks that were failed while it ran them. It may still read them.
     pub(super) left: Vec<Args<ArgSpec>>,
     /// Pending objects whose end the worker wants to be told.
@@ -307,6 +309,7 @@ impl Worker {
             stalled: false,
             depth,
             held: IdMap::default(),
+            told: Told::default(),
             left: Vec::new(),
             watches: HashSet::default(),
             children: Siblings::default(),

@@ -11,7 +11,7 @@ use super::{
     Comm, Core, Violation,
     actors::Part,
     counts::{Step, stored},
-    objects::BadItem,
+    objects::{BadItem, check_format},
     ready::Siblings,
     state::{Object, ObjectState, Task, TaskState, are_plain},
 };
@@ -68,7 +68,10 @@ impl Core {
         let id = spec.id;
         let plain = are_plain(&spec.args);
         let mut inputs = match (plain, &self.closed) {
-            (true, None) => Inputs::Missing(0),
+            (true, None) => {
+                check_plain(&spec)?;
+                Inputs::Missing(0)
+            }
             _ => self.inspect(&spec)?,
         };
         let mut part = part;
@@ -339,4 +342,19 @@ impl Core {
             self.ready.push_first(siblings, id);
         }
     }
+}
+
+/// Whether arguments that are [plain](are_plain) can be values.
+fn check_plain(spec: &TaskSpec) -> Result<(), Violation> {
+    for arg in &spec.args {
+        if let ArgSpec::Value(value) = arg
+            && let Err(BadItem::Malformed(how)) = check_format(value)
+        {
+            return Err(Violation::new(format!(
+                "an argument of task {} {how}",
+                spec.id
+            )));
+        }
+    }
+    Ok(())
 }

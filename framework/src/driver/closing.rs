@@ -44,6 +44,12 @@ impl Closings {
             .collect()
     }
 
+    /// Whether this worker was asked to close this and has not answered.
+    fn is_asked(&self, worker: WorkerId, loc: Loc) -> bool {
+        let mut same = self.under_way.get(&loc).into_iter().flatten();
+        same.any(|closing| closing.left.contains(&worker))
+    }
+
     /// Takes out what is closed everywhere, now that a worker has closed this.
     fn closed(&mut self, worker: WorkerId, loc: Loc) -> Vec<Closing> {
         let Some(same) = self.under_way.get_mut(&loc) else {
@@ -121,7 +127,7 @@ impl Lanes {
     fn close_here(&mut self) {
         for loc in std::mem::take(&mut self.closings.here) {
             if self.closed_here(loc) {
-                self.closed(WorkerId::DRIVER, loc);
+                self.closed_by(WorkerId::DRIVER, loc);
             } else {
                 self.closings.here.push(loc);
             }
@@ -129,7 +135,18 @@ impl Lanes {
     }
 
     /// A worker has closed it.
-    pub(super) fn closed(&mut self, worker: WorkerId, loc: Loc) {
+    ///
+    /// # Errors
+    /// It was not asked to.
+    pub(super) fn closed(&mut self, worker: WorkerId, loc: Loc) -> Result<(), String> {
+        if !self.closings.is_asked(worker, loc) {
+            return Err(format!("it said that it has closed {loc:?} unasked"));
+        }
+        self.closed_by(worker, loc);
+        Ok(())
+    }
+
+    fn closed_by(&mut self, worker: WorkerId, loc: Loc) {
         for closing in self.closings.closed(worker, loc) {
             self.closed_everywhere(closing);
         }

@@ -120,6 +120,7 @@ impl Comm for Lanes {
                 eprintln!("mobula: freeing an object: {error}");
             }
         } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {
+            lane.bodies.remove(&loc.offset);
             lane.frees.push(loc);
         } else if let Some(file) = self.files.get(&loc.segment) {
             let freed = self.orphans.free(loc, file);

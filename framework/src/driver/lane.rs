@@ -1,7 +1,7 @@
 //! One worker's mailbox, as the lock holder sees it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     os::fd::OwnedFd,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -36,6 +36,8 @@ pub(super) struct Lane {
     pub(super) seat: Seat,
     /// Descriptors that are still to be sent.
     pub(super) unsent: Vec<(SegmentId, Access)>,
+    /// Where the bodies of objects lie in the worker's segment: first byte to end.
+    pub(super) bodies: BTreeMap<u64, u64>,
     /// Extents of the worker's segment that it is to be told of.
     pub(super) frees: Vec<Loc>,
     /// Whether it is in the list of those to be flushed.
@@ -74,6 +76,7 @@ impl Lane {
             locks: HashMap::new(),
             seat,
             unsent: Vec::new(),
+            bodies: BTreeMap::new(),
             frees: Vec::new(),
             listed: false,
             busy: false,

@@ -292,17 +292,11 @@ impl Lanes {
                 self.registrations += 1;
                 Ok(())
             }
-            FromWorker::NeedBytes(bytes) => {
-                self.need(id, bytes);
-                Ok(())
-            }
+            FromWorker::NeedBytes(bytes) => self.need(id, bytes),
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
-            FromWorker::Closed(loc) => {
-                self.closed(id, loc);
-                Ok(())
-            }
+            FromWorker::Closed(loc) => self.closed(id, loc),
             other => {
-                self.check_bodies(id, &other)?;
+                self.take_body(id, &other)?;
                 if let FromWorker::Put { value, .. } = &other
                     && let (Format::Shared { kind, .. }, Body::Stored(loc)) =
                         (&value.format, &value.body)
@@ -312,29 +306,6 @@ impl Lanes {
                 core.on_message(id, other, self)
                     .map_err(|violation| violation.to_string())
             }
-        }
-    }
-
-    /// A worker can have stored bodies in its own segment only.
-    fn check_bodies(&self, id: WorkerId, message: &FromWorker) -> Result<(), String> {
-        let value = match message {
-            FromWorker::Done {
-                outcome: Ok(value), ..
-            }
-            | FromWorker::Put { value, .. } => value,
-            _ => return Ok(()),
-        };
-        let Body::Stored(loc) = &value.body else {
-            return Ok(());
-        };
-        let file = self
-            .files
-            .get(&loc.segment)
-            .filter(|_| loc.segment.0 == id.0);
-        let end = loc.offset.checked_add(loc.len);
-        match (file, end) {
-            (Some(file), Some(end)) if end <= file.len() => Ok(()),
-            _ => Err(format!("it said that a result of its lies at {loc:?}")),
         }
     }
 
@@ -438,7 +409,7 @@ impl Lanes {
         self.forget_need(id);
         self.forget_closings(id);
         if let Some(file) = self.files.get(&segment) {
-            let kept = self.orphans.adopt(segment, file, live);
+            let kept = self.orphans.adopt(segment, file, (live, lane.granted));
             mobula_store::Budget::release(&*self.capacity, lane.granted.saturating_sub(kept));
             if kept == 0 {
                 self.drop_segment(segment);

@@ -21,6 +21,9 @@ use crate::core::Comm as _;
 /// How long the driver's own allocation waits for workers to give memory back.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Questions for memory of one worker that wait at a time, at most. It asks again after 60 s.
+const QUESTIONS: usize = 16;
+
 /// Workers that wait for memory, in the order of their questions.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
@@ -29,23 +32,35 @@ pub(super) struct Needs {
 
 impl Lanes {
     /// A worker wants to commit further bytes.
-    pub(super) fn need(&mut self, worker: WorkerId, bytes: u64) {
+    ///
+    /// # Errors
+    /// It asks again and again without the answers.
+    pub(super) fn need(&mut self, worker: WorkerId, bytes: u64) -> Result<(), String> {
+        let same = |(waiting, _): &&(WorkerId, u64)| *waiting == worker;
+        if self.needs.waiting.iter().filter(same).count() >= QUESTIONS {
+            return Err(format!(
+                "it asked for memory {QUESTIONS} times without the answers"
+            ));
+        }
         self.needs.waiting.push_back((worker, bytes));
         if !self.try_needs() {
             self.trim_all();
             self.settle_needs();
         }
+        Ok(())
     }
 
     /// A worker's answer to `Trim`.
     ///
     /// # Errors
-    /// It gives back more than it has.
+    /// It gives back more than it has, or was not asked.
     pub(super) fn returned(&mut self, worker: WorkerId, bytes: u64) -> Result<(), String> {
         let Some(lane) = self.get(worker) else {
             return Ok(());
         };
-        lane.trimming = false;
+        if !std::mem::take(&mut lane.trimming) {
+            return Err("it gave back memory that nobody had asked for".to_owned());
+        }
         if lane.granted < bytes {
             return Err(format!(
                 "it gave back {bytes} bytes of memory, but had {}",

@@ -7,6 +7,7 @@
 //!   replaces them; the *output* thread ([`output`]) passes on what they print.
 
 mod background;
+mod claims;
 mod client;
 mod closing;
 mod death;

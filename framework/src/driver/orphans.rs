@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 
 use mobula_store::{Loc, SegmentFile, SegmentId};
 
-/// The live extents of orphaned segments: offset to end.
+/// Orphaned segments.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
-    segments: BTreeMap<SegmentId, BTreeMap<u64, u64>>,
+    segments: BTreeMap<SegmentId, Orphan>,
+}
+
+#[derive(Debug)]
+struct Orphan {
+    /// The live extents: offset to end.
+    extents: BTreeMap<u64, u64>,
+    /// What the budget is charged for them. Their places are the dead worker's word.
+    charged: u64,
 }
 
 /// What freeing an extent gave back.
@@ -20,12 +28,17 @@ pub(super) struct Freed {
 
 impl Orphans {
     /// Takes a segment over: all pages outside of the live extents go back to the system. Returns
-    /// how many bytes the remaining pages have.
-    pub(super) fn adopt(&mut self, segment: SegmentId, file: &SegmentFile, live: Vec<Loc>) -> u64 {
+    /// how many bytes the remaining pages have, of those that the producer was granted.
+    pub(super) fn adopt(
+        &mut self,
+        segment: SegmentId,
+        file: &SegmentFile,
+        (live, granted): (Vec<Loc>, u64),
+    ) -> u64 {
         let extents: BTreeMap<u64, u64> = live
             .into_iter()
             .filter(|loc| loc.len > 0)
-            .map(|loc| (loc.offset, loc.offset + loc.len))
+            .map(|loc| (loc.offset, loc.offset.saturating_add(loc.len)))
             .collect();
         let page = file.page();
         let mut kept = 0;
@@ -34,30 +47,30 @@ impl Orphans {
             punch(file, from, start / page * page);
             // Neighbours can share a page.
             let first = (start / page * page).max(from);
-            from = end.div_ceil(page) * page;
-            kept += from.saturating_sub(first);
+            from = from.max(end.div_ceil(page).saturating_mul(page));
+            kept += from - first;
         }
         punch(file, from, file.len());
-        if !extents.is_empty() {
-            self.segments.insert(segment, extents);
+        if extents.is_empty() {
+            return 0;
         }
-        kept
+        let charged = kept.min(granted);
+        self.segments.insert(segment, Orphan { extents, charged });
+        charged
     }
 
     /// Gives back the pages that only this extent used.
     pub(super) fn free(&mut self, loc: Loc, file: &SegmentFile) -> Freed {
+        const NOTHING: Freed = Freed {
+            bytes: 0,
+            last: false,
+        };
         let page = file.page();
-        let Some(extents) = self.segments.get_mut(&loc.segment) else {
-            return Freed {
-                bytes: 0,
-                last: false,
-            };
+        let Some(Orphan { extents, charged }) = self.segments.get_mut(&loc.segment) else {
+            return NOTHING;
         };
         let Some(end) = extents.remove(&loc.offset) else {
-            return Freed {
-                bytes: 0,
-                last: false,
-            };
+            return NOTHING;
         };
         let before = extents
             .range(..loc.offset)
@@ -71,13 +84,15 @@ impl Orphans {
         let to = (end.div_ceil(page) * page).min(after);
         punch(file, from, to);
         let last = extents.is_empty();
+        let bytes = match last {
+            true => *charged,
+            false => to.saturating_sub(from).min(*charged),
+        };
+        *charged -= bytes;
         if last {
             self.segments.remove(&loc.segment);
         }
-        Freed {
-            bytes: to.saturating_sub(from),
-            last,
-        }
+        Freed { bytes, last }
     }
 }
 
@@ -111,7 +126,10 @@ mod tests {
         let mut orphans = Orphans::default();
         // Two extents share page 1.
         let (a, b) = (loc(PAGE, 100), loc(PAGE + 128, 2 * PAGE));
-        assert_eq!(orphans.adopt(segment, &file, vec![b, a]), 3 * PAGE);
+        assert_eq!(
+            orphans.adopt(segment, &file, (vec![b, a], 9 * PAGE)),
+            3 * PAGE
+        );
         assert_eq!(
             orphans.free(a, &file),
             Freed {
@@ -134,5 +152,24 @@ mod tests {
             }
         );
         assert!(orphans.segments.is_empty());
+    }
+
+    /// Where its objects lie is the worker's word; what it was granted is the driver's.
+    #[test]
+    fn no_more_goes_back_than_the_worker_was_granted() {
+        let len = 64 * PAGE;
+        let file = SegmentFile::create(len, len, Backing::Auto).unwrap();
+        let segment = SegmentId(3);
+        let loc = |at| Loc {
+            segment,
+            offset: at * PAGE,
+            len: 8 * PAGE,
+        };
+        let mut orphans = Orphans::default();
+        let live = vec![loc(0), loc(16), loc(32)];
+        assert_eq!(orphans.adopt(segment, &file, (live, 10 * PAGE)), 10 * PAGE);
+        let freed = [0, 16, 32].map(|at| orphans.free(loc(at), &file));
+        assert!(freed[2].last);
+        assert_eq!(freed.map(|freed| freed.bytes), [8 * PAGE, 2 * PAGE, 0]);
     }
 }

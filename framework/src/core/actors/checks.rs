@@ -4,18 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use mobula_worker::{ObjectId, message::ArgSpec};
 
-use super::{Actor, Life, Part};
+use super::{Life, Part};
 use crate::core::{
     Core,
     state::{Task, TaskState, WorkerState},
 };
-
-impl Actor {
-    /// The arguments that are kept for a restart, each of which counts as a ref.
-    pub(in crate::core) fn kept_args(&self) -> &[ArgSpec] {
-        &self.args
-    }
-}
 
 impl Core {
     /// Whether the task waits in the queue of an actor, or for its process, and not in the common queue.

@@ -127,6 +127,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
+        worker.is_given(id);
         let (slot, attempt) = worker.next_flight();
         worker.flights.push_back(Flight {
             attempt,

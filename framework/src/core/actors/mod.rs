@@ -106,6 +106,11 @@ impl Actor {
         }
     }
 
+    /// The arguments that are kept for a restart, each of which counts as a ref.
+    pub(super) fn kept_args(&self) -> &[ArgSpec] {
+        &self.args
+    }
+
     /// Whether it runs one call at a time, in order.
     fn is_serial(&self) -> bool {
         self.options.max_concurrency == 1 && self.options.groups.is_empty()
@@ -290,6 +295,19 @@ impl Core {
         from: WorkerId,
         comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
+        // Before anything changes.
+        self.check_new(id, from)?;
+        if let Some(found) = found {
+            self.check_new(found, from)?;
+        }
+        if found == Some(id) {
+            return Err(Violation::new(format!("object {id} was made twice")));
+        }
+        if options.max_concurrency == 0 || options.groups.iter().any(|(_, limit)| *limit == 0) {
+            return Err(Violation::new(format!(
+                "actor {id} is to run no call at a time"
+            )));
+        }
         let named = options
             .name
             .as_deref()

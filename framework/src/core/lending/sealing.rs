@@ -1,11 +1,18 @@
 //! Shared arrays that become ordinary objects.
 
-use mobula_worker::{Body, Error, Format, ObjectId, Retries, Value, WorkerId, message::ArgSpec};
+use std::sync::atomic::{
+    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+};
+
+use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
+use mobula_worker::{
+    Body, Error, Format, ObjectId, Retries, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
+};
 
 use crate::core::{
     Comm, Core, Violation,
     counts::{footprint, stored},
-    objects::unknown,
+    objects::{elements, unknown},
     state::ObjectState,
 };
 
@@ -23,9 +30,15 @@ impl Core {
         comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
-        let Some(loc) = self.shared_array(array).and_then(|value| stored(value)) else {
+        let shared = self.shared_array(array);
+        let Some((shared, loc)) = shared.and_then(|value| Some((value, stored(value)?))) else {
             return Err(unknown(array));
         };
+        if is_cell(loc) || !is_flat_form(&format, &shared.format) {
+            return Err(Violation::new(format!(
+                "the shared array {array} cannot become {format:?}"
+            )));
+        }
         let (others, argument_of) = self.refs_of_others(array, from);
         let asks = argument_of.and_then(|task| self.objects.get(task)?.task());
         let repeats = asks.is_some_and(|task| task.retries.of_errors);
@@ -124,4 +137,45 @@ impl Core {
             self.finish(id, Ok(value.into()), comm);
         }
     }
+}
+
+/// Whether a sealed array of that format has as many elements of the same type.
+fn is_flat_form(format: &Format, shared: &Format) -> bool {
+    let (
+        Format::Flat { elem, shape },
+        Format::Shared {
+            kind,
+            of,
+            shape: own,
+        },
+    ) = (format, shared)
+    else {
+        return false;
+    };
+    let is_type = match kind {
+        SharedKind::Array => elem == of,
+        SharedKind::Atomics => is_value_of(*elem, *of),
+        _ => false,
+    };
+    is_type && elements(shape).is_some_and(|count| elements(own) == Some(count))
+}
+
+/// Whether atomics of type `atomic` hold values of type `elem`.
+fn is_value_of(elem: TypeTag, atomic: TypeTag) -> bool {
+    fn holds<A: SharedAtomic>(elem: TypeTag, atomic: TypeTag) -> bool {
+        atomic.0 == type_tag::<A>() && elem.0 == type_tag::<A::Value>()
+    }
+    let all = [
+        holds::<AtomicU8>,
+        holds::<AtomicU16>,
+        holds::<AtomicU32>,
+        holds::<AtomicU64>,
+        holds::<AtomicI8>,
+        holds::<AtomicI16>,
+        holds::<AtomicI32>,
+        holds::<AtomicI64>,
+        holds::<AtomicF32>,
+        holds::<AtomicF64>,
+    ];
+    all.iter().any(|holds| holds(elem, atomic))
 }

@@ -75,7 +75,9 @@ impl Env {
         result
     }
 
+    /// The worker has what it speaks of.
     pub(super) fn ok(&mut self, from: WorkerId, message: FromWorker) {
+        self.core.show(from, &message);
         self.message(from, message).unwrap();
     }
 

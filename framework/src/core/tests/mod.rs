@@ -1,6 +1,7 @@
 //! The core's tests. They drive it without processes and check every invariant after each step.
 
 mod actors;
+mod claims;
 mod comm;
 mod dice;
 mod dispatch;

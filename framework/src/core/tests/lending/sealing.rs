@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    Body, Error, Format, ObjectId, Retries, Shape, TypeTag, Value, WorkerId,
+    Body, Error, Format, Item, ObjectId, Retries, Shape, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
 use super::{
-    super::env::{D, Env, W1, W2, array_item, bad, d, good, inline, packed, refer, spec, w},
+    super::env::{D, Env, W1, W2, bad, d, good, inline, packed, refer, spec, w},
     LEN, loc, shared, span,
 };
 
@@ -16,6 +16,14 @@ fn flat() -> Format {
     Format::Flat {
         elem: TypeTag(1),
         shape: Shape::of_vec(LEN),
+    }
+}
+
+/// That [`shared`] array, inside a value.
+fn memory_item(id: ObjectId, number: u64) -> Item {
+    Item::Array {
+        id,
+        value: Arc::new(shared(number)),
     }
 }
 
@@ -135,7 +143,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
     for dies in [false, true] {
         let mut env = Env::new(2, 1);
         let array = env.put(0, shared(1));
-        let arg = ArgSpec::Value(Box::new(packed(1, vec![array_item(array, 1)])));
+        let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
         let call = TaskSpec {
             retries: Retries::of_deaths(5),
             ..spec(d(1), vec![arg])
@@ -179,7 +187,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
 fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
-    let arg = ArgSpec::Value(Box::new(packed(1, vec![array_item(array, 1)])));
+    let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
     let retries = Retries {
         left: 1,
         of_errors: true,
@@ -204,7 +212,7 @@ fn what_a_task_has_read_from_a_value_or_shares_with_another_is_not_sealed() {
     for by_value in [false, true] {
         let mut env = Env::new(1, 4);
         let array = env.put(0, shared(1));
-        let holds = || packed(1, vec![array_item(array, 1)]);
+        let holds = || packed(1, vec![memory_item(array, 1)]);
         let outer = env.put(1, if by_value { holds() } else { inline(1) });
         let other = || match by_value {
             true => ArgSpec::Object(outer),
