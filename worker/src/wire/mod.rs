@@ -4,6 +4,9 @@
 //! Numbers are little-endian base-128 (a byte each while small); ids, slots, attempts and type tags
 //! have a fixed size; enums begin with a byte. The format carries no version: driver and workers are one program.
 //!
+//! A message has one form: what is read is written as the same bytes. Only what travels as MessagePack
+//! (errors, the options of actors) may be read in several.
+//!
 //! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
 //! arrived, whatever counts they claim.
 
@@ -151,7 +154,11 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
                 attempt: Attempt(reader.eight("an attempt")?),
                 again: match flags & task_flag::AGAIN {
                     0 => 0,
-                    _ => reader.number32("how often to run again")?,
+                    _ => match reader.number32("how often to run again")? {
+                        // The flag says that there is a number, which 0 does not need.
+                        0 => return Err(reader.malformed("how often to run again")),
+                        again => again,
+                    },
                 },
                 function: FunctionIndex(reader.number32("a function")?),
                 args: reader.args(read_arg)?,

@@ -394,32 +394,76 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_message_does_not_panic(
+    fn a_damaged_message_is_an_error_or_another_message(
         to in to_worker(),
         from in from_worker(),
-        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        damage in vec((any::<prop::sample::Index>(), prop_oneof![Just(0), any::<u8>()]), 1..4),
     ) {
         let mut bytes = Vec::new();
         encode_to_worker(&to, &mut bytes).unwrap();
         for (at, byte) in &damage {
             *at.get_mut(&mut bytes) = *byte;
         }
-        let _ = decode_to_worker(&bytes);
+        check_form(&bytes);
 
         bytes.clear();
         encode_from_worker(&from, &mut bytes).unwrap();
         for (at, byte) in &damage {
             *at.get_mut(&mut bytes) = *byte;
         }
-        let _ = decode_from_worker(&bytes);
+        check_form(&bytes);
     }
 
     #[test]
-    fn arbitrary_bytes_do_not_panic(first in 0_u8..90, rest in vec(prop_oneof![0_u8..4, any::<u8>()], 0..200)) {
+    fn arbitrary_bytes_are_an_error_or_a_message_in_its_one_form(first in 0_u8..90, rest in vec(prop_oneof![0_u8..4, any::<u8>()], 0..200)) {
         let bytes = [&[first][..], &rest].concat();
-        let _ = decode_to_worker(&bytes);
-        let _ = decode_from_worker(&bytes);
+        check_form(&bytes);
     }
+}
+
+/// If the bytes are a message, that is written as the same bytes; or, where it contains MessagePack,
+/// as bytes that are.
+fn check_form(bytes: &[u8]) {
+    fn written(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
+        let mut written = Vec::new();
+        let message = if let Ok(message) = decode_to_worker(bytes) {
+            encode_to_worker(&message, &mut written).unwrap();
+            format!("{message:?}")
+        } else {
+            let message = decode_from_worker(bytes).ok()?;
+            encode_from_worker(&message, &mut written).unwrap();
+            format!("{message:?}")
+        };
+        let one_form = !message.contains("Err(") && !message.contains("CreateActor");
+        Some((written, one_form))
+    }
+    let Some((once, one_form)) = written(bytes) else {
+        return;
+    };
+    if one_form {
+        assert_eq!(once, bytes);
+    } else {
+        assert_eq!(written(&once).map(|(twice, _)| twice), Some(once));
+    }
+}
+
+/// The same bytes are in `fuzz/corpus/messages`.
+#[test]
+fn a_task_that_says_how_often_it_runs_again_does_run_again() {
+    const NEVER: &[u8] = b"\x01\x01\0\0\xff6666666666666\0\0\0\0\0\0\0\0\0\0\0";
+    check_form(NEVER);
+    let error = decode_to_worker(NEVER).unwrap_err();
+    assert!(
+        error.to_string().contains("how often to run again"),
+        "{error}"
+    );
+    let mut once = NEVER.to_vec();
+    once[26] = 1;
+    let ToWorker::Task(task) = decode_to_worker(&once).unwrap() else {
+        panic!("not a task");
+    };
+    assert_eq!(task.again, 1);
+    check_form(&once);
 }
 
 #[test]
