@@ -47,24 +47,47 @@ fn loom_messages_arrive_whole_and_in_order() {
 /// A message of five frames passes through a ring of four.
 #[test]
 fn loom_a_long_message_is_joined() {
-    check(|| {
-        let ring = ring();
+    passes(MIN_CAPACITY, 4 * 56 + 10, 1);
+}
+
+/// Frames of two lines go around a ring of eight, three of them for each message. The second message
+/// is written over the first.
+#[test]
+fn loom_frames_of_several_lines_arrive_whole() {
+    passes(2 * MIN_CAPACITY, 300, 2);
+}
+
+/// Sends messages of so many bytes through a ring, whatever the number of their frames.
+fn passes(capacity: usize, len: u64, messages: u64) {
+    let bytes = move |message: u64| -> Vec<u8> {
+        // No two words of all messages are the same.
+        (0..len).map(|at| (at + 101 * message) as u8).collect()
+    };
+    let model = move || {
+        let memory = Model::new(ring_words(capacity), 0);
+        let ring = Ring::new(memory, 0, capacity);
         let (mut producer, mut consumer) = (ring.producer(), ring.consumer());
-        let message: Vec<u8> = (0..38).collect();
-        let expected = message.clone();
         let sender = thread::spawn(move || {
-            let mut sent = 0;
-            while !producer.stage(&message, &mut sent).unwrap() {
-                producer.publish();
-                thread::yield_now();
+            for message in 0..messages {
+                let (bytes, mut sent) = (bytes(message), 0);
+                while !producer.stage(&bytes, &mut sent).unwrap() {
+                    producer.publish();
+                    thread::yield_now();
+                }
             }
             producer.publish();
         });
         let mut out = Vec::new();
-        while !consumer.pop(&mut out).unwrap() {
-            thread::yield_now();
+        for message in 0..messages {
+            while !consumer.pop(&mut out).unwrap() {
+                thread::yield_now();
+            }
+            assert_eq!(out, bytes(message));
         }
-        assert_eq!(out, expected);
         sender.join().unwrap();
-    });
+    };
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.max_branches = 20_000;
+    builder.check(model);
 }
