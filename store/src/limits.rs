@@ -287,8 +287,8 @@ mod tests {
         assert!((400_000..16 << 20).contains(&(stack_for(bytes) - bytes)));
         // Without that, the thread would have some KiB, and die of an overflow.
         let thread = std::thread::Builder::new().stack_size(stack_for(bytes));
-        let used = thread.spawn(|| std::hint::black_box([1_u8; 128 << 10]).len());
-        assert_eq!(used.unwrap().join().unwrap(), 128 << 10);
+        let used = thread.spawn(|| std::hint::black_box([1_u8; 32 << 10]).len());
+        assert_eq!(used.unwrap().join().unwrap(), 32 << 10);
     }
 
     #[test]
