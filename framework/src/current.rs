@@ -31,11 +31,19 @@ thread_local! {
 pub(crate) fn add(driver: Arc<Driver>) -> Arc<Guard> {
     let guard = Arc::new(Guard(driver));
     LIVE.write().push(Arc::downgrade(&guard));
-    STARTED_HERE.with_borrow_mut(|started| {
+    started_here(|started| {
         started.retain(|guard| guard.strong_count() > 0);
         started.push(Arc::downgrade(&guard));
     });
     guard
+}
+
+/// Calls `f` with the runtimes that this thread has started. While the thread is torn down there is no
+/// such list, and so no such runtimes: destructors of other thread-locals may still ask.
+fn started_here<R>(f: impl FnOnce(&mut Vec<Weak<Guard>>) -> R) -> Option<R> {
+    STARTED_HERE
+        .try_with(|started| f(&mut started.borrow_mut()))
+        .ok()
 }
 
 /// Says that a runtime has ended.
@@ -73,14 +81,14 @@ pub(crate) fn current() -> Result<Current> {
     if let Some(guard) = only_one() {
         return Ok(Current::Driver(guard));
     }
-    let live = |guards: &Vec<Weak<Guard>>| -> Vec<Arc<Guard>> {
+    let live = |guards: &[Weak<Guard>]| -> Vec<Arc<Guard>> {
         guards
             .iter()
             .filter_map(Weak::upgrade)
             .filter(|guard| !guard.0.is_closed())
             .collect()
     };
-    let mut guards = STARTED_HERE.with_borrow(live);
+    let mut guards = started_here(|started| live(started)).unwrap_or_default();
     if guards.len() != 1 {
         // Assigned after the lock is gone: dropping the guards from above can end a runtime.
         let all = live(&LIVE.read());
@@ -99,11 +107,11 @@ pub(crate) fn current() -> Result<Current> {
 
 /// The runtime that this thread started, where that is one.
 fn only_one() -> Option<Arc<Guard>> {
-    let guard = STARTED_HERE.with_borrow(|started| match &started[..] {
+    let guard = started_here(|started| match &started[..] {
         [one] => one.upgrade(),
         _ => None,
     });
-    guard.filter(|guard| !guard.0.is_closed())
+    guard.flatten().filter(|guard| !guard.0.is_closed())
 }
 
 /// The engine that [`current`] names.

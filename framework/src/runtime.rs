@@ -316,24 +316,6 @@ impl Builder {
     /// How many bytes of stack a task has, 64 KiB to 1 TiB, on whichever thread of its worker it
     /// runs; with what the thread-local variables of the program take besides. Default: as much as
     /// the main thread may have (`ulimit -s`, mostly 8 MiB), or 64 MiB where that has no limit.
-    ///
-    /// # Examples
-    /// ```
-    /// use mobula::prelude::*;
-    ///
-    /// #[remote]
-    /// fn deep(levels: u64) -> u64 {
-    ///     let here = std::hint::black_box([1_u64; 1024]);
-    ///     if levels == 0 { 0 } else { deep(levels - 1) + here[7] }
-    /// }
-    ///
-    /// #[mobula::main]
-    /// fn main() -> mobula::Result<()> {
-    ///     let rt = Runtime::builder().workers(1).stack_size(256 << 20).start()?;
-    ///     assert_eq!(deep::remote(2_000).spawn().get()?, 2_000);
-    ///     Ok(())
-    /// }
-    /// ```
     pub fn stack_size(mut self, bytes: u64) -> Builder {
         self.wishes.stack = Some(bytes);
         self

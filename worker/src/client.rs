@@ -14,7 +14,7 @@ use crate::{
     message::Args,
     payload::{Payload, Side},
     retries::Retries,
-    sync::Seat,
+    sync::{Ended, Seat, Sleep},
     value::{Body, Format, Item, Lot, Value},
 };
 
@@ -190,9 +190,18 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         (WorkerId::DRIVER, Seat::DRIVER)
     }
 
-    /// Calls `wait`, once, which may block for long. In a task, others may run on the worker meanwhile.
-    fn blocking(&self, wait: &mut dyn FnMut()) {
-        wait();
+    /// Sleeps in the queue of a lock. In a task, others run on the worker during the sleep.
+    ///
+    /// # Errors
+    /// The runtime has ended: there may be nobody left who wakes this thread.
+    fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
+        sleep.sleep(None);
+        Ok(())
+    }
+
+    /// Why [`sleep`](Client::sleep) has failed.
+    fn why_ended(&self) -> Error {
+        Error::shutdown()
     }
 
     /// Where this process builds objects.

@@ -23,10 +23,14 @@ impl Wake for Unpark {
 
 /// A waker that unparks the thread that calls this.
 pub fn current_thread_waker() -> Waker {
-    thread_local! {
-        static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    fn new() -> Waker {
+        Waker::from(Arc::new(Unpark(thread::current())))
     }
-    WAKER.with(Clone::clone)
+    thread_local! {
+        static WAKER: Waker = new();
+    }
+    // While the thread is torn down, destructors may still wait.
+    WAKER.try_with(Clone::clone).unwrap_or_else(|_| new())
 }
 
 /// Parks this thread until what is awaited is known or the deadline has passed; `false` if it has.

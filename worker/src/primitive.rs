@@ -58,7 +58,7 @@ pub trait Futex: Send + Sync {
 }
 
 /// Memory that several processes map: a mailbox.
-pub trait Memory: Clone + Send + Sync {
+pub trait Memory: Clone + Send + Sync + 'static {
     /// Its 64-bit atomics.
     type Word: Word;
     /// Its 32-bit atomics. New ones are zero.

@@ -8,7 +8,10 @@ use std::{
 use mobula_store::{Block, Heap, Loc, Region};
 use mobula_worker::{
     ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId, Payload,
-    Result, Retries, Value, WorkerId, lower_call, message::TaskSpec, put,
+    Result, Retries, Value, WorkerId, lower_call,
+    message::TaskSpec,
+    put,
+    sync::{Ended, Sleep},
 };
 
 use super::{Driver, lanes::Lanes};
@@ -372,6 +375,18 @@ impl Client for Driver {
     fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
         let array = array.id();
         self.promised(|id, core, lanes| core.seal(id, array, format, WorkerId::DRIVER, lanes))
+    }
+
+    fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
+        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody opens.
+        if mobula_store::is_forked_child() {
+            return Err(Ended);
+        }
+        self.sleepers.sleep(sleep)
+    }
+
+    fn why_ended(&self) -> Error {
+        self.usable().err().unwrap_or_else(Error::shutdown)
     }
 
     fn heap(&self) -> &Arc<Heap> {

@@ -25,6 +25,7 @@ mod output;
 mod pace;
 mod recovery;
 mod shortage;
+mod sleepers;
 mod spawn;
 mod step;
 mod surroundings;
@@ -68,6 +69,7 @@ use monitor::Monitor;
 use output::Output;
 use pace::Pace;
 use shortage::Reserve;
+use sleepers::Sleepers;
 use surroundings::Surroundings;
 use traffic::Traffic;
 
@@ -112,6 +114,8 @@ pub(crate) struct Driver {
     bell_file: SegmentFile,
     /// Callers that wait while another one has the lead.
     followers: Followers<Thread>,
+    /// Threads that wait for locks.
+    sleepers: Sleepers,
     startup: Mutex<Startup>,
     started: Condvar,
     /// Why nothing is accepted any more.
@@ -213,6 +217,7 @@ impl Driver {
             bell: DriverBell::new(bell_memory),
             bell_file,
             followers: Followers::default(),
+            sleepers: Sleepers::default(),
             startup: Mutex::new(Startup::default()),
             started: Condvar::new(),
             failure: OnceLock::new(),
@@ -272,6 +277,7 @@ impl Driver {
     fn fail(&self, error: &Error) {
         let _ = self.failure.set(error.clone());
         self.with(|core, lanes| core.fail_all(error.clone(), lanes));
+        self.sleepers.end();
         let mut startup = self.startup.lock();
         startup.error.get_or_insert_with(|| error.clone());
         self.started.notify_all();
@@ -317,6 +323,7 @@ impl Driver {
                 }
             }
         });
+        self.sleepers.end();
         self.monitor.close(Instant::now() + GRACE);
         self.bell.ring_all();
         self.output.close();

@@ -186,7 +186,9 @@ impl<T> Awaited for Any<'_, T> {
         if !queue.arrived.is_empty() {
             return false;
         }
-        queue.waiting = Some(waker.clone());
+        let before = queue.waiting.replace(waker.clone());
+        drop(queue);
+        drop(before);
         true
     }
 

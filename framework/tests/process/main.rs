@@ -30,3 +30,4 @@ mod soak;
 mod standard_descriptors;
 mod starting;
 mod surroundings;
+mod turns;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    marker::PhantomData,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -16,6 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use super::{
     budget::Grants,
     lanes::{OutLane, TaskLane},
+    own_calls::OwnActor,
     printed::Printed,
     shortage::{RETRY, Served, Shortage},
     table::{Out, Table},
@@ -30,12 +32,17 @@ use crate::{
     mailbox::WorkerState,
     message::{FromWorker, TaskSpec},
     park,
-    sync::Seat,
+    sync::{Ended, Seat, Sleep},
 };
 
 /// How long a segment's descriptor may take from the driver: it was sent before the message that
 /// names the segment.
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a task that waits for a lock sleeps with its turn, once it has come too late because
+/// another task had the turn. Long enough for a short critical section; the owner of the lock may be a
+/// task of this worker, which then waits for so long.
+const KEEP_TURN: Duration = Duration::from_millis(2);
 
 /// The one worker that this process is.
 pub(crate) struct Worker {
@@ -50,6 +57,8 @@ pub(crate) struct Worker {
     pub(super) printed: Printed,
     pub(super) turn: Turn,
     pub(super) shortage: Shortage,
+    /// The actor that lives here, if there is one.
+    pub(super) own_actor: OwnActor,
     /// The value, if this worker is an actor.
     pub(super) actor: Arc<ActorState>,
     /// Threads of the task loop.
@@ -187,19 +196,24 @@ impl Worker {
         self.this.clone()
     }
 
-    /// Says that the task of this thread waits, and lets another one run.
+    /// Says that the task of this thread sleeps, and lets another one run until the result is dropped. The
+    /// result knows whether some thread of the worker goes on with the lane; see
+    /// [`shortage`](super::shortage).
     ///
-    /// Says whether some thread of the worker goes on with the lane; see [`shortage`](super::shortage).
-    pub(super) fn pause(&self) -> bool {
+    /// # Panics
+    /// If the thread does not run a task, or has given up its turn already.
+    pub(super) fn pause(&self) -> Paused<'_> {
+        tasks::give_up_turn();
         self.turn.end();
+        let mut paused = Paused {
+            worker: self,
+            has_turn: false,
+            has_stand_in: false,
+            on_its_thread: PhantomData,
+        };
         self.table.lock().out.push(&FromWorker::Blocked);
-        tasks::stand_in(self).is_ok()
-    }
-
-    /// Takes the turn back.
-    pub(super) fn resume(&self) {
-        self.turn.resume();
-        self.table.lock().out.push(&FromWorker::Unblocked);
+        paused.has_stand_in = tasks::stand_in(self).is_ok();
+        paused
     }
 
     /// Waits for objects while nobody goes on with the lane. What is still missing fails when the
@@ -229,6 +243,35 @@ impl Worker {
         };
         self.ends_shortage();
         ready
+    }
+}
+
+/// The task of this thread has given up its turn, and gets it back when this is dropped, which waits for
+/// that. Only a sleep may happen until then, and no code of the user's.
+#[must_use]
+pub(super) struct Paused<'w> {
+    worker: &'w Worker,
+    has_turn: bool,
+    /// Whether some thread goes on with the lane.
+    pub(super) has_stand_in: bool,
+    on_its_thread: PhantomData<*const ()>,
+}
+
+impl Paused<'_> {
+    /// Takes the turn back if that needs no waiting.
+    fn try_resume(&mut self) -> bool {
+        self.has_turn = self.has_turn || self.worker.turn.try_resume();
+        self.has_turn
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if !self.has_turn {
+            self.worker.turn.resume();
+        }
+        tasks::take_turn_back();
+        self.worker.table.lock().out.push(&FromWorker::Unblocked);
     }
 }
 
@@ -265,6 +308,9 @@ impl Client for Worker {
                     actor: actor.as_ref().map(|actor| actor.id()),
                 }));
                 drop(table);
+                if let Some(actor) = &actor {
+                    self.own_actor.called(actor.id(), id);
+                }
                 // The driver counts the arguments from here on.
                 drop((keep, actor));
                 entry
@@ -379,12 +425,17 @@ impl Client for Worker {
         if !tasks::runs_here() {
             return park::wait(what, deadline);
         }
-        let ready = match self.pause() {
+        if deadline.is_none()
+            && let Some(error) = self.waits_for_itself(what)
+        {
+            what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), Internal));
+            return true;
+        }
+        let paused = self.pause();
+        match paused.has_stand_in {
             true => park::wait(what, deadline),
             false => self.wait_short_of_threads(what, deadline),
-        };
-        self.resume();
-        ready
+        }
     }
 
     fn workers(&self) -> usize {
@@ -467,13 +518,25 @@ impl Client for Worker {
         (self.id, self.seat)
     }
 
-    fn blocking(&self, wait: &mut dyn FnMut()) {
+    fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
         if !tasks::runs_here() {
-            return wait();
+            sleep.sleep(None);
+            return Ok(());
         }
-        self.pause();
-        wait();
-        self.resume();
+        if sleep.has_stepped_aside() {
+            // It has let others go first before, and could do so for ever.
+            sleep.sleep(Some(KEEP_TURN));
+            if sleep.is_over() {
+                return Ok(());
+            }
+        }
+        let mut paused = self.pause();
+        sleep.sleep(None);
+        if !paused.try_resume() {
+            // Whoever wants the lock does not wait for the task that has the turn.
+            sleep.step_aside();
+        }
+        Ok(())
     }
 
     fn decoded(&self) -> Option<&Decoded> {

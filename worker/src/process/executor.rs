@@ -2,7 +2,6 @@
 //! tasks on one tokio runtime per worker.
 
 use std::{
-    cell::Cell,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::OnceLock,
@@ -28,10 +27,6 @@ use crate::{Error, Result};
 
 /// The stack of threads that run what asynchronous functions spawn: as tokio has it.
 const ASYNC_STACK: usize = 2 << 20;
-
-thread_local! {
-    static PAUSED: Cell<bool> = const { Cell::new(false) };
-}
 
 /// # Errors
 /// The system gives no thread or descriptor for it; a later call can succeed.
@@ -76,26 +71,25 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     };
     // Wakes this thread again while nobody goes on with the lane.
     let mut look_again: Option<Pin<Box<Sleep>>> = None;
+    let mut paused = None;
     let done = runtime.block_on(poll_fn(|context| {
-        let paused = PAUSED.take();
-        if paused && look_again.is_some() {
+        if paused.is_some() && look_again.is_some() {
             match worker.look_for_stand_in() {
                 Served::Yes => look_again = None,
                 Served::No => {}
                 Served::GiveUp(error) => {
                     worker.ends_shortage();
-                    worker.resume();
+                    drop(paused.take());
                     return Poll::Ready(Err(error));
                 }
             }
         }
-        if paused {
-            worker.resume();
-        }
+        // Waits for the turn.
+        drop(paused.take());
         let poll = future.as_mut().poll(context);
         if poll.is_pending() {
-            PAUSED.set(true);
-            if worker.pause() {
+            let pause = paused.insert(worker.pause());
+            if pause.has_stand_in {
                 look_again = None;
             } else {
                 let mut sleep = Box::pin(tokio::time::sleep(RETRY));

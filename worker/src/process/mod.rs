@@ -10,6 +10,7 @@ mod client;
 mod control;
 mod executor;
 mod lanes;
+mod own_calls;
 mod panics;
 mod printed;
 mod shortage;
@@ -50,6 +51,7 @@ use crate::{
 use budget::Grants;
 use client::Worker;
 use lanes::{OutLane, TaskLane};
+use own_calls::OwnActor;
 use printed::Printed;
 use table::{Out, Table};
 use turn::Turn;
@@ -170,6 +172,7 @@ fn run(
         printed: Printed::new(end.printed, descriptors.printed),
         turn: Turn::default(),
         shortage: Default::default(),
+        own_actor: OwnActor::default(),
         actor: Arc::default(),
         loops: AtomicUsize::new(1),
         idle_loops: AtomicUsize::new(0),

@@ -8,7 +8,9 @@ use std::{
 
 use super::{
     client::{self, Worker},
+    die,
     lanes::Next,
+    own_calls::InMethod,
     panics, threads,
 };
 use crate::{
@@ -28,9 +30,37 @@ thread_local! {
     static RUNS_TASK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread runs a task (and so has the turn).
+/// Whether this thread runs a task, and has the turn.
 pub(crate) fn runs_here() -> bool {
     RUNS_TASK.get()
+}
+
+/// The task of this thread gives up the turn.
+///
+/// # Panics
+/// If it has not got it.
+pub(super) fn give_up_turn() {
+    assert!(
+        RUNS_TASK.replace(false),
+        "this thread has no turn to give up"
+    );
+}
+
+/// The task of this thread has the turn again.
+pub(super) fn take_turn_back() {
+    RUNS_TASK.set(true);
+}
+
+/// A panic of the loop itself, and not of a task, ends the process: else the task's caller would wait
+/// for ever, and so would the tasks behind it.
+struct Loop;
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            die("a thread that runs tasks has panicked");
+        }
+    }
 }
 
 /// Makes sure that somebody goes on with the lane while a task waits. Nobody does in the process of
@@ -58,6 +88,7 @@ pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
 /// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
 /// then returns; a stand-in also returns when there are more loops than needed.
 pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
+    let _loop = Loop;
     // How many tasks run at a time, as far as this thread knows.
     let mut most = 1;
     loop {
@@ -186,10 +217,13 @@ fn run_once(
     id: ObjectId,
     args: Args<Arg>,
 ) -> std::result::Result<Made, Failed> {
-    let mut given_up = false;
+    let (mut given_up, method) = (false, remote);
     if remote.role == (Role::Constructor { bound: true }) {
         // Before the constructor can wait.
         worker.actor.bind();
+    }
+    if let Role::Constructor { .. } = remote.role {
+        worker.own_actor.set(id);
     }
     let made = call(remote, |remote| {
         let inputs = resolve(worker, args)?;
@@ -199,7 +233,13 @@ fn run_once(
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
-        let payload = (remote.run)(&mut inputs);
+        let payload = match remote.role {
+            Role::Method { .. } => {
+                let _method = InMethod::enter(method);
+                (remote.run)(&mut inputs)
+            }
+            _ => (remote.run)(&mut inputs),
+        };
         given_up = inputs.has_given_up();
         // Handles that end here end before the driver is told what the task keeps.
         drop(inputs);

@@ -3,12 +3,11 @@
 use std::{
     fmt,
     sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
-    time::Instant,
 };
 
 use super::{
-    Cause, How,
-    wait::{Wait, spin},
+    Cause, How, Waiting,
+    wait::{Queue, Wait, spin},
 };
 use crate::primitive::{Futex, Memory, Region, Word};
 
@@ -32,6 +31,8 @@ pub enum BarrierError {
     Reset,
     /// The deadline has passed, and the barrier is broken by that.
     TimedOut,
+    /// The runtime has ended before all have arrived.
+    Ended,
 }
 
 impl fmt::Display for BarrierError {
@@ -40,6 +41,7 @@ impl fmt::Display for BarrierError {
             BarrierError::Broken(cause) => write!(f, "the barrier is broken: {cause}"),
             BarrierError::Reset => f.write_str("the barrier was reset"),
             BarrierError::TimedOut => f.write_str("not all have arrived before the deadline"),
+            BarrierError::Ended => f.write_str("the runtime has ended before all have arrived"),
         }
     }
 }
@@ -105,12 +107,12 @@ impl<M: Memory> RawBarrier<M> {
     ///
     /// # Errors
     /// When the barrier is or gets broken, by the deadline among other things; or is reset before
-    /// this thread has noticed that all have arrived.
-    pub fn wait(&self, deadline: Option<Instant>) -> Result<bool, BarrierError> {
-        let mut wait = Wait::until(deadline);
+    /// this thread has noticed that all have arrived; or the runtime ends.
+    pub fn wait<'s>(&self, waiting: impl Into<Waiting<'s>>) -> Result<bool, BarrierError> {
+        let mut wait = Wait::until(waiting.into());
         let mut arrived = None;
         loop {
-            let seq = self.queue().load(Acquire);
+            let seq = self.queue().futex().load(Acquire);
             let state = self.state().load(Acquire);
             if let Some(arrived) = arrived {
                 let differ = state ^ arrived;
@@ -141,7 +143,11 @@ impl<M: Memory> RawBarrier<M> {
                 continue;
             }
             match wait.left() {
-                Ok(left) => wait.sleep(self.queue(), seq, left),
+                Ok(left) => {
+                    // All are woken, so nobody has to step aside.
+                    let slept = wait.sleep(self.queue(), seq, left, || ());
+                    slept.map_err(|_| BarrierError::Ended)?;
+                }
                 Err(_) if state & BROKEN != 0 => return Err(BarrierError::TimedOut),
                 Err(_) => {
                     if self.break_from(state, Cause::here(How::TimedOut)) {
@@ -210,8 +216,8 @@ impl<M: Memory> RawBarrier<M> {
     }
 
     fn wake(&self) {
-        self.queue().increment();
-        self.queue().wake();
+        self.queue().futex().increment();
+        self.queue().futex().wake();
     }
 
     /// The size, the state, and the cause.
@@ -223,8 +229,11 @@ impl<M: Memory> RawBarrier<M> {
         &self.words()[1]
     }
 
-    fn queue(&self) -> &M::Futex {
-        self.memory.futex(self.futex)
+    fn queue(&self) -> Queue<'_, M> {
+        Queue {
+            memory: &self.memory,
+            at: self.futex,
+        }
     }
 }
 

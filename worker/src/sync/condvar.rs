@@ -1,11 +1,11 @@
 //! Waiting until something that a mutex protects has changed.
 
-use std::{sync::atomic::Ordering::Acquire, time::Instant};
+use std::sync::atomic::Ordering::Acquire;
 
 use super::{
-    Acquired, Holder, NotHolder, RawMutex,
+    Acquired, Holder, LockError, NotHolder, RawMutex, Waiting,
     census::Census,
-    wait::{Wait, spin},
+    wait::{Queue, Wait, spin},
 };
 use crate::primitive::{Futex, Memory, Region};
 
@@ -17,6 +17,21 @@ pub struct Waited {
     pub acquired: Acquired,
     /// The deadline passed, and no notification has come.
     pub timed_out: bool,
+}
+
+/// Why a wait has ended without the mutex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitError {
+    /// The holder does not have the mutex.
+    NotHolder,
+    /// The runtime has ended.
+    Ended,
+}
+
+impl From<NotHolder> for WaitError {
+    fn from(_: NotHolder) -> WaitError {
+        WaitError::NotHolder
+    }
 }
 
 /// A condition variable in shared memory. A clone is the same one. README: "Condition variables".
@@ -57,40 +72,54 @@ impl<M: Memory> RawCondvar<M> {
     /// the deadline is about the notification. One that is sent after the unlocking is not missed.
     ///
     /// # Errors
-    /// When `holder` does not have the mutex.
-    pub fn wait(
+    /// When `holder` does not have the mutex, or the runtime has ended. It does not have the mutex
+    /// afterwards.
+    pub fn wait<'s>(
         &self,
         mutex: &RawMutex<M>,
         holder: Holder,
-        deadline: Option<Instant>,
-    ) -> Result<Waited, NotHolder> {
+        waiting: impl Into<Waiting<'s>>,
+    ) -> Result<Waited, WaitError> {
         if !mutex.is_locked_by(holder) {
-            return Err(NotHolder);
+            return Err(WaitError::NotHolder);
         }
-        let mut wait = Wait::until(deadline);
+        let waiting = waiting.into();
+        let mut wait = Wait::until(waiting);
         let seq = self.futex().load(Acquire);
         let census = self.census();
         let entered = census.enter();
         if let Err(error) = mutex.unlock(holder) {
             census.leave(entered, false);
-            return Err(error);
+            return Err(error.into());
         }
         if !entered.any() {
             spin(|| self.futex().load(Acquire) != seq);
         }
         let timed_out = loop {
             if self.futex().load(Acquire) != seq {
-                break false;
+                break Ok(false);
             }
             match wait.left() {
-                Ok(left) => wait.sleep(self.futex(), seq, left),
-                Err(_) => break true,
+                // The notification that it was woken for is its own, whenever it has its turn.
+                Ok(left) => {
+                    if wait.sleep(self.queue(), seq, left, || ()).is_err() {
+                        break Err(WaitError::Ended);
+                    }
+                }
+                Err(_) => break Ok(true),
             }
         };
         census.leave(entered, false);
-        // Without a deadline, the only other outcome is that the word, by somebody's stray write,
-        // says that we have the mutex.
-        let acquired = mutex.lock(holder, None).map_err(|_| NotHolder)?;
+        let timed_out = timed_out?;
+        let waiting = Waiting {
+            deadline: None,
+            ..waiting
+        };
+        let acquired = mutex.lock(holder, waiting).map_err(|error| match error {
+            LockError::Ended => WaitError::Ended,
+            // By somebody's stray write, the word says that we have the mutex.
+            _ => WaitError::NotHolder,
+        })?;
         Ok(Waited {
             acquired,
             timed_out,
@@ -128,5 +157,12 @@ impl<M: Memory> RawCondvar<M> {
 
     fn futex(&self) -> &M::Futex {
         self.memory.futex(self.futex)
+    }
+
+    fn queue(&self) -> Queue<'_, M> {
+        Queue {
+            memory: &self.memory,
+            at: self.futex,
+        }
     }
 }

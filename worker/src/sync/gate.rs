@@ -1,14 +1,11 @@
 //! One owner at a time, and a queue of those who wait to be the next: what the mutex is, and what
 //! the writers of the other lock do among themselves. README: "The gate".
 
-use std::{
-    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
-    time::Instant,
-};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use super::{
     Holder, LockError, NotHolder,
-    wait::{Wait, spin},
+    wait::{Queue, Wait, Waiting, spin},
     word::{FLAGS, STARVING, TURN, WAITERS, belongs_to, is_free},
 };
 use crate::{
@@ -53,8 +50,11 @@ impl<M: Memory> Gate<M> {
         &self.memory.words()[self.word]
     }
 
-    fn queue(&self) -> &M::Futex {
-        self.memory.futex(self.futex)
+    fn queue(&self) -> Queue<'_, M> {
+        Queue {
+            memory: &self.memory,
+            at: self.futex,
+        }
     }
 
     #[inline]
@@ -75,18 +75,18 @@ impl<M: Memory> Gate<M> {
     }
 
     #[inline]
-    pub(super) fn take(&self, holder: Holder, deadline: Option<Instant>) -> Result<(), LockError> {
+    pub(super) fn take(&self, holder: Holder, waiting: Waiting<'_>) -> Result<(), LockError> {
         match self.word().exchange(0, holder.word(), AcqRel) {
             Ok(()) => Ok(()),
-            Err(_) => self.take_later(holder, deadline),
+            Err(_) => self.take_later(holder, waiting),
         }
     }
 
     #[cold]
-    fn take_later(&self, holder: Holder, deadline: Option<Instant>) -> Result<(), LockError> {
-        let mut wait = Wait::until(deadline);
+    fn take_later(&self, holder: Holder, waiting: Waiting<'_>) -> Result<(), LockError> {
+        let mut wait = Wait::until(waiting);
         let mut starving = false;
-        let look = |wait: &Wait, starving| {
+        let look = |wait: &Wait<'_>, starving| {
             let word = self.word().load(Acquire);
             self.enter(word, holder, wait.slept, starving)
         };
@@ -101,7 +101,7 @@ impl<M: Memory> Gate<M> {
                 _ => true,
             });
             // README: read before the word, so that a release that we do not see ends the sleep.
-            let seq = self.queue().load(Acquire);
+            let seq = self.queue().futex().load(Acquire);
             if let Look::Closed(_) = seen {
                 seen = look(&wait, starving);
             }
@@ -112,12 +112,39 @@ impl<M: Memory> Gate<M> {
             };
             let left = match wait.left() {
                 Ok(left) => left,
-                Err(_) => return self.give_up(holder, &wait, starving),
+                Err(error) => return self.give_up(holder, &wait, starving, error),
             };
             starving |= wait.is_long();
             let announced = word | WAITERS | if starving { STARVING } else { 0 };
             if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
-                wait.sleep(self.queue(), seq, left);
+                let slept = wait.sleep(self.queue(), seq, left, || self.step_aside(starving));
+                if let Err(error) = slept {
+                    return self.give_up(holder, &wait, starving, error);
+                }
+                starving &= !wait.stepped_aside();
+            }
+        }
+    }
+
+    /// A waiter that has slept cannot look before it has its turn. What it was woken for must not be lost: if
+    /// the gate is open, another is woken in its place. README: "Turns".
+    fn step_aside(&self, starving: bool) {
+        let mut word = self.word().load(Acquire);
+        loop {
+            let passed_on = is_free(word) && word & TURN == 0;
+            let mut new = match passed_on {
+                // As one that unlocks.
+                true => word & !WAITERS,
+                // Somebody will open it, or end the turn of the reader, and wake one.
+                false => word | WAITERS,
+            };
+            if starving {
+                new &= !STARVING;
+            }
+            match self.word().exchange(word, new, AcqRel) {
+                Ok(()) if passed_on => return self.wake_one(),
+                Ok(()) => return,
+                Err(found) => word = found,
             }
         }
     }
@@ -148,9 +175,15 @@ impl<M: Memory> Gate<M> {
 
     /// The deadline has passed. What this waiter was woken for must not be lost: if it does not get
     /// in, somebody else is woken in its place.
-    fn give_up(&self, holder: Holder, wait: &Wait, starving: bool) -> Result<(), LockError> {
+    fn give_up(
+        &self,
+        holder: Holder,
+        wait: &Wait<'_>,
+        starving: bool,
+        why: LockError,
+    ) -> Result<(), LockError> {
         if !wait.slept {
-            return Err(LockError::TimedOut);
+            return Err(why);
         }
         loop {
             let word = self.word().load(Acquire);
@@ -160,7 +193,7 @@ impl<M: Memory> Gate<M> {
                 Look::Closed(word) => {
                     let left = (word | WAITERS) & if starving { !STARVING } else { !0 };
                     if self.word().exchange(word, left, AcqRel).is_ok() {
-                        return Err(LockError::TimedOut);
+                        return Err(why);
                     }
                 }
             }
@@ -214,8 +247,8 @@ impl<M: Memory> Gate<M> {
     }
 
     fn wake_one(&self) {
-        self.queue().increment();
-        self.queue().wake_one();
+        self.queue().futex().increment();
+        self.queue().futex().wake_one();
     }
 
     /// After the death of a process. If it was the owner, nobody is, once `bury` has been told the
@@ -239,8 +272,8 @@ impl<M: Memory> Gate<M> {
                 Err(found) => word = found,
             }
         };
-        self.queue().increment();
-        self.queue().wake();
+        self.queue().futex().increment();
+        self.queue().futex().wake();
         owned
     }
 }

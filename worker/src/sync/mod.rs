@@ -32,10 +32,11 @@ mod tests;
 
 pub use barrier::{BarrierError, RawBarrier};
 pub use cause::{Cause, How};
-pub use condvar::{RawCondvar, Waited};
+pub use condvar::{RawCondvar, WaitError, Waited};
 pub use holder::{Holder, SEATS, Seat};
 pub use mutex::RawMutex;
 pub use once::RawOnce;
 pub use outcome::{Acquired, LockError, NotHolder};
 pub use rwlock::{LocalReaders, RawRwLock};
 pub use semaphore::{Permit, RawSemaphore};
+pub use wait::{Ended, Sleep, Sleeper, Waiting};

@@ -1,8 +1,6 @@
 //! Mutual exclusion of threads in several processes.
 
-use std::time::Instant;
-
-use super::{Acquired, Cause, Holder, LockError, NotHolder, cause::Poison, gate::Gate};
+use super::{Acquired, Cause, Holder, LockError, NotHolder, Waiting, cause::Poison, gate::Gate};
 use crate::{
     ids::WorkerId,
     primitive::{Memory, Region},
@@ -47,13 +45,17 @@ impl<M: Memory> RawMutex<M> {
         Ok(Acquired::new(self.poison()))
     }
 
-    /// Takes it, and waits for that as long as the deadline permits.
+    /// Takes it, and waits for that as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`], [`LockError::Recursive`].
+    /// [`LockError::TimedOut`], [`LockError::Recursive`], [`LockError::Ended`].
     #[inline]
-    pub fn lock(&self, holder: Holder, deadline: Option<Instant>) -> Result<Acquired, LockError> {
-        self.gate.take(holder, deadline)?;
+    pub fn lock<'s>(
+        &self,
+        holder: Holder,
+        waiting: impl Into<Waiting<'s>>,
+    ) -> Result<Acquired, LockError> {
+        self.gate.take(holder, waiting.into())?;
         Ok(Acquired::new(self.poison()))
     }
 

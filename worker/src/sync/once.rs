@@ -3,12 +3,11 @@
 use std::{
     convert::Infallible,
     sync::atomic::Ordering::{AcqRel, Acquire},
-    time::Instant,
 };
 
 use super::{
-    Holder, LockError,
-    wait::{Wait, spin},
+    Holder, LockError, Waiting,
+    wait::{Queue, Wait, spin},
     word::{FLAGS, WAITERS, belongs_to, is_free},
 };
 use crate::{
@@ -66,19 +65,19 @@ impl<M: Memory> RawOnce<M> {
     ///
     /// # Errors
     /// [`LockError::TimedOut`] when another was at it until the deadline; [`LockError::Recursive`]
-    /// when `f` itself calls this.
+    /// when `f` itself calls this; [`LockError::Ended`].
     #[inline]
-    pub fn call(
+    pub fn call<'s>(
         &self,
         holder: Holder,
-        deadline: Option<Instant>,
+        waiting: impl Into<Waiting<'s>>,
         f: impl FnOnce(),
     ) -> Result<bool, LockError> {
         let f = || {
             f();
             Ok::<(), Infallible>(())
         };
-        self.try_call(holder, deadline, f).map(|ran| match ran {
+        self.try_call(holder, waiting, f).map(|ran| match ran {
             Ok(ran) => ran,
             Err(never) => match never {},
         })
@@ -90,16 +89,16 @@ impl<M: Memory> RawOnce<M> {
     /// # Errors
     /// As [`call`](RawOnce::call).
     #[inline]
-    pub fn try_call<E>(
+    pub fn try_call<'s, E>(
         &self,
         holder: Holder,
-        deadline: Option<Instant>,
+        waiting: impl Into<Waiting<'s>>,
         f: impl FnOnce() -> Result<(), E>,
     ) -> Result<Result<bool, E>, LockError> {
         if self.is_done() {
             return Ok(Ok(false));
         }
-        let Some(mut attempt) = self.begin(holder, deadline)? else {
+        let Some(mut attempt) = self.begin(holder, waiting.into())? else {
             return Ok(Ok(false));
         };
         Ok(f().map(|()| {
@@ -113,13 +112,13 @@ impl<M: Memory> RawOnce<M> {
     fn begin(
         &self,
         holder: Holder,
-        deadline: Option<Instant>,
+        waiting: Waiting<'_>,
     ) -> Result<Option<Attempt<'_, M>>, LockError> {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until(waiting);
         loop {
             let settled = |word| word == DONE || is_free(word);
             spin(|| settled(self.word().load(Acquire)));
-            let seq = self.queue().load(Acquire);
+            let seq = self.queue().futex().load(Acquire);
             let word = self.word().load(Acquire);
             if word == DONE {
                 return Ok(None);
@@ -136,7 +135,8 @@ impl<M: Memory> RawOnce<M> {
             let left = wait.left()?;
             let announced = word | WAITERS;
             if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
-                wait.sleep(self.queue(), seq, left);
+                // All are woken, so nobody has to step aside.
+                wait.sleep(self.queue(), seq, left, || ())?;
             }
         }
     }
@@ -159,8 +159,8 @@ impl<M: Memory> RawOnce<M> {
     }
 
     fn wake(&self) {
-        self.queue().increment();
-        self.queue().wake();
+        self.queue().futex().increment();
+        self.queue().futex().wake();
     }
 
     #[inline]
@@ -168,8 +168,11 @@ impl<M: Memory> RawOnce<M> {
         &self.memory.words()[self.word]
     }
 
-    fn queue(&self) -> &M::Futex {
-        self.memory.futex(self.futex)
+    fn queue(&self) -> Queue<'_, M> {
+        Queue {
+            memory: &self.memory,
+            at: self.futex,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub enum LockError {
     TimedOut,
     /// The calling thread has it already, and would wait for itself.
     Recursive,
+    /// The runtime has ended meanwhile.
+    Ended,
 }
 
 impl fmt::Display for LockError {
@@ -46,6 +48,7 @@ impl fmt::Display for LockError {
             LockError::Busy => "it is in use",
             LockError::TimedOut => "it was not free before the deadline",
             LockError::Recursive => "this thread has it already",
+            LockError::Ended => "the runtime has ended",
         })
     }
 }

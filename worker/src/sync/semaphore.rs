@@ -1,14 +1,11 @@
 //! A number of permits.
 
-use std::{
-    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
-    time::Instant,
-};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
 use super::{
-    Holder, LockError, NotHolder,
+    Holder, LockError, NotHolder, Waiting,
     census::{Census, Record},
-    wait::{Wait, spin},
+    wait::{Queue, Wait, spin},
     word::{belongs_to, process_field},
 };
 use crate::{
@@ -102,24 +99,24 @@ impl<M: Memory> RawSemaphore<M> {
         self.find(holder).ok_or(LockError::Busy)
     }
 
-    /// Takes a permit for the holder's process, and waits for one as long as the deadline permits.
+    /// Takes a permit for the holder's process, and waits for one as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`].
+    /// [`LockError::TimedOut`], [`LockError::Ended`].
     #[inline]
-    pub fn acquire(&self, holder: Holder, deadline: Option<Instant>) -> Result<Permit, LockError> {
+    pub fn acquire<'s>(
+        &self,
+        holder: Holder,
+        waiting: impl Into<Waiting<'s>>,
+    ) -> Result<Permit, LockError> {
         match self.try_acquire(holder) {
             Ok(permit) => Ok(permit),
-            Err(_) => self.acquire_later(holder, deadline),
+            Err(_) => self.acquire_later(holder, waiting.into()),
         }
     }
 
     #[cold]
-    fn acquire_later(
-        &self,
-        holder: Holder,
-        deadline: Option<Instant>,
-    ) -> Result<Permit, LockError> {
+    fn acquire_later(&self, holder: Holder, waiting: Waiting<'_>) -> Result<Permit, LockError> {
         let mut found = None;
         // Where others sleep already, nobody spins.
         spin(|| {
@@ -132,36 +129,62 @@ impl<M: Memory> RawSemaphore<M> {
         if let Some(permit) = found {
             return Ok(permit);
         }
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until(waiting);
         let mut entered: Option<Record> = None;
         let end = loop {
-            let seq = self.queue().load(Acquire);
-            let entered = match entered {
-                Some(entered) if self.census().is_current(entered) => entered,
+            let seq = self.queue().futex().load(Acquire);
+            let record = match entered {
+                Some(record) if self.census().is_current(record) => record,
                 _ => *entered.insert(self.census().enter()),
             };
             if wait.is_long() {
                 self.census().starve();
             }
             // Behind the entry: whoever gives one back that we do not find will find us entered.
-            if (wait.slept || !entered.starving())
+            if (wait.slept || !record.starving())
                 && let Some(permit) = self.find(holder)
             {
                 break Ok(permit);
             }
             match wait.left() {
-                Ok(left) => wait.sleep(self.queue(), seq, left),
+                Ok(left) => {
+                    let long = wait.is_long();
+                    let aside = || self.step_aside(record, long);
+                    if let Err(error) = wait.sleep(self.queue(), seq, left, aside) {
+                        break Err(error);
+                    }
+                    if wait.stepped_aside() {
+                        entered = None;
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
-        if let Some(entered) = entered
-            && self.census().leave(entered, wait.is_long())
-        {
-            // Those who were barred for our sake.
-            self.queue().increment();
-            self.queue().wake();
+        if let Some(entered) = entered {
+            self.leave(entered, wait.is_long());
         }
         end
+    }
+
+    fn leave(&self, entered: Record, starving: bool) {
+        if self.census().leave(entered, starving) {
+            // Those who were barred for our sake.
+            self.wake();
+        }
+    }
+
+    /// One that has slept cannot look before it has its turn. README: "Turns".
+    fn step_aside(&self, entered: Record, starving: bool) {
+        self.leave(entered, starving);
+        if self.census().look().any() {
+            // The permit that it may have been woken for.
+            self.wake_one();
+        }
+    }
+
+    fn wake(&self) {
+        self.queue().futex().increment();
+        self.queue().futex().wake();
     }
 
     /// Gives a permit back. Makes a system call if somebody waits.
@@ -193,8 +216,7 @@ impl<M: Memory> RawSemaphore<M> {
             }
         }
         self.census().restart();
-        self.queue().increment();
-        self.queue().wake();
+        self.wake();
         freed
     }
 
@@ -221,8 +243,8 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     fn wake_one(&self) {
-        self.queue().increment();
-        self.queue().wake_one();
+        self.queue().futex().increment();
+        self.queue().futex().wake_one();
     }
 
     #[inline]
@@ -241,7 +263,10 @@ impl<M: Memory> RawSemaphore<M> {
         &self.memory.words()[begin..begin + self.permits]
     }
 
-    fn queue(&self) -> &M::Futex {
-        self.memory.futex(self.futex)
+    fn queue(&self) -> Queue<'_, M> {
+        Queue {
+            memory: &self.memory,
+            at: self.futex,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! How many calls run at a time, and how many may wait.
 
+use std::time::Duration;
+
 use mobula::prelude::*;
 
 use super::{Busy, LONG, Log};
@@ -55,4 +57,68 @@ fn more_calls_than_may_wait_are_errors_until_there_are_fewer() {
     first.get().unwrap();
     rt.get(&waiting).unwrap();
     assert_eq!(log.add(10).spawn().get().unwrap(), 5);
+}
+
+/// Knows its own handle.
+struct Selfish {
+    own: Option<ActorRef<Selfish>>,
+    done: u64,
+}
+
+#[remote]
+impl Selfish {
+    fn new() -> Self {
+        Selfish { own: None, done: 0 }
+    }
+
+    fn know(&mut self, own: ActorRef<Selfish>) {
+        self.own = Some(own);
+    }
+
+    fn step(&mut self) -> u64 {
+        self.done += 1;
+        self.done
+    }
+
+    fn waits_alone(&mut self) -> mobula::Result<u64> {
+        self.own.as_ref().unwrap().step().spawn().get()
+    }
+
+    fn waits_a_while(&mut self) -> mobula::Result<u64> {
+        let step = self.own.as_ref().unwrap().step().spawn();
+        step.get_timeout(Duration::from_millis(5))
+    }
+
+    fn calls(&mut self) -> ObjectRef<u64> {
+        self.own.as_ref().unwrap().step().spawn()
+    }
+
+    fn waits_for_an_earlier(&mut self, earlier: ObjectRef<u64>) -> mobula::Result<u64> {
+        earlier.get()
+    }
+}
+
+#[mobula::test]
+fn a_method_that_waits_for_its_own_actor_is_told() {
+    let rt = runtime(1);
+    let actor = Selfish::remote().spawn();
+    actor.know(actor.clone()).spawn().get().unwrap();
+    let error = actor.waits_alone().spawn().get_timeout(LONG).unwrap_err();
+    assert!(error.root().is_usage(), "{error:?}");
+    let text = format!("{error:?}");
+    assert!(
+        text.contains("waits_alone") && text.contains("own actor"),
+        "{text}"
+    );
+    let error = actor.waits_a_while().spawn().get_timeout(LONG).unwrap_err();
+    assert!(error.root().is_timeout(), "{error:?}");
+    // Both calls have run since, and the actor is well.
+    assert_eq!(actor.step().spawn().get_timeout(LONG).unwrap(), 3);
+    // A call of its own that has run is like any other.
+    let earlier = actor.calls().spawn().get_timeout(LONG).unwrap();
+    assert_eq!(earlier.get_timeout(LONG).unwrap(), 4);
+    let waits = actor.waits_for_an_earlier(earlier).spawn();
+    assert_eq!(waits.get_timeout(LONG).unwrap(), 4);
+    ActorRef::kill(&actor);
+    drop(rt);
 }

@@ -7,6 +7,7 @@ mod mutex;
 mod once;
 mod rwlock;
 mod semaphore;
+mod turns;
 
 use std::{
     sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},

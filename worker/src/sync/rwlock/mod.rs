@@ -4,16 +4,13 @@ mod local;
 mod processes;
 mod reading;
 
-use std::{
-    sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
-    time::Instant,
-};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
 use super::{
-    Acquired, Cause, Holder, LockError, NotHolder, Seat,
+    Acquired, Cause, Holder, LockError, NotHolder, Seat, Waiting,
     cause::Poison,
     gate::Gate,
-    wait::{Wait, spin},
+    wait::{Queue, Wait, spin},
     word::{DRAINING, READERS},
 };
 use crate::{
@@ -85,48 +82,62 @@ impl<M: Memory> RawRwLock<M> {
         Err(LockError::Busy)
     }
 
-    /// Begins to write, and waits for that as long as the deadline permits.
+    /// Begins to write, and waits for that as long as `waiting` permits.
     ///
     /// # Errors
     /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes already. One
-    /// that reads is not found out.
-    pub fn write(&self, holder: Holder, deadline: Option<Instant>) -> Result<Acquired, LockError> {
-        self.gate.take(holder, deadline)?;
-        M::fence();
-        if !self.processes().is_empty()
-            && let Err(error) = self.drain(deadline)
-        {
-            let _ = self.unlock_write(holder);
-            return Err(error);
+    /// that reads is not found out. [`LockError::Ended`].
+    pub fn write<'s>(
+        &self,
+        holder: Holder,
+        waiting: impl Into<Waiting<'s>>,
+    ) -> Result<Acquired, LockError> {
+        let waiting = waiting.into();
+        loop {
+            self.gate.take(holder, waiting)?;
+            M::fence();
+            if self.processes().is_empty() || self.drain(holder, waiting)? {
+                return Ok(Acquired::new(self.poison()));
+            }
         }
-        Ok(Acquired::new(self.poison()))
     }
 
-    /// Waits until nobody reads. New readers are barred already.
+    /// Waits until nobody reads. New readers are barred already. Says whether the holder still has the
+    /// gate; after an error it has not.
     #[cold]
-    fn drain(&self, deadline: Option<Instant>) -> Result<(), LockError> {
+    fn drain(&self, holder: Holder, waiting: Waiting<'_>) -> Result<bool, LockError> {
         let mut empty = false;
         spin(|| {
             empty = self.processes().is_empty();
             empty
         });
         if empty {
-            return Ok(());
+            return Ok(true);
         }
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until(waiting);
+        let open = || {
+            self.gate.word().fetch_and(!DRAINING, AcqRel);
+            let _ = self.unlock_write(holder);
+        };
         self.gate.word().fetch_or(DRAINING, SeqCst);
         let end = loop {
-            let seq = self.exit().load(Acquire);
+            let seq = self.exit().futex().load(Acquire);
             if self.processes().is_empty() {
-                break Ok(());
+                self.gate.word().fetch_and(!DRAINING, AcqRel);
+                return Ok(true);
             }
-            match wait.left() {
-                Ok(left) => wait.sleep(self.exit(), seq, left),
-                Err(error) => break Err(error),
+            let slept = wait
+                .left()
+                .and_then(|left| wait.sleep(self.exit(), seq, left, open));
+            match slept {
+                // Others write before this one has its turn. README: "Turns".
+                Ok(()) if wait.stepped_aside() => return Ok(false),
+                Ok(()) => {}
+                Err(error) => break error,
             }
         };
-        self.gate.word().fetch_and(!DRAINING, AcqRel);
-        end
+        open();
+        Err(end)
     }
 
     /// Ends writing. Makes a system call if somebody waits, or has waited meanwhile.
@@ -187,22 +198,28 @@ impl<M: Memory> RawRwLock<M> {
     }
 
     fn wake_readers(&self) {
-        self.entrance().increment();
-        self.entrance().wake();
+        self.entrance().futex().increment();
+        self.entrance().futex().wake();
     }
 
     /// The one that waits for readers.
     fn wake_writer(&self) {
-        self.exit().increment();
-        self.exit().wake();
+        self.exit().futex().increment();
+        self.exit().futex().wake();
     }
 
-    fn entrance(&self) -> &M::Futex {
-        self.gate.memory().futex(self.entrance)
+    fn entrance(&self) -> Queue<'_, M> {
+        Queue {
+            memory: self.gate.memory(),
+            at: self.entrance,
+        }
     }
 
-    fn exit(&self) -> &M::Futex {
-        self.gate.memory().futex(self.entrance + 1)
+    fn exit(&self) -> Queue<'_, M> {
+        Queue {
+            memory: self.gate.memory(),
+            at: self.entrance + 1,
+        }
     }
 
     #[inline]

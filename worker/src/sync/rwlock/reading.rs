@@ -1,13 +1,10 @@
 //! The readers' side.
 
-use std::{
-    sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
-    time::Instant,
-};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
 use super::{
     super::{
-        Acquired, Holder, LockError, NotHolder, Seat,
+        Acquired, Holder, LockError, NotHolder, Seat, Waiting,
         wait::{Wait, spin},
         word::{DRAINING, FLAGS, READERS, TURN, is_free},
     },
@@ -44,19 +41,20 @@ impl<M: Memory> RawRwLock<M> {
         }
     }
 
-    /// Begins to read, and waits for that as long as the deadline permits.
+    /// Begins to read, and waits for that as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes.
+    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes;
+    /// [`LockError::Ended`].
     #[inline]
-    pub fn read(
+    pub fn read<'s>(
         &self,
         holder: Holder,
         local: &LocalReaders<M::Futex>,
-        deadline: Option<Instant>,
+        waiting: impl Into<Waiting<'s>>,
     ) -> Result<Acquired, LockError> {
         if let Entry::Closed(_) = self.enter(holder.seat(), local) {
-            self.read_later(holder, local, deadline)?;
+            self.read_later(holder, local, waiting.into())?;
         }
         Ok(Acquired::new(self.poison()))
     }
@@ -66,13 +64,13 @@ impl<M: Memory> RawRwLock<M> {
         &self,
         holder: Holder,
         local: &LocalReaders<M::Futex>,
-        deadline: Option<Instant>,
+        waiting: Waiting<'_>,
     ) -> Result<(), LockError> {
-        let mut wait = Wait::until(deadline);
+        let mut wait = Wait::until(waiting);
         let mut starving = false;
         let end = loop {
             spin(|| is_free(self.gate.word().load(Acquire)));
-            let seq = self.entrance().load(Acquire);
+            let seq = self.entrance().futex().load(Acquire);
             let word = match self.enter(holder.seat(), local) {
                 Entry::In => break Ok(()),
                 Entry::Closed(word) => word,
@@ -87,7 +85,17 @@ impl<M: Memory> RawRwLock<M> {
             starving |= wait.is_long();
             let announced = word | READERS | if starving { TURN } else { 0 };
             if announced == word || self.gate.word().exchange(word, announced, AcqRel).is_ok() {
-                wait.sleep(self.entrance(), seq, left);
+                // All readers are woken; but no writer may wait for one that has to wait for its turn.
+                let aside = || {
+                    if starving {
+                        self.gate.end_turn();
+                    }
+                };
+                let slept = wait.sleep(self.entrance(), seq, left, aside);
+                starving &= !wait.stepped_aside();
+                if let Err(error) = slept {
+                    break Err(error);
+                }
             }
         };
         if starving {

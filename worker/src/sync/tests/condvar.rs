@@ -16,9 +16,15 @@ fn parts(memory: &Region) -> (RawMutex, RawCondvar) {
 #[test]
 fn a_wait_needs_the_mutex_and_gives_it_back() {
     let (mutex, condvar) = parts(&memory());
-    assert_eq!(condvar.wait(&mutex, holder(1), None), Err(NotHolder));
+    assert_eq!(
+        condvar.wait(&mutex, holder(1), None),
+        Err(WaitError::NotHolder)
+    );
     let _ = mutex.lock(holder(1), None).unwrap();
-    assert_eq!(condvar.wait(&mutex, holder(2), None), Err(NotHolder));
+    assert_eq!(
+        condvar.wait(&mutex, holder(2), None),
+        Err(WaitError::NotHolder)
+    );
     let begin = Instant::now();
     let waited = condvar.wait(&mutex, holder(1), after(SHORT)).unwrap();
     assert!(waited.timed_out);

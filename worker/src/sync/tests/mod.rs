@@ -9,6 +9,7 @@ mod mutex;
 mod once;
 mod rwlock;
 mod semaphore;
+mod turns;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},

@@ -7,10 +7,7 @@ use mobula_worker::{
     sync::{BarrierError, RawBarrier},
 };
 
-use super::{
-    cell::{Cell, CellMemory, Layout},
-    errors::deadline,
-};
+use super::cell::{Cell, CellMemory, Layout};
 use crate::Runtime;
 
 const LAYOUT: Layout = Layout {
@@ -43,6 +40,7 @@ impl SharedBarrier {
     ///
     /// # Errors
     /// [`is_poisoned`](Error::is_poisoned): the barrier is broken, or was reset while this waited.
+    /// [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited.
     pub fn wait(&self) -> Result<bool> {
         self.wait_for(None)
     }
@@ -57,8 +55,9 @@ impl SharedBarrier {
     }
 
     fn wait_for(&self, limit: Option<Duration>) -> Result<bool> {
-        let wait = || self.raw.wait(limit.and_then(deadline));
-        self.cell.blocking(wait).map_err(|error| match error {
+        let waited = self.raw.wait(self.cell.waiting(limit));
+        waited.map_err(|error| match error {
+            BarrierError::Ended => self.cell.why_ended(),
             BarrierError::TimedOut => Error::timeout(
                 "not all parties came to the shared barrier within the time allowed, and it is broken now",
             ),

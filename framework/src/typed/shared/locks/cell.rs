@@ -1,17 +1,21 @@
 //! Shared memory that begins with the words of a lock.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use mobula_store::{AtomicSlice, Building, Region};
 use mobula_worker::{
     Client, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
-    sync::{Holder, LockError, Seat},
+    sync::{Ended, Holder, LockError, Seat, Sleep, Sleeper, Waiting},
 };
 
+use super::errors::{deadline, not_acquired};
 use crate::typed::shared::handle::SharedHandle;
 
 /// What comes before the data: 64-bit words, then futexes.
@@ -122,32 +126,37 @@ impl Cell {
         Holder::detached(self.process, self.seat)
     }
 
-    /// Calls `wait`, which may block for long, such that a task lets others run on its worker
-    /// meanwhile: one of them may be the one that it waits for.
-    pub(super) fn blocking<R>(&self, wait: impl FnOnce() -> R) -> R {
-        let mut wait = Some(wait);
-        let mut result = None;
-        let mut run = || result = wait.take().map(|wait| wait());
-        match self.handle.client() {
-            Ok(client) => client.blocking(&mut run),
-            Err(_) => run(),
-        }
-        match (result, wait) {
-            (Some(result), _) => result,
-            (None, Some(wait)) => wait(),
-            (None, None) => unreachable!("what was called has given a result"),
+    /// For how long a thread may wait here. While it sleeps, a task lets others run on its worker: it may
+    /// wait for one of them.
+    pub(super) fn waiting(&self, limit: Option<Duration>) -> Waiting<'_> {
+        Waiting {
+            deadline: limit.and_then(deadline),
+            sleeper: Some(self),
         }
     }
 
-    /// Takes something: at once, or by `wait`.
-    pub(super) fn take<R>(
-        &self,
-        at_once: impl FnOnce() -> Result<R, LockError>,
-        wait: impl FnOnce() -> Result<R, LockError>,
-    ) -> Result<R, LockError> {
-        match at_once() {
-            Err(LockError::Busy) => self.blocking(wait),
-            other => other,
+    /// Why a wait came to [`LockError::Ended`](mobula_worker::sync::LockError::Ended).
+    pub(super) fn why_ended(&self) -> Error {
+        match self.handle.client() {
+            Ok(client) => client.why_ended(),
+            Err(error) => error,
+        }
+    }
+
+    /// An error of a lock, which is `what`.
+    pub(super) fn not_acquired(&self, what: &str, error: LockError) -> Error {
+        match error {
+            LockError::Ended => self.why_ended(),
+            error => not_acquired(what, error),
+        }
+    }
+}
+
+impl Sleeper for Cell {
+    fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended> {
+        match self.handle.client() {
+            Ok(client) => client.sleep(sleep),
+            Err(_) => Err(Ended),
         }
     }
 }

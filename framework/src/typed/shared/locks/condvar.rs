@@ -2,12 +2,15 @@
 
 use std::{fmt, time::Duration};
 
-use mobula_worker::{Error, Result, SharedKind, sync::RawCondvar};
+use mobula_worker::{
+    Error, Result, SharedKind,
+    sync::{RawCondvar, WaitError},
+};
 
 use super::{
     cell::{Cell, CellMemory, Layout},
     data::SharedData,
-    errors::{deadline, unless_poisoned},
+    errors::unless_poisoned,
     mutex::SharedMutexGuard,
 };
 use crate::Runtime;
@@ -42,6 +45,7 @@ impl SharedCondvar {
     ///
     /// # Errors
     /// [`is_poisoned`](Error::is_poisoned): somebody died or panicked with the mutex meanwhile; it is unlocked then.
+    /// [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited; it is not locked then.
     pub fn wait<'m, T: SharedData + ?Sized>(
         &self,
         guard: SharedMutexGuard<'m, T>,
@@ -81,11 +85,12 @@ impl SharedCondvar {
         mut guard: SharedMutexGuard<'m, T>,
         limit: Option<Duration>,
     ) -> Result<(SharedMutexGuard<'m, T>, bool)> {
-        let holder = guard.holder();
-        let waited = guard
-            .cell()
-            .blocking(|| self.raw.wait(guard.raw(), holder, limit.and_then(deadline)));
-        let waited = waited.map_err(|error| Error::internal(error.to_string()))?;
+        let waiting = self.cell.waiting(limit);
+        let waited = self.raw.wait(guard.raw(), guard.holder(), waiting);
+        let waited = waited.map_err(|error| match error {
+            WaitError::Ended => self.cell.why_ended(),
+            WaitError::NotHolder => Error::internal("the mutex is not locked by this thread"),
+        })?;
         guard.acquired_again(waited.acquired);
         let guarded = (guard, !waited.timed_out);
         unless_poisoned("the shared mutex", guarded, waited.acquired.cause())

@@ -52,6 +52,7 @@ pub(super) fn not_acquired(what: &str, error: LockError) -> Error {
         LockError::TimedOut => {
             Error::timeout(format!("{what} was not free within the time allowed"))
         }
+        LockError::Ended => Error::shutdown(),
         LockError::Recursive => Error::usage(format!(
             "{what} is held by this very thread, which would wait for itself; drop the first guard before"
         )),

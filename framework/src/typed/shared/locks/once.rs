@@ -4,10 +4,7 @@ use std::fmt;
 
 use mobula_worker::{Result, SharedKind, sync::RawOnce};
 
-use super::{
-    cell::{Cell, CellMemory, Layout},
-    errors::not_acquired,
-};
+use super::cell::{Cell, CellMemory, Layout};
 use crate::Runtime;
 
 const LAYOUT: Layout = Layout {
@@ -20,6 +17,9 @@ const KIND: (SharedKind, u64) = (SharedKind::Once, 0);
 /// Something that is done once among all processes: one does it, the others wait for that.
 ///
 /// If the process that is at it dies, or panics, the next one does it.
+///
+/// A task that does it has its worker for itself as always, unless `f` waits for something. A task that waits for another
+/// lets others run on its worker.
 #[derive(Clone)]
 pub struct SharedOnce {
     cell: Cell,
@@ -38,14 +38,15 @@ impl SharedOnce {
     ///
     /// # Errors
     /// [`is_usage`](mobula_worker::Error::is_usage): `f` itself calls this.
+    /// [`is_shutdown`](mobula_worker::Error::is_shutdown): the runtime ended while another was at it.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<bool> {
         if self.raw.is_done() {
             return Ok(false);
         }
         let holder = self.cell.this_thread();
-        self.cell
-            .blocking(|| self.raw.call(holder, None, f))
-            .map_err(|error| not_acquired("the shared once", error))
+        self.raw
+            .call(holder, self.cell.waiting(None), f)
+            .map_err(|error| self.cell.not_acquired("the shared once", error))
     }
 
     /// Whether it is done: one load.

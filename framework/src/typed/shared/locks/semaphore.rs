@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
     cell::{Cell, CellMemory, Layout},
-    errors::{deadline, not_acquired},
+    errors::not_acquired,
     waiting::at_once_or_elsewhere,
 };
 use crate::{Runtime, typed::shared::handle::SharedHandle};
@@ -49,7 +49,7 @@ impl SharedSemaphore {
     /// Takes a permit. Blocks while there is none; a task lets others run on its worker meanwhile.
     ///
     /// # Errors
-    /// The runtime is gone.
+    /// [`is_shutdown`](Error::is_shutdown): the runtime ended while there was none.
     pub fn acquire(&self) -> Result<SharedPermit> {
         self.acquire_for(None)
     }
@@ -57,7 +57,7 @@ impl SharedSemaphore {
     /// As [`acquire`](Self::acquire), for at most this long.
     ///
     /// # Errors
-    /// [`is_timeout`](Error::is_timeout).
+    /// [`is_timeout`](Error::is_timeout), [`is_shutdown`](Error::is_shutdown).
     pub fn acquire_timeout(&self, limit: Duration) -> Result<SharedPermit> {
         self.acquire_for(Some(limit))
     }
@@ -65,7 +65,7 @@ impl SharedSemaphore {
     /// Takes a permit if there is one.
     ///
     /// # Errors
-    /// The runtime is gone.
+    /// None at present.
     pub fn try_acquire(&self) -> Result<Option<SharedPermit>> {
         let holder = self.cell.detached();
         match self.raw.try_acquire(holder) {
@@ -83,10 +83,11 @@ impl SharedSemaphore {
     pub async fn acquire_async(&self) -> Result<SharedPermit> {
         let holder = self.cell.detached();
         let (raw, undo) = (self.raw.clone(), self.raw.clone());
+        let cell = self.cell.clone();
         let permit = at_once_or_elsewhere(
             WHAT,
             self.raw.try_acquire(holder),
-            move || raw.acquire(holder, None),
+            move || raw.acquire(holder, cell.waiting(None)),
             move |permit| {
                 let _ = undo.release(permit, holder);
             },
@@ -101,13 +102,9 @@ impl SharedSemaphore {
 
     fn acquire_for(&self, limit: Option<Duration>) -> Result<SharedPermit> {
         let holder = self.cell.detached();
-        let permit = self.cell.take(
-            || self.raw.try_acquire(holder),
-            || self.raw.acquire(holder, limit.and_then(deadline)),
-        );
-        match permit {
+        match self.raw.acquire(holder, self.cell.waiting(limit)) {
             Ok(permit) => Ok(self.permit(permit, holder)),
-            Err(error) => Err(not_acquired(WHAT, error)),
+            Err(error) => Err(self.cell.not_acquired(WHAT, error)),
         }
     }
 

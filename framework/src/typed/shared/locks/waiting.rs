@@ -91,19 +91,23 @@ impl<R> Future for Elsewhere<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        // Wakers are other people's code, cloned before the lock and dropped after it.
+        let waker = context.waker().clone();
         let mut state = self.state.lock();
-        match mem::replace(&mut *state, State::Abandoned) {
-            State::Done(result) => Poll::Ready(result),
-            _ => {
-                *state = State::Waiting(Some(context.waker().clone()));
-                Poll::Pending
-            }
-        }
+        let before = match mem::replace(&mut *state, State::Abandoned) {
+            State::Done(result) => return Poll::Ready(result),
+            before => before,
+        };
+        *state = State::Waiting(Some(waker));
+        drop(state);
+        drop(before);
+        Poll::Pending
     }
 }
 
 impl<R> Drop for Elsewhere<R> {
     fn drop(&mut self) {
+        // A statement of its own, so that the lock is gone when the waker is dropped.
         let state = mem::replace(&mut *self.state.lock(), State::Abandoned);
         if let State::Done(result) = state {
             (self.undo)(result);

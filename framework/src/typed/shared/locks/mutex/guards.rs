@@ -10,12 +10,7 @@ use mobula_store::LentRef;
 use mobula_worker::sync::{Acquired, Cause, Holder, RawMutex};
 
 use super::{
-    super::{
-        cell::{Cell, CellMemory},
-        data::SharedData,
-        errors::Caused,
-        protected::guards,
-    },
+    super::{cell::CellMemory, data::SharedData, errors::Caused, protected::guards},
     SharedMutex,
 };
 
@@ -50,10 +45,6 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
 
     pub(in super::super) fn holder(&self) -> Holder {
         self.holder
-    }
-
-    pub(in super::super) fn cell(&self) -> &Cell {
-        &self.mutex.protected.cell
     }
 
     /// After a wait in which others had it.
@@ -94,6 +85,8 @@ impl<T: SharedData + ?Sized> Drop for SharedMutexGuard<'_, T> {
 pub struct OwnedMutexGuard<T: SharedData + ?Sized> {
     pub(super) mutex: SharedMutex<T>,
     pub(super) holder: Holder,
+    /// Whether the thread was panicking when it locked.
+    pub(super) panicking: bool,
 }
 
 impl<T: SharedData + ?Sized> OwnedMutexGuard<T> {
@@ -107,7 +100,7 @@ impl<T: SharedData + ?Sized> OwnedMutexGuard<T> {
 impl<T: SharedData + ?Sized> Drop for OwnedMutexGuard<T> {
     fn drop(&mut self) {
         let raw = &self.mutex.raw;
-        let _ = match thread::panicking() {
+        let _ = match !self.panicking && thread::panicking() {
             true => raw.unlock_poisoned(self.holder),
             false => raw.unlock(self.holder),
         };

@@ -12,7 +12,7 @@ use mobula_worker::{
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
-    errors::{checked, deadline, not_acquired, unless_poisoned},
+    errors::{checked, not_acquired, unless_poisoned},
     protected::{Protected, lock_over_data},
     waiting::at_once_or_elsewhere,
 };
@@ -78,6 +78,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// # Errors
     /// [`is_poisoned`](crate::Error::is_poisoned): somebody died or panicked with it; it is not locked then.
     /// [`is_usage`](crate::Error::is_usage): this thread has it already.
+    /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another had it.
     #[inline]
     pub fn lock(&self) -> Result<SharedMutexGuard<'_, T>> {
         let holder = self.protected.cell.this_thread();
@@ -124,24 +125,26 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// As [`lock`](Self::lock), whether it is poisoned or not: the guard says which.
     ///
     /// # Errors
-    /// `is_usage()`: this thread has it already.
+    /// `is_usage()`: this thread has it already. `is_shutdown()`.
     pub fn lock_anyway(&self) -> Result<SharedMutexGuard<'_, T>> {
         self.acquire(None)
     }
 
     /// As [`lock`](Self::lock), for asynchronous code: while another has it, a thread waits in the place of
-    /// the caller's. The guard may be held across `.await` and go to other threads. A task that locks
+    /// the caller's, also if the future is dropped before. That thread takes the mutex for the future, so
+    /// others wait until the future is polled again. The guard may be held across `.await` and go to other threads. A task that locks
     /// twice waits for itself.
     ///
     /// # Errors
-    /// `is_poisoned()`.
+    /// `is_poisoned()`, `is_shutdown()`.
     pub async fn lock_async(&self) -> Result<OwnedMutexGuard<T>> {
         let holder = self.protected.cell.detached();
         let (raw, undo) = (self.raw.clone(), self.raw.clone());
+        let cell = self.protected.cell.clone();
         let acquired = at_once_or_elsewhere(
             WHAT,
             self.raw.try_lock(holder),
-            move || raw.lock(holder, None),
+            move || raw.lock(holder, cell.waiting(None)),
             move |_| {
                 let _ = undo.unlock(holder);
             },
@@ -150,6 +153,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         let guard = OwnedMutexGuard {
             mutex: self.clone(),
             holder,
+            panicking: thread::panicking(),
         };
         unless_poisoned(WHAT, guard, cause)
     }
@@ -161,13 +165,10 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
 
     fn acquire(&self, limit: Option<Duration>) -> Result<SharedMutexGuard<'_, T>> {
         let holder = self.protected.cell.this_thread();
-        let acquired = self.protected.cell.take(
-            || self.raw.try_lock(holder),
-            || self.raw.lock(holder, limit.and_then(deadline)),
-        );
-        match acquired {
+        let cell = &self.protected.cell;
+        match self.raw.lock(holder, cell.waiting(limit)) {
             Ok(acquired) => Ok(self.guard(holder, acquired.cause())),
-            Err(error) => Err(not_acquired(WHAT, error)),
+            Err(error) => Err(cell.not_acquired(WHAT, error)),
         }
     }
 

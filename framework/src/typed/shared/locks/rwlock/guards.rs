@@ -125,6 +125,8 @@ impl<T: SharedData + ?Sized> Drop for OwnedReadGuard<T> {
 pub struct OwnedWriteGuard<T: SharedData + ?Sized> {
     pub(super) lock: SharedRwLock<T>,
     pub(super) holder: Holder,
+    /// Whether the thread was panicking when it locked.
+    pub(super) panicking: bool,
 }
 
 impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
@@ -138,7 +140,7 @@ impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
 impl<T: SharedData + ?Sized> Drop for OwnedWriteGuard<T> {
     fn drop(&mut self) {
         let raw = &self.lock.raw;
-        let _ = match thread::panicking() {
+        let _ = match !self.panicking && thread::panicking() {
             true => raw.unlock_write_poisoned(self.holder),
             false => raw.unlock_write(self.holder),
         };

@@ -14,7 +14,7 @@ use mobula_worker::{
 use super::{
     cell::{CellMemory, Layout},
     data::SharedData,
-    errors::{checked, deadline, not_acquired, unless_poisoned},
+    errors::{checked, not_acquired, unless_poisoned},
     protected::{Protected, lock_over_data},
     waiting::at_once_or_elsewhere,
 };
@@ -79,6 +79,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked; it is not locked then.
     /// [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
+    /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another wrote.
     #[inline]
     pub fn read(&self) -> Result<SharedReadGuard<'_, T>> {
         let here = self.begin_read()?;
@@ -135,7 +136,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`read`](Self::read), whether it is poisoned or not.
     ///
     /// # Errors
-    /// `is_usage()`.
+    /// `is_usage()`, `is_shutdown()`.
     pub fn read_anyway(&self) -> Result<SharedReadGuard<'_, T>> {
         self.acquire_read(self.begin_read()?, None)
     }
@@ -159,7 +160,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`write`](Self::write), whether it is poisoned or not: the guard says which.
     ///
     /// # Errors
-    /// `is_usage()`.
+    /// `is_usage()`, `is_shutdown()`.
     pub fn write_anyway(&self) -> Result<SharedWriteGuard<'_, T>> {
         self.acquire_write(None)
     }
@@ -167,15 +168,16 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`read`](Self::read), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
-    /// `is_poisoned()`.
+    /// `is_poisoned()`, `is_shutdown()`.
     pub async fn read_async(&self) -> Result<OwnedReadGuard<T>> {
         let holder = self.protected.cell.detached();
         let (raw, readers) = (self.raw.clone(), self.readers.clone());
+        let cell = self.protected.cell.clone();
         let (undo, theirs) = (self.raw.clone(), self.readers.clone());
         let acquired = at_once_or_elsewhere(
             WHAT,
             self.raw.try_read(holder, &self.readers),
-            move || raw.read(holder, &readers, None),
+            move || raw.read(holder, &readers, cell.waiting(None)),
             move |_| {
                 let _ = undo.unlock_read(holder, &theirs);
             },
@@ -191,14 +193,15 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`write`](Self::write), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
-    /// `is_poisoned()`.
+    /// `is_poisoned()`, `is_shutdown()`.
     pub async fn write_async(&self) -> Result<OwnedWriteGuard<T>> {
         let holder = self.protected.cell.detached();
         let (raw, undo) = (self.raw.clone(), self.raw.clone());
+        let cell = self.protected.cell.clone();
         let acquired = at_once_or_elsewhere(
             WHAT,
             self.raw.try_write(holder),
-            move || raw.write(holder, None),
+            move || raw.write(holder, cell.waiting(None)),
             move |_| {
                 let _ = undo.unlock_write(holder);
             },
@@ -207,6 +210,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         let guard = OwnedWriteGuard {
             lock: self.clone(),
             holder,
+            panicking: thread::panicking(),
         };
         unless_poisoned(WHAT, guard, cause)
     }
@@ -222,27 +226,18 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         limit: Option<Duration>,
     ) -> Result<SharedReadGuard<'_, T>> {
         let holder = self.protected.cell.this_thread();
-        let acquired = self.protected.cell.take(
-            || self.raw.try_read(holder, &self.readers),
-            || {
-                let deadline = limit.and_then(deadline);
-                self.raw.read(holder, &self.readers, deadline)
-            },
-        );
-        match acquired {
+        let cell = &self.protected.cell;
+        match self.raw.read(holder, &self.readers, cell.waiting(limit)) {
             Ok(acquired) => Ok(self.reading(here, holder, acquired.cause())),
-            Err(error) => Err(not_acquired(WHAT, error)),
+            Err(error) => Err(cell.not_acquired(WHAT, error)),
         }
     }
 
     fn acquire_write(&self, limit: Option<Duration>) -> Result<SharedWriteGuard<'_, T>> {
         ReadsHere::none(self.number).map_err(|error| not_acquired(WHAT, error))?;
         let holder = self.protected.cell.this_thread();
-        let acquired = self.protected.cell.take(
-            || self.raw.try_write(holder),
-            || self.raw.write(holder, limit.and_then(deadline)),
-        );
-        match acquired {
+        let cell = &self.protected.cell;
+        match self.raw.write(holder, cell.waiting(limit)) {
             Ok(acquired) => Ok(SharedWriteGuard {
                 lock: self,
                 data: self.protected.lent(),
@@ -251,7 +246,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
                 panicking: thread::panicking(),
                 on_its_thread: PhantomData,
             }),
-            Err(error) => Err(not_acquired(WHAT, error)),
+            Err(error) => Err(cell.not_acquired(WHAT, error)),
         }
     }
 }
