@@ -31,6 +31,10 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// should happen once only. [`#[mobula::main]`](crate::main) and [`#[mobula::test]`](crate::test)
 /// contain it. What a worker writes to standard output before this call is thrown away.
 ///
+/// If a program has several versions of this crate in its tree, each has an `init` of its own. Each
+/// leaves the workers of the others alone, so `main` begins with the `init` of each version that
+/// starts runtimes.
+///
 /// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost in the
 /// driver: a look at one environment variable. In a test program, a backtrace tells whether the thread
 /// runs a test.
@@ -82,7 +86,14 @@ pub(crate) struct WorkerEntry {
 /// # Errors
 /// There is neither `init` nor a test entry, so that the process would do all over what this one
 /// does. This thread runs a test without an entry, whatever its neighbours have.
+/// Or this process is a worker itself, of another version.
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
+    if mobula_worker::link::is_unclaimed_worker() {
+        return Err(Error::setup(
+            "this process was started as a worker by another version of Mobula in this program, and must not start workers in its turn; \
+             call the `init()` of each version at the very beginning of `main`",
+        ));
+    }
     if INITIALISED.load(Ordering::Acquire) {
         let args = std::env::args_os().skip(1).collect();
         return Ok(WorkerEntry {

@@ -70,9 +70,11 @@ impl Runtime {
     ///
     /// # Errors
     /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test without
-    /// [`#[mobula::test]`](crate::test), or workers cannot be started or die at their start. `is_usage()`: called in a task, or an environment variable
-    /// does not parse. `is_store_full()`: no memory for the mailboxes. `is_resource_limit()`: the system
-    /// gives no process, thread, descriptor or address that even one worker needs.
+    /// [`#[mobula::test]`](crate::test), or workers cannot be started or die at their start.
+    /// `is_usage()`: called in a task, or in a process that was forked off one that has started a
+    /// runtime, or an environment variable does not parse. `is_store_full()`: no memory for the
+    /// mailboxes. `is_resource_limit()`: the system gives no process, thread, descriptor or
+    /// address that even one worker needs.
     pub fn start() -> Result<Runtime> {
         Runtime::builder().start()
     }
@@ -157,6 +159,7 @@ impl Runtime {
     /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run
     /// are waited for up to 250 ms, then their workers are killed, with all processes that they
     /// started. Detached tasks are not waited for longer than others. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
+    /// A process that the system has not ended 5 s after that is left, with a line on standard error.
     pub fn shutdown(self) {
         if let Handle::Driver { guard, .. } = &self.handle {
             guard.0.shutdown();

@@ -103,6 +103,15 @@ pub fn process(pid: Pid) -> Result<OwnedFd, Errno> {
     from_three(|| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
 }
 
+/// Opens a descriptor of the calling thread, closed on `exec`: readable when the thread has ended.
+///
+/// # Errors
+/// As the system's; `Errno::INVAL` before Linux 6.9.
+pub fn this_thread() -> Result<OwnedFd, Errno> {
+    let thread = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
+    from_three(|| rustix::process::pidfd_open(rustix::thread::gettid(), thread))
+}
+
 /// Makes a further descriptor of the same file, closed on `exec`.
 ///
 /// # Errors

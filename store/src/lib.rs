@@ -64,6 +64,8 @@ mod words;
 mod block;
 mod segments;
 
+mod process;
+
 mod atomic_slice;
 mod atomics;
 mod region;
@@ -99,6 +101,7 @@ pub use heap::Heap;
 pub use location::{Loc, SegmentId};
 pub use numbers::{NumberHasher, NumberMap};
 pub use plain::Plain;
+pub use process::{Lifelines, at_exit, end_with, kill_group, leave_terminal};
 pub use region::{Lent, LentRef, LentTile, Region, SharedRef};
 pub use segments::{Mapped, Segments};
 pub use sharing::is_cell;

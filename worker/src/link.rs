@@ -7,6 +7,8 @@
 //! that a task launches (its standard input is /dev/null) is never mistaken for a worker.
 
 use std::{
+    any::TypeId,
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     io,
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -25,6 +27,54 @@ use crate::{Error, Result, ids::WorkerId, sync::Seat};
 /// The environment variable that tells a process to look for a bootstrap message on descriptor 0.
 /// Its value is the token of that message.
 pub const TOKEN_VARIABLE: &str = "MOBULA_WORKER";
+
+/// A token for a new worker. It begins with what tells this copy of the crate from others in the
+/// same program: each leaves the others' workers alone.
+pub fn new_token() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{:016x}-{random:016x}", this_copy())
+}
+
+/// The compiler makes this different for each version of the crate in a program, and each set of
+/// features.
+fn this_copy() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    TypeId::of::<Bootstrap>().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether this process was started as a worker, and no `init` has taken that up: another copy of
+/// this crate has started it.
+pub fn is_unclaimed_worker() -> bool {
+    let Ok(token) = std::env::var(TOKEN_VARIABLE) else {
+        return false;
+    };
+    let mut peeked = [0; PEEK];
+    let message = peek(&mut peeked);
+    // How the other copy writes its message is its own affair.
+    message.is_some_and(|message| {
+        !token.is_empty()
+            && message
+                .windows(token.len())
+                .any(|part| part == token.as_bytes())
+    })
+}
+
+/// What is on descriptor 0 if that is a socket; it stays there.
+fn peek(buffer: &mut [u8; PEEK]) -> Option<&[u8]> {
+    let stdin = std::io::stdin();
+    let is_socket = rustix::fs::fstat(stdin.as_fd())
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_socket());
+    if !is_socket {
+        return None;
+    }
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, length) = rustix::net::recv(stdin.as_fd(), &mut buffer[..], flags).ok()?;
+    Some(&buffer[..length.min(PEEK)])
+}
+
+/// Longer than a bootstrap message.
+const PEEK: usize = 1024;
 
 /// Changes with every change of the bootstrap message, the mailbox or the wire format.
 const PROTOCOL: u32 = 3;
@@ -61,7 +111,8 @@ pub struct Bootstrap {
 /// The descriptors that come with a [`Bootstrap`].
 #[derive(Debug)]
 pub struct BootstrapDescriptors<Fd> {
-    /// A pidfd of the driver, or the reading end of a pipe: readable or hung up when it is dead.
+    /// A pidfd of the driver's thread that started the worker, or of the driver, or the reading end
+    /// of a pipe: readable or hung up when it has ended.
     pub driver: Fd,
     /// Where the worker's standard output goes from now on.
     pub stdout: Fd,
@@ -126,33 +177,23 @@ impl Bootstrap {
             .map_err(|error| Error::setup(format!("cannot write to a worker's socket: {error}")))
     }
 
-    /// The message on descriptor 0, if this process was started as a worker with this token.
-    /// Anything else on descriptor 0 is left untouched.
+    /// The message on descriptor 0, if this process was started as a worker with this token, by
+    /// this copy of the crate. Anything else on descriptor 0 is left untouched.
     ///
     /// # Errors
     /// The message is damaged, or from another version of this crate.
     pub fn receive(
         token: &str,
     ) -> Result<Option<(Bootstrap, BootstrapDescriptors<OwnedFd>, OwnedFd)>> {
-        let stdin = std::io::stdin();
-        let is_socket = rustix::fs::fstat(stdin.as_fd())
-            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_socket());
-        if !is_socket {
+        let own = format!("{:016x}-", this_copy());
+        if !token.starts_with(&own) {
             return Ok(None);
         }
-        let mut peeked = [0; 1024];
-        let peek = rustix::net::recv(
-            stdin.as_fd(),
-            &mut peeked[..],
-            RecvFlags::PEEK | RecvFlags::DONTWAIT,
-        );
-        let Ok((_, length)) = peek else {
+        let mut peeked = [0; PEEK];
+        let Some(Ok(bootstrap)) = peek(&mut peeked).map(rmp_serde::from_slice::<Bootstrap>) else {
             return Ok(None);
         };
-        let Ok(bootstrap) = rmp_serde::from_slice::<Bootstrap>(&peeked[..length.min(peeked.len())])
-        else {
-            return Ok(None);
-        };
+        let stdin = std::io::stdin();
         if bootstrap.token != token {
             return Ok(None);
         }
@@ -299,6 +340,16 @@ mod tests {
         rustix::io::write(&fd, b"x").unwrap();
         let mut byte = [0];
         assert_eq!(rustix::io::read(&read, &mut byte).unwrap(), 1);
+    }
+
+    #[test]
+    fn tokens_are_of_this_copy_and_differ() {
+        let (one, other) = (new_token(), new_token());
+        assert_ne!(one, other);
+        assert_eq!(
+            one.split_once('-').unwrap().0,
+            other.split_once('-').unwrap().0
+        );
     }
 
     #[test]

@@ -316,6 +316,9 @@ pub enum FromWorker {
         /// How it is to be read.
         format: Format,
     },
+    /// The process ends itself by `exit`, with code 0. The driver counts on this where the exit
+    /// status was lost: somebody else has collected it.
+    Exits,
     /// The answer to [`ToWorker::Close`].
     Closed(Loc),
     /// The one answer to [`ToWorker::Trim`]: the worker gives back this many bytes, or none.

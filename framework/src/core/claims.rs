@@ -263,6 +263,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         | FromWorker::NeedBytes(_)
         | FromWorker::ReturnBytes(_)
         | FromWorker::Stalled(_)
+        | FromWorker::Exits
         | FromWorker::Closed(_) => {}
     }
 }

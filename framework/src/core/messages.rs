@@ -81,6 +81,7 @@ impl Core {
             FromWorker::Registered
             | FromWorker::NeedBytes(_)
             | FromWorker::ReturnBytes(_)
+            | FromWorker::Exits
             | FromWorker::Closed(_) => Err(Violation::new(
                 "this message is not for the scheduling core",
             )),

@@ -91,6 +91,7 @@ impl Driver {
     ) -> std::result::Result<ObjectId, Violation> {
         let id = core.mint();
         core.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
+        self.monitor.arm();
         if self.traffic.count_spawn() && lanes.any_busy_ready() {
             lanes.drain_some(core);
             self.traffic.serve();

@@ -13,7 +13,6 @@ pub(super) fn describe(status: Option<&WaitIdStatus>, guess: bool) -> String {
     let Some(signal) = status.terminating_signal() else {
         return "it ended in an unknown way".to_owned();
     };
-    let name = name(signal);
     let core = if status.dumped() { ", core dumped" } else { "" };
     let hint = match signal {
         _ if !guess => "",
@@ -21,7 +20,12 @@ pub(super) fn describe(status: Option<&WaitIdStatus>, guess: bool) -> String {
         7 | 11 => "; it touched memory that it must not, for example wrote to a shared array",
         _ => "",
     };
-    format!("signal {signal} ({name}){core}{hint}")
+    format!("{}{core}{hint}", self::signal(signal))
+}
+
+/// "signal 11 (SIGSEGV)", ..
+pub(super) fn signal(signal: i32) -> String {
+    format!("signal {signal} ({})", name(signal))
 }
 
 fn name(signal: i32) -> &'static str {
@@ -41,6 +45,10 @@ fn name(signal: i32) -> &'static str {
         13 => "SIGPIPE",
         14 => "SIGALRM",
         15 => "SIGTERM",
+        19 => "SIGSTOP",
+        20 => "SIGTSTP",
+        21 => "SIGTTIN",
+        22 => "SIGTTOU",
         24 => "SIGXCPU",
         25 => "SIGXFSZ",
         31 => "SIGSYS",

@@ -21,7 +21,7 @@ pub(super) enum Access {
 pub(super) struct Lane {
     pub(super) end: DriverEnd,
     pub(super) pid: u32,
-    pub(super) socket: OwnedFd,
+    pub(super) socket: Arc<OwnedFd>,
     /// See [`OwnLife`](super::life::OwnLife).
     _own_life: Option<OwnedFd>,
     /// Segments whose descriptor the worker has.
@@ -52,6 +52,8 @@ pub(super) struct Lane {
     pub(super) trimming: bool,
     /// Why the lane cannot be written to any more; the next flush condemns the worker.
     pub(super) fault: Option<String>,
+    /// The worker has said that it ends itself, with exit code 0.
+    pub(super) exits: bool,
     /// The worker did what no worker does, and is being killed.
     pub(super) broken: bool,
 }
@@ -60,7 +62,7 @@ impl Lane {
     pub(super) fn new(
         end: DriverEnd,
         pid: u32,
-        socket: OwnedFd,
+        socket: Arc<OwnedFd>,
         own_life: Option<OwnedFd>,
         (own, seat): (SegmentId, Seat),
         registered: Arc<AtomicBool>,
@@ -84,6 +86,7 @@ impl Lane {
             granted: 0,
             trimming: false,
             fault: None,
+            exits: false,
             broken: false,
         }
     }

@@ -295,6 +295,12 @@ impl Lanes {
             FromWorker::NeedBytes(bytes) => self.need(id, bytes),
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
             FromWorker::Closed(loc) => self.closed(id, loc),
+            FromWorker::Exits => {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.exits = true;
+                }
+                Ok(())
+            }
             other => {
                 self.take_body(id, &other)?;
                 if let FromWorker::Put { value, .. } = &other

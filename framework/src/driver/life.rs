@@ -1,31 +1,48 @@
 //! How processes see one another's end: by pidfds, and by pipes and sockets where the system has no
 //! `pidfd_open` (valgrind, some sandboxes, Linux before 5.3).
 //!
+//! A worker also sees its driver's end by the socket between them, which an `exec` of the driver
+//! closes. Neither suffices alone: a child that the driver has forked keeps the socket open, and
+//! the driver's pid survives an `exec`. Since Linux 6.9 the worker has a pidfd of the *thread* that
+//! started it, which ends in both cases.
+//!
 //! The substitutes are weaker: a program that a worker has started, and that has inherited the
 //! worker's end of the socket, can delay the news; a child that the driver has forked keeps the
 //! workers from seeing its end.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use mobula_store::{descriptors, limits::Wanted};
 use mobula_worker::{Error, Result};
 use rustix::{
     io::Errno,
+    net::Shutdown,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, pidfd_send_signal, waitid,
+        Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_process, kill_process_group,
+        pidfd_send_signal, waitid,
     },
 };
+
+/// How long an exit that is under way is waited for.
+const EXIT: Duration = Duration::from_secs(5);
 
 /// What a worker sees its driver's end by.
 #[derive(Debug)]
 pub(super) struct OwnLife {
-    /// Readable, or hung up, when this process has ended.
+    /// Readable, or hung up, when the calling thread, or at least this process, has ended.
     pub(super) seen_by_worker: OwnedFd,
     /// Open as long as this process lives.
     pub(super) kept: Option<OwnedFd>,
 }
 
 impl OwnLife {
+    /// For a worker that the calling thread starts, and outlives.
+    ///
     /// # Errors
     /// Out of descriptors.
     pub(super) fn new() -> Result<OwnLife> {
@@ -33,7 +50,8 @@ impl OwnLife {
             let what = "cannot start a worker: no descriptor of this process";
             Error::refused(what, Wanted::Descriptor, error)
         };
-        match descriptors::process(getpid()) {
+        let opened = descriptors::this_thread().or_else(|_| descriptors::process(getpid()));
+        match opened {
             Ok(pidfd) => Ok(OwnLife {
                 seen_by_worker: pidfd,
                 kept: None,
@@ -50,12 +68,14 @@ impl OwnLife {
     }
 }
 
-/// What the driver sees a worker's end by.
+/// A worker's process, as the driver sees and ends it.
 #[derive(Debug)]
-pub(super) enum Life {
-    Pidfd(OwnedFd),
+pub(super) struct Life {
+    pid: Pid,
+    /// `None` where the system has none.
+    pidfd: Option<OwnedFd>,
     /// The driver's end of the worker's socket.
-    Socket(OwnedFd, Pid),
+    socket: Arc<OwnedFd>,
 }
 
 impl Life {
@@ -63,41 +83,91 @@ impl Life {
     ///
     /// # Errors
     /// Out of descriptors.
-    pub(super) fn of(pid: Pid, socket: BorrowedFd<'_>) -> Result<Life> {
-        let failed = |error| Error::refused("cannot watch a worker", Wanted::Descriptor, error);
-        match descriptors::process(pid) {
-            Ok(pidfd) => Ok(Life::Pidfd(pidfd)),
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let socket = descriptors::duplicate(socket).map_err(failed)?;
-                Ok(Life::Socket(socket, pid))
+    pub(super) fn of(pid: Pid, socket: Arc<OwnedFd>) -> Result<Life> {
+        let pidfd = match descriptors::process(pid) {
+            Ok(pidfd) => Some(pidfd),
+            Err(Errno::NOSYS | Errno::PERM) => None,
+            Err(error) => {
+                let what = "cannot watch a worker";
+                return Err(Error::refused(what, Wanted::Descriptor, error));
             }
-            Err(error) => Err(failed(error)),
+        };
+        Ok(Life { pid, pidfd, socket })
+    }
+
+    /// The driver's end of the worker's socket: hung up when the process has ended or replaced
+    /// itself.
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Whether an end of the process is told by the socket alone.
+    pub(super) fn is_told_by_socket(&self) -> bool {
+        self.pidfd.is_none()
+    }
+
+    /// Kills the process, and the process group that it leads.
+    ///
+    /// The system refuses that if the driver's user, or the worker's, has changed. Then the worker
+    /// is told that its driver is gone, and ends itself and its group. If it is stopped, it goes on
+    /// for that; a driver may always do this to a process of its session.
+    ///
+    /// # Errors
+    /// Why the system refuses.
+    pub(super) fn kill(&self) -> std::result::Result<(), Errno> {
+        let group = match &self.pidfd {
+            Some(pidfd) => mobula_store::kill_group(pidfd.as_fd()),
+            None => Err(Errno::NOSYS),
+        };
+        if matches!(group, Err(Errno::INVAL | Errno::NOSYS)) {
+            // The number is not used again before the exit has been collected.
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        let own = match &self.pidfd {
+            Some(pidfd) => pidfd_send_signal(pidfd, Signal::KILL),
+            None => kill_process(self.pid, Signal::KILL),
+        };
+        match own {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => {
+                let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+                let _ = kill_process_group(self.pid, Signal::CONT);
+                Err(error)
+            }
         }
     }
 
-    /// Kills the process. Its number is not used again before its exit is collected.
-    pub(super) fn kill(&self) {
-        let _ = match self {
-            Life::Pidfd(pidfd) => pidfd_send_signal(pidfd, Signal::KILL),
-            Life::Socket(_, pid) => rustix::process::kill_process(*pid, Signal::KILL),
-        };
+    /// Collects the exit of a process that has ended, or was killed; `None` if somebody else has
+    /// done so, or it does not come within 5 s.
+    pub(super) fn collect(&self) -> Option<WaitIdStatus> {
+        let deadline = Instant::now() + EXIT;
+        loop {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            match waitid(self.whom(), options) {
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+                Err(Errno::INTR) => {}
+                other => return other.ok().flatten(),
+            }
+        }
     }
 
-    /// Waits for the exit and collects it.
-    pub(super) fn collect(&self) -> Option<WaitIdStatus> {
-        let whom = match self {
-            Life::Pidfd(pidfd) => WaitId::PidFd(pidfd.as_fd()),
-            Life::Socket(_, pid) => WaitId::Pid(*pid),
-        };
-        waitid(whom, WaitIdOptions::EXITED).ok().flatten()
+    /// The signal that has stopped the process, if it is stopped.
+    pub(super) fn stopped_by(&self) -> Option<i32> {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(self.whom(), options).ok()??.stopping_signal()
+    }
+
+    fn whom(&self) -> WaitId<'_> {
+        match &self.pidfd {
+            Some(pidfd) => WaitId::PidFd(pidfd.as_fd()),
+            None => WaitId::Pid(self.pid),
+        }
     }
 }
 
 impl AsFd for Life {
-    /// Readable when the process has ended.
+    /// Readable, or hung up, when the process has ended.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Life::Pidfd(fd) | Life::Socket(fd, _) => fd.as_fd(),
-        }
+        self.pidfd.as_ref().unwrap_or(&self.socket).as_fd()
     }
 }

@@ -23,6 +23,7 @@ mod null;
 mod orphans;
 mod output;
 mod pace;
+mod program;
 mod recovery;
 mod shortage;
 mod sleepers;
@@ -32,6 +33,7 @@ mod surroundings;
 mod tempo;
 mod traffic;
 mod wait;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -67,8 +69,6 @@ use lanes::Lanes;
 use memory::DriverBudget;
 use monitor::Monitor;
 use output::Output;
-use pace::Pace;
-use shortage::Reserve;
 use sleepers::Sleepers;
 use surroundings::Surroundings;
 use traffic::Traffic;
@@ -147,6 +147,8 @@ struct Startup {
     failures: usize,
     /// Those of the pool that nobody has tried to start yet.
     to_come: usize,
+    /// Some worker has had a process.
+    begun: bool,
     error: Option<Error>,
 }
 
@@ -159,6 +161,11 @@ impl Driver {
         if mobula_worker::worker_client().is_some() {
             return Err(Error::usage(
                 "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
+            ));
+        }
+        if mobula_store::is_forked_child() {
+            return Err(Error::usage(
+                "this process was forked off one that has started a runtime, and cannot start its own: neither that one's threads nor its locks are here; fork first (also by `daemon`), and start the runtime in the process that uses it, or have the child replace itself by `exec`",
             ));
         }
         let surroundings = Surroundings::now(config.directory.as_deref())?;
@@ -250,11 +257,10 @@ impl Driver {
         if self.config.kind != Kind::Processes {
             return self.start_null_workers();
         }
-        let (others, keep) = (self.config.workers - 1, self.keeps_last_worker());
+        let keep = self.keeps_last_worker();
         self.with(|core, _| core.keep_last_worker(keep));
-        self.startup.lock().to_come = others;
-        self.start_worker_somehow(&mut Pace::default(), &mut Reserve::default())?;
-        self.monitor.start(others);
+        self.startup.lock().to_come = self.config.workers;
+        self.monitor.start(self.config.workers);
         let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
         let mut startup = self.startup.lock();
         loop {
@@ -287,6 +293,7 @@ impl Driver {
     fn one_has_come(&self) {
         let mut startup = self.startup.lock();
         startup.to_come = startup.to_come.saturating_sub(1);
+        startup.begun = true;
         self.started.notify_all();
     }
 

@@ -1,37 +1,42 @@
-//! The thread that starts workers, sees them die, decides with the core what becomes of their tasks,
-//! and starts others in their place.
+//! The thread that starts workers, sees them die, decides with the core what becomes of their
+//! tasks, and starts others in their place.
 //!
-//! The first worker of a runtime is started by `Runtime::start()`, which returns when it takes
-//! tasks; the others come up beside it.
+//! All workers are started by this thread, which outlives them: they end when it does.
+//! `Runtime::start()` returns when the first one takes tasks; the others come up beside it.
 //!
-//! When one is dead, the order is that of the design: kill the process group; wait until the exit is certain; read
-//! what the worker had still said; decide; only then give its memory back.
+//! When one is dead, the order is that of the design: kill the process group; wait until the exit
+//! is certain; read what the worker had still said; decide; only then give its memory back.
 
 use std::{
     os::fd::OwnedFd,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::ThreadId,
     time::{Duration, Instant},
 };
 
-use mobula_store::{SegmentId, descriptors, limits::Wanted};
+use mobula_store::{descriptors, limits::Wanted};
 use mobula_worker::{CANNOT_GO_ON, Error, Result, SHORT, WorkerId};
 use parking_lot::Mutex;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, Signal, kill_process_group},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    Driver, death, lane::Lane, life::Life, output::Stream, pace::Pace, recovery, shortage::Reserve,
+    Driver, death,
+    lane::Lane,
+    pace::Pace,
+    recovery,
+    shortage::Reserve,
+    watched::{Orphaned, Watched},
 };
 use crate::init::WorkerEntry;
 
 /// Longer than any program runs.
 const AGES: Duration = Duration::from_secs(1 << 32);
+
+/// While tasks are under way, how often the monitor looks whether a worker is stopped.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Workers that die one after the other before they have registered, while no other one is there
 /// either: then more of them will not help. Before the first has registered, one is enough.
@@ -39,36 +44,6 @@ const HOPELESS: usize = 10;
 
 /// For how long the readers of the driver's output may hold up the errors of a dead worker's tasks.
 const PRINT_PATIENCE: Duration = Duration::from_millis(250);
-
-/// What the monitor knows of a worker.
-#[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) id: WorkerId,
-    pub(super) segment: SegmentId,
-    pub(super) pid: u32,
-    pub(super) life: Life,
-    pub(super) stdout: Arc<Stream>,
-    pub(super) stderr: Arc<Stream>,
-    pub(super) registered: Arc<AtomicBool>,
-    pub(super) began: Instant,
-    /// When the monitor saw that it was registered.
-    pub(super) ready: Option<Instant>,
-}
-
-impl Watched {
-    fn is_registered(&self) -> bool {
-        self.registered.load(Ordering::Acquire)
-    }
-
-    /// Kills the worker and what it has started. The group's number is not used again before the
-    /// worker's exit has been collected, which only the monitor does.
-    fn kill(&self) {
-        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-        self.life.kill();
-    }
-}
 
 /// The part of the monitor that others speak to.
 #[derive(Debug)]
@@ -78,6 +53,8 @@ pub(super) struct Monitor {
     wake: OwnedFd,
     requests: Mutex<Requests>,
     thread: OnceLock<ThreadId>,
+    /// Tasks are, or were, under way: the thread looks now and then whether a worker is stopped.
+    armed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +80,7 @@ impl Monitor {
             wake,
             requests: Mutex::default(),
             thread: OnceLock::new(),
+            armed: AtomicBool::new(false),
         })
     }
 
@@ -146,8 +124,17 @@ impl Monitor {
         self.ring();
     }
 
-    /// Ends the thread when all workers are gone, which is at `end` at the latest, but for those that
-    /// have a later time of their own.
+    /// A task is under way, since the caller has got the lock: if a worker is stopped, that is to be
+    /// said. Cost: a load, and a system call for the first task after a pause.
+    pub(super) fn arm(&self) {
+        if !self.armed.load(Ordering::Relaxed) {
+            self.armed.store(true, Ordering::Relaxed);
+            self.ring();
+        }
+    }
+
+    /// Ends the thread when all workers are gone, which is at `end` at the latest, but for those
+    /// that have a later time of their own.
     pub(super) fn close(&self, end: Instant) {
         self.requests.lock().end = Some(end);
         self.ring();
@@ -175,12 +162,14 @@ impl Driver {
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
         let mut ends: Vec<(WorkerId, Instant)> = Vec::new();
+        let mut orphaned = Orphaned::default();
+        let mut look_at = None;
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
             pace.want(requests.start);
             for (id, why) in requests.condemned {
-                if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
+                if let Some(worker) = workers.iter_mut().find(|worker| worker.id == id) {
                     worker.kill();
                     reasons.push((id, why));
                 }
@@ -194,20 +183,23 @@ impl Driver {
             if end.is_some() && workers.is_empty() {
                 // A worker that was being started when the end came is in the next requests.
                 if self.monitor.requests.lock().new.is_empty() {
+                    orphaned.collect_all();
                     return;
                 }
                 continue;
             }
             let now = Instant::now();
+            look_at = self.look_for_stopped(&mut workers, look_at, now);
             for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
                 if worker.ready.is_none() {
                     worker.ready = Some(now);
                     self.start_has_succeeded(&mut pace, &mut reserve);
                 }
             }
-            self.end_the_late(&workers, (end, &ends), &mut reasons);
+            self.end_the_late(&mut workers, (end, &ends), &mut reasons);
+            self.give_up(&mut workers, end.is_some_and(|end| end <= now));
             for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
-                if let Some(worker) = workers.iter().find(|worker| worker.id == id) {
+                if let Some(worker) = workers.iter_mut().find(|worker| worker.id == id) {
                     reasons.push((id, "it did not end within its grace time".to_owned()));
                     worker.kill();
                 }
@@ -221,18 +213,26 @@ impl Driver {
             let grace = ends.iter().map(|(_, at)| *at).min();
             // Who outlives the end has a time of its own.
             let end_to_come = end.filter(|end| *end > now);
-            let next = [end_to_come, pace.next(now), grace]
-                .into_iter()
-                .flatten()
-                .min();
+            let next = [
+                end_to_come,
+                pace.next(now),
+                grace,
+                orphaned.next(now),
+                look_at,
+            ]
+            .into_iter()
+            .flatten()
+            .min();
             for dead in self.wait_for_deaths(&mut workers, next) {
                 let why = reasons
                     .iter()
                     .position(|(id, _)| *id == dead.id)
                     .map(|at| reasons.swap_remove(at).1);
                 ends.retain(|(id, _)| *id != dead.id);
+                orphaned.add(dead.pid);
                 self.bury(dead, why, end.is_some(), &mut pace);
             }
+            orphaned.collect();
         }
     }
 
@@ -248,6 +248,10 @@ impl Driver {
                 self.none_to_come();
                 if self.is_closed() {
                     pace.stop();
+                } else if !self.startup.lock().begun {
+                    // `Runtime::start()` waits for it.
+                    pace.stop();
+                    self.fail(&error);
                 } else if alone && !error.is_resource_limit() {
                     pace.stop();
                     self.fail(&error.context("no worker is left, and none could be started"));
@@ -263,10 +267,11 @@ impl Driver {
         }
     }
 
-    /// Kills workers that do not register, and all of them when the runtime's end has come.
+    /// Kills workers that do not register or run another program, and all of them when the
+    /// runtime's end has come.
     fn end_the_late(
         &self,
-        workers: &[Watched],
+        workers: &mut [Watched],
         (end, ends): (Option<Instant>, &[(WorkerId, Instant)]),
         reasons: &mut Vec<(WorkerId, String)>,
     ) {
@@ -288,19 +293,59 @@ impl Driver {
                     ),
                 ));
                 worker.kill();
+            } else if worker.has_replaced_itself(now) {
+                let why = "its process has replaced itself by another program (`exec`), which no task may do";
+                reasons.push((worker.id, why.to_owned()));
+                worker.kill();
             }
         }
     }
 
-    /// Sleeps until a worker is dead, there is something new, or it is time for something. Takes the
-    /// dead out of the list.
+    /// Says which workers are stopped, from time to time while tasks are under way. Returns the next
+    /// time: none as long as there is nothing to do, so that an idle runtime does not wake up.
+    fn look_for_stopped(
+        &self,
+        workers: &mut [Watched],
+        at: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let next = now + LOOK;
+        if !self.monitor.armed.load(Ordering::Relaxed) {
+            return None;
+        }
+        match at {
+            None => return Some(next),
+            Some(at) if at > now => return Some(at),
+            Some(_) => workers.iter_mut().for_each(Watched::tell_if_stopped),
+        }
+        // Whoever submits a task after the look at what is pending sees this.
+        self.monitor.armed.store(false, Ordering::Relaxed);
+        let pending = self.pending_work();
+        self.monitor.armed.fetch_or(pending, Ordering::Relaxed);
+        Some(next).filter(|_| pending)
+    }
+
+    /// Says which workers outlive their end. At the end of the runtime they are not waited for any
+    /// longer.
+    fn give_up(&self, workers: &mut Vec<Watched>, closing: bool) {
+        let now = Instant::now();
+        for worker in workers.extract_if(.., |worker| worker.outlives_its_end(now) && closing) {
+            worker.stdout.finish();
+            worker.stderr.finish();
+            self.output.ring();
+        }
+    }
+
+    /// Sleeps until a worker is dead, there is something new, or it is time for something. Takes
+    /// the dead out of the list.
     fn wait_for_deaths(&self, workers: &mut Vec<Watched>, next: Option<Instant>) -> Vec<Watched> {
         let now = Instant::now();
         let late = workers
             .iter()
             .filter(|worker| !worker.is_registered())
             .map(|worker| worker.began + self.config.start_timeout);
-        let next = late.chain(next).min();
+        let looks = workers.iter().filter_map(Watched::next_look);
+        let next = late.chain(looks).chain(next).min();
         let timeout = next.map(|next| {
             let left = next
                 .saturating_duration_since(now)
@@ -310,26 +355,29 @@ impl Driver {
                 tv_nsec: left.subsec_nanos().into(),
             }
         });
-        let mut fds: Vec<PollFd<'_>> = workers
-            .iter()
-            .map(|w| PollFd::new(&w.life, PollFlags::IN))
+        let sockets: Vec<usize> = (0..workers.len())
+            .filter(|&at| workers[at].socket_matters())
             .collect();
-        fds.push(PollFd::new(&self.monitor.wake, PollFlags::IN));
+        let hang_up = |&at: &usize| PollFd::new(workers[at].life.socket(), PollFlags::empty());
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.monitor.wake, PollFlags::IN)];
+        fds.extend(workers.iter().map(|w| PollFd::new(&w.life, PollFlags::IN)));
+        fds.extend(sockets.iter().map(hang_up));
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Vec::new();
         }
-        let dead: Vec<bool> = fds
+        let told: Vec<bool> = fds[1..]
             .iter()
             .map(|fd| fd.revents().intersects(PollFlags::IN | PollFlags::HUP))
             .collect();
         drop(fds);
         let _ = rustix::io::read(&self.monitor.wake, &mut [0; 8]);
-        let mut index = 0;
+        let (dead, hung_up) = told.split_at(workers.len());
+        for (at, _) in sockets.iter().zip(hung_up).filter(|(_, hung_up)| **hung_up) {
+            workers[*at].hangs_up();
+        }
+        let mut dead = dead.iter();
         workers
-            .extract_if(.., |_| {
-                index += 1;
-                dead[index - 1]
-            })
+            .extract_if(.., |_| dead.next().is_some_and(|dead| *dead))
             .collect()
     }
 
@@ -340,7 +388,7 @@ impl Driver {
     }
 
     /// What is left to do when a worker is dead.
-    fn bury(&self, worker: Watched, why: Option<String>, closing: bool, pace: &mut Pace) {
+    fn bury(&self, mut worker: Watched, why: Option<String>, closing: bool, pace: &mut Pace) {
         // Its children first: as long as the exit is not collected, the group's number is its own.
         worker.kill();
         let status = worker.life.collect();
@@ -348,8 +396,8 @@ impl Driver {
         worker.stderr.finish();
         let printed = [&*worker.stdout, &*worker.stderr];
         self.output.wait_for(printed, PRINT_PATIENCE);
-        let intended = why.is_none() && status.as_ref().and_then(|s| s.exit_status()) == Some(0);
-        let mut how = death::describe(status.as_ref(), why.is_none());
+        let by_itself = why.is_none();
+        let mut how = death::describe(status.as_ref(), by_itself);
         if let Some(why) = why {
             how = format!("{why} ({how})");
         }
@@ -361,9 +409,16 @@ impl Driver {
         let (registered, missing) = self.with(|core, lanes| {
             lanes.drain(worker.id, core, usize::MAX);
             lanes.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
-            let registered = lanes
-                .get(worker.id)
+            let lane = lanes.get(worker.id);
+            let registered = lane
+                .as_ref()
                 .is_some_and(|lane| lane.registered.load(Ordering::Acquire));
+            // Where somebody else has collected the status, the worker's word counts.
+            let well = match &status {
+                Some(status) => status.exit_status() == Some(0),
+                None => lane.is_some_and(|lane| lane.exits),
+            };
+            let intended = by_itself && well;
             let missing = core.worker_lost(
                 worker.id,
                 intended,

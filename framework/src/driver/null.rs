@@ -186,7 +186,14 @@ impl Driver {
         let segment = SegmentId(id.0);
         let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
         let registered = Arc::new(AtomicBool::new(false));
-        let lane = Lane::new(end, NO_PROCESS, socket, None, (segment, seat), registered);
+        let lane = Lane::new(
+            end,
+            NO_PROCESS,
+            Arc::new(socket),
+            None,
+            (segment, seat),
+            registered,
+        );
         self.with(|core, lanes| {
             lanes.add(id, lane, (segment, file));
             core.worker_starting(id)

@@ -1,15 +1,13 @@
 //! Starting a worker: another process of this program, with a mailbox and a segment.
 
 use std::{
-    ffi::OsString,
-    hash::{BuildHasher, Hasher},
     io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::process::CommandExt,
     },
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::Path,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,13 +28,14 @@ use super::{
     Driver,
     lane::Lane,
     life::{Life, OwnLife},
-    monitor::Watched,
     output::{Stream, Words},
-    shared_words,
+    program, shared_words,
+    watched::{Signs, Watched},
 };
 
 impl Driver {
-    /// Starts one further worker. It takes tasks when it has registered.
+    /// Starts one further worker. It takes tasks when it has registered, and ends with the calling
+    /// thread.
     ///
     /// # Errors
     /// No memory, no descriptors, no process.
@@ -89,11 +88,9 @@ impl Driver {
         let unread = watch_of(&stdout_read, &stderr_read)
             .map_err(|error| failed("no watch of its output", error.into()))?;
         let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", error))?;
+        let socket = Arc::new(socket);
         let own = OwnLife::new()?;
-        let token = format!(
-            "{:016x}",
-            std::hash::RandomState::new().build_hasher().finish()
-        );
+        let token = link::new_token();
         let heap_write = file
             .read_write_fd()
             .ok_or_else(|| Error::internal("a new segment that is read-only"))?;
@@ -133,7 +130,7 @@ impl Driver {
             printed: end.printed.clone(),
         };
         self.segments.insert(segment, &file)?;
-        let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.as_fd()) {
+        let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.clone()) {
             Ok(started) => started,
             Err(error) => {
                 self.segments.remove(segment);
@@ -172,6 +169,7 @@ impl Driver {
             registered,
             began: Instant::now(),
             ready: None,
+            signs: Signs::default(),
         });
         // It may have rung before its lane was there to be looked at.
         self.poll();
@@ -183,13 +181,9 @@ impl Driver {
         token: &str,
         socket: OwnedFd,
         stderr: OwnedFd,
-        own_socket: BorrowedFd<'_>,
+        own_socket: Arc<OwnedFd>,
     ) -> Result<(u32, Life)> {
-        let mut arguments = std::env::args_os();
-        let mut command = Command::new(program());
-        if let Some(name) = arguments.next() {
-            command.arg0(name);
-        }
+        let mut command = program::command()?;
         command
             .args(&self.monitor.entry().args)
             .current_dir(self.surroundings.directory())
@@ -210,10 +204,8 @@ impl Driver {
             // together with its worker.
             .process_group(0);
         let mut child = descriptors::with_standard_in_use(|| command.spawn()).map_err(|error| {
-            let what = format!(
-                "cannot start a worker: {} does not run",
-                program().display()
-            );
+            let program = Path::new(command.get_program()).display();
+            let what = format!("cannot start a worker: {program} does not run");
             Error::refused(what, Wanted::Thread, error)
         })?;
         let pid = child.id();
@@ -242,16 +234,4 @@ fn watch_of(stdout: &OwnedFd, stderr: &OwnedFd) -> rustix::io::Result<OwnedFd> {
         epoll::add(&watch, fd, data, epoll::EventFlags::IN)?;
     }
     Ok(watch)
-}
-
-/// This program. The link in `/proc` still leads to it when its file was replaced or deleted.
-/// Under valgrind it leads to valgrind, which knows what the program is.
-fn program() -> PathBuf {
-    let link = Path::new("/proc/self/exe");
-    let emulated = std::env::var_os("LD_PRELOAD")
-        .is_some_and(|preload: OsString| preload.to_string_lossy().contains("vgpreload"));
-    if emulated && let Ok(exe) = std::env::current_exe() {
-        return exe;
-    }
-    link.to_owned()
 }

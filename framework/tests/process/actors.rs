@@ -18,6 +18,7 @@ use std::{
 
 use mobula::{Array, prelude::*};
 
+use crate::programs::{FILE, Program};
 use crate::support::{Marks, mark};
 
 /// What only a hang exceeds.
@@ -180,4 +181,20 @@ impl Busy {
     fn quick(&self) -> bool {
         true
     }
+}
+
+#[test]
+fn one_that_ends_itself_is_not_restarted_where_its_exit_status_is_lost() {
+    let marks = Marks::new();
+    let output = Program::command("programs::program", "lost exit status")
+        .env(FILE, marks.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("has ended itself"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(marks.count(), 1, "constructions");
 }

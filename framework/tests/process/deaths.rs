@@ -1,6 +1,6 @@
 //! Workers die; the program goes on.
 
-use std::time::Duration;
+use std::{os::unix::process::CommandExt, process::Command, time::Duration};
 
 use mobula::{Array, prelude::*};
 
@@ -16,6 +16,13 @@ fn exits(code: i32) -> u8 {
 fn aborts() {
     eprintln!("aborting now");
     std::process::abort()
+}
+
+/// Goes on as another program.
+#[remote]
+fn replaces_its_process() {
+    let error = Command::new("sleep").arg("1000").exec();
+    panic!("{error}");
 }
 
 #[remote]
@@ -95,6 +102,20 @@ fn a_death_tells_how_where_and_the_last_words() {
     );
     let after = rt.spawn(pid::remote()).get().unwrap();
     assert_ne!(before, after, "another worker is in its place");
+    nothing_is_left(&rt);
+}
+
+#[mobula::test]
+fn a_worker_that_a_task_has_replaced_by_another_program_is_dead() {
+    let rt = runtime(1);
+    let before = rt.spawn(pid::remote()).get().unwrap();
+    let error = rt.spawn(replaces_its_process::remote()).get().unwrap_err();
+    assert!(
+        error.is_crash() && error.to_string().contains("replaced itself"),
+        "{error}"
+    );
+    eventually("the other program is gone", || !lives(before));
+    assert_ne!(rt.spawn(pid::remote()).get().unwrap(), before);
     nothing_is_left(&rt);
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use mobula::prelude::*;
 
-use crate::support::{nothing_is_left, runtime};
+use crate::{
+    programs::Program,
+    support::{nothing_is_left, runtime},
+};
 
 #[remote]
 fn double(n: u64) -> u64 {
@@ -30,7 +33,7 @@ impl Quiet {
 }
 
 /// What `f` says in a forked child, which exits then.
-fn in_a_child(f: impl FnOnce() -> bool) -> bool {
+pub(crate) fn in_a_child(f: impl FnOnce() -> bool) -> bool {
     unsafe extern "C" {
         fn fork() -> i32;
         fn _exit(code: i32) -> !;
@@ -84,6 +87,20 @@ fn all_fails(rt: &Runtime, pending: &[ObjectRef<u64>; 4], quiet: &ActorRef<Quiet
     errors.into_iter().all(|result| result.is_err_and(refused))
 }
 
+#[mobula::test]
+fn a_forked_child_starts_no_runtime_and_is_told_to_fork_first() {
+    let rt = runtime(1);
+    let refused = in_a_child(|| {
+        let error = Runtime::builder().workers(1).start().unwrap_err();
+        error.is_usage() && error.to_string().contains("fork first")
+    });
+    assert!(refused);
+    assert_eq!(double::remote(4).spawn().get().unwrap(), 8);
+    drop(rt);
+    // Also after the end of the runtime.
+    assert!(in_a_child(|| Runtime::start().is_err_and(|e| e.is_usage())));
+}
+
 #[remote]
 fn slow(n: u64) -> u64 {
     std::thread::sleep(std::time::Duration::from_millis(200));
@@ -114,4 +131,15 @@ fn calls_fail_in_a_forked_child_and_go_on_in_its_parent() {
     assert_eq!(quiet.pid().spawn().get().unwrap(), pid);
     drop((pending, quiet));
     nothing_is_left(&rt);
+}
+
+#[test]
+fn a_child_that_was_forked_before_the_first_runtime_starts_its_own() {
+    let program = Program::command("programs::program", "forked first").output();
+    let program = program.unwrap();
+    let text = String::from_utf8_lossy(&program.stdout);
+    assert!(
+        program.status.success() && text.contains("it says 7"),
+        "{text}"
+    );
 }

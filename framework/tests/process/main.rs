@@ -30,4 +30,5 @@ mod soak;
 mod standard_descriptors;
 mod starting;
 mod surroundings;
+mod terminal;
 mod turns;

@@ -1,17 +1,31 @@
 //! Programs that cannot start say what to do.
 
-use std::process::{Command, Output};
+use std::{
+    ffi::OsStr,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, net::UnixDatagram},
+    },
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 use mobula::prelude::*;
 
 use crate::{programs::Program, support};
 
 fn output(test: &str, case: &str) -> String {
+    said(Program::command(test, case).output().unwrap())
+}
+
+/// What a program has said before it ended well.
+#[track_caller]
+fn said(output: Output) -> String {
     let Output {
         stdout,
         stderr,
         status,
-    } = Program::command(test, case).output().unwrap();
+    } = output;
     let text = format!(
         "{}{}",
         String::from_utf8_lossy(&stdout),
@@ -140,4 +154,53 @@ fn a_worker_that_begins_inside_an_executor_runs_its_tasks_outside() {
         let rt = support::runtime(1);
         assert_eq!(rt.spawn(uses_an_executor::remote(1)).await.unwrap(), 2);
     });
+}
+
+/// A message on standard input, and the token of it in the environment.
+#[test]
+fn workers_of_another_version_are_left_alone_and_start_no_workers() {
+    const TOKEN: &str = "0123456789abcdef-0123456789abcdef";
+    let start = |case: &str, message: &[u8]| {
+        let (driver, worker) = UnixDatagram::pair().unwrap();
+        driver.send(message).unwrap();
+        let mut command = Program::command("programs::program", case);
+        command.env("MOBULA_WORKER", TOKEN);
+        let worker: OwnedFd = worker.into();
+        said(command.stdin(worker).output().unwrap())
+    };
+    let message = format!("\u{1}: {TOKEN}, and more");
+    let text = start("another version's worker", message.as_bytes());
+    assert!(text.contains("by another version of Mobula"), "{text}");
+    // What a task of such a worker has started is a program like any other.
+    let text = start("plain", b"something else");
+    assert!(text.contains("it says 7"), "{text}");
+}
+
+/// The program interpreter that the linker has named in this program.
+fn dynamic_loader() -> Option<PathBuf> {
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let name = b"/lib";
+    let at = program.windows(name.len()).position(|part| part == name)?;
+    let path = program[at..].split(|byte| *byte == 0).next()?;
+    let path = PathBuf::from(OsStr::from_bytes(path));
+    path.is_file().then_some(path)
+}
+
+#[test]
+fn a_start_through_the_dynamic_loader_runs_nothing_but_this_program() {
+    let Some(loader) = dynamic_loader() else {
+        eprintln!("skipped: this program needs no dynamic loader");
+        return;
+    };
+    let plain = Program::command("programs::program", "plain");
+    for options in [&[][..], &["--library-path", "/nowhere"]] {
+        let mut command = Command::new(&loader);
+        command.args(options).arg(plain.get_program());
+        command.args(plain.get_args());
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        let text = said(command.output().unwrap());
+        assert!(text.contains("it says 7"), "{text}");
+    }
 }

@@ -38,15 +38,14 @@ pub(crate) fn nothing_is_left(rt: &Runtime) {
 
 /// Whether a process runs; one that nobody has collected yet does not.
 pub(crate) fn lives(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
-    else {
-        return false;
-    };
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    !matches!(state, Some('Z' | 'X') | None)
+    !matches!(state(pid), Some('Z' | 'X') | None)
+}
+
+/// The letter that the system has for what a process does: `T` if it is stopped.
+pub(crate) fn state(pid: u32) -> Option<char> {
+    let stat = Path::new("/proc").join(pid.to_string()).join("stat");
+    let stat = std::fs::read_to_string(stat).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 /// The message of an error and all its causes.

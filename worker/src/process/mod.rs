@@ -1,7 +1,7 @@
 //! A worker process: from the first instruction of `init()` to its end.
 //!
 //! Threads: the one that called `init()` serves the control lane; another one runs tasks; *watch*
-//! waits for the driver's death. More run tasks only while one of them waits for an object (see
+//! waits for the driver's end. More run tasks only while one of them waits for an object (see
 //! [`turn`]).
 
 mod backtrace;
@@ -27,17 +27,14 @@ use std::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use mobula_store::{
-    Heap, SegmentFile, Segments, SharedWords, Writables, descriptors, limits::Wanted,
+    Heap, Lifelines, SegmentFile, Segments, SharedWords, Writables, descriptors, limits::Wanted,
 };
 use parking_lot::{Condvar, Mutex};
-use rustix::{
-    event::{PollFd, PollFlags},
-    fs::{Mode, OFlags},
-    process::{Signal, getpgrp, getpid, kill_current_process_group},
-};
+use rustix::fs::{Mode, OFlags};
 
 use crate::{
     Client, Decoded, Error, Registry, Result,
@@ -68,6 +65,9 @@ pub const SHORT: i32 = 75;
 
 /// What a worker says before it ends with one of these.
 pub const CANNOT_GO_ON: &str = "this worker cannot go on";
+
+/// How long a process that ends waits to say so.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Stacks of the service threads: they decode errors with all their causes, in builds without
 /// optimisation too (a test of the wire format has this size).
@@ -135,7 +135,9 @@ fn run(
     rustix::process::umask(Mode::from_bits_truncate(bootstrap.umask));
     threads::set_task_stack(bootstrap.stack);
     be_the_first_victim();
-    watch(descriptors.driver)?;
+    watch(descriptors.driver, &socket)?;
+    // A command that asks for a password fails, in place of being stopped with its worker.
+    mobula_store::leave_terminal();
     quiet_stdio(&descriptors.stdout)?;
     let registry = Registry::get()?;
     if registry.fingerprint() != bootstrap.fingerprint {
@@ -190,6 +192,7 @@ fn run(
     if WORKER.set(worker.clone()).is_err() {
         return Err(Error::internal("this process is a worker already"));
     }
+    mobula_store::at_exit(exits);
     // Before the task loop has the lane.
     let task_bell = worker.tasks.lock().lane.bell();
     let tasks = worker.clone();
@@ -225,6 +228,17 @@ fn begin(worker: &Arc<Worker>, panicked: WorkerPanicked) -> Result<()> {
 fn decoded_limit(segment_len: u64, workers: u32) -> usize {
     let share = segment_len / 8 / u64::from(workers.max(1));
     usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)
+}
+
+/// Tells the driver that this process means to end, and well.
+fn exits(status: i32) {
+    // Whoever ends the process may have the lock.
+    if status == 0
+        && let Some(worker) = WORKER.get()
+        && let Some(mut table) = worker.table.try_lock_for(LAST_WORD)
+    {
+        table.out.push(&FromWorker::Exits);
+    }
 }
 
 /// Runs tasks until the worker closes.
@@ -273,21 +287,16 @@ fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
     set().map_err(|error| Error::setup(format!("cannot set up standard input and output: {error}")))
 }
 
-/// Ends this process, and all that it started in its process group, when the driver is dead.
-fn watch(driver: OwnedFd) -> Result<()> {
-    service("mobula-watch", move || {
-        loop {
-            let mut fds = [PollFd::new(&driver, PollFlags::IN)];
-            let polled = rustix::event::poll(&mut fds, None);
-            if polled.is_ok() && fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP) {
-                break;
-            }
-        }
-        if getpgrp() == getpid() {
-            let _ = kill_current_process_group(Signal::KILL);
-        }
-        std::process::abort()
-    })
+/// Ends this process, and all that it started in its process group, when the driver is gone: dead,
+/// or replaced by `exec`.
+fn watch(driver: OwnedFd, socket: &OwnedFd) -> Result<()> {
+    let socket = descriptors::duplicate(socket.as_fd())
+        .map_err(|error| Error::setup(format!("cannot copy a descriptor: {error}")))?;
+    let lifelines = Lifelines {
+        pidfd: driver,
+        socket,
+    };
+    service("mobula-watch", move || mobula_store::end_with(&lifelines))
 }
 
 fn service(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {

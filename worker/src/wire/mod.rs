@@ -237,6 +237,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
         FromWorker::Stalled(true) => out.push(from_worker::STALLED),
         FromWorker::Stalled(false) => out.push(from_worker::STAFFED),
+        FromWorker::Exits => out.push(from_worker::EXITS),
         FromWorker::NeedBytes(bytes) => {
             out.push(from_worker::NEED_BYTES);
             writer::number(out, *bytes);
@@ -330,6 +331,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::UNBLOCKED => FromWorker::Unblocked,
         from_worker::STALLED => FromWorker::Stalled(true),
         from_worker::STAFFED => FromWorker::Stalled(false),
+        from_worker::EXITS => FromWorker::Exits,
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
         from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
         from_worker::CREATE_ACTOR => FromWorker::CreateActor {
@@ -426,6 +428,7 @@ mod from_worker {
     pub(super) const DETACH: u8 = 85;
     pub(super) const STALLED: u8 = 86;
     pub(super) const STAFFED: u8 = 87;
+    pub(super) const EXITS: u8 = 88;
 }
 
 /// First bytes of arguments, ready or not.

@@ -276,6 +276,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Blocked),
         Just(FromWorker::Unblocked),
         any::<bool>().prop_map(FromWorker::Stalled),
+        Just(FromWorker::Exits),
         number().prop_map(FromWorker::NeedBytes),
         number().prop_map(FromWorker::ReturnBytes),
         (ids(), vec((ids(), lots()), 0..50))

@@ -157,12 +157,15 @@ impl Stream {
         state.ended = true;
     }
 
+    /// The function that the worker runs, or has run last.
+    pub(in crate::driver) fn function(&self) -> Option<&'static str> {
+        let function = self.current.function()?;
+        Some(self.registry.name(function))
+    }
+
     fn emit(&self, state: &mut State) {
         let line = std::mem::take(&mut state.partial);
-        let name = self
-            .current
-            .function()
-            .map_or("worker", |function| self.registry.name(function));
+        let name = self.function().unwrap_or("worker");
         let _ = write!(state.lines, "({name} pid={}) ", self.pid);
         state.lines.extend_from_slice(&line);
         state.lines.push(b'\n');
