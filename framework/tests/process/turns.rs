@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(60);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// How many tasks of this worker are inside at the same time, at most, as far as one of them can see.
-fn together(until: impl Fn() -> bool) -> usize {
+fn together(mut until: impl FnMut() -> bool) -> usize {
     let mut most = INSIDE.fetch_add(1, SeqCst) + 1;
     while !until() {
         std::thread::sleep(Duration::from_millis(1));
@@ -37,12 +37,12 @@ fn once_together(once: &SharedOnce, state: &AtomicArray<AtomicU64>) -> mobula::R
     let mut most = 0;
     once.call_once(|| {
         state[0].store(1, SeqCst);
-        most = together(|| state[1].load(SeqCst) == 1);
-        // The other one could have begun in all this time.
-        for _ in 0..50 {
-            most = most.max(together(|| true));
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        // The other one is there for the last 100 looks, and could begin.
+        let mut looks = 0;
+        most = together(|| {
+            looks += state[1].load(SeqCst);
+            looks > 100
+        });
     })?;
     Ok(most)
 }
@@ -109,6 +109,7 @@ fn some_time() -> usize {
 fn a_panic_amid_what_is_done_once_leaves_one_turn_to_the_worker() {
     let rt = runtime(1);
     let once = rt.shared_once().unwrap();
+    let pids = rt.worker_pids();
     for _ in 0..3 {
         let failed = once_in_vain::remote(&once).spawn();
         assert!(failed.get_timeout(LONG).unwrap_err().is_panic());
@@ -119,6 +120,7 @@ fn a_panic_amid_what_is_done_once_leaves_one_turn_to_the_worker() {
         assert_eq!(other.get_timeout(LONG).unwrap(), 1);
     }
     assert!(once.call_once(|| ()).unwrap());
+    assert_eq!(rt.worker_pids(), pids, "the worker was replaced");
 }
 
 /// Something that one has at a time.

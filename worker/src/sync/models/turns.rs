@@ -41,6 +41,7 @@ impl Sleeper for WithoutTurn {
 /// Something that one has at a time. Process 0 has it, process 1 waits for it without a turn, process 2
 /// waits for it like any thread, and gets it before process 1 has its turn.
 fn check_aside<L: Clone + Send + 'static>(
+    preemptions: usize,
     new: impl Fn(Model) -> L + Send + Sync + 'static,
     take: impl Fn(&L, u32, Waiting<'_>) + Copy + Send + Sync + 'static,
     give_back: impl Fn(&L, u32) + Copy + Send + Sync + 'static,
@@ -49,7 +50,7 @@ fn check_aside<L: Clone + Send + 'static>(
     let (new, words) = (std::sync::Arc::new(new), 80);
     for deadlines in [(None, None), (far(), None), (None, far()), (far(), far())] {
         let new = new.clone();
-        check(3, move || {
+        check(preemptions, move || {
             let lock = new(Model::new(words, 4));
             take(&lock, 0, None.into());
             let turn = WithoutTurn::new();
@@ -82,6 +83,7 @@ fn check_aside<L: Clone + Send + 'static>(
 #[test]
 fn loom_a_mutex_does_not_wait_for_a_turn() {
     check_aside(
+        3,
         |memory| RawMutex::new(memory, 0, 0),
         |mutex, process, waiting| {
             let _ = mutex.lock(holder(process), waiting).unwrap();
@@ -93,6 +95,7 @@ fn loom_a_mutex_does_not_wait_for_a_turn() {
 #[test]
 fn loom_a_permit_does_not_wait_for_a_turn() {
     check_aside(
+        2,
         |memory| RawSemaphore::init(memory, 0, 0, 1),
         |semaphore, process, waiting| {
             let permit = semaphore.acquire(holder(process), waiting).unwrap();
@@ -105,6 +108,7 @@ fn loom_a_permit_does_not_wait_for_a_turn() {
 #[test]
 fn loom_a_writer_does_not_wait_for_a_turn() {
     check_aside(
+        3,
         |memory| RawRwLock::new(memory, 0, 0),
         |lock, process, waiting| {
             let _ = lock.write(holder(process), waiting).unwrap();
