@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn a_thread_with_its_own_descriptors_leaves_those_of_the_others_open() {
-        let (read, write) = rustix::pipe::pipe().unwrap();
-        let (other_read, other_write) = rustix::pipe::pipe().unwrap();
+        let (read, write) = descriptors::pipe().unwrap();
+        let (other_read, other_write) = descriptors::pipe().unwrap();
         let kept = [read.as_raw_fd(), write.as_raw_fd()];
         std::thread::spawn(move || {
             // SAFETY: the thread uses nothing but these two afterwards.
@@ -216,7 +216,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = rustix::process::Pid::from_child(&child);
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        let pidfd = descriptors::process(pid).unwrap();
         match kill_group(pidfd.as_fd()) {
             Ok(()) => {}
             Err(Errno::INVAL | Errno::NOSYS) => {

@@ -92,7 +92,7 @@ impl Error {
     /// The same error with another message.
     fn with_message(self, message: impl FnOnce(&Kind, String) -> String) -> Error {
         let mut inner = Arc::unwrap_or_clone(self.0);
-        inner.message = message(&inner.kind, inner.message);
+        inner.message = bounded(message(&inner.kind, inner.message));
         Error(Arc::new(inner))
     }
 
@@ -292,15 +292,16 @@ impl Error {
     /// A panic in a remote function. The message becomes one line; `Debug` has all of it.
     pub fn panic(function: &str, pid: u32, location: &str, message: &str) -> Error {
         let line = one_line(message);
+        let place = format!("`{function}` panicked at {location} (pid {pid})");
         let mut inner = Inner {
             kind: Kind::Panic,
-            message: format!("`{function}` panicked at {location} (pid {pid}): {line}"),
+            message: bounded(format!("{place}: {line}")),
             cause: None,
             panic: None,
         };
         if line != message {
             inner.panic = Some(Panic {
-                text: message.to_owned(),
+                text: bounded(message.to_owned()),
                 backtrace: String::new(),
             });
         }

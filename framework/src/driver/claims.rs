@@ -49,7 +49,7 @@ mod tests {
     use std::sync::Arc;
 
     use mobula_store::{
-        Backing, Block, Budget, Capacity, Heap, Loc, SegmentFile, SegmentId, Segments,
+        Backing, Block, Budget, Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, descriptors,
     };
     use mobula_worker::{
         ObjectId, SharedKind, TypeTag, Value,
@@ -78,7 +78,7 @@ mod tests {
         for id in [W1, W2] {
             let (_, words) = shared_words(mailbox::bytes() as u64).unwrap();
             let end = DriverEnd::create(&words).unwrap();
-            let socket = Arc::new(std::fs::File::open("/dev/null").unwrap().into());
+            let socket = Arc::new(descriptors::event().unwrap());
             let seat = Seat::new(id.0 as u16).unwrap();
             let segment = SegmentId(id.0);
             let lane = Lane::new(end, 0, socket, None, (segment, seat), Arc::default());

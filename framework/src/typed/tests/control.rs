@@ -274,7 +274,8 @@ fn large_bytes_are_in_the_store_once() {
 #[test]
 fn an_array_that_is_built_in_the_store_is_not_copied() {
     let rt = Rt::start();
-    let bytes = ((LARGE * 8) as u64).next_multiple_of(64);
+    // With the gap behind what user code fills.
+    let bytes = ((LARGE * 8) as u64).next_multiple_of(64) + 4096;
     let built = Array::build(LARGE, |out: &mut [f64]| {
         out.fill(0.0);
         out[1] = 1.0;
