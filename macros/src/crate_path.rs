@@ -1,23 +1,25 @@
 //! Where `mobula` is, seen from the crate that uses a macro.
 
-use proc_macro_crate::{FoundCrate, crate_name};
+use std::{env, path::Path};
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::Path;
+use syn::Path as SynPath;
+
+use crate::manifest;
 
 /// The path that the user gave with `crate = ..`, else the name under which the user's manifest
 /// lists the package.
-pub(crate) fn mobula(given: Option<&Path>) -> TokenStream {
+pub(crate) fn mobula(given: Option<&SynPath>) -> TokenStream {
     if let Some(path) = given {
         return path.to_token_stream();
     }
-    match crate_name("mobula") {
-        Ok(FoundCrate::Name(name)) => {
-            let name = Ident::new(&name, Span::call_site());
-            quote!(::#name)
-        }
-        // The package itself (its tests and documentation know it by that name), or a manifest that
-        // cannot be read: then the message about `::mobula` is as good as any other.
-        Ok(FoundCrate::Itself) | Err(_) => quote!(::mobula),
-    }
+    // The package itself is known as that to its tests and its documentation. Where no manifest says
+    // anything, the message about `::mobula` is as good as any other.
+    let folder = env::var_os("CARGO_MANIFEST_DIR")
+        .filter(|_| env::var_os("CARGO_PKG_NAME").is_none_or(|package| package != "mobula"));
+    let listed = folder.and_then(|folder| manifest::name_of("mobula", Path::new(&folder)));
+    let name = listed.map_or_else(|| "mobula".to_owned(), |name| name.replace('-', "_"));
+    let name = Ident::new(&name, Span::call_site());
+    quote!(::#name)
 }

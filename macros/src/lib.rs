@@ -8,6 +8,7 @@
 mod crate_path;
 mod entry;
 mod errors;
+mod manifest;
 mod options;
 mod remote;
 mod spans;

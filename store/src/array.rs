@@ -1,6 +1,7 @@
 //! Shared immutable arrays.
 
 use std::{
+    any::type_name,
     borrow::Borrow,
     fmt,
     hash::{Hash, Hasher},
@@ -51,21 +52,8 @@ impl<E: Plain> Array<E> {
 
     /// As [`Array::from_block`]. Where the bits are `known` to be elements, they are not looked at.
     fn read(block: Block, known: bool) -> Result<Array<E>, StoreError> {
-        let (name, size) = (std::any::type_name::<E>(), size_of::<E>());
-        let mismatch = |why: fmt::Arguments<'_>| {
-            StoreError::type_mismatch(format!("cannot read bytes as elements `{name}`: {why}"))
-        };
-        if size == 0 {
-            return Err(mismatch(format_args!(
-                "elements of size zero have no bytes"
-            )));
-        }
-        if !block.len().is_multiple_of(size) {
-            return Err(mismatch(format_args!(
-                "{} bytes are not a whole number of elements of {size}",
-                block.len()
-            )));
-        }
+        let (name, size) = (type_name::<E>(), size_of::<E>());
+        let block = placed(block, name, size, align_of::<E>())?;
         if block.is_empty() {
             return Ok(Array {
                 start: NonNull::dangling(),
@@ -73,23 +61,16 @@ impl<E: Plain> Array<E> {
                 block,
             });
         }
-        // From here on the elements' address does not change any more.
-        let block = block.pinned(align_of::<E>());
         let start = NonNull::from(block.bytes()).cast::<E>();
-        if !start.is_aligned() {
-            return Err(mismatch(format_args!(
-                "they are not at a multiple of {} bytes",
-                align_of::<E>()
-            )));
-        }
         if !known {
             // `E::Bits` has the layout of `E`, so this cast fits, too.
             let bits: &[E::Bits] = bytemuck::try_cast_slice(block.bytes())
-                .map_err(|e| mismatch(format_args!("{e}")))?;
+                .map_err(|e| mismatch(name, format_args!("{e}")))?;
             if let Some(bad) = bits.iter().position(|bits| !E::is_valid_bit_pattern(bits)) {
-                return Err(mismatch(format_args!(
-                    "the bits at index {bad} are no such value"
-                )));
+                return Err(mismatch(
+                    name,
+                    format_args!("the bits at index {bad} are no such value"),
+                ));
             }
         }
         let len = block.len() / size;
@@ -112,6 +93,40 @@ impl<E: Plain> Array<E> {
         let known = building.holds::<E>();
         Array::read(building.seal().block(), known)
     }
+}
+
+/// The block, at an address that does not change any more and is a multiple of `align`, if it holds
+/// a whole number of elements of this name. Not generic, so that programs have it once.
+fn placed(block: Block, name: &str, size: usize, align: usize) -> Result<Block, StoreError> {
+    if size == 0 {
+        return Err(mismatch(
+            name,
+            format_args!("elements of size zero have no bytes"),
+        ));
+    }
+    if !block.len().is_multiple_of(size) {
+        let len = block.len();
+        return Err(mismatch(
+            name,
+            format_args!("{len} bytes are not a whole number of elements of {size}"),
+        ));
+    }
+    if block.is_empty() {
+        return Ok(block);
+    }
+    let block = block.pinned(align);
+    if !(block.bytes().as_ptr() as usize).is_multiple_of(align) {
+        return Err(mismatch(
+            name,
+            format_args!("they are not at a multiple of {align} bytes"),
+        ));
+    }
+    Ok(block)
+}
+
+#[cold]
+fn mismatch(name: &str, why: fmt::Arguments<'_>) -> StoreError {
+    StoreError::type_mismatch(format!("cannot read bytes as elements `{name}`: {why}"))
 }
 
 impl<E> Array<E> {
@@ -138,7 +153,7 @@ impl<E> Deref for Array<E> {
     fn deref(&self) -> &[E] {
         // SAFETY: `start` and `len` come from `from_block`: all elements lie in the memory of
         // `block`, which lives as long as `self`, never changes and does not move with the block
-        // (`Block::pinned`), are aligned, and are valid (checked, `Building::holds` them, or any
+        // (`Block::pinned`), are aligned (`placed`), and are valid (checked, `Building::holds` them, or any
         // bits are an `E`). Those of
         // a vector are so by themselves. An empty array's dangling address is aligned.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }

@@ -1,6 +1,8 @@
 //! Values to payloads and back, for the four forms that there are: plain elements, text, packed
 //! values, and packed values that are nothing but one array.
 
+use std::any::type_name;
+
 use mobula_store::{
     Array, Block, Plain,
     codec::{self, ArrayHandle, Encoded, Handle, HandleKind, serialize_handle, type_tag},
@@ -8,7 +10,10 @@ use mobula_store::{
 use mobula_worker::{Entry, Error, Format, Payload, Result, Shape, Side, SideArray, TypeTag};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 
-use super::{mismatch::mismatch, place::Place};
+use super::{
+    mismatch::{mismatch, mismatch_with},
+    place::Place,
+};
 
 /// Elements begin at a cache line, so that vectorised code meets aligned data.
 const LINE: usize = 64;
@@ -38,12 +43,16 @@ pub(crate) fn flat<E: Plain>(elements: &[E], shape: &[usize], place: Place<'_>) 
 
 /// Plain elements that are in a block already.
 pub(crate) fn flat_block<E: Plain>(block: Block, shape: &[usize]) -> Payload {
-    let shape = shape.iter().map(|&len| len as u64).collect();
+    flat_block_of(tag::<E>(), block, shape)
+}
+
+fn flat_block_of(elem: TypeTag, block: Block, shape: &[usize]) -> Payload {
+    let shape = match shape {
+        [len] => Shape::of_vec(*len as u64),
+        shape => shape.iter().map(|&len| len as u64).collect(),
+    };
     Payload {
-        format: Format::Flat {
-            elem: tag::<E>(),
-            shape,
-        },
+        format: Format::Flat { elem, shape },
         block,
         side: Vec::new(),
     }
@@ -59,28 +68,7 @@ pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
 /// # Errors
 /// The payload is something else, or the bytes are no such elements.
 pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Shape)> {
-    let Payload {
-        format: Format::Flat { elem, shape },
-        block,
-        ..
-    } = payload
-    else {
-        return Err(mismatch::<T>(&payload.format));
-    };
-    let count = shape
-        .iter()
-        .try_fold(1_u64, |count, &len| count.checked_mul(len));
-    let bytes = count.and_then(|count| count.checked_mul(size_of::<E>() as u64));
-    if elem != tag::<E>() || bytes != Some(block.len() as u64) {
-        return Err(mismatch::<T>(&Format::Flat { elem, shape }));
-    }
-    // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
-    let misaligned = !(block.bytes().as_ptr() as usize).is_multiple_of(align_of::<E>());
-    let block = if misaligned {
-        Block::copy_of(block.bytes(), align_of::<E>())
-    } else {
-        block
-    };
+    let (block, shape) = Wanted::of::<T, E>().find(payload)?;
     Ok((Array::from_block(block)?, shape))
 }
 
@@ -89,14 +77,64 @@ pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<
 /// # Errors
 /// As there, or there are more dimensions.
 pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array<E>> {
-    let (array, shape) = read_flat::<T, E>(payload)?;
-    if shape.len() != 1 {
-        return Err(mismatch::<T>(&Format::Flat {
+    Ok(Array::from_block(Wanted::of::<T, E>().find_1(payload)?)?)
+}
+
+/// The elements that a payload shall have. Its functions are not generic: the table of types has
+/// those that call them for more than a hundred types.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// What the message calls the wanted type.
+    name: &'static str,
+    elem: TypeTag,
+    size: usize,
+    align: usize,
+}
+
+impl Wanted {
+    fn of<T: ?Sized, E: Plain>() -> Wanted {
+        Wanted {
+            name: type_name::<T>(),
             elem: tag::<E>(),
-            shape,
-        }));
+            size: size_of::<E>(),
+            align: align_of::<E>(),
+        }
     }
-    Ok(array)
+
+    fn find(self, payload: Payload) -> Result<(Block, Shape)> {
+        let Payload {
+            format: Format::Flat { elem, shape },
+            block,
+            ..
+        } = payload
+        else {
+            return Err(mismatch_with(self.name, &payload.format));
+        };
+        let count = shape
+            .iter()
+            .try_fold(1_u64, |count, &len| count.checked_mul(len));
+        let bytes = count.and_then(|count| count.checked_mul(self.size as u64));
+        if elem != self.elem || bytes != Some(block.len() as u64) {
+            return Err(mismatch_with(self.name, &Format::Flat { elem, shape }));
+        }
+        // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
+        let misaligned = !(block.bytes().as_ptr() as usize).is_multiple_of(self.align);
+        let block = if misaligned {
+            Block::copy_of(block.bytes(), self.align)
+        } else {
+            block
+        };
+        Ok((block, shape))
+    }
+
+    fn find_1(self, payload: Payload) -> Result<Block> {
+        let (block, shape) = self.find(payload)?;
+        if shape.len() != 1 {
+            let elem = self.elem;
+            return Err(mismatch_with(self.name, &Format::Flat { elem, shape }));
+        }
+        Ok(block)
+    }
 }
 
 /// Text, copied.

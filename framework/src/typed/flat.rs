@@ -70,13 +70,14 @@ impl Types {
         self.name::<E>();
         self.name::<Vec<E>>();
         if has_size::<E>() {
-            self.flat
-                .entry(TypeId::of::<Vec<E>>())
-                .or_insert_with(FlatType::vec::<E>);
-            self.flat
-                .entry(TypeId::of::<Array<E>>())
-                .or_insert_with(FlatType::array::<E>);
+            self.add(TypeId::of::<Vec<E>>(), FlatType::vec::<E>());
+            self.add(TypeId::of::<Array<E>>(), FlatType::array::<E>());
         }
+    }
+
+    /// The first one that is added stays.
+    fn add(&mut self, id: TypeId, flat: FlatType) {
+        self.flat.entry(id).or_insert(flat);
     }
 
     /// A type that `encode` and `decode` turn into a flat payload and back.
@@ -86,21 +87,21 @@ impl Types {
         decode: Decode,
     ) {
         self.name::<T>();
-        self.flat
-            .entry(TypeId::of::<T>())
-            .or_insert(FlatType { encode, decode });
+        self.add(TypeId::of::<T>(), FlatType { encode, decode });
     }
 
     /// What messages call this type.
     pub(crate) fn name<T: 'static>(&mut self) {
-        self.names
-            .insert(TypeTag(type_tag::<T>()), type_name::<T>());
+        self.add_name(TypeTag(type_tag::<T>()), type_name::<T>());
+    }
+
+    fn add_name(&mut self, tag: TypeTag, name: &'static str) {
+        self.names.insert(tag, name);
     }
 
     /// What messages call this actor.
     pub(crate) fn actor<A: super::Actor>(&mut self) {
-        self.names
-            .insert(super::actor::tag::<A>(), type_name::<A>());
+        self.add_name(super::actor::tag::<A>(), type_name::<A>());
     }
 
     /// The name of the type with this tag.

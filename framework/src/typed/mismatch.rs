@@ -10,6 +10,12 @@ use super::flat::Types;
 /// as they are known: those of remote functions' signatures, and the primitive ones.
 #[cold]
 pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
+    mismatch_with(type_name::<T>(), found)
+}
+
+/// As [`mismatch`], for a type of this name. One function for all types keeps programs small.
+#[cold]
+pub(crate) fn mismatch_with(wanted: &str, found: &Format) -> Error {
     let found = match found {
         Format::Text => "a text".to_owned(),
         Format::Packed { of } => match Types::all().of_tag(*of) {
@@ -31,7 +37,7 @@ pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
             }
         }
     };
-    Error::type_mismatch(format!("expected `{}`, found {found}", type_name::<T>()))
+    Error::type_mismatch(format!("expected `{wanted}`, found {found}"))
 }
 
 fn name(tag: TypeTag) -> &'static str {

@@ -57,7 +57,7 @@ impl<'a> Visit<'a> for Parts {
 
     // Function pointers and array lengths have lifetimes and types of their own.
     fn visit_expr(&mut self, _: &'a syn::Expr) {}
-    fn visit_type_bare_fn(&mut self, _: &'a syn::TypeBareFn) {}
+    fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
 }
 
 /// The type without parentheses, visible or those of `macro_rules!`.

@@ -139,7 +139,7 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
             }
             Some(Kind::Borrowed(ungroup(&reference.elem).clone()))
         }
-        Type::Ptr(_) | Type::BareFn(_) => {
+        Type::Ptr(_) | Type::FnPtr(_) => {
             errors.at(
                 ty,
                 "an address means nothing in another process; take the value",

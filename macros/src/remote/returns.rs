@@ -47,7 +47,7 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
             &ty,
             "a remote function returns; the result of one that does not would never be ready",
         );
-    } else if matches!(ty, Type::Ptr(_) | Type::BareFn(_)) {
+    } else if matches!(ty, Type::Ptr(_) | Type::FnPtr(_)) {
         errors.at(
             &ty,
             "an address means nothing in another process; return the value",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use proc_macro2::Ident;
 use quote::ToTokens;
-use syn::{GenericParam, Signature};
+use syn::{GenericParam, Safety, Signature};
 
 use crate::errors::Errors;
 
@@ -48,7 +48,7 @@ pub(crate) fn check(signature: &Signature, callee: Callee, errors: &mut Errors) 
             format_args!("{callee} is not `const`: it runs in another process"),
         );
     }
-    if let Some(token) = &signature.unsafety {
+    if let Safety::Unsafe(token) = &signature.safety {
         errors.at(
             token,
             format_args!("{callee} is not `unsafe`; write a safe wrapper"),

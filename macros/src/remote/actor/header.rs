@@ -20,7 +20,7 @@ pub(super) struct Header {
 /// `None` if nothing can be said of the type.
 pub(super) fn check(block: &ItemImpl, errors: &mut Errors) -> Option<Header> {
     let mut usable = true;
-    if let Some((_, path, _)) = &block.trait_ {
+    if let Some((path, _)) = &block.trait_ {
         errors.at(
             path,
             "#[remote] goes on an actor's own `impl` block, not on that of a trait; write methods that call those of the trait",

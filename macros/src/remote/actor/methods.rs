@@ -3,7 +3,8 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{
-    Attribute, Expr, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Receiver, Type,
+    Attribute, Expr, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Receiver,
+    ReceiverKind, Type,
 };
 
 use super::{constructor, constructor::Constructor, header::Header, self_type};
@@ -149,20 +150,31 @@ fn check_name(name: &Ident, errors: &mut Errors) {
     }
 }
 
+const BORROWS: &str = "an actor's method borrows: it takes `&self` or `&mut self`, since the actor stays for further calls";
+
 /// Whether the method takes `&mut self`.
 fn exclusive(receiver: &Receiver, actor: &Path, errors: &mut Errors) -> Option<bool> {
-    let Type::Reference(reference) = ungroup(&receiver.ty) else {
-        errors.at(
-            receiver,
-            "an actor's method borrows: it takes `&self` or `&mut self`, since the actor stays for further calls",
-        );
-        return None;
+    let (lifetime, mutability) = match &receiver.kind {
+        ReceiverKind::Reference(_, lifetime, mutability) => (lifetime, mutability),
+        ReceiverKind::Typed(_, ty) => match ungroup(ty) {
+            Type::Reference(reference) if is_actor(&reference.elem, actor) => {
+                (&reference.lifetime, &reference.mutability)
+            }
+            Type::Reference(_) => {
+                errors.at(receiver, "an actor's method takes `&self` or `&mut self`");
+                return None;
+            }
+            _ => {
+                errors.at(receiver, BORROWS);
+                return None;
+            }
+        },
+        _ => {
+            errors.at(receiver, BORROWS);
+            return None;
+        }
     };
-    if !is_actor(&reference.elem, actor) {
-        errors.at(receiver, "an actor's method takes `&self` or `&mut self`");
-        return None;
-    }
-    match &reference.lifetime {
+    match lifetime {
         Some(lifetime) if lifetime.ident == "static" => {
             errors.at(
                 lifetime,
@@ -170,7 +182,7 @@ fn exclusive(receiver: &Receiver, actor: &Path, errors: &mut Errors) -> Option<b
             );
             None
         }
-        _ => Some(reference.mutability.is_some()),
+        _ => Some(mutability.is_some()),
     }
 }
 
