@@ -113,7 +113,7 @@ impl Wishes {
         let capacity = match variable("MOBULA_STORE_CAPACITY")? {
             Some(text) => Some(parse_bytes(&text).ok_or_else(|| {
                 Error::usage(format!(
-                    "MOBULA_STORE_CAPACITY is `{text}`; it is a number of bytes, or one with KiB, MiB or GiB behind it"
+                    "MOBULA_STORE_CAPACITY is `{text}`; it is a whole number of bytes, or one with KiB, MiB, GiB (powers of 1024) or kB, MB, GB (powers of 1000) behind it"
                 ))
             })?),
             None => self.capacity,
@@ -264,11 +264,14 @@ fn stack(wish: Option<u64>) -> Result<u64> {
 
 fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match text[digits.len()..].trim() {
-        "" | "B" => 1,
-        "KiB" | "K" => 1 << 10,
-        "MiB" | "M" => 1 << 20,
-        "GiB" | "G" => 1 << 30,
+    let unit = match &*text[digits.len()..].trim().to_ascii_lowercase() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(unit)
@@ -283,6 +286,9 @@ mod tests {
         assert_eq!(parse_bytes("4096"), Some(4096));
         assert_eq!(parse_bytes("64MiB"), Some(64 << 20));
         assert_eq!(parse_bytes("2 GiB"), Some(2 << 30));
+        assert_eq!(parse_bytes("10MB"), Some(10_000_000));
+        assert_eq!(parse_bytes("3 kB"), Some(3000));
+        assert_eq!(parse_bytes("1gb"), Some(1_000_000_000));
         assert_eq!(parse_bytes("99999999999G"), None);
         assert_eq!(parse_bytes("lots"), None);
         assert_eq!(parse_bytes(""), None);

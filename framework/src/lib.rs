@@ -31,11 +31,51 @@
 //!   `.spawn()`, `rt.spawn(..)` or `rt.spawn_all(..)`.
 //! * A ref as an argument is a dependency: the call runs when its inputs are there. No wait is
 //!   needed in between.
-//! * Objects never change. What must be changed is owned by a task, or copied.
+//! * Objects never change. State that changes is in an actor ([`Actor`]), in a [`SharedArray`] or an
+//!   [`AtomicArray`], or behind a lock between processes ([`SharedMutex`]).
+//! * Workers run `main` up to [`init`] and nothing behind it. A static that `main` sets there is empty
+//!   in tasks. See [Statics](#statics).
 //! * At most one task runs in a worker at any moment, on a thread of its own choice: libraries that
 //!   do not bear threads are safe, thread-local state is not shared with the driver.
 //! * A task that fails, panics or kills its worker fails its result, with an [`Error`] that says
 //!   what happened, and nothing else.
+//!
+//! # Statics
+//!
+//! Each worker is a process with statics of its own. What `main` puts into a `OnceLock` or a
+//! `LazyLock` reaches no task. Three ways lead there: an argument of the remote function (a ref of what
+//! many calls use), an environment variable ([`Builder::worker_env`]), or a function of
+//! [`worker_setup!`], which each worker runs before its first task. That function has the arguments of
+//! the program, since a worker is started with the same ones.
+//!
+//! ```
+//! use std::sync::OnceLock;
+//!
+//! use mobula::prelude::*;
+//!
+//! static LEVEL: OnceLock<usize> = OnceLock::new();
+//! static SEED: OnceLock<u64> = OnceLock::new();
+//!
+//! fn set_up() {
+//!     let _ = LEVEL.set(std::env::args().count());
+//! }
+//! mobula::worker_setup!(set_up);
+//!
+//! #[remote]
+//! fn statics() -> (Option<usize>, Option<u64>) {
+//!     (LEVEL.get().copied(), SEED.get().copied())
+//! }
+//!
+//! #[mobula::main]
+//! fn main() -> mobula::Result<()> {
+//!     set_up();
+//!     SEED.set(7).unwrap();
+//!     let rt = Runtime::builder().workers(1).start()?;
+//!     // The set-up function ran there too. `main` did not come as far as to set the other one.
+//!     assert_eq!(rt.spawn(statics::remote()).get()?, (LEVEL.get().copied(), None));
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Features
 //!
@@ -46,6 +86,7 @@
 //! Linux 5.3 or newer (for pidfds), on 64-bit processors.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

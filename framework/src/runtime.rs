@@ -198,6 +198,7 @@ impl fmt::Debug for Runtime {
                     .field("name", &config.name)
                     .field("workers", &config.workers)
                     .field("store_capacity", &config.capacity)
+                    .field("worker_setups", &mobula_worker::setup_count())
                     .finish()
             }
             Handle::Worker(_) => f.write_str("Runtime(of this task)"),
@@ -251,7 +252,7 @@ impl StoreInfo<'_> {
 /// | Variable | Meaning |
 /// | --- | --- |
 /// | `MOBULA_WORKERS` | number of workers |
-/// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` may follow the number |
+/// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` or `kB`, `MB`, `GB` may follow the number |
 #[derive(Clone, Debug)]
 #[must_use = "a runtime starts with `.start()`"]
 pub struct Builder {

@@ -7,6 +7,10 @@
 /// of functions. Several may be registered; their order is not defined. The driver does not call
 /// them. A panic in one, or the end of the process, is an error of `start()`.
 ///
+/// The linker leaves out a library that the program names nowhere, with the functions that it
+/// registers. A program that uses nothing else of such a crate writes `use the_crate as _;`. The
+/// `Debug` form of a [`Runtime`](crate::Runtime) says how many functions this program has.
+///
 /// ```
 /// use mobula::prelude::*;
 ///

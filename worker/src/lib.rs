@@ -41,7 +41,9 @@ pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
-pub use process::{CANNOT_GO_ON, SHORT, WorkerSetup, block_on, enter_if_worker, worker_client};
+pub use process::{
+    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, enter_if_worker, setup_count, worker_client,
+};
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use retries::Retries;
 pub use shape::Shape;

@@ -46,6 +46,7 @@ pub use super::{
 macro_rules! __remote_goes_on_free_functions_only {
     ($vis:vis $name:ident { $($associated:tt)* } $(#[$attribute:meta])* { $($hidden:tt)* }) => {
         #[doc(hidden)]
+        #[allow(clippy::exhaustive_enums)]
         $vis enum $name {}
 
         impl $name {

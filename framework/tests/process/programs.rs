@@ -400,6 +400,11 @@ fn was_set_up() -> u32 {
 fn workers_are_set_up_before_their_first_task() {
     let rt = support::runtime(1);
     assert_eq!(rt.spawn(was_set_up::remote()).get().unwrap(), 1);
+    let shown = format!("{rt:?}");
+    assert!(
+        shown.contains("worker_setups: ") && !shown.contains("worker_setups: 0"),
+        "{shown}"
+    );
     assert_eq!(
         SET_UP.load(std::sync::atomic::Ordering::SeqCst),
         0,

@@ -90,6 +90,7 @@ pub(crate) fn generate(
             #[doc = #doc]
             #(#deprecated)*
             #allow_many
+            #[allow(clippy::impl_trait_in_params)]
             #vis fn #remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
                 #levels
                 const #default: ::core::primitive::u32 = #retries;

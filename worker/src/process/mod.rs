@@ -81,6 +81,11 @@ pub struct WorkerSetup(pub fn());
 
 inventory::collect!(WorkerSetup);
 
+/// How many set-up functions this program has.
+pub fn setup_count() -> usize {
+    inventory::iter::<WorkerSetup>.into_iter().count()
+}
+
 /// The engine, if this process is a worker.
 pub fn worker_client() -> Option<Arc<dyn Client>> {
     WORKER.get().map(|worker| worker.clone() as Arc<dyn Client>)

@@ -19,7 +19,9 @@
     variant_size_differences,
     clippy::all,
     clippy::pedantic,
-    clippy::nursery
+    clippy::nursery,
+    clippy::exhaustive_enums,
+    clippy::impl_trait_in_params
 )]
 #![allow(clippy::missing_const_for_fn, clippy::redundant_pub_crate)]
 

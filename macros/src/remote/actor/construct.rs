@@ -93,6 +93,7 @@ pub(super) fn construct(
             #[doc = #doc]
             #(#deprecated)*
             #allow_many
+            #[allow(clippy::impl_trait_in_params)]
             #vis fn #remote(#(#declare),*) -> #private::ActorCall<#path> {
                 let mut #call = #private::ActorCall::new(&#meta);
                 #(#push)*

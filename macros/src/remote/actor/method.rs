@@ -129,6 +129,7 @@ impl Generated {
             #(#cfgs)*
             #(#deprecated)*
             #allow_many
+            #[allow(clippy::impl_trait_in_params)]
             #vis fn #remote(&self #(, #declare)*) -> #private::UnspawnedCall<#value> {
                 let mut #call = #private::UnspawnedCall::of_method(&#meta, #retries, &self.0)#retry;
                 #(#push)*
