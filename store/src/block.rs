@@ -115,7 +115,9 @@ impl Block {
             let (before, rest) = all.split_at_mut(skip);
             let (middle, after) = rest.split_at_mut(bytes.len());
             before.fill(MaybeUninit::new(0));
-            middle.write_copy_of_slice(bytes);
+            for (place, byte) in middle.iter_mut().zip(bytes) {
+                place.write(*byte);
+            }
             after.fill(MaybeUninit::new(0));
         }
         // SAFETY: the three parts, which were written, are all of it.

@@ -469,10 +469,10 @@ fn bounded(text: String) -> String {
         return text;
     }
     let half = MAX_TEXT / 2 - 50;
-    let (begin, end) = (
-        text.floor_char_boundary(half),
-        text.ceil_char_boundary(text.len() - half),
-    );
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let begin = (0..=half).rev().find(is_boundary).unwrap_or(0);
+    let end = text.len() - half;
+    let end = (end..text.len()).find(is_boundary).unwrap_or(text.len());
     let left_out = end - begin;
     format!(
         "{} [.. {left_out} bytes left out ..] {}",

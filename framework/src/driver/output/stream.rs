@@ -208,8 +208,11 @@ impl Stream {
     pub(super) fn tell(&self, gone: u64) -> bool {
         let mut state = self.state.lock();
         let mut printed = None;
-        while let Some(first) = state.handed_out.pop_front_if(|first| first.until <= gone) {
+        while let Some(first) = state.handed_out.front()
+            && first.until <= gone
+        {
             printed = Some(first.printed);
+            state.handed_out.pop_front();
         }
         if let Some(printed) = printed {
             self.printed.pass_on(self.which, printed);
