@@ -205,7 +205,7 @@ impl Entry {
 
     /// Leaves the waker of a poll, unless the outcome is there: then `false`. A waker that would
     /// wake the same task replaces the one left before. The waker may be called before the outcome
-    /// is there: whoever is woken has to subscribe again (see [`waiters`](crate::waiters)).
+    /// is there: whoever is woken has to subscribe again.
     ///
     /// Wakers that are left behind cost a bounded number of places, each call constant time on
     /// average.
