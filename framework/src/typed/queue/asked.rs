@@ -34,13 +34,9 @@ impl Asked {
         items: Vec<Item>,
         limit: Option<Duration>,
     ) -> Asked {
-        let (ticket, until) = (next_ticket(), limit.and_then(Until::after));
-        Asked {
-            actor: actor.clone(),
-            ticket,
-            answer: Some(actor.put(ticket, items, until).spawn()),
-            limit,
-        }
+        Asked::spawn(actor, limit, |ticket, until| {
+            actor.put(ticket, items, until).spawn()
+        })
     }
 
     pub(super) fn get(
@@ -48,11 +44,21 @@ impl Asked {
         count: usize,
         limit: Option<Duration>,
     ) -> Asked {
-        let (ticket, until) = (next_ticket(), limit.and_then(Until::after));
+        Asked::spawn(actor, limit, |ticket, until| {
+            actor.get(ticket, count, until).spawn()
+        })
+    }
+
+    fn spawn(
+        actor: &ActorRef<QueueActor>,
+        limit: Option<Duration>,
+        request: impl FnOnce(Ticket, Option<Until>) -> ObjectRef<Answer>,
+    ) -> Asked {
+        let ticket = next_ticket();
         Asked {
             actor: actor.clone(),
             ticket,
-            answer: Some(actor.get(ticket, count, until).spawn()),
+            answer: Some(request(ticket, limit.and_then(Until::after))),
             limit,
         }
     }
