@@ -64,7 +64,9 @@ impl Marks {
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        Marks(std::env::temp_dir().join(name))
+        let path = std::env::temp_dir().join(name);
+        std::fs::File::create_new(&path).unwrap();
+        Marks(path)
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -83,13 +85,12 @@ impl Drop for Marks {
 }
 
 /// Adds a mark, and says how many there are.
+///
+/// The file has to be there: a task that runs on after its test would leave one that nobody
+/// removes.
 pub(crate) fn mark(path: &str) -> u64 {
     use std::io::Write;
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(b"x").unwrap();
     file.metadata().unwrap().len()
 }

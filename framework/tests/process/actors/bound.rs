@@ -122,8 +122,8 @@ fn an_actor_that_is_not_send_stays_on_one_thread() {
 
 #[mobula::test]
 fn an_actor_that_is_not_send_is_not_concurrent() {
-    let rt = runtime(1);
     let marks = Marks::new();
+    let rt = runtime(1);
     let call = Bound::remote(marks.path()).max_concurrency(2);
     let error = ActorRef::ready(&rt.spawn_actor(call)).unwrap_err();
     assert!(error.is_usage(), "{error:?}");
