@@ -144,7 +144,7 @@ impl Core {
     /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
     /// Returns whether there was anything.
     fn steal(&mut self, comm: &mut dyn Comm) -> bool {
-        if self.laden == 0 || !matches!(self.room.least(), Some((0, _))) {
+        if self.laden == 0 || !self.any_idle() {
             return false;
         }
         let laden = self
@@ -233,7 +233,7 @@ impl Worker {
     /// See [`Core::relist`].
     #[inline]
     pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_laden: &mut usize) {
-        let room = self.has_room(slots).then(|| self.load());
+        let room = self.has_room(slots).then(|| self.rank());
         list.relist(self.seat, &mut self.room, room);
         let laden = self.is_laden();
         if self.laden != laden {

@@ -140,7 +140,7 @@ pub(crate) struct Core {
     objects: Objects,
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
-    /// Workers that take a further task, by load: the first gets the next one.
+    /// Workers that take a further task, by rank: the first gets the next one.
     room: Loads,
     /// Tasks have been short lately.
     short: bool,

@@ -9,7 +9,10 @@
 //! milliseconds, would be taken for stuck; one more in its place would make the turns longer. As soon as tasks
 //! are not short, each idle worker gets one.
 
-use super::{Core, state::Worker};
+use super::{
+    Core,
+    state::{IDLE, Worker},
+};
 
 /// An active worker that has ended nothing for so many rounds is stuck.
 pub(super) const PATIENCE: u8 = 4;
@@ -56,9 +59,13 @@ impl Core {
 
     /// Whether tasks wait although a worker is idle.
     pub(crate) fn is_packed(&self) -> bool {
-        self.packs()
-            && (self.laden > 0 || !self.ready.is_empty())
-            && matches!(self.room.least(), Some((0, _)))
+        self.packs() && (self.laden > 0 || !self.ready.is_empty()) && self.any_idle()
+    }
+
+    /// Whether a worker that takes tasks has none that runs or could run.
+    pub(super) fn any_idle(&self) -> bool {
+        let least = self.room.least();
+        least.is_some_and(|(rank, _)| rank <= IDLE)
     }
 
     /// Whether only active workers get tasks.

@@ -235,6 +235,9 @@ pub(super) enum WorkerState {
     ShuttingDown,
 }
 
+/// The highest [rank](Worker::rank) of a worker where nothing runs or could run.
+pub(super) const IDLE: u32 = 1;
+
 /// A task in a worker's hands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
@@ -276,7 +279,7 @@ pub(super) struct Worker {
     pub(super) children: Siblings,
     /// Its place in the list of workers by load.
     pub(super) seat: usize,
-    /// Its load in [`room`](super::Core::room), while it is listed there.
+    /// Its [rank](Worker::rank) in [`room`](super::Core::room), while it is listed there.
     pub(super) room: Option<u32>,
     /// It has ended a task in this round.
     pub(super) ended: bool,
@@ -334,6 +337,13 @@ impl Worker {
     pub(super) fn load(&self) -> u32 {
         let tasks = u32::try_from(self.flights.len()).unwrap_or(u32::MAX);
         tasks.saturating_sub(self.blocked)
+    }
+
+    /// Its place among the workers that take tasks: by load, and of one load those first where no
+    /// task waits. A task would keep the worker's turn from one that waits there, which may want to
+    /// go on first, as an asynchronous one whose timer ends.
+    pub(super) fn rank(&self) -> u32 {
+        2 * self.load() + u32::from(self.blocked > 0)
     }
 
     /// Whether it takes a further task.

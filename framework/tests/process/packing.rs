@@ -4,10 +4,11 @@ use std::{
     fs,
     path::Path,
     process,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
-use mobula::prelude::*;
+use mobula::{AtomicArray, prelude::*};
 
 use crate::support::{eventually, nothing_is_left, runtime};
 
@@ -51,6 +52,50 @@ fn tasks_that_need_all_workers_get_them_after_a_flood_of_short_ones() {
         fs::remove_dir_all(&place).unwrap();
     }
     nothing_is_left(&rt);
+}
+
+/// Ends when all workers of a pool are here, so that each of them is up.
+#[remote]
+fn gathers(state: &AtomicArray<AtomicU64>, workers: u64) {
+    state[0].fetch_add(1, SeqCst);
+    while state[0].load(SeqCst) < workers {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Blocks its worker until the state says that its parent's timer has ended; whether it has.
+#[remote]
+fn outlasts_the_timer(state: &AtomicArray<AtomicU64>) -> (u32, bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while state[1].load(SeqCst) == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (process::id(), state[1].load(SeqCst) == 1)
+}
+
+#[remote]
+async fn has_a_timer(state: &AtomicArray<AtomicU64>) -> mobula::Result<(u32, u32, bool)> {
+    let child = outlasts_the_timer::remote(state).spawn();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    state[1].store(1, SeqCst);
+    let (child, told) = child.await?;
+    Ok((process::id(), child, told))
+}
+
+#[mobula::test]
+fn a_timer_ends_beside_a_child_that_blocks_while_another_worker_is_idle() {
+    for workers in [2, 4] {
+        let rt = runtime(workers as usize);
+        let all = rt.atomic_array::<AtomicU64>(1).unwrap();
+        rt.get(&rt.spawn_all((0..workers).map(|_| gathers::remote(&all, workers))))
+            .unwrap();
+        for _ in 0..5 {
+            let state = rt.atomic_array::<AtomicU64>(2).unwrap();
+            let (parent, child, told) = has_a_timer::remote(&state).spawn().get().unwrap();
+            assert!(told, "the parent's timer was held up by the child");
+            assert_ne!(parent, child);
+        }
+    }
 }
 
 #[mobula::test]

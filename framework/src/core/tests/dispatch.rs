@@ -271,6 +271,33 @@ fn a_worker_that_blocks_gives_back_its_queue_and_gets_the_children_first() {
 }
 
 #[test]
+fn a_child_goes_to_an_idle_worker_before_the_one_where_its_parent_waits() {
+    let mut env = Env::new(3, 4);
+    submit_all(&mut env, 1..=1);
+    env.pump();
+    let parent = env.start(W1, d(1));
+    for seq in 1..=5 {
+        env.ok(W1, spawn(w(W1, seq), vec![]));
+    }
+    env.ok(W1, FromWorker::Blocked);
+    env.pump();
+    // Where the parent waits, a task is still better off than behind another one.
+    assert_eq!(env.comm.lane(W1), [w(W1, 3)]);
+    assert_eq!(env.comm.lane(W2), [w(W1, 1), w(W1, 4)]);
+    assert_eq!(env.comm.lane(W3), [w(W1, 2), w(W1, 5)]);
+    for (worker, seq) in [(W2, 1), (W3, 2), (W1, 3), (W2, 4), (W3, 5)] {
+        env.run(worker, w(W1, seq), good(2));
+    }
+    env.ok(W1, FromWorker::Unblocked);
+    env.done(W1, &parent, good(1));
+    for seq in 1..=5 {
+        env.ok(W1, FromWorker::Release(w(W1, seq)));
+    }
+    wind_up(&mut env, &[]);
+    env.assert_over();
+}
+
+#[test]
 fn a_worker_that_does_not_block_any_more_gets_more_ahead_again() {
     let mut env = Env::new(1, 3);
     submit_all(&mut env, 1..=10);

@@ -261,7 +261,7 @@ impl Core {
             room.extend(
                 worker
                     .has_room(self.config.slots)
-                    .then(|| (worker.load(), worker.seat)),
+                    .then(|| (worker.rank(), worker.seat)),
             );
             assert_eq!(
                 self.active_seats.contains(worker.seat),
