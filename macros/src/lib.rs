@@ -39,6 +39,7 @@ use proc_macro::TokenStream;
 /// | `&T`, `&[T]` of other serde types | a value that is decoded once per object and worker, and kept for further calls (see below) |
 /// | `Array<T>` | the shared array, without a copy |
 /// | `ObjectRef<T>` | the ref, not the value |
+/// | `&Path` | a path that is decoded at each call |
 /// | `T`, `Vec<T>`, `String`, .. | a value of its own: decoded or copied at each call |
 ///
 /// Plain elements are numbers, `bool`, `char`, fixed arrays of numbers, and structs that derive

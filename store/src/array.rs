@@ -18,7 +18,8 @@ use crate::{Block, Building, Plain, StoreError, plain::any_pattern};
 /// It dereferences to a slice at no cost.
 ///
 /// ```
-/// use mobula_store::Array;
+/// # use mobula_store as mobula;
+/// use mobula::Array;
 ///
 /// let array = Array::from(vec![1.0, 2.0, 4.0]);
 /// let same = array.clone();                       // no copy of the elements

@@ -18,6 +18,7 @@ use mobula_worker::{Entry, Payload, Result};
 /// | --- | --- |
 /// | `&[T]` | slices, vectors, `&[T; N]`, `Box`, `Rc`, `Arc` and `Cow` of `[T]`, [`Array<T>`](crate::Array), refs of `Vec<T>`, `Array<T>` and `[T; N]` |
 /// | `&str`, `String` | `&str`, `String`, `Cow<str>`, refs of `String` |
+/// | `&Path` | `&Path`, `PathBuf`, `&str`, `String`, refs of `PathBuf` |
 /// | `Array<T>` | vectors, slices, `[T; N]`, refs of `Array<T>` and `Vec<T>` |
 /// | `Vec<T>` | slices, arrays, refs of `Vec<T>` and `Array<T>`, and many refs of `T`: `&[ObjectRef<T>]`, `&Vec<ObjectRef<T>>` |
 /// | `ndarray`'s views | arrays and views of the same rank, refs of them; for one dimension refs of `Vec<T>` and `Array<T>` |

@@ -1,6 +1,13 @@
 //! Calls that have not been started.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use mobula_worker::{CallArg, CallSpec, Client, Entry, Registry, RemoteFn, Result, Retries};
 
@@ -203,6 +210,26 @@ impl<R> UnspawnedCall<R> {
     #[cfg(feature = "ndarray")]
     pub fn push_tile<T: SharedElement>(&mut self, tile: Tile<T>) {
         self.bound.push_object(tile.into_entry());
+    }
+}
+
+/// What a call lacks. Not public API: no type has it, so that awaiting a call does not compile, and
+/// the compiler says why.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this call is awaited before it is spawned, so it would never run",
+    label = "spawn it first: `.spawn().await`",
+    note = "`.spawn()` starts the call and gives an `ObjectRef`, which is a future; to start many before the first is awaited, see `Runtime::spawn_all`"
+)]
+pub trait Spawned {}
+
+#[doc(hidden)]
+impl<R: Spawned> Future for UnspawnedCall<R> {
+    // As that of a ref, so that what is done with it is no further error.
+    type Output = Result<R>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<R>> {
+        unreachable!("no type is `Spawned`")
     }
 }
 

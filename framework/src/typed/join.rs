@@ -9,7 +9,7 @@ use super::{ObjectRef, Value};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a group of refs",
     label = "expected a vector, slice, array or tuple of `ObjectRef`s",
-    note = "one ref has a `get` of its own: `object.get()`; a call has to be spawned first"
+    note = "one ref has a `get` of its own: `object.get()`; a call has to be spawned first: `.spawn()`, or `rt.spawn_all(calls)`"
 )]
 pub trait Joinable {
     /// The values: a vector or a tuple.
@@ -82,6 +82,7 @@ fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
 
 macro_rules! lists {
     ($([$($generics:tt)*] $list:ty;)*) => { $(
+        #[diagnostic::do_not_recommend]
         impl<T: Value, $($generics)*> Joinable for $list {
             type Output = Vec<T>;
 
@@ -144,6 +145,7 @@ impl<T: Value> JoinOne for &ObjectRef<T> {
 
 macro_rules! tuples {
     ($(($($name:ident $n:tt),+))*) => { $(
+        #[diagnostic::do_not_recommend]
         impl<$($name: JoinOne),+> Joinable for ($($name,)+) {
             type Output = ($($name::Output,)+);
 

@@ -24,8 +24,9 @@ pub use super::{
     },
     arg::Source,
     codecs::{
-        Admits, Codec, Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, Lent, NoCodec,
-        Own, OwnedText, Packed, PackedSlice, PackedVec, PlainVec, RefToVec, Sharing, Text,
+        Admits, BorrowedPath, Codec, Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec,
+        Lent, NoCodec, Own, OwnedText, Packed, PackedSlice, PackedVec, PlainVec, RefToVec, Sharing,
+        Text,
     },
     flat::{Signature, Types},
     place::Place,

@@ -5,15 +5,15 @@
 //! bounds hold: what is called autoref specialisation. In generic code it would choose too early;
 //! so it is used in generated code only.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, path::Path};
 
 use mobula_store::{Array, Plain};
 
 use super::{
     ObjectRef, Value,
     codecs::{
-        FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, NoCodec, OwnedText, Packed, PackedSlice,
-        PackedVec, PlainVec, RefToVec, Sharing, Text,
+        BorrowedPath, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, NoCodec, OwnedText, Packed,
+        PackedSlice, PackedVec, PlainVec, RefToVec, Sharing, Text,
     },
 };
 
@@ -49,7 +49,7 @@ levels! {
     Level7:
         [E: Plain + Value] &&&&&&Probe<Vec<E>> => FlatVec<E>, FlatVec(PhantomData);
         [E: Plain + Value] &&&&&&Probe<[E]> => FlatOrPackedSlice<E>, FlatOrPackedSlice(PhantomData);
-    /// Plain elements, text.
+    /// Plain elements, text, paths.
     Level6:
         [E: Plain] &&&&&Probe<Vec<E>> => PlainVec<E>, PlainVec(PhantomData);
         [E: Plain] &&&&&Probe<[E]> => FlatSlice<E>, FlatSlice(PhantomData);
@@ -57,6 +57,7 @@ levels! {
         [E: Plain] &&&&&Probe<ObjectRef<Vec<E>>> => RefToVec<E>, RefToVec(PhantomData);
         [] &&&&&Probe<str> => Text, Text;
         [] &&&&&Probe<String> => OwnedText, OwnedText;
+        [] &&&&&Probe<Path> => BorrowedPath, BorrowedPath;
     /// Many values that threads may share.
     Level5:
         [E: Value + Send + Sync] &&&&Probe<Vec<E>> => PackedVec<E>, PackedVec { sharing: Some(Sharing::NEW) };

@@ -90,6 +90,28 @@ pub(crate) fn is_writable_view(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| word.starts_with("ArrayViewMut"))
 }
 
+/// What stands in for a `Cow<'_, B>`, as a parameter that borrows and as an owned type.
+pub(crate) fn instead_of_cow(ty: &Type) -> Option<(String, String)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let borrowed = arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ungroup(ty)),
+        _ => None,
+    });
+    let borrowed = borrowed.filter(|_| last.ident == "Cow")?;
+    let text = |ty: &Type| ty.to_token_stream().to_string().replace(' ', "");
+    let owned = match (borrowed, last_word(borrowed).as_deref()) {
+        (Type::Slice(slice), _) => format!("Vec<{}>", text(&slice.elem)),
+        (_, Some("str")) => "String".to_owned(),
+        (_, Some("Path")) => "PathBuf".to_owned(),
+        _ => text(borrowed),
+    };
+    Some((format!("&{}", text(borrowed)), owned))
+}
+
 /// The element type of `ArrayViewMut2<'_, T>`.
 pub(crate) fn tile_element(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };

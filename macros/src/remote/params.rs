@@ -4,7 +4,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, Pat, PatType, Type};
 
-use super::inspect::{Parts, is_view, is_writable_view, tile_element, ungroup, with_static};
+use super::inspect::{
+    Parts, instead_of_cow, is_view, is_writable_view, tile_element, ungroup, with_static,
+};
 use crate::{
     errors::Errors,
     spans::{Extent, generated, local},
@@ -147,6 +149,17 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
             None
         }
         ty if is_view(ty) => Some(Kind::View(with_static(ty))),
+        ty if parts.lifetime.is_some()
+            && let Some((borrow, owned)) = instead_of_cow(ty) =>
+        {
+            errors.at(
+                ty,
+                format_args!(
+                    "a `Cow` cannot be resolved from shared memory; take `{borrow}` or `{owned}`"
+                ),
+            );
+            None
+        }
         ty if parts.lifetime.is_some() => {
             errors.at(
                 ty,

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{ReturnType, Type, parse_quote};
 
-use super::inspect::{Parts, is_result, ungroup};
+use super::inspect::{Parts, instead_of_cow, is_result, ungroup};
 use crate::{
     errors::Errors,
     options::Options,
@@ -25,6 +25,11 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
     let parts = Parts::of(&ty);
     if let Some(part) = parts.borrow {
         errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value or `Array<T>`");
+    } else if let (Some(_), Some((_, owned))) = (&parts.lifetime, instead_of_cow(&ty)) {
+        errors.at(
+            &ty,
+            format_args!("the result leaves the process, so it cannot borrow; return `{owned}`"),
+        );
     } else if let Some(part) = parts.lifetime {
         errors.at(
             part,

@@ -4,13 +4,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
-    Generics, ItemFn, ReturnType, Type,
+    Generics, ItemFn, ReturnType, Type, parse_quote,
     visit::{self, Visit},
 };
 
 use super::{
     function::cfgs,
-    inspect::{Parts, is_result, ungroup},
+    inspect::{Parts, instead_of_cow, is_result, ungroup},
 };
 use crate::spans::generated;
 
@@ -23,7 +23,7 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
         .inputs
         .iter()
         .map(|_| quote!(_: impl ::core::marker::Sized));
-    let value = value(&function.sig.output, &function.sig.generics, &private);
+    let (value, generics) = value(&function.sig.output, &function.sig.generics, &private);
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
@@ -32,23 +32,25 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
         #(#cfgs)*
         impl #name {
             #[doc(hidden)]
-            #vis fn remote(#(#params),*) -> #private::UnspawnedCall<#value> {
+            #vis fn remote #generics(#(#params),*) -> #private::UnspawnedCall<#value> {
                 loop {}
             }
         }
     }
 }
 
-/// The result's type where it is beyond doubt, else `()`.
+/// The result's type, and the generic parameters that it needs. Where the type is odd, it is the one that
+/// was likely meant, else `()`.
 pub(super) fn value(
     output: &ReturnType,
     generics: &Generics,
     private: &TokenStream,
-) -> TokenStream {
+) -> (TokenStream, Option<Generics>) {
     let ReturnType::Type(_, ty) = output else {
-        return quote!(());
+        return (quote!(()), None);
     };
-    let (ty, parts) = (ungroup(ty), Parts::of(ty));
+    let ty = owned(ungroup(ty));
+    let parts = Parts::of(&ty);
     let odd = [
         parts.borrow,
         parts.lifetime,
@@ -56,15 +58,36 @@ pub(super) fn value(
         parts.opaque,
         parts.inferred,
     ];
-    if odd.iter().any(Option::is_some)
-        || matches!(ty, Type::Never(_))
-        || Mentions::any(generics, ty)
-    {
+    let value = if odd.iter().any(Option::is_some) || matches!(ty, Type::Never(_)) {
         quote!(())
-    } else if is_result(ty) {
+    } else if is_result(&ty) {
         quote!(<#ty as #private::TaskResult>::Value)
     } else {
         ty.to_token_stream()
+    };
+    // As they are written, without a `where`: the uses say what they are.
+    let needed = Mentions::any(generics, &ty).then(|| Generics {
+        where_clause: None,
+        ..generics.clone()
+    });
+    (value, needed)
+}
+
+/// What a function returns that does not borrow.
+fn owned(ty: &Type) -> Type {
+    if let Some((_, owned)) = instead_of_cow(ty) {
+        return syn::parse_str(&owned).unwrap_or_else(|_| ty.clone());
+    }
+    let Type::Reference(reference) = ty else {
+        return ty.clone();
+    };
+    match ungroup(&reference.elem) {
+        Type::Slice(slice) => {
+            let elem = &slice.elem;
+            parse_quote!(::std::vec::Vec<#elem>)
+        }
+        Type::Path(path) if path.path.is_ident("str") => parse_quote!(::std::string::String),
+        elem => elem.clone(),
     }
 }
 

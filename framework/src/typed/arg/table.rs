@@ -50,6 +50,7 @@ refs! {
     [E] Vec<E> => Array<E>;
     [E] Array<E> => Vec<E>;
     [] String => str;
+    [] PathBuf => Path;
 }
 
 /// `[generics] have => want, value => expression;`: a local value of another type, seen as a `want`.
@@ -88,6 +89,11 @@ locals! {
     ['a] Cow<'a, str> => String, v => &v.into_owned();
     [] &str => PathBuf, v => &PathBuf::from(v);
     [] &Path => PathBuf, v => &v.to_owned();
+    [] &str => Path, v => Path::new(v);
+    [] String => Path, v => Path::new(&v);
+    [] &String => Path, v => Path::new(v);
+    [] PathBuf => Path, v => v.as_path();
+    [] &PathBuf => Path, v => v.as_path();
 }
 
 /// `[generics] have => want, value => payload;`: a value that is an `Array`, or becomes one.

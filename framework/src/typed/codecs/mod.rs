@@ -9,6 +9,7 @@ mod cache;
 mod flat;
 mod none;
 mod packed;
+mod path;
 mod scalar;
 mod text;
 
@@ -22,6 +23,7 @@ pub use cache::{Lent, Sharing};
 pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};
 pub use none::NoCodec;
 pub use packed::{Packed, PackedSlice, PackedVec};
+pub use path::BorrowedPath;
 pub use text::{OwnedText, Text};
 
 use super::{

@@ -1,6 +1,12 @@
 //! What each kind of parameter takes.
 
-use std::{borrow::Cow, collections::HashMap, path::PathBuf, rc::Rc, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
 
 use mobula::{Array, prelude::*};
 
@@ -11,6 +17,7 @@ pub(super) fn all(rt: &Rt) {
     a_number(rt);
     text(rt);
     serde_values(rt);
+    paths(rt);
     plain_structs(rt);
     shared_arrays(rt);
     vectors(rt);
@@ -198,6 +205,36 @@ fn serde_values(rt: &Rt) {
         ],
         [4, 2],
     );
+}
+
+/// A path that is borrowed.
+fn paths(rt: &Rt) {
+    let path = PathBuf::from("/a");
+    let stored = rt.put(&path).unwrap();
+    check(
+        [
+            borrowed_len::remote(&stored),
+            borrowed_len::remote(stored.clone()),
+            borrowed_len::remote(path_of::remote("/a").spawn()),
+            borrowed_len::remote(path.as_path()),
+            borrowed_len::remote(&path),
+            borrowed_len::remote(path),
+            borrowed_len::remote("/a"),
+            borrowed_len::remote(String::from("/a")),
+            borrowed_len::remote(&String::from("/a")),
+        ],
+        [2; 9],
+    );
+}
+
+#[remote]
+fn borrowed_len(path: &Path) -> usize {
+    path.as_os_str().len()
+}
+
+#[remote]
+fn path_of(path: String) -> PathBuf {
+    path.into()
 }
 
 #[remote]

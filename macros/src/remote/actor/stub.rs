@@ -45,12 +45,12 @@ pub(super) fn generate(block: &ItemImpl, header: &Header, root: &TokenStream) ->
                 }
             };
         } else if has_self && !seen.contains(&sig.ident) {
-            let value = value(&sig.output, &sig.generics, &private);
+            let (value, generics) = value(&sig.output, &sig.generics, &private);
             let name = generated(&sig.ident);
             methods.extend(quote! {
                 #(#cfgs)*
                 #[doc(hidden)]
-                #vis fn #name(&self #(, #params)*) -> #private::UnspawnedCall<#value> {
+                #vis fn #name #generics(&self #(, #params)*) -> #private::UnspawnedCall<#value> {
                     loop {}
                 }
             });
