@@ -3,7 +3,7 @@
 //!
 //! The programs are in `src/bin`. `README.md` says how to run them and how to read their tables.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod busy;
 pub mod floors;
@@ -12,5 +12,6 @@ pub mod machine;
 pub mod particles;
 pub mod plate;
 pub mod processes;
+mod promise;
 pub mod sampling;
 pub mod table;

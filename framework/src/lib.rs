@@ -85,7 +85,7 @@
 //!
 //! Linux 5.3 or newer (for pidfds), on 64-bit processors.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(target_os = "linux"))]
@@ -103,6 +103,7 @@ mod current;
 mod driver;
 mod harness;
 mod init;
+mod promise;
 mod runtime;
 mod setup;
 mod typed;

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, ptr::NonNull, slice};
 
-use crate::{Region, SharedAtomic};
+use crate::{EnginePromise, Region, SharedAtomic};
 
 /// Atomics of a [`Region`], which it keeps: to dereference it costs nothing. A clone is a reference
 /// count.
@@ -19,8 +19,13 @@ unsafe impl<A: Sync> Sync for AtomicSlice<A> {}
 
 impl<A: SharedAtomic> AtomicSlice<A> {
     /// See [`Region::atomics`].
-    pub fn new(region: &Region, offset: usize, count: usize) -> Option<AtomicSlice<A>> {
-        let atomics = region.atomics::<A>(offset, count)?;
+    pub fn new(
+        region: &Region,
+        offset: usize,
+        count: usize,
+        engine: EnginePromise,
+    ) -> Option<AtomicSlice<A>> {
+        let atomics = region.atomics::<A>(offset, count, engine)?;
         Some(AtomicSlice {
             start: NonNull::from(atomics).cast(),
             len: count,

@@ -168,7 +168,7 @@ impl Heap {
         if made.is_err() {
             // All of these ranges were holes before, so they can be holes again.
             for range in pending.ranges() {
-                let _ = self.file.punch(range.start, range.end - range.start);
+                let _ = self.file.punch_free(range.start, range.end - range.start);
             }
             self.budget.release(pending.bytes());
         }
@@ -211,7 +211,7 @@ impl Heap {
         let mut bytes = 0;
         for range in ranges {
             let len = range.end - range.start;
-            let punched = self.file.punch(range.start, len).is_ok();
+            let punched = self.file.punch_free(range.start, len).is_ok();
             let mut extents = self.extents.lock();
             if punched {
                 extents.cooled(range);

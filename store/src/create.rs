@@ -109,7 +109,7 @@ fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
     });
     let (read_only, read_write) =
         opened.ok_or_else(|| failed("create", &"the process is about to exit"))??;
-    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+    SegmentFile::new(read_only, Some(read_write), len)
 }
 
 /// A file of `/dev/shm` that nobody can give a name to.
@@ -123,7 +123,7 @@ fn create_unnamed(len: u64) -> Result<SegmentFile, StoreError> {
     rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
     let read_only = reopen(&read_write)
         .map_err(|e| failed("reopen (through /proc, which must be mounted)", e))?;
-    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+    SegmentFile::new(read_only, Some(read_write), len)
 }
 
 fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
@@ -151,7 +151,7 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
         Errno::NOENT | Errno::ACCESS => failed("reopen, through /proc, which must be mounted,", e),
         e => failed("reopen", e),
     })?;
-    SegmentFile::from_descriptors(read_only, Some(read_write), len)
+    SegmentFile::new(read_only, Some(read_write), len)
 }
 
 /// A descriptor for reading only.

@@ -3,7 +3,6 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::OnceLock,
 };
 
 use rustix::{
@@ -11,7 +10,11 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{StoreError, descriptors, error::Bytes};
+use crate::{
+    EnginePromise, StoreError, descriptors,
+    error::Bytes,
+    usage::{self, FileUsage, Usage},
+};
 
 /// Where the file system of the `shared_memory` crate's segments is mounted on Linux.
 pub(crate) const SHM_DIR: &str = "/dev/shm";
@@ -40,26 +43,32 @@ pub struct SegmentFile {
     len: u64,
     anonymous: bool,
     page: u64,
-    /// What this process uses the file for, decided by its first use.
-    usage: OnceLock<Usage>,
-}
-
-/// A file holds either bytes, which nobody changes while they are looked at, or atomic words. A
-/// process that mapped one file as both could change bytes under a `&[u8]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Usage {
-    Bytes,
-    Words,
+    usage: FileUsage,
 }
 
 impl SegmentFile {
-    /// Takes over descriptors of a file that another process created. `read_write` belongs to the
-    /// producer of the segment (or to both sides of a mailbox) and to nobody else.
+    /// Takes over descriptors of a file that another process created.
+    ///
+    /// *One producer*: `read_write` belongs to the producer of the segment, or to both sides of a mailbox, and
+    /// to nobody else; but also to those who write its shared extents, if only [`Writables`] gets the file. The
+    /// file is never cut.
+    ///
+    /// [`Writables`]: crate::Writables
     ///
     /// # Errors
     /// When a file is shorter than `len`, so that a mapping could reach beyond its end, or when the
     /// two descriptors are not of one file.
     pub fn from_descriptors(
+        read_only: OwnedFd,
+        read_write: Option<OwnedFd>,
+        len: u64,
+        _: EnginePromise,
+    ) -> Result<SegmentFile, StoreError> {
+        SegmentFile::new(read_only, read_write, len)
+    }
+
+    /// As [`SegmentFile::from_descriptors`], also for a file that is new.
+    pub(crate) fn new(
         read_only: OwnedFd,
         read_write: Option<OwnedFd>,
         len: u64,
@@ -88,7 +97,7 @@ impl SegmentFile {
             len,
             anonymous,
             page,
-            usage: OnceLock::new(),
+            usage: usage::of_file(&stat),
         })
     }
 
@@ -98,7 +107,14 @@ impl SegmentFile {
     }
 
     /// The producer's descriptor, where this process has it.
-    pub fn read_write_fd(&self) -> Option<BorrowedFd<'_>> {
+    ///
+    /// *One producer*: nothing is written through it, nor by whoever gets it, but by a [`SegmentFile`] that is
+    /// [made of it](SegmentFile::from_descriptors).
+    pub fn read_write_fd(&self, _: EnginePromise) -> Option<BorrowedFd<'_>> {
+        self.write_access()
+    }
+
+    pub(crate) fn write_access(&self) -> Option<BorrowedFd<'_>> {
         self.read_write.as_ref().map(AsFd::as_fd)
     }
 
@@ -153,9 +169,16 @@ impl SegmentFile {
     /// Gives the memory of whole pages in the range back to the system. Their bytes read as zeros
     /// afterwards, and must be reserved again before they are written.
     ///
+    /// *Pinned while leased*: no lease on anything there is left, in any process, and the producer has ended or
+    /// has these bytes in no use.
+    ///
     /// # Errors
     /// When the range is not in the file, the descriptor is missing, or the system refuses.
-    pub fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+    pub fn punch(&self, offset: u64, len: u64, _: EnginePromise) -> io::Result<()> {
+        self.punch_free(offset, len)
+    }
+
+    pub(crate) fn punch_free(&self, offset: u64, len: u64) -> io::Result<()> {
         let fd = self.writable(offset, len).map_err(io::Error::other)?;
         if len == 0 {
             return Ok(());
@@ -168,13 +191,11 @@ impl SegmentFile {
 
     /// Declares what this process uses the file for.
     pub(crate) fn use_as(&self, usage: Usage) -> Result<(), StoreError> {
-        if *self.usage.get_or_init(|| usage) == usage {
-            Ok(())
-        } else {
-            Err(StoreError::other(
-                "a memory file holds either objects or a mailbox, not both",
-            ))
-        }
+        usage::declare(&self.usage, usage)
+    }
+
+    pub(crate) fn usage(&self) -> &FileUsage {
+        &self.usage
     }
 
     fn writable(&self, offset: u64, len: u64) -> Result<BorrowedFd<'_>, StoreError> {
@@ -184,7 +205,7 @@ impl SegmentFile {
                 self.len
             )));
         }
-        self.read_write_fd().ok_or_else(|| {
+        self.write_access().ok_or_else(|| {
             StoreError::invalid_handle("only its producer may reserve or free memory of a segment")
         })
     }

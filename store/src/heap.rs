@@ -9,11 +9,12 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    Block, Budget, Lease, Loc, NumberMap, Region, SegmentFile, SegmentId, StoreError,
+    Block, Budget, EnginePromise, Lease, Loc, NumberMap, Region, SegmentFile, SegmentId,
+    StoreError,
     extents::Extents,
-    file::Usage,
     fork::{self, ProcessId},
     map::Mapping,
+    usage::Usage,
 };
 
 /// The largest alignment that every mapping of a segment can promise.
@@ -100,11 +101,13 @@ impl Heap {
 
     /// Frees an extent that was [adopted](crate::Extent::adopt). Its memory stays warm.
     ///
+    /// *Pinned while leased*: no lease on it is left, in any process.
+    ///
     /// # Errors
     /// Invalid handle, when there is no such extent (any more), or it still belongs to its
     /// [`Extent`](crate::Extent) or [`Building`](crate::Building), or this process has
     /// [regions](Heap::region) of it. Nothing changes then.
-    pub fn free(&self, loc: Loc) -> Result<(), StoreError> {
+    pub fn free(&self, loc: Loc, _: EnginePromise) -> Result<(), StoreError> {
         let Some(mut extents) = self.table() else {
             return Err(StoreError::other(
                 "a forked child cannot free objects of the store",
@@ -141,15 +144,16 @@ impl Heap {
         self.cool(ranges)
     }
 
-    /// A read-only view of an extent. The lease is what the crate's documentation calls *pinned
-    /// while leased*.
+    /// A read-only view of an extent.
+    ///
+    /// *Pinned while leased*: the lease keeps the extent from being freed.
     ///
     /// An extent that was [reserved as shared](Heap::reserve_shared) is not shared any more from here
-    /// on.
+    /// on. *One use*: no other process has it writable any more.
     ///
     /// # Errors
     /// Invalid handle, when there is no such extent, or this process has [regions](Heap::region) of it.
-    pub fn block(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
+    pub fn block(&self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Block, StoreError> {
         let missing = || StoreError::invalid_handle(format!("there is no object: {loc}"));
         let mut extents = self.table().ok_or_else(missing)?;
         let shared = extents.is_shared(loc.offset, loc.len);
@@ -167,13 +171,19 @@ impl Heap {
         self.view(loc, lease)
     }
 
-    /// A shared extent of this heap, in the producer's own mapping. The lease is what the crate's
-    /// documentation calls *pinned while leased*.
+    /// A shared extent of this heap, in the producer's own mapping.
+    ///
+    /// *Pinned while leased*: the lease keeps the extent from being freed.
     ///
     /// # Errors
     /// Invalid handle, when there is no such extent, or it is not shared: it was not
     /// [reserved](Heap::reserve_shared) so, or was [read as an object](Heap::block) since then.
-    pub fn region(self: &Arc<Self>, loc: Loc, lease: Lease) -> Result<Region, StoreError> {
+    pub fn region(
+        self: &Arc<Self>,
+        loc: Loc,
+        lease: Lease,
+        _: EnginePromise,
+    ) -> Result<Region, StoreError> {
         let missing = || StoreError::invalid_handle(format!("there is no shared memory: {loc}"));
         if loc.segment != self.id {
             return Err(missing());

@@ -14,14 +14,14 @@
 //! # Whose promise
 //!
 //! The types here make sure of all that one process can check: bounds, alignment, bit patterns,
-//! who may write, what is free. Two things lie with the engine that uses this crate, since no
-//! process can see them alone:
+//! who may write, what is free, and that a file holds objects or a mailbox but not both. Two things lie with the
+//! engine that uses this crate, since no process can see them alone:
 //!
 //! * A segment has one producer. Only that process makes a [`Heap`] of it, and only that process writes, but for
 //!   shared extents.
 //! * A sealed extent that was adopted is freed ([`Heap::free`]) only after the last lease on it has
 //!   ended, in every process: the *pins* of the design. A lease that is passed to
-//!   [`Segments::resolve`] or [`Heap::block`] must stand for such a pin.
+//!   [`Segments::resolve`], [`Heap::block`], [`Heap::region`] or [`Writables::open`] stands for such a pin.
 //!
 //! The `SAFETY` comments call them *one producer* and *pinned while leased*. For extents that were
 //! [reserved as shared](Heap::reserve_shared), which other processes get the writable descriptor for, there are two more:
@@ -32,20 +32,13 @@
 //! * *Lent once*: who calls [`Region::lend`] or [`Region::lend_tile`] has those elements to himself, among
 //!   all processes, until the result is dropped (or only reads it, as all others do).
 //!
-//! # Not for programs
+//! # Who keeps them
 //!
-//! So this crate is for the engine alone. A program that depended on it could break these promises with safe code:
-//! by [`Heap::free`], [`Heap::block`], [`Segments::resolve`], [`Writables::open`], the methods of [`Region`],
-//! [`SegmentFile::from_descriptors`], [`SegmentFile::punch`] and [`SegmentFile::read_write_fd`]. A program that
-//! depends on `mobula` only reaches none of them. What one process can check is checked: a [`Heap`] knows which
-//! extents are shared, so in the producer an extent is never written and read as an object at the same time.
-//!
-//! | Promise | Kept by |
-//! | --- | --- |
-//! | one producer | `Driver::start_worker`, which gives a segment's writable descriptor to one worker |
-//! | pinned while leased | the core's pins (`framework/src/core/mod.rs`), and `Entry`, which is the lease in `Client::block` |
-//! | one use | `Format::Shared` of the object's value, by which `Entry::shared_memory` tells such memory; `driver/closing.rs` at its end |
-//! | lent once | the core's `Lending` for parts; the lock's words for what a lock protects |
+//! Each function that rests on a promise names it and takes an [`EnginePromise`], which only `unsafe` code can make. So
+//! a program that depends on this crate breaks none with safe code, and the two places that make one, `promise.rs` in
+//! `worker` and in `framework`, say who keeps which promise. What one process can check is checked all the same: a
+//! [`Heap`] knows which extents are shared, so in the producer an extent is never written and read as an object at the
+//! same time.
 
 mod error;
 pub mod limits;
@@ -59,6 +52,7 @@ mod map;
 mod names;
 pub mod signals;
 mod ticks;
+mod usage;
 mod words;
 
 mod block;
@@ -83,6 +77,7 @@ mod threads;
 
 mod array;
 mod plain;
+mod promise;
 
 pub mod codec;
 pub mod descriptors;
@@ -102,6 +97,7 @@ pub use location::{Loc, SegmentId};
 pub use numbers::{NumberHasher, NumberMap};
 pub use plain::Plain;
 pub use process::{Lifelines, at_exit, end_with, kill_group, leave_terminal};
+pub use promise::EnginePromise;
 pub use region::{Lent, LentRef, LentTile, Region, SharedRef};
 pub use segments::{Mapped, Segments};
 pub use sharing::is_cell;

@@ -11,11 +11,12 @@ use std::{
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::{
-    StoreError,
+    Lease, StoreError,
     error::Bytes,
-    file::{SegmentFile, Usage},
+    file::SegmentFile,
     fork::{self, ProcessId},
     limits::Wanted,
+    usage::Usage,
 };
 
 /// A shared mapping of a whole memory file, unmapped on drop.
@@ -28,6 +29,8 @@ pub(crate) struct Mapping {
     /// The process that made a writable mapping. It is not inherited: in a forked child other
     /// things can lie at its addresses.
     writer: Option<ProcessId>,
+    /// Keeps what the file is used for known as long as it is mapped.
+    _usage: Lease,
 }
 
 // SAFETY: a mapping is an address and a length. It belongs to the process, not to a thread, and its
@@ -40,18 +43,18 @@ impl Mapping {
     /// Maps the file for reading. A write through its addresses ends in SIGSEGV.
     pub(crate) fn read_only(file: &SegmentFile) -> Result<Arc<Mapping>, StoreError> {
         file.use_as(Usage::Bytes)?;
-        Mapping::new(file.read_only_fd(), file.len(), ProtFlags::READ, None).map(Arc::new)
+        Mapping::new(file, file.read_only_fd(), ProtFlags::READ, None).map(Arc::new)
     }
 
     /// Maps the file for writing, in this process alone: a forked child does not inherit it.
     pub(crate) fn read_write(file: &SegmentFile, usage: Usage) -> Result<Mapping, StoreError> {
         file.use_as(usage)?;
-        let fd = file.read_write_fd().ok_or_else(|| {
+        let fd = file.write_access().ok_or_else(|| {
             StoreError::invalid_handle("a segment can be written by its producer only")
         })?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let writer = Some(fork::this_process());
-        let mapping = Mapping::new(fd, file.len(), protection, writer)?;
+        let mapping = Mapping::new(file, fd, protection, writer)?;
         mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
     }
@@ -60,11 +63,11 @@ impl Mapping {
     /// [made writable](Mapping::allow_writes) later.
     pub(crate) fn closed(file: &SegmentFile) -> Result<Mapping, StoreError> {
         file.use_as(Usage::Bytes)?;
-        let fd = file.read_write_fd().ok_or_else(|| {
+        let fd = file.write_access().ok_or_else(|| {
             StoreError::invalid_handle("this process was not given write access to a segment")
         })?;
         let writer = Some(fork::this_process());
-        let mapping = Mapping::new(fd, file.len(), ProtFlags::empty(), writer)?;
+        let mapping = Mapping::new(file, fd, ProtFlags::empty(), writer)?;
         mapping.advise(Advice::LinuxDontFork)?;
         Ok(mapping)
     }
@@ -83,7 +86,8 @@ impl Mapping {
             false => MprotectFlags::empty(),
         };
         // SAFETY: the pages lie in this mapping, which is not inherited; more access harms no
-        // reference, and there are none where access ends (the caller's promise).
+        // reference, and there are none where access ends: `Writable::close` is the only caller that ends it,
+        // under the lock by which regions are made, when no region of those pages is left.
         unsafe { rustix::mm::mprotect(start.as_ptr().cast(), len, flags) }
             .map_err(|e| StoreError::refused(what, Wanted::Addresses, e))
     }
@@ -134,8 +138,9 @@ impl Mapping {
         let Some(start) = self.range(range) else {
             panic!("{} bytes at {offset} are not in the mapping", bytes.len())
         };
-        // SAFETY: the target lies in this mapping, which is writable, has memory, and is nobody
-        // else's (the caller's promise); so it does not overlap with `bytes`, either.
+        // SAFETY: the target lies in this mapping, which is writable here (asserted), has memory, and is
+        // nobody else's (the contract, which `Building::mark_end` and `Heap::copy` argue for); so it
+        // does not overlap with `bytes`, either.
         unsafe { start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
     }
 
@@ -145,25 +150,32 @@ impl Mapping {
     }
 
     fn new(
+        file: &SegmentFile,
         fd: BorrowedFd<'_>,
-        len: u64,
         protection: ProtFlags,
         writer: Option<ProcessId>,
     ) -> Result<Mapping, StoreError> {
-        let what = format!("cannot map a segment of {}", Bytes(len));
+        let what = format!("cannot map a segment of {}", Bytes(file.len()));
         let failed = |e: &dyn fmt::Display| StoreError::other(format!("{what}: {e}"));
-        let len = usize::try_from(len).map_err(|e| failed(&e))?;
+        let len = usize::try_from(file.len()).map_err(|e| failed(&e))?;
         if isize::try_from(len).is_err() {
             return Err(failed(&"too long"));
         }
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
-        // The file has at least `len` bytes (checked when the `SegmentFile` was made) and is never
-        // cut, so all of it stays readable.
+        // The file has at least `len` bytes (`SegmentFile::new` looked) and is never cut, so all of it
+        // stays readable: nothing in this crate cuts a file, those of `create` have no name by which
+        // others could, and who calls `from_descriptors` promises it. That `fd` is of this very file,
+        // `SegmentFile::new` has looked at, too. What the mapping is used for is argued where addresses are used.
         let start =
             unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }
                 .map_err(|e| StoreError::refused(&what, Wanted::Addresses, e))?;
         let start = NonNull::new(start.cast()).ok_or_else(|| failed(&"address zero"))?;
-        let mapping = Mapping { start, len, writer };
+        let mapping = Mapping {
+            start,
+            len,
+            writer,
+            _usage: file.usage().clone(),
+        };
         // A crash should not write gigabytes of arrays into a core file, twice for the producer.
         mapping.advise(Advice::LinuxDontDump)?;
         Ok(mapping)

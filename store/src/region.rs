@@ -11,7 +11,7 @@ use std::{
 
 use bytemuck::Pod;
 
-use crate::{Lease, Loc, SharedAtomic, StoreError};
+use crate::{EnginePromise, Lease, Loc, SharedAtomic, StoreError};
 
 /// What keeps the memory mapped, and writable.
 pub(crate) trait Keep: Send + Sync {}
@@ -83,12 +83,18 @@ impl Region {
     ///
     /// *One use*: no byte of them is ever used as anything but these atomics.
     #[inline]
-    pub fn atomics<A: SharedAtomic>(&self, offset: usize, count: usize) -> Option<&[A]> {
+    pub fn atomics<A: SharedAtomic>(
+        &self,
+        offset: usize,
+        count: usize,
+        _: EnginePromise,
+    ) -> Option<&[A]> {
         let start = self.place::<A>(offset, count)?;
-        // SAFETY: the range lies in the extent and is aligned (`place`), and mapped as long as
-        // `self`. Every bit pattern is an `A`, for the trait is sealed and its types are integers'
-        // atomics in transparent wrappers. By *one use* all accesses anywhere are through such
-        // atomics, so shared references may overlap in all processes.
+        // SAFETY: the range lies in the extent and is aligned (`place`), and is mapped writable as long as
+        // `self` (`Kept`). Every bit pattern is an `A`, for the trait is sealed and its types are integers'
+        // atomics in transparent wrappers. All accesses anywhere are through such atomics, so shared
+        // references may overlap in all processes: the caller's `EnginePromise` says so (*one use*; see
+        // `promise.rs` of the crates that make one).
         Some(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
     }
 
@@ -96,7 +102,7 @@ impl Region {
     /// or are not aligned there.
     ///
     /// *Lent once*: as long as the result lives, nobody else in any process has these bytes.
-    pub fn lend<E: Pod>(&self, offset: usize, count: usize) -> Option<Lent<E>> {
+    pub fn lend<E: Pod>(&self, offset: usize, count: usize, _: EnginePromise) -> Option<Lent<E>> {
         let start = self.place::<E>(offset, count)?;
         Some(Lent {
             start,
@@ -107,7 +113,12 @@ impl Region {
 
     /// As [`lend`](Region::lend), for no longer than `self` is borrowed; costs no reference count.
     #[inline]
-    pub fn lend_ref<E: Pod>(&self, offset: usize, count: usize) -> Option<LentRef<'_, E>> {
+    pub fn lend_ref<E: Pod>(
+        &self,
+        offset: usize,
+        count: usize,
+        _: EnginePromise,
+    ) -> Option<LentRef<'_, E>> {
         let start = self.place::<E>(offset, count)?;
         Some(LentRef {
             start,
@@ -119,7 +130,12 @@ impl Region {
     /// As [`lend_ref`](Region::lend_ref), to be read only. Others may read at the same time; *lent
     /// once* means for them all that nobody writes.
     #[inline]
-    pub fn share<E: Pod>(&self, offset: usize, count: usize) -> Option<SharedRef<'_, E>> {
+    pub fn share<E: Pod>(
+        &self,
+        offset: usize,
+        count: usize,
+        _: EnginePromise,
+    ) -> Option<SharedRef<'_, E>> {
         let start = self.place::<E>(offset, count)?;
         Some(SharedRef {
             start,
@@ -138,6 +154,7 @@ impl Region {
         width: usize,
         rows: Range<usize>,
         columns: Range<usize>,
+        _: EnginePromise,
     ) -> Option<LentTile<E>> {
         if columns.end > width || columns.start > columns.end || rows.start > rows.end {
             return None;

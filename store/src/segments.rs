@@ -4,7 +4,10 @@ use std::{fmt, hash::BuildHasherDefault, sync::Arc};
 
 use dashmap::{DashMap, Entry};
 
-use crate::{Block, Lease, Loc, NumberHasher, SegmentFile, SegmentId, StoreError, map::Mapping};
+use crate::{
+    Block, EnginePromise, Lease, Loc, NumberHasher, SegmentFile, SegmentId, StoreError,
+    map::Mapping,
+};
 
 /// This process' table of read-only mappings.
 #[derive(Default)]
@@ -57,15 +60,23 @@ impl Segments {
     /// read of a page in this process is a fault, which brings 64 KiB: to read 800 MiB takes
     /// 71 ms then and 29 ms later. To have the kernel enter all pages at once would take 46 ms
     /// more than the later reads, so nothing is gained by it. `lease` is dropped with the last
-    /// clone of the block; it must keep the producer from freeing the location until then.
+    /// clone of the block.
+    ///
+    /// *Pinned while leased*: the lease keeps the producer from freeing the location. *One use*: no process has
+    /// it writable as shared memory.
     ///
     /// # Errors
     /// Invalid handle, where the segment is not mapped or the range is not in it.
-    pub fn resolve(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
+    pub fn resolve(
+        &self,
+        loc: Loc,
+        lease: Lease,
+        engine: EnginePromise,
+    ) -> Result<Block, StoreError> {
         let mapped = self.find(loc.segment).ok_or_else(|| {
             StoreError::invalid_handle(format!("{loc}, which this process has not mapped"))
         })?;
-        mapped.resolve(loc, lease)
+        mapped.resolve(loc, lease, engine)
     }
 
     /// The segment, if it is mapped.
@@ -80,7 +91,7 @@ impl Mapped {
     ///
     /// # Errors
     /// Invalid handle, where the location is not in it.
-    pub fn resolve(self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
+    pub fn resolve(self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Block, StoreError> {
         if loc.segment != self.id {
             return Err(StoreError::invalid_handle(format!(
                 "{loc}, which is not in {}",

@@ -10,7 +10,7 @@ use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 use crate::{
-    Lease, Loc, Region, SegmentFile, SegmentId, StoreError,
+    EnginePromise, Lease, Loc, Region, SegmentFile, SegmentId, StoreError,
     heap::HeapPages,
     map::Mapping,
     region::Keep,
@@ -79,11 +79,13 @@ impl Writables {
     }
 
     /// Makes an extent that was reserved as shared writable here, if it is not yet: one system call.
-    /// `lease` must keep the producer from freeing the extent.
+    ///
+    /// *One use*: it was reserved so, and no process reads it as an object. *Pinned while leased*: the lease keeps
+    /// the producer from freeing it.
     ///
     /// # Errors
     /// Invalid handle, where the segment is not there or the range is not in it.
-    pub fn open(&self, loc: Loc, lease: Lease) -> Result<Region, StoreError> {
+    pub fn open(&self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Region, StoreError> {
         let segment = self.segments.get(&loc.segment).map(|found| found.clone());
         let segment = segment.ok_or_else(|| {
             StoreError::invalid_handle(format!("{loc}, which this process may not write to"))

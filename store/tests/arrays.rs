@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytemuck::{Pod, Zeroable};
 use mobula_store::{Array, Backing, Block, Extent, Loc, SegmentFile, Segments};
 
-use common::{ID, heap, no_lease};
+use common::{ENGINE, ID, heap, no_lease};
 
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C, align(256))]
@@ -78,6 +78,7 @@ fn lengths_and_alignments_are_checked() {
                 len,
             },
             no_lease(),
+            ENGINE,
         )
     };
     assert!(Array::<u64>::from_block(at(8, 16).expect("inside")).is_ok());

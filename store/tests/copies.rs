@@ -12,7 +12,7 @@ use std::{
 
 use mobula_store::{Backing, Budget, Building, Capacity, Heap, SegmentFile, StoreError};
 
-use common::{ID, heap, no_lease, put, role};
+use common::{ENGINE, ID, heap, no_lease, put, role};
 
 const MIB: usize = 1 << 20;
 
@@ -125,10 +125,12 @@ fn what_the_budget_refuses_takes_nothing() {
     );
     assert_eq!((heap.in_use(), budget.used()), (9 << 20, 9 << 20));
     assert_eq!(
-        heap.block(loc, no_lease()).expect("it is there").bytes(),
+        heap.block(loc, no_lease(), ENGINE)
+            .expect("it is there")
+            .bytes(),
         first
     );
-    heap.free(loc).expect("it is there");
+    heap.free(loc, ENGINE).expect("it is there");
     // Now it fits, but for the own free memory that must be given up first.
     let bytes = noise(16 * MIB, 3);
     assert!(holds(heap.copy(&bytes, 64).expect("room"), &bytes));

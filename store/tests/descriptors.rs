@@ -13,7 +13,7 @@ use rustix::{
     process::getpid,
 };
 
-use common::{ID, again, role};
+use common::{ENGINE, ID, again, role};
 
 const DONE: i32 = 7;
 
@@ -49,7 +49,7 @@ fn closes() -> i32 {
         let Ok(file) = SegmentFile::create(len, len, backing) else {
             return 10 + n;
         };
-        let own = [Some(file.read_only_fd()), file.read_write_fd()];
+        let own = [Some(file.read_only_fd()), file.read_write_fd(ENGINE)];
         if own.iter().flatten().any(|fd| fd.as_raw_fd() < 3) {
             return 20 + n;
         }

@@ -14,7 +14,7 @@ use mobula_store::{
     Backing, Budget, Capacity, Heap, Lease, Loc, SegmentFile, SegmentId, StoreError,
 };
 
-use common::{ID, heap, no_lease, put};
+use common::{ENGINE, ID, heap, no_lease, put};
 
 const MIB: usize = 1 << 20;
 
@@ -28,13 +28,15 @@ fn what_is_put_is_what_is_read() {
     let loc = put(&heap, &bytes);
     assert_eq!((loc.segment, loc.len), (ID, 100_000));
     assert_eq!(
-        heap.block(loc, no_lease()).expect("it is there").bytes(),
+        heap.block(loc, no_lease(), ENGINE)
+            .expect("it is there")
+            .bytes(),
         bytes
     );
     assert_eq!(heap.in_use(), 100_032, "whole granules of 64 bytes");
     assert!(heap.committed() >= heap.in_use() && heap.committed() == budget.used());
 
-    heap.free(loc).expect("it is there");
+    heap.free(loc, ENGINE).expect("it is there");
     assert_eq!(heap.in_use(), 0);
     assert_eq!(
         heap.trim(0),
@@ -73,10 +75,14 @@ fn empty_extents_have_a_place_of_their_own() {
     let (heap, _) = heap(1 << 20);
     let (a, b) = (put(&heap, &[]), put(&heap, &[]));
     assert_ne!(a, b);
-    assert!(heap.block(a, no_lease()).expect("it is there").is_empty());
-    heap.free(a).expect("it is there");
-    assert!(heap.free(a).expect_err("twice").is_invalid_handle());
-    heap.free(b).expect("it is there");
+    assert!(
+        heap.block(a, no_lease(), ENGINE)
+            .expect("it is there")
+            .is_empty()
+    );
+    heap.free(a, ENGINE).expect("it is there");
+    assert!(heap.free(a, ENGINE).expect_err("twice").is_invalid_handle());
+    heap.free(b, ENGINE).expect("it is there");
     assert_eq!(heap.in_use(), 0);
 }
 
@@ -85,7 +91,7 @@ fn freed_memory_is_taken_first_and_stays_as_it_was() {
     let (heap, budget) = heap(8 << 20);
     let (a, _b) = (put(&heap, &[1; MIB]), put(&heap, &[2; MIB]));
     let committed = budget.used();
-    heap.free(a).expect("it is there");
+    heap.free(a, ENGINE).expect("it is there");
     let building = heap.reserve(MIB - GAP, 64).expect("there is room");
     assert!(
         building.iter().all(|&byte| byte == 1),
@@ -128,7 +134,7 @@ fn only_what_is_there_can_be_freed_and_only_once() {
     ];
     for loc in wrong {
         assert!(
-            heap.free(loc)
+            heap.free(loc, ENGINE)
                 .expect_err("nothing to free")
                 .is_invalid_handle(),
             "{loc}"
@@ -141,13 +147,19 @@ fn only_what_is_there_can_be_freed_and_only_once() {
         "the test's premise"
     );
     assert_eq!(
-        heap.block(loc, no_lease()).expect("it is there").bytes(),
+        heap.block(loc, no_lease(), ENGINE)
+            .expect("it is there")
+            .bytes(),
         [5; 100]
     );
-    heap.free(loc).expect("it is there");
-    assert!(heap.free(loc).expect_err("twice").is_invalid_handle());
+    heap.free(loc, ENGINE).expect("it is there");
     assert!(
-        heap.block(loc, no_lease())
+        heap.free(loc, ENGINE)
+            .expect_err("twice")
+            .is_invalid_handle()
+    );
+    assert!(
+        heap.block(loc, no_lease(), ENGINE)
             .expect_err("it is gone")
             .is_invalid_handle()
     );
@@ -208,7 +220,7 @@ fn the_first_adoption_counts() {
         .downcast_ref::<(i32, Loc)>()
         .expect("what was made");
     assert_eq!(lease.1, loc);
-    heap.free(loc).expect("it is there");
+    heap.free(loc, ENGINE).expect("it is there");
 }
 
 #[test]
@@ -217,7 +229,7 @@ fn a_lease_may_free_while_it_is_being_made() {
     let (heap, _) = heap(1 << 20);
     let extent = heap.reserve(10, 1).expect("there is room").seal();
     extent.adopt(|loc| {
-        heap.free(loc).expect("adopted already");
+        heap.free(loc, ENGINE).expect("adopted already");
         no_lease()
     });
     drop(extent);
@@ -247,7 +259,7 @@ fn a_full_store_is_an_error_with_numbers_and_heals() {
         );
     }
     assert_eq!(budget.used(), 3 << 20, "what failed took nothing");
-    heap.free(loc).expect("it is there");
+    heap.free(loc, ENGINE).expect("it is there");
     drop(heap.reserve(4 * MIB, 64).expect("the free memory serves"));
 }
 
@@ -271,13 +283,13 @@ fn a_heap_gives_up_its_own_free_memory_before_it_fails() {
     let (heap, budget) = heap(4 << 20);
     let locs = [(); 4].map(|()| put(&heap, &[1; MIB]));
     // Two free places of 1 MiB, apart: neither holds 2 MiB, and the budget is used up.
-    heap.free(locs[0]).expect("it is there");
-    heap.free(locs[2]).expect("it is there");
+    heap.free(locs[0], ENGINE).expect("it is there");
+    heap.free(locs[2], ENGINE).expect("it is there");
     assert_eq!(budget.used(), 4 << 20);
     let large = put(&heap, &[3; 2 * MIB]);
     assert_eq!(budget.used(), 4 << 20);
     for (loc, byte) in [(locs[1], 1), (locs[3], 1), (large, 3)] {
-        let block = heap.block(loc, no_lease()).expect("it is there");
+        let block = heap.block(loc, no_lease(), ENGINE).expect("it is there");
         assert!(block.bytes().iter().all(|&b| b == byte));
     }
 }
@@ -287,7 +299,7 @@ fn trimmed_memory_is_committed_again_when_it_is_needed() {
     let (heap, budget) = heap(4 << 20);
     let a = put(&heap, &[1; MIB]);
     let b = put(&heap, &[2; MIB]);
-    heap.free(a).expect("it is there");
+    heap.free(a, ENGINE).expect("it is there");
     assert_eq!(heap.trim(MIB as u64), 0, "so much may stay");
     assert_eq!(heap.trim(MIB as u64 / 2), 1 << 19);
     assert_eq!(budget.used(), (2 << 20) - (1 << 19));
@@ -299,7 +311,7 @@ fn trimmed_memory_is_committed_again_when_it_is_needed() {
     );
     assert_eq!(again.seal().loc().offset, a.offset, "the hole fits best");
     assert!(
-        heap.block(b, no_lease())
+        heap.block(b, no_lease(), ENGINE)
             .expect("it is there")
             .bytes()
             .iter()
@@ -311,7 +323,7 @@ fn trimmed_memory_is_committed_again_when_it_is_needed() {
 fn a_heap_that_goes_away_gives_its_budget_back() {
     let (heap, budget) = heap(4 << 20);
     let loc = put(&heap, &[1; 1000]);
-    let block = heap.block(loc, no_lease()).expect("it is there");
+    let block = heap.block(loc, no_lease(), ENGINE).expect("it is there");
     drop(heap);
     assert_eq!(budget.used(), 0);
     assert_eq!(block.bytes(), [1; 1000], "a view outlives its heap");
@@ -350,7 +362,12 @@ impl Budget for Reentrant {
         else {
             return Ok(());
         };
-        thread::scope(|scope| scope.spawn(|| heap.free(loc)).join().expect("no panic"))
+        thread::scope(|scope| {
+            scope
+                .spawn(|| heap.free(loc, ENGINE))
+                .join()
+                .expect("no panic")
+        })
     }
 
     fn release(&self, _: u64) {}

@@ -11,7 +11,7 @@ use mobula_store::{
     Backing, Budget, Capacity, Heap, Lease, Loc, SegmentFile, SegmentId, Segments, SharedWords,
 };
 
-use common::{ID, heap, no_lease, put};
+use common::{ENGINE, ID, heap, no_lease, put};
 
 const BOTH: [Backing; 2] = [Backing::SharedMemory, Backing::Anonymous];
 
@@ -25,9 +25,9 @@ fn received(file: &SegmentFile, writable: bool) -> SegmentFile {
         .read_only_fd()
         .try_clone_to_owned()
         .expect("a descriptor");
-    let read_write = file.read_write_fd().filter(|_| writable);
+    let read_write = file.read_write_fd(ENGINE).filter(|_| writable);
     let read_write = read_write.map(|fd| fd.try_clone_to_owned().expect("a descriptor"));
-    SegmentFile::from_descriptors(read_only, read_write, file.len()).expect("a file")
+    SegmentFile::from_descriptors(read_only, read_write, file.len(), ENGINE).expect("a file")
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn files_have_no_name_and_descriptors_do_not_leak() {
         assert_eq!(received(&file, false).is_anonymous(), file.is_anonymous());
         for fd in [
             file.read_only_fd(),
-            file.read_write_fd().expect("the creator has it"),
+            file.read_write_fd(ENGINE).expect("the creator has it"),
         ] {
             let stat = rustix::fs::fstat(fd).expect("a descriptor");
             assert_eq!(stat.st_nlink, 0, "no name");
@@ -63,7 +63,7 @@ fn the_read_only_descriptor_cannot_write() {
                 .expect_err("no producer")
                 .is_invalid_handle()
         );
-        reader.punch(0, 4096).expect_err("no producer");
+        reader.punch(0, 4096, ENGINE).expect_err("no producer");
         let budget: Arc<dyn Budget> = Arc::new(Capacity::new(1 << 20));
         assert!(
             Heap::new(ID, reader, budget)
@@ -84,7 +84,7 @@ fn memory_is_reserved_and_given_back() {
         };
         file.reserve(4096, 1 << 18).expect("there is memory");
         assert!(blocks() * 512 >= 1 << 18);
-        file.punch(0, file.len()).expect("possible");
+        file.punch(0, file.len(), ENGINE).expect("possible");
         assert_eq!(blocks(), 0);
         for (offset, len) in [(0, (1 << 20) + 1), (1 << 20, 1), (u64::MAX, u64::MAX)] {
             assert!(
@@ -92,7 +92,7 @@ fn memory_is_reserved_and_given_back() {
                     .expect_err("not in it")
                     .is_invalid_handle()
             );
-            file.punch(offset, len).expect_err("not in it");
+            file.punch(offset, len, ENGINE).expect_err("not in it");
         }
     }
 }
@@ -116,21 +116,22 @@ fn a_file_that_is_too_short_is_refused() {
             .expect("a descriptor")
     };
     for len in [0, (1 << 20) + 1, u64::MAX] {
-        let error = SegmentFile::from_descriptors(ro(), None, len).expect_err("too short");
+        let error = SegmentFile::from_descriptors(ro(), None, len, ENGINE).expect_err("too short");
         assert!(error.is_invalid_handle(), "{error}");
     }
     let rw = other
-        .read_write_fd()
+        .read_write_fd(ENGINE)
         .expect("a descriptor")
         .try_clone_to_owned();
-    let error = SegmentFile::from_descriptors(ro(), Some(rw.expect("a descriptor")), 1 << 20);
+    let error =
+        SegmentFile::from_descriptors(ro(), Some(rw.expect("a descriptor")), 1 << 20, ENGINE);
     assert!(error.expect_err("two files").is_invalid_handle());
 }
 
 #[test]
 fn an_anonymous_file_cannot_be_cut() {
     let file = file(Backing::Anonymous);
-    let fd = file.read_write_fd().expect("the creator has it");
+    let fd = file.read_write_fd(ENGINE).expect("the creator has it");
     assert_eq!(rustix::fs::ftruncate(fd, 0), Err(rustix::io::Errno::PERM));
 }
 
@@ -149,12 +150,14 @@ fn the_segments_of_others_are_read_by_location() {
         assert!(segments.contains(ID) && !segments.contains(SegmentId(1)));
 
         let loc = put(&heap, b"written after it was mapped");
-        let block = segments.resolve(loc, no_lease()).expect("it is there");
+        let block = segments
+            .resolve(loc, no_lease(), ENGINE)
+            .expect("it is there");
         assert_eq!(block.bytes(), b"written after it was mapped");
         assert_eq!(block.loc(), Some(loc));
         assert_ne!(
             block.bytes().as_ptr(),
-            heap.block(loc, no_lease())
+            heap.block(loc, no_lease(), ENGINE)
                 .expect("it is there")
                 .bytes()
                 .as_ptr(),
@@ -164,7 +167,7 @@ fn the_segments_of_others_are_read_by_location() {
         assert!(segments.remove(ID) && !segments.remove(ID));
         assert!(
             segments
-                .resolve(loc, no_lease())
+                .resolve(loc, no_lease(), ENGINE)
                 .expect_err("gone")
                 .is_invalid_handle()
         );
@@ -188,6 +191,7 @@ fn locations_outside_of_a_segment_are_errors() {
                 len,
             },
             no_lease(),
+            ENGINE,
         )
     };
     assert_eq!(resolve(ID, 0, 1 << 20).expect("all of it").len(), 1 << 20);
@@ -212,7 +216,7 @@ fn locations_outside_of_a_segment_are_errors() {
         offset: 0,
         len: 1,
     };
-    assert!(mapped.resolve(elsewhere, no_lease()).is_err());
+    assert!(mapped.resolve(elsewhere, no_lease(), ENGINE).is_err());
     assert!(segments.find(SegmentId(1)).is_none());
     let error = resolve(SegmentId(1), 0, 1).expect_err("unknown");
     assert!(
@@ -233,7 +237,7 @@ fn a_lease_ends_with_the_last_clone() {
     let loc = put(&heap, b"x");
     let ended = Arc::new(AtomicBool::new(false));
     let lease: Lease = Arc::new(Flag(ended.clone()));
-    let block = heap.block(loc, lease).expect("it is there");
+    let block = heap.block(loc, lease, ENGINE).expect("it is there");
     let clone = block.clone();
     drop(block);
     assert!(!ended.load(Ordering::Relaxed));

@@ -15,6 +15,8 @@ use mobula_store::{
     is_cell,
 };
 
+use common::ENGINE;
+
 const SEGMENT: SegmentId = SegmentId(5);
 const LEN: u64 = 64 << 20;
 
@@ -24,8 +26,9 @@ fn two_processes() -> (Arc<Heap>, Writables) {
     let again = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
     let other = SegmentFile::from_descriptors(
         again(file.as_fd()),
-        file.read_write_fd().map(again),
+        file.read_write_fd(ENGINE).map(again),
         file.len(),
+        ENGINE,
     )
     .unwrap();
     let capacity: Arc<dyn Budget> = Arc::new(Capacity::new(LEN));
@@ -47,12 +50,15 @@ fn what_one_writes_the_other_reads() {
     let (heap, other) = two_processes();
     for len in [8, 4096, 4104, 1 << 20] {
         let loc = shared(&heap, len);
-        let mine = heap.region(loc, Arc::new(())).unwrap();
-        let theirs = other.open(loc, Arc::new(())).unwrap();
+        let mine = heap.region(loc, Arc::new(()), ENGINE).unwrap();
+        let theirs = other.open(loc, Arc::new(()), ENGINE).unwrap();
         let count = len / 8;
-        assert_eq!(mine.atomics::<AtomicU64>(0, count).unwrap().len(), count);
+        assert_eq!(
+            mine.atomics::<AtomicU64>(0, count, ENGINE).unwrap().len(),
+            count
+        );
         let last = |region: &mobula_store::Region| {
-            let words = region.atomics::<AtomicU64>(0, count).unwrap();
+            let words = region.atomics::<AtomicU64>(0, count, ENGINE).unwrap();
             words[count - 1].fetch_add(1, Ordering::SeqCst)
         };
         assert_eq!(
@@ -69,19 +75,19 @@ fn shared_memory_begins_as_zeros_also_when_it_was_used_before() {
     for len in [64, 100_000] {
         let loc = shared(&heap, len);
         let mut lent = heap
-            .region(loc, Arc::new(()))
+            .region(loc, Arc::new(()), ENGINE)
             .unwrap()
-            .lend::<u8>(0, len)
+            .lend::<u8>(0, len, ENGINE)
             .unwrap();
         lent.fill(0xff);
         drop(lent);
-        heap.free(loc).unwrap();
+        heap.free(loc, ENGINE).unwrap();
         let again = shared(&heap, len);
         assert_eq!(again.offset, loc.offset, "the test needs the same memory");
         let lent = heap
-            .region(again, Arc::new(()))
+            .region(again, Arc::new(()), ENGINE)
             .unwrap()
-            .lend::<u8>(0, len)
+            .lend::<u8>(0, len, ENGINE)
             .unwrap();
         assert!(lent.iter().all(|&byte| byte == 0));
     }
@@ -103,8 +109,10 @@ fn large_ones_share_no_page_and_small_ones_share_slabs() {
     assert!(small.iter().all(|loc| is_cell(*loc)));
     assert!(heap.in_use() - before <= 3 * (64 << 10));
     // They are free again one by one, and no memory is taken for the next.
-    small.iter().for_each(|loc| heap.free(*loc).unwrap());
-    assert!(heap.free(small[0]).is_err());
+    small
+        .iter()
+        .for_each(|loc| heap.free(*loc, ENGINE).unwrap());
+    assert!(heap.free(small[0], ENGINE).is_err());
     let (after, again) = (heap.in_use(), shared(&heap, 16));
     assert!(small.contains(&again));
     assert_eq!(heap.in_use(), after);
@@ -115,20 +123,20 @@ fn parts_and_tiles_are_where_they_should_be() {
     let (heap, other) = two_processes();
     let (rows, width) = (10, 700);
     let loc = shared(&heap, rows * width * 8);
-    let region = heap.region(loc, Arc::new(())).unwrap();
-    let mut part = region.lend::<f64>(width * 8, width).unwrap();
+    let region = heap.region(loc, Arc::new(()), ENGINE).unwrap();
+    let mut part = region.lend::<f64>(width * 8, width, ENGINE).unwrap();
     part.fill(1.0);
     let mut tile = other
-        .open(loc, Arc::new(()))
+        .open(loc, Arc::new(()), ENGINE)
         .unwrap()
-        .lend_tile::<f64>(0, width, 4..7, 100..103)
+        .lend_tile::<f64>(0, width, 4..7, 100..103, ENGINE)
         .unwrap();
     assert_eq!(tile.shape(), (3, 3));
     for row in 0..3 {
         tile.row_mut(row).fill(2.0 + row as f64);
     }
     drop((part, tile));
-    let all = region.lend::<f64>(0, rows * width).unwrap();
+    let all = region.lend::<f64>(0, rows * width, ENGINE).unwrap();
     for (at, value) in all.iter().enumerate() {
         let (row, column) = (at / width, at % width);
         let expected = match row {
@@ -144,28 +152,47 @@ fn parts_and_tiles_are_where_they_should_be() {
 fn what_does_not_fit_is_refused() {
     let (heap, other) = two_processes();
     let loc = shared(&heap, 8000);
-    let region = heap.region(loc, Arc::new(())).unwrap();
-    assert!(region.lend::<f64>(0, 1000).is_some());
-    assert!(region.lend::<f64>(0, 1001).is_none());
-    assert!(region.lend::<f64>(8, 1000).is_none());
-    assert!(region.lend::<f64>(4, 1).is_none(), "not aligned");
-    assert!(region.lend::<f64>(usize::MAX, 1).is_none());
-    assert!(region.lend::<f64>(0, usize::MAX / 4).is_none());
-    assert!(region.lend::<[u8; 0]>(0, 1).is_none());
-    assert!(region.atomics::<AtomicF64>(8000, 0).is_some());
-    assert!(region.atomics::<AtomicF64>(8000, 1).is_none());
-    assert!(region.lend_tile::<f64>(0, 100, 0..10, 0..100).is_some());
-    assert!(region.lend_tile::<f64>(0, 100, 0..11, 0..1).is_none());
-    assert!(region.lend_tile::<f64>(0, 100, 0..1, 0..101).is_none());
-    assert!(region.lend_tile::<f64>(0, usize::MAX, 0..2, 0..1).is_none());
+    let region = heap.region(loc, Arc::new(()), ENGINE).unwrap();
+    assert!(region.lend::<f64>(0, 1000, ENGINE).is_some());
+    assert!(region.lend::<f64>(0, 1001, ENGINE).is_none());
+    assert!(region.lend::<f64>(8, 1000, ENGINE).is_none());
+    assert!(region.lend::<f64>(4, 1, ENGINE).is_none(), "not aligned");
+    assert!(region.lend::<f64>(usize::MAX, 1, ENGINE).is_none());
+    assert!(region.lend::<f64>(0, usize::MAX / 4, ENGINE).is_none());
+    assert!(region.lend::<[u8; 0]>(0, 1, ENGINE).is_none());
+    assert!(region.atomics::<AtomicF64>(8000, 0, ENGINE).is_some());
+    assert!(region.atomics::<AtomicF64>(8000, 1, ENGINE).is_none());
+    assert!(
+        region
+            .lend_tile::<f64>(0, 100, 0..10, 0..100, ENGINE)
+            .is_some()
+    );
+    assert!(
+        region
+            .lend_tile::<f64>(0, 100, 0..11, 0..1, ENGINE)
+            .is_none()
+    );
+    assert!(
+        region
+            .lend_tile::<f64>(0, 100, 0..1, 0..101, ENGINE)
+            .is_none()
+    );
+    assert!(
+        region
+            .lend_tile::<f64>(0, usize::MAX, 0..2, 0..1, ENGINE)
+            .is_none()
+    );
     assert_eq!(
-        region.lend_tile::<f64>(0, 100, 3..3, 0..5).unwrap().shape(),
+        region
+            .lend_tile::<f64>(0, 100, 3..3, 0..5, ENGINE)
+            .unwrap()
+            .shape(),
         (0, 5)
     );
     let beyond = Loc { offset: LEN, ..loc };
     assert!(
         other
-            .open(beyond, Arc::new(()))
+            .open(beyond, Arc::new(()), ENGINE)
             .unwrap_err()
             .is_invalid_handle()
     );
@@ -175,30 +202,33 @@ fn what_does_not_fit_is_refused() {
     };
     assert!(
         other
-            .open(elsewhere, Arc::new(()))
+            .open(elsewhere, Arc::new(()), ENGINE)
             .unwrap_err()
             .is_invalid_handle()
     );
-    assert!(heap.region(Loc { len: 7999, ..loc }, Arc::new(())).is_err());
+    assert!(
+        heap.region(Loc { len: 7999, ..loc }, Arc::new(()), ENGINE)
+            .is_err()
+    );
 }
 
 #[test]
 fn an_extent_in_use_cannot_be_closed() {
     let (heap, other) = two_processes();
     let loc = shared(&heap, 10_000);
-    let region = other.open(loc, Arc::new(())).unwrap();
-    let same = other.open(loc, Arc::new(())).unwrap();
+    let region = other.open(loc, Arc::new(()), ENGINE).unwrap();
+    let same = other.open(loc, Arc::new(()), ENGINE).unwrap();
     drop(region);
     assert!(!other.close(loc));
-    let lent = same.lend::<u8>(0, 1).unwrap();
+    let lent = same.lend::<u8>(0, 1, ENGINE).unwrap();
     drop(same);
     assert!(!other.close(loc), "what was lent keeps it open");
     drop(lent);
     assert!(other.close(loc));
     assert!(other.close(loc), "twice is as good");
     // And it can be opened again.
-    let region = other.open(loc, Arc::new(())).unwrap();
-    region.lend::<u8>(0, 1).unwrap()[0] = 1;
+    let region = other.open(loc, Arc::new(()), ENGINE).unwrap();
+    region.lend::<u8>(0, 1, ENGINE).unwrap()[0] = 1;
 }
 
 #[test]
@@ -216,8 +246,8 @@ fn writes_to_what_is_not_open_are_stopped() {
     common::no_core_file();
     let (heap, other) = two_processes();
     let (open, neighbour) = (shared(&heap, 8192), shared(&heap, 8192));
-    let region = other.open(open, Arc::new(())).unwrap();
-    let word = &region.atomics::<AtomicU64>(0, 1).unwrap()[0];
+    let region = other.open(open, Arc::new(()), ENGINE).unwrap();
+    let word = &region.atomics::<AtomicU64>(0, 1, ENGINE).unwrap()[0];
     word.store(1, Ordering::SeqCst);
     let mut address = word.as_ptr();
     if role == "beside" {
@@ -240,30 +270,30 @@ fn an_extent_is_written_or_read_as_an_object_never_both() {
     let object = heap.copy(&[1; 100_000], 64).unwrap().seal();
     let view = object.block();
     assert!(
-        heap.region(object.loc(), lease())
+        heap.region(object.loc(), lease(), ENGINE)
             .unwrap_err()
             .is_invalid_handle()
     );
     assert_eq!(view.bytes(), [1; 100_000]);
     for len in [64, 100_000] {
         let loc = shared(&heap, len);
-        let region = heap.region(loc, lease()).unwrap();
-        let same = heap.region(loc, lease()).unwrap();
+        let region = heap.region(loc, lease(), ENGINE).unwrap();
+        let same = heap.region(loc, lease(), ENGINE).unwrap();
         assert!(heap.has_regions(loc));
         // What is written is neither read as an object nor freed.
-        assert!(heap.block(loc, lease()).is_err());
+        assert!(heap.block(loc, lease(), ENGINE).is_err());
         drop(region);
-        assert!(heap.block(loc, lease()).is_err());
-        assert!(heap.free(loc).unwrap_err().is_invalid_handle());
+        assert!(heap.block(loc, lease(), ENGINE).is_err());
+        assert!(heap.free(loc, ENGINE).unwrap_err().is_invalid_handle());
         drop(same);
         assert!(!heap.has_regions(loc));
         if !is_cell(loc) {
             // From its first look on it is an object for good.
-            assert_eq!(heap.block(loc, lease()).unwrap().len(), len);
-            assert!(heap.region(loc, lease()).is_err());
+            assert_eq!(heap.block(loc, lease(), ENGINE).unwrap().len(), len);
+            assert!(heap.region(loc, lease(), ENGINE).is_err());
         }
-        heap.free(loc).unwrap();
-        assert!(heap.region(loc, lease()).is_err());
+        heap.free(loc, ENGINE).unwrap();
+        assert!(heap.region(loc, lease(), ENGINE).is_err());
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use mobula_store::{Backing, Block, Heap, Loc, SegmentFile, Segments};
 
-use common::{ID, again, heap, no_core_file, no_lease, put, role};
+use common::{ENGINE, ID, again, heap, no_core_file, no_lease, put, role};
 
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
@@ -57,7 +57,7 @@ fn a_reader_that_writes_dies_and_harms_nobody() {
             .as_fd()
             .try_clone_to_owned()
             .expect("a descriptor");
-        let file = SegmentFile::from_descriptors(fd, None, 2 * LEN).expect("a segment");
+        let file = SegmentFile::from_descriptors(fd, None, 2 * LEN, ENGINE).expect("a segment");
         let segments = Segments::new();
         segments.insert(ID, &file).expect("new");
         let loc = Loc {
@@ -65,7 +65,9 @@ fn a_reader_that_writes_dies_and_harms_nobody() {
             offset: 0,
             len: CONTENTS.len() as u64,
         };
-        let block = segments.resolve(loc, no_lease()).expect("it is there");
+        let block = segments
+            .resolve(loc, no_lease(), ENGINE)
+            .expect("it is there");
         assert_eq!(block.bytes(), CONTENTS);
         write_into(&block);
         return;
@@ -81,7 +83,9 @@ fn a_reader_that_writes_dies_and_harms_nobody() {
     let mut child = again("a_reader_that_writes_dies_and_harms_nobody", "reader");
     dies(child.stdin(Stdio::from(fd)));
     assert_eq!(
-        heap.block(loc, no_lease()).expect("it is there").bytes(),
+        heap.block(loc, no_lease(), ENGINE)
+            .expect("it is there")
+            .bytes(),
         CONTENTS
     );
 }
@@ -155,7 +159,7 @@ fn in_forked_child(mut check: impl FnMut() -> bool + Send + Sync + 'static) -> R
 fn handles_are_inert_in_a_forked_child() {
     let (heap, budget) = heap(LEN);
     let loc = put(&heap, &CONTENTS);
-    let block = heap.block(loc, no_lease()).expect("it is there");
+    let block = heap.block(loc, no_lease(), ENGINE).expect("it is there");
     let mut building = Some(heap.reserve(100, 1).expect("there is room"));
     let mut extent = Some(heap.reserve(100, 1).expect("there is room").seal());
     let (used, in_use) = (budget.used(), heap.in_use());
@@ -165,7 +169,7 @@ fn handles_are_inert_in_a_forked_child() {
         // Handles freed in the child must not touch the budget, or wait for its lock.
         drop((building.take(), extent.take()));
         let silent = heap.trim(0) == 0 && heap.in_use() == 0 && heap.committed() == 0;
-        let errors = heap.reserve(1, 1).is_err() && heap.free(loc).is_err();
+        let errors = heap.reserve(1, 1).is_err() && heap.free(loc, ENGINE).is_err();
         let readable = block.bytes() == CONTENTS;
         silent && errors && readable
     };
@@ -174,10 +178,12 @@ fn handles_are_inert_in_a_forked_child() {
     assert_eq!(budget.used(), used, "the child gave nothing back");
     assert!(ours.in_use() < in_use, "the parent's own handles worked");
     assert_eq!(
-        ours.block(loc, no_lease()).expect("it is there").bytes(),
+        ours.block(loc, no_lease(), ENGINE)
+            .expect("it is there")
+            .bytes(),
         CONTENTS
     );
-    ours.free(loc).expect("it is there");
+    ours.free(loc, ENGINE).expect("it is there");
     assert_eq!(ours.in_use(), 0);
 }
 

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, task::Waker, time::Instant};
 
-use mobula_store::{Block, Heap, Loc, Region};
+use mobula_store::{Block, EnginePromise, Heap, Loc, Region};
 
 use crate::{
     Error, Result,
@@ -13,6 +13,7 @@ use crate::{
     ids::{FunctionIndex, ObjectId, WorkerId},
     message::Args,
     payload::{Payload, Side},
+    promise::ENGINE,
     retries::Retries,
     sync::{Ended, Seat, Sleep},
     value::{Body, Format, Item, Lot, Value},
@@ -141,11 +142,13 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
     /// How many workers the runtime has, as it was asked for.
     fn workers(&self) -> usize;
 
-    /// The readable bytes of a stored value; `lease` keeps them.
+    /// The readable bytes of a stored value.
+    ///
+    /// *Pinned while leased*: `lease` keeps them. *One use*: they are no shared memory.
     ///
     /// # Errors
     /// The location does not exist.
-    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block>;
+    fn block(&self, loc: Loc, lease: Arc<Entry>, engine: EnginePromise) -> Result<Block>;
 
     /// The shared memory that an object stands for, writable in this process. May wait for a descriptor
     /// of the driver's.
@@ -257,11 +260,18 @@ impl Awaited for Vec<Arc<Entry>> {
     }
 }
 
-/// The value with readable bytes; `lease` keeps them where they are stored.
+/// The value with readable bytes.
+///
+/// *Pinned while leased*: `lease` keeps them where they are stored.
 ///
 /// # Errors
 /// A location does not exist, or is not covered by a lease.
-pub fn readable(client: &dyn Client, value: &Value, lease: Option<&Arc<Entry>>) -> Result<Payload> {
+pub fn readable(
+    client: &dyn Client,
+    value: &Value,
+    lease: Option<&Arc<Entry>>,
+    _: EnginePromise,
+) -> Result<Payload> {
     readable_with(client, value, lease, handles_of(client, &value.items))
 }
 
@@ -284,7 +294,7 @@ pub(crate) fn readable_with(
         }
         Body::Stored(loc) => {
             let lease = lease.ok_or_else(|| Error::internal("a stored value without an object"))?;
-            client.block(*loc, lease.clone())?
+            client.block(*loc, lease.clone(), ENGINE)?
         }
     };
     Ok(Payload {
@@ -317,14 +327,15 @@ fn sides(client: &dyn Client, items: &[Item], handles: Vec<Arc<Entry>>) -> Resul
     for item in items {
         side.push(match item {
             Item::InlineArray(array) => {
-                let Payload { block, format, .. } = readable(client, array, None)?;
+                let Payload { block, format, .. } = readable(client, array, None, ENGINE)?;
                 Side::array(block, format)
             }
             Item::Array { value, .. } if matches!(value.format, Format::Shared { .. }) => {
                 Side::Ref(next()?)
             }
             Item::Array { value, .. } => {
-                let Payload { block, format, .. } = readable(client, value, Some(&next()?))?;
+                let Payload { block, format, .. } =
+                    readable(client, value, Some(&next()?), ENGINE)?;
                 Side::array(block, format)
             }
             Item::Ref { .. } => Side::Ref(next()?),

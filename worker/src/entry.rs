@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::Loc;
+use mobula_store::{EnginePromise, Loc};
 use parking_lot::Mutex;
 
 use crate::{
@@ -19,16 +19,10 @@ use crate::{
     client::{Client, handles_of, readable_with},
     ids::ObjectId,
     payload::Payload,
+    promise::ENGINE,
     value::{Body, Format, Outcome, Value},
     waiters::Waiters,
 };
-
-/// Shows that a caller is a crate of this project, which keeps the contracts of what it reaches by it.
-///
-/// Programs meet handles behind hidden items, since generated code passes them on. They have no name for
-/// this type, so safe code of theirs reaches neither the engine nor its memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Internal;
 
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
 /// refs to an object that is pending; when it is dropped, the engine is told.
@@ -126,8 +120,11 @@ impl Entry {
         self.id
     }
 
-    /// The engine that the object belongs to, while that lives. Its methods have contracts.
-    pub fn client(&self, _: Internal) -> Option<Arc<dyn Client>> {
+    /// The engine that the object belongs to, while that lives. Programs meet handles behind hidden items, since
+    /// generated code passes them on; safe code of theirs reaches neither the engine nor its memory by them.
+    ///
+    /// The caller keeps to the contracts of the engine's methods.
+    pub fn client(&self, _: EnginePromise) -> Option<Arc<dyn Client>> {
         self.client.as_ref()?.upgrade()
     }
 
@@ -180,7 +177,9 @@ impl Entry {
 
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
     /// wakers run user code.
-    pub fn complete(&self, outcome: Outcome, _: Internal) {
+    ///
+    /// *Pinned while leased*: memory that the outcome names is that of this object, or of what it refers to.
+    pub fn complete(&self, outcome: Outcome, _: EnginePromise) {
         let failed = outcome.is_err();
         if let Fate::Awaited(cell) = &self.fate {
             let _ = cell.set(outcome);
@@ -264,7 +263,7 @@ impl Entry {
     fn unwatch(&self) {
         if self.watched.load(Ordering::SeqCst)
             && self.watched.swap(false, Ordering::SeqCst)
-            && let Some(client) = self.client(Internal)
+            && let Some(client) = self.client(ENGINE)
         {
             client.unwatch();
         }
@@ -275,14 +274,14 @@ impl Entry {
         if self.outcome().is_some() {
             return true;
         }
-        match self.client(Internal) {
+        match self.client(ENGINE) {
             Some(_) if mobula_store::is_forked_child() => {
-                self.complete(Err(Error::forked()), Internal);
+                self.complete(Err(Error::forked()), ENGINE);
                 true
             }
             Some(client) => client.wait(self, deadline),
             None => {
-                self.complete(Err(Error::shutdown()), Internal);
+                self.complete(Err(Error::shutdown()), ENGINE);
                 true
             }
         }
@@ -330,7 +329,7 @@ impl Entry {
                 side: Vec::new(),
             });
         }
-        let client = self.client(Internal).ok_or_else(Error::shutdown)?;
+        let client = self.client(ENGINE).ok_or_else(Error::shutdown)?;
         let handles = self.handles(&*client, value);
         readable_with(&*client, value, Some(self), handles)
     }
@@ -377,7 +376,7 @@ fn wake_all(wakers: Vec<Waker>) {
 impl Drop for Entry {
     fn drop(&mut self) {
         // In a child that user code forked, the engine's locks and mappings are not there.
-        if let Some(client) = self.client(Internal)
+        if let Some(client) = self.client(ENGINE)
             && !mobula_store::is_forked_child()
         {
             if *self.watched.get_mut() {
@@ -434,12 +433,12 @@ mod tests {
                 let _ = cell.set(outcome());
                 entry.keep(&[]);
             }
-            entry.complete(outcome(), Internal);
+            entry.complete(outcome(), ENGINE);
             assert_eq!(count.0.load(Ordering::SeqCst), 1);
             entry.keep(&[]);
             assert!(matches!(&*entry.list.lock(), List::Handles(_)));
             assert!(!entry.subscribe(&count.clone().into()));
-            entry.complete(outcome(), Internal);
+            entry.complete(outcome(), ENGINE);
             assert!(matches!(&*entry.list.lock(), List::Handles(_)));
         }
     }

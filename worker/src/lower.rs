@@ -11,6 +11,7 @@ use crate::{
     entry::Entry,
     message::{ArgSpec, Args},
     payload::{Payload, Side, SideArray},
+    promise::ENGINE,
     value::{Body, Format, Item, Value},
 };
 
@@ -142,7 +143,7 @@ fn raise(client: &dyn Client, items: &[Item]) -> Result<Vec<Side>> {
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
         items: items.to_vec(),
     };
-    Ok(crate::client::readable(client, &value, None)?.side)
+    Ok(crate::client::readable(client, &value, None, ENGINE)?.side)
 }
 
 /// The items of a value, and the handles that keep them until the value has been registered.

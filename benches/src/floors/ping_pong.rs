@@ -20,6 +20,7 @@ use rustix::thread::futex;
 
 use super::pinned::Pinned;
 use crate::{
+    promise::ENGINE,
     sampling::{Plan, measure, timed},
     table::Floor,
 };
@@ -164,7 +165,7 @@ impl Game {
             SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;
         let words = SharedWords::map(&file).map_err(io::Error::other)?;
         let descriptor = file
-            .read_write_fd()
+            .read_write_fd(ENGINE)
             .ok_or(io::ErrorKind::Unsupported)?
             .try_clone_to_owned()?;
         // The peer has the memory as its standard input.
@@ -235,8 +236,9 @@ pub(super) fn enter() {
 
 fn play(waiting: Waiting) -> io::Result<()> {
     let descriptor = || -> io::Result<OwnedFd> { io::stdin().as_fd().try_clone_to_owned() };
-    let file = SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES)
-        .map_err(io::Error::other)?;
+    let file =
+        SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES, ENGINE)
+            .map_err(io::Error::other)?;
     let shared = SharedWords::map(&file).map_err(io::Error::other)?;
     let words = shared.narrow_words();
     let _core = waiting.core(1);

@@ -19,7 +19,10 @@ use super::{
     indexed::{self, End},
     pinned::Pinned,
 };
-use crate::sampling::{Plan, Summary, measure, timed};
+use crate::{
+    promise::ENGINE,
+    sampling::{Plan, Summary, measure, timed},
+};
 
 /// The first argument of the second process.
 const PEER: &str = "--ring-peer";
@@ -180,7 +183,7 @@ pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
         SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;
     let words = SharedWords::map(&file).map_err(io::Error::other)?;
     let descriptor = file
-        .read_write_fd()
+        .read_write_fd(ENGINE)
         .ok_or(io::ErrorKind::Unsupported)?
         .try_clone_to_owned()?;
     let mut peer = Command::new("/proc/self/exe")
@@ -234,8 +237,9 @@ pub(super) fn enter() {
 fn answer(rings: Rings) -> io::Result<()> {
     let _core = Pinned::to(1);
     let descriptor = || -> io::Result<OwnedFd> { io::stdin().as_fd().try_clone_to_owned() };
-    let file = SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES)
-        .map_err(io::Error::other)?;
+    let file =
+        SegmentFile::from_descriptors(descriptor()?, Some(descriptor()?), FILE_BYTES, ENGINE)
+            .map_err(io::Error::other)?;
     let words = SharedWords::map(&file).map_err(io::Error::other)?;
     let mut player = Player::new(Ends::new(rings, words, false));
     loop {

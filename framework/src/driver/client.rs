@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Block, Heap, Loc, Region};
+use mobula_store::{Block, EnginePromise, Heap, Loc, Region};
 use mobula_worker::{
     ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId, Payload,
     Result, Retries, Value, WorkerId, lower_call,
@@ -15,7 +15,10 @@ use mobula_worker::{
 };
 
 use super::{Driver, lanes::Lanes};
-use crate::core::{Core, Violation, no_such_actor};
+use crate::{
+    core::{Core, Violation, no_such_actor},
+    promise::ENGINE,
+};
 
 /// So many calls of a list are submitted under one lock: then workers begin with them, and get more in place of
 /// those that they have done, while the next are prepared.
@@ -334,18 +337,18 @@ impl Client for Driver {
         self.config.workers
     }
 
-    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {
+    fn block(&self, loc: Loc, lease: Arc<Entry>, engine: EnginePromise) -> Result<Block> {
         if loc.segment == self.heap.id() {
-            Ok(self.heap.block(loc, lease)?)
+            Ok(self.heap.block(loc, lease, engine)?)
         } else {
-            Ok(self.segments.resolve(loc, lease)?)
+            Ok(self.segments.resolve(loc, lease, engine)?)
         }
     }
 
     fn region(&self, object: &Arc<Entry>) -> Result<Region> {
         let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {
-            return Ok(self.heap.region(loc, lease)?);
+            return Ok(self.heap.region(loc, lease, ENGINE)?);
         }
         if !self.writables.contains(loc.segment) {
             let state = self.state.lock();
@@ -353,7 +356,7 @@ impl Client for Driver {
                 self.writables.insert(loc.segment, file)?;
             }
         }
-        Ok(self.writables.open(loc, lease)?)
+        Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
     fn lend(self: Arc<Self>, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {

@@ -188,6 +188,7 @@ mod tests {
     use mobula_store::{Backing, Capacity, Heap, SegmentFile, SegmentId, Segments, Writables};
 
     use super::*;
+    use crate::promise::ENGINE;
 
     #[test]
     fn memory_that_the_driver_still_writes_is_not_freed() {
@@ -203,7 +204,7 @@ mod tests {
         );
         let extent = heap.reserve_shared(1 << 20).unwrap().seal();
         drop(extent.adopt(|_| Arc::new(())));
-        let region = heap.region(extent.loc(), Arc::new(())).unwrap();
+        let region = heap.region(extent.loc(), Arc::new(()), ENGINE).unwrap();
         lanes.close_shared(extent.loc(), None);
         lanes.close_here();
         assert_eq!(heap.in_use(), 1 << 20);

@@ -9,6 +9,7 @@ use mobula_worker::{
 };
 
 use super::{lane::Access, lanes::Lanes};
+use crate::promise::ENGINE;
 
 impl Lanes {
     /// Makes sure that a worker can map the segments of a value.
@@ -76,7 +77,7 @@ impl Lanes {
             // Without a file: the segment is gone, and nothing that the worker gets refers to it.
             let descriptor = file.and_then(|file| match access {
                 Access::Read => Some((file.read_only_fd(), file.len())),
-                Access::Write => Some((file.read_write_fd()?, file.len())),
+                Access::Write => Some((file.read_write_fd(ENGINE)?, file.len())),
             });
             if let Some((descriptor, len)) = descriptor {
                 match link::send_segment(lane.socket.as_fd(), segment, descriptor) {

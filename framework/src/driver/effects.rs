@@ -14,7 +14,7 @@ use mobula_worker::{
 };
 
 use super::lanes::Lanes;
-use crate::core::Comm;
+use crate::{core::Comm, promise::ENGINE};
 
 impl Comm for Lanes {
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
@@ -116,7 +116,7 @@ impl Comm for Lanes {
 
     fn free(&mut self, loc: Loc) {
         if loc.segment == self.heap.id() {
-            if let Err(error) = self.heap.free(loc) {
+            if let Err(error) = self.heap.free(loc, ENGINE) {
                 eprintln!("mobula: freeing an object: {error}");
             }
         } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use mobula_store::{Loc, SegmentFile, SegmentId};
 
+use crate::promise::ENGINE;
+
 /// Orphaned segments.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
@@ -98,7 +100,7 @@ impl Orphans {
 
 fn punch(file: &SegmentFile, from: u64, to: u64) {
     if from < to
-        && let Err(error) = file.punch(from, to - from)
+        && let Err(error) = file.punch(from, to - from, ENGINE)
     {
         // The memory stays until the segment goes; nothing is wrong with any object.
         eprintln!("mobula: giving memory back to the system: {error}");

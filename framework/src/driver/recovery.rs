@@ -14,6 +14,7 @@ use mobula_worker::{
 use rustix::process::WaitIdStatus;
 
 use super::lanes::Lanes;
+use crate::promise::ENGINE;
 
 /// Numbers of living processes.
 #[derive(Debug)]
@@ -64,11 +65,13 @@ impl Memory for Words {
     type Futex = AtomicU32;
 
     fn words(&self) -> &[AtomicU64] {
-        self.region.atomics(0, self.futexes_at / 8).unwrap_or(&[])
+        self.region
+            .atomics(0, self.futexes_at / 8, ENGINE)
+            .unwrap_or(&[])
     }
 
     fn futex(&self, at: usize) -> &AtomicU32 {
-        let futexes = self.region.atomics(self.futexes_at, self.futexes);
+        let futexes = self.region.atomics(self.futexes_at, self.futexes, ENGINE);
         &futexes.unwrap_or(&[])[at]
     }
 
@@ -108,12 +111,12 @@ impl Lanes {
 
     fn region_of(&self, loc: Loc) -> Option<Region> {
         if loc.segment == self.heap.id() {
-            return self.heap.region(loc, Arc::new(())).ok();
+            return self.heap.region(loc, Arc::new(()), ENGINE).ok();
         }
         if let Some(file) = self.files.get(&loc.segment) {
             self.writables.insert(loc.segment, file).ok()?;
         }
-        self.writables.open(loc, Arc::new(())).ok()
+        self.writables.open(loc, Arc::new(()), ENGINE).ok()
     }
 }
 
@@ -148,7 +151,7 @@ fn recover(region: Region, kind: SharedKind, dead: WorkerId, seat: Seat, cause: 
         }
         SharedKind::Semaphore => {
             let permits = region
-                .atomics::<AtomicU64>(0, 1)
+                .atomics::<AtomicU64>(0, 1, ENGINE)
                 .map_or(0, |words| words[0].load(Ordering::Relaxed));
             let count = RawSemaphore::<Words>::words(u32::try_from(permits).unwrap_or(0));
             words(count, RawSemaphore::<Words>::FUTEXES).map(|memory| {

@@ -32,6 +32,7 @@ use super::{
     program, shared_words,
     watched::{Signs, Watched},
 };
+use crate::promise::ENGINE;
 
 impl Driver {
     /// Starts one further worker. It takes tasks when it has registered, and ends with the calling
@@ -92,14 +93,14 @@ impl Driver {
         let own = OwnLife::new()?;
         let token = link::new_token();
         let heap_write = file
-            .read_write_fd()
+            .read_write_fd(ENGINE)
             .ok_or_else(|| Error::internal("a new segment that is read-only"))?;
         let mailbox_write = mailbox_file
-            .read_write_fd()
+            .read_write_fd(ENGINE)
             .ok_or_else(|| Error::internal("a new mailbox that is read-only"))?;
         let bell_write = self
             .bell_file
-            .read_write_fd()
+            .read_write_fd(ENGINE)
             .ok_or_else(|| Error::internal("a bell that is read-only"))?;
         Bootstrap::new(
             token.clone(),

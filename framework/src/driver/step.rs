@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_worker::{Error, Internal};
+use mobula_worker::Error;
 use parking_lot::MutexGuard;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     lanes::{Aftermath, Lanes},
     tempo,
 };
-use crate::{config::Kind, core::Core};
+use crate::{config::Kind, core::Core, promise::ENGINE};
 
 /// What is left to do for whoever reads the workers' answers.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ impl Driver {
             let mut completions = completions;
             for (entry, outcome) in completions.drain(..) {
                 if let Some(entry) = entry.upgrade() {
-                    entry.complete(outcome, Internal);
+                    entry.complete(outcome, ENGINE);
                 }
             }
             if completions.spilled()

@@ -11,12 +11,13 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, Entry, Error, Internal,
+    Awaited, Entry, Error,
     bell::{Lead, Spin, Spun, Yields, may_yield},
     current_thread_waker,
 };
 
 use super::Driver;
+use crate::promise::ENGINE;
 
 /// A sleeping leader looks again after this time, in case something wrote over the bell.
 const WATCHFUL: Duration = Duration::from_millis(500);
@@ -28,7 +29,7 @@ impl Driver {
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     pub(super) fn wait_for(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), Internal));
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), ENGINE));
             return true;
         }
         let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -110,7 +111,7 @@ impl Driver {
     /// the future needs no waking, if that has paid lately.
     pub(super) fn linger_for(&self, entry: &Entry) {
         if mobula_store::is_forked_child() {
-            entry.complete(Err(Error::forked()), Internal);
+            entry.complete(Err(Error::forked()), ENGINE);
             return;
         }
         let Some(limit) = self.traffic.may_linger() else {

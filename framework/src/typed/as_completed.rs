@@ -8,10 +8,11 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_worker::{Awaited, Client, Entry, Error, Internal};
+use mobula_worker::{Awaited, Client, Entry, Error};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
+use crate::promise::ENGINE;
 
 /// Refs as they become ready: what [`Runtime::as_completed`](crate::Runtime::as_completed) returns.
 ///
@@ -123,7 +124,7 @@ impl<T> AsCompleted<T> {
             return;
         }
         match &self.client {
-            None => self.client = object.entry().client(Internal),
+            None => self.client = object.entry().client(ENGINE),
             Some(client) => self.mixed |= !object.entry().belongs_to(&**client),
         }
         self.next += 1;
@@ -134,7 +135,7 @@ impl<T> AsCompleted<T> {
     fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
         let number = *self.pending.keys().next()?;
         let Pending { object, .. } = self.pending.remove(&number)?;
-        object.entry().complete(Err(Error::forked()), Internal);
+        object.entry().complete(Err(Error::forked()), ENGINE);
         Some(object)
     }
 
@@ -166,7 +167,7 @@ impl<T> AsCompleted<T> {
     /// Has the engines see to it that completions are told.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
-            if let Some(client) = entry.client(Internal) {
+            if let Some(client) = entry.client(ENGINE) {
                 entry.watch(&*client);
             }
         });

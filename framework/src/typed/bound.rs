@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{
-    CallArg, Client, Entry, Error, Internal, RemoteFn, Result, Side, message::Args,
-};
+use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side, message::Args};
 
 use super::{IntoArg, arg::Source, codecs::Codec, engine::current_client, place::Place};
+use crate::promise::ENGINE;
 
 /// See the [module](self).
 pub(crate) struct Bound {
@@ -80,7 +79,7 @@ impl Bound {
         let Some(first) = self.entries().next() else {
             return current_client();
         };
-        first.client(Internal).ok_or_else(|| self.gone(first))
+        first.client(ENGINE).ok_or_else(|| self.gone(first))
     }
 
     /// Makes sure that this engine can take the call.
@@ -113,7 +112,7 @@ impl Bound {
             return None;
         }
         let other = self.entries().find(|entry| !entry.belongs_to(&**client))?;
-        if other.client(Internal).is_none() {
+        if other.client(ENGINE).is_none() {
             return Some(self.gone(other));
         }
         Some(Error::usage(format!(

@@ -1,8 +1,9 @@
 //! Several refs that are fetched together.
 
-use mobula_worker::{Entry, Internal, Result};
+use mobula_worker::{Entry, Result};
 
 use super::{ObjectRef, Value};
+use crate::promise::ENGINE;
 
 /// What [`Runtime::get`](crate::Runtime::get) takes: vectors, slices and arrays of refs, and tuples
 /// of up to eight refs or borrows of refs.
@@ -40,7 +41,7 @@ fn wait_all<'e>(
             return Ok(());
         };
         if entry.outcome().is_none() && n + 1 < total {
-            if !expected && let Some(client) = entry.client(Internal) {
+            if !expected && let Some(client) = entry.client(ENGINE) {
                 expected = true;
                 client.expect(&mut from_here.map(|(_, entry)| entry));
             }

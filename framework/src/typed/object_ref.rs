@@ -16,10 +16,11 @@ use mobula_store::{
     Array, Plain,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
 };
-use mobula_worker::{Entry, Error, Format, Internal, Payload, Result};
+use mobula_worker::{Entry, Error, Format, Payload, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Value, bytes::read_flat_1, codecs::decode_value};
+use crate::promise::ENGINE;
 
 /// A value of type `T` in the store, or on its way there: what [`Runtime::put`](crate::Runtime::put)
 /// and [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn) return.
@@ -106,7 +107,7 @@ impl<T> ObjectRef<T> {
     /// some 20 ns; in a task, a message to the driver.
     pub fn detach(self) {
         if self.entry.outcome().is_none()
-            && let Some(client) = self.entry.client(Internal)
+            && let Some(client) = self.entry.client(ENGINE)
         {
             client.detach(&self.entry);
         }
@@ -131,7 +132,7 @@ impl<T> ObjectRef<T> {
     /// As [`wait`](Self::wait), for a future.
     pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
         if self.entry.outcome().is_none() {
-            let Some(client) = self.entry.client(Internal) else {
+            let Some(client) = self.entry.client(ENGINE) else {
                 return Poll::Ready(Err(Error::shutdown()));
             };
             client.linger(&self.entry);

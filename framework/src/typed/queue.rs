@@ -11,10 +11,10 @@ use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_worker::{Client, Error, Internal, Result};
+use mobula_worker::{Client, Error, Result};
 
 use super::{ActorRef, Value, engine::current_client, place::Place};
-use crate::Runtime;
+use crate::{Runtime, promise::ENGINE};
 use actor::{Answer, QueueActor};
 use asked::Asked;
 use item::Item;
@@ -327,7 +327,7 @@ impl<T: Value> Queue<T> {
 
     fn encode(&self, values: &[T]) -> Result<Vec<Item>> {
         self.check(values.len())?;
-        let client = ActorRef::handle(&self.actor).entry().client(Internal);
+        let client = ActorRef::handle(&self.actor).entry().client(ENGINE);
         let client = client.ok_or_else(Error::shutdown)?;
         let place = Place::Of(&client);
         values

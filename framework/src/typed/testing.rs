@@ -15,16 +15,18 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Backing, Block, Capacity, Heap, Loc, Plain, SegmentFile, SegmentId};
+use mobula_store::{
+    Backing, Block, Capacity, EnginePromise, Heap, Loc, Plain, SegmentFile, SegmentId,
+};
 use mobula_worker::{
     ActorSpec, Awaited, Body, CallSpec, Client, Decoded, Entry, Error, FunctionIndex, Input,
-    Inputs, Internal, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId,
-    lower_call, message::ArgSpec, readable,
+    Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
+    message::ArgSpec, readable,
 };
 use parking_lot::Mutex;
 
 use super::{Joinable, ObjectRef, Put, UnspawnedCall, runtime_api};
-use crate::Array;
+use crate::{Array, promise::ENGINE};
 use actors::Actors;
 
 const CAPACITY: u64 = 64 << 20;
@@ -258,7 +260,7 @@ impl Inline {
         let entry = object.entry.upgrade();
         drop(objects);
         if let Some(entry) = entry {
-            entry.complete(outcome, Internal);
+            entry.complete(outcome, ENGINE);
         }
     }
 
@@ -283,7 +285,9 @@ impl Inline {
         args.into_iter()
             .map(|arg| {
                 Ok(match arg {
-                    ArgSpec::Value(value) => Input::Value(readable(self, &value, None)?, None),
+                    ArgSpec::Value(value) => {
+                        Input::Value(readable(self, &value, None, ENGINE)?, None)
+                    }
                     ArgSpec::Object(id) => Input::Value(payload(id)?, Some(id)),
                     ArgSpec::Gather(ids) => Input::Gather(
                         ids.into_iter()
@@ -390,7 +394,7 @@ impl Client for Inline {
         let object = if dead { objects.remove(&id) } else { None };
         drop(objects);
         if let Some(loc) = object.and_then(|object| object.owns) {
-            self.heap.free(loc).unwrap();
+            self.heap.free(loc, ENGINE).unwrap();
         }
         if dead {
             self.actors.end(id);
@@ -413,8 +417,8 @@ impl Client for Inline {
         1
     }
 
-    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {
-        Ok(self.heap.block(loc, lease)?)
+    fn block(&self, loc: Loc, lease: Arc<Entry>, engine: EnginePromise) -> Result<Block> {
+        Ok(self.heap.block(loc, lease, engine)?)
     }
 
     fn heap(&self) -> &Arc<Heap> {

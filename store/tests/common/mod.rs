@@ -4,12 +4,19 @@
 
 use std::{process::Command, sync::Arc};
 
-use mobula_store::{Backing, Budget, Capacity, Heap, Lease, Loc, SegmentFile, SegmentId};
+use mobula_store::{
+    Backing, Budget, Capacity, EnginePromise, Heap, Lease, Loc, SegmentFile, SegmentId,
+};
 
 /// Set in processes that a test starts of its own executable, to the part they play.
 const ROLE: &str = "MOBULA_STORE_TEST_ROLE";
 
 pub(crate) const ID: SegmentId = SegmentId(7);
+
+/// For functions that rest on promises.
+// SAFETY: each test keeps them: it has its segments to itself, frees what it does not look at any more, and uses and
+// lends shared memory once at a time.
+pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };
 
 /// A heap in anonymous memory with twice its capacity in addresses, as runtimes make them.
 pub(crate) fn heap(capacity: u64) -> (Arc<Heap>, Arc<Capacity>) {

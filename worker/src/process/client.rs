@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{Block, Heap, Loc, Region, SegmentId, Segments, Writables};
+use mobula_store::{Block, EnginePromise, Heap, Loc, Region, SegmentId, Segments, Writables};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -25,13 +25,14 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Internal,
-    Item, Lot, Outcome, Payload, Registry, Result, Side, Value,
+    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Item, Lot,
+    Outcome, Payload, Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
     message::{FromWorker, TaskSpec},
     park,
+    promise::ENGINE,
     sync::{Ended, Seat, Sleep},
 };
 
@@ -125,7 +126,7 @@ impl Worker {
         let handles = objects.map(handle).collect();
         drop(table);
         for (entry, outcome) in to_tell {
-            entry.complete(outcome, Internal);
+            entry.complete(outcome, ENGINE);
         }
         handles
     }
@@ -226,7 +227,7 @@ impl Worker {
                 Served::GiveUp(error) => {
                     what.for_each_entry(&mut |entry| {
                         if entry.outcome().is_none() {
-                            entry.complete(Err(error.clone()), Internal);
+                            entry.complete(Err(error.clone()), ENGINE);
                         }
                     });
                     break true;
@@ -372,7 +373,7 @@ impl Client for Worker {
     fn handle(self: Arc<Self>, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
         let (entry, told) = self.handle_in(&mut self.table.lock(), id, known);
         if let Some(outcome) = told {
-            entry.complete(outcome, Internal);
+            entry.complete(outcome, ENGINE);
         }
         entry
     }
@@ -393,14 +394,14 @@ impl Client for Worker {
 
     fn watch(&self, entry: &Entry) {
         if let Err(error) = usable() {
-            return entry.complete(Err(error), Internal);
+            return entry.complete(Err(error), ENGINE);
         }
         self.table.lock().watch(entry.id());
     }
 
     fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
         if let Err(error) = usable() {
-            return entries.for_each(|entry| entry.complete(Err(error.clone()), Internal));
+            return entries.for_each(|entry| entry.complete(Err(error.clone()), ENGINE));
         }
         let mut table = self.table.lock();
         for entry in entries {
@@ -412,7 +413,7 @@ impl Client for Worker {
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), Internal));
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), ENGINE));
             return true;
         }
         what.for_each_entry(&mut |entry| self.watch(entry));
@@ -428,7 +429,7 @@ impl Client for Worker {
         if deadline.is_none()
             && let Some(error) = self.waits_for_itself(what)
         {
-            what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), Internal));
+            what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
             return true;
         }
         let paused = self.pause();
@@ -442,15 +443,15 @@ impl Client for Worker {
         self.workers
     }
 
-    fn block(&self, loc: Loc, lease: Arc<Entry>) -> Result<Block> {
+    fn block(&self, loc: Loc, lease: Arc<Entry>, engine: EnginePromise) -> Result<Block> {
         if loc.segment == self.heap.id() {
-            return Ok(self.heap.block(loc, lease)?);
+            return Ok(self.heap.block(loc, lease, engine)?);
         }
         match self.segments.find(loc.segment) {
-            Some(mapped) => Ok(mapped.resolve(loc, lease)?),
+            Some(mapped) => Ok(mapped.resolve(loc, lease, engine)?),
             None => {
                 self.await_segment(loc.segment, || self.segments.contains(loc.segment))?;
-                Ok(self.segments.resolve(loc, lease)?)
+                Ok(self.segments.resolve(loc, lease, engine)?)
             }
         }
     }
@@ -458,10 +459,10 @@ impl Client for Worker {
     fn region(&self, object: &Arc<Entry>) -> Result<Region> {
         let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {
-            return Ok(self.heap.region(loc, lease)?);
+            return Ok(self.heap.region(loc, lease, ENGINE)?);
         }
         self.await_segment(loc.segment, || self.writables.contains(loc.segment))?;
-        Ok(self.writables.open(loc, lease)?)
+        Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
     fn lend(self: Arc<Self>, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
@@ -499,7 +500,7 @@ impl Client for Worker {
             if let Format::Part { lot: own, .. } = &mut part.format {
                 **own = lot;
             }
-            entry.complete(Ok(part.into()), Internal);
+            entry.complete(Ok(part.into()), ENGINE);
         }
         Ok(entries)
     }

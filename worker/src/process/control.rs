@@ -14,11 +14,11 @@ use super::{
     table::Out,
 };
 use crate::{
-    Internal,
     bell::{Bell, Spin},
     link,
     mailbox::LaneReader,
     message::{FromWorker, ToWorker},
+    promise::ENGINE,
 };
 
 /// Serves the lane until the process ends. `task_bell` wakes the task loop when it is to close.
@@ -47,7 +47,7 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: 
             // The entry must not be dropped under the table's lock.
             let entry = worker.table.lock().watched(id);
             if let Some(entry) = entry {
-                entry.complete(outcome, Internal);
+                entry.complete(outcome, ENGINE);
             }
         }
         ToWorker::Free(locs) => free(&worker.heap, locs),
@@ -108,7 +108,7 @@ fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
 fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
     let fd = take_descriptor(id, socket)?;
     let read = descriptors::duplicate(fd.as_fd()).map_err(|error| error.to_string())?;
-    SegmentFile::from_descriptors(read, Some(fd), len)
+    SegmentFile::from_descriptors(read, Some(fd), len, ENGINE)
         .and_then(|file| worker.writables.insert(id, &file))
         .map_err(|error| error.to_string())
 }
@@ -131,7 +131,8 @@ fn take_descriptor(id: SegmentId, socket: &OwnedFd) -> Result<OwnedFd, String> {
 /// Takes the segment's descriptor from the socket and maps it.
 fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
     let fd = take_descriptor(id, socket)?;
-    let file = SegmentFile::from_descriptors(fd, None, len).map_err(|error| error.to_string())?;
+    let file =
+        SegmentFile::from_descriptors(fd, None, len, ENGINE).map_err(|error| error.to_string())?;
     worker
         .segments
         .insert(id, &file)

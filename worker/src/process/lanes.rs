@@ -16,6 +16,7 @@ use crate::{
     bell::Spin,
     mailbox::{LaneReader, OutWriter},
     message::{FromWorker, TaskMessage, ToWorker},
+    promise::ENGINE,
 };
 
 /// What this worker says to the driver.
@@ -96,7 +97,7 @@ impl TaskLane {
 /// Frees extents of this worker's segment that the driver does not know any object in.
 pub(super) fn free(heap: &Heap, locs: Vec<Loc>) {
     for loc in locs {
-        if let Err(error) = heap.free(loc) {
+        if let Err(error) = heap.free(loc, ENGINE) {
             unusable(&error);
         }
     }

@@ -43,6 +43,7 @@ use crate::{
     mailbox::{WorkerEnd, WorkerPanicked},
     message::FromWorker,
     primitive::Region,
+    promise::ENGINE,
     sync::Seat,
 };
 use budget::Grants;
@@ -157,8 +158,12 @@ fn run(
     let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
     let end = WorkerEnd::open(&mailbox, &bell).map_err(|error| Error::setup(error.to_string()))?;
     let (segment, len) = bootstrap.heap;
-    let file =
-        SegmentFile::from_descriptors(descriptors.heap_read, Some(descriptors.heap_write), len)?;
+    let file = SegmentFile::from_descriptors(
+        descriptors.heap_read,
+        Some(descriptors.heap_write),
+        len,
+        ENGINE,
+    )?;
     let grants = Arc::new(Grants::new(|message| {
         if let Some(worker) = WORKER.get() {
             worker.table.lock().finish(&message);
@@ -267,7 +272,7 @@ fn work(worker: &Arc<Worker>) {
 fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
     let read = descriptors::duplicate(fd.as_fd())
         .map_err(|error| Error::refused("cannot copy a descriptor", Wanted::Descriptor, error))?;
-    let file = SegmentFile::from_descriptors(read, Some(fd), len)?;
+    let file = SegmentFile::from_descriptors(read, Some(fd), len, ENGINE)?;
     Ok(Region::new(SharedWords::map(&file)?))
 }
 

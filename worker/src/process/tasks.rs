@@ -20,6 +20,7 @@ use crate::{
     ids::{Attempt, ObjectId, TaskSlot},
     lower::{self, INLINE_LIMIT, Placed},
     message::{Arg, Args, FromWorker, TaskMessage},
+    promise::ENGINE,
 };
 
 /// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
@@ -306,9 +307,9 @@ fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
         match &value.body {
             Body::Stored(_) => {
                 let entry = worker.clone().handle(id, Some(value));
-                readable(client, value, Some(&entry))
+                readable(client, value, Some(&entry), ENGINE)
             }
-            Body::Inline(_) => readable(client, value, None),
+            Body::Inline(_) => readable(client, value, None, ENGINE),
         }
     };
     let mut inputs = Vec::with_capacity(args.len());
@@ -323,7 +324,7 @@ fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
                 let (mut entries, worker) = (entries.into_iter(), worker.clone());
                 let payloads = values.into_iter().map(move |(_, value)| {
                     let entry = is_stored(&value).then(|| entries.next()).flatten();
-                    readable(&*worker, &value, entry.as_ref())
+                    readable(&*worker, &value, entry.as_ref(), ENGINE)
                 });
                 Input::Gather(Gathered::new(payloads))
             }
@@ -345,7 +346,7 @@ fn own(client: &dyn Client, value: Value) -> Result<Payload> {
             block,
             side: Vec::new(),
         }),
-        value => readable(client, &value, None),
+        value => readable(client, &value, None, ENGINE),
     }
 }
 

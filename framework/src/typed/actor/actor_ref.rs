@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Entry, Internal, ObjectId, Result};
+use mobula_worker::{Entry, ObjectId, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Actor, ActorHandle, ActorMethods, Instance, lookup};
-use crate::{ObjectRef, Runtime};
+use crate::{ObjectRef, Runtime, promise::ENGINE};
 
 /// A handle of an actor: what [`ActorCall::spawn`](crate::ActorCall::spawn) returns.
 ///
@@ -120,7 +120,7 @@ impl<A: Actor> ActorRef<A> {
     /// has ended, or could not be created. Does not block.
     pub fn kill(this: &ActorRef<A>) {
         let entry = Self::entry(this);
-        if let Some(client) = entry.client(Internal)
+        if let Some(client) = entry.client(ENGINE)
             && !mobula_store::is_forked_child()
         {
             client.kill_actor(entry);

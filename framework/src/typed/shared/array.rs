@@ -10,7 +10,7 @@ use std::{
 };
 
 use mobula_store::{Building, codec::type_tag, is_cell};
-use mobula_worker::{Client, Entry, Error, Format, Internal, Lot, Result, SharedKind, TornLot};
+use mobula_worker::{Client, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -20,7 +20,9 @@ use super::{
     handle::SharedHandle,
     split::{span, steps, tile},
 };
-use crate::{Array, ObjectRef, Runtime, typed::codecs::decode_value, typed::runtime_api};
+use crate::{
+    Array, ObjectRef, Runtime, promise::ENGINE, typed::codecs::decode_value, typed::runtime_api,
+};
 
 /// An array in shared memory that tasks write in place, each its own part.
 ///
@@ -423,7 +425,7 @@ impl<T: SharedElement> ObjectRef<Array<T>> {
 }
 
 fn to_shared<T: SharedElement>(entry: &Entry, elements: &[T]) -> Result<SharedArray<T>> {
-    let client = entry.client(Internal).ok_or_else(Error::shutdown)?;
+    let client = entry.client(ENGINE).ok_or_else(Error::shutdown)?;
     let fill = |out: &mut [T]| out.copy_from_slice(elements);
     SharedArray::new(&client, vec![elements.len()], fill)
 }

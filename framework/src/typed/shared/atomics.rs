@@ -10,7 +10,7 @@ use super::{
     element::{Shape, size_of_shape},
     handle::SharedHandle,
 };
-use crate::{Array, ObjectRef, Runtime, typed::runtime_api};
+use crate::{Array, ObjectRef, Runtime, promise::ENGINE, typed::runtime_api};
 
 /// An array of atomics that any number of tasks read and change at the same time, without locks and in
 /// place: it dereferences to `[A]`.
@@ -61,7 +61,7 @@ impl<A: SharedAtomic> AtomicArray<A> {
     }
 
     fn of(handle: SharedHandle, len: usize) -> Result<Self> {
-        let atomics = AtomicSlice::new(handle.region(), 0, len)
+        let atomics = AtomicSlice::new(handle.region(), 0, len, ENGINE)
             .ok_or_else(|| Error::internal("an array of atomics of another length"))?;
         Ok(AtomicArray { handle, atomics })
     }

@@ -7,9 +7,11 @@ use mobula_store::{
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
 };
 use mobula_worker::{
-    Body, Client, Entry, Error, Format, Internal, Result, SharedKind, TypeTag, Value, WorkerId,
+    Body, Client, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
 };
 use serde::{Deserializer, Serializer, de};
+
+use crate::promise::ENGINE;
 
 /// A ref to an object of shared memory, and the memory.
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ impl SharedHandle {
                 "expected shared memory used as {kind:?}, found {found:?}, or one of another type"
             )));
         }
-        let client = entry.client(Internal).ok_or_else(Error::shutdown)?;
+        let client = entry.client(ENGINE).ok_or_else(Error::shutdown)?;
         let region = client.region(&entry)?;
         let shape = shape.iter().map(|n| *n as usize).collect();
         Ok((SharedHandle { entry, region }, shape))
@@ -105,7 +107,7 @@ impl SharedHandle {
     /// # Errors
     /// It is gone.
     pub(super) fn client(&self) -> Result<Arc<dyn Client>> {
-        self.entry.client(Internal).ok_or_else(Error::shutdown)
+        self.entry.client(ENGINE).ok_or_else(Error::shutdown)
     }
 
     pub(super) fn is_same(&self, other: &SharedHandle) -> bool {

@@ -3,11 +3,10 @@
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
 use mobula_store::{Lent, LentTile, codec::type_tag};
-use mobula_worker::{
-    Client, Entry, Error, Format, Input, Inputs, Internal, Lot, Result, Side, TypeTag,
-};
+use mobula_worker::{Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 
 use super::SharedElement;
+use crate::promise::ENGINE;
 
 /// Consecutive elements of a [`SharedArray`](super::SharedArray) that are lent: a remote function takes it as
 /// `&mut [T]`, and writes in place.
@@ -225,7 +224,7 @@ fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_st
             type_name::<T>()
         )));
     }
-    let client: Arc<dyn Client> = array.client(Internal).ok_or_else(Error::shutdown)?;
+    let client: Arc<dyn Client> = array.client(ENGINE).ok_or_else(Error::shutdown)?;
     client.region(array)
 }
 
@@ -240,7 +239,7 @@ fn span<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<L
     let count = end.checked_sub(start).map(|count| count as usize);
     offset
         .zip(count)
-        .and_then(|(offset, count)| region.lend(offset, count))
+        .and_then(|(offset, count)| region.lend(offset, count, ENGINE))
         .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
 }
 
@@ -258,7 +257,7 @@ fn rectangle<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Res
     };
     let range = |(start, end): (u64, u64)| start as usize..end as usize;
     region
-        .lend_tile(0, width as usize, range(rows), range(columns))
+        .lend_tile(0, width as usize, range(rows), range(columns), ENGINE)
         .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
 }
 

@@ -6,10 +6,11 @@ use std::{
     time::Instant,
 };
 
-use mobula_worker::{Awaited, Entry, Error, Internal, Result, park_until};
+use mobula_worker::{Awaited, Entry, Error, Result, park_until};
 
 use crate::{
     ActorRef, ObjectRef, UnspawnedCall, Value,
+    promise::ENGINE,
     typed::{Actor, actor::lookup::short_name},
 };
 
@@ -116,16 +117,16 @@ impl<A: Actor, R> Flights<A, R> {
         let Some(first) = entries.first() else {
             return true;
         };
-        if let Some(client) = first.client(Internal)
+        if let Some(client) = first.client(ENGINE)
             && entries.iter().all(|entry| entry.belongs_to(&*client))
         {
             return client.wait(&entries, deadline);
         }
         // Actors of several runtimes, or of one that is gone, which tells all who wait.
         for entry in &entries {
-            match entry.client(Internal) {
+            match entry.client(ENGINE) {
                 Some(client) => entry.watch(&*client),
-                None => entry.complete(Err(Error::shutdown()), Internal),
+                None => entry.complete(Err(Error::shutdown()), ENGINE),
             }
         }
         park_until(&entries as &dyn Awaited, deadline)

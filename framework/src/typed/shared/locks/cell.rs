@@ -16,7 +16,7 @@ use mobula_worker::{
 };
 
 use super::errors::{deadline, not_acquired};
-use crate::typed::shared::handle::SharedHandle;
+use crate::{promise::ENGINE, typed::shared::handle::SharedHandle};
 
 /// What comes before the data: 64-bit words, then futexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Cell {
     /// It is too short, or the runtime is gone.
     pub(super) fn new(handle: SharedHandle, layout: Layout) -> Result<Cell> {
         let region = handle.region();
-        let words = AtomicSlice::new(region, 0, layout.words);
-        let futexes = AtomicSlice::new(region, layout.words * 8, layout.futexes);
+        let words = AtomicSlice::new(region, 0, layout.words, ENGINE);
+        let futexes = AtomicSlice::new(region, layout.words * 8, layout.futexes, ENGINE);
         let (Some(words), Some(futexes)) = (words, futexes) else {
             return Err(Error::internal("the memory of a lock is too short"));
         };

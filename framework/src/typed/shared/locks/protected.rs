@@ -10,7 +10,7 @@ use super::{
     cell::{Cell, Layout},
     data::SharedData,
 };
-use crate::typed::shared::handle::SharedHandle;
+use crate::{promise::ENGINE, typed::shared::handle::SharedHandle};
 
 /// The memory of a lock over a `T`.
 pub(super) struct Protected<T: ?Sized> {
@@ -57,14 +57,14 @@ impl<T: SharedData + ?Sized> Protected<T> {
     #[inline]
     pub(super) fn shared(&self) -> Option<SharedRef<'_, T::Element>> {
         let region = self.cell.region();
-        region.share(self.layout.data_at(), self.elements)
+        region.share(self.layout.data_at(), self.elements, ENGINE)
     }
 
     /// For the one who may write it.
     #[inline]
     pub(super) fn lent(&self) -> Option<LentRef<'_, T::Element>> {
         let region = self.cell.region();
-        region.lend_ref(self.layout.data_at(), self.elements)
+        region.lend_ref(self.layout.data_at(), self.elements, ENGINE)
     }
 
     /// Writes the handle of the lock, which is an `L`.
