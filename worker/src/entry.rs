@@ -190,8 +190,8 @@ impl Entry {
         }
         self.unwatch();
         let waiters = match &mut *self.list.lock() {
+            List::Waiters(Waiters::Nobody) | List::Handles(_) => return,
             List::Waiters(waiters) => waiters.take(),
-            List::Handles(_) => return,
         };
         wake_all(waiters);
     }

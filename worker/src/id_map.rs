@@ -1,5 +1,7 @@
 //! A map by object id.
 
+use std::collections::hash_map::Entry;
+
 use mobula_store::NumberMap;
 
 use crate::ids::{ObjectId, WorkerId};
@@ -12,7 +14,7 @@ const PAGE: usize = 8;
 /// than a plain map would have it wait.
 #[derive(Debug)]
 pub struct IdMap<T> {
-    pages: NumberMap<(WorkerId, u64), Box<Page<T>>>,
+    pages: Pages<T>,
     len: usize,
     /// The page that became empty last, since pages come and go with single entries.
     spare: Option<Box<Page<T>>>,
@@ -24,12 +26,35 @@ struct Page<T> {
     used: u8,
 }
 
-fn place(id: ObjectId) -> ((WorkerId, u64), usize) {
+type Pages<T> = NumberMap<PageNumber, Box<Page<T>>>;
+
+/// The maker of the ids on a page, and the page's place among those of that maker.
+type PageNumber = (WorkerId, u64);
+
+/// The page of this number, which is made if it is not there.
+#[inline]
+fn page<'a, T>(
+    pages: &'a mut Pages<T>,
+    spare: &mut Option<Box<Page<T>>>,
+    number: PageNumber,
+) -> &'a mut Page<T> {
+    pages.entry(number).or_insert_with(|| {
+        spare.take().unwrap_or_else(|| {
+            Box::new(Page {
+                entries: [const { None }; PAGE],
+                used: 0,
+            })
+        })
+    })
+}
+
+#[inline]
+fn place(id: ObjectId) -> (PageNumber, usize) {
     let page = (id.origin, id.seq / PAGE as u64);
     (page, (id.seq % PAGE as u64) as usize)
 }
 
-fn id((origin, page): (WorkerId, u64), at: usize) -> ObjectId {
+fn id((origin, page): PageNumber, at: usize) -> ObjectId {
     ObjectId {
         origin,
         seq: page * PAGE as u64 + at as u64,
@@ -77,57 +102,44 @@ impl<T> IdMap<T> {
     }
 
     /// Gives the id this entry, and returns the one before.
+    #[inline]
     pub fn insert(&mut self, id: ObjectId, entry: T) -> Option<T> {
-        let before = self.slot(id).replace(entry);
+        let (number, at) = place(id);
+        let page = page(&mut self.pages, &mut self.spare, number);
+        let before = page.entries[at].replace(entry);
         if before.is_none() {
-            self.count(id);
+            page.used += 1;
+            self.len += 1;
         }
         before
     }
 
     /// The entry of the id, which `make` makes if there is none.
+    #[inline]
     pub fn get_or_insert_with(&mut self, id: ObjectId, make: impl FnOnce() -> T) -> &mut T {
-        if !self.contains(id) {
-            *self.slot(id) = Some(make());
-            self.count(id);
-        }
-        match self.get_mut(id) {
-            Some(entry) => entry,
-            None => unreachable!("it was there, or was inserted"),
-        }
-    }
-
-    fn slot(&mut self, id: ObjectId) -> &mut Option<T> {
-        let (page, at) = place(id);
-        let spare = &mut self.spare;
-        let page = self.pages.entry(page).or_insert_with(|| {
-            spare.take().unwrap_or_else(|| {
-                Box::new(Page {
-                    entries: [const { None }; PAGE],
-                    used: 0,
-                })
-            })
-        });
-        &mut page.entries[at]
-    }
-
-    /// The id has got an entry.
-    fn count(&mut self, id: ObjectId) {
-        if let Some(page) = self.pages.get_mut(&place(id).0) {
-            page.used += 1;
-            self.len += 1;
-        }
+        let (number, at) = place(id);
+        let page = page(&mut self.pages, &mut self.spare, number);
+        let (used, len) = (&mut page.used, &mut self.len);
+        page.entries[at].get_or_insert_with(|| {
+            let entry = make();
+            *used += 1;
+            *len += 1;
+            entry
+        })
     }
 
     /// Takes the entry of an id.
     pub fn remove(&mut self, id: ObjectId) -> Option<T> {
         let (number, at) = place(id);
-        let page = self.pages.get_mut(&number)?;
+        let Entry::Occupied(mut place) = self.pages.entry(number) else {
+            return None;
+        };
+        let page = place.get_mut();
         let entry = page.entries[at].take()?;
         page.used -= 1;
         self.len -= 1;
         if page.used == 0 {
-            self.spare = self.pages.remove(&number);
+            self.spare = Some(place.remove());
         }
         Some(entry)
     }

@@ -22,8 +22,11 @@ const FEW: usize = 32;
 type Wakers = HashMap<(usize, usize), Waker>;
 
 /// Most outcomes have one waiter or none: then there is one small list.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Waiters {
+    /// Nobody has waited: a handle of which that is true goes without a look at lists.
+    #[default]
+    Nobody,
     Polled(Vec<Waker>),
     Registered(Vec<Waker>),
     Many(Box<Many>),
@@ -51,12 +54,6 @@ pub(crate) struct Swept {
     dropped: Wakers,
 }
 
-impl Default for Waiters {
-    fn default() -> Waiters {
-        Waiters::Polled(Vec::new())
-    }
-}
-
 fn key(waker: &Waker) -> (usize, usize) {
     let functions = std::ptr::from_ref(waker.vtable());
     (waker.data().addr(), functions.addr())
@@ -73,6 +70,7 @@ impl Waiters {
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
+            Waiters::Nobody => true,
             Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers.is_empty(),
             Waiters::Many(many) => {
                 many.registered.is_empty() && many.young.is_empty() && many.old.is_empty()
@@ -92,6 +90,10 @@ impl Waiters {
                     return None;
                 }
             }
+            Waiters::Nobody => {
+                *self = Waiters::Polled(vec![waker.clone()]);
+                return None;
+            }
             Waiters::Registered(wakers) if wakers.is_empty() => {
                 *self = Waiters::Polled(vec![waker.clone()]);
                 return None;
@@ -105,6 +107,7 @@ impl Waiters {
     pub(crate) fn register(&mut self, waker: Waker) {
         match self {
             Waiters::Registered(wakers) if wakers.len() < FEW => wakers.push(waker),
+            Waiters::Nobody => *self = Waiters::Registered(vec![waker]),
             Waiters::Polled(wakers) if wakers.is_empty() => {
                 *self = Waiters::Registered(vec![waker]);
             }
@@ -117,7 +120,7 @@ impl Waiters {
     /// Removes a registered waker. The caller drops it without the lock.
     pub(crate) fn unregister(&mut self, waker: &Waker) -> Option<Waker> {
         match self {
-            Waiters::Polled(_) => None,
+            Waiters::Nobody | Waiters::Polled(_) => None,
             Waiters::Registered(wakers) => {
                 let at = wakers.iter().position(|known| known.will_wake(waker))?;
                 Some(wakers.swap_remove(at))
@@ -129,6 +132,7 @@ impl Waiters {
     /// All wakers, also those that were woken early and have not polled since.
     pub(crate) fn take(&mut self) -> Vec<Waker> {
         match mem::take(self) {
+            Waiters::Nobody => Vec::new(),
             Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers,
             Waiters::Many(many) => {
                 let polled = many.young.into_values().chain(many.old.into_values());
@@ -139,6 +143,7 @@ impl Waiters {
 
     fn many(&mut self) -> &mut Many {
         let many = match mem::take(self) {
+            Waiters::Nobody => Box::default(),
             Waiters::Polled(wakers) => Box::new(Many {
                 young: by_key(wakers),
                 ..Many::default()
@@ -207,6 +212,7 @@ mod tests {
 
     fn held(waiters: &Waiters) -> usize {
         match waiters {
+            Waiters::Nobody => 0,
             Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers.len(),
             Waiters::Many(many) => many.registered.len() + many.young.len() + many.old.len(),
         }

@@ -95,6 +95,19 @@ impl Core {
         from: WorkerId,
         message: &FromWorker,
     ) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get(&from) else {
+            return Ok(());
+        };
+        let mut all_held = true;
+        for_each_mention(message, |id| all_held &= worker.held.contains(id));
+        match all_held {
+            true => Ok(()),
+            false => self.check_others(from, message),
+        }
+    }
+
+    /// The same, where not all of them are held.
+    fn check_others(&mut self, from: WorkerId, message: &FromWorker) -> Result<(), Violation> {
         let mut stranger = None;
         for_each_mention(message, |id| {
             if stranger.is_none() && !self.was_told(from, id) {
@@ -229,6 +242,7 @@ impl Core {
 }
 
 /// Calls `f` with the ids of objects that the sender of a message must have.
+#[inline]
 fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
     match message {
         FromWorker::Done {

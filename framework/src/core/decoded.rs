@@ -17,10 +17,14 @@ impl Core {
     }
 
     /// The object is freed.
+    #[inline]
     pub(super) fn forget_decoded(&mut self, id: ObjectId, comm: &mut dyn Comm) {
-        if self.decoded.is_empty() {
-            return;
+        if !self.decoded.is_empty() {
+            self.forget_one_decoded(id, comm);
         }
+    }
+
+    fn forget_one_decoded(&mut self, id: ObjectId, comm: &mut dyn Comm) {
         for worker in self.decoded.remove(&id).into_iter().flatten() {
             comm.send(worker, ToWorker::Forget(id));
         }

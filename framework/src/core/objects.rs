@@ -179,7 +179,16 @@ fn check_array(array: &Value) -> Result<(), BadItem> {
 }
 
 /// Whether the format can be that of the bytes.
+#[inline]
 pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
+    match &value.format {
+        Format::Text | Format::Packed { .. } => Ok(()),
+        Format::Flat { .. } | Format::Shared { .. } | Format::Part { .. } => check_memory(value),
+    }
+}
+
+/// Whether a format that says how memory is used can be that of the bytes.
+fn check_memory(value: &Value) -> Result<(), BadItem> {
     let bytes = match &value.body {
         Body::Inline(block) => block.len() as u64,
         Body::Stored(loc) => loc.len,

@@ -67,7 +67,12 @@ impl ReadyQueue {
     }
 
     /// Takes the first task.
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<ObjectId> {
+        // Each step of the scheduler ends with a look that finds nothing.
+        if self.len == 0 {
+            return None;
+        }
         let id = self
             .pop_nested()
             .or_else(|| self.returned.pop_front())
@@ -76,6 +81,7 @@ impl ReadyQueue {
         Some(id)
     }
 
+    #[inline]
     fn pop_nested(&mut self) -> Option<ObjectId> {
         let family = self.families.last_mut()?;
         let id = family.tasks.pop_front();

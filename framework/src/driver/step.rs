@@ -110,7 +110,9 @@ impl Driver {
         {
             let mut list = self.released.lock();
             std::mem::swap(&mut list.ids, &mut released);
-            list.detached.drain(..).for_each(|id| core.detach(id));
+            if !list.detached.is_empty() {
+                list.detached.drain(..).for_each(|id| core.detach(id));
+            }
             self.any_released.store(false, Ordering::Relaxed);
             self.released_memory.store(false, Ordering::Relaxed);
             self.ends_actors.store(false, Ordering::Relaxed);
