@@ -1,6 +1,7 @@
 //! The remote functions of this program, the same list in the driver and in every worker.
 
 use std::{
+    any::TypeId,
     fmt,
     sync::{
         Arc, OnceLock,
@@ -36,6 +37,9 @@ pub struct RemoteFn {
     pub asynchronous: bool,
     /// What it is to an actor.
     pub role: Role,
+    /// The type that belongs to it: its own, or the actor's. Tells functions apart that a macro has put
+    /// into several blocks, with one name at one place.
+    pub owner: fn() -> TypeId,
     /// Decodes the arguments, runs the function, encodes the result.
     pub run: fn(&mut Inputs) -> Result<Payload>,
     /// Filled in when the registry is built.
@@ -80,7 +84,11 @@ pub struct Registered(pub &'static RemoteFn);
 inventory::collect!(Registered);
 
 impl RemoteFn {
-    /// What tells the function from every other one.
+    fn owner(&self) -> TypeId {
+        (self.owner)()
+    }
+
+    /// What tells the function from others, but for those that differ in their [`owner`](RemoteFn::owner).
     fn key(
         &self,
     ) -> (
@@ -282,9 +290,14 @@ impl Registry {
     }
 
     fn new(mut functions: Vec<&'static RemoteFn>) -> Result<Registry> {
-        functions.sort_by_key(|function| function.key());
+        // The types' order is that of this program, and all processes run the same one.
+        functions.sort_by(|a, b| {
+            a.key()
+                .cmp(&b.key())
+                .then_with(|| a.owner().cmp(&b.owner()))
+        });
         for pair in functions.windows(2) {
-            if pair[0].key() == pair[1].key() {
+            if pair[0].key() == pair[1].key() && pair[0].owner() == pair[1].owner() {
                 return Err(Error::setup(format!(
                     "two remote functions have one identity: {:?} and {:?}; give one of them another name",
                     pair[0], pair[1]
@@ -365,7 +378,7 @@ mod tests {
     use super::*;
 
     fn function(name: &'static str, line: u32, signature: &'static str) -> &'static RemoteFn {
-        with_role(name, line, signature, Role::Function)
+        with_role(name, line, signature, Role::Function, TypeId::of::<()>)
     }
 
     fn with_role(
@@ -373,6 +386,7 @@ mod tests {
         line: u32,
         signature: &'static str,
         role: Role,
+        owner: fn() -> TypeId,
     ) -> &'static RemoteFn {
         Box::leak(Box::new(RemoteFn {
             package: "p",
@@ -385,6 +399,7 @@ mod tests {
             signature,
             asynchronous: false,
             role,
+            owner,
             run: |_| Err(Error::internal("not to be run")),
             index: IndexCell::NEW,
         }))
@@ -437,7 +452,7 @@ mod tests {
             },
         ];
         let fingerprints = roles.map(|role| {
-            Registry::new(vec![with_role("a", 1, "()", role)])
+            Registry::new(vec![with_role("a", 1, "()", role, TypeId::of::<()>)])
                 .unwrap()
                 .fingerprint()
         });
@@ -451,6 +466,20 @@ mod tests {
         let inputs = Inputs::of_actor(vec![Input::Gather(Vec::new().into())], state.clone());
         assert!(Arc::ptr_eq(&inputs.actor().unwrap(), &state));
         assert!(Inputs::new(vec![]).actor().is_err());
+    }
+
+    #[test]
+    fn functions_of_one_place_are_told_apart_by_their_types() {
+        let of = |owner| with_role("a", 7, "()", Role::Function, owner);
+        let (a, b) = (of(TypeId::of::<u8>), of(TypeId::of::<u16>));
+        let one = Registry::new(vec![a, b]).unwrap();
+        let numbers = (one.index_of(a).unwrap(), one.index_of(b).unwrap());
+        assert_ne!(numbers.0, numbers.1);
+        let two = Registry::new(vec![b, a]).unwrap();
+        assert_eq!(
+            (two.index_of(a).unwrap(), two.index_of(b).unwrap()),
+            numbers
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@ macro_rules! remote_fn {
             run: $run,
             asynchronous: false,
             role: Role::Function,
+            owner: std::any::TypeId::of::<()>,
             index: IndexCell::NEW,
         };
         inventory::submit! { Registered(&$name) }

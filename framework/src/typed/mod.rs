@@ -28,6 +28,7 @@ mod flat;
 mod mismatch;
 mod place;
 mod probe;
+mod turn;
 
 #[cfg(feature = "ndarray")]
 mod nd;

@@ -19,7 +19,7 @@ use mobula_store::{
 use mobula_worker::{Entry, Error, Format, Payload, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Value, bytes::read_flat_1, codecs::decode_value};
+use super::{Value, bytes::read_flat_1, codecs::decode_value, turn::in_turn};
 use crate::promise::ENGINE;
 
 /// A value of type `T` in the store, or on its way there: what [`Runtime::put`](crate::Runtime::put)
@@ -29,7 +29,8 @@ use crate::promise::ENGINE;
 ///   up, await the other and it stays. In blocking code there are [`get`](Self::get) and
 ///   [`get_timeout`](Self::get_timeout). Dropping the future loses nothing, and a ref that is polled by
 ///   very many short-lived tasks (a `select!` for each request) keeps a bounded number of their wakers:
-///   a pending future may be woken before its result is there.
+///   a pending future may be woken before its result is there. On tokio, awaiting takes part in its
+///   cooperative budget: a task that awaits refs that are ready lets others run from time to time.
 /// * It is an argument wherever a remote function takes or borrows a `T`, and may be pending then.
 /// * It can sit inside of any serde value that goes through Mobula, so results can hold refs.
 ///
@@ -131,6 +132,10 @@ impl<T> ObjectRef<T> {
 
     /// As [`wait`](Self::wait), for a future.
     pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        in_turn(context, |context| self.poll_outcome(context))
+    }
+
+    fn poll_outcome(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
         if self.entry.outcome().is_none() {
             let Some(client) = self.entry.client(ENGINE) else {
                 return Poll::Ready(Err(Error::shutdown()));

@@ -78,6 +78,7 @@ pub(crate) fn generate(
         signature,
         asynchronous,
         role: quote!(#private::Role::Function),
+        owner: name.to_token_stream(),
     };
     let [item, submission] = registration.items(&private);
     let (levels, result_levels) = (levels(&private), result_levels(&private));

@@ -15,6 +15,8 @@ pub(super) struct Registration<'a> {
     pub(super) asynchronous: bool,
     /// An expression.
     pub(super) role: TokenStream,
+    /// The type of that place: the function's own, or the actor's.
+    pub(super) owner: TokenStream,
 }
 
 impl Registration<'_> {
@@ -27,6 +29,7 @@ impl Registration<'_> {
             signature,
             asynchronous,
             role,
+            owner,
         } = self;
         let item = quote! {
             static #meta: #private::RemoteFn = #private::RemoteFn {
@@ -40,6 +43,7 @@ impl Registration<'_> {
                 signature: #signature,
                 asynchronous: #asynchronous,
                 role: #role,
+                owner: ::core::any::TypeId::of::<#owner>,
                 run: #run,
                 index: #private::IndexCell::NEW,
             };

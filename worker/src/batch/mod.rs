@@ -20,6 +20,8 @@ mod run;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use std::any::TypeId;
+
 use crate::{IndexCell, Registered, RemoteFn, Role, TypeTag};
 
 pub use calls::BatchWriter;
@@ -40,6 +42,7 @@ pub static FUNCTION: RemoteFn = RemoteFn {
     signature: "fn(calls, objects..) -> results",
     asynchronous: false,
     role: Role::Function,
+    owner: TypeId::of::<BatchWriter>,
     run: run::run,
     index: IndexCell::NEW,
 };

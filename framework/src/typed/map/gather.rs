@@ -11,7 +11,7 @@ use std::{
 use mobula_worker::{Error, Result};
 
 use super::feed::Feed;
-use crate::typed::{UnspawnedCall, Value};
+use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
 /// Room is made for so many values before they are there, at most: an iterator may promise more than
 /// memory holds.
@@ -110,19 +110,21 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Future for MapFuture<I, R> 
     type Output = Result<Vec<R>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(gather) = &mut self.0 else {
-            return Poll::Ready(Err(Error::usage("a map was polled after its end")));
-        };
-        loop {
-            let done = gather.step().transpose();
-            if let Some(result) = done {
-                self.0 = None;
-                return Poll::Ready(result);
+        in_turn(context, |context| {
+            let Some(gather) = &mut self.0 else {
+                return Poll::Ready(Err(Error::usage("a map was polled after its end")));
+            };
+            loop {
+                let done = gather.step().transpose();
+                if let Some(result) = done {
+                    self.0 = None;
+                    return Poll::Ready(result);
+                }
+                if gather.feed.subscribe(context.waker()) {
+                    return Poll::Pending;
+                }
             }
-            if gather.feed.subscribe(context.waker()) {
-                return Poll::Pending;
-            }
-        }
+        })
     }
 }
 

@@ -15,6 +15,7 @@ mod cache;
 mod codecs;
 mod control;
 mod control_of_actors;
+mod turns;
 mod wakers;
 
 use super::testing::TestRuntime as Rt;

@@ -6,6 +6,7 @@ pub(super) fn all(rt: &Rt) {
     modules_and_their_reexports(rt);
     functions_inside_functions();
     functions_made_by_macros();
+    functions_of_one_place();
     names_that_the_macro_uses_itself();
     without_a_prelude();
     through_another_path();
@@ -76,6 +77,24 @@ fn functions_made_by_macros() {
     assert_eq!(first_f64::remote(&[1.5], "x").spawn().get().unwrap(), 1.5);
     assert_eq!(first_u8::remote(b"xyz", 3).spawn().get().unwrap(), b'x');
     assert!(format!("{:?}", first_u8::remote(b"x", 3)).contains("retries: 2"));
+}
+
+/// Blocks that have a function of one name each, all at one place.
+macro_rules! in_blocks {
+    ($($factor:literal)*) => {
+        [$({
+            #[mobula::remote]
+            fn scale(x: u64) -> u64 {
+                x * $factor
+            }
+            scale::remote(7).spawn()
+        }),*]
+    };
+}
+
+fn functions_of_one_place() {
+    let results = in_blocks!(1 2 3).map(|result| result.get().unwrap());
+    assert_eq!(results, [7, 14, 21]);
 }
 
 #[mobula::remote]

@@ -51,6 +51,7 @@ pub(super) fn construct(
         signature: signature(name, function, None),
         asynchronous,
         role: quote!(#private::Role::Constructor { bound: #private::Keeping::<#path>::BOUND }),
+        owner: quote!(#path),
     }
     .items(private);
     let mut made = quote!(<#path>::new(#(#pass),*));

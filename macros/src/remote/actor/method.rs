@@ -69,6 +69,7 @@ impl Generated {
             signature: signature(type_name, function, group.as_deref()),
             asynchronous,
             role: quote!(#private::Role::Method { exclusive: #exclusive, group: #in_group }),
+            owner: quote!(#path),
         }
         .items(private);
         let (lock, borrow) = match exclusive {
