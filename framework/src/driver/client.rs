@@ -88,18 +88,32 @@ impl Driver {
     /// Makes a task of a call.
     fn submit(
         &self,
-        call: TaskSpec,
+        (call, keep): (TaskSpec, &mut Vec<Arc<Entry>>),
         core: &mut Core,
         lanes: &mut Lanes,
     ) -> std::result::Result<ObjectId, Violation> {
         let id = core.mint();
         core.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
+        if !keep.is_empty() {
+            self.hand_over_memory(keep, core, lanes);
+        }
         self.monitor.arm();
         if self.traffic.count_spawn() && lanes.any_busy_ready() {
             lanes.drain_some(core);
             self.traffic.serve();
         }
         Ok(id)
+    }
+
+    /// Lets go of the shared memory that a task has from here on, before anybody hears of the task:
+    /// it may seal what it was given, and a handle that this thread is about to drop would count
+    /// against that. Nobody waits for shared memory, so that no waker goes with it.
+    fn hand_over_memory(&self, keep: &mut Vec<Arc<Entry>>, core: &mut Core, lanes: &mut Lanes) {
+        let before = keep.len();
+        keep.retain(|entry| entry.shared_memory().is_err());
+        if keep.len() < before {
+            self.count_released(core, lanes);
+        }
     }
 
     /// The handle of a task that was submitted in this step.
@@ -190,9 +204,9 @@ impl Client for Driver {
 
     fn spawn(&self, call: CallSpec) -> Arc<Entry> {
         match self.lower(call) {
-            Ok((call, keep)) => {
+            Ok((call, mut keep)) => {
                 let entry = self.with_haste(
-                    |core, lanes| self.submit(call, core, lanes),
+                    |core, lanes| self.submit((call, &mut keep), core, lanes),
                     |core, id| self.submitted(core, id),
                 );
                 // The task counts its arguments from here on. Not under the lock: with the last
@@ -212,19 +226,16 @@ impl Client for Driver {
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
         loop {
             for call in calls.take(AT_ONCE) {
-                let call = call.and_then(|call| self.lower(call));
-                lowered.push(call.map(|(call, keep)| {
-                    kept.extend(keep);
-                    call
-                }));
+                lowered.push(call.and_then(|call| self.lower(call)));
             }
             if lowered.is_empty() {
                 return;
             }
             self.with(|core, lanes| {
                 entries.extend(lowered.drain(..).map(|call| match call {
-                    Ok(call) => {
-                        let id = self.submit(call, core, lanes);
+                    Ok((call, mut keep)) => {
+                        let id = self.submit((call, &mut keep), core, lanes);
+                        kept.append(&mut keep);
                         self.submitted(core, id)
                     }
                     Err(error) => Entry::failed(error),

@@ -101,7 +101,7 @@ impl Driver {
         result
     }
 
-    fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
+    pub(super) fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
         if !self.any_released.load(Ordering::Relaxed) {
             return;
         }

@@ -390,6 +390,43 @@ fn a_task_seals_what_it_made_or_was_given() {
     nothing_is_left(&rt);
 }
 
+/// The handle that the caller gives to the call does not count, however late its thread drops it.
+#[mobula::test]
+fn a_task_seals_what_it_was_given_while_others_keep_the_driver_busy() {
+    let rt = runtime(2);
+    let busy = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                while busy.load(Relaxed) {
+                    rt.spawn(sum::remote(&[1.0])).get().unwrap();
+                }
+            });
+        }
+        let failed: Vec<_> = (0..400)
+            .filter_map(|n| {
+                let array = rt.shared_array::<f64>(LEN, 6.0).unwrap();
+                let sealed = match n % 2 {
+                    0 => rt.spawn(seals::remote(array)).get(),
+                    _ => {
+                        let calls = [seals::remote(array)];
+                        rt.get(rt.spawn_all(calls)).map(|all| all[0])
+                    }
+                };
+                sealed.err()
+            })
+            .collect();
+        busy.store(false, Relaxed);
+        assert!(
+            failed.is_empty(),
+            "{} of 400: {:?}",
+            failed.len(),
+            failed[0]
+        );
+    });
+    nothing_is_left(&rt);
+}
+
 #[mobula::test]
 fn atomics_are_shared_by_all() {
     let rt = runtime(2);

@@ -283,7 +283,8 @@ impl<T: SharedElement> SharedArray<T> {
     /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
     /// copied). The result is pending until no process can write there any more; that is some
     /// microseconds. It fails if parts are lent, or if there are other handles of the array: clones, in values, or as
-    /// arguments of calls that have not ended.
+    /// arguments of calls that have not ended. A handle that the driver's program gives to a call does not count from
+    /// then on; one that a task gives to a call of its own may count for some microseconds more.
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.

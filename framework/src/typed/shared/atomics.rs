@@ -77,7 +77,8 @@ impl<A: SharedAtomic> AtomicArray<A> {
     /// copied). The result is pending until no process can write there any more.
     ///
     /// It fails if there are other handles of the array: clones, in values, or as arguments of calls that have not
-    /// ended.
+    /// ended. A handle that the driver's program gives to a call does not count from then on; one that a task gives
+    /// to a call of its own may count for some microseconds more.
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
