@@ -73,9 +73,9 @@ pub(crate) enum Current {
 /// only one.
 ///
 /// # Errors
-/// There is none, or more than one.
+/// There is none, or more than one; or a set-up function of a worker asks.
 pub(crate) fn current() -> Result<Current> {
-    if let Some(worker) = mobula_worker::worker_client() {
+    if let Some(worker) = mobula_worker::worker_client()? {
         return Ok(Current::Worker(worker));
     }
     if let Some(guard) = only_one() {

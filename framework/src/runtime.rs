@@ -65,7 +65,7 @@ impl Runtime {
     ///
     /// Returns when the first worker is ready, after some milliseconds; the others come up beside
     /// it. When one of those cannot be started, a line on standard error says so, and it is tried
-    /// again. An actor that has waited for a process for 5 s in which no start has succeeded is dead,
+    /// again, after pauses of up to a minute while other workers run tasks. An actor that has waited for a process for 5 s in which no start has succeeded is dead,
     /// and says why; the same holds for tasks if the pool has no worker.
     ///
     /// # Errors

@@ -5,7 +5,14 @@
 ///
 /// Takes the path of a function without arguments and results; the macro stands beside it, outside
 /// of functions. Several may be registered; their order is not defined. The driver does not call
-/// them. A panic in one, or the end of the process, is an error of `start()`.
+/// them.
+///
+/// A panic in one, or the end of the process, is an error of `start()`. Later it is said on standard
+/// error, once for many, and the worker is started again after pauses that double up to a minute. When
+/// no worker comes up, calls fail with [`is_setup`](crate::Error::is_setup).
+///
+/// A set-up function cannot spawn, put or get: that is an error with
+/// [`is_usage`](crate::Error::is_usage).
 ///
 /// The linker leaves out a library that the program names nowhere, with the functions that it
 /// registers. A program that uses nothing else of such a crate writes `use the_crate as _;`. The

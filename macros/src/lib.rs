@@ -77,6 +77,8 @@ use proc_macro::TokenStream;
 ///   beside the function. `pub use resize::resize` beside `mod resize` is an error (E0255).
 /// * `parse()`, `sum()`, `collect()` and `into()` as arguments need a type, since many types fit.
 /// * The attribute goes on free functions, wherever they are, and not on single methods.
+/// * Arguments and results nest at most 128 levels deep: each collection, tuple, struct, `Some` and
+///   variant with data is a level, so a linked list has at most 64 elements.
 ///
 /// # Actors
 /// An actor is a value that lives in a worker process of its own, and whose methods are called from

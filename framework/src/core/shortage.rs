@@ -63,15 +63,26 @@ impl Core {
         self.keeps_last = keep;
     }
 
+    /// Whether a worker of the pool takes tasks.
+    pub(crate) fn pool_is_up(&self) -> bool {
+        self.pool_has_another(WorkerId::DRIVER)
+    }
+
     /// Fails what waits for a process, because of `why`: all actors that have none and, where the
-    /// pool has no worker, all tasks that could run. Says how many processes fewer are needed.
-    pub(crate) fn refuse_processes(&mut self, why: &Error, comm: &mut dyn Comm) -> usize {
+    /// pool has no worker, all tasks that could run. `any_hope`: a worker that was started, and is not
+    /// up, counts as one. Says how many processes fewer are needed.
+    pub(crate) fn refuse_processes(
+        &mut self,
+        why: &Error,
+        any_hope: bool,
+        comm: &mut dyn Comm,
+    ) -> usize {
         let actors: Vec<_> = self.wanting.iter().copied().collect();
         let refused = actors.len();
         for actor in actors {
             self.refuse_process(actor, why, comm);
         }
-        if self.pool_is_empty() {
+        if self.pool_is_empty() || (!any_hope && !self.pool_is_up()) {
             while let Some(task) = self.ready.pop() {
                 let name = self
                     .task_mut(task)

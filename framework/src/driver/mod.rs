@@ -158,7 +158,7 @@ impl Driver {
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
     pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
-        if mobula_worker::worker_client().is_some() {
+        if mobula_worker::worker_client()?.is_some() {
             return Err(Error::usage(
                 "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
             ));

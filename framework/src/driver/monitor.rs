@@ -25,7 +25,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     Driver, death,
     lane::Lane,
-    pace::Pace,
+    pace::{Pace, Unready},
     recovery,
     shortage::Reserve,
     watched::{Orphaned, Watched},
@@ -193,6 +193,9 @@ impl Driver {
             for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
                 if worker.ready.is_none() {
                     worker.ready = Some(now);
+                    worker.stdout.speak();
+                    worker.stderr.speak();
+                    self.output.ring();
                     self.start_has_succeeded(&mut pace, &mut reserve);
                 }
             }
@@ -458,11 +461,38 @@ impl Driver {
                 return;
             }
             if missing {
-                pace.died(worker.ready, Instant::now());
+                let why = match (short, self.with(|core, _| core.pool_is_up())) {
+                    (true, _) => Unready::Short,
+                    (false, true) => Unready::BesideOthers,
+                    (false, false) => Unready::Alone,
+                };
+                let count = pace.died_unready(why, Instant::now());
+                tell_unready(count, worker.pid, &how, &tail);
             }
             self.start_has_failed(&error, pace);
         } else if missing {
-            pace.died(worker.ready, Instant::now());
+            let now = Instant::now();
+            pace.died(worker.ready.unwrap_or(now), now);
         }
+    }
+}
+
+/// Says that a worker has ended before it was ready, as so many in a row: for the first, the tenth, the
+/// hundredth and so on. What the first has said was passed on.
+fn tell_unready(count: u32, pid: u32, how: &str, tail: &str) {
+    if count == 1 {
+        eprintln!(
+            "mobula: a worker (pid {pid}) ended before it was ready: {how}; the pool has fewer workers than it \
+             should until this works, which is tried again after ever longer pauses of up to a minute"
+        );
+    } else if count.is_multiple_of(10) && 10_u32.pow(count.ilog10()) == count {
+        let said = match tail.is_empty() {
+            true => String::new(),
+            false => format!("; its last lines on stderr were:\n{tail}"),
+        };
+        eprintln!(
+            "mobula: {count} workers in a row have ended before they were ready, the latest one (pid {pid}): \
+             {how}{said}"
+        );
     }
 }

@@ -1,4 +1,8 @@
 //! How fast workers are started: at once, unless those before them have died soon after their start.
+//!
+//! Those that die before they are ready, such as by a set-up function that fails, are followed by
+//! pauses that double, up to a minute. What else wants a worker has one start that does not wait for
+//! the end of the pause: it may be needed, and things may be different by now.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +20,23 @@ const FREE: u32 = 3;
 const DELAY: Duration = Duration::from_millis(10);
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
+/// The longest pause after deaths before readiness, while other workers of the pool run tasks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The same while the pool has no worker: tasks wait for the next one, or for its failure.
+const LONGEST_PAUSE_ALONE: Duration = Duration::from_secs(5);
+
+/// Why a worker has died before it was ready, as far as that says when to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unready {
+    /// For want of something that the system has too little of.
+    Short,
+    /// For another reason, while the pool has workers.
+    BesideOthers,
+    /// For another reason, and the pool has no worker.
+    Alone,
+}
+
 /// What the monitor knows of the workers that are to be started.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -24,6 +45,10 @@ pub(super) struct Pace {
     misfortunes: u32,
     last: Option<Instant>,
     not_before: Option<Instant>,
+    /// The next start does not wait until then.
+    urgent: bool,
+    /// Workers in a row that have died before they were ready.
+    unready: u32,
     /// Since when starts fail, without one that succeeded.
     failing: Option<Instant>,
     /// A start has failed since the last time that none was missing.
@@ -34,6 +59,7 @@ impl Pace {
     /// So many more are to be started.
     pub(super) fn want(&mut self, workers: usize) {
         self.missing += workers;
+        self.urgent |= workers > 0 && self.unready > 0;
     }
 
     /// None is to be started any more.
@@ -43,21 +69,48 @@ impl Pace {
 
     /// Whether one is to be started now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.missing > 0 && self.not_before.is_none_or(|time| time <= now)
+        let late = self.not_before.is_none_or(|time| time <= now);
+        self.missing > 0 && (self.urgent || late)
     }
 
     /// When the next one is to be started.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        (self.missing > 0).then(|| self.not_before.unwrap_or(now))
+        let at = self.not_before.filter(|_| !self.urgent);
+        (self.missing > 0).then(|| at.unwrap_or(now))
     }
 
     /// One was started.
     pub(super) fn started(&mut self) {
         self.missing = self.missing.saturating_sub(1);
+        self.urgent = false;
+    }
+
+    /// Whether the latest workers have died before they were ready.
+    pub(super) fn are_unready(&self) -> bool {
+        self.unready > 0
+    }
+
+    /// One has died before it was ready, and is still missing. Says how many that are in a row.
+    pub(super) fn died_unready(&mut self, why: Unready, now: Instant) -> u32 {
+        self.missing += 1;
+        self.unready = self.unready.saturating_add(1);
+        let longest = match why {
+            Unready::Short => LONGEST_DELAY,
+            Unready::BesideOthers => LONGEST_PAUSE,
+            Unready::Alone => LONGEST_PAUSE_ALONE,
+        };
+        let doublings = self.unready.saturating_sub(FREE).min(16);
+        let delay = match doublings {
+            0 => Duration::ZERO,
+            _ => DELAY.saturating_mul(1 << doublings),
+        };
+        self.pause(now, delay.min(longest));
+        self.unready
     }
 
     /// One could not be started; it is still missing. Whether this is the first of a row.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
+        self.urgent = false;
         self.misfortune(now, LONGEST_DELAY);
         self.misfortunes == 1
     }
@@ -73,17 +126,23 @@ impl Pace {
         self.missing = self.missing.saturating_sub(workers);
     }
 
-    /// One takes tasks. Whether that is the end of a shortage: starts had failed before, and no more
-    /// are missing.
-    pub(super) fn recovered(&mut self) -> bool {
+    /// One takes tasks. Says whether that is the end of a shortage (starts had failed before, and no
+    /// more are missing), and how many in a row had died before they were ready.
+    pub(super) fn recovered(&mut self) -> (bool, u32) {
         self.failing = None;
-        self.missing == 0 && std::mem::take(&mut self.short)
+        let unready = std::mem::take(&mut self.unready);
+        if unready > 0 {
+            self.not_before = None;
+        }
+        let over = self.missing == 0 && std::mem::take(&mut self.short);
+        (over, unready)
     }
 
-    /// One has died, and another has to take its place. `ready`: since when it took tasks.
-    pub(super) fn died(&mut self, ready: Option<Instant>, now: Instant) {
+    /// One has died that took tasks since `ready`, and another has to take its place.
+    pub(super) fn died(&mut self, ready: Instant, now: Instant) {
         self.missing += 1;
-        let lived = ready.map_or(Duration::ZERO, |ready| now.saturating_duration_since(ready));
+        self.urgent |= self.unready > 0;
+        let lived = now.saturating_duration_since(ready);
         if lived < SOON {
             let times = (self.count(now) + 1).saturating_sub(FREE);
             self.misfortune(now, DELAY.saturating_mul(times).min(LONGEST_DELAY));
@@ -101,6 +160,10 @@ impl Pace {
     fn misfortune(&mut self, now: Instant, delay: Duration) {
         self.misfortunes = self.count(now).saturating_add(1);
         self.last = Some(now);
+        self.pause(now, delay);
+    }
+
+    fn pause(&mut self, now: Instant, delay: Duration) {
         // In a pool where many die, the first one that is missing does not wait for the others.
         if self.not_before.is_none_or(|time| time <= now) {
             self.not_before = Some(now + delay);
@@ -119,7 +182,7 @@ mod tests {
         (0..deaths)
             .map(|_| {
                 now += MS;
-                pace.died(Some(now), now);
+                pace.died(now, now);
                 let next = pace.next(now).unwrap();
                 assert!(pace.is_due(next) && (next <= now || !pace.is_due(now)));
                 let delay = next.saturating_duration_since(now);
@@ -154,7 +217,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::default();
         for _ in 0..20 {
-            pace.died(Some(now), now + SOON);
+            pace.died(now, now + SOON);
             assert!(pace.is_due(now + SOON));
             pace.started();
         }
@@ -166,16 +229,70 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::default();
         pace.want(3);
-        assert!(!pace.recovered());
+        assert!(!pace.recovered().0);
         assert_eq!(pace.failing_since(now), now);
         assert_eq!(pace.failing_since(now + SOON), now);
         pace.started();
-        assert!(!pace.recovered(), "two are missing");
+        assert!(!pace.recovered().0, "two are missing");
         assert_eq!(pace.failing_since(now + SOON), now + SOON);
         pace.give_up(1);
         pace.started();
-        assert!(pace.recovered() && !pace.recovered());
+        assert!(pace.recovered().0 && !pace.recovered().0);
         assert!(!pace.is_due(now + SOON));
+    }
+
+    #[test]
+    fn who_dies_before_it_is_ready_is_followed_by_pauses_that_double() {
+        let pauses = |why, deaths: usize| -> Vec<Duration> {
+            let (mut pace, mut now) = (Pace::default(), Instant::now());
+            let deaths = 1..=deaths as u32;
+            let pauses = deaths.map(|death| {
+                assert_eq!(pace.died_unready(why, now), death);
+                assert!(pace.are_unready());
+                let pause = pace.next(now).unwrap().saturating_duration_since(now);
+                now += pause;
+                assert!(pace.is_due(now));
+                pace.started();
+                pause
+            });
+            pauses.collect()
+        };
+        let ms = |ms: [u64; 6]| ms.map(Duration::from_millis);
+        let beside_others = pauses(Unready::BesideOthers, 40);
+        assert_eq!(beside_others[..6], ms([0, 0, 0, 20, 40, 80]));
+        assert_eq!(beside_others[14], Duration::from_millis(40_960));
+        assert!(
+            beside_others[15..]
+                .iter()
+                .all(|pause| *pause == LONGEST_PAUSE)
+        );
+        assert_eq!(pauses(Unready::Alone, 40)[39], LONGEST_PAUSE_ALONE);
+        assert_eq!(pauses(Unready::Short, 40)[39], LONGEST_DELAY);
+    }
+
+    #[test]
+    fn what_else_wants_a_worker_has_one_start_amid_a_pause() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.died_unready(Unready::BesideOthers, now);
+        }
+        let later = now + 4 * SOON;
+        pace.died_unready(Unready::BesideOthers, later);
+        assert!(!pace.is_due(later));
+        for n in 0..2 {
+            match n {
+                0 => pace.want(3),
+                _ => pace.died(now, later),
+            }
+            assert!(pace.is_due(later) && pace.next(later) == Some(later));
+            pace.started();
+            assert!(!pace.is_due(later));
+        }
+        // A worker that is ready ends the pause, and the row.
+        assert_eq!(pace.recovered(), (false, 21));
+        assert!(pace.is_due(later) && !pace.are_unready());
+        assert_eq!(pace.died_unready(Unready::BesideOthers, later), 1);
     }
 
     #[test]

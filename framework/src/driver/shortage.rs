@@ -75,9 +75,10 @@ impl Driver {
         pace: &mut Pace,
         reserve: &mut Reserve,
     ) -> Result<()> {
-        let mut started = self.start_worker();
+        let hushed = pace.are_unready();
+        let mut started = self.start_worker(hushed);
         if matches!(&started, Err(error) if error.is_resource_limit()) && raise_descriptors() {
-            started = self.start_worker();
+            started = self.start_worker(hushed);
         }
         if matches!(&started, Err(error) if error.is_resource_limit())
             && self.with(|core, _| core.pool_is_empty())
@@ -86,7 +87,7 @@ impl Driver {
             // So the pool gets it, and no actor.
             pace.failing_since(Instant::now());
             self.with(|core, _| core.keep_last_worker(true));
-            started = self.start_worker();
+            started = self.start_worker(hushed);
         }
         started
     }
@@ -100,11 +101,13 @@ impl Driver {
     /// A worker could not be started, or died before it was ready.
     pub(super) fn start_has_failed(&self, error: &Error, pace: &mut Pace) {
         let now = Instant::now();
-        let long = now.duration_since(pace.failing_since(now)) >= PATIENCE;
+        let failing = now.duration_since(pace.failing_since(now));
+        // A worker that was started meanwhile is no hope any more when it should long be ready.
+        let any_hope = failing < PATIENCE + self.config.start_timeout;
         let refused = self.with(|core, lanes| {
             core.keep_last_worker(true);
-            match long {
-                true => core.refuse_processes(error, lanes),
+            match failing >= PATIENCE {
+                true => core.refuse_processes(error, any_hope, lanes),
                 false => 0,
             }
         });
@@ -113,7 +116,11 @@ impl Driver {
 
     /// A worker takes tasks.
     pub(super) fn start_has_succeeded(&self, pace: &mut Pace, reserve: &mut Reserve) {
-        if pace.recovered() {
+        let (over, unready) = pace.recovered();
+        if unready > 1 {
+            eprintln!("mobula: a worker is ready, after {unready} that ended before they were");
+        }
+        if over {
             let keep = self.keeps_last_worker();
             self.with(|core, _| core.keep_last_worker(keep));
             reserve.fill(self.monitor.waker());

@@ -36,17 +36,17 @@ use crate::promise::ENGINE;
 
 impl Driver {
     /// Starts one further worker. It takes tasks when it has registered, and ends with the calling
-    /// thread.
+    /// thread. If it is `hushed`, it is not heard before it has registered.
     ///
     /// # Errors
     /// No memory, no descriptors, no process.
-    pub(super) fn start_worker(&self) -> Result<()> {
+    pub(super) fn start_worker(&self, hushed: bool) -> Result<()> {
         let seat = self.with(|_, lanes| lanes.seats.take());
         let seat = seat.ok_or_else(|| {
             Error::setup("no further worker: there are as many processes as can share locks")
         })?;
         let mut unused = Some(seat);
-        let started = self.start_worker_at(seat, &mut unused);
+        let started = self.start_worker_at(seat, &mut unused, hushed);
         if let Some(seat) = unused {
             self.with(|_, lanes| lanes.seats.give_back(seat));
         }
@@ -54,7 +54,7 @@ impl Driver {
     }
 
     /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a lane.
-    fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>) -> Result<()> {
+    fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>, hushed: bool) -> Result<()> {
         let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let id = u32::try_from(number).map(WorkerId).map_err(|_| {
             Error::setup("this runtime has started 4,294,967,295 workers, and cannot number more")
@@ -138,7 +138,10 @@ impl Driver {
                 return Err(error);
             }
         };
-        let stream = |which, fd| Stream::new(which, fd, pid, words.clone(), self.registry);
+        let stream = |which, fd| {
+            let words = words.clone();
+            Stream::new(which, fd, pid, words, self.registry, hushed)
+        };
         let stdout = stream(Printed::Stdout, stdout_read);
         let stderr = stream(Printed::Stderr, stderr_read);
         self.output.add(stdout.clone(), stderr.clone());

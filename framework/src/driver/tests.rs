@@ -75,7 +75,7 @@ remote_fn!(NEST, |inputs| {
     if depth == 0 {
         return Ok(text(b"0"));
     }
-    let client = mobula_worker::worker_client().unwrap();
+    let client = mobula_worker::worker_client().unwrap().unwrap();
     let child = client.spawn(call(
         &NEST,
         vec![CallArg::Value(text((depth - 1).to_string().as_bytes()))],

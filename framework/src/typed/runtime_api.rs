@@ -21,7 +21,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_codec` when the
-    /// type's `Serialize` fails, `is_shutdown` after the runtime's end.
+    /// type's `Serialize` fails or the value nests more than 128 levels deep, `is_shutdown` after the
+    /// runtime's end. Each collection, tuple, struct, `Some` and variant with data is a level.
     ///
     /// # Example
     /// ```

@@ -251,3 +251,37 @@ fn nested_options_keep_their_levels() -> mobula::Result<()> {
     }
     Ok(())
 }
+
+/// A list in which each element has the next one.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Chain(u32, Option<Box<Chain>>);
+
+fn chain(length: u32) -> Chain {
+    (1..length).fold(Chain(0, None), |next, n| Chain(n, Some(Box::new(next))))
+}
+
+#[remote]
+fn makes_a_chain(length: u32) -> Chain {
+    chain(length)
+}
+
+#[mobula::test]
+fn a_value_that_nests_too_deep_is_an_error_with_the_limit() {
+    let rt = runtime(1);
+    // Each `Some` is a level, and each tuple.
+    assert_eq!(rt.put(&chain(64)).unwrap().get().unwrap(), chain(64));
+    assert_eq!(makes_a_chain::remote(64).spawn().get().unwrap(), chain(64));
+    let errors = [
+        rt.put(&chain(66)).unwrap_err(),
+        makes_a_chain::remote(66).spawn().get().unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.is_codec(), "{error:?}");
+        let text = whole(&error);
+        assert!(
+            text.contains("more than 128 levels deep") && text.contains("`Vec`"),
+            "{text}"
+        );
+    }
+    nothing_is_left(&rt);
+}

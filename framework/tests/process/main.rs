@@ -24,6 +24,7 @@ mod protection;
 mod queues;
 mod refs;
 mod retries;
+mod set_up;
 mod shared;
 mod sizes;
 mod soak;

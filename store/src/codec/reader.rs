@@ -304,5 +304,7 @@ fn cut_off(wanted: usize, rest: &[u8]) -> Fault {
 
 #[cold]
 fn too_deep() -> Fault {
-    Fault::new(format_args!("it nests more than {MAX_DEPTH} levels deep"))
+    Fault::new(format_args!(
+        "it nests more than {MAX_DEPTH} levels deep; keep the elements of a list or a tree in a `Vec`, and refer to them by index"
+    ))
 }

@@ -66,6 +66,8 @@ pub(crate) struct Worker {
     pub(super) loops: AtomicUsize,
     /// Threads of the task loop that run no task at the moment.
     pub(super) idle_loops: AtomicUsize,
+    /// Set when the set-up functions have returned: until then, the driver takes no message.
+    pub(super) registered: AtomicBool,
     /// Set when no further task is to begin.
     pub(super) closing: AtomicBool,
     pub(super) grants: Arc<Grants>,

@@ -88,8 +88,21 @@ pub fn setup_count() -> usize {
 }
 
 /// The engine, if this process is a worker.
-pub fn worker_client() -> Option<Arc<dyn Client>> {
-    WORKER.get().map(|worker| worker.clone() as Arc<dyn Client>)
+///
+/// # Errors
+/// A set-up function asks: the driver takes no request before the worker has registered.
+pub fn worker_client() -> Result<Option<Arc<dyn Client>>> {
+    let Some(worker) = WORKER.get() else {
+        return Ok(None);
+    };
+    if !worker.registered.load(Ordering::Acquire) {
+        return Err(Error::usage(
+            "a set-up function of the workers (`worker_setup!`) cannot spawn, put or get: its worker takes part \
+             in the runtime when all set-up functions have returned; do this in a task, or in the program, and \
+             pass the result to the tasks that need it",
+        ));
+    }
+    Ok(Some(worker.clone() as Arc<dyn Client>))
 }
 
 /// If this process was started as a worker, becomes one and does not return.
@@ -188,6 +201,7 @@ fn run(
         actor: Arc::default(),
         loops: AtomicUsize::new(1),
         idle_loops: AtomicUsize::new(0),
+        registered: AtomicBool::new(false),
         closing: AtomicBool::new(false),
         grants,
         decoded: Decoded::new(decoded_limit(len, bootstrap.workers)),
@@ -227,6 +241,8 @@ fn begin(worker: &Arc<Worker>, panicked: WorkerPanicked) -> Result<()> {
         })?;
     }
     panics::install_hook(Some(panicked));
+    // Before the first task can be here, and after all set-up.
+    worker.registered.store(true, Ordering::Release);
     worker.table.lock().out.push(&FromWorker::Registered);
     work(worker);
     Ok(())

@@ -87,19 +87,24 @@ fn what_waits_for_a_process_fails_when_there_will_be_none() {
     let mut env = Env::new(1, 2);
     submit_all(&mut env, 1..=3);
     env.pump();
-    assert_eq!(env.core.refuse_processes(&limit(), &mut env.comm), 0);
+    assert_eq!(env.core.refuse_processes(&limit(), false, &mut env.comm), 0);
     env.core.sanity_check();
     // The pool still has a worker: its tasks are not touched.
     assert_eq!(env.comm.lane(W1), ids([1, 2]));
     env.lose(W1);
     assert!(env.core.pool_is_empty());
-    env.core.refuse_processes(&limit(), &mut env.comm);
+    // One that was started may come up.
+    env.core.worker_starting(W2).unwrap();
+    env.core.refuse_processes(&limit(), true, &mut env.comm);
+    assert!(env.core.outcome(d(1)).is_none() && !env.core.pool_is_up());
+    env.core.refuse_processes(&limit(), false, &mut env.comm);
     env.core.sanity_check();
     for seq in 1..=3 {
         let error = env.core.outcome(d(seq)).unwrap().unwrap_err();
         assert!(error.is_resource_limit(), "{error}");
     }
-    env.add_worker(W2);
+    env.ok(W2, FromWorker::Registered);
+    assert!(env.core.pool_is_up());
     submit_all(&mut env, 4..=4);
     env.run(W2, d(4), good(4));
     wind_up(&mut env, &[]);

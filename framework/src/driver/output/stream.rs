@@ -44,6 +44,9 @@ struct State {
     /// Whole lines with their prefix, to be printed.
     lines: Vec<u8>,
     tail: VecDeque<Line>,
+    /// Lines go to `held`, and not further.
+    hushed: bool,
+    held: Vec<u8>,
     /// Bytes were read that are not among those of `handed_out`.
     kept: bool,
     handed_out: VecDeque<HandedOut>,
@@ -51,6 +54,13 @@ struct State {
 }
 
 impl State {
+    fn speak(&mut self) {
+        if std::mem::take(&mut self.hushed) {
+            self.lines.append(&mut self.held);
+            self.kept = true;
+        }
+    }
+
     fn is_passed_on(&self) -> bool {
         !self.kept && self.handed_out.is_empty()
     }
@@ -80,13 +90,16 @@ pub(in crate::driver) struct Words {
 }
 
 impl Stream {
-    /// The reading end of a pipe, which must not block.
+    /// The reading end of a pipe, which must not block. If it is `hushed`, lines are kept until the
+    /// worker [speaks](Stream::speak), and lost if it ends before. So a worker that fails at its start
+    /// as those before it does not repeat what they have said.
     pub(in crate::driver) fn new(
         which: mailbox::Stream,
         fd: OwnedFd,
         pid: u32,
         words: Words,
         registry: &'static Registry,
+        hushed: bool,
     ) -> Arc<Stream> {
         Arc::new(Stream {
             which,
@@ -95,8 +108,16 @@ impl Stream {
             current: words.current,
             printed: words.printed,
             registry,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                hushed,
+                ..State::default()
+            }),
         })
+    }
+
+    /// Passes on what was kept, and from now on what comes.
+    pub(in crate::driver) fn speak(&self) {
+        self.state.lock().speak();
     }
 
     /// Reads what is there, but not much more than a sink takes.
@@ -166,9 +187,16 @@ impl Stream {
     fn emit(&self, state: &mut State) {
         let line = std::mem::take(&mut state.partial);
         let name = self.function().unwrap_or("worker");
-        let _ = write!(state.lines, "({name} pid={}) ", self.pid);
-        state.lines.extend_from_slice(&line);
-        state.lines.push(b'\n');
+        let lines = match state.hushed {
+            true => &mut state.held,
+            false => &mut state.lines,
+        };
+        let _ = write!(lines, "({name} pid={}) ", self.pid);
+        lines.extend_from_slice(&line);
+        lines.push(b'\n');
+        if state.held.len() > LONGEST {
+            state.speak();
+        }
         if state.tail.len() == TAIL {
             state.tail.pop_front();
         }

@@ -320,7 +320,7 @@ fn an_actor_that_gets_no_process_is_an_error_of_its_calls() {
     let actor = env.create(vec![], options());
     let call = env.call(actor);
     let why = Error::resource_limit("no descriptors");
-    assert_eq!(env.core.refuse_processes(&why, &mut env.comm), 1);
+    assert_eq!(env.core.refuse_processes(&why, true, &mut env.comm), 1);
     env.core.sanity_check();
     let error = env.core.outcome(call).unwrap().unwrap_err();
     assert!(
