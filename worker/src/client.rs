@@ -202,7 +202,16 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Why [`sleep`](Client::sleep) has failed.
+    /// A future is about to wait for a lock. `wake_all` is called when the runtime ends; it has all futures of
+    /// this process look again.
+    ///
+    /// # Errors
+    /// The runtime has ended: there may be nobody left who wakes the future.
+    fn waits(&self, _wake_all: fn()) -> std::result::Result<(), Ended> {
+        Ok(())
+    }
+
+    /// Why [`sleep`](Client::sleep) or [`waits`](Client::waits) has failed.
     fn why_ended(&self) -> Error {
         Error::shutdown()
     }

@@ -16,6 +16,10 @@ use std::{
 use mobula_store::SharedWords;
 use rustix::thread::futex;
 
+mod any;
+#[cfg(all(test, loom))]
+pub(crate) mod model;
+
 /// A 64-bit atomic in memory that another process may write to at any time.
 pub trait Word: Send + Sync {
     /// See [`AtomicU64::load`].
@@ -46,7 +50,11 @@ pub trait Futex: Send + Sync {
     /// Puts `new` where `current` is, with `AcqRel`; otherwise says what is there.
     fn replace(&self, current: u32, new: u32) -> Result<(), u32>;
     /// Adds one, wrapping, with `AcqRel`.
-    fn increment(&self);
+    fn increment(&self) {
+        self.add(1);
+    }
+    /// Adds `count`, wrapping, with `AcqRel`.
+    fn add(&self, count: u32);
     /// Sleeps unless the value is no longer `expected`; until [`wake`](Futex::wake), the timeout,
     /// or for no reason at all. One system call.
     fn wait(&self, expected: u32, timeout: Option<Duration>);
@@ -55,6 +63,33 @@ pub trait Futex: Send + Sync {
     /// Wakes one of the threads that sleep here, as a rule the one that has slept longest. One
     /// system call.
     fn wake_one(&self);
+    /// How many futexes [`wait_any`](Futex::wait_any) takes. It is one where Linux is older than 5.16, or a filter
+    /// of system calls refuses `futex_waitv`.
+    fn most_at_once() -> usize;
+    /// Sleeps unless one of the values is no longer what is expected; until somebody wakes one of the
+    /// futexes, the timeout, or for no reason at all. One system call. A thread that somebody else than it
+    /// has woken at one futex may have been woken at others as well.
+    fn wait_any(all: &[(&Self, u32)], timeout: Option<Duration>);
+    /// A lock of this process for what [`wait_any`](Futex::wait_any) is used with.
+    type Lock<T: Send + 'static>: Lock<T>;
+}
+
+/// A lock of threads of one process.
+pub trait Lock<T>: Send + Sync {
+    /// A lock that nobody has.
+    fn new(value: T) -> Self;
+    /// Calls `f` with the value. `f` calls no code of others.
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R;
+}
+
+impl<T: Send> Lock<T> for parking_lot::Mutex<T> {
+    fn new(value: T) -> Self {
+        parking_lot::Mutex::new(value)
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.lock())
+    }
 }
 
 /// Memory that several processes map: a mailbox.
@@ -133,8 +168,8 @@ impl Futex for AtomicU32 {
     }
 
     #[inline]
-    fn increment(&self) {
-        self.fetch_add(1, Ordering::AcqRel);
+    fn add(&self, count: u32) {
+        self.fetch_add(count, Ordering::AcqRel);
     }
 
     fn wait(&self, expected: u32, timeout: Option<Duration>) {
@@ -154,6 +189,16 @@ impl Futex for AtomicU32 {
         // As above.
         let _ = futex::wake(self, futex::Flags::empty(), 1);
     }
+
+    fn most_at_once() -> usize {
+        any::most_at_once()
+    }
+
+    fn wait_any(all: &[(&AtomicU32, u32)], timeout: Option<Duration>) {
+        any::wait_any(all, timeout);
+    }
+
+    type Lock<T: Send + 'static> = parking_lot::Mutex<T>;
 }
 
 /// A mapping that this process shares with another. A clone is a reference count.
@@ -184,163 +229,5 @@ impl Memory for Region {
     #[inline]
     fn fence() {
         std::sync::atomic::fence(Ordering::SeqCst);
-    }
-}
-
-/// Loom's memory.
-#[cfg(all(test, loom))]
-pub(crate) mod model {
-    use std::{sync::atomic::Ordering, time::Duration};
-
-    use loom::sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicU32, AtomicU64, fence},
-    };
-
-    use super::{Futex, Memory, Word};
-
-    /// A value, and the kernel's queue of sleepers: the lock stands for that of the hash bucket,
-    /// under which the kernel compares the value.
-    #[derive(Debug, Default)]
-    pub(crate) struct ModelFutex {
-        value: AtomicU32,
-        queue: Mutex<()>,
-        woken: Condvar,
-    }
-
-    #[derive(Debug)]
-    struct Cells {
-        words: Vec<AtomicU64>,
-        futexes: Vec<ModelFutex>,
-    }
-
-    /// Memory of the models.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Model(Arc<Cells>);
-
-    impl Model {
-        pub(crate) fn new(words: usize, futexes: usize) -> Model {
-            Model(Arc::new(Cells {
-                words: (0..words).map(|_| AtomicU64::new(0)).collect(),
-                futexes: (0..futexes).map(|_| ModelFutex::default()).collect(),
-            }))
-        }
-    }
-
-    impl Memory for Model {
-        type Word = AtomicU64;
-        type Futex = ModelFutex;
-
-        fn words(&self) -> &[AtomicU64] {
-            &self.0.words
-        }
-
-        fn futex(&self, at: usize) -> &ModelFutex {
-            &self.0.futexes[at]
-        }
-
-        fn fence() {
-            fence(Ordering::SeqCst);
-        }
-    }
-
-    /// Loom has sequentially consistent fences, but takes such accesses for weaker ones. So a fence
-    /// follows each of them that writes, as in compiled code on many machines. Then a load needs
-    /// none, so a model does not show whether it should be sequentially consistent.
-    impl Word for AtomicU64 {
-        fn load(&self, order: Ordering) -> u64 {
-            self.load(match order {
-                Ordering::SeqCst => Ordering::Acquire,
-                order => order,
-            })
-        }
-
-        fn store(&self, value: u64, order: Ordering) {
-            self.store(value, order);
-        }
-
-        fn swap(&self, value: u64, order: Ordering) -> u64 {
-            self.swap(value, order)
-        }
-
-        fn replace(&self, current: u64, new: u64) -> bool {
-            self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
-        }
-
-        fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<(), u64> {
-            self.compare_exchange(current, new, weaker(order), Ordering::Acquire)?;
-            behind(order);
-            Ok(())
-        }
-
-        fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
-            let before = self.fetch_or(bits, weaker(order));
-            behind(order);
-            before
-        }
-
-        fn fetch_and(&self, bits: u64, order: Ordering) -> u64 {
-            let before = self.fetch_and(bits, weaker(order));
-            behind(order);
-            before
-        }
-    }
-
-    /// What loom is to do in an access that writes.
-    fn weaker(order: Ordering) -> Ordering {
-        match order {
-            Ordering::SeqCst => Ordering::AcqRel,
-            order => order,
-        }
-    }
-
-    /// What such an access needs beyond that.
-    fn behind(order: Ordering) {
-        if order == Ordering::SeqCst {
-            fence(order);
-        }
-    }
-
-    impl Futex for ModelFutex {
-        fn load(&self, order: Ordering) -> u32 {
-            self.value.load(order)
-        }
-
-        fn store(&self, value: u32, order: Ordering) {
-            self.value.store(value, order);
-        }
-
-        fn swap(&self, value: u32, order: Ordering) -> u32 {
-            self.value.swap(value, order)
-        }
-
-        fn replace(&self, current: u32, new: u32) -> Result<(), u32> {
-            self.value
-                .compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire)
-                .map(drop)
-        }
-
-        fn increment(&self) {
-            self.value.fetch_add(1, Ordering::AcqRel);
-        }
-
-        /// Timeouts are not modelled: a wake-up that is lost shows as a deadlock.
-        fn wait(&self, expected: u32, _: Option<Duration>) {
-            let guard = self.queue.lock().unwrap();
-            if self.value.load(Ordering::Relaxed) == expected {
-                drop(self.woken.wait(guard).unwrap());
-            }
-        }
-
-        fn wake(&self) {
-            let _guard = self.queue.lock().unwrap();
-            self.woken.notify_all();
-        }
-
-        fn wake_one(&self) {
-            let _guard = self.queue.lock().unwrap();
-            self.woken.notify_one();
-        }
     }
 }

@@ -400,6 +400,13 @@ impl Client for Driver {
         self.sleepers.sleep(sleep)
     }
 
+    fn waits(&self, wake_all: fn()) -> std::result::Result<(), Ended> {
+        if mobula_store::is_forked_child() {
+            return Err(Ended);
+        }
+        self.sleepers.waits(wake_all)
+    }
+
     fn why_ended(&self) -> Error {
         self.usable().err().unwrap_or_else(Error::shutdown)
     }

@@ -1,4 +1,4 @@
-//! Threads of the driver that sleep in the queue of a lock. When the runtime ends, whoever they wait for
+//! Threads of the driver that sleep in the queue of a lock, and futures that wait there. When the runtime ends, whoever they wait for
 //! may be a worker that is gone: so they are woken, and sleep no more.
 
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ struct State {
     ended: bool,
     next: u64,
     alarms: HashMap<u64, Alarm>,
+    /// Wakes all futures of this process, if one has waited.
+    wake_all: Option<fn()>,
 }
 
 impl Sleepers {
@@ -40,15 +42,31 @@ impl Sleepers {
         Ok(())
     }
 
+    /// A future waits: from here on, the end calls `wake_all`.
+    ///
+    /// # Errors
+    /// Nobody may wait any more.
+    pub(super) fn waits(&self, wake_all: fn()) -> Result<(), Ended> {
+        let mut state = self.0.lock();
+        if state.ended {
+            return Err(Ended);
+        }
+        state.wake_all = Some(wake_all);
+        Ok(())
+    }
+
     /// Wakes all, and lets none sleep from here on.
     pub(super) fn end(&self) {
-        let alarms = {
+        let (alarms, wake_all) = {
             let mut state = self.0.lock();
             state.ended = true;
-            std::mem::take(&mut state.alarms)
+            (std::mem::take(&mut state.alarms), state.wake_all)
         };
         for alarm in alarms.values() {
             alarm();
+        }
+        if let Some(wake_all) = wake_all {
+            wake_all();
         }
     }
 }

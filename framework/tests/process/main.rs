@@ -33,3 +33,4 @@ mod starting;
 mod surroundings;
 mod terminal;
 mod turns;
+mod waiting_futures;

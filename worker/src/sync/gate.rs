@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What an attempt to get in has found.
-enum Look {
+pub(super) enum Look {
     Taken,
     Recursive,
     /// Not now; this is the word.
@@ -50,7 +50,7 @@ impl<M: Memory> Gate<M> {
         &self.memory.words()[self.word]
     }
 
-    fn queue(&self) -> Queue<'_, M> {
+    pub(super) fn queue(&self) -> Queue<'_, M> {
         Queue {
             memory: &self.memory,
             at: self.futex,
@@ -128,7 +128,7 @@ impl<M: Memory> Gate<M> {
 
     /// A waiter that has slept cannot look before it has its turn. What it was woken for must not be lost: if
     /// the gate is open, another is woken in its place. README: "Turns".
-    fn step_aside(&self, starving: bool) {
+    pub(super) fn step_aside(&self, starving: bool) {
         let mut word = self.word().load(Acquire);
         loop {
             let passed_on = is_free(word) && word & TURN == 0;
@@ -150,7 +150,7 @@ impl<M: Memory> Gate<M> {
     }
 
     /// Takes the gate if nobody has it and nobody is to have it before us.
-    fn enter(&self, mut word: u64, holder: Holder, slept: bool, starving: bool) -> Look {
+    pub(super) fn enter(&self, mut word: u64, holder: Holder, slept: bool, starving: bool) -> Look {
         loop {
             if holder.is_this_thread(word & !FLAGS) {
                 return Look::Recursive;

@@ -103,6 +103,10 @@ impl<M: Memory> RawMutex<M> {
         self.gate.recover(dead, |_| self.poison_word().set(cause))
     }
 
+    pub(super) fn gate(&self) -> &Gate<M> {
+        &self.gate
+    }
+
     #[inline]
     fn poison_word(&self) -> Poison<'_, M::Word> {
         Poison(&self.gate.memory().words()[self.poison])

@@ -166,7 +166,7 @@ impl<M: Memory> RawSemaphore<M> {
         end
     }
 
-    fn leave(&self, entered: Record, starving: bool) {
+    pub(super) fn leave(&self, entered: Record, starving: bool) {
         if self.census().leave(entered, starving) {
             // Those who were barred for our sake.
             self.wake();
@@ -176,14 +176,19 @@ impl<M: Memory> RawSemaphore<M> {
     /// One that has slept cannot look before it has its turn. README: "Turns".
     fn step_aside(&self, entered: Record, starving: bool) {
         self.leave(entered, starving);
+        self.pass();
+    }
+
+    /// One that was woken does not take the permit that it may have been woken for.
+    pub(super) fn pass(&self) {
         if self.census().look().any() {
-            // The permit that it may have been woken for.
             self.wake_one();
         }
     }
 
+    /// Wakes all. The sequence grows by as many permits as there are, so that as many futures look.
     fn wake(&self) {
-        self.queue().futex().increment();
+        self.queue().futex().add(self.available().max(1));
         self.queue().futex().wake();
     }
 
@@ -221,7 +226,7 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     #[inline]
-    fn find(&self, holder: Holder) -> Option<Permit> {
+    pub(super) fn find(&self, holder: Holder) -> Option<Permit> {
         let slots = self.slots();
         let hint = self.hint().load(Relaxed);
         let hint = usize::try_from(hint).unwrap_or(0);
@@ -248,7 +253,7 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     #[inline]
-    fn census(&self) -> Census<'_, M::Word> {
+    pub(super) fn census(&self) -> Census<'_, M::Word> {
         Census(&self.memory.words()[self.word + 1])
     }
 
@@ -263,7 +268,7 @@ impl<M: Memory> RawSemaphore<M> {
         &self.memory.words()[begin..begin + self.permits]
     }
 
-    fn queue(&self) -> Queue<'_, M> {
+    pub(super) fn queue(&self) -> Queue<'_, M> {
         Queue {
             memory: &self.memory,
             at: self.futex,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a thread waits before it bars those who come later.
-const LONG: Duration = Duration::from_millis(1);
+pub(super) const LONG: Duration = Duration::from_millis(1);
 
 /// How a process lets a thread sleep in the queue of a lock: a worker gives the turn of the thread's task
 /// to another task meanwhile, and a driver ends the sleep when its runtime ends.
@@ -169,8 +169,8 @@ impl<'s> Wait<'s> {
     }
 }
 
-impl<M: Memory> Queue<'_, M> {
-    pub(super) fn futex(&self) -> &M::Futex {
+impl<'q, M: Memory> Queue<'q, M> {
+    pub(super) fn futex(&self) -> &'q M::Futex {
         self.memory.futex(self.at)
     }
 }

@@ -5,6 +5,7 @@ mod barrier;
 mod condvar;
 mod mutex;
 mod once;
+mod polled;
 mod rwlock;
 mod semaphore;
 mod turns;

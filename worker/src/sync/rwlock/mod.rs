@@ -20,6 +20,7 @@ use crate::{
 
 pub use local::LocalReaders;
 use processes::Processes;
+pub(super) use reading::Entry;
 
 /// A lock for many readers or one writer, in shared memory. A clone is the same lock. README:
 /// "Readers and writers".
@@ -115,10 +116,7 @@ impl<M: Memory> RawRwLock<M> {
             return Ok(true);
         }
         let mut wait = Wait::until(waiting);
-        let open = || {
-            self.gate.word().fetch_and(!DRAINING, AcqRel);
-            let _ = self.unlock_write(holder);
-        };
+        let open = || self.stop_draining(holder);
         self.gate.word().fetch_or(DRAINING, SeqCst);
         let end = loop {
             let seq = self.exit().futex().load(Acquire);
@@ -138,6 +136,25 @@ impl<M: Memory> RawRwLock<M> {
         };
         open();
         Err(end)
+    }
+
+    /// A writer that has the gate and waits for readers lets others go first.
+    pub(super) fn stop_draining(&self, holder: Holder) {
+        self.gate.word().fetch_and(!DRAINING, AcqRel);
+        let _ = self.unlock_write(holder);
+    }
+
+    /// A reader that had its turn, or does not want it any longer, lets writers in again.
+    pub(super) fn end_turn(&self) {
+        self.gate.end_turn();
+    }
+
+    pub(super) fn gate(&self) -> &Gate<M> {
+        &self.gate
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        !self.processes().is_empty()
     }
 
     /// Ends writing. Makes a system call if somebody waits, or has waited meanwhile.
@@ -208,14 +225,14 @@ impl<M: Memory> RawRwLock<M> {
         self.exit().futex().wake();
     }
 
-    fn entrance(&self) -> Queue<'_, M> {
+    pub(super) fn entrance(&self) -> Queue<'_, M> {
         Queue {
             memory: self.gate.memory(),
             at: self.entrance,
         }
     }
 
-    fn exit(&self) -> Queue<'_, M> {
+    pub(super) fn exit(&self) -> Queue<'_, M> {
         Queue {
             memory: self.gate.memory(),
             at: self.entrance + 1,

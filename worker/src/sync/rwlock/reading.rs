@@ -14,7 +14,7 @@ use super::{
 use crate::primitive::{Futex, Memory, Word};
 
 /// Where a reader has got to.
-enum Entry {
+pub(in super::super) enum Entry {
     In,
     /// There is a writer; this is its word.
     Closed(u64),
@@ -104,7 +104,7 @@ impl<M: Memory> RawRwLock<M> {
         end
     }
 
-    fn enter(&self, seat: Seat, local: &LocalReaders<M::Futex>) -> Entry {
+    pub(in super::super) fn enter(&self, seat: Seat, local: &LocalReaders<M::Futex>) -> Entry {
         let word = self.gate.word().load(Acquire);
         if !is_free(word) {
             return Entry::Closed(word);

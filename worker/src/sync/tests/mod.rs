@@ -7,6 +7,7 @@ mod condvar;
 mod holder;
 mod mutex;
 mod once;
+mod polled;
 mod rwlock;
 mod semaphore;
 mod turns;

@@ -135,6 +135,16 @@ impl Cell {
         }
     }
 
+    /// A future is about to wait. `wake_all` has all futures of this process look again, and is called at the end of
+    /// the runtime.
+    ///
+    /// # Errors
+    /// The runtime has ended.
+    pub(super) fn waits(&self, wake_all: fn()) -> Result<()> {
+        let client = self.handle.client()?;
+        client.waits(wake_all).map_err(|Ended| client.why_ended())
+    }
+
     /// Why a wait came to [`LockError::Ended`](mobula_worker::sync::LockError::Ended).
     pub(super) fn why_ended(&self) -> Error {
         match self.handle.client() {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{
     cell::{Cell, CellMemory, Layout},
     errors::not_acquired,
-    waiting::at_once_or_elsewhere,
+    waiting::acquired,
 };
 use crate::{Runtime, typed::shared::handle::SharedHandle};
 
@@ -75,24 +75,21 @@ impl SharedSemaphore {
         }
     }
 
-    /// As [`acquire`](Self::acquire), for asynchronous code: while there is none, a thread waits in the place
-    /// of the caller's.
+    /// As [`acquire`](Self::acquire), for asynchronous code; see
+    /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
-    /// As for `acquire`.
+    /// As for `acquire`, and [`is_resource_limit`](Error::is_resource_limit).
     pub async fn acquire_async(&self) -> Result<SharedPermit> {
         let holder = self.cell.detached();
-        let (raw, undo) = (self.raw.clone(), self.raw.clone());
-        let cell = self.cell.clone();
-        let permit = at_once_or_elsewhere(
-            WHAT,
-            self.raw.try_acquire(holder),
-            move || raw.acquire(holder, cell.waiting(None)),
-            move |permit| {
-                let _ = undo.release(permit, holder);
-            },
-        );
-        Ok(self.permit(permit.await?, holder))
+        let permit = match self.raw.try_acquire(holder) {
+            Ok(permit) => permit,
+            Err(_) => {
+                let poll = |wait: &mut _, waker: &_| self.raw.poll_acquire(holder, wait, waker);
+                acquired(WHAT, &self.cell, poll).await?
+            }
+        };
+        Ok(self.permit(permit, holder))
     }
 
     /// How many permits are left, at some moment during the call.

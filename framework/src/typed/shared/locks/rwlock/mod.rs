@@ -16,7 +16,7 @@ use super::{
     data::SharedData,
     errors::{checked, not_acquired, unless_poisoned},
     protected::{Protected, lock_over_data},
-    waiting::at_once_or_elsewhere,
+    waiting::acquired,
 };
 use crate::{Runtime, typed::shared::SharedElement};
 use readers::{LockNumber, readers_of};
@@ -168,21 +168,18 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`read`](Self::read), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
-    /// `is_poisoned()`, `is_shutdown()`.
+    /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
     pub async fn read_async(&self) -> Result<OwnedReadGuard<T>> {
         let holder = self.protected.cell.detached();
-        let (raw, readers) = (self.raw.clone(), self.readers.clone());
-        let cell = self.protected.cell.clone();
-        let (undo, theirs) = (self.raw.clone(), self.readers.clone());
-        let acquired = at_once_or_elsewhere(
-            WHAT,
-            self.raw.try_read(holder, &self.readers),
-            move || raw.read(holder, &readers, cell.waiting(None)),
-            move |_| {
-                let _ = undo.unlock_read(holder, &theirs);
-            },
-        );
-        let cause = acquired.await?.cause();
+        let acquired = match self.raw.try_read(holder, &self.readers) {
+            Ok(acquired) => acquired,
+            Err(_) => {
+                let (raw, readers) = (&self.raw, &self.readers);
+                let poll = |wait: &mut _, waker: &_| raw.poll_read(holder, readers, wait, waker);
+                acquired(WHAT, &self.protected.cell, poll).await?
+            }
+        };
+        let cause = acquired.cause();
         let guard = OwnedReadGuard {
             lock: self.clone(),
             holder,
@@ -193,20 +190,17 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// As [`write`](Self::write), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
-    /// `is_poisoned()`, `is_shutdown()`.
+    /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
     pub async fn write_async(&self) -> Result<OwnedWriteGuard<T>> {
         let holder = self.protected.cell.detached();
-        let (raw, undo) = (self.raw.clone(), self.raw.clone());
-        let cell = self.protected.cell.clone();
-        let acquired = at_once_or_elsewhere(
-            WHAT,
-            self.raw.try_write(holder),
-            move || raw.write(holder, cell.waiting(None)),
-            move |_| {
-                let _ = undo.unlock_write(holder);
-            },
-        );
-        let cause = acquired.await?.cause();
+        let acquired = match self.raw.try_write(holder) {
+            Ok(acquired) => acquired,
+            Err(_) => {
+                let poll = |wait: &mut _, waker: &_| self.raw.poll_write(holder, wait, waker);
+                acquired(WHAT, &self.protected.cell, poll).await?
+            }
+        };
+        let cause = acquired.cause();
         let guard = OwnedWriteGuard {
             lock: self.clone(),
             holder,

@@ -1,0 +1,171 @@
+//! Each step of a future that wants a lock. It looks, and waits if it cannot have it.
+
+use std::{
+    sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
+    task::{
+        Poll::{self, Ready},
+        Waker, ready,
+    },
+};
+
+use super::{
+    super::{
+        Acquired, Holder, LocalReaders, LockError, Permit, RawMutex, RawRwLock, RawSemaphore,
+        gate::{Gate, Look},
+        rwlock::Entry,
+        word::{DRAINING, READERS, STARVING, TURN, WAITERS},
+    },
+    Place, PollError, Polled,
+};
+use crate::primitive::{Futex, Memory, Word};
+
+impl<M: Memory> Gate<M> {
+    /// As `take`. The sequence is read first, and what is announced is announced in the word that was looked at.
+    fn poll_take(&self, holder: Holder, wait: &mut Polled<M>) -> Poll<Result<(), PollError>> {
+        loop {
+            let seq = self.queue().futex().load(Acquire);
+            let word = self.word().load(Acquire);
+            let word = match self.enter(word, holder, wait.slept, wait.bars) {
+                Look::Taken => {
+                    wait.bars = false;
+                    return Ready(Ok(()));
+                }
+                Look::Recursive => return Ready(Err(PollError::Lock(LockError::Recursive))),
+                Look::Closed(word) => word,
+            };
+            let bars = wait.bars || wait.is_long();
+            let announced = word | WAITERS | if bars { STARVING } else { 0 };
+            if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
+                wait.bars = bars;
+                let gate = self.clone();
+                return wait.wait(Place::Gate { gate, bars }, seq);
+            }
+        }
+    }
+}
+
+impl<M: Memory> RawMutex<M> {
+    /// Takes it, or has the waker called when it may be free. `wait` is this future's, from poll to poll.
+    ///
+    /// # Errors
+    /// [`PollError::NoThread`].
+    pub fn poll_lock(
+        &self,
+        holder: Holder,
+        wait: &mut Polled<M>,
+        waker: &Waker,
+    ) -> Poll<Result<Acquired, PollError>> {
+        wait.begin(waker);
+        ready!(self.gate().poll_take(holder, wait))?;
+        wait.end();
+        Ready(Ok(Acquired::new(self.poison())))
+    }
+}
+
+impl<M: Memory> RawRwLock<M> {
+    /// Begins to write, or has the waker called when that may be possible. `wait` is this future's, from poll
+    /// to poll.
+    ///
+    /// # Errors
+    /// [`PollError::NoThread`].
+    pub fn poll_write(
+        &self,
+        holder: Holder,
+        wait: &mut Polled<M>,
+        waker: &Waker,
+    ) -> Poll<Result<Acquired, PollError>> {
+        wait.begin(waker);
+        if !wait.draining {
+            ready!(self.gate().poll_take(holder, wait))?;
+            M::fence();
+            if !self.is_read() {
+                wait.end();
+                return Ready(Ok(Acquired::new(self.poison())));
+            }
+            self.gate().word().fetch_or(DRAINING, SeqCst);
+            wait.draining = true;
+        }
+        let seq = self.exit().futex().load(Acquire);
+        if self.is_read() {
+            let lock = self.clone();
+            return wait.wait(Place::Exit { lock, holder }, seq);
+        }
+        self.gate().word().fetch_and(!DRAINING, AcqRel);
+        wait.draining = false;
+        wait.end();
+        Ready(Ok(Acquired::new(self.poison())))
+    }
+
+    /// Begins to read, or has the waker called when that may be possible. `wait` is this future's, from poll to
+    /// poll.
+    ///
+    /// # Errors
+    /// [`PollError::NoThread`].
+    pub fn poll_read(
+        &self,
+        holder: Holder,
+        local: &LocalReaders<M::Futex>,
+        wait: &mut Polled<M>,
+        waker: &Waker,
+    ) -> Poll<Result<Acquired, PollError>> {
+        wait.begin(waker);
+        loop {
+            let seq = self.entrance().futex().load(Acquire);
+            let Entry::Closed(word) = self.enter(holder.seat(), local) else {
+                if std::mem::take(&mut wait.bars) {
+                    self.end_turn();
+                }
+                wait.end();
+                return Ready(Ok(Acquired::new(self.poison())));
+            };
+            let bars = wait.bars || wait.is_long();
+            let announced = word | READERS | if bars { TURN } else { 0 };
+            let gate = self.gate().word();
+            if announced == word || gate.exchange(word, announced, AcqRel).is_ok() {
+                wait.bars = bars;
+                let lock = self.clone();
+                return wait.wait(Place::Entrance { lock, bars }, seq);
+            }
+        }
+    }
+}
+
+impl<M: Memory> RawSemaphore<M> {
+    /// Takes a permit for the holder's process, or has the waker called when there may be one. `wait` is this
+    /// future's, from poll to poll.
+    ///
+    /// # Errors
+    /// [`PollError::NoThread`].
+    pub fn poll_acquire(
+        &self,
+        holder: Holder,
+        wait: &mut Polled<M>,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, PollError>> {
+        wait.begin(waker);
+        let seq = self.queue().futex().load(Acquire);
+        let record = match wait.record {
+            Some(record) if self.census().is_current(record) => record,
+            _ => *wait.record.insert(self.census().enter()),
+        };
+        wait.bars |= wait.is_long();
+        if wait.bars {
+            self.census().starve();
+        }
+        // Behind the entry: whoever gives one back that we do not find will find us entered.
+        if (wait.slept || !record.starving())
+            && let Some(permit) = self.find(holder)
+        {
+            self.leave(record, wait.bars);
+            wait.record = None;
+            wait.end();
+            return Ready(Ok(permit));
+        }
+        let place = Place::Permit {
+            semaphore: self.clone(),
+            record,
+            bars: wait.bars,
+        };
+        wait.wait(place, seq)
+    }
+}

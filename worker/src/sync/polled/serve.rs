@@ -1,0 +1,121 @@
+//! A thread that sleeps for futures.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::Acquire},
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::{place::Place, waiters::Waiters};
+use crate::primitive::{Futex, Memory};
+
+/// How long a thread stays for whom nobody waits: to start one costs more than a wait.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a thread is about to sleep on.
+struct Watch<M: Memory> {
+    bell: Arc<M::Futex>,
+    queues: Vec<(Place<M>, u32)>,
+    sleep: Sleep,
+}
+
+enum Sleep {
+    /// A line is without anybody.
+    Not,
+    /// There are lines, or futures that have some time to look.
+    For(Option<Duration>),
+    /// There is nobody.
+    Idle,
+}
+
+impl<M: Memory> Waiters<M> {
+    /// Sleeps for the futures of the thread's lines, until there are none.
+    pub(super) fn serve(&self, thread: u64) {
+        let Some(bell) = self.with(|state| Some(state.threads.get(&thread)?.bell.clone())) else {
+            return;
+        };
+        loop {
+            // Read first: what changes after this look ends the sleep.
+            let rung = bell.load(Acquire);
+            let Some(watch) = self.watch(thread) else {
+                return;
+            };
+            self.sleep(&watch, rung);
+            let queue =
+                |(place, _): &(Place<M>, u32)| (place.address(), place.futex().load(Acquire));
+            let found: Vec<_> = watch.queues.iter().map(queue).collect();
+            let deeds = self.with(|state| state.look(thread, &found, Instant::now()));
+            deeds.wake.into_iter().for_each(wake);
+            deeds.pass.iter().for_each(|place| place.pass(true));
+            deeds
+                .pass_for_nobody
+                .iter()
+                .for_each(Place::pass_for_nobody);
+            if matches!(watch.sleep, Sleep::Idle) && self.ends(thread) {
+                return;
+            }
+        }
+    }
+
+    fn watch(&self, thread: u64) -> Option<Watch<M>> {
+        self.with(|state| {
+            let thread = state.threads.get(&thread)?;
+            let lines = thread.lines.iter().filter_map(|at| state.lines.get(at));
+            let queues = lines.clone().map(|line| (line.place.clone(), line.seq));
+            let next = thread.woken.first().map(|(until, _)| until);
+            let sleep = if lines.clone().any(|line| line.futures.is_empty()) {
+                Sleep::Not
+            } else if let Some(until) = next {
+                Sleep::For(Some(until.saturating_duration_since(Instant::now())))
+            } else if thread.lines.is_empty() {
+                Sleep::Idle
+            } else {
+                Sleep::For(None)
+            };
+            Some(Watch {
+                bell: thread.bell.clone(),
+                queues: queues.collect(),
+                sleep,
+            })
+        })
+    }
+
+    fn sleep(&self, watch: &Watch<M>, rung: u32) {
+        let timeout = match watch.sleep {
+            Sleep::Not => return,
+            Sleep::For(time) => time,
+            // In models a time is over at once, and threads are few.
+            Sleep::Idle => (!cfg!(loom)).then_some(IDLE),
+        };
+        let queues = watch
+            .queues
+            .iter()
+            .map(|(place, seq)| (place.futex(), *seq));
+        let mut all: Vec<_> = queues.collect();
+        // See `Waiters::bell`.
+        if self.most > 1 || all.is_empty() {
+            all.push((&*watch.bell, rung));
+        }
+        M::Futex::wait_any(&all, timeout);
+    }
+
+    /// Ends the thread if nobody has come since.
+    fn ends(&self, thread: u64) -> bool {
+        self.with(|state| {
+            let idle = |thread: &super::state::Thread<M>| {
+                thread.lines.is_empty() && thread.woken.is_empty()
+            };
+            let ends = state.threads.get(&thread).is_none_or(idle);
+            if ends {
+                state.threads.remove(&thread);
+            }
+            ends
+        })
+    }
+}
+
+/// A waker is the code of others, and its panic theirs.
+pub(super) fn wake(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}

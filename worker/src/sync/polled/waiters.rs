@@ -1,0 +1,271 @@
+//! All futures of this process that wait for locks.
+
+use std::{
+    fmt, io,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::{
+    place::Place,
+    state::{Line, Stage, State, Thread, Waiter},
+};
+use crate::primitive::{Futex, Lock, Memory};
+
+/// How long a future has to look after it was woken for the first time, before others get what it was woken for.
+const FIRST: Duration = Duration::from_millis(1);
+
+/// Each time that it did not look in time it gets twice as long, this often: a task whose worker is always
+/// busy would never get a lock that others always want.
+const DOUBLINGS: u32 = 4;
+
+/// What starts a thread.
+type Start = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
+
+/// All futures of this process that wait for locks, and the threads that sleep for them: one, as long as they
+/// wait at no more than 127 queues; where there is no `futex_waitv`, one for each queue. A thread ends when
+/// nobody has waited for a second.
+pub struct Waiters<M: Memory> {
+    state: <M::Futex as Futex>::Lock<State<M>>,
+    /// How many futexes a thread sleeps on.
+    pub(super) most: usize,
+    start: Start,
+}
+
+/// What has become of a future that waited.
+pub(super) enum Found {
+    /// It was in this line.
+    Waiting { line: usize },
+    /// It was woken.
+    Woken,
+    /// It was woken, and then passed on what it was woken for.
+    Passed,
+}
+
+impl<M: Memory> Waiters<M> {
+    /// Nobody. `start` starts a thread.
+    pub fn new(
+        start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<Waiters<M>> {
+        Waiters::with_most(<M::Futex as Futex>::most_at_once(), start)
+    }
+
+    /// As `new`; each thread sleeps on so many futexes at most.
+    pub(in super::super) fn with_most(
+        most: usize,
+        start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Arc<Waiters<M>> {
+        let state = State {
+            futures: Default::default(),
+            lines: Default::default(),
+            threads: Default::default(),
+            next: 0,
+        };
+        Arc::new(Waiters {
+            state: Lock::new(state),
+            most,
+            start: Box::new(start),
+        })
+    }
+
+    /// Calls `f` with all, under the lock.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<M>) -> R) -> R {
+        self.state.with(f)
+    }
+
+    /// Has all futures look again.
+    pub fn wake_all(&self) {
+        let wakers = self.with(|state| state.wake_all(Instant::now()));
+        wakers.into_iter().for_each(super::serve::wake);
+    }
+
+    /// A number that no other future has.
+    pub(super) fn number(&self) -> u64 {
+        self.with(|state| {
+            state.next += 1;
+            state.next
+        })
+    }
+
+    /// The future waits at this place. It has announced that, after it had read `seq` there.
+    ///
+    /// # Errors
+    /// There is no thread, and none can be started. Then the future does not wait, and what it had announced is
+    /// taken back.
+    pub(super) fn list(
+        self: &Arc<Self>,
+        number: u64,
+        place: Place<M>,
+        seq: u32,
+        mut waker: Option<Waker>,
+        missed: u32,
+    ) -> io::Result<()> {
+        let (at, undo) = (place.address(), place.clone());
+        let ring = self.with(|state| {
+            let ring = match state.lines.get_mut(&at) {
+                Some(line) => {
+                    line.futures.insert(number);
+                    // What this one has missed, one of the line has missed.
+                    let older = seq.wrapping_sub(line.seq).cast_signed() < 0;
+                    if older {
+                        line.seq = seq;
+                    }
+                    older.then_some(line.thread)
+                }
+                None => {
+                    let (thread, sleeps) = self.thread(state)?;
+                    let line = Line {
+                        place: place.clone(),
+                        seq,
+                        futures: [number].into(),
+                        thread,
+                    };
+                    state.lines.insert(at, line);
+                    if let Some(thread) = state.threads.get_mut(&thread) {
+                        thread.lines.push(at);
+                    }
+                    sleeps.then_some(thread)
+                }
+            };
+            let future = Waiter {
+                place,
+                stage: Stage::Waiting(waker.take()),
+                time: FIRST * (1 << missed.min(DOUBLINGS)),
+            };
+            state.futures.insert(number, future);
+            Ok(ring.map(|thread| self.bell(state, thread)))
+        });
+        match ring {
+            Ok(ring) => {
+                if let Some(ring) = ring {
+                    ring();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                undo.pass(true);
+                Err(error)
+            }
+        }
+    }
+
+    /// A thread that can sleep at one queue more, and whether it may sleep already.
+    fn thread(self: &Arc<Self>, state: &mut State<M>) -> io::Result<(u64, bool)> {
+        // One place is the bell's.
+        let most = self.most.saturating_sub(1).max(1);
+        let mut free = state.threads.iter();
+        if let Some((thread, _)) = free.find(|(_, thread)| thread.lines.len() < most) {
+            return Ok((*thread, true));
+        }
+        state.next += 1;
+        let number = state.next;
+        let waiters = self.clone();
+        (self.start)(Box::new(move || waiters.serve(number)))?;
+        let thread = Thread {
+            bell: Arc::default(),
+            lines: Vec::new(),
+            woken: Default::default(),
+        };
+        state.threads.insert(number, thread);
+        Ok((number, false))
+    }
+
+    /// What ends the sleep of a thread.
+    fn bell(&self, state: &State<M>, thread: u64) -> impl FnOnce() + use<M> {
+        let thread = state.threads.get(&thread);
+        let bell = thread.map(|thread| thread.bell.clone());
+        // A thread that sleeps on one futex does not hear its bell while it sleeps at a queue.
+        let queue = thread
+            .filter(|_| self.most == 1)
+            .and_then(|thread| state.lines.get(thread.lines.first()?))
+            .map(|line| line.place.clone());
+        move || {
+            if let Some(bell) = bell {
+                bell.increment();
+                bell.wake();
+            }
+            if let Some(queue) = queue {
+                queue.alarm();
+            }
+        }
+    }
+
+    /// The future is no longer listed.
+    pub(super) fn take_out(&self, number: u64) -> Found {
+        // What was listed is dropped outside of the lock: the waker is the code of others.
+        let (found, _future) = self.with(|state| take_out(state, number));
+        found
+    }
+
+    /// The future is gone.
+    pub(super) fn give_up(&self, number: u64) {
+        let (found, future) = self.with(|state| take_out(state, number));
+        let Some(future) = future else { return };
+        match found {
+            Found::Waiting { line } => {
+                future.place.pass(false);
+                self.has_left(line);
+            }
+            Found::Woken => future.place.pass(true),
+            Found::Passed => {}
+        }
+    }
+
+    /// If nobody is left in the line, its thread sleeps there no more.
+    pub(super) fn has_left(&self, line: usize) {
+        let ring = self.with(|state| {
+            let line = state.lines.get(&line)?;
+            let empty = line.futures.is_empty();
+            empty.then(|| self.bell(state, line.thread))
+        });
+        if let Some(ring) = ring {
+            ring();
+        }
+    }
+
+    /// Ends the threads: in models none is idle for a time.
+    #[cfg(all(test, loom))]
+    pub(in super::super) fn stop(&self) {
+        let threads = self.with(|state| std::mem::take(&mut state.threads));
+        for thread in threads.values() {
+            thread.bell.increment();
+            thread.bell.wake();
+        }
+    }
+
+    /// How many wait, and how many threads sleep for them.
+    #[cfg(test)]
+    pub(in super::super) fn count(&self) -> (usize, usize) {
+        self.with(|state| (state.futures.len(), state.threads.len()))
+    }
+}
+
+fn take_out<M: Memory>(state: &mut State<M>, number: u64) -> (Found, Option<Waiter<M>>) {
+    let Some(future) = state.futures.remove(&number) else {
+        return (Found::Passed, None);
+    };
+    let found = match future.stage {
+        Stage::Waiting(_) => {
+            let line = future.place.address();
+            if let Some(line) = state.lines.get_mut(&line) {
+                line.futures.remove(&number);
+            }
+            Found::Waiting { line }
+        }
+        Stage::Woken { thread, until } => {
+            if let Some(thread) = state.threads.get_mut(&thread) {
+                thread.woken.remove(&(until, number));
+            }
+            Found::Woken
+        }
+        Stage::Passed => Found::Passed,
+    };
+    (found, Some(future))
+}
+
+impl<M: Memory> fmt::Debug for Waiters<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").finish_non_exhaustive()
+    }
+}
