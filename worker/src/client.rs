@@ -180,6 +180,41 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
         Entry::failed(no_shared_memory())
     }
 
+    /// A queue with room for so many values: its object. Does not block and does not fail: what is wrong is
+    /// the outcome.
+    fn create_queue(self: Arc<Self>, _capacity: u32) -> Arc<Entry> {
+        Entry::failed(no_queues())
+    }
+
+    /// Puts values into a queue, together: an object that is ready when they are in. Where they are not, it
+    /// fails: `is_closed`, or `is_timeout` if it was given up or does not wait (`waits`) for room. Does not
+    /// block.
+    fn queue_put(&self, _queue: &Entry, _values: Args<CallArg>, _waits: bool) -> Arc<Entry> {
+        Entry::failed(no_queues())
+    }
+
+    /// Takes values out of a queue, together: an object for each, which [is or stands
+    /// for](Value::stands_for) the value. They fail as those of [`queue_put`](Client::queue_put) do.
+    ///
+    /// A value goes back to the queue if this process dies before it has said
+    /// [`queue_took`](Client::queue_took).
+    fn queue_get(&self, _queue: &Entry, count: usize, _waits: bool) -> Vec<Arc<Entry>> {
+        (0..count).map(|_| Entry::failed(no_queues())).collect()
+    }
+
+    /// Ends one request, whose answers these are, if it still waits: they are complete soon. With `returns`,
+    /// the values go back to the queue if it does not wait any more; nobody may use them then.
+    fn queue_give_up(&self, _answers: &mut dyn Iterator<Item = ObjectId>, _returns: bool) {}
+
+    /// The values of these answers are the caller's now.
+    fn queue_took(&self, _answers: &mut dyn Iterator<Item = ObjectId>) {}
+
+    /// An object that says how many values are in a queue, and whether it is closed: a `(u64, bool)`. Closes it
+    /// before, if that is wanted. Does not block.
+    fn queue_ask(&self, _queue: &Entry, _close: bool) -> Arc<Entry> {
+        Entry::failed(no_queues())
+    }
+
     /// The decoded values that this process keeps for its tasks; `None` where none are kept.
     fn decoded(&self) -> Option<&Decoded> {
         None
@@ -222,6 +257,10 @@ pub trait Client: std::fmt::Debug + Send + Sync + 'static {
 
 fn no_actors() -> Error {
     Error::usage("this engine has no actors")
+}
+
+fn no_queues() -> Error {
+    Error::usage("this engine has no queues")
 }
 
 fn no_shared_memory() -> Error {

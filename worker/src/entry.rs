@@ -65,7 +65,8 @@ impl Entry {
         Arc::new(Entry::with(id, Some(client), outcome))
     }
 
-    /// The same for the object that stands for an actor, whose end the last handle is.
+    /// The same for an object that stands for something else, whose end the last handle is: an actor, or a
+    /// queue, which may keep actors.
     pub fn of_actor(
         id: ObjectId,
         client: Weak<dyn Client>,
@@ -148,7 +149,7 @@ impl Entry {
     /// Whether the object is known to keep nothing beside some bytes inside of its value, or to have failed.
     #[inline]
     pub fn is_small(&self) -> bool {
-        match self.outcome() {
+        match self.outcome().filter(|_| !self.is_actor) {
             Some(Ok(value)) => value.items.is_empty() && matches!(value.body, Body::Inline(_)),
             Some(Err(_)) => true,
             None => false,

@@ -316,6 +316,51 @@ pub enum FromWorker {
         /// How it is to be read.
         format: Format,
     },
+    /// A queue of the worker's. The worker holds it.
+    CreateQueue {
+        /// Its object.
+        id: ObjectId,
+        /// How many values have room.
+        capacity: u32,
+    },
+    /// Values are to go into a queue, together. The worker holds the answer.
+    QueuePut {
+        /// The answer: ready when they are in.
+        id: ObjectId,
+        /// The queue.
+        queue: ObjectId,
+        /// The values: those of objects are ready.
+        values: Args<ArgSpec>,
+        /// Whether to wait for room.
+        waits: bool,
+    },
+    /// Values are to come out of a queue, together. The worker holds the answers.
+    QueueGet {
+        /// One answer for each value.
+        ids: Vec<ObjectId>,
+        /// The queue.
+        queue: ObjectId,
+        /// Whether to wait until there are as many.
+        waits: bool,
+    },
+    /// Nobody waits for these answers, which are all of one request, any more. They fail if they are pending.
+    QueueGiveUp {
+        /// The answers.
+        ids: Vec<ObjectId>,
+        /// Whether values that they have go back to the queue.
+        returns: bool,
+    },
+    /// The values that these answers have are their caller's now, and do not go back when the worker dies.
+    QueueTook(Vec<ObjectId>),
+    /// An object that says how many values are in a queue and whether it is closed. The worker holds it.
+    QueueAsk {
+        /// The object.
+        id: ObjectId,
+        /// The queue.
+        queue: ObjectId,
+        /// Whether to close the queue before.
+        close: bool,
+    },
     /// The process ends itself by `exit`, with code 0. The driver counts on this where the exit
     /// status was lost: somebody else has collected it.
     Exits,

@@ -281,6 +281,27 @@ impl Value {
             && self.items.is_empty()
     }
 
+    /// What says that a value which was asked for is that of an object: the item.
+    pub fn standing_for(item: Item) -> Value {
+        Value {
+            format: Format::Packed { of: TypeTag(0) },
+            body: Body::Inline(Block::default()),
+            items: vec![item],
+        }
+    }
+
+    /// The item, if the value [stands for](Value::standing_for) it. Encoded values have at least a byte.
+    pub fn stands_for(&self) -> Option<&Item> {
+        match (&self.format, &self.body, &*self.items) {
+            (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [item])
+                if block.is_empty() =>
+            {
+                Some(item)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the value is data that never changes, all the way down.
     ///
     /// It is not if it is, or refers to, memory that processes write to, a part of such memory, or an

@@ -264,6 +264,16 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         FromWorker::Lend { array, .. }
         | FromWorker::Settle { array, .. }
         | FromWorker::Seal { array, .. } => f(*array),
+        FromWorker::QueuePut { queue, values, .. } => {
+            values
+                .iter()
+                .for_each(|value| value.for_each_object(&mut f));
+            f(*queue);
+        }
+        FromWorker::QueueGet { queue, .. } | FromWorker::QueueAsk { queue, .. } => f(*queue),
+        FromWorker::QueueGiveUp { ids, .. } | FromWorker::QueueTook(ids) => {
+            ids.iter().copied().for_each(f)
+        }
         // A release of what is not held means nothing: it has crossed a failed answer.
         FromWorker::Release(_)
         | FromWorker::Done {
@@ -271,6 +281,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         }
         | FromWorker::Again { .. }
         | FromWorker::FindActor { .. }
+        | FromWorker::CreateQueue { .. }
         | FromWorker::Registered
         | FromWorker::Blocked
         | FromWorker::Unblocked

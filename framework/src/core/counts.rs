@@ -63,6 +63,9 @@ impl Core {
             if unused && !self.actors.is_empty() {
                 self.end_actor(id, comm);
             }
+            if unused && !self.queues.is_empty() {
+                self.end_queue(id, &mut rest, comm);
+            }
             if unused
                 && let Some(Object {
                     state: ObjectState::Ready(value),

@@ -75,6 +75,27 @@ impl Core {
             FromWorker::Lend { array, parts } => self.lend_to_worker(array, &parts, from),
             FromWorker::Settle { id, array } => self.settle(id, array, from),
             FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, comm),
+            FromWorker::CreateQueue { id, capacity } => self.create_queue(id, capacity, from),
+            FromWorker::QueuePut {
+                id,
+                queue,
+                values,
+                waits,
+            } => self.queue_put(id, queue, values, waits, from, comm),
+            FromWorker::QueueGet { ids, queue, waits } => {
+                self.queue_get(ids.into(), queue, waits, from, comm)
+            }
+            FromWorker::QueueGiveUp { ids, returns } => {
+                self.queue_give_up(&ids, returns, comm);
+                Ok(())
+            }
+            FromWorker::QueueTook(ids) => {
+                self.queue_took(&ids);
+                Ok(())
+            }
+            FromWorker::QueueAsk { id, queue, close } => {
+                self.queue_ask(id, queue, close, from, comm)
+            }
             FromWorker::Blocked => self.on_blocked(from, comm),
             FromWorker::Unblocked => self.on_unblocked(from),
             FromWorker::Stalled(stalled) => self.on_stalled(from, stalled, comm),
@@ -119,7 +140,11 @@ impl Core {
             FromWorker::CreateActor { id, found, .. } => found.into_iter().chain([id]).collect(),
             FromWorker::FindActor { id, .. }
             | FromWorker::Settle { id, .. }
-            | FromWorker::Seal { id, .. } => vec![id],
+            | FromWorker::Seal { id, .. }
+            | FromWorker::CreateQueue { id, .. }
+            | FromWorker::QueuePut { id, .. }
+            | FromWorker::QueueAsk { id, .. } => vec![id],
+            FromWorker::QueueGet { ids, .. } => ids,
             FromWorker::Lend { parts, .. } => parts.into_iter().map(|(id, _)| id).collect(),
             _ => return,
         };

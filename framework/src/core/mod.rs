@@ -85,6 +85,7 @@ mod loads;
 mod messages;
 mod objects;
 mod pack;
+mod queues;
 mod ready;
 mod shortage;
 mod state;
@@ -107,11 +108,15 @@ use smallvec::SmallVec;
 pub(crate) use actors::{CallRole, no_such_actor};
 pub(crate) use comm::{Comm, Violation};
 pub(crate) use detached::Unfinished;
+pub(crate) use queues::State as QueueState;
+#[cfg(test)]
+pub(crate) use queues::{Event, Line, Place, Ticket, Why};
 pub(crate) use state::TaskCounts;
 
 use actors::Actor;
 use lending::Lending;
 use loads::{Loads, Seats};
+use queues::Queues;
 use ready::ReadyQueue;
 use state::{Object, Task, Worker};
 use table::Objects;
@@ -174,6 +179,7 @@ pub(crate) struct Core {
     lending: NumberMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
     settled: Vec<ObjectId>,
+    queues: Queues,
     /// The workers that keep a decoded value of an object.
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
     /// How many unfinished tasks are detached.
@@ -216,6 +222,7 @@ impl Core {
             roles,
             lending: NumberMap::default(),
             settled: Vec::new(),
+            queues: Queues::default(),
             decoded: NumberMap::default(),
             detached: 0,
             used: 0,
@@ -283,7 +290,7 @@ impl Core {
     /// The name of a function, for messages.
     fn name(&self, function: FunctionIndex) -> &'static str {
         if function == lending::NO_FUNCTION {
-            return "a shared array";
+            return "a shared array or a queue";
         }
         usize::try_from(function.0)
             .ok()

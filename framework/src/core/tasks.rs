@@ -106,13 +106,7 @@ impl Core {
                 } = spec;
                 let retries = self.retries_of_call(part.as_ref(), retries);
                 let task = Task::new(function, args, retries, state, part);
-                let task = match self.spare.pop() {
-                    Some(mut place) => {
-                        *place = task;
-                        place
-                    }
-                    None => Box::new(task),
-                };
+                let task = self.place_for(task);
                 self.insert(id, ObjectState::Pending(task), from);
                 *self.counts.of(state) += 1;
                 if let Some(Part::Call(call)) = part {
@@ -128,6 +122,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Puts a new task where another one was, if there is such a place.
+    #[inline]
+    pub(super) fn place_for(&mut self, task: Task) -> Box<Task> {
+        match self.spare.pop() {
+            Some(mut place) => {
+                *place = task;
+                place
+            }
+            None => Box::new(task),
+        }
     }
 
     /// Looks at the arguments without changing anything.

@@ -182,9 +182,10 @@ impl Core {
 
     /// Ends all that a worker kept which is not in the table any more.
     fn end_holds(&mut self, id: WorkerId, worker: Worker, comm: &mut dyn Comm) {
-        for object in worker.watches {
+        for &object in &worker.watches {
             self.end_watch(id, object);
         }
+        self.abandon_requests(&worker, comm);
         for (object, hold) in worker.held.into_entries() {
             self.give_up(object, hold, comm);
         }
@@ -225,6 +226,7 @@ impl Core {
         for id in pending {
             self.finish(id, Err(error.clone()), comm);
         }
+        self.end_requests(comm);
         let mut actors: Vec<ObjectId> = self.actors.keys().copied().collect();
         actors.sort_unstable();
         for id in actors {

@@ -7,9 +7,9 @@ use std::{
 
 use mobula_store::{Block, EnginePromise, Heap, Loc, Region};
 use mobula_worker::{
-    ActorSpec, Awaited, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId, Payload,
-    Result, Retries, Value, WorkerId, lower_call,
-    message::TaskSpec,
+    ActorSpec, Awaited, CallArg, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId,
+    Payload, Result, Retries, Value, WorkerId, lower_call,
+    message::{Args, TaskSpec},
     put,
     sync::{Ended, Sleep},
 };
@@ -74,7 +74,7 @@ impl Driver {
         id: ObjectId,
         known: Option<&Arc<Value>>,
     ) -> Arc<Entry> {
-        let is_actor = core.is_actor(id);
+        let is_actor = core.is_actor(id) || core.is_queue(id);
         let handle = core.handle(id, |outcome| {
             let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
             match is_actor {
@@ -390,6 +390,61 @@ impl Client for Driver {
     fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
         let array = array.id();
         self.promised(|id, core, lanes| core.seal(id, array, format, WorkerId::DRIVER, lanes))
+    }
+
+    fn create_queue(self: Arc<Self>, capacity: u32) -> Arc<Entry> {
+        if let Err(error) = self.usable() {
+            return Entry::failed(error);
+        }
+        self.with(|core, _| {
+            let id = core.mint();
+            match core.create_queue(id, capacity, WorkerId::DRIVER) {
+                Ok(()) => Entry::of_actor(id, self.as_client(), core.outcome(id)),
+                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+            }
+        })
+    }
+
+    fn queue_put(&self, queue: &Entry, mut values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+        let queue = queue.id();
+        match lower_call(self, &mut values) {
+            // The queue counts the values from then on.
+            Ok((values, _keep)) => self.promised(|id, core, lanes| {
+                core.queue_put(id, queue, values, waits, WorkerId::DRIVER, lanes)
+            }),
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn queue_get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+        let queue = queue.id();
+        let got = self.usable().and_then(|()| {
+            self.with(|core, lanes| {
+                let ids = core
+                    .queue_get_here(count, queue, waits, lanes)
+                    .map_err(|violation| Error::internal(violation.to_string()))??;
+                let entry = |id| {
+                    let entry = Entry::new(id, self.as_client(), core.outcome(id));
+                    core.attach(id, &entry);
+                    entry
+                };
+                Ok(ids.into_iter().map(entry).collect())
+            })
+        });
+        let failed = |error: Error| (0..count).map(|_| Entry::failed(error.clone())).collect();
+        got.unwrap_or_else(failed)
+    }
+
+    fn queue_give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
+        if !mobula_store::is_forked_child() {
+            let ids: Vec<ObjectId> = answers.collect();
+            self.with(|core, lanes| core.queue_give_up(&ids, returns, lanes));
+        }
+    }
+
+    fn queue_ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+        let queue = queue.id();
+        self.promised(|id, core, lanes| core.queue_ask(id, queue, close, WorkerId::DRIVER, lanes))
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {

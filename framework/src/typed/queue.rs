@@ -1,23 +1,24 @@
 //! A queue between tasks, wherever they run.
 
-mod actor;
 mod alarm;
 mod asked;
 mod ends;
 mod handle;
-mod item;
 
 use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_worker::{Client, Error, Result};
+use mobula_worker::{CallArg, Client, Entry, Error, Result, message::Args};
 
-use super::{ActorRef, Value, engine::current_client, place::Place};
-use crate::{Runtime, promise::ENGINE};
-use actor::{Answer, QueueActor};
-use asked::Asked;
-use item::Item;
+use super::{
+    Value,
+    codecs::{decode_value, encode_value},
+    engine::current_client,
+    place::Place,
+};
+use crate::{ObjectRef, Runtime, core::QueueState};
+use asked::{Asked, Done, client_of};
 
 pub use ends::QueueIter;
 #[cfg(feature = "stream")]
@@ -25,17 +26,21 @@ pub use ends::QueueStream;
 
 /// A queue of values between tasks and the driver: first in, first out, with a bound.
 ///
-/// It is a handle of an [actor](crate::Actor) that keeps the values: each queue has a process of its
-/// own. Cloning it is cheap, and it can be passed to remote functions and sit inside of values. With
-/// the last handle the queue ends, and
-/// what is in it is freed. Values are encoded where they are put in and decoded where they are
-/// taken out; large ones lie in the store in between, and are not copied by the queue.
+/// It is a handle of what the driver keeps: a queue has no process and no thread, and is made in some
+/// microseconds. Cloning it is cheap, and it can be passed to remote functions and sit inside of values. With
+/// the last handle the queue ends, and what is in it is freed. Values are encoded where they are put in and
+/// decoded where they are taken out. Those of more than 16 KiB, and large arrays inside of values, lie in the
+/// store in between, and are not copied by the queue; the others are in the memory of the driver's process.
 ///
-/// Who waits longer is served first, also before one who wants fewer values. A value that was taken
-/// out for a task that dies before it has it is lost. Up to 1,000 callers each can wait to put and to
-/// get; further ones are not in the order.
+/// Who waits longer is served first, also before one who wants fewer values. Blocking methods give their
+/// turn to other tasks of the worker.
 ///
-/// Blocking methods give their turn to other tasks of the worker.
+/// # Deaths
+///
+/// No value is lost that nobody has got. A value is its consumer's when the method that takes it out
+/// returns; if the consumer's process dies before, the value comes back to the front of the queue, and if it
+/// dies later, the value ends with it. What a process waited to put in when it died goes in when there is
+/// room, so a producer that [runs again](crate::UnspawnedCall::retries) may put it in twice.
 ///
 /// # Futures
 ///
@@ -47,9 +52,10 @@ pub use ends::QueueStream;
 ///
 /// # Limits of time
 ///
-/// A method with `timeout` returns within its limit, and 1 s more if the queue's process does not
-/// answer: since it is stopped, or could not be started yet. The error says so then. A value that
-/// was to be put in is not put in later, unless the process had begun with that.
+/// A method with `timeout` tells what has become of its request when the limit has passed: with an error
+/// for which [`is_timeout`](Error::is_timeout) holds, nothing was done and nothing will be. If the driver does not
+/// answer for 1 s more, since its process is stopped, the error says so; then a value may be in the queue that was
+/// to be put in.
 ///
 /// # The end
 ///
@@ -80,11 +86,10 @@ pub use ends::QueueStream;
 /// ```
 ///
 /// # Errors
-/// Besides what is said at the methods: [`is_actor_dead`](Error::is_actor_dead) if the queue's
-/// process has died, `is_closed` after [`close`](Queue::close), `is_codec` if a value cannot be encoded,
-/// `is_store_full`, `is_shutdown`.
+/// Besides what is said at the methods: `is_closed` after [`close`](Queue::close), `is_codec` if a value cannot
+/// be encoded, `is_store_full`, `is_shutdown`.
 pub struct Queue<T> {
-    actor: ActorRef<QueueActor>,
+    entry: Arc<Entry>,
     capacity: NonZeroUsize,
     item: PhantomData<fn(T) -> T>,
 }
@@ -100,17 +105,15 @@ impl<T: Value> Queue<T> {
     }
 
     pub(crate) fn on(client: &Arc<dyn Client>, capacity: usize) -> Result<Queue<T>> {
-        let allowed = u32::try_from(capacity)
-            .ok()
-            .and(NonZeroUsize::new(capacity));
-        let Some(capacity) = allowed else {
+        let allowed = u32::try_from(capacity).ok();
+        let (Some(room), Some(capacity)) = (allowed, NonZeroUsize::new(capacity)) else {
             return Err(Error::usage(format!(
                 "a queue has room for 1 to {} values, not for {capacity}",
                 u32::MAX
             )));
         };
         Ok(Queue {
-            actor: QueueActor::remote(capacity.get()).spawn_on(client),
+            entry: client.clone().create_queue(room),
             capacity,
             item: PhantomData,
         })
@@ -150,7 +153,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: there are more than the capacity.
     pub fn put_all(&self, values: &[T]) -> Result<()> {
-        put_in(self.putting(values, None)?.wait()?, None)
+        put_in(self.putting(values, true, None)?.wait()?, None)
     }
 
     /// As [`put_all`](Self::put_all), for at most this long.
@@ -159,7 +162,7 @@ impl<T: Value> Queue<T> {
     /// As there; `is_timeout()`: there was no room for all of them in time, and none was put in.
     pub fn put_all_timeout(&self, values: &[T], limit: Duration) -> Result<()> {
         let limit = Some(limit);
-        put_in(self.putting(values, limit)?.wait()?, limit)
+        put_in(self.putting(values, true, limit)?.wait()?, limit)
     }
 
     /// Puts all of the values in if there is room for them now; `false`, and none is put in, if
@@ -168,8 +171,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: there are more than the capacity.
     pub fn try_put_all(&self, values: &[T]) -> Result<bool> {
-        let answer = self.actor.try_put(self.encode(values)?).spawn().get()?;
-        Ok(at_once(answer)?.is_some())
+        Ok(self.putting(values, false, None)?.wait()?.is_some())
     }
 
     /// Blocks until there is a value, and takes it out.
@@ -201,7 +203,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: these are more than the capacity.
     pub fn get_many(&self, count: usize) -> Result<Vec<T>> {
-        taken_out(self.getting(count, None)?.wait()?, None)
+        taken_out(self.getting(count, true, None)?.wait()?, None)
     }
 
     /// As [`get_many`](Self::get_many), for at most this long.
@@ -210,7 +212,7 @@ impl<T: Value> Queue<T> {
     /// As there; `is_timeout()`: there were not so many in time, and none was taken out.
     pub fn get_many_timeout(&self, count: usize, limit: Duration) -> Result<Vec<T>> {
         let limit = Some(limit);
-        taken_out(self.getting(count, limit)?.wait()?, limit)
+        taken_out(self.getting(count, true, limit)?.wait()?, limit)
     }
 
     /// Takes so many values out if there are as many now; `None`, and none is taken out, if there
@@ -219,14 +221,13 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// `is_usage()`: these are more than the capacity.
     pub fn try_get_many(&self, count: usize) -> Result<Option<Vec<T>>> {
-        self.check(count)?;
-        let answer = self.actor.try_get(count).spawn().get()?;
-        at_once(answer)?.map(decoded).transpose()
+        let got = self.getting(count, false, None)?.wait()?;
+        got.map(decoded).transpose()
     }
 
     /// [`put`](Self::put), to be awaited.
     pub fn put_async(&self, value: &T) -> impl Future<Output = Result<()>> + Send + use<T> {
-        let put = self.putting(slice::from_ref(value), None);
+        let put = self.putting(slice::from_ref(value), true, None);
         async move { put_in(put?.answer().await?, None) }
     }
 
@@ -237,13 +238,13 @@ impl<T: Value> Queue<T> {
         limit: Duration,
     ) -> impl Future<Output = Result<()>> + Send + use<T> {
         let limit = Some(limit);
-        let put = self.putting(slice::from_ref(value), limit);
+        let put = self.putting(slice::from_ref(value), true, limit);
         async move { put_in(put?.answer().await?, limit) }
     }
 
     /// [`get`](Self::get), to be awaited.
     pub fn get_async(&self) -> impl Future<Output = Result<T>> + Send + use<T> {
-        let got = self.getting(1, None);
+        let got = self.getting(1, true, None);
         async move { only(taken_out(got?.answer().await?, None)?) }
     }
 
@@ -253,7 +254,7 @@ impl<T: Value> Queue<T> {
         limit: Duration,
     ) -> impl Future<Output = Result<T>> + Send + use<T> {
         let limit = Some(limit);
-        let got = self.getting(1, limit);
+        let got = self.getting(1, true, limit);
         async move { only(taken_out(got?.answer().await?, limit)?) }
     }
 
@@ -264,12 +265,13 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// See [`Queue`].
     pub fn close(&self) -> Result<()> {
-        self.actor.close().spawn().get()
+        self.state(true)?.get().map(drop)
     }
 
     /// [`close`](Self::close), to be awaited.
     pub fn close_async(&self) -> impl Future<Output = Result<()>> + Send + use<T> {
-        self.actor.close().spawn()
+        let closed = self.state(true);
+        async move { closed?.await.map(drop) }
     }
 
     /// Whether it was closed. Others may do that at any time.
@@ -277,7 +279,8 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// See [`Queue`].
     pub fn is_closed(&self) -> Result<bool> {
-        self.actor.is_closed().spawn().get()
+        let (_, closed) = self.state(false)?.get()?;
+        Ok(closed)
     }
 
     /// How many values are in it. Others may change that at any time.
@@ -285,7 +288,8 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// See [`Queue`].
     pub fn len(&self) -> Result<usize> {
-        self.actor.len().spawn().get()
+        let (len, _) = self.state(false)?.get()?;
+        Ok(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
     /// Whether no value is in it. Others may change that at any time.
@@ -304,13 +308,19 @@ impl<T: Value> Queue<T> {
         Ok(self.len()? >= self.capacity())
     }
 
-    fn putting(&self, values: &[T], limit: Option<Duration>) -> Result<Asked> {
-        Ok(Asked::put(&self.actor, self.encode(values)?, limit))
+    fn putting(&self, values: &[T], waits: bool, limit: Option<Duration>) -> Result<Asked> {
+        Asked::put(&self.entry, self.encode(values)?, waits, limit)
     }
 
-    fn getting(&self, count: usize, limit: Option<Duration>) -> Result<Asked> {
+    fn getting(&self, count: usize, waits: bool, limit: Option<Duration>) -> Result<Asked> {
         self.check(count)?;
-        Ok(Asked::get(&self.actor, count, limit))
+        Asked::get(&self.entry, count, waits, limit)
+    }
+
+    /// What there is to say of the queue, after it was closed if that is wanted.
+    fn state(&self, close: bool) -> Result<ObjectRef<QueueState>> {
+        let state = client_of(&self.entry)?.queue_ask(&self.entry, close);
+        Ok(ObjectRef::from_entry(state))
     }
 
     /// # Errors
@@ -325,60 +335,36 @@ impl<T: Value> Queue<T> {
         )))
     }
 
-    fn encode(&self, values: &[T]) -> Result<Vec<Item>> {
+    fn encode(&self, values: &[T]) -> Result<Args<CallArg>> {
         self.check(values.len())?;
-        let client = ActorRef::handle(&self.actor).entry().client(ENGINE);
-        let client = client.ok_or_else(Error::shutdown)?;
+        let client = client_of(&self.entry)?;
         let place = Place::Of(&client);
-        values
-            .iter()
-            .map(|value| Item::encode(value, place))
-            .collect()
+        let encode = |value| encode_value(value, place).map(CallArg::Value);
+        values.iter().map(encode).collect()
     }
 }
 
-/// What is done for who waits, unless the limit has passed.
-fn done(answer: Answer, what: &str, limit: Option<Duration>) -> Result<Vec<Item>> {
-    match answer {
-        Answer::Done(items) => Ok(items),
-        Answer::Late => Err(Error::timeout(format!(
-            "{what} within {:?}",
-            limit.unwrap_or_default()
-        ))),
-        Answer::Closed => Err(closed()),
-        Answer::TakenBack => Err(Error::internal("a request to a queue was taken back")),
+fn put_in(done: Option<Done>, limit: Option<Duration>) -> Result<()> {
+    match done {
+        Some(_) => Ok(()),
+        None => Err(late("there was no room in the queue", limit)),
     }
 }
 
-/// What is done for who does not wait; `None` if nothing is.
-fn at_once(answer: Answer) -> Result<Option<Vec<Item>>> {
-    match answer {
-        Answer::Done(items) => Ok(Some(items)),
-        Answer::Late | Answer::TakenBack => Ok(None),
-        Answer::Closed => Err(closed()),
+fn taken_out<T: Value>(got: Option<Done>, limit: Option<Duration>) -> Result<Vec<T>> {
+    match got {
+        Some(done) => decoded(done),
+        None => Err(late("there were not enough values in the queue", limit)),
     }
 }
 
-fn put_in(answer: Answer, limit: Option<Duration>) -> Result<()> {
-    done(answer, "there was no room in the queue", limit).map(drop)
+fn late(what: &str, limit: Option<Duration>) -> Error {
+    let limit = limit.unwrap_or_default();
+    Error::timeout(format!("{what} within {limit:?}"))
 }
 
-fn taken_out<T: Value>(answer: Answer, limit: Option<Duration>) -> Result<Vec<T>> {
-    decoded(done(
-        answer,
-        "there were not enough values in the queue",
-        limit,
-    )?)
-}
-
-fn decoded<T: Value>(items: Vec<Item>) -> Result<Vec<T>> {
-    items.into_iter().map(Item::decode).collect()
-}
-
-fn closed() -> Error {
-    Error::closed(
-        "the queue is closed: nothing goes in, and there are not as many values in it as were asked for",
-    )
+fn decoded<T: Value>(mut done: Done) -> Result<Vec<T>> {
+    done.values.drain(..).map(decode_value).collect()
 }
 
 /// The value of an answer that has one.

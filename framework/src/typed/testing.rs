@@ -2,6 +2,7 @@
 //! same encoding and the same store as the others. Calls can be held back, to see pending results.
 
 mod actors;
+mod queues;
 
 use std::{
     cell::RefCell,
@@ -19,15 +20,17 @@ use mobula_store::{
     Backing, Block, Capacity, EnginePromise, Heap, Loc, Plain, SegmentFile, SegmentId,
 };
 use mobula_worker::{
-    ActorSpec, Awaited, Body, CallSpec, Client, Decoded, Entry, Error, FunctionIndex, Input,
-    Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
-    message::ArgSpec, readable,
+    ActorSpec, Awaited, Body, CallArg, CallSpec, Client, Decoded, Entry, Error, FunctionIndex,
+    Input, Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
+    message::{ArgSpec, Args},
+    readable,
 };
 use parking_lot::Mutex;
 
 use super::{Joinable, ObjectRef, Put, UnspawnedCall, runtime_api};
 use crate::{Array, promise::ENGINE};
 use actors::Actors;
+use queues::Queues;
 
 const CAPACITY: u64 = 64 << 20;
 
@@ -145,6 +148,7 @@ struct Inline {
     decoded: Decoded,
     held: Mutex<VecDeque<Task>>,
     actors: Actors,
+    queues: Queues,
     /// What each call said.
     retries: Mutex<Vec<u32>>,
 }
@@ -180,6 +184,7 @@ impl Inline {
             decoded: Decoded::new(1 << 20),
             held: Mutex::default(),
             actors: Actors::default(),
+            queues: Queues::default(),
             retries: Mutex::default(),
         })
     }
@@ -251,6 +256,11 @@ impl Inline {
             Ok(made) => (made.outcome().unwrap().clone(), vec![made]),
             Err(error) => (Err(error), Vec::new()),
         };
+        self.complete(id, outcome, keep);
+    }
+
+    /// The outcome of a pending object, and handles of what its value refers to.
+    fn complete(&self, id: ObjectId, outcome: Outcome, keep: Vec<Arc<Entry>>) {
         let mut objects = self.objects.lock();
         let Some(object) = objects.get_mut(&id) else {
             return;
@@ -360,6 +370,27 @@ impl Client for Inline {
         mobula_worker::put(&*self, payload)
     }
 
+    fn create_queue(self: Arc<Self>, capacity: u32) -> Arc<Entry> {
+        self.new_queue(capacity)
+    }
+
+    fn queue_put(&self, queue: &Entry, values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+        self.put_in(queue.id(), values, waits)
+            .unwrap_or_else(Entry::failed)
+    }
+
+    fn queue_get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+        self.take_out(queue.id(), count, waits)
+    }
+
+    fn queue_give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
+        self.give_up(&answers.collect::<Vec<_>>(), returns);
+    }
+
+    fn queue_ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+        self.state_of(queue.id(), close)
+    }
+
     fn register(self: Arc<Self>, value: Value) -> Arc<Entry> {
         let keep = value
             .nested()
@@ -398,6 +429,7 @@ impl Client for Inline {
         }
         if dead {
             self.actors.end(id);
+            self.queues.end(id);
             self.decoded.forget(id);
             drop(self.decoded.take_forgotten());
         }

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::{forks, support};
 
-const CASE: &str = "MOBULA_TEST_CASE";
+pub(crate) const CASE: &str = "MOBULA_TEST_CASE";
 
 /// The environment variable that names a file to a case.
 pub(crate) const FILE: &str = "MOBULA_TEST_FILE";

@@ -4,15 +4,21 @@ use std::{
     future::Future,
     pin::pin,
     process::Command,
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use futures::{StreamExt as _, executor::block_on};
-use mobula::{Queue, prelude::*};
+use mobula::{Array, AtomicArray, Queue, prelude::*};
 
-use crate::support::{eventually, nothing_is_left, runtime};
+use crate::{
+    programs::{CASE, Program},
+    support::{eventually, nothing_is_left, runtime},
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -230,32 +236,224 @@ impl Drop for Stopped {
 }
 
 #[mobula::test]
-fn limits_hold_while_the_process_of_the_queue_is_stopped() {
+fn a_queue_works_while_all_workers_are_stopped() {
     let rt = runtime(1);
-    let queue = rt.queue(4).unwrap();
+    let queue = rt.queue(1).unwrap();
     let limit = Duration::from_millis(20);
-    for n in 0..2_u64 {
-        queue.put(&n).unwrap();
-        let stopped = Stopped::new(&rt);
-        let (put, got) = match n {
-            0 => (queue.put_timeout(&7, limit), queue.get_timeout(limit)),
-            _ => (
-                block_on(queue.put_timeout_async(&7, limit)),
-                block_on(queue.get_timeout_async(limit)),
-            ),
-        };
-        for error in [put.unwrap_err(), got.unwrap_err()] {
-            let text = error.to_string();
-            assert!(
-                error.is_timeout() && text.contains("did not answer"),
-                "{text}"
-            );
-        }
-        drop(stopped);
-        // Nothing was put in or taken out meanwhile, or it is back.
-        assert_eq!(queue.get_timeout(LONG).unwrap(), n);
-        assert_eq!(queue.len().unwrap(), 0);
+    let stopped = Stopped::new(&rt);
+    queue.put_timeout(&7, LONG).unwrap();
+    let late = [
+        queue.put_timeout(&8, limit).unwrap_err(),
+        block_on(queue.put_timeout_async(&8, limit)).unwrap_err(),
+    ];
+    assert_eq!(queue.get_timeout(LONG).unwrap(), 7);
+    let early = [
+        queue.get_timeout(limit).unwrap_err(),
+        block_on(queue.get_timeout_async(limit)).unwrap_err(),
+    ];
+    for error in late.into_iter().chain(early) {
+        assert!(error.is_timeout(), "{error}");
     }
+    drop(stopped);
+    assert_eq!(queue.len().unwrap(), 0);
     drop(queue);
     nothing_is_left(&rt);
+}
+
+/// The processes that this one has started and that are not collected.
+fn children() -> Vec<u32> {
+    let own = std::process::id().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat.rsplit(") ").next()?.split(' ').nth(1)?.to_owned();
+        Some(fields)
+    };
+    pids.filter(|pid| parent(pid).as_ref() == Some(&own))
+        .collect()
+}
+
+#[remote]
+fn five_hundred() -> mobula::Result<Vec<Queue<u64>>> {
+    (0..500).map(|_| Queue::bounded(2)).collect()
+}
+
+#[test]
+fn queues_start_no_process() {
+    let output = Program::command("queues::program_with_many_queues", "queues")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("no process was started"), "{text}\n{errors}");
+}
+
+/// A program of its own, so that no other test starts processes here. As a test it does nothing.
+#[mobula::test]
+fn program_with_many_queues() {
+    if std::env::var_os(CASE).is_none() {
+        return;
+    }
+    let rt = runtime(1);
+    let workers = rt.worker_pids();
+    assert_eq!(children(), workers);
+    let here: Vec<Queue<u64>> = (0..500).map(|_| rt.queue(2).unwrap()).collect();
+    let there = five_hundred::remote().spawn();
+    let queues: Vec<_> = here.into_iter().chain(there.get().unwrap()).collect();
+    drop(there);
+    for (n, queue) in (0..).zip(&queues) {
+        queue.put(&n).unwrap();
+    }
+    for (n, queue) in (0..).zip(&queues) {
+        assert_eq!(queue.get().unwrap(), n);
+    }
+    assert_eq!((rt.worker_pids(), children()), (workers.clone(), workers));
+    drop(queues);
+    nothing_is_left(&rt);
+    println!("no process was started");
+}
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Large {
+    name: String,
+    numbers: Array<f64>,
+    next: Queue<Large>,
+}
+
+/// Takes values out, and puts them in again.
+#[remote]
+fn passes_on(from: Queue<Large>, to: Queue<Large>) -> mobula::Result<()> {
+    from.into_iter().try_for_each(|value| to.put(&value?))
+}
+
+#[mobula::test]
+fn large_values_go_from_worker_to_worker() {
+    let rt = runtime(2);
+    let lines: Vec<Queue<Large>> = (0..3).map(|_| rt.queue(2).unwrap()).collect();
+    let passing: Vec<_> = lines
+        .windows(2)
+        .map(|pair| passes_on::remote(&pair[0], &pair[1]).spawn())
+        .collect();
+    // Small, with a large array, and large itself.
+    for (name, numbers) in [(1, 10), (1, 10_000), (40_000, 10), (40_000, 10_000)] {
+        let value = Large {
+            name: "x".repeat(name),
+            numbers: vec![1.5; numbers].into(),
+            next: lines[1].clone(),
+        };
+        lines[0].put(&value).unwrap();
+        assert_eq!(lines[2].get_timeout(LONG).unwrap(), value);
+    }
+    lines[0].close().unwrap();
+    passing[0].get().unwrap();
+    lines[1].close().unwrap();
+    passing[1].get().unwrap();
+    drop((lines, passing));
+    nothing_is_left(&rt);
+}
+
+/// Takes values out until it is killed, and says which it has got.
+#[remote]
+fn takes_until_killed(queue: Queue<u64>, seen: &AtomicArray<AtomicU64>) -> mobula::Result<()> {
+    loop {
+        let n = queue.get()?;
+        seen[n as usize].fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Puts numbers in until it is killed, and says how many are in.
+#[remote]
+fn puts_until_killed(queue: Queue<u64>, done: &AtomicArray<AtomicU64>) -> mobula::Result<()> {
+    for n in 0.. {
+        queue.put(&n)?;
+        done[0].store(n + 1, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
+/// Kills all workers, which are replaced.
+fn kill_all(rt: &Runtime) {
+    signal("-KILL", &rt.worker_pids());
+}
+
+#[mobula::test]
+fn a_consumer_that_is_killed_takes_no_value_with_it_that_it_had_not_got() {
+    const ROUNDS: u64 = 12;
+    let rt = runtime(1);
+    let queue = rt.queue(1_000).unwrap();
+    let seen = rt.atomic_array::<AtomicU64>(20_000).unwrap();
+    let mut next = 0;
+    for round in 0..ROUNDS {
+        let consumer = takes_until_killed::remote(&queue, &seen).spawn();
+        queue.put(&next).unwrap();
+        next += 1;
+        eventually("it has taken all there was", || queue.is_empty().unwrap());
+        // One that waits in `get`, or one that is busy.
+        if round % 2 == 1 {
+            let more: Vec<u64> = (next..next + 900).collect();
+            next += 900;
+            queue.put_all(&more).unwrap();
+        }
+        kill_all(&rt);
+        assert!(consumer.get().unwrap_err().is_crash());
+    }
+    let mut left = Vec::new();
+    while let Some(n) = queue.try_get().unwrap() {
+        left.push(n);
+    }
+    assert!(left.is_sorted(), "in order: {left:?}");
+    let mut lost = 0;
+    for n in 0..next {
+        let times = seen[n as usize].load(Ordering::SeqCst) + u64::from(left.contains(&n));
+        assert!(times <= 1, "{n} was there {times} times");
+        lost += u64::from(times == 0);
+    }
+    // Between `get` and the note of it, a kill ends the value with its owner.
+    assert!(lost <= ROUNDS, "{lost} values are lost");
+}
+
+#[mobula::test]
+fn what_a_killed_producer_has_put_in_is_there() {
+    let rt = runtime(1);
+    for _ in 0..6 {
+        let queue: Queue<u64> = rt.queue(50).unwrap();
+        let done = rt.atomic_array::<AtomicU64>(1).unwrap();
+        let producer = puts_until_killed::remote(&queue, &done).spawn();
+        // Then it waits for room, or is about to.
+        eventually("the queue is full", || queue.is_full().unwrap());
+        kill_all(&rt);
+        assert!(producer.get().unwrap_err().is_crash());
+        let mut got = Vec::new();
+        while let Some(n) = queue.try_get().unwrap() {
+            got.push(n);
+        }
+        // The last one may have been sent only.
+        let done = done[0].load(Ordering::SeqCst);
+        let there = got.len() as u64;
+        assert!(got.into_iter().eq(0..there), "each once, in order");
+        assert!((done..=done + 1).contains(&there), "{done} of {there}");
+    }
+}
+
+#[mobula::test]
+fn the_end_of_the_runtime_ends_waits() {
+    let rt = runtime(1);
+    let (full, empty) = (rt.queue(1).unwrap(), rt.queue::<u64>(1).unwrap());
+    full.put(&1_u64).unwrap();
+    let got = empty.get_async();
+    std::thread::scope(|scope| {
+        let putting = scope.spawn(|| full.put(&2));
+        let getting = scope.spawn(|| empty.get());
+        rt.shutdown();
+        for error in [
+            putting.join().unwrap().unwrap_err(),
+            getting.join().unwrap().unwrap_err(),
+            block_on(got).unwrap_err(),
+            full.get().unwrap_err(),
+            full.len().unwrap_err(),
+        ] {
+            assert!(error.is_shutdown(), "{error}");
+        }
+    });
 }

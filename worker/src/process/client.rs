@@ -25,12 +25,12 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorSpec, ActorState, Awaited, CallSpec, Client, Decoded, Entry, Error, Format, Item, Lot,
-    Outcome, Payload, Registry, Result, Side, Value,
+    ActorSpec, ActorState, Awaited, CallArg, CallSpec, Client, Decoded, Entry, Error, Format, Item,
+    Lot, Outcome, Payload, Registry, Result, Side, Value,
     ids::{ObjectId, WorkerId},
     lower,
     mailbox::WorkerState,
-    message::{FromWorker, TaskSpec},
+    message::{Args, FromWorker, TaskSpec},
     park,
     promise::ENGINE,
     sync::{Ended, Seat, Sleep},
@@ -515,6 +515,57 @@ impl Client for Worker {
     fn seal(self: Arc<Self>, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
         let array = array.id();
         self.promised(|id| FromWorker::Seal { id, array, format })
+    }
+
+    fn create_queue(self: Arc<Self>, capacity: u32) -> Arc<Entry> {
+        self.promised(|id| FromWorker::CreateQueue { id, capacity })
+    }
+
+    fn queue_put(&self, queue: &Entry, mut values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+        match lower::lower_call(self, &mut values) {
+            // The driver counts the values from the message on.
+            Ok((values, _keep)) => self.promised(|id| FromWorker::QueuePut {
+                id,
+                queue: queue.id(),
+                values,
+                waits,
+            }),
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn queue_get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+        if let Err(error) = usable() {
+            return (0..count).map(|_| Entry::failed(error.clone())).collect();
+        }
+        let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
+        let mut table = self.table.lock();
+        let new =
+            |id: &ObjectId| table.handle(*id, true, || Entry::new(*id, self.as_client(), None));
+        let entries = ids.iter().map(new).collect();
+        let queue = queue.id();
+        table.out.push(&FromWorker::QueueGet { ids, queue, waits });
+        entries
+    }
+
+    fn queue_give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
+        if usable().is_ok() {
+            let ids = answers.collect();
+            let message = FromWorker::QueueGiveUp { ids, returns };
+            self.table.lock().out.push(&message);
+        }
+    }
+
+    fn queue_took(&self, answers: &mut dyn Iterator<Item = ObjectId>) {
+        if usable().is_ok() {
+            let message = FromWorker::QueueTook(answers.collect());
+            self.table.lock().out.push(&message);
+        }
+    }
+
+    fn queue_ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+        let queue = queue.id();
+        self.promised(|id| FromWorker::QueueAsk { id, queue, close })
     }
 
     fn process(&self) -> (WorkerId, Seat) {

@@ -288,6 +288,40 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             out.push(from_worker::CLOSED);
             writer::loc(out, *loc);
         }
+        FromWorker::CreateQueue { id, capacity } => {
+            write_about(out, from_worker::CREATE_QUEUE, *id);
+            writer::number(out, (*capacity).into());
+        }
+        FromWorker::QueuePut {
+            id,
+            queue,
+            values,
+            waits,
+        } => {
+            write_about(out, from_worker::QUEUE_PUT, *id);
+            writer::id(out, *queue);
+            out.push((*waits).into());
+            write_arg_specs(out, values)?;
+        }
+        FromWorker::QueueGet { ids, queue, waits } => {
+            write_about(out, from_worker::QUEUE_GET, *queue);
+            out.push((*waits).into());
+            write_ids(out, ids);
+        }
+        FromWorker::QueueGiveUp { ids, returns } => {
+            out.push(from_worker::QUEUE_GIVE_UP);
+            out.push((*returns).into());
+            write_ids(out, ids);
+        }
+        FromWorker::QueueTook(ids) => {
+            out.push(from_worker::QUEUE_TOOK);
+            write_ids(out, ids);
+        }
+        FromWorker::QueueAsk { id, queue, close } => {
+            write_about(out, from_worker::QUEUE_ASK, *id);
+            writer::id(out, *queue);
+            out.push((*close).into());
+        }
     }
     Ok(())
 }
@@ -371,6 +405,33 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             },
         },
         from_worker::CLOSED => FromWorker::Closed(reader.loc()?),
+        from_worker::CREATE_QUEUE => FromWorker::CreateQueue {
+            id: reader.id()?,
+            capacity: reader.number32("a queue's capacity")?,
+        },
+        from_worker::QUEUE_PUT => FromWorker::QueuePut {
+            id: reader.id()?,
+            queue: reader.id()?,
+            waits: read_flag(&mut reader, "whether to wait")?,
+            values: reader.args(read_arg_spec)?,
+        },
+        from_worker::QUEUE_GET => FromWorker::QueueGet {
+            queue: reader.id()?,
+            waits: read_flag(&mut reader, "whether to wait")?,
+            ids: reader.list_by_id("answers", |_, id| Ok(id))?,
+        },
+        from_worker::QUEUE_GIVE_UP => FromWorker::QueueGiveUp {
+            returns: read_flag(&mut reader, "whether values go back")?,
+            ids: reader.list_by_id("answers", |_, id| Ok(id))?,
+        },
+        from_worker::QUEUE_TOOK => {
+            FromWorker::QueueTook(reader.list_by_id("answers", |_, id| Ok(id))?)
+        }
+        from_worker::QUEUE_ASK => FromWorker::QueueAsk {
+            id: reader.id()?,
+            queue: reader.id()?,
+            close: read_flag(&mut reader, "whether to close")?,
+        },
         _ => return Err(reader.malformed("the kind of a message to the driver")),
     };
     reader.end()?;
@@ -429,6 +490,12 @@ mod from_worker {
     pub(super) const STALLED: u8 = 86;
     pub(super) const STAFFED: u8 = 87;
     pub(super) const EXITS: u8 = 88;
+    pub(super) const CREATE_QUEUE: u8 = 89;
+    pub(super) const QUEUE_PUT: u8 = 90;
+    pub(super) const QUEUE_GET: u8 = 91;
+    pub(super) const QUEUE_GIVE_UP: u8 = 92;
+    pub(super) const QUEUE_ASK: u8 = 93;
+    pub(super) const QUEUE_TOOK: u8 = 94;
 }
 
 /// First bytes of arguments, ready or not.
@@ -452,6 +519,14 @@ fn read_retries(reader: &mut Reader<'_>) -> Result<Retries, WireError> {
     })
 }
 
+fn read_flag(reader: &mut Reader<'_>, what: &'static str) -> Result<bool, WireError> {
+    match reader.byte(what)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(reader.malformed(what)),
+    }
+}
+
 fn write_optional(out: &mut Vec<u8>, id: Option<ObjectId>) {
     out.push(id.is_some().into());
     if let Some(id) = id {
@@ -470,6 +545,11 @@ fn read_optional(reader: &mut Reader<'_>) -> Result<Option<ObjectId>, WireError>
 fn write_arg_specs(out: &mut Vec<u8>, args: &[ArgSpec]) -> Result<(), WireError> {
     writer::number(out, args.len() as u64);
     args.iter().try_for_each(|arg| write_arg_spec(out, arg))
+}
+
+fn write_ids(out: &mut Vec<u8>, ids: &[ObjectId]) {
+    writer::number(out, ids.len() as u64);
+    ids.iter().for_each(|id| writer::id(out, *id));
 }
 
 fn write_about(out: &mut Vec<u8>, kind: u8, id: ObjectId) {
@@ -522,8 +602,7 @@ fn write_arg_spec(out: &mut Vec<u8>, arg: &ArgSpec) -> Result<(), WireError> {
         ArgSpec::Object(id) => write_about(out, arg::OBJECT, *id),
         ArgSpec::Gather(ids) => {
             out.push(arg::GATHER);
-            writer::number(out, ids.len() as u64);
-            ids.iter().for_each(|id| writer::id(out, *id));
+            write_ids(out, ids);
         }
     }
     Ok(())

@@ -212,6 +212,30 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
     ]
 }
 
+fn queues() -> impl Strategy<Value = FromWorker> {
+    prop_oneof![
+        (ids(), number32()).prop_map(|(id, capacity)| FromWorker::CreateQueue { id, capacity }),
+        (ids(), ids(), vec(arg_specs(), 0..5), any::<bool>()).prop_map(
+            |(id, queue, values, waits)| FromWorker::QueuePut {
+                id,
+                queue,
+                values: values.into(),
+                waits,
+            }
+        ),
+        (vec(ids(), 0..50), ids(), any::<bool>())
+            .prop_map(|(ids, queue, waits)| FromWorker::QueueGet { ids, queue, waits }),
+        (vec(ids(), 0..50), any::<bool>())
+            .prop_map(|(ids, returns)| FromWorker::QueueGiveUp { ids, returns }),
+        vec(ids(), 0..50).prop_map(FromWorker::QueueTook),
+        (ids(), ids(), any::<bool>()).prop_map(|(id, queue, close)| FromWorker::QueueAsk {
+            id,
+            queue,
+            close,
+        }),
+    ]
+}
+
 fn from_worker() -> impl Strategy<Value = FromWorker> {
     let done =
         (ids(), number32(), number(), outcomes()).prop_map(|(id, slot, attempt, outcome)| {
@@ -288,6 +312,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
             format,
         }),
         locs().prop_map(FromWorker::Closed),
+        queues(),
     ]
 }
 
@@ -345,7 +370,9 @@ impl Hidden {
         match message {
             FromWorker::Done { outcome, .. } => hidden.outcome(outcome),
             FromWorker::Put { value, .. } => hidden.value(value),
-            FromWorker::Spawn(TaskSpec { args, .. }) | FromWorker::CreateActor { args, .. } => {
+            FromWorker::Spawn(TaskSpec { args, .. })
+            | FromWorker::CreateActor { args, .. }
+            | FromWorker::QueuePut { values: args, .. } => {
                 for arg in args {
                     if let ArgSpec::Value(value) = arg {
                         hidden.value(value);

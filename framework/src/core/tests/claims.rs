@@ -98,6 +98,27 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &Item) -> Vec<FromWorker> {
             array: id,
             format: seal,
         },
+        FromWorker::QueuePut {
+            id: w(W1, 90),
+            queue: id,
+            values: vec![].into(),
+            waits: true,
+        },
+        FromWorker::QueueGet {
+            ids: vec![w(W1, 90)],
+            queue: id,
+            waits: true,
+        },
+        FromWorker::QueueAsk {
+            id: w(W1, 90),
+            queue: id,
+            close: true,
+        },
+        FromWorker::QueueTook(vec![id]),
+        FromWorker::QueueGiveUp {
+            ids: vec![id],
+            returns: true,
+        },
         spawn(w(W1, 90), vec![object(id)]),
         spawn(w(W1, 90), vec![ArgSpec::Gather(vec![id])]),
         spawn(w(W1, 90), vec![value(items())]),

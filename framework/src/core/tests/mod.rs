@@ -11,6 +11,7 @@ mod lending;
 mod messages;
 mod objects;
 mod peer;
+mod queues;
 mod random;
 mod sanity;
 mod scale;

@@ -75,6 +75,7 @@ impl Core {
         self.check_workers();
         self.check_actors();
         self.check_lending();
+        self.check_queues();
         for (id, keepers) in &self.decoded {
             assert!(
                 self.objects.contains(*id),
@@ -128,6 +129,7 @@ impl Core {
         for actor in self.actors.values() {
             recount.refer_all(actor.kept_args());
         }
+        self.for_each_queued(|id| recount.refer(id));
         for args in self.reconstructions() {
             recount.pin_all(self, args);
         }

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::{Pin, pin},
-    sync::Once,
     task::{Context, Poll, Waker},
     thread,
     time::Instant,
 };
 
+use mobula_store::limits::Wanted;
+use mobula_worker::{Error, Result};
 use parking_lot::{Condvar, Mutex};
 
 /// Which alarm: the time, and a number of its own.
@@ -32,13 +33,11 @@ struct Set(Option<Key>);
 
 impl Set {
     /// Has the waker called at that time, in place of the one before.
-    fn to(&mut self, deadline: Instant, waker: &Waker) {
-        static STARTED: Once = Once::new();
-        STARTED.call_once(|| {
-            let clock = thread::Builder::new().name("mobula-alarm".to_owned());
-            // Without a thread the actor alone keeps the limit.
-            let _ = clock.spawn(run);
-        });
+    ///
+    /// # Errors
+    /// There is no clock, since the system has no more threads.
+    fn to(&mut self, deadline: Instant, waker: &Waker) -> Result<()> {
+        start_clock()?;
         let mut alarms = ALARMS.wakers.lock();
         let key = *self.0.get_or_insert_with(|| {
             alarms.1 += 1;
@@ -52,7 +51,23 @@ impl Set {
         drop(alarms);
         // Not under the lock: a waker is other people's code.
         drop(before);
+        Ok(())
     }
+}
+
+/// Starts the thread that calls the wakers, unless it runs.
+fn start_clock() -> Result<()> {
+    static STARTED: Mutex<bool> = Mutex::new(false);
+    let mut started = STARTED.lock();
+    if !*started {
+        let clock = thread::Builder::new().name("mobula-alarm".to_owned());
+        clock.spawn(run).map_err(|error| {
+            let what = "cannot start the thread mobula-alarm, which keeps the limits of futures";
+            Error::refused(what, Wanted::Thread, error)
+        })?;
+        *started = true;
+    }
+    Ok(())
 }
 
 impl Drop for Set {
@@ -85,7 +100,10 @@ fn run() {
 }
 
 /// What the future gives, unless the deadline passes before.
-pub(super) async fn before<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+///
+/// # Errors
+/// Nobody can keep the deadline: the system has no more threads.
+pub(super) async fn before<F: Future>(deadline: Instant, future: F) -> Result<Option<F::Output>> {
     Before {
         future: pin!(future),
         deadline,
@@ -101,18 +119,20 @@ struct Before<'a, F> {
 }
 
 impl<F: Future> Future for Before<'_, F> {
-    type Output = Option<F::Output>;
+    type Output = Result<Option<F::Output>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(output) = self.future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(Some(output)));
         }
         if self.deadline <= Instant::now() {
-            return Poll::Ready(None);
+            return Poll::Ready(Ok(None));
         }
         let deadline = self.deadline;
-        self.set.to(deadline, context.waker());
-        Poll::Pending
+        match self.set.to(deadline, context.waker()) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 
@@ -128,8 +148,11 @@ mod tests {
     fn a_future_ends_at_its_deadline_on_any_executor() {
         let soon = || Instant::now() + Duration::from_millis(20);
         let far = Instant::now() + Duration::from_secs(1_000);
-        assert_eq!(block_on(before(soon(), future::pending::<()>())), None);
-        assert_eq!(block_on(before(far, future::ready(7))), Some(7));
+        assert_eq!(
+            block_on(before(soon(), future::pending::<()>())).unwrap(),
+            None
+        );
+        assert_eq!(block_on(before(far, future::ready(7))).unwrap(), Some(7));
         // The sooner one rings although the clock already waits for the later one.
         let first = block_on(async {
             let (late, early) = (
@@ -137,7 +160,7 @@ mod tests {
                 pin!(before(soon(), future::pending::<()>())),
             );
             let first = futures::future::select(late, early).await;
-            matches!(first, futures::future::Either::Right((None, _)))
+            matches!(first, futures::future::Either::Right((Ok(None), _)))
         });
         assert!(first);
         let left = |time| ALARMS.wakers.lock().0.keys().any(|(at, _)| *at == time);

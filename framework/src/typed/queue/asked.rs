@@ -1,131 +1,251 @@
-//! Requests to a queue's actor, which are taken back when nobody waits for them any more.
+//! Requests to a queue, which are given up when nobody waits for them any more.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Error, Result};
+use mobula_worker::{CallArg, Client, Entry, Error, Item, Payload, Result, message::Args};
 
-use super::{
-    actor::{Answer, QueueActor, Ticket, Until},
-    alarm,
-    item::Item,
-};
-use crate::{ActorRef, ObjectRef};
+use super::alarm;
+use crate::{ObjectRef, promise::ENGINE};
 
-/// How long beyond its limit a caller waits for the actor, which keeps the limit itself if it can: long
-/// enough for an answer on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long beyond its limit a caller waits for the driver, which answers at once: long enough for an answer on
+/// a busy machine.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A request whose answer somebody waits for. Dropped before that is there, it is taken back: then
-/// what it would have put in is not put in, and what it has taken out goes back.
-#[must_use = "a request that is dropped is taken back"]
+/// Stands for the type of an answer.
+struct Unseen;
+
+/// A request whose answers somebody waits for. Dropped before they are there, it is given up: then what
+/// it would have put in is not put in, and what it has taken out goes back.
+#[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
-    actor: ActorRef<QueueActor>,
-    ticket: Ticket,
-    answer: Option<ObjectRef<Answer>>,
+    /// Kept, since a queue ends with its last handle.
+    queue: Arc<Entry>,
+    answers: Vec<ObjectRef<Unseen>>,
     limit: Option<Duration>,
+    gets: bool,
+}
+
+/// A request that was done, with its values. They are the caller's when this is dropped: if the process
+/// dies before, they come back to the queue.
+pub(super) struct Done {
+    pub(super) values: Vec<Payload>,
+    answers: Vec<ObjectRef<Unseen>>,
+    gets: bool,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        let client = |answer: &ObjectRef<Unseen>| answer.entry().client(ENGINE);
+        if self.gets
+            && let Some(client) = self.answers.first().and_then(client)
+        {
+            client.queue_took(&mut self.answers.iter().map(|answer| answer.entry().id()));
+        }
+    }
 }
 
 impl Asked {
     pub(super) fn put(
-        actor: &ActorRef<QueueActor>,
-        items: Vec<Item>,
+        queue: &Arc<Entry>,
+        values: Args<CallArg>,
+        waits: bool,
         limit: Option<Duration>,
-    ) -> Asked {
-        Asked::spawn(actor, limit, |ticket, until| {
-            actor.put(ticket, items, until).spawn()
-        })
+    ) -> Result<Asked> {
+        let answers = vec![client_of(queue)?.queue_put(queue, values, waits)];
+        Ok(Asked::new(queue, answers, limit, false))
     }
 
     pub(super) fn get(
-        actor: &ActorRef<QueueActor>,
+        queue: &Arc<Entry>,
         count: usize,
+        waits: bool,
         limit: Option<Duration>,
-    ) -> Asked {
-        Asked::spawn(actor, limit, |ticket, until| {
-            actor.get(ticket, count, until).spawn()
-        })
+    ) -> Result<Asked> {
+        let answers = match count {
+            // Nothing to wait for.
+            0 => Vec::new(),
+            count => client_of(queue)?.queue_get(queue, count, waits),
+        };
+        Ok(Asked::new(queue, answers, limit, true))
     }
 
-    fn spawn(
-        actor: &ActorRef<QueueActor>,
+    fn new(
+        queue: &Arc<Entry>,
+        answers: Vec<Arc<Entry>>,
         limit: Option<Duration>,
-        request: impl FnOnce(Ticket, Option<Until>) -> ObjectRef<Answer>,
+        gets: bool,
     ) -> Asked {
-        let ticket = next_ticket();
         Asked {
-            actor: actor.clone(),
-            ticket,
-            answer: Some(request(ticket, limit.and_then(Until::after))),
+            queue: queue.clone(),
+            answers: answers.into_iter().map(ObjectRef::from_entry).collect(),
             limit,
+            gets,
         }
     }
 
-    /// Blocks for the answer; the limit holds whatever the actor does.
+    /// Blocks for the answers; the limit holds whatever the driver does. `None`: it was not done at once,
+    /// or within the limit, and will not be.
     ///
     /// # Errors
-    /// There is none in time (`is_timeout`), or the actor is dead.
-    pub(super) fn wait(mut self) -> Result<Answer> {
-        let Some(answer) = &self.answer else {
-            return Err(unanswered(self.limit));
-        };
-        let got = match self.limit {
-            None => answer.get(),
-            Some(limit) => match answer.wait_timeout(limit.saturating_add(PATIENCE)) {
-                Err(error) if error.is_timeout() => return Err(unanswered(self.limit)),
-                _ => answer.get(),
-            },
-        };
-        self.answer = None;
-        got
+    /// It cannot be done, or it is not known in time what has become of it (`is_timeout`).
+    pub(super) fn wait(mut self) -> Result<Option<Done>> {
+        if let [_, _, ..] = &*self.answers {
+            let entries = &mut self.answers.iter().map(|answer| &**answer.entry());
+            client_of(&self.queue)?.expect(entries);
+        }
+        if !wait_all(&self.answers, self.deadline(Duration::ZERO)) {
+            self.give_up(false);
+            if !wait_all(&self.answers, self.deadline(PATIENCE)) {
+                return Err(unanswered(self.limit));
+            }
+        }
+        match self.objects() {
+            Ok(objects) => {
+                wait_all(&objects, None);
+                self.end(&objects).map(Some)
+            }
+            Err(error) => self.not_done(error),
+        }
     }
 
-    /// As [`wait`](Asked::wait), for futures. Takes the answer and ends the request in one poll, so that it is
-    /// either taken back or answered.
-    pub(super) async fn answer(mut self) -> Result<Answer> {
-        let Some(answer) = &self.answer else {
-            return Err(unanswered(self.limit));
+    /// As [`wait`](Asked::wait), for futures. Takes the values and ends the request in one poll, so that it is
+    /// either given up or answered.
+    pub(super) async fn answer(mut self) -> Result<Option<Done>> {
+        if !ready_by(&self.answers, self.deadline(Duration::ZERO)).await? {
+            self.give_up(false);
+            if !ready_by(&self.answers, self.deadline(PATIENCE)).await? {
+                return Err(unanswered(self.limit));
+            }
+        }
+        match self.objects() {
+            Ok(objects) => {
+                all_ready(&objects).await;
+                self.end(&objects).map(Some)
+            }
+            Err(error) => self.not_done(error),
+        }
+    }
+
+    /// So long after the limit, or after now once that has passed.
+    fn deadline(&self, later: Duration) -> Option<Instant> {
+        let limit = match later {
+            Duration::ZERO => self.limit?,
+            later => self.limit.map(|_| later)?,
         };
-        let deadline = self.limit.and_then(|limit| {
-            let limit = limit.saturating_add(PATIENCE);
-            Instant::now().checked_add(limit)
-        });
-        let got = match deadline {
-            None => answer.await,
-            Some(deadline) => match alarm::before(deadline, answer).await {
-                Some(got) => got,
-                None => return Err(unanswered(self.limit)),
-            },
+        Instant::now().checked_add(limit)
+    }
+
+    /// The objects that have the values.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn objects(&self) -> Result<Vec<ObjectRef<Unseen>>> {
+        let object = |answer: &ObjectRef<Unseen>| {
+            let value = match answer.entry().outcome() {
+                Some(Ok(value)) => value,
+                Some(Err(error)) => return Err(error.clone()),
+                None => return Err(Error::internal("a request to a queue without an answer")),
+            };
+            let handle = |id, known| -> Result<_> {
+                let handle = client_of(&self.queue)?.handle(id, known);
+                Ok(ObjectRef::from_entry(handle))
+            };
+            match value.stands_for() {
+                None | Some(Item::InlineArray(_)) => Ok(answer.clone()),
+                Some(Item::Array { id, value }) => handle(*id, Some(value)),
+                Some(Item::Ref { id }) => handle(*id, None),
+            }
         };
-        self.answer = None;
-        got
+        self.answers.iter().map(object).collect()
+    }
+
+    fn end(&mut self, objects: &[ObjectRef<Unseen>]) -> Result<Done> {
+        let kept = std::mem::take(&mut self.answers);
+        let values = objects.iter().map(|object| object.entry().payload());
+        Ok(Done {
+            values: values.collect::<Result<_>>()?,
+            answers: kept,
+            gets: self.gets,
+        })
+    }
+
+    fn not_done(&mut self, error: Error) -> Result<Option<Done>> {
+        self.answers.clear();
+        match error.is_timeout() {
+            true => Ok(None),
+            false => Err(error),
+        }
+    }
+
+    fn give_up(&self, returns: bool) {
+        if let Ok(client) = client_of(&self.queue) {
+            let mut ids = self.answers.iter().map(|answer| answer.entry().id());
+            client.queue_give_up(&mut ids, returns);
+        }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            drop(self.actor.take_back(self.ticket).spawn());
-            // When the request has ended, which it does now.
-            drop(self.actor.back(self.ticket, &answer).spawn());
+        let known = |answer: &ObjectRef<Unseen>| answer.entry().client(ENGINE).is_some();
+        if self.answers.first().is_some_and(known) {
+            self.give_up(true);
         }
     }
 }
 
-fn next_ticket() -> Ticket {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    Ticket {
-        process: std::process::id(),
-        number: NEXT.fetch_add(1, Ordering::Relaxed),
+/// The engine that a queue belongs to.
+///
+/// # Errors
+/// It is gone, or the queue could not be made.
+pub(super) fn client_of(queue: &Entry) -> Result<Arc<dyn Client>> {
+    match (queue.client(ENGINE), queue.outcome()) {
+        (_, Some(Err(error))) => Err(error.clone()),
+        (Some(client), _) => Ok(client),
+        (None, _) => Err(Error::shutdown()),
     }
+}
+
+/// Whether all of them have ended by then.
+fn wait_all(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> bool {
+    objects.iter().all(|object| object.entry().wait(deadline))
+}
+
+/// As [`wait_all`], for futures.
+///
+/// # Errors
+/// Nobody can keep the deadline.
+async fn ready_by(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> Result<bool> {
+    let ready = all_ready(objects);
+    match deadline {
+        None => ready.await,
+        Some(deadline) => return Ok(alarm::before(deadline, ready).await?.is_some()),
+    }
+    Ok(true)
+}
+
+async fn all_ready(objects: &[ObjectRef<Unseen>]) {
+    let mut left = objects;
+    let next = |context: &mut Context<'_>| {
+        while let [first, rest @ ..] = left {
+            // What has failed is ready, too.
+            let _ = ready!(first.poll_ready(context));
+            left = rest;
+        }
+        Poll::Ready(())
+    };
+    poll_fn(next).await;
 }
 
 fn unanswered(limit: Option<Duration>) -> Error {
     Error::timeout(format!(
-        "the process of the queue did not answer within {:?} and {PATIENCE:?} more: it is stopped, or could not be started yet; \
-         what was to be put in is put in at most if the process had begun with that",
+        "the driver did not answer a request to a queue within {:?} and {PATIENCE:?} more: it is stopped, or has no time; \
+         what was to be put in is put in at most if the driver had begun with that",
         limit.unwrap_or_default()
     ))
 }

@@ -6,11 +6,15 @@ use mobula_store::codec::type_tag;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::Queue;
+use crate::ObjectRef;
+
+/// Stands for the type of the object that a queue is.
+struct Kept;
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Queue<T> {
         Queue {
-            actor: self.actor.clone(),
+            entry: self.entry.clone(),
             ..*self
         }
     }
@@ -19,7 +23,7 @@ impl<T> Clone for Queue<T> {
 impl<T> PartialEq for Queue<T> {
     /// Whether both are the same queue.
     fn eq(&self, other: &Queue<T>) -> bool {
-        self.actor == other.actor
+        self.entry.is_same_object(&other.entry)
     }
 }
 
@@ -34,7 +38,8 @@ impl<T> fmt::Debug for Queue<T> {
 impl<T: 'static> Serialize for Queue<T> {
     /// Works for values that go through Mobula only; elsewhere it is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        (&self.actor, self.capacity, type_tag::<T>()).serialize(serializer)
+        let object = ObjectRef::<Kept>::from_entry(self.entry.clone());
+        (object, self.capacity, type_tag::<T>()).serialize(serializer)
     }
 }
 
@@ -44,7 +49,7 @@ impl<'de, T: 'static> Deserialize<'de> for Queue<T> {
     fn deserialize<D: Deserializer<'de>>(
         deserializer: D,
     ) -> std::result::Result<Queue<T>, D::Error> {
-        let (actor, capacity, tag) = <(_, _, u64)>::deserialize(deserializer)?;
+        let (object, capacity, tag) = <(ObjectRef<Kept>, _, u64)>::deserialize(deserializer)?;
         if tag != type_tag::<T>() {
             return Err(de::Error::custom(format_args!(
                 "a queue of values that are no `{}`",
@@ -52,7 +57,7 @@ impl<'de, T: 'static> Deserialize<'de> for Queue<T> {
             )));
         }
         Ok(Queue {
-            actor,
+            entry: object.into_entry(),
             capacity,
             item: PhantomData,
         })

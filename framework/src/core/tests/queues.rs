@@ -1,0 +1,320 @@
+//! Queues: who has a value, what deaths and the end of handles mean for it.
+
+use mobula_worker::{
+    Error, Item, ObjectId, Outcome, Value, WorkerId,
+    message::{ArgSpec, FromWorker, ToWorker},
+};
+
+use super::env::{D, Env, W1, W2, array, array_item, d, inline, number, packed, plain, refer, w};
+
+fn own(number: u64) -> ArgSpec {
+    ArgSpec::Value(Box::new(inline(number)))
+}
+
+fn queue(env: &mut Env, capacity: u32) -> ObjectId {
+    let id = env.core.mint();
+    env.core.create_queue(id, capacity, D).unwrap();
+    env.core.sanity_check();
+    id
+}
+
+fn put_of(id: ObjectId, queue: ObjectId, values: Vec<ArgSpec>) -> FromWorker {
+    FromWorker::QueuePut {
+        id,
+        queue,
+        values: values.into(),
+        waits: true,
+    }
+}
+
+fn get_of(ids: &[ObjectId], queue: ObjectId) -> FromWorker {
+    FromWorker::QueueGet {
+        ids: ids.to_vec(),
+        queue,
+        waits: true,
+    }
+}
+
+impl Env {
+    /// The driver puts a value in.
+    fn put_in(&mut self, queue: ObjectId, value: ArgSpec) -> ObjectId {
+        let id = self.core.mint();
+        let values = [value].into_iter().collect();
+        let comm = &mut self.comm;
+        self.core
+            .queue_put(id, queue, values, true, D, comm)
+            .unwrap();
+        self.core.sanity_check();
+        id
+    }
+
+    /// The driver wants values.
+    fn take_out(&mut self, queue: ObjectId, count: usize) -> Vec<ObjectId> {
+        let comm = &mut self.comm;
+        let ids = self.core.queue_get_here(count, queue, true, comm);
+        self.core.sanity_check();
+        ids.unwrap().unwrap().to_vec()
+    }
+
+    fn give_up(&mut self, ids: &[ObjectId], returns: bool) {
+        self.core.queue_give_up(ids, returns, &mut self.comm);
+        self.core.sanity_check();
+    }
+
+    fn what_became_of(&self, id: ObjectId) -> Option<Result<u64, String>> {
+        self.core.outcome(id).map(plain)
+    }
+
+    fn told_of(&mut self, worker: WorkerId, id: ObjectId) -> Outcome {
+        match self.comm.control(worker) {
+            Some(ToWorker::Ready { id: told, outcome }) if told == id => outcome,
+            other => panic!("expected the outcome of {id}, got {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn values_go_through_and_nothing_is_left() {
+    let mut env = Env::new(2, 1);
+    let line = queue(&mut env, 2);
+    assert!(env.core.is_queue(line));
+    env.ok(W1, FromWorker::Hold(line));
+    env.ok(W1, put_of(w(W1, 1), line, vec![own(7)]));
+    env.ok(W1, FromWorker::Watch(w(W1, 1)));
+    env.told_of(W1, w(W1, 1)).unwrap();
+    env.ok(W1, FromWorker::Release(w(W1, 1)));
+    // A get comes before its value.
+    env.ok(W2, FromWorker::Hold(line));
+    env.ok(W2, get_of(&[w(W2, 1), w(W2, 2)], line));
+    env.ok(W2, FromWorker::Watch(w(W2, 1)));
+    assert_eq!(env.what_became_of(w(W2, 1)), None);
+    let put = env.put_in(line, own(8));
+    assert_eq!(number(&env.told_of(W2, w(W2, 1)).unwrap()), 7);
+    assert_eq!(env.what_became_of(w(W2, 2)), Some(Ok(8)));
+    env.comm.completed.clear();
+    env.release(put);
+    for seq in [1, 2] {
+        env.ok(W2, FromWorker::Release(w(W2, seq)));
+    }
+    env.ok(W1, FromWorker::Release(line));
+    env.ok(W2, FromWorker::Release(line));
+    env.release(line);
+    env.assert_over();
+}
+
+#[test]
+fn a_queue_keeps_what_its_values_refer_to() {
+    let mut env = Env::new(1, 1);
+    let line = queue(&mut env, 3);
+    let one = env.core.mint();
+    env.core.put(one, array(1).into(), D).unwrap();
+    let two = env.core.mint();
+    env.core.put(two, array(2).into(), D).unwrap();
+    let nested = packed(5, vec![array_item(two, 2)]);
+    let three = env.core.mint();
+    env.core.put(three, nested.clone().into(), D).unwrap();
+    let puts = [
+        ArgSpec::Object(one),
+        ArgSpec::Value(Box::new(nested)),
+        ArgSpec::Object(three),
+    ]
+    .map(|value| env.put_in(line, value));
+    for id in [one, two, three].into_iter().chain(puts) {
+        env.release(id);
+    }
+    assert_eq!(env.freed(), []);
+    let got = env.take_out(line, 3);
+    let value = |env: &Env, at: usize| env.core.outcome(got[at]).unwrap().unwrap();
+    // Large ones are not copied: the answer says where the value is.
+    assert_eq!(value(&env, 0).stands_for().unwrap().id(), Some(one));
+    assert!(
+        value(&env, 0)
+            .stands_for()
+            .unwrap()
+            .object()
+            .unwrap()
+            .1
+            .is_some()
+    );
+    assert_eq!(number(&value(&env, 1)), 5);
+    // Values in values have no items, so this one has to be asked for.
+    let third = value(&env, 2);
+    assert!(matches!(third.stands_for(), Some(Item::Ref { id }) if *id == three));
+    env.release(got[0]);
+    assert_eq!(env.freed(), [1]);
+    env.release(got[1]);
+    assert_eq!(env.freed(), []);
+    env.release(got[2]);
+    assert_eq!(env.freed(), [2]);
+    env.comm.completed.clear();
+    env.release(line);
+    env.assert_over();
+}
+
+#[test]
+fn a_get_that_is_given_up_takes_nothing_or_gives_it_back() {
+    let mut env = Env::new(1, 1);
+    let line = queue(&mut env, 4);
+    let early = env.take_out(line, 1);
+    env.give_up(&early, true);
+    assert!(
+        env.core
+            .outcome(early[0])
+            .unwrap()
+            .unwrap_err()
+            .is_timeout()
+    );
+    for number in [1, 2, 3] {
+        env.put_in(line, own(number));
+    }
+    let late = env.take_out(line, 2);
+    let next = env.take_out(line, 1);
+    env.give_up(&late, true);
+    env.give_up(&next, true);
+    // What was done is not given back twice, and not without being asked for.
+    env.give_up(&late, true);
+    let all = env.take_out(line, 3);
+    env.give_up(&all, false);
+    let numbers = all
+        .iter()
+        .map(|id| env.what_became_of(*id).unwrap().unwrap());
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3]);
+    let waiting = env.put_in(line, own(4));
+    let unit = number(&Value::unit());
+    assert_eq!(env.what_became_of(waiting), Some(Ok(unit)));
+}
+
+#[test]
+fn what_a_dead_consumer_had_not_got_comes_back_in_order() {
+    let mut env = Env::new(2, 1);
+    let line = queue(&mut env, 4);
+    env.ok(W1, FromWorker::Hold(line));
+    let stored = env.core.mint();
+    env.core.put(stored, array(3).into(), D).unwrap();
+    for value in [own(1), own(2), ArgSpec::Object(stored), own(4)] {
+        env.put_in(line, value);
+    }
+    env.release(stored);
+    // It has got the first, and not the next two; then it waits.
+    for seq in [1, 2, 3] {
+        env.ok(W1, get_of(&[w(W1, seq)], line));
+    }
+    env.ok(W1, FromWorker::QueueTook(vec![w(W1, 1)]));
+    env.ok(W1, get_of(&[w(W1, 4), w(W1, 5)], line));
+    // Which makes no sense.
+    env.ok(W1, FromWorker::QueueTook(vec![w(W1, 4), line]));
+    env.lose(W1);
+    assert_eq!(env.freed(), []);
+    let got = env.take_out(line, 3);
+    assert_eq!(env.what_became_of(got[0]), Some(Ok(2)));
+    let second = env.core.outcome(got[1]).unwrap().unwrap();
+    assert_eq!(second.stands_for().unwrap().id(), Some(stored));
+    assert_eq!(env.what_became_of(got[2]), Some(Ok(4)));
+}
+
+#[test]
+fn what_a_dead_producer_had_sent_goes_in() {
+    let mut env = Env::new(1, 1);
+    let line = queue(&mut env, 1);
+    env.ok(W1, FromWorker::Hold(line));
+    env.ok(W1, put_of(w(W1, 1), line, vec![own(1)]));
+    env.ok(W1, put_of(w(W1, 2), line, vec![own(2)]));
+    env.lose(W1);
+    for number in [1, 2] {
+        let got = env.take_out(line, 1);
+        assert_eq!(env.what_became_of(got[0]), Some(Ok(number)));
+        env.release(got[0]);
+    }
+    env.comm.completed.clear();
+    env.release(line);
+    env.assert_over();
+}
+
+#[test]
+fn with_the_last_handle_all_ends() {
+    let mut env = Env::new(1, 1);
+    let (outer, inner) = (queue(&mut env, 1), queue(&mut env, 1));
+    let put = env.put_in(
+        outer,
+        ArgSpec::Value(Box::new(packed(1, vec![refer(inner)]))),
+    );
+    let stored = env.core.mint();
+    env.core.put(stored, array(3).into(), D).unwrap();
+    let second = env.put_in(inner, ArgSpec::Object(stored));
+    for id in [put, second, stored, inner] {
+        env.release(id);
+    }
+    // A put of a dead worker, which nobody waits for.
+    env.ok(W1, FromWorker::Hold(outer));
+    env.ok(W1, put_of(w(W1, 1), outer, vec![own(2)]));
+    env.lose(W1);
+    env.comm.completed.clear();
+    env.release(outer);
+    assert_eq!(env.freed(), [3]);
+    env.assert_over();
+}
+
+#[test]
+fn the_end_of_the_runtime_ends_requests() {
+    let mut env = Env::new(1, 1);
+    let line = queue(&mut env, 1);
+    env.ok(W1, FromWorker::Hold(line));
+    let empty = queue(&mut env, 1);
+    env.put_in(line, own(1));
+    let put = env.put_in(line, own(2));
+    let got = env.take_out(empty, 1);
+    env.core.fail_all(Error::shutdown(), &mut env.comm);
+    env.core.sanity_check();
+    for id in [put, got[0]] {
+        let error = env.core.outcome(id).unwrap().unwrap_err();
+        assert!(error.is_shutdown(), "{error}");
+    }
+    env.message(W1, get_of(&[w(W1, 1)], line)).unwrap();
+    env.message(W1, put_of(w(W1, 2), line, vec![own(3)]))
+        .unwrap();
+    for seq in [1, 2] {
+        let error = env.core.outcome(w(W1, seq)).unwrap().unwrap_err();
+        assert!(error.is_shutdown(), "{error}");
+    }
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    let mut env = Env::new(2, 1);
+    let line = queue(&mut env, 2);
+    let (pending, other) = (env.submit(50, vec![]), env.put(51, inline(1)));
+    env.ok(W1, FromWorker::Hold(line));
+    env.ok(W1, FromWorker::Hold(pending));
+    env.ok(W1, FromWorker::Hold(other));
+    let gather = ArgSpec::Gather(vec![other]);
+    for message in [
+        put_of(w(W2, 1), line, vec![own(1)]),
+        put_of(w(W1, 1), other, vec![own(1)]),
+        put_of(w(W1, 1), line, vec![ArgSpec::Object(pending)]),
+        put_of(w(W1, 1), line, vec![ArgSpec::Object(d(99))]),
+        put_of(w(W1, 1), line, vec![gather]),
+        put_of(w(W1, 1), line, vec![ArgSpec::Value(Box::new(array(1)))]),
+        get_of(&[], line),
+        get_of(&[w(W1, 1), w(W1, 1)], line),
+        get_of(&[w(W1, 1), w(W2, 1)], line),
+        get_of(&[w(W1, 1)], other),
+        FromWorker::CreateQueue {
+            id: w(W1, 1),
+            capacity: 0,
+        },
+        FromWorker::QueueAsk {
+            id: w(W1, 1),
+            queue: other,
+            close: true,
+        },
+    ] {
+        let before = format!("{:?}", env.core);
+        let text = format!("{message:?}");
+        env.message(W1, message).expect_err(&text);
+        assert_eq!(format!("{:?}", env.core), before, "{text}");
+    }
+    // More than will ever fit is the caller's mistake.
+    env.ok(W1, get_of(&[w(W1, 1), w(W1, 2), w(W1, 3)], line));
+    let error = env.core.outcome(w(W1, 3)).unwrap().unwrap_err();
+    assert!(error.is_usage(), "{error}");
+}
