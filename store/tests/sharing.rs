@@ -311,3 +311,47 @@ fn shared_memory_makes_no_array() {
     let error = mobula_store::Array::<u64>::from_building(building).unwrap_err();
     assert!(error.is_type_mismatch(), "{error}");
 }
+
+/// Who is given a part of a heap to write gets whole pages of it: a stray write there may change other shared
+/// memory of that heap, but no object.
+#[test]
+fn no_object_lies_in_pages_that_others_may_write() {
+    const SLAB: u64 = 64 << 10;
+    let (heap, _) = two_processes();
+    let (mut objects, mut shared_ones) = (Vec::new(), Vec::new());
+    // Some are freed again, so that later ones lie in memory that was in use.
+    for round in 0..3 {
+        for n in 0..200 {
+            let len = [8, 100, 3000, 5000, 70_000][n % 5];
+            objects.push(heap.reserve(len, 8).unwrap().seal());
+            let extent = heap.reserve_shared(len).unwrap().seal();
+            shared_ones.push(extent);
+        }
+        if round < 2 {
+            let mut n = 0;
+            let mut every_third = |_: &Arc<Extent>| {
+                n += 1;
+                n % 3 == 0
+            };
+            objects.retain(&mut every_third);
+            shared_ones.retain(&mut every_third);
+        }
+    }
+    let page = rustix::param::page_size() as u64;
+    let written = shared_ones.iter().map(|extent| {
+        let (Loc { offset, len, .. }, unit) = match extent.loc() {
+            loc if is_cell(loc) => (loc, SLAB),
+            loc => (loc, page),
+        };
+        offset / unit * unit..(offset + len).next_multiple_of(unit)
+    });
+    let mut written: Vec<_> = written.collect();
+    written.sort_by_key(|range| range.start);
+    for object in &objects {
+        let Loc { offset, len, .. } = object.loc();
+        let hit = written
+            .iter()
+            .find(|range| range.start < offset + len && offset < range.end);
+        assert_eq!(hit, None, "{}", object.loc());
+    }
+}

@@ -1,18 +1,19 @@
 //! Handles of objects.
 
+#[cfg(all(test, loom))]
+mod models;
+
 use std::{
-    fmt,
-    panic::AssertUnwindSafe,
+    fmt, mem,
     sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
     },
     task::Waker,
     time::Instant,
 };
 
 use mobula_store::{EnginePromise, Loc};
-use parking_lot::Mutex;
 
 use crate::{
     Error, Result,
@@ -20,8 +21,9 @@ use crate::{
     ids::ObjectId,
     payload::Payload,
     promise::ENGINE,
+    threads::{Mutex, OnceLock},
     value::{Body, Format, Outcome, Value},
-    waiters::Waiters,
+    waiters::{Taken, Waiters},
 };
 
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
@@ -31,9 +33,7 @@ pub struct Entry {
     /// `None` for the handle of a call that could not be started.
     client: Option<Weak<dyn Client>>,
     fate: Fate,
-    list: Mutex<List>,
-    /// [`Client::watch`] was called, and `unwatch` was not.
-    watched: AtomicBool,
+    waiting: Mutex<Waiting>,
     /// See [`Entry::of_actor`].
     is_actor: bool,
 }
@@ -43,6 +43,14 @@ pub struct Entry {
 enum Fate {
     Known(Outcome),
     Awaited(OnceLock<Outcome>),
+}
+
+/// Changed under a lock. [`Entry::complete`] sets the outcome before it takes that: so who finds no outcome
+/// under the lock is found there by `complete`.
+struct Waiting {
+    list: List,
+    /// [`Client::watch`] was called, or is about to be, and `unwatch` was not.
+    watched: bool,
 }
 
 /// Who waits for the outcome, and then what the value refers to.
@@ -100,8 +108,10 @@ impl Entry {
             id,
             client,
             fate,
-            list: Mutex::new(List::Waiters(Waiters::default())),
-            watched: AtomicBool::new(false),
+            waiting: Mutex::new(Waiting {
+                list: List::Waiters(Waiters::default()),
+                watched: false,
+            }),
             is_actor: false,
         }
     }
@@ -189,12 +199,19 @@ impl Entry {
         if failed {
             FAILURES.fetch_add(1, Ordering::Release);
         }
-        self.unwatch();
-        let waiters = match &mut *self.list.lock() {
-            List::Waiters(Waiters::Nobody) | List::Handles(_) => return,
-            List::Waiters(waiters) => waiters.take(),
+        let (taken, watched) = {
+            let mut waiting = self.waiting.lock();
+            let watched = mem::take(&mut waiting.watched);
+            match &mut waiting.list {
+                List::Waiters(Waiters::Nobody) | List::Handles(_) if !watched => return,
+                List::Waiters(waiters) => (waiters.take(), watched),
+                List::Handles(_) => (Taken::default(), watched),
+            }
         };
-        wake_all(waiters);
+        if watched && let Some(client) = self.client(ENGINE) {
+            client.unwatch();
+        }
+        taken.wake_all();
     }
 
     /// How many handles of this process have failed: whoever looks for failures among many need not look
@@ -210,25 +227,32 @@ impl Entry {
     /// Wakers that are left behind cost a bounded number of places, each call constant time on
     /// average.
     pub fn subscribe(&self, waker: &Waker) -> bool {
-        let Some(swept) = self.with_waiters(|waiters| waiters.poll(waker)) else {
+        if self.outcome().is_some() {
             return false;
-        };
-        if let Some(swept) = swept {
-            wake_all(swept.early);
         }
-        true
+        // Wakers are user code: cloned before the lock, dropped after it.
+        let own = waker.clone();
+        match self.with_waiters(|waiters| waiters.poll(own)) {
+            None => false,
+            Some(Ok(Some(swept))) => {
+                swept.early.wake_all();
+                true
+            }
+            Some(Ok(None) | Err(_)) => true,
+        }
     }
 
     /// Leaves a waker that is called once the outcome is there and not before, unless it is there:
     /// then `false`. Its owner calls [`unregister`](Entry::unregister) when it waits no longer.
     pub fn register(&self, waker: Waker) -> bool {
+        // What is left over is dropped here, without the lock.
         self.with_waiters(|waiters| waiters.register(waker))
             .is_some()
     }
 
     /// Removes a waker that [`register`](Entry::register) left, if it is still there.
     pub fn unregister(&self, waker: &Waker) {
-        let removed = match &mut *self.list.lock() {
+        let removed = match &mut self.waiting.lock().list {
             List::Waiters(waiters) => waiters.unregister(waker),
             List::Handles(_) => None,
         };
@@ -236,13 +260,12 @@ impl Entry {
         drop(removed);
     }
 
-    /// `None` if the outcome is there.
+    /// `None` if the outcome is there. `f` runs no user code: it is under the lock.
     fn with_waiters<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
-        let mut list = self.list.lock();
-        let List::Waiters(waiters) = &mut *list else {
+        let mut waiting = self.waiting.lock();
+        let List::Waiters(waiters) = &mut waiting.list else {
             return None;
         };
-        // `complete` sets the outcome before it takes this lock to collect the waiters.
         match self.outcome() {
             Some(_) => None,
             None => Some(f(waiters)),
@@ -252,22 +275,13 @@ impl Entry {
     /// Has the engine see to it that [`complete`](Entry::complete) is called soon. After
     /// [`subscribe`](Entry::subscribe).
     pub fn watch(&self, client: &dyn Client) {
-        if !self.watched.swap(true, Ordering::SeqCst) {
-            client.watch(self);
-            // It may have been completed just before.
-            if self.outcome().is_some() {
-                self.unwatch();
-            }
+        let mut waiting = self.waiting.lock();
+        if waiting.watched || self.outcome().is_some() {
+            return;
         }
-    }
-
-    fn unwatch(&self) {
-        if self.watched.load(Ordering::SeqCst)
-            && self.watched.swap(false, Ordering::SeqCst)
-            && let Some(client) = self.client(ENGINE)
-        {
-            client.unwatch();
-        }
+        waiting.watched = true;
+        drop(waiting);
+        client.watch(self);
     }
 
     /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
@@ -340,7 +354,7 @@ impl Entry {
         if value.items.len() < MANY {
             return handles_of(client, &value.items);
         }
-        let kept = match &*self.list.lock() {
+        let kept = match &self.waiting.lock().list {
             List::Handles(kept) => Some(kept.clone()),
             List::Waiters(_) => None,
         };
@@ -357,19 +371,9 @@ impl Entry {
     fn keep(&self, handles: &[Arc<Entry>]) {
         // Dropped after the lock, where it is not needed.
         let handles = Arc::new(handles.to_vec());
-        let mut list = self.list.lock();
-        if matches!(&*list, List::Waiters(waiters) if waiters.is_empty()) {
-            *list = List::Handles(handles.clone());
-        }
-    }
-}
-
-/// Wakers run user code: a panic in one must not keep the others asleep, or end one of the
-/// engine's threads.
-fn wake_all(wakers: Vec<Waker>) {
-    for waker in wakers {
-        if std::panic::catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-            eprintln!("mobula: a waker panicked");
+        let mut waiting = self.waiting.lock();
+        if matches!(&waiting.list, List::Waiters(waiters) if waiters.is_empty()) {
+            waiting.list = List::Handles(handles.clone());
         }
     }
 }
@@ -380,7 +384,7 @@ impl Drop for Entry {
         if let Some(client) = self.client(ENGINE)
             && !mobula_store::is_forked_child()
         {
-            if *self.watched.get_mut() {
+            if self.waiting.get_mut().watched {
                 client.unwatch();
             }
             client.release(self);
@@ -437,10 +441,10 @@ mod tests {
             entry.complete(outcome(), ENGINE);
             assert_eq!(count.0.load(Ordering::SeqCst), 1);
             entry.keep(&[]);
-            assert!(matches!(&*entry.list.lock(), List::Handles(_)));
+            assert!(matches!(&entry.waiting.lock().list, List::Handles(_)));
             assert!(!entry.subscribe(&count.clone().into()));
             entry.complete(outcome(), ENGINE);
-            assert!(matches!(&*entry.list.lock(), List::Handles(_)));
+            assert!(matches!(&entry.waiting.lock().list, List::Handles(_)));
         }
     }
 }

@@ -19,6 +19,8 @@ mod client;
 mod entry;
 mod lower;
 mod park;
+mod released;
+mod threads;
 mod waiters;
 
 pub mod bell;
@@ -46,6 +48,7 @@ pub use process::{
     CANNOT_GO_ON, SHORT, WorkerSetup, block_on, enter_if_worker, setup_count, worker_client,
 };
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
+pub use released::Released;
 pub use retries::Retries;
 pub use shape::Shape;
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

@@ -13,13 +13,14 @@
 //!
 //! A *registered* waker is not woken before the outcome, and is removed by its owner.
 
-use std::{collections::HashMap, mem, task::Waker};
+use std::{collections::HashMap, mem, panic::AssertUnwindSafe, sync::Arc, task::Waker};
 
 /// So many wakers are a plain list.
 const FEW: usize = 32;
 
-/// Wakers by the addresses of their data and their functions.
-type Wakers = HashMap<(usize, usize), Waker>;
+/// Wakers by the addresses of their data and their functions. A clone of a waker runs user code, a clone of
+/// an `Arc` does not.
+type Wakers = HashMap<(usize, usize), Arc<Waker>>;
 
 /// Most outcomes have one waiter or none: then there is one small list.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Many {
     registered: Wakers,
     young: Wakers,
     old: Wakers,
+    /// Those that were registered twice while they were few.
+    twice: Vec<Arc<Waker>>,
     /// New wakers of polls since the last sweep.
     arrived: usize,
     /// The size of the young generation at the last sweep.
@@ -47,11 +50,41 @@ pub(crate) struct Many {
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Swept {
-    /// To be woken.
-    pub(crate) early: Vec<Waker>,
+    pub(crate) early: Taken,
     /// To be dropped.
     #[expect(dead_code, reason = "only its drop matters")]
     dropped: Wakers,
+}
+
+/// Wakers to be woken, without the lock.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Taken {
+    own: Vec<Waker>,
+    /// Those that the list keeps.
+    shared: Vec<Arc<Waker>>,
+}
+
+impl Taken {
+    /// Wakers run user code: a panic in one must not keep the others asleep, or end one of the
+    /// engine's threads.
+    pub(crate) fn wake_all(self) {
+        self.own
+            .into_iter()
+            .for_each(|waker| guarded(|| waker.wake()));
+        self.shared.into_iter().for_each(|waker| {
+            guarded(|| {
+                waker.wake_by_ref();
+                drop(waker);
+            });
+        });
+    }
+}
+
+fn guarded(wake: impl FnOnce()) {
+    if std::panic::catch_unwind(AssertUnwindSafe(wake)).is_err() {
+        eprintln!("mobula: a waker panicked");
+    }
 }
 
 fn key(waker: &Waker) -> (usize, usize) {
@@ -59,11 +92,13 @@ fn key(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), functions.addr())
 }
 
-fn by_key(wakers: impl IntoIterator<Item = Waker>) -> Wakers {
-    wakers
-        .into_iter()
-        .map(|waker| (key(&waker), waker))
-        .collect()
+/// By their keys, and those whose key is there already.
+fn by_key(wakers: Vec<Waker>) -> (Wakers, Vec<Arc<Waker>>) {
+    let mut all = Wakers::with_capacity(wakers.len());
+    let wakers = wakers.into_iter();
+    let twice = wakers.filter_map(|waker| all.insert(key(&waker), Arc::new(waker)));
+    let twice = twice.collect();
+    (all, twice)
 }
 
 impl Waiters {
@@ -78,33 +113,37 @@ impl Waiters {
         }
     }
 
-    /// Adds the waker of a poll, unless it is there. A list that has grown sweeps.
-    pub(crate) fn poll(&mut self, waker: &Waker) -> Option<Swept> {
+    /// Adds the waker of a poll, or gives it back if it is there. A list that has grown sweeps.
+    ///
+    /// Nothing here runs user code, as a clone or drop of a waker would: the caller has a lock.
+    pub(crate) fn poll(&mut self, waker: Waker) -> Result<Option<Swept>, Waker> {
         match self {
             Waiters::Polled(wakers) => {
-                if wakers.iter().any(|known| known.will_wake(waker)) {
-                    return None;
+                if wakers.iter().any(|known| known.will_wake(&waker)) {
+                    return Err(waker);
                 }
                 if wakers.len() < FEW {
-                    wakers.push(waker.clone());
-                    return None;
+                    wakers.push(waker);
+                    return Ok(None);
                 }
             }
             Waiters::Nobody => {
-                *self = Waiters::Polled(vec![waker.clone()]);
-                return None;
+                *self = Waiters::Polled(vec![waker]);
+                return Ok(None);
             }
             Waiters::Registered(wakers) if wakers.is_empty() => {
-                *self = Waiters::Polled(vec![waker.clone()]);
-                return None;
+                *self = Waiters::Polled(vec![waker]);
+                return Ok(None);
             }
             Waiters::Registered(_) | Waiters::Many(_) => {}
         }
         self.many().poll(waker)
     }
 
-    /// Adds a waker that [`unregister`](Waiters::unregister) removes.
-    pub(crate) fn register(&mut self, waker: Waker) {
+    /// Adds a waker that [`unregister`](Waiters::unregister) removes. The caller drops what comes back without
+    /// the lock.
+    #[must_use]
+    pub(crate) fn register(&mut self, waker: Waker) -> Option<Arc<Waker>> {
         match self {
             Waiters::Registered(wakers) if wakers.len() < FEW => wakers.push(waker),
             Waiters::Nobody => *self = Waiters::Registered(vec![waker]),
@@ -112,31 +151,40 @@ impl Waiters {
                 *self = Waiters::Registered(vec![waker]);
             }
             _ => {
-                self.many().registered.insert(key(&waker), waker);
+                let registered = &mut self.many().registered;
+                return registered.insert(key(&waker), Arc::new(waker));
             }
         }
+        None
     }
 
     /// Removes a registered waker. The caller drops it without the lock.
-    pub(crate) fn unregister(&mut self, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn unregister(&mut self, waker: &Waker) -> Option<Arc<Waker>> {
         match self {
             Waiters::Nobody | Waiters::Polled(_) => None,
             Waiters::Registered(wakers) => {
                 let at = wakers.iter().position(|known| known.will_wake(waker))?;
-                Some(wakers.swap_remove(at))
+                Some(Arc::new(wakers.swap_remove(at)))
             }
             Waiters::Many(many) => many.registered.remove(&key(waker)),
         }
     }
 
     /// All wakers, also those that were woken early and have not polled since.
-    pub(crate) fn take(&mut self) -> Vec<Waker> {
+    pub(crate) fn take(&mut self) -> Taken {
         match mem::take(self) {
-            Waiters::Nobody => Vec::new(),
-            Waiters::Polled(wakers) | Waiters::Registered(wakers) => wakers,
+            Waiters::Nobody => Taken::default(),
+            Waiters::Polled(own) | Waiters::Registered(own) => Taken {
+                own,
+                shared: Vec::new(),
+            },
             Waiters::Many(many) => {
                 let polled = many.young.into_values().chain(many.old.into_values());
-                polled.chain(many.registered.into_values()).collect()
+                let registered = many.registered.into_values().chain(many.twice);
+                Taken {
+                    own: Vec::new(),
+                    shared: polled.chain(registered).collect(),
+                }
             }
         }
     }
@@ -144,14 +192,22 @@ impl Waiters {
     fn many(&mut self) -> &mut Many {
         let many = match mem::take(self) {
             Waiters::Nobody => Box::default(),
-            Waiters::Polled(wakers) => Box::new(Many {
-                young: by_key(wakers),
-                ..Many::default()
-            }),
-            Waiters::Registered(wakers) => Box::new(Many {
-                registered: by_key(wakers),
-                ..Many::default()
-            }),
+            Waiters::Polled(wakers) => {
+                let (young, twice) = by_key(wakers);
+                Box::new(Many {
+                    young,
+                    twice,
+                    ..Many::default()
+                })
+            }
+            Waiters::Registered(wakers) => {
+                let (registered, twice) = by_key(wakers);
+                Box::new(Many {
+                    registered,
+                    twice,
+                    ..Many::default()
+                })
+            }
             Waiters::Many(many) => many,
         };
         *self = Waiters::Many(many);
@@ -163,19 +219,19 @@ impl Waiters {
 }
 
 impl Many {
-    fn poll(&mut self, waker: &Waker) -> Option<Swept> {
-        let key = key(waker);
+    fn poll(&mut self, waker: Waker) -> Result<Option<Swept>, Waker> {
+        let key = key(&waker);
         if self.young.contains_key(&key) {
-            return None;
+            return Err(waker);
         }
         if let Some(back) = self.old.remove(&key) {
             self.young.insert(key, back);
-            return None;
+            return Err(waker);
         }
         self.arrived += 1;
         let swept = (self.arrived >= FEW.max(self.swept / 2)).then(|| self.sweep());
-        self.young.insert(key, waker.clone());
-        swept
+        self.young.insert(key, Arc::new(waker));
+        Ok(swept)
     }
 
     fn sweep(&mut self) -> Swept {
@@ -183,7 +239,10 @@ impl Many {
         self.swept = self.young.len();
         let dropped = mem::replace(&mut self.old, mem::take(&mut self.young));
         Swept {
-            early: self.old.values().cloned().collect(),
+            early: Taken {
+                own: Vec::new(),
+                shared: self.old.values().cloned().collect(),
+            },
             dropped,
         }
     }
@@ -218,15 +277,21 @@ mod tests {
         }
     }
 
+    fn all(taken: &Taken) -> Vec<Waker> {
+        let shared = taken.shared.iter().map(|waker| (**waker).clone());
+        taken.own.iter().cloned().chain(shared).collect()
+    }
+
     /// Polls for `task`, and again for each live task that a sweep wakes.
     fn poll(waiters: &mut Waiters, live: &[Waker], task: &Waker) -> usize {
         let mut early = 0;
         let mut woken = vec![task.clone()];
         while let Some(task) = woken.pop() {
-            let swept = waiters.poll(&task).unwrap_or_default();
-            early += swept.early.len();
+            let swept = waiters.poll(task).unwrap_or_default().unwrap_or_default();
+            let woken_early = all(&swept.early);
+            early += woken_early.len();
             let live = |waker: &Waker| live.iter().any(|own| own.will_wake(waker));
-            woken.extend(swept.early.into_iter().filter(live));
+            woken.extend(woken_early.into_iter().filter(live));
         }
         early
     }
@@ -248,7 +313,7 @@ mod tests {
             }
             assert!(most <= 4 * live.len() + 3 * FEW, "{most} of {}", live.len());
             assert!(early <= 3 * 20_000, "{early} early wake-ups");
-            let all = waiters.take();
+            let all = all(&waiters.take());
             assert!(waiters.is_empty());
             for task in &live {
                 assert!(all.iter().any(|waker| waker.will_wake(task)));
@@ -260,14 +325,20 @@ mod tests {
     fn a_task_that_polls_again_has_one_waker() {
         let task: Waker = Arc::new(Task::default()).into();
         let mut waiters = Waiters::default();
-        for _ in 0..3 {
-            assert!(waiters.poll(&task).is_none());
+        assert!(
+            waiters
+                .poll(task.clone())
+                .is_ok_and(|swept| swept.is_none())
+        );
+        for _ in 0..2 {
+            assert!(waiters.poll(task.clone()).is_err());
         }
         assert_eq!(held(&waiters), 1);
         let others: Vec<Waker> = (0..FEW).map(|_| Arc::new(Task::default()).into()).collect();
         for _ in 0..3 {
             for other in others.iter().chain([&task]) {
-                assert!(waiters.poll(other).is_none());
+                let swept = waiters.poll(other.clone());
+                assert!(swept.is_err() || swept.is_ok_and(|swept| swept.is_none()));
             }
         }
         assert_eq!(held(&waiters), FEW + 1);
@@ -283,14 +354,15 @@ mod tests {
             let registered: Vec<Waker> =
                 (0..100).map(|_| Arc::new(Task::default()).into()).collect();
             for waker in &of_polls[..before] {
-                let _ = waiters.poll(waker);
+                let _ = waiters.poll(waker.clone());
             }
             for waker in &registered {
-                waiters.register(waker.clone());
+                assert!(waiters.register(waker.clone()).is_none());
             }
             for waker in &of_polls[before..] {
-                let swept = waiters.poll(waker).unwrap_or_default();
-                let early = |waker: &Waker| swept.early.iter().any(|own| own.will_wake(waker));
+                let swept = waiters.poll(waker.clone()).unwrap_or_default();
+                let woken = all(&swept.unwrap_or_default().early);
+                let early = |waker: &Waker| woken.iter().any(|own| own.will_wake(waker));
                 assert!(!registered.iter().any(early));
             }
             for waker in &registered[..99] {
@@ -301,7 +373,7 @@ mod tests {
                 );
                 assert!(waiters.unregister(waker).is_none());
             }
-            let all = waiters.take();
+            let all = all(&waiters.take());
             let is_there = |waker: &Waker| all.iter().any(|own| own.will_wake(waker));
             assert!(is_there(&registered[99]) && !is_there(&registered[0]));
         }

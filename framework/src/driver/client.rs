@@ -298,19 +298,8 @@ impl Client for Driver {
     }
 
     fn release(&self, entry: &Entry) {
-        let mut released = self.released.lock();
-        released.ids.push(entry.id());
-        if released.ids.len() == 1 {
-            self.any_released.store(true, Ordering::Relaxed);
-        }
-        if !entry.is_small() {
-            self.released_memory.store(true, Ordering::Relaxed);
-        }
-        if self.has_actors.load(Ordering::Relaxed)
-            && entry.may_end_an_actor()
-            && !self.ends_actors.swap(true, Ordering::Relaxed)
-        {
-            drop(released);
+        let may_end = self.has_actors.load(Ordering::Relaxed) && entry.may_end_an_actor();
+        if self.released.push(entry.id(), !entry.is_small(), may_end) {
             // Nobody else may come by for long.
             self.bell.ring();
         }
@@ -320,9 +309,7 @@ impl Client for Driver {
         if mobula_store::is_forked_child() {
             return;
         }
-        let mut released = self.released.lock();
-        released.detached.push(entry.id());
-        self.any_released.store(true, Ordering::Relaxed);
+        self.released.detach(entry.id());
     }
 
     fn watch(&self, _: &Entry) {
@@ -468,7 +455,7 @@ impl Client for Driver {
 
     fn heap(&self) -> &Arc<Heap> {
         // Whoever asks may be about to allocate, and what was dropped last is the warmest memory.
-        if self.any_released.load(Ordering::Relaxed) {
+        if self.released.any() {
             self.with(|_, _| ());
         }
         &self.heap

@@ -76,7 +76,7 @@ pub(super) struct Lanes {
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) tempo: Tempo,
-    /// The last step has left released handles to the next one.
+    /// The last step has left released handles to the next one. Looked at and changed under the lock only.
     pub(super) put_off: bool,
     /// Lanes that may have something to send.
     unflushed: Vec<WorkerId>,

@@ -53,7 +53,7 @@ use mobula_store::{
     limits::Wanted,
 };
 use mobula_worker::{
-    Error, FunctionIndex, ObjectId, Registry, Result, Role, WorkerId,
+    Error, FunctionIndex, Registry, Released, Result, Role, WorkerId,
     bell::{DriverBell, Followers},
     mailbox::TASK_SLOTS,
     primitive::Region,
@@ -92,12 +92,7 @@ pub(crate) struct Driver {
     registry: &'static Registry,
     state: Mutex<State>,
     /// Handles that were dropped: counted by whoever takes the lock next.
-    released: Mutex<Released>,
-    any_released: AtomicBool,
-    /// One of them may keep memory of the store, or other objects.
-    released_memory: AtomicBool,
-    /// One of them may be an actor's last.
-    ends_actors: AtomicBool,
+    released: Released,
     /// See [`Lanes::has_actors`].
     has_actors: Arc<AtomicBool>,
     /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
@@ -125,14 +120,6 @@ pub(crate) struct Driver {
     null_here: null::Here,
     output: Arc<Output>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// See [`Driver::released`].
-#[derive(Default)]
-struct Released {
-    ids: Vec<ObjectId>,
-    /// Tasks that were detached before: counted first.
-    detached: Vec<ObjectId>,
 }
 
 struct State {
@@ -209,10 +196,7 @@ impl Driver {
             surroundings,
             registry,
             state: Mutex::new(State { core, lanes }),
-            released: Mutex::default(),
-            any_released: AtomicBool::new(false),
-            released_memory: AtomicBool::new(false),
-            ends_actors: AtomicBool::new(false),
+            released: Released::default(),
             has_actors,
             sleeps_long: AtomicBool::new(false),
             traffic: Traffic::default(),

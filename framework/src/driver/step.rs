@@ -74,7 +74,7 @@ impl Driver {
     ) -> R {
         let State { core, lanes } = &mut *state;
         // Once, so that they do not become many where one hasty step follows the other.
-        lanes.put_off = haste && !lanes.put_off && !self.released_memory.load(Ordering::Relaxed);
+        lanes.put_off = haste && !lanes.put_off && !self.released.has_memory();
         if !lanes.put_off {
             self.count_released(core, lanes);
         }
@@ -102,21 +102,12 @@ impl Driver {
     }
 
     pub(super) fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
-        if !self.any_released.load(Ordering::Relaxed) {
+        if !self.released.any() {
             return;
         }
         // Freeing an object can drop values, but no handle of this process: no lock is taken again.
         let mut released = lanes.take_scratch();
-        {
-            let mut list = self.released.lock();
-            std::mem::swap(&mut list.ids, &mut released);
-            if !list.detached.is_empty() {
-                list.detached.drain(..).for_each(|id| core.detach(id));
-            }
-            self.any_released.store(false, Ordering::Relaxed);
-            self.released_memory.store(false, Ordering::Relaxed);
-            self.ends_actors.store(false, Ordering::Relaxed);
-        }
+        self.released.take(&mut released, |id| core.detach(id));
         for id in released.drain(..) {
             if let Err(violation) = core.release(id, lanes) {
                 debug_assert!(false, "{violation}");
@@ -213,7 +204,7 @@ impl Driver {
             let late = packed && self.sleeps_long.load(Ordering::Relaxed);
             let left = Left {
                 answers: state.lanes.any_ready(),
-                other: progress || late || self.ends_actors.load(Ordering::Relaxed),
+                other: progress || late || self.released.ends_actors(),
                 packed,
             };
             (left, state.lanes.take_aftermath())
