@@ -78,7 +78,12 @@ pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<
 /// # Errors
 /// As there, or there are more dimensions.
 pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array<E>> {
-    Ok(Array::from_block(Wanted::of::<T, E>().find_1(payload)?)?)
+    elements(Wanted::of::<T, E>(), payload)
+}
+
+/// Not generic over the wanted type, so that programs have it once for each element type.
+fn elements<E: Plain>(wanted: Wanted, payload: Payload) -> Result<Array<E>> {
+    Ok(Array::from_block(wanted.find_1(payload)?)?)
 }
 
 /// The elements that a payload shall have. Its functions are not generic: the table of types has

@@ -131,7 +131,7 @@ pub fn learn<T: ?Sized, C: Codec<T>>(codec: &C, types: &mut Types) {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a borrow that Mobula can resolve from shared memory",
     label = "borrows something else",
-    note = "the known ones are `&T`, `&[T]`, `&str` and, with the feature `ndarray`, `ndarray::ArrayView<'_, T, D>`; otherwise take `Array<T>` or an owned value"
+    note = "the known ones are `&T`, `&[T]`, `&str` and, with the feature `ndarray`, `ndarray::ArrayView<'_, T, D>` of `ndarray` 0.16; otherwise take `Array<T>` or an owned value"
 )]
 pub trait ViewParam {
     /// The owned type.

@@ -20,9 +20,32 @@ use super::{
 impl<'de> Decoder<'de> {
     /// Hands over what was read, but for bytes in a row: they are for those who may want a
     /// sequence, and the visitors of structs and names need not be compiled for them.
-    fn visit<V: Visitor<'de>>(&mut self, token: Token<'de>, visitor: V) -> Result<V::Value, Fault> {
+    fn visit_any<V: Visitor<'de>>(
+        &mut self,
+        token: Token<'de>,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         match token {
             Token::Scalar(marker) => self.visit_scalar(marker, visitor),
+            Token::Ext(code @ (ext::I128 | ext::U128), payload) => {
+                visit_number128(code, payload, visitor)
+            }
+            token => self.visit(token, visitor),
+        }
+    }
+
+    /// As [`visit_any`](Self::visit_any), for a visitor that has asked for a sequence, a map or a name.
+    /// A number is not what it wants; it gets it in the widest form, so that less is compiled for each
+    /// type that a program has.
+    fn visit<V: Visitor<'de>>(&mut self, token: Token<'de>, visitor: V) -> Result<V::Value, Fault> {
+        match token {
+            Token::Scalar(marker) => match self.scalar(marker)? {
+                Scalar::Unsigned(value) => visitor.visit_u64(value),
+                Scalar::Signed(value) => visitor.visit_i64(value),
+                Scalar::Float(value) => visitor.visit_f64(value),
+                Scalar::Bool(value) => visitor.visit_bool(value),
+                Scalar::Unit => visitor.visit_unit(),
+            },
             Token::Str(bytes) => visitor.visit_borrowed_str(text(bytes)?),
             Token::Bin(bytes) => visitor.visit_borrowed_bytes(bytes),
             Token::Array(len) => self.visit_elements(len, visitor),
@@ -34,9 +57,30 @@ impl<'de> Decoder<'de> {
             }
             Token::Ext(ext::SOME, payload) => self.visit_some(payload, visitor),
             Token::Ext(ext::HANDLE | ext::FOREIGN, payload) => self.visit_newtype(payload, visitor),
-            Token::Ext(ext::BYTES, _) => Err(token.refused_by(&visitor)),
-            Token::Ext(code, payload) => visit_number128(code, payload, visitor),
+            Token::Ext(ext::BYTES | ext::I128 | ext::U128, _) => Err(token.refused_by(&visitor)),
+            Token::Ext(code, payload) => Err(unknown_extension(code, payload)),
         }
+    }
+
+    /// The scalar with this marker, in the widest form.
+    #[cold]
+    fn scalar(&mut self, marker: u8) -> Result<Scalar, Fault> {
+        Ok(match marker {
+            0x00..=0x7f => Scalar::Unsigned(marker.into()),
+            0xc2 | 0xc3 => Scalar::Bool(marker == 0xc3),
+            0xca => Scalar::Float(f32::from_be_bytes(self.number()?).into()),
+            0xcb => Scalar::Float(f64::from_be_bytes(self.number()?)),
+            0xcc => Scalar::Unsigned(u8::from_be_bytes(self.number()?).into()),
+            0xcd => Scalar::Unsigned(u16::from_be_bytes(self.number()?).into()),
+            0xce => Scalar::Unsigned(u32::from_be_bytes(self.number()?).into()),
+            0xcf => Scalar::Unsigned(u64::from_be_bytes(self.number()?)),
+            0xd0 => Scalar::Signed(i8::from_be_bytes(self.number()?).into()),
+            0xd1 => Scalar::Signed(i16::from_be_bytes(self.number()?).into()),
+            0xd2 => Scalar::Signed(i32::from_be_bytes(self.number()?).into()),
+            0xd3 => Scalar::Signed(i64::from_be_bytes(self.number()?)),
+            0xe0..=0xff => Scalar::Signed((marker as i8).into()),
+            _ => Scalar::Unit,
+        })
     }
 
     #[inline]
@@ -90,6 +134,15 @@ impl<'de> Decoder<'de> {
     }
 }
 
+/// A number, a boolean or nothing.
+enum Scalar {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Bool(bool),
+    Unit,
+}
+
 fn text(bytes: &[u8]) -> Result<&str, Fault> {
     str::from_utf8(bytes)
         .map_err(|error| Fault::new(format_args!("a string is not UTF-8: {error}")))
@@ -103,11 +156,16 @@ fn visit_number128<'de, V: Visitor<'de>>(
     match (code, <[u8; 16]>::try_from(payload)) {
         (ext::I128, Ok(bytes)) => visitor.visit_i128(i128::from_be_bytes(bytes)),
         (ext::U128, Ok(bytes)) => visitor.visit_u128(u128::from_be_bytes(bytes)),
-        _ => Err(Fault::new(format_args!(
-            "there is an extension of the type {code:#04x} and {} bytes, which means nothing",
-            payload.len()
-        ))),
+        _ => Err(unknown_extension(code, payload)),
     }
+}
+
+#[cold]
+fn unknown_extension(code: u8, payload: &[u8]) -> Fault {
+    Fault::new(format_args!(
+        "there is an extension of the type {code:#04x} and {} bytes, which means nothing",
+        payload.len()
+    ))
 }
 
 fn bytes_as_sequence<'de, V: Visitor<'de>>(bytes: &[u8], visitor: V) -> Result<V::Value, Fault> {
@@ -148,7 +206,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.next()? {
             Token::Ext(ext::BYTES, bytes) => bytes_as_sequence(bytes, visitor),
-            token => self.visit(token, visitor),
+            token => self.visit_any(token, visitor),
         }
     }
 
@@ -225,7 +283,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.marker()? {
             marker @ 0xa0..=0xbf => visitor.visit_borrowed_str(text(self.short_text(marker)?)?),
-            _ => self.deserialize_any(visitor),
+            _ => match self.next()? {
+                Token::Ext(ext::BYTES, bytes) => bytes_as_sequence(bytes, visitor),
+                token => self.visit(token, visitor),
+            },
         }
     }
 

@@ -370,3 +370,53 @@ fn visitors_of_any_type_are_told_what_was_written() {
     let some = Any::Some(Box::new(Any::Some(Box::new(Any::Unit))));
     assert_eq!(read(encode(&Some(Some(()))).unwrap().bytes), some);
 }
+
+/// Written as a number, and asked for as a map: what a self-describing format leaves to the visitor.
+#[derive(Debug, PartialEq)]
+struct ShortForm(f64);
+
+impl Serialize for ShortForm {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            x if x == f64::from(x as u8) => serializer.serialize_u8(x as u8),
+            x if x == f64::from(x as i16) => serializer.serialize_i16(x as i16),
+            x if x == f64::from(x as f32) => serializer.serialize_f32(x as f32),
+            x => serializer.serialize_f64(x),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ShortForm {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<ShortForm, D::Error> {
+        struct Short;
+
+        impl serde::de::Visitor<'_> for Short {
+            type Value = ShortForm;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<ShortForm, E> {
+                Ok(ShortForm(value as f64))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<ShortForm, E> {
+                Ok(ShortForm(value as f64))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<ShortForm, E> {
+                Ok(ShortForm(value))
+            }
+        }
+
+        deserializer.deserialize_map(Short)
+    }
+}
+
+#[test]
+fn a_number_is_for_its_visitor_also_where_a_map_is_asked_for() {
+    for x in [0.0, 127.0, 200.0, -1.0, -300.0, 3000.0, 0.5, 0.1] {
+        round(ShortForm(x));
+    }
+}
