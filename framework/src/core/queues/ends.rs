@@ -26,16 +26,18 @@ impl Core {
                 Progress::Has(place) => taken.push((asked.queue, place, id)),
             }
         }
-        // Before the values come back: none is for these.
+        // First: nothing that comes back is for these, and nothing that was there is.
         waiting.sort_unstable();
-        for (queue, ticket) in waiting {
-            self.in_line(queue, comm, |line, events| {
-                line.give_up_getting(ticket, events);
-            });
+        for (queue, ticket) in &waiting {
+            self.in_line(*queue, comm, |line, events| line.strike(*ticket, events));
         }
         taken.sort_unstable();
         for (_, _, id) in taken {
             self.bring_back(id, comm);
+        }
+        waiting.dedup_by_key(|(queue, _)| *queue);
+        for (queue, _) in waiting {
+            self.in_line(queue, comm, |line, events| line.serve(events));
         }
     }
 

@@ -129,10 +129,11 @@ impl<V, R> Line<V, R> {
         self.serve(events);
     }
 
-    /// As [`give_up`](Line::give_up), but values that were to be put in stay.
-    pub(crate) fn give_up_getting(&mut self, ticket: Ticket, events: &mut Vec<Event<V, R>>) {
-        if self.getters.contains_key(&ticket) {
-            self.give_up(ticket, events);
+    /// Ends a get that waits; does nothing for a put. [`serve`](Line::serve) is to follow, when all gets of
+    /// the same process have ended, so that none of them is served.
+    pub(crate) fn strike(&mut self, ticket: Ticket, events: &mut Vec<Event<V, R>>) {
+        if let Some((request, _)) = self.getters.remove(&ticket) {
+            events.push(Event::Refused(request, Why::NotNow, Vec::new()));
         }
     }
 
@@ -168,7 +169,7 @@ impl<V, R> Line<V, R> {
     }
 
     /// Does what can be done, in the order of those who wait.
-    fn serve(&mut self, events: &mut Vec<Event<V, R>>) {
+    pub(crate) fn serve(&mut self, events: &mut Vec<Event<V, R>>) {
         loop {
             let (room, there) = (self.room(), self.values.len());
             if let Some(first) = self.putters.first_entry()

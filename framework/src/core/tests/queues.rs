@@ -5,7 +5,10 @@ use mobula_worker::{
     message::{ArgSpec, FromWorker, ToWorker},
 };
 
-use super::env::{D, Env, W1, W2, array, array_item, d, inline, number, packed, plain, refer, w};
+use super::{
+    dice::Dice,
+    env::{D, Env, W1, W2, array, array_item, d, inline, number, packed, plain, refer, w},
+};
 
 fn own(number: u64) -> ArgSpec {
     ArgSpec::Value(Box::new(inline(number)))
@@ -213,6 +216,20 @@ fn what_a_dead_consumer_had_not_got_comes_back_in_order() {
 }
 
 #[test]
+fn a_dead_consumer_takes_nothing_while_its_requests_end_one_by_one() {
+    let mut env = Env::new(1, 1);
+    let line = queue(&mut env, 4);
+    env.ok(W1, FromWorker::Hold(line));
+    // The second waits only because the first does.
+    env.ok(W1, get_of(&[w(W1, 1), w(W1, 2)], line));
+    env.ok(W1, get_of(&[w(W1, 3)], line));
+    env.put_in(line, own(1));
+    let next = env.take_out(line, 1);
+    env.lose(W1);
+    assert_eq!(env.what_became_of(next[0]), Some(Ok(1)));
+}
+
+#[test]
 fn what_a_dead_producer_had_sent_goes_in() {
     let mut env = Env::new(1, 1);
     let line = queue(&mut env, 1);
@@ -317,4 +334,228 @@ fn requests_that_make_no_sense_are_refused() {
     env.ok(W1, get_of(&[w(W1, 1), w(W1, 2), w(W1, 3)], line));
     let error = env.core.outcome(w(W1, 3)).unwrap().unwrap_err();
     assert!(error.is_usage(), "{error}");
+}
+
+/// A request of a process that has not ended it.
+struct Open {
+    who: WorkerId,
+    ids: Vec<ObjectId>,
+    /// What it puts in; nothing for a get.
+    values: Vec<u64>,
+    gets: bool,
+}
+
+/// Processes that use one queue, and die.
+struct Crowd {
+    env: Env,
+    dice: Dice,
+    line: ObjectId,
+    capacity: usize,
+    processes: Vec<WorkerId>,
+    started: u32,
+    /// Ids and values that were used.
+    numbers: u64,
+    open: Vec<Open>,
+    /// What was sent to be put in, and was not taken back before it was in.
+    sent: Vec<u64>,
+    /// What callers have.
+    got: Vec<u64>,
+}
+
+impl Crowd {
+    fn new(seed: u64) -> Crowd {
+        let (mut env, mut dice) = (Env::new(0, 1), Dice(seed));
+        let capacity = 1 + dice.below(4);
+        Crowd {
+            line: queue(&mut env, capacity as u32),
+            env,
+            dice,
+            capacity,
+            processes: vec![D],
+            started: 0,
+            numbers: 0,
+            open: Vec::new(),
+            sent: Vec::new(),
+            got: Vec::new(),
+        }
+    }
+
+    fn start(&mut self) {
+        self.started += 1;
+        let id = WorkerId(self.started);
+        self.env.add_worker(id);
+        self.env.ok(id, FromWorker::Hold(self.line));
+        self.processes.push(id);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn put(&mut self, who: WorkerId, count: usize, waits: bool) {
+        let values: Vec<u64> = (0..count).map(|_| self.number()).collect();
+        let args = values.iter().map(|number| own(*number)).collect();
+        let (queue, comm) = (self.line, &mut self.env.comm);
+        let id = match who {
+            D => {
+                let id = self.env.core.mint();
+                let put = self.env.core.queue_put(id, queue, args, waits, D, comm);
+                put.unwrap();
+                id
+            }
+            who => {
+                let id = w(who, self.number());
+                let values = args;
+                let message = FromWorker::QueuePut {
+                    id,
+                    queue,
+                    values,
+                    waits,
+                };
+                self.env.ok(who, message);
+                id
+            }
+        };
+        self.sent.extend(&values);
+        self.open.push(Open {
+            who,
+            ids: vec![id],
+            values,
+            gets: false,
+        });
+    }
+
+    fn get(&mut self, who: WorkerId, count: usize, waits: bool) {
+        let (queue, comm) = (self.line, &mut self.env.comm);
+        let ids = match who {
+            D => {
+                let got = self.env.core.queue_get_here(count, queue, waits, comm);
+                got.unwrap().unwrap().to_vec()
+            }
+            who => {
+                let ids: Vec<_> = (0..count).map(|_| w(who, self.number())).collect();
+                let message = FromWorker::QueueGet {
+                    ids: ids.clone(),
+                    queue,
+                    waits,
+                };
+                self.env.ok(who, message);
+                ids
+            }
+        };
+        self.open.push(Open {
+            who,
+            ids,
+            values: vec![],
+            gets: true,
+        });
+    }
+
+    /// The process of a request goes on: it has what it asked for, or gives that up.
+    fn end_one(&mut self, takes: bool) {
+        if self.open.is_empty() {
+            return;
+        }
+        let at = self.dice.below(self.open.len());
+        let Open {
+            who,
+            ids,
+            values,
+            gets,
+        } = self.open.swap_remove(at);
+        let outcome = self.env.core.outcome(ids[0]);
+        let refused = matches!(outcome, Some(Err(_)));
+        if !gets && !matches!(outcome, Some(Ok(_))) {
+            self.sent.retain(|number| !values.contains(number));
+        }
+        if takes && gets && outcome.is_some() && !refused {
+            for id in &ids {
+                let value = self.env.core.outcome(*id).unwrap();
+                self.got.push(number(&value.unwrap()));
+            }
+            match who {
+                D => self.env.core.queue_took(&ids),
+                who => self.env.ok(who, FromWorker::QueueTook(ids.clone())),
+            }
+        } else {
+            let returns = true;
+            match who {
+                D => self.env.give_up(&ids, returns),
+                who => {
+                    let ids = ids.clone();
+                    self.env.ok(who, FromWorker::QueueGiveUp { ids, returns });
+                }
+            }
+        }
+        for id in ids {
+            match who {
+                D => self.env.release(id),
+                who => self.env.ok(who, FromWorker::Release(id)),
+            }
+        }
+    }
+
+    fn kill(&mut self, at: usize) {
+        let who = self.processes.swap_remove(at);
+        let (core, open) = (&self.env.core, std::mem::take(&mut self.open));
+        let (lost, open): (Vec<_>, _) = open.into_iter().partition(|open| open.who == who);
+        self.open = open;
+        for put in lost.into_iter().filter(|open| !open.gets) {
+            // One that waits is done later.
+            if matches!(core.outcome(put.ids[0]), Some(Err(_))) {
+                self.sent.retain(|number| !put.values.contains(number));
+            }
+        }
+        self.env.lose(who);
+    }
+
+    fn step(&mut self) {
+        let at = self.dice.below(self.processes.len());
+        let who = self.processes[at];
+        let (count, waits) = (self.dice.below(self.capacity + 1), self.dice.below(3) > 0);
+        match self.dice.below(20) {
+            0..6 => self.put(who, count, waits),
+            6..12 => self.get(who, count.max(1), waits),
+            12..16 => self.end_one(true),
+            16..18 => self.end_one(false),
+            18 if self.processes.len() < 4 => self.start(),
+            19 if who != D => self.kill(at),
+            _ => {}
+        }
+        self.env.core.sanity_check();
+    }
+}
+
+#[test]
+fn whatever_happens_each_value_is_somewhere_once() {
+    for seed in 0..30 {
+        let mut crowd = Crowd::new(seed);
+        for _ in 0..150 {
+            crowd.step();
+        }
+        while let Some(at) = crowd.processes.iter().position(|who| *who != D) {
+            crowd.kill(at);
+        }
+        while !crowd.open.is_empty() {
+            crowd.end_one(false);
+        }
+        let mut found = std::mem::take(&mut crowd.got);
+        // What dead processes wanted to put in goes in on the way.
+        loop {
+            crowd.get(D, 1, false);
+            crowd.end_one(true);
+            match crowd.got.pop() {
+                Some(number) => found.push(number),
+                None => break,
+            }
+        }
+        found.sort_unstable();
+        crowd.sent.sort_unstable();
+        assert_eq!(found, crowd.sent, "seed {seed}");
+        crowd.env.comm.completed.clear();
+        while crowd.env.comm.control(WorkerId(1)).is_some() {}
+        crowd.env.release(crowd.line);
+        crowd.env.assert_over();
+    }
 }
