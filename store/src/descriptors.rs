@@ -8,11 +8,12 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd},
     path::Path,
+    sync::OnceLock,
 };
 
 use rustix::{
     event::EventfdFlags,
-    fs::{MemfdFlags, Mode, OFlags},
+    fs::{MemfdFlags, Mode, OFlags, Stat},
     io::{Errno, FdFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
@@ -118,6 +119,58 @@ pub fn this_thread() -> Result<OwnedFd, Errno> {
 /// As the system's.
 pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_dupfd_cloexec(fd, FIRST)
+}
+
+/// Which file a descriptor stands for. The program may close descriptors that are not its own, and
+/// then the next file that it opens has the number.
+///
+/// Files of the kernel's own (epolls, events) are not told from one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of the file that `fd` stands for now.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn of(fd: impl AsFd) -> Result<Identity, Errno> {
+        Ok(Identity::in_stat(&rustix::fs::fstat(fd)?))
+    }
+
+    pub(crate) fn in_stat(stat: &Stat) -> Identity {
+        Identity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+
+    /// Whether `fd` still stands for that file. Costs a system call.
+    pub fn is_of(self, fd: impl AsFd) -> bool {
+        Identity::of(fd) == Ok(self)
+    }
+}
+
+static WHEN_LOST: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Has `f` called when a descriptor of the store's turns out to be closed, or to stand for another
+/// file. The first call counts; what `f` is told says which it is.
+pub fn when_lost(f: fn(&str)) {
+    let _ = WHEN_LOST.set(f);
+}
+
+/// Says that `what` is lost; what an error says, where that does not end the process.
+#[cold]
+pub(crate) fn lost(what: &str) -> String {
+    let text = format!(
+        "{what} was closed, or stands for another file: the program has closed descriptors that are not its own"
+    );
+    if let Some(f) = WHEN_LOST.get() {
+        f(&text);
+    }
+    text
 }
 
 /// Gives a descriptor that came from elsewhere, perhaps over a socket, a number from 3 up.

@@ -11,7 +11,8 @@ use rustix::{
 };
 
 use crate::{
-    EnginePromise, StoreError, descriptors,
+    EnginePromise, StoreError,
+    descriptors::{self, Identity},
     error::Bytes,
     usage::{self, FileUsage, Usage},
 };
@@ -40,6 +41,8 @@ const RESERVE_TRIES: u32 = 1000;
 pub struct SegmentFile {
     read_only: OwnedFd,
     read_write: Option<OwnedFd>,
+    /// Looked at before the system changes the file for us.
+    identity: Identity,
     len: u64,
     anonymous: bool,
     page: u64,
@@ -75,25 +78,26 @@ impl SegmentFile {
     ) -> Result<SegmentFile, StoreError> {
         let failed = |e| StoreError::other(format!("cannot inspect a segment's descriptor: {e}"));
         let stat = rustix::fs::fstat(&read_only).map_err(failed)?;
+        let identity = Identity::in_stat(&stat);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if len == 0 || size < len {
             return Err(StoreError::invalid_handle(format!(
                 "a segment of {len} bytes was announced, but its file has {size}"
             )));
         }
-        if let Some(fd) = &read_write {
-            let other = rustix::fs::fstat(fd).map_err(failed)?;
-            if (stat.st_dev, stat.st_ino) != (other.st_dev, other.st_ino) {
-                return Err(StoreError::invalid_handle(
-                    "the two descriptors of a segment are of different files",
-                ));
-            }
+        if let Some(fd) = &read_write
+            && Identity::of(fd).map_err(failed)? != identity
+        {
+            return Err(StoreError::invalid_handle(
+                "the two descriptors of a segment are of different files",
+            ));
         }
         let anonymous = is_anonymous(&stat);
         let page = page_of(&stat, len);
         Ok(SegmentFile {
             read_only,
             read_write,
+            identity,
             len,
             anonymous,
             page,
@@ -205,9 +209,14 @@ impl SegmentFile {
                 self.len
             )));
         }
-        self.write_access().ok_or_else(|| {
+        let fd = self.write_access().ok_or_else(|| {
             StoreError::invalid_handle("only its producer may reserve or free memory of a segment")
-        })
+        })?;
+        if !self.identity.is_of(fd) {
+            let what = "the descriptor of a segment's memory";
+            return Err(StoreError::other(descriptors::lost(what)));
+        }
+        Ok(fd)
     }
 
     fn no_memory(&self, errno: Errno, wanted: u64) -> StoreError {

@@ -15,7 +15,6 @@ use std::{
 };
 
 use mobula_store::{SegmentId, descriptors};
-use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -271,14 +270,6 @@ pub fn receive_segment(socket: BorrowedFd<'_>) -> io::Result<(SegmentId, OwnedFd
         (4, Some(fd), true) => Ok((SegmentId(u32::from_le_bytes(bytes)), fd)),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a segment")),
     }
-}
-
-/// Whether an error says that this process has closed the socket, or put another file in its place.
-pub(crate) fn is_closed_here(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    [Errno::BADF, Errno::NOTSOCK]
-        .iter()
-        .any(|closed| code == Some(closed.raw_os_error()))
 }
 
 fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {

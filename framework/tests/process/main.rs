@@ -7,6 +7,7 @@ mod actors;
 mod borrowed;
 mod calls;
 mod deaths;
+mod descriptors;
 mod detached;
 mod errors;
 mod forks;

@@ -5,13 +5,18 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use mobula_store::{SegmentFile, SegmentId, descriptors};
+use mobula_store::{
+    SegmentFile, SegmentId,
+    descriptors::{self, Identity},
+};
+use rustix::io::Errno;
 
 use super::{
     client::Worker,
     die,
     lanes::{free, unusable},
     table::Out,
+    tasks::LOST,
 };
 use crate::{
     bell::{Bell, Spin},
@@ -21,11 +26,26 @@ use crate::{
     promise::ENGINE,
 };
 
+/// The worker's end of the socket, and which file that is.
+pub(super) struct Socket {
+    fd: OwnedFd,
+    identity: Identity,
+}
+
+impl Socket {
+    /// # Errors
+    /// The descriptor is closed.
+    pub(super) fn new(fd: OwnedFd) -> Result<Socket, Errno> {
+        let identity = Identity::of(&fd)?;
+        Ok(Socket { fd, identity })
+    }
+}
+
 /// Serves the lane until the process ends. `task_bell` wakes the task loop when it is to close.
 pub(super) fn serve(
     worker: &Arc<Worker>,
     mut lane: LaneReader,
-    socket: &OwnedFd,
+    socket: &Socket,
     task_bell: &Bell,
 ) -> ! {
     loop {
@@ -37,7 +57,7 @@ pub(super) fn serve(
     }
 }
 
-fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &OwnedFd, task_bell: &Bell) {
+fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &Socket, task_bell: &Bell) {
     match message {
         ToWorker::Actor { .. } => unusable(&"what belongs to tasks came through the control lane"),
         ToWorker::Task(task) => {
@@ -105,7 +125,7 @@ fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
 }
 
 /// Takes the segment's writable descriptor from the socket, for shared memory in it.
-fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &Socket) -> Result<(), String> {
     let fd = take_descriptor(id, socket)?;
     let read = descriptors::duplicate(fd.as_fd()).map_err(|error| error.to_string())?;
     SegmentFile::from_descriptors(read, Some(fd), len, ENGINE)
@@ -113,15 +133,14 @@ fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> R
         .map_err(|error| error.to_string())
 }
 
-/// A worker whose task has closed the socket must not fail the tasks after that one: it ends.
-fn take_descriptor(id: SegmentId, socket: &OwnedFd) -> Result<OwnedFd, String> {
-    let (received, fd) = match link::receive_segment(socket.as_fd()) {
-        Ok(received) => received,
-        Err(error) if link::is_closed_here(&error) => die(&format!(
-            "its socket to the driver cannot be used any more: {error}; a task has closed descriptors that are not its own"
-        )),
-        Err(error) => return Err(error.to_string()),
-    };
+/// A worker whose task has closed the socket must not fail the tasks after that one: it ends. Neither
+/// does it read from a socket that a task has opened since.
+fn take_descriptor(id: SegmentId, socket: &Socket) -> Result<OwnedFd, String> {
+    if !socket.identity.is_of(&socket.fd) {
+        die(LOST);
+    }
+    let (received, fd) =
+        link::receive_segment(socket.fd.as_fd()).map_err(|error| error.to_string())?;
     if received != id {
         unusable(&format!("segment {received} came in the place of {id}"));
     }
@@ -129,7 +148,7 @@ fn take_descriptor(id: SegmentId, socket: &OwnedFd) -> Result<OwnedFd, String> {
 }
 
 /// Takes the segment's descriptor from the socket and maps it.
-fn map(worker: &Worker, id: SegmentId, len: u64, socket: &OwnedFd) -> Result<(), String> {
+fn map(worker: &Worker, id: SegmentId, len: u64, socket: &Socket) -> Result<(), String> {
     let fd = take_descriptor(id, socket)?;
     let file =
         SegmentFile::from_descriptors(fd, None, len, ENGINE).map_err(|error| error.to_string())?;

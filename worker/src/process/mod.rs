@@ -48,6 +48,7 @@ use crate::{
 };
 use budget::Grants;
 use client::Worker;
+use control::Socket;
 use lanes::{OutLane, TaskLane};
 use own_calls::OwnActor;
 use printed::Printed;
@@ -155,6 +156,9 @@ fn run(
     threads::set_task_stack(bootstrap.stack);
     be_the_first_victim();
     watch(descriptors.driver, &socket)?;
+    let socket = Socket::new(socket)
+        .map_err(|error| Error::setup(format!("cannot use the worker's socket: {error}")))?;
+    mobula_store::descriptors::when_lost(|why| die(why));
     // A command that asks for a password fails, in place of being stopped with its worker.
     mobula_store::leave_terminal();
     quiet_stdio(&descriptors.stdout)?;

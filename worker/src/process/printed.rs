@@ -7,15 +7,15 @@
 
 use std::{
     os::fd::{AsFd, OwnedFd},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
-use mobula_store::descriptors;
+use mobula_store::descriptors::{self, Identity};
 use rustix::{
     event::epoll,
-    fs::{Stat, fstat},
-    io::ioctl_fionread,
+    io::{Errno, ioctl_fionread},
 };
 
 use crate::mailbox::{Stream, WorkerPrinted};
@@ -36,7 +36,9 @@ pub(super) struct Printed {
     /// Readable while a pipe has something in it.
     unread: OwnedFd,
     /// The worker's ends of the two pipes, and which files they are: a task may close descriptors.
-    pipes: [Option<(OwnedFd, Stat)>; 2],
+    pipes: [Option<(OwnedFd, Identity)>; 2],
+    /// `unread` was closed, or is another file now.
+    lost: AtomicBool,
     /// Ticks within which nothing can be printed.
     shortest: u64,
 }
@@ -50,8 +52,8 @@ impl Printed {
     pub(super) fn new(words: WorkerPrinted, unread: OwnedFd) -> Printed {
         let keep = |fd: rustix::fd::BorrowedFd<'_>| {
             let fd = descriptors::duplicate(fd).ok()?;
-            let stat = fstat(&fd).ok()?;
-            Some((fd, stat))
+            let identity = Identity::of(&fd).ok()?;
+            Some((fd, identity))
         };
         Printed {
             words,
@@ -60,8 +62,15 @@ impl Printed {
                 keep(std::io::stdout().as_fd()),
                 keep(std::io::stderr().as_fd()),
             ],
+            lost: AtomicBool::new(false),
             shortest: shortest_write().unwrap_or(0),
         }
+    }
+
+    /// Whether a task has closed descriptors of this worker, as far as that was noticed at its end.
+    #[inline]
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// To be called when a task begins.
@@ -87,6 +96,9 @@ impl Printed {
         }];
         let now = rustix::event::Timespec::default();
         let unread = epoll::wait(&self.unread, &mut event, Some(&now));
+        if let Err(Errno::BADF | Errno::INVAL) = unread {
+            self.lost.store(true, Ordering::Relaxed);
+        }
         unread.is_ok_and(|events| events > 0) || !self.words.is_settled()
     }
 
@@ -97,7 +109,7 @@ impl Printed {
             .zip(&self.pipes)
         {
             let mut pause = Pause::default();
-            let left = || pipe.as_ref().map_or(0, |(fd, was)| unread(fd, was));
+            let left = || pipe.as_ref().map_or(0, |(fd, was)| unread(fd, *was));
             let target = loop {
                 match self.words.target(stream, left) {
                     Some(target) => break target,
@@ -116,9 +128,8 @@ impl Printed {
 }
 
 /// Bytes in a pipe. None, if the descriptor is no longer that pipe's.
-fn unread(fd: &OwnedFd, was: &Stat) -> u64 {
-    let same = fstat(fd).is_ok_and(|is| (is.st_dev, is.st_ino) == (was.st_dev, was.st_ino));
-    match same {
+fn unread(fd: &OwnedFd, was: Identity) -> u64 {
+    match was.is_of(fd) {
         true => ioctl_fionread(fd).unwrap_or(0),
         false => 0,
     }
@@ -170,11 +181,11 @@ mod tests {
     fn a_descriptor_that_is_another_file_now_has_nothing_unread() {
         let (read, write) = descriptors::pipe().unwrap();
         rustix::io::write(&write, b"12345").unwrap();
-        let stat = fstat(&write).unwrap();
-        assert_eq!(unread(&write, &stat), 5);
+        let pipe = Identity::of(&write).unwrap();
+        assert_eq!(unread(&write, pipe), 5);
         let (_other_read, other_write) = descriptors::pipe().unwrap();
         rustix::io::write(&other_write, b"12345").unwrap();
-        assert_eq!(unread(&other_write, &stat), 0);
+        assert_eq!(unread(&other_write, pipe), 0);
         drop(read);
     }
 }

@@ -23,6 +23,10 @@ use crate::{
     promise::ENGINE,
 };
 
+/// What a worker says that ends because of what a task did.
+pub(super) const LOST: &str =
+    "its descriptors cannot be used any more: a task has closed descriptors that are not its own";
+
 /// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
 /// often does not start a thread each time.
 const SPARE_LOOPS: usize = 2;
@@ -191,6 +195,10 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
     });
     // What the result refers to is counted by the driver from here on.
     drop(keep);
+    if worker.printed.is_lost() {
+        // The tasks after this one must not find files of others in their place.
+        die(LOST);
+    }
 }
 
 /// A result, and handles that keep what it refers to.
