@@ -1,19 +1,44 @@
 //! A future of ours among the other tasks of an executor.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    cell::Cell,
+    task::{Context, Poll},
+};
 
 use tokio::task::coop;
 
+thread_local! {
+    /// Whether the last poll without budget on this thread let the others go first.
+    static YIELDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Polls as a part of tokio's cooperative budget: a task that awaits what is ready again and again lets
 /// other tasks run after some of it. Elsewhere this is `poll` alone.
+///
+/// Of polls for which there is no budget, every second one goes on. Inside an executor that runs
+/// within one poll of a tokio task, such as a `block_on` of another library, the budget is not
+/// renewed: there a future that always let others go first would wait for ever.
 #[inline]
 pub(crate) fn in_turn<R>(
     context: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
-    let turn = ready!(coop::poll_proceed(context));
+    let turn = match coop::poll_proceed(context) {
+        Poll::Ready(turn) => Some(turn),
+        Poll::Pending => match YIELDED.try_with(|yielded| yielded.replace(!yielded.get())) {
+            Ok(false) => {
+                // tokio wakes the task once its poll has ended, which such an executor waits in.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            // In a destructor of another thread-local too: who goes on cannot wait for ever.
+            Ok(true) | Err(_) => None,
+        },
+    };
     let result = poll(context);
-    if result.is_ready() {
+    if let Some(turn) = turn
+        && result.is_ready()
+    {
         turn.made_progress();
     }
     result

@@ -51,6 +51,20 @@ fn a_task_that_awaits_what_is_ready_lets_others_run() {
 }
 
 #[test]
+fn an_executor_inside_of_a_poll_of_tokio_gets_to_its_end() {
+    let _rt = Rt::start();
+    let result = double::remote(2).spawn();
+    result.wait().unwrap();
+    steps_of_another(async {
+        futures::executor::block_on(async {
+            for _ in 0..1_000 {
+                assert_eq!((&result).await.unwrap(), 4);
+            }
+        });
+    });
+}
+
+#[test]
 fn a_future_that_is_ready_is_so_at_once_outside_of_tokio() {
     let _rt = Rt::start();
     let result = double::remote(3).spawn();
