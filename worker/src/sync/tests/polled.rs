@@ -40,6 +40,8 @@ impl Calls {
 struct Future<F> {
     wait: Polled<Region>,
     calls: Arc<Calls>,
+    /// How many calls there had been when it was polled last.
+    seen: Option<usize>,
     poll: F,
 }
 
@@ -51,25 +53,28 @@ where
         Future {
             wait: Polled::new(all),
             calls: Arc::default(),
+            seen: None,
             poll,
         }
     }
 
     fn poll(&mut self) -> Option<T> {
+        self.seen = Some(self.calls.0.load(SeqCst));
         match (self.poll)(&mut self.wait, &self.calls.clone().into()) {
             Poll::Ready(taken) => Some(taken.unwrap()),
             Poll::Pending => None,
         }
     }
 
-    /// Polls whenever it is woken.
+    /// Polls whenever it is woken, and never before, except for the first time.
     fn get(&mut self) -> T {
         loop {
-            let seen = self.calls.0.load(SeqCst);
+            if let Some(seen) = self.seen {
+                self.calls.until(seen + 1);
+            }
             if let Some(taken) = self.poll() {
                 return taken;
             }
-            self.calls.until(seen + 1);
         }
     }
 }
@@ -174,6 +179,19 @@ fn futures_that_are_gone_leave_the_mutex_to_others() {
             assert!(!mutex.is_promised());
             until(|| all.count().1 == 0);
         }
+    }
+}
+
+#[test]
+fn nobody_sleeps_for_futures_that_are_gone() {
+    for most in EACH {
+        let mutex = RawMutex::new(memory(), 0, 0);
+        let all = waiters(most);
+        let _ = mutex.lock(holder(2), None).unwrap();
+        let mut gone: Vec<_> = (0..100).map(|_| locks(&all, &mutex)).collect();
+        assert!(gone.iter_mut().all(|(_, future)| future.poll().is_none()));
+        drop(gone);
+        until(|| all.count() == (0, 0));
     }
 }
 
