@@ -16,6 +16,10 @@ use crate::{
 /// The number of permits, the census of those who wait, where to begin to look.
 const HEAD: usize = 3;
 
+/// What the sequence grows by when all futures are to look: more than wait in one process. It is odd, so that
+/// many deaths do not bring the sequence back to where it was.
+const ALL: u32 = (1 << 20) | 1;
+
 /// One of a semaphore's permits, by its number. It belongs to a process, whose threads may pass it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permit(pub u32);
@@ -186,9 +190,13 @@ impl<M: Memory> RawSemaphore<M> {
         }
     }
 
-    /// Wakes all. The sequence grows by as many permits as there are, so that as many futures look.
+    /// Wakes all who sleep. The sequence grows by as many permits as there are, so that as many futures look.
     fn wake(&self) {
-        self.queue().futex().add(self.available().max(1));
+        self.wake_growing(self.available().max(1));
+    }
+
+    fn wake_growing(&self, growth: u32) {
+        self.queue().futex().add(growth);
         self.queue().futex().wake();
     }
 
@@ -221,7 +229,7 @@ impl<M: Memory> RawSemaphore<M> {
             }
         }
         self.census().restart();
-        self.wake();
+        self.wake_growing(ALL);
         freed
     }
 

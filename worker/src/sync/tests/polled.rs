@@ -190,6 +190,8 @@ fn nobody_sleeps_for_futures_that_are_gone() {
         let _ = mutex.lock(holder(2), None).unwrap();
         let mut gone: Vec<_> = (0..100).map(|_| locks(&all, &mutex)).collect();
         assert!(gone.iter_mut().all(|(_, future)| future.poll().is_none()));
+        // The thread sleeps by then, or comes too late: both end.
+        thread::sleep(SHORT);
         drop(gone);
         until(|| all.count() == (0, 0));
     }
@@ -310,6 +312,28 @@ fn each_permit_wakes_a_future() {
         assert_eq!(numbers, taken);
         drop(futures);
         assert_eq!(all.count().0, 0);
+    }
+}
+
+#[test]
+fn futures_that_wait_on_after_a_death_are_woken_later() {
+    for most in EACH {
+        let semaphore = RawSemaphore::init(memory(), 0, 0, 1);
+        let all = waiters(most);
+        semaphore.acquire(holder(2), None).unwrap();
+        let mut futures: Vec<_> = (0..5)
+            .map(|_| {
+                Future::new(&all, |wait: &mut _, waker: &_| {
+                    semaphore.poll_acquire(detached(1), wait, waker)
+                })
+            })
+            .collect();
+        assert!(futures.iter_mut().all(|future| future.poll().is_none()));
+        assert_eq!(semaphore.recover(WorkerId(2)), 1);
+        for future in &mut futures {
+            let permit = future.get();
+            semaphore.release(permit, detached(1)).unwrap();
+        }
     }
 }
 
