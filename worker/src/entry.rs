@@ -302,6 +302,14 @@ impl Entry {
         }
     }
 
+    /// Whether the object is known to stand for shared memory.
+    pub fn is_shared_memory(&self) -> bool {
+        self.outcome().is_some_and(|outcome| {
+            let format = outcome.as_ref().map(|value| &value.format);
+            matches!(format, Ok(Format::Shared { .. }))
+        })
+    }
+
     /// Where the shared memory lies that the object stands for.
     ///
     /// # Errors

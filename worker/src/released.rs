@@ -12,7 +12,7 @@ use crate::{
     threads::{AtomicBool, Mutex},
 };
 
-/// See the [module](self).
+/// Handles that were dropped and tasks that were detached.
 #[derive(Debug, Default)]
 pub struct Released {
     list: Mutex<List>,
@@ -33,6 +33,7 @@ struct List {
 
 impl Released {
     /// The last handle of an object was dropped. Whether it is the first in the list that may end an actor.
+    #[inline]
     pub fn push(&self, id: ObjectId, keeps_memory: bool, may_end_an_actor: bool) -> bool {
         let mut list = self.list.lock();
         list.ids.push(id);
@@ -72,6 +73,7 @@ impl Released {
 
     /// Empties the list: the handles into `ids`, which is empty; `detached` is called for the tasks first, under
     /// the list's lock.
+    #[inline]
     pub fn take(&self, ids: &mut Vec<ObjectId>, detached: impl FnMut(ObjectId)) {
         let mut list = self.list.lock();
         mem::swap(&mut list.ids, ids);

@@ -110,7 +110,7 @@ impl Driver {
     /// against that. Nobody waits for shared memory, so that no waker goes with it.
     fn hand_over_memory(&self, keep: &mut Vec<Arc<Entry>>, core: &mut Core, lanes: &mut Lanes) {
         let before = keep.len();
-        keep.retain(|entry| entry.shared_memory().is_err());
+        keep.retain(|entry| !entry.is_shared_memory());
         if keep.len() < before {
             self.count_released(core, lanes);
         }
