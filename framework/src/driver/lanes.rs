@@ -196,6 +196,7 @@ impl Lanes {
 
     /// Whether any worker has said something that was not read, or made room for what had found
     /// none.
+    #[inline]
     pub(super) fn any_ready(&self) -> bool {
         self.lanes
             .values()

@@ -93,6 +93,7 @@ impl DriverEnd {
 
     /// Whether the worker has said something, or made room for what is pending: all that a ring of
     /// the driver's bell can stand for. A few loads; asked before the driver sleeps.
+    #[inline]
     pub fn ready(&self) -> bool {
         self.out.ready() || self.control.ready() || self.task.ready()
     }
@@ -151,6 +152,7 @@ impl LaneWriter {
 
     /// Whether [`flush`](LaneWriter::flush) has something to do that it could not do before: the
     /// worker has made room for what is pending. The driver asks this before it sleeps.
+    #[inline]
     pub fn ready(&self) -> bool {
         self.ring.ready()
     }
@@ -193,6 +195,7 @@ impl OutReader {
 
     /// Whether [`receive`](OutReader::receive) has something to do. One or two loads: this is what
     /// the driver asks before it sleeps.
+    #[inline]
     pub fn ready(&self) -> bool {
         self.ring.ready()
     }

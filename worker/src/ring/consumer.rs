@@ -73,6 +73,7 @@ impl<M: Memory> Consumer<M> {
     /// whole message, perhaps garbage), or a producer to tell of space. One or two loads.
     ///
     /// After a fence this is what a thread must ask before it sleeps (README, "Bells").
+    #[inline]
     pub fn ready(&self) -> bool {
         self.next().load(Acquire) != frame::NONE || self.ring.wanted().load(Relaxed) != 0
     }
@@ -115,6 +116,7 @@ impl<M: Memory> Consumer<M> {
     }
 
     /// Where the next header is.
+    #[inline]
     fn next(&self) -> &M::Word {
         &frame::line(self.ring.data(), self.tail)[0]
     }

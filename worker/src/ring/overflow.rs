@@ -81,6 +81,7 @@ impl<M: Memory> OverflowProducer<M> {
     /// Whether something is pending and the consumer has made room, so that
     /// [`flush`](OverflowProducer::flush) has something to do. At most one load. A thread must ask
     /// this before it sleeps on the bell that the consumer rings for room.
+    #[inline]
     pub fn ready(&self) -> bool {
         !self.pending.is_empty() && self.producer.was_answered()
     }
