@@ -147,9 +147,6 @@ impl Waiters {
         match self {
             Waiters::Registered(wakers) if wakers.len() < FEW => wakers.push(waker),
             Waiters::Nobody => *self = Waiters::Registered(vec![waker]),
-            Waiters::Polled(wakers) if wakers.is_empty() => {
-                *self = Waiters::Registered(vec![waker]);
-            }
             _ => {
                 let registered = &mut self.many().registered;
                 return registered.insert(key(&waker), Arc::new(waker));
