@@ -10,6 +10,7 @@ mod deaths;
 mod descriptors;
 mod detached;
 mod errors;
+mod exclusive;
 mod forks;
 mod futures;
 mod left_behind;

@@ -12,11 +12,12 @@ use std::{
     time::Duration,
 };
 
-use mobula::{AtomicArray, SharedMutex, SharedOnce, SharedRwLock, SharedSemaphore, prelude::*};
+use mobula::{AtomicArray, SharedMutex, SharedOnce, SharedRwLock, prelude::*};
 
-use crate::support::{eventually, runtime};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::{
+    exclusive::{LONG, Lock, is_free_while_a_task_waits_for_its_turn},
+    support::{eventually, runtime},
+};
 
 /// Tasks of this worker that are inside.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -123,61 +124,9 @@ fn a_panic_amid_what_is_done_once_leaves_one_turn_to_the_worker() {
     assert_eq!(rt.worker_pids(), pids, "the worker was replaced");
 }
 
-/// Something that one has at a time.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-enum Lock {
-    Mutex(SharedMutex<u64>),
-    Write(SharedRwLock<u64>),
-    Permit(SharedSemaphore),
-}
-
-impl Lock {
-    /// Calls `f` with the lock.
-    fn with<R>(&self, limit: Duration, f: impl FnOnce() -> R) -> mobula::Result<R> {
-        Ok(match self {
-            Lock::Mutex(mutex) => (mutex.lock_timeout(limit)?, f()).1,
-            Lock::Write(lock) => (lock.write_timeout(limit)?, f()).1,
-            Lock::Permit(semaphore) => (semaphore.acquire_timeout(limit)?, f()).1,
-        })
-    }
-}
-
 #[remote]
 fn locks(lock: &Lock) -> mobula::Result<()> {
     lock.with(Duration::MAX, || ())
-}
-
-/// Runs until it is told to end.
-#[remote]
-fn unrelated(state: &AtomicArray<AtomicU64>) {
-    state[0].store(1, SeqCst);
-    while state[1].load(SeqCst) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// A task waits for the lock, and another one of its worker runs when it is woken.
-fn is_free_while_a_task_waits_for_its_turn(rt: &Runtime, lock: &Lock) {
-    for _ in 0..3 {
-        let state = rt.atomic_array::<AtomicU64>(2).unwrap();
-        let (waits, runs) = lock
-            .with(LONG, || {
-                let waits = locks::remote(lock).spawn();
-                let runs = unrelated::remote(&state).spawn();
-                // So the first one sleeps.
-                eventually("the other one runs", || state[0].load(SeqCst) == 1);
-                (waits, runs)
-            })
-            .unwrap();
-        for _ in 0..5 {
-            // It has every chance to take the lock.
-            std::thread::sleep(Duration::from_millis(2));
-            lock.with(LONG, || ()).unwrap();
-        }
-        state[1].store(1, SeqCst);
-        runs.get_timeout(LONG).unwrap();
-        waits.get_timeout(LONG).unwrap();
-    }
 }
 
 #[mobula::test]
@@ -189,7 +138,9 @@ fn a_task_that_waits_for_its_turn_has_no_lock() {
         Lock::Permit(rt.shared_semaphore(1).unwrap()),
     ];
     for lock in &locks {
-        is_free_while_a_task_waits_for_its_turn(&rt, lock);
+        for _ in 0..3 {
+            is_free_while_a_task_waits_for_its_turn(&rt, lock, || locks::remote(lock).spawn());
+        }
     }
 }
 

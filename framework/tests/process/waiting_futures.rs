@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use mobula::{AtomicArray, SharedMutex, SharedRwLock, SharedSemaphore, prelude::*};
+use mobula::{AtomicArray, SharedMutex, prelude::*};
 
-use crate::support::{eventually, nothing_is_left, runtime};
-
-const LONG: Duration = Duration::from_secs(60);
+use crate::{
+    exclusive::{LONG, Lock, is_free_while_a_task_waits_for_its_turn},
+    support::{eventually, nothing_is_left, runtime},
+};
 
 /// How many threads of this process wait for futures.
 fn waiting_threads() -> usize {
@@ -22,45 +23,6 @@ fn waiting_threads() -> usize {
     };
     let names = threads.filter_map(name);
     names.filter(|name| name.starts_with("mobula-lock")).count()
-}
-
-/// Something that one has at a time.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-enum Lock {
-    Mutex(SharedMutex<u64>),
-    Write(SharedRwLock<u64>),
-    /// Its writers bar the readers.
-    Read(SharedRwLock<u64>),
-    Permit(SharedSemaphore),
-}
-
-impl Lock {
-    fn all(rt: &Runtime) -> [Lock; 4] {
-        [
-            Lock::Mutex(rt.shared_mutex(0).unwrap()),
-            Lock::Write(rt.shared_rwlock(0).unwrap()),
-            Lock::Read(rt.shared_rwlock(0).unwrap()),
-            Lock::Permit(rt.shared_semaphore(1).unwrap()),
-        ]
-    }
-
-    /// Calls `f` with the lock, which nobody else has then.
-    fn with<R>(&self, f: impl FnOnce() -> R) -> mobula::Result<R> {
-        Ok(match self {
-            Lock::Mutex(mutex) => (mutex.lock_timeout(LONG)?, f()).1,
-            Lock::Write(lock) | Lock::Read(lock) => (lock.write_timeout(LONG)?, f()).1,
-            Lock::Permit(semaphore) => (semaphore.acquire_timeout(LONG)?, f()).1,
-        })
-    }
-
-    async fn take(self) -> mobula::Result<()> {
-        match self {
-            Lock::Mutex(mutex) => mutex.lock_async().await.map(drop),
-            Lock::Write(lock) => lock.write_async().await.map(drop),
-            Lock::Read(lock) => lock.read_async().await.map(drop),
-            Lock::Permit(semaphore) => semaphore.acquire_async().await.map(drop),
-        }
-    }
 }
 
 /// `count` futures that want the lock, and have been polled once.
@@ -104,21 +66,21 @@ fn a_thousand_futures_that_wait_need_one_thread() {
     for lock in Lock::all(&rt) {
         let state = rt.atomic_array::<AtomicU64>(1).unwrap();
         let call = || a_thousand_wait::remote(&lock, &state);
-        let there = lock.with(|| {
+        let there = lock.with(LONG, || {
             let there = call().spawn();
             eventually("they wait", || state[0].load(SeqCst) == 1);
             there
         });
         assert_eq!(there.unwrap().get_timeout(LONG).unwrap(), 1, "in a worker");
 
-        let waiting = lock.with(|| futures(&lock, 1000)).unwrap();
+        let waiting = lock.with(LONG, || futures(&lock, 1000)).unwrap();
         assert_eq!(waiting_threads(), 1, "in the driver");
         here.block_on(async {
             for future in waiting {
                 future.await.unwrap();
             }
         });
-        lock.with(|| ()).unwrap();
+        lock.with(LONG, || ()).unwrap();
     }
     eventually("the threads have ended", || waiting_threads() == 0);
     nothing_is_left(&rt);
@@ -126,14 +88,14 @@ fn a_thousand_futures_that_wait_need_one_thread() {
 
 #[remote]
 fn takes(lock: &Lock) -> mobula::Result<()> {
-    lock.with(|| ())
+    lock.with(LONG, || ())
 }
 
 #[mobula::test]
 fn futures_that_are_gone_wait_no_longer() {
     let rt = runtime(1);
     for lock in Lock::all(&rt) {
-        lock.with(|| {
+        lock.with(LONG, || {
             drop(futures(&lock, 1000));
             // It is not free yet.
             eventually("the threads have ended", || waiting_threads() == 0);
@@ -150,37 +112,11 @@ async fn waits(lock: Lock) -> mobula::Result<()> {
     lock.take().await
 }
 
-/// Runs until it is told to end.
-#[remote]
-fn unrelated(state: &AtomicArray<AtomicU64>) {
-    state[0].store(1, SeqCst);
-    while state[1].load(SeqCst) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[mobula::test]
 fn an_asynchronous_task_that_waits_for_its_turn_has_no_lock() {
     let rt = runtime(1);
     for lock in Lock::all(&rt) {
-        let state = rt.atomic_array::<AtomicU64>(2).unwrap();
-        let (waits, runs) = lock
-            .with(|| {
-                let waits = waits::remote(&lock).spawn();
-                let runs = unrelated::remote(&state).spawn();
-                // So the first one is pending.
-                eventually("the other one runs", || state[0].load(SeqCst) == 1);
-                (waits, runs)
-            })
-            .unwrap();
-        for _ in 0..5 {
-            // It has every chance to take the lock.
-            std::thread::sleep(Duration::from_millis(2));
-            lock.with(|| ()).unwrap();
-        }
-        state[1].store(1, SeqCst);
-        runs.get_timeout(LONG).unwrap();
-        waits.get_timeout(LONG).unwrap();
+        is_free_while_a_task_waits_for_its_turn(&rt, &lock, || waits::remote(&lock).spawn());
     }
 }
 
@@ -189,7 +125,7 @@ fn a_future_that_is_never_polled_again_keeps_nobody_out() {
     let rt = runtime(2);
     for lock in Lock::all(&rt) {
         let (forgotten, others) = lock
-            .with(|| {
+            .with(LONG, || {
                 let forgotten = futures(&lock, 3);
                 let others = rt.spawn_all((0..2).map(|_| takes::remote(&lock)));
                 // They sleep, or are about to.
