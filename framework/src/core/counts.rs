@@ -46,6 +46,16 @@ impl Core {
         }
     }
 
+    /// One ref less; the object goes to `rest` if that was the last one, for the caller to free.
+    pub(super) fn drop_ref_later(&mut self, id: ObjectId, rest: &mut Vec<ObjectId>) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.refs -= 1;
+            if object.is_unused() {
+                rest.push(id);
+            }
+        }
+    }
+
     /// Ends what arguments count for.
     pub(super) fn drop_args(&mut self, args: &[ArgSpec], comm: &mut dyn Comm) {
         for arg in args {
@@ -78,12 +88,7 @@ impl Core {
                     self.lending.remove(&id);
                 }
                 for nested in value.nested() {
-                    if let Some(object) = self.objects.get_mut(nested) {
-                        object.refs -= 1;
-                        if object.is_unused() {
-                            rest.push(nested);
-                        }
-                    }
+                    self.drop_ref_later(nested, &mut rest);
                 }
                 if let Some(loc) = stored(&value) {
                     self.used = self.used.wrapping_sub(footprint(loc));

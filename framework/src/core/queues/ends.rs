@@ -82,14 +82,7 @@ impl Core {
             }
         }
         for item in items {
-            item.for_each_object(|id| {
-                if let Some(object) = self.objects.get_mut(id) {
-                    object.refs -= 1;
-                    if object.is_unused() {
-                        rest.push(id);
-                    }
-                }
-            });
+            item.for_each_object(|id| self.drop_ref_later(id, rest));
         }
     }
 
