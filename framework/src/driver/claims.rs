@@ -32,7 +32,7 @@ impl Lanes {
             (Some(file), Some(end)) if end <= file.len() => end,
             _ => return Err(format!("it said that a result of its lies at {loc:?}")),
         };
-        let Some(lane) = self.lanes.get_mut(&id).filter(|_| loc.len > 0) else {
+        let Some(lane) = self.lanes.get_mut(id).filter(|_| loc.len > 0) else {
             return Ok(());
         };
         let before = lane.bodies.range(..end).next_back();

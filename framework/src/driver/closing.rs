@@ -98,7 +98,7 @@ impl Lanes {
             }
             for (id, lane) in self.iter_mut() {
                 if lane.writes.remove(&loc) {
-                    left.push(*id);
+                    left.push(id);
                 }
             }
         }

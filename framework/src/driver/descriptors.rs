@@ -19,7 +19,7 @@ impl Lanes {
         } else if let Body::Stored(loc) = &value.body {
             let known = self
                 .lanes
-                .get(&worker)
+                .get(worker)
                 .is_none_or(|lane| lane.known.contains(&loc.segment));
             if !known {
                 self.introduce_segment(worker, loc.segment);
@@ -42,7 +42,7 @@ impl Lanes {
 
     /// Gives a worker write access to shared memory of another process.
     pub(super) fn introduce_shared(&mut self, worker: WorkerId, loc: Loc, kind: SharedKind) {
-        let Some(lane) = self.lanes.get_mut(&worker) else {
+        let Some(lane) = self.lanes.get_mut(worker) else {
             return;
         };
         if !matches!(kind, SharedKind::Array | SharedKind::Atomics) {
@@ -65,7 +65,7 @@ impl Lanes {
     /// Sends the descriptors that a worker is to have. Where too many are under way already, the
     /// rest goes with the next flush; the worker waits for them.
     pub(super) fn send_segments(&mut self, worker: WorkerId) {
-        let Some(lane) = self.lanes.get_mut(&worker) else {
+        let Some(lane) = self.lanes.get_mut(worker) else {
             return;
         };
         while let Some(&(segment, access)) = lane.unsent.first() {

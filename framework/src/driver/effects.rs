@@ -72,13 +72,13 @@ impl Comm for Lanes {
 
     fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
         self.lanes
-            .get(&worker)
+            .get(worker)
             .is_some_and(|lane| lane.end.state.revoke(slot, attempt))
     }
 
     fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
         self.lanes
-            .get(&worker)
+            .get(worker)
             .is_none_or(|lane| lane.end.state.started(slot, attempt))
     }
 

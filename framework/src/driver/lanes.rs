@@ -18,7 +18,8 @@ use mobula_worker::{
 use smallvec::SmallVec;
 
 use super::{
-    closing::Closings, lane::Lane, memory::Needs, orphans::Orphans, recovery::Seats, tempo::Tempo,
+    closing::Closings, lane::Lane, lane_table::LaneTable, memory::Needs, orphans::Orphans,
+    recovery::Seats, tempo::Tempo,
 };
 use crate::core::Core;
 
@@ -44,7 +45,7 @@ pub(super) type Completions = SmallVec<[(Weak<Entry>, Outcome); 1]>;
 /// All of them, with what the core's effects need.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    pub(super) lanes: BTreeMap<WorkerId, Lane>,
+    pub(super) lanes: LaneTable,
     /// Those that are likely to have something to say.
     busy: Vec<WorkerId>,
     /// How often that list was relied upon.
@@ -103,7 +104,7 @@ impl Lanes {
         capacity: Arc<Capacity>,
     ) -> Lanes {
         Lanes {
-            lanes: BTreeMap::new(),
+            lanes: LaneTable::default(),
             files: BTreeMap::new(),
             heap,
             segments,
@@ -173,12 +174,12 @@ impl Lanes {
     }
 
     pub(super) fn get(&mut self, id: WorkerId) -> Option<&mut Lane> {
-        self.lanes.get_mut(&id)
+        self.lanes.get_mut(id)
     }
 
     /// A lane through which something is to be sent: the next flush looks at it.
     pub(super) fn touch(&mut self, id: WorkerId) -> Option<&mut Lane> {
-        let lane = self.lanes.get_mut(&id)?;
+        let lane = self.lanes.get_mut(id)?;
         if !lane.listed {
             lane.listed = true;
             self.unflushed.push(id);
@@ -190,7 +191,7 @@ impl Lanes {
         Some(lane)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&WorkerId, &mut Lane)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Lane)> {
         self.lanes.iter_mut()
     }
 
@@ -198,9 +199,8 @@ impl Lanes {
     /// none.
     #[inline]
     pub(super) fn any_ready(&self) -> bool {
-        self.lanes
-            .values()
-            .any(|lane| !lane.broken && lane.end.ready())
+        let mut lanes = self.lanes.iter();
+        lanes.any(|(_, lane)| !lane.broken && lane.end.ready())
     }
 
     /// The same of those workers that are likely to.
@@ -208,7 +208,7 @@ impl Lanes {
         if self.lanes.len() <= FEW {
             return self.any_ready();
         }
-        let mut busy = self.busy.iter().filter_map(|id| self.lanes.get(id));
+        let mut busy = self.busy.iter().filter_map(|&id| self.lanes.get(id));
         busy.any(|lane| !lane.broken && lane.end.ready())
     }
 
@@ -250,10 +250,10 @@ impl Lanes {
     /// Lists the workers that have something to say now.
     fn look_at_all(&mut self) {
         self.busy.clear();
-        for (id, lane) in &mut self.lanes {
+        for (id, lane) in self.lanes.iter_mut() {
             lane.busy = !lane.broken && lane.end.ready();
             if lane.busy {
-                self.busy.push(*id);
+                self.busy.push(id);
             }
         }
     }
@@ -261,7 +261,7 @@ impl Lanes {
     /// Reads and acts on what one worker has said, up to a number of messages.
     pub(super) fn drain(&mut self, id: WorkerId, core: &mut Core, most: usize) {
         for _ in 0..most {
-            let Some(lane) = self.lanes.get_mut(&id) else {
+            let Some(lane) = self.lanes.get_mut(id) else {
                 return;
             };
             if lane.broken {
@@ -287,7 +287,7 @@ impl Lanes {
             FromWorker::Registered => {
                 core.worker_up(id, self)
                     .map_err(|violation| violation.to_string())?;
-                if let Some(lane) = self.lanes.get_mut(&id) {
+                if let Some(lane) = self.lanes.get_mut(id) {
                     lane.registered.store(true, Ordering::Release);
                 }
                 self.registrations += 1;
@@ -297,7 +297,7 @@ impl Lanes {
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
             FromWorker::Closed(loc) => self.closed(id, loc),
             FromWorker::Exits => {
-                if let Some(lane) = self.lanes.get_mut(&id) {
+                if let Some(lane) = self.lanes.get_mut(id) {
                     lane.exits = true;
                 }
                 Ok(())
@@ -318,7 +318,7 @@ impl Lanes {
 
     /// A worker whose words make no sense is killed; what it did before counts.
     pub(super) fn condemn(&mut self, id: WorkerId, why: String) {
-        if let Some(lane) = self.lanes.get_mut(&id)
+        if let Some(lane) = self.lanes.get_mut(id)
             && !lane.broken
         {
             lane.broken = true;
@@ -336,7 +336,7 @@ impl Lanes {
         let mut list = std::mem::take(&mut self.unflushed);
         list.retain(|&id| {
             let pending = self.flush_one(id, &mut progress);
-            if !pending && let Some(lane) = self.lanes.get_mut(&id) {
+            if !pending && let Some(lane) = self.lanes.get_mut(id) {
                 lane.listed = false;
             }
             pending
@@ -349,7 +349,7 @@ impl Lanes {
     pub(super) fn flush_last(&mut self, id: WorkerId) {
         if self.unflushed.last() == Some(&id) && !self.flush_one(id, &mut false) {
             self.unflushed.pop();
-            if let Some(lane) = self.lanes.get_mut(&id) {
+            if let Some(lane) = self.lanes.get_mut(id) {
                 lane.listed = false;
             }
         }
@@ -357,13 +357,13 @@ impl Lanes {
 
     /// Whether something is left that has found no room.
     fn flush_one(&mut self, id: WorkerId, progress: &mut bool) -> bool {
-        let Some(lane) = self.lanes.get_mut(&id) else {
+        let Some(lane) = self.lanes.get_mut(id) else {
             return false;
         };
         if !lane.unsent.is_empty() && !lane.broken {
             self.send_segments(id);
         }
-        let Some(lane) = self.lanes.get_mut(&id).filter(|lane| !lane.broken) else {
+        let Some(lane) = self.lanes.get_mut(id).filter(|lane| !lane.broken) else {
             return false;
         };
         lane.send_frees();
@@ -409,7 +409,7 @@ impl Lanes {
 
     /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
     pub(super) fn bury(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
-        let Some(lane) = self.lanes.remove(&id) else {
+        let Some(lane) = self.lanes.remove(id) else {
             return;
         };
         self.seats.give_back(lane.seat);
@@ -429,7 +429,7 @@ impl Lanes {
         self.files.remove(&segment);
         self.segments.remove(segment);
         self.writables.remove(segment);
-        let ids: Vec<WorkerId> = self.lanes.keys().copied().collect();
+        let ids: Vec<WorkerId> = self.lanes.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(lane) = self.touch(id) else { continue };
             if lane.known.contains(&segment) || lane.writable.contains(&segment) {

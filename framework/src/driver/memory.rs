@@ -82,7 +82,7 @@ impl Lanes {
             .filter(|(_, lane)| lane.granted > 0 && !lane.trimming && !lane.broken)
             .map(|(id, lane)| {
                 lane.trimming = true;
-                *id
+                id
             })
             .collect();
         for id in ids {

@@ -15,6 +15,7 @@ mod descriptors;
 mod effects;
 mod idle;
 mod lane;
+mod lane_table;
 mod lanes;
 mod life;
 mod memory;
@@ -306,7 +307,7 @@ impl Driver {
             core.fail_all(Error::shutdown(), lanes);
             // An actor that was busy is not waited for longer than a task.
             lanes.ends = ends;
-            let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| *id).collect();
+            let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| id).collect();
             for worker in workers {
                 match idle.iter().find(|(id, _)| *id == worker) {
                     Some((_, grace)) => core.stop_process(worker, *grace, lanes),

@@ -98,7 +98,7 @@ impl Lanes {
     /// that the locks are not freed meanwhile. Costs a system call or three for each lock that the
     /// worker could reach.
     pub(super) fn recover_locks(&mut self, dead: WorkerId, cause: Cause) {
-        let Some(lane) = self.lanes.get_mut(&dead) else {
+        let Some(lane) = self.lanes.get_mut(dead) else {
             return;
         };
         let seat = lane.seat;
