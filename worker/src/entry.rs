@@ -18,7 +18,7 @@ use mobula_store::{EnginePromise, Loc};
 use crate::{
     Error, Result,
     client::{Client, handles_of, readable_with},
-    ids::ObjectId,
+    ids::{ObjectId, WorkerId},
     payload::Payload,
     promise::ENGINE,
     threads::{Mutex, OnceLock},
@@ -29,13 +29,16 @@ use crate::{
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
 /// refs to an object that is pending; when it is dropped, the engine is told.
 pub struct Entry {
-    id: ObjectId,
+    // The parts of the id: so `is_actor` takes no room, and an entry with its counts no more than two
+    // cache lines, which the compiler copies without a call.
+    origin: WorkerId,
+    /// See [`Entry::of_actor`].
+    is_actor: bool,
+    seq: u64,
     /// `None` for the handle of a call that could not be started.
     client: Option<Weak<dyn Client>>,
     fate: Fate,
     waiting: Mutex<Waiting>,
-    /// See [`Entry::of_actor`].
-    is_actor: bool,
 }
 
 /// What becomes of an object. Many handles are made of objects that are there, and an assignment costs less
@@ -88,7 +91,7 @@ impl Entry {
     /// A handle of nothing, for calls that could not be started.
     pub fn failed(error: Error) -> Arc<Entry> {
         let id = ObjectId {
-            origin: crate::WorkerId::DRIVER,
+            origin: WorkerId::DRIVER,
             seq: u64::MAX,
         };
         Arc::new(Entry::with(id, None, Some(Err(error))))
@@ -105,14 +108,15 @@ impl Entry {
             None => Fate::Awaited(OnceLock::new()),
         };
         Entry {
-            id,
+            origin: id.origin,
+            is_actor: false,
+            seq: id.seq,
             client,
             fate,
             waiting: Mutex::new(Waiting {
                 list: List::Waiters(Waiters::default()),
                 watched: false,
             }),
-            is_actor: false,
         }
     }
 
@@ -121,14 +125,18 @@ impl Entry {
     pub(crate) fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
         let mut entry = Entry::failed(Error::internal("unowned"));
         let unshared = Arc::get_mut(&mut entry).expect("a new entry");
-        unshared.id = id;
+        (unshared.origin, unshared.seq) = (id.origin, id.seq);
         unshared.fate = Fate::Known(outcome);
         entry
     }
 
     /// Which object.
+    #[inline]
     pub fn id(&self) -> ObjectId {
-        self.id
+        ObjectId {
+            origin: self.origin,
+            seq: self.seq,
+        }
     }
 
     /// The engine that the object belongs to, while that lives. Programs meet handles behind hidden items, since
@@ -153,7 +161,7 @@ impl Entry {
             (Some(one), Some(other)) => std::ptr::addr_eq(one.as_ptr(), other.as_ptr()),
             _ => false,
         };
-        std::ptr::eq(self, other) || same_engine && self.id == other.id
+        std::ptr::eq(self, other) || same_engine && self.id() == other.id()
     }
 
     /// Whether the object is known to keep nothing beside some bytes inside of its value, or to have failed.
@@ -338,7 +346,7 @@ impl Entry {
             None => {
                 return Err(Error::internal(format!(
                     "object {} is still pending",
-                    self.id
+                    self.id()
                 )));
             }
         };
@@ -407,7 +415,7 @@ impl fmt::Debug for Entry {
             Some(Ok(_)) => "ready",
             Some(Err(_)) => "failed",
         };
-        write!(f, "Entry({}, {state})", self.id)
+        write!(f, "Entry({}, {state})", self.id())
     }
 }
 
@@ -426,6 +434,11 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_entry_and_its_counts_take_two_cache_lines() {
+        assert!(size_of::<Entry>() + 2 * size_of::<usize>() <= 128);
+    }
+
     /// Else a failure among many would be found late.
     #[test]
     fn handles_that_fail_at_once_are_counted() {
@@ -440,7 +453,7 @@ mod tests {
         let outcome = || Err(Error::shutdown());
         for early in [true, false] {
             let count = Arc::new(Count::default());
-            let entry = Entry::with(Entry::failed(Error::shutdown()).id, None, None);
+            let entry = Entry::with(Entry::failed(Error::shutdown()).id(), None, None);
             assert!(entry.subscribe(&count.clone().into()));
             if early && let Fate::Awaited(cell) = &entry.fate {
                 let _ = cell.set(outcome());
