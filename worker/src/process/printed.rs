@@ -43,7 +43,7 @@ pub(super) struct Printed {
     shortest: u64,
 }
 
-/// When a task began.
+/// When the code of a task began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Begun(u64);
 
@@ -73,7 +73,8 @@ impl Printed {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// To be called when a task begins.
+    /// To be called before the code of a task, as late as that can be: what the worker does itself
+    /// would count against the time that a write takes.
     #[inline]
     pub(super) fn begin(&self) -> Begun {
         Begun(mobula_store::ticks())

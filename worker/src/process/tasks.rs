@@ -11,7 +11,9 @@ use super::{
     die,
     lanes::Next,
     own_calls::InMethod,
-    panics, threads,
+    panics,
+    printed::Begun,
+    threads,
 };
 use crate::{
     Body, Client, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
@@ -172,21 +174,28 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         again,
         revocable: _,
     } = task;
-    let begun = worker.printed.begin();
+    let mut begun = None;
     let result = match worker.registry.function(function) {
         None => Err(Error::internal(format!(
             "no remote function has the number {}",
             function.0
         ))),
-        Some(remote) if again == 0 => run_once(worker, remote, id, args).map_err(Failed::error),
-        Some(remote) => run_again(worker, remote, (id, slot, attempt), args, again),
+        Some(remote) if again == 0 => {
+            run_once(worker, remote, id, args, &mut begun).map_err(Failed::error)
+        }
+        Some(remote) => {
+            let place = (id, slot, attempt);
+            run_again(worker, remote, place, args, again, &mut begun)
+        }
     };
     let (outcome, keep) = match result {
         Ok((value, keep)) => (Ok(value), keep),
         Err(error) => (Err(error), Vec::new()),
     };
-    let closing = || worker.closing.load(Ordering::SeqCst);
-    worker.printed.settle(begun, closing);
+    if let Some(begun) = begun {
+        let closing = || worker.closing.load(Ordering::SeqCst);
+        worker.printed.settle(begun, closing);
+    }
     worker.table.lock().finish(&FromWorker::Done {
         id,
         slot,
@@ -220,11 +229,13 @@ impl Failed {
     }
 }
 
+/// `begun` says when user code began, if it has.
 fn run_once(
     worker: &Arc<Worker>,
     remote: &'static RemoteFn,
     id: ObjectId,
     args: Args<Arg>,
+    begun: &mut Option<Begun>,
 ) -> std::result::Result<Made, Failed> {
     let (mut given_up, method) = (false, remote);
     if remote.role == (Role::Constructor { bound: true }) {
@@ -242,6 +253,7 @@ fn run_once(
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
+        begun.get_or_insert_with(|| worker.printed.begin());
         let payload = match remote.role {
             Role::Method { .. } => {
                 let _method = InMethod::enter(method);
@@ -271,9 +283,10 @@ fn run_again(
     (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
     args: Args<Arg>,
     mut again: u32,
+    begun: &mut Option<Begun>,
 ) -> Result<Made> {
     while again > 0 {
-        match run_once(worker, remote, id, args.clone()) {
+        match run_once(worker, remote, id, args.clone(), begun) {
             Ok(made) => return Ok(made),
             Err(Failed::Returned(_)) if !worker.closing.load(Ordering::SeqCst) => again -= 1,
             Err(failed) => return Err(failed.error()),
@@ -281,7 +294,7 @@ fn run_again(
         let message = FromWorker::Again { id, slot, attempt };
         worker.table.lock().finish(&message);
     }
-    run_once(worker, remote, id, args).map_err(Failed::error)
+    run_once(worker, remote, id, args, begun).map_err(Failed::error)
 }
 
 /// Calls `f` for a remote function, which its errors name. A panic is an error.
