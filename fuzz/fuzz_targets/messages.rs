@@ -1,6 +1,6 @@
 //! Messages between driver and workers, and batches of calls and results: any bytes give a value or an
 //! error, and what is read as a message is written as the same bytes. What travels as MessagePack
-//! (errors, the options of actors) has several forms for one value; that one is written as it was read
+//! (errors, the options of calls and actors) has several forms for one value; that one is written as it was read
 //! from the second time on. `fuzz/corpus/messages` keeps inputs that failed once.
 
 #![no_main]
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         let text = format!("{message:?}");
         let mut written = Vec::new();
         wire::encode_to_worker(&message, &mut written).expect("it was a message");
-        if text.contains("Err(") {
+        if text.contains("Err(") || text.contains("options: Some") {
             let message = wire::decode_to_worker(&written).expect("it was written");
             let mut again = Vec::new();
             wire::encode_to_worker(&message, &mut again).expect("it was a message");
@@ -40,7 +40,10 @@ fuzz_target!(|bytes: &[u8]| {
         let text = format!("{message:?}");
         let mut written = Vec::new();
         wire::encode_from_worker(&message, &mut written).expect("it was a message");
-        if text.contains("Err(") || matches!(message, FromWorker::CreateActor { .. }) {
+        if text.contains("Err(")
+            || text.contains("options: Some")
+            || matches!(message, FromWorker::CreateActor { .. })
+        {
             let message = wire::decode_from_worker(&written).expect("it was written");
             let mut again = Vec::new();
             wire::encode_from_worker(&message, &mut again).expect("it was a message");

@@ -1,7 +1,7 @@
 //! What stands in the parentheses of an attribute.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::{
     Error, Expr, ExprGroup, ExprLit, ExprUnary, Lit, LitStr, Path, Result, Token, UnOp,
     ext::IdentExt,
@@ -213,6 +213,35 @@ impl Options {
             Takes::Duration => self.grace = Some(duration(value)?),
         }
         Ok(())
+    }
+
+    /// The options of a task, as the field `options` of a registered function. Each of them has the
+    /// name of its field in `TaskOptions`. `place` says of an expression what it is where the function
+    /// is registered.
+    pub(crate) fn of_task(
+        &self,
+        private: &TokenStream,
+        place: impl Fn(&Expr) -> Expr,
+    ) -> TokenStream {
+        let numbers = self.numbers.iter().map(|(name, value)| {
+            let (field, value) = (Ident::new(name, Span::call_site()), place(value));
+            // In a constant of its own, so that the compiler's messages are about the expression.
+            quote!(options.#field = ::core::option::Option::Some({
+                const NUMBER: ::core::primitive::u32 = #value;
+                NUMBER
+            });)
+        });
+        let flags = self.retry_errors.iter();
+        let flags = flags.map(|_| quote!(options.retry_errors = true;));
+        let set: TokenStream = numbers.chain(flags).collect();
+        match set.is_empty() {
+            true => quote!(#private::TaskOptions::DEFAULT),
+            false => quote!({
+                let mut options = #private::TaskOptions::DEFAULT;
+                #set
+                options
+            }),
+        }
     }
 
     /// The value of an option that is a number.

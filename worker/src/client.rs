@@ -12,9 +12,9 @@ use crate::{
     entry::Entry,
     ids::{FunctionIndex, ObjectId, WorkerId},
     message::Args,
+    options::CallOptions,
     payload::{Payload, Side},
     promise::ENGINE,
-    retries::Retries,
     sync::{Ended, Seat, Sleep},
     value::{Body, Format, Item, Lot, Value},
 };
@@ -37,8 +37,8 @@ pub struct CallSpec {
     pub function: FunctionIndex,
     /// With what.
     pub args: Args<CallArg>,
-    /// How often to run again; for a call of an actor, perhaps [as often as that says](Retries::OF_ACTOR).
-    pub retries: Retries,
+    /// Its own options, if it has any.
+    pub options: CallOptions,
     /// The actor whose method the function is: the object that its constructor makes.
     pub actor: Option<Arc<Entry>>,
 }

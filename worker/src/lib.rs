@@ -11,7 +11,6 @@ mod ids;
 mod payload;
 mod promise;
 mod registry;
-mod retries;
 mod shape;
 mod value;
 
@@ -27,6 +26,7 @@ pub mod bell;
 pub mod link;
 pub mod mailbox;
 pub mod message;
+mod options;
 pub mod primitive;
 pub mod ring;
 pub mod sync;
@@ -42,6 +42,7 @@ pub use error::{Error, Result};
 pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, lower_call, put};
+pub use options::{CallOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
 pub use process::{
@@ -49,6 +50,5 @@ pub use process::{
 };
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use released::Released;
-pub use retries::Retries;
 pub use shape::Shape;
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

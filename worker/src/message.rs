@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::{
     ActorOptions, Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
-    retries::Retries,
+    options::CallOptions,
     value::{Format, Lot, Outcome, Value},
 };
 
@@ -108,8 +108,8 @@ pub struct TaskSpec {
     pub function: FunctionIndex,
     /// With what.
     pub args: Args<ArgSpec>,
-    /// How often to run again.
-    pub retries: Retries,
+    /// Its own options, if it has any.
+    pub options: CallOptions,
     /// The actor whose method is called.
     pub actor: Option<ObjectId>,
 }
@@ -127,8 +127,10 @@ pub struct TaskMessage<A = Arg> {
     pub function: FunctionIndex,
     /// With what.
     pub args: Args<A>,
-    /// How often the worker may run it again when it returns an error.
-    pub again: u32,
+    /// Its own options, if it has any.
+    pub options: CallOptions,
+    /// How often it may run again.
+    pub retries: u32,
     /// Whether the driver may take it back until it is started. Not if the worker has nothing else to
     /// do, and starts it at once.
     pub revocable: bool,
@@ -156,7 +158,8 @@ impl<A> TaskMessage<A> {
             attempt: self.attempt,
             function: self.function,
             args,
-            again: self.again,
+            options: self.options.clone(),
+            retries: self.retries,
             revocable: self.revocable,
         }
     }

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     ActorState, Error, Result,
     ids::{FunctionIndex, ObjectId},
+    options::TaskOptions,
     payload::Payload,
 };
 
@@ -37,6 +38,8 @@ pub struct RemoteFn {
     pub asynchronous: bool,
     /// What it is to an actor.
     pub role: Role,
+    /// The options of its calls, unless a call has its own.
+    pub options: TaskOptions,
     /// The type that belongs to it: its own, or the actor's. Tells functions apart that a macro has put
     /// into several blocks, with one name at one place.
     pub owner: fn() -> TypeId,
@@ -399,6 +402,7 @@ mod tests {
             signature,
             asynchronous: false,
             role,
+            options: TaskOptions::DEFAULT,
             owner,
             run: |_| Err(Error::internal("not to be run")),
             index: IndexCell::NEW,

@@ -95,7 +95,7 @@ impl Core {
         worker.is_given(id);
         self.with_objects(id, |core, specs| core.shift_arg_pins(specs, Step::Begin));
         if let Some(task) = self.objects.get(id).and_then(Object::task) {
-            let (function, again) = (task.function, task.retries.on_the_spot());
+            let (function, options, retries) = (task.function, task.options.clone(), task.retries);
             let mut args = Args::with_capacity(task.args.len());
             for spec in &task.args {
                 args.push(self.resolve(spec));
@@ -108,7 +108,8 @@ impl Core {
                     attempt,
                     function,
                     args,
-                    again,
+                    options,
+                    retries,
                     revocable: !idle,
                 },
             );

@@ -19,8 +19,8 @@ use std::{
 
 use mobula_store::{Loc, codec};
 use mobula_worker::{
-    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, Retries, SharedKind, TornLot, TypeTag,
-    Value, WorkerId,
+    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
+    WorkerId,
     message::{ArgSpec, Args},
 };
 
@@ -276,7 +276,7 @@ impl Core {
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
         let state = TaskState::Waiting { missing: 1 };
         let args = Args::from_iter([ArgSpec::Object(array)]);
-        let task = Task::new(NO_FUNCTION, args, Retries::default(), state, None);
+        let task = Task::new(NO_FUNCTION, args, state);
         self.add_ref(array);
         self.insert(id, ObjectState::Pending(Box::new(task)), from);
         *self.counts.of(state) += 1;

@@ -226,17 +226,17 @@ impl Core {
         attempt: Attempt,
     ) -> Result<(), Violation> {
         worker_with(&mut self.workers, from, id, slot, attempt)?;
-        let task = self
-            .task_mut(id)
-            .filter(|task| task.retries.on_the_spot() > 0);
-        let Some(task) = task else {
-            return Err(Violation::new(format!(
+        let functions = self.functions.clone();
+        match self.task_mut(id) {
+            Some(task) if task.options(&functions).reruns(task.retries) > 0 => {
+                task.retries -= 1;
+                task.begun = true;
+                Ok(())
+            }
+            _ => Err(Violation::new(format!(
                 "{from} ran task {id} again, which has no retry left for that"
-            )));
-        };
-        task.retries.left -= 1;
-        task.begun = true;
-        Ok(())
+            ))),
+        }
     }
 
     /// The task's children, which it may wait for, must not stand behind what the worker has not

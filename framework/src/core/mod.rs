@@ -79,6 +79,7 @@ mod counts;
 mod decoded;
 mod detached;
 mod dispatch;
+mod functions;
 mod holds;
 mod lending;
 mod loads;
@@ -102,12 +103,13 @@ use std::{
 };
 
 use mobula_store::{Loc, NumberMap, SegmentId};
-use mobula_worker::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
+use mobula_worker::{Error, ObjectId, Outcome, WorkerId};
 use smallvec::SmallVec;
 
 pub(crate) use actors::{CallRole, no_such_actor};
 pub(crate) use comm::{Comm, Violation};
 pub(crate) use detached::Unfinished;
+pub(crate) use functions::Function;
 pub(crate) use queues::State as QueueState;
 #[cfg(test)]
 pub(crate) use queues::{Event, Line, Place, Ticket, Why};
@@ -140,8 +142,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Core {
     config: Config,
-    /// The functions' names, for errors. Its length says which function indices exist.
-    names: Arc<[&'static str]>,
+    /// The registered functions, by [`FunctionIndex`].
+    functions: Arc<[Function]>,
     objects: Objects,
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
@@ -173,8 +175,6 @@ pub(crate) struct Core {
     keeps_last: bool,
     /// Actors of which something has changed.
     stirred: Vec<ObjectId>,
-    /// What the functions are to actors, by index.
-    roles: Arc<[CallRole]>,
     /// Shared arrays of which parts were lent.
     lending: NumberMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
@@ -191,8 +191,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// A core without workers. `names` and `roles` are those of the registry, by [`FunctionIndex`].
-    pub(crate) fn new(config: Config, names: Arc<[&'static str]>, roles: Arc<[CallRole]>) -> Core {
+    /// A core without workers. `functions` are those of the registry, by [`FunctionIndex`].
+    pub(crate) fn new(config: Config, functions: Arc<[Function]>) -> Core {
         let config = Config {
             prefetch: config.prefetch.max(1),
             deaths: config.deaths.max(1),
@@ -200,7 +200,7 @@ impl Core {
         };
         Core {
             config,
-            names,
+            functions,
             objects: Objects::default(),
             workers: NumberMap::default(),
             ready: ReadyQueue::default(),
@@ -219,7 +219,6 @@ impl Core {
             too_many: 0,
             keeps_last: false,
             stirred: Vec::new(),
-            roles,
             lending: NumberMap::default(),
             settled: Vec::new(),
             queues: Queues::default(),
@@ -276,26 +275,5 @@ impl Core {
     /// What became of the object; `None` while it is pending and when it is not there.
     pub(crate) fn outcome(&self, id: ObjectId) -> Option<Outcome> {
         self.objects.get(id).and_then(Object::outcome)
-    }
-
-    /// What a function is to an actor.
-    fn role(&self, function: FunctionIndex) -> CallRole {
-        let index = usize::try_from(function.0).ok();
-        index
-            .and_then(|index| self.roles.get(index))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    /// The name of a function, for messages.
-    fn name(&self, function: FunctionIndex) -> &'static str {
-        if function == lending::NO_FUNCTION {
-            return "a shared array or a queue";
-        }
-        usize::try_from(function.0)
-            .ok()
-            .and_then(|index| self.names.get(index))
-            .copied()
-            .unwrap_or("an unknown function")
     }
 }

@@ -8,12 +8,12 @@ use std::{
 
 use mobula_store::NumberHasher;
 use mobula_worker::{
-    Attempt, Body, Entry, Error, Format, FunctionIndex, IdMap, ObjectId, Outcome, Retries,
-    TaskSlot, Value, WorkerId,
+    Attempt, Body, CallOptions, Entry, Error, Format, FunctionIndex, IdMap, ObjectId, Outcome,
+    TaskOptions, TaskSlot, Value, WorkerId,
     message::{ArgSpec, Args},
 };
 
-use super::{actors::Part, claims::Told, pack::PATIENCE, ready::Siblings};
+use super::{actors::Part, claims::Told, functions::Function, pack::PATIENCE, ready::Siblings};
 
 /// An object. Who relies on it is counted here and listed where it is relied upon.
 #[derive(Debug)]
@@ -79,8 +79,10 @@ impl Object {
 pub(super) struct Task {
     pub(super) args: Args<ArgSpec>,
     pub(super) function: FunctionIndex,
+    /// The call's own options, if it has any.
+    pub(super) options: CallOptions,
     /// How many more times it may run.
-    pub(super) retries: Retries,
+    pub(super) retries: u32,
     pub(super) state: TaskState,
     /// What it is to an actor.
     pub(super) part: Option<Box<Part>>,
@@ -154,26 +156,28 @@ pub(super) struct Followers {
 }
 
 impl Task {
-    /// A task that nobody has begun, and nobody waits for.
-    pub(super) fn new(
-        function: FunctionIndex,
-        args: Args<ArgSpec>,
-        retries: Retries,
-        state: TaskState,
-        part: Option<Part>,
-    ) -> Task {
+    /// A task that nobody has begun, and nobody waits for. It runs once, and is nothing to an actor.
+    pub(super) fn new(function: FunctionIndex, args: Args<ArgSpec>, state: TaskState) -> Task {
         Task {
             plain: are_plain(&args),
             args,
             function,
-            retries,
+            options: None,
+            retries: 0,
             state,
-            part: part.map(Box::new),
+            part: None,
             begun: false,
             losses: Losses::default(),
             detached: false,
             followers: None,
         }
+    }
+
+    /// Its options: its own, or those of its function.
+    pub(super) fn options<'a>(&'a self, functions: &'a [Function]) -> &'a TaskOptions {
+        self.options
+            .as_deref()
+            .unwrap_or_else(|| Function::options_of(functions, self.function))
     }
 
     /// Where one more is to be entered who waits for it.

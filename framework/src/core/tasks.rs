@@ -59,7 +59,7 @@ impl Core {
         comm: &mut dyn Comm,
     ) -> Result<(), Violation> {
         self.check_new(spec.id, from)?;
-        if self.names.len() <= usize::try_from(spec.function.0).unwrap_or(usize::MAX) {
+        if self.functions.len() <= usize::try_from(spec.function.0).unwrap_or(usize::MAX) {
             return Err(Violation::new(format!(
                 "task {} calls function {}, which does not exist",
                 spec.id, spec.function.0
@@ -101,11 +101,14 @@ impl Core {
                     id: _,
                     function,
                     args,
-                    retries,
+                    options,
                     actor: _,
                 } = spec;
-                let retries = self.retries_of_call(part.as_ref(), retries);
-                let task = Task::new(function, args, retries, state, part);
+                let mut task = Task::new(function, args, state);
+                task.options = options;
+                let retries = task.options(&self.functions).retries;
+                task.retries = retries.unwrap_or_else(|| self.retries_of_actor(part.as_ref()));
+                task.part = part.map(Box::new);
                 let task = self.place_for(task);
                 self.insert(id, ObjectState::Pending(task), from);
                 *self.counts.of(state) += 1;

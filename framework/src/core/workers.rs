@@ -158,13 +158,13 @@ impl Core {
         let begun = lost.said || task.losses.count(lost.near, limit);
         // It may have written to what it was lent.
         task.begun |= begun || lost.near;
-        if begun && (task.retries.left == 0 || !again) {
+        if begun && (task.retries == 0 || !again) {
             return Verdict::Crashed(Crash {
                 function: task.function,
                 unsaid: (!lost.said).then_some(task.losses),
             });
         }
-        task.retries.left -= u32::from(begun);
+        task.retries -= u32::from(begun);
         Verdict::Ready
     }
 

@@ -8,7 +8,7 @@ use std::{
 use mobula_store::{Block, EnginePromise, Heap, Loc, Region};
 use mobula_worker::{
     ActorSpec, Awaited, CallArg, CallSpec, Client, Entry, Error, Format, Item, Lot, ObjectId,
-    Payload, Result, Retries, Value, WorkerId, lower_call,
+    Payload, Result, Value, WorkerId, lower_call,
     message::{Args, TaskSpec},
     put,
     sync::{Ended, Sleep},
@@ -44,7 +44,7 @@ impl Driver {
     /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
     fn lower(&self, mut call: CallSpec) -> Result<Lowered> {
         self.usable()?;
-        let (function, retries) = (call.function, call.retries);
+        let (function, options) = (call.function, call.options.take());
         let actor = call.actor.clone();
         let (args, mut keep) = if call.args.is_empty() {
             Default::default()
@@ -61,7 +61,7 @@ impl Driver {
             id,
             function,
             args,
-            retries,
+            options,
             actor: id_of_actor,
         };
         Ok((call, keep))
@@ -143,7 +143,7 @@ impl Driver {
         let (call, keep) = self.lower(CallSpec {
             function: constructor,
             args,
-            retries: Retries::default(),
+            options: None,
             actor: None,
         })?;
         let actor = self.with(|core, lanes| {

@@ -54,7 +54,7 @@ use mobula_store::{
     limits::Wanted,
 };
 use mobula_worker::{
-    Error, FunctionIndex, Registry, Released, Result, Role, WorkerId,
+    Error, FunctionIndex, Registry, Released, RemoteFn, Result, Role, WorkerId,
     bell::{DriverBell, Followers},
     mailbox::TASK_SLOTS,
     primitive::Region,
@@ -171,8 +171,7 @@ impl Driver {
         let writables = Arc::new(Writables::new());
         let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
         let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
-        let names = functions.clone().map(|n| registry.name(n)).collect();
-        let roles = functions.map(|n| role(registry, n)).collect();
+        let functions = functions.filter_map(|n| registry.function(n).map(known));
         let core = Core::new(
             core::Config {
                 prefetch: PREFETCH,
@@ -180,8 +179,7 @@ impl Driver {
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 deaths: config.max_worker_deaths,
             },
-            names,
-            roles,
+            functions.collect(),
         );
         let lanes = Lanes::new(
             heap.clone(),
@@ -404,16 +402,17 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// What a function is to an actor, as the core has to know it.
-fn role(registry: &Registry, function: FunctionIndex) -> CallRole {
-    match registry
-        .function(function)
-        .map(|function| (function.role, function.asynchronous))
-    {
-        Some((Role::Method { exclusive, group }, asynchronous)) => CallRole {
-            interleaves: asynchronous && !exclusive,
-            group,
+/// What the core has to know of a function.
+fn known(function: &'static RemoteFn) -> core::Function {
+    core::Function {
+        name: function.name,
+        role: match function.role {
+            Role::Method { exclusive, group } => CallRole {
+                interleaves: function.asynchronous && !exclusive,
+                group,
+            },
+            Role::Function | Role::Constructor { .. } => CallRole::default(),
         },
-        _ => CallRole::default(),
+        options: function.options,
     }
 }

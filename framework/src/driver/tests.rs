@@ -9,7 +9,7 @@ use std::{
 use mobula_store::Block;
 use mobula_worker::{
     CallArg, CallSpec, Client, Entry, Error, Format, IndexCell, Input, Inputs, Payload, Registered,
-    Registry, RemoteFn, Result, Retries, Role,
+    Registry, RemoteFn, Result, Role, TaskOptions,
 };
 
 use super::Driver;
@@ -29,6 +29,7 @@ macro_rules! remote_fn {
             run: $run,
             asynchronous: false,
             role: Role::Function,
+            options: TaskOptions::DEFAULT,
             owner: std::any::TypeId::of::<()>,
             index: IndexCell::NEW,
         };
@@ -91,7 +92,7 @@ fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
     CallSpec {
         function: Registry::get().unwrap().index_of(function).unwrap(),
         args: args.into(),
-        retries: Retries::default(),
+        options: None,
         actor: None,
     }
 }

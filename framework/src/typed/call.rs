@@ -9,7 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use mobula_worker::{CallArg, CallSpec, Client, Entry, Registry, RemoteFn, Result, Retries};
+use mobula_worker::{
+    CallArg, CallOptions, CallSpec, Client, Entry, Registry, RemoteFn, Result, TaskOptions,
+};
 
 #[cfg(feature = "ndarray")]
 use super::Tile;
@@ -45,7 +47,7 @@ use super::{
 #[must_use = "a remote call does nothing until it is spawned: add `.spawn()`"]
 pub struct UnspawnedCall<R> {
     bound: Bound,
-    retries: Retries,
+    options: CallOptions,
     result: PhantomData<fn() -> R>,
 }
 
@@ -59,11 +61,7 @@ impl<R> UnspawnedCall<R> {
     /// but not started when its worker died is started elsewhere, and that costs no retry.
     /// [`Builder::max_worker_deaths`](crate::Builder::max_worker_deaths) limits how often.
     pub fn retries(mut self, retries: u32) -> UnspawnedCall<R> {
-        // Nobody sees the difference of one between such numbers.
-        self.retries.left = match self.bound.actor {
-            Some(_) => retries.min(Retries::OF_ACTOR - 1),
-            None => retries,
-        };
+        self.own_options().retries = Some(retries);
         self
     }
 
@@ -101,8 +99,17 @@ impl<R> UnspawnedCall<R> {
     /// # }
     /// ```
     pub fn retry_errors(mut self, retry: bool) -> UnspawnedCall<R> {
-        self.retries.of_errors = retry;
+        self.own_options().retry_errors = retry;
         self
+    }
+
+    /// The options of this call, to be changed: at first those of its function.
+    fn own_options(&mut self) -> &mut TaskOptions {
+        let function = self.bound.function;
+        Arc::make_mut(
+            self.options
+                .get_or_insert_with(|| Arc::new(function.options)),
+        )
     }
 
     /// Starts the call, on the runtime of the refs among its arguments, else on the only one of
@@ -137,7 +144,7 @@ impl<R> UnspawnedCall<R> {
         Ok(CallSpec {
             function,
             args: self.bound.args,
-            retries: self.retries,
+            options: self.options,
             actor: self.bound.actor,
         })
     }
@@ -146,15 +153,19 @@ impl<R> UnspawnedCall<R> {
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, Retries)> {
+    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, CallOptions)> {
         self.bound.check(client)?;
-        Ok((self.bound, self.retries))
+        Ok((self.bound, self.options))
     }
 
     /// The arguments, if this is a call of that function with nothing wrong and no refs, and of no
     /// actor.
-    pub(crate) fn plain_args(&self, function: &RemoteFn, retries: Retries) -> Option<&[CallArg]> {
-        match self.retries == retries {
+    pub(crate) fn plain_args(
+        &self,
+        function: &RemoteFn,
+        options: &CallOptions,
+    ) -> Option<&[CallArg]> {
+        match self.options == *options {
             true => self.bound.plain_args(function),
             false => None,
         }
@@ -165,29 +176,20 @@ impl<R> UnspawnedCall<R> {
 #[doc(hidden)]
 impl<R> UnspawnedCall<R> {
     /// A call without arguments.
-    pub fn new(function: &'static RemoteFn, retries: u32) -> UnspawnedCall<R> {
+    pub fn new(function: &'static RemoteFn) -> UnspawnedCall<R> {
         UnspawnedCall {
             bound: Bound::new(function, None),
-            retries: Retries::of_deaths(retries),
+            options: None,
             result: PhantomData,
         }
     }
 
-    /// A call of a method without arguments; it is run again as often as the actor says unless the
-    /// method says something else.
-    pub fn of_method(
-        function: &'static RemoteFn,
-        retries: Option<u32>,
-        actor: &ActorHandle,
-    ) -> UnspawnedCall<R> {
-        let call = UnspawnedCall {
+    /// A call of a method without arguments.
+    pub fn of_method(function: &'static RemoteFn, actor: &ActorHandle) -> UnspawnedCall<R> {
+        UnspawnedCall {
             bound: Bound::new(function, Some(actor.entry().clone())),
-            retries: Retries::of_deaths(Retries::OF_ACTOR),
+            options: None,
             result: PhantomData,
-        };
-        match retries {
-            Some(retries) => call.retries(retries),
-            None => call,
         }
     }
 
@@ -241,12 +243,8 @@ impl<R> fmt::Debug for UnspawnedCall<R> {
         if let Some(actor) = &self.bound.actor {
             text.field("actor", actor);
         }
-        if self.bound.actor.is_none() || self.retries.left != Retries::OF_ACTOR {
-            text.field("retries", &self.retries.left);
-        }
-        if self.retries.of_errors {
-            text.field("retry_errors", &true);
-        }
-        text.finish_non_exhaustive()
+        let options = self.options.as_deref();
+        text.field("options", options.unwrap_or(&self.bound.function.options))
+            .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use std::future::Future;
 
 pub use inventory;
 pub use mobula_worker::{
-    ActorState, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, WorkerSetup,
-    block_on,
+    ActorState, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
+    WorkerSetup, block_on,
 };
 
 use mobula_store::descriptors::with_standard_in_use;

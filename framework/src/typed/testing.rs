@@ -21,7 +21,8 @@ use mobula_store::{
 };
 use mobula_worker::{
     ActorSpec, Awaited, Body, CallArg, CallSpec, Client, Decoded, Entry, Error, FunctionIndex,
-    Input, Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, Value, WorkerId, lower_call,
+    Input, Inputs, ObjectId, Outcome, Payload, Registry, Result, Role, TaskOptions, Value,
+    WorkerId, lower_call,
     message::{ArgSpec, Args},
     readable,
 };
@@ -93,9 +94,9 @@ impl TestRuntime {
         refs.join()
     }
 
-    /// How often each call that was made would be run again, in order.
-    pub(crate) fn retries(&self) -> Vec<u32> {
-        std::mem::take(&mut *self.engine.retries.lock())
+    /// The options of each call that was made, in order.
+    pub(crate) fn options(&self) -> Vec<TaskOptions> {
+        std::mem::take(&mut *self.engine.options.lock())
     }
 
     pub(crate) fn client(&self) -> &Arc<dyn Client> {
@@ -150,7 +151,7 @@ struct Inline {
     actors: Actors,
     queues: Queues,
     /// What each call said.
-    retries: Mutex<Vec<u32>>,
+    options: Mutex<Vec<TaskOptions>>,
 }
 
 struct Object {
@@ -185,7 +186,7 @@ impl Inline {
             held: Mutex::default(),
             actors: Actors::default(),
             queues: Queues::default(),
-            retries: Mutex::default(),
+            options: Mutex::default(),
         })
     }
 
@@ -324,7 +325,15 @@ impl Client for Inline {
 
     fn spawn(&self, mut call: CallSpec) -> Arc<Entry> {
         let (function, actor) = (call.function, call.actor.take());
-        self.retries.lock().push(call.retries.left);
+        let options = match (
+            &call.options,
+            Registry::get().ok().and_then(|all| all.function(function)),
+        ) {
+            (Some(own), _) => **own,
+            (None, Some(function)) => function.options,
+            (None, None) => TaskOptions::DEFAULT,
+        };
+        self.options.lock().push(options);
         let (args, mut keep) = match lower_call(self, &mut call.args) {
             Ok(lowered) => lowered,
             Err(error) => return Entry::failed(error),

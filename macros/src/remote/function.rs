@@ -38,8 +38,7 @@ pub(crate) fn generate(
         .map(|n| local(&format!("argument{n}")))
         .collect();
     // Items do not have that hygiene.
-    let [meta, run, learn, default] =
-        ["META", "run", "learn", "RETRIES"].map(|name| format_ident!("__mobula_{name}"));
+    let [meta, run, learn] = ["META", "run", "learn"].map(|name| format_ident!("__mobula_{name}"));
 
     let declare = params.iter().map(|param| param.declare(&private));
     let push = params.iter().map(|param| param.push(&call, &private));
@@ -65,10 +64,6 @@ pub(crate) fn generate(
     let retry = options.retry_errors.as_ref();
     let which = retry.and_then(|retry| retry.which.as_ref());
     let encode = output.encode(result, which.map(ToTokens::to_token_stream), &private);
-    let retry = retry.map(|_| quote!(.retry_errors(true)));
-    let retries = options
-        .number("retries")
-        .map_or_else(|| quote!(0), ToTokens::to_token_stream);
     let signature = function.sig.to_token_stream().to_string();
     let remote = Ident::new("remote", function.sig.ident.span());
     let registration = Registration {
@@ -78,6 +73,7 @@ pub(crate) fn generate(
         signature,
         asynchronous,
         role: quote!(#private::Role::Function),
+        options: options.of_task(&private, |expr| expr.clone()),
         owner: name.to_token_stream(),
     };
     let [item, submission] = registration.items(&private);
@@ -94,8 +90,7 @@ pub(crate) fn generate(
             #[allow(clippy::impl_trait_in_params)]
             #vis fn #remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
                 #levels
-                const #default: ::core::primitive::u32 = #retries;
-                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION, #default)#retry;
+                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION);
                 #(#push)*
                 #call
             }

@@ -15,6 +15,8 @@ pub(super) struct Registration<'a> {
     pub(super) asynchronous: bool,
     /// An expression.
     pub(super) role: TokenStream,
+    /// The options of its calls, an expression.
+    pub(super) options: TokenStream,
     /// The type of that place: the function's own, or the actor's.
     pub(super) owner: TokenStream,
 }
@@ -29,6 +31,7 @@ impl Registration<'_> {
             signature,
             asynchronous,
             role,
+            options,
             owner,
         } = self;
         let item = quote! {
@@ -43,6 +46,7 @@ impl Registration<'_> {
                 signature: #signature,
                 asynchronous: #asynchronous,
                 role: #role,
+                options: #options,
                 owner: ::core::any::TypeId::of::<#owner>,
                 run: #run,
                 index: #private::IndexCell::NEW,

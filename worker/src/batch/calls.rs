@@ -9,8 +9,8 @@ use super::{
     cells::{self, GATHER, Last, OBJECT},
 };
 use crate::{
-    Body, CallArg, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload,
-    Registry, Result, Retries,
+    Body, CallArg, CallOptions, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId,
+    Payload, Registry, RemoteFn, Result,
     wire::{Reader, WireError, writer},
 };
 
@@ -30,7 +30,7 @@ const FEW: usize = 8;
 /// Packs calls of one function.
 pub struct BatchWriter {
     function: FunctionIndex,
-    retries: Retries,
+    options: CallOptions,
     bytes: Vec<u8>,
     calls: u32,
     last: Last,
@@ -42,11 +42,11 @@ pub struct BatchWriter {
 }
 
 impl BatchWriter {
-    /// A batch without calls. All of them may run again so often.
-    pub fn new(function: FunctionIndex, retries: Retries) -> BatchWriter {
+    /// A batch without calls. The calls have these options in common.
+    pub fn new(function: FunctionIndex, options: CallOptions) -> BatchWriter {
         BatchWriter {
             function,
-            retries,
+            options,
             bytes: Vec::new(),
             calls: 0,
             last: Last::default(),
@@ -72,7 +72,13 @@ impl BatchWriter {
     }
 
     /// Whether this call can be one of this batch: see the [module](super).
-    pub fn takes(&self, function: FunctionIndex, retries: Retries, args: &[CallArg]) -> bool {
+    pub fn takes(
+        &self,
+        function: &RemoteFn,
+        index: FunctionIndex,
+        options: &CallOptions,
+        args: &[CallArg],
+    ) -> bool {
         // An object that the batch has already was looked at before.
         let data = |entry: &Arc<Entry>| {
             self.place_of(entry.id()).is_some()
@@ -83,9 +89,12 @@ impl BatchWriter {
             CallArg::Object(entry) => data(entry),
             CallArg::Gather(entries) => entries.iter().all(data),
         };
-        // The calls of a batch have their retries in common.
-        (function, retries) == (self.function, self.retries)
-            && retries.on_the_spot() == 0
+        index == self.function
+            && *options == self.options
+            && options
+                .as_deref()
+                .unwrap_or(&function.options)
+                .fit_a_batch()
             && BatchWriter::is_light(args)
             && args.iter().all(ready)
     }
@@ -174,7 +183,7 @@ impl BatchWriter {
         Ok(CallSpec {
             function: Registry::get()?.index_of(&super::FUNCTION)?,
             args: std::iter::once(calls).chain(objects).collect(),
-            retries: Retries::default(),
+            options: None,
             actor: None,
         })
     }

@@ -22,7 +22,7 @@ mod tests;
 
 use std::any::TypeId;
 
-use crate::{IndexCell, Registered, RemoteFn, Role, TypeTag};
+use crate::{IndexCell, Registered, RemoteFn, Role, TaskOptions, TypeTag};
 
 pub use calls::BatchWriter;
 pub use results::BatchResults;
@@ -42,6 +42,7 @@ pub static FUNCTION: RemoteFn = RemoteFn {
     signature: "fn(calls, objects..) -> results",
     asynchronous: false,
     role: Role::Function,
+    options: TaskOptions::DEFAULT,
     owner: TypeId::of::<BatchWriter>,
     run: run::run,
     index: IndexCell::NEW,

@@ -4,12 +4,13 @@ use mobula_store::Block;
 use proptest::prelude::*;
 
 use super::{
+    FUNCTION,
     calls::{BatchWriter, Calls},
     results::{BatchResults, ResultWriter},
 };
 use crate::{
-    CallArg, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result, Retries, Shape,
-    Side, TypeTag, Value, WorkerId,
+    CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result,
+    Shape, Side, TaskOptions, TypeTag, Value, WorkerId,
 };
 
 fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
@@ -121,19 +122,26 @@ fn arg() -> impl Strategy<Value = Arg> {
     ]
 }
 
+fn retries(retries: u32) -> CallOptions {
+    Some(Arc::new(TaskOptions {
+        retries: Some(retries),
+        ..TaskOptions::DEFAULT
+    }))
+}
+
 proptest! {
     #[test]
     fn calls_arrive_as_they_left(
         calls in prop::collection::vec(prop::collection::vec(arg(), 0..4), 0..40)
     ) {
-        let mut writer = BatchWriter::new(FunctionIndex(3), Retries::of_deaths(1));
+        let mut writer = BatchWriter::new(FunctionIndex(3), retries(1));
         for call in &calls {
             let args: Vec<CallArg> = call.iter().map(|arg| match arg {
                 Arg::Value(payload) => CallArg::Value(payload.clone()),
                 Arg::Object(seq) => CallArg::Object(object(*seq)),
                 Arg::Gather(seqs) => CallArg::Gather(seqs.iter().map(|seq| object(*seq)).collect()),
             }).collect();
-            prop_assert!(writer.takes(FunctionIndex(3), Retries::of_deaths(1), &args));
+            prop_assert!(writer.takes(&FUNCTION, FunctionIndex(3), &retries(1), &args));
             writer.push(&args);
         }
         prop_assert_eq!(writer.len(), calls.len());
@@ -256,20 +264,17 @@ proptest! {
 
 #[test]
 fn only_calls_that_cannot_hold_up_others_fit() {
-    const NONE: Retries = Retries {
-        left: 0,
-        of_errors: false,
-    };
-    let writer = BatchWriter::new(FunctionIndex(3), NONE);
-    let takes = |args: &[CallArg]| writer.takes(FunctionIndex(3), NONE, args);
-    assert!(takes(&[]) && !writer.takes(FunctionIndex(4), NONE, &[]));
-    assert!(!writer.takes(FunctionIndex(3), Retries::of_deaths(1), &[]));
-    let of_errors = Retries {
-        left: 1,
-        of_errors: true,
-    };
-    let writer_of_errors = BatchWriter::new(FunctionIndex(3), of_errors);
-    assert!(!writer_of_errors.takes(FunctionIndex(3), of_errors, &[]));
+    const INDEX: FunctionIndex = FunctionIndex(3);
+    let writer = BatchWriter::new(INDEX, None);
+    let takes = |args: &[CallArg]| writer.takes(&FUNCTION, INDEX, &None, args);
+    assert!(takes(&[]) && !writer.takes(&FUNCTION, FunctionIndex(4), &None, &[]));
+    assert!(!writer.takes(&FUNCTION, INDEX, &retries(1), &[]));
+    let of_errors = Some(Arc::new(TaskOptions {
+        retries: Some(1),
+        retry_errors: true,
+    }));
+    let writer_of_errors = BatchWriter::new(INDEX, of_errors.clone());
+    assert!(!writer_of_errors.takes(&FUNCTION, INDEX, &of_errors, &[]));
     let with_ref = payload(Format::Text, b"", vec![Side::Ref(object(1))]);
     assert!(!takes(&[CallArg::Value(with_ref)]));
     let large = payload(Format::Text, &[b'a'; 5_000], vec![]);

@@ -59,7 +59,8 @@ fn task(seq: u64, argument: &[u8]) -> ToWorker {
         attempt: Attempt(seq),
         function: FunctionIndex(3),
         args: vec![Arg::Value(Box::new((*text(argument)).clone()))].into(),
-        again: 0,
+        options: None,
+        retries: 0,
         revocable: true,
     })
 }

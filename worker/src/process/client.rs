@@ -296,7 +296,7 @@ impl Client for Worker {
         if let Err(error) = usable() {
             return Entry::failed(error);
         }
-        let (function, retries) = (call.function, call.retries);
+        let (function, options) = (call.function, call.options.take());
         let actor = call.actor.clone();
         match lower::lower_call(self, &mut call.args) {
             Ok((args, keep)) => {
@@ -307,7 +307,7 @@ impl Client for Worker {
                     id,
                     function,
                     args,
-                    retries,
+                    options,
                     actor: actor.as_ref().map(|actor| actor.id()),
                 }));
                 drop(table);

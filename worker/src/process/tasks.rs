@@ -171,7 +171,8 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         attempt,
         function,
         args,
-        again,
+        options,
+        retries,
         revocable: _,
     } = task;
     let mut begun = None;
@@ -180,12 +181,15 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
             "no remote function has the number {}",
             function.0
         ))),
-        Some(remote) if again == 0 => {
-            run_once(worker, remote, id, args, &mut begun).map_err(Failed::error)
-        }
         Some(remote) => {
-            let place = (id, slot, attempt);
-            run_again(worker, remote, place, args, again, &mut begun)
+            let options = options.as_deref().unwrap_or(&remote.options);
+            match options.reruns(retries) {
+                0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
+                reruns => {
+                    let place = (id, slot, attempt);
+                    run_again(worker, remote, place, args, reruns, &mut begun)
+                }
+            }
         }
     };
     let (outcome, keep) = match result {
@@ -282,13 +286,13 @@ fn run_again(
     remote: &'static RemoteFn,
     (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
     args: Args<Arg>,
-    mut again: u32,
+    mut reruns: u32,
     begun: &mut Option<Begun>,
 ) -> Result<Made> {
-    while again > 0 {
+    while reruns > 0 {
         match run_once(worker, remote, id, args.clone(), begun) {
             Ok(made) => return Ok(made),
-            Err(Failed::Returned(_)) if !worker.closing.load(Ordering::SeqCst) => again -= 1,
+            Err(Failed::Returned(_)) if !worker.closing.load(Ordering::SeqCst) => reruns -= 1,
             Err(failed) => return Err(failed.error()),
         }
         let message = FromWorker::Again { id, slot, attempt };

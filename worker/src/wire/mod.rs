@@ -20,11 +20,12 @@ mod tests;
 use std::{error, fmt, sync::Arc};
 
 use mobula_store::SegmentId;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     message::{Arg, ArgRef, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
-    retries::Retries,
+    options::CallOptions,
 };
 pub(crate) use reader::Reader;
 
@@ -117,18 +118,20 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
 /// # Errors
 /// As for [`encode_to_worker`].
 pub fn encode_task(task: &TaskMessage<ArgRef<'_>>, out: &mut Vec<u8>) -> Result<(), WireError> {
-    let more = if task.again > 0 { task_flag::AGAIN } else { 0 };
-    let back = if task.revocable {
-        task_flag::REVOCABLE
-    } else {
-        0
-    };
+    let flag = |flag, holds| if holds { flag } else { 0 };
     out.push(to_worker::TASK);
-    out.push(more | back);
+    out.push(
+        flag(task_flag::RETRIES, task.retries > 0)
+            | flag(task_flag::REVOCABLE, task.revocable)
+            | flag(task_flag::OPTIONS, task.options.is_some()),
+    );
     writer::id(out, task.id);
     writer::hand_over(out, task.slot, task.attempt);
-    if task.again > 0 {
-        writer::number(out, u64::from(task.again));
+    if task.retries > 0 {
+        writer::number(out, u64::from(task.retries));
+    }
+    if let Some(options) = &task.options {
+        write_packed(out, &**options)?;
     }
     writer::number(out, u64::from(task.function.0));
     writer::number(out, task.args.len() as u64);
@@ -152,13 +155,17 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
                 id: reader.id()?,
                 slot: TaskSlot(reader.four("a slot")?),
                 attempt: Attempt(reader.eight("an attempt")?),
-                again: match flags & task_flag::AGAIN {
+                retries: match flags & task_flag::RETRIES {
                     0 => 0,
                     _ => match reader.number32("how often to run again")? {
                         // The flag says that there is a number, which 0 does not need.
                         0 => return Err(reader.malformed("how often to run again")),
-                        again => again,
+                        retries => retries,
                     },
+                },
+                options: match flags & task_flag::OPTIONS {
+                    0 => None,
+                    _ => Some(Arc::new(read_packed(&mut reader, "a call's options")?)),
                 },
                 function: FunctionIndex(reader.number32("a function")?),
                 args: reader.args(read_arg)?,
@@ -219,7 +226,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             out.push(from_worker::SPAWN);
             writer::id(out, task.id);
             writer::number(out, u64::from(task.function.0));
-            write_retries(out, task.retries);
+            write_options(out, &task.options)?;
             write_optional(out, task.actor);
             write_arg_specs(out, &task.args)?;
         }
@@ -255,10 +262,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         } => {
             write_about(out, from_worker::CREATE_ACTOR, *id);
             writer::number(out, constructor.0.into());
-            let options = rmp_serde::to_vec(options).map_err(|error| WireError::Unencodable {
-                why: error.to_string(),
-            })?;
-            writer::bytes(out, &options);
+            write_packed(out, &**options)?;
             write_optional(out, *found);
             write_arg_specs(out, args)?;
         }
@@ -348,7 +352,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::SPAWN => FromWorker::Spawn(TaskSpec {
             id: reader.id()?,
             function: FunctionIndex(reader.number32("a function")?),
-            retries: read_retries(&mut reader)?,
+            options: read_options(&mut reader)?,
             actor: read_optional(&mut reader)?,
             args: reader.args(read_arg_spec)?,
         }),
@@ -371,12 +375,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::CREATE_ACTOR => FromWorker::CreateActor {
             id: reader.id()?,
             constructor: FunctionIndex(reader.number32("a function")?),
-            options: {
-                let bytes = reader.bytes("an actor's options")?;
-                rmp_serde::from_slice(bytes)
-                    .map(Box::new)
-                    .map_err(|_| reader.malformed("an actor's options"))?
-            },
+            options: Box::new(read_packed(&mut reader, "an actor's options")?),
             found: read_optional(&mut reader)?,
             args: reader.args(read_arg_spec)?,
         },
@@ -458,9 +457,11 @@ mod to_worker {
 /// What the second byte of a task says.
 mod task_flag {
     /// A number follows: how often to run again.
-    pub(super) const AGAIN: u8 = 1;
+    pub(super) const RETRIES: u8 = 1;
     pub(super) const REVOCABLE: u8 = 2;
-    pub(super) const ALL: u8 = AGAIN | REVOCABLE;
+    /// The call's own options follow.
+    pub(super) const OPTIONS: u8 = 4;
+    pub(super) const ALL: u8 = RETRIES | REVOCABLE | OPTIONS;
 }
 
 /// First bytes of messages to the driver. No number is used in both directions, so that a message
@@ -505,17 +506,34 @@ mod arg {
     pub(super) const GATHER: u8 = 2;
 }
 
-/// The flag is the lowest bit.
-fn write_retries(out: &mut Vec<u8>, retries: Retries) {
-    let flag = u64::from(retries.of_errors);
-    writer::number(out, u64::from(retries.left) << 1 | flag);
+/// Writes what is rare and may grow, such as options, as MessagePack.
+fn write_packed(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), WireError> {
+    let bytes = rmp_serde::to_vec(value).map_err(|error| WireError::Unencodable {
+        why: error.to_string(),
+    })?;
+    writer::bytes(out, &bytes);
+    Ok(())
 }
 
-fn read_retries(reader: &mut Reader<'_>) -> Result<Retries, WireError> {
-    let number = reader.number("retries")?;
-    Ok(Retries {
-        left: u32::try_from(number >> 1).map_err(|_| reader.malformed("retries"))?,
-        of_errors: number & 1 == 1,
+fn read_packed<T: DeserializeOwned>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+) -> Result<T, WireError> {
+    rmp_serde::from_slice(reader.bytes(what)?).map_err(|_| reader.malformed(what))
+}
+
+fn write_options(out: &mut Vec<u8>, options: &CallOptions) -> Result<(), WireError> {
+    out.push(u8::from(options.is_some()));
+    match options {
+        Some(options) => write_packed(out, &**options),
+        None => Ok(()),
+    }
+}
+
+fn read_options(reader: &mut Reader<'_>) -> Result<CallOptions, WireError> {
+    Ok(match read_flag(reader, "a call's options")? {
+        true => Some(Arc::new(read_packed(reader, "a call's options")?)),
+        false => None,
     })
 }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     ActorOptions, Error,
     ids::WorkerId,
-    retries::Retries,
+    options::{CallOptions, TaskOptions},
     shape::Shape,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
@@ -174,17 +174,28 @@ fn options() -> impl Strategy<Value = ActorOptions> {
         })
 }
 
+fn call_options() -> impl Strategy<Value = CallOptions> {
+    let options = (option::of(number32()), any::<bool>()).prop_map(|(retries, retry_errors)| {
+        Arc::new(TaskOptions {
+            retries,
+            retry_errors,
+        })
+    });
+    option::of(options)
+}
+
 fn to_worker() -> impl Strategy<Value = ToWorker> {
     let numbers = (number32(), number(), number32(), number32(), any::<bool>());
-    let task = (ids(), numbers, vec(args(), 0..5)).prop_map(
-        |(id, (slot, attempt, function, again, revocable), args)| {
+    let task = (ids(), numbers, call_options(), vec(args(), 0..5)).prop_map(
+        |(id, (slot, attempt, function, retries, revocable), options, args)| {
             ToWorker::Task(TaskMessage {
                 id,
                 slot: TaskSlot(slot),
                 attempt: Attempt(attempt),
                 function: FunctionIndex(function),
                 args: args.into(),
-                again,
+                options,
+                retries,
                 revocable,
             })
         },
@@ -249,16 +260,16 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
     let spawn = (
         ids(),
         number32(),
-        (number32(), any::<bool>()),
+        call_options(),
         vec(arg_specs(), 0..5),
         option::of(ids()),
     )
-        .prop_map(|(id, function, (left, of_errors), args, actor)| {
+        .prop_map(|(id, function, options, args, actor)| {
             FromWorker::Spawn(TaskSpec {
                 id,
                 function: FunctionIndex(function),
                 args: args.into(),
-                retries: Retries { left, of_errors },
+                options,
                 actor,
             })
         });
@@ -490,7 +501,7 @@ fn a_task_that_says_how_often_it_runs_again_does_run_again() {
     let ToWorker::Task(task) = decode_to_worker(&once).unwrap() else {
         panic!("not a task");
     };
-    assert_eq!(task.again, 1);
+    assert_eq!(task.retries, 1);
     check_form(&once);
 }
 
@@ -529,7 +540,7 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         id,
         function: FunctionIndex(0),
         args: Default::default(),
-        retries: Retries::default(),
+        options: None,
         actor: Some(id),
     };
     encode_from_worker(&FromWorker::Spawn(task), &mut bytes).unwrap();

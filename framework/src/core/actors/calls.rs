@@ -1,6 +1,6 @@
 //! Calls of actors: in which order they go to the process.
 
-use mobula_worker::{Error, FunctionIndex, ObjectId, Retries, WorkerId};
+use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId};
 
 use super::{Actor, Call, Life, Part, QueueKey, is_ready};
 use crate::core::{
@@ -51,20 +51,13 @@ impl Core {
         }))
     }
 
-    /// How often a call runs again: as it says, or as the actor does.
-    pub(in crate::core) fn retries_of_call(
-        &self,
-        part: Option<&Part>,
-        retries: Retries,
-    ) -> Retries {
-        let Some(Part::Call(call)) = part.filter(|_| retries.left == Retries::OF_ACTOR) else {
-            return retries;
+    /// How often a call of an actor runs again that does not say so itself.
+    pub(in crate::core) fn retries_of_actor(&self, part: Option<&Part>) -> u32 {
+        let Some(Part::Call(call)) = part else {
+            return 0;
         };
         let actor = self.actors.get(&call.actor);
-        Retries {
-            left: actor.map_or(0, |actor| actor.options.max_call_retries),
-            ..retries
-        }
+        actor.map_or(0, |actor| actor.options.max_call_retries)
     }
 
     /// Enters a new call, whose task is there.

@@ -141,7 +141,8 @@ impl Core {
             attempt,
             function,
             args: specs.iter().map(|spec| self.resolve(spec)).collect(),
-            again: 0,
+            options: None,
+            retries: 0,
             revocable: false,
         };
         comm.send_task(worker_id, message);

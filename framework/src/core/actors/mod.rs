@@ -23,8 +23,7 @@ mod life;
 use std::collections::{BTreeMap, VecDeque};
 
 use mobula_worker::{
-    ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, Retries, TypeTag, Value,
-    WorkerId,
+    ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value, WorkerId,
     message::{ArgSpec, Args},
 };
 
@@ -165,7 +164,7 @@ impl Core {
             id,
             function: constructor,
             args: args.clone(),
-            retries: Retries::default(),
+            options: None,
             actor: None,
         };
         self.submit_as(spec, Some(Part::Constructor), from, comm)?;

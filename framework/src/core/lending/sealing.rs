@@ -6,7 +6,7 @@ use std::sync::atomic::{
 
 use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
 use mobula_worker::{
-    Body, Error, Format, ObjectId, Retries, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
+    Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
 };
 
 use crate::core::{
@@ -41,7 +41,7 @@ impl Core {
         }
         let (others, argument_of) = self.refs_of_others(array, from);
         let asks = argument_of.and_then(|task| self.objects.get(task)?.task());
-        let repeats = asks.is_some_and(|task| task.retries.of_errors);
+        let repeats = asks.is_some_and(|task| task.options(&self.functions).retry_errors);
         let lending = self.lending.entry(array).or_default();
         let why = if lending.count > 0 {
             Some(format!(
@@ -70,7 +70,7 @@ impl Core {
         lending.sealing = true;
         if let Some(task) = argument_of.and_then(|task| self.task_mut(task)) {
             // Another attempt would get the array again, and could write to the object.
-            task.retries = Retries::default();
+            task.retries = 0;
         }
         self.promise(id, array, from);
         let value = Value {

@@ -26,7 +26,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use mobula_store::{Block, NumberMap, codec};
 use mobula_worker::{
-    self as worker, Body, Error, Format, ObjectId, Retries, TypeTag, Value, WorkerId,
+    self as worker, Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
     message::{ArgSpec, Args},
 };
 use smallvec::SmallVec;
@@ -337,7 +337,7 @@ impl Core {
     /// A pending object that nobody works on.
     fn insert_request(&mut self, id: ObjectId, from: WorkerId) {
         let state = TaskState::Waiting { missing: 1 };
-        let task = Task::new(NO_FUNCTION, Args::new(), Retries::default(), state, None);
+        let task = Task::new(NO_FUNCTION, Args::new(), state);
         let task = self.place_for(task);
         self.insert(id, ObjectState::Pending(task), from);
         *self.counts.of(state) += 1;

@@ -6,13 +6,13 @@ mod ends;
 mod processes;
 
 use mobula_worker::{
-    ActorOptions, FunctionIndex, ObjectId, Retries, WorkerId,
+    ActorOptions, FunctionIndex, ObjectId, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 
 use super::{
     super::CallRole,
-    env::{D, Env, W1, W2, W3, array, d, good, w},
+    env::{self, D, Env, W1, W2, W3, array, d, good, w},
 };
 
 const MAKE: u32 = 0;
@@ -74,7 +74,7 @@ impl Env {
     }
 
     fn call_of(&mut self, actor: ObjectId, function: u32, args: Vec<ArgSpec>) -> ObjectId {
-        self.call_with(actor, function, args, Retries::OF_ACTOR)
+        self.call_with(actor, function, args, None)
     }
 
     fn call_with(
@@ -82,7 +82,7 @@ impl Env {
         actor: ObjectId,
         function: u32,
         args: Vec<ArgSpec>,
-        retries: u32,
+        retries: Option<u32>,
     ) -> ObjectId {
         let id = self.core.mint();
         let call = method(id, actor, function, args, retries);
@@ -155,13 +155,13 @@ fn method(
     actor: ObjectId,
     function: u32,
     args: Vec<ArgSpec>,
-    retries: u32,
+    retries: Option<u32>,
 ) -> TaskSpec {
     TaskSpec {
         id,
         function: FunctionIndex(function),
         args: args.into(),
-        retries: Retries::of_deaths(retries),
+        options: retries.and_then(env::retries),
         actor: Some(actor),
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use mobula_store::{Block, Loc, SegmentId};
 use mobula_worker::{
-    Body, Entry, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Retries, Shape, TypeTag,
-    Value, WorkerId,
+    Body, CallOptions, Entry, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Shape,
+    TaskOptions, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 
 use super::{
-    super::{CallRole, Config, Core, Violation},
+    super::{CallRole, Config, Core, Function, Violation},
     comm::TestComm,
 };
 
@@ -45,8 +45,10 @@ impl Env {
                 cores: 2,
                 deaths: 3,
             },
-            functions.iter().map(|(name, _)| *name).collect(),
-            functions.iter().map(|(_, role)| *role).collect(),
+            functions
+                .iter()
+                .map(|(name, role)| function(name, *role))
+                .collect(),
         );
         let mut env = Env {
             core,
@@ -188,6 +190,14 @@ pub(super) fn d(seq: u64) -> ObjectId {
     ObjectId { origin: D, seq }
 }
 
+pub(super) fn function(name: &'static str, role: CallRole) -> Function {
+    Function {
+        name,
+        role,
+        options: TaskOptions::DEFAULT,
+    }
+}
+
 /// An id of a worker's.
 pub(super) fn w(origin: WorkerId, seq: u64) -> ObjectId {
     ObjectId { origin, seq }
@@ -198,9 +208,31 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
         id,
         function: FunctionIndex(0),
         args: args.into(),
-        retries: Retries::default(),
+        options: None,
         actor: None,
     }
+}
+
+/// The options of a call that runs again so often after deaths.
+pub(super) fn retries(retries: u32) -> CallOptions {
+    Some(Arc::new(TaskOptions {
+        retries: Some(retries),
+        ..TaskOptions::DEFAULT
+    }))
+}
+
+/// As [`retries`], and after errors too.
+pub(super) fn retries_of_errors(retries: u32) -> CallOptions {
+    Some(Arc::new(TaskOptions {
+        retries: Some(retries),
+        retry_errors: true,
+    }))
+}
+
+/// How often the worker may run the task again by itself, whose function has no options.
+pub(super) fn reruns(task: &TaskMessage) -> u32 {
+    let options = task.options.as_deref().unwrap_or(&TaskOptions::DEFAULT);
+    options.reruns(task.retries)
 }
 
 pub(super) fn spawn(id: ObjectId, args: Vec<ArgSpec>) -> FromWorker {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use mobula_store::{Loc, SegmentId, codec};
 use mobula_worker::{
-    Body, Error, Format, Lot, ObjectId, Retries, SharedKind, TornLot, TypeTag, Value,
+    Body, Error, Format, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
 use super::{
     super::Violation,
-    env::{D, Env, W1, W2, array, bad, d, done, good, inline, packed, spec, w},
+    env::{D, Env, W1, W2, array, bad, d, done, good, inline, packed, retries, spec, w},
 };
 
 /// Elements of each array here.
@@ -81,10 +81,10 @@ impl Env {
     }
 
     /// A call that takes a part, which the caller lets go; it may be run again this often.
-    fn write(&mut self, part: ObjectId, retries: u32) -> ObjectId {
+    fn write(&mut self, part: ObjectId, most: u32) -> ObjectId {
         let id = self.core.mint();
         let call = TaskSpec {
-            retries: Retries::of_deaths(retries),
+            options: retries(most),
             ..spec(id, vec![ArgSpec::Object(part)])
         };
         self.core.submit(call, D, &mut self.comm).unwrap();

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    Retries, WorkerId,
+    WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
 
-use super::env::{D, Env, W1, W2, again, array, bad, d, good, packed, refer, spawn, spec, w};
+use super::env::{
+    D, Env, W1, W2, again, array, bad, d, good, packed, refer, reruns, retries, retries_of_errors,
+    spawn, spec, w,
+};
 
 fn object(seq: u64) -> ArgSpec {
     ArgSpec::Object(d(seq))
@@ -43,7 +46,7 @@ fn queued_tasks_of_a_dead_worker_go_first_and_cost_no_retry() {
 fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: Retries::of_deaths(2),
+        options: retries(2),
         actor: None,
         ..spec(d(1), vec![])
     };
@@ -70,23 +73,20 @@ fn a_started_task_uses_up_its_retries_and_then_fails_with_what_depends_on_it() {
 fn runs_after_an_error_and_runs_after_a_death_use_up_the_same_retries() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: Retries {
-            left: 3,
-            of_errors: true,
-        },
+        options: retries_of_errors(3),
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();
     env.add_worker(W1);
     env.pump();
     let task = env.start(W1, d(1));
-    assert_eq!(task.again, 3);
+    assert_eq!(reruns(&task), 3);
     env.ok(W1, again(&task));
     env.lose(W1);
     env.add_worker(W2);
     env.pump();
     let task = env.start(W2, d(1));
-    assert_eq!(task.again, 1);
+    assert_eq!(reruns(&task), 1);
     env.ok(W2, again(&task));
     let more = env.core.on_message(W2, again(&task), &mut env.comm);
     assert!(more.unwrap_err().to_string().contains("no retry left"));
@@ -100,13 +100,13 @@ fn runs_after_an_error_and_runs_after_a_death_use_up_the_same_retries() {
 fn only_tasks_that_ask_for_it_are_run_again_by_their_worker() {
     let mut env = Env::new(1, 3);
     let retried = TaskSpec {
-        retries: Retries::of_deaths(3),
+        options: retries(3),
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();
     env.pump();
     let task = env.start(W1, d(1));
-    assert_eq!(task.again, 0);
+    assert_eq!(reruns(&task), 0);
     let refused = env.core.on_message(W1, again(&task), &mut env.comm);
     assert!(refused.is_err());
     let other = TaskMessage { id: d(9), ..task };
@@ -121,7 +121,7 @@ fn only_tasks_that_ask_for_it_are_run_again_by_their_worker() {
 fn a_task_that_was_only_queued_keeps_its_retries() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: Retries::of_deaths(1),
+        options: retries(1),
         actor: None,
         ..spec(d(1), vec![])
     };
@@ -234,7 +234,7 @@ fn a_task_on_three_dead_workers_has_crashed_whatever_its_state_word_says() {
 fn a_task_whose_state_word_lies_has_its_retries_and_no_more() {
     let mut env = Env::new(0, 3);
     let retried = TaskSpec {
-        retries: Retries::of_deaths(2),
+        options: retries(2),
         ..spec(d(1), vec![])
     };
     env.core.submit(retried, D, &mut env.comm).unwrap();
@@ -257,7 +257,7 @@ fn a_task_whose_state_word_lies_has_its_retries_and_no_more() {
 fn tasks_behind_one_that_kills_its_workers_are_not_the_cause() {
     let mut env = Env::new(0, 4);
     let frail = TaskSpec {
-        retries: Retries::of_deaths(9),
+        options: retries(9),
         ..spec(d(1), vec![])
     };
     env.core.submit(frail, D, &mut env.comm).unwrap();
@@ -289,7 +289,7 @@ fn as_many_tasks_may_have_run_as_wait_and_one_more() {
     let mut env = Env::new(0, 4);
     for seq in 1..=3 {
         let retried = TaskSpec {
-            retries: Retries::of_deaths(9),
+            options: retries(9),
             ..spec(d(seq), vec![])
         };
         env.core.submit(retried, D, &mut env.comm).unwrap();
@@ -313,7 +313,6 @@ fn as_many_tasks_may_have_run_as_wait_and_one_more() {
             .task()
             .unwrap()
             .retries
-            .left
     };
     assert_eq!([left(1), left(2), left(3)], [6, 8, 9]);
 }

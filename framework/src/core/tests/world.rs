@@ -12,7 +12,7 @@ use std::{
 };
 
 use mobula_worker::{
-    FunctionIndex, Item, ObjectId, Outcome, Retries, Value, WorkerId,
+    FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
     message::{ArgSpec, TaskSpec},
 };
 
@@ -57,7 +57,7 @@ impl World {
         };
         let mut world = World {
             dice,
-            core: Core::new(config, ["f", "g"].into(), actors::roles()),
+            core: Core::new(config, actors::functions()),
             comm: TestComm::new(),
             workers: Vec::new(),
             started_workers: 0,
@@ -156,15 +156,15 @@ impl World {
                 }
             });
         }
-        let retries = Retries {
-            left: self.dice.below(3) as u32,
-            of_errors: self.dice.one_in(3),
+        let options = TaskOptions {
+            retries: Some(self.dice.below(3) as u32),
+            retry_errors: self.dice.one_in(3),
         };
         let spec = TaskSpec {
             id,
             function: FunctionIndex(0),
             args: args.into(),
-            retries,
+            options: Some(Arc::new(options)),
             actor: None,
         };
         let spec = self.perhaps_of_actor(spec, known);

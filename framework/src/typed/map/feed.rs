@@ -8,8 +8,8 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, CallArg, CallSpec, Client, Entry, Error, FunctionIndex, Payload, Registry, Result,
-    Retries,
+    Awaited, CallArg, CallOptions, CallSpec, Client, Entry, Error, FunctionIndex, Payload,
+    Registry, RemoteFn, Result, TaskOptions,
     batch::{BatchResults, BatchWriter},
     message::Args,
 };
@@ -36,7 +36,7 @@ const LOOK_EVERY: usize = 16;
 struct Ready {
     function: FunctionIndex,
     call: Bound,
-    retries: Retries,
+    options: CallOptions,
 }
 
 /// Some calls that were sent together.
@@ -63,16 +63,22 @@ enum Kind {
 #[derive(Debug)]
 struct Kept {
     function: FunctionIndex,
-    retries: Retries,
+    /// Of the next run.
+    options: TaskOptions,
     calls: Vec<Args<CallArg>>,
 }
 
 impl Kept {
     /// Room for the calls of a batch, unless they run once anyway.
-    fn of(function: FunctionIndex, retries: Retries) -> Option<Kept> {
-        (retries.left > 0).then(|| Kept {
-            function,
-            retries,
+    fn of(function: &RemoteFn, index: FunctionIndex, options: &CallOptions) -> Option<Kept> {
+        let options = options.as_deref().unwrap_or(&function.options);
+        let retries = options.retries.unwrap_or(0).checked_sub(1)?;
+        Some(Kept {
+            function: index,
+            options: TaskOptions {
+                retries: Some(retries),
+                ..*options
+            },
             calls: Vec::new(),
         })
     }
@@ -85,14 +91,11 @@ impl Kept {
 
     /// The calls as tasks of their own, which have run once.
     fn again(self) -> impl Iterator<Item = CallSpec> {
-        let retries = Retries {
-            left: self.retries.left - 1,
-            ..self.retries
-        };
+        let options = Some(Arc::new(self.options));
         self.calls.into_iter().map(move |args| CallSpec {
             function: self.function,
             args,
-            retries,
+            options: options.clone(),
             actor: None,
         })
     }
@@ -203,11 +206,11 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     fn ready(&self, call: UnspawnedCall<R>) -> Result<Ready> {
-        let (call, retries) = call.into_parts(&self.client)?;
+        let (call, options) = call.into_parts(&self.client)?;
         Ok(Ready {
             function: Registry::get()?.index_of(call.function)?,
             call,
-            retries,
+            options,
         })
     }
 
@@ -224,8 +227,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 return true;
             }
         };
-        let mut batch = BatchWriter::new(first.function, first.retries);
-        let fits = batch.takes(first.function, first.retries, &first.call.args);
+        let mut batch = BatchWriter::new(first.function, first.options.clone());
+        let fits = batch.takes(
+            first.call.function,
+            first.function,
+            &first.options,
+            &first.call.args,
+        );
         // A batch is a task of any worker, and calls of an actor go to it.
         let alone = first.call.function.asynchronous || first.call.actor.is_some();
         if alone || !fits {
@@ -236,13 +244,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             let entry = self.client.spawn(CallSpec {
                 function: first.function,
                 args: first.call.args,
-                retries: first.retries,
+                options: first.options,
                 actor: first.call.actor,
             });
             self.sent(entry, 1, kind, None);
             return true;
         }
-        let mut kept = Kept::of(first.function, first.retries);
+        let mut kept = Kept::of(first.call.function, first.function, &first.options);
         batch.push(&first.call.args);
         Kept::push(&mut kept, &first.call.args);
         let began = Instant::now();
@@ -257,8 +265,8 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             };
             // Mostly it is one more call of the same function. Its arguments are looked at where
             // they are: to move them about would take longer than all the rest.
-            if let Some(args) = call.plain_args(first.call.function, first.retries)
-                && batch.takes(first.function, first.retries, args)
+            if let Some(args) = call.plain_args(first.call.function, &first.options)
+                && batch.takes(first.call.function, first.function, &first.options, args)
             {
                 batch.push(args);
                 Kept::push(&mut kept, args);
@@ -267,7 +275,12 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             let call = self.ready(call);
             if let Ok(next) = &call
                 && next.call.actor.is_none()
-                && batch.takes(next.function, next.retries, &next.call.args)
+                && batch.takes(
+                    next.call.function,
+                    next.function,
+                    &next.options,
+                    &next.call.args,
+                )
             {
                 batch.push(&next.call.args);
                 Kept::push(&mut kept, &next.call.args);

@@ -386,7 +386,7 @@ fn handles_are_equal_if_they_are_of_one_actor(rt: &Rt) {
     assert!(text.contains("Counter"), "{text}");
     let call = format!("{:?} {:?}", one.add(1), one.add(1).retries(2));
     assert!(
-        call.contains("Counter::add") && call.contains("retries: 2"),
+        call.contains("Counter::add") && call.contains("retries: Some(2)"),
         "{call}"
     );
     let call = format!("{:?}", Counter::remote(1).name("x"));

@@ -76,7 +76,7 @@ make!(first_u8, u8, u32, 1 + 1);
 fn functions_made_by_macros() {
     assert_eq!(first_f64::remote(&[1.5], "x").spawn().get().unwrap(), 1.5);
     assert_eq!(first_u8::remote(b"xyz", 3).spawn().get().unwrap(), b'x');
-    assert!(format!("{:?}", first_u8::remote(b"x", 3)).contains("retries: 2"));
+    assert!(format!("{:?}", first_u8::remote(b"x", 3)).contains("retries: Some(2)"));
 }
 
 /// Blocks that have a function of one name each, all at one place.

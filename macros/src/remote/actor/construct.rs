@@ -51,6 +51,7 @@ pub(super) fn construct(
         signature: signature(name, function, None),
         asynchronous,
         role: quote!(#private::Role::Constructor { bound: #private::Keeping::<#path>::BOUND }),
+        options: quote!(#private::TaskOptions::DEFAULT),
         owner: quote!(#path),
     }
     .items(private);

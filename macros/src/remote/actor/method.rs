@@ -48,7 +48,7 @@ impl Generated {
         } = &shape;
         let [call, inputs, state, guard, result] =
             ["call", "inputs", "state", "guard", "result"].map(local);
-        let [meta, run, default] = ["META", "run", "RETRIES"]
+        let [meta, run] = ["META", "run"]
             .map(|part| format_ident!("__mobula_{}_{}", part, name, span = Span::call_site()));
         let cfgs = cfgs(&function.attrs);
         let docs = function.attrs.iter().filter(|a| a.path().is_ident("doc"));
@@ -69,6 +69,7 @@ impl Generated {
             signature: signature(type_name, function, group.as_deref()),
             asynchronous,
             role: quote!(#private::Role::Method { exclusive: #exclusive, group: #in_group }),
+            options: options.of_task(private, |expr| self_type::in_expression(expr, path)),
             owner: quote!(#path),
         }
         .items(private);
@@ -97,7 +98,6 @@ impl Generated {
         let which = retry.and_then(|retry| retry.which.as_ref());
         let which = which.map(|which| self_type::in_expression(which, path).into_token_stream());
         let encode = output.encode(called, which, private);
-        let retry = retry.map(|_| quote!(.retry_errors(true)));
         let items = quote! {
             #(#cfgs)*
             #item
@@ -115,16 +115,6 @@ impl Generated {
         };
         let value = output.value(private);
         let (vis, remote) = (&function.vis, generated(name));
-        let retries = match options.number("retries") {
-            None => quote!(::core::option::Option::None),
-            Some(retries) => {
-                let retries = self_type::in_expression(retries, path);
-                quote!({
-                    const #default: ::core::primitive::u32 = #retries;
-                    ::core::option::Option::Some(#default)
-                })
-            }
-        };
         let remote = quote! {
             #(#docs)*
             #(#cfgs)*
@@ -132,7 +122,7 @@ impl Generated {
             #allow_many
             #[allow(clippy::impl_trait_in_params)]
             #vis fn #remote(&self #(, #declare)*) -> #private::UnspawnedCall<#value> {
-                let mut #call = #private::UnspawnedCall::of_method(&#meta, #retries, &self.0)#retry;
+                let mut #call = #private::UnspawnedCall::of_method(&#meta, &self.0);
                 #(#push)*
                 #call
             }

@@ -50,7 +50,7 @@ fn a_restart_constructs_anew_and_goes_on_in_order() {
     env.release(kept);
     env.run(W1, actor, good(0));
     let calls = [(); 4].map(|()| env.call(actor));
-    let frail = env.call_with(actor, ALONE, vec![], 0);
+    let frail = env.call_with(actor, ALONE, vec![], Some(0));
     env.pump();
     env.run(W1, calls[0], good(1));
     env.start(W1, calls[1]);
@@ -81,7 +81,7 @@ fn a_call_without_retries_fails_though_the_actor_goes_on() {
     let mut env = env(1, 4);
     let actor = env.alive(W1, restarts(5, 0));
     let calls = [(); 2].map(|()| env.call(actor));
-    let hard = env.call_with(actor, ALONE, vec![], 9);
+    let hard = env.call_with(actor, ALONE, vec![], Some(9));
     env.pump();
     env.start(W1, calls[0]);
     env.lose(W1);
@@ -202,7 +202,7 @@ fn a_process_may_hold_its_own_actor_alone() {
     env.ok(W1, FromWorker::Hold(actor));
     env.release(actor);
     assert!(env.comm.control(W1).is_none());
-    let own = method(w(W1, 1), actor, ALONE, vec![], 0);
+    let own = method(w(W1, 1), actor, ALONE, vec![], Some(0));
     env.ok(W1, FromWorker::Spawn(own));
     env.run(W1, w(W1, 1), good(1));
     env.ok(W1, FromWorker::Release(w(W1, 1)));

@@ -150,7 +150,8 @@ fn it_ends_with_its_last_call_in_every_state() {
                 attempt: construction.attempt,
                 function: FunctionIndex(MAKE),
                 args: Default::default(),
-                again: 0,
+                options: None,
+                retries: 0,
                 revocable: false,
             };
             env.done(W2, &made, good(0));
@@ -167,7 +168,8 @@ fn it_ends_with_its_last_call_in_every_state() {
                 attempt: flight.attempt,
                 function: FunctionIndex(ALONE),
                 args: Default::default(),
-                again: 0,
+                options: None,
+                retries: 0,
                 revocable: false,
             };
             assert!(env.comm.control(W2).is_none());

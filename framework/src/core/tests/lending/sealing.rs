@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    Body, Error, Format, Item, ObjectId, Retries, Shape, TypeTag, Value, WorkerId,
+    Body, Error, Format, Item, ObjectId, Shape, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
 use super::{
-    super::env::{D, Env, W1, W2, bad, d, good, inline, packed, refer, spec, w},
+    super::env::{
+        D, Env, W1, W2, bad, d, good, inline, packed, refer, retries, retries_of_errors, spec, w,
+    },
     LEN, loc, shared, span,
 };
 
@@ -145,7 +147,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
         let array = env.put(0, shared(1));
         let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
         let call = TaskSpec {
-            retries: Retries::of_deaths(5),
+            options: retries(5),
             ..spec(d(1), vec![arg])
         };
         env.core.submit(call, D, &mut env.comm).unwrap();
@@ -188,12 +190,9 @@ fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
     let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
-    let retries = Retries {
-        left: 1,
-        of_errors: true,
-    };
+    let options = retries_of_errors(1);
     let call = TaskSpec {
-        retries,
+        options,
         ..spec(d(1), vec![arg])
     };
     env.core.submit(call, D, &mut env.comm).unwrap();

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use mobula_worker::{
-    ActorOptions, FunctionIndex, ObjectId, Retries,
+    ActorOptions, FunctionIndex, ObjectId, TaskOptions,
     message::{FromWorker, TaskSpec},
 };
 
 use super::{
     super::{
-        super::{CallRole, counts::stored},
-        env::{D, crash},
+        super::{CallRole, Function, counts::stored},
+        env::{D, crash, function},
         peer::Known,
     },
     World,
 };
 
-/// Of the two functions: as a method, the second one shares the value.
-pub(super) fn roles() -> Arc<[CallRole]> {
+/// Two functions. As a method, the second one shares the value.
+pub(super) fn functions() -> Arc<[Function]> {
     let shares = CallRole {
         interleaves: true,
         group: None,
     };
-    [CallRole::default(), shares].into()
+    [function("f", CallRole::default()), function("g", shares)].into()
 }
 
 impl World {
@@ -51,22 +51,19 @@ impl World {
     pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
         let actors = known.iter().map(|(id, _)| *id);
         let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
+        let options = *spec.options.as_deref().expect("they have options here");
+        let own = options.retries.expect("they have retries here");
         let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
-            let most = spec.retries.left;
-            return (spec, most);
+            return (spec, own);
         };
-        let (left, most) = match self.dice.one_in(2) {
-            true => (Retries::OF_ACTOR, self.actors[&actor]),
-            false => (spec.retries.left, spec.retries.left),
-        };
-        let retries = Retries {
-            left,
-            ..spec.retries
+        let (retries, most) = match self.dice.one_in(2) {
+            true => (None, self.actors[&actor]),
+            false => (Some(own), own),
         };
         let spec = TaskSpec {
             function: FunctionIndex(self.dice.below(2) as u32),
             actor: Some(actor),
-            retries,
+            options: Some(Arc::new(TaskOptions { retries, ..options })),
             ..spec
         };
         (spec, most)

@@ -10,7 +10,7 @@ use mobula_worker::{
 use super::{
     super::{
         super::Core,
-        env::{again, bad, done, inline},
+        env::{again, bad, done, inline, reruns},
         peer::{Entry, Worker},
     },
     World,
@@ -91,7 +91,7 @@ impl World {
         let lives = self.lives.get_mut(&task.id).unwrap();
         assert!(*lives > 0, "{} was begun too often", task.id);
         *lives -= 1;
-        task.again -= 1;
+        task.retries -= 1;
         worker.say(again(&task));
         worker.tasks.push((task, false));
     }
@@ -101,7 +101,7 @@ impl World {
         match self.dice.below(10) {
             0 | 1 => {
                 let (task, _) = worker.tasks.swap_remove(running);
-                if task.again > 0 && self.dice.one_in(2) {
+                if reruns(&task) > 0 && self.dice.one_in(2) {
                     self.run_again(worker, task);
                     return;
                 }
