@@ -31,6 +31,10 @@ use rustix::{
 /// How long an exit that is under way is waited for.
 const EXIT: Duration = Duration::from_secs(5);
 
+/// Processes that the system lets nobody kill, for tests of what becomes of such a worker.
+#[cfg(test)]
+pub(super) static REFUSED: parking_lot::Mutex<Vec<Pid>> = parking_lot::Mutex::new(Vec::new());
+
 /// What a worker sees its driver's end by.
 #[derive(Debug)]
 pub(super) struct OwnLife {
@@ -115,6 +119,10 @@ impl Life {
     /// # Errors
     /// Why the system refuses.
     pub(super) fn kill(&self) -> std::result::Result<(), Errno> {
+        #[cfg(test)]
+        if REFUSED.lock().contains(&self.pid) {
+            return Err(Errno::PERM);
+        }
         let group = match &self.pidfd {
             Some(pidfd) => mobula_store::kill_group(pidfd.as_fd()),
             None => Err(Errno::NOSYS),

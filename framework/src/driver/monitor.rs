@@ -201,6 +201,10 @@ impl Driver {
             }
             self.end_the_late(&mut workers, (end, &ends), &mut reasons);
             self.give_up(&mut workers, end.is_some_and(|end| end <= now));
+            if end.is_some() && workers.is_empty() {
+                // The last one was given up: nothing would wake this thread.
+                continue;
+            }
             for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
                 if let Some(worker) = workers.iter_mut().find(|worker| worker.id == id) {
                     reasons.push((id, "it did not end within its grace time".to_owned()));

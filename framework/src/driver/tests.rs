@@ -37,6 +37,8 @@ macro_rules! remote_fn {
     };
 }
 
+mod unkillable;
+
 fn text(bytes: &[u8]) -> Payload {
     Payload {
         format: Format::Text,
