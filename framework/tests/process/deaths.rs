@@ -46,6 +46,16 @@ fn dies_at_first(path: &str, deaths: u64) -> std::io::Result<u64> {
     Ok(attempts)
 }
 
+/// Runs until the gate has a mark; `runs` counts how often it was begun.
+#[remote]
+fn waits_at(gate: &str, runs: &str, value: u32) -> u32 {
+    mark(runs);
+    eventually("the gate is open", || {
+        std::fs::metadata(gate).is_ok_and(|gate| gate.len() > 0)
+    });
+    value
+}
+
 #[remote]
 fn fails(path: &str) -> Result<(), String> {
     mark(path);
@@ -245,17 +255,25 @@ fn killed_workers_under_load_lose_nothing() {
     let rt = runtime(2);
     let mut state = 7_u64;
     for _ in 0..10 {
-        let refs = rt.spawn_all((0..200).map(|n| slow::remote(0, n).retries(100)));
+        let (gate, runs) = (Marks::new(), Marks::new());
+        let refs = rt.spawn_all(
+            (0..200).map(|n| waits_at::remote(gate.path(), runs.path(), n).retries(100)),
+        );
+        eventually("each worker runs a task", || runs.count() == 2);
         let pids = rt.worker_pids();
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        // After some deaths in a row there can be a pause in which there is none.
-        if let Some(victim) = pids.get((state >> 33) as usize % pids.len().max(1)) {
-            let pid = rustix::process::Pid::from_raw(*victim as i32).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        let victim = pids[(state >> 33) as usize % pids.len()];
+        let pid = rustix::process::Pid::from_raw(victim as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        mark(gate.path());
         assert_eq!(rt.get(&refs).unwrap(), (0..200).collect::<Vec<_>>());
+        assert_eq!(
+            runs.count(),
+            201,
+            "the task that the dead worker ran, again"
+        );
     }
     eventually("both workers are there again", || {
         let pids = rt.worker_pids();

@@ -11,7 +11,7 @@ use mobula::prelude::*;
 
 use crate::{
     programs::Program,
-    support::{nothing_is_left, runtime},
+    support::{Marks, eventually, mark, nothing_is_left, runtime},
 };
 
 #[remote]
@@ -63,9 +63,9 @@ fn looked_at(mut pending: &ObjectRef<u64>) -> mobula::Result<u64> {
     Ok(0)
 }
 
-/// Four results that are not there yet.
-fn pending() -> [ObjectRef<u64>; 4] {
-    std::array::from_fn(|_| slow::remote(3).spawn())
+/// Four results that are not there until the gate has a mark.
+fn pending(gate: &str) -> [ObjectRef<u64>; 4] {
+    std::array::from_fn(|_| waits_at::remote(gate).spawn())
 }
 
 /// Whether all that is asked of the engine fails with a word about the fork.
@@ -102,16 +102,19 @@ fn a_forked_child_starts_no_runtime_and_is_told_to_fork_first() {
 }
 
 #[remote]
-fn slow(n: u64) -> u64 {
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    n
+fn waits_at(gate: &str) -> u64 {
+    eventually("the gate is open", || {
+        std::fs::metadata(gate).is_ok_and(|gate| gate.len() > 0)
+    });
+    3
 }
 
 #[remote]
-fn forks(quiet: ActorRef<Quiet>) -> mobula::Result<bool> {
+fn forks(quiet: ActorRef<Quiet>, gate: &str) -> mobula::Result<bool> {
     let rt = Runtime::current()?;
-    let pending = pending();
+    let pending = pending(gate);
     let failed = in_a_child(|| all_fails(&rt, &pending, &quiet));
+    mark(gate);
     Ok(failed && rt.get(&pending)? == [3; 4] && double::remote(4).spawn().get()? == 8)
 }
 
@@ -120,16 +123,19 @@ fn calls_fail_in_a_forked_child_and_go_on_in_its_parent() {
     let rt = runtime(2);
     let quiet = rt.spawn_actor(Quiet::remote());
     let pid = quiet.pid().spawn().get().unwrap();
-    let pending = pending();
+    let (gate, other_gate) = (Marks::new(), Marks::new());
+    let pending = pending(gate.path());
     assert!(
         in_a_child(|| all_fails(&rt, &pending, &quiet)),
         "of the driver"
     );
+    mark(gate.path());
     assert_eq!(rt.get(&pending).unwrap(), [3; 4]);
-    assert!(forks::remote(&quiet).spawn().get().unwrap(), "of a worker");
+    let in_worker = forks::remote(&quiet, other_gate.path()).spawn();
+    assert!(in_worker.get().unwrap(), "of a worker");
     // Neither child has ended it, or let go of it.
     assert_eq!(quiet.pid().spawn().get().unwrap(), pid);
-    drop((pending, quiet));
+    drop((pending, quiet, in_worker));
     nothing_is_left(&rt);
 }
 

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use mobula::prelude::*;
 
-use crate::support::{nothing_is_left, runtime};
+use crate::support::{Marks, eventually, mark, nothing_is_left, runtime};
 
 #[remote]
 fn square(n: u64) -> u64 {
     n * n
 }
 
+/// Ends when the gate has a mark.
 #[remote]
-fn slow(ms: u64) -> u64 {
-    std::thread::sleep(Duration::from_millis(ms));
-    ms
+fn waits_at(gate: &str) -> u64 {
+    eventually("the gate is open", || {
+        std::fs::metadata(gate).is_ok_and(|gate| gate.len() > 0)
+    });
+    200
 }
 
 #[mobula::test]
@@ -51,12 +54,14 @@ async fn many_refs_are_joined() -> mobula::Result<()> {
 #[mobula::test]
 async fn a_ref_that_loses_a_select_stays_usable() -> mobula::Result<()> {
     let rt = runtime(1);
-    let result = rt.spawn(slow::remote(200));
+    let gate = Marks::new();
+    let result = rt.spawn(waits_at::remote(gate.path()));
     let early = tokio::select! {
         value = &result => Some(value?),
         () = tokio::time::sleep(Duration::from_millis(1)) => None,
     };
     assert_eq!(early, None);
+    mark(gate.path());
     assert_eq!(result.await?, 200);
     Ok(())
 }

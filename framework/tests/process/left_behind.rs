@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getuid, kill_process, pidfd_open}
 
 use crate::{
     programs::{FILE, Program},
-    support::{Marks, eventually, lives, mark, state},
+    support::{Marks, eventually, lives, mark, skip, state},
 };
 
 fn kill(pid: u32, signal: Signal) {
@@ -72,8 +72,7 @@ fn ctrl_c_is_ignored() -> bool {
 #[test]
 fn after_ctrl_c() {
     if ctrl_c_is_ignored() {
-        eprintln!("skipped: these tests run in the background, where Ctrl-C is ignored");
-        return;
+        return skip("these tests run in the background, where Ctrl-C is ignored");
     }
     let program = Program::start("get");
     kill(program.child.id(), Signal::INT);
@@ -153,8 +152,7 @@ fn when_the_driver_replaces_itself_by_exec() {
 fn when_the_driver_replaces_itself_and_a_forked_helper_lives_on() {
     let thread = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
     if pidfd_open(rustix::thread::gettid(), thread).is_err() {
-        eprintln!("skipped: no pidfds of threads before Linux 6.9");
-        return;
+        return skip("no pidfds of threads before Linux 6.9");
     }
     is_replaced(start_waiting("fork, exec"));
 }
@@ -202,8 +200,7 @@ fn when_all_processes_were_stopped_before_the_driver_replaced_itself() {
 #[test]
 fn when_the_driver_has_become_another_user() {
     if !getuid().is_root() {
-        eprintln!("skipped: only root can become another user");
-        return;
+        return skip("only root can become another user");
     }
     leaves_nothing(Program::start("other user"));
 }

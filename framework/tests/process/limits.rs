@@ -10,7 +10,7 @@ use std::{
 use mobula::prelude::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{nothing_is_left, runtime, whole};
+use crate::support::{nothing_is_left, runtime, skip, whole};
 
 /// Tells the program below what to do.
 const CASE: &str = "MOBULA_TEST_LIMIT";
@@ -162,6 +162,7 @@ fn command(case: &str) -> Command {
         .args([
             "limits::program",
             "--exact",
+            "--include-ignored",
             "--nocapture",
             "--test-threads=1",
         ])
@@ -204,7 +205,9 @@ impl Group {
         });
         let group = candidates.next();
         if group.is_none() {
-            println!("skipped: this process may not make a control group with a `{v2}`");
+            skip(&format!(
+                "this process may not make a control group with a `{v2}`"
+            ));
         }
         group
     }
@@ -247,6 +250,7 @@ fn a_container_without_memory_loses_a_worker_and_not_its_driver() {
 }
 
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn program() {
     let Ok(case) = std::env::var(CASE) else {
         return;

@@ -24,6 +24,7 @@ fn says(text: &str) -> u32 {
 }
 
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn talker() {
     if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("talk") {
         return;
@@ -113,6 +114,7 @@ fn starts_a_thread_that_prints_without_end() {
 
 /// Programs for the tests below, each with its own standard output.
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn printer() {
     let Ok(case) = std::env::var("MOBULA_TEST_CASE") else {
         return;

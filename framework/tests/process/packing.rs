@@ -12,7 +12,10 @@ use mobula::{AtomicArray, prelude::*};
 
 use crate::support::{eventually, nothing_is_left, runtime};
 
-const WORKERS: usize = 6;
+/// More than this machine has cores.
+fn many() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from) + 4
+}
 
 #[remote]
 fn square(x: u64) -> u64 {
@@ -21,11 +24,11 @@ fn square(x: u64) -> u64 {
 
 /// Ends when as many tasks run as there are workers.
 #[remote]
-fn meets(place: &str) -> bool {
+fn meets(place: &str, workers: usize) -> bool {
     let place = Path::new(place);
     fs::write(place.join(process::id().to_string()), "").unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::read_dir(place).map_or(0, Iterator::count) < WORKERS {
+    while fs::read_dir(place).map_or(0, Iterator::count) < workers {
         if Instant::now() > deadline {
             return false;
         }
@@ -36,19 +39,21 @@ fn meets(place: &str) -> bool {
 
 #[mobula::test]
 fn tasks_that_need_all_workers_get_them_after_a_flood_of_short_ones() {
-    let rt = runtime(WORKERS);
+    let workers = many();
+    let rt = runtime(workers);
     for round in 0..3 {
         let flood = rt.spawn_all((0..5_000).map(square::remote));
         assert_eq!(rt.get(&flood).unwrap()[7], 49);
         drop(flood);
         let place = std::env::temp_dir().join(format!("mobula-meet-{}-{round}", process::id()));
         fs::create_dir(&place).unwrap();
-        let meeting = rt.spawn_all((0..WORKERS).map(|_| meets::remote(place.to_str().unwrap())));
+        let meeting =
+            rt.spawn_all((0..workers).map(|_| meets::remote(place.to_str().unwrap(), workers)));
         // Nobody waits in the runtime meanwhile.
         eventually("all workers have a task", || {
-            fs::read_dir(&place).unwrap().count() == WORKERS
+            fs::read_dir(&place).unwrap().count() == workers
         });
-        assert_eq!(rt.get(&meeting).unwrap(), [true; WORKERS]);
+        assert_eq!(rt.get(&meeting).unwrap(), vec![true; workers]);
         fs::remove_dir_all(&place).unwrap();
     }
     nothing_is_left(&rt);
@@ -100,15 +105,17 @@ fn a_timer_ends_beside_a_child_that_blocks_while_another_worker_is_idle() {
 
 #[mobula::test]
 fn a_stream_of_short_tasks_goes_on_beside_long_ones() {
-    let rt = runtime(WORKERS);
+    let workers = many();
+    let rt = runtime(workers);
     let place = std::env::temp_dir().join(format!("mobula-stream-{}", process::id()));
     fs::create_dir(&place).unwrap();
-    let long = rt.spawn_all((0..WORKERS - 1).map(|_| meets::remote(place.to_str().unwrap())));
+    let long =
+        rt.spawn_all((0..workers - 1).map(|_| meets::remote(place.to_str().unwrap(), workers)));
     // All but one worker wait for one task more.
     for n in 0..20_000 {
         assert_eq!(rt.spawn(square::remote(n)).get().unwrap(), n * n);
     }
-    let last = rt.spawn(meets::remote(place.to_str().unwrap()));
+    let last = rt.spawn(meets::remote(place.to_str().unwrap(), workers));
     assert!(last.get().unwrap() && rt.get(&long).unwrap().into_iter().all(|met| met));
     fs::remove_dir_all(&place).unwrap();
     drop((long, last));

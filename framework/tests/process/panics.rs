@@ -119,6 +119,7 @@ fn a_panic_is_one_line_with_a_place_and_has_its_backtrace_apart() {
 
 /// With a hook that each worker sets, see `programs.rs`.
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn hooked() {
     if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("hook") {
         return;
@@ -143,6 +144,7 @@ fn a_hook_that_workers_set_sees_the_panics_of_tasks() {
 
 /// Without one, nothing is printed: the error says it all.
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn unhooked() {
     if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("no hook") {
         return;

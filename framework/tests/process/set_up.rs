@@ -134,6 +134,7 @@ fn fails_for_ever(with_actor: bool) {
 }
 
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn program() {
     match std::env::var(CASE).as_deref() {
         Ok("set-up fails for some time") => fails_for_some_time(),

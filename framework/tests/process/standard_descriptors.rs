@@ -73,6 +73,7 @@ fn daemon_that_closes(numbers: &str) -> Result<(), i32> {
 }
 
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn daemon() {
     if let Ok(case) = std::env::var("MOBULA_TEST_CASE") {
         let ended = daemon_that_closes(&case);

@@ -92,6 +92,7 @@ fn total(bytes: &[u8]) -> usize {
 
 /// What runs where `/dev/shm` has one mebibyte.
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn in_a_small_container() {
     if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("small") {
         return;
@@ -125,7 +126,7 @@ fn a_small_dev_shm_is_enough_for_a_large_store() {
         status,
     }) = command.output()
     else {
-        return println!("skipped: there is no `unshare` on this machine");
+        return support::skip("there is no `unshare` on this machine");
     };
     let text = format!(
         "{}{}",
@@ -133,7 +134,7 @@ fn a_small_dev_shm_is_enough_for_a_large_store() {
         String::from_utf8_lossy(&stderr)
     );
     if text.contains("not permitted") || text.contains("permission denied") {
-        return println!("skipped: mounting is not permitted here");
+        return support::skip("mounting is not permitted here");
     }
     assert!(status.success() && text.contains("it works"), "{text}");
 }
@@ -189,8 +190,7 @@ fn dynamic_loader() -> Option<PathBuf> {
 #[test]
 fn a_start_through_the_dynamic_loader_runs_nothing_but_this_program() {
     let Some(loader) = dynamic_loader() else {
-        eprintln!("skipped: this program needs no dynamic loader");
-        return;
+        return support::skip("this program needs no dynamic loader");
     };
     let plain = Program::command("programs::program", "plain");
     for options in [&[][..], &["--library-path", "/nowhere"]] {

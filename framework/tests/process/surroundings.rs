@@ -59,6 +59,7 @@ fn block_a_signal() {
 }
 
 #[mobula::test]
+#[ignore = "a program of other tests"]
 fn changing() {
     if std::env::var("MOBULA_TEST_CASE").as_deref() != Ok("changing") {
         return;

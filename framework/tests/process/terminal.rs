@@ -7,7 +7,7 @@ use std::{
     os::{fd::AsRawFd, unix::process::CommandExt},
 };
 
-use crate::programs::Program;
+use crate::{programs::Program, support::skip};
 
 /// A new pseudo-terminal: the end that stands for the user, and the path of the other end.
 fn terminal() -> Option<(File, String)> {
@@ -36,8 +36,7 @@ fn terminal() -> Option<(File, String)> {
 #[test]
 fn tasks_have_none() {
     let Some((user, name)) = terminal() else {
-        eprintln!("skipped: no pseudo-terminal to be had");
-        return;
+        return skip("no pseudo-terminal to be had");
     };
     let mut command = Program::command("programs::program", "terminal");
     // SAFETY: system calls only.
