@@ -79,7 +79,14 @@
 //!
 //! # Features
 //!
-//! * `ndarray`: `ArrayView` parameters without a copy, `put` of arrays and views with their shape.
+//! | Feature | Adds |
+//! | --- | --- |
+//! | `ndarray-0_16`, `ndarray-0_17` | for this version of `ndarray`: `ArrayView` parameters without a copy, `ArrayViewMut2` parameters for tiles, `put` of arrays and views with their shape |
+//! | `ndarray` | the same as `ndarray-0_16` |
+//! | `stream` | `Queue::stream`, for `futures::Stream` and the crates that build on it |
+//!
+//! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`] give
+//! views and arrays of the version that their [`NdDim`] is from.
 //!
 //! # Platform
 //!
@@ -113,8 +120,6 @@ pub use mobula_macros::{main, remote, test};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
 pub use mobula_worker::{Error, Lot, Result};
 pub use runtime::{Builder, Runtime, StoreInfo};
-#[cfg(feature = "ndarray")]
-pub use typed::NdArray;
 #[cfg(feature = "stream")]
 pub use typed::QueueStream;
 pub use typed::{
@@ -123,8 +128,10 @@ pub use typed::{
     OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
     QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
     SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
-    SharedSemaphore, SharedWriteGuard, Tile, Torn, UnspawnedCall, Value, how,
+    SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn, UnspawnedCall, Value, how,
 };
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+pub use typed::{NdArray, NdDim};
 
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that
 /// `ndarray::prelude::*` can stand beside it.

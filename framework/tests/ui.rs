@@ -7,10 +7,14 @@
 fn mistakes_are_explained_where_they_are() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
-    // The feature adds types to what some messages list.
-    if cfg!(feature = "ndarray") {
+    // The features add types to what some messages list.
+    let (old, new) = (
+        cfg!(feature = "ndarray-0_16"),
+        cfg!(feature = "ndarray-0_17"),
+    );
+    if old && new {
         cases.compile_fail("tests/ui/with_ndarray/*.rs");
-    } else {
+    } else if !old && !new {
         cases.compile_fail("tests/ui/without_ndarray/*.rs");
     }
 }

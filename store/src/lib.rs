@@ -98,7 +98,7 @@ pub use numbers::{NumberHasher, NumberMap};
 pub use plain::Plain;
 pub use process::{Lifelines, at_exit, end_with, kill_group, leave_terminal};
 pub use promise::EnginePromise;
-pub use region::{Lent, LentRef, LentTile, Region, SharedRef};
+pub use region::{Lent, LentRef, LentTile, Region, SharedRef, TileView};
 pub use segments::{Mapped, Segments};
 pub use sharing::is_cell;
 pub use ticks::ticks;

@@ -1,5 +1,7 @@
 //! Memory that several processes write to, as one of them sees it.
 
+mod tile_view;
+
 use std::{
     fmt,
     marker::PhantomData,
@@ -10,6 +12,8 @@ use std::{
 };
 
 use bytemuck::Pod;
+
+pub use tile_view::TileView;
 
 use crate::{EnginePromise, Lease, Loc, SharedAtomic, StoreError};
 
@@ -344,15 +348,9 @@ impl<E: Pod> LentTile<E> {
         }
     }
 
-    /// All of it, with its stride.
-    #[cfg(feature = "ndarray")]
-    pub fn view_mut(&mut self) -> ndarray::ArrayViewMut2<'_, E> {
-        use ndarray::ShapeBuilder as _;
-        let shape = (self.rows, self.columns).strides((self.width.max(1), 1));
-        // SAFETY: as for `row_mut`, for all rows: the elements that shape and strides name are those
-        // of the rectangle, are apart from one another (a row is no longer than the stride), and are
-        // borrowed with `self`. An empty rectangle's address is aligned and never read.
-        unsafe { ndarray::ArrayViewMut2::from_shape_ptr(shape, self.start.as_ptr()) }
+    /// All of it, in the form that the caller's type names.
+    pub fn view_mut<'a, V: TileView<'a, E>>(&'a mut self) -> V {
+        V::of(self)
     }
 }
 

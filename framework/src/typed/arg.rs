@@ -2,7 +2,7 @@
 
 mod table;
 
-#[cfg(feature = "ndarray")]
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub(crate) use table::refs;
 
 use std::sync::Arc;

@@ -67,7 +67,7 @@ pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
 ///
 /// # Errors
 /// The payload is something else, or the bytes are no such elements.
-#[cfg(feature = "ndarray")]
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Shape)> {
     let (block, shape) = Wanted::of::<T, E>().find(payload)?;
     Ok((Array::from_block(block)?, shape))

@@ -13,10 +13,8 @@ use mobula_worker::{
     CallArg, CallOptions, CallSpec, Client, Entry, Registry, RemoteFn, Result, TaskOptions,
 };
 
-#[cfg(feature = "ndarray")]
-use super::Tile;
 use super::{
-    IntoArg, ObjectRef, Part, SharedElement, actor::ActorHandle, bound::Bound, codecs::Codec,
+    IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, bound::Bound, codecs::Codec,
 };
 
 /// A call that has not been started: what `function::remote(..)` returns, and each method of an
@@ -209,7 +207,6 @@ impl<R> UnspawnedCall<R> {
     }
 
     /// Adds a tile of a shared array.
-    #[cfg(feature = "ndarray")]
     pub fn push_tile<T: SharedElement>(&mut self, tile: Tile<T>) {
         self.bound.push_object(tile.into_entry());
     }

@@ -116,7 +116,7 @@ impl Types {
                 self.vec::<[$element; 2]>();
                 self.vec::<[$element; 3]>();
                 self.vec::<[$element; 4]>();
-                #[cfg(feature = "ndarray")]
+                #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
                 super::nd::learn_all::<$element>(self);
             )* };
         }

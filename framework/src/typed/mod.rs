@@ -30,7 +30,7 @@ mod place;
 mod probe;
 mod turn;
 
-#[cfg(feature = "ndarray")]
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 mod nd;
 
 pub mod private;
@@ -50,8 +50,8 @@ pub use as_completed::AsCompleted;
 pub use call::UnspawnedCall;
 pub use join::{JoinOne, Joinable};
 pub use map::{Map, MapFuture, MapIter, MapUnordered};
-#[cfg(feature = "ndarray")]
-pub use nd::NdArray;
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+pub use nd::{NdArray, NdDim};
 pub use object_ref::ObjectRef;
 pub use put::{Put, how};
 #[cfg(feature = "stream")]
@@ -61,6 +61,6 @@ pub use shared::{
     AtomicArray, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, Shape,
     SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,
     SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
-    SharedWriteGuard, Tile, Torn,
+    SharedWriteGuard, Tile, TileView, Torn,
 };
 pub use value::Value;

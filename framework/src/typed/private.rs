@@ -11,10 +11,8 @@ pub use mobula_worker::{
 use mobula_store::descriptors::with_standard_in_use;
 
 use super::bound::in_argument;
-#[cfg(feature = "ndarray")]
-pub use super::nd::{FlatNd, Resolved, ViewParam};
-#[cfg(feature = "ndarray")]
-pub use super::shared::{Tile, lend_tile};
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+pub use super::nd::{FlatNd, Resolved};
 pub use super::{
     Actor, ActorCall, IntoArg, UnspawnedCall,
     actor::{ActorHandle, ActorMethods, Bound, Keeping, concurrent_actor},
@@ -34,7 +32,7 @@ pub use super::{
         IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, Level6, Level7, PlainlyNamed,
         Probe,
     },
-    shared::{Part, lend_part},
+    shared::{Part, Tile, lend_part, lend_tile},
 };
 
 /// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links to
@@ -126,12 +124,12 @@ pub fn learn<T: ?Sized, C: Codec<T>>(codec: &C, types: &mut Types) {
     codec.learn(types);
 }
 
-/// A borrowed parameter that says so with a lifetime: none without the feature `ndarray`.
-#[cfg(not(feature = "ndarray"))]
+/// A parameter that borrows, and says so with a lifetime: `ArrayView` of each version of `ndarray`
+/// whose feature is on.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a borrow that Mobula can resolve from shared memory",
     label = "borrows something else",
-    note = "the known ones are `&T`, `&[T]`, `&str` and, with the feature `ndarray`, `ndarray::ArrayView<'_, T, D>` of `ndarray` 0.16; otherwise take `Array<T>` or an owned value"
+    note = "the known ones are `&T`, `&[T]`, `&str` and `ArrayView<'_, T, D>` of `ndarray`, of version 0.16 with the feature `ndarray-0_16` (or `ndarray`), of 0.17 with the feature `ndarray-0_17`; otherwise take `Array<T>` or an owned value"
 )]
 pub trait ViewParam {
     /// The owned type.

@@ -27,7 +27,7 @@ use super::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be put into the store",
     label = "not a value that can travel between processes",
-    note = "the store takes every type with `#[derive(serde::Serialize, serde::Deserialize)]`, slices of numbers and of `bytemuck::Pod` structs, `str`, and, with the feature `ndarray`, arrays and views of `ndarray` 0.16"
+    note = "the store takes every type with `#[derive(serde::Serialize, serde::Deserialize)]`, slices of numbers and of `bytemuck::Pod` structs, `str`, and arrays and views of `ndarray`, of version 0.16 with the feature `ndarray-0_16` (or `ndarray`), of 0.17 with the feature `ndarray-0_17`"
 )]
 pub trait Put<How> {
     /// The owned type that the ref will be of.

@@ -34,5 +34,9 @@ mod standard_descriptors;
 mod starting;
 mod surroundings;
 mod terminal;
+#[cfg(feature = "ndarray-0_16")]
+mod tiles_0_16;
+#[cfg(feature = "ndarray-0_17")]
+mod tiles_0_17;
 mod turns;
 mod waiting_futures;

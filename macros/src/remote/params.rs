@@ -294,7 +294,11 @@ impl Param {
             Kind::Borrowed(_) | Kind::Owned(_) => quote!(#variable),
             Kind::View(_) => quote!(#variable.view()),
             Kind::Part(_) => quote!(&mut #variable[..]),
-            Kind::Tile(_) => quote!(#variable.view_mut()),
+            Kind::Tile(_) => {
+                // A view of an unknown version of `ndarray` is an error here, at the type.
+                let view_mut = self.extent.at(quote!(view_mut));
+                quote!(#variable.#view_mut())
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ macro_rules! refs {
         }
     )* };
 }
-#[cfg(feature = "ndarray")]
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub(crate) use refs;
 
 refs! {

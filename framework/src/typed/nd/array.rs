@@ -1,20 +1,24 @@
 //! Arrays with a shape, seen in place.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use mobula_store::{Array, Plain};
 use mobula_worker::{Error, Payload, Result};
-use ndarray::{ArrayView, Dimension};
+use smallvec::SmallVec;
 
-use super::Owned;
-use crate::typed::{ObjectRef, bytes::read_flat};
+use super::NdDim;
+use crate::typed::bytes::read_flat;
 
 /// A shared, immutable array with a shape: cheap to clone, and read in place wherever it lies.
 ///
-/// [`ObjectRef::view`] gives it for refs of `ndarray` arrays.
+/// `ObjectRef::view` gives it for refs of `ndarray` arrays. `D` is of the same version of `ndarray`
+/// as the ref's array, and so are the views. Code that is generic over `ndarray::Dimension` takes a
+/// view by `ArrayView::from(&stored)`.
 ///
 /// ```
 /// # use mobula::prelude::*;
+/// # #[cfg(not(feature = "ndarray-0_16"))]
+/// # use ndarray17 as ndarray;
 /// # fn main() -> mobula::Result<()> {
 /// # mobula::init();
 /// let rt = Runtime::start()?;
@@ -27,48 +31,69 @@ use crate::typed::{ObjectRef, bytes::read_flat};
 pub struct NdArray<E, D> {
     /// Row-major.
     elements: Array<E>,
-    /// `ArrayView::from_shape` has accepted it for these elements.
-    dim: D,
+    /// A view of these elements can have it.
+    shape: SmallVec<[usize; 4]>,
+    dim: PhantomData<fn() -> D>,
 }
 
-impl<E: Plain, D: Dimension> NdArray<E, D> {
-    fn new(elements: Array<E>, shape: &[u64]) -> Result<NdArray<E, D>> {
+impl<E: Plain, D> NdArray<E, D> {
+    /// The array in `payload`, which messages call a `T` of `number` dimensions. `check` refuses
+    /// shapes that the elements cannot have.
+    pub(super) fn read<T>(
+        payload: Payload,
+        number: Option<usize>,
+        check: impl FnOnce(&[E], &[usize]) -> Result<()>,
+    ) -> Result<NdArray<E, D>> {
+        let (elements, found) = read_flat::<T, E>(payload)?;
         let wrong = |wanted: &dyn fmt::Display| {
             Error::type_mismatch(format!(
-                "expected an array with {wanted} dimensions, found one of shape {shape:?}"
+                "expected an array with {wanted} dimensions, found one of shape {found:?}"
             ))
         };
-        if let Some(wanted) = D::NDIM.filter(|wanted| *wanted != shape.len()) {
+        if let Some(wanted) = number.filter(|wanted| *wanted != found.len()) {
             return Err(wrong(&wanted));
         }
-        let mut dim = D::zeros(shape.len());
-        for (to, from) in dim.slice_mut().iter_mut().zip(shape) {
-            *to = usize::try_from(*from).map_err(|_| wrong(&"representable"))?;
-        }
-        match ArrayView::from_shape(dim.clone(), &elements) {
-            Ok(_) => Ok(NdArray { elements, dim }),
-            Err(error) => Err(Error::codec(format!(
-                "a stored array has an impossible shape {shape:?}: {error}"
-            ))),
-        }
+        let shape = found.iter().map(|len| usize::try_from(*len));
+        let shape = shape
+            .collect::<std::result::Result<SmallVec<_>, _>>()
+            .map_err(|_| wrong(&"representable"))?;
+        check(&elements, &shape)?;
+        Ok(NdArray {
+            elements,
+            shape,
+            dim: PhantomData,
+        })
+    }
+}
+
+impl<E: Plain, D: NdDim> NdArray<E, D> {
+    pub(super) fn stored(payload: Payload) -> Result<NdArray<E, D>> {
+        let check = |elements: &[E], shape: &[usize]| D::view(elements, shape).map(drop);
+        NdArray::read::<D::Owned<E>>(payload, D::NUMBER, check)
     }
 
-    pub(super) fn read(payload: Payload) -> Result<NdArray<E, D>> {
-        let (elements, shape) = read_flat::<Owned<E, D>, E>(payload)?;
-        NdArray::new(elements, &shape)
+    pub(super) fn to_owned(&self) -> D::Owned<E> {
+        D::copy(&self.view())
     }
 
-    /// The elements in their shape.
-    pub fn view(&self) -> ArrayView<'_, E, D> {
-        match ArrayView::from_shape(self.dim.clone(), &self.elements) {
-            Ok(view) => view,
-            Err(error) => unreachable!("this shape was accepted before: {error}"),
-        }
+    /// The elements in their shape, as an `ndarray::ArrayView<'_, E, D>`.
+    pub fn view(&self) -> D::View<'_, E> {
+        accepted(D::view(&self.elements, &self.shape))
     }
+}
 
+/// The view of an array whose shape was checked when it was read.
+pub(super) fn accepted<V>(view: Result<V>) -> V {
+    match view {
+        Ok(view) => view,
+        Err(error) => unreachable!("this shape was accepted before: {error}"),
+    }
+}
+
+impl<E, D> NdArray<E, D> {
     /// How many elements there are along each dimension.
     pub fn shape(&self) -> &[usize] {
-        self.dim.slice()
+        &self.shape
     }
 
     /// The elements in row-major order, without a copy.
@@ -77,33 +102,22 @@ impl<E: Plain, D: Dimension> NdArray<E, D> {
     }
 }
 
-impl<E, D: Clone> Clone for NdArray<E, D> {
+impl<E, D> Clone for NdArray<E, D> {
     /// One more owner of the same memory.
     fn clone(&self) -> NdArray<E, D> {
         NdArray {
             elements: self.elements.clone(),
-            dim: self.dim.clone(),
+            shape: self.shape.clone(),
+            dim: PhantomData,
         }
     }
 }
 
-impl<E: Plain + fmt::Debug, D: Dimension> fmt::Debug for NdArray<E, D> {
+impl<E: Plain, D: NdDim> fmt::Debug for NdArray<E, D>
+where
+    for<'a> D::View<'a, E>: fmt::Debug,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.view().fmt(f)
-    }
-}
-
-/// Arrays of `ndarray` are stored with their shape, as plain elements.
-impl<E: Plain, D: Dimension> ObjectRef<Owned<E, D>> {
-    /// Blocks until the array is there, and gives it in place, without a copy.
-    ///
-    /// The array keeps the object in the store for as long as it lives.
-    ///
-    /// # Errors
-    /// As for [`get`](Self::get); a type mismatch if the array was not stored as plain elements.
-    /// That is so where an owned array of unusual rank or element type was put and no remote
-    /// function has that type in its signature: put `array.view()` then.
-    pub fn view(&self) -> Result<NdArray<E, D>> {
-        NdArray::read(self.payload()?)
     }
 }

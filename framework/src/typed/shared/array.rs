@@ -20,6 +20,8 @@ use super::{
     handle::SharedHandle,
     split::{span, steps, tile},
 };
+#[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+use crate::typed::{bytes::flat as copied, nd::NdDim, place::Place};
 use crate::{
     Array, ObjectRef, Runtime, promise::ENGINE, typed::codecs::decode_value, typed::runtime_api,
 };
@@ -300,31 +302,42 @@ impl<T: SharedElement> SharedArray<T> {
         seal(self.handle.ok_or_else(freed)?, flat::<T>(len))
     }
 
-    /// As [`seal`](Self::seal), with the array's shape.
+    /// As [`seal`](Self::seal), with the array's shape. `D` is `Ix2`, `IxDyn` or the like, of the
+    /// `ndarray` whose array the ref is to be of.
+    ///
+    /// ```
+    /// use mobula::prelude::*;
+    /// # #[cfg(not(feature = "ndarray-0_16"))]
+    /// # use ndarray17 as ndarray;
+    /// use ndarray::{Array2, Ix2};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let array = rt.shared_array::<f64>((2, 3), 1.0)?;
+    /// let sealed: ObjectRef<Array2<f64>> = array.seal_nd::<Ix2>()?;
+    /// assert_eq!(sealed.view()?.view().row(1).sum(), 3.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As for `seal`, and `is_usage()` for an array of another number of dimensions.
-    #[cfg(feature = "ndarray")]
-    pub fn seal_nd<D: ndarray::Dimension + 'static>(
-        self,
-    ) -> Result<ObjectRef<ndarray::Array<T, D>>> {
-        if D::NDIM.is_some_and(|wanted| wanted != self.shape.len()) {
+    #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+    pub fn seal_nd<D: NdDim>(self) -> Result<ObjectRef<D::Owned<T>>> {
+        if D::NUMBER.is_some_and(|wanted| wanted != self.shape.len()) {
             return Err(Error::usage(format!(
                 "this array has the shape {:?}, not {:?} dimensions",
                 self.shape,
-                D::NDIM
+                D::NUMBER
             )));
         }
         let shape = self.shape.iter().map(|n| *n as u64).collect();
         let handle = self.handle()?;
         let sealed = if is_cell(handle.region().loc()) {
             let client = handle.client()?;
-            let dim = ndarray::IxDyn(&self.shape);
-            self.with(|elements| {
-                let view = ndarray::ArrayView::from_shape(dim, elements)
-                    .map_err(|error| Error::internal(error.to_string()))?;
-                runtime_api::put(&client, &view).map(ObjectRef::into_entry)
-            })??
+            let copy = |elements: &[T]| copied(elements, &self.shape, Place::Of(&client));
+            client.clone().put(self.with(copy)??)?
         } else {
             let Format::Flat { elem, .. } = flat::<T>(0) else {
                 return Err(Error::internal("flat is flat"));

@@ -20,8 +20,7 @@ pub use locks::{
     SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
     SharedSemaphore, SharedWriteGuard,
 };
+pub use mobula_store::TileView;
 pub use part::{OpenPart, OpenTile, Part, Tile, Torn};
 
-pub use part::lend_part;
-#[cfg(feature = "ndarray")]
-pub use part::lend_tile;
+pub use part::{lend_part, lend_tile};

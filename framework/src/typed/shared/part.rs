@@ -2,7 +2,7 @@
 
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
-use mobula_store::{Lent, LentTile, codec::type_tag};
+use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
 use mobula_worker::{Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 
 use super::SharedElement;
@@ -70,7 +70,7 @@ impl<T> fmt::Debug for Part<T> {
 }
 
 /// A rectangle of a two-dimensional [`SharedArray`](super::SharedArray) that is lent: a remote function takes it as
-/// `ndarray::ArrayViewMut2<'_, T>` (feature `ndarray`), and writes in place. Otherwise as [`Part`].
+/// `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in place. Otherwise as [`Part`].
 #[must_use = "a tile that is dropped goes back to its array at once"]
 pub struct Tile<T> {
     entry: Arc<Entry>,
@@ -112,10 +112,6 @@ impl<T: SharedElement> Tile<T> {
         })
     }
 
-    #[cfg_attr(
-        not(feature = "ndarray"),
-        expect(dead_code, reason = "no parameter takes it")
-    )]
     pub(crate) fn into_entry(self) -> Arc<Entry> {
         self.entry
     }
@@ -171,9 +167,32 @@ impl<T: SharedElement> OpenTile<T> {
         self.elements.row_mut(row)
     }
 
-    /// All of it.
-    #[cfg(feature = "ndarray")]
-    pub fn view_mut(&mut self) -> ndarray::ArrayViewMut2<'_, T> {
+    /// All of it, as the [`TileView`] that the caller names by a type. Costs no copy.
+    ///
+    #[cfg_attr(any(feature = "ndarray-0_16", feature = "ndarray-0_17"), doc = "```")]
+    #[cfg_attr(
+        not(any(feature = "ndarray-0_16", feature = "ndarray-0_17")),
+        doc = "```ignore"
+    )]
+    /// use mobula::prelude::*;
+    /// # #[cfg(not(feature = "ndarray-0_16"))]
+    /// # use ndarray17 as ndarray;
+    /// use ndarray::ArrayViewMut2;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let array = rt.shared_array::<f64>((4, 6), 1.0)?;
+    /// for tile in array.tiles_mut(2, 3)? {
+    ///     let mut tile = tile.open()?;
+    ///     let mut view: ArrayViewMut2<'_, f64> = tile.view_mut();
+    ///     view *= 2.0;
+    /// }
+    /// assert_eq!(array.with(|all| all.iter().sum::<f64>())?, 48.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn view_mut<'a, V: TileView<'a, T>>(&'a mut self) -> V {
         self.elements.view_mut()
     }
 }
@@ -288,7 +307,6 @@ pub fn lend_part<T: SharedElement>(inputs: &mut Inputs) -> Result<Lent<T>> {
 ///
 /// # Errors
 /// It is something else.
-#[cfg(feature = "ndarray")]
 pub fn lend_tile<T: SharedElement>(inputs: &mut Inputs) -> Result<LentTile<T>> {
     let (array, lot, of) = taken(inputs)?;
     rectangle(&array, lot, of)

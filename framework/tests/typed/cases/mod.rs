@@ -10,8 +10,12 @@ mod calls;
 mod errors;
 mod functions;
 mod futures;
-#[cfg(feature = "ndarray")]
-mod ndarrays;
+#[cfg(feature = "ndarray-0_16")]
+mod ndarray_0_16;
+#[cfg(feature = "ndarray-0_17")]
+mod ndarray_0_17;
+#[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+mod ndarray_versions;
 mod objects;
 mod results;
 mod shapes;
@@ -23,8 +27,12 @@ pub(super) fn all(rt: &Rt) {
     borrowing::all(rt);
     calls::all(rt);
     errors::all(rt);
-    #[cfg(feature = "ndarray")]
-    ndarrays::all(rt);
+    #[cfg(feature = "ndarray-0_16")]
+    ndarray_0_16::all(rt);
+    #[cfg(feature = "ndarray-0_17")]
+    ndarray_0_17::all(rt);
+    #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+    ndarray_versions::all(rt);
     objects::all(rt);
     results::all(rt);
     shapes::all(rt);

@@ -1,12 +1,14 @@
-//! `ndarray`'s arrays and views.
+//! `ndarray`'s arrays and views, of the version that the parent module names `nd`.
 
 use mobula::{NdArray, prelude::*};
-use ndarray::{
-    Array1, Array2, Array3, Array4, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayView4,
-    ArrayViewD, Axis, Slice, array,
-};
 
-use super::{Rt, functions::*};
+use super::{
+    super::{Rt, functions::*},
+    nd::{
+        Array1, Array2, Array3, Array4, ArrayD, ArrayView, ArrayView1, ArrayView2, ArrayView3,
+        ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Slice, array,
+    },
+};
 
 pub(super) fn all(rt: &Rt) {
     views_take_arrays_views_and_refs(rt);
@@ -15,6 +17,7 @@ pub(super) fn all(rt: &Rt) {
     other_layouts_become_row_major(rt);
     large_arrays_are_seen_in_place(rt);
     owned_and_borrowed_arrays(rt);
+    code_may_be_generic_over_dimensions(rt);
     a_wrong_rank_is_an_error(rt);
 }
 
@@ -39,7 +42,7 @@ fn ranks(a: ArrayView3<'_, u8>, b: ArrayView4<'_, f32>, c: ArrayViewD<'_, i64>) 
 }
 
 #[remote]
-fn generic_view(a: ndarray::ArrayView<'_, f64, ndarray::Ix2>) -> usize {
+fn generic_view(a: ArrayView<'_, f64, Ix2>) -> usize {
     a.ncols()
 }
 
@@ -58,14 +61,21 @@ fn views_take_arrays_views_and_refs(rt: &Rt) {
     let from_array = rt.put(&grid).unwrap();
     let from_view = rt.put(&grid.view()).unwrap();
     let _: (&ObjectRef<Array2<f64>>, &ObjectRef<Array2<f64>>) = (&from_array, &from_view);
+    let mut written = grid.clone();
+    let from_writable = rt.put(&written.view_mut()).unwrap();
     for call in [
         trace::remote(&grid),
         trace::remote(grid.clone()),
         trace::remote(grid.view()),
         trace::remote(&grid.view()),
         trace::remote(&grid.to_shared()),
+        trace::remote(grid.to_shared()),
+        trace::remote(&written.view_mut()),
+        trace::remote(&CowArray::from(grid.view())),
+        trace::remote(CowArray::from(&grid)),
         trace::remote(&from_array),
         trace::remote(from_view),
+        trace::remote(&from_writable),
         trace::remote(array![[1.0, 2.0], [3.0, 4.0]]),
     ] {
         assert_eq!(call.spawn().get().unwrap(), 5.0);
@@ -166,6 +176,16 @@ fn owned_and_borrowed_arrays(rt: &Rt) {
     );
     assert_eq!(borrowed::remote(&put).spawn().get().unwrap(), 2.0);
     assert_eq!(borrowed::remote(&grid).spawn().get().unwrap(), 2.0);
+}
+
+fn code_may_be_generic_over_dimensions(rt: &Rt) {
+    fn doubled<D: Dimension>(rt: &Rt, array: ArrayView<'_, f64, D>) -> f64 {
+        let stored: NdArray<f64, D> = rt.put(&array).unwrap().view().unwrap();
+        assert_eq!(stored.shape(), array.shape());
+        2.0 * ArrayView::from(&stored).sum()
+    }
+    assert_eq!(doubled(rt, array![1.0, 2.0].view()), 6.0);
+    assert_eq!(doubled(rt, array![[1.0], [3.0]].view()), 8.0);
 }
 
 fn a_wrong_rank_is_an_error(rt: &Rt) {

@@ -1,0 +1,10 @@
+//! The tests of `tiles.rs` with `ndarray` 0.16.
+
+use ndarray as nd;
+
+#[allow(
+    clippy::duplicate_mod,
+    reason = "one text, compiled for each version of `ndarray`"
+)]
+#[path = "tiles.rs"]
+mod cases;

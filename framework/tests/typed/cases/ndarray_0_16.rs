@@ -1,0 +1,16 @@
+//! The cases of `ndarrays.rs` with `ndarray` 0.16.
+
+use ndarray as nd;
+
+use super::Rt;
+
+#[allow(
+    clippy::duplicate_mod,
+    reason = "one text, compiled for each version of `ndarray`"
+)]
+#[path = "ndarrays.rs"]
+mod cases;
+
+pub(super) fn all(rt: &Rt) {
+    cases::all(rt);
+}
