@@ -157,7 +157,8 @@ fn most_of_all(rt: &Runtime, counters: &[ActorRef<Counter>]) -> mobula::Result<V
     for (prefix, count) in tops.into_iter().flatten() {
         *sums.entry(prefix).or_default() += count;
     }
-    // These sums are not above the totals; so this one is not above the total of the last one wanted.
+    // These sums are not above the totals; so this one is not above the total of the last one
+    // wanted.
     let last = most(sums.into_iter(), WANTED)
         .last()
         .map_or(1, |last| last.1);

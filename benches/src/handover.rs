@@ -19,8 +19,8 @@ pub fn hand_over<G: DerefMut<Target = u64>, E>(
     lock: impl Fn(usize) -> Result<G, E>,
     ready: impl FnOnce() -> Result<(), E>,
 ) -> Result<f64, E> {
-    // In turn `n` lock `n % 3` goes from player `n % 2` to the other. So who gives in the first turn has that
-    // lock, and that of the third turn; the other one has that of the second.
+    // In turn `n` lock `n % 3` goes from player `n % 2` to the other. So who gives in the first
+    // turn has that lock, and that of the third turn; the other one has that of the second.
     let mut held: [Option<G>; LOCKS] = [None, None, None];
     for n in (player..LOCKS).step_by(2) {
         held[n] = Some(lock(n)?);

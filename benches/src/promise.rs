@@ -6,6 +6,6 @@
 
 use mobula_store::EnginePromise;
 
-// SAFETY: the floors share one file at a time with one further process of this program. Both see it as words
-// only (`SharedWords`), and neither cuts it.
+// SAFETY: the floors share one file at a time with one further process of this program. Both see it
+// as words only (`SharedWords`), and neither cuts it.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };

@@ -138,8 +138,8 @@ fn run(rt: &Runtime, workers: usize, tasks: usize, each: usize, deadly: bool) ->
             true => kill_workers(rt, tasks / DYING, &over),
             false => Ok(0),
         });
-        // A task that waits for a lock lets another one begin on its worker, and both die with it. So
-        // there are never many.
+        // A task that waits for a lock lets another one begin on its worker, and both die with it.
+        // So there are never many.
         let mut running = rt.as_completed(calls.by_ref().take(2 * workers));
         let mut ends = Vec::new();
         while let Some(done) = running.next() {

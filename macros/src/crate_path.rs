@@ -14,8 +14,8 @@ pub(crate) fn mobula(given: Option<&SynPath>) -> TokenStream {
     if let Some(path) = given {
         return path.to_token_stream();
     }
-    // The package itself is known as that to its tests and its documentation. Where no manifest says
-    // anything, the message about `::mobula` is as good as any other.
+    // The package itself is known as that to its tests and its documentation. Where no manifest
+    // says anything, the message about `::mobula` is as good as any other.
     let folder = env::var_os("CARGO_MANIFEST_DIR")
         .filter(|_| env::var_os("CARGO_PKG_NAME").is_none_or(|package| package != "mobula"));
     let listed = folder.and_then(|folder| manifest::name_of("mobula", Path::new(&folder)));

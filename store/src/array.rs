@@ -152,12 +152,12 @@ impl<E> Deref for Array<E> {
     type Target = [E];
 
     fn deref(&self) -> &[E] {
-        // SAFETY: `start` and `len` come from `Array::read` or from a vector. All elements lie in the
-        // memory of `block`, which lives as long as `self` and does not move with the block
-        // (`Block::pinned`); they are aligned (`placed`), and valid (looked at, `Building::holds` them, or
-        // any bits are an `E`). They stay so: a block of a segment never changes (see `View::bytes`),
-        // private memory is behind an `Arc` that gives out `&[u8]` only, and no `E` has a cell inside
-        // (it is `Copy`). Those of a vector are valid by themselves. An empty
+        // SAFETY: `start` and `len` come from `Array::read` or from a vector. All elements lie in
+        // the memory of `block`, which lives as long as `self` and does not move with the block
+        // (`Block::pinned`); they are aligned (`placed`), and valid (looked at, `Building::holds`
+        // them, or any bits are an `E`). They stay so: a block of a segment never changes (see
+        // `View::bytes`), private memory is behind an `Arc` that gives out `&[u8]` only, and no `E`
+        // has a cell inside (it is `Copy`). Those of a vector are valid by themselves. An empty
         // array's dangling address is aligned.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }

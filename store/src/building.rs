@@ -60,9 +60,10 @@ impl Building {
     /// Marks the end of an extent that has a gap behind.
     pub(crate) fn mark_end(&mut self) {
         let end = self.claim.loc.offset + self.claim.loc.len;
-        // SAFETY: the gap has memory (`Fit::gap` is part of what was reserved), and its bytes belong to
-        // this extent alone: no handle gives them out, and the table gives them to nobody else before
-        // the extent is freed. The process is the heap's own, since the heap has just allocated.
+        // SAFETY: the gap has memory (`Fit::gap` is part of what was reserved), and its bytes
+        // belong to this extent alone: no handle gives them out, and the table gives them to nobody
+        // else before the extent is freed. The process is the heap's own, since the heap has just
+        // allocated.
         unsafe { self.claim.heap.writable.write(end, &END) };
         self.marked = true;
     }
@@ -94,13 +95,14 @@ impl Building {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.valid_as = None;
         let (start, len) = self.claim.writable();
-        // SAFETY: the extent is this handle's alone until it is sealed: the heap gives out an extent
-        // once and takes it back only from its owner (`Claim`), no other process has the segment
-        // writable but for shared extents (*one producer*), and nobody has been told of this one: only
-        // `seal` gives its location, by which others could ask for a block or a region. It lies in the
-        // heap's writable mapping (`Claim::writable` looks), which lives as long as `claim.heap`; it was
-        // reserved, so writing cannot fault. The bytes are initialised, as all of a mapping is. The
-        // reference borrows `self`, and the mark behind the extent is not part of it.
+        // SAFETY: the extent is this handle's alone until it is sealed: the heap gives out an
+        // extent once and takes it back only from its owner (`Claim`), no other process has the
+        // segment writable but for shared extents (*one producer*), and nobody has been told of
+        // this one: only `seal` gives its location, by which others could ask for a block or a
+        // region. It lies in the heap's writable mapping (`Claim::writable` looks), which lives as
+        // long as `claim.heap`; it was reserved, so writing cannot fault. The bytes are
+        // initialised, as all of a mapping is. The reference borrows `self`, and the mark behind
+        // the extent is not part of it.
         unsafe { slice::from_raw_parts_mut(start, len) }
     }
 
@@ -134,10 +136,11 @@ impl Building {
         }
         self.valid_as = Some(TypeId::of::<E>());
         // SAFETY: as in `bytes_mut`; length and alignment were checked. Every element is valid: any
-        // bits are an `E` (`any_pattern`), or the bytes were set to zero, which is an `E` by `Zeroable`,
-        // and have been written through `&mut [E]` of the same type only since then: `bytes_mut` and
-        // a call for another type reset or replace `valid_as`, and the next call for `E` starts from
-        // zeros again. What is written here are initialised bytes, since `E` has no padding (`NoUninit`).
+        // bits are an `E` (`any_pattern`), or the bytes were set to zero, which is an `E` by
+        // `Zeroable`, and have been written through `&mut [E]` of the same type only since then:
+        // `bytes_mut` and a call for another type reset or replace `valid_as`, and the next call
+        // for `E` starts from zeros again. What is written here are initialised bytes, since `E`
+        // has no padding (`NoUninit`).
         Ok(unsafe { slice::from_raw_parts_mut(start, len / size) })
     }
 

@@ -86,8 +86,9 @@ impl Mapping {
             false => MprotectFlags::empty(),
         };
         // SAFETY: the pages lie in this mapping, which is not inherited; more access harms no
-        // reference, and there are none where access ends: `Writable::close` is the only caller that ends it,
-        // under the lock by which regions are made, when no region of those pages is left.
+        // reference, and there are none where access ends: `Writable::close` is the only caller
+        // that ends it, under the lock by which regions are made, when no region of those pages is
+        // left.
         unsafe { rustix::mm::mprotect(start.as_ptr().cast(), len, flags) }
             .map_err(|e| StoreError::refused(what, Wanted::Addresses, e))
     }
@@ -138,9 +139,9 @@ impl Mapping {
         let Some(start) = self.range(range) else {
             panic!("{} bytes at {offset} are not in the mapping", bytes.len())
         };
-        // SAFETY: the target lies in this mapping, which is writable here (asserted), has memory, and is
-        // nobody else's (the contract, which `Building::mark_end` and `Heap::copy` argue for); so it
-        // does not overlap with `bytes`, either.
+        // SAFETY: the target lies in this mapping, which is writable here (asserted), has memory,
+        // and is nobody else's (the contract, which `Building::mark_end` and `Heap::copy` argue
+        // for); so it does not overlap with `bytes`, either.
         unsafe { start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
     }
 
@@ -162,10 +163,11 @@ impl Mapping {
             return Err(failed(&"too long"));
         }
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
-        // The file has at least `len` bytes (`SegmentFile::new` looked) and is never cut, so all of it
-        // stays readable: nothing in this crate cuts a file, those of `create` have no name by which
-        // others could, and who calls `from_descriptors` promises it. That `fd` is of this very file,
-        // `SegmentFile::new` has looked at, too. What the mapping is used for is argued where addresses are used.
+        // The file has at least `len` bytes (`SegmentFile::new` looked) and is never cut, so all of
+        // it stays readable: nothing in this crate cuts a file, those of `create` have no name by
+        // which others could, and who calls `from_descriptors` promises it. That `fd` is of this
+        // very file, `SegmentFile::new` has looked at, too. What the mapping is used for is argued
+        // where addresses are used.
         let start =
             unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }
                 .map_err(|e| StoreError::refused(&what, Wanted::Addresses, e))?;

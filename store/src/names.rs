@@ -82,8 +82,8 @@ impl Blocked {
     fn new() -> Blocked {
         let mut all = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
-        // SAFETY: both are places for a set. `sigfillset` writes the first before the mask is made of
-        // it; the second is written if that succeeds.
+        // SAFETY: both are places for a set. `sigfillset` writes the first before the mask is made
+        // of it; the second is written if that succeeds.
         let before = unsafe {
             libc::sigfillset(all.as_mut_ptr());
             let set = libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());

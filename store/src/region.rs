@@ -38,8 +38,8 @@ struct Kept {
     _lease: Lease,
 }
 
-// SAFETY: an address in a mapping of the process, which `keep` keeps; not tied to a thread. What the
-// methods give out argues for itself.
+// SAFETY: an address in a mapping of the process, which `keep` keeps; not tied to a thread. What
+// the methods give out argues for itself.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
@@ -94,11 +94,11 @@ impl Region {
         _: EnginePromise,
     ) -> Option<&[A]> {
         let start = self.place::<A>(offset, count)?;
-        // SAFETY: the range lies in the extent and is aligned (`place`), and is mapped writable as long as
-        // `self` (`Kept`). Every bit pattern is an `A`, for the trait is sealed and its types are integers'
-        // atomics in transparent wrappers. All accesses anywhere are through such atomics, so shared
-        // references may overlap in all processes: the caller's `EnginePromise` says so (*one use*; see
-        // `promise.rs` of the crates that make one).
+        // SAFETY: the range lies in the extent and is aligned (`place`), and is mapped writable as
+        // long as `self` (`Kept`). Every bit pattern is an `A`, for the trait is sealed and its
+        // types are integers' atomics in transparent wrappers. All accesses anywhere are through
+        // such atomics, so shared references may overlap in all processes: the caller's
+        // `EnginePromise` says so (*one use*; see `promise.rs` of the crates that make one).
         Some(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
     }
 
@@ -340,8 +340,8 @@ impl<E: Pod> LentTile<E> {
             return &mut [];
         }
         // SAFETY: `Region::lend_tile` checked that all rows lie in the extent, and alignment; these
-        // are the elements of one row of the rectangle, of which `self` is borrowed as a whole. Else
-        // as for `Lent`.
+        // are the elements of one row of the rectangle, of which `self` is borrowed as a whole.
+        // Else as for `Lent`.
         unsafe {
             let start = self.start.as_ptr().add(row * self.width);
             slice::from_raw_parts_mut(start, self.columns)

@@ -14,8 +14,8 @@ pub fn unblock_all() {
         fn pthread_sigmask(how: i32, set: *const Set, old: *mut Set) -> i32;
     }
     let none = Set([0; 128]);
-    // SAFETY: the function reads a set, which is no longer than `none`, and writes nothing, since the
-    // third argument is null. A set of zeros has no signal in it. A mask is a matter of what runs
-    // when; no memory depends on it.
+    // SAFETY: the function reads a set, which is no longer than `none`, and writes nothing, since
+    // the third argument is null. A set of zeros has no signal in it. A mask is a matter of what
+    // runs when; no memory depends on it.
     let _ = unsafe { pthread_sigmask(SET_MASK, &raw const none, std::ptr::null_mut()) };
 }

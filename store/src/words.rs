@@ -46,12 +46,13 @@ impl SharedWords {
     #[inline]
     pub fn words(&self) -> &[AtomicU64] {
         let bytes = self.mapping.len() - Self::NARROW_BYTES;
-        // SAFETY: the range lies in the mapping, which lives as long as `self`, and `map` checked that it
-        // is longer than the narrow words; its start is a multiple of 4096 from a page's start, so
-        // aligned. Any bits are a valid word. The memory is accessed through words of these sizes only:
-        // `usage` keeps this process from mapping the file as bytes, whichever `SegmentFile` stands
-        // for it; and another process can only have it by a writable descriptor, which *one producer*
-        // gives to the two sides of a mailbox, who use this same type.
+        // SAFETY: the range lies in the mapping, which lives as long as `self`, and `map` checked
+        // that it is longer than the narrow words; its start is a multiple of 4096 from a page's
+        // start, so aligned. Any bits are a valid word. The memory is accessed through words of
+        // these sizes only: `usage` keeps this process from mapping the file as bytes, whichever
+        // `SegmentFile` stands for it; and another process can only have it by a writable
+        // descriptor, which *one producer* gives to the two sides of a mailbox, who use this same
+        // type.
         unsafe {
             let start = self.mapping.start().add(Self::NARROW_BYTES);
             slice::from_raw_parts(start.cast().as_ptr(), bytes / 8)

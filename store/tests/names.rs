@@ -62,7 +62,8 @@ fn unnamed_files_never_have_a_name() {
         use std::os::fd::AsRawFd;
         std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())).unwrap()
     };
-    // The kernel names an unlinked file by the name that it had, and one without a name by a number.
+    // The kernel names an unlinked file by the name that it had, and one without a name by a
+    // number.
     let path = link(&file).to_string_lossy().into_owned();
     assert!(!path.contains("mobula-"), "{path}");
     assert!(path.ends_with("(deleted)"), "{path}");

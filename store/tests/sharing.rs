@@ -257,8 +257,8 @@ fn writes_to_what_is_not_open_are_stopped() {
         assert!(other.close(open));
     }
     println!("about to write");
-    // SAFETY: none. This is the accident that the store has to contain: nothing may be written there,
-    // so the write faults.
+    // SAFETY: none. This is the accident that the store has to contain: nothing may be written
+    // there, so the write faults.
     unsafe { address.write_volatile(2) };
 }
 

@@ -29,8 +29,8 @@ use crate::{
 /// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
 /// refs to an object that is pending; when it is dropped, the engine is told.
 pub struct Entry {
-    // The parts of the id: so `is_actor` takes no room, and an entry with its counts no more than two
-    // cache lines, which the compiler copies without a call.
+    // The parts of the id: so `is_actor` takes no room, and an entry with its counts no more than
+    // two cache lines, which the compiler copies without a call.
     origin: WorkerId,
     /// See [`Entry::of_actor`].
     is_actor: bool,

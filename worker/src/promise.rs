@@ -7,16 +7,18 @@
 use mobula_store::EnginePromise;
 
 /// For functions of the store, and for those of this crate that lead there.
-// SAFETY: this crate passes it on to such functions only; no public item gives it out. The promises are those of
-// `mobula_store`:
-// * One producer: `process/mod.rs` makes the one heap of the segment whose writable descriptor the driver gave to
-//   this worker alone, and the mailbox, which both sides see as words. `process/control.rs` gives descriptors of
-//   others' segments to `Writables` where they are for writing. The driver made all those files and never cuts them.
+// SAFETY: this crate passes it on to such functions only; no public item gives it out. The promises
+// are those of `mobula_store`:
+// * One producer: `process/mod.rs` makes the one heap of the segment whose writable descriptor the
+//   driver gave to this worker alone, and the mailbox, which both sides see as words.
+//   `process/control.rs` gives descriptors of others' segments to `Writables` where they are for
+//   writing. The driver made all those files and never cuts them.
 // * Pinned while leased: a lease is an `Entry`, or the handle that adopted an extent (`lower.rs`,
-//   `process/tasks.rs`), and the driver keeps an object as long as this process has told it of a handle
-//   (`process/table.rs`). `process/lanes.rs` frees what the driver says, which says so when nothing pins the object.
-// * One use: `Client::region` takes its location from `Entry::shared_memory`, and `client::readable_with` refuses
-//   values of format `Shared`. An object that was shared memory is announced when all processes have closed it
-//   (`process/control.rs` answers that this one has).
+//   `process/tasks.rs`), and the driver keeps an object as long as this process has told it of a
+//   handle (`process/table.rs`). `process/lanes.rs` frees what the driver says, which says so when
+//   nothing pins the object.
+// * One use: `Client::region` takes its location from `Entry::shared_memory`, and
+//   `client::readable_with` refuses values of format `Shared`. An object that was shared memory is
+//   announced when all processes have closed it (`process/control.rs` answers that this one has).
 // * Lent once: nothing here lends.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };

@@ -94,7 +94,8 @@ fn a_waker_may_poll_the_same_ref_when_it_is_cloned_or_dropped() {
     *ENTRY.lock().unwrap() = Some(entry.clone());
     let (done, ends) = mpsc::channel();
     thread::spawn(move || {
-        // Enough that the list sweeps some times, and has registered wakers too, the same one twice.
+        // Enough that the list sweeps some times, and has registered wakers too, the same one
+        // twice.
         for number in 0..300 {
             assert!(entry.subscribe(&waker(number)));
             // The list gives this one back.

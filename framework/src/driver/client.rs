@@ -435,7 +435,8 @@ impl Client for Driver {
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
-        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody opens.
+        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody
+        // opens.
         if mobula_store::is_forked_child() {
             return Err(Ended);
         }

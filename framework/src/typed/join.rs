@@ -69,7 +69,8 @@ fn wait_all<'e>(
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
     let mut values = Vec::with_capacity(refs.len());
     wait_all(refs.iter().map(|object| &**object.entry()), |n| {
-        // What takes no time is decoded while it is in the cache; all else when nobody waits for this thread.
+        // What takes no time is decoded while it is in the cache; all else when nobody waits for
+        // this thread.
         if values.len() == n && refs[n].entry().is_small() {
             values.push(refs[n].get()?);
         }

@@ -32,6 +32,9 @@ pub use ends::QueueStream;
 /// decoded where they are taken out. Those of more than 16 KiB, and large arrays inside of values, lie in the
 /// store in between, and are not copied by the queue; the others are in the memory of the driver's process.
 ///
+/// A handle inside of a value counts, too, also while that value waits in the same queue: then the queue
+/// stays until somebody takes the value out, or until the runtime ends.
+///
 /// Who waits longer is served first, also before one who wants fewer values. Blocking methods give their
 /// turn to other tasks of the worker.
 ///

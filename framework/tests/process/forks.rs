@@ -38,8 +38,8 @@ pub(crate) fn in_a_child(f: impl FnOnce() -> bool) -> bool {
         fn fork() -> i32;
         fn _exit(code: i32) -> !;
     }
-    // SAFETY: the child uses what a child may use, the allocator among it (glibc prepares that), and exits at
-    // once, whatever `f` does.
+    // SAFETY: the child uses what a child may use, the allocator among it (glibc prepares that),
+    // and exits at once, whatever `f` does.
     let pid = unsafe { fork() };
     if pid == 0 {
         let good = catch_unwind(AssertUnwindSafe(f)).unwrap_or(false);

@@ -496,8 +496,8 @@ fn the_total_stays_right_while_workers_are_killed() {
             if a == b {
                 continue;
             }
-            // In one order, against deadlock; and whoever finds one that a dead one left repairs it:
-            // the amount in transit is in the second word of the journal.
+            // In one order, against deadlock; and whoever finds one that a dead one left repairs
+            // it: the amount in transit is in the second word of the journal.
             let (low, high) = (a.min(b) as usize, a.max(b) as usize);
             let mut first = accounts[low].lock_anyway()?;
             let mut second = accounts[high].lock_anyway()?;

@@ -14,8 +14,8 @@ const ROLE: &str = "MOBULA_STORE_TEST_ROLE";
 pub(crate) const ID: SegmentId = SegmentId(7);
 
 /// For functions that rest on promises.
-// SAFETY: each test keeps them: it has its segments to itself, frees what it does not look at any more, and uses and
-// lends shared memory once at a time.
+// SAFETY: each test keeps them: it has its segments to itself, frees what it does not look at any
+// more, and uses and lends shared memory once at a time.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };
 
 /// A heap in anonymous memory with twice its capacity in addresses, as runtimes make them.

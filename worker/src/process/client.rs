@@ -492,8 +492,8 @@ impl Client for Worker {
             Some(Err(error)) => return Err(error.clone()),
             None => return Err(Error::internal("a part that did not come")),
         };
-        // The thread that brought the answer has the entry for a moment longer. Whoever drops the part
-        // may ask for it again at once, and must not come before its end.
+        // The thread that brought the answer has the entry for a moment longer. Whoever drops the
+        // part may ask for it again at once, and must not come before its end.
         while Arc::strong_count(first) > 1 {
             std::thread::yield_now();
         }

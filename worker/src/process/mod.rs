@@ -225,9 +225,9 @@ fn run(
     let task_bell = worker.tasks.lock().lane.bell();
     let tasks = worker.clone();
     let panicked = end.panicked;
-    // On a thread of its own: `init()` may have been called inside an executor, whose functions do not
-    // work inside of it a second time, and the stacks of all tasks are of one size. This thread serves
-    // the control lane, so that a worker has no more threads for it.
+    // On a thread of its own: `init()` may have been called inside an executor, whose functions do
+    // not work inside of it a second time, and the stacks of all tasks are of one size. This thread
+    // serves the control lane, so that a worker has no more threads for it.
     threads::start("mobula-task", threads::task_stack(), move || {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, panicked)));
         self::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))

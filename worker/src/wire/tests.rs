@@ -615,8 +615,8 @@ fn long_chains_of_causes_do_not_exhaust_small_stacks() {
     encode_to_worker(&longest, &mut bytes).unwrap();
     assert_eq!(on_a_small_stack(bytes), Ok(format!("{longest:?}")));
 
-    // What no `Error` can be: without a cause an error ends with "nil", in the place of which another
-    // one may stand.
+    // What no `Error` can be: without a cause an error ends with "nil", in the place of which
+    // another one may stand.
     let encoded = rmp_serde::to_vec(&inner).unwrap();
     let (nil, start) = encoded.split_last().unwrap();
     assert_eq!(*nil, 0xc0);

@@ -61,7 +61,8 @@ impl Core {
         if let Some(worker) = process {
             self.stop_process(worker, grace, comm);
         }
-        // If it is being made once more, and that has begun: what it reads stays as long as the process.
+        // If it is being made once more, and that has begun: what it reads stays as long as the
+        // process.
         if let Some(args) = self.leave_constructor(id) {
             match process.and_then(|worker| self.workers.get_mut(&worker)) {
                 Some(worker) => worker.left.push(args),

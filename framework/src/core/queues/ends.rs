@@ -61,7 +61,7 @@ impl Core {
         });
     }
 
-    /// The object is about to be freed. What it kept as a queue goes to `rest`, where nothing else keeps it.
+    /// The object is about to be freed. The objects that only its values kept go to `rest`.
     pub(in crate::core) fn end_queue(
         &mut self,
         id: ObjectId,
@@ -98,7 +98,7 @@ impl Core {
     }
 }
 
-/// What an answer was made of.
+/// The item that an answer was made of.
 fn item_of(value: &Arc<Value>) -> Item {
     match value.stands_for().and_then(worker::Item::id) {
         Some(id) => Item::Object(id),

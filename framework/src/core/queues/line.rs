@@ -163,7 +163,7 @@ impl<V, R> Line<V, R> {
         }
     }
 
-    /// What is in it.
+    /// The values that the queue holds, in their order.
     pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
         self.values.into_iter().map(|(_, value)| value)
     }

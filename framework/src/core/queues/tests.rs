@@ -253,7 +253,8 @@ fn random_histories_go_as_in_the_model() {
                 }
             }
         }
-        // Each value is in one place: in the queue, in a request that waits, or taken, or was refused.
+        // Each value is in one place: in the queue, in a request that waits, or taken, or was
+        // refused.
         let mut seen: Vec<u32> = line.all_values().copied().collect();
         seen.extend(taken.iter().map(|(_, value)| *value));
         seen.sort_unstable();

@@ -340,7 +340,7 @@ fn requests_that_make_no_sense_are_refused() {
 struct Open {
     who: WorkerId,
     ids: Vec<ObjectId>,
-    /// What it puts in; nothing for a get.
+    /// The values of a put; none for a get.
     values: Vec<u64>,
     gets: bool,
 }

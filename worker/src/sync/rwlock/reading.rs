@@ -85,7 +85,8 @@ impl<M: Memory> RawRwLock<M> {
             starving |= wait.is_long();
             let announced = word | READERS | if starving { TURN } else { 0 };
             if announced == word || self.gate.word().exchange(word, announced, AcqRel).is_ok() {
-                // All readers are woken; but no writer may wait for one that has to wait for its turn.
+                // All readers are woken; but no writer may wait for one that has to wait for its
+                // turn.
                 let aside = || {
                     if starving {
                         self.gate.end_turn();
@@ -109,8 +110,8 @@ impl<M: Memory> RawRwLock<M> {
         if !is_free(word) {
             return Entry::Closed(word);
         }
-        // Among others of this process nothing else is needed: their bit keeps writers out until the
-        // last of us leaves.
+        // Among others of this process nothing else is needed: their bit keeps writers out until
+        // the last of us leaves.
         let Change::Edge = local.join() else {
             return Entry::In;
         };

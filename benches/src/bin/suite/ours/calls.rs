@@ -24,7 +24,8 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let plan = out.fast(1.5);
     out.attempt("roundtrip", || {
-        // In turn with its floor, since the cores' distance and their neighbours change by the second.
+        // In turn with its floor, since the cores' distance and their neighbours change by the
+        // second.
         let turn = || -> Result<[Summary; 2]> {
             let floor = message_game(Rings::Indexed, out.fast(0.1))?;
             Ok([sample(out.fast(0.1), || blocking(&rt))?, floor])

@@ -38,7 +38,8 @@ pub(super) async fn acquired<R>(
     cell: &Cell,
     mut poll: impl FnMut(&mut Polled<CellMemory>, &Waker) -> Poll<std::result::Result<R, PollError>>,
 ) -> Result<R> {
-    // A forked child has no thread that would wake it, and perhaps a lock in the list that nobody opens.
+    // A forked child has no thread that would wake it, and perhaps a lock in the list that nobody
+    // opens.
     cell.waits(wake_all)?;
     let mut wait = Polled::new(&WAITERS);
     poll_fn(|context| match poll(&mut wait, context.waker()) {
