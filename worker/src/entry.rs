@@ -121,7 +121,7 @@ impl Entry {
     }
 
     /// A handle of no engine, for tests.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
         let mut entry = Entry::failed(Error::internal("unowned"));
         let unshared = Arc::get_mut(&mut entry).expect("a new entry");
