@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use mobula_store::limits::{self, CgroupLimit};
 use mobula_worker::{Error, Result};
+
+use crate::engines::{EngineKind, Kind};
 use rustix::process::{Resource, getrlimit};
 
 /// Most workers that one runtime may have: each takes some descriptors and a mailbox.
@@ -45,17 +47,6 @@ const ACTORS: u64 = 8;
 /// What memory is taken to be where nobody says it.
 const UNKNOWN_MEMORY: u64 = 1 << 30;
 
-/// What runs the tasks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kind {
-    #[default]
-    Processes,
-    /// Nothing does; for measurements, see `driver/null.rs`.
-    NullThreads,
-    /// The same, without threads.
-    NullHere,
-}
-
 /// The settings of a runtime, all decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -89,7 +80,7 @@ pub(crate) struct Wishes {
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
     pub(crate) detached_grace: Option<Duration>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Option<Kind>,
 }
 
 impl Wishes {
@@ -98,6 +89,10 @@ impl Wishes {
     /// # Errors
     /// A number is out of range or does not parse.
     pub(crate) fn decide(self) -> Result<Config> {
+        let kind = match variable("MOBULA_ENGINE")? {
+            Some(name) => name.parse::<EngineKind>()?.0,
+            None => self.kind.unwrap_or_default(),
+        };
         let workers = match variable("MOBULA_WORKERS")? {
             Some(text) => Some(text.parse().map_err(|_| {
                 Error::usage(format!("MOBULA_WORKERS is `{text}`, which is not a number"))
@@ -145,7 +140,7 @@ impl Wishes {
                 .min(LONGEST_START),
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
-            kind: self.kind,
+            kind,
         })
     }
 }

@@ -5,18 +5,33 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_worker::{Client, Error, Result};
+use mobula_worker::{Control, Engine, Error, Result};
 use parking_lot::RwLock;
-
-use crate::driver::Driver;
 
 /// Ends a runtime with the last handle that users have of it, after its detached tasks.
 #[derive(Debug)]
-pub(crate) struct Guard(pub(crate) Arc<Driver>);
+pub(crate) struct Guard(Arc<dyn Engine>);
+
+impl Guard {
+    pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
+        &self.0
+    }
+
+    /// The runtime as a whole; `None` for an engine that has nothing to end.
+    pub(crate) fn control(&self) -> Option<&dyn Control> {
+        self.0.control()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.control().is_some_and(Control::is_closed)
+    }
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.end();
+        if let Some(control) = self.control() {
+            control.end();
+        }
     }
 }
 
@@ -28,8 +43,8 @@ thread_local! {
 }
 
 /// Says that a runtime has started in this process.
-pub(crate) fn add(driver: Arc<Driver>) -> Arc<Guard> {
-    let guard = Arc::new(Guard(driver));
+pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
+    let guard = Arc::new(Guard(engine));
     LIVE.write().push(Arc::downgrade(&guard));
     started_here(|started| {
         started.retain(|guard| guard.strong_count() > 0);
@@ -47,13 +62,13 @@ fn started_here<R>(f: impl FnOnce(&mut Vec<Weak<Guard>>) -> R) -> Option<R> {
 }
 
 /// Says that a runtime has ended.
-pub(crate) fn remove(driver: &Driver) {
+pub(crate) fn remove(engine: &dyn Engine) {
     // The upgraded guards are kept until the lock is gone: one of them may be the last.
     let mut guards = Vec::new();
     LIVE.write().retain(|live| match live.upgrade() {
         None => false,
         Some(guard) => {
-            let other = !std::ptr::eq(Arc::as_ptr(&guard.0), driver);
+            let other = !std::ptr::addr_eq(Arc::as_ptr(&guard.0), engine);
             guards.push(guard);
             other
         }
@@ -64,9 +79,9 @@ pub(crate) fn remove(driver: &Driver) {
 #[derive(Debug)]
 pub(crate) enum Current {
     /// In a task.
-    Worker(Arc<dyn Client>),
+    Task(Arc<dyn Engine>),
     /// In the process that started it.
-    Driver(Arc<Guard>),
+    Owner(Arc<Guard>),
 }
 
 /// In a worker its driver's runtime; in a driver the only one that this thread started, or else the
@@ -75,17 +90,20 @@ pub(crate) enum Current {
 /// # Errors
 /// There is none, or more than one; or a set-up function of a worker asks.
 pub(crate) fn current() -> Result<Current> {
-    if let Some(worker) = mobula_worker::worker_client()? {
-        return Ok(Current::Worker(worker));
+    if let Some(worker) = mobula_worker::worker_engine()? {
+        return Ok(Current::Task(worker));
+    }
+    if let Some(engine) = crate::engines::inline::engine_of_this_task() {
+        return Ok(Current::Task(engine));
     }
     if let Some(guard) = only_one() {
-        return Ok(Current::Driver(guard));
+        return Ok(Current::Owner(guard));
     }
     let live = |guards: &[Weak<Guard>]| -> Vec<Arc<Guard>> {
         guards
             .iter()
             .filter_map(Weak::upgrade)
-            .filter(|guard| !guard.0.is_closed())
+            .filter(|guard| !guard.is_closed())
             .collect()
     };
     let mut guards = started_here(|started| live(started)).unwrap_or_default();
@@ -95,7 +113,7 @@ pub(crate) fn current() -> Result<Current> {
         guards = all;
     }
     match (guards.pop(), guards.is_empty()) {
-        (Some(guard), true) => Ok(Current::Driver(guard)),
+        (Some(guard), true) => Ok(Current::Owner(guard)),
         (Some(_), false) => Err(Error::usage(
             "there are several runtimes in this process, and no argument says which one is meant; use `rt.spawn(call)`",
         )),
@@ -111,16 +129,16 @@ fn only_one() -> Option<Arc<Guard>> {
         [one] => one.upgrade(),
         _ => None,
     });
-    guard.flatten().filter(|guard| !guard.0.is_closed())
+    guard.flatten().filter(|guard| !guard.is_closed())
 }
 
 /// The engine that [`current`] names.
 ///
 /// # Errors
 /// As for [`current`].
-pub(crate) fn current_client() -> Result<Arc<dyn Client>> {
+pub(crate) fn current_engine() -> Result<Arc<dyn Engine>> {
     Ok(match current()? {
-        Current::Worker(client) => client,
-        Current::Driver(guard) => guard.0.clone(),
+        Current::Task(engine) => engine,
+        Current::Owner(guard) => guard.engine().clone(),
     })
 }

@@ -108,6 +108,7 @@ mod config;
 mod core;
 mod current;
 mod driver;
+mod engines;
 mod harness;
 mod init;
 mod promise;
@@ -115,6 +116,7 @@ mod runtime;
 mod setup;
 mod typed;
 
+pub use engines::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};

@@ -17,7 +17,7 @@ use mobula_store::EnginePromise;
 //   `driver/effects.rs` frees what it says and nothing else. `driver/recovery.rs` opens locks while
 //   the core's lock is held, so that nothing is freed meanwhile. `driver/orphans.rs` punches pages
 //   that no living object has, in segments whose producer is dead.
-// * One use: `Client::region` takes its location from `Entry::shared_memory`, `readable` refuses
+// * One use: `SharedMemory::region` takes its location from `Entry::shared_memory`, `readable` refuses
 //   values of format `Shared`, and `driver/closing.rs` waits until all processes have closed such
 //   memory before it is an object, or free. Which atomics lie where is decided by the object's
 //   format and tag, which `SharedHandle` and `driver/recovery.rs` look at.

@@ -2,12 +2,12 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use mobula_worker::{Client, Error, Result};
+use mobula_worker::{Control, Engine, Error, Result, Stats};
 
 use crate::{
-    config::{Kind, Wishes},
+    config::Wishes,
     current::{self, Current, Guard},
-    driver::Driver,
+    engines::{self, EngineKind, Kind},
 };
 
 /// A pool of worker processes and the store that they share.
@@ -44,18 +44,9 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Runtime {
-    handle: Handle,
-}
-
-#[derive(Clone)]
-enum Handle {
-    /// In the process that started it.
-    Driver {
-        guard: Arc<Guard>,
-        client: Arc<dyn Client>,
-    },
-    /// In a task.
-    Worker(Arc<dyn Client>),
+    engine: Arc<dyn Engine>,
+    /// In the process that started it. A task has none.
+    guard: Option<Arc<Guard>>,
 }
 
 impl Runtime {
@@ -93,17 +84,18 @@ impl Runtime {
     /// `is_usage()`: there is none, or more than one to choose from.
     pub fn current() -> Result<Runtime> {
         Ok(match current::current()? {
-            Current::Worker(client) => Runtime {
-                handle: Handle::Worker(client),
+            Current::Task(engine) => Runtime {
+                engine,
+                guard: None,
             },
-            Current::Driver(guard) => Runtime::of(guard),
+            Current::Owner(guard) => Runtime::of(guard),
         })
     }
 
     fn of(guard: Arc<Guard>) -> Runtime {
-        let client: Arc<dyn Client> = guard.0.clone();
         Runtime {
-            handle: Handle::Driver { guard, client },
+            engine: guard.engine().clone(),
+            guard: Some(guard),
         }
     }
 
@@ -132,9 +124,9 @@ impl Runtime {
     /// `is_usage()`: called in a task, which is itself unfinished. `is_shutdown()`: the runtime ended
     /// meanwhile; or why it failed.
     pub fn wait_idle(&self) -> Result<()> {
-        match &self.handle {
-            Handle::Driver { guard, .. } => guard.0.wait_idle(),
-            Handle::Worker(_) => Err(Error::usage(
+        match self.control() {
+            Some(control) => control.wait_idle(),
+            None => Err(Error::usage(
                 "a task cannot wait until no task is unfinished, since it is one itself; keep the refs of what it spawned and wait for those",
             )),
         }
@@ -147,9 +139,9 @@ impl Runtime {
     /// [`is_timeout`](Error::is_timeout): tasks were cut, whose functions the message names. The
     /// runtime has ended nevertheless.
     pub fn shutdown_timeout(self, limit: Duration) -> Result<()> {
-        match &self.handle {
-            Handle::Driver { guard, .. } => guard.0.shutdown_after(limit),
-            Handle::Worker(_) => Ok(()),
+        match self.control() {
+            Some(control) => control.shutdown_after(limit),
+            None => Ok(()),
         }
     }
 
@@ -161,8 +153,8 @@ impl Runtime {
     /// started. Detached tasks are not waited for longer than others. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
     /// A process that the system has not ended 5 s after that is left, with a line on standard error.
     pub fn shutdown(self) {
-        if let Handle::Driver { guard, .. } = &self.handle {
-            guard.0.shutdown();
+        if let Some(control) = self.control() {
+            control.shutdown();
         }
     }
 
@@ -176,32 +168,33 @@ impl Runtime {
     ///
     /// In a task: of its own worker only.
     pub fn worker_pids(&self) -> Vec<u32> {
-        match &self.handle {
-            Handle::Driver { guard, .. } => guard.0.worker_pids(),
-            Handle::Worker(_) => vec![std::process::id()],
+        match self.control() {
+            Some(control) => control.worker_pids(),
+            None => vec![std::process::id()],
         }
     }
 
-    pub(crate) fn client(&self) -> &Arc<dyn Client> {
-        match &self.handle {
-            Handle::Driver { client, .. } | Handle::Worker(client) => client,
-        }
+    pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// The runtime as a whole. A task has no part in that.
+    fn control(&self) -> Option<&dyn Control> {
+        self.guard.as_ref()?.control()
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.handle {
-            Handle::Driver { guard, .. } => {
-                let config = guard.0.config();
-                f.debug_struct("Runtime")
-                    .field("name", &config.name)
-                    .field("workers", &config.workers)
-                    .field("store_capacity", &config.capacity)
-                    .field("worker_setups", &mobula_worker::setup_count())
-                    .finish()
-            }
-            Handle::Worker(_) => f.write_str("Runtime(of this task)"),
+        match self.control() {
+            Some(control) => f
+                .debug_struct("Runtime")
+                .field("name", &control.name())
+                .field("workers", &self.engine.workers())
+                .field("store_capacity", &control.stats().capacity_bytes)
+                .field("worker_setups", &mobula_worker::setup_count())
+                .finish(),
+            None => f.write_str("Runtime(of this task)"),
         }
     }
 }
@@ -213,35 +206,34 @@ pub struct StoreInfo<'a> {
 }
 
 impl StoreInfo<'_> {
-    fn driver(&self) -> Option<&Driver> {
-        match &self.runtime.handle {
-            Handle::Driver { guard, .. } => Some(&guard.0),
-            Handle::Worker(_) => None,
-        }
+    fn stats(&self) -> Stats {
+        self.runtime
+            .control()
+            .map(Control::stats)
+            .unwrap_or_default()
     }
 
     /// Bytes of the objects that exist, each rounded up to 64. Small values, which travel inside
     /// messages, do not count. When all refs and arrays are gone, this is what it was before; a
     /// worker's own refs take some microseconds to be counted off. 0 in a task.
     pub fn used_bytes(&self) -> u64 {
-        self.driver().map_or(0, Driver::used_bytes)
+        self.stats().used_bytes
     }
 
     /// Objects that exist, pending results and small values included. 0 in a task.
     pub fn object_count(&self) -> usize {
-        self.driver().map_or(0, Driver::object_count)
+        self.stats().objects
     }
 
     /// Bytes of memory that are committed to the store at the moment, over all processes: what
     /// the objects use, and what is kept warm for the next ones. 0 in a task.
     pub fn committed_bytes(&self) -> u64 {
-        self.driver().map_or(0, |driver| driver.capacity().used())
+        self.stats().committed_bytes
     }
 
     /// How many bytes can be committed at most. 0 in a task.
     pub fn capacity_bytes(&self) -> u64 {
-        self.driver()
-            .map_or(0, |driver| driver.capacity().capacity())
+        self.stats().capacity_bytes
     }
 }
 
@@ -252,6 +244,7 @@ impl StoreInfo<'_> {
 /// | Variable | Meaning |
 /// | --- | --- |
 /// | `MOBULA_WORKERS` | number of workers |
+/// | `MOBULA_ENGINE` | the engine: `processes` or `inline` |
 /// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` or `kB`, `MB`, `GB` may follow the number |
 #[derive(Clone, Debug)]
 #[must_use = "a runtime starts with `.start()`"]
@@ -260,6 +253,29 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Which engine runs the calls. Default: [worker processes](EngineKind::processes).
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{EngineKind, prelude::*};
+    ///
+    /// #[remote]
+    /// fn half(n: u32) -> u32 {
+    ///     n / 2
+    /// }
+    ///
+    /// fn main() -> mobula::Result<()> {
+    ///     // A debugger sees the function called by `spawn`.
+    ///     let rt = Runtime::builder().engine(EngineKind::inline()).start()?;
+    ///     assert_eq!(half::remote(8).spawn().get()?, 4);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn engine(mut self, engine: EngineKind) -> Builder {
+        self.wishes.kind = Some(engine.0);
+        self
+    }
+
     /// How many worker processes there are, 1 to 4,096. Default: one for each core that this
     /// process may use, after affinity and cgroup quota.
     ///
@@ -383,7 +399,7 @@ impl Builder {
     /// have a result then; none of them is called.
     #[doc(hidden)]
     pub fn null_work(mut self) -> Builder {
-        self.wishes.kind = Kind::NullThreads;
+        self.wishes.kind = Some(Kind::NullThreads);
         self
     }
 
@@ -392,7 +408,7 @@ impl Builder {
     /// become ready by themselves.
     #[doc(hidden)]
     pub fn null_work_here(mut self) -> Builder {
-        self.wishes.kind = Kind::NullHere;
+        self.wishes.kind = Some(Kind::NullHere);
         self
     }
 
@@ -401,7 +417,7 @@ impl Builder {
     /// # Errors
     /// As for [`Runtime::start`], and `is_usage()` for a number out of range.
     pub fn start(self) -> Result<Runtime> {
-        let driver = Driver::start(self.wishes.decide()?)?;
-        Ok(Runtime::of(current::add(driver)))
+        let engine = engines::start(self.wishes.decide()?)?;
+        Ok(Runtime::of(current::add(engine)))
     }
 }

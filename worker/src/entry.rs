@@ -17,7 +17,7 @@ use mobula_store::{EnginePromise, Loc};
 
 use crate::{
     Error, Result,
-    client::{Client, handles_of, readable_with},
+    engine::{Engine, handles_of, readable_with},
     ids::{ObjectId, WorkerId},
     payload::Payload,
     promise::ENGINE,
@@ -36,7 +36,7 @@ pub struct Entry {
     is_actor: bool,
     seq: u64,
     /// `None` for the handle of a call that could not be started.
-    client: Option<Weak<dyn Client>>,
+    engine: Option<Weak<dyn Engine>>,
     fate: Fate,
     waiting: Mutex<Waiting>,
 }
@@ -52,7 +52,7 @@ enum Fate {
 /// under the lock is found there by `complete`.
 struct Waiting {
     list: List,
-    /// [`Client::watch`] was called, or is about to be, and `unwatch` was not.
+    /// [`Engine::watch`] was called, or is about to be, and `unwatch` was not.
     watched: bool,
 }
 
@@ -72,18 +72,18 @@ const MANY: usize = 64;
 
 impl Entry {
     /// A handle that counts at the engine already.
-    pub fn new(id: ObjectId, client: Weak<dyn Client>, outcome: Option<Outcome>) -> Arc<Entry> {
-        Arc::new(Entry::with(id, Some(client), outcome))
+    pub fn new(id: ObjectId, engine: Weak<dyn Engine>, outcome: Option<Outcome>) -> Arc<Entry> {
+        Arc::new(Entry::with(id, Some(engine), outcome))
     }
 
     /// The same for an object that stands for something else, whose end the last handle is: an actor, or a
     /// queue, which may keep actors.
     pub fn of_actor(
         id: ObjectId,
-        client: Weak<dyn Client>,
+        engine: Weak<dyn Engine>,
         outcome: Option<Outcome>,
     ) -> Arc<Entry> {
-        let mut entry = Entry::with(id, Some(client), outcome);
+        let mut entry = Entry::with(id, Some(engine), outcome);
         entry.is_actor = true;
         Arc::new(entry)
     }
@@ -97,7 +97,7 @@ impl Entry {
         Arc::new(Entry::with(id, None, Some(Err(error))))
     }
 
-    fn with(id: ObjectId, client: Option<Weak<dyn Client>>, outcome: Option<Outcome>) -> Entry {
+    fn with(id: ObjectId, engine: Option<Weak<dyn Engine>>, outcome: Option<Outcome>) -> Entry {
         let fate = match outcome {
             Some(outcome) => {
                 if outcome.is_err() {
@@ -111,7 +111,7 @@ impl Entry {
             origin: id.origin,
             is_actor: false,
             seq: id.seq,
-            client,
+            engine,
             fate,
             waiting: Mutex::new(Waiting {
                 list: List::Waiters(Waiters::default()),
@@ -143,21 +143,21 @@ impl Entry {
     /// generated code passes them on; safe code of theirs reaches neither the engine nor its memory by them.
     ///
     /// The caller keeps to the contracts of the engine's methods.
-    pub fn client(&self, _: EnginePromise) -> Option<Arc<dyn Client>> {
-        self.client.as_ref()?.upgrade()
+    pub fn engine(&self, _: EnginePromise) -> Option<Arc<dyn Engine>> {
+        self.engine.as_ref()?.upgrade()
     }
 
-    /// Whether `client` is the engine that the object belongs to.
-    pub fn belongs_to(&self, client: &dyn Client) -> bool {
-        self.client
+    /// Whether `engine` is the engine that the object belongs to.
+    pub fn belongs_to(&self, engine: &dyn Engine) -> bool {
+        self.engine
             .as_ref()
-            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), client))
+            .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), engine))
     }
 
     /// Whether both stand for one object of one engine. A process may have several handles of an
     /// object that is finished.
     pub fn is_same_object(&self, other: &Entry) -> bool {
-        let same_engine = match (&self.client, &other.client) {
+        let same_engine = match (&self.engine, &other.engine) {
             (Some(one), Some(other)) => std::ptr::addr_eq(one.as_ptr(), other.as_ptr()),
             _ => false,
         };
@@ -216,8 +216,8 @@ impl Entry {
                 List::Handles(_) => (Taken::default(), watched),
             }
         };
-        if watched && let Some(client) = self.client(ENGINE) {
-            client.unwatch();
+        if watched && let Some(engine) = self.engine(ENGINE) {
+            engine.unwatch();
         }
         taken.wake_all();
     }
@@ -282,14 +282,14 @@ impl Entry {
 
     /// Has the engine see to it that [`complete`](Entry::complete) is called soon. After
     /// [`subscribe`](Entry::subscribe).
-    pub fn watch(&self, client: &dyn Client) {
+    pub fn watch(&self, engine: &dyn Engine) {
         let mut waiting = self.waiting.lock();
         if waiting.watched || self.outcome().is_some() {
             return;
         }
         waiting.watched = true;
         drop(waiting);
-        client.watch(self);
+        engine.watch(self);
     }
 
     /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
@@ -297,12 +297,12 @@ impl Entry {
         if self.outcome().is_some() {
             return true;
         }
-        match self.client(ENGINE) {
+        match self.engine(ENGINE) {
             Some(_) if mobula_store::is_forked_child() => {
                 self.complete(Err(Error::forked()), ENGINE);
                 true
             }
-            Some(client) => client.wait(self, deadline),
+            Some(engine) => engine.wait(self, deadline),
             None => {
                 self.complete(Err(Error::shutdown()), ENGINE);
                 true
@@ -360,15 +360,15 @@ impl Entry {
                 side: Vec::new(),
             });
         }
-        let client = self.client(ENGINE).ok_or_else(Error::shutdown)?;
-        let handles = self.handles(&*client, value);
-        readable_with(&*client, value, Some(self), handles)
+        let engine = self.engine(ENGINE).ok_or_else(Error::shutdown)?;
+        let handles = self.handles(&*engine, value);
+        readable_with(&*engine, value, Some(self), handles)
     }
 
     /// The handles of what the value refers to.
-    fn handles(&self, client: &dyn Client, value: &Value) -> Vec<Arc<Entry>> {
+    fn handles(&self, engine: &dyn Engine, value: &Value) -> Vec<Arc<Entry>> {
         if value.items.len() < MANY {
-            return handles_of(client, &value.items);
+            return handles_of(engine, &value.items);
         }
         let kept = match &self.waiting.lock().list {
             List::Handles(kept) => Some(kept.clone()),
@@ -377,7 +377,7 @@ impl Entry {
         if let Some(kept) = kept {
             return kept.to_vec();
         }
-        let handles = handles_of(client, &value.items);
+        let handles = handles_of(engine, &value.items);
         self.keep(&handles);
         handles
     }
@@ -397,13 +397,13 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         // In a child that user code forked, the engine's locks and mappings are not there.
-        if let Some(client) = self.client(ENGINE)
+        if let Some(engine) = self.engine(ENGINE)
             && !mobula_store::is_forked_child()
         {
             if self.waiting.get_mut().watched {
-                client.unwatch();
+                engine.unwatch();
             }
-            client.release(self);
+            engine.release(self);
         }
     }
 }

@@ -14,7 +14,7 @@ mod registry;
 mod shape;
 mod value;
 
-mod client;
+mod engine;
 mod entry;
 mod lower;
 mod park;
@@ -35,8 +35,11 @@ pub mod wire;
 mod process;
 
 pub use actor::{ActorOptions, ActorSpec, ActorState, BorrowedHere};
-pub use client::{Awaited, CallArg, CallSpec, Client, readable};
 pub use decoded::{AnyValue, Decoded};
+pub use engine::{
+    Actors, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues, SharedMemory, Stats,
+    readable,
+};
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use id_map::IdMap;
@@ -46,7 +49,8 @@ pub use options::{CallOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
 pub use process::{
-    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, enter_if_worker, setup_count, worker_client,
+    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, call_here, enter_if_worker, set_up_here,
+    setup_count, worker_engine,
 };
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use released::Released;

@@ -7,7 +7,7 @@ use mobula_store::{Block, Extent};
 
 use crate::{
     Error, Result,
-    client::{CallArg, Client},
+    engine::{CallArg, Engine},
     entry::Entry,
     message::{ArgSpec, Args},
     payload::{Payload, Side, SideArray},
@@ -38,7 +38,7 @@ pub(crate) enum Placed {
 /// # Errors
 /// The store is full.
 pub(crate) fn place(
-    client: &dyn Client,
+    engine: &dyn Engine,
     format: &Format,
     block: Block,
     inline: usize,
@@ -55,18 +55,18 @@ pub(crate) fn place(
     if let Some(extent) = block
         .lease()
         .and_then(|lease| lease.clone().downcast::<Extent>().ok())
-        && Arc::ptr_eq(extent.heap(), client.heap())
+        && Arc::ptr_eq(extent.heap(), engine.store().heap())
         && extent.adopted().is_none()
         && extent.loc().len == block.len() as u64
     {
         return Ok(Placed::Extent(extent));
     }
-    let building = client.heap().copy(block.bytes(), ALIGN)?;
+    let building = engine.store().heap().copy(block.bytes(), ALIGN)?;
     Ok(Placed::Extent(building.seal()))
 }
 
 /// The object whose whole body the block is, if that is an object of this engine.
-fn object_of(client: &dyn Client, block: &Block, format: &Format) -> Option<Arc<Entry>> {
+fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<Entry>> {
     let lease = block.lease()?;
     let entry = match lease.clone().downcast::<Entry>() {
         Ok(entry) => entry,
@@ -81,7 +81,7 @@ fn object_of(client: &dyn Client, block: &Block, format: &Format) -> Option<Arc<
         return None;
     };
     let whole = matches!(&value.body, Body::Stored(loc) if loc.len == block.len() as u64);
-    (whole && value.format == *format && value.items.is_empty() && entry.belongs_to(client))
+    (whole && value.format == *format && value.items.is_empty() && entry.belongs_to(engine))
         .then_some(entry)
 }
 
@@ -89,20 +89,20 @@ fn object_of(client: &dyn Client, block: &Block, format: &Format) -> Option<Arc<
 ///
 /// # Errors
 /// The store is full; a ref inside belongs to another runtime.
-pub fn put(client: &dyn Client, payload: Payload) -> Result<Arc<Entry>> {
+pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<Entry>> {
     let Payload {
         format,
         block,
         side,
     } = payload;
     if side.is_empty()
-        && let Some(entry) = object_of(client, &block, &format)
+        && let Some(entry) = object_of(engine, &block, &format)
     {
         return Ok(entry);
     }
-    let (items, _keep) = lower_items(client, side)?;
-    match place(client, &format, block.clone(), INLINE_LIMIT)? {
-        Placed::Inline(block) => Ok(client.this().register(Value {
+    let (items, _keep) = lower_items(engine, side)?;
+    match place(engine, &format, block.clone(), INLINE_LIMIT)? {
+        Placed::Inline(block) => Ok(engine.store().register(Value {
             format,
             body: Body::Inline(block),
             items,
@@ -115,7 +115,7 @@ pub fn put(client: &dyn Client, payload: Payload) -> Result<Arc<Entry>> {
                     body: Body::Stored(loc),
                     items: items.clone(),
                 };
-                let entry = client.this().register(value);
+                let entry = engine.store().register(value);
                 made = Some(entry.clone());
                 entry
             });
@@ -124,11 +124,11 @@ pub fn put(client: &dyn Client, payload: Payload) -> Result<Arc<Entry>> {
                 // Another thread made an object of these bytes in between; it may read them in
                 // another way, so this object gets bytes of its own.
                 None => put(
-                    client,
+                    engine,
                     Payload {
                         format,
                         block: Block::copy_of(block.bytes(), ALIGN),
-                        side: raise(client, &items)?,
+                        side: raise(engine, &items)?,
                     },
                 ),
             }
@@ -137,13 +137,13 @@ pub fn put(client: &dyn Client, payload: Payload) -> Result<Arc<Entry>> {
 }
 
 /// Back from items to sides.
-fn raise(client: &dyn Client, items: &[Item]) -> Result<Vec<Side>> {
+fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
     let value = Value {
         format: Format::Text,
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
         items: items.to_vec(),
     };
-    Ok(crate::client::readable(client, &value, None, ENGINE)?.side)
+    Ok(crate::engine::readable(engine, &value, None, ENGINE)?.side)
 }
 
 /// The items of a value, and the handles that keep them until the value has been registered.
@@ -151,7 +151,7 @@ fn raise(client: &dyn Client, items: &[Item]) -> Result<Vec<Side>> {
 /// # Errors
 /// The store is full; a ref belongs to another runtime.
 pub(crate) fn lower_items(
-    client: &dyn Client,
+    engine: &dyn Engine,
     side: Vec<Side>,
 ) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
     let mut items = Vec::with_capacity(side.len());
@@ -160,7 +160,7 @@ pub(crate) fn lower_items(
     for side in side {
         items.push(match side {
             Side::Ref(entry) => {
-                check_owner(client, &entry)?;
+                check_owner(engine, &entry)?;
                 let id = entry.id();
                 let item = match entry.outcome() {
                     Some(Ok(value)) if matches!(value.format, Format::Shared { .. }) => {
@@ -186,7 +186,7 @@ pub(crate) fn lower_items(
                     }))
                 } else {
                     let entry = put(
-                        client,
+                        engine,
                         Payload {
                             format,
                             block,
@@ -214,7 +214,7 @@ pub(crate) fn lower_items(
 /// # Errors
 /// The store is full; an argument belongs to another runtime.
 pub fn lower_call(
-    client: &dyn Client,
+    engine: &dyn Engine,
     args: &mut Args<CallArg>,
 ) -> Result<(Args<ArgSpec>, Vec<Arc<Entry>>)> {
     let mut lowered = Args::with_capacity(args.len());
@@ -237,9 +237,9 @@ pub fn lower_call(
             }
             CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
                 inline_left -= payload.block.len();
-                let (items, mut kept) = lower_items(client, payload.side)?;
+                let (items, mut kept) = lower_items(engine, payload.side)?;
                 keep.append(&mut kept);
-                let block = match place(client, &payload.format, payload.block, INLINE_LIMIT)? {
+                let block = match place(engine, &payload.format, payload.block, INLINE_LIMIT)? {
                     Placed::Inline(block) => block,
                     Placed::Extent(_) => {
                         return Err(Error::internal("a small body was placed in the store"));
@@ -252,20 +252,20 @@ pub fn lower_call(
                 }))
             }
             CallArg::Value(payload) => {
-                let entry = put(client, payload)?;
+                let entry = put(engine, payload)?;
                 let id = entry.id();
                 keep.push(entry);
                 ArgSpec::Object(id)
             }
             CallArg::Object(entry) => {
-                check_owner(client, &entry)?;
+                check_owner(engine, &entry)?;
                 let id = entry.id();
                 keep.push(entry);
                 ArgSpec::Object(id)
             }
             CallArg::Gather(entries) => {
                 for entry in &entries {
-                    check_owner(client, entry)?;
+                    check_owner(engine, entry)?;
                 }
                 let ids = entries.iter().map(|entry| entry.id()).collect();
                 keep.extend(entries);
@@ -276,8 +276,8 @@ pub fn lower_call(
     Ok((lowered, keep))
 }
 
-fn check_owner(client: &dyn Client, entry: &Entry) -> Result<()> {
-    if entry.belongs_to(client) {
+fn check_owner(engine: &dyn Engine, entry: &Entry) -> Result<()> {
+    if entry.belongs_to(engine) {
         return Ok(());
     }
     match entry.outcome() {

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::client::Awaited;
+use crate::engine::Awaited;
 
 struct Unpark(Thread);
 

@@ -217,7 +217,7 @@ impl Inputs {
     }
 
     /// Whether the function has said so.
-    pub(crate) fn has_given_up(&self) -> bool {
+    pub fn has_given_up(&self) -> bool {
         self.error_is_final
     }
 

@@ -35,7 +35,7 @@ pub enum Format {
         /// The type that was encoded.
         of: TypeTag,
     },
-    /// Memory that several processes write to: never read as bytes, see [`Client::region`](crate::Client::region).
+    /// Memory that several processes write to: never read as bytes, see [`Engine::region`](crate::Engine::region).
     Shared {
         /// What it is used as.
         kind: SharedKind,

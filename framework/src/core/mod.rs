@@ -111,8 +111,7 @@ pub(crate) use comm::{Comm, Violation};
 pub(crate) use detached::Unfinished;
 pub(crate) use functions::Function;
 pub(crate) use queues::State as QueueState;
-#[cfg(test)]
-pub(crate) use queues::{Event, Line, Place, Ticket, Why};
+pub(crate) use queues::{Event, Line, Place, Ticket};
 pub(crate) use state::TaskCounts;
 
 use actors::Actor;

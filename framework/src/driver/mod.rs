@@ -8,11 +8,11 @@
 
 mod background;
 mod claims;
-mod client;
 mod closing;
 mod death;
 mod descriptors;
 mod effects;
+mod engine;
 mod idle;
 mod lane;
 mod lane_table;
@@ -62,9 +62,10 @@ use mobula_worker::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    config::{Config, Kind},
+    config::Config,
     core::{self, CallRole, Core},
     current,
+    engines::Kind,
 };
 use lanes::Lanes;
 use memory::DriverBudget;
@@ -146,7 +147,7 @@ impl Driver {
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
     pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
-        if mobula_worker::worker_client()?.is_some() {
+        if mobula_worker::worker_engine()?.is_some() {
             return Err(Error::usage(
                 "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
             ));
@@ -333,43 +334,6 @@ impl Driver {
     /// Whether the runtime has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn used_bytes(&self) -> u64 {
-        self.with(|core, lanes| {
-            lanes.drain_all(core);
-            core.used_bytes()
-        })
-    }
-
-    pub(crate) fn object_count(&self) -> usize {
-        self.with(|core, lanes| {
-            lanes.drain_all(core);
-            core.object_count()
-        })
-    }
-
-    pub(crate) fn capacity(&self) -> &Capacity {
-        &self.capacity
-    }
-
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The processes of the workers that are alive, those included that are still to be started
-    /// after [`Driver::start`].
-    pub(crate) fn worker_pids(&self) -> Vec<u32> {
-        if !mobula_store::is_forked_child() && !self.monitor.is_this_thread() {
-            let mut startup = self.startup.lock();
-            while startup.to_come > 0 {
-                self.started.wait(&mut startup);
-            }
-        }
-        self.with(|_, lanes| {
-            let pids = lanes.iter_mut().map(|(_, lane)| lane.pid);
-            pids.filter(|pid| *pid != null::NO_PROCESS).collect()
-        })
     }
 }
 

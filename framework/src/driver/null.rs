@@ -28,7 +28,7 @@ use mobula_worker::{
 use parking_lot::Mutex;
 
 use super::{Driver, lane::Lane, shared_words, thread};
-use crate::config::Kind;
+use crate::engines::Kind;
 
 /// Nothing is ever stored in it.
 const SEGMENT: u64 = 64 << 10;

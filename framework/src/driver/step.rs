@@ -10,7 +10,7 @@ use super::{
     lanes::{Aftermath, Lanes},
     tempo,
 };
-use crate::{config::Kind, core::Core, promise::ENGINE};
+use crate::{core::Core, engines::Kind, promise::ENGINE};
 
 /// What is left to do for whoever reads the workers' answers.
 #[derive(Clone, Copy, Debug)]
@@ -142,8 +142,8 @@ impl Driver {
         }
         for (id, why) in condemned {
             match self.config.kind {
-                Kind::Processes => self.monitor.condemn(id, why),
                 Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
+                Kind::Processes | Kind::Inline => self.monitor.condemn(id, why),
             }
         }
         if to_start > 0 || !ends.is_empty() {

@@ -8,8 +8,8 @@ use std::{
 
 use mobula_store::Block;
 use mobula_worker::{
-    CallArg, CallSpec, Client, Entry, Error, Format, IndexCell, Input, Inputs, Payload, Registered,
-    Registry, RemoteFn, Result, Role, TaskOptions,
+    Call, CallArg, Control, Engine, Entry, Error, Format, IndexCell, Input, Inputs, ObjectStore,
+    Payload, Registered, Registry, RemoteFn, Result, Role, TaskOptions,
 };
 
 use super::Driver;
@@ -78,8 +78,8 @@ remote_fn!(NEST, |inputs| {
     if depth == 0 {
         return Ok(text(b"0"));
     }
-    let client = mobula_worker::worker_client().unwrap().unwrap();
-    let child = client.spawn(call(
+    let engine = mobula_worker::worker_engine().unwrap().unwrap();
+    let child = engine.submit(call(
         &NEST,
         vec![CallArg::Value(text((depth - 1).to_string().as_bytes()))],
     ));
@@ -90,8 +90,8 @@ remote_fn!(NEST, |inputs| {
     Ok(text((below + 1).to_string().as_bytes()))
 });
 
-fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> CallSpec {
-    CallSpec {
+fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> Call {
+    Call {
         function: Registry::get().unwrap().index_of(function).unwrap(),
         args: args.into(),
         options: None,
@@ -124,12 +124,12 @@ fn get(entry: &Arc<Entry>) -> Result<Vec<u8>> {
 /// Counts may lag behind by the time that a message takes.
 fn settles_to_nothing(driver: &Driver) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while driver.used_bytes() > 0 || driver.object_count() > 0 {
+    while driver.stats().used_bytes > 0 || driver.stats().objects > 0 {
         assert!(
             Instant::now() < deadline,
             "{} bytes in {} objects are left",
-            driver.used_bytes(),
-            driver.object_count()
+            driver.stats().used_bytes,
+            driver.stats().objects
         );
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -140,11 +140,11 @@ fn small_and_large_values_go_there_and_back() {
     let driver = start("driver::tests::small_and_large_values_go_there_and_back", 2);
     for length in [0, 1, 100, 20_000, 300_000, 5_000_000] {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
-        let entry = driver.spawn(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
+        let entry = driver.submit(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
         assert_eq!(get(&entry).unwrap(), bytes);
-        let object = driver.clone().put(text(&bytes)).unwrap();
-        let first = driver.spawn(call(&TWICE, vec![CallArg::Object(object.clone())]));
-        let second = driver.spawn(call(&TWICE, vec![CallArg::Object(first.clone())]));
+        let object = driver.put(text(&bytes)).unwrap();
+        let first = driver.submit(call(&TWICE, vec![CallArg::Object(object.clone())]));
+        let second = driver.submit(call(&TWICE, vec![CallArg::Object(first.clone())]));
         assert_eq!(get(&second).unwrap(), bytes.repeat(4));
     }
     settles_to_nothing(&driver);
@@ -162,7 +162,7 @@ fn many_tasks_from_many_threads() {
                     let entries: Vec<_> = (0..100)
                         .map(|n| {
                             let arg = text(format!("{thread}.{round}.{n}").as_bytes());
-                            driver.spawn(call(&ECHO, vec![CallArg::Value(arg)]))
+                            driver.submit(call(&ECHO, vec![CallArg::Value(arg)]))
                         })
                         .collect();
                     for (n, entry) in entries.iter().enumerate() {
@@ -185,19 +185,19 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
         "driver::tests::panics_and_deaths_are_errors_and_the_pool_goes_on",
         1,
     );
-    let error = get(&driver.spawn(call(&PANIC, vec![]))).unwrap_err();
+    let error = get(&driver.submit(call(&PANIC, vec![]))).unwrap_err();
     assert!(
         error.is_panic() && error.to_string().contains("on purpose"),
         "{error}"
     );
-    let before = get(&driver.spawn(call(&PID, vec![]))).unwrap();
-    let error = get(&driver.spawn(call(&EXIT, vec![]))).unwrap_err();
+    let before = get(&driver.submit(call(&PID, vec![]))).unwrap();
+    let error = get(&driver.submit(call(&EXIT, vec![]))).unwrap_err();
     assert!(error.is_crash(), "{error}");
     assert!(
         error.to_string().contains("exit code 3") && error.to_string().contains("last words"),
         "{error}"
     );
-    let after = get(&driver.spawn(call(&PID, vec![]))).unwrap();
+    let after = get(&driver.submit(call(&PID, vec![]))).unwrap();
     assert_ne!(before, after);
     settles_to_nothing(&driver);
     driver.shutdown();
@@ -206,7 +206,7 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
 #[test]
 fn recursion_on_one_worker_ends() {
     let driver = start("driver::tests::recursion_on_one_worker_ends", 1);
-    let entry = driver.spawn(call(&NEST, vec![CallArg::Value(text(b"30"))]));
+    let entry = driver.submit(call(&NEST, vec![CallArg::Value(text(b"30"))]));
     assert_eq!(get(&entry).unwrap(), b"30");
     drop(entry);
     settles_to_nothing(&driver);
@@ -226,7 +226,7 @@ fn the_whole_pool_comes_up_after_the_first_worker() {
     while seen != pids {
         assert!(Instant::now() < deadline, "{seen:?} of {pids:?} take tasks");
         let tasks: Vec<_> = (0..64)
-            .map(|_| driver.spawn(call(&SLOW_PID, vec![])))
+            .map(|_| driver.submit(call(&SLOW_PID, vec![])))
             .collect();
         seen.extend(tasks.iter().map(|task| -> u32 {
             let text = String::from_utf8(get(task).unwrap()).unwrap();
@@ -270,7 +270,7 @@ fn workers_that_die_at_once_are_not_replaced_without_pause() {
     );
     let begin = Instant::now();
     for _ in 0..10 {
-        let error = get(&driver.spawn(call(&EXIT, vec![]))).unwrap_err();
+        let error = get(&driver.submit(call(&EXIT, vec![]))).unwrap_err();
         assert!(error.is_crash(), "{error}");
     }
     // Behind the fourth death 10 ms, behind the fifth 20 ms, ..

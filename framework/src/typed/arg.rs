@@ -45,7 +45,7 @@ pub trait IntoArg<T: ?Sized>: Sized {
 ///
 /// fn opens(object: &ObjectRef<Vec<u64>>) -> bool {
 ///     IntoArg::<Vec<u64>>::with_source(object, |source| match source {
-///         Source::Object(entry) => entry.client().is_some(),
+///         Source::Object(entry) => entry.engine().is_some(),
 ///         _ => false,
 ///     })
 /// }

@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_worker::{Awaited, Client, Entry, Error};
+use mobula_worker::{Awaited, Engine, Entry, Error};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -52,7 +52,7 @@ pub struct AsCompleted<T> {
     next: usize,
     /// The engine knows that those before this one are waited for.
     announced: Cell<usize>,
-    client: Option<Arc<dyn Client>>,
+    engine: Option<Arc<dyn Engine>>,
     /// There were refs of several runtimes.
     mixed: bool,
     arrivals: Arc<Arrivals>,
@@ -106,7 +106,7 @@ impl<T> AsCompleted<T> {
             ready: VecDeque::new(),
             next: 0,
             announced: Cell::new(0),
-            client: None,
+            engine: None,
             mixed: false,
             arrivals: Arc::default(),
         }
@@ -123,9 +123,9 @@ impl<T> AsCompleted<T> {
             self.ready.push_back(object);
             return;
         }
-        match &self.client {
-            None => self.client = object.entry().client(ENGINE),
-            Some(client) => self.mixed |= !object.entry().belongs_to(&**client),
+        match &self.engine {
+            None => self.engine = object.entry().engine(ENGINE),
+            Some(engine) => self.mixed |= !object.entry().belongs_to(&**engine),
         }
         self.next += 1;
         self.pending.insert(number, Pending { object, waker });
@@ -167,8 +167,8 @@ impl<T> AsCompleted<T> {
     /// Has the engines see to it that completions are told.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
-            if let Some(client) = entry.client(ENGINE) {
-                entry.watch(&*client);
+            if let Some(engine) = entry.engine(ENGINE) {
+                entry.watch(&*engine);
             }
         });
     }
@@ -210,9 +210,9 @@ impl<T> Iterator for AsCompleted<T> {
                     return self.give_up_one();
                 }
                 // A runtime that ends tells all of them.
-                match &self.client {
-                    Some(client) if !self.mixed && !self.pending.is_empty() => {
-                        client.wait(&Any(self), None);
+                match &self.engine {
+                    Some(engine) if !self.mixed && !self.pending.is_empty() => {
+                        engine.wait(&Any(self), None);
                     }
                     Some(_) if !self.pending.is_empty() => {
                         self.announce();

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{CallArg, Client, Entry, Error, RemoteFn, Result, Side, message::Args};
+use mobula_worker::{CallArg, Engine, Entry, Error, RemoteFn, Result, Side, message::Args};
 
-use super::{IntoArg, arg::Source, codecs::Codec, engine::current_client, place::Place};
+use super::{IntoArg, arg::Source, codecs::Codec, engine::current_engine, place::Place};
 use crate::promise::ENGINE;
 
 /// See the [module](self).
@@ -72,25 +72,25 @@ impl Bound {
     ///
     /// # Errors
     /// There is none, or the first ref has none any more.
-    pub(crate) fn client(&self) -> Result<Arc<dyn Client>> {
+    pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
         let Some(first) = self.entries().next() else {
-            return current_client();
+            return current_engine();
         };
-        first.client(ENGINE).ok_or_else(|| self.gone(first))
+        first.engine(ENGINE).ok_or_else(|| self.gone(first))
     }
 
     /// Makes sure that this engine can take the call.
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn check(&self, client: &Arc<dyn Client>) -> Result<()> {
+    pub(crate) fn check(&self, engine: &Arc<dyn Engine>) -> Result<()> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        match self.unusable_ref(client) {
+        match self.unusable_ref(engine) {
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -106,13 +106,13 @@ impl Bound {
             })
     }
 
-    /// What is wrong with the first ref that `client` cannot use.
-    fn unusable_ref(&self, client: &Arc<dyn Client>) -> Option<Error> {
+    /// What is wrong with the first ref that `engine` cannot use.
+    fn unusable_ref(&self, engine: &Arc<dyn Engine>) -> Option<Error> {
         if !self.may_have_refs() {
             return None;
         }
-        let other = self.entries().find(|entry| !entry.belongs_to(&**client))?;
-        if other.client(ENGINE).is_none() {
+        let other = self.entries().find(|entry| !entry.belongs_to(&**engine))?;
+        if other.engine(ENGINE).is_none() {
             return Some(self.gone(other));
         }
         Some(Error::usage(format!(

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mobula_worker::{
-    CallArg, CallOptions, CallSpec, Client, Entry, Registry, RemoteFn, Result, TaskOptions,
+    Call, CallArg, CallOptions, Engine, Entry, Registry, RemoteFn, Result, TaskOptions,
 };
 
 use super::{
@@ -116,30 +116,30 @@ impl<R> UnspawnedCall<R> {
     /// Refs may be pending: the call runs when all of them are ready, and fails without running if
     /// one of them fails.
     pub fn spawn(self) -> ObjectRef<R> {
-        match self.bound.client() {
-            Ok(client) => self.spawn_on(&client),
+        match self.bound.engine() {
+            Ok(engine) => self.spawn_on(&engine),
             Err(error) => ObjectRef::from_entry(Entry::failed(error)),
         }
     }
 
     /// Starts the call on this engine.
-    pub(crate) fn spawn_on(self, client: &Arc<dyn Client>) -> ObjectRef<R> {
+    pub(crate) fn spawn_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
         // Step by step, and no closures: a call is as large as some cache lines.
-        let spec = match self.into_spec(client) {
+        let spec = match self.into_spec(engine) {
             Ok(spec) => spec,
             Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
         };
-        ObjectRef::from_entry(client.spawn(spec))
+        ObjectRef::from_entry(engine.submit(spec))
     }
 
     /// As this engine takes it.
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_spec(self, client: &Arc<dyn Client>) -> Result<CallSpec> {
-        self.bound.check(client)?;
+    pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<Call> {
+        self.bound.check(engine)?;
         let function = Registry::get()?.index_of(self.bound.function)?;
-        Ok(CallSpec {
+        Ok(Call {
             function,
             args: self.bound.args,
             options: self.options,
@@ -151,8 +151,8 @@ impl<R> UnspawnedCall<R> {
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_parts(self, client: &Arc<dyn Client>) -> Result<(Bound, CallOptions)> {
-        self.bound.check(client)?;
+    pub(crate) fn into_parts(self, engine: &Arc<dyn Engine>) -> Result<(Bound, CallOptions)> {
+        self.bound.check(engine)?;
         Ok((self.bound, self.options))
     }
 

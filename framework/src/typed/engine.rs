@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{Client, Result};
+use mobula_worker::{Engine, Result};
 
 /// The engine of this process: in a worker its driver's, in a driver that of its only runtime.
 ///
 /// # Errors
 /// There is none, or more than one.
-pub(crate) fn current_client() -> Result<Arc<dyn Client>> {
+pub(crate) fn current_engine() -> Result<Arc<dyn Engine>> {
     #[cfg(test)]
-    if let Some(client) = super::testing::current() {
-        return Ok(client);
+    if let Some(engine) = super::testing::current() {
+        return Ok(engine);
     }
-    crate::current::current_client()
+    crate::current::current_engine()
 }

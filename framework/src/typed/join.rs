@@ -41,9 +41,9 @@ fn wait_all<'e>(
             return Ok(());
         };
         if entry.outcome().is_none() && n + 1 < total {
-            if !expected && let Some(client) = entry.client(ENGINE) {
+            if !expected && let Some(engine) = entry.engine(ENGINE) {
                 expected = true;
-                client.expect(&mut from_here.map(|(_, entry)| entry));
+                engine.expect(&mut from_here.map(|(_, entry)| entry));
             }
             let failures = Entry::failures();
             if n >= next_look && looked != failures {

@@ -108,9 +108,9 @@ impl<T> ObjectRef<T> {
     /// some 20 ns; in a task, a message to the driver.
     pub fn detach(self) {
         if self.entry.outcome().is_none()
-            && let Some(client) = self.entry.client(ENGINE)
+            && let Some(engine) = self.entry.engine(ENGINE)
         {
-            client.detach(&self.entry);
+            engine.detach(&self.entry);
         }
     }
 
@@ -137,12 +137,12 @@ impl<T> ObjectRef<T> {
 
     fn poll_outcome(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
         if self.entry.outcome().is_none() {
-            let Some(client) = self.entry.client(ENGINE) else {
+            let Some(engine) = self.entry.engine(ENGINE) else {
                 return Poll::Ready(Err(Error::shutdown()));
             };
-            client.linger(&self.entry);
+            engine.linger(&self.entry);
             if self.entry.subscribe(context.waker()) {
-                self.entry.watch(&*client);
+                self.entry.watch(&*engine);
                 return Poll::Pending;
             }
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use mobula_store::{Block, Heap};
-use mobula_worker::{Client, INLINE_LIMIT, Result};
+use mobula_worker::{Engine, INLINE_LIMIT, Result};
 
-use crate::typed::engine::current_client;
+use crate::typed::engine::current_engine;
 
 /// The least alignment of a payload: a cache line.
 const ALIGN: usize = 64;
@@ -14,7 +14,7 @@ const ALIGN: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
     /// Into the heap of this engine.
-    Of(&'a Arc<dyn Client>),
+    Of(&'a Arc<dyn Engine>),
     /// Into the heap of this process' engine. If there is none, or more than one, into private
     /// memory; the engine that gets the bytes in the end copies them.
     Current,
@@ -38,9 +38,9 @@ impl Place<'_> {
     /// Calls `f` with the heap, if there is one.
     pub(crate) fn with_heap<R>(self, f: impl FnOnce(Option<&Arc<Heap>>) -> R) -> R {
         match self {
-            Place::Of(client) => f(Some(client.heap())),
-            Place::Current => match current_client() {
-                Ok(client) => f(Some(client.heap())),
+            Place::Of(engine) => f(Some(engine.store().heap())),
+            Place::Current => match current_engine() {
+                Ok(engine) => f(Some(engine.store().heap())),
                 Err(_) => f(None),
             },
         }

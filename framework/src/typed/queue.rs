@@ -9,16 +9,16 @@ use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_worker::{CallArg, Client, Entry, Error, Result, message::Args};
+use mobula_worker::{CallArg, Engine, Entry, Error, Result, message::Args};
 
 use super::{
     Value,
     codecs::{decode_value, encode_value},
-    engine::current_client,
+    engine::current_engine,
     place::Place,
 };
 use crate::{ObjectRef, Runtime, core::QueueState};
-use asked::{Asked, Done, client_of};
+use asked::{Asked, Done, engine_of};
 
 pub use ends::QueueIter;
 #[cfg(feature = "stream")]
@@ -104,10 +104,10 @@ impl<T: Value> Queue<T> {
     /// `is_usage()`: the capacity is zero or beyond 2<sup>32</sup>, or there is no runtime, or more
     /// than one.
     pub fn bounded(capacity: usize) -> Result<Queue<T>> {
-        Queue::on(&current_client()?, capacity)
+        Queue::on(&current_engine()?, capacity)
     }
 
-    pub(crate) fn on(client: &Arc<dyn Client>, capacity: usize) -> Result<Queue<T>> {
+    pub(crate) fn on(engine: &Arc<dyn Engine>, capacity: usize) -> Result<Queue<T>> {
         let allowed = u32::try_from(capacity).ok();
         let (Some(room), Some(capacity)) = (allowed, NonZeroUsize::new(capacity)) else {
             return Err(Error::usage(format!(
@@ -116,7 +116,7 @@ impl<T: Value> Queue<T> {
             )));
         };
         Ok(Queue {
-            entry: client.clone().create_queue(room),
+            entry: engine.need_queues()?.create(room),
             capacity,
             item: PhantomData,
         })
@@ -322,7 +322,9 @@ impl<T: Value> Queue<T> {
 
     /// What there is to say of the queue, after it was closed if that is wanted.
     fn state(&self, close: bool) -> Result<ObjectRef<QueueState>> {
-        let state = client_of(&self.entry)?.queue_ask(&self.entry, close);
+        let state = engine_of(&self.entry)?
+            .need_queues()?
+            .ask(&self.entry, close);
         Ok(ObjectRef::from_entry(state))
     }
 
@@ -340,8 +342,8 @@ impl<T: Value> Queue<T> {
 
     fn encode(&self, values: &[T]) -> Result<Args<CallArg>> {
         self.check(values.len())?;
-        let client = client_of(&self.entry)?;
-        let place = Place::Of(&client);
+        let engine = engine_of(&self.entry)?;
+        let place = Place::Of(&engine);
         let encode = |value| encode_value(value, place).map(CallArg::Value);
         values.iter().map(encode).collect()
     }
@@ -382,6 +384,6 @@ impl Runtime {
     /// # Errors
     /// `is_usage()`: the capacity is zero or beyond 2<sup>32</sup>.
     pub fn queue<T: Value>(&self, capacity: usize) -> Result<Queue<T>> {
-        Queue::on(self.client(), capacity)
+        Queue::on(self.engine(), capacity)
     }
 }

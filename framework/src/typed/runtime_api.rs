@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytemuck::Zeroable;
 use mobula_store::{Array, Plain};
-use mobula_worker::{Client, Result};
+use mobula_worker::{Engine, Result};
 
 use super::{
     AsCompleted, Joinable, Map, ObjectRef, Put, UnspawnedCall, Value, array_build::build,
@@ -39,7 +39,7 @@ impl Runtime {
     /// # }
     /// ```
     pub fn put<How, T: ?Sized + Put<How>>(&self, value: &T) -> Result<ObjectRef<T::Object>> {
-        put(self.client(), value)
+        put(self.engine(), value)
     }
 
     /// Builds an array of `len` elements in the store, in place: at the speed of `fill`.
@@ -71,7 +71,7 @@ impl Runtime {
         len: usize,
         fill: impl FnOnce(&mut [E]),
     ) -> Result<ObjectRef<Array<E>>> {
-        put_with(self.client(), len, fill)
+        put_with(self.engine(), len, fill)
     }
 
     /// Starts a call on this runtime; the same as [`UnspawnedCall::spawn`] where there is only one.
@@ -79,7 +79,7 @@ impl Runtime {
     ///
     /// If one of the arguments is a ref of another runtime, the result is an error that says so.
     pub fn spawn<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
-        call.spawn_on(self.client())
+        call.spawn_on(self.engine())
     }
 
     /// Starts calls on this runtime. The refs are in the order of the calls.
@@ -104,7 +104,7 @@ impl Runtime {
         &self,
         calls: impl IntoIterator<Item = UnspawnedCall<R>>,
     ) -> Vec<ObjectRef<R>> {
-        spawn_all(self.client(), calls)
+        spawn_all(self.engine(), calls)
     }
 
     /// Runs many calls and gathers their results: see [`Map`]. Nothing runs until the map is awaited,
@@ -132,7 +132,7 @@ impl Runtime {
         &self,
         calls: I,
     ) -> Map<I::IntoIter> {
-        Map::new(self.client(), calls.into_iter())
+        Map::new(self.engine(), calls.into_iter())
     }
 
     /// Runs a function on many items: `map_fn(f::remote, items)` is
@@ -163,7 +163,7 @@ impl Runtime {
         I: IntoIterator<Item = T>,
         F: FnMut(T) -> UnspawnedCall<R>,
     {
-        Map::new(self.client(), items.into_iter().map(function))
+        Map::new(self.engine(), items.into_iter().map(function))
     }
 
     /// The refs in the order in which they become ready: an iterator to which further ones may be
@@ -199,32 +199,30 @@ impl Runtime {
 }
 
 pub(crate) fn spawn_all<R>(
-    client: &Arc<dyn Client>,
+    engine: &Arc<dyn Engine>,
     calls: impl IntoIterator<Item = UnspawnedCall<R>>,
 ) -> Vec<ObjectRef<R>> {
-    let mut specs = calls.into_iter().map(|call| call.into_spec(client));
+    let mut specs = calls.into_iter().map(|call| call.into_spec(engine));
     let mut entries = Vec::with_capacity(specs.size_hint().0);
-    client.clone().spawn_all(&mut specs, &mut entries);
+    engine.submit_all(&mut specs, &mut entries);
     entries.into_iter().map(ObjectRef::from_entry).collect()
 }
 
 pub(crate) fn put<How, T: ?Sized + Put<How>>(
-    client: &Arc<dyn Client>,
+    engine: &Arc<dyn Engine>,
     value: &T,
 ) -> Result<ObjectRef<T::Object>> {
-    let payload = value.payload(Place::Of(client))?;
-    client.clone().put(payload).map(ObjectRef::from_entry)
+    let payload = value.payload(Place::Of(engine))?;
+    engine.store().put(payload).map(ObjectRef::from_entry)
 }
 
 pub(crate) fn put_with<E: Plain + Zeroable>(
-    client: &Arc<dyn Client>,
+    engine: &Arc<dyn Engine>,
     len: usize,
     fill: impl FnOnce(&mut [E]),
 ) -> Result<ObjectRef<Array<E>>> {
     remember::<E>();
-    let array = build(len, fill, Place::Of(client))?;
-    client
-        .clone()
-        .put(flat_array(&array))
-        .map(ObjectRef::from_entry)
+    let array = build(len, fill, Place::Of(engine))?;
+    let payload = flat_array(&array);
+    engine.store().put(payload).map(ObjectRef::from_entry)
 }

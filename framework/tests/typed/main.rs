@@ -1,20 +1,87 @@
-//! The typed surface on worker processes. The same cases run without processes as unit tests.
+//! The conformance suite: what the surface promises, on each engine. One test for each case and engine.
+//! A further engine passes all of it, but for what it lists as missing. The cases run as unit tests
+//! too, on the inline engine, where calls can be held back.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub, rust_2018_idioms, warnings)]
 
 mod cases;
+mod inline_engine;
+mod missing;
 
-use mobula::Runtime as Rt;
+use mobula::{EngineKind, Runtime as Rt};
 
-#[mobula::test]
-fn the_whole_surface_works_on_worker_processes() {
-    let rt = mobula::Runtime::builder().workers(2).start().unwrap();
-    cases::all(&rt);
+fn start(engine: EngineKind) -> Rt {
+    Rt::builder().engine(engine).workers(2).start().unwrap()
 }
 
-#[mobula::test]
-async fn results_are_futures_on_worker_processes() -> mobula::Result<()> {
-    let rt = mobula::Runtime::builder().workers(2).start()?;
-    cases::all_async(&rt).await
+/// The cases on one engine, each a test: `cargo test --test typed inline::errors`.
+macro_rules! conformance {
+    ($engine:ident: $($case:ident),*; async: $($name:ident = $future:ident),*) => {
+        mod $engine {
+            use super::{EngineKind, cases, start};
+
+            $(
+                #[mobula::test]
+                fn $case() {
+                    cases::$case::all(&start(EngineKind::$engine()));
+                }
+            )*
+
+            $(
+                #[mobula::test]
+                async fn $name() -> mobula::Result<()> {
+                    cases::$future::all_async(&start(EngineKind::$engine())).await
+                }
+            )*
+        }
+    };
 }
+
+macro_rules! on_each_engine {
+    ($($engine:ident),*) => {
+        $(conformance!(
+            $engine:
+            actors, arguments, borrowing, calls, errors, objects, pools, queues, results, shapes;
+            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues
+        );)*
+
+        #[cfg(feature = "ndarray-0_16")]
+        mod ndarray_0_16 {
+            use super::{EngineKind, cases, start};
+
+            $(
+                #[mobula::test]
+                fn $engine() {
+                    cases::ndarray_0_16::all(&start(EngineKind::$engine()));
+                }
+            )*
+        }
+
+        #[cfg(feature = "ndarray-0_17")]
+        mod ndarray_0_17 {
+            use super::{EngineKind, cases, start};
+
+            $(
+                #[mobula::test]
+                fn $engine() {
+                    cases::ndarray_0_17::all(&start(EngineKind::$engine()));
+                }
+            )*
+        }
+
+        #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+        mod ndarray_versions {
+            use super::{EngineKind, cases, start};
+
+            $(
+                #[mobula::test]
+                fn $engine() {
+                    cases::ndarray_versions::all(&start(EngineKind::$engine()));
+                }
+            )*
+        }
+    };
+}
+
+on_each_engine!(processes, inline);

@@ -9,7 +9,7 @@ use super::{
     cells::{self, GATHER, Last, OBJECT},
 };
 use crate::{
-    Body, CallArg, CallOptions, CallSpec, Entry, Error, Format, FunctionIndex, Input, ObjectId,
+    Body, Call, CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId,
     Payload, Registry, RemoteFn, Result,
     wire::{Reader, WireError, writer},
 };
@@ -169,7 +169,7 @@ impl BatchWriter {
     ///
     /// # Errors
     /// The registry is not usable.
-    pub fn finish(self) -> Result<CallSpec> {
+    pub fn finish(self) -> Result<Call> {
         let mut bytes = Vec::with_capacity(self.bytes.len() + 16);
         writer::number(&mut bytes, u64::from(self.function.0));
         writer::number(&mut bytes, u64::from(self.calls));
@@ -180,7 +180,7 @@ impl BatchWriter {
             side: Vec::new(),
         });
         let objects = self.objects.into_iter().map(CallArg::Object);
-        Ok(CallSpec {
+        Ok(Call {
             function: Registry::get()?.index_of(&super::FUNCTION)?,
             args: std::iter::once(calls).chain(objects).collect(),
             options: None,

@@ -13,7 +13,7 @@ use loom::{
 use mobula_store::{Block, Heap};
 
 use super::*;
-use crate::client::CallSpec;
+use crate::engine::Call;
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
@@ -49,24 +49,16 @@ impl Sleeper {
 #[derive(Debug, Default)]
 struct Watches(AtomicIsize);
 
-impl Client for Watches {
-    fn this(&self) -> Arc<dyn Client> {
+impl Engine for Watches {
+    fn this(&self) -> Arc<dyn Engine> {
         unreachable!("not asked for")
     }
 
-    fn spawn(&self, _: CallSpec) -> Arc<Entry> {
+    fn submit(&self, _: Call) -> Arc<Entry> {
         unreachable!("not asked for")
     }
 
-    fn put(self: Arc<Self>, _: Payload) -> Result<Arc<Entry>> {
-        unreachable!("not asked for")
-    }
-
-    fn register(self: Arc<Self>, _: Value) -> Arc<Entry> {
-        unreachable!("not asked for")
-    }
-
-    fn handle(self: Arc<Self>, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
+    fn handle(&self, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
         unreachable!("not asked for")
     }
 
@@ -80,12 +72,26 @@ impl Client for Watches {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    fn wait(&self, _: &dyn crate::client::Awaited, _: Option<Instant>) -> bool {
+    fn wait(&self, _: &dyn crate::engine::Awaited, _: Option<Instant>) -> bool {
         unreachable!("not asked for")
     }
 
     fn workers(&self) -> usize {
         0
+    }
+
+    fn store(&self) -> &dyn ObjectStore {
+        self
+    }
+}
+
+impl ObjectStore for Watches {
+    fn put(&self, _: Payload) -> Result<Arc<Entry>> {
+        unreachable!("not asked for")
+    }
+
+    fn register(&self, _: Value) -> Arc<Entry> {
+        unreachable!("not asked for")
     }
 
     fn block(&self, _: Loc, _: Arc<Entry>, _: EnginePromise) -> Result<Block> {
@@ -97,13 +103,13 @@ impl Client for Watches {
     }
 }
 
-fn pending(client: &Arc<Watches>) -> Arc<Entry> {
-    let client: Arc<dyn Client> = client.clone();
+fn pending(engine: &Arc<Watches>) -> Arc<Entry> {
+    let engine: Arc<dyn Engine> = engine.clone();
     let id = ObjectId {
         origin: crate::WorkerId::DRIVER,
         seq: 1,
     };
-    Entry::new(id, Arc::downgrade(&client), None)
+    Entry::new(id, Arc::downgrade(&engine), None)
 }
 
 fn outcome() -> Outcome {
@@ -114,8 +120,8 @@ fn outcome() -> Outcome {
 #[test]
 fn loom_nobody_sleeps_beside_an_outcome() {
     check(3, || {
-        let client = Arc::new(Watches::default());
-        let entry = pending(&client);
+        let engine = Arc::new(Watches::default());
+        let entry = pending(&engine);
         let polls = {
             let entry = entry.clone();
             thread::spawn(move || {
@@ -147,18 +153,18 @@ fn loom_nobody_sleeps_beside_an_outcome() {
 #[test]
 fn loom_what_is_watched_is_unwatched_once() {
     check(3, || {
-        let client = Arc::new(Watches::default());
-        let entry = pending(&client);
+        let engine = Arc::new(Watches::default());
+        let entry = pending(&engine);
         let watches = [(); 2].map(|()| {
-            let (entry, client) = (entry.clone(), client.clone());
-            thread::spawn(move || entry.watch(&*client))
+            let (entry, engine) = (entry.clone(), engine.clone());
+            thread::spawn(move || entry.watch(&*engine))
         });
         entry.complete(outcome(), ENGINE);
         for watch in watches {
             watch.join().unwrap();
         }
         assert!(!entry.waiting.lock().watched);
-        assert_eq!(client.0.load(Relaxed), 0);
+        assert_eq!(engine.0.load(Relaxed), 0);
     });
 }
 
@@ -166,8 +172,8 @@ fn loom_what_is_watched_is_unwatched_once() {
 #[test]
 fn loom_handles_that_are_kept_displace_no_waiter() {
     check(3, || {
-        let client = Arc::new(Watches::default());
-        let entry = pending(&client);
+        let engine = Arc::new(Watches::default());
+        let entry = pending(&engine);
         let reads = {
             let entry = entry.clone();
             thread::spawn(move || {

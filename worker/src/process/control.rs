@@ -12,11 +12,11 @@ use mobula_store::{
 use rustix::io::Errno;
 
 use super::{
-    client::Worker,
     die,
     lanes::{free, unusable},
     table::Out,
     tasks::LOST,
+    worker::Worker,
 };
 use crate::{
     bell::{Bell, Spin},

@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use super::{
-    client, panics,
+    panics,
     shortage::{RETRY, Served},
-    tasks,
+    tasks, worker,
 };
 use crate::{Error, Result};
 
@@ -65,7 +65,7 @@ fn runtime() -> Result<&'static Runtime> {
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);
-    let worker = client::current().filter(|_| tasks::runs_here());
+    let worker = worker::current().filter(|_| tasks::runs_here());
     let Some(worker) = worker else {
         return runtime.block_on(future);
     };

@@ -6,8 +6,8 @@
 
 mod backtrace;
 mod budget;
-mod client;
 mod control;
+mod engine;
 mod executor;
 mod lanes;
 mod own_calls;
@@ -18,6 +18,7 @@ mod table;
 mod tasks;
 mod threads;
 mod turn;
+mod worker;
 
 use std::{
     convert::Infallible,
@@ -37,7 +38,7 @@ use parking_lot::{Condvar, Mutex};
 use rustix::fs::{Mode, OFlags};
 
 use crate::{
-    Client, Decoded, Error, Registry, Result,
+    Decoded, Engine, Error, Registry, RemoteFn, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{WorkerEnd, WorkerPanicked},
@@ -47,16 +48,43 @@ use crate::{
     sync::Seat,
 };
 use budget::Grants;
-use client::Worker;
 use control::Socket;
 use lanes::{OutLane, TaskLane};
 use own_calls::OwnActor;
 use printed::Printed;
 use table::{Out, Table};
 use turn::Turn;
+use worker::Worker;
 
 pub use executor::block_on;
 pub(crate) use tasks::{call, runs_function};
+
+/// Calls `f` for a remote function that runs in this process, where no worker process does. A panic
+/// is an error; what `f` returns as an error names the function.
+///
+/// # Errors
+/// Those of `f`, and its panic.
+pub fn call_here<T>(
+    remote: &'static RemoteFn,
+    f: impl FnOnce(&RemoteFn) -> Result<T>,
+) -> Result<T> {
+    call(remote, f)
+}
+
+/// Makes this process one that runs remote functions itself: calls the set-up functions of the workers,
+/// once, and sees to it that a panic in a remote function becomes an error with its place.
+///
+/// # Errors
+/// A set-up function has panicked.
+pub fn set_up_here() -> Result<()> {
+    static DONE: OnceLock<Result<()>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        set_up()?;
+        panics::install_hook(None);
+        Ok(())
+    })
+    .clone()
+}
 
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
@@ -92,7 +120,7 @@ pub fn setup_count() -> usize {
 ///
 /// # Errors
 /// A set-up function asks: the driver takes no request before the worker has registered.
-pub fn worker_client() -> Result<Option<Arc<dyn Client>>> {
+pub fn worker_engine() -> Result<Option<Arc<dyn Engine>>> {
     let Some(worker) = WORKER.get() else {
         return Ok(None);
     };
@@ -103,7 +131,7 @@ pub fn worker_client() -> Result<Option<Arc<dyn Client>>> {
              pass the result to the tasks that need it",
         ));
     }
-    Ok(Some(worker.clone() as Arc<dyn Client>))
+    Ok(Some(worker.clone() as Arc<dyn Engine>))
 }
 
 /// If this process was started as a worker, becomes one and does not return.
@@ -238,17 +266,23 @@ fn run(
 
 /// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
 fn begin(worker: &Arc<Worker>, panicked: WorkerPanicked) -> Result<()> {
+    set_up()?;
+    panics::install_hook(Some(panicked));
+    // Before the first task can be here, and after all set-up.
+    worker.registered.store(true, Ordering::Release);
+    worker.table.lock().out.push(&FromWorker::Registered);
+    work(worker);
+    Ok(())
+}
+
+/// Calls the set-up functions.
+fn set_up() -> Result<()> {
     for setup in inventory::iter::<WorkerSetup> {
         panics::catch("the set-up function of the workers", || {
             (setup.0)();
             Ok(())
         })?;
     }
-    panics::install_hook(Some(panicked));
-    // Before the first task can be here, and after all set-up.
-    worker.registered.store(true, Ordering::Release);
-    worker.table.lock().out.push(&FromWorker::Registered);
-    work(worker);
     Ok(())
 }
 

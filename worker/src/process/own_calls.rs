@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, sync::OnceLock};
 
-use super::client::Worker;
+use super::worker::Worker;
 use crate::{Awaited, Error, RemoteFn, Role, ids::ObjectId};
 
 /// What a thread runs.

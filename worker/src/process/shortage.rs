@@ -13,7 +13,7 @@ use std::{
 use mobula_store::limits::{self, Wanted};
 use parking_lot::Mutex;
 
-use super::{client::Worker, table::Out, tasks};
+use super::{table::Out, tasks, worker::Worker};
 use crate::{Error, message::FromWorker};
 
 /// How often a worker tries again.

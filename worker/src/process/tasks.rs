@@ -7,18 +7,18 @@ use std::{
 };
 
 use super::{
-    client::{self, Worker},
     die,
     lanes::Next,
     own_calls::InMethod,
     panics,
     printed::Begun,
     threads,
+    worker::{self, Worker},
 };
 use crate::{
-    Body, Client, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
+    Body, Engine, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
     Role, Value,
-    client::readable,
+    engine::readable,
     ids::{Attempt, ObjectId, TaskSlot},
     lower::{self, INLINE_LIMIT, Placed},
     message::{Arg, Args, FromWorker, TaskMessage},
@@ -320,27 +320,27 @@ pub(crate) fn call<T>(
 
 /// Says which function this thread's task runs at the moment, where it runs several.
 pub(crate) fn runs_function(function: FunctionIndex) {
-    if let Some(worker) = client::current().filter(|_| runs_here()) {
+    if let Some(worker) = worker::current().filter(|_| runs_here()) {
         worker.state.set_function(function);
     }
 }
 
 /// The arguments with readable bytes.
 fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
-    let client: &dyn Client = &**worker;
+    let engine: &dyn Engine = &**worker;
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
         match &value.body {
             Body::Stored(_) => {
                 let entry = worker.clone().handle(id, Some(value));
-                readable(client, value, Some(&entry), ENGINE)
+                readable(engine, value, Some(&entry), ENGINE)
             }
-            Body::Inline(_) => readable(client, value, None, ENGINE),
+            Body::Inline(_) => readable(engine, value, None, ENGINE),
         }
     };
     let mut inputs = Vec::with_capacity(args.len());
     for arg in args {
         inputs.push(match arg {
-            Arg::Value(value) => Input::Value(own(client, *value)?, None),
+            Arg::Value(value) => Input::Value(own(engine, *value)?, None),
             Arg::Object { id, value } => Input::Value(object(id, &value)?, Some(id)),
             Arg::Gather(values) => {
                 let is_stored = |value: &Value| matches!(value.body, Body::Stored(_));
@@ -359,7 +359,7 @@ fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
 }
 
 /// A value of the call's own, with readable bytes.
-fn own(client: &dyn Client, value: Value) -> Result<Payload> {
+fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
     match value {
         // Nearly all.
         Value {
@@ -371,7 +371,7 @@ fn own(client: &dyn Client, value: Value) -> Result<Payload> {
             block,
             side: Vec::new(),
         }),
-        value => readable(client, &value, None, ENGINE),
+        value => readable(engine, &value, None, ENGINE),
     }
 }
 
@@ -382,14 +382,14 @@ fn finish(
     id: ObjectId,
     payload: Payload,
 ) -> Result<(Arc<Value>, Vec<Arc<Entry>>)> {
-    let client: &dyn Client = &**worker;
+    let engine: &dyn Engine = &**worker;
     let Payload {
         format,
         block,
         side,
     } = payload;
-    let (items, keep) = lower::lower_items(client, side)?;
-    let result = match lower::place(client, &format, block, INLINE_LIMIT)? {
+    let (items, keep) = lower::lower_items(engine, side)?;
+    let result = match lower::place(engine, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,
             body: Body::Inline(block),

@@ -426,7 +426,7 @@ impl Core {
 }
 
 impl Why {
-    fn error(self) -> Error {
+    pub(crate) fn error(self) -> Error {
         match self {
             Why::NotNow => Error::timeout("the queue could not do this at once"),
             Why::Closed => Error::closed(

@@ -35,11 +35,11 @@ fn program() {
         eprintln!("nobody says that the worker is still there");
         std::process::exit(1);
     });
-    let worker = get(&driver.spawn(call(&PID, vec![]))).unwrap();
+    let worker = get(&driver.submit(call(&PID, vec![]))).unwrap();
     let worker = String::from_utf8(worker).unwrap();
     let pid = worker.parse().ok().and_then(Pid::from_raw).unwrap();
     REFUSED.lock().push(pid);
-    let task = driver.spawn(call(&STAYS, vec![]));
+    let task = driver.submit(call(&STAYS, vec![]));
     println!("\nworker: {worker}");
     // So that the task runs, and the worker does not end at once.
     std::io::stdin().read_line(&mut String::new()).unwrap();

@@ -102,7 +102,7 @@ impl<A: Actor> ActorRef<A> {
     /// # Errors
     /// As there.
     pub fn get(rt: &Runtime, name: &str) -> Result<ActorRef<A>> {
-        lookup::named(rt.client(), name)
+        lookup::named(rt.engine(), name)
     }
 
     /// The name that the actor was created with.
@@ -120,10 +120,11 @@ impl<A: Actor> ActorRef<A> {
     /// has ended, or could not be created. Does not block.
     pub fn kill(this: &ActorRef<A>) {
         let entry = Self::entry(this);
-        if let Some(client) = entry.client(ENGINE)
+        if let Some(engine) = entry.engine(ENGINE)
+            && let Some(actors) = engine.actors()
             && !mobula_store::is_forked_child()
         {
-            client.kill_actor(entry);
+            actors.kill(entry);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use mobula_worker::{
-    ActorOptions, ActorSpec, Client, Entry, Error, Registry, RemoteFn, Result, Role,
+    ActorOptions, ActorSpec, Engine, Entry, Error, Registry, RemoteFn, Result, Role,
 };
 
 use super::{Actor, ActorHandle, ActorRef, lookup, lookup::short_name};
@@ -132,8 +132,8 @@ impl<A: Actor> ActorCall<A> {
     /// are ready, and calls that are spawned before wait for it. What goes wrong is the error of
     /// [`ActorRef::ready`] and the source of the error of each call.
     pub fn spawn(self) -> ActorRef<A> {
-        let client = self.bound.client();
-        self.spawn_at(client)
+        let engine = self.bound.engine();
+        self.spawn_at(engine)
     }
 
     /// Gives the living actor of this [name](Self::name), or else creates it: one, however many ask
@@ -144,20 +144,20 @@ impl<A: Actor> ActorCall<A> {
     /// `is_usage()`: the call has no name, or an option cannot be. `is_type_mismatch()`: the actor
     /// of this name is of another type. Otherwise why the actor could not be created.
     pub fn get_or_create(self) -> Result<ActorRef<A>> {
-        let client = self.bound.client()?;
-        lookup::get_or_create(&client, self)
+        let engine = self.bound.engine()?;
+        lookup::get_or_create(&engine, self)
     }
 
     /// Creates the actor on this engine.
-    pub(crate) fn spawn_on(self, client: &Arc<dyn Client>) -> ActorRef<A> {
-        self.spawn_at(Ok(client.clone()))
+    pub(crate) fn spawn_on(self, engine: &Arc<dyn Engine>) -> ActorRef<A> {
+        self.spawn_at(Ok(engine.clone()))
     }
 
-    fn spawn_at(self, client: Result<Arc<dyn Client>>) -> ActorRef<A> {
+    fn spawn_at(self, engine: Result<Arc<dyn Engine>>) -> ActorRef<A> {
         let name = self.options.name.clone();
-        let entry = client.and_then(|client| {
-            let spec = self.into_spec(&client)?;
-            Ok(client.create_actor(spec))
+        let entry = engine.and_then(|engine| {
+            let spec = self.into_spec(&engine)?;
+            Ok(engine.need_actors()?.create(spec))
         });
         let entry = entry.unwrap_or_else(Entry::failed);
         ActorRef::of(ActorHandle::new(entry, name.as_deref()))
@@ -167,8 +167,8 @@ impl<A: Actor> ActorCall<A> {
     ///
     /// # Errors
     /// What is wrong with the call.
-    pub(crate) fn into_spec(self, client: &Arc<dyn Client>) -> Result<ActorSpec> {
-        self.bound.check(client)?;
+    pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<ActorSpec> {
+        self.bound.check(engine)?;
         if let Some(error) = self.error {
             return Err(error);
         }

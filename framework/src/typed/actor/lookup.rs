@@ -2,7 +2,7 @@
 
 use std::{any::type_name, sync::Arc};
 
-use mobula_worker::{Client, Entry, Error, Format, Result};
+use mobula_worker::{Engine, Entry, Error, Format, Result};
 
 use super::{Actor, ActorCall, ActorHandle, ActorRef, tag};
 use crate::typed::flat::Types;
@@ -11,8 +11,8 @@ use crate::typed::flat::Types;
 ///
 /// # Errors
 /// There is none, it is of another type, or its constructor fails.
-pub(crate) fn named<A: Actor>(client: &Arc<dyn Client>, name: &str) -> Result<ActorRef<A>> {
-    let entry = client.clone().named_actor(name)?;
+pub(crate) fn named<A: Actor>(engine: &Arc<dyn Engine>, name: &str) -> Result<ActorRef<A>> {
+    let entry = engine.need_actors()?.named(name)?;
     checked(entry, name)
 }
 
@@ -21,17 +21,17 @@ pub(crate) fn named<A: Actor>(client: &Arc<dyn Client>, name: &str) -> Result<Ac
 /// # Errors
 /// As for [`named`], or something is wrong with the call.
 pub(crate) fn get_or_create<A: Actor>(
-    client: &Arc<dyn Client>,
+    engine: &Arc<dyn Engine>,
     call: ActorCall<A>,
 ) -> Result<ActorRef<A>> {
-    let spec = call.into_spec(client)?;
+    let spec = call.into_spec(engine)?;
     let Some(name) = spec.options.name.clone() else {
         return Err(Error::usage(format!(
             "an actor is found by its name; say which: `{}::remote(..).name(\"..\").get_or_create()`",
             short_name::<A>()
         )));
     };
-    let entry = client.clone().get_or_create_actor(spec)?;
+    let entry = engine.need_actors()?.get_or_create(spec)?;
     checked(entry, &name)
 }
 

@@ -12,7 +12,7 @@ impl Runtime {
     /// If one of the arguments is a ref of another runtime, the actor's calls fail with an error
     /// that says so.
     pub fn spawn_actor<A: Actor>(&self, call: ActorCall<A>) -> ActorRef<A> {
-        call.spawn_on(self.client())
+        call.spawn_on(self.engine())
     }
 
     /// The living actor of the call's name on this runtime, or else a new one; the same as
@@ -21,7 +21,7 @@ impl Runtime {
     /// # Errors
     /// As there.
     pub fn get_or_create_actor<A: Actor>(&self, call: ActorCall<A>) -> Result<ActorRef<A>> {
-        lookup::get_or_create(self.client(), call)
+        lookup::get_or_create(self.engine(), call)
     }
 
     /// The living actor of this [name](ActorCall::name). Blocks until it has been constructed.
@@ -30,6 +30,6 @@ impl Runtime {
     /// `is_usage()`: there is no such actor. `is_type_mismatch()`: it is of another type. Otherwise
     /// why its constructor failed, or `is_shutdown()`.
     pub fn actor<A: Actor>(&self, name: &str) -> Result<ActorRef<A>> {
-        lookup::named(self.client(), name)
+        lookup::named(self.engine(), name)
     }
 }

@@ -14,9 +14,9 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_worker::{AnyValue, Client, ObjectId, Payload, Result, Side};
+use mobula_worker::{AnyValue, Engine, ObjectId, Payload, Result, Side};
 
-use crate::typed::engine::current_client;
+use crate::typed::engine::current_engine;
 
 /// Most values that a thread keeps.
 const MAX_VALUES: usize = 32;
@@ -80,7 +80,7 @@ pub(super) fn decoded<T: Any>(
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Lent<T>> {
     let refers = payload.side.iter().any(|side| matches!(side, Side::Ref(_)));
-    let engine = match current_client() {
+    let engine = match current_engine() {
         Ok(engine) if !refers => engine,
         _ => return decode(payload).map(local),
     };
@@ -102,11 +102,11 @@ fn local<T>(value: T) -> Lent<T> {
 
 fn of_process<T: Any>(
     payload: Payload,
-    (engine, id): (&dyn Client, ObjectId),
+    (engine, id): (&dyn Engine, ObjectId),
     sharing: Sharing<T>,
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Lent<T>> {
-    let Some(kept) = engine.decoded() else {
+    let Some(kept) = engine.store().decoded() else {
         return decode(payload).map(local);
     };
     let found = kept.find(id, TypeId::of::<T>());
@@ -117,7 +117,7 @@ fn of_process<T: Any>(
     let refers = !payload.side.is_empty();
     let value = Arc::new(decode(payload)?);
     if kept.keep(id, bytes, (sharing.wrap)(value.clone())) && (refers || bytes > SMALL) {
-        engine.keeps_decoded(id);
+        engine.store().keeps_decoded(id);
     }
     Ok(Lent::Shared(value))
 }
@@ -125,7 +125,7 @@ fn of_process<T: Any>(
 #[derive(Default)]
 struct Cache {
     /// Ids are those of one engine. The pointer keeps its address from being used again.
-    engine: Option<Weak<dyn Client>>,
+    engine: Option<Weak<dyn Engine>>,
     /// The most recently used first.
     values: VecDeque<Kept>,
     bytes: usize,
@@ -144,7 +144,7 @@ thread_local! {
 
 fn of_thread<T: Any>(
     payload: Payload,
-    (engine, id): (&Arc<dyn Client>, ObjectId),
+    (engine, id): (&Arc<dyn Engine>, ObjectId),
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Rc<T>> {
     let bytes = payload.block.len();
@@ -176,7 +176,7 @@ impl Cache {
     /// The value, now the most recent one; and what was kept for another engine.
     fn find(
         &mut self,
-        engine: &Arc<dyn Client>,
+        engine: &Arc<dyn Engine>,
         id: ObjectId,
         of: TypeId,
     ) -> (Option<Rc<dyn Any>>, VecDeque<Kept>) {

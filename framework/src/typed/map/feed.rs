@@ -8,8 +8,8 @@ use std::{
 };
 
 use mobula_worker::{
-    Awaited, CallArg, CallOptions, CallSpec, Client, Entry, Error, FunctionIndex, Payload,
-    Registry, RemoteFn, Result, TaskOptions,
+    Awaited, Call, CallArg, CallOptions, Engine, Entry, Error, FunctionIndex, Payload, Registry,
+    RemoteFn, Result, TaskOptions,
     batch::{BatchResults, BatchWriter},
     message::Args,
 };
@@ -90,9 +90,9 @@ impl Kept {
     }
 
     /// The calls as tasks of their own, which have run once.
-    fn again(self) -> impl Iterator<Item = CallSpec> {
+    fn again(self) -> impl Iterator<Item = Call> {
         let options = Some(Arc::new(self.options));
-        self.calls.into_iter().map(move |args| CallSpec {
+        self.calls.into_iter().map(move |args| Call {
             function: self.function,
             args,
             options: options.clone(),
@@ -111,7 +111,7 @@ pub(super) enum Finished {
 
 /// See the [module](self).
 pub(super) struct Feed<I> {
-    client: Arc<dyn Client>,
+    engine: Arc<dyn Engine>,
     calls: std::iter::Fuse<I>,
     /// A call that did not fit to those before it.
     held_over: Option<Result<Ready>>,
@@ -122,15 +122,15 @@ pub(super) struct Feed<I> {
     /// What each entry stands for.
     sent: Vec<Sent>,
     /// Calls to be sent again, each with its place.
-    again: VecDeque<(usize, CallSpec)>,
+    again: VecDeque<(usize, Call)>,
     /// Nothing more is taken.
     stopped: bool,
 }
 
 impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
-    pub(super) fn new(client: Arc<dyn Client>, calls: I, size: Option<usize>) -> Feed<I> {
+    pub(super) fn new(engine: Arc<dyn Engine>, calls: I, size: Option<usize>) -> Feed<I> {
         Feed {
-            client,
+            engine,
             calls: calls.fuse(),
             held_over: None,
             sizes: Sizes::new(size),
@@ -162,12 +162,12 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             Some(Kind::Light) => CALLS_EACH,
             _ => BATCHES_EACH,
         };
-        self.sent.len() < self.client.workers() * each
+        self.sent.len() < self.engine.workers() * each
     }
 
     /// How many batches the workers together may have on their way.
     pub(super) fn window(&self) -> usize {
-        self.client.workers() * CALLS_EACH
+        self.engine.workers() * CALLS_EACH
     }
 
     /// Sends no more calls.
@@ -187,7 +187,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         while self.sent.len() < most
             && let Some((place, call)) = self.again.pop_front()
         {
-            self.entries.push(self.client.spawn(call));
+            self.entries.push(self.engine.submit(call));
             self.sent.push(Sent {
                 first: place,
                 calls: 1,
@@ -206,7 +206,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     fn ready(&self, call: UnspawnedCall<R>) -> Result<Ready> {
-        let (call, options) = call.into_parts(&self.client)?;
+        let (call, options) = call.into_parts(&self.engine)?;
         Ok(Ready {
             function: Registry::get()?.index_of(call.function)?,
             call,
@@ -218,7 +218,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     fn send(&mut self) -> bool {
         let known = self.calls.size_hint();
         let left = (known.1 == Some(known.0)).then_some(known.0);
-        let size = self.sizes.next(left, self.client.workers());
+        let size = self.sizes.next(left, self.engine.workers());
         let first = match self.next_call() {
             None => return false,
             Some(Ok(first)) => first,
@@ -241,7 +241,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 true => Kind::Light,
                 false => Kind::Heavy,
             };
-            let entry = self.client.spawn(CallSpec {
+            let entry = self.engine.submit(Call {
                 function: first.function,
                 args: first.call.args,
                 options: first.options,
@@ -291,7 +291,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
         let calls = batch.len();
         let entry = match batch.finish() {
-            Ok(call) => self.client.spawn(call),
+            Ok(call) => self.engine.submit(call),
             Err(error) => Entry::failed(error),
         };
         self.sent(entry, calls, Kind::Batch, kept);
@@ -349,21 +349,21 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     /// Blocks until something is finished.
     pub(super) fn wait(&self) {
         if !self.entries.is_empty() {
-            self.client.wait(&self.entries, None);
+            self.engine.wait(&self.entries, None);
         }
     }
 
     /// Has the waker called when something is finished; false if something is.
     pub(super) fn subscribe(&self, waker: &Waker) -> bool {
         if let Some(first) = self.entries.first() {
-            self.client.linger(first);
+            self.engine.linger(first);
         }
         if !self.entries.subscribe(waker) {
             return false;
         }
         self.entries
             .iter()
-            .for_each(|entry| entry.watch(&*self.client));
+            .for_each(|entry| entry.watch(&*self.engine));
         true
     }
 }

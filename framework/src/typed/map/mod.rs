@@ -7,7 +7,7 @@ mod sizes;
 
 use std::{fmt, future::IntoFuture, sync::Arc};
 
-use mobula_worker::{Client, Result};
+use mobula_worker::{Engine, Result};
 
 use super::{UnspawnedCall, Value};
 use gather::Gather;
@@ -67,15 +67,15 @@ pub use iter::{MapIter, MapUnordered};
 /// ```
 #[must_use = "a map does nothing until it is awaited, iterated over, or `.get()` is called"]
 pub struct Map<I> {
-    client: Arc<dyn Client>,
+    engine: Arc<dyn Engine>,
     calls: I,
     chunk_size: Option<usize>,
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
-    pub(crate) fn new(client: &Arc<dyn Client>, calls: I) -> Map<I> {
+    pub(crate) fn new(engine: &Arc<dyn Engine>, calls: I) -> Map<I> {
         Map {
-            client: client.clone(),
+            engine: engine.clone(),
             calls,
             chunk_size: None,
         }
@@ -112,7 +112,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     }
 
     fn feed(self) -> feed::Feed<I> {
-        feed::Feed::new(self.client, self.calls, self.chunk_size)
+        feed::Feed::new(self.engine, self.calls, self.chunk_size)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{CallArg, Client, Entry, Error, Item, Payload, Result, message::Args};
+use mobula_worker::{CallArg, Engine, Entry, Error, Item, Payload, Result, message::Args};
 
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};
@@ -40,11 +40,12 @@ pub(super) struct Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        let client = |answer: &ObjectRef<Unseen>| answer.entry().client(ENGINE);
+        let engine = |answer: &ObjectRef<Unseen>| answer.entry().engine(ENGINE);
         if self.gets
-            && let Some(client) = self.answers.first().and_then(client)
+            && let Some(engine) = self.answers.first().and_then(engine)
+            && let Some(queues) = engine.queues()
         {
-            client.queue_took(&mut self.answers.iter().map(|answer| answer.entry().id()));
+            queues.took(&mut self.answers.iter().map(|answer| answer.entry().id()));
         }
     }
 }
@@ -56,7 +57,7 @@ impl Asked {
         waits: bool,
         limit: Option<Duration>,
     ) -> Result<Asked> {
-        let answers = vec![client_of(queue)?.queue_put(queue, values, waits)];
+        let answers = vec![engine_of(queue)?.need_queues()?.put(queue, values, waits)];
         Ok(Asked::new(queue, answers, limit, false))
     }
 
@@ -69,7 +70,7 @@ impl Asked {
         let answers = match count {
             // Nothing to wait for.
             0 => Vec::new(),
-            count => client_of(queue)?.queue_get(queue, count, waits),
+            count => engine_of(queue)?.need_queues()?.get(queue, count, waits),
         };
         Ok(Asked::new(queue, answers, limit, true))
     }
@@ -96,7 +97,7 @@ impl Asked {
     pub(super) fn wait(mut self) -> Result<Option<Done>> {
         if let [_, _, ..] = &*self.answers {
             let entries = &mut self.answers.iter().map(|answer| &**answer.entry());
-            client_of(&self.queue)?.expect(entries);
+            engine_of(&self.queue)?.expect(entries);
         }
         if !wait_all(&self.answers, self.deadline(Duration::ZERO)) {
             self.give_up(false);
@@ -152,7 +153,7 @@ impl Asked {
                 None => return Err(Error::internal("a request to a queue without an answer")),
             };
             let handle = |id, known| -> Result<_> {
-                let handle = client_of(&self.queue)?.handle(id, known);
+                let handle = engine_of(&self.queue)?.handle(id, known);
                 Ok(ObjectRef::from_entry(handle))
             };
             match value.stands_for() {
@@ -183,16 +184,18 @@ impl Asked {
     }
 
     fn give_up(&self, returns: bool) {
-        if let Ok(client) = client_of(&self.queue) {
+        if let Ok(engine) = engine_of(&self.queue)
+            && let Some(queues) = engine.queues()
+        {
             let mut ids = self.answers.iter().map(|answer| answer.entry().id());
-            client.queue_give_up(&mut ids, returns);
+            queues.give_up(&mut ids, returns);
         }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        let known = |answer: &ObjectRef<Unseen>| answer.entry().client(ENGINE).is_some();
+        let known = |answer: &ObjectRef<Unseen>| answer.entry().engine(ENGINE).is_some();
         if self.answers.first().is_some_and(known) {
             self.give_up(true);
         }
@@ -203,10 +206,10 @@ impl Drop for Asked {
 ///
 /// # Errors
 /// It is gone, or the queue could not be made.
-pub(super) fn client_of(queue: &Entry) -> Result<Arc<dyn Client>> {
-    match (queue.client(ENGINE), queue.outcome()) {
+pub(super) fn engine_of(queue: &Entry) -> Result<Arc<dyn Engine>> {
+    match (queue.engine(ENGINE), queue.outcome()) {
         (_, Some(Err(error))) => Err(error.clone()),
-        (Some(client), _) => Ok(client),
+        (Some(engine), _) => Ok(engine),
         (None, _) => Err(Error::shutdown()),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mobula_store::{Building, codec::type_tag, is_cell};
-use mobula_worker::{Client, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
+use mobula_worker::{Engine, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -68,7 +68,7 @@ pub struct SharedArray<T> {
 
 impl<T: SharedElement> SharedArray<T> {
     fn new(
-        client: &Arc<dyn Client>,
+        engine: &Arc<dyn Engine>,
         shape: Vec<usize>,
         fill: impl FnOnce(&mut [T]),
     ) -> Result<SharedArray<T>> {
@@ -77,7 +77,7 @@ impl<T: SharedElement> SharedArray<T> {
             fill(building.elements_mut()?);
             Ok(())
         };
-        let handle = SharedHandle::create(client, kind::<T>(), &shape, bytes, fill)?;
+        let handle = SharedHandle::create(engine, kind::<T>(), &shape, bytes, fill)?;
         Ok(SharedArray {
             handle: Some(handle),
             shape,
@@ -237,7 +237,10 @@ impl<T: SharedElement> SharedArray<T> {
 
     fn lend(&self, lots: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
         let handle = self.handle()?;
-        handle.client()?.lend(handle.entry(), lots)
+        handle
+            .engine()?
+            .need_shared_memory()?
+            .lend(handle.entry(), lots)
     }
 
     /// Blocks until all parts are back, and says which of them are torn: whose task began and then failed
@@ -263,7 +266,10 @@ impl<T: SharedElement> SharedArray<T> {
 
     fn settling(&self) -> Result<Arc<Entry>> {
         let handle = self.handle()?;
-        Ok(handle.client()?.settle(handle.entry()))
+        Ok(handle
+            .engine()?
+            .need_shared_memory()?
+            .settle(handle.entry()))
     }
 
     /// Calls `f` with all elements, in this process.
@@ -294,9 +300,9 @@ impl<T: SharedElement> SharedArray<T> {
         let len = self.len();
         let handle = self.handle()?;
         if is_cell(handle.region().loc()) {
-            let client = handle.client()?;
+            let engine = handle.engine()?;
             return self.with(|elements| {
-                runtime_api::put_with(&client, len, |out: &mut [T]| out.copy_from_slice(elements))
+                runtime_api::put_with(&engine, len, |out: &mut [T]| out.copy_from_slice(elements))
             })?;
         }
         seal(self.handle.ok_or_else(freed)?, flat::<T>(len))
@@ -335,9 +341,9 @@ impl<T: SharedElement> SharedArray<T> {
         let shape = self.shape.iter().map(|n| *n as u64).collect();
         let handle = self.handle()?;
         let sealed = if is_cell(handle.region().loc()) {
-            let client = handle.client()?;
-            let copy = |elements: &[T]| copied(elements, &self.shape, Place::Of(&client));
-            client.clone().put(self.with(copy)??)?
+            let engine = handle.engine()?;
+            let copy = |elements: &[T]| copied(elements, &self.shape, Place::Of(&engine));
+            engine.store().put(self.with(copy)??)?
         } else {
             let Format::Flat { elem, .. } = flat::<T>(0) else {
                 return Err(Error::internal("flat is flat"));
@@ -359,7 +365,7 @@ fn kind<T: 'static>() -> (SharedKind, u64) {
 
 /// Turns shared memory into an ordinary object.
 pub(super) fn seal<T>(handle: SharedHandle, format: Format) -> Result<ObjectRef<Array<T>>> {
-    let client = handle.client()?;
+    let engine = handle.engine()?;
     // Before the engine has it closed, here too.
     let entry = handle.into_entry();
     if Arc::strong_count(&entry) > 1 {
@@ -367,7 +373,9 @@ pub(super) fn seal<T>(handle: SharedHandle, format: Format) -> Result<ObjectRef<
             "the shared array cannot be sealed: there are clones of this handle, or parts of it, in this process",
         ));
     }
-    Ok(ObjectRef::from_entry(client.seal(&entry, format)))
+    Ok(ObjectRef::from_entry(
+        engine.need_shared_memory()?.seal(&entry, format),
+    ))
 }
 
 fn torn(entry: &Arc<Entry>) -> Result<Vec<Torn>> {
@@ -414,7 +422,7 @@ impl Runtime {
         shape: impl Shape,
         fill: impl FnOnce(&mut [T]),
     ) -> Result<SharedArray<T>> {
-        SharedArray::new(self.client(), shape.dimensions(), fill)
+        SharedArray::new(self.engine(), shape.dimensions(), fill)
     }
 }
 
@@ -439,9 +447,9 @@ impl<T: SharedElement> ObjectRef<Array<T>> {
 }
 
 fn to_shared<T: SharedElement>(entry: &Entry, elements: &[T]) -> Result<SharedArray<T>> {
-    let client = entry.client(ENGINE).ok_or_else(Error::shutdown)?;
+    let engine = entry.engine(ENGINE).ok_or_else(Error::shutdown)?;
     let fill = |out: &mut [T]| out.copy_from_slice(elements);
-    SharedArray::new(&client, vec![elements.len()], fill)
+    SharedArray::new(&engine, vec![elements.len()], fill)
 }
 
 impl<T> Clone for SharedArray<T> {

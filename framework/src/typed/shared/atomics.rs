@@ -3,7 +3,7 @@
 use std::{any::type_name, fmt, ops::Deref, sync::Arc, sync::atomic::Ordering};
 
 use mobula_store::{AtomicSlice, SharedAtomic, codec::type_tag};
-use mobula_worker::{Client, Error, Format, Result, SharedKind, TypeTag};
+use mobula_worker::{Engine, Error, Format, Result, SharedKind, TypeTag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
@@ -46,7 +46,7 @@ pub struct AtomicArray<A> {
 }
 
 impl<A: SharedAtomic> AtomicArray<A> {
-    fn new(client: &Arc<dyn Client>, shape: Vec<usize>, values: &[A::Value]) -> Result<Self> {
+    fn new(engine: &Arc<dyn Engine>, shape: Vec<usize>, values: &[A::Value]) -> Result<Self> {
         let (len, bytes) = size_of_shape::<A::Value>(&shape)?;
         let fill = |building: &mut mobula_store::Building| {
             if !values.is_empty() {
@@ -56,7 +56,7 @@ impl<A: SharedAtomic> AtomicArray<A> {
             }
             Ok(())
         };
-        let handle = SharedHandle::create(client, kind::<A>(), &shape, bytes, fill)?;
+        let handle = SharedHandle::create(engine, kind::<A>(), &shape, bytes, fill)?;
         AtomicArray::of(handle, len)
     }
 
@@ -83,10 +83,10 @@ impl<A: SharedAtomic> AtomicArray<A> {
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
     pub fn seal(self) -> Result<ObjectRef<Array<A::Value>>> {
-        let client = self.handle.client()?;
+        let engine = self.handle.engine()?;
         let len = self.len();
         if mobula_store::is_cell(self.handle.region().loc()) {
-            return runtime_api::put_with(&client, len, |out: &mut [A::Value]| {
+            return runtime_api::put_with(&engine, len, |out: &mut [A::Value]| {
                 out.copy_from_slice(&self.to_vec());
             });
         }
@@ -114,7 +114,7 @@ impl Runtime {
     /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
     /// end.
     pub fn atomic_array<A: SharedAtomic>(&self, shape: impl Shape) -> Result<AtomicArray<A>> {
-        AtomicArray::new(self.client(), shape.dimensions(), &[])
+        AtomicArray::new(self.engine(), shape.dimensions(), &[])
     }
 
     /// Makes an array of atomics that begin with these values.
@@ -125,7 +125,7 @@ impl Runtime {
         &self,
         values: &[A::Value],
     ) -> Result<AtomicArray<A>> {
-        AtomicArray::new(self.client(), vec![values.len()], values)
+        AtomicArray::new(self.engine(), vec![values.len()], values)
     }
 }
 

@@ -7,7 +7,7 @@ use mobula_store::{
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
 };
 use mobula_worker::{
-    Body, Client, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
+    Body, Engine, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
 };
 use serde::{Deserializer, Serializer, de};
 
@@ -26,13 +26,13 @@ impl SharedHandle {
     /// # Errors
     /// No room, or the runtime is gone.
     pub(super) fn create(
-        client: &Arc<dyn Client>,
+        engine: &Arc<dyn Engine>,
         (kind, of): (SharedKind, u64),
         shape: &[usize],
         bytes: usize,
         fill: impl FnOnce(&mut Building) -> Result<()>,
     ) -> Result<SharedHandle> {
-        let mut building = client.heap().reserve_shared(bytes)?;
+        let mut building = engine.store().heap().reserve_shared(bytes)?;
         fill(&mut building)?;
         let format = Format::Shared {
             kind,
@@ -42,7 +42,7 @@ impl SharedHandle {
         let extent = building.seal();
         let mut made = None;
         let _ = extent.adopt(|loc| {
-            let entry = client.clone().register(Value {
+            let entry = engine.store().register(Value {
                 format,
                 body: Body::Stored(loc),
                 items: Vec::new(),
@@ -54,7 +54,7 @@ impl SharedHandle {
         if let Some(Err(error)) = entry.outcome() {
             return Err(error.clone());
         }
-        let region = client.region(&entry)?;
+        let region = engine.need_shared_memory()?.region(&entry)?;
         Ok(SharedHandle { entry, region })
     }
 
@@ -83,8 +83,8 @@ impl SharedHandle {
                 "expected shared memory used as {kind:?}, found {found:?}, or one of another type"
             )));
         }
-        let client = entry.client(ENGINE).ok_or_else(Error::shutdown)?;
-        let region = client.region(&entry)?;
+        let engine = entry.engine(ENGINE).ok_or_else(Error::shutdown)?;
+        let region = engine.need_shared_memory()?.region(&entry)?;
         let shape = shape.iter().map(|n| *n as usize).collect();
         Ok((SharedHandle { entry, region }, shape))
     }
@@ -106,8 +106,8 @@ impl SharedHandle {
     ///
     /// # Errors
     /// It is gone.
-    pub(super) fn client(&self) -> Result<Arc<dyn Client>> {
-        self.entry.client(ENGINE).ok_or_else(Error::shutdown)
+    pub(super) fn engine(&self) -> Result<Arc<dyn Engine>> {
+        self.entry.engine(ENGINE).ok_or_else(Error::shutdown)
     }
 
     pub(super) fn is_same(&self, other: &SharedHandle) -> bool {

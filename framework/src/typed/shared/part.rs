@@ -3,7 +3,7 @@
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
 use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
-use mobula_worker::{Client, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
+use mobula_worker::{Engine, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 
 use super::SharedElement;
 use crate::promise::ENGINE;
@@ -243,8 +243,8 @@ fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_st
             type_name::<T>()
         )));
     }
-    let client: Arc<dyn Client> = array.client(ENGINE).ok_or_else(Error::shutdown)?;
-    client.region(array)
+    let engine: Arc<dyn Engine> = array.engine(ENGINE).ok_or_else(Error::shutdown)?;
+    engine.need_shared_memory()?.region(array)
 }
 
 fn span<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<Lent<T>> {

@@ -226,7 +226,7 @@ fn calls_of_actors_go_one_by_one_through_a_map() {
     let rt = Rt::start();
     let tally = rt.spawn_actor(Tally::remote(0));
     let calls = (0..200).map(|n| tally.add(n));
-    let sums = Map::new(rt.client(), calls).get().unwrap();
+    let sums = Map::new(rt.engine(), calls).get().unwrap();
     assert_eq!(sums.last(), Some(&(199 * 200 / 2)));
     assert_eq!(retries(&rt), [None; 200]);
 }

@@ -3,14 +3,6 @@
 #[path = "../../../tests/typed/cases/mod.rs"]
 mod cases;
 
-// On worker processes these need an engine that has actors.
-#[path = "../../../tests/typed/cases/actors.rs"]
-mod actors;
-#[path = "../../../tests/typed/cases/pools.rs"]
-mod pools;
-#[path = "../../../tests/typed/cases/queues.rs"]
-mod queues;
-
 mod cache;
 mod codecs;
 mod control;
@@ -23,7 +15,17 @@ use super::testing::TestRuntime as Rt;
 #[test]
 fn the_whole_surface_works() {
     let rt = Rt::start();
-    cases::all(&rt);
+    cases::arguments::all(&rt);
+    cases::borrowing::all(&rt);
+    cases::calls::all(&rt);
+    cases::errors::all(&rt);
+    #[cfg(feature = "ndarray-0_16")]
+    cases::ndarray_0_16::all(&rt);
+    #[cfg(feature = "ndarray-0_17")]
+    cases::ndarray_0_17::all(&rt);
+    cases::objects::all(&rt);
+    cases::results::all(&rt);
+    cases::shapes::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),
         (0, 0),
@@ -34,15 +36,15 @@ fn the_whole_surface_works() {
 #[test]
 fn results_are_futures() {
     let rt = Rt::start();
-    futures::executor::block_on(cases::all_async(&rt)).unwrap();
+    futures::executor::block_on(cases::futures::all_async(&rt)).unwrap();
 }
 
 #[test]
 fn actors_work() {
     let rt = Rt::start();
-    actors::all(&rt);
-    pools::all(&rt);
-    queues::all(&rt);
+    cases::actors::all(&rt);
+    cases::pools::all(&rt);
+    cases::queues::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),
         (0, 0),
@@ -53,6 +55,6 @@ fn actors_work() {
 #[test]
 fn actors_can_be_awaited() {
     let rt = Rt::start();
-    futures::executor::block_on(actors::all_async(&rt)).unwrap();
-    futures::executor::block_on(queues::all_async(&rt)).unwrap();
+    futures::executor::block_on(cases::actors::all_async(&rt)).unwrap();
+    futures::executor::block_on(cases::queues::all_async(&rt)).unwrap();
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Rt;
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     methods_change_and_read_the_value(rt);
     the_type_stays_an_ordinary_one();
     arguments_are_those_of_remote_functions(rt);
@@ -30,7 +30,7 @@ pub(super) fn all(rt: &Rt) {
     parameters_may_stand_under_a_condition(rt);
 }
 
-pub(super) async fn all_async(rt: &Rt) -> mobula::Result<()> {
+pub(crate) async fn all_async(rt: &Rt) -> mobula::Result<()> {
     let counter = rt.spawn_actor(Counter::remote(1));
     ActorRef::when_ready(&counter).await?;
     assert_eq!(counter.add(2).spawn().await?, 3);

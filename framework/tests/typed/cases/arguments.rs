@@ -12,7 +12,7 @@ use mobula::{Array, prelude::*};
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     a_slice_of_numbers(rt);
     a_number(rt);
     text(rt);

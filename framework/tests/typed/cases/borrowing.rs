@@ -4,7 +4,7 @@ use mobula::{Array, prelude::*};
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     large_arrays_are_not_copied_on_their_way(rt);
     arrays_inside_values_are_not_copied(rt);
     decoded_values_are_the_callers_own(rt);

@@ -4,7 +4,7 @@ use mobula::{Error, prelude::*};
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     a_call_is_inert_and_shows_what_it_is();
     a_loop_keeps_one_type(rt);
     tasks_call_tasks();

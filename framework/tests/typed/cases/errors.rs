@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     an_error_arrives_with_chain_and_value();
     errors_of_all_kinds_arrive_as_text();
     an_error_of_ours_stays_what_it_was();

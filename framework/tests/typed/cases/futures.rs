@@ -4,7 +4,7 @@ use futures::{FutureExt, StreamExt, future::try_join_all, stream::FuturesUnorder
 
 use super::{Rt, functions::*};
 
-pub(super) async fn all(rt: &Rt) -> mobula::Result<()> {
+pub(crate) async fn all_async(rt: &Rt) -> mobula::Result<()> {
     let refs = rt.spawn_all((0..5).map(|n| square::remote(f64::from(n))));
     let expected = [0.0, 1.0, 4.0, 9.0, 16.0];
     // A borrow is a future, so the refs stay.

@@ -11,6 +11,6 @@ use super::Rt;
 #[path = "ndarrays.rs"]
 mod cases;
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     cases::all(rt);
 }

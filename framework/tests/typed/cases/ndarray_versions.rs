@@ -5,7 +5,7 @@ use ndarray::array;
 
 use super::Rt;
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     each_function_takes_its_own_version(rt);
     one_function_takes_both(rt);
     vectors_stand_between_them(rt);

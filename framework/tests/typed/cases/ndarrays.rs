@@ -10,7 +10,7 @@ use super::{
     },
 };
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     views_take_arrays_views_and_refs(rt);
     all_ranks_keep_their_shape(rt);
     one_dimension_is_one_thing(rt);

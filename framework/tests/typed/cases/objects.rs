@@ -9,7 +9,7 @@ use mobula::Array;
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     every_kind_of_value_comes_back(rt);
     refs_are_equal_if_they_stand_for_one_object(rt);
     refs_travel_inside_values(rt);

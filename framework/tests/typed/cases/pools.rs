@@ -6,7 +6,7 @@ use mobula::{ActorPool, prelude::*};
 
 use super::Rt;
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     a_map_keeps_the_order(rt);
     a_map_takes_items_as_it_needs_them(rt);
     unordered_results_are_all_there(rt);

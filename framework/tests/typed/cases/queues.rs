@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Rt;
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     what_goes_in_first_comes_out_first(rt);
     a_full_queue_takes_nothing(rt);
     an_empty_queue_gives_nothing(rt);
@@ -18,7 +18,7 @@ pub(super) fn all(rt: &Rt) {
     a_queue_of_another_type_does_not_arrive(rt);
 }
 
-pub(super) async fn all_async(rt: &Rt) -> mobula::Result<()> {
+pub(crate) async fn all_async(rt: &Rt) -> mobula::Result<()> {
     let queue = rt.queue(2)?;
     queue.put_async(&1_u32).await?;
     queue.put_timeout_async(&2, Duration::MAX).await?;

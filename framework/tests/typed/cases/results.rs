@@ -2,7 +2,7 @@
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     values_tuples_and_nothing();
     flat_results_are_views_without_a_copy(rt);
     an_array_passes_through_a_function(rt);

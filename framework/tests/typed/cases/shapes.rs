@@ -2,7 +2,7 @@
 
 use super::{Rt, functions::*};
 
-pub(super) fn all(rt: &Rt) {
+pub(crate) fn all(rt: &Rt) {
     modules_and_their_reexports(rt);
     functions_inside_functions();
     functions_made_by_macros();

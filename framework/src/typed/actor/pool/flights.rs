@@ -117,15 +117,15 @@ impl<A: Actor, R> Flights<A, R> {
         let Some(first) = entries.first() else {
             return true;
         };
-        if let Some(client) = first.client(ENGINE)
-            && entries.iter().all(|entry| entry.belongs_to(&*client))
+        if let Some(engine) = first.engine(ENGINE)
+            && entries.iter().all(|entry| entry.belongs_to(&*engine))
         {
-            return client.wait(&entries, deadline);
+            return engine.wait(&entries, deadline);
         }
         // Actors of several runtimes, or of one that is gone, which tells all who wait.
         for entry in &entries {
-            match entry.client(ENGINE) {
-                Some(client) => entry.watch(&*client),
+            match entry.engine(ENGINE) {
+                Some(engine) => entry.watch(&*engine),
                 None => entry.complete(Err(Error::shutdown()), ENGINE),
             }
         }

@@ -100,7 +100,7 @@ impl Runtime {
                 RawBarrier::<CellMemory>::MAX_PARTIES
             )));
         };
-        let cell = Cell::create(self.client(), KIND, LAYOUT, &[], 0)?;
+        let cell = Cell::create(self.engine(), KIND, LAYOUT, &[], 0)?;
         RawBarrier::init(cell.memory.clone(), 0, 0, count);
         Ok(SharedBarrier::new(cell))
     }

@@ -10,7 +10,7 @@ use std::{
 
 use mobula_store::{AtomicSlice, Building, Region};
 use mobula_worker::{
-    Client, Error, Result, SharedKind, WorkerId,
+    Engine, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
     sync::{Ended, Holder, LockError, Seat, Sleep, Sleeper, Waiting},
 };
@@ -76,7 +76,7 @@ impl Cell {
     /// # Errors
     /// No room, or the runtime is gone.
     pub(super) fn create(
-        client: &Arc<dyn Client>,
+        engine: &Arc<dyn Engine>,
         kind: (SharedKind, u64),
         layout: Layout,
         data: &[u8],
@@ -90,7 +90,7 @@ impl Cell {
             building.bytes_mut()[layout.data_at()..].copy_from_slice(data);
             Ok(())
         };
-        let handle = SharedHandle::create(client, kind, &[elements], bytes, fill)?;
+        let handle = SharedHandle::create(engine, kind, &[elements], bytes, fill)?;
         Cell::new(handle, layout)
     }
 
@@ -105,7 +105,7 @@ impl Cell {
         let (Some(words), Some(futexes)) = (words, futexes) else {
             return Err(Error::internal("the memory of a lock is too short"));
         };
-        let (process, seat) = handle.client()?.process();
+        let (process, seat) = handle.engine()?.need_shared_memory()?.process();
         Ok(Cell {
             memory: CellMemory { words, futexes },
             handle,
@@ -141,14 +141,18 @@ impl Cell {
     /// # Errors
     /// The runtime has ended.
     pub(super) fn waits(&self, wake_all: fn()) -> Result<()> {
-        let client = self.handle.client()?;
-        client.waits(wake_all).map_err(|Ended| client.why_ended())
+        let engine = self.handle.engine()?;
+        let memory = engine.need_shared_memory()?;
+        memory.waits(wake_all).map_err(|Ended| memory.why_ended())
     }
 
     /// Why a wait came to [`LockError::Ended`](mobula_worker::sync::LockError::Ended).
     pub(super) fn why_ended(&self) -> Error {
-        match self.handle.client() {
-            Ok(client) => client.why_ended(),
+        match self.handle.engine() {
+            Ok(engine) => match engine.need_shared_memory() {
+                Ok(memory) => memory.why_ended(),
+                Err(error) => error,
+            },
             Err(error) => error,
         }
     }
@@ -164,10 +168,8 @@ impl Cell {
 
 impl Sleeper for Cell {
     fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended> {
-        match self.handle.client() {
-            Ok(client) => client.sleep(sleep),
-            Err(_) => Err(Ended),
-        }
+        let engine = self.handle.engine().map_err(|_| Ended)?;
+        engine.shared_memory().ok_or(Ended)?.sleep(sleep)
     }
 }
 

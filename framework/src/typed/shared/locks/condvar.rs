@@ -114,7 +114,7 @@ impl Runtime {
     /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
     /// end.
     pub fn shared_condvar(&self) -> Result<SharedCondvar> {
-        Cell::create(self.client(), KIND, LAYOUT, &[], 0).map(SharedCondvar::new)
+        Cell::create(self.engine(), KIND, LAYOUT, &[], 0).map(SharedCondvar::new)
     }
 }
 

@@ -62,7 +62,7 @@ impl Runtime {
     /// [`is_store_full`](mobula_worker::Error::is_store_full) when there is no room, `is_shutdown` after the
     /// runtime's end.
     pub fn shared_once(&self) -> Result<SharedOnce> {
-        Cell::create(self.client(), KIND, LAYOUT, &[], 0).map(SharedOnce::new)
+        Cell::create(self.engine(), KIND, LAYOUT, &[], 0).map(SharedOnce::new)
     }
 }
 

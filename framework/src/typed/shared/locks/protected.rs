@@ -3,7 +3,7 @@
 use std::{any::type_name, marker::PhantomData, sync::Arc};
 
 use mobula_store::{LentRef, SharedRef};
-use mobula_worker::{Client, Error, Result, SharedKind};
+use mobula_worker::{Engine, Error, Result, SharedKind};
 use serde::{Deserializer, Serializer, de};
 
 use super::{
@@ -26,14 +26,14 @@ impl<T: SharedData + ?Sized> Protected<T> {
     /// # Errors
     /// No room, the runtime is gone, or the elements cannot lie there.
     pub(super) fn create(
-        client: &Arc<dyn Client>,
+        engine: &Arc<dyn Engine>,
         kind: SharedKind,
         layout: Layout,
         elements: &[T::Element],
     ) -> Result<Protected<T>> {
         let data = bytemuck::cast_slice(elements);
         let kind = (kind, T::tag());
-        let cell = Cell::create(client, kind, layout, data, elements.len())?;
+        let cell = Cell::create(engine, kind, layout, data, elements.len())?;
         Protected::new(cell, layout, elements.len())
     }
 

@@ -147,7 +147,7 @@ impl Runtime {
                 "a shared semaphore has at most {MOST} permits, not {permits}"
             )));
         };
-        let cell = Cell::create(self.client(), KIND, layout(count), &[], permits)?;
+        let cell = Cell::create(self.engine(), KIND, layout(count), &[], permits)?;
         RawSemaphore::init(cell.memory.clone(), 0, 0, count);
         Ok(SharedSemaphore::new(cell))
     }

@@ -208,7 +208,7 @@ impl Runtime {
         &self,
         elements: &[T::Element],
     ) -> Result<SharedMutex<T>> {
-        let protected = Protected::create(self.client(), SharedKind::Mutex, LAYOUT, elements)?;
+        let protected = Protected::create(self.engine(), SharedKind::Mutex, LAYOUT, elements)?;
         SharedMutex::of(protected)
     }
 }

@@ -267,7 +267,7 @@ impl Runtime {
         &self,
         elements: &[T::Element],
     ) -> Result<SharedRwLock<T>> {
-        let protected = Protected::create(self.client(), SharedKind::RwLock, LAYOUT, elements)?;
+        let protected = Protected::create(self.engine(), SharedKind::RwLock, LAYOUT, elements)?;
         SharedRwLock::of(protected)
     }
 }

@@ -32,7 +32,7 @@ impl LockNumber {
 }
 
 pub(super) fn readers_of(cell: &Cell) -> Result<(Arc<LocalReaders>, LockNumber)> {
-    let engine = Arc::as_ptr(&cell.handle.client()?).addr();
+    let engine = Arc::as_ptr(&cell.handle.engine()?).addr();
     let key = (engine, cell.region().loc());
     let mut all = READERS.lock();
     if let Some((readers, number)) = all.get(&key)

@@ -1,4 +1,4 @@
-//! Actors of the test engine: their values lie beside each other in this process.
+//! Actors: their values lie beside each other in this process.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -6,30 +6,28 @@ use std::{
 };
 
 use mobula_worker::{
-    ActorOptions, ActorSpec, ActorState, Entry, Error, ObjectId, Result, lower_call,
+    ActorSpec, ActorState, Actors, Engine, Entry, Error, ObjectId, Result, lower_call,
 };
 use parking_lot::Mutex;
 
-use super::{Inline, Task, TestRuntime};
-use crate::{
-    Actor, ActorCall, ActorRef, Queue, Value,
-    typed::actor::{get_or_create, named},
-};
+use super::{Inline, tasks::Task};
+use crate::core::no_such_actor;
 
 #[derive(Default)]
-pub(super) struct Actors {
+pub(super) struct Table {
     living: Mutex<HashMap<ObjectId, Living>>,
     names: Mutex<HashMap<String, ObjectId>>,
 }
 
 struct Living {
     state: Arc<ActorState>,
-    options: ActorOptions,
+    #[cfg(test)]
+    options: mobula_worker::ActorOptions,
     /// Why it lives no more, where it was killed.
     killed: Option<Error>,
 }
 
-impl Actors {
+impl Table {
     /// The place of the actor's value.
     ///
     /// # Errors
@@ -45,7 +43,8 @@ impl Actors {
     }
 
     /// The options that the actor was created with.
-    pub(super) fn options(&self, id: ObjectId) -> Option<ActorOptions> {
+    #[cfg(test)]
+    pub(super) fn options(&self, id: ObjectId) -> Option<mobula_worker::ActorOptions> {
         let living = self.living.lock();
         living.get(&id).map(|living| living.options.clone())
     }
@@ -79,7 +78,8 @@ impl Actors {
 
 impl Inline {
     /// Starts the constructor, unless there is an actor of the name: then that.
-    pub(super) fn create(&self, spec: ActorSpec) -> Result<(Arc<Entry>, bool)> {
+    fn make_actor(&self, spec: ActorSpec) -> Result<(Arc<Entry>, bool)> {
+        self.usable()?;
         let ActorSpec {
             constructor,
             mut args,
@@ -92,7 +92,7 @@ impl Inline {
             if let Some(hash_map::Entry::Occupied(there)) = place {
                 let id = *there.get();
                 drop(names);
-                return Ok((self.client().handle(id, None), false));
+                return Ok((self.handle(id, None), false));
             }
             let entry = self.add(None, Vec::new(), None);
             if let Some(place) = place {
@@ -102,14 +102,16 @@ impl Inline {
         };
         let living = Living {
             state: Arc::new(ActorState::new()),
+            #[cfg(test)]
             options,
             killed: None,
         };
         self.actors.living.lock().insert(entry.id(), living);
-        self.start(Task {
+        self.begin(Task {
             id: entry.id(),
             function: constructor,
-            args: args.into_vec(),
+            args,
+            options: None,
             keep,
             actor: Some(entry.id()),
         });
@@ -118,41 +120,35 @@ impl Inline {
         }
         Ok((entry, true))
     }
+}
 
-    /// The actor of this name.
-    pub(super) fn find(&self, name: &str) -> Result<Arc<Entry>> {
-        let id = self.actors.names.lock().get(name).copied();
-        match id {
-            Some(id) => Ok(self.client().handle(id, None)),
-            None => Err(Error::usage(format!("there is no actor {name:?}"))),
+impl Actors for Inline {
+    fn create(&self, spec: ActorSpec) -> Arc<Entry> {
+        let name = spec.options.name.clone();
+        match self.make_actor(spec) {
+            Ok((entry, true)) => entry,
+            Ok((_, false)) => Entry::failed(Error::usage(format!(
+                "there is a living actor of the name {:?}; `get_or_create()` gives that one, or makes it",
+                name.unwrap_or_default()
+            ))),
+            Err(error) => Entry::failed(error),
         }
     }
 
-    pub(super) fn kill(&self, actor: &Entry) {
+    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<Entry>> {
+        Ok(self.make_actor(spec)?.0)
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Entry>> {
+        self.usable()?;
+        let id = self.actors.names.lock().get(name).copied();
+        match id {
+            Some(id) => Ok(self.handle(id, None)),
+            None => Err(no_such_actor(name)),
+        }
+    }
+
+    fn kill(&self, actor: &Entry) {
         self.actors.kill(actor.id());
-    }
-}
-
-impl TestRuntime {
-    pub(crate) fn spawn_actor<A: Actor>(&self, call: ActorCall<A>) -> ActorRef<A> {
-        call.spawn_on(&self.client)
-    }
-
-    pub(crate) fn get_or_create_actor<A: Actor>(&self, call: ActorCall<A>) -> Result<ActorRef<A>> {
-        get_or_create(&self.client, call)
-    }
-
-    pub(crate) fn actor<A: Actor>(&self, name: &str) -> Result<ActorRef<A>> {
-        named(&self.client, name)
-    }
-
-    pub(crate) fn queue<T: Value>(&self, capacity: usize) -> Result<Queue<T>> {
-        Queue::on(&self.client, capacity)
-    }
-
-    /// What an actor was created with.
-    pub(crate) fn options_of<A: Actor>(&self, actor: &ActorRef<A>) -> ActorOptions {
-        let id = ActorRef::handle(actor).entry().id();
-        self.engine.actors.options(id).unwrap()
     }
 }

@@ -1,0 +1,283 @@
+//! The engine as the driver's own code sees it.
+
+mod actors;
+mod control;
+mod queues;
+mod shared_memory;
+mod store;
+
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Instant,
+};
+
+use mobula_worker::{
+    Actors, Awaited, Call, Control, Engine, Entry, Error, Item, ObjectId, ObjectStore, Queues,
+    Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
+};
+
+use super::{Driver, lanes::Lanes};
+use crate::core::{Core, Violation};
+
+/// So many calls of a list are submitted under one lock: then workers begin with them, and get more in place of
+/// those that they have done, while the next are prepared.
+const AT_ONCE: usize = 8;
+
+/// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
+type Lowered = (TaskSpec, Vec<Arc<Entry>>);
+
+impl Driver {
+    /// # Errors
+    /// Why nothing can be asked of this runtime.
+    fn usable(&self) -> Result<()> {
+        if mobula_store::is_forked_child() {
+            return Err(Error::forked());
+        }
+        match self.failure.get() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
+    fn lower(&self, mut call: Call) -> Result<Lowered> {
+        self.usable()?;
+        let (function, options) = (call.function, call.options.take());
+        let actor = call.actor.clone();
+        let (args, mut keep) = if call.args.is_empty() {
+            Default::default()
+        } else {
+            lower_call(self, &mut call.args)?
+        };
+        let id_of_actor = actor.as_ref().map(|actor| actor.id());
+        keep.extend(actor);
+        let id = ObjectId {
+            origin: WorkerId::DRIVER,
+            seq: u64::MAX,
+        };
+        let call = TaskSpec {
+            id,
+            function,
+            args,
+            options,
+            actor: id_of_actor,
+        };
+        Ok((call, keep))
+    }
+
+    /// A handle of an object that something else keeps alive at the moment.
+    pub(super) fn handle_in(
+        &self,
+        core: &mut Core,
+        id: ObjectId,
+        known: Option<&Arc<Value>>,
+    ) -> Arc<Entry> {
+        let is_actor = core.is_actor(id) || core.is_queue(id);
+        let handle = core.handle(id, |outcome| {
+            let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
+            match is_actor {
+                true => Entry::of_actor(id, self.as_engine(), outcome),
+                false => Entry::new(id, self.as_engine(), outcome),
+            }
+        });
+        handle.unwrap_or_else(|violation| Entry::failed(Error::internal(violation.to_string())))
+    }
+
+    /// Makes a task of a call.
+    fn submit(
+        &self,
+        (call, keep): (TaskSpec, &mut Vec<Arc<Entry>>),
+        core: &mut Core,
+        lanes: &mut Lanes,
+    ) -> std::result::Result<ObjectId, Violation> {
+        let id = core.mint();
+        core.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
+        if !keep.is_empty() {
+            self.hand_over_memory(keep, core, lanes);
+        }
+        self.monitor.arm();
+        if self.traffic.count_spawn() && lanes.any_busy_ready() {
+            lanes.drain_some(core);
+            self.traffic.serve();
+        }
+        Ok(id)
+    }
+
+    /// Lets go of the shared memory that a task has from here on, before anybody hears of the task:
+    /// it may seal what it was given, and a handle that this thread is about to drop would count
+    /// against that. Nobody waits for shared memory, so that no waker goes with it.
+    fn hand_over_memory(&self, keep: &mut Vec<Arc<Entry>>, core: &mut Core, lanes: &mut Lanes) {
+        let before = keep.len();
+        keep.retain(|entry| !entry.is_shared_memory());
+        if keep.len() < before {
+            self.count_released(core, lanes);
+        }
+    }
+
+    /// The handle of a task that was submitted in this step.
+    fn submitted(
+        &self,
+        core: &mut Core,
+        id: std::result::Result<ObjectId, Violation>,
+    ) -> Arc<Entry> {
+        match id {
+            Ok(id) => {
+                // It may have failed already.
+                let entry = Entry::new(id, self.as_engine(), core.outcome(id));
+                core.attach(id, &entry);
+                entry
+            }
+            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+        }
+    }
+
+    /// The handle of an object that `make` makes, which may be pending.
+    fn promised(
+        &self,
+        make: impl FnOnce(ObjectId, &mut Core, &mut Lanes) -> std::result::Result<(), Violation>,
+    ) -> Arc<Entry> {
+        if let Err(error) = self.usable() {
+            return Entry::failed(error);
+        }
+        self.with(|core, lanes| {
+            let id = core.mint();
+            match make(id, core, lanes) {
+                Ok(()) => {
+                    let entry = Entry::new(id, self.as_engine(), core.outcome(id));
+                    core.attach(id, &entry);
+                    entry
+                }
+                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+            }
+        })
+    }
+
+    fn as_engine(&self) -> Weak<dyn Engine> {
+        self.this.clone()
+    }
+}
+
+impl Engine for Driver {
+    fn this(&self) -> Arc<dyn Engine> {
+        self.this
+            .upgrade()
+            .expect("whoever calls a driver holds it")
+    }
+
+    fn submit(&self, call: Call) -> Arc<Entry> {
+        match self.lower(call) {
+            Ok((call, mut keep)) => {
+                let entry = self.with_haste(
+                    |core, lanes| self.submit((call, &mut keep), core, lanes),
+                    |core, id| self.submitted(core, id),
+                );
+                // The task counts its arguments from here on. Not under the lock: with the last
+                // handle of something a waker can go, which is other people's code.
+                drop(keep);
+                entry
+            }
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn submit_all(
+        &self,
+        calls: &mut dyn Iterator<Item = Result<Call>>,
+        entries: &mut Vec<Arc<Entry>>,
+    ) {
+        let (mut lowered, mut kept) = (Vec::new(), Vec::new());
+        loop {
+            for call in calls.take(AT_ONCE) {
+                lowered.push(call.and_then(|call| self.lower(call)));
+            }
+            if lowered.is_empty() {
+                return;
+            }
+            self.with(|core, lanes| {
+                entries.extend(lowered.drain(..).map(|call| match call {
+                    Ok((call, mut keep)) => {
+                        let id = self.submit((call, &mut keep), core, lanes);
+                        kept.append(&mut keep);
+                        self.submitted(core, id)
+                    }
+                    Err(error) => Entry::failed(error),
+                }));
+            });
+            // As in `spawn`.
+            kept.clear();
+        }
+    }
+
+    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+        self.with(|core, _| self.handle_in(core, id, known))
+    }
+
+    fn handles(&self, items: &[Item]) -> Vec<Arc<Entry>> {
+        let mut handles = Vec::with_capacity(items.len());
+        self.with(|core, _| {
+            for (id, known) in items.iter().filter_map(Item::object) {
+                handles.push(self.handle_in(core, id, known));
+            }
+        });
+        handles
+    }
+
+    fn release(&self, entry: &Entry) {
+        let may_end = self.has_actors.load(Ordering::Relaxed) && entry.may_end_an_actor();
+        if self.released.push(entry.id(), !entry.is_small(), may_end) {
+            // Nobody else may come by for long.
+            self.bell.ring();
+        }
+    }
+
+    fn detach(&self, entry: &Entry) {
+        if mobula_store::is_forked_child() {
+            return;
+        }
+        self.released.detach(entry.id());
+    }
+
+    fn watch(&self, _: &Entry) {
+        self.traffic.watch();
+        if !mobula_store::is_forked_child() {
+            self.bell.hurry();
+        }
+    }
+
+    fn unwatch(&self) {
+        self.traffic.unwatch();
+    }
+
+    fn linger(&self, entry: &Entry) {
+        self.linger_for(entry);
+    }
+
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        self.wait_for(what, deadline)
+    }
+
+    fn workers(&self) -> usize {
+        self.config.workers
+    }
+
+    fn store(&self) -> &dyn ObjectStore {
+        self
+    }
+
+    fn actors(&self) -> Option<&dyn Actors> {
+        Some(self)
+    }
+
+    fn queues(&self) -> Option<&dyn Queues> {
+        Some(self)
+    }
+
+    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
+        Some(self)
+    }
+
+    fn control(&self) -> Option<&dyn Control> {
+        Some(self)
+    }
+}

@@ -1,0 +1,43 @@
+//! The object store, as the driver sees it.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, EnginePromise, Heap, Loc};
+use mobula_worker::{Entry, Error, ObjectStore, Payload, Result, Value, WorkerId, put};
+
+use crate::driver::Driver;
+
+impl ObjectStore for Driver {
+    fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
+        self.usable()?;
+        put(&*self, payload)
+    }
+
+    fn register(&self, value: Value) -> Arc<Entry> {
+        let value = Arc::new(value);
+        let registered = self.with(|core, _| {
+            let id = core.mint();
+            core.put(id, value.clone(), WorkerId::DRIVER).map(|()| id)
+        });
+        match registered {
+            Ok(id) => Entry::new(id, self.as_engine(), Some(Ok(value))),
+            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+        }
+    }
+
+    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block> {
+        if loc.segment == self.heap.id() {
+            Ok(self.heap.block(loc, lease, promise)?)
+        } else {
+            Ok(self.segments.resolve(loc, lease, promise)?)
+        }
+    }
+
+    fn heap(&self) -> &Arc<Heap> {
+        // Whoever asks may be about to allocate, and what was dropped last is the warmest memory.
+        if self.released.any() {
+            self.with(|_, _| ());
+        }
+        &self.heap
+    }
+}

@@ -1,0 +1,173 @@
+//! An engine that runs each call when it is submitted, on the thread that submits it.
+//!
+//! For debugging: there is one process, one stack, and one order. Values are encoded, stored and
+//! decoded as for worker processes, so a program that works here differs from one that works there
+//! by what processes differ in alone.
+
+mod actors;
+mod engine;
+mod queues;
+mod store;
+mod tasks;
+
+#[cfg(test)]
+pub(crate) mod held;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use mobula_store::{Backing, Capacity, Heap, Loc, SegmentFile, SegmentId};
+use mobula_worker::{Decoded, Engine, Entry, Error, ObjectId, Outcome, Registry, Result, WorkerId};
+use parking_lot::Mutex;
+
+use crate::{config::Config, promise::ENGINE};
+
+pub(crate) use tasks::engine_of_this_task;
+
+/// How many encoded bytes of decoded values are kept.
+const DECODED: usize = 64 << 20;
+
+/// See the [module](self).
+pub(crate) struct Inline {
+    this: Weak<Inline>,
+    name: String,
+    /// Bytes of the stack of threads that run calls.
+    stack: usize,
+    registry: &'static Registry,
+    heap: Arc<Heap>,
+    capacity: Arc<Capacity>,
+    next: AtomicU64,
+    objects: Mutex<HashMap<ObjectId, Object>>,
+    decoded: Decoded,
+    actors: actors::Table,
+    queues: queues::Table,
+    closed: AtomicBool,
+    #[cfg(test)]
+    held: held::Held,
+}
+
+/// An object of which this process has a handle. The handle keeps it.
+struct Object {
+    entry: Weak<Entry>,
+    outcome: Option<Outcome>,
+    /// Handles of what the value refers to.
+    keep: Vec<Arc<Entry>>,
+    /// The extent that goes with the object.
+    owns: Option<Loc>,
+}
+
+impl Inline {
+    /// An engine with a store of its own. Calls the set-up functions of the workers, once in a
+    /// process.
+    ///
+    /// # Errors
+    /// The registry is not usable, a set-up function panics, or there is no memory for the store.
+    pub(crate) fn start(config: &Config) -> Result<Arc<Inline>> {
+        mobula_worker::set_up_here()?;
+        let registry = Registry::get()?;
+        let capacity = Arc::new(Capacity::new(config.capacity));
+        let file = SegmentFile::create(config.own_segment, config.capacity, Backing::Anonymous)?;
+        let heap = Heap::new(SegmentId(WorkerId::DRIVER.0), file, capacity.clone())?;
+        Ok(Arc::new_cyclic(|this| Inline {
+            this: this.clone(),
+            name: config.name.clone(),
+            stack: usize::try_from(config.stack).unwrap_or(usize::MAX),
+            registry,
+            heap,
+            capacity,
+            next: AtomicU64::new(0),
+            objects: Mutex::default(),
+            decoded: Decoded::new(DECODED),
+            actors: Default::default(),
+            queues: Default::default(),
+            closed: AtomicBool::new(false),
+            #[cfg(test)]
+            held: Default::default(),
+        }))
+    }
+
+    /// # Errors
+    /// Nothing can be asked of this engine any more.
+    fn usable(&self) -> Result<()> {
+        if mobula_store::is_forked_child() {
+            return Err(Error::forked());
+        }
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(Error::shutdown()),
+            false => Ok(()),
+        }
+    }
+
+    fn as_engine(&self) -> Weak<dyn Engine> {
+        self.this.clone()
+    }
+
+    /// A new object.
+    fn add(
+        &self,
+        outcome: Option<Outcome>,
+        keep: Vec<Arc<Entry>>,
+        owns: Option<Loc>,
+    ) -> Arc<Entry> {
+        let id = ObjectId {
+            origin: WorkerId::DRIVER,
+            seq: self.next.fetch_add(1, Ordering::Relaxed),
+        };
+        let entry = Entry::new(id, self.as_engine(), outcome.clone());
+        let object = Object {
+            entry: Arc::downgrade(&entry),
+            outcome,
+            keep,
+            owns,
+        };
+        self.objects.lock().insert(id, object);
+        entry
+    }
+
+    /// The outcome of a pending object, and handles of what its value refers to. Nothing happens if
+    /// nobody has a handle any more.
+    fn complete(&self, id: ObjectId, outcome: Outcome, keep: Vec<Arc<Entry>>) {
+        let mut objects = self.objects.lock();
+        let Some(object) = objects.get_mut(&id) else {
+            return;
+        };
+        object.outcome = Some(outcome.clone());
+        object.keep = keep;
+        let entry = object.entry.upgrade();
+        drop(objects);
+        if let Some(entry) = entry {
+            entry.complete(outcome, ENGINE);
+        }
+    }
+
+    /// Accepts nothing any more, and fails all that is pending.
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let pending: Vec<ObjectId> = {
+            let objects = self.objects.lock();
+            let pending = objects
+                .iter()
+                .filter(|(_, object)| object.outcome.is_none());
+            pending.map(|(id, _)| *id).collect()
+        };
+        for id in pending {
+            self.complete(id, Err(Error::shutdown()), Vec::new());
+        }
+    }
+}
+
+impl fmt::Debug for Inline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inline")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

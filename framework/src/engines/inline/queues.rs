@@ -1,0 +1,181 @@
+//! Queues: the scheduler's lines, with handles for values.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mobula_store::{Block, codec};
+use mobula_worker::{
+    Body, CallArg, Engine, Entry, Error, Format, ObjectId, Queues, Result, TypeTag, Value,
+    message::Args,
+};
+use parking_lot::Mutex;
+
+use super::Inline;
+use crate::core::{Event, Line, Place, QueueState, Ticket};
+
+type Ids = Vec<ObjectId>;
+
+#[derive(Default)]
+pub(super) struct Table(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    lines: HashMap<ObjectId, Line<Arc<Entry>, Ids>>,
+    /// The queue and the ticket of requests, by their first answers.
+    waiting: HashMap<ObjectId, (ObjectId, Ticket)>,
+    /// What answers have.
+    taken: HashMap<ObjectId, (ObjectId, Place, Arc<Entry>)>,
+}
+
+impl Table {
+    /// An object is gone.
+    pub(super) fn end(&self, id: ObjectId) {
+        let mut state = self.0.lock();
+        let ended = (state.lines.remove(&id), state.taken.remove(&id));
+        drop(state);
+        drop(ended);
+    }
+}
+
+impl Inline {
+    fn request(
+        &self,
+        queue: ObjectId,
+        first: ObjectId,
+        request: impl FnOnce(&mut Line<Arc<Entry>, Ids>, &mut Vec<Event<Arc<Entry>, Ids>>) -> Ticket,
+    ) {
+        let mut events = Vec::new();
+        let mut state = self.queues.0.lock();
+        if let Some(line) = state.lines.get_mut(&queue) {
+            let ticket = request(line, &mut events);
+            state.waiting.insert(first, (queue, ticket));
+        }
+        drop(state);
+        self.tell(queue, events);
+    }
+
+    fn in_line(
+        &self,
+        queue: ObjectId,
+        change: impl FnOnce(&mut Line<Arc<Entry>, Ids>, &mut Vec<Event<Arc<Entry>, Ids>>),
+    ) {
+        let mut events = Vec::new();
+        if let Some(line) = self.queues.0.lock().lines.get_mut(&queue) {
+            change(line, &mut events);
+        }
+        self.tell(queue, events);
+    }
+
+    fn tell(&self, queue: ObjectId, events: Vec<Event<Arc<Entry>, Ids>>) {
+        for event in events {
+            let ids = match &event {
+                Event::Put(ids) | Event::Got(ids, _) | Event::Refused(ids, ..) => ids.clone(),
+            };
+            self.queues.0.lock().waiting.remove(&ids[0]);
+            match event {
+                Event::Put(_) => self.complete(ids[0], Ok(Value::unit()), Vec::new()),
+                Event::Got(_, values) => {
+                    for (id, (place, value)) in ids.into_iter().zip(values) {
+                        let taken = (queue, place, value.clone());
+                        self.queues.0.lock().taken.insert(id, taken);
+                        let outcome = value.outcome().cloned().unwrap_or_else(|| {
+                            Err(Error::internal("a value of a queue that is not there"))
+                        });
+                        self.complete(id, outcome, vec![value]);
+                    }
+                }
+                Event::Refused(_, why, _) => {
+                    ids.into_iter()
+                        .for_each(|id| self.complete(id, Err(why.error()), Vec::new()));
+                }
+            }
+        }
+    }
+}
+
+impl Queues for Inline {
+    fn create(&self, capacity: u32) -> Arc<Entry> {
+        let entry = self.add(Some(Ok(Value::unit())), Vec::new(), None);
+        let line = Line::new(capacity as usize);
+        self.queues.0.lock().lines.insert(entry.id(), line);
+        entry
+    }
+
+    fn put(&self, queue: &Entry, values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+        let handle = |value| match value {
+            CallArg::Value(payload) => self.store().put(payload),
+            CallArg::Object(_) | CallArg::Gather(_) => {
+                Err(Error::internal("a ref as a value of a queue"))
+            }
+        };
+        let values = match values.into_iter().map(handle).collect::<Result<Vec<_>>>() {
+            Ok(values) => values,
+            Err(error) => return Entry::failed(error),
+        };
+        let answer = self.add(None, Vec::new(), None);
+        let id = answer.id();
+        self.request(queue.id(), id, |line, events| {
+            line.put(vec![id], values, waits, events)
+        });
+        answer
+    }
+
+    fn get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+        let answers: Vec<_> = (0..count)
+            .map(|_| self.add(None, Vec::new(), None))
+            .collect();
+        let ids: Ids = answers.iter().map(|answer| answer.id()).collect();
+        if let Some(&first) = ids.first() {
+            self.request(queue.id(), first, |line, events| {
+                line.get(ids, count, waits, events)
+            });
+        }
+        answers
+    }
+
+    fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
+        let ids: Ids = answers.collect();
+        let Some(first) = ids.first() else {
+            return;
+        };
+        let waiting = self.queues.0.lock().waiting.get(first).copied();
+        if let Some((queue, ticket)) = waiting {
+            return self.in_line(queue, |line, events| line.give_up(ticket, events));
+        }
+        for id in ids.iter().filter(|_| returns) {
+            let taken = self.queues.0.lock().taken.remove(id);
+            if let Some((queue, place, value)) = taken {
+                self.in_line(queue, |line, events| line.give_back(place, value, events));
+            }
+        }
+    }
+
+    fn took(&self, answers: &mut dyn Iterator<Item = ObjectId>) {
+        let mut state = self.queues.0.lock();
+        let taken: Vec<_> = answers.filter_map(|id| state.taken.remove(&id)).collect();
+        drop(state);
+        // Handles are not dropped under the lock.
+        drop(taken);
+    }
+
+    fn ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+        let mut state: QueueState = (0, false);
+        self.in_line(queue.id(), |line, events| {
+            if close {
+                line.close(events);
+            }
+            state = (line.len() as u64, line.is_closed());
+        });
+        let bytes = match codec::encode(&state) {
+            Ok(encoded) => encoded.bytes,
+            Err(error) => return Entry::failed(Error::internal(error.to_string())),
+        };
+        let value = Value {
+            format: Format::Packed {
+                of: TypeTag(codec::type_tag::<QueueState>()),
+            },
+            body: Body::Inline(Block::copy_of(&bytes, 1)),
+            items: Vec::new(),
+        };
+        self.add(Some(Ok(value.into())), Vec::new(), None)
+    }
+}

@@ -1,0 +1,36 @@
+//! The objects of the engine, in one heap of this process.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, EnginePromise, Heap, Loc};
+use mobula_worker::{Body, Decoded, Engine, Entry, ObjectStore, Payload, Result, Value, put};
+
+use super::Inline;
+
+impl ObjectStore for Inline {
+    fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
+        self.usable()?;
+        put(self, payload)
+    }
+
+    fn register(&self, value: Value) -> Arc<Entry> {
+        let keep = value.nested().map(|id| self.handle(id, None)).collect();
+        let owns = match value.body {
+            Body::Stored(loc) => Some(loc),
+            Body::Inline(_) => None,
+        };
+        self.add(Some(Ok(Arc::new(value))), keep, owns)
+    }
+
+    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block> {
+        Ok(self.heap.block(loc, lease, promise)?)
+    }
+
+    fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    fn decoded(&self) -> Option<&Decoded> {
+        Some(&self.decoded)
+    }
+}

@@ -1,0 +1,177 @@
+//! How a call runs.
+
+use std::{
+    cell::RefCell,
+    panic::resume_unwind,
+    sync::Arc,
+    thread::{self, ScopedJoinHandle},
+};
+
+use mobula_worker::{
+    CallOptions, Engine, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, ObjectStore,
+    Payload, RemoteFn, Result, Role, call_here,
+    message::{ArgSpec, Args},
+    readable,
+};
+
+use super::Inline;
+use crate::promise::ENGINE;
+
+thread_local! {
+    /// The engines of the calls that run on this thread, the innermost last.
+    static RUNNING: RefCell<Vec<Arc<dyn Engine>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The engine of the call that runs on this thread.
+pub(crate) fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
+    RUNNING
+        .try_with(|running| running.borrow().last().cloned())
+        .ok()
+        .flatten()
+}
+
+/// This thread runs a call of the engine until this is dropped.
+struct Running;
+
+impl Running {
+    fn enter(engine: Arc<dyn Engine>) -> Running {
+        RUNNING.with_borrow_mut(|running| running.push(engine));
+        Running
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let ended = RUNNING.with_borrow_mut(Vec::pop);
+        // Not while the list is borrowed: the last handle of an engine may go.
+        drop(ended);
+    }
+}
+
+/// A call with arguments that are objects or values.
+pub(super) struct Task {
+    /// Without the handle, so that a result whose last ref is dropped is given up.
+    pub(super) id: ObjectId,
+    pub(super) function: FunctionIndex,
+    pub(super) args: Args<ArgSpec>,
+    pub(super) options: CallOptions,
+    /// What keeps the arguments.
+    pub(super) keep: Vec<Arc<Entry>>,
+    pub(super) actor: Option<ObjectId>,
+}
+
+impl Inline {
+    /// Runs a call, whose inputs are there.
+    pub(super) fn begin(&self, task: Task) {
+        #[cfg(test)]
+        let Some(task) = self.held.hold(task) else {
+            return;
+        };
+        self.run(task);
+    }
+
+    pub(super) fn run(&self, task: Task) {
+        let outcome = match self.registry.function(task.function) {
+            None => Err(Error::internal(format!(
+                "no remote function has the number {}",
+                task.function.0
+            ))),
+            Some(remote) if remote.asynchronous && is_in_an_executor() => {
+                self.run_elsewhere(remote, &task)
+            }
+            Some(remote) => self.run_as_often_as_it_may(remote, &task),
+        };
+        drop(task.keep);
+        // The bytes belong to the object that `put` makes or finds; the result keeps that.
+        let made = outcome.and_then(|payload| self.put(payload));
+        match made.and_then(|made| Ok((made.outcome().cloned().ok_or_else(unmade)??, made))) {
+            Ok((value, made)) => self.complete(task.id, Ok(value), vec![made]),
+            Err(error) => self.complete(task.id, Err(error), Vec::new()),
+        }
+    }
+
+    /// Runs a call on a thread of its own, which this one waits for: an executor does not bear another
+    /// one inside of it.
+    fn run_elsewhere(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().stack_size(self.stack);
+            let running = builder.spawn_scoped(scope, || self.run_as_often_as_it_may(remote, task));
+            match running.map(ScopedJoinHandle::join) {
+                Ok(Ok(result)) => result,
+                // Panics of the function are errors.
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(error) => Err(Error::resource_limit(format!(
+                    "cannot start a thread for an asynchronous function: {error}"
+                ))),
+            }
+        })
+    }
+
+    fn run_as_often_as_it_may(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
+        let _running = Running::enter(self.this());
+        let options = task.options.as_deref().unwrap_or(&remote.options);
+        let mut reruns = options.reruns(options.retries.unwrap_or(0));
+        loop {
+            let mut given_up = false;
+            let result = call_here(remote, |remote| {
+                let mut inputs = self.inputs(remote, task)?;
+                let result = (remote.run)(&mut inputs);
+                given_up = inputs.has_given_up();
+                result
+            });
+            match result {
+                Err(error) if reruns > 0 && error.is_application() && !given_up => reruns -= 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn inputs(&self, remote: &RemoteFn, task: &Task) -> Result<Inputs> {
+        let state = match task.actor {
+            None => None,
+            Some(actor) => {
+                if let Role::Method { .. } = remote.role
+                    && let Some(Err(why)) = self.handle(actor, None).outcome()
+                {
+                    return Err(Error::actor_dead(remote.name, why));
+                }
+                Some(self.actors.state(actor, remote.name)?)
+            }
+        };
+        let inputs = task.args.iter().map(|arg| self.input(remote.name, arg));
+        let inputs = inputs.collect::<Result<_>>()?;
+        Ok(match state {
+            None => Inputs::new(inputs),
+            Some(state) => Inputs::of_actor(inputs, state),
+        })
+    }
+
+    fn input(&self, function: &str, arg: &ArgSpec) -> Result<Input> {
+        let payload = |id: &ObjectId| -> Result<Payload> {
+            let entry = self.handle(*id, None);
+            // Pending is what a queue or another thread has not answered yet.
+            entry.wait(None);
+            match entry.outcome() {
+                Some(Err(error)) => Err(Error::dependency(function, error)),
+                _ => entry.payload(),
+            }
+        };
+        Ok(match arg {
+            ArgSpec::Value(value) => Input::Value(readable(self, value, None, ENGINE)?, None),
+            ArgSpec::Object(id) => Input::Value(payload(id)?, Some(*id)),
+            ArgSpec::Gather(ids) => {
+                let payloads: Vec<_> = ids.iter().map(payload).collect::<Result<_>>()?;
+                Input::Gather(payloads.into())
+            }
+        })
+    }
+}
+
+/// Whether this thread polls futures for tokio at the moment.
+fn is_in_an_executor() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
+fn unmade() -> Error {
+    Error::internal("a new object without a value")
+}

@@ -1,0 +1,80 @@
+//! Which engine a runtime has.
+
+use std::str::FromStr;
+
+use mobula_worker::{Error, Result};
+
+/// Which engine runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
+///
+/// The environment variable `MOBULA_ENGINE` names one by `processes` or `inline`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineKind(pub(crate) Kind);
+
+impl EngineKind {
+    /// Worker processes: the default.
+    pub const fn processes() -> EngineKind {
+        EngineKind(Kind::Processes)
+    }
+
+    /// This process, without workers: each call runs when it is spawned, on the thread that spawns
+    /// it. For debugging: there is one order, one stack, and one process to look at.
+    ///
+    /// Values are encoded and decoded as for worker processes, and results and errors are the same.
+    /// What differs:
+    ///
+    /// * `spawn` returns when the call has ended. An endless call never ends, and nothing runs beside
+    ///   another call.
+    /// * A function that ends its process ends the program. It has the statics, the environment and
+    ///   the working directory of the program.
+    /// * Memory that processes share ([`SharedArray`](crate::SharedArray), [`AtomicArray`](crate::AtomicArray),
+    ///   [`SharedMutex`](crate::SharedMutex) and the like) is refused by an error for which `is_usage()`
+    ///   holds. An actor ([`Actor`](crate::Actor)) or a [`Queue`](crate::Queue) takes its place.
+    /// * An actor whose value is not `Send + Sync` is to be called on the thread that has created it.
+    /// * [`Builder::workers`](crate::Builder::workers) and [`retries`](crate::UnspawnedCall::retries)
+    ///   after a worker's death mean nothing. Retries after an error do.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{EngineKind, prelude::*};
+    ///
+    /// #[remote]
+    /// fn process() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().engine(EngineKind::inline()).start()?;
+    ///     assert_eq!(rt.get(process::remote().spawn())?, std::process::id());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub const fn inline() -> EngineKind {
+        EngineKind(Kind::Inline)
+    }
+}
+
+/// The names that `MOBULA_ENGINE` takes.
+impl FromStr for EngineKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<EngineKind> {
+        match name {
+            "processes" => Ok(EngineKind::processes()),
+            "inline" => Ok(EngineKind::inline()),
+            other => Err(Error::usage(format!(
+                "there is no engine `{other}`; there are `processes` and `inline`"
+            ))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Processes,
+    Inline,
+    /// Nothing runs; for measurements, see `driver/null.rs`.
+    NullThreads,
+    /// The same, without threads.
+    NullHere,
+}

@@ -1,0 +1,24 @@
+//! The engines that can run a program's calls, and the choice among them.
+
+pub(crate) mod inline;
+mod kind;
+
+use std::sync::Arc;
+
+use mobula_worker::{Engine, Result};
+
+use crate::{config::Config, driver::Driver};
+
+pub use kind::EngineKind;
+pub(crate) use kind::Kind;
+
+/// Starts the engine that the settings say.
+///
+/// # Errors
+/// Why it cannot start.
+pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
+    Ok(match config.kind {
+        Kind::Inline => inline::Inline::start(&config)?,
+        Kind::Processes | Kind::NullThreads | Kind::NullHere => Driver::start(config)?,
+    })
+}

@@ -1,0 +1,46 @@
+//! What a thread can wait for.
+
+use std::{sync::Arc, task::Waker};
+
+use crate::entry::Entry;
+
+/// What a thread can wait for.
+pub trait Awaited {
+    /// Whether it is there. Asked very often.
+    fn is_known(&self) -> bool;
+
+    /// Leaves a waker for when it is, unless it is there: then `false`.
+    fn subscribe(&self, waker: &Waker) -> bool;
+
+    /// Calls `f` with each entry that it may depend on.
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry));
+}
+
+impl Awaited for Entry {
+    fn is_known(&self) -> bool {
+        self.outcome().is_some()
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        Entry::subscribe(self, waker)
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+        f(self);
+    }
+}
+
+/// One of several.
+impl Awaited for Vec<Arc<Entry>> {
+    fn is_known(&self) -> bool {
+        self.iter().any(|entry| entry.is_known())
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        self.iter().all(|entry| Entry::subscribe(entry, waker))
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+        self.iter().for_each(|entry| f(entry));
+    }
+}

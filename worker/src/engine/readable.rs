@@ -1,0 +1,98 @@
+//! Values with bytes that can be read, made of those that say where the bytes lie.
+
+use std::sync::Arc;
+
+use mobula_store::EnginePromise;
+
+use super::Engine;
+use crate::{
+    Error, Result,
+    entry::Entry,
+    payload::{Payload, Side},
+    promise::ENGINE,
+    value::{Body, Format, Item, Value},
+};
+
+/// The value with readable bytes.
+///
+/// *Pinned while leased*: `lease` keeps them where they are stored.
+///
+/// # Errors
+/// A location does not exist, or is not covered by a lease.
+pub fn readable(
+    engine: &dyn Engine,
+    value: &Value,
+    lease: Option<&Arc<Entry>>,
+    _: EnginePromise,
+) -> Result<Payload> {
+    readable_with(engine, value, lease, handles_of(engine, &value.items))
+}
+
+/// As [`readable`], with the handles of the objects among the items.
+///
+/// # Errors
+/// As there.
+pub(crate) fn readable_with(
+    engine: &dyn Engine,
+    value: &Value,
+    lease: Option<&Arc<Entry>>,
+    handles: Vec<Arc<Entry>>,
+) -> Result<Payload> {
+    let block = match &value.body {
+        Body::Inline(block) => block.clone(),
+        Body::Stored(_) if matches!(value.format, Format::Shared { .. }) => {
+            return Err(Error::type_mismatch(
+                "shared memory cannot be read as a value: others may write there meanwhile",
+            ));
+        }
+        Body::Stored(loc) => {
+            let lease = lease.ok_or_else(|| Error::internal("a stored value without an object"))?;
+            engine.store().block(*loc, lease.clone(), ENGINE)?
+        }
+    };
+    Ok(Payload {
+        format: value.format.clone(),
+        block,
+        side: sides(engine, &value.items, handles)?,
+    })
+}
+
+/// The handles of the objects among the items, in order.
+pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<Entry>> {
+    match items.iter().any(|item| item.id().is_some()) {
+        true => engine.this().handles(items),
+        false => Vec::new(),
+    }
+}
+
+/// What a value refers to, with handles that keep it.
+fn sides(engine: &dyn Engine, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut handles = handles.into_iter();
+    let mut next = || {
+        handles
+            .next()
+            .ok_or_else(|| Error::internal("fewer handles than objects"))
+    };
+    let mut side = Vec::with_capacity(items.len());
+    for item in items {
+        side.push(match item {
+            Item::InlineArray(array) => {
+                let Payload { block, format, .. } = readable(engine, array, None, ENGINE)?;
+                Side::array(block, format)
+            }
+            Item::Array { value, .. } if matches!(value.format, Format::Shared { .. }) => {
+                Side::Ref(next()?)
+            }
+            Item::Array { value, .. } => {
+                let Payload { block, format, .. } =
+                    readable(engine, value, Some(&next()?), ENGINE)?;
+                Side::array(block, format)
+            }
+            Item::Ref { .. } => Side::Ref(next()?),
+        });
+    }
+    Ok(side)
+}

@@ -1,0 +1,78 @@
+//! Actors, as a worker asks for them.
+
+use std::sync::Arc;
+
+use super::usable;
+use crate::{
+    ActorSpec, Actors, Entry, Error, Result, Side, lower,
+    message::FromWorker,
+    process::{table::Out, worker::Worker},
+};
+
+impl Actors for Worker {
+    fn create(&self, spec: ActorSpec) -> Arc<Entry> {
+        match self.create(spec, false) {
+            Ok((actor, _)) => actor,
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<Entry>> {
+        let (actor, found) = self.create(spec, true)?;
+        let found = found.map_or(Ok(actor.clone()), |found| actor_of(&found));
+        // If there was one, this object does not exist.
+        drop(actor);
+        found
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Entry>> {
+        let name = name.to_owned();
+        actor_of(&self.promised(|id| FromWorker::FindActor { id, name }))
+    }
+
+    fn kill(&self, actor: &Entry) {
+        if usable().is_err() {
+            return;
+        }
+        self.table
+            .lock()
+            .out
+            .push(&FromWorker::KillActor(actor.id()));
+    }
+}
+
+impl Worker {
+    /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
+    fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
+        usable()?;
+        let ActorSpec {
+            constructor,
+            mut args,
+            options,
+        } = spec;
+        let (args, keep) = lower::lower_call(self, &mut args)?;
+        let (id, answer) = (self.mint(), find.then(|| self.mint()));
+        let mut table = self.table.lock();
+        let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+        let entries = (new(id), answer.map(&mut new));
+        table.out.push(&FromWorker::CreateActor {
+            id,
+            constructor,
+            args,
+            options: Box::new(options),
+            found: answer,
+        });
+        drop(table);
+        drop(keep);
+        Ok(entries)
+    }
+}
+
+/// The actor that an object refers to.
+fn actor_of(found: &Arc<Entry>) -> Result<Arc<Entry>> {
+    found.wait(None);
+    match found.payload()?.side.into_iter().next() {
+        Some(Side::Ref(actor)) => Ok(actor),
+        _ => Err(Error::internal("an answer without an actor")),
+    }
+}

@@ -1,0 +1,244 @@
+//! The engine as a worker sees it: handles here, everything else by message to the driver.
+
+mod actors;
+mod queues;
+mod shared_memory;
+mod store;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+use super::{
+    lanes::OutLane,
+    shortage::{RETRY, Served},
+    table::{Out, Table},
+    tasks,
+    worker::Worker,
+};
+use crate::{
+    Actors, Awaited, Call, Engine, Entry, Error, Item, ObjectId, ObjectStore, Outcome, Queues,
+    Result, SharedMemory, Value, lower,
+    message::{FromWorker, TaskSpec},
+    park,
+    promise::ENGINE,
+};
+
+impl Worker {
+    /// The handle of an object, and what it is to be told once the table is free again.
+    fn handle_in(
+        &self,
+        table: &mut Table<OutLane>,
+        id: ObjectId,
+        known: Option<&Arc<Value>>,
+    ) -> (Arc<Entry>, Option<Outcome>) {
+        let outcome = known.map(|value| Ok(value.clone()));
+        let mut made = false;
+        let entry = table.handle(id, false, || {
+            made = true;
+            Entry::new(id, self.as_engine(), outcome.clone())
+        });
+        (entry, outcome.filter(|_| !made))
+    }
+
+    /// The handles of objects that something else keeps alive at the moment.
+    pub(super) fn handles_of<'a>(
+        &self,
+        objects: impl Iterator<Item = (ObjectId, Option<&'a Arc<Value>>)>,
+    ) -> Vec<Arc<Entry>> {
+        let mut to_tell = Vec::new();
+        let mut table = self.table.lock();
+        let handle = |(id, known)| {
+            let (entry, told) = self.handle_in(&mut table, id, known);
+            to_tell.extend(told.map(|outcome| (entry.clone(), outcome)));
+            entry
+        };
+        let handles = objects.map(handle).collect();
+        drop(table);
+        for (entry, outcome) in to_tell {
+            entry.complete(outcome, ENGINE);
+        }
+        handles
+    }
+
+    /// The handle of an object that the driver will have made when it has read the message.
+    fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
+        let id = self.mint();
+        let mut table = self.table.lock();
+        let entry = table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+        table.out.push(&message(id));
+        drop(table);
+        entry
+    }
+
+    fn as_engine(&self) -> Weak<dyn Engine> {
+        self.this.clone()
+    }
+
+    /// Waits for objects while nobody goes on with the lane. What is still missing fails when the
+    /// wait has to end.
+    fn wait_short_of_threads(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        let ready = loop {
+            match self.look_for_stand_in() {
+                Served::Yes => break park::wait(what, deadline),
+                Served::No => {}
+                Served::GiveUp(error) => {
+                    what.for_each_entry(&mut |entry| {
+                        if entry.outcome().is_none() {
+                            entry.complete(Err(error.clone()), ENGINE);
+                        }
+                    });
+                    break true;
+                }
+            }
+            let look = Instant::now() + RETRY;
+            let until = deadline.map_or(look, |deadline| deadline.min(look));
+            if park::wait(what, Some(until)) {
+                break true;
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                break false;
+            }
+        };
+        self.ends_shortage();
+        ready
+    }
+}
+
+/// # Errors
+/// This process is not the worker, but one that it has forked: the rings are not there.
+fn usable() -> Result<()> {
+    match mobula_store::is_forked_child() {
+        true => Err(Error::forked()),
+        false => Ok(()),
+    }
+}
+
+impl Engine for Worker {
+    fn this(&self) -> Arc<dyn Engine> {
+        self.arc()
+    }
+
+    fn submit(&self, mut call: Call) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
+        let (function, options) = (call.function, call.options.take());
+        let actor = call.actor.clone();
+        match lower::lower_call(self, &mut call.args) {
+            Ok((args, keep)) => {
+                let id = self.mint();
+                let mut table = self.table.lock();
+                let entry = table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+                table.out.push(&FromWorker::Spawn(TaskSpec {
+                    id,
+                    function,
+                    args,
+                    options,
+                    actor: actor.as_ref().map(|actor| actor.id()),
+                }));
+                drop(table);
+                if let Some(actor) = &actor {
+                    self.own_actor.called(actor.id(), id);
+                }
+                // The driver counts the arguments from here on.
+                drop((keep, actor));
+                entry
+            }
+            Err(error) => Entry::failed(error),
+        }
+    }
+
+    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+        let (entry, told) = self.handle_in(&mut self.table.lock(), id, known);
+        if let Some(outcome) = told {
+            entry.complete(outcome, ENGINE);
+        }
+        entry
+    }
+
+    fn handles(&self, items: &[Item]) -> Vec<Arc<Entry>> {
+        self.handles_of(items.iter().filter_map(Item::object))
+    }
+
+    fn release(&self, entry: &Entry) {
+        self.table.lock().release(entry.id());
+    }
+
+    fn detach(&self, entry: &Entry) {
+        if usable().is_ok() {
+            self.table.lock().detach(entry.id());
+        }
+    }
+
+    fn watch(&self, entry: &Entry) {
+        if let Err(error) = usable() {
+            return entry.complete(Err(error), ENGINE);
+        }
+        self.table.lock().watch(entry.id());
+    }
+
+    fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
+        if let Err(error) = usable() {
+            return entries.for_each(|entry| entry.complete(Err(error.clone()), ENGINE));
+        }
+        let mut table = self.table.lock();
+        for entry in entries {
+            if entry.outcome().is_none() {
+                table.watch(entry.id());
+            }
+        }
+    }
+
+    fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        if mobula_store::is_forked_child() {
+            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), ENGINE));
+            return true;
+        }
+        what.for_each_entry(&mut |entry| self.watch(entry));
+        if what.is_known() {
+            return true;
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return false;
+        }
+        if !tasks::runs_here() {
+            return park::wait(what, deadline);
+        }
+        if deadline.is_none()
+            && let Some(error) = self.waits_for_itself(what)
+        {
+            what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
+            return true;
+        }
+        let paused = self.pause();
+        match paused.has_stand_in {
+            true => park::wait(what, deadline),
+            false => self.wait_short_of_threads(what, deadline),
+        }
+    }
+
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn store(&self) -> &dyn ObjectStore {
+        self
+    }
+
+    fn actors(&self) -> Option<&dyn Actors> {
+        Some(self)
+    }
+
+    fn queues(&self) -> Option<&dyn Queues> {
+        Some(self)
+    }
+
+    fn shared_memory(&self) -> Option<&dyn SharedMemory> {
+        Some(self)
+    }
+}

@@ -1,0 +1,105 @@
+//! Shared memory and its locks, as a worker asks for them.
+
+use std::{sync::Arc, time::Duration};
+
+use mobula_store::Region;
+
+use super::usable;
+use crate::{
+    Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, Value, WorkerId,
+    message::FromWorker,
+    process::{table::Out, tasks, worker::Worker},
+    promise::ENGINE,
+    sync::{Ended, Seat, Sleep},
+};
+
+/// How long a task that waits for a lock sleeps with its turn, once it has come too late because
+/// another task had the turn. Long enough for a short critical section; the owner of the lock may be a
+/// task of this worker, which then waits for so long.
+const KEEP_TURN: Duration = Duration::from_millis(2);
+
+impl SharedMemory for Worker {
+    fn region(&self, object: &Arc<Entry>) -> Result<Region> {
+        let (loc, lease) = (object.shared_memory()?, object.clone());
+        if loc.segment == self.heap.id() {
+            return Ok(self.heap.region(loc, lease, ENGINE)?);
+        }
+        self.await_segment(loc.segment, || self.writables.contains(loc.segment))?;
+        Ok(self.writables.open(loc, lease, ENGINE)?)
+    }
+
+    fn lend(&self, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+        usable()?;
+        let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
+        let entries: Vec<_> = {
+            let mut table = self.table.lock();
+            let new = |(id, _): &(ObjectId, Lot)| {
+                table.handle(*id, true, || Entry::new(*id, self.as_engine(), None))
+            };
+            let entries = parts.iter().map(new).collect();
+            table.out.push(&FromWorker::Lend {
+                array: array.id(),
+                parts: parts.clone(),
+            });
+            entries
+        };
+        // All of them are there, or none.
+        let Some(first) = entries.first() else {
+            return Ok(entries);
+        };
+        first.wait(None);
+        let known = match first.outcome() {
+            Some(Ok(known)) => known.clone(),
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Err(Error::internal("a part that did not come")),
+        };
+        // The thread that brought the answer has the entry for a moment longer. Whoever drops the part
+        // may ask for it again at once, and must not come before its end.
+        while Arc::strong_count(first) > 1 {
+            std::thread::yield_now();
+        }
+        for (entry, (_, lot)) in entries.iter().zip(parts).skip(1) {
+            let mut part = Value::clone(&known);
+            if let Format::Part { lot: own, .. } = &mut part.format {
+                **own = lot;
+            }
+            entry.complete(Ok(part.into()), ENGINE);
+        }
+        Ok(entries)
+    }
+
+    fn settle(&self, array: &Arc<Entry>) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id| FromWorker::Settle { id, array })
+    }
+
+    fn seal(&self, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
+        let array = array.id();
+        self.promised(|id| FromWorker::Seal { id, array, format })
+    }
+
+    fn process(&self) -> (WorkerId, Seat) {
+        (self.id, self.seat)
+    }
+
+    fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
+        if !tasks::runs_here() {
+            sleep.sleep(None);
+            return Ok(());
+        }
+        if sleep.has_stepped_aside() {
+            // It has let others go first before, and could do so for ever.
+            sleep.sleep(Some(KEEP_TURN));
+            if sleep.is_over() {
+                return Ok(());
+            }
+        }
+        let mut paused = self.pause();
+        sleep.sleep(None);
+        if !paused.try_resume() {
+            // Whoever wants the lock does not wait for the task that has the turn.
+            sleep.step_aside();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The object store, as a worker sees it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mobula_store::{Block, EnginePromise, Heap, Loc, SegmentId};
+
+use super::usable;
+use crate::{
+    Decoded, Entry, Error, ObjectId, ObjectStore, Payload, Result, Value, lower,
+    message::FromWorker,
+    process::{table::Out, worker::Worker},
+};
+
+/// How long a segment's descriptor may take from the driver: it was sent before the message that
+/// names the segment.
+const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
+
+impl ObjectStore for Worker {
+    fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
+        usable()?;
+        lower::put(&*self, payload)
+    }
+
+    fn register(&self, value: Value) -> Arc<Entry> {
+        if let Err(error) = usable() {
+            return Entry::failed(error);
+        }
+        let id = self.mint();
+        let value = Arc::new(value);
+        let mut table = self.table.lock();
+        let entry = table.handle(id, true, || {
+            Entry::new(id, self.as_engine(), Some(Ok(value.clone())))
+        });
+        table.out.push(&FromWorker::Put { id, value });
+        drop(table);
+        entry
+    }
+
+    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block> {
+        if loc.segment == self.heap.id() {
+            return Ok(self.heap.block(loc, lease, promise)?);
+        }
+        match self.segments.find(loc.segment) {
+            Some(mapped) => Ok(mapped.resolve(loc, lease, promise)?),
+            None => {
+                self.await_segment(loc.segment, || self.segments.contains(loc.segment))?;
+                Ok(self.segments.resolve(loc, lease, promise)?)
+            }
+        }
+    }
+
+    fn decoded(&self) -> Option<&Decoded> {
+        Some(&self.decoded)
+    }
+
+    fn keeps_decoded(&self, id: ObjectId) {
+        self.table.lock().out.push(&FromWorker::Decoded(id));
+    }
+
+    fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+}
+
+impl Worker {
+    /// Waits until a descriptor that the driver has sent has come through the socket.
+    pub(super) fn await_segment(&self, id: SegmentId, came: impl Fn() -> bool) -> Result<()> {
+        if came() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + SEGMENT_PATIENCE;
+        let mut failed = self.failed_segments.lock();
+        while !came() {
+            if let Some(why) = failed.get(&id) {
+                return Err(Error::internal(format!("{id} could not be mapped: {why}")));
+            }
+            if self
+                .segment_arrived
+                .wait_until(&mut failed, deadline)
+                .timed_out()
+            {
+                return Err(Error::internal(format!(
+                    "segment {id} did not arrive from the driver within {SEGMENT_PATIENCE:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
