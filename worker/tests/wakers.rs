@@ -7,31 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{Block, EnginePromise, Heap, Loc};
-use mobula_worker::{Awaited, CallSpec, Client, Entry, ObjectId, Payload, Result, Value, WorkerId};
+use mobula_worker::{Awaited, Call, Engine, Entry, ObjectId, ObjectStore, Value, WorkerId};
 
 /// Stands for an engine that is gone.
 #[derive(Debug)]
 struct Gone;
 
-impl Client for Gone {
-    fn this(&self) -> Arc<dyn Client> {
+impl Engine for Gone {
+    fn this(&self) -> Arc<dyn Engine> {
         unreachable!("gone")
     }
 
-    fn spawn(&self, _: CallSpec) -> Arc<Entry> {
+    fn submit(&self, _: Call) -> Arc<Entry> {
         unreachable!("gone")
     }
 
-    fn put(self: Arc<Self>, _: Payload) -> Result<Arc<Entry>> {
-        unreachable!("gone")
-    }
-
-    fn register(self: Arc<Self>, _: Value) -> Arc<Entry> {
-        unreachable!("gone")
-    }
-
-    fn handle(self: Arc<Self>, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
+    fn handle(&self, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
         unreachable!("gone")
     }
 
@@ -47,11 +38,7 @@ impl Client for Gone {
         0
     }
 
-    fn block(&self, _: Loc, _: Arc<Entry>, _: EnginePromise) -> Result<Block> {
-        unreachable!("gone")
-    }
-
-    fn heap(&self) -> &Arc<Heap> {
+    fn store(&self) -> &dyn ObjectStore {
         unreachable!("gone")
     }
 }
@@ -89,7 +76,7 @@ fn a_waker_may_poll_the_same_ref_when_it_is_cloned_or_dropped() {
         origin: WorkerId::DRIVER,
         seq: 1,
     };
-    let gone: Weak<dyn Client> = Weak::<Gone>::new();
+    let gone: Weak<dyn Engine> = Weak::<Gone>::new();
     let entry = Entry::new(id, gone, None);
     *ENTRY.lock().unwrap() = Some(entry.clone());
     let (done, ends) = mpsc::channel();

@@ -10,7 +10,7 @@ use crate::driver::Driver;
 impl ObjectStore for Driver {
     fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
         self.usable()?;
-        put(&*self, payload)
+        put(self, payload)
     }
 
     fn register(&self, value: Value) -> Arc<Entry> {

@@ -23,6 +23,8 @@ fn the_whole_surface_works() {
     cases::ndarray_0_16::all(&rt);
     #[cfg(feature = "ndarray-0_17")]
     cases::ndarray_0_17::all(&rt);
+    #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+    cases::ndarray_versions::all(&rt);
     cases::objects::all(&rt);
     cases::results::all(&rt);
     cases::shapes::all(&rt);

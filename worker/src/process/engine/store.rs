@@ -21,7 +21,7 @@ const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 impl ObjectStore for Worker {
     fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
         usable()?;
-        lower::put(&*self, payload)
+        lower::put(self, payload)
     }
 
     fn register(&self, value: Value) -> Arc<Entry> {
