@@ -13,7 +13,7 @@ use loom::{
 use mobula_store::{Block, Heap};
 
 use super::*;
-use crate::engine::Call;
+use crate::{ObjectStore, Payload, Result, Value, engine::Call};
 
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
