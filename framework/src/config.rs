@@ -3,8 +3,8 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use mobula_protocol::{Error, Result};
 use mobula_store::limits::{self, CgroupLimit};
-use mobula_worker::{Error, Result};
 
 use crate::engines::{EngineKind, Kind};
 use rustix::process::{Resource, getrlimit};

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_worker::{Control, Engine, Error, Result};
+use mobula_protocol::{Control, Engine, Error, Result};
 use parking_lot::RwLock;
 
 /// Ends a runtime with the last handle that users have of it, after its detached tasks.

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 use crate::harness;
 
@@ -88,7 +88,7 @@ pub(crate) struct WorkerEntry {
 /// does. This thread runs a test without an entry, whatever its neighbours have.
 /// Or this process is a worker itself, of another version.
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
-    if mobula_worker::link::is_unclaimed_worker() {
+    if mobula_protocol::link::is_unclaimed_worker() {
         return Err(Error::setup(
             "this process was started as a worker by another version of Mobula in this program, and must not start workers in its turn; \
              call the `init()` of each version at the very beginning of `main`",

@@ -119,8 +119,8 @@ mod typed;
 pub use engines::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test};
+pub use mobula_protocol::{Error, Lot, Result};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
-pub use mobula_worker::{Error, Lot, Result};
 pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "stream")]
 pub use typed::QueueStream;

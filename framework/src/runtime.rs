@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use mobula_worker::{Control, Engine, Error, Result, Stats};
+use mobula_protocol::{Control, Engine, Error, Result, Stats};
 
 use crate::{
     config::Wishes,

@@ -7,12 +7,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use mobula_store::Block;
-use mobula_worker::{
-    Format, Input, Inputs, Payload,
-    batch::{BatchResults, FUNCTION, TAG},
-    message::FromWorker,
-    wire,
-};
+use mobula_protocol::{Format, Input, Inputs, Payload, message::FromWorker, wire};
+use mobula_worker::{batch::{BatchResults, FUNCTION, TAG}};
 
 fn batch(bytes: &[u8]) -> Payload {
     Payload {

@@ -12,7 +12,6 @@
 //! of its process takes calls: a method that waits keeps the thread, and the next call waits.
 
 mod here;
-mod spec;
 
 use std::{
     any::{Any, type_name},
@@ -22,10 +21,11 @@ use std::{
 
 use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{Error, Result, process::block_on};
+use mobula_protocol::{Error, Result};
+
+use crate::process::block_on;
 
 pub use here::BorrowedHere;
-pub use spec::{ActorOptions, ActorSpec};
 
 /// The place of one actor's value.
 ///

@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{Backing, SegmentFile, SharedWords};
-use mobula_worker::{
+use mobula_protocol::{
     primitive::Region,
     ring::{Consumer, Producer, Ring, ring_words},
 };
+use mobula_store::{Backing, SegmentFile, SharedWords};
 
 use super::{
     indexed::{self, End},

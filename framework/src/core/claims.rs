@@ -14,11 +14,11 @@
 
 use std::{collections::HashSet, fmt, hash::BuildHasherDefault};
 
-use mobula_store::NumberHasher;
-use mobula_worker::{
+use mobula_protocol::{
     ObjectId, WorkerId,
     message::{ArgSpec, FromWorker},
 };
+use mobula_store::NumberHasher;
 
 use super::{
     Core, Violation,

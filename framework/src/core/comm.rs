@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Weak, time::Duration};
 
-use mobula_store::Loc;
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     message::{ArgRef, TaskMessage, ToWorker},
 };
+use mobula_store::Loc;
 
 /// What the core asks of the driver around it. Calls come in the order in which the effects must
 /// take place, while the core is locked: none may block, call the core or run user code.

@@ -1,7 +1,7 @@
 //! Refs, pins and stored bytes.
 
+use mobula_protocol::{Body, Format, Item, ObjectId, Value, message::ArgSpec};
 use mobula_store::Loc;
-use mobula_worker::{Body, Format, Item, ObjectId, Value, message::ArgSpec};
 
 use super::{
     Comm, Core,

@@ -3,7 +3,7 @@
 //! A decoded value does not count as a ref to its object. The workers are told when the object is
 //! freed: then they drop the value, and with it what they hold of arrays inside.
 
-use mobula_worker::{ObjectId, WorkerId, message::ToWorker};
+use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
 
 use super::{Comm, Core};
 

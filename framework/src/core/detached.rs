@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mobula_worker::ObjectId;
+use mobula_protocol::ObjectId;
 
 use super::{Core, lending::NO_FUNCTION, state::Task};
 

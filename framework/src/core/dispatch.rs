@@ -1,6 +1,6 @@
 //! Who gets which task.
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, ObjectId, WorkerId,
     message::{ArgRef, ArgSpec, Args, TaskMessage},
 };

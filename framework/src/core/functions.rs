@@ -1,6 +1,6 @@
 //! What the core knows of the registered functions.
 
-use mobula_worker::{FunctionIndex, TaskOptions};
+use mobula_protocol::{FunctionIndex, TaskOptions};
 
 use super::{CallRole, Core, lending::NO_FUNCTION};
 

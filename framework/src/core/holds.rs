@@ -1,6 +1,6 @@
 //! What workers hold, and what they want to be told.
 
-use mobula_worker::{ObjectId, WorkerId, message::ToWorker};
+use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
 
 use super::{
     Comm, Core,

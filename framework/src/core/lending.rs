@@ -17,12 +17,12 @@ use std::{
     sync::Arc,
 };
 
-use mobula_store::{Loc, codec};
-use mobula_worker::{
+use mobula_protocol::{
     Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
     WorkerId,
     message::{ArgSpec, Args},
 };
+use mobula_store::{Loc, codec};
 
 use super::{
     Comm, Core, Violation,
@@ -296,7 +296,7 @@ impl Core {
 }
 
 /// The parts that are torn, as a value.
-fn report(torn: &[TornLot]) -> mobula_worker::Outcome {
+fn report(torn: &[TornLot]) -> mobula_protocol::Outcome {
     let encoded = codec::encode(torn).map_err(|error| Error::codec(error.to_string()))?;
     Ok(Value {
         format: Format::Packed {

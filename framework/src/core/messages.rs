@@ -1,10 +1,10 @@
 //! What workers say.
 
-use mobula_store::NumberMap;
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
     message::{FromWorker, ToWorker},
 };
+use mobula_store::NumberMap;
 
 use super::{
     Comm, Core, Violation,

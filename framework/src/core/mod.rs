@@ -102,8 +102,8 @@ use std::{
     sync::Arc,
 };
 
+use mobula_protocol::{Error, ObjectId, Outcome, WorkerId};
 use mobula_store::{Loc, NumberMap, SegmentId};
-use mobula_worker::{Error, ObjectId, Outcome, WorkerId};
 use smallvec::SmallVec;
 
 pub(crate) use actors::{CallRole, no_such_actor};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_worker::{Body, Entry, Format, Item, ObjectId, Outcome, Value, WorkerId};
+use mobula_protocol::{Body, Entry, Format, Item, ObjectId, Outcome, Value, WorkerId};
 
 use super::{
     Comm, Core, Violation,

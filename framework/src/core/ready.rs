@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mobula_worker::ObjectId;
+use mobula_protocol::ObjectId;
 
 /// Three queues, emptied one after the other.
 #[derive(Debug, Default)]

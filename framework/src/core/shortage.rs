@@ -8,7 +8,7 @@
 //! further process to take its place. A pool of one worker keeps it while starts fail. When starts have failed for some time, the driver
 //! [gives up](Core::refuse_processes) what waits for a process.
 
-use mobula_worker::{Error, WorkerId};
+use mobula_protocol::{Error, WorkerId};
 
 use super::{
     Comm, Core, Violation,

@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_store::NumberHasher;
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, Body, CallOptions, Entry, Error, Format, FunctionIndex, IdMap, ObjectId, Outcome,
     TaskOptions, TaskSlot, Value, WorkerId,
     message::{ArgSpec, Args},
 };
+use mobula_store::NumberHasher;
 
 use super::{actors::Part, claims::Told, functions::Function, pack::PATIENCE, ready::Siblings};
 

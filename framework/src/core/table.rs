@@ -5,7 +5,7 @@
 //! that the memory in use is small and warm, and an old id finds nothing. Workers count their ids
 //! out without asking, so for theirs there is a map.
 
-use mobula_worker::{IdMap, ObjectId, WorkerId};
+use mobula_protocol::{IdMap, ObjectId, WorkerId};
 
 use super::state::Object;
 
@@ -177,7 +177,7 @@ impl Objects {
 mod tests {
     use std::{collections::HashSet, sync::Weak};
 
-    use mobula_worker::Error;
+    use mobula_protocol::Error;
 
     use super::*;
     use crate::core::state::ObjectState;

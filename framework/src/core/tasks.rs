@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Weak};
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
     message::{ArgSpec, TaskSpec},
 };

@@ -1,6 +1,6 @@
 //! Workers come and go.
 
-use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorker};
+use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorker};
 
 use super::{
     Comm, Core, Violation,

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_worker::bell::Spin;
+use mobula_protocol::bell::Spin;
 
 use super::Driver;
 

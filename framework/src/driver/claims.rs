@@ -1,6 +1,6 @@
 //! Claims of workers about memory, of which the core knows nothing.
 
-use mobula_worker::{Body, Format, WorkerId, message::FromWorker};
+use mobula_protocol::{Body, Format, WorkerId, message::FromWorker};
 
 use super::lanes::Lanes;
 
@@ -48,13 +48,13 @@ impl Lanes {
 mod tests {
     use std::sync::Arc;
 
-    use mobula_store::{
-        Backing, Block, Budget, Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, descriptors,
-    };
-    use mobula_worker::{
+    use mobula_protocol::{
         ObjectId, SharedKind, TypeTag, Value,
         mailbox::{self, DriverEnd},
         sync::Seat,
+    };
+    use mobula_store::{
+        Backing, Block, Budget, Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, descriptors,
     };
 
     use super::*;
@@ -151,8 +151,8 @@ mod tests {
         };
         let done = FromWorker::Done {
             id: *id,
-            slot: mobula_worker::TaskSlot(0),
-            attempt: mobula_worker::Attempt(0),
+            slot: mobula_protocol::TaskSlot(0),
+            attempt: mobula_protocol::Attempt(0),
             outcome: Ok(value.clone()),
         };
         lanes.take_body(W1, &done).unwrap_err();

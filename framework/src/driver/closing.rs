@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use mobula_protocol::{ObjectId, Value, WorkerId, message::ToWorker};
 use mobula_store::{Loc, is_cell};
-use mobula_worker::{ObjectId, Value, WorkerId, message::ToWorker};
 use smallvec::SmallVec;
 
 use super::lanes::Lanes;

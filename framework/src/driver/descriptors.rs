@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use mobula_store::{Loc, SegmentId, is_cell};
-use mobula_worker::{
+use mobula_protocol::{
     Body, Format, Item, SharedKind, Value, WorkerId, link,
     message::{ArgRef, ToWorker},
 };
+use mobula_store::{Loc, SegmentId, is_cell};
 
 use super::{lane::Access, lanes::Lanes};
 use crate::promise::ENGINE;

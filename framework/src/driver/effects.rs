@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use mobula_store::Loc;
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     mailbox::TransportError,
     message::{ArgRef, FromWorker, TaskMessage, ToWorker},
     ring::RingError,
 };
+use mobula_store::Loc;
 
 use super::lanes::Lanes;
 use crate::{core::Comm, promise::ENGINE};

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Entry, Error, Result};
+use mobula_protocol::{Entry, Error, Result};
 
 use super::Driver;
 use crate::core::Unfinished;

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use mobula_protocol::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::Seat};
 use mobula_store::{Loc, SegmentId};
-use mobula_worker::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::Seat};
 
 /// Which descriptor of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The lanes of all workers, by worker.
 
-use mobula_worker::WorkerId;
+use mobula_protocol::WorkerId;
 
 use super::lane::Lane;
 

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
-use mobula_worker::{
+use mobula_protocol::{
     Body, Entry, Error, Format, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
 };
+use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
 
 use smallvec::SmallVec;
 

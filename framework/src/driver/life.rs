@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{Error, Result};
 use mobula_store::{descriptors, limits::Wanted};
-use mobula_worker::{Error, Result};
 use rustix::{
     io::Errno,
     net::Shutdown,

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{WorkerId, message::ToWorker};
 use mobula_store::{Budget, Capacity, StoreError};
-use mobula_worker::{WorkerId, message::ToWorker};
 use parking_lot::RwLock;
 
 use super::{

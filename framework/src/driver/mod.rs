@@ -49,15 +49,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::{
-    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
-    limits::Wanted,
-};
-use mobula_worker::{
+use mobula_protocol::{
     Error, FunctionIndex, Registry, Released, RemoteFn, Result, Role, WorkerId,
     bell::{DriverBell, Followers},
     mailbox::TASK_SLOTS,
     primitive::Region,
+};
+use mobula_store::{
+    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
+    limits::Wanted,
 };
 use parking_lot::{Condvar, Mutex};
 

@@ -17,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{Error, Result, WorkerId};
 use mobula_store::{descriptors, limits::Wanted};
-use mobula_worker::{CANNOT_GO_ON, Error, Result, SHORT, WorkerId};
+use mobula_worker::{CANNOT_GO_ON, SHORT};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

@@ -17,14 +17,14 @@ use std::{
     },
 };
 
-use mobula_store::{Backing, SegmentFile, SegmentId};
-use mobula_worker::{
+use mobula_protocol::{
     Error, Result, Value, WorkerId,
     bell::{Bell, Spin},
     link,
     mailbox::{self, DriverEnd, LaneReader, OutWriter, WorkerEnd, WorkerState},
     message::{FromWorker, TaskMessage, ToWorker},
 };
+use mobula_store::{Backing, SegmentFile, SegmentId};
 use parking_lot::Mutex;
 
 use super::{Driver, lane::Lane, shared_words, thread};

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 /// The link leads to the file that the kernel has started, also when it was replaced or deleted.
 const EXE: &str = "/proc/self/exe";

@@ -5,12 +5,12 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use mobula_store::{Loc, Region};
-use mobula_worker::{
+use mobula_protocol::{
     SharedKind, WorkerId,
     primitive::Memory,
     sync::{Cause, How, RawBarrier, RawCondvar, RawMutex, RawOnce, RawRwLock, RawSemaphore, Seat},
 };
+use mobula_store::{Loc, Region};
 use rustix::process::WaitIdStatus;
 
 use super::lanes::Lanes;

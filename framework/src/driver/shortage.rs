@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{Error, Result};
 use mobula_store::descriptors;
-use mobula_worker::{Error, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Driver, pace::Pace};

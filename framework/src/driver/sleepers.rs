@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use mobula_worker::sync::{Ended, Sleep};
+use mobula_protocol::sync::{Ended, Sleep};
 use parking_lot::Mutex;
 
 type Alarm = Box<dyn Fn() + Send + Sync>;

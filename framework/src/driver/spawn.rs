@@ -15,13 +15,13 @@ use std::{
     time::Instant,
 };
 
-use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
-use mobula_worker::{
+use mobula_protocol::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{self, DriverEnd, Stream as Printed},
     sync::Seat,
 };
+use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
 use rustix::{event::epoll, process::Pid};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_worker::Error;
+use mobula_protocol::Error;
 use parking_lot::MutexGuard;
 
 use super::{

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use mobula_protocol::{Error, Result};
 use mobula_store::descriptors;
-use mobula_worker::{Error, Result};
 use rustix::fs::{Mode, OFlags};
 
 /// What a process has where `/proc` does not say it.

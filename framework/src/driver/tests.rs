@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_store::Block;
-use mobula_worker::{
+use mobula_protocol::{
     Call, CallArg, Control, Engine, Entry, Error, Format, IndexCell, Input, Inputs, ObjectStore,
     Payload, Registered, Registry, RemoteFn, Result, Role, TaskOptions,
 };
+use mobula_store::Block;
 
 use super::Driver;
 use crate::config::Wishes;

@@ -2,7 +2,7 @@
 //!
 //! A foreground caller that spawns or waits again and again reads the answers itself on the way, at
 //! less cost than a thread that has to be woken for each. Then the background thread
-//! [naps](mobula_worker::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
+//! [naps](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
 //! soon as something waits for an answer without a thread of its own (a future), it stays with the
 //! bell.
 

@@ -1,7 +1,7 @@
 //! A caller that waits for a result reads the workers' answers itself: a round trip then costs one
 //! hop between processes each way, and none between threads.
 //!
-//! One caller at a time has the *lead* (see the bell in `mobula_worker::bell`); the others park.
+//! One caller at a time has the *lead* (see the bell in `mobula_protocol::bell`); the others park.
 //! Who leaves the lead gives it back to the background thread and wakes one follower, who takes it.
 //! That follower may have got its result in the meantime; so whoever stops waiting passes this on.
 
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Awaited, Entry, Error,
     bell::{Lead, Spin, Spun, Yields, may_yield},
     current_thread_waker,

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::WorkerId;
 use mobula_store::SegmentId;
-use mobula_worker::WorkerId;
 use rustix::{
     io::Errno,
     process::{Pid, WaitId, WaitIdOptions, waitid},

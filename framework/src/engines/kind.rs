@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 /// Which engine runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
 ///

@@ -5,7 +5,7 @@ mod kind;
 
 use std::sync::Arc;
 
-use mobula_worker::{Engine, Result};
+use mobula_protocol::{Engine, Result};
 
 use crate::{config::Config, driver::Driver};
 

@@ -2,8 +2,8 @@
 
 use std::{any::type_name, cell::RefCell, error::Error as StdError, fmt, iter::successors};
 
+use mobula_protocol::Error;
 use mobula_store::codec::{self, type_tag};
-use mobula_worker::Error;
 
 use super::Value;
 

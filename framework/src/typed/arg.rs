@@ -7,7 +7,7 @@ pub(crate) use table::refs;
 
 use std::sync::Arc;
 
-use mobula_worker::{Entry, Payload, Result};
+use mobula_protocol::{Entry, Payload, Result};
 
 /// What may be passed where a remote function takes a `T` or borrows one.
 ///

@@ -1,8 +1,8 @@
 //! Arrays that are built where they will be read.
 
 use bytemuck::Zeroable;
+use mobula_protocol::{Error, INLINE_LIMIT, Result};
 use mobula_store::{Array, Plain};
-use mobula_worker::{Error, INLINE_LIMIT, Result};
 
 use super::place::Place;
 

@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_worker::{Awaited, Engine, Entry, Error};
+use mobula_protocol::{Awaited, Engine, Entry, Error};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -216,7 +216,7 @@ impl<T> Iterator for AsCompleted<T> {
                     }
                     Some(_) if !self.pending.is_empty() => {
                         self.announce();
-                        mobula_worker::park_until(&Any(self), None);
+                        mobula_protocol::park_until(&Any(self), None);
                     }
                     _ => return None,
                 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{CallArg, Engine, Entry, Error, RemoteFn, Result, Side, message::Args};
+use mobula_protocol::{CallArg, Engine, Entry, Error, RemoteFn, Result, Side, message::Args};
 
 use super::{IntoArg, arg::Source, codecs::Codec, engine::current_engine, place::Place};
 use crate::promise::ENGINE;

@@ -3,11 +3,11 @@
 
 use std::any::type_name;
 
+use mobula_protocol::{Entry, Error, Format, Payload, Result, Shape, Side, SideArray, TypeTag};
 use mobula_store::{
     Array, Block, Plain,
     codec::{self, ArrayHandle, Encoded, Handle, HandleKind, serialize_handle, type_tag},
 };
-use mobula_worker::{Entry, Error, Format, Payload, Result, Shape, Side, SideArray, TypeTag};
 use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use super::{

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Call, CallArg, CallOptions, Engine, Entry, Registry, RemoteFn, Result, TaskOptions,
 };
 

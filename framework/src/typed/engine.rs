@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{Engine, Result};
+use mobula_protocol::{Engine, Result};
 
 /// The engine of this process: in a worker its driver's, in a driver that of its only runtime.
 ///

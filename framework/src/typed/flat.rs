@@ -12,8 +12,8 @@ use std::{
     sync::LazyLock,
 };
 
+use mobula_protocol::{Payload, Result, TypeTag};
 use mobula_store::{Array, NumberMap, Plain, codec::type_tag};
-use mobula_worker::{Payload, Result, TypeTag};
 use parking_lot::RwLock;
 
 use super::{

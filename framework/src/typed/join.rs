@@ -1,6 +1,6 @@
 //! Several refs that are fetched together.
 
-use mobula_worker::{Entry, Result};
+use mobula_protocol::{Entry, Result};
 
 use super::{ObjectRef, Value};
 use crate::promise::ENGINE;

@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-use mobula_worker::{Error, Format, TypeTag};
+use mobula_protocol::{Error, Format, TypeTag};
 
 use super::flat::Types;
 

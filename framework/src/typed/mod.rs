@@ -1,4 +1,4 @@
-//! The typed surface: what users call, on top of [`mobula_worker::Engine`].
+//! The typed surface: what users call, on top of [`mobula_protocol::Engine`].
 //!
 //! In reading order: [`value`] and [`put`] say what can travel, [`arg`] what may be passed where,
 //! [`call`] and [`object_ref`] are the two things that users hold; for actors those in [`actor`]. Below them, [`codecs`] turn

@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{Entry, Error, Format, Payload, Result};
 use mobula_store::{
     Array, Plain,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
 };
-use mobula_worker::{Entry, Error, Format, Payload, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Value, bytes::read_flat_1, codecs::decode_value, turn::in_turn};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use mobula_protocol::{Engine, INLINE_LIMIT, Result};
 use mobula_store::{Block, Heap};
-use mobula_worker::{Engine, INLINE_LIMIT, Result};
 
 use crate::typed::engine::current_engine;
 

@@ -3,10 +3,10 @@
 use std::future::Future;
 
 pub use inventory;
-pub use mobula_worker::{
-    ActorState, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
-    WorkerSetup, block_on,
+pub use mobula_protocol::{
+    IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
 };
+pub use mobula_worker::{ActorState, WorkerSetup, block_on};
 
 use mobula_store::descriptors::with_standard_in_use;
 

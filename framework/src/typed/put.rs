@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
+use mobula_protocol::{Payload, Result};
 use mobula_store::Plain;
-use mobula_worker::{Payload, Result};
 
 use super::{
     Value,

@@ -9,7 +9,7 @@ use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_worker::{CallArg, Engine, Entry, Error, Result, message::Args};
+use mobula_protocol::{CallArg, Engine, Entry, Error, Result, message::Args};
 
 use super::{
     Value,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytemuck::Zeroable;
+use mobula_protocol::{Engine, Result};
 use mobula_store::{Array, Plain};
-use mobula_worker::{Engine, Result};
 
 use super::{
     AsCompleted, Joinable, Map, ObjectRef, Put, UnspawnedCall, Value, array_build::build,

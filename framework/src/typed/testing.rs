@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, sync::Arc};
 
+use mobula_protocol::{ActorOptions, Control, Engine, Result, TaskOptions};
 use mobula_store::Plain;
-use mobula_worker::{ActorOptions, Control, Engine, Result, TaskOptions};
 
 use super::{
     Actor, ActorCall, ActorRef, Joinable, ObjectRef, Put, Queue, UnspawnedCall, Value,

@@ -104,7 +104,7 @@ fn a_panic_is_one_line_with_a_place_and_has_its_backtrace_apart() {
     );
     for others in [
         "short_backtrace",
-        "mobula_worker::process",
+        "mobula_protocol::process",
         "Backtrace",
         "panic_with_hook",
     ] {

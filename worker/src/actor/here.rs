@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::other;
-use crate::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 thread_local! {
     static VALUES: RefCell<Vec<Local>> = const { RefCell::new(Vec::new()) };

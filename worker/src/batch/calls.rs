@@ -8,7 +8,7 @@ use super::{
     TAG,
     cells::{self, GATHER, Last, OBJECT},
 };
-use crate::{
+use mobula_protocol::{
     Body, Call, CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId,
     Payload, Registry, RemoteFn, Result,
     wire::{Reader, WireError, writer},

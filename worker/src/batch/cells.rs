@@ -2,7 +2,7 @@
 
 use mobula_store::Block;
 
-use crate::{
+use mobula_protocol::{
     Format, Payload, TypeTag,
     wire::{Reader, WireError, writer},
 };

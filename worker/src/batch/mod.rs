@@ -6,7 +6,7 @@
 //! scheduling core it is a task like any other.
 //!
 //! Only calls fit of which the core need not know apart. Their arguments are
-//! [data](crate::Value::is_data), which is ready: a batch waits for all of its objects, and an item
+//! [data](mobula_protocol::Value::is_data), which is ready: a batch waits for all of its objects, and an item
 //! must not wait for, or fail with, the input of another. A part of a shared array is no data, since
 //! the core says how the call ended that had it. Nor is a lock or a barrier, at which one item could
 //! wait for another behind it. An item that may run again after an error does not fit, and a batch
@@ -22,7 +22,7 @@ mod tests;
 
 use std::any::TypeId;
 
-use crate::{IndexCell, Registered, RemoteFn, Role, TaskOptions, TypeTag};
+use mobula_protocol::{IndexCell, Registered, RemoteFn, Role, TaskOptions, TypeTag};
 
 pub use calls::BatchWriter;
 pub use results::BatchResults;

@@ -8,7 +8,7 @@ use super::{
     TAG,
     cells::{self, ARRAY, ERROR, Last, WITH_SIDE},
 };
-use crate::{
+use mobula_protocol::{
     Error, Format, Payload, Result, Side, TypeTag,
     wire::{Reader, WireError, writer},
 };

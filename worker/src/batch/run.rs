@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::{calls::Calls, results::ResultWriter};
-use crate::{Error, Input, Inputs, Payload, Registry, Result, process};
+use crate::process;
+use mobula_protocol::{Error, Input, Inputs, Payload, Registry, Result};
 
 /// Runs the calls one after the other. What one of them does, a panic too, is its own result.
 pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {

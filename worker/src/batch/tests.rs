@@ -8,7 +8,7 @@ use super::{
     calls::{BatchWriter, Calls},
     results::{BatchResults, ResultWriter},
 };
-use crate::{
+use mobula_protocol::{
     CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result,
     Shape, Side, TaskOptions, TypeTag, Value, WorkerId,
 };
@@ -88,7 +88,7 @@ fn shown(payload: &Payload) -> String {
 fn object(seq: u64) -> Arc<Entry> {
     let value = Value {
         format: Format::Text,
-        body: crate::Body::Inline(Block::copy_of(&seq.to_ne_bytes(), 1)),
+        body: mobula_protocol::Body::Inline(Block::copy_of(&seq.to_ne_bytes(), 1)),
         items: vec![],
     };
     let id = ObjectId {

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use mobula_store::{Budget, StoreError};
 use parking_lot::{Condvar, Mutex};
 
-use crate::{Error, Result, message::FromWorker};
+use mobula_protocol::{Error, Result, message::FromWorker};
 
 /// The least that is asked for at once, so that a row of middling results costs one question.
 const STEP: u64 = 4 << 20;

@@ -18,12 +18,12 @@ use super::{
     tasks::LOST,
     worker::Worker,
 };
-use crate::{
+use crate::promise::ENGINE;
+use mobula_protocol::{
     bell::{Bell, Spin},
     link,
     mailbox::LaneReader,
     message::{FromWorker, ToWorker},
-    promise::ENGINE,
 };
 
 /// The worker's end of the socket, and which file that is.

@@ -23,7 +23,7 @@ use super::{
     shortage::{RETRY, Served},
     tasks, worker,
 };
-use crate::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 /// The stack of threads that run what asynchronous functions spawn: as tokio has it.
 const ASYNC_STACK: usize = 2 << 20;

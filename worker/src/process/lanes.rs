@@ -11,12 +11,12 @@ use std::{
 use mobula_store::{Heap, Loc};
 
 use super::{die, table::Out, turn::Turn};
-use crate::{
+use crate::promise::ENGINE;
+use mobula_protocol::{
     Decoded, Error,
     bell::Spin,
     mailbox::{LaneReader, OutWriter},
     message::{FromWorker, TaskMessage, ToWorker},
-    promise::ENGINE,
 };
 
 /// What this worker says to the driver.

@@ -37,19 +37,19 @@ use mobula_store::{
 use parking_lot::{Condvar, Mutex};
 use rustix::fs::{Mode, OFlags};
 
-use crate::{
+use crate::promise::ENGINE;
+use budget::Grants;
+use control::Socket;
+use lanes::{OutLane, TaskLane};
+use mobula_protocol::{
     Decoded, Engine, Error, Registry, RemoteFn, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{WorkerEnd, WorkerPanicked},
     message::FromWorker,
     primitive::Region,
-    promise::ENGINE,
     sync::Seat,
 };
-use budget::Grants;
-use control::Socket;
-use lanes::{OutLane, TaskLane};
 use own_calls::OwnActor;
 use printed::Printed;
 use table::{Out, Table};
@@ -98,10 +98,6 @@ pub const CANNOT_GO_ON: &str = "this worker cannot go on";
 
 /// How long a process that ends waits to say so.
 const LAST_WORD: Duration = Duration::from_millis(500);
-
-/// Stacks of the service threads: they decode errors with all their causes, in builds without
-/// optimisation too (a test of the wire format has this size).
-pub(crate) const SMALL_STACK: usize = 1 << 20;
 
 static WORKER: OnceLock<Arc<Worker>> = OnceLock::new();
 
@@ -364,7 +360,7 @@ fn watch(driver: OwnedFd, socket: &OwnedFd) -> Result<()> {
 }
 
 fn service(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    threads::start(name, SMALL_STACK, body)
+    threads::start(name, mobula_protocol::wire::STACK, body)
         .map(drop)
         .map_err(|error| {
             Error::refused(

@@ -4,7 +4,7 @@
 use std::{cell::RefCell, sync::OnceLock};
 
 use super::worker::Worker;
-use crate::{Awaited, Error, RemoteFn, Role, ids::ObjectId};
+use mobula_protocol::{Awaited, Error, ObjectId, RemoteFn, Role};
 
 /// What a thread runs.
 struct Run {

@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::backtrace::trimmed;
-use crate::{Error, Result, mailbox::WorkerPanicked};
+use mobula_protocol::{Error, Result, mailbox::WorkerPanicked};
 
 struct Captured {
     location: String,

@@ -18,7 +18,7 @@ use rustix::{
     io::{Errno, ioctl_fionread},
 };
 
-use crate::mailbox::{Stream, WorkerPrinted};
+use mobula_protocol::mailbox::{Stream, WorkerPrinted};
 
 /// Writes into a pipe whose shortest is taken for the shortest there is, less a quarter.
 const SAMPLES: usize = 16;

@@ -14,7 +14,7 @@ use mobula_store::limits::{self, Wanted};
 use parking_lot::Mutex;
 
 use super::{table::Out, tasks, worker::Worker};
-use crate::{Error, message::FromWorker};
+use mobula_protocol::{Error, message::FromWorker};
 
 /// How often a worker tries again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::{entry::Entry, id_map::IdMap, ids::ObjectId, message::FromWorker};
+use mobula_protocol::{Entry, IdMap, ObjectId, message::FromWorker};
 
 /// Where messages to the driver go.
 pub(crate) trait Out: Send {
@@ -158,7 +158,7 @@ impl<O: Out> Table<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, WorkerId};
+    use mobula_protocol::{Error, WorkerId};
 
     #[derive(Debug, Default)]
     struct Log(Vec<String>);

@@ -15,14 +15,12 @@ use super::{
     threads,
     worker::{self, Worker},
 };
-use crate::{
-    Body, Engine, Entry, Error, FunctionIndex, Gathered, Input, Inputs, Payload, RemoteFn, Result,
-    Role, Value,
-    engine::readable,
-    ids::{Attempt, ObjectId, TaskSlot},
-    lower::{self, INLINE_LIMIT, Placed},
+use crate::promise::ENGINE;
+use mobula_protocol::{
+    Attempt, Body, Engine, Entry, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
+    ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskSlot, Value, lower_items,
     message::{Arg, Args, FromWorker, TaskMessage},
-    promise::ENGINE,
+    place, readable,
 };
 
 /// What a worker says that ends because of what a task did.
@@ -388,8 +386,8 @@ fn finish(
         block,
         side,
     } = payload;
-    let (items, keep) = lower::lower_items(engine, side)?;
-    let result = match lower::place(engine, &format, block, INLINE_LIMIT)? {
+    let (items, keep) = lower_items(engine, side)?;
+    let result = match place(engine, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,
             body: Body::Inline(block),

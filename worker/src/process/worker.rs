@@ -23,12 +23,9 @@ use super::{
     tasks,
     turn::Turn,
 };
-use crate::{
-    ActorState, Decoded, Registry,
-    ids::{ObjectId, WorkerId},
-    mailbox::WorkerState,
-    message::FromWorker,
-    sync::Seat,
+use crate::ActorState;
+use mobula_protocol::{
+    Decoded, ObjectId, Registry, WorkerId, mailbox::WorkerState, message::FromWorker, sync::Seat,
 };
 
 /// The one worker that this process is.

@@ -1,6 +1,6 @@
 //! Calls of actors: in which order they go to the process.
 
-use mobula_worker::{Error, FunctionIndex, ObjectId, WorkerId};
+use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId};
 
 use super::{Actor, Call, Life, Part, QueueKey, is_ready};
 use crate::core::{

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mobula_worker::{ObjectId, message::ArgSpec};
+use mobula_protocol::{ObjectId, message::ArgSpec};
 
 use super::{Life, Part};
 use crate::core::{

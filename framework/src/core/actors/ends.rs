@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobula_worker::{Error, ObjectId, WorkerId};
+use mobula_protocol::{Error, ObjectId, WorkerId};
 
 use super::Life;
 use crate::core::{Comm, Core, counts::Step, state::Flight};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, FunctionIndex, ObjectId, Outcome, WorkerId,
     message::{ArgSpec, Args, TaskMessage},
 };

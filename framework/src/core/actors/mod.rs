@@ -22,7 +22,7 @@ mod life;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mobula_worker::{
+use mobula_protocol::{
     ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value, WorkerId,
     message::{ArgSpec, Args},
 };
@@ -160,7 +160,7 @@ impl Core {
             }
             return Ok(());
         }
-        let spec = mobula_worker::message::TaskSpec {
+        let spec = mobula_protocol::message::TaskSpec {
             id,
             function: constructor,
             args: args.clone(),

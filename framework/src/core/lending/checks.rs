@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mobula_worker::{Format, Lot, ObjectId};
+use mobula_protocol::{Format, Lot, ObjectId};
 
 use super::Lending;
 use crate::core::Core;

@@ -4,10 +4,10 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
 };
 
-use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
-use mobula_worker::{
+use mobula_protocol::{
     Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
 };
+use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
 
 use crate::core::{
     Comm, Core, Violation,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mobula_worker::ObjectId;
+use mobula_protocol::ObjectId;
 
 use super::Progress;
 use crate::core::{Core, state::Object};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{self as worker, ObjectId, Value};
+use mobula_protocol::{self as worker, ObjectId, Value};
 
 use super::{Asked, Event, Item, Progress};
 use crate::core::{

@@ -24,11 +24,11 @@ mod tests;
 
 use std::{collections::HashSet, sync::Arc};
 
-use mobula_store::{Block, NumberMap, codec};
-use mobula_worker::{
+use mobula_protocol::{
     self as worker, Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
     message::{ArgSpec, Args},
 };
+use mobula_store::{Block, NumberMap, codec};
 use smallvec::SmallVec;
 
 use super::{

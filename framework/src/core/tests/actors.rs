@@ -5,7 +5,7 @@ mod deaths;
 mod ends;
 mod processes;
 
-use mobula_worker::{
+use mobula_protocol::{
     ActorOptions, FunctionIndex, ObjectId, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
@@ -102,7 +102,7 @@ impl Env {
     }
 
     fn fail_all(&mut self) {
-        let why = mobula_worker::Error::shutdown();
+        let why = mobula_protocol::Error::shutdown();
         self.core.fail_all(why, &mut self.comm);
         self.core.sanity_check();
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mobula_store::{Loc, SegmentId};
-use mobula_worker::{
+use mobula_protocol::{
     ActorOptions, Body, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TypeTag, Value,
     WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
+use mobula_store::{Loc, SegmentId};
 
 use super::env::{
     D, Env, W1, W2, array, array_item, done, good, inline, packed, refer, spawn, spec, w,

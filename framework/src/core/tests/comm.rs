@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use mobula_store::Loc;
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, Entry, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     message::{ArgRef, TaskMessage, ToWorker},
 };
+use mobula_store::Loc;
 
 use super::super::Comm;
 

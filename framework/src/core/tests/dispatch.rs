@@ -1,6 +1,6 @@
 //! Who gets which task, and in which order.
 
-use mobula_worker::{
+use mobula_protocol::{
     ObjectId, WorkerId,
     message::{FromWorker, ToWorker},
 };
@@ -136,7 +136,7 @@ fn children_that_had_to_wait_become_ready_in_order_too() {
     submit_all(&mut env, 1..=3);
     env.pump();
     let parent = env.start(W1, d(1));
-    let input = mobula_worker::message::ArgSpec::Object(d(2));
+    let input = mobula_protocol::message::ArgSpec::Object(d(2));
     for seq in 1..=3 {
         env.ok(W1, spawn(w(W1, seq), vec![input.clone()]));
         env.ok(W1, FromWorker::Release(w(W1, seq)));

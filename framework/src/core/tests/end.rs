@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{
+use mobula_protocol::{
     Error,
     message::{ArgSpec, FromWorker, ToWorker},
 };

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mobula_store::{Block, Loc, SegmentId};
-use mobula_worker::{
+use mobula_protocol::{
     Body, CallOptions, Entry, Error, Format, FunctionIndex, Item, ObjectId, Outcome, Shape,
     TaskOptions, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
+use mobula_store::{Block, Loc, SegmentId};
 
 use super::{
     super::{CallRole, Config, Core, Function, Violation},

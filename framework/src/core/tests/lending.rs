@@ -4,11 +4,11 @@ mod sealing;
 
 use std::sync::Arc;
 
-use mobula_store::{Loc, SegmentId, codec};
-use mobula_worker::{
+use mobula_protocol::{
     Body, Error, Format, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
+use mobula_store::{Loc, SegmentId, codec};
 
 use super::{
     super::Violation,
@@ -290,8 +290,8 @@ fn retries_keep_the_loan_and_the_last_failure_counts() {
     let settler = env.settle(array);
     for (n, call) in calls.iter().enumerate() {
         let (first, second) = (
-            mobula_worker::WorkerId(10 + 2 * n as u32),
-            mobula_worker::WorkerId(11 + 2 * n as u32),
+            mobula_protocol::WorkerId(10 + 2 * n as u32),
+            mobula_protocol::WorkerId(11 + 2 * n as u32),
         );
         env.add_worker(first);
         env.pump();
@@ -392,7 +392,7 @@ fn no_value_of_a_worker_is_a_part() {
             lot: span(0, 1).into(),
         },
         body: Body::Inline(Default::default()),
-        items: vec![mobula_worker::Item::Array {
+        items: vec![mobula_protocol::Item::Array {
             id: array,
             value: Arc::new(shared(1)),
         }],
@@ -410,7 +410,7 @@ fn no_value_of_a_worker_is_a_part() {
     env.comm.end(W1, &task);
     env.ok(W1, done(&task, good(1)));
     // An ordinary value may say that there is an array.
-    let refers = packed(1, vec![mobula_worker::Item::Ref { id: array }]);
+    let refers = packed(1, vec![mobula_protocol::Item::Ref { id: array }]);
     env.put(6, refers);
     assert_eq!(env.completed().len(), 1);
     for id in [own[0], array, d(5), d(6)] {

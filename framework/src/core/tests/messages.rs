@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{
+use mobula_protocol::{
     Attempt, FunctionIndex, Item, TaskSlot, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
@@ -126,7 +126,7 @@ fn a_longer_cycle_stays_and_goes_without_harm() {
 }
 
 /// All that a worker could say wrongly, while it runs `task` and holds its own object 1.0.
-fn nonsense(task: &mobula_worker::message::TaskMessage) -> Vec<(WorkerId, FromWorker)> {
+fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, FromWorker)> {
     let own = w(W1, 0);
     let end = |id, slot, attempt| FromWorker::Done {
         id,
@@ -237,7 +237,7 @@ fn values_that_could_only_come_from_a_broken_worker_do_no_harm() {
     let task = env.start(W1, d(1));
     // A length that no segment has. Whoever maps it refuses it; the sums come out even here.
     let mut huge = array(1);
-    let mobula_worker::Body::Stored(loc) = &mut huge.body else {
+    let mobula_protocol::Body::Stored(loc) = &mut huge.body else {
         panic!()
     };
     loc.len = u64::MAX;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use mobula_store::SegmentId;
-use mobula_worker::{
+use mobula_protocol::{
     Body,
     message::{Arg, ArgSpec, FromWorker, ToWorker},
 };
+use mobula_store::SegmentId;
 
 use super::env::{D, Env, W1, W2, array, array_item, d, good, inline, packed, refer, spawn, w};
 

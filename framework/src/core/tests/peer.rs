@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Item, ObjectId, Value, WorkerId,
     message::{Arg, FromWorker, TaskMessage},
 };

@@ -1,6 +1,6 @@
 //! Queues: who has a value, what deaths and the end of handles mean for it.
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, Item, ObjectId, Outcome, Value, WorkerId,
     message::{ArgSpec, FromWorker, ToWorker},
 };

@@ -1,6 +1,6 @@
 //! Random histories, with all invariants checked after each step.
 
-use mobula_worker::Error;
+use mobula_protocol::Error;
 
 use super::world::World;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use mobula_worker::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
+use mobula_protocol::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
 
 use super::super::{
     Core, TaskCounts,

@@ -1,6 +1,6 @@
 //! Large numbers. Nothing is timed; what is quadratic would not end.
 
-use mobula_worker::{
+use mobula_protocol::{
     ObjectId, WorkerId,
     message::{ArgSpec, FromWorker},
 };

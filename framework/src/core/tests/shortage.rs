@@ -1,6 +1,6 @@
 //! Workers without threads, and no further workers.
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, WorkerId,
     message::{FromWorker, TaskMessage},
 };

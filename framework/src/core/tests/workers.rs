@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{
+use mobula_protocol::{
     WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
     message::{ArgSpec, TaskSpec},
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{ActorSpec, Actors, Call, Entry, Error, Result, WorkerId};
+use mobula_protocol::{ActorSpec, Actors, Call, Entry, Error, Result, WorkerId};
 
 use crate::{core::no_such_actor, driver::Driver};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobula_worker::{Control, Result, Stats};
+use mobula_protocol::{Control, Result, Stats};
 
 use crate::driver::{Driver, null};
 

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Actors, Awaited, Call, Control, Engine, Entry, Error, Item, ObjectId, ObjectStore, Queues,
     Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
 };

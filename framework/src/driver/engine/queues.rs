@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{CallArg, Entry, Error, ObjectId, Queues, WorkerId, lower_call, message::Args};
+use mobula_protocol::{
+    CallArg, Entry, Error, ObjectId, Queues, WorkerId, lower_call, message::Args,
+};
 
 use crate::driver::Driver;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use mobula_store::Region;
-use mobula_worker::{
+use mobula_protocol::{
     Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, WorkerId,
     sync::{Ended, Seat, Sleep},
 };
+use mobula_store::Region;
 
 use crate::{driver::Driver, promise::ENGINE};
 

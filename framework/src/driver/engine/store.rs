@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use mobula_protocol::{Entry, Error, ObjectStore, Payload, Result, Value, WorkerId, put};
 use mobula_store::{Block, EnginePromise, Heap, Loc};
-use mobula_worker::{Entry, Error, ObjectStore, Payload, Result, Value, WorkerId, put};
 
 use crate::driver::Driver;
 

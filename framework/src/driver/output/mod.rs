@@ -18,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mobula_protocol::{Error, Result, mailbox};
 use mobula_store::{descriptors, limits::Wanted};
-use mobula_worker::{Error, Result, mailbox};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 

@@ -7,7 +7,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use mobula_worker::mailbox;
+use mobula_protocol::mailbox;
 use parking_lot::Mutex;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Registry,
     mailbox::{self, DriverPrinted, DriverState},
 };

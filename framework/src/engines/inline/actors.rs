@@ -5,9 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use mobula_worker::{
-    ActorSpec, ActorState, Actors, Engine, Entry, Error, ObjectId, Result, lower_call,
-};
+use mobula_protocol::{ActorSpec, Actors, Engine, Entry, Error, ObjectId, Result, lower_call};
+use mobula_worker::ActorState;
 use parking_lot::Mutex;
 
 use super::{Inline, tasks::Task};
@@ -22,7 +21,7 @@ pub(super) struct Table {
 struct Living {
     state: Arc<ActorState>,
     #[cfg(test)]
-    options: mobula_worker::ActorOptions,
+    options: mobula_protocol::ActorOptions,
     /// Why it lives no more, where it was killed.
     killed: Option<Error>,
 }
@@ -44,7 +43,7 @@ impl Table {
 
     /// The options that the actor was created with.
     #[cfg(test)]
-    pub(super) fn options(&self, id: ObjectId) -> Option<mobula_worker::ActorOptions> {
+    pub(super) fn options(&self, id: ObjectId) -> Option<mobula_protocol::ActorOptions> {
         let living = self.living.lock();
         living.get(&id).map(|living| living.options.clone())
     }

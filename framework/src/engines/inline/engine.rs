@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Actors, Awaited, Call, Control, Engine, Entry, Error, ObjectId, ObjectStore, Queues, Result,
     Stats, Value, lower_call,
 };
@@ -81,7 +81,7 @@ impl Engine for Inline {
     fn watch(&self, _: &Entry) {}
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
-        mobula_worker::park_until(what, deadline)
+        mobula_protocol::park_until(what, deadline)
     }
 
     fn workers(&self) -> usize {

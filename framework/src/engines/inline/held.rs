@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use mobula_worker::{CallOptions, TaskOptions};
+use mobula_protocol::{CallOptions, TaskOptions};
 use parking_lot::Mutex;
 
 use super::{Inline, tasks::Task};
@@ -15,7 +15,7 @@ pub(crate) struct Held {
     holding: AtomicBool,
     tasks: Mutex<VecDeque<Task>>,
     /// The function and the own options of each call that was made.
-    seen: Mutex<Vec<(mobula_worker::FunctionIndex, CallOptions)>>,
+    seen: Mutex<Vec<(mobula_protocol::FunctionIndex, CallOptions)>>,
 }
 
 impl Held {
@@ -63,7 +63,10 @@ impl Inline {
     }
 
     /// What an actor was created with.
-    pub(crate) fn options_of(&self, actor: mobula_worker::ObjectId) -> mobula_worker::ActorOptions {
+    pub(crate) fn options_of(
+        &self,
+        actor: mobula_protocol::ObjectId,
+    ) -> mobula_protocol::ActorOptions {
         self.actors.options(actor).unwrap()
     }
 }

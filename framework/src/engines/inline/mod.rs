@@ -22,8 +22,10 @@ use std::{
     },
 };
 
+use mobula_protocol::{
+    Decoded, Engine, Entry, Error, ObjectId, Outcome, Registry, Result, WorkerId,
+};
 use mobula_store::{Backing, Capacity, Heap, Loc, SegmentFile, SegmentId};
-use mobula_worker::{Decoded, Engine, Entry, Error, ObjectId, Outcome, Registry, Result, WorkerId};
 use parking_lot::Mutex;
 
 use crate::{config::Config, promise::ENGINE};

@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mobula_store::{Block, codec};
-use mobula_worker::{
+use mobula_protocol::{
     Body, CallArg, Engine, Entry, Error, Format, ObjectId, Queues, Result, TypeTag, Value,
     message::Args,
 };
+use mobula_store::{Block, codec};
 use parking_lot::Mutex;
 
 use super::Inline;

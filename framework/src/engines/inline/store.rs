@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use mobula_protocol::{Body, Decoded, Engine, Entry, ObjectStore, Payload, Result, Value, put};
 use mobula_store::{Block, EnginePromise, Heap, Loc};
-use mobula_worker::{Body, Decoded, Engine, Entry, ObjectStore, Payload, Result, Value, put};
 
 use super::Inline;
 

@@ -7,12 +7,13 @@ use std::{
     thread::{self, ScopedJoinHandle},
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     CallOptions, Engine, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, ObjectStore,
-    Payload, RemoteFn, Result, Role, call_here,
+    Payload, RemoteFn, Result, Role,
     message::{ArgSpec, Args},
     readable,
 };
+use mobula_worker::call_here;
 
 use super::Inline;
 use crate::promise::ENGINE;

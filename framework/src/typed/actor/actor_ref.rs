@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Entry, ObjectId, Result};
+use mobula_protocol::{Entry, ObjectId, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Actor, ActorHandle, ActorMethods, Instance, lookup};

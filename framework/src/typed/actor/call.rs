@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use mobula_worker::{
+use mobula_protocol::{
     ActorOptions, ActorSpec, Engine, Entry, Error, Registry, RemoteFn, Result, Role,
 };
 

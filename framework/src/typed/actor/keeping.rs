@@ -2,8 +2,9 @@
 
 use std::{marker::PhantomData, ops::Deref, ops::DerefMut};
 
+use mobula_protocol::{Format, Payload, Result};
 use mobula_store::Block;
-use mobula_worker::{ActorState, BorrowedHere, Format, Payload, Result};
+use mobula_worker::{ActorState, BorrowedHere};
 
 use super::{Actor, tag};
 

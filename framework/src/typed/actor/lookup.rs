@@ -2,7 +2,7 @@
 
 use std::{any::type_name, sync::Arc};
 
-use mobula_worker::{Engine, Entry, Error, Format, Result};
+use mobula_protocol::{Engine, Entry, Error, Format, Result};
 
 use super::{Actor, ActorCall, ActorHandle, ActorRef, tag};
 use crate::typed::flat::Types;

@@ -14,7 +14,7 @@ mod runtime_api;
 
 use std::{marker::PhantomData, sync::Arc};
 
-use mobula_worker::{Entry, TypeTag};
+use mobula_protocol::{Entry, TypeTag};
 
 use super::bytes;
 

@@ -1,6 +1,6 @@
 //! What a runtime does with actors.
 
-use mobula_worker::Result;
+use mobula_protocol::Result;
 
 use super::{Actor, ActorCall, ActorRef, lookup};
 use crate::Runtime;

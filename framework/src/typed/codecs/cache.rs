@@ -1,7 +1,7 @@
 //! Decoded values of recent arguments.
 //!
 //! Values that threads may share are kept once per worker process, with the arrays inside, until
-//! their object is freed ([`mobula_worker::Decoded`]). Values that are not `Send + Sync` are kept
+//! their object is freed ([`mobula_protocol::Decoded`]). Values that are not `Send + Sync` are kept
 //! by each thread: few of them, and none that refers to an object, since nobody would end that.
 //! A value that holds refs or actors is not kept: it would keep them.
 
@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_worker::{AnyValue, Engine, ObjectId, Payload, Result, Side};
+use mobula_protocol::{AnyValue, Engine, ObjectId, Payload, Result, Side};
 
 use crate::typed::engine::current_engine;
 

@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
+use mobula_protocol::{Format, Input, Payload, Result};
 use mobula_store::{Array, Plain};
-use mobula_worker::{Format, Input, Payload, Result};
 
 use super::{Codec, Lent, Own, Sharing, cache, encode_value, gather, reads_as_slice, single};
 use crate::typed::{

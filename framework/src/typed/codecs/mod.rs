@@ -15,9 +15,8 @@ mod text;
 
 use std::any::Any;
 
-use mobula_worker::{
-    Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag, batch::BatchResults,
-};
+use mobula_protocol::{Error, Format, Gathered, Input, ObjectId, Payload, Result, TypeTag};
+use mobula_worker::batch::BatchResults;
 
 pub use cache::{Lent, Sharing};
 pub use flat::{Elements, FlatArray, FlatOrPackedSlice, FlatSlice, FlatVec, PlainVec, RefToVec};

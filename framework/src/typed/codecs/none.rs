@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use mobula_worker::{Error, Input, Payload, Result};
+use mobula_protocol::{Error, Input, Payload, Result};
 
 use super::{Codec, Own};
 use crate::typed::{Value, flat::Types, place::Place};

@@ -2,7 +2,7 @@
 //!
 //! What a function borrows is decoded once per object and worker, and kept for the next call.
 
-use mobula_worker::{Format, Input, Payload, Result};
+use mobula_protocol::{Format, Input, Payload, Result};
 
 use super::{
     Codec, Lent, Own, Sharing, cache, decode_value, gather, reads_as_slice, scalar, single,

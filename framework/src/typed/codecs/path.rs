@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mobula_worker::{Input, Payload, Result};
+use mobula_protocol::{Input, Payload, Result};
 
 use super::{Codec, single};
 use crate::typed::{

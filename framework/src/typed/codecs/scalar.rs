@@ -3,8 +3,8 @@
 
 use std::any::Any;
 
+use mobula_protocol::{Format, Payload};
 use mobula_store::{Block, codec::NIL};
-use mobula_worker::{Format, Payload};
 
 use crate::typed::bytes::tag;
 

@@ -1,7 +1,7 @@
 //! Text: stored as its bytes, borrowed in place.
 
+use mobula_protocol::{Input, Payload, Result};
 use mobula_store::Block;
-use mobula_worker::{Input, Payload, Result};
 
 use super::{Codec, Own, single};
 use crate::typed::{

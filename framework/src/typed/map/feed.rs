@@ -7,12 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{
+use mobula_protocol::{
     Awaited, Call, CallArg, CallOptions, Engine, Entry, Error, FunctionIndex, Payload, Registry,
-    RemoteFn, Result, TaskOptions,
-    batch::{BatchResults, BatchWriter},
-    message::Args,
+    RemoteFn, Result, TaskOptions, message::Args,
 };
+use mobula_worker::batch::{BatchResults, BatchWriter};
 
 use super::sizes::Sizes;
 use crate::typed::{

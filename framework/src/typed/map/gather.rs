@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 use super::feed::Feed;
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
-use mobula_worker::Result;
+use mobula_protocol::Result;
 
 use super::{
     feed::{Feed, Finished},

@@ -7,7 +7,7 @@ mod sizes;
 
 use std::{fmt, future::IntoFuture, sync::Arc};
 
-use mobula_worker::{Engine, Result};
+use mobula_protocol::{Engine, Result};
 
 use super::{UnspawnedCall, Value};
 use gather::Gather;

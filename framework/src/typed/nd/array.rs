@@ -2,8 +2,8 @@
 
 use std::{fmt, marker::PhantomData};
 
+use mobula_protocol::{Error, Payload, Result};
 use mobula_store::{Array, Plain};
-use mobula_worker::{Error, Payload, Result};
 use smallvec::SmallVec;
 
 use super::NdDim;

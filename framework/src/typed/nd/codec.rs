@@ -2,8 +2,8 @@
 
 use std::{cell::OnceCell, fmt, marker::PhantomData};
 
+use mobula_protocol::{Input, Payload, Result};
 use mobula_store::Plain;
-use mobula_worker::{Input, Payload, Result};
 
 use super::{NdArray, NdDim, learn};
 use crate::typed::{

@@ -1,7 +1,7 @@
 //! The number of dimensions, which tells the versions of `ndarray` apart.
 
+use mobula_protocol::{Payload, Result};
 use mobula_store::Plain;
-use mobula_worker::{Payload, Result};
 
 use crate::typed::place::Place;
 

@@ -9,8 +9,8 @@ mod codec;
 mod dim;
 mod version;
 
+use mobula_protocol::{INLINE_LIMIT, Payload, Result};
 use mobula_store::Plain;
-use mobula_worker::{INLINE_LIMIT, Payload, Result};
 
 pub use array::NdArray;
 pub use codec::{FlatNd, Resolved};

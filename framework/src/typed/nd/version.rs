@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
+use mobula_protocol::{Error, Payload, Result};
 use mobula_store::{Array, Plain};
-use mobula_worker::{Error, Payload, Result};
 
 use super::{FlatNd, NdArray, NdDim, array::accepted, dim::Sealed, learn, payload};
 use crate::typed::{

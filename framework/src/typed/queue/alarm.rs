@@ -9,8 +9,8 @@ use std::{
     time::Instant,
 };
 
+use mobula_protocol::{Error, Result};
 use mobula_store::limits::Wanted;
-use mobula_worker::{Error, Result};
 use parking_lot::{Condvar, Mutex};
 
 /// Which alarm: the time, and a number of its own.

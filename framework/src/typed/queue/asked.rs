@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{CallArg, Engine, Entry, Error, Item, Payload, Result, message::Args};
+use mobula_protocol::{CallArg, Engine, Entry, Error, Item, Payload, Result, message::Args};
 
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mobula_worker::Result;
+use mobula_protocol::Result;
 
 use super::Queue;
 use crate::Value;

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use mobula_protocol::{Engine, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
 use mobula_store::{Building, codec::type_tag, is_cell};
-use mobula_worker::{Engine, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{

@@ -2,8 +2,8 @@
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc, sync::atomic::Ordering};
 
+use mobula_protocol::{Engine, Error, Format, Result, SharedKind, TypeTag};
 use mobula_store::{AtomicSlice, SharedAtomic, codec::type_tag};
-use mobula_worker::{Engine, Error, Format, Result, SharedKind, TypeTag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{

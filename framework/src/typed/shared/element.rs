@@ -1,6 +1,6 @@
 //! What shared arrays hold, and how they are laid out.
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 /// Element types of shared memory that is written: every bit pattern is a value, there is no padding and no
 /// pointer. Numbers, arrays of them, and structs that derive `bytemuck::Pod`.

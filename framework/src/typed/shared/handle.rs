@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use mobula_protocol::{
+    Body, Engine, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
+};
 use mobula_store::{
     Building, Region,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
-};
-use mobula_worker::{
-    Body, Engine, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
 };
 use serde::{Deserializer, Serializer, de};
 

@@ -2,8 +2,8 @@
 
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
+use mobula_protocol::{Engine, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
-use mobula_worker::{Engine, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
 
 use super::SharedElement;
 use crate::promise::ENGINE;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mobula_worker::{Error, Lot, Result};
+use mobula_protocol::{Error, Lot, Result};
 
 /// Consecutive ranges of `step` elements, the last one perhaps shorter.
 ///

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use mobula_worker::{Input, ObjectId, Payload, WorkerId};
+use mobula_protocol::{Input, ObjectId, Payload, WorkerId};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Rt;

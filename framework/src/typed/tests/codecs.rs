@@ -4,8 +4,8 @@
 use std::{collections::HashMap, rc::Rc};
 
 use bytemuck::{Pod, Zeroable};
+use mobula_protocol::{Error, Format, Input, Payload, Result, Shape, TypeTag};
 use mobula_store::Block;
-use mobula_worker::{Error, Format, Input, Payload, Result, Shape, TypeTag};
 use serde::{Deserialize, Serialize};
 
 use super::Rt;
@@ -105,7 +105,7 @@ fn a_wrong_type_names_both() {
 #[test]
 fn the_messages_name_the_argument() {
     let codec = (&&&&&&&Probe::<[f64]>::NEW).codec();
-    let mut inputs = mobula_worker::Inputs::new(vec![Input::Value(payload(String::new()), None)]);
+    let mut inputs = mobula_protocol::Inputs::new(vec![Input::Value(payload(String::new()), None)]);
     let text = message(crate::__private::lend::<[f64], _>(
         &codec,
         &mut inputs,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mobula_worker::{ActorOptions, Registry, Role};
+use mobula_protocol::{ActorOptions, Registry, Role};
 
 use super::Rt;
 use crate::{ActorPool, ActorRef, Map, remote};
@@ -108,7 +108,7 @@ fn retries_are_those_of_the_call_the_method_or_the_actor() {
 fn the_registry_knows_what_each_function_is() {
     let registry = Registry::get().unwrap();
     let role = |wanted: &str| {
-        let functions = (0..registry.len()).map(|n| mobula_worker::FunctionIndex(n as u32));
+        let functions = (0..registry.len()).map(|n| mobula_protocol::FunctionIndex(n as u32));
         let found: Vec<_> = functions
             .filter_map(|index| registry.function(index))
             .filter(|function| {

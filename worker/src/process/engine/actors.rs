@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::usable;
-use crate::{
-    ActorSpec, Actors, Entry, Error, Result, Side, lower,
-    message::FromWorker,
-    process::{table::Out, worker::Worker},
+use crate::process::{table::Out, worker::Worker};
+use mobula_protocol::{
+    ActorSpec, Actors, Entry, Error, Result, Side, lower_call, message::FromWorker,
 };
 
 impl Actors for Worker {
@@ -50,7 +49,7 @@ impl Worker {
             mut args,
             options,
         } = spec;
-        let (args, keep) = lower::lower_call(self, &mut args)?;
+        let (args, keep) = lower_call(self, &mut args)?;
         let (id, answer) = (self.mint(), find.then(|| self.mint()));
         let mut table = self.table.lock();
         let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_engine(), None));

@@ -17,12 +17,12 @@ use super::{
     tasks,
     worker::Worker,
 };
-use crate::{
+use crate::promise::ENGINE;
+use mobula_protocol::{
     Actors, Awaited, Call, Engine, Entry, Error, Item, ObjectId, ObjectStore, Outcome, Queues,
-    Result, SharedMemory, Value, lower,
+    Result, SharedMemory, Value, lower_call,
     message::{FromWorker, TaskSpec},
-    park,
-    promise::ENGINE,
+    park_until,
 };
 
 impl Worker {
@@ -84,7 +84,7 @@ impl Worker {
     fn wait_short_of_threads(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         let ready = loop {
             match self.look_for_stand_in() {
-                Served::Yes => break park::wait(what, deadline),
+                Served::Yes => break park_until(what, deadline),
                 Served::No => {}
                 Served::GiveUp(error) => {
                     what.for_each_entry(&mut |entry| {
@@ -97,7 +97,7 @@ impl Worker {
             }
             let look = Instant::now() + RETRY;
             let until = deadline.map_or(look, |deadline| deadline.min(look));
-            if park::wait(what, Some(until)) {
+            if park_until(what, Some(until)) {
                 break true;
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -129,7 +129,7 @@ impl Engine for Worker {
         }
         let (function, options) = (call.function, call.options.take());
         let actor = call.actor.clone();
-        match lower::lower_call(self, &mut call.args) {
+        match lower_call(self, &mut call.args) {
             Ok((args, keep)) => {
                 let id = self.mint();
                 let mut table = self.table.lock();
@@ -207,7 +207,7 @@ impl Engine for Worker {
             return false;
         }
         if !tasks::runs_here() {
-            return park::wait(what, deadline);
+            return park_until(what, deadline);
         }
         if deadline.is_none()
             && let Some(error) = self.waits_for_itself(what)
@@ -217,7 +217,7 @@ impl Engine for Worker {
         }
         let paused = self.pause();
         match paused.has_stand_in {
-            true => park::wait(what, deadline),
+            true => park_until(what, deadline),
             false => self.wait_short_of_threads(what, deadline),
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::usable;
-use crate::{
-    CallArg, Entry, ObjectId, Queues, lower,
+use crate::process::{table::Out, worker::Worker};
+use mobula_protocol::{
+    CallArg, Entry, ObjectId, Queues, lower_call,
     message::{Args, FromWorker},
-    process::{table::Out, worker::Worker},
 };
 
 impl Queues for Worker {
@@ -15,7 +15,7 @@ impl Queues for Worker {
     }
 
     fn put(&self, queue: &Entry, mut values: Args<CallArg>, waits: bool) -> Arc<Entry> {
-        match lower::lower_call(self, &mut values) {
+        match lower_call(self, &mut values) {
             // The driver counts the values from the message on.
             Ok((values, _keep)) => self.promised(|id| FromWorker::QueuePut {
                 id,

@@ -6,10 +6,12 @@ use mobula_store::Region;
 
 use super::usable;
 use crate::{
-    Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, Value, WorkerId,
-    message::FromWorker,
     process::{table::Out, tasks, worker::Worker},
     promise::ENGINE,
+};
+use mobula_protocol::{
+    Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, Value, WorkerId,
+    message::FromWorker,
     sync::{Ended, Seat, Sleep},
 };
 

@@ -8,10 +8,9 @@ use std::{
 use mobula_store::{Block, EnginePromise, Heap, Loc, SegmentId};
 
 use super::usable;
-use crate::{
-    Decoded, Entry, Error, ObjectId, ObjectStore, Payload, Result, Value, lower,
-    message::FromWorker,
-    process::{table::Out, worker::Worker},
+use crate::process::{table::Out, worker::Worker};
+use mobula_protocol::{
+    Decoded, Entry, Error, ObjectId, ObjectStore, Payload, Result, Value, message::FromWorker, put,
 };
 
 /// How long a segment's descriptor may take from the driver: it was sent before the message that
@@ -21,7 +20,7 @@ const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 impl ObjectStore for Worker {
     fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
         usable()?;
-        lower::put(self, payload)
+        put(self, payload)
     }
 
     fn register(&self, value: Value) -> Arc<Entry> {

@@ -1,6 +1,6 @@
 //! Processes that die: restarts, retries, and what is told to whom.
 
-use mobula_worker::Lot;
+use mobula_protocol::Lot;
 
 use super::{
     super::env::{array_item, packed},
@@ -129,7 +129,11 @@ fn a_constructor_may_fail_at_a_restart() {
     env.start(W1, calls[0]);
     env.lose(W1);
     env.add_worker(W2);
-    env.run(W2, actor, Err(mobula_worker::Error::internal("not again")));
+    env.run(
+        W2,
+        actor,
+        Err(mobula_protocol::Error::internal("not again")),
+    );
     env.failed(calls, "not again");
     // The object was made.
     env.succeeded([actor]);

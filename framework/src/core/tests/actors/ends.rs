@@ -1,6 +1,6 @@
 //! Kills, last handles, and the end of the runtime.
 
-use mobula_worker::Lot;
+use mobula_protocol::Lot;
 
 use super::*;
 
@@ -195,7 +195,7 @@ fn the_end_of_the_runtime_comes_in_every_state() {
             let (mut env, actor, calls, task) = bring_to(at);
             env.fail_all();
             env.pump();
-            let shutdown = mobula_worker::Error::shutdown().to_string();
+            let shutdown = mobula_protocol::Error::shutdown().to_string();
             env.failed(calls, &shutdown);
             let late = env.call(actor);
             env.failed([late], &shutdown);

@@ -1,6 +1,6 @@
 //! Which process an actor gets, and what that means for the pool.
 
-use mobula_worker::{Error, message::ToWorker};
+use mobula_protocol::{Error, message::ToWorker};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{
+use mobula_protocol::{
     Body, Error, Format, Item, ObjectId, Shape, TypeTag, Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };

@@ -1,6 +1,6 @@
 //! How a history comes to its end, and what must be true then.
 
-use mobula_worker::message::FromWorker;
+use mobula_protocol::message::FromWorker;
 
 use super::{
     super::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_worker::{Format, Lot, ObjectId, Shape, TypeTag};
+use mobula_protocol::{Format, Lot, ObjectId, Shape, TypeTag};
 
 use super::{
     super::{env::D, lending::shared},

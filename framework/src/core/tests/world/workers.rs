@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use mobula_worker::{
+use mobula_protocol::{
     ObjectId, Value,
     message::{FromWorker, TaskMessage, ToWorker},
 };

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_worker::{Awaited, Entry, Error, Result, park_until};
+use mobula_protocol::{Awaited, Entry, Error, Result, park_until};
 
 use crate::{
     ActorRef, ObjectRef, UnspawnedCall, Value,

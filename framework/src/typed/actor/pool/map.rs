@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, iter::Fuse};
 
-use mobula_worker::Result;
+use mobula_protocol::Result;
 
 use super::flights::Flights;
 use crate::{ActorRef, UnspawnedCall, Value, typed::Actor};

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Error, Result};
+use mobula_protocol::{Error, Result};
 
 use super::{Actor, ActorRef};
 use crate::{UnspawnedCall, Value};

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, Result, SharedKind,
     sync::{BarrierError, RawBarrier},
 };

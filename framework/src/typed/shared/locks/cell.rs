@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use mobula_store::{AtomicSlice, Building, Region};
-use mobula_worker::{
+use mobula_protocol::{
     Engine, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
     sync::{Ended, Holder, LockError, Seat, Sleep, Sleeper, Waiting},
 };
+use mobula_store::{AtomicSlice, Building, Region};
 
 use super::errors::{deadline, not_acquired};
 use crate::{promise::ENGINE, typed::shared::handle::SharedHandle};
@@ -146,7 +146,7 @@ impl Cell {
         memory.waits(wake_all).map_err(|Ended| memory.why_ended())
     }
 
-    /// Why a wait came to [`LockError::Ended`](mobula_worker::sync::LockError::Ended).
+    /// Why a wait came to [`LockError::Ended`](mobula_protocol::sync::LockError::Ended).
     pub(super) fn why_ended(&self) -> Error {
         match self.handle.engine() {
             Ok(engine) => match engine.need_shared_memory() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mobula_worker::{
+use mobula_protocol::{
     Error, Result,
     sync::{Cause, LockError},
 };

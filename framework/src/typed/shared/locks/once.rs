@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mobula_worker::{Result, SharedKind, sync::RawOnce};
+use mobula_protocol::{Result, SharedKind, sync::RawOnce};
 
 use super::cell::{Cell, CellMemory, Layout};
 use crate::Runtime;
@@ -37,8 +37,8 @@ impl SharedOnce {
     /// Returns when it is done: by this call, which says `true` then, or by another.
     ///
     /// # Errors
-    /// [`is_usage`](mobula_worker::Error::is_usage): `f` itself calls this.
-    /// [`is_shutdown`](mobula_worker::Error::is_shutdown): the runtime ended while another was at it.
+    /// [`is_usage`](mobula_protocol::Error::is_usage): `f` itself calls this.
+    /// [`is_shutdown`](mobula_protocol::Error::is_shutdown): the runtime ended while another was at it.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<bool> {
         if self.raw.is_done() {
             return Ok(false);
@@ -59,7 +59,7 @@ impl Runtime {
     /// Makes something that is done once.
     ///
     /// # Errors
-    /// [`is_store_full`](mobula_worker::Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// [`is_store_full`](mobula_protocol::Error::is_store_full) when there is no room, `is_shutdown` after the
     /// runtime's end.
     pub fn shared_once(&self) -> Result<SharedOnce> {
         Cell::create(self.engine(), KIND, LAYOUT, &[], 0).map(SharedOnce::new)

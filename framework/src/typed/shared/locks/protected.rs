@@ -2,8 +2,8 @@
 
 use std::{any::type_name, marker::PhantomData, sync::Arc};
 
+use mobula_protocol::{Engine, Error, Result, SharedKind};
 use mobula_store::{LentRef, SharedRef};
-use mobula_worker::{Engine, Error, Result, SharedKind};
 use serde::{Deserializer, Serializer, de};
 
 use super::{

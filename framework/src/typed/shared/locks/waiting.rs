@@ -8,11 +8,11 @@ use std::{
     thread,
 };
 
-use mobula_store::limits::{self, Wanted};
-use mobula_worker::{
+use mobula_protocol::{
     Error, Result,
     sync::{PollError, Polled, Waiters},
 };
+use mobula_store::limits::{self, Wanted};
 
 use super::cell::{Cell, CellMemory};
 

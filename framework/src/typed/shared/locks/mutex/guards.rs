@@ -6,8 +6,8 @@ use std::{
     thread,
 };
 
+use mobula_protocol::sync::{Acquired, Cause, Holder, RawMutex};
 use mobula_store::LentRef;
-use mobula_worker::sync::{Acquired, Cause, Holder, RawMutex};
 
 use super::{
     super::{cell::CellMemory, data::SharedData, errors::Caused, protected::guards},

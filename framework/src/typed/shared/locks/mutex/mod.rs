@@ -4,7 +4,7 @@ mod guards;
 
 use std::{marker::PhantomData, thread, time::Duration};
 
-use mobula_worker::{
+use mobula_protocol::{
     Result, SharedKind,
     sync::{Acquired, Cause, Holder, LockError, RawMutex},
 };

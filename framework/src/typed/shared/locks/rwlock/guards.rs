@@ -6,8 +6,8 @@ use std::{
     thread,
 };
 
+use mobula_protocol::sync::{Cause, Holder};
 use mobula_store::{LentRef, SharedRef};
-use mobula_worker::sync::{Cause, Holder};
 
 use super::{
     super::{data::SharedData, errors::Caused, protected::guards},

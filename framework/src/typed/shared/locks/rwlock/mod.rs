@@ -6,7 +6,7 @@ mod reads_here;
 
 use std::{marker::PhantomData, sync::Arc, thread, time::Duration};
 
-use mobula_worker::{
+use mobula_protocol::{
     Result, SharedKind,
     sync::{Acquired, Cause, Holder, LocalReaders, LockError, RawRwLock},
 };

@@ -8,8 +8,8 @@ use std::{
     },
 };
 
+use mobula_protocol::{Result, sync::LocalReaders};
 use mobula_store::Loc;
-use mobula_worker::{Result, sync::LocalReaders};
 use parking_lot::Mutex;
 
 use super::super::cell::Cell;

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, marker::PhantomData};
 
-use mobula_worker::sync::LockError;
+use mobula_protocol::sync::LockError;
 
 use super::readers::LockNumber;
 

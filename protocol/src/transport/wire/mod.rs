@@ -12,7 +12,7 @@
 
 mod reader;
 mod value;
-pub(crate) mod writer;
+pub mod writer;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -27,7 +27,7 @@ use crate::{
     message::{Arg, ArgRef, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
     options::CallOptions,
 };
-pub(crate) use reader::Reader;
+pub use reader::Reader;
 
 /// Why bytes are no message, or a message has no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,10 @@ impl fmt::Display for WireError {
 }
 
 impl error::Error for WireError {}
+
+/// Bytes of stack that suffice to decode any message: an error comes with all its causes, in builds
+/// without optimisation too.
+pub const STACK: usize = 1 << 20;
 
 /// Appends a message to a worker to `out`. Cost: a copy of what is inline.
 ///

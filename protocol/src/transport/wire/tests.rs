@@ -602,7 +602,7 @@ fn inline_bytes_arrive_aligned() {
 fn long_chains_of_causes_do_not_exhaust_small_stacks() {
     let on_a_small_stack = |bytes: Vec<u8>| {
         std::thread::Builder::new()
-            .stack_size(crate::process::SMALL_STACK)
+            .stack_size(STACK)
             .spawn(move || decode_to_worker(&bytes).map(|message| format!("{message:?}")))
             .unwrap()
             .join()

@@ -35,7 +35,7 @@ pub enum Format {
         /// The type that was encoded.
         of: TypeTag,
     },
-    /// Memory that several processes write to: never read as bytes, see [`Engine::region`](crate::Engine::region).
+    /// Memory that several processes write to: never read as bytes, see [`SharedMemory::region`](crate::SharedMemory::region).
     Shared {
         /// What it is used as.
         kind: SharedKind,
@@ -183,7 +183,7 @@ pub struct TornLot {
 impl Format {
     /// How bytes of this format are to be aligned in private memory: elements as in the store, a
     /// cache line; all else is decoded, and never looked at in place as anything but bytes.
-    pub(crate) fn align(&self) -> usize {
+    pub fn align(&self) -> usize {
         match self {
             Format::Flat { .. } => 64,
             Format::Text | Format::Packed { .. } | Format::Shared { .. } | Format::Part { .. } => 1,

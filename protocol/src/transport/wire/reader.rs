@@ -24,14 +24,16 @@ const ID_BYTES: usize = 12;
 const MAX_ERROR_DEPTH: usize = 72;
 
 /// What is left of a message.
-pub(crate) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     rest: &'a [u8],
     /// The message's length, for positions in errors.
     len: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    /// Reads from the first byte on.
+    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader {
             rest: bytes,
             len: bytes.len(),
@@ -39,12 +41,12 @@ impl<'a> Reader<'a> {
     }
 
     /// How many bytes have been read.
-    pub(crate) fn position(&self) -> usize {
+    pub fn position(&self) -> usize {
         self.len - self.rest.len()
     }
 
     /// The message must be over.
-    pub(crate) fn end(self) -> Result<(), WireError> {
+    pub fn end(self) -> Result<(), WireError> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -53,7 +55,8 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    pub(crate) fn malformed(&self, what: &'static str) -> WireError {
+    /// The error that `what` cannot look like this.
+    pub fn malformed(&self, what: &'static str) -> WireError {
         WireError::Malformed {
             what,
             at: self.len - self.rest.len(),
@@ -61,7 +64,9 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(crate) fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
+    /// # Errors
+    /// No byte is left.
+    pub fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
         let Some((&byte, rest)) = self.rest.split_first() else {
             return Err(self.malformed(what));
         };
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
 
     /// A number in its only form: no more bytes than it needs.
     #[inline]
-    pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
+    pub fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
         // Nearly all of them.
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
@@ -103,7 +108,7 @@ impl<'a> Reader<'a> {
     /// A length and that many bytes, not more than `N`, with others behind them; `None` where there are
     /// more, or the message ends soon, or not as it should. Cheaper than to copy just so many.
     #[inline]
-    pub(crate) fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
+    pub fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
         let (&len, rest) = self.rest.split_first()?;
         let bytes = rest.first_chunk()?;
         let len = usize::from(len);
@@ -115,14 +120,16 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(crate) fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
+    /// # Errors
+    /// As for [`number`](Reader::number), or it does not fit.
+    pub fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
         let number = self.number(what)?;
         u32::try_from(number).map_err(|_| self.malformed(what))
     }
 
     /// A number in four bytes.
     #[inline]
-    pub(crate) fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
+    pub fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<4>() else {
             return Err(self.malformed(what));
         };
@@ -132,7 +139,7 @@ impl<'a> Reader<'a> {
 
     /// A number in eight bytes.
     #[inline]
-    pub(crate) fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
+    pub fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
             return Err(self.malformed(what));
         };
@@ -142,7 +149,7 @@ impl<'a> Reader<'a> {
 
     /// A length and that many bytes.
     #[inline]
-    pub(crate) fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
+    pub fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
         let len = self.number(what)?;
         let split = usize::try_from(len)
             .ok()
@@ -156,7 +163,7 @@ impl<'a> Reader<'a> {
 
     /// A count and that many items, each of a byte at least.
     #[inline]
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &mut self,
         what: &'static str,
         mut item: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
@@ -173,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The same for arguments.
-    pub(crate) fn args<T>(
+    pub fn args<T>(
         &mut self,
         mut arg: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
     ) -> Result<Args<T>, WireError> {
@@ -195,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The same for items that begin with an id: what has arrived says how many there can be.
-    pub(crate) fn list_by_id<T>(
+    pub fn list_by_id<T>(
         &mut self,
         what: &'static str,
         mut item: impl FnMut(&mut Reader<'a>, ObjectId) -> Result<T, WireError>,
@@ -213,7 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The lengths of an array.
-    pub(crate) fn shape(&mut self) -> Result<Shape, WireError> {
+    pub fn shape(&mut self) -> Result<Shape, WireError> {
         let before = self.rest;
         if self.number("a shape")? == 1 {
             return Ok(Shape::of_vec(self.number("a dimension")?));
@@ -225,14 +232,18 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    pub(crate) fn id(&mut self) -> Result<ObjectId, WireError> {
+    /// # Errors
+    /// There is no id.
+    pub fn id(&mut self) -> Result<ObjectId, WireError> {
         Ok(ObjectId {
             origin: WorkerId(self.four("the origin of an id")?),
             seq: self.eight("an id")?,
         })
     }
 
-    pub(crate) fn loc(&mut self) -> Result<Loc, WireError> {
+    /// # Errors
+    /// There is no location.
+    pub fn loc(&mut self) -> Result<Loc, WireError> {
         Ok(Loc {
             segment: SegmentId(self.number32("a location's segment")?),
             offset: self.number("a location's offset")?,
@@ -240,7 +251,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(crate) fn error(&mut self) -> Result<Error, WireError> {
+    /// # Errors
+    /// There is no error, or its causes are nested too deeply.
+    pub fn error(&mut self) -> Result<Error, WireError> {
         let bytes = self.bytes("an error")?;
         let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
         decoder.set_max_depth(MAX_ERROR_DEPTH);

@@ -1,7 +1,7 @@
 //! The remote functions of this program, the same list in the driver and in every worker.
 
 use std::{
-    any::TypeId,
+    any::{Any, TypeId},
     fmt,
     sync::{
         Arc, OnceLock,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    ActorState, Error, Result,
+    Error, Result,
     ids::{FunctionIndex, ObjectId},
     options::TaskOptions,
     payload::Payload,
@@ -177,7 +177,7 @@ pub struct Inputs {
     /// The last one first.
     left: Vec<Input>,
     /// Where the actor is whose constructor or method is called.
-    actor: Option<Arc<ActorState>>,
+    actor: Option<Arc<dyn Any + Send + Sync>>,
     /// The error that the function returns would be the same in a further run.
     error_is_final: bool,
 }
@@ -194,20 +194,21 @@ impl Inputs {
     }
 
     /// The arguments of one call of an actor's constructor or method.
-    pub fn of_actor(list: Vec<Input>, actor: Arc<ActorState>) -> Inputs {
+    pub fn of_actor(list: Vec<Input>, actor: Arc<dyn Any + Send + Sync>) -> Inputs {
         Inputs {
             actor: Some(actor),
             ..Inputs::new(list)
         }
     }
 
-    /// Where the actor is that is called.
+    /// Where the actor is that is called: what [`of_actor`](Inputs::of_actor) was given.
     ///
     /// # Errors
-    /// None is: the engine has taken an actor's method for a function.
-    pub fn actor(&self) -> Result<Arc<ActorState>> {
-        self.actor
-            .clone()
+    /// None is, or it is of another type: the engine has taken an actor's method for a function.
+    pub fn actor<P: Any + Send + Sync>(&self) -> Result<Arc<P>> {
+        let place = self.actor.clone();
+        place
+            .and_then(|place| place.downcast().ok())
             .ok_or_else(|| Error::internal("an actor's method was called as if it were a function"))
     }
 
@@ -247,14 +248,14 @@ impl Inputs {
     }
 
     /// All further arguments.
-    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Input> {
+    pub fn rest(&mut self) -> impl Iterator<Item = Input> {
         self.left.drain(..).rev()
     }
 
     /// The arguments of another call of a function, as `fill` adds them to a list, in place of what was not
     /// taken. Gives what that gives.
     #[inline]
-    pub(crate) fn refill<R>(&mut self, fill: impl FnOnce(&mut Vec<Input>) -> R) -> R {
+    pub fn refill<R>(&mut self, fill: impl FnOnce(&mut Vec<Input>) -> R) -> R {
         self.left.clear();
         self.error_is_final = false;
         let filled = fill(&mut self.left);
@@ -466,10 +467,11 @@ mod tests {
 
     #[test]
     fn inputs_say_where_the_actor_is() {
-        let state = Arc::new(ActorState::new());
+        let state = Arc::new(5_u8);
         let inputs = Inputs::of_actor(vec![Input::Gather(Vec::new().into())], state.clone());
-        assert!(Arc::ptr_eq(&inputs.actor().unwrap(), &state));
-        assert!(Inputs::new(vec![]).actor().is_err());
+        assert!(Arc::ptr_eq(&inputs.actor::<u8>().unwrap(), &state));
+        assert!(inputs.actor::<u16>().is_err());
+        assert!(Inputs::new(vec![]).actor::<u8>().is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_worker::{Awaited, Call, Engine, Entry, ObjectId, ObjectStore, Value, WorkerId};
+use mobula_protocol::{Awaited, Call, Engine, Entry, ObjectId, ObjectStore, Value, WorkerId};
 
 /// Stands for an engine that is gone.
 #[derive(Debug)]

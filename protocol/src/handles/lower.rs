@@ -26,7 +26,8 @@ pub const INLINE_TOTAL: usize = 64 << 10;
 const ALIGN: usize = 64;
 
 /// A body on its way to becoming part of a value.
-pub(crate) enum Placed {
+#[derive(Debug)]
+pub enum Placed {
     /// Small, in private memory.
     Inline(Block),
     /// In this process' heap, owned by no object yet.
@@ -37,12 +38,7 @@ pub(crate) enum Placed {
 ///
 /// # Errors
 /// The store is full.
-pub(crate) fn place(
-    engine: &dyn Engine,
-    format: &Format,
-    block: Block,
-    inline: usize,
-) -> Result<Placed> {
+pub fn place(engine: &dyn Engine, format: &Format, block: Block, inline: usize) -> Result<Placed> {
     if block.len() <= inline {
         // A block with a lease would keep an object (or an extent) in use for some bytes.
         let own = if block.lease().is_some() {
@@ -150,10 +146,7 @@ fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
 ///
 /// # Errors
 /// The store is full; a ref belongs to another runtime.
-pub(crate) fn lower_items(
-    engine: &dyn Engine,
-    side: Vec<Side>,
-) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
+pub fn lower_items(engine: &dyn Engine, side: Vec<Side>) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
     let mut items = Vec::with_capacity(side.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;

@@ -10,7 +10,7 @@ use crate::{
 
 /// Seven bits to a byte, lowest first; the eighth says that there is more.
 #[inline]
-pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+pub fn number(out: &mut Vec<u8>, number: u64) {
     match number {
         // Nearly all of them.
         0..0x80 => out.push(number as u8),
@@ -28,14 +28,14 @@ fn long_number(out: &mut Vec<u8>, mut number: u64) {
 
 /// A length and that many bytes.
 #[inline]
-pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// The same for those of a block. A small one is copied in whole, since the length of that copy is known.
 #[inline]
-pub(crate) fn block(out: &mut Vec<u8>, block: &Block) {
+pub fn block(out: &mut Vec<u8>, block: &Block) {
     const { assert!(Block::SMALL < 0x80) };
     let Some((all, len)) = block.as_small() else {
         return bytes(out, block.bytes());
@@ -49,7 +49,7 @@ pub(crate) fn block(out: &mut Vec<u8>, block: &Block) {
 /// Twelve bytes: an id's number is seldom small, since it says which place an object has and how
 /// often that was used.
 #[inline]
-pub(crate) fn id(out: &mut Vec<u8>, id: ObjectId) {
+pub fn id(out: &mut Vec<u8>, id: ObjectId) {
     let mut bytes = [0; 12];
     bytes[..4].copy_from_slice(&id.origin.0.to_le_bytes());
     bytes[4..].copy_from_slice(&id.seq.to_le_bytes());
@@ -58,21 +58,22 @@ pub(crate) fn id(out: &mut Vec<u8>, id: ObjectId) {
 
 /// Which hand-over of a task: twelve bytes.
 #[inline]
-pub(crate) fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
+pub fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
     let mut bytes = [0; 12];
     bytes[..4].copy_from_slice(&slot.0.to_le_bytes());
     bytes[4..].copy_from_slice(&attempt.0.to_le_bytes());
     out.extend_from_slice(&bytes);
 }
 
-pub(crate) fn loc(out: &mut Vec<u8>, loc: Loc) {
+/// A location.
+pub fn loc(out: &mut Vec<u8>, loc: Loc) {
     number(out, u64::from(loc.segment.0));
     number(out, loc.offset);
     number(out, loc.len);
 }
 
 /// Errors are rare, and private to their type: they travel as MessagePack.
-pub(crate) fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
+pub fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
     let encoded = rmp_serde::to_vec(error).map_err(|why| WireError::Unencodable {
         why: format!("the error `{error}` has no encoding: {why}"),
     })?;

@@ -94,7 +94,12 @@ impl Entry {
             origin: WorkerId::DRIVER,
             seq: u64::MAX,
         };
-        Arc::new(Entry::with(id, None, Some(Err(error))))
+        Entry::unowned(id, Err(error))
+    }
+
+    /// A handle of no engine.
+    pub fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
+        Arc::new(Entry::with(id, None, Some(outcome)))
     }
 
     fn with(id: ObjectId, engine: Option<Weak<dyn Engine>>, outcome: Option<Outcome>) -> Entry {
@@ -118,16 +123,6 @@ impl Entry {
                 watched: false,
             }),
         }
-    }
-
-    /// A handle of no engine, for tests.
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn unowned(id: ObjectId, outcome: Outcome) -> Arc<Entry> {
-        let mut entry = Entry::failed(Error::internal("unowned"));
-        let unshared = Arc::get_mut(&mut entry).expect("a new entry");
-        (unshared.origin, unshared.seq) = (id.origin, id.seq);
-        unshared.fate = Fate::Known(outcome);
-        entry
     }
 
     /// Which object.

@@ -1,0 +1,50 @@
+//! What all processes of Mobula share, whichever engine they belong to.
+//!
+//! Users depend on the crate `mobula`, which re-exports what they need.
+//!
+//! * [`Engine`]: what a process can ask for; calls and their options.
+//! * `handles`: what a process holds of objects, and values on their way.
+//! * [`Registry`]: the remote functions of the program.
+//! * [`message`] and [`Value`]: what travels.
+//! * [`transport`]: rings, doorbells, mailboxes, the wire format, and the socket that brings
+//!   descriptors.
+//! * [`sync`]: locks between processes.
+
+mod actor;
+mod decoded;
+mod engine;
+mod error;
+mod handles;
+mod id_map;
+mod ids;
+pub mod message;
+mod options;
+mod promise;
+mod registry;
+mod shape;
+pub mod sync;
+mod threads;
+pub mod transport;
+mod value;
+
+use handles::{entry, lower, park, payload, released, waiters};
+pub use transport::{bell, link, mailbox, primitive, ring, wire};
+
+pub use actor::{ActorOptions, ActorSpec};
+pub use decoded::{AnyValue, Decoded};
+pub use engine::{
+    Actors, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues, SharedMemory, Stats,
+    readable,
+};
+pub use entry::Entry;
+pub use error::{Error, Result};
+pub use id_map::IdMap;
+pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
+pub use lower::{INLINE_LIMIT, INLINE_TOTAL, Placed, lower_call, lower_items, place, put};
+pub use options::{CallOptions, TaskOptions};
+pub use park::{current_thread_waker, wait as park_until};
+pub use payload::{Payload, Side, SideArray};
+pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
+pub use released::Released;
+pub use shape::Shape;
+pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};
