@@ -103,6 +103,31 @@ fn another_worker_runs_what_a_task_waits_for_whose_worker_gets_no_thread() {
     nothing_is_left(&rt);
 }
 
+/// While another worker is busy for longer than a worker bears a shortage, a wait is no error: what
+/// was in the worker's own lane when it got no thread has been taken back.
+#[mobula::test]
+fn a_long_task_on_another_worker_ends_no_wait_for_want_of_a_thread() {
+    let rt = with_large_stacks(2);
+    rt.spawn(limit_addresses::remote(true)).get().unwrap();
+    let all = rt.spawn_all((0..12).map(waits_for_a_long_one::remote));
+    assert_eq!(rt.get(&all).unwrap(), (0..12).collect::<Vec<_>>());
+    drop(all);
+    nothing_is_left(&rt);
+}
+
+#[remote]
+fn takes_long(n: u64) -> u64 {
+    if n == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+    }
+    n
+}
+
+#[remote]
+fn waits_for_a_long_one(n: u64) -> mobula::Result<u64> {
+    takes_long::remote(n).spawn().get()
+}
+
 #[remote]
 fn uses_stack(mib: usize) -> usize {
     fn deeper(levels: usize) -> usize {

@@ -13,9 +13,9 @@ use mobula_store::{Heap, Loc};
 use super::{die, table::Out, turn::Turn};
 use crate::promise::ENGINE;
 use mobula_protocol::{
-    Decoded, Error,
+    Decoded, Error, ObjectId,
     bell::Spin,
-    mailbox::{LaneReader, OutWriter},
+    mailbox::{LaneReader, OutWriter, WorkerState},
     message::{FromWorker, TaskMessage, ToWorker},
 };
 
@@ -64,9 +64,48 @@ pub(super) enum Next {
 pub(crate) struct TaskLane {
     pub(super) lane: LaneReader,
     pub(super) heap: Arc<Heap>,
+    /// A task that was taken out of the lane to look at it.
+    head: Option<TaskMessage>,
 }
 
 impl TaskLane {
+    pub(super) fn new(lane: LaneReader, heap: Arc<Heap>) -> TaskLane {
+        TaskLane {
+            lane,
+            heap,
+            head: None,
+        }
+    }
+
+    /// The next task, if one is there. Does what other messages say.
+    fn take(&mut self, turn: &Turn) -> Option<TaskMessage> {
+        if let Some(task) = self.head.take() {
+            return Some(task);
+        }
+        loop {
+            match self.lane.receive() {
+                Ok(Some(ToWorker::Task(task))) => return Some(task),
+                Ok(Some(ToWorker::Free(locs))) => free(&self.heap, locs),
+                Ok(Some(ToWorker::Actor { threads })) => turn.set_most(threads as usize),
+                Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
+                Ok(None) => return None,
+                Err(error) => unusable(&error),
+            }
+        }
+    }
+
+    /// The first task in the lane that the driver has not taken back. Drops those that it has.
+    pub(super) fn first_task(&mut self, turn: &Turn, state: &WorkerState) -> Option<ObjectId> {
+        while let Some(task) = self.take(turn) {
+            let id = task.id;
+            if !(task.revocable && state.is_revoked(task.slot, task.attempt)) {
+                self.head = Some(task);
+                return Some(id);
+            }
+        }
+        None
+    }
+
     /// Waits for something to do.
     pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn, decoded: &Decoded) -> Next {
         let told = || closing.load(Ordering::SeqCst) || decoded.any_forgotten();
@@ -77,18 +116,12 @@ impl TaskLane {
             if decoded.any_forgotten() {
                 return Next::Forget;
             }
-            match self.lane.receive() {
-                Ok(Some(ToWorker::Task(task))) => return Next::Task(task),
-                Ok(Some(ToWorker::Free(locs))) => free(&self.heap, locs),
-                Ok(Some(ToWorker::Actor { threads })) => turn.set_most(threads as usize),
-                Ok(Some(other)) => unusable(&format!("a {other:?} came through the task lane")),
-                Ok(None) => {
-                    let work = || self.lane.ready() || told();
-                    if !Spin::for_a_worker().until(work).is_ready() {
-                        self.lane.bell().sleep(None, work);
-                    }
-                }
-                Err(error) => unusable(&error),
+            if let Some(task) = self.take(turn) {
+                return Next::Task(task);
+            }
+            let work = || self.lane.ready() || told();
+            if !Spin::for_a_worker().until(work).is_ready() {
+                self.lane.bell().sleep(None, work);
             }
         }
     }

@@ -217,10 +217,7 @@ fn run(
         seat,
         registry,
         table: Mutex::new(Table::new(OutLane(end.out))),
-        tasks: Mutex::new(TaskLane {
-            lane: end.task,
-            heap: heap.clone(),
-        }),
+        tasks: Mutex::new(TaskLane::new(end.task, heap.clone())),
         state: end.state,
         printed: Printed::new(end.printed, descriptors.printed),
         turn: Turn::default(),

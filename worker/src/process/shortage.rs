@@ -2,8 +2,9 @@
 //!
 //! The task waits all the same. The worker tells the driver, which hands it no further task while
 //! another worker takes tasks, and tries every [`RETRY`] to get the thread. When no worker takes
-//! tasks any more, the driver hands one over to a worker that is short of threads. Then nothing can
-//! run unless a task gives up its wait: the wait ends with an error that names the limit.
+//! tasks any more, the driver hands one over to a worker that is short of threads, and does not take it
+//! back. Then nothing can run unless a task gives up its wait: the wait ends with an error that names
+//! the limit.
 
 use std::{
     io,
@@ -14,12 +15,13 @@ use mobula_store::limits::{self, Wanted};
 use parking_lot::Mutex;
 
 use super::{table::Out, tasks, worker::Worker};
-use mobula_protocol::{Error, message::FromWorker};
+use mobula_protocol::{Error, ObjectId, message::FromWorker};
 
 /// How often a worker tries again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// A shortage that lasts less long ends no wait.
+/// A task that has stood in the lane for less long ends no wait. The driver takes back what it has handed
+/// over before it knew of the shortage.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker knows of its shortage of threads.
@@ -32,19 +34,17 @@ pub(crate) struct Shortage {
 struct State {
     /// The driver believes that nobody takes tasks from the lane.
     told: bool,
-    /// The first and the latest refusal of a row.
-    refused: Option<(Instant, Instant)>,
+    /// The task that stands first in the lane, and since when. A task that waits in futures looks in
+    /// between, and the driver hands the first one over anew.
+    head: Option<(ObjectId, Instant)>,
 }
 
 impl State {
-    /// Since when threads are refused.
-    fn refused(&mut self, now: Instant) -> Instant {
-        let (first, _) = self
-            .refused
-            .filter(|(_, latest)| now.duration_since(*latest) < PATIENCE)
-            .unwrap_or((now, now));
-        self.refused = Some((first, now));
-        first
+    /// For how long this task has stood first in the lane.
+    fn stands_for(&mut self, head: Option<ObjectId>, now: Instant) -> Duration {
+        let known = self.head.filter(|(known, _)| Some(*known) == head);
+        self.head = head.map(|head| known.unwrap_or((head, now)));
+        self.head.map_or(Duration::ZERO, |(_, since)| now - since)
     }
 }
 
@@ -65,21 +65,22 @@ impl Worker {
         let mut state = self.shortage.state.lock();
         match tasks::stand_in(self) {
             Ok(()) => {
-                state.refused = None;
+                state.head = None;
                 self.tell(&mut state, false);
                 Served::Yes
             }
             Err(error) => {
                 self.tell(&mut state, true);
-                let now = Instant::now();
-                let since = state.refused(now);
-                drop(state);
-                let lane_waits = || {
-                    let lane = self.tasks.try_lock();
-                    lane.is_some_and(|lane| lane.lane.ready())
-                };
-                if now.duration_since(since) >= PATIENCE && self.turn.is_free() && lane_waits() {
-                    return Served::GiveUp(no_thread(&error));
+                // Whoever runs a task, or has the lane, looks at it next.
+                if self.turn.is_free()
+                    && let Some(mut lane) = self.tasks.try_lock()
+                {
+                    let first = lane.first_task(&self.turn, &self.state);
+                    drop(lane);
+                    if state.stands_for(first, Instant::now()) >= PATIENCE {
+                        state.head = None;
+                        return Served::GiveUp(no_thread(&error));
+                    }
                 }
                 Served::No
             }

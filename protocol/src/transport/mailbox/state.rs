@@ -140,6 +140,14 @@ impl<M: Memory> WorkerState<M> {
         }
     }
 
+    /// Whether the driver has taken the task back, if it may. A look that changes nothing.
+    pub fn is_revoked(&self, slot: TaskSlot, attempt: Attempt) -> bool {
+        // Another attempt's word: this one was revoked, and the slot is used again.
+        self.0
+            .slot(slot)
+            .is_none_or(|state| state.load(Acquire) != word(attempt, QUEUED))
+    }
+
     /// Says that a run of this function begins, for the driver to name when this worker dies.
     pub fn set_function(&self, function: FunctionIndex) {
         let current = self.0.current();
