@@ -69,7 +69,7 @@ pub(crate) struct Config {
 
 /// The settings of a runtime, as far as they were given.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct BuilderOptions {
     pub(crate) name: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) capacity: Option<u64>,
@@ -83,12 +83,12 @@ pub(crate) struct Wishes {
     pub(crate) kind: Option<Kind>,
 }
 
-impl Wishes {
+impl BuilderOptions {
     /// Fills in what was not given; the environment comes before the builder.
     ///
     /// # Errors
     /// A number is out of range or does not parse.
-    pub(crate) fn decide(self) -> Result<Config> {
+    pub(crate) fn resolve(self) -> Result<Config> {
         let kind = match variable("MOBULA_ENGINE")? {
             Some(name) => name.parse::<EngineKind>()?.0,
             None => self.kind.unwrap_or_default(),
@@ -292,21 +292,21 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused_by_name() {
-        let error = Wishes {
+        let error = BuilderOptions {
             workers: Some(0),
-            ..Wishes::default()
+            ..BuilderOptions::default()
         }
-        .decide()
+        .resolve()
         .unwrap_err();
         assert!(
             error.is_usage() && error.to_string().contains("not 0"),
             "{error}"
         );
-        let error = Wishes {
+        let error = BuilderOptions {
             capacity: Some(5),
-            ..Wishes::default()
+            ..BuilderOptions::default()
         }
-        .decide()
+        .resolve()
         .unwrap_err();
         assert!(
             error.is_usage() && error.to_string().contains("1 MiB"),
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn defaults_follow_the_machine() {
-        let config = Wishes::default().decide().unwrap();
+        let config = BuilderOptions::default().resolve().unwrap();
         assert_eq!(config.workers, available_cores());
         assert!(config.capacity >= MIN_CAPACITY && config.capacity <= machine_memory());
     }

@@ -105,7 +105,6 @@ compile_error!(
 extern crate self as mobula;
 
 mod config;
-mod core;
 mod current;
 mod driver;
 mod engines;
@@ -113,6 +112,7 @@ mod harness;
 mod init;
 mod promise;
 mod runtime;
+mod scheduler;
 mod setup;
 mod typed;
 

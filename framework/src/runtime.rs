@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 use mobula_protocol::{Control, Engine, Error, Result, Stats};
 
 use crate::{
-    config::Wishes,
+    config::BuilderOptions,
     current::{self, Current, Guard},
     engines::{self, EngineKind, Kind},
 };
@@ -73,7 +73,7 @@ impl Runtime {
     /// For a runtime with other settings.
     pub fn builder() -> Builder {
         Builder {
-            wishes: Wishes::default(),
+            options: BuilderOptions::default(),
         }
     }
 
@@ -249,7 +249,7 @@ impl StoreInfo<'_> {
 #[derive(Clone, Debug)]
 #[must_use = "a runtime starts with `.start()`"]
 pub struct Builder {
-    wishes: Wishes,
+    options: BuilderOptions,
 }
 
 impl Builder {
@@ -272,7 +272,7 @@ impl Builder {
     /// }
     /// ```
     pub fn engine(mut self, engine: EngineKind) -> Builder {
-        self.wishes.kind = Some(engine.0);
+        self.options.kind = Some(engine.0);
         self
     }
 
@@ -282,7 +282,7 @@ impl Builder {
     /// The driver keeps some seven descriptors for each worker and actor. Where they do not suffice,
     /// it raises the soft limit of this process (`ulimit -n`) to the hard one.
     pub fn workers(mut self, workers: usize) -> Builder {
-        self.wishes.workers = Some(workers);
+        self.options.workers = Some(workers);
         self
     }
 
@@ -299,7 +299,7 @@ impl Builder {
     /// A capacity beyond the memory limit of the cgroup, with its swap, is refused at the start:
     /// the kernel would kill processes before the store is full.
     pub fn store_capacity(mut self, bytes: u64) -> Builder {
-        self.wishes.capacity = Some(bytes);
+        self.options.capacity = Some(bytes);
         self
     }
 
@@ -329,7 +329,7 @@ impl Builder {
     /// }
     /// ```
     pub fn max_worker_deaths(mut self, deaths: u8) -> Builder {
-        self.wishes.max_worker_deaths = Some(deaths);
+        self.options.max_worker_deaths = Some(deaths);
         self
     }
 
@@ -337,7 +337,7 @@ impl Builder {
     /// runs; with what the thread-local variables of the program take besides. Default: as much as
     /// the main thread may have (`ulimit -s`, mostly 8 MiB), or 64 MiB where that has no limit.
     pub fn stack_size(mut self, bytes: u64) -> Builder {
-        self.wishes.stack = Some(bytes);
+        self.options.stack = Some(bytes);
         self
     }
 
@@ -363,34 +363,34 @@ impl Builder {
     /// }
     /// ```
     pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Builder {
-        self.wishes.directory = Some(path.into());
+        self.options.directory = Some(path.into());
         self
     }
 
     /// Sets an environment variable in the workers, beside those that this process has when the
     /// runtime starts.
     pub fn worker_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
-        self.wishes.env.push((key.into(), value.into()));
+        self.options.env.push((key.into(), value.into()));
         self
     }
 
     /// A name for this runtime, shown by its `Debug` form. Default: "mobula".
     pub fn name(mut self, name: impl Into<String>) -> Builder {
-        self.wishes.name = Some(name.into());
+        self.options.name = Some(name.into());
         self
     }
 
     /// How long a worker may take from its start to its readiness; one that takes longer is killed,
     /// which is an error. Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> Builder {
-        self.wishes.start_timeout = Some(timeout);
+        self.options.start_timeout = Some(timeout);
         self
     }
 
     /// How long dropping the last handle of the runtime waits for tasks that were
     /// [detached](crate::ObjectRef::detach). Zero: not at all. Default: 5 s.
     pub fn detached_grace(mut self, grace: Duration) -> Builder {
-        self.wishes.detached_grace = Some(grace);
+        self.options.detached_grace = Some(grace);
         self
     }
 
@@ -399,7 +399,7 @@ impl Builder {
     /// have a result then; none of them is called.
     #[doc(hidden)]
     pub fn null_work(mut self) -> Builder {
-        self.wishes.kind = Some(Kind::NullThreads);
+        self.options.kind = Some(Kind::NullThreads);
         self
     }
 
@@ -408,7 +408,7 @@ impl Builder {
     /// become ready by themselves.
     #[doc(hidden)]
     pub fn null_work_here(mut self) -> Builder {
-        self.wishes.kind = Some(Kind::NullHere);
+        self.options.kind = Some(Kind::NullHere);
         self
     }
 
@@ -417,7 +417,7 @@ impl Builder {
     /// # Errors
     /// As for [`Runtime::start`], and `is_usage()` for a number out of range.
     pub fn start(self) -> Result<Runtime> {
-        let engine = engines::start(self.wishes.decide()?)?;
+        let engine = engines::start(self.options.resolve()?)?;
         Ok(Runtime::of(current::add(engine)))
     }
 }

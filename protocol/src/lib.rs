@@ -27,7 +27,7 @@ mod threads;
 pub mod transport;
 mod value;
 
-use handles::{entry, lower, park, payload, released, waiters};
+use handles::{lower, object_handle, park, payload, released, waiters};
 pub use transport::{bell, link, mailbox, primitive, ring, wire};
 
 pub use actor::{ActorOptions, ActorSpec};
@@ -36,11 +36,11 @@ pub use engine::{
     Actors, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues, SharedMemory, Stats,
     readable,
 };
-pub use entry::Entry;
 pub use error::{Error, Result};
 pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, Placed, lower_call, lower_items, place, put};
+pub use object_handle::ObjectHandle;
 pub use options::{CallOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};

@@ -11,9 +11,9 @@ use mobula_store::EnginePromise;
 // are those of `mobula_store`:
 // * One producer: this crate makes no heap and maps no segment. It allocates in the heap that the
 //   engine of this process gives (`ObjectStore::heap`).
-// * Pinned while leased: a lease is an `Entry`, or the handle that adopted an extent
+// * Pinned while leased: a lease is an `ObjectHandle`, or the handle that adopted an extent
 //   (`handles/lower.rs`). The engine keeps an object as long as this process has a handle of it.
-// * One use: `SharedMemory::region` takes its location from `Entry::shared_memory`, and
+// * One use: `SharedMemory::region` takes its location from `ObjectHandle::shared_memory`, and
 //   `engine::readable_with` refuses values of format `Shared`.
 // * Lent once: nothing here lends.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };

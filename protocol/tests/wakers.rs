@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Awaited, Call, Engine, Entry, ObjectId, ObjectStore, Value, WorkerId};
+use mobula_protocol::{
+    Awaited, Call, Engine, ObjectHandle, ObjectId, ObjectStore, Value, WorkerId,
+};
 
 /// Stands for an engine that is gone.
 #[derive(Debug)]
@@ -18,17 +20,17 @@ impl Engine for Gone {
         unreachable!("gone")
     }
 
-    fn submit(&self, _: Call) -> Arc<Entry> {
+    fn submit(&self, _: Call) -> Arc<ObjectHandle> {
         unreachable!("gone")
     }
 
-    fn handle(&self, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
+    fn handle(&self, _: ObjectId, _: Option<&Arc<Value>>) -> Arc<ObjectHandle> {
         unreachable!("gone")
     }
 
-    fn release(&self, _: &Entry) {}
+    fn release(&self, _: &ObjectHandle) {}
 
-    fn watch(&self, _: &Entry) {}
+    fn watch(&self, _: &ObjectHandle) {}
 
     fn wait(&self, _: &dyn Awaited, _: Option<Instant>) -> bool {
         false
@@ -44,7 +46,7 @@ impl Engine for Gone {
 }
 
 /// The handle that each clone and each drop of a waker polls.
-static ENTRY: Mutex<Option<Arc<Entry>>> = Mutex::new(None);
+static ENTRY: Mutex<Option<Arc<ObjectHandle>>> = Mutex::new(None);
 
 fn poll_with_another() {
     let entry = ENTRY.lock().unwrap().clone();
@@ -77,7 +79,7 @@ fn a_waker_may_poll_the_same_ref_when_it_is_cloned_or_dropped() {
         seq: 1,
     };
     let gone: Weak<dyn Engine> = Weak::<Gone>::new();
-    let entry = Entry::new(id, gone, None);
+    let entry = ObjectHandle::new(id, gone, None);
     *ENTRY.lock().unwrap() = Some(entry.clone());
     let (done, ends) = mpsc::channel();
     thread::spawn(move || {

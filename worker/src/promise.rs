@@ -13,11 +13,11 @@ use mobula_store::EnginePromise;
 //   driver gave to this worker alone, and the mailbox, which both sides see as words.
 //   `process/control.rs` gives descriptors of others' segments to `Writables` where they are for
 //   writing. The driver made all those files and never cuts them.
-// * Pinned while leased: a lease is an `Entry`, or the handle that adopted an extent
+// * Pinned while leased: a lease is an `ObjectHandle`, or the handle that adopted an extent
 //   (`process/tasks.rs`), and the driver keeps an object as long as this process has told it of a
 //   handle (`process/table.rs`). `process/lanes.rs` frees what the driver says, which says so when
 //   nothing pins the object.
-// * One use: `process/engine/shared_memory.rs` takes locations from `Entry::shared_memory`. An object that was shared memory is
+// * One use: `process/engine/shared_memory.rs` takes locations from `ObjectHandle::shared_memory`. An object that was shared memory is
 //   announced when all processes have closed it (`process/control.rs` answers that this one has).
 // * Lent once: nothing here lends.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };

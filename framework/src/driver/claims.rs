@@ -1,10 +1,10 @@
-//! Claims of workers about memory, of which the core knows nothing.
+//! Claims of workers about memory, of which the scheduler knows nothing.
 
 use mobula_protocol::{Body, Format, WorkerId, message::FromWorker};
 
-use super::lanes::Lanes;
+use super::peers::Peers;
 
-impl Lanes {
+impl Peers {
     /// Enters where the body of a new object lies, if that is in the store.
     ///
     /// # Errors
@@ -59,8 +59,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::Comm as _,
-        driver::{lane::Lane, shared_words},
+        driver::{peer::Peer, shared_words},
+        scheduler::Host as _,
     };
 
     const LEN: u64 = 1 << 20;
@@ -68,20 +68,20 @@ mod tests {
     const W2: WorkerId = WorkerId(2);
 
     /// Two workers without processes.
-    fn lanes() -> Lanes {
+    fn lanes() -> Peers {
         let capacity = Arc::new(Capacity::new(LEN));
         let file = || SegmentFile::create(LEN, LEN, Backing::Auto).unwrap();
         let budget = capacity.clone() as Arc<dyn Budget>;
         let heap = Heap::new(SegmentId(0), file(), budget).unwrap();
         let segments = Arc::new(Segments::new());
-        let mut lanes = Lanes::new(heap, segments, Arc::default(), capacity);
+        let mut lanes = Peers::new(heap, segments, Arc::default(), capacity);
         for id in [W1, W2] {
             let (_, words) = shared_words(mailbox::bytes() as u64).unwrap();
             let end = DriverEnd::create(&words).unwrap();
             let socket = Arc::new(descriptors::event().unwrap());
             let seat = Seat::new(id.0 as u16).unwrap();
             let segment = SegmentId(id.0);
-            let lane = Lane::new(end, 0, socket, None, (segment, seat), Arc::default());
+            let lane = Peer::new(end, 0, socket, None, (segment, seat), Arc::default());
             lanes.add(id, lane, (segment, file()));
         }
         lanes
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_body_lies_in_the_workers_own_segment_and_in_no_other_object() {
         let mut lanes = lanes();
-        let takes = |lanes: &mut Lanes, loc| lanes.take_body(W1, &put(Format::Text, loc));
+        let takes = |lanes: &mut Peers, loc| lanes.take_body(W1, &put(Format::Text, loc));
         for lie in [
             loc(0, 0, 64),
             loc(2, 0, 64),

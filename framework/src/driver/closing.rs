@@ -6,8 +6,8 @@ use mobula_protocol::{ObjectId, Value, WorkerId, message::ToWorker};
 use mobula_store::{Loc, is_cell};
 use smallvec::SmallVec;
 
-use super::lanes::Lanes;
-use crate::core::{Comm as _, Core};
+use super::peers::Peers;
+use crate::scheduler::{Host as _, Scheduler};
 
 /// What workers are asked to close. An answer costs the number of workers that were asked, however many
 /// closings are under way.
@@ -17,7 +17,7 @@ pub(super) struct Closings {
     under_way: HashMap<Loc, SmallVec<[Closing; 1]>>,
     /// What the driver itself has still to close: rarely any, so that each step can look at all.
     here: Vec<Loc>,
-    /// Closed everywhere, for the core.
+    /// Closed everywhere, for the scheduler.
     sealed: Vec<(ObjectId, Value)>,
 }
 
@@ -84,8 +84,8 @@ fn strike(same: &mut SmallVec<[Closing; 1]>, worker: WorkerId) -> Vec<Closing> {
     done
 }
 
-impl Lanes {
-    /// See [`Comm::close`](crate::core::Comm::close).
+impl Peers {
+    /// See [`Host::close`](crate::core::Host::close).
     pub(super) fn close_shared(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
         let mut left = Vec::new();
         for (_, lane) in self.iter_mut() {
@@ -166,8 +166,8 @@ impl Lanes {
         }
     }
 
-    /// Passes on to the core what was closed for it; whether there was anything.
-    pub(super) fn tell_sealed(&mut self, core: &mut Core) -> bool {
+    /// Passes on to the scheduler what was closed for it; whether there was anything.
+    pub(super) fn tell_sealed(&mut self, scheduler: &mut Scheduler) -> bool {
         if !self.closings.here.is_empty() {
             self.close_here();
         }
@@ -175,7 +175,7 @@ impl Lanes {
             return false;
         }
         for (id, value) in std::mem::take(&mut self.closings.sealed) {
-            core.sealed(id, value, self);
+            scheduler.sealed(id, value, self);
         }
         true
     }
@@ -196,7 +196,7 @@ mod tests {
         let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
         let capacity = Arc::new(Capacity::new(len));
         let heap = Heap::new(SegmentId(0), file, capacity.clone()).unwrap();
-        let mut lanes = Lanes::new(
+        let mut lanes = Peers::new(
             heap.clone(),
             Arc::new(Segments::new()),
             Arc::new(Writables::new()),

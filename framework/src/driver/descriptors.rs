@@ -8,10 +8,10 @@ use mobula_protocol::{
 };
 use mobula_store::{Loc, SegmentId, is_cell};
 
-use super::{lane::Access, lanes::Lanes};
+use super::{peer::Access, peers::Peers};
 use crate::promise::ENGINE;
 
-impl Lanes {
+impl Peers {
     /// Makes sure that a worker can map the segments of a value.
     pub(super) fn introduce(&mut self, worker: WorkerId, value: &Value) {
         if let (Format::Shared { kind, .. }, Body::Stored(loc)) = (&value.format, &value.body) {

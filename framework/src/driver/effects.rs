@@ -1,4 +1,4 @@
-//! What the core's decisions mean for the lanes.
+//! What the scheduler's decisions mean for the lanes.
 
 use std::{
     sync::{Weak, atomic::Ordering},
@@ -6,17 +6,17 @@ use std::{
 };
 
 use mobula_protocol::{
-    Attempt, Entry, Error, ObjectId, Outcome, TaskSlot, Value, WorkerId,
+    Attempt, Error, ObjectHandle, ObjectId, Outcome, TaskSlot, Value, WorkerId,
     mailbox::TransportError,
     message::{ArgRef, FromWorker, TaskMessage, ToWorker},
     ring::RingError,
 };
 use mobula_store::Loc;
 
-use super::lanes::Lanes;
-use crate::{core::Comm, promise::ENGINE};
+use super::peers::Peers;
+use crate::{promise::ENGINE, scheduler::Host};
 
-impl Comm for Lanes {
+impl Host for Peers {
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
         self.introduce_all(worker, &task.args);
         let Some(lane) = self.touch(worker) else {
@@ -82,7 +82,7 @@ impl Comm for Lanes {
             .is_none_or(|lane| lane.end.state.started(slot, attempt))
     }
 
-    fn complete(&mut self, _: ObjectId, entry: Weak<Entry>, outcome: Outcome) {
+    fn complete(&mut self, _: ObjectId, entry: Weak<ObjectHandle>, outcome: Outcome) {
         self.completions.push((entry, outcome));
     }
 

@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Entry, Error, Result};
+use mobula_protocol::{Error, ObjectHandle, Result};
 
 use super::Driver;
-use crate::core::Unfinished;
+use crate::scheduler::Unfinished;
 
 /// Tasks that are waited for at a time: a handle for each.
 const AT_A_TIME: usize = 1 << 16;
@@ -80,9 +80,9 @@ impl Driver {
         if !limit.is_zero() && self.wait_until_none(which, deadline) {
             return BTreeMap::new();
         }
-        self.with(|core, lanes| {
-            lanes.drain_all(core);
-            core.unfinished_names(which)
+        self.with(|scheduler, lanes| {
+            lanes.drain_all(scheduler);
+            scheduler.unfinished_names(which)
         })
     }
 
@@ -90,9 +90,9 @@ impl Driver {
     /// before.
     fn wait_until_none(&self, which: Unfinished, deadline: Option<Instant>) -> bool {
         loop {
-            let tasks: Vec<Arc<Entry>> = self.with(|core, _| {
-                let tasks = core.unfinished(which, AT_A_TIME);
-                let handle = |id| self.handle_in(core, id, None);
+            let tasks: Vec<Arc<ObjectHandle>> = self.with(|scheduler, _| {
+                let tasks = scheduler.unfinished(which, AT_A_TIME);
+                let handle = |id| self.handle_in(scheduler, id, None);
                 tasks.into_iter().map(handle).collect()
             });
             if tasks.is_empty() {

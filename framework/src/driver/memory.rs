@@ -14,9 +14,9 @@ use parking_lot::RwLock;
 
 use super::{
     Driver,
-    lanes::{Lanes, refusal},
+    peers::{Peers, refusal},
 };
-use crate::core::Comm as _;
+use crate::scheduler::Host as _;
 
 /// How long the driver's own allocation waits for workers to give memory back.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ pub(super) struct Needs {
     waiting: VecDeque<(WorkerId, u64)>,
 }
 
-impl Lanes {
+impl Peers {
     /// A worker wants to commit further bytes.
     ///
     /// # Errors

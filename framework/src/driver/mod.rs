@@ -1,6 +1,6 @@
 //! The driver: the scheduling core, the workers' mailboxes, and the threads around them.
 //!
-//! * `State` (the core and the lanes) stands behind one lock. Whoever changes it also hands out
+//! * `State` (the scheduler and the lanes) stands behind one lock. Whoever changes it also hands out
 //!   tasks and rings bells before it lets go; what runs user code (wakers) comes after.
 //! * Answers of workers are read by a caller that waits ([`wait`]), or else by the *background*
 //!   thread ([`background`]). The *monitor* thread ([`monitor`]) starts workers, sees them die and
@@ -14,9 +14,6 @@ mod descriptors;
 mod effects;
 mod engine;
 mod idle;
-mod lane;
-mod lane_table;
-mod lanes;
 mod life;
 mod memory;
 mod monitor;
@@ -24,6 +21,9 @@ mod null;
 mod orphans;
 mod output;
 mod pace;
+mod peer;
+mod peer_table;
+mod peers;
 mod program;
 mod recovery;
 mod shortage;
@@ -63,14 +63,14 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::{
     config::Config,
-    core::{self, CallRole, Core},
     current,
     engines::Kind,
+    scheduler::{self, CallRole, Scheduler},
 };
-use lanes::Lanes;
 use memory::DriverBudget;
 use monitor::Monitor;
 use output::Output;
+use peers::Peers;
 use sleepers::Sleepers;
 use surroundings::Surroundings;
 use traffic::Traffic;
@@ -95,7 +95,7 @@ pub(crate) struct Driver {
     state: Mutex<State>,
     /// Handles that were dropped: counted by whoever takes the lock next.
     released: Released,
-    /// See [`Lanes::has_actors`].
+    /// See [`Peers::has_actors`].
     has_actors: Arc<AtomicBool>,
     /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
     /// wait. Changed under the lock.
@@ -125,8 +125,8 @@ pub(crate) struct Driver {
 }
 
 struct State {
-    core: Core,
-    lanes: Lanes,
+    scheduler: Scheduler,
+    lanes: Peers,
 }
 
 #[derive(Default)]
@@ -173,8 +173,8 @@ impl Driver {
         let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
         let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
         let functions = functions.filter_map(|n| registry.function(n).map(known));
-        let core = Core::new(
-            core::Config {
+        let scheduler = Scheduler::new(
+            scheduler::Config {
                 prefetch: PREFETCH,
                 slots: TASK_SLOTS as u32,
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
@@ -182,7 +182,7 @@ impl Driver {
             },
             functions.collect(),
         );
-        let lanes = Lanes::new(
+        let lanes = Peers::new(
             heap.clone(),
             segments.clone(),
             writables.clone(),
@@ -195,7 +195,7 @@ impl Driver {
             this: this.clone(),
             surroundings,
             registry,
-            state: Mutex::new(State { core, lanes }),
+            state: Mutex::new(State { scheduler, lanes }),
             released: Released::default(),
             has_actors,
             sleeps_long: AtomicBool::new(false),
@@ -242,7 +242,7 @@ impl Driver {
             return self.start_null_workers();
         }
         let keep = self.keeps_last_worker();
-        self.with(|core, _| core.keep_last_worker(keep));
+        self.with(|scheduler, _| scheduler.keep_last_worker(keep));
         self.startup.lock().to_come = self.config.workers;
         self.monitor.start(self.config.workers);
         let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
@@ -266,7 +266,7 @@ impl Driver {
     /// The runtime cannot go on: everything fails with `error` from now on.
     fn fail(&self, error: &Error) {
         let _ = self.failure.set(error.clone());
-        self.with(|core, lanes| core.fail_all(error.clone(), lanes));
+        self.with(|scheduler, lanes| scheduler.fail_all(error.clone(), lanes));
         self.sleepers.end();
         let mut startup = self.startup.lock();
         startup.error.get_or_insert_with(|| error.clone());
@@ -300,17 +300,17 @@ impl Driver {
         }
         let _ = self.failure.set(Error::shutdown());
         current::remove(self);
-        self.with(|core, lanes| {
-            let idle = core.idle_actors();
+        self.with(|scheduler, lanes| {
+            let idle = scheduler.idle_actors();
             let ends = std::mem::take(&mut lanes.ends);
-            core.fail_all(Error::shutdown(), lanes);
+            scheduler.fail_all(Error::shutdown(), lanes);
             // An actor that was busy is not waited for longer than a task.
             lanes.ends = ends;
             let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| id).collect();
             for worker in workers {
                 match idle.iter().find(|(id, _)| *id == worker) {
-                    Some((_, grace)) => core.stop_process(worker, *grace, lanes),
-                    None => core.worker_stopping(worker, lanes),
+                    Some((_, grace)) => scheduler.stop_process(worker, *grace, lanes),
+                    None => scheduler.worker_stopping(worker, lanes),
                 }
             }
         });
@@ -366,9 +366,9 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// What the core has to know of a function.
-fn known(function: &'static RemoteFn) -> core::Function {
-    core::Function {
+/// What the scheduler has to know of a function.
+fn known(function: &'static RemoteFn) -> scheduler::Function {
+    scheduler::Function {
         name: function.name,
         role: match function.role {
             Role::Method { exclusive, group } => CallRole {

@@ -1,4 +1,4 @@
-//! The thread that starts workers, sees them die, decides with the core what becomes of their
+//! The thread that starts workers, sees them die, decides with the scheduler what becomes of their
 //! tasks, and starts others in their place.
 //!
 //! All workers are started by this thread, which outlives them: they end when it does.
@@ -25,8 +25,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     Driver, death,
-    lane::Lane,
     pace::{Pace, Unready},
+    peer::Peer,
     recovery,
     shortage::Reserve,
     watched::{Orphaned, Watched},
@@ -391,7 +391,7 @@ impl Driver {
 
     /// Whether any worker takes tasks.
     fn any_registered(&self) -> bool {
-        let ready = |lane: &mut Lane| lane.registered.load(Ordering::Acquire);
+        let ready = |lane: &mut Peer| lane.registered.load(Ordering::Acquire);
         self.with(|_, lanes| lanes.iter_mut().any(|(_, lane)| ready(lane)))
     }
 
@@ -414,8 +414,8 @@ impl Driver {
             how = format!("it panicked at {panicked}, and did not survive that ({how})");
         }
         let tail = worker.stderr.tail();
-        let (registered, missing) = self.with(|core, lanes| {
-            lanes.drain(worker.id, core, usize::MAX);
+        let (registered, missing) = self.with(|scheduler, lanes| {
+            lanes.drain(worker.id, scheduler, usize::MAX);
             lanes.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
             let lane = lanes.get(worker.id);
             let registered = lane
@@ -427,13 +427,13 @@ impl Driver {
                 None => lane.is_some_and(|lane| lane.exits),
             };
             let intended = by_itself && well;
-            let missing = core.worker_lost(
+            let missing = scheduler.worker_lost(
                 worker.id,
                 intended,
                 |function| Error::crash(self.registry.name(function), worker.pid, &how, &tail),
                 lanes,
             );
-            let live = core.stored_in(worker.segment);
+            let live = scheduler.stored_in(worker.segment);
             lanes.bury(worker.id, worker.segment, live);
             (registered, missing)
         });
@@ -466,7 +466,7 @@ impl Driver {
                 return;
             }
             if missing {
-                let why = match (short, self.with(|core, _| core.pool_is_up())) {
+                let why = match (short, self.with(|scheduler, _| scheduler.pool_is_up())) {
                     (true, _) => Unready::Short,
                     (false, true) => Unready::BesideOthers,
                     (false, false) => Unready::Alone,

@@ -2,7 +2,7 @@
 //!
 //! A *null worker* is no process. It takes each task as a worker does, through a mailbox of its own
 //! with the same bells, state words and wire format, and answers at once that the task has returned
-//! `()`. So what is left of a program's time is what the driver costs: the typed surface, the core
+//! `()`. So what is left of a program's time is what the driver costs: the typed surface, the scheduler
 //! and the lanes, without functions, processes and the store.
 //!
 //! Each has two threads of this process, as a worker has for its two lanes. Or it has none, and
@@ -27,7 +27,7 @@ use mobula_protocol::{
 use mobula_store::{Backing, SegmentFile, SegmentId};
 use parking_lot::Mutex;
 
-use super::{Driver, lane::Lane, shared_words, thread};
+use super::{Driver, peer::Peer, shared_words, thread};
 use crate::engines::Kind;
 
 /// Nothing is ever stored in it.
@@ -186,7 +186,7 @@ impl Driver {
         let segment = SegmentId(id.0);
         let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
         let registered = Arc::new(AtomicBool::new(false));
-        let lane = Lane::new(
+        let lane = Peer::new(
             end,
             NO_PROCESS,
             Arc::new(socket),
@@ -194,9 +194,9 @@ impl Driver {
             (segment, seat),
             registered,
         );
-        self.with(|core, lanes| {
+        self.with(|scheduler, lanes| {
             lanes.add(id, lane, (segment, file));
-            core.worker_starting(id)
+            scheduler.worker_starting(id)
         })
         .map_err(|violation| Error::internal(violation.to_string()))?;
         let tasks = Tasks {

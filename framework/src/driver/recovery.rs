@@ -13,7 +13,7 @@ use mobula_protocol::{
 use mobula_store::{Loc, Region};
 use rustix::process::WaitIdStatus;
 
-use super::lanes::Lanes;
+use super::peers::Peers;
 use crate::promise::ENGINE;
 
 /// Numbers of living processes.
@@ -93,7 +93,7 @@ pub(super) fn cause(pid: u32, status: Option<&WaitIdStatus>) -> Cause {
     Cause { pid, how }
 }
 
-impl Lanes {
+impl Peers {
     /// Frees what a dead worker held, and wakes those who waited with it. Under the driver's lock, so
     /// that the locks are not freed meanwhile. Costs a system call or three for each lock that the
     /// worker could reach.

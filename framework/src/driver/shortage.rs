@@ -81,12 +81,12 @@ impl Driver {
             started = self.start_worker(hushed);
         }
         if matches!(&started, Err(error) if error.is_resource_limit())
-            && self.with(|core, _| core.pool_is_empty())
+            && self.with(|scheduler, _| scheduler.pool_is_empty())
             && reserve.spend()
         {
             // So the pool gets it, and no actor.
             pace.failing_since(Instant::now());
-            self.with(|core, _| core.keep_last_worker(true));
+            self.with(|scheduler, _| scheduler.keep_last_worker(true));
             started = self.start_worker(hushed);
         }
         started
@@ -104,10 +104,10 @@ impl Driver {
         let failing = now.duration_since(pace.failing_since(now));
         // A worker that was started meanwhile is no hope any more when it should long be ready.
         let any_hope = failing < PATIENCE + self.config.start_timeout;
-        let refused = self.with(|core, lanes| {
-            core.keep_last_worker(true);
+        let refused = self.with(|scheduler, lanes| {
+            scheduler.keep_last_worker(true);
             match failing >= PATIENCE {
-                true => core.refuse_processes(error, any_hope, lanes),
+                true => scheduler.refuse_processes(error, any_hope, lanes),
                 false => 0,
             }
         });
@@ -122,7 +122,7 @@ impl Driver {
         }
         if over {
             let keep = self.keeps_last_worker();
-            self.with(|core, _| core.keep_last_worker(keep));
+            self.with(|scheduler, _| scheduler.keep_last_worker(keep));
             reserve.fill(self.monitor.waker());
         }
     }

@@ -26,9 +26,9 @@ use rustix::{event::epoll, process::Pid};
 
 use super::{
     Driver,
-    lane::Lane,
     life::{Life, OwnLife},
     output::{Stream, Words},
+    peer::Peer,
     program, shared_words,
     watched::{Signs, Watched},
 };
@@ -145,7 +145,7 @@ impl Driver {
         let stdout = stream(Printed::Stdout, stdout_read);
         let stderr = stream(Printed::Stderr, stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
-        let lane = Lane::new(
+        let lane = Peer::new(
             end,
             pid,
             socket,
@@ -154,12 +154,12 @@ impl Driver {
             registered.clone(),
         );
         *unused = None;
-        let started = self.with(|core, lanes| {
+        let started = self.with(|scheduler, lanes| {
             lanes.add(id, lane, (segment, file));
-            let started = core.worker_starting(id);
+            let started = scheduler.worker_starting(id);
             // The runtime may have ended in the meantime.
             if self.is_closed() {
-                core.worker_stopping(id, lanes);
+                scheduler.worker_stopping(id, lanes);
             }
             started
         });

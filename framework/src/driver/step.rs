@@ -7,10 +7,10 @@ use parking_lot::MutexGuard;
 
 use super::{
     Driver, State,
-    lanes::{Aftermath, Lanes},
+    peers::{Deferred, Peers},
     tempo,
 };
-use crate::{core::Core, engines::Kind, promise::ENGINE};
+use crate::{engines::Kind, promise::ENGINE, scheduler::Scheduler};
 
 /// What is left to do for whoever reads the workers' answers.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +31,15 @@ impl Left {
 }
 
 /// Reads and acts on what workers have said; whether there was anything.
-fn read(core: &mut Core, lanes: &mut Lanes) -> bool {
-    let ready = lanes.drain_likely(core);
-    lanes.look_at_the_clock(core);
+fn read(scheduler: &mut Scheduler, lanes: &mut Peers) -> bool {
+    let ready = lanes.drain_likely(scheduler);
+    lanes.look_at_the_clock(scheduler);
     ready
 }
 
 impl Driver {
     /// Runs `f` on the state, then everything that follows from it.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core, &mut Lanes) -> R) -> R {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Scheduler, &mut Peers) -> R) -> R {
         self.step(false, f, |_, result| result)
     }
 
@@ -48,8 +48,8 @@ impl Driver {
     /// mostly is while the worker runs.
     pub(super) fn with_haste<T, R>(
         &self,
-        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
-        after: impl FnOnce(&mut Core, T) -> R,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
         self.step(true, f, after)
     }
@@ -58,8 +58,8 @@ impl Driver {
     fn step<T, R>(
         &self,
         haste: bool,
-        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
-        after: impl FnOnce(&mut Core, T) -> R,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
         self.step_in(self.state.lock(), haste, f, after)
     }
@@ -69,26 +69,26 @@ impl Driver {
         &self,
         mut state: MutexGuard<'_, State>,
         haste: bool,
-        f: impl FnOnce(&mut Core, &mut Lanes) -> T,
-        after: impl FnOnce(&mut Core, T) -> R,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
-        let State { core, lanes } = &mut *state;
+        let State { scheduler, lanes } = &mut *state;
         // Once, so that they do not become many where one hasty step follows the other.
         lanes.put_off = haste && !lanes.put_off && !self.released.has_memory();
         if !lanes.put_off {
-            self.count_released(core, lanes);
+            self.count_released(scheduler, lanes);
         }
-        let result = f(core, lanes);
-        core.pump(lanes);
-        while lanes.fail_unsendable(core) || lanes.tell_sealed(core) {
-            core.pump(lanes);
+        let result = f(scheduler, lanes);
+        scheduler.pump(lanes);
+        while lanes.fail_unsendable(scheduler) || lanes.tell_sealed(scheduler) {
+            scheduler.pump(lanes);
         }
         lanes.flush();
-        let late = core.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+        let late = scheduler.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
         if late {
             self.sleeps_long.store(false, Ordering::Relaxed);
         }
-        let result = after(core, result);
+        let result = after(scheduler, result);
         let aftermath = lanes.take_aftermath();
         drop(state);
         if let Some(aftermath) = aftermath {
@@ -101,15 +101,15 @@ impl Driver {
         result
     }
 
-    pub(super) fn count_released(&self, core: &mut Core, lanes: &mut Lanes) {
+    pub(super) fn count_released(&self, scheduler: &mut Scheduler, lanes: &mut Peers) {
         if !self.released.any() {
             return;
         }
         // Freeing an object can drop values, but no handle of this process: no lock is taken again.
         let mut released = lanes.take_scratch();
-        self.released.take(&mut released, |id| core.detach(id));
+        self.released.take(&mut released, |id| scheduler.detach(id));
         for id in released.drain(..) {
-            if let Err(violation) = core.release(id, lanes) {
+            if let Err(violation) = scheduler.release(id, lanes) {
                 debug_assert!(false, "{violation}");
             }
         }
@@ -117,8 +117,8 @@ impl Driver {
     }
 
     /// Wakers and the like, with no lock held.
-    fn follow_up(&self, aftermath: Aftermath) {
-        let Aftermath {
+    fn follow_up(&self, aftermath: Deferred) {
+        let Deferred {
             completions,
             condemned,
             registrations,
@@ -185,7 +185,7 @@ impl Driver {
     /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.
     pub(super) fn patience(&self) -> Option<Duration> {
         let state = self.state.lock();
-        let packed = state.core.is_packed();
+        let packed = state.scheduler.is_packed();
         self.sleeps_long.store(!packed, Ordering::Relaxed);
         packed.then_some(tempo::STUCK)
     }
@@ -200,7 +200,7 @@ impl Driver {
         let (left, aftermath) = {
             let mut state = self.state.lock();
             let progress = state.lanes.flush();
-            let packed = state.core.is_packed();
+            let packed = state.scheduler.is_packed();
             let late = packed && self.sleeps_long.load(Ordering::Relaxed);
             let left = Left {
                 answers: state.lanes.any_ready(),
@@ -217,6 +217,6 @@ impl Driver {
 
     /// Whether any task is unfinished.
     pub(super) fn pending_work(&self) -> bool {
-        self.state.lock().core.pending_work()
+        self.state.lock().scheduler.pending_work()
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::lanes::Lanes;
-use crate::core::Core;
+use super::peers::Peers;
+use crate::scheduler::Scheduler;
 
 /// A task that takes no longer is short: about what it costs to wake a worker and to have it find
 /// its way back into the caches.
@@ -35,41 +35,41 @@ impl Tempo {
         }
     }
 
-    /// So many tasks have ended. Tells the core now and then.
-    pub(super) fn count(&mut self, ended: u32, core: &mut Core) {
+    /// So many tasks have ended. Tells the scheduler now and then.
+    pub(super) fn count(&mut self, ended: u32, scheduler: &mut Scheduler) {
         self.ended += ended;
         if self.ended >= ENDS {
-            self.tick(Instant::now(), core);
+            self.tick(Instant::now(), scheduler);
         }
     }
 
-    /// Tells the core, if tasks wait and nothing has ended for a while.
-    pub(super) fn look(&mut self, core: &mut Core) {
-        if core.is_packed() {
+    /// Tells the scheduler, if tasks wait and nothing has ended for a while.
+    pub(super) fn look(&mut self, scheduler: &mut Scheduler) {
+        if scheduler.is_packed() {
             let now = Instant::now();
             if now.duration_since(self.since) >= STUCK {
-                self.tick(now, core);
+                self.tick(now, scheduler);
             }
         }
     }
 
-    fn tick(&mut self, now: Instant, core: &mut Core) {
+    fn tick(&mut self, now: Instant, scheduler: &mut Scheduler) {
         if now.duration_since(self.round) >= ROUND {
             self.round = now;
-            core.take_stock();
+            scheduler.take_stock();
         }
         // As if one worker had run them one after the other: several make a task look shorter than
         // it is, by as many as there are cores at most where they have been busy.
         let each = now.duration_since(self.since) / self.ended.max(1);
-        core.tick(self.ended > 0 && each <= SHORT);
+        scheduler.tick(self.ended > 0 && each <= SHORT);
         self.since = now;
         self.ended = 0;
     }
 }
 
-impl Lanes {
-    /// Tells the core what the clock says, if it has to know.
-    pub(super) fn look_at_the_clock(&mut self, core: &mut Core) {
-        self.tempo.look(core);
+impl Peers {
+    /// Tells the scheduler what the clock says, if it has to know.
+    pub(super) fn look_at_the_clock(&mut self, scheduler: &mut Scheduler) {
+        self.tempo.look(scheduler);
     }
 }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use mobula_protocol::{
-    Call, CallArg, Control, Engine, Entry, Error, Format, IndexCell, Input, Inputs, ObjectStore,
-    Payload, Registered, Registry, RemoteFn, Result, Role, TaskOptions,
+    Call, CallArg, Control, Engine, Error, Format, IndexCell, Input, Inputs, ObjectHandle,
+    ObjectStore, Payload, Registered, Registry, RemoteFn, Result, Role, TaskOptions,
 };
 use mobula_store::Block;
 
 use super::Driver;
-use crate::config::Wishes;
+use crate::config::BuilderOptions;
 
 macro_rules! remote_fn {
     ($name:ident, $run:expr) => {
@@ -102,18 +102,18 @@ fn call(function: &'static RemoteFn, args: Vec<CallArg>) -> Call {
 fn start(test: &'static str, workers: usize) -> Arc<Driver> {
     crate::init::test_entry(test);
     Driver::start(
-        Wishes {
+        BuilderOptions {
             workers: Some(workers),
             capacity: Some(64 << 20),
-            ..Wishes::default()
+            ..BuilderOptions::default()
         }
-        .decide()
+        .resolve()
         .unwrap(),
     )
     .unwrap()
 }
 
-fn get(entry: &Arc<Entry>) -> Result<Vec<u8>> {
+fn get(entry: &Arc<ObjectHandle>) -> Result<Vec<u8>> {
     assert!(
         entry.wait(Some(Instant::now() + Duration::from_secs(60))),
         "no answer"

@@ -30,9 +30,9 @@ pub(super) struct Traffic {
     /// Handles whose completion somebody waits for without a thread.
     watched: AtomicUsize,
     /// Whether it pays to wait for a future on the spot.
-    linger: Luck,
+    linger: SuccessRate,
     /// Whether it pays to spin before a sleep.
-    spin: Luck,
+    spin: SuccessRate,
 }
 
 /// So many more failures than successes, lately, and something is no longer tried each time.
@@ -40,13 +40,13 @@ const UNLUCKY: u32 = 4;
 
 /// Whether something that often fails is worth another try.
 #[derive(Debug, Default)]
-struct Luck {
+struct SuccessRate {
     /// Failures less successes. A success among many failures is worth one more try, not as many as
     /// if it had never failed.
     misses: AtomicU32,
 }
 
-impl Luck {
+impl SuccessRate {
     /// Whether to try. Where that fails mostly, it is done once in so many times only.
     fn may_try(&self, at_least_each: u32) -> bool {
         if self.is_good() {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_fails_is_tried_now_and_then_and_again_after_a_success() {
-        let luck = Luck::default();
+        let luck = SuccessRate::default();
         let tries = |in_vain| {
             let tries = (0..160).map(|_| {
                 let tried = luck.may_try(16);
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_rare_success_is_worth_one_more_try() {
-        let luck = Luck::default();
+        let luck = SuccessRate::default();
         for _ in 0..100 {
             luck.tried(true);
         }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Awaited, Entry, Error,
+    Awaited, Error, ObjectHandle,
     bell::{Lead, Spin, Spun, Yields, may_yield},
     current_thread_waker,
 };
@@ -43,7 +43,7 @@ impl Driver {
             if passed() {
                 // What has arrived counts, although nobody may have read it yet.
                 self.poll();
-                self.with(|core, lanes| lanes.drain_all(core));
+                self.with(|scheduler, lanes| lanes.drain_all(scheduler));
                 break what.is_known();
             }
             self.follow(what, deadline);
@@ -109,7 +109,7 @@ impl Driver {
 
     /// For the caller of a future: looks for the answer as long as a short task may take, so that
     /// the future needs no waking, if that has paid lately.
-    pub(super) fn linger_for(&self, entry: &Entry) {
+    pub(super) fn linger_for(&self, entry: &ObjectHandle) {
         if mobula_store::is_forked_child() {
             entry.complete(Err(Error::forked()), ENGINE);
             return;

@@ -7,7 +7,7 @@ pub(crate) use table::refs;
 
 use std::sync::Arc;
 
-use mobula_protocol::{Entry, Payload, Result};
+use mobula_protocol::{ObjectHandle, Payload, Result};
 
 /// What may be passed where a remote function takes a `T` or borrows one.
 ///
@@ -57,9 +57,9 @@ pub enum Source<'a, T: ?Sized> {
     /// A value that has its final form already, or could not get it.
     Encoded(Result<Payload>),
     /// An object.
-    Object(Arc<Entry>),
+    Object(Arc<ObjectHandle>),
     /// Many objects.
-    Gather(Vec<Arc<Entry>>),
+    Gather(Vec<Arc<ObjectHandle>>),
 }
 
 /// The value itself. There is no bound, so that the type of a literal is inferred from `T`.

@@ -8,7 +8,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use mobula_protocol::{Awaited, Engine, Entry, Error};
+use mobula_protocol::{Awaited, Engine, Error, ObjectHandle};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -193,7 +193,7 @@ impl<T> Awaited for Any<'_, T> {
         true
     }
 
-    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+    fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle)) {
         let new = self.0.announced.replace(self.0.next)..self.0.next;
         new.filter_map(|number| self.0.pending.get(&number))
             .for_each(|pending| f(pending.object.entry()));

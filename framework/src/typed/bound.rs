@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use mobula_protocol::{CallArg, Engine, Entry, Error, RemoteFn, Result, Side, message::Args};
+use mobula_protocol::{
+    CallArg, Engine, Error, ObjectHandle, RemoteFn, Result, Side, message::Args,
+};
 
 use super::{IntoArg, arg::Source, codecs::Codec, engine::current_engine, place::Place};
 use crate::promise::ENGINE;
@@ -12,7 +14,7 @@ use crate::promise::ENGINE;
 pub(crate) struct Bound {
     pub(crate) function: &'static RemoteFn,
     /// Whose method it is.
-    pub(crate) actor: Option<Arc<Entry>>,
+    pub(crate) actor: Option<Arc<ObjectHandle>>,
     pub(crate) args: Args<CallArg>,
     /// The first argument that could not be encoded.
     error: Option<Error>,
@@ -21,7 +23,7 @@ pub(crate) struct Bound {
 impl Bound {
     // Into the user's crate: a call is as large as some cache lines, and would be copied once more.
     #[inline]
-    pub(crate) fn new(function: &'static RemoteFn, actor: Option<Arc<Entry>>) -> Bound {
+    pub(crate) fn new(function: &'static RemoteFn, actor: Option<Arc<ObjectHandle>>) -> Bound {
         Bound {
             function,
             actor,
@@ -57,7 +59,7 @@ impl Bound {
     }
 
     /// Adds an argument that is an object in any case.
-    pub(crate) fn push_object(&mut self, entry: Arc<Entry>) {
+    pub(crate) fn push_object(&mut self, entry: Arc<ObjectHandle>) {
         self.args.push(CallArg::Object(entry));
     }
 
@@ -123,7 +125,7 @@ impl Bound {
 
     /// Why a call fails that has the ref of a call that could not be started, or of a runtime that
     /// is no more.
-    fn gone(&self, entry: &Entry) -> Error {
+    fn gone(&self, entry: &ObjectHandle) -> Error {
         let name = self.function.name;
         match entry.outcome() {
             Some(Err(error)) if self.is_actor(entry) => Error::actor_dead(name, error),
@@ -132,15 +134,15 @@ impl Bound {
         }
     }
 
-    fn is_actor(&self, entry: &Entry) -> bool {
+    fn is_actor(&self, entry: &ObjectHandle) -> bool {
         let actor = self.actor.as_ref();
         actor.is_some_and(|actor| std::ptr::eq(&**actor, entry))
     }
 
     /// All refs: the actor and those among the arguments, those inside of values too.
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    fn entries(&self) -> impl Iterator<Item = &ObjectHandle> {
         let of_args = self.args.iter().flat_map(|arg| {
-            let (one, many, sides): (_, &[Arc<Entry>], &[Side]) = match arg {
+            let (one, many, sides): (_, &[Arc<ObjectHandle>], &[Side]) = match arg {
                 CallArg::Object(entry) => (Some(entry), &[], &[]),
                 CallArg::Gather(entries) => (None, entries, &[]),
                 CallArg::Value(payload) => (None, &[], &payload.side),

@@ -3,7 +3,9 @@
 
 use std::any::type_name;
 
-use mobula_protocol::{Entry, Error, Format, Payload, Result, Shape, Side, SideArray, TypeTag};
+use mobula_protocol::{
+    Error, Format, ObjectHandle, Payload, Result, Shape, Side, SideArray, TypeTag,
+};
 use mobula_store::{
     Array, Block, Plain,
     codec::{self, ArrayHandle, Encoded, Handle, HandleKind, serialize_handle, type_tag},
@@ -278,7 +280,7 @@ fn to_side(handle: Handle) -> Result<Side> {
             };
             Ok(Side::array(block, format))
         }
-        Handle::Ref(entry) => match entry.downcast::<Entry>() {
+        Handle::Ref(entry) => match entry.downcast::<ObjectHandle>() {
             Ok(entry) => Ok(Side::Ref(entry)),
             Err(_) => Err(Error::internal("a ref that is not one of this engine's")),
         },

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Call, CallArg, CallOptions, Engine, Entry, Registry, RemoteFn, Result, TaskOptions,
+    Call, CallArg, CallOptions, Engine, ObjectHandle, Registry, RemoteFn, Result, TaskOptions,
 };
 
 use super::{
@@ -118,7 +118,7 @@ impl<R> UnspawnedCall<R> {
     pub fn spawn(self) -> ObjectRef<R> {
         match self.bound.engine() {
             Ok(engine) => self.spawn_on(&engine),
-            Err(error) => ObjectRef::from_entry(Entry::failed(error)),
+            Err(error) => ObjectRef::from_entry(ObjectHandle::failed(error)),
         }
     }
 
@@ -127,7 +127,7 @@ impl<R> UnspawnedCall<R> {
         // Step by step, and no closures: a call is as large as some cache lines.
         let spec = match self.into_spec(engine) {
             Ok(spec) => spec,
-            Err(error) => return ObjectRef::from_entry(Entry::failed(error)),
+            Err(error) => return ObjectRef::from_entry(ObjectHandle::failed(error)),
         };
         ObjectRef::from_entry(engine.submit(spec))
     }

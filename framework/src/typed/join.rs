@@ -1,6 +1,6 @@
 //! Several refs that are fetched together.
 
-use mobula_protocol::{Entry, Result};
+use mobula_protocol::{ObjectHandle, Result};
 
 use super::{ObjectRef, Value};
 use crate::promise::ENGINE;
@@ -29,7 +29,7 @@ const ROUNDS: usize = 16;
 /// at once. Looks at each entry once where none of this process has failed: a list can be longer than what a
 /// cache holds.
 fn wait_all<'e>(
-    entries: impl Iterator<Item = &'e Entry> + Clone,
+    entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
     mut known: impl FnMut(usize) -> Result<()>,
 ) -> Result<()> {
     let total = entries.clone().count();
@@ -45,7 +45,7 @@ fn wait_all<'e>(
                 expected = true;
                 engine.expect(&mut from_here.map(|(_, entry)| entry));
             }
-            let failures = Entry::failures();
+            let failures = ObjectHandle::failures();
             if n >= next_look && looked != failures {
                 looked = failures;
                 let outcome = rest.clone().find_map(|(_, entry)| match entry.outcome() {
@@ -114,7 +114,7 @@ pub trait JoinOne {
 
     /// The object. Not public API.
     #[doc(hidden)]
-    fn entry(&self) -> &Entry;
+    fn entry(&self) -> &ObjectHandle;
 
     /// The value. Not public API.
     #[doc(hidden)]
@@ -124,7 +124,7 @@ pub trait JoinOne {
 impl<T: Value> JoinOne for ObjectRef<T> {
     type Output = T;
 
-    fn entry(&self) -> &Entry {
+    fn entry(&self) -> &ObjectHandle {
         self.entry()
     }
 
@@ -136,7 +136,7 @@ impl<T: Value> JoinOne for ObjectRef<T> {
 impl<T: Value> JoinOne for &ObjectRef<T> {
     type Output = T;
 
-    fn entry(&self) -> &Entry {
+    fn entry(&self) -> &ObjectHandle {
         ObjectRef::entry(self)
     }
 

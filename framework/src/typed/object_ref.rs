@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Entry, Error, Format, Payload, Result};
+use mobula_protocol::{Error, Format, ObjectHandle, Payload, Result};
 use mobula_store::{
     Array, Plain,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
@@ -58,23 +58,23 @@ use crate::promise::ENGINE;
 /// ```
 #[must_use = "dropping the last ref gives the result up: keep it, or say `.detach()`"]
 pub struct ObjectRef<T> {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T> ObjectRef<T> {
-    pub(crate) fn from_entry(entry: Arc<Entry>) -> ObjectRef<T> {
+    pub(crate) fn from_entry(entry: Arc<ObjectHandle>) -> ObjectRef<T> {
         ObjectRef {
             entry,
             value: PhantomData,
         }
     }
 
-    pub(crate) fn entry(&self) -> &Arc<Entry> {
+    pub(crate) fn entry(&self) -> &Arc<ObjectHandle> {
         &self.entry
     }
 
-    pub(crate) fn into_entry(self) -> Arc<Entry> {
+    pub(crate) fn into_entry(self) -> Arc<ObjectHandle> {
         self.entry
     }
 
@@ -299,7 +299,7 @@ impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
         deserializer: D,
     ) -> std::result::Result<ObjectRef<T>, D::Error> {
         match deserialize_handle(deserializer, HandleKind::Ref, type_tag::<T>())? {
-            Handle::Ref(entry) => match entry.downcast::<Entry>() {
+            Handle::Ref(entry) => match entry.downcast::<ObjectHandle>() {
                 Ok(entry) => Ok(ObjectRef::from_entry(entry)),
                 Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
             },

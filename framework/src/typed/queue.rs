@@ -9,7 +9,7 @@ use std::{
     future::Future, marker::PhantomData, num::NonZeroUsize, slice, sync::Arc, time::Duration,
 };
 
-use mobula_protocol::{CallArg, Engine, Entry, Error, Result, message::Args};
+use mobula_protocol::{CallArg, Engine, Error, ObjectHandle, Result, message::Args};
 
 use super::{
     Value,
@@ -17,7 +17,7 @@ use super::{
     engine::current_engine,
     place::Place,
 };
-use crate::{ObjectRef, Runtime, core::QueueState};
+use crate::{ObjectRef, Runtime, scheduler::QueueState};
 use asked::{Asked, Done, engine_of};
 
 pub use ends::QueueIter;
@@ -92,7 +92,7 @@ pub use ends::QueueStream;
 /// Besides what is said at the methods: `is_closed` after [`close`](Queue::close), `is_codec` if a value cannot
 /// be encoded, `is_store_full`, `is_shutdown`.
 pub struct Queue<T> {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     capacity: NonZeroUsize,
     item: PhantomData<fn(T) -> T>,
 }

@@ -10,7 +10,7 @@ use super::{
     actor::{get_or_create, named},
     runtime_api,
 };
-use crate::{Array, config::Wishes, engines::inline::Inline};
+use crate::{Array, config::BuilderOptions, engines::inline::Inline};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<dyn Engine>>> = const { RefCell::new(None) };
@@ -37,11 +37,11 @@ impl TestRuntime {
 
     /// A runtime that only its own refs belong to.
     pub(crate) fn aside() -> TestRuntime {
-        let wishes = Wishes {
+        let options = BuilderOptions {
             capacity: Some(64 << 20),
-            ..Wishes::default()
+            ..BuilderOptions::default()
         };
-        let config = wishes.decide().unwrap();
+        let config = options.resolve().unwrap();
         let inline = Inline::start(&config).unwrap();
         TestRuntime {
             engine: inline.clone(),

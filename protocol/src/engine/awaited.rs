@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Waker};
 
-use crate::entry::Entry;
+use crate::object_handle::ObjectHandle;
 
 /// What a thread can wait for.
 pub trait Awaited {
@@ -13,34 +13,35 @@ pub trait Awaited {
     fn subscribe(&self, waker: &Waker) -> bool;
 
     /// Calls `f` with each entry that it may depend on.
-    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry));
+    fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle));
 }
 
-impl Awaited for Entry {
+impl Awaited for ObjectHandle {
     fn is_known(&self) -> bool {
         self.outcome().is_some()
     }
 
     fn subscribe(&self, waker: &Waker) -> bool {
-        Entry::subscribe(self, waker)
+        ObjectHandle::subscribe(self, waker)
     }
 
-    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+    fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle)) {
         f(self);
     }
 }
 
 /// One of several.
-impl Awaited for Vec<Arc<Entry>> {
+impl Awaited for Vec<Arc<ObjectHandle>> {
     fn is_known(&self) -> bool {
         self.iter().any(|entry| entry.is_known())
     }
 
     fn subscribe(&self, waker: &Waker) -> bool {
-        self.iter().all(|entry| Entry::subscribe(entry, waker))
+        self.iter()
+            .all(|entry| ObjectHandle::subscribe(entry, waker))
     }
 
-    fn for_each_entry(&self, f: &mut dyn FnMut(&Entry)) {
+    fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle)) {
         self.iter().for_each(|entry| f(entry));
     }
 }

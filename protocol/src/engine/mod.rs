@@ -26,9 +26,9 @@ pub use store::ObjectStore;
 
 use crate::{
     Error, Result,
-    entry::Entry,
     ids::{FunctionIndex, ObjectId},
     message::Args,
+    object_handle::ObjectHandle,
     options::CallOptions,
     payload::Payload,
     value::{Item, Value},
@@ -40,9 +40,9 @@ pub enum CallArg {
     /// A value of the call's own.
     Value(Payload),
     /// An object, stored or pending.
-    Object(Arc<Entry>),
+    Object(Arc<ObjectHandle>),
     /// Many objects, for a parameter that takes a vector of values.
-    Gather(Vec<Arc<Entry>>),
+    Gather(Vec<Arc<ObjectHandle>>),
 }
 
 /// A call that has not been submitted yet.
@@ -55,7 +55,7 @@ pub struct Call {
     /// Its own options, if it has any.
     pub options: CallOptions,
     /// The actor whose method the function is: the object that its constructor makes.
-    pub actor: Option<Arc<Entry>>,
+    pub actor: Option<Arc<ObjectHandle>>,
 }
 
 /// The engine as one process sees it.
@@ -65,53 +65,53 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
 
     /// Starts a call. Does not block and does not fail: what is wrong with the call is the
     /// outcome of the object.
-    fn submit(&self, call: Call) -> Arc<Entry>;
+    fn submit(&self, call: Call) -> Arc<ObjectHandle>;
 
     /// Starts several calls, or none in the place of an error. Adds their results to `entries`, in
     /// order. The first may begin before the iterator has given the last.
     fn submit_all(
         &self,
         calls: &mut dyn Iterator<Item = Result<Call>>,
-        entries: &mut Vec<Arc<Entry>>,
+        entries: &mut Vec<Arc<ObjectHandle>>,
     ) {
         entries.extend(calls.map(|call| match call {
             Ok(call) => self.submit(call),
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }));
     }
 
     /// The handle of an object that something else keeps alive at the moment. `known` is its
     /// value, where the caller has it.
-    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry>;
+    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<ObjectHandle>;
 
     /// As [`handle`](Engine::handle), for several objects: what `items` refer to, in order.
-    fn handles(&self, items: &[Item]) -> Vec<Arc<Entry>> {
+    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
         let objects = items.iter().filter_map(Item::object);
         objects.map(|(id, known)| self.handle(id, known)).collect()
     }
 
     /// The last handle of an object in this process goes. Takes no lock that user code could
     /// be called under.
-    fn release(&self, entry: &Entry);
+    fn release(&self, entry: &ObjectHandle);
 
     /// Nobody will ask for the result of this task, but its work is wanted: the end of the runtime
     /// waits for it. Takes no lock that user code could be called under.
-    fn detach(&self, _: &Entry) {}
+    fn detach(&self, _: &ObjectHandle) {}
 
-    /// Makes sure that [`Entry::complete`] will be called soon. Once for each entry: see
-    /// [`Entry::watch`].
-    fn watch(&self, entry: &Entry);
+    /// Makes sure that [`ObjectHandle::complete`] will be called soon. Once for each entry: see
+    /// [`ObjectHandle::watch`].
+    fn watch(&self, entry: &ObjectHandle);
 
     /// An entry that was watched is complete, or gone.
     fn unwatch(&self) {}
 
     /// May look for the outcome for some microseconds, on behalf of a future that would otherwise
     /// have to be woken.
-    fn linger(&self, _: &Entry) {}
+    fn linger(&self, _: &ObjectHandle) {}
 
     /// All of these are going to be waited for, one after the other: where an answer takes a question,
     /// they can be asked at once.
-    fn expect(&self, _entries: &mut dyn Iterator<Item = &Entry>) {}
+    fn expect(&self, _entries: &mut dyn Iterator<Item = &ObjectHandle>) {}
 
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool;

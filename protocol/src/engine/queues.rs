@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use super::CallArg;
-use crate::{entry::Entry, ids::ObjectId, message::Args};
+use crate::{ids::ObjectId, message::Args, object_handle::ObjectHandle};
 
 /// What a process can ask for about queues. Nothing here blocks or fails: what is wrong is the
 /// outcome of the answer.
 pub trait Queues {
     /// A queue with room for so many values: its object.
-    fn create(&self, capacity: u32) -> Arc<Entry>;
+    fn create(&self, capacity: u32) -> Arc<ObjectHandle>;
 
     /// Puts values into a queue, together: an object that is ready when they are in. Where they are not, it
     /// fails: `is_closed`, or `is_timeout` if it was given up or does not wait (`waits`) for room.
-    fn put(&self, queue: &Entry, values: Args<CallArg>, waits: bool) -> Arc<Entry>;
+    fn put(&self, queue: &ObjectHandle, values: Args<CallArg>, waits: bool) -> Arc<ObjectHandle>;
 
     /// Takes values out of a queue, together: an object for each, which [is or stands
     /// for](crate::Value::stands_for) the value. They fail as those of [`put`](Queues::put) do.
     ///
     /// A value goes back to the queue if this process dies before it has said [`took`](Queues::took).
-    fn get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>>;
+    fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>>;
 
     /// Ends one request, whose answers these are, if it still waits: they are complete soon. With `returns`,
     /// the values go back to the queue if it does not wait any more; nobody may use them then.
@@ -30,5 +30,5 @@ pub trait Queues {
 
     /// An object that says how many values are in a queue, and whether it is closed: a `(u64, bool)`. Closes it
     /// before, if that is wanted.
-    fn ask(&self, queue: &Entry, close: bool) -> Arc<Entry>;
+    fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle>;
 }

@@ -7,7 +7,7 @@ use mobula_store::EnginePromise;
 use super::Engine;
 use crate::{
     Error, Result,
-    entry::Entry,
+    object_handle::ObjectHandle,
     payload::{Payload, Side},
     promise::ENGINE,
     value::{Body, Format, Item, Value},
@@ -22,7 +22,7 @@ use crate::{
 pub fn readable(
     engine: &dyn Engine,
     value: &Value,
-    lease: Option<&Arc<Entry>>,
+    lease: Option<&Arc<ObjectHandle>>,
     _: EnginePromise,
 ) -> Result<Payload> {
     readable_with(engine, value, lease, handles_of(engine, &value.items))
@@ -35,8 +35,8 @@ pub fn readable(
 pub(crate) fn readable_with(
     engine: &dyn Engine,
     value: &Value,
-    lease: Option<&Arc<Entry>>,
-    handles: Vec<Arc<Entry>>,
+    lease: Option<&Arc<ObjectHandle>>,
+    handles: Vec<Arc<ObjectHandle>>,
 ) -> Result<Payload> {
     let block = match &value.body {
         Body::Inline(block) => block.clone(),
@@ -58,7 +58,7 @@ pub(crate) fn readable_with(
 }
 
 /// The handles of the objects among the items, in order.
-pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<Entry>> {
+pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
     match items.iter().any(|item| item.id().is_some()) {
         true => engine.this().handles(items),
         false => Vec::new(),
@@ -66,7 +66,11 @@ pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<Entry>>
 }
 
 /// What a value refers to, with handles that keep it.
-fn sides(engine: &dyn Engine, items: &[Item], handles: Vec<Arc<Entry>>) -> Result<Vec<Side>> {
+fn sides(
+    engine: &dyn Engine,
+    items: &[Item],
+    handles: Vec<Arc<ObjectHandle>>,
+) -> Result<Vec<Side>> {
     if items.is_empty() {
         return Ok(Vec::new());
     }

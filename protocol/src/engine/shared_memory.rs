@@ -6,8 +6,8 @@ use mobula_store::Region;
 
 use crate::{
     Error, Result,
-    entry::Entry,
     ids::WorkerId,
+    object_handle::ObjectHandle,
     sync::{Ended, Seat, Sleep},
     value::{Format, Lot},
 };
@@ -18,23 +18,23 @@ pub trait SharedMemory {
     /// of the driver's.
     ///
     /// # Errors
-    /// The object is not shared memory ([`Entry::shared_memory`]), or its location does not exist.
-    fn region(&self, object: &Arc<Entry>) -> Result<Region>;
+    /// The object is not shared memory ([`ObjectHandle::shared_memory`]), or its location does not exist.
+    fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region>;
 
     /// Lends parts of a shared array, each as an object of format [`Part`](Format::Part). A part is back
     /// when nobody has its object any more. In a task this waits for the driver.
     ///
     /// # Errors
     /// They overlap, with one another or with what is lent, or are not in the array.
-    fn lend(&self, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>>;
+    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>>;
 
     /// An object that is ready when all parts of the array are back: the parts that are torn, as
     /// `Vec<TornLot>`. Does not block.
-    fn settle(&self, array: &Arc<Entry>) -> Arc<Entry>;
+    fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle>;
 
     /// The object that a shared array turns into, once no process has it writable any more. It fails
     /// if there are other handles of the array, or parts that are lent. Does not block.
-    fn seal(&self, array: &Arc<Entry>, format: Format) -> Arc<Entry>;
+    fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle>;
 
     /// Who this process is among those of its runtime.
     fn process(&self) -> (WorkerId, Seat);

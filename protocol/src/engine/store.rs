@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mobula_store::{Block, EnginePromise, Heap, Loc};
 
 use crate::{
-    Result, decoded::Decoded, entry::Entry, ids::ObjectId, payload::Payload, value::Value,
+    Result, decoded::Decoded, ids::ObjectId, object_handle::ObjectHandle, payload::Payload,
+    value::Value,
 };
 
 /// The object store, as one process sees it.
@@ -14,11 +15,11 @@ pub trait ObjectStore: Send + Sync {
     ///
     /// # Errors
     /// The store is full, or the runtime is gone.
-    fn put(&self, payload: Payload) -> Result<Arc<Entry>>;
+    fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>>;
 
     /// Makes an object of a value whose body and items are ready to travel. The object takes over
     /// a stored body. Does not block.
-    fn register(&self, value: Value) -> Arc<Entry>;
+    fn register(&self, value: Value) -> Arc<ObjectHandle>;
 
     /// The readable bytes of a stored value.
     ///
@@ -26,7 +27,7 @@ pub trait ObjectStore: Send + Sync {
     ///
     /// # Errors
     /// The location does not exist.
-    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block>;
+    fn block(&self, loc: Loc, lease: Arc<ObjectHandle>, promise: EnginePromise) -> Result<Block>;
 
     /// Where this process builds objects.
     fn heap(&self) -> &Arc<Heap>;

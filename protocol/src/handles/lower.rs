@@ -8,8 +8,8 @@ use mobula_store::{Block, Extent};
 use crate::{
     Error, Result,
     engine::{CallArg, Engine},
-    entry::Entry,
     message::{ArgSpec, Args},
+    object_handle::ObjectHandle,
     payload::{Payload, Side, SideArray},
     promise::ENGINE,
     value::{Body, Format, Item, Value},
@@ -62,15 +62,15 @@ pub fn place(engine: &dyn Engine, format: &Format, block: Block, inline: usize) 
 }
 
 /// The object whose whole body the block is, if that is an object of this engine.
-fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<Entry>> {
+fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<ObjectHandle>> {
     let lease = block.lease()?;
-    let entry = match lease.clone().downcast::<Entry>() {
+    let entry = match lease.clone().downcast::<ObjectHandle>() {
         Ok(entry) => entry,
         Err(lease) => lease
             .downcast::<Extent>()
             .ok()?
             .adopted()?
-            .downcast::<Entry>()
+            .downcast::<ObjectHandle>()
             .ok()?,
     };
     let Some(Ok(value)) = entry.outcome() else {
@@ -85,7 +85,7 @@ fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<
 ///
 /// # Errors
 /// The store is full; a ref inside belongs to another runtime.
-pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<Entry>> {
+pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     let Payload {
         format,
         block,
@@ -146,7 +146,10 @@ fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
 ///
 /// # Errors
 /// The store is full; a ref belongs to another runtime.
-pub fn lower_items(engine: &dyn Engine, side: Vec<Side>) -> Result<(Vec<Item>, Vec<Arc<Entry>>)> {
+pub fn lower_items(
+    engine: &dyn Engine,
+    side: Vec<Side>,
+) -> Result<(Vec<Item>, Vec<Arc<ObjectHandle>>)> {
     let mut items = Vec::with_capacity(side.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
@@ -209,7 +212,7 @@ pub fn lower_items(engine: &dyn Engine, side: Vec<Side>) -> Result<(Vec<Item>, V
 pub fn lower_call(
     engine: &dyn Engine,
     args: &mut Args<CallArg>,
-) -> Result<(Args<ArgSpec>, Vec<Arc<Entry>>)> {
+) -> Result<(Args<ArgSpec>, Vec<Arc<ObjectHandle>>)> {
     let mut lowered = Args::with_capacity(args.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
@@ -269,7 +272,7 @@ pub fn lower_call(
     Ok((lowered, keep))
 }
 
-fn check_owner(engine: &dyn Engine, entry: &Entry) -> Result<()> {
+fn check_owner(engine: &dyn Engine, entry: &ObjectHandle) -> Result<()> {
     if entry.belongs_to(engine) {
         return Ok(());
     }

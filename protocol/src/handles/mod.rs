@@ -1,7 +1,7 @@
 //! What a process holds of objects, and how values are made ready to travel.
 
-pub(crate) mod entry;
 pub(crate) mod lower;
+pub(crate) mod object_handle;
 pub(crate) mod park;
 pub(crate) mod payload;
 pub(crate) mod released;

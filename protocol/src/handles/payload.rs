@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mobula_store::Block;
 
-use crate::{entry::Entry, value::Format};
+use crate::{object_handle::ObjectHandle, value::Format};
 
 /// What a packed payload refers to, by index.
 #[derive(Clone, Debug)]
@@ -12,13 +12,13 @@ pub enum Side {
     /// An array. Boxed, since lists of refs are longer than lists of arrays.
     Array(Box<SideArray>),
     /// A ref.
-    Ref(Arc<Entry>),
+    Ref(Arc<ObjectHandle>),
 }
 
 /// An array that a packed payload refers to: its format is flat, it has no side of its own.
 #[derive(Clone, Debug)]
 pub struct SideArray {
-    /// The bytes. Their lease keeps them (an [`Entry`], or an extent of this process' heap);
+    /// The bytes. Their lease keeps them (an [`ObjectHandle`], or an extent of this process' heap);
     /// without a lease they are private memory.
     pub block: Block,
     /// How to read them.

@@ -9,7 +9,7 @@ use super::{
     cells::{self, GATHER, Last, OBJECT},
 };
 use mobula_protocol::{
-    Body, Call, CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId,
+    Body, Call, CallArg, CallOptions, Error, Format, FunctionIndex, Input, ObjectHandle, ObjectId,
     Payload, Registry, RemoteFn, Result,
     wire::{Reader, WireError, writer},
 };
@@ -34,7 +34,7 @@ pub struct BatchWriter {
     bytes: Vec<u8>,
     calls: u32,
     last: Last,
-    objects: Vec<Arc<Entry>>,
+    objects: Vec<Arc<ObjectHandle>>,
     /// Their places, once there are more than a few.
     places: NumberMap<ObjectId, u32>,
     /// Bytes of those that travel inside the message.
@@ -80,7 +80,7 @@ impl BatchWriter {
         args: &[CallArg],
     ) -> bool {
         // An object that the batch has already was looked at before.
-        let data = |entry: &Arc<Entry>| {
+        let data = |entry: &Arc<ObjectHandle>| {
             self.place_of(entry.id()).is_some()
                 || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
         };
@@ -145,7 +145,7 @@ impl BatchWriter {
     }
 
     /// The place of an object in the list, to which it is added if it is not there.
-    fn object(&mut self, entry: &Arc<Entry>) -> u64 {
+    fn object(&mut self, entry: &Arc<ObjectHandle>) -> u64 {
         let known = self.place_of(entry.id());
         let place = known.unwrap_or_else(|| {
             if let Some(Ok(value)) = entry.outcome()

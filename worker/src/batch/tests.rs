@@ -9,8 +9,8 @@ use super::{
     results::{BatchResults, ResultWriter},
 };
 use mobula_protocol::{
-    CallArg, CallOptions, Entry, Error, Format, FunctionIndex, Input, ObjectId, Payload, Result,
-    Shape, Side, TaskOptions, TypeTag, Value, WorkerId,
+    CallArg, CallOptions, Error, Format, FunctionIndex, Input, ObjectHandle, ObjectId, Payload,
+    Result, Shape, Side, TaskOptions, TypeTag, Value, WorkerId,
 };
 
 fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
@@ -85,7 +85,7 @@ fn shown(payload: &Payload) -> String {
     format!("{:?} {:?} {side:?}", payload.format, payload.block.bytes())
 }
 
-fn object(seq: u64) -> Arc<Entry> {
+fn object(seq: u64) -> Arc<ObjectHandle> {
     let value = Value {
         format: Format::Text,
         body: mobula_protocol::Body::Inline(Block::copy_of(&seq.to_ne_bytes(), 1)),
@@ -95,7 +95,7 @@ fn object(seq: u64) -> Arc<Entry> {
         origin: WorkerId(7),
         seq,
     };
-    Entry::unowned(id, Ok(Arc::new(value)))
+    ObjectHandle::unowned(id, Ok(Arc::new(value)))
 }
 
 /// What the worker gets as the objects of the batch.
@@ -279,7 +279,7 @@ fn only_calls_that_cannot_hold_up_others_fit() {
     assert!(!takes(&[CallArg::Value(with_ref)]));
     let large = payload(Format::Text, &[b'a'; 5_000], vec![]);
     assert!(!takes(&[CallArg::Value(large)]));
-    assert!(!takes(&[CallArg::Object(Entry::failed(Error::internal(
-        "failed"
-    )))]));
+    assert!(!takes(&[CallArg::Object(ObjectHandle::failed(
+        Error::internal("failed")
+    ))]));
 }

@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_protocol::{Entry, IdMap, ObjectId, message::FromWorker};
+use mobula_protocol::{IdMap, ObjectHandle, ObjectId, message::FromWorker};
 
 /// Where messages to the driver go.
 pub(crate) trait Out: Send {
@@ -27,7 +27,7 @@ pub(crate) struct Table<O> {
 
 #[derive(Debug)]
 struct Slot {
-    entry: Weak<Entry>,
+    entry: Weak<ObjectHandle>,
     /// Entries made for this object whose drop has not been counted yet: a new one may come
     /// before the old one's drop gets here.
     entries: usize,
@@ -46,7 +46,7 @@ impl<O: Out> Table<O> {
 
     /// The handle that waits for the driver's answer to [`watch`](Table::watch). None, if it was
     /// released after it had asked: then the release has ended what came with the answer.
-    pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<Entry>> {
+    pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<ObjectHandle>> {
         let slot = self.handles.get(id)?;
         if slot.watched {
             slot.entry.upgrade()
@@ -60,8 +60,8 @@ impl<O: Out> Table<O> {
         &mut self,
         id: ObjectId,
         held: bool,
-        make: impl FnOnce() -> Arc<Entry>,
-    ) -> Arc<Entry> {
+        make: impl FnOnce() -> Arc<ObjectHandle>,
+    ) -> Arc<ObjectHandle> {
         let slot = self.handles.get_or_insert_with(id, || Slot {
             entry: Weak::new(),
             entries: 0,
@@ -176,8 +176,8 @@ mod tests {
         }
     }
 
-    fn entry() -> Arc<Entry> {
-        Entry::failed(Error::shutdown())
+    fn entry() -> Arc<ObjectHandle> {
+        ObjectHandle::failed(Error::shutdown())
     }
 
     fn texts(table: &mut Table<Log>) -> Vec<String> {

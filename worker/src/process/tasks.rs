@@ -17,8 +17,8 @@ use super::{
 };
 use crate::promise::ENGINE;
 use mobula_protocol::{
-    Attempt, Body, Engine, Entry, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
-    ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskSlot, Value, lower_items,
+    Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
+    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskSlot, Value, lower_items,
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
@@ -213,7 +213,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
 }
 
 /// A result, and handles that keep what it refers to.
-type Made = (Arc<Value>, Vec<Arc<Entry>>);
+type Made = (Arc<Value>, Vec<Arc<ObjectHandle>>);
 
 /// Why a run of a function made nothing.
 enum Failed {
@@ -379,7 +379,7 @@ fn finish(
     worker: &Arc<Worker>,
     id: ObjectId,
     payload: Payload,
-) -> Result<(Arc<Value>, Vec<Arc<Entry>>)> {
+) -> Result<(Arc<Value>, Vec<Arc<ObjectHandle>>)> {
     let engine: &dyn Engine = &**worker;
     let Payload {
         format,
@@ -403,7 +403,7 @@ fn finish(
             // Whoever still has a view of these bytes holds the result from now on.
             let lease = extent.adopt(|_| worker.clone().handle(id, Some(&known)));
             if lease
-                .downcast_ref::<Entry>()
+                .downcast_ref::<ObjectHandle>()
                 .is_none_or(|entry| entry.id() != id)
             {
                 return Err(Error::internal(

@@ -2,35 +2,36 @@
 
 use std::sync::Arc;
 
-use mobula_protocol::{ActorSpec, Actors, Call, Entry, Error, Result, WorkerId};
+use mobula_protocol::{ActorSpec, Actors, Call, Error, ObjectHandle, Result, WorkerId};
 
-use crate::{core::no_such_actor, driver::Driver};
+use crate::{driver::Driver, scheduler::no_such_actor};
 
 impl Actors for Driver {
-    fn create(&self, spec: ActorSpec) -> Arc<Entry> {
-        self.make_actor(spec, false).unwrap_or_else(Entry::failed)
+    fn create(&self, spec: ActorSpec) -> Arc<ObjectHandle> {
+        self.make_actor(spec, false)
+            .unwrap_or_else(ObjectHandle::failed)
     }
 
-    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<Entry>> {
+    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>> {
         self.make_actor(spec, true)
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Entry>> {
+    fn named(&self, name: &str) -> Result<Arc<ObjectHandle>> {
         self.usable()?;
-        self.with(|core, _| match core.named_actor(name) {
-            Some(actor) => Ok(self.handle_in(core, actor, None)),
+        self.with(|scheduler, _| match scheduler.named_actor(name) {
+            Some(actor) => Ok(self.handle_in(scheduler, actor, None)),
             None => Err(no_such_actor(name)),
         })
     }
 
-    fn kill(&self, actor: &Entry) {
-        self.with(|core, lanes| core.kill_actor(actor.id(), lanes));
+    fn kill(&self, actor: &ObjectHandle) {
+        self.with(|scheduler, lanes| scheduler.kill_actor(actor.id(), lanes));
     }
 }
 
 impl Driver {
     /// Makes an actor; with `find`, unless there is one of its name.
-    fn make_actor(&self, spec: ActorSpec, find: bool) -> Result<Arc<Entry>> {
+    fn make_actor(&self, spec: ActorSpec, find: bool) -> Result<Arc<ObjectHandle>> {
         let ActorSpec {
             constructor,
             args,
@@ -42,22 +43,23 @@ impl Driver {
             options: None,
             actor: None,
         })?;
-        let actor = self.with(|core, lanes| {
+        let actor = self.with(|scheduler, lanes| {
             let named = options.name.as_deref().filter(|_| find);
-            if let Some(actor) = named.and_then(|name| core.named_actor(name)) {
-                return Ok(self.handle_in(core, actor, None));
+            if let Some(actor) = named.and_then(|name| scheduler.named_actor(name)) {
+                return Ok(self.handle_in(scheduler, actor, None));
             }
-            let id = core.mint();
-            core.create_actor(
-                id,
-                (constructor, call.args),
-                options,
-                WorkerId::DRIVER,
-                lanes,
-            )
-            .map_err(|violation| Error::internal(violation.to_string()))?;
-            let entry = Entry::of_actor(id, self.as_engine(), core.outcome(id));
-            core.attach(id, &entry);
+            let id = scheduler.mint();
+            scheduler
+                .create_actor(
+                    id,
+                    (constructor, call.args),
+                    options,
+                    WorkerId::DRIVER,
+                    lanes,
+                )
+                .map_err(|violation| Error::internal(violation.to_string()))?;
+            let entry = ObjectHandle::of_actor(id, self.as_engine(), scheduler.outcome(id));
+            scheduler.attach(id, &entry);
             Ok(entry)
         });
         // As in `spawn`.

@@ -12,9 +12,9 @@ impl Control for Driver {
     }
 
     fn stats(&self) -> Stats {
-        let (used_bytes, objects) = self.with(|core, lanes| {
-            lanes.drain_all(core);
-            (core.used_bytes(), core.object_count())
+        let (used_bytes, objects) = self.with(|scheduler, lanes| {
+            lanes.drain_all(scheduler);
+            (scheduler.used_bytes(), scheduler.object_count())
         });
         Stats {
             used_bytes,

@@ -12,19 +12,19 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, Control, Engine, Entry, Error, Item, ObjectId, ObjectStore, Queues,
-    Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
+    Actors, Awaited, Call, Control, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
+    Queues, Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
 };
 
-use super::{Driver, lanes::Lanes};
-use crate::core::{Core, Violation};
+use super::{Driver, peers::Peers};
+use crate::scheduler::{Scheduler, Violation};
 
 /// So many calls of a list are submitted under one lock: then workers begin with them, and get more in place of
 /// those that they have done, while the next are prepared.
 const AT_ONCE: usize = 8;
 
 /// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
-type Lowered = (TaskSpec, Vec<Arc<Entry>>);
+type Lowered = (TaskSpec, Vec<Arc<ObjectHandle>>);
 
 impl Driver {
     /// # Errors
@@ -69,36 +69,38 @@ impl Driver {
     /// A handle of an object that something else keeps alive at the moment.
     pub(super) fn handle_in(
         &self,
-        core: &mut Core,
+        scheduler: &mut Scheduler,
         id: ObjectId,
         known: Option<&Arc<Value>>,
-    ) -> Arc<Entry> {
-        let is_actor = core.is_actor(id) || core.is_queue(id);
-        let handle = core.handle(id, |outcome| {
+    ) -> Arc<ObjectHandle> {
+        let is_actor = scheduler.is_actor(id) || scheduler.is_queue(id);
+        let handle = scheduler.handle(id, |outcome| {
             let outcome = outcome.or_else(|| known.map(|value| Ok(value.clone())));
             match is_actor {
-                true => Entry::of_actor(id, self.as_engine(), outcome),
-                false => Entry::new(id, self.as_engine(), outcome),
+                true => ObjectHandle::of_actor(id, self.as_engine(), outcome),
+                false => ObjectHandle::new(id, self.as_engine(), outcome),
             }
         });
-        handle.unwrap_or_else(|violation| Entry::failed(Error::internal(violation.to_string())))
+        handle.unwrap_or_else(|violation| {
+            ObjectHandle::failed(Error::internal(violation.to_string()))
+        })
     }
 
     /// Makes a task of a call.
     fn submit(
         &self,
-        (call, keep): (TaskSpec, &mut Vec<Arc<Entry>>),
-        core: &mut Core,
-        lanes: &mut Lanes,
+        (call, keep): (TaskSpec, &mut Vec<Arc<ObjectHandle>>),
+        scheduler: &mut Scheduler,
+        lanes: &mut Peers,
     ) -> std::result::Result<ObjectId, Violation> {
-        let id = core.mint();
-        core.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
+        let id = scheduler.mint();
+        scheduler.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
         if !keep.is_empty() {
-            self.hand_over_memory(keep, core, lanes);
+            self.hand_over_memory(keep, scheduler, lanes);
         }
         self.monitor.arm();
         if self.traffic.count_spawn() && lanes.any_busy_ready() {
-            lanes.drain_some(core);
+            lanes.drain_some(scheduler);
             self.traffic.serve();
         }
         Ok(id)
@@ -107,48 +109,53 @@ impl Driver {
     /// Lets go of the shared memory that a task has from here on, before anybody hears of the task:
     /// it may seal what it was given, and a handle that this thread is about to drop would count
     /// against that. Nobody waits for shared memory, so that no waker goes with it.
-    fn hand_over_memory(&self, keep: &mut Vec<Arc<Entry>>, core: &mut Core, lanes: &mut Lanes) {
+    fn hand_over_memory(
+        &self,
+        keep: &mut Vec<Arc<ObjectHandle>>,
+        scheduler: &mut Scheduler,
+        lanes: &mut Peers,
+    ) {
         let before = keep.len();
         keep.retain(|entry| !entry.is_shared_memory());
         if keep.len() < before {
-            self.count_released(core, lanes);
+            self.count_released(scheduler, lanes);
         }
     }
 
     /// The handle of a task that was submitted in this step.
     fn submitted(
         &self,
-        core: &mut Core,
+        scheduler: &mut Scheduler,
         id: std::result::Result<ObjectId, Violation>,
-    ) -> Arc<Entry> {
+    ) -> Arc<ObjectHandle> {
         match id {
             Ok(id) => {
                 // It may have failed already.
-                let entry = Entry::new(id, self.as_engine(), core.outcome(id));
-                core.attach(id, &entry);
+                let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                scheduler.attach(id, &entry);
                 entry
             }
-            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+            Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
         }
     }
 
     /// The handle of an object that `make` makes, which may be pending.
     fn promised(
         &self,
-        make: impl FnOnce(ObjectId, &mut Core, &mut Lanes) -> std::result::Result<(), Violation>,
-    ) -> Arc<Entry> {
+        make: impl FnOnce(ObjectId, &mut Scheduler, &mut Peers) -> std::result::Result<(), Violation>,
+    ) -> Arc<ObjectHandle> {
         if let Err(error) = self.usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
-        self.with(|core, lanes| {
-            let id = core.mint();
-            match make(id, core, lanes) {
+        self.with(|scheduler, lanes| {
+            let id = scheduler.mint();
+            match make(id, scheduler, lanes) {
                 Ok(()) => {
-                    let entry = Entry::new(id, self.as_engine(), core.outcome(id));
-                    core.attach(id, &entry);
+                    let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                    scheduler.attach(id, &entry);
                     entry
                 }
-                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+                Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
             }
         })
     }
@@ -165,26 +172,26 @@ impl Engine for Driver {
             .expect("whoever calls a driver holds it")
     }
 
-    fn submit(&self, call: Call) -> Arc<Entry> {
+    fn submit(&self, call: Call) -> Arc<ObjectHandle> {
         match self.lower(call) {
             Ok((call, mut keep)) => {
                 let entry = self.with_haste(
-                    |core, lanes| self.submit((call, &mut keep), core, lanes),
-                    |core, id| self.submitted(core, id),
+                    |scheduler, lanes| self.submit((call, &mut keep), scheduler, lanes),
+                    |scheduler, id| self.submitted(scheduler, id),
                 );
                 // The task counts its arguments from here on. Not under the lock: with the last
                 // handle of something a waker can go, which is other people's code.
                 drop(keep);
                 entry
             }
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
     fn submit_all(
         &self,
         calls: &mut dyn Iterator<Item = Result<Call>>,
-        entries: &mut Vec<Arc<Entry>>,
+        entries: &mut Vec<Arc<ObjectHandle>>,
     ) {
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
         loop {
@@ -194,14 +201,14 @@ impl Engine for Driver {
             if lowered.is_empty() {
                 return;
             }
-            self.with(|core, lanes| {
+            self.with(|scheduler, lanes| {
                 entries.extend(lowered.drain(..).map(|call| match call {
                     Ok((call, mut keep)) => {
-                        let id = self.submit((call, &mut keep), core, lanes);
+                        let id = self.submit((call, &mut keep), scheduler, lanes);
                         kept.append(&mut keep);
-                        self.submitted(core, id)
+                        self.submitted(scheduler, id)
                     }
-                    Err(error) => Entry::failed(error),
+                    Err(error) => ObjectHandle::failed(error),
                 }));
             });
             // As in `spawn`.
@@ -209,21 +216,21 @@ impl Engine for Driver {
         }
     }
 
-    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
-        self.with(|core, _| self.handle_in(core, id, known))
+    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<ObjectHandle> {
+        self.with(|scheduler, _| self.handle_in(scheduler, id, known))
     }
 
-    fn handles(&self, items: &[Item]) -> Vec<Arc<Entry>> {
+    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
         let mut handles = Vec::with_capacity(items.len());
-        self.with(|core, _| {
+        self.with(|scheduler, _| {
             for (id, known) in items.iter().filter_map(Item::object) {
-                handles.push(self.handle_in(core, id, known));
+                handles.push(self.handle_in(scheduler, id, known));
             }
         });
         handles
     }
 
-    fn release(&self, entry: &Entry) {
+    fn release(&self, entry: &ObjectHandle) {
         let may_end = self.has_actors.load(Ordering::Relaxed) && entry.may_end_an_actor();
         if self.released.push(entry.id(), !entry.is_small(), may_end) {
             // Nobody else may come by for long.
@@ -231,14 +238,14 @@ impl Engine for Driver {
         }
     }
 
-    fn detach(&self, entry: &Entry) {
+    fn detach(&self, entry: &ObjectHandle) {
         if mobula_store::is_forked_child() {
             return;
         }
         self.released.detach(entry.id());
     }
 
-    fn watch(&self, _: &Entry) {
+    fn watch(&self, _: &ObjectHandle) {
         self.traffic.watch();
         if !mobula_store::is_forked_child() {
             self.bell.hurry();
@@ -249,7 +256,7 @@ impl Engine for Driver {
         self.traffic.unwatch();
     }
 
-    fn linger(&self, entry: &Entry) {
+    fn linger(&self, entry: &ObjectHandle) {
         self.linger_for(entry);
     }
 

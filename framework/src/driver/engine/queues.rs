@@ -3,64 +3,75 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    CallArg, Entry, Error, ObjectId, Queues, WorkerId, lower_call, message::Args,
+    CallArg, Error, ObjectHandle, ObjectId, Queues, WorkerId, lower_call, message::Args,
 };
 
 use crate::driver::Driver;
 
 impl Queues for Driver {
-    fn create(&self, capacity: u32) -> Arc<Entry> {
+    fn create(&self, capacity: u32) -> Arc<ObjectHandle> {
         if let Err(error) = self.usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
-        self.with(|core, _| {
-            let id = core.mint();
-            match core.create_queue(id, capacity, WorkerId::DRIVER) {
-                Ok(()) => Entry::of_actor(id, self.as_engine(), core.outcome(id)),
-                Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+        self.with(|scheduler, _| {
+            let id = scheduler.mint();
+            match scheduler.create_queue(id, capacity, WorkerId::DRIVER) {
+                Ok(()) => ObjectHandle::of_actor(id, self.as_engine(), scheduler.outcome(id)),
+                Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
             }
         })
     }
 
-    fn put(&self, queue: &Entry, mut values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+    fn put(
+        &self,
+        queue: &ObjectHandle,
+        mut values: Args<CallArg>,
+        waits: bool,
+    ) -> Arc<ObjectHandle> {
         let queue = queue.id();
         match lower_call(self, &mut values) {
             // The queue counts the values from then on.
-            Ok((values, _keep)) => self.promised(|id, core, lanes| {
-                core.queue_put(id, queue, values, waits, WorkerId::DRIVER, lanes)
+            Ok((values, _keep)) => self.promised(|id, scheduler, lanes| {
+                scheduler.queue_put(id, queue, values, waits, WorkerId::DRIVER, lanes)
             }),
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
-    fn get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+    fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
         let queue = queue.id();
         let got = self.usable().and_then(|()| {
-            self.with(|core, lanes| {
-                let ids = core
+            self.with(|scheduler, lanes| {
+                let ids = scheduler
                     .queue_get_here(count, queue, waits, lanes)
                     .map_err(|violation| Error::internal(violation.to_string()))??;
                 let entry = |id| {
-                    let entry = Entry::new(id, self.as_engine(), core.outcome(id));
-                    core.attach(id, &entry);
+                    let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                    scheduler.attach(id, &entry);
                     entry
                 };
                 Ok(ids.into_iter().map(entry).collect())
             })
         });
-        let failed = |error: Error| (0..count).map(|_| Entry::failed(error.clone())).collect();
+        let failed = |error: Error| {
+            (0..count)
+                .map(|_| ObjectHandle::failed(error.clone()))
+                .collect()
+        };
         got.unwrap_or_else(failed)
     }
 
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
         if !mobula_store::is_forked_child() {
             let ids: Vec<ObjectId> = answers.collect();
-            self.with(|core, lanes| core.queue_give_up(&ids, returns, lanes));
+            self.with(|scheduler, lanes| scheduler.queue_give_up(&ids, returns, lanes));
         }
     }
 
-    fn ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+    fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle> {
         let queue = queue.id();
-        self.promised(|id, core, lanes| core.queue_ask(id, queue, close, WorkerId::DRIVER, lanes))
+        self.promised(|id, scheduler, lanes| {
+            scheduler.queue_ask(id, queue, close, WorkerId::DRIVER, lanes)
+        })
     }
 }

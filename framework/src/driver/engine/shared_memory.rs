@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, WorkerId,
+    Error, Format, Lot, ObjectHandle, ObjectId, Result, SharedMemory, WorkerId,
     sync::{Ended, Seat, Sleep},
 };
 use mobula_store::Region;
@@ -11,7 +11,7 @@ use mobula_store::Region;
 use crate::{driver::Driver, promise::ENGINE};
 
 impl SharedMemory for Driver {
-    fn region(&self, object: &Arc<Entry>) -> Result<Region> {
+    fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region> {
         let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {
             return Ok(self.heap.region(loc, lease, ENGINE)?);
@@ -25,26 +25,29 @@ impl SharedMemory for Driver {
         Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
-    fn lend(&self, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
         self.usable()?;
         let id = array.id();
-        self.with(|core, _| {
-            let ids = core
+        self.with(|scheduler, _| {
+            let ids = scheduler
                 .lend(id, &parts)
                 .map_err(|violation| Error::internal(violation.to_string()))??;
-            let entry = |id: &ObjectId| Entry::new(*id, self.as_engine(), core.outcome(*id));
+            let entry =
+                |id: &ObjectId| ObjectHandle::new(*id, self.as_engine(), scheduler.outcome(*id));
             Ok(ids.iter().map(entry).collect())
         })
     }
 
-    fn settle(&self, array: &Arc<Entry>) -> Arc<Entry> {
+    fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle> {
         let array = array.id();
-        self.promised(|id, core, _| core.settle(id, array, WorkerId::DRIVER))
+        self.promised(|id, scheduler, _| scheduler.settle(id, array, WorkerId::DRIVER))
     }
 
-    fn seal(&self, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
+    fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
         let array = array.id();
-        self.promised(|id, core, lanes| core.seal(id, array, format, WorkerId::DRIVER, lanes))
+        self.promised(|id, scheduler, lanes| {
+            scheduler.seal(id, array, format, WorkerId::DRIVER, lanes)
+        })
     }
 
     fn process(&self) -> (WorkerId, Seat) {

@@ -2,30 +2,32 @@
 
 use std::sync::Arc;
 
-use mobula_protocol::{Entry, Error, ObjectStore, Payload, Result, Value, WorkerId, put};
+use mobula_protocol::{Error, ObjectHandle, ObjectStore, Payload, Result, Value, WorkerId, put};
 use mobula_store::{Block, EnginePromise, Heap, Loc};
 
 use crate::driver::Driver;
 
 impl ObjectStore for Driver {
-    fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
+    fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>> {
         self.usable()?;
         put(self, payload)
     }
 
-    fn register(&self, value: Value) -> Arc<Entry> {
+    fn register(&self, value: Value) -> Arc<ObjectHandle> {
         let value = Arc::new(value);
-        let registered = self.with(|core, _| {
-            let id = core.mint();
-            core.put(id, value.clone(), WorkerId::DRIVER).map(|()| id)
+        let registered = self.with(|scheduler, _| {
+            let id = scheduler.mint();
+            scheduler
+                .put(id, value.clone(), WorkerId::DRIVER)
+                .map(|()| id)
         });
         match registered {
-            Ok(id) => Entry::new(id, self.as_engine(), Some(Ok(value))),
-            Err(violation) => Entry::failed(Error::internal(violation.to_string())),
+            Ok(id) => ObjectHandle::new(id, self.as_engine(), Some(Ok(value))),
+            Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
         }
     }
 
-    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block> {
+    fn block(&self, loc: Loc, lease: Arc<ObjectHandle>, promise: EnginePromise) -> Result<Block> {
         if loc.segment == self.heap.id() {
             Ok(self.heap.block(loc, lease, promise)?)
         } else {

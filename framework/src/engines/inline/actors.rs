@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use mobula_protocol::{ActorSpec, Actors, Engine, Entry, Error, ObjectId, Result, lower_call};
+use mobula_protocol::{
+    ActorSpec, Actors, Engine, Error, ObjectHandle, ObjectId, Result, lower_call,
+};
 use mobula_worker::ActorState;
 use parking_lot::Mutex;
 
 use super::{Inline, tasks::Task};
-use crate::core::no_such_actor;
+use crate::scheduler::no_such_actor;
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -77,7 +79,7 @@ impl Table {
 
 impl Inline {
     /// Starts the constructor, unless there is an actor of the name: then that.
-    fn make_actor(&self, spec: ActorSpec) -> Result<(Arc<Entry>, bool)> {
+    fn make_actor(&self, spec: ActorSpec) -> Result<(Arc<ObjectHandle>, bool)> {
         self.usable()?;
         let ActorSpec {
             constructor,
@@ -122,23 +124,23 @@ impl Inline {
 }
 
 impl Actors for Inline {
-    fn create(&self, spec: ActorSpec) -> Arc<Entry> {
+    fn create(&self, spec: ActorSpec) -> Arc<ObjectHandle> {
         let name = spec.options.name.clone();
         match self.make_actor(spec) {
             Ok((entry, true)) => entry,
-            Ok((_, false)) => Entry::failed(Error::usage(format!(
+            Ok((_, false)) => ObjectHandle::failed(Error::usage(format!(
                 "there is a living actor of the name {:?}; `get_or_create()` gives that one, or makes it",
                 name.unwrap_or_default()
             ))),
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
-    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<Entry>> {
+    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>> {
         Ok(self.make_actor(spec)?.0)
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Entry>> {
+    fn named(&self, name: &str) -> Result<Arc<ObjectHandle>> {
         self.usable()?;
         let id = self.actors.names.lock().get(name).copied();
         match id {
@@ -147,7 +149,7 @@ impl Actors for Inline {
         }
     }
 
-    fn kill(&self, actor: &Entry) {
+    fn kill(&self, actor: &ObjectHandle) {
         self.actors.kill(actor.id());
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, Control, Engine, Entry, Error, ObjectId, ObjectStore, Queues, Result,
-    Stats, Value, lower_call,
+    Actors, Awaited, Call, Control, Engine, Error, ObjectHandle, ObjectId, ObjectStore, Queues,
+    Result, Stats, Value, lower_call,
 };
 
 use super::{Inline, tasks::Task};
@@ -20,13 +20,13 @@ impl Engine for Inline {
             .expect("whoever calls an engine holds it")
     }
 
-    fn submit(&self, mut call: Call) -> Arc<Entry> {
+    fn submit(&self, mut call: Call) -> Arc<ObjectHandle> {
         if let Err(error) = self.usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
         let (args, mut keep) = match lower_call(self, &mut call.args) {
             Ok(lowered) => lowered,
-            Err(error) => return Entry::failed(error),
+            Err(error) => return ObjectHandle::failed(error),
         };
         let entry = self.add(None, Vec::new(), None);
         let actor = call.actor.as_ref().map(|actor| actor.id());
@@ -42,19 +42,19 @@ impl Engine for Inline {
         entry
     }
 
-    fn handle(&self, id: ObjectId, _: Option<&Arc<Value>>) -> Arc<Entry> {
+    fn handle(&self, id: ObjectId, _: Option<&Arc<Value>>) -> Arc<ObjectHandle> {
         let mut objects = self.objects.lock();
         let Some(object) = objects.get_mut(&id) else {
-            return Entry::failed(Error::internal(format!("object {id} is gone")));
+            return ObjectHandle::failed(Error::internal(format!("object {id} is gone")));
         };
         object.entry.upgrade().unwrap_or_else(|| {
-            let entry = Entry::new(id, self.as_engine(), object.outcome.clone());
+            let entry = ObjectHandle::new(id, self.as_engine(), object.outcome.clone());
             object.entry = Arc::downgrade(&entry);
             entry
         })
     }
 
-    fn release(&self, entry: &Entry) {
+    fn release(&self, entry: &ObjectHandle) {
         let id = entry.id();
         let mut objects = self.objects.lock();
         let unused = objects
@@ -78,7 +78,7 @@ impl Engine for Inline {
         drop(object);
     }
 
-    fn watch(&self, _: &Entry) {}
+    fn watch(&self, _: &ObjectHandle) {}
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         mobula_protocol::park_until(what, deadline)

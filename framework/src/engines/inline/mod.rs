@@ -23,7 +23,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Decoded, Engine, Entry, Error, ObjectId, Outcome, Registry, Result, WorkerId,
+    Decoded, Engine, Error, ObjectHandle, ObjectId, Outcome, Registry, Result, WorkerId,
 };
 use mobula_store::{Backing, Capacity, Heap, Loc, SegmentFile, SegmentId};
 use parking_lot::Mutex;
@@ -56,10 +56,10 @@ pub(crate) struct Inline {
 
 /// An object of which this process has a handle. The handle keeps it.
 struct Object {
-    entry: Weak<Entry>,
+    entry: Weak<ObjectHandle>,
     outcome: Option<Outcome>,
     /// Handles of what the value refers to.
-    keep: Vec<Arc<Entry>>,
+    keep: Vec<Arc<ObjectHandle>>,
     /// The extent that goes with the object.
     owns: Option<Loc>,
 }
@@ -114,14 +114,14 @@ impl Inline {
     fn add(
         &self,
         outcome: Option<Outcome>,
-        keep: Vec<Arc<Entry>>,
+        keep: Vec<Arc<ObjectHandle>>,
         owns: Option<Loc>,
-    ) -> Arc<Entry> {
+    ) -> Arc<ObjectHandle> {
         let id = ObjectId {
             origin: WorkerId::DRIVER,
             seq: self.next.fetch_add(1, Ordering::Relaxed),
         };
-        let entry = Entry::new(id, self.as_engine(), outcome.clone());
+        let entry = ObjectHandle::new(id, self.as_engine(), outcome.clone());
         let object = Object {
             entry: Arc::downgrade(&entry),
             outcome,
@@ -134,7 +134,7 @@ impl Inline {
 
     /// The outcome of a pending object, and handles of what its value refers to. Nothing happens if
     /// nobody has a handle any more.
-    fn complete(&self, id: ObjectId, outcome: Outcome, keep: Vec<Arc<Entry>>) {
+    fn complete(&self, id: ObjectId, outcome: Outcome, keep: Vec<Arc<ObjectHandle>>) {
         let mut objects = self.objects.lock();
         let Some(object) = objects.get_mut(&id) else {
             return;

@@ -3,14 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use mobula_protocol::{
-    Body, CallArg, Engine, Entry, Error, Format, ObjectId, Queues, Result, TypeTag, Value,
+    Body, CallArg, Engine, Error, Format, ObjectHandle, ObjectId, Queues, Result, TypeTag, Value,
     message::Args,
 };
 use mobula_store::{Block, codec};
 use parking_lot::Mutex;
 
 use super::Inline;
-use crate::core::{Event, Line, Place, QueueState, Ticket};
+use crate::scheduler::{Event, Line, Place, QueueState, Ticket};
 
 type Ids = Vec<ObjectId>;
 
@@ -19,11 +19,11 @@ pub(super) struct Table(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    lines: HashMap<ObjectId, Line<Arc<Entry>, Ids>>,
+    lines: HashMap<ObjectId, Line<Arc<ObjectHandle>, Ids>>,
     /// The queue and the ticket of requests, by their first answers.
     waiting: HashMap<ObjectId, (ObjectId, Ticket)>,
     /// What answers have.
-    taken: HashMap<ObjectId, (ObjectId, Place, Arc<Entry>)>,
+    taken: HashMap<ObjectId, (ObjectId, Place, Arc<ObjectHandle>)>,
 }
 
 impl Table {
@@ -41,7 +41,10 @@ impl Inline {
         &self,
         queue: ObjectId,
         first: ObjectId,
-        request: impl FnOnce(&mut Line<Arc<Entry>, Ids>, &mut Vec<Event<Arc<Entry>, Ids>>) -> Ticket,
+        request: impl FnOnce(
+            &mut Line<Arc<ObjectHandle>, Ids>,
+            &mut Vec<Event<Arc<ObjectHandle>, Ids>>,
+        ) -> Ticket,
     ) {
         let mut events = Vec::new();
         let mut state = self.queues.0.lock();
@@ -56,7 +59,7 @@ impl Inline {
     fn in_line(
         &self,
         queue: ObjectId,
-        change: impl FnOnce(&mut Line<Arc<Entry>, Ids>, &mut Vec<Event<Arc<Entry>, Ids>>),
+        change: impl FnOnce(&mut Line<Arc<ObjectHandle>, Ids>, &mut Vec<Event<Arc<ObjectHandle>, Ids>>),
     ) {
         let mut events = Vec::new();
         if let Some(line) = self.queues.0.lock().lines.get_mut(&queue) {
@@ -65,7 +68,7 @@ impl Inline {
         self.tell(queue, events);
     }
 
-    fn tell(&self, queue: ObjectId, events: Vec<Event<Arc<Entry>, Ids>>) {
+    fn tell(&self, queue: ObjectId, events: Vec<Event<Arc<ObjectHandle>, Ids>>) {
         for event in events {
             let ids = match &event {
                 Event::Put(ids) | Event::Got(ids, _) | Event::Refused(ids, ..) => ids.clone(),
@@ -93,14 +96,14 @@ impl Inline {
 }
 
 impl Queues for Inline {
-    fn create(&self, capacity: u32) -> Arc<Entry> {
+    fn create(&self, capacity: u32) -> Arc<ObjectHandle> {
         let entry = self.add(Some(Ok(Value::unit())), Vec::new(), None);
         let line = Line::new(capacity as usize);
         self.queues.0.lock().lines.insert(entry.id(), line);
         entry
     }
 
-    fn put(&self, queue: &Entry, values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+    fn put(&self, queue: &ObjectHandle, values: Args<CallArg>, waits: bool) -> Arc<ObjectHandle> {
         let handle = |value| match value {
             CallArg::Value(payload) => self.store().put(payload),
             CallArg::Object(_) | CallArg::Gather(_) => {
@@ -109,7 +112,7 @@ impl Queues for Inline {
         };
         let values = match values.into_iter().map(handle).collect::<Result<Vec<_>>>() {
             Ok(values) => values,
-            Err(error) => return Entry::failed(error),
+            Err(error) => return ObjectHandle::failed(error),
         };
         let answer = self.add(None, Vec::new(), None);
         let id = answer.id();
@@ -119,7 +122,7 @@ impl Queues for Inline {
         answer
     }
 
-    fn get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+    fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
         let answers: Vec<_> = (0..count)
             .map(|_| self.add(None, Vec::new(), None))
             .collect();
@@ -157,7 +160,7 @@ impl Queues for Inline {
         drop(taken);
     }
 
-    fn ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+    fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle> {
         let mut state: QueueState = (0, false);
         self.in_line(queue.id(), |line, events| {
             if close {
@@ -167,7 +170,7 @@ impl Queues for Inline {
         });
         let bytes = match codec::encode(&state) {
             Ok(encoded) => encoded.bytes,
-            Err(error) => return Entry::failed(Error::internal(error.to_string())),
+            Err(error) => return ObjectHandle::failed(Error::internal(error.to_string())),
         };
         let value = Value {
             format: Format::Packed {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    CallOptions, Engine, Entry, Error, FunctionIndex, Input, Inputs, ObjectId, ObjectStore,
+    CallOptions, Engine, Error, FunctionIndex, Input, Inputs, ObjectHandle, ObjectId, ObjectStore,
     Payload, RemoteFn, Result, Role,
     message::{ArgSpec, Args},
     readable,
@@ -57,7 +57,7 @@ pub(super) struct Task {
     pub(super) args: Args<ArgSpec>,
     pub(super) options: CallOptions,
     /// What keeps the arguments.
-    pub(super) keep: Vec<Arc<Entry>>,
+    pub(super) keep: Vec<Arc<ObjectHandle>>,
     pub(super) actor: Option<ObjectId>,
 }
 

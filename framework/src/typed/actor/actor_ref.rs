@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Entry, ObjectId, Result};
+use mobula_protocol::{ObjectHandle, ObjectId, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Actor, ActorHandle, ActorMethods, Instance, lookup};
@@ -88,7 +88,7 @@ impl<A: Actor> ActorRef<A> {
         this.methods.handle()
     }
 
-    fn entry(this: &ActorRef<A>) -> &Arc<Entry> {
+    fn entry(this: &ActorRef<A>) -> &Arc<ObjectHandle> {
         this.methods.handle().entry()
     }
 

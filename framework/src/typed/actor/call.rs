@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use mobula_protocol::{
-    ActorOptions, ActorSpec, Engine, Entry, Error, Registry, RemoteFn, Result, Role,
+    ActorOptions, ActorSpec, Engine, Error, ObjectHandle, Registry, RemoteFn, Result, Role,
 };
 
 use super::{Actor, ActorHandle, ActorRef, lookup, lookup::short_name};
@@ -159,7 +159,7 @@ impl<A: Actor> ActorCall<A> {
             let spec = self.into_spec(&engine)?;
             Ok(engine.need_actors()?.create(spec))
         });
-        let entry = entry.unwrap_or_else(Entry::failed);
+        let entry = entry.unwrap_or_else(ObjectHandle::failed);
         ActorRef::of(ActorHandle::new(entry, name.as_deref()))
     }
 

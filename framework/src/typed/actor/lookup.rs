@@ -2,7 +2,7 @@
 
 use std::{any::type_name, sync::Arc};
 
-use mobula_protocol::{Engine, Entry, Error, Format, Result};
+use mobula_protocol::{Engine, Error, Format, ObjectHandle, Result};
 
 use super::{Actor, ActorCall, ActorHandle, ActorRef, tag};
 use crate::typed::flat::Types;
@@ -36,7 +36,7 @@ pub(crate) fn get_or_create<A: Actor>(
 }
 
 /// Waits until the actor is constructed: only then its type is known everywhere.
-fn checked<A: Actor>(entry: Arc<Entry>, name: &str) -> Result<ActorRef<A>> {
+fn checked<A: Actor>(entry: Arc<ObjectHandle>, name: &str) -> Result<ActorRef<A>> {
     entry.wait(None);
     match entry.outcome() {
         Some(Ok(value)) if value.format == (Format::Packed { of: tag::<A>() }) => {

@@ -14,7 +14,7 @@ mod runtime_api;
 
 use std::{marker::PhantomData, sync::Arc};
 
-use mobula_protocol::{Entry, TypeTag};
+use mobula_protocol::{ObjectHandle, TypeTag};
 
 use super::bytes;
 
@@ -99,12 +99,12 @@ pub trait ActorMethods: Send + Sync + 'static {
 /// An actor, whatever its type. Not public API.
 #[derive(Clone, Debug)]
 pub struct ActorHandle {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     name: Option<Arc<str>>,
 }
 
 impl ActorHandle {
-    pub(crate) fn new(entry: Arc<Entry>, name: Option<&str>) -> ActorHandle {
+    pub(crate) fn new(entry: Arc<ObjectHandle>, name: Option<&str>) -> ActorHandle {
         ActorHandle {
             entry,
             name: name.map(Arc::from),
@@ -112,7 +112,7 @@ impl ActorHandle {
     }
 
     /// The object that the constructor makes.
-    pub(crate) fn entry(&self) -> &Arc<Entry> {
+    pub(crate) fn entry(&self) -> &Arc<ObjectHandle> {
         &self.entry
     }
 

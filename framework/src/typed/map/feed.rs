@@ -8,8 +8,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Awaited, Call, CallArg, CallOptions, Engine, Entry, Error, FunctionIndex, Payload, Registry,
-    RemoteFn, Result, TaskOptions, message::Args,
+    Awaited, Call, CallArg, CallOptions, Engine, Error, FunctionIndex, ObjectHandle, Payload,
+    Registry, RemoteFn, Result, TaskOptions, message::Args,
 };
 use mobula_worker::batch::{BatchResults, BatchWriter};
 
@@ -117,7 +117,7 @@ pub(super) struct Feed<I> {
     sizes: Sizes,
     /// How many calls were taken, but for the one that is held over.
     taken: usize,
-    entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<ObjectHandle>>,
     /// What each entry stands for.
     sent: Vec<Sent>,
     /// Calls to be sent again, each with its place.
@@ -222,7 +222,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             None => return false,
             Some(Ok(first)) => first,
             Some(Err(error)) => {
-                self.sent(Entry::failed(error), 1, Kind::Light, None);
+                self.sent(ObjectHandle::failed(error), 1, Kind::Light, None);
                 return true;
             }
         };
@@ -291,13 +291,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         let calls = batch.len();
         let entry = match batch.finish() {
             Ok(call) => self.engine.submit(call),
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         };
         self.sent(entry, calls, Kind::Batch, kept);
         true
     }
 
-    fn sent(&mut self, entry: Arc<Entry>, calls: usize, kind: Kind, kept: Option<Kept>) {
+    fn sent(&mut self, entry: Arc<ObjectHandle>, calls: usize, kind: Kind, kept: Option<Kept>) {
         self.entries.push(entry);
         self.sent.push(Sent {
             first: self.taken,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{CallArg, Engine, Entry, Error, Item, Payload, Result, message::Args};
+use mobula_protocol::{CallArg, Engine, Error, Item, ObjectHandle, Payload, Result, message::Args};
 
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};
@@ -24,7 +24,7 @@ struct Unseen;
 #[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
     /// Kept, since a queue ends with its last handle.
-    queue: Arc<Entry>,
+    queue: Arc<ObjectHandle>,
     answers: Vec<ObjectRef<Unseen>>,
     limit: Option<Duration>,
     gets: bool,
@@ -52,7 +52,7 @@ impl Drop for Done {
 
 impl Asked {
     pub(super) fn put(
-        queue: &Arc<Entry>,
+        queue: &Arc<ObjectHandle>,
         values: Args<CallArg>,
         waits: bool,
         limit: Option<Duration>,
@@ -62,7 +62,7 @@ impl Asked {
     }
 
     pub(super) fn get(
-        queue: &Arc<Entry>,
+        queue: &Arc<ObjectHandle>,
         count: usize,
         waits: bool,
         limit: Option<Duration>,
@@ -76,8 +76,8 @@ impl Asked {
     }
 
     fn new(
-        queue: &Arc<Entry>,
-        answers: Vec<Arc<Entry>>,
+        queue: &Arc<ObjectHandle>,
+        answers: Vec<Arc<ObjectHandle>>,
         limit: Option<Duration>,
         gets: bool,
     ) -> Asked {
@@ -206,7 +206,7 @@ impl Drop for Asked {
 ///
 /// # Errors
 /// It is gone, or the queue could not be made.
-pub(super) fn engine_of(queue: &Entry) -> Result<Arc<dyn Engine>> {
+pub(super) fn engine_of(queue: &ObjectHandle) -> Result<Arc<dyn Engine>> {
     match (queue.engine(ENGINE), queue.outcome()) {
         (_, Some(Err(error))) => Err(error.clone()),
         (Some(engine), _) => Ok(engine),

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use mobula_protocol::{Engine, Entry, Error, Format, Lot, Result, SharedKind, TornLot};
+use mobula_protocol::{Engine, Error, Format, Lot, ObjectHandle, Result, SharedKind, TornLot};
 use mobula_store::{Building, codec::type_tag, is_cell};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -235,7 +235,7 @@ impl<T: SharedElement> SharedArray<T> {
         })
     }
 
-    fn lend(&self, lots: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+    fn lend(&self, lots: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
         let handle = self.handle()?;
         handle
             .engine()?
@@ -264,7 +264,7 @@ impl<T: SharedElement> SharedArray<T> {
         Ok(result.await?.into_iter().map(Torn::from).collect())
     }
 
-    fn settling(&self) -> Result<Arc<Entry>> {
+    fn settling(&self) -> Result<Arc<ObjectHandle>> {
         let handle = self.handle()?;
         Ok(handle
             .engine()?
@@ -378,7 +378,7 @@ pub(super) fn seal<T>(handle: SharedHandle, format: Format) -> Result<ObjectRef<
     ))
 }
 
-fn torn(entry: &Arc<Entry>) -> Result<Vec<Torn>> {
+fn torn(entry: &Arc<ObjectHandle>) -> Result<Vec<Torn>> {
     let torn: Vec<TornLot> = decode_value(entry.payload()?)?;
     Ok(torn.into_iter().map(Torn::from).collect())
 }
@@ -446,7 +446,7 @@ impl<T: SharedElement> ObjectRef<Array<T>> {
     }
 }
 
-fn to_shared<T: SharedElement>(entry: &Entry, elements: &[T]) -> Result<SharedArray<T>> {
+fn to_shared<T: SharedElement>(entry: &ObjectHandle, elements: &[T]) -> Result<SharedArray<T>> {
     let engine = entry.engine(ENGINE).ok_or_else(Error::shutdown)?;
     let fill = |out: &mut [T]| out.copy_from_slice(elements);
     SharedArray::new(&engine, vec![elements.len()], fill)

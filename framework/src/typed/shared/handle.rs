@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Body, Engine, Entry, Error, Format, Result, SharedKind, TypeTag, Value, WorkerId,
+    Body, Engine, Error, Format, ObjectHandle, Result, SharedKind, TypeTag, Value, WorkerId,
 };
 use mobula_store::{
     Building, Region,
@@ -16,7 +16,7 @@ use crate::promise::ENGINE;
 /// A ref to an object of shared memory, and the memory.
 #[derive(Clone, Debug)]
 pub(super) struct SharedHandle {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     region: Region,
 }
 
@@ -60,7 +60,7 @@ impl SharedHandle {
 
     /// The memory behind an entry, if it is of that kind and type.
     pub(super) fn open(
-        entry: Arc<Entry>,
+        entry: Arc<ObjectHandle>,
         (kind, of): (SharedKind, u64),
     ) -> Result<(SharedHandle, Vec<usize>)> {
         let value = match entry.outcome() {
@@ -89,12 +89,12 @@ impl SharedHandle {
         Ok((SharedHandle { entry, region }, shape))
     }
 
-    pub(super) fn entry(&self) -> &Arc<Entry> {
+    pub(super) fn entry(&self) -> &Arc<ObjectHandle> {
         &self.entry
     }
 
     /// The ref alone; the memory is not used any more by this handle.
-    pub(super) fn into_entry(self) -> Arc<Entry> {
+    pub(super) fn into_entry(self) -> Arc<ObjectHandle> {
         self.entry
     }
 
@@ -135,7 +135,7 @@ impl SharedHandle {
         kind: (SharedKind, u64),
     ) -> std::result::Result<(SharedHandle, Vec<usize>), D::Error> {
         match deserialize_handle(deserializer, HandleKind::Ref, type_tag::<H>())? {
-            Handle::Ref(entry) => match entry.downcast::<Entry>() {
+            Handle::Ref(entry) => match entry.downcast::<ObjectHandle>() {
                 Ok(entry) => SharedHandle::open(entry, kind).map_err(de::Error::custom),
                 Err(_) => Err(de::Error::custom("a ref that is not one of this engine's")),
             },

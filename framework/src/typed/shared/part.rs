@@ -2,7 +2,9 @@
 
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
-use mobula_protocol::{Engine, Entry, Error, Format, Input, Inputs, Lot, Result, Side, TypeTag};
+use mobula_protocol::{
+    Engine, Error, Format, Input, Inputs, Lot, ObjectHandle, Result, Side, TypeTag,
+};
 use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
 
 use super::SharedElement;
@@ -16,13 +18,13 @@ use crate::promise::ENGINE;
 /// of them.
 #[must_use = "a part that is dropped goes back to its array at once"]
 pub struct Part<T> {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     range: Range<usize>,
     element: PhantomData<fn() -> T>,
 }
 
 impl<T: SharedElement> Part<T> {
-    pub(super) fn new(entry: Arc<Entry>, range: Range<usize>) -> Part<T> {
+    pub(super) fn new(entry: Arc<ObjectHandle>, range: Range<usize>) -> Part<T> {
         Part {
             entry,
             range,
@@ -58,7 +60,7 @@ impl<T: SharedElement> Part<T> {
         })
     }
 
-    pub(crate) fn into_entry(self) -> Arc<Entry> {
+    pub(crate) fn into_entry(self) -> Arc<ObjectHandle> {
         self.entry
     }
 }
@@ -73,14 +75,18 @@ impl<T> fmt::Debug for Part<T> {
 /// `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in place. Otherwise as [`Part`].
 #[must_use = "a tile that is dropped goes back to its array at once"]
 pub struct Tile<T> {
-    entry: Arc<Entry>,
+    entry: Arc<ObjectHandle>,
     rows: Range<usize>,
     columns: Range<usize>,
     element: PhantomData<fn() -> T>,
 }
 
 impl<T: SharedElement> Tile<T> {
-    pub(super) fn new(entry: Arc<Entry>, rows: Range<usize>, columns: Range<usize>) -> Tile<T> {
+    pub(super) fn new(
+        entry: Arc<ObjectHandle>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> Tile<T> {
         Tile {
             entry,
             rows,
@@ -112,7 +118,7 @@ impl<T: SharedElement> Tile<T> {
         })
     }
 
-    pub(crate) fn into_entry(self) -> Arc<Entry> {
+    pub(crate) fn into_entry(self) -> Arc<ObjectHandle> {
         self.entry
     }
 }
@@ -129,7 +135,7 @@ impl<T> fmt::Debug for Tile<T> {
 pub struct OpenPart<T> {
     // In this order: what is lent ends before the part is home.
     elements: Lent<T>,
-    _part: Arc<Entry>,
+    _part: Arc<ObjectHandle>,
 }
 
 impl<T: SharedElement> std::ops::Deref for OpenPart<T> {
@@ -150,7 +156,7 @@ impl<T: SharedElement> std::ops::DerefMut for OpenPart<T> {
 #[derive(Debug)]
 pub struct OpenTile<T> {
     elements: LentTile<T>,
-    _part: Arc<Entry>,
+    _part: Arc<ObjectHandle>,
 }
 
 impl<T: SharedElement> OpenTile<T> {
@@ -213,7 +219,7 @@ impl fmt::Display for Torn {
 }
 
 /// The part that an object stands for, with its array.
-fn parts_of(entry: &Arc<Entry>) -> Result<(Arc<Entry>, Lot, TypeTag)> {
+fn parts_of(entry: &Arc<ObjectHandle>) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
     entry.wait(None);
     let payload = entry.payload()?;
     let Format::Part { of, lot } = payload.format else {
@@ -225,18 +231,21 @@ fn parts_of(entry: &Arc<Entry>) -> Result<(Arc<Entry>, Lot, TypeTag)> {
     }
 }
 
-fn lent<T: SharedElement>(part: &Arc<Entry>) -> Result<Lent<T>> {
+fn lent<T: SharedElement>(part: &Arc<ObjectHandle>) -> Result<Lent<T>> {
     let (array, lot, of) = parts_of(part)?;
     span(&array, lot, of)
 }
 
-fn lent_tile<T: SharedElement>(part: &Arc<Entry>) -> Result<LentTile<T>> {
+fn lent_tile<T: SharedElement>(part: &Arc<ObjectHandle>) -> Result<LentTile<T>> {
     let (array, lot, of) = parts_of(part)?;
     rectangle(&array, lot, of)
 }
 
 /// The region of an array, if its elements are `T`.
-fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_store::Region> {
+fn region<T: SharedElement>(
+    array: &Arc<ObjectHandle>,
+    of: TypeTag,
+) -> Result<mobula_store::Region> {
     if of != TypeTag(type_tag::<T>()) {
         return Err(Error::type_mismatch(format!(
             "expected a part of elements `{}`, found one of another type",
@@ -247,7 +256,7 @@ fn region<T: SharedElement>(array: &Arc<Entry>, of: TypeTag) -> Result<mobula_st
     engine.need_shared_memory()?.region(array)
 }
 
-fn span<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<Lent<T>> {
+fn span<T: SharedElement>(array: &Arc<ObjectHandle>, lot: Lot, of: TypeTag) -> Result<Lent<T>> {
     let region = region::<T>(array, of)?;
     let Lot::Span { start, end } = lot else {
         return Err(Error::type_mismatch(
@@ -262,7 +271,11 @@ fn span<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<L
         .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
 }
 
-fn rectangle<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Result<LentTile<T>> {
+fn rectangle<T: SharedElement>(
+    array: &Arc<ObjectHandle>,
+    lot: Lot,
+    of: TypeTag,
+) -> Result<LentTile<T>> {
     let region = region::<T>(array, of)?;
     let Lot::Tile {
         rows,
@@ -281,7 +294,7 @@ fn rectangle<T: SharedElement>(array: &Arc<Entry>, lot: Lot, of: TypeTag) -> Res
 }
 
 /// What an argument says about a part.
-fn taken(inputs: &mut Inputs) -> Result<(Arc<Entry>, Lot, TypeTag)> {
+fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
     let Input::Value(payload, _) = inputs.take()? else {
         return Err(Error::type_mismatch("expected one part of a shared array"));
     };

@@ -12,7 +12,7 @@ use super::{
     super::{
         Acquired, Holder, LocalReaders, LockError, Permit, RawMutex, RawRwLock, RawSemaphore,
         gate::{Gate, Look},
-        rwlock::Entry,
+        rwlock::ObjectHandle,
         word::{DRAINING, READERS, STARVING, TURN, WAITERS},
     },
     Place, PollError, Polled,
@@ -111,7 +111,7 @@ impl<M: Memory> RawRwLock<M> {
         wait.begin(waker);
         loop {
             let seq = self.entrance().futex().load(Acquire);
-            let Entry::Closed(word) = self.enter(holder.seat(), local) else {
+            let ObjectHandle::Closed(word) = self.enter(holder.seat(), local) else {
                 if std::mem::take(&mut wait.bars) {
                     self.end_turn();
                 }

@@ -14,7 +14,7 @@ use super::{
 use crate::primitive::{Futex, Memory, Word};
 
 /// Where a reader has got to.
-pub(in super::super) enum Entry {
+pub(in super::super) enum ObjectHandle {
     In,
     /// There is a writer; this is its word.
     Closed(u64),
@@ -33,11 +33,11 @@ impl<M: Memory> RawRwLock<M> {
         local: &LocalReaders<M::Futex>,
     ) -> Result<Acquired, LockError> {
         match self.enter(holder.seat(), local) {
-            Entry::In => Ok(Acquired::new(self.poison())),
-            Entry::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
+            ObjectHandle::In => Ok(Acquired::new(self.poison())),
+            ObjectHandle::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
                 Err(LockError::Recursive)
             }
-            Entry::Closed(_) => Err(LockError::Busy),
+            ObjectHandle::Closed(_) => Err(LockError::Busy),
         }
     }
 
@@ -53,7 +53,7 @@ impl<M: Memory> RawRwLock<M> {
         local: &LocalReaders<M::Futex>,
         waiting: impl Into<Waiting<'s>>,
     ) -> Result<Acquired, LockError> {
-        if let Entry::Closed(_) = self.enter(holder.seat(), local) {
+        if let ObjectHandle::Closed(_) = self.enter(holder.seat(), local) {
             self.read_later(holder, local, waiting.into())?;
         }
         Ok(Acquired::new(self.poison()))
@@ -72,8 +72,8 @@ impl<M: Memory> RawRwLock<M> {
             spin(|| is_free(self.gate.word().load(Acquire)));
             let seq = self.entrance().futex().load(Acquire);
             let word = match self.enter(holder.seat(), local) {
-                Entry::In => break Ok(()),
-                Entry::Closed(word) => word,
+                ObjectHandle::In => break Ok(()),
+                ObjectHandle::Closed(word) => word,
             };
             if holder.is_this_thread(word & !FLAGS) {
                 break Err(LockError::Recursive);
@@ -105,28 +105,32 @@ impl<M: Memory> RawRwLock<M> {
         end
     }
 
-    pub(in super::super) fn enter(&self, seat: Seat, local: &LocalReaders<M::Futex>) -> Entry {
+    pub(in super::super) fn enter(
+        &self,
+        seat: Seat,
+        local: &LocalReaders<M::Futex>,
+    ) -> ObjectHandle {
         let word = self.gate.word().load(Acquire);
         if !is_free(word) {
-            return Entry::Closed(word);
+            return ObjectHandle::Closed(word);
         }
         // Among others of this process nothing else is needed: their bit keeps writers out until
         // the last of us leaves.
         let Change::Edge = local.join() else {
-            return Entry::In;
+            return ObjectHandle::In;
         };
         self.processes().insert(seat);
         let word = self.gate.word().load(SeqCst);
         if is_free(word) {
             local.settle(1);
-            return Entry::In;
+            return ObjectHandle::In;
         }
         let drained = self.withdraw(seat);
         local.settle(0);
         if drained {
             self.wake_writer();
         }
-        Entry::Closed(word)
+        ObjectHandle::Closed(word)
     }
 
     /// Ends reading. Makes a system call if a writer waits for this, the last, reader.

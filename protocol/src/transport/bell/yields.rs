@@ -1,7 +1,7 @@
 //! Whether a thread that waits should offer its core to others.
 //!
 //! A yield lets somebody else run who wants this core. If that is one who answers, or waits like we
-//! do, it takes microseconds. If it computes, the scheduler leaves it the core for milliseconds,
+//! do, it takes microseconds. If it computes, the kernel leaves it the core for milliseconds,
 //! whatever happens meanwhile: Linux counts a yield as the use of a whole slice. A sleeper is better
 //! off there, since who is woken goes before one who computes. So a yield that took long bars further
 //! ones for much longer than it took; what they cost in all is a small part of the time.

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use super::usable;
 use crate::process::{table::Out, worker::Worker};
 use mobula_protocol::{
-    ActorSpec, Actors, Entry, Error, Result, Side, lower_call, message::FromWorker,
+    ActorSpec, Actors, Error, ObjectHandle, Result, Side, lower_call, message::FromWorker,
 };
 
 impl Actors for Worker {
-    fn create(&self, spec: ActorSpec) -> Arc<Entry> {
+    fn create(&self, spec: ActorSpec) -> Arc<ObjectHandle> {
         match self.create(spec, false) {
             Ok((actor, _)) => actor,
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
-    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<Entry>> {
+    fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>> {
         let (actor, found) = self.create(spec, true)?;
         let found = found.map_or(Ok(actor.clone()), |found| actor_of(&found));
         // If there was one, this object does not exist.
@@ -24,12 +24,12 @@ impl Actors for Worker {
         found
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Entry>> {
+    fn named(&self, name: &str) -> Result<Arc<ObjectHandle>> {
         let name = name.to_owned();
         actor_of(&self.promised(|id| FromWorker::FindActor { id, name }))
     }
 
-    fn kill(&self, actor: &Entry) {
+    fn kill(&self, actor: &ObjectHandle) {
         if usable().is_err() {
             return;
         }
@@ -42,7 +42,11 @@ impl Actors for Worker {
 
 impl Worker {
     /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
-    fn create(&self, spec: ActorSpec, find: bool) -> Result<(Arc<Entry>, Option<Arc<Entry>>)> {
+    fn create(
+        &self,
+        spec: ActorSpec,
+        find: bool,
+    ) -> Result<(Arc<ObjectHandle>, Option<Arc<ObjectHandle>>)> {
         usable()?;
         let ActorSpec {
             constructor,
@@ -52,7 +56,7 @@ impl Worker {
         let (args, keep) = lower_call(self, &mut args)?;
         let (id, answer) = (self.mint(), find.then(|| self.mint()));
         let mut table = self.table.lock();
-        let mut new = |id| table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+        let mut new = |id| table.handle(id, true, || ObjectHandle::new(id, self.as_engine(), None));
         let entries = (new(id), answer.map(&mut new));
         table.out.push(&FromWorker::CreateActor {
             id,
@@ -68,7 +72,7 @@ impl Worker {
 }
 
 /// The actor that an object refers to.
-fn actor_of(found: &Arc<Entry>) -> Result<Arc<Entry>> {
+fn actor_of(found: &Arc<ObjectHandle>) -> Result<Arc<ObjectHandle>> {
     found.wait(None);
     match found.payload()?.side.into_iter().next() {
         Some(Side::Ref(actor)) => Ok(actor),

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::promise::ENGINE;
 use mobula_protocol::{
-    Actors, Awaited, Call, Engine, Entry, Error, Item, ObjectId, ObjectStore, Outcome, Queues,
-    Result, SharedMemory, Value, lower_call,
+    Actors, Awaited, Call, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore, Outcome,
+    Queues, Result, SharedMemory, Value, lower_call,
     message::{FromWorker, TaskSpec},
     park_until,
 };
@@ -32,12 +32,12 @@ impl Worker {
         table: &mut Table<OutLane>,
         id: ObjectId,
         known: Option<&Arc<Value>>,
-    ) -> (Arc<Entry>, Option<Outcome>) {
+    ) -> (Arc<ObjectHandle>, Option<Outcome>) {
         let outcome = known.map(|value| Ok(value.clone()));
         let mut made = false;
         let entry = table.handle(id, false, || {
             made = true;
-            Entry::new(id, self.as_engine(), outcome.clone())
+            ObjectHandle::new(id, self.as_engine(), outcome.clone())
         });
         (entry, outcome.filter(|_| !made))
     }
@@ -46,7 +46,7 @@ impl Worker {
     pub(super) fn handles_of<'a>(
         &self,
         objects: impl Iterator<Item = (ObjectId, Option<&'a Arc<Value>>)>,
-    ) -> Vec<Arc<Entry>> {
+    ) -> Vec<Arc<ObjectHandle>> {
         let mut to_tell = Vec::new();
         let mut table = self.table.lock();
         let handle = |(id, known)| {
@@ -63,13 +63,13 @@ impl Worker {
     }
 
     /// The handle of an object that the driver will have made when it has read the message.
-    fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<Entry> {
+    fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<ObjectHandle> {
         if let Err(error) = usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
         let id = self.mint();
         let mut table = self.table.lock();
-        let entry = table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+        let entry = table.handle(id, true, || ObjectHandle::new(id, self.as_engine(), None));
         table.out.push(&message(id));
         drop(table);
         entry
@@ -123,9 +123,9 @@ impl Engine for Worker {
         self.arc()
     }
 
-    fn submit(&self, mut call: Call) -> Arc<Entry> {
+    fn submit(&self, mut call: Call) -> Arc<ObjectHandle> {
         if let Err(error) = usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
         let (function, options) = (call.function, call.options.take());
         let actor = call.actor.clone();
@@ -133,7 +133,8 @@ impl Engine for Worker {
             Ok((args, keep)) => {
                 let id = self.mint();
                 let mut table = self.table.lock();
-                let entry = table.handle(id, true, || Entry::new(id, self.as_engine(), None));
+                let entry =
+                    table.handle(id, true, || ObjectHandle::new(id, self.as_engine(), None));
                 table.out.push(&FromWorker::Spawn(TaskSpec {
                     id,
                     function,
@@ -149,11 +150,11 @@ impl Engine for Worker {
                 drop((keep, actor));
                 entry
             }
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
-    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<Entry> {
+    fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<ObjectHandle> {
         let (entry, told) = self.handle_in(&mut self.table.lock(), id, known);
         if let Some(outcome) = told {
             entry.complete(outcome, ENGINE);
@@ -161,28 +162,28 @@ impl Engine for Worker {
         entry
     }
 
-    fn handles(&self, items: &[Item]) -> Vec<Arc<Entry>> {
+    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
         self.handles_of(items.iter().filter_map(Item::object))
     }
 
-    fn release(&self, entry: &Entry) {
+    fn release(&self, entry: &ObjectHandle) {
         self.table.lock().release(entry.id());
     }
 
-    fn detach(&self, entry: &Entry) {
+    fn detach(&self, entry: &ObjectHandle) {
         if usable().is_ok() {
             self.table.lock().detach(entry.id());
         }
     }
 
-    fn watch(&self, entry: &Entry) {
+    fn watch(&self, entry: &ObjectHandle) {
         if let Err(error) = usable() {
             return entry.complete(Err(error), ENGINE);
         }
         self.table.lock().watch(entry.id());
     }
 
-    fn expect(&self, entries: &mut dyn Iterator<Item = &Entry>) {
+    fn expect(&self, entries: &mut dyn Iterator<Item = &ObjectHandle>) {
         if let Err(error) = usable() {
             return entries.for_each(|entry| entry.complete(Err(error.clone()), ENGINE));
         }

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use super::usable;
 use crate::process::{table::Out, worker::Worker};
 use mobula_protocol::{
-    CallArg, Entry, ObjectId, Queues, lower_call,
+    CallArg, ObjectHandle, ObjectId, Queues, lower_call,
     message::{Args, FromWorker},
 };
 
 impl Queues for Worker {
-    fn create(&self, capacity: u32) -> Arc<Entry> {
+    fn create(&self, capacity: u32) -> Arc<ObjectHandle> {
         self.promised(|id| FromWorker::CreateQueue { id, capacity })
     }
 
-    fn put(&self, queue: &Entry, mut values: Args<CallArg>, waits: bool) -> Arc<Entry> {
+    fn put(
+        &self,
+        queue: &ObjectHandle,
+        mut values: Args<CallArg>,
+        waits: bool,
+    ) -> Arc<ObjectHandle> {
         match lower_call(self, &mut values) {
             // The driver counts the values from the message on.
             Ok((values, _keep)) => self.promised(|id| FromWorker::QueuePut {
@@ -23,18 +28,21 @@ impl Queues for Worker {
                 values,
                 waits,
             }),
-            Err(error) => Entry::failed(error),
+            Err(error) => ObjectHandle::failed(error),
         }
     }
 
-    fn get(&self, queue: &Entry, count: usize, waits: bool) -> Vec<Arc<Entry>> {
+    fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
         if let Err(error) = usable() {
-            return (0..count).map(|_| Entry::failed(error.clone())).collect();
+            return (0..count)
+                .map(|_| ObjectHandle::failed(error.clone()))
+                .collect();
         }
         let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
         let mut table = self.table.lock();
-        let new =
-            |id: &ObjectId| table.handle(*id, true, || Entry::new(*id, self.as_engine(), None));
+        let new = |id: &ObjectId| {
+            table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
+        };
         let entries = ids.iter().map(new).collect();
         let queue = queue.id();
         table.out.push(&FromWorker::QueueGet { ids, queue, waits });
@@ -56,7 +64,7 @@ impl Queues for Worker {
         }
     }
 
-    fn ask(&self, queue: &Entry, close: bool) -> Arc<Entry> {
+    fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle> {
         let queue = queue.id();
         self.promised(|id| FromWorker::QueueAsk { id, queue, close })
     }

@@ -10,7 +10,7 @@ use crate::{
     promise::ENGINE,
 };
 use mobula_protocol::{
-    Entry, Error, Format, Lot, ObjectId, Result, SharedMemory, Value, WorkerId,
+    Error, Format, Lot, ObjectHandle, ObjectId, Result, SharedMemory, Value, WorkerId,
     message::FromWorker,
     sync::{Ended, Seat, Sleep},
 };
@@ -21,7 +21,7 @@ use mobula_protocol::{
 const KEEP_TURN: Duration = Duration::from_millis(2);
 
 impl SharedMemory for Worker {
-    fn region(&self, object: &Arc<Entry>) -> Result<Region> {
+    fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region> {
         let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {
             return Ok(self.heap.region(loc, lease, ENGINE)?);
@@ -30,13 +30,13 @@ impl SharedMemory for Worker {
         Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
-    fn lend(&self, array: &Arc<Entry>, parts: Vec<Lot>) -> Result<Vec<Arc<Entry>>> {
+    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
         usable()?;
         let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
         let entries: Vec<_> = {
             let mut table = self.table.lock();
             let new = |(id, _): &(ObjectId, Lot)| {
-                table.handle(*id, true, || Entry::new(*id, self.as_engine(), None))
+                table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
             };
             let entries = parts.iter().map(new).collect();
             table.out.push(&FromWorker::Lend {
@@ -70,12 +70,12 @@ impl SharedMemory for Worker {
         Ok(entries)
     }
 
-    fn settle(&self, array: &Arc<Entry>) -> Arc<Entry> {
+    fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle> {
         let array = array.id();
         self.promised(|id| FromWorker::Settle { id, array })
     }
 
-    fn seal(&self, array: &Arc<Entry>, format: Format) -> Arc<Entry> {
+    fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
         let array = array.id();
         self.promised(|id| FromWorker::Seal { id, array, format })
     }

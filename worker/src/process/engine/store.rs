@@ -10,7 +10,8 @@ use mobula_store::{Block, EnginePromise, Heap, Loc, SegmentId};
 use super::usable;
 use crate::process::{table::Out, worker::Worker};
 use mobula_protocol::{
-    Decoded, Entry, Error, ObjectId, ObjectStore, Payload, Result, Value, message::FromWorker, put,
+    Decoded, Error, ObjectHandle, ObjectId, ObjectStore, Payload, Result, Value,
+    message::FromWorker, put,
 };
 
 /// How long a segment's descriptor may take from the driver: it was sent before the message that
@@ -18,27 +19,27 @@ use mobula_protocol::{
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl ObjectStore for Worker {
-    fn put(&self, payload: Payload) -> Result<Arc<Entry>> {
+    fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>> {
         usable()?;
         put(self, payload)
     }
 
-    fn register(&self, value: Value) -> Arc<Entry> {
+    fn register(&self, value: Value) -> Arc<ObjectHandle> {
         if let Err(error) = usable() {
-            return Entry::failed(error);
+            return ObjectHandle::failed(error);
         }
         let id = self.mint();
         let value = Arc::new(value);
         let mut table = self.table.lock();
         let entry = table.handle(id, true, || {
-            Entry::new(id, self.as_engine(), Some(Ok(value.clone())))
+            ObjectHandle::new(id, self.as_engine(), Some(Ok(value.clone())))
         });
         table.out.push(&FromWorker::Put { id, value });
         drop(table);
         entry
     }
 
-    fn block(&self, loc: Loc, lease: Arc<Entry>, promise: EnginePromise) -> Result<Block> {
+    fn block(&self, loc: Loc, lease: Arc<ObjectHandle>, promise: EnginePromise) -> Result<Block> {
         if loc.segment == self.heap.id() {
             return Ok(self.heap.block(loc, lease, promise)?);
         }

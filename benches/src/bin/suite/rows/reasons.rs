@@ -20,7 +20,7 @@ const REASONS: &[Reason] = &[
     Reason {
         rows: &["cold"],
         peers: THREADS,
-        why: "After a second of sleep, what a call touches comes from memory, and the system puts whom we wake on the core of the \
+        why: "After a second of sleep, what a call touches comes from memory, and the system puts whom we wake on the scheduler of the \
             caller. A closure in one address space touches few cache lines; our call some 1,250, in two processes with page tables of \
             their own.",
     },

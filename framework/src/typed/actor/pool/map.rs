@@ -4,12 +4,12 @@ use std::{collections::VecDeque, fmt, iter::Fuse};
 
 use mobula_protocol::Result;
 
-use super::flights::Flights;
+use super::assignments::Flights;
 use crate::{ActorRef, UnspawnedCall, Value, typed::Actor};
 
 /// Items on their way, for both orders.
 struct Items<'a, A: Actor, R, I: Iterator, F> {
-    flights: &'a mut Flights<A, R>,
+    assignments: &'a mut Flights<A, R>,
     call: F,
     items: Fuse<I>,
     /// Those that are on their way, in order.
@@ -27,10 +27,10 @@ where
     /// Gives idle actors items. Results that nobody has fetched are no more than there are actors
     /// several times over: then actors have to wait.
     fn fill(&mut self) {
-        self.flights.look();
-        while self.numbers.len() < AHEAD * self.flights.actors().max(1) {
+        self.assignments.look();
+        while self.numbers.len() < AHEAD * self.assignments.actors().max(1) {
             let (call, items, over) = (&mut self.call, &mut self.items, &mut self.over);
-            let number = self.flights.submit_now(|| {
+            let number = self.assignments.submit_now(|| {
                 let item = items.next();
                 *over = item.is_none();
                 let item = item?;
@@ -49,7 +49,7 @@ const AHEAD: usize = 64;
 
 impl<A: Actor, R, I: Iterator, F> Drop for Items<'_, A, R, I, F> {
     fn drop(&mut self) {
-        self.flights.give_up(self.numbers.drain(..));
+        self.assignments.give_up(self.numbers.drain(..));
     }
 }
 
@@ -69,9 +69,9 @@ pub struct PoolMapUnordered<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, 
 macro_rules! maps {
     ($($map:ident: $find:expr;)*) => { $(
         impl<'a, A: Actor, R, I: Iterator, F> $map<'a, A, R, I, F> {
-            pub(super) fn new(flights: &'a mut Flights<A, R>, call: F, items: I) -> Self {
+            pub(super) fn new(assignments: &'a mut Flights<A, R>, call: F, items: I) -> Self {
                 $map(Items {
-                    flights,
+                    assignments,
                     call,
                     items: items.fuse(),
                     numbers: VecDeque::new(),
@@ -94,9 +94,9 @@ macro_rules! maps {
                 let find: fn(&VecDeque<u64>, &Flights<A, R>) -> Option<usize> = $find;
                 loop {
                     items.fill();
-                    if let Some(at) = find(&items.numbers, items.flights) {
+                    if let Some(at) = find(&items.numbers, items.assignments) {
                         let number = items.numbers.remove(at)?;
-                        let result = items.flights.take(number);
+                        let result = items.assignments.take(number);
                         // The actor that is idle now shall work while the caller does.
                         items.fill();
                         return result;
@@ -104,7 +104,7 @@ macro_rules! maps {
                     if items.numbers.is_empty() && items.over {
                         return None;
                     }
-                    items.flights.wait_for_one_more();
+                    items.assignments.wait_for_one_more();
                 }
             }
         }
@@ -112,7 +112,7 @@ macro_rules! maps {
         impl<A: Actor, R, I: Iterator, F> fmt::Debug for $map<'_, A, R, I, F> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($map))
-                    .field("actors", &self.0.flights.actors())
+                    .field("actors", &self.0.assignments.actors())
                     .field("under_way", &self.0.numbers.len())
                     .finish_non_exhaustive()
             }
@@ -121,6 +121,6 @@ macro_rules! maps {
 }
 
 maps! {
-    PoolMap: |numbers, flights| flights.has_landed(*numbers.front()?).then_some(0);
-    PoolMapUnordered: |numbers, flights| numbers.iter().position(|n| flights.has_landed(*n));
+    PoolMap: |numbers, assignments| assignments.has_landed(*numbers.front()?).then_some(0);
+    PoolMapUnordered: |numbers, assignments| numbers.iter().position(|n| assignments.has_landed(*n));
 }

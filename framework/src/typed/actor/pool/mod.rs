@@ -1,6 +1,6 @@
 //! Work spread over actors that are all alike.
 
-mod flights;
+mod assignments;
 mod map;
 
 use std::{
@@ -13,7 +13,7 @@ use mobula_protocol::{Error, Result};
 
 use super::{Actor, ActorRef};
 use crate::{UnspawnedCall, Value};
-use flights::{Flights, Start};
+use assignments::{Flights, Start};
 
 pub use map::{PoolMap, PoolMapUnordered};
 
@@ -53,7 +53,7 @@ pub use map::{PoolMap, PoolMapUnordered};
 /// # let _ = total;
 /// ```
 pub struct ActorPool<A: Actor, R> {
-    flights: Flights<A, R>,
+    assignments: Flights<A, R>,
     /// What was submitted and not fetched, in order.
     submitted: VecDeque<u64>,
 }
@@ -62,7 +62,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
     /// A pool of these actors. They may still be under construction.
     pub fn new(actors: impl IntoIterator<Item = ActorRef<A>>) -> ActorPool<A, R> {
         ActorPool {
-            flights: Flights::new(actors.into_iter().collect()),
+            assignments: Flights::new(actors.into_iter().collect()),
             submitted: VecDeque::new(),
         }
     }
@@ -78,7 +78,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         I: IntoIterator,
         F: FnMut(&ActorRef<A>, I::Item) -> UnspawnedCall<R>,
     {
-        PoolMap::new(&mut self.flights, call, items.into_iter())
+        PoolMap::new(&mut self.assignments, call, items.into_iter())
     }
 
     /// As [`map`](Self::map), with the results in the order in which they become ready.
@@ -91,7 +91,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         I: IntoIterator,
         F: FnMut(&ActorRef<A>, I::Item) -> UnspawnedCall<R>,
     {
-        PoolMapUnordered::new(&mut self.flights, call, items.into_iter())
+        PoolMapUnordered::new(&mut self.assignments, call, items.into_iter())
     }
 
     /// Runs a method for this item when an actor is idle. Does not block; the call of an item that
@@ -102,7 +102,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         F: FnOnce(&ActorRef<A>, T) -> UnspawnedCall<R> + Send + 'static,
     {
         let start: Start<A, R> = Box::new(move |actor| call(actor, item));
-        let number = self.flights.submit(start);
+        let number = self.assignments.submit(start);
         self.submitted.push_back(number);
     }
 
@@ -115,26 +115,26 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
     /// if all are fetched.
     pub fn get_next(&mut self) -> Option<Result<R>> {
         let number = *self.submitted.front()?;
-        self.flights.wait_for(number, None);
+        self.assignments.wait_for(number, None);
         self.submitted.pop_front();
-        self.flights.take(number)
+        self.assignments.take(number)
     }
 
     /// As [`get_next`](Self::get_next), for at most this long: then the result is an error for which
     /// `is_timeout()` holds, and a later call gets the item's own.
     pub fn get_next_timeout(&mut self, limit: Duration) -> Option<Result<R>> {
         let number = *self.submitted.front()?;
-        if !self.flights.wait_for(number, deadline(limit)) {
+        if !self.assignments.wait_for(number, deadline(limit)) {
             return Some(Err(late(limit)));
         }
         self.submitted.pop_front();
-        self.flights.take(number)
+        self.assignments.take(number)
     }
 
     /// Blocks for the next result, in the order in which they become ready. `None` if all are
     /// fetched.
     pub fn get_next_unordered(&mut self) -> Option<Result<R>> {
-        let number = self.flights.wait_for_any(&self.submitted, None)?;
+        let number = self.assignments.wait_for_any(&self.submitted, None)?;
         self.fetch(number)
     }
 
@@ -144,7 +144,10 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         if self.submitted.is_empty() {
             return None;
         }
-        match self.flights.wait_for_any(&self.submitted, deadline(limit)) {
+        match self
+            .assignments
+            .wait_for_any(&self.submitted, deadline(limit))
+        {
             Some(number) => self.fetch(number),
             None => Some(Err(late(limit))),
         }
@@ -152,27 +155,27 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
 
     fn fetch(&mut self, number: u64) -> Option<Result<R>> {
         self.submitted.retain(|other| *other != number);
-        self.flights.take(number)
+        self.assignments.take(number)
     }
 
     /// Adds an actor.
     pub fn push(&mut self, actor: ActorRef<A>) {
-        self.flights.push(actor);
+        self.assignments.push(actor);
     }
 
     /// Whether an actor is idle: a submission would run at once.
     pub fn has_idle(&mut self) -> bool {
-        self.flights.has_idle()
+        self.assignments.has_idle()
     }
 
     /// Takes an idle actor out of the pool, if there is one.
     pub fn pop_idle(&mut self) -> Option<ActorRef<A>> {
-        self.flights.pop_idle()
+        self.assignments.pop_idle()
     }
 
     /// How many actors the pool has, idle or not; those that are known to be dead are gone.
     pub fn len(&self) -> usize {
-        self.flights.actors()
+        self.assignments.actors()
     }
 
     /// Whether it has none.
@@ -182,7 +185,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
 
     /// The actors. Calls that run go on, and their results are given up, as are items that wait.
     pub fn into_actors(self) -> Vec<ActorRef<A>> {
-        self.flights.into_actors()
+        self.assignments.into_actors()
     }
 }
 
@@ -200,7 +203,7 @@ fn late(limit: Duration) -> Error {
 impl<A: Actor, R> fmt::Debug for ActorPool<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActorPool")
-            .field("actors", &self.flights.actors())
+            .field("actors", &self.assignments.actors())
             .field("to_fetch", &self.submitted.len())
             .finish_non_exhaustive()
     }

@@ -1,0 +1,459 @@
+//! The driver's ends of all mailboxes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use mobula_protocol::{
+    Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
+    message::{FromWorker, ToWorker},
+};
+use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
+
+use smallvec::SmallVec;
+
+use super::{
+    closing::Closings, memory::Needs, orphans::Orphans, peer::Peer, peer_table::PeerTable,
+    recovery::Seats, tempo::Tempo,
+};
+use crate::scheduler::Scheduler;
+
+/// Messages that are read from one worker before others get their turn.
+const BATCH: usize = 512;
+
+/// The same, for a caller that came for something else.
+const SMALL_BATCH: usize = 64;
+
+/// With no more workers than this, all of them are looked at each time.
+const FEW: usize = 8;
+
+/// With more, all of them are looked at each so many times, and otherwise those that had
+/// something to say lately or were sent something.
+const ALL_EVERY: u32 = 16;
+
+/// A list of ids that is longer is not kept.
+const KEEP_SCRATCH: usize = 1 << 14;
+
+/// Handles that are to be told an outcome. One alone, which is that of a caller who waits, takes no memory.
+pub(super) type Completions = SmallVec<[(Weak<ObjectHandle>, Outcome); 1]>;
+
+/// All of them, with what the scheduler's effects need.
+#[derive(Debug)]
+pub(super) struct Peers {
+    pub(super) lanes: PeerTable,
+    /// Those that are likely to have something to say.
+    busy: Vec<WorkerId>,
+    /// How often that list was relied upon.
+    looks: u32,
+    /// The segments' files, to hand their descriptors on.
+    pub(super) files: BTreeMap<SegmentId, SegmentFile>,
+    pub(super) heap: Arc<Heap>,
+    pub(super) segments: Arc<Segments>,
+    pub(super) capacity: Arc<Capacity>,
+    /// Segments of workers that are dead, with live objects in them.
+    pub(super) orphans: Orphans,
+    /// Where this process writes in segments of others.
+    pub(super) writables: Arc<Writables>,
+    pub(super) closings: Closings,
+    pub(super) seats: Seats,
+    /// Workers that wait for memory.
+    pub(super) needs: Needs,
+    /// Finished objects whose waiters are to be woken after the lock.
+    pub(super) completions: Completions,
+    /// Workers to be killed after the lock.
+    condemned: Vec<(WorkerId, String)>,
+    registrations: usize,
+    /// There are, or were, actors: somebody has to notice the end of their last handles.
+    pub(super) has_actors: Arc<AtomicBool>,
+    /// Workers to be started.
+    pub(super) to_start: usize,
+    /// Workers that are to end within this time.
+    pub(super) ends: Vec<(WorkerId, Duration)>,
+    /// Tasks that were too large for a message, as if their workers had failed them.
+    pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
+    pub(super) tempo: Tempo,
+    /// The last step has left released handles to the next one. Looked at and changed under the lock only.
+    pub(super) put_off: bool,
+    /// Peers that may have something to send.
+    unflushed: Vec<WorkerId>,
+    /// Empty lists, kept for their memory.
+    scratch: Vec<ObjectId>,
+    spare_completions: Completions,
+}
+
+/// What is to be done after the lock is released.
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    pub(super) completions: Completions,
+    pub(super) condemned: Vec<(WorkerId, String)>,
+    pub(super) registrations: usize,
+    pub(super) to_start: usize,
+    pub(super) ends: Vec<(WorkerId, Duration)>,
+}
+
+impl Peers {
+    pub(super) fn new(
+        heap: Arc<Heap>,
+        segments: Arc<Segments>,
+        writables: Arc<Writables>,
+        capacity: Arc<Capacity>,
+    ) -> Peers {
+        Peers {
+            lanes: PeerTable::default(),
+            files: BTreeMap::new(),
+            heap,
+            segments,
+            capacity,
+            orphans: Orphans::default(),
+            writables,
+            closings: Closings::default(),
+            seats: Seats::default(),
+            needs: Needs::default(),
+            completions: Completions::new(),
+            condemned: Vec::new(),
+            registrations: 0,
+            busy: Vec::new(),
+            looks: 0,
+            has_actors: Arc::default(),
+            to_start: 0,
+            ends: Vec::new(),
+            unsendable: Vec::new(),
+            tempo: Tempo::new(),
+            put_off: false,
+            unflushed: Vec::new(),
+            scratch: Vec::new(),
+            spare_completions: Completions::new(),
+        }
+    }
+
+    /// An empty list that may have memory.
+    pub(super) fn take_scratch(&mut self) -> Vec<ObjectId> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    /// The same for the list of completions.
+    pub(super) fn keep_completions(&mut self, list: Completions) {
+        if list.capacity() <= KEEP_SCRATCH {
+            self.spare_completions = list;
+        }
+    }
+
+    /// Keeps the memory of an empty list, unless it is very much.
+    pub(super) fn keep_scratch(&mut self, list: Vec<ObjectId>) {
+        if list.capacity() <= KEEP_SCRATCH {
+            self.scratch = list;
+        }
+    }
+
+    /// Fails the tasks that could not be sent; whether there were any.
+    pub(super) fn fail_unsendable(&mut self, scheduler: &mut Scheduler) -> bool {
+        if self.unsendable.is_empty() {
+            return false;
+        }
+        for (worker, done) in std::mem::take(&mut self.unsendable) {
+            if let Err(violation) = scheduler.on_message(worker, done, self) {
+                eprintln!("mobula: a task that cannot be sent: {violation}");
+            }
+        }
+        true
+    }
+
+    /// Gives free memory of the driver's own heap back to the budget.
+    pub(super) fn own_trim(&self) {
+        self.heap.trim(0);
+    }
+
+    pub(super) fn add(&mut self, id: WorkerId, lane: Peer, segment: (SegmentId, SegmentFile)) {
+        self.lanes.insert(id, lane);
+        self.files.insert(segment.0, segment.1);
+    }
+
+    pub(super) fn get(&mut self, id: WorkerId) -> Option<&mut Peer> {
+        self.lanes.get_mut(id)
+    }
+
+    /// A lane through which something is to be sent: the next flush looks at it.
+    pub(super) fn touch(&mut self, id: WorkerId) -> Option<&mut Peer> {
+        let lane = self.lanes.get_mut(id)?;
+        if !lane.listed {
+            lane.listed = true;
+            self.unflushed.push(id);
+        }
+        if !lane.busy {
+            lane.busy = true;
+            self.busy.push(id);
+        }
+        Some(lane)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Peer)> {
+        self.lanes.iter_mut()
+    }
+
+    /// Whether any worker has said something that was not read, or made room for what had found
+    /// none.
+    #[inline]
+    pub(super) fn any_ready(&self) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.any(|(_, lane)| !lane.broken && lane.end.ready())
+    }
+
+    /// The same of those workers that are likely to.
+    pub(super) fn any_busy_ready(&self) -> bool {
+        if self.lanes.len() <= FEW {
+            return self.any_ready();
+        }
+        let mut busy = self.busy.iter().filter_map(|&id| self.lanes.get(id));
+        busy.any(|lane| !lane.broken && lane.end.ready())
+    }
+
+    /// Reads and acts on what the workers have said; not all of it, where one says very much, so
+    /// that the lock is not held for long and others get their turn.
+    pub(super) fn drain_all(&mut self, scheduler: &mut Scheduler) {
+        self.look_at_all();
+        self.drain_busy(scheduler, BATCH);
+    }
+
+    /// As [`drain_all`](Peers::drain_all), but where there are many workers, those of whom nothing was expected
+    /// may have to wait for some more calls. Says whether there was anything.
+    pub(super) fn drain_likely(&mut self, scheduler: &mut Scheduler) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        if self.lanes.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
+        {
+            self.look_at_all();
+        }
+        self.drain_busy(scheduler, BATCH);
+        !self.busy.is_empty()
+    }
+
+    /// Reads and acts on some of what those workers have said that are likely to have something to say.
+    pub(super) fn drain_some(&mut self, scheduler: &mut Scheduler) {
+        if self.lanes.len() <= FEW {
+            self.look_at_all();
+        }
+        self.drain_busy(scheduler, SMALL_BATCH);
+    }
+
+    fn drain_busy(&mut self, scheduler: &mut Scheduler, most: usize) {
+        for at in 0..self.busy.len() {
+            if let Some(&id) = self.busy.get(at) {
+                self.drain(id, scheduler, most);
+            }
+        }
+    }
+
+    /// Lists the workers that have something to say now.
+    fn look_at_all(&mut self) {
+        self.busy.clear();
+        for (id, lane) in self.lanes.iter_mut() {
+            lane.busy = !lane.broken && lane.end.ready();
+            if lane.busy {
+                self.busy.push(id);
+            }
+        }
+    }
+
+    /// Reads and acts on what one worker has said, up to a number of messages.
+    pub(super) fn drain(&mut self, id: WorkerId, scheduler: &mut Scheduler, most: usize) {
+        for _ in 0..most {
+            let Some(lane) = self.lanes.get_mut(id) else {
+                return;
+            };
+            if lane.broken {
+                return;
+            }
+            match lane.end.out.receive() {
+                Ok(None) => return,
+                Ok(Some(message)) => {
+                    if let FromWorker::Done { .. } = message {
+                        self.tempo.count(1, scheduler);
+                    }
+                    if let Err(why) = self.act(id, message, scheduler) {
+                        self.condemn(id, why);
+                    }
+                }
+                Err(error) => self.condemn(id, error.to_string()),
+            }
+        }
+    }
+
+    fn act(
+        &mut self,
+        id: WorkerId,
+        message: FromWorker,
+        scheduler: &mut Scheduler,
+    ) -> Result<(), String> {
+        match message {
+            FromWorker::Registered => {
+                scheduler
+                    .worker_up(id, self)
+                    .map_err(|violation| violation.to_string())?;
+                if let Some(lane) = self.lanes.get_mut(id) {
+                    lane.registered.store(true, Ordering::Release);
+                }
+                self.registrations += 1;
+                Ok(())
+            }
+            FromWorker::NeedBytes(bytes) => self.need(id, bytes),
+            FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
+            FromWorker::Closed(loc) => self.closed(id, loc),
+            FromWorker::Exits => {
+                if let Some(lane) = self.lanes.get_mut(id) {
+                    lane.exits = true;
+                }
+                Ok(())
+            }
+            other => {
+                self.take_body(id, &other)?;
+                if let FromWorker::Put { value, .. } = &other
+                    && let (Format::Shared { kind, .. }, Body::Stored(loc)) =
+                        (&value.format, &value.body)
+                {
+                    self.introduce_shared(id, *loc, *kind);
+                }
+                scheduler
+                    .on_message(id, other, self)
+                    .map_err(|violation| violation.to_string())
+            }
+        }
+    }
+
+    /// A worker whose words make no sense is killed; what it did before counts.
+    pub(super) fn condemn(&mut self, id: WorkerId, why: String) {
+        if let Some(lane) = self.lanes.get_mut(id)
+            && !lane.broken
+        {
+            lane.broken = true;
+            self.condemned.push((id, why));
+        }
+    }
+
+    /// Makes all that was sent visible, and rings where somebody sleeps. Also tries again what had
+    /// found no room; returns whether any of that found some.
+    pub(super) fn flush(&mut self) -> bool {
+        if self.unflushed.is_empty() {
+            return false;
+        }
+        let mut progress = false;
+        let mut list = std::mem::take(&mut self.unflushed);
+        list.retain(|&id| {
+            let pending = self.flush_one(id, &mut progress);
+            if !pending && let Some(lane) = self.lanes.get_mut(id) {
+                lane.listed = false;
+            }
+            pending
+        });
+        self.unflushed = list;
+        progress
+    }
+
+    /// The same for the lane that was listed last.
+    pub(super) fn flush_last(&mut self, id: WorkerId) {
+        if self.unflushed.last() == Some(&id) && !self.flush_one(id, &mut false) {
+            self.unflushed.pop();
+            if let Some(lane) = self.lanes.get_mut(id) {
+                lane.listed = false;
+            }
+        }
+    }
+
+    /// Whether something is left that has found no room.
+    fn flush_one(&mut self, id: WorkerId, progress: &mut bool) -> bool {
+        let Some(lane) = self.lanes.get_mut(id) else {
+            return false;
+        };
+        if !lane.unsent.is_empty() && !lane.broken {
+            self.send_segments(id);
+        }
+        let Some(lane) = self.lanes.get_mut(id).filter(|lane| !lane.broken) else {
+            return false;
+        };
+        lane.send_frees();
+        let waiting = |lane: &Peer| lane.end.task.pending() + lane.end.control.pending();
+        let before = waiting(lane);
+        match lane.end.flush() {
+            Ok(_) => *progress |= before > waiting(lane),
+            Err(error) => lane.fault = Some(error.to_string()),
+        }
+        if let Some(why) = lane.fault.take() {
+            self.condemn(id, why);
+            return false;
+        }
+        waiting(lane) > 0 || !lane.unsent.is_empty()
+    }
+
+    /// What is left to be done without the lock, if there is anything.
+    pub(super) fn take_aftermath(&mut self) -> Option<Deferred> {
+        let nothing = self.completions.is_empty()
+            && self.condemned.is_empty()
+            && self.registrations == 0
+            && self.to_start == 0
+            && self.ends.is_empty();
+        (!nothing).then(|| self.aftermath())
+    }
+
+    fn aftermath(&mut self) -> Deferred {
+        Deferred {
+            completions: match self.completions.len() {
+                // The list keeps its memory.
+                0 | 1 => self.completions.pop().into_iter().collect(),
+                _ => std::mem::replace(
+                    &mut self.completions,
+                    std::mem::take(&mut self.spare_completions),
+                ),
+            },
+            condemned: std::mem::take(&mut self.condemned),
+            registrations: std::mem::take(&mut self.registrations),
+            to_start: std::mem::take(&mut self.to_start),
+            ends: std::mem::take(&mut self.ends),
+        }
+    }
+
+    /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
+    pub(super) fn bury(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
+        let Some(lane) = self.lanes.remove(id) else {
+            return;
+        };
+        self.seats.give_back(lane.seat);
+        self.forget_need(id);
+        self.forget_closings(id);
+        if let Some(file) = self.files.get(&segment) {
+            let kept = self.orphans.adopt(segment, file, (live, lane.granted));
+            mobula_store::Budget::release(&*self.capacity, lane.granted.saturating_sub(kept));
+            if kept == 0 {
+                self.drop_segment(segment);
+            }
+        }
+        self.settle_needs();
+    }
+
+    pub(super) fn drop_segment(&mut self, segment: SegmentId) {
+        self.files.remove(&segment);
+        self.segments.remove(segment);
+        self.writables.remove(segment);
+        let ids: Vec<WorkerId> = self.lanes.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(lane) = self.touch(id) else { continue };
+            if lane.known.contains(&segment) || lane.writable.contains(&segment) {
+                lane.known.retain(|known| *known != segment);
+                lane.writable.retain(|known| *known != segment);
+                lane.writes.retain(|loc| loc.segment != segment);
+                lane.send(&ToWorker::DropSegment(segment));
+            }
+        }
+    }
+}
+
+/// The text of a refusal that has to travel as an error of ours.
+pub(super) fn refusal(wanted: u64, capacity: &Capacity) -> Error {
+    Error::store(&mobula_store::StoreError::full(
+        wanted,
+        capacity.used(),
+        capacity.capacity(),
+    ))
+}

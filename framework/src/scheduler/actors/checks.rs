@@ -1,0 +1,143 @@
+//! What must be true of actors, for the tests.
+
+use std::collections::{HashMap, HashSet};
+
+use mobula_protocol::{ObjectId, message::ArgSpec};
+
+use super::{Life, Part};
+use crate::scheduler::{
+    Scheduler,
+    state::{Task, TaskState, WorkerState},
+};
+
+impl Scheduler {
+    /// Whether the task waits in the queue of an actor, or for its process, and not in the common queue.
+    pub(in crate::scheduler) fn waits_for_actor(&self, id: ObjectId, task: &Task) -> bool {
+        match task.part.as_deref() {
+            None => false,
+            Some(Part::Constructor) => matches!(
+                self.actors[&id].life,
+                Life::Wanting | Life::Waiting(_) | Life::Dead(_)
+            ),
+            Some(Part::Call(call)) => {
+                let queue = self.actors[&call.actor].queues.get(&call.queue);
+                queue.is_some_and(|queue| queue.contains(&id))
+            }
+        }
+    }
+
+    /// Constructors that run once more, with their pinned arguments.
+    pub(in crate::scheduler) fn reconstructions(&self) -> Vec<&[ArgSpec]> {
+        let again = self.actors.iter().filter(|(id, actor)| {
+            let pending = self.objects.get(**id).unwrap().task().is_some();
+            matches!(actor.life, Life::Constructing(_)) && !pending
+        });
+        again.map(|(_, actor)| &actor.args[..]).collect()
+    }
+
+    /// Constructors that run though nobody wants their actor any more.
+    pub(in crate::scheduler) fn abandoned_constructions(&self) -> usize {
+        let workers = self.workers.values();
+        let abandoned = workers.filter_map(|worker| {
+            let actor = worker
+                .actor
+                .filter(|actor| !self.actors.contains_key(actor))?;
+            Some(
+                worker
+                    .assignments
+                    .iter()
+                    .filter(move |assignment| assignment.task == actor),
+            )
+        });
+        abandoned.flatten().count()
+    }
+
+    /// Asserts what ties actors to their objects, calls and processes.
+    pub(in crate::scheduler) fn check_actors(&self) {
+        let mut pending: HashMap<ObjectId, u32> = HashMap::new();
+        let mut running: HashMap<(ObjectId, usize), u32> = HashMap::new();
+        for (id, object) in self.objects.iter() {
+            let Some(task) = object.task() else { continue };
+            let queued = matches!(task.state, TaskState::Queued { .. });
+            match task.part.as_deref() {
+                None => continue,
+                Some(Part::Constructor) => assert!(self.actors.contains_key(&id), "{id}"),
+                Some(Part::Call(call)) => {
+                    *pending.entry(call.actor).or_default() += 1;
+                    *running.entry((call.actor, call.queue.0)).or_default() += u32::from(queued);
+                    let queues = &self.actors[&call.actor].queues;
+                    let places = queues.iter().flat_map(|(key, queue)| {
+                        let here = queue.iter().filter(|other| **other == id);
+                        here.map(move |_| key)
+                    });
+                    let expected = (!queued).then_some(&call.queue);
+                    assert!(places.eq(expected), "where {id} waits");
+                }
+            }
+        }
+        let mut wanting: HashSet<ObjectId> = HashSet::new();
+        for id in &self.wanting {
+            assert!(wanting.insert(*id), "{id} wants two processes");
+        }
+        for (id, actor) in &self.actors {
+            assert!(self.objects.contains(*id), "the actor {id} is no object");
+            assert_eq!(actor.pending, pending.remove(id).unwrap_or(0), "{id}");
+            assert_eq!(
+                matches!(actor.life, Life::Wanting),
+                wanting.remove(id),
+                "{id}"
+            );
+            for (group, count) in actor.running.iter().enumerate() {
+                let expected = running.get(&(*id, group)).copied().unwrap_or(0);
+                assert_eq!(*count, expected, "running calls of {id}, group {group}");
+                assert!(*count <= actor.limit(group));
+            }
+            if let Some(worker) = actor.process() {
+                assert_eq!(self.workers[&worker].actor, Some(*id));
+                let assignments = self.workers[&worker].assignments.iter();
+                let constructors = assignments
+                    .filter(|assignment| assignment.task == *id)
+                    .count();
+                let constructing = matches!(actor.life, Life::Constructing(_));
+                assert_eq!(constructors, usize::from(constructing), "{id}");
+            }
+            let object = self.objects.get(*id).unwrap();
+            match actor.life {
+                Life::Alive(_) => assert!(object.value().is_some()),
+                Life::Dead(_) => {
+                    assert!(object.task().is_none() && actor.queues.is_empty(), "{id}");
+                    assert!(actor.args.is_empty() && actor.options.name.is_none());
+                }
+                _ => {}
+            }
+            if let Some(name) = &actor.options.name {
+                assert_eq!(self.names_of_actors.get(name), Some(id));
+            }
+        }
+        assert!(pending.is_empty() && wanting.is_empty());
+        for (name, id) in &self.names_of_actors {
+            assert_eq!(self.actors[id].options.name.as_ref(), Some(name));
+        }
+    }
+
+    /// Asserts that nothing waits that could go on: after [`Scheduler::pump`].
+    pub(in crate::scheduler) fn check_nothing_forgotten(&self) {
+        assert!(self.stirred.is_empty() && self.settled.is_empty());
+        for (id, actor) in &self.actors {
+            let (_, next) = self.waiting_call(actor).unwrap_or_default();
+            assert_eq!(next, None, "a call of {id} could run");
+            if let Life::Waiting(worker) = actor.life
+                && self.workers[&worker].state == WorkerState::Up
+            {
+                let task = self.objects.get(*id).unwrap().task();
+                assert!(
+                    task.is_some_and(|task| !super::is_ready(task)),
+                    "the constructor of {id} could run, or can never"
+                );
+            }
+        }
+        for (array, lending) in &self.lending {
+            assert!(lending.has_patience(), "somebody waits for {array}");
+        }
+    }
+}

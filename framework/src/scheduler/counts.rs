@@ -1,0 +1,159 @@
+//! Refs, pins and stored bytes.
+
+use mobula_protocol::{Body, Format, Item, ObjectId, Value, message::ArgSpec};
+use mobula_store::Loc;
+
+use super::{
+    Host, Scheduler,
+    lending::is_shared,
+    state::{Object, ObjectState},
+};
+
+/// The store gives out memory in pieces of this many bytes.
+const GRANULE: u64 = 64;
+
+/// Up or down.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Begin,
+    End,
+}
+
+impl Scheduler {
+    /// Counts what a value refers to and where it lies. The value was [checked](Scheduler::check_value).
+    pub(super) fn begin_value(&mut self, value: &Value) {
+        for nested in value.nested() {
+            self.add_ref(nested);
+        }
+        if let Some(loc) = stored(value) {
+            self.used = self.used.wrapping_add(footprint(loc));
+        }
+    }
+
+    pub(super) fn add_ref(&mut self, id: ObjectId) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.refs += 1;
+        }
+    }
+
+    /// One ref less; frees the object if that was the last one, and what it alone kept.
+    pub(super) fn drop_ref(&mut self, id: ObjectId, host: &mut dyn Host) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.refs -= 1;
+            if object.is_unused() {
+                self.free_unused(id, host);
+            }
+        }
+    }
+
+    /// One ref less; the object goes to `rest` if that was the last one, for the caller to free.
+    pub(super) fn drop_ref_later(&mut self, id: ObjectId, rest: &mut Vec<ObjectId>) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.refs -= 1;
+            if object.is_unused() {
+                rest.push(id);
+            }
+        }
+    }
+
+    /// Ends what arguments count for.
+    pub(super) fn drop_args(&mut self, args: &[ArgSpec], host: &mut dyn Host) {
+        for arg in args {
+            arg.for_each_object(|id| self.drop_ref(id, host));
+        }
+    }
+
+    /// Frees the object if it is unused, and what it alone kept. A list instead of recursion, since
+    /// values can be nested deeper than the stack.
+    pub(super) fn free_unused(&mut self, id: ObjectId, host: &mut dyn Host) {
+        let mut next = Some(id);
+        let mut rest = Vec::new();
+        while let Some(id) = next {
+            let unused = self.objects.get(id).is_some_and(Object::is_unused);
+            if unused && !self.actors.is_empty() {
+                self.end_actor(id, host);
+            }
+            if unused && !self.queues.is_empty() {
+                self.end_queue(id, &mut rest, host);
+            }
+            if unused
+                && let Some(Object {
+                    state: ObjectState::Ready(value),
+                    ..
+                }) = self.objects.remove(id)
+            {
+                self.give_back(&value);
+                self.forget_decoded(id, host);
+                if let Format::Shared { .. } = value.format {
+                    self.lending.remove(&id);
+                }
+                for nested in value.nested() {
+                    self.drop_ref_later(nested, &mut rest);
+                }
+                if let Some(loc) = stored(&value) {
+                    self.used = self.used.wrapping_sub(footprint(loc));
+                    if is_shared(&value).is_some() {
+                        host.close(loc, None);
+                    } else {
+                        host.free(loc);
+                    }
+                }
+            }
+            next = rest.pop();
+        }
+    }
+
+    /// Pins or unpins an object, and the arrays inside if it is ready: who reads it reads those where
+    /// they lie.
+    pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
+        self.shift_pin(id, step);
+        let value = self.objects.get(id).and_then(Object::value);
+        if let Some(value) = value.filter(|value| !value.items.is_empty()).cloned() {
+            self.shift_array_pins(&value, step);
+        }
+    }
+
+    /// Pins or unpins all that a task reads where it lies.
+    pub(super) fn shift_arg_pins(&mut self, args: &[ArgSpec], step: Step) {
+        for arg in args {
+            match arg {
+                ArgSpec::Value(value) => self.shift_array_pins(value, step),
+                ArgSpec::Object(id) => self.shift_pins(*id, step),
+                ArgSpec::Gather(ids) => ids.iter().for_each(|id| self.shift_pins(*id, step)),
+            }
+        }
+    }
+
+    fn shift_array_pins(&mut self, value: &Value, step: Step) {
+        for item in &value.items {
+            if let Item::Array { id, .. } = item {
+                self.shift_pin(*id, step);
+            }
+        }
+    }
+
+    fn shift_pin(&mut self, id: ObjectId, step: Step) {
+        if let Some(object) = self.objects.get_mut(id) {
+            match step {
+                Step::Begin => object.pins += 1,
+                Step::End => object.pins -= 1,
+            }
+        }
+    }
+}
+
+/// Where the value lies in the store, if it does.
+pub(super) fn stored(value: &Value) -> Option<Loc> {
+    match value.body {
+        Body::Stored(loc) => Some(loc),
+        Body::Inline(_) => None,
+    }
+}
+
+/// What a stored body costs. The sum wraps: a length that no segment has, if one came in, goes out
+/// again as it came.
+pub(super) fn footprint(loc: Loc) -> u64 {
+    loc.len
+        .checked_next_multiple_of(GRANULE)
+        .unwrap_or(u64::MAX)
+}

@@ -1,0 +1,258 @@
+//! Who gets which task.
+
+use mobula_protocol::{
+    Error, ObjectId, WorkerId,
+    message::{ArgRef, ArgSpec, Args, TaskMessage},
+};
+
+use super::{
+    Host, Scheduler,
+    counts::Step,
+    loads::Loads,
+    state::{Assignment, Object, TaskState, Worker, WorkerState},
+};
+
+impl Scheduler {
+    /// Hands ready tasks to workers, and takes tasks back from busy workers for idle ones. To be
+    /// called after each batch of events.
+    ///
+    /// Costs a constant for each task handed over, nothing for those that stay; and where a worker
+    /// is idle while others have tasks ahead, a look at each worker.
+    pub(crate) fn pump(&mut self, host: &mut dyn Host) {
+        loop {
+            if !self.settled.is_empty() {
+                self.tell_settled(host);
+            }
+            if !self.stirred.is_empty() {
+                self.pump_actors(host);
+            }
+            while let Some(seat) = self.next_seat() {
+                let Some(task) = self.ready.pop() else { break };
+                self.hand_over(task, self.seats[seat], host);
+            }
+            let more = match self.ready.is_empty() {
+                true => self.steal(host),
+                false => self.relieve_one(host),
+            };
+            // An actor that has ended can bring parts home, too.
+            if !more && self.settled.is_empty() && self.stirred.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// When every place of every worker is taken by a task that waits, or its worker has no thread for
+    /// another one, nothing can ever run again. Then the first ready task goes to a worker without a
+    /// thread, which ends a wait; or else it fails, so that those that wait for it go on. Whether it
+    /// did.
+    fn relieve_one(&mut self, host: &mut dyn Host) -> bool {
+        let stuck = |worker: &&Worker| {
+            worker.state == WorkerState::Up
+                && worker.load() == 0
+                && (worker.stalled || !worker.has_slot(self.config.slots))
+        };
+        let pool = || {
+            self.workers
+                .values()
+                .filter(|worker| worker.actor.is_none())
+        };
+        if pool().next().is_none() || !pool().all(|worker| stuck(&worker)) {
+            return false;
+        }
+        let stalled = self.stalled_worker();
+        let Some(task) = self.ready.pop() else {
+            return false;
+        };
+        if let Some(worker) = stalled {
+            self.hand_over(task, worker, host);
+            return true;
+        }
+        let name = self
+            .task_mut(task)
+            .map(|task| task.function)
+            .map_or("a task", |f| self.name(f));
+        let error = Error::usage(format!(
+            "`{name}` cannot run: every place of every worker ({} each) is taken by a task that waits for another one; \
+             recurse less deeply, or return refs instead of waiting for them",
+            self.config.slots
+        ));
+        self.finish(task, Err(error), host);
+        true
+    }
+
+    /// Sends one task; what is to be noted comes after that, since the worker may be waiting.
+    pub(super) fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, host: &mut dyn Host) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else {
+            return;
+        };
+        let (slot, attempt) = worker.next_assignment();
+        let idle = worker.assignments.is_empty();
+        worker.assignments.push_back(Assignment {
+            attempt,
+            task: id,
+            slot,
+        });
+        worker.is_given(id);
+        self.with_objects(id, |scheduler, specs| {
+            scheduler.shift_arg_pins(specs, Step::Begin)
+        });
+        if let Some(task) = self.objects.get(id).and_then(Object::task) {
+            let (function, options, retries) = (task.function, task.options.clone(), task.retries);
+            let mut args = Args::with_capacity(task.args.len());
+            for spec in &task.args {
+                args.push(self.resolve(spec));
+            }
+            host.send_task(
+                worker_id,
+                TaskMessage {
+                    id,
+                    slot,
+                    attempt,
+                    function,
+                    args,
+                    options,
+                    retries,
+                    revocable: !idle,
+                },
+            );
+        }
+        self.relist(worker_id);
+        self.set_state(
+            id,
+            TaskState::Queued {
+                worker: worker_id,
+                slot,
+                attempt,
+            },
+        );
+    }
+
+    /// The argument with the values of its objects, which are all ready.
+    #[inline]
+    pub(super) fn resolve<'a>(&'a self, spec: &'a ArgSpec) -> ArgRef<'a> {
+        let value = |id: &ObjectId| {
+            let value = self.objects.get(*id).and_then(Object::value);
+            value.expect("the inputs of a ready task are ready, and counted")
+        };
+        match spec {
+            ArgSpec::Value(value) => ArgRef::Value(value),
+            ArgSpec::Object(id) => ArgRef::Object {
+                id: *id,
+                value: value(id),
+            },
+            ArgSpec::Gather(ids) => ArgRef::Gather(ids.iter().map(|id| (*id, value(id))).collect()),
+        }
+    }
+
+    /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
+    /// Returns whether there was anything.
+    fn steal(&mut self, host: &mut dyn Host) -> bool {
+        if self.laden == 0 || !self.any_idle() {
+            return false;
+        }
+        let laden = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| self.may_steal_from(worker));
+        let mut laden: Vec<(u32, WorkerId)> =
+            laden.map(|(id, worker)| (worker.load(), *id)).collect();
+        laden.sort_unstable();
+        laden
+            .into_iter()
+            .rev()
+            .any(|(load, worker)| self.take_back(worker, load / 2, host) > 0)
+    }
+
+    /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue.
+    /// Costs the tasks no retry. Returns how many.
+    pub(super) fn take_back(&mut self, worker_id: WorkerId, most: u32, host: &mut dyn Host) -> u32 {
+        let mut taken = 0;
+        while taken < most {
+            let Some(worker) = self.workers.get_mut(&worker_id) else {
+                return taken;
+            };
+            // So many have begun, whatever their state words say.
+            if worker.assignments.len() <= worker.near(0) {
+                break;
+            }
+            let Some(&Assignment {
+                attempt,
+                task,
+                slot,
+            }) = worker.assignments.back()
+            else {
+                break;
+            };
+            // The queue is run in order: if this one has been started, all before it have.
+            if !host.revoke(worker_id, slot, attempt) {
+                break;
+            }
+            worker.complete(attempt);
+            self.unqueue(task);
+            self.call_landed(task);
+            if !self.return_constructor(task, worker_id) && !self.return_call(task) {
+                self.ready.give_back(task);
+            }
+            taken += 1;
+        }
+        if let Some(worker) = self.workers.get_mut(&worker_id)
+            && taken > 0
+        {
+            worker.depth = worker.load().max(1);
+        }
+        self.relist(worker_id);
+        taken
+    }
+
+    /// Makes a task that a worker had ready again, without putting it into the ready queue.
+    pub(super) fn unqueue(&mut self, id: ObjectId) {
+        self.set_state(id, TaskState::Ready);
+        self.with_objects(id, |scheduler, specs| {
+            scheduler.shift_arg_pins(specs, Step::End)
+        });
+    }
+
+    /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile, if
+    /// they refer to objects.
+    pub(super) fn with_objects(
+        &mut self,
+        id: ObjectId,
+        f: impl FnOnce(&mut Scheduler, &[ArgSpec]),
+    ) {
+        let args = match self.task_mut(id) {
+            Some(task) if !task.plain => std::mem::take(&mut task.args),
+            _ => return,
+        };
+        f(self, &args);
+        if let Some(task) = self.task_mut(id) {
+            task.args = args;
+        }
+    }
+
+    /// Lists the worker where its load belongs. To be called after each change of its load, state,
+    /// depth or slots.
+    pub(super) fn relist(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.relist(self.config.slots, &mut self.room, &mut self.laden);
+        }
+    }
+}
+
+impl Worker {
+    /// See [`Scheduler::relist`].
+    #[inline]
+    pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_laden: &mut usize) {
+        let room = self.has_room(slots).then(|| self.rank());
+        list.relist(self.seat, &mut self.room, room);
+        let laden = self.is_laden();
+        if self.laden != laden {
+            self.laden = laden;
+            *all_laden = *all_laden + usize::from(laden) - usize::from(!laden);
+        }
+    }
+
+    /// Whether it has tasks that it has probably not started.
+    pub(super) fn is_laden(&self) -> bool {
+        self.state == WorkerState::Up && self.actor.is_none() && self.load() > 1
+    }
+}

@@ -1,0 +1,44 @@
+//! What the scheduler knows of the registered functions.
+
+use mobula_protocol::{FunctionIndex, TaskOptions};
+
+use super::{CallRole, Scheduler, lending::NO_FUNCTION};
+
+/// A registered function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Function {
+    /// For errors.
+    pub(crate) name: &'static str,
+    /// What it is to an actor.
+    pub(crate) role: CallRole,
+    /// The options of calls that have none of their own.
+    pub(crate) options: TaskOptions,
+}
+
+impl Function {
+    fn of(functions: &[Function], function: FunctionIndex) -> Option<&Function> {
+        functions.get(usize::try_from(function.0).ok()?)
+    }
+
+    /// The options of a function; those of [`TaskOptions::DEFAULT`] where there is no such function.
+    pub(super) fn options_of(functions: &[Function], function: FunctionIndex) -> &TaskOptions {
+        Function::of(functions, function).map_or(&TaskOptions::DEFAULT, |known| &known.options)
+    }
+}
+
+impl Scheduler {
+    /// What a function is to an actor.
+    pub(super) fn role(&self, function: FunctionIndex) -> CallRole {
+        Function::of(&self.functions, function)
+            .map(|known| known.role)
+            .unwrap_or_default()
+    }
+
+    /// The name of a function, for messages.
+    pub(super) fn name(&self, function: FunctionIndex) -> &'static str {
+        if function == NO_FUNCTION {
+            return "a shared array or a queue";
+        }
+        Function::of(&self.functions, function).map_or("an unknown function", |known| known.name)
+    }
+}

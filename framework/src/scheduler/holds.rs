@@ -1,0 +1,90 @@
+//! What workers hold, and what they want to be told.
+
+use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
+
+use super::{
+    Host, Scheduler,
+    counts::Step,
+    state::{Hold, Object, ObjectState},
+};
+
+impl Scheduler {
+    /// The worker holds the object from now on, with a pin if it is ready.
+    pub(super) fn hold(&mut self, worker: WorkerId, id: ObjectId) {
+        let Some(worker) = self.workers.get_mut(&worker) else {
+            return;
+        };
+        let Some(object) = self.objects.get_mut(id) else {
+            return;
+        };
+        worker.is_told(id);
+        let hold = worker.held.get_or_insert_with(id, || {
+            object.refs += 1;
+            Hold::default()
+        });
+        if !hold.pinned && matches!(object.state, ObjectState::Ready(_)) {
+            hold.pinned = true;
+            self.shift_pins(id, Step::Begin);
+        }
+    }
+
+    /// The worker holds the object no longer and does not wait for it.
+    pub(super) fn end_hold(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut dyn Host) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else {
+            return;
+        };
+        let watched = worker.watches.remove(&id);
+        let hold = worker.held.remove(id);
+        if watched {
+            self.end_watch(worker_id, id);
+        }
+        if let Some(hold) = hold {
+            self.give_up(id, hold, host);
+        }
+    }
+
+    /// Ends what a hold that is not listed any more stands for.
+    pub(super) fn give_up(&mut self, id: ObjectId, hold: Hold, host: &mut dyn Host) {
+        if hold.pinned {
+            self.shift_pins(id, Step::End);
+        }
+        self.drop_ref(id, host);
+    }
+
+    /// Strikes the worker off those that want to be told.
+    pub(super) fn end_watch(&mut self, worker: WorkerId, id: ObjectId) {
+        let task = self.objects.get_mut(id).and_then(Object::task_mut);
+        if let Some(followers) = task.and_then(|task| task.followers.as_mut()) {
+            followers.watchers.retain(|&watcher| watcher != worker);
+        }
+    }
+
+    /// The worker wants to be told: now, if the object is finished.
+    pub(super) fn watch(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut dyn Host) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else {
+            return;
+        };
+        let Some(object) = self.objects.get_mut(id) else {
+            return;
+        };
+        match &mut object.state {
+            ObjectState::Pending(task) => {
+                if worker.watches.insert(id) {
+                    task.more_followers().watchers.push(worker_id);
+                }
+            }
+            _ => self.tell(worker_id, id, host),
+        }
+    }
+
+    /// Tells a worker the outcome. A value comes with a pin.
+    pub(super) fn tell(&mut self, worker: WorkerId, id: ObjectId, host: &mut dyn Host) {
+        let Some(outcome) = self.outcome(id) else {
+            return;
+        };
+        if outcome.is_ok() {
+            self.hold(worker, id);
+        }
+        host.send(worker, ToWorker::Ready { id, outcome });
+    }
+}

@@ -1,0 +1,317 @@
+//! Shared arrays: which parts of them are lent to whom, and how they become ordinary objects
+//! ([`sealing`]).
+//!
+//! A part is an object like any other: whoever may write to it has a ref, and the last ref's end
+//! brings it home. So a call takes its parts along, through retries, and gives them back when it has
+//! ended, however that was.
+//!
+//! What waits for parts, or for processes to close their mappings, is a pending object with a task
+//! that no worker runs: it waits for one input, which comes from here.
+
+#[cfg(test)]
+mod checks;
+mod sealing;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use mobula_protocol::{
+    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
+    WorkerId,
+    message::{ArgSpec, Args},
+};
+use mobula_store::{Loc, codec};
+
+use super::{
+    Host, Scheduler, Violation,
+    counts::stored,
+    objects::unknown,
+    state::{ObjectState, Task, TaskState},
+};
+
+/// The function of tasks that no worker runs.
+pub(super) const NO_FUNCTION: FunctionIndex = FunctionIndex(u32::MAX);
+
+/// What is lent of one shared array.
+#[derive(Debug, Default)]
+pub(super) struct Lending {
+    /// By first and last element (the end), which do not overlap unless both are tiles.
+    lots: BTreeMap<(u64, u64), Vec<Lot>>,
+    /// How many.
+    count: usize,
+    /// The longest way from a tile's first element to its last.
+    longest: u64,
+    torn: Vec<TornLot>,
+    /// Objects that become ready when all is back.
+    settlers: Vec<ObjectId>,
+    sealing: bool,
+}
+
+impl Lending {
+    /// Takes a part out, unless an element of it is lent.
+    fn take(&mut self, lot: Lot) -> Result<(), Lot> {
+        let Some((start, end)) = lot.bounds() else {
+            return Err(lot);
+        };
+        if start == end {
+            self.count += 1;
+            return Ok(());
+        }
+        // All that begin before the end, and not so early that they must have ended.
+        let from = (start.saturating_sub(self.longest), 0);
+        let near = self.lots.range(from..(end, 0)).flat_map(|(_, lots)| lots);
+        if let Some(other) = near.into_iter().find(|other| other.overlaps(&lot)) {
+            return Err(*other);
+        }
+        self.lots.entry((start, end)).or_default().push(lot);
+        self.count += 1;
+        self.longest = self.longest.max(end - start);
+        Ok(())
+    }
+
+    fn give_back(&mut self, lot: &Lot) {
+        self.count -= 1;
+        let Some(bounds) = lot.bounds() else { return };
+        if let Some(lots) = self.lots.get_mut(&bounds) {
+            if let Some(at) = lots.iter().position(|other| other == lot) {
+                lots.swap_remove(at);
+            }
+            if lots.is_empty() {
+                self.lots.remove(&bounds);
+            }
+        }
+        if self.count == 0 {
+            self.longest = 0;
+        }
+    }
+}
+
+impl Scheduler {
+    /// Lends parts of an array to the driver, which gets one handle of each new object.
+    ///
+    /// # Errors
+    /// There is no such array; or why it cannot be, for the one who asked. Nothing has changed then.
+    pub(crate) fn lend(
+        &mut self,
+        array: ObjectId,
+        lots: &[Lot],
+    ) -> Result<Result<Vec<ObjectId>, Error>, Violation> {
+        let parts = match self.take_lots(array, lots)? {
+            Ok(parts) => parts,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(parts
+            .into_iter()
+            .map(|part| {
+                let id = self.mint();
+                self.insert_part(id, part, WorkerId::DRIVER);
+                id
+            })
+            .collect()))
+    }
+
+    /// Lends parts of an array to a worker, which holds the new objects. It is told through them if
+    /// that cannot be.
+    pub(super) fn lend_to_worker(
+        &mut self,
+        array: ObjectId,
+        parts: &[(ObjectId, Lot)],
+        from: WorkerId,
+    ) -> Result<(), Violation> {
+        let mut ids = HashSet::new();
+        for (id, _) in parts {
+            self.check_new(*id, from)?;
+            if !ids.insert(*id) {
+                return Err(Violation::new(format!("object {id} was made twice")));
+            }
+        }
+        let lots: Vec<Lot> = parts.iter().map(|(_, lot)| *lot).collect();
+        match self.take_lots(array, &lots)? {
+            Ok(lent) => {
+                for ((id, _), part) in parts.iter().zip(lent) {
+                    self.insert_part(*id, part, from);
+                }
+            }
+            Err(error) => {
+                for (id, _) in parts {
+                    self.insert(*id, ObjectState::Failed(error.clone()), from);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes parts out of an array, as the values of their objects.
+    fn take_lots(
+        &mut self,
+        array: ObjectId,
+        lots: &[Lot],
+    ) -> Result<Result<Vec<Value>, Error>, Violation> {
+        let Some(value) = self.shared_array(array).cloned() else {
+            return Err(unknown(array));
+        };
+        let Format::Shared { of, shape, .. } = &value.format else {
+            return Err(unknown(array));
+        };
+        let len = shape.iter().copied().fold(1, u64::saturating_mul);
+        let lending = self.lending.entry(array).or_default();
+        for (at, lot) in lots.iter().enumerate() {
+            let why = if lending.sealing {
+                "the array is being sealed".to_owned()
+            } else if lot.bounds().is_none_or(|(_, end)| end > len) {
+                format!("{lot} is no part of an array of {len} elements")
+            } else if let Err(other) = lending.take(*lot) {
+                match lots[..at].contains(&other) {
+                    true => format!("{lot} and {other} overlap"),
+                    false => format!(
+                        "{lot} overlaps with {other}, which is lent; `settle()` waits for all parts"
+                    ),
+                }
+            } else {
+                continue;
+            };
+            lots[..at].iter().for_each(|lot| lending.give_back(lot));
+            return Ok(Err(Error::usage(format!(
+                "the shared array cannot be split: {why}"
+            ))));
+        }
+        let part = |lot: &Lot| Value {
+            format: Format::Part {
+                of: *of,
+                lot: (*lot).into(),
+            },
+            body: Body::Inline(Default::default()),
+            items: vec![Item::Array {
+                id: array,
+                value: value.clone(),
+            }],
+        };
+        Ok(Ok(lots.iter().map(part).collect()))
+    }
+
+    fn insert_part(&mut self, id: ObjectId, part: Value, from: WorkerId) {
+        self.begin_value(&part);
+        self.insert(id, ObjectState::Ready(part.into()), from);
+    }
+
+    /// A part is nobody's any more.
+    pub(super) fn give_back(&mut self, part: &Value) {
+        let Format::Part { lot, .. } = &part.format else {
+            return;
+        };
+        let array = part.nested().next();
+        let Some(lending) = array.and_then(|array| self.lending.get_mut(&array)) else {
+            return;
+        };
+        lending.give_back(lot);
+        if lending.count == 0 && !lending.settlers.is_empty() {
+            self.settled.extend(array);
+        }
+    }
+
+    /// A task that had begun has failed for good: the parts among its arguments are torn.
+    pub(super) fn tear(&mut self, args: &[ArgSpec], error: &Error) {
+        for arg in args {
+            let ArgSpec::Object(id) = arg else { continue };
+            let Some(value) = self.objects.get(*id).and_then(|object| object.value()) else {
+                continue;
+            };
+            let Format::Part { lot, .. } = &value.format else {
+                continue;
+            };
+            let lot = **lot;
+            let array = value.nested().next();
+            if let Some(lending) = array.and_then(|array| self.lending.get_mut(&array)) {
+                let error = error.clone();
+                lending.torn.push(TornLot { lot, error });
+            }
+        }
+    }
+
+    /// Makes an object that is ready when all parts of the array are back.
+    ///
+    /// # Errors
+    /// There is no such array, or the id cannot be used.
+    pub(crate) fn settle(
+        &mut self,
+        id: ObjectId,
+        array: ObjectId,
+        from: WorkerId,
+    ) -> Result<(), Violation> {
+        self.check_new(id, from)?;
+        if self.shared_array(array).is_none() {
+            return Err(unknown(array));
+        }
+        self.promise(id, array, from);
+        let lending = self.lending.entry(array).or_default();
+        lending.settlers.push(id);
+        if lending.count == 0 {
+            self.settled.push(array);
+        }
+        Ok(())
+    }
+
+    /// Tells those who waited for parts that have come back. To be called after each batch of
+    /// events.
+    pub(super) fn tell_settled(&mut self, host: &mut dyn Host) {
+        while let Some(array) = self.settled.pop() {
+            let Some(lending) = self.lending.get_mut(&array) else {
+                continue;
+            };
+            if lending.count > 0 {
+                continue;
+            }
+            let torn = std::mem::take(&mut lending.torn);
+            let settlers = std::mem::take(&mut lending.settlers);
+            let result = report(&torn);
+            for id in settlers {
+                self.finish(id, result.clone(), host);
+            }
+        }
+    }
+
+    /// A pending object that nobody works on, and that keeps the array.
+    fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
+        let state = TaskState::Waiting { missing: 1 };
+        let args = Args::from_iter([ArgSpec::Object(array)]);
+        let task = Task::new(NO_FUNCTION, args, state);
+        self.add_ref(array);
+        self.insert(id, ObjectState::Pending(Box::new(task)), from);
+        *self.counts.of(state) += 1;
+    }
+
+    fn shared_array(&self, id: ObjectId) -> Option<&Arc<Value>> {
+        let value = self.objects.get(id)?.value()?;
+        let is_array = matches!(
+            value.format,
+            Format::Shared {
+                kind: SharedKind::Array | SharedKind::Atomics,
+                ..
+            }
+        );
+        is_array.then_some(value)
+    }
+}
+
+/// The parts that are torn, as a value.
+fn report(torn: &[TornLot]) -> mobula_protocol::Outcome {
+    let encoded = codec::encode(torn).map_err(|error| Error::codec(error.to_string()))?;
+    Ok(Value {
+        format: Format::Packed {
+            of: TypeTag(codec::type_tag::<Vec<TornLot>>()),
+        },
+        body: Body::Inline(mobula_store::Block::copy_of(&encoded.bytes, 1)),
+        items: Vec::new(),
+    }
+    .into())
+}
+
+/// Whether this is shared memory, which processes may have to close before it is used otherwise.
+pub(super) fn is_shared(value: &Value) -> Option<Loc> {
+    match value.format {
+        Format::Shared { .. } => stored(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,55 @@
+//! What must be true of what is lent, for the tests.
+
+use std::collections::HashMap;
+
+use mobula_protocol::{Format, Lot, ObjectId};
+
+use super::Lending;
+use crate::scheduler::Scheduler;
+
+impl Lending {
+    /// Whether nobody waits who need not.
+    pub(in crate::scheduler) fn has_patience(&self) -> bool {
+        self.count > 0 || self.settlers.is_empty()
+    }
+}
+
+impl Scheduler {
+    /// Asserts that what is lent is what there are parts of.
+    pub(in crate::scheduler) fn check_lending(&self) {
+        let mut lent: HashMap<ObjectId, Vec<Lot>> = HashMap::new();
+        for (id, object) in self.objects.iter() {
+            if let Some(value) = object.value()
+                && let Format::Part { lot, .. } = &value.format
+            {
+                let array = value.nested().next().unwrap();
+                assert!(self.lending.contains_key(&array), "{id} is lent of nothing");
+                lent.entry(array).or_default().push(**lot);
+            }
+        }
+        for (array, lending) in &self.lending {
+            assert!(self.objects.contains(*array), "{array} is gone");
+            let parts = lent.remove(array).unwrap_or_default();
+            assert_eq!(parts.len(), lending.count, "parts of {array}");
+            let (mut noted, mut there) = (Vec::new(), Vec::new());
+            for (bounds, lots) in &lending.lots {
+                assert!(!lots.is_empty());
+                for lot in lots {
+                    assert_eq!(lot.bounds(), Some(*bounds));
+                    assert!(bounds.1 - bounds.0 <= lending.longest);
+                    noted.push(format!("{lot}"));
+                }
+            }
+            let elements = |lot: &&Lot| lot.bounds().is_some_and(|(start, end)| start < end);
+            there.extend(parts.iter().filter(elements).map(Lot::to_string));
+            noted.sort_unstable();
+            there.sort_unstable();
+            assert_eq!(noted, there, "parts of {array}");
+            for (at, lot) in parts.iter().enumerate().filter(|(_, lot)| elements(lot)) {
+                let others = parts[..at].iter().filter(elements);
+                others.for_each(|other| assert!(!lot.overlaps(other), "{lot}, {other}"));
+            }
+        }
+        assert!(lent.is_empty());
+    }
+}

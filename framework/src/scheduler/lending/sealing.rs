@@ -1,0 +1,181 @@
+//! Shared arrays that become ordinary objects.
+
+use std::sync::atomic::{
+    AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+};
+
+use mobula_protocol::{
+    Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
+};
+use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
+
+use crate::scheduler::{
+    Host, Scheduler, Violation,
+    counts::{footprint, stored},
+    objects::{elements, unknown},
+    state::ObjectState,
+};
+
+impl Scheduler {
+    /// Makes an object that the array turns into when no process has it writable any more.
+    ///
+    /// # Errors
+    /// There is no such array, or the id cannot be used.
+    pub(crate) fn seal(
+        &mut self,
+        id: ObjectId,
+        array: ObjectId,
+        format: Format,
+        from: WorkerId,
+        host: &mut dyn Host,
+    ) -> Result<(), Violation> {
+        self.check_new(id, from)?;
+        let shared = self.shared_array(array);
+        let Some((shared, loc)) = shared.and_then(|value| Some((value, stored(value)?))) else {
+            return Err(unknown(array));
+        };
+        if is_cell(loc) || !is_flat_form(&format, &shared.format) {
+            return Err(Violation::new(format!(
+                "the shared array {array} cannot become {format:?}"
+            )));
+        }
+        let (others, argument_of) = self.refs_of_others(array, from);
+        let asks = argument_of.and_then(|task| self.objects.get(task)?.task());
+        let repeats = asks.is_some_and(|task| task.options(&self.functions).retry_errors);
+        let lending = self.lending.entry(array).or_default();
+        let why = if lending.count > 0 {
+            Some(format!(
+                "{} parts of it are lent; `settle()` waits for them",
+                lending.count
+            ))
+        } else if others > 0 {
+            Some(format!(
+                "there are other handles of it ({others}), in unfinished tasks, values, or other processes"
+            ))
+        } else if lending.sealing {
+            Some("that is being done".to_owned())
+        } else if repeats {
+            Some(
+                "the task that asks is one that may run again after an error, with the array as its argument; call it without `retry_errors`"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let error = Error::usage(format!("the shared array cannot be sealed: {why}"));
+            self.insert(id, ObjectState::Failed(error), from);
+            return Ok(());
+        }
+        lending.sealing = true;
+        if let Some(task) = argument_of.and_then(|task| self.task_mut(task)) {
+            // Another attempt would get the array again, and could write to the object.
+            task.retries = 0;
+        }
+        self.promise(id, array, from);
+        let value = Value {
+            format,
+            body: Body::Stored(loc),
+            items: Vec::new(),
+        };
+        host.close(loc, Some((id, value)));
+        Ok(())
+    }
+
+    /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold, or
+    /// else the argument of the task that asks, which is returned, too.
+    fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<ObjectId>) {
+        let Some(object) = self.objects.get(array) else {
+            return (0, None);
+        };
+        let Some(worker) = self.workers.get(&from) else {
+            return (object.refs - u64::from(object.handles > 0), None);
+        };
+        if worker.held.contains(array) {
+            return (object.refs - 1, None);
+        }
+        // If all refs are one task's, it is the one that asks: who knows the array from elsewhere
+        // knows it from a value, which counts, or holds it.
+        let mentions = |task: ObjectId| {
+            let task = self.objects.get(task).and_then(|object| object.task());
+            let mut mentions = 0;
+            for arg in task.iter().flat_map(|task| &task.args) {
+                arg.for_each_object(|id| mentions += u64::from(id == array));
+            }
+            mentions
+        };
+        let mut tasks = worker.assignments.iter().map(|assignment| assignment.task);
+        match tasks.find(|task| mentions(*task) == object.refs) {
+            Some(task) => (0, Some(task)),
+            None => (object.refs, None),
+        }
+    }
+
+    /// No process has the array writable any more that `id` is made of.
+    pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, host: &mut dyn Host) {
+        let Some(task) = self.task_mut(id) else {
+            // The runtime has ended meanwhile; the memory goes with the array.
+            return;
+        };
+        let Some(&ArgSpec::Object(array)) = task.args.first() else {
+            return;
+        };
+        if let Some(object) = self.objects.get_mut(array)
+            && let ObjectState::Ready(old) = &object.state
+            && let Some(loc) = stored(old)
+        {
+            // The memory is the new object's.
+            object.state = ObjectState::Ready(
+                Value {
+                    format: old.format.clone(),
+                    body: Body::Inline(Default::default()),
+                    items: Vec::new(),
+                }
+                .into(),
+            );
+            self.used = self.used.wrapping_sub(footprint(loc));
+            self.finish(id, Ok(value.into()), host);
+        }
+    }
+}
+
+/// Whether a sealed array of that format has as many elements of the same type.
+fn is_flat_form(format: &Format, shared: &Format) -> bool {
+    let (
+        Format::Flat { elem, shape },
+        Format::Shared {
+            kind,
+            of,
+            shape: own,
+        },
+    ) = (format, shared)
+    else {
+        return false;
+    };
+    let is_type = match kind {
+        SharedKind::Array => elem == of,
+        SharedKind::Atomics => is_value_of(*elem, *of),
+        _ => false,
+    };
+    is_type && elements(shape).is_some_and(|count| elements(own) == Some(count))
+}
+
+/// Whether atomics of type `atomic` hold values of type `elem`.
+fn is_value_of(elem: TypeTag, atomic: TypeTag) -> bool {
+    fn holds<A: SharedAtomic>(elem: TypeTag, atomic: TypeTag) -> bool {
+        atomic.0 == type_tag::<A>() && elem.0 == type_tag::<A::Value>()
+    }
+    let all = [
+        holds::<AtomicU8>,
+        holds::<AtomicU16>,
+        holds::<AtomicU32>,
+        holds::<AtomicU64>,
+        holds::<AtomicI8>,
+        holds::<AtomicI16>,
+        holds::<AtomicI32>,
+        holds::<AtomicI64>,
+        holds::<AtomicF32>,
+        holds::<AtomicF64>,
+    ];
+    all.iter().any(|holds| holds(elem, atomic))
+}

@@ -1,0 +1,207 @@
+//! Workers by load, so that the least laden is found at once. Here a load is any number, such as a
+//! worker's [rank](super::state::Worker::rank).
+//!
+//! For each load there is a row of bits, one for each worker by its seat, and one more row says
+//! which loads have any worker.
+
+/// Seats that a word of a row stands for.
+const WORD: usize = 64;
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub(super) struct Loads {
+    /// Row after row.
+    bits: Vec<u64>,
+    /// Words in a row.
+    width: usize,
+    /// How many rows there are.
+    rows: usize,
+    /// Which rows are not empty.
+    taken: Vec<u64>,
+}
+
+impl Default for Loads {
+    fn default() -> Loads {
+        Loads {
+            bits: Vec::new(),
+            width: 1,
+            rows: 0,
+            taken: Vec::new(),
+        }
+    }
+}
+
+impl Loads {
+    /// Lists the worker in this seat, which is not listed, with this load.
+    #[inline]
+    fn insert(&mut self, load: u32, seat: usize) {
+        let load = load as usize;
+        if seat >= self.width * WORD || load >= self.rows {
+            self.grow(load, seat);
+        }
+        self.bits[load * self.width + seat / WORD] |= 1 << (seat % WORD);
+        self.taken[load / WORD] |= 1 << (load % WORD);
+    }
+
+    /// Strikes off the worker in this seat, which is listed with this load.
+    #[inline]
+    fn remove(&mut self, load: u32, seat: usize) {
+        let load = load as usize;
+        let word = &mut self.bits[load * self.width + seat / WORD];
+        *word &= !(1 << (seat % WORD));
+        // With one word in a row, as mostly, there is no loop.
+        let empty = *word == 0;
+        if empty && (self.width == 1 || self.row(load).iter().all(|word| *word == 0)) {
+            self.taken[load / WORD] &= !(1 << (load % WORD));
+        }
+    }
+
+    /// Moves the worker in this seat from the load under which it is listed to another one, or to
+    /// none.
+    #[inline]
+    pub(super) fn relist(&mut self, seat: usize, listed: &mut Option<u32>, load: Option<u32>) {
+        if *listed != load {
+            if let Some(old) = std::mem::replace(listed, load) {
+                self.remove(old, seat);
+            }
+            if let Some(load) = load {
+                self.insert(load, seat);
+            }
+        }
+    }
+
+    /// One with the least load, the first by its seat. Costs a look for each 64 workers.
+    #[inline]
+    pub(super) fn least(&self) -> Option<(u32, usize)> {
+        let load = first(&self.taken)?;
+        Some((load as u32, first(self.row(load))?))
+    }
+
+    /// The same among some of them. Costs that for each load that only others have.
+    #[inline]
+    pub(super) fn least_of(&self, some: &Seats) -> Option<(u32, usize)> {
+        for (n, &loads) in self.taken.iter().enumerate() {
+            let mut loads = loads;
+            while loads != 0 {
+                let load = n * WORD + loads.trailing_zeros() as usize;
+                for (n, (all, some)) in self.row(load).iter().zip(&some.0).enumerate() {
+                    let seats = all & some;
+                    if seats != 0 {
+                        let seat = n * WORD + seats.trailing_zeros() as usize;
+                        return Some((load as u32, seat));
+                    }
+                }
+                loads &= loads - 1;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn row(&self, load: usize) -> &[u64] {
+        &self.bits[load * self.width..][..self.width]
+    }
+
+    #[cold]
+    fn grow(&mut self, load: usize, seat: usize) {
+        let rows = self.rows.max(load + 1);
+        let width = self.width.max((seat / WORD + 1).next_power_of_two());
+        let mut bits = vec![0; width * rows];
+        for (old, new) in self.bits.chunks(self.width).zip(bits.chunks_mut(width)) {
+            new[..old.len()].copy_from_slice(old);
+        }
+        self.taken.resize(rows.div_ceil(WORD), 0);
+        (self.bits, self.width, self.rows) = (bits, width, rows);
+    }
+
+    /// All that are listed, in order.
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        self.bits.iter().enumerate().flat_map(|(n, word)| {
+            let (load, first) = (n / self.width, n % self.width * WORD);
+            let bits = (0..WORD).filter(move |bit| word >> bit & 1 == 1);
+            bits.map(move |bit| (load as u32, first + bit))
+        })
+    }
+}
+
+/// Some seats.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seats(Vec<u64>);
+
+impl Seats {
+    pub(super) fn insert(&mut self, seat: usize) {
+        if seat / WORD >= self.0.len() {
+            self.0.resize(seat / WORD + 1, 0);
+        }
+        self.0[seat / WORD] |= 1 << (seat % WORD);
+    }
+
+    pub(super) fn remove(&mut self, seat: usize) {
+        if let Some(word) = self.0.get_mut(seat / WORD) {
+            *word &= !(1 << (seat % WORD));
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn contains(&self, seat: usize) -> bool {
+        let word = self.0.get(seat / WORD);
+        word.is_some_and(|word| word >> (seat % WORD) & 1 == 1)
+    }
+}
+
+#[inline]
+fn first(words: &[u64]) -> Option<usize> {
+    let at = words.iter().position(|word| *word != 0)?;
+    Some(at * WORD + words[at].trailing_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::scheduler::tests::Dice;
+
+    #[test]
+    fn finds_what_a_sorted_set_finds() {
+        let mut dice = Dice(7);
+        let (mut loads, mut plain) = (Loads::default(), BTreeSet::new());
+        let mut some = Seats::default();
+        for step in 0..20_000 {
+            let seats = if step % 2 == 0 {
+                5
+            } else {
+                4_096.min(step + 1)
+            };
+            let entry = (dice.below(70) as u32, dice.below(seats));
+            if plain.remove(&entry) {
+                loads.remove(entry.0, entry.1);
+            } else {
+                plain.insert(entry);
+                loads.insert(entry.0, entry.1);
+            }
+            assert_eq!(loads.least(), plain.first().copied());
+            let seat = dice.below(seats);
+            match some.contains(seat) {
+                true => some.remove(seat),
+                false => some.insert(seat),
+            }
+            let first = plain.iter().find(|(_, seat)| some.contains(*seat));
+            assert_eq!(loads.least_of(&some), first.copied());
+            if step % 1_000 == 0 {
+                assert!(loads.iter().eq(plain.iter().copied()));
+            }
+        }
+        for entry in plain {
+            loads.remove(entry.0, entry.1);
+        }
+        assert_eq!(loads.least(), None);
+    }
+}

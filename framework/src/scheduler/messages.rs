@@ -1,0 +1,296 @@
+//! What workers say.
+
+use mobula_protocol::{
+    Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
+    message::{FromWorker, ToWorker},
+};
+use mobula_store::NumberMap;
+
+use super::{
+    Host, Scheduler, Violation,
+    counts::stored,
+    objects::unknown,
+    ready::Siblings,
+    state::{ObjectState, Worker, WorkerState},
+};
+
+impl Scheduler {
+    /// Takes one message of a worker, in the order in which it sent them.
+    /// [`NeedBytes`](FromWorker::NeedBytes) and [`ReturnBytes`](FromWorker::ReturnBytes) are not
+    /// for the scheduler.
+    ///
+    /// # Errors
+    /// The message makes no sense; the scheduler has not changed. The worker must be killed.
+    pub(crate) fn on_message(
+        &mut self,
+        from: WorkerId,
+        message: FromWorker,
+        host: &mut dyn Host,
+    ) -> Result<(), Violation> {
+        if let FromWorker::Registered = message {
+            return self.worker_up(from, host);
+        }
+        if let Some(error) = self.closed.clone() {
+            self.on_late_message(from, message, error, host);
+            return Ok(());
+        }
+        match self.workers.get(&from).map(|worker| worker.state) {
+            Some(WorkerState::Up | WorkerState::ShuttingDown) => {}
+            Some(WorkerState::Starting) => {
+                return Err(Violation::new(format!("{from} spoke before it registered")));
+            }
+            None => return Err(Violation::new(format!("{from} is not there"))),
+        }
+        self.check_ids(from, &message)?;
+        match message {
+            FromWorker::Done {
+                id,
+                slot,
+                attempt,
+                outcome,
+            } => self.on_done(from, id, slot, attempt, outcome, host),
+            FromWorker::Again { id, slot, attempt } => self.on_again(from, id, slot, attempt),
+            FromWorker::Spawn(spec) => self.submit(spec, from, host),
+            FromWorker::Put { id, value } => self.put(id, value, from),
+            FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
+            FromWorker::Release(id) => {
+                self.end_hold(from, id, host);
+                Ok(())
+            }
+            FromWorker::Detach(id) => self.known(id).map(|()| self.detach(id)),
+            FromWorker::Watch(id) => self.known(id).map(|()| self.watch(from, id, host)),
+            FromWorker::Decoded(id) => self.known(id).map(|()| self.keeps_decoded(from, id)),
+            FromWorker::CreateActor {
+                id,
+                constructor,
+                args,
+                options,
+                found,
+            } => self.create_for_worker(id, (constructor, args), *options, found, from, host),
+            FromWorker::FindActor { id, name } => self.find_for_worker(id, &name, from),
+            FromWorker::KillActor(id) => {
+                self.kill_actor(id, host);
+                Ok(())
+            }
+            FromWorker::Lend { array, parts } => self.lend_to_worker(array, &parts, from),
+            FromWorker::Settle { id, array } => self.settle(id, array, from),
+            FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, host),
+            FromWorker::CreateQueue { id, capacity } => self.create_queue(id, capacity, from),
+            FromWorker::QueuePut {
+                id,
+                queue,
+                values,
+                waits,
+            } => self.queue_put(id, queue, values, waits, from, host),
+            FromWorker::QueueGet { ids, queue, waits } => {
+                self.queue_get(ids.into(), queue, waits, from, host)
+            }
+            FromWorker::QueueGiveUp { ids, returns } => {
+                self.queue_give_up(&ids, returns, host);
+                Ok(())
+            }
+            FromWorker::QueueTook(ids) => {
+                self.queue_took(&ids);
+                Ok(())
+            }
+            FromWorker::QueueAsk { id, queue, close } => {
+                self.queue_ask(id, queue, close, from, host)
+            }
+            FromWorker::Blocked => self.on_blocked(from, host),
+            FromWorker::Unblocked => self.on_unblocked(from),
+            FromWorker::Stalled(stalled) => self.on_stalled(from, stalled, host),
+            FromWorker::Registered
+            | FromWorker::NeedBytes(_)
+            | FromWorker::ReturnBytes(_)
+            | FromWorker::Exits
+            | FromWorker::Closed(_) => Err(Violation::new(
+                "this message is not for the scheduling core",
+            )),
+        }
+    }
+
+    /// After the end, a worker finishes what it runs. What it asks for has failed; what it puts it may
+    /// read for as long as it lives.
+    fn on_late_message(
+        &mut self,
+        from: WorkerId,
+        message: FromWorker,
+        error: Error,
+        host: &mut dyn Host,
+    ) {
+        if !self.workers.contains_key(&from) {
+            return;
+        }
+        let asked = match message {
+            FromWorker::Hold(id) => return self.hold(from, id),
+            FromWorker::Release(id) => return self.end_hold(from, id, host),
+            FromWorker::Watch(id) if self.objects.contains(id) => {
+                return self.watch(from, id, host);
+            }
+            FromWorker::Watch(id) => {
+                let outcome = Err(error);
+                return host.send(from, ToWorker::Ready { id, outcome });
+            }
+            FromWorker::Put { id, value } => {
+                // What makes no sense does no harm any more.
+                let _ = self.put(id, value, from);
+                return;
+            }
+            FromWorker::Spawn(task) => vec![task.id],
+            FromWorker::CreateActor { id, found, .. } => found.into_iter().chain([id]).collect(),
+            FromWorker::FindActor { id, .. }
+            | FromWorker::Settle { id, .. }
+            | FromWorker::Seal { id, .. }
+            | FromWorker::CreateQueue { id, .. }
+            | FromWorker::QueuePut { id, .. }
+            | FromWorker::QueueAsk { id, .. } => vec![id],
+            FromWorker::QueueGet { ids, .. } => ids,
+            FromWorker::Lend { parts, .. } => parts.into_iter().map(|(id, _)| id).collect(),
+            _ => return,
+        };
+        for id in asked {
+            if self.check_new(id, from).is_ok() {
+                self.insert(id, ObjectState::Failed(error.clone()), from);
+            }
+        }
+    }
+
+    fn known(&self, id: ObjectId) -> Result<(), Violation> {
+        if self.objects.contains(id) {
+            Ok(())
+        } else {
+            Err(unknown(id))
+        }
+    }
+
+    fn on_done(
+        &mut self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+        outcome: Outcome,
+        host: &mut dyn Host,
+    ) -> Result<(), Violation> {
+        if let Ok(value) = &outcome {
+            self.check_value(value, id)?;
+        }
+        let most = self.config.prefetch;
+        let worker = worker_with(&mut self.workers, from, id, slot, attempt)?;
+        worker.complete(attempt);
+        worker.children = Siblings::default();
+        worker.ended = true;
+        let actor = worker.actor;
+
+        worker.depth = most.min(worker.depth.saturating_add(1));
+        worker.relist(self.config.slots, &mut self.room, &mut self.laden);
+        if actor.is_some() {
+            self.call_landed(id);
+        }
+        let outcome = match outcome {
+            Ok(value) if value.nested().any(|nested| nested == id) => {
+                if let Some(loc) = stored(&value) {
+                    host.free(loc);
+                }
+                Err(Error::usage(
+                    "the result contains the ref of this very result, and could never be freed",
+                ))
+            }
+            outcome => outcome,
+        };
+        if outcome.is_err()
+            && let Some(task) = self.task_mut(id)
+        {
+            task.begun = true;
+        }
+        if actor == Some(id) {
+            self.constructed(id, &outcome, host);
+        }
+        if let Ok(value) = &outcome
+            && let Some(loc) = stored(value)
+            && self.task_mut(id).is_none()
+        {
+            // A constructor has run once more, and the object is what the first run has made.
+            host.free(loc);
+        }
+        self.finish(id, outcome, host);
+        Ok(())
+    }
+
+    /// A task has returned an error, and its worker runs it again.
+    fn on_again(
+        &mut self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+    ) -> Result<(), Violation> {
+        worker_with(&mut self.workers, from, id, slot, attempt)?;
+        let functions = self.functions.clone();
+        match self.task_mut(id) {
+            Some(task) if task.options(&functions).reruns(task.retries) > 0 => {
+                task.retries -= 1;
+                task.begun = true;
+                Ok(())
+            }
+            _ => Err(Violation::new(format!(
+                "{from} ran task {id} again, which has no retry left for that"
+            ))),
+        }
+    }
+
+    /// The task's children, which it may wait for, must not stand behind what the worker has not
+    /// started.
+    fn on_blocked(&mut self, from: WorkerId, host: &mut dyn Host) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
+        // Threads that a task has started by itself do not count as blocked.
+        if worker.assignments.len() <= worker.near(0) {
+            return Err(Violation::new(format!(
+                "{from} has more blocked tasks than tasks"
+            )));
+        }
+        worker.blocked += 1;
+        worker.children = Siblings::default();
+        // What waits for its turn at an actor may share the value with this one.
+        self.stirred.extend(worker.actor);
+        self.take_back(from, u32::MAX, host);
+        Ok(())
+    }
+
+    fn on_unblocked(&mut self, from: WorkerId) -> Result<(), Violation> {
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
+        worker.blocked = worker
+            .blocked
+            .checked_sub(1)
+            .ok_or_else(|| Violation::new(format!("{from} goes on, but had not blocked")))?;
+        worker.children = Siblings::default();
+        self.stirred.extend(worker.actor);
+        self.relist(from);
+        Ok(())
+    }
+}
+
+/// The worker, which has that task.
+fn worker_with(
+    workers: &mut NumberMap<WorkerId, Worker>,
+    from: WorkerId,
+    id: ObjectId,
+    slot: TaskSlot,
+    attempt: Attempt,
+) -> Result<&mut Worker, Violation> {
+    let worker = workers.get_mut(&from).filter(|worker| {
+        worker
+            .assignment(attempt)
+            .is_some_and(|assignment| assignment.task == id && assignment.slot == slot)
+    });
+    worker.ok_or_else(|| {
+        Violation::new(format!(
+            "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
+            slot.0, attempt.0
+        ))
+    })
+}

@@ -1,0 +1,178 @@
+//! A [`Host`] that writes everything down and plays the part of the mailboxes.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Weak,
+    time::Duration,
+};
+
+use mobula_protocol::{
+    Attempt, ObjectHandle, ObjectId, Outcome, TaskSlot, Value, WorkerId,
+    message::{ArgRef, TaskMessage, ToWorker},
+};
+use mobula_store::Loc;
+
+use super::super::Host;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Queued,
+    Started,
+    /// The `Done` is written, or revoked.
+    Over,
+}
+
+/// What the scheduler has done, until a test asks for it.
+#[derive(Debug, Default)]
+pub(super) struct TestHost {
+    words: HashMap<(WorkerId, TaskSlot), (Attempt, Word)>,
+    lanes: HashMap<WorkerId, VecDeque<TaskMessage>>,
+    control: HashMap<WorkerId, VecDeque<ToWorker>>,
+    pub(super) completed: VecDeque<(ObjectId, Outcome)>,
+    pub(super) freed: BTreeSet<(u32, u64)>,
+    /// How many workers are to be started.
+    pub(super) starting: usize,
+    /// Workers that have become actors, with their threads.
+    pub(super) actors: Vec<(WorkerId, u32)>,
+    pub(super) killed: Vec<WorkerId>,
+    pub(super) ending: Vec<WorkerId>,
+    /// Shared memory that is to be closed, and what it is to become.
+    pub(super) closing: Vec<(Loc, Option<(ObjectId, Value)>)>,
+    /// While false, the workers are quicker than every revocation.
+    pub(super) revocable: bool,
+    pub(super) revocations: usize,
+}
+
+impl TestHost {
+    pub(super) fn new() -> TestHost {
+        TestHost {
+            revocable: true,
+            ..TestHost::default()
+        }
+    }
+
+    /// The worker takes up its next task.
+    pub(super) fn start(&mut self, worker: WorkerId) -> Option<TaskMessage> {
+        while let Some(task) = self.lanes.get_mut(&worker)?.pop_front() {
+            let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+            if *word == (task.attempt, Word::Queued) {
+                word.1 = Word::Started;
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// The task writes over its state word, which then says that nobody has begun it.
+    pub(super) fn unsay(&mut self, worker: WorkerId, task: &TaskMessage) {
+        let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+        assert_eq!(*word, (task.attempt, Word::Started));
+        word.1 = Word::Queued;
+    }
+
+    /// The worker is done with a task and says so.
+    pub(super) fn end(&mut self, worker: WorkerId, task: &TaskMessage) {
+        let word = self.words.get_mut(&(worker, task.slot)).unwrap();
+        assert_eq!(*word, (task.attempt, Word::Started));
+        word.1 = Word::Over;
+    }
+
+    /// What waits in the worker's task lane, without what was revoked.
+    pub(super) fn lane(&self, worker: WorkerId) -> Vec<ObjectId> {
+        let lane = self.lanes.get(&worker).into_iter().flatten();
+        lane.filter(|task| self.words[&(worker, task.slot)] == (task.attempt, Word::Queued))
+            .map(|task| task.id)
+            .collect()
+    }
+
+    /// The next message on the worker's control lane.
+    pub(super) fn control(&mut self, worker: WorkerId) -> Option<ToWorker> {
+        self.control.get_mut(&worker)?.pop_front()
+    }
+
+    /// Forgets what was sent to a dead worker.
+    pub(super) fn bury(&mut self, worker: WorkerId) {
+        self.lanes.remove(&worker);
+        self.control.remove(&worker);
+    }
+
+    /// That the scheduler has done nothing which the test has not asked for.
+    pub(super) fn emptiness_check(&self) {
+        for (&worker, control) in &self.control {
+            assert!(
+                control.is_empty(),
+                "{worker} has unread messages: {control:?}"
+            );
+            assert_eq!(self.lane(worker), []);
+        }
+        assert!(self.completed.is_empty(), "unseen: {:?}", self.completed);
+        assert!(self.freed.is_empty(), "unseen: {:?}", self.freed);
+        assert!(self.closing.is_empty(), "unseen: {:?}", self.closing);
+    }
+}
+
+impl Host for TestHost {
+    fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
+        let word = (task.attempt, Word::Queued);
+        if let Some((attempt, old)) = self.words.insert((worker, task.slot), word) {
+            assert_eq!(old, Word::Over, "{:?} is in use", task.slot);
+            assert!(attempt < task.attempt, "attempts count up");
+        }
+        self.lanes
+            .entry(worker)
+            .or_default()
+            .push_back(task.to_message());
+    }
+
+    fn send(&mut self, worker: WorkerId, message: ToWorker) {
+        self.control.entry(worker).or_default().push_back(message);
+    }
+
+    fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        let word = self.words.get_mut(&(worker, slot)).unwrap();
+        assert_eq!(word.0, attempt);
+        let queued = word.1 == Word::Queued && self.revocable;
+        if queued {
+            word.1 = Word::Over;
+            self.revocations += 1;
+        }
+        queued
+    }
+
+    fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
+        let word = self.words[&(worker, slot)];
+        assert_eq!(word.0, attempt);
+        word.1 != Word::Queued
+    }
+
+    fn complete(&mut self, id: ObjectId, _: Weak<ObjectHandle>, outcome: Outcome) {
+        self.completed.push_back((id, outcome));
+    }
+
+    fn start_worker(&mut self) {
+        self.starting += 1;
+    }
+
+    fn make_actor(&mut self, worker: WorkerId, threads: u32) {
+        self.actors.push((worker, threads));
+    }
+
+    fn kill(&mut self, worker: WorkerId, _: String) {
+        self.killed.push(worker);
+    }
+
+    fn end_within(&mut self, worker: WorkerId, _: Duration) {
+        self.ending.push(worker);
+    }
+
+    fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
+        self.closing.push((loc, then));
+    }
+
+    fn free(&mut self, loc: Loc) {
+        assert!(
+            self.freed.insert((loc.segment.0, loc.offset)),
+            "{loc} was freed twice"
+        );
+    }
+}

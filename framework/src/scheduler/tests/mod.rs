@@ -1,0 +1,23 @@
+//! The scheduler's tests. They drive it without processes and check every invariant after each step.
+
+mod actors;
+mod claims;
+mod dice;
+mod dispatch;
+mod end;
+mod env;
+mod host;
+mod lending;
+mod messages;
+mod objects;
+mod peer;
+mod queues;
+mod random;
+mod sanity;
+mod scale;
+mod shortage;
+mod tasks;
+mod workers;
+mod world;
+
+pub(super) use dice::Dice;

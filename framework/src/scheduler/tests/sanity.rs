@@ -1,0 +1,330 @@
+//! Every invariant that ties the scheduler's parts together.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use mobula_protocol::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
+
+use super::super::{
+    Scheduler, TaskCounts,
+    actors::Part,
+    counts::{footprint, stored},
+    lending::NO_FUNCTION,
+    state::{Object, ObjectState, Task, TaskState},
+};
+
+/// Counts made anew from what can be reached.
+#[derive(Default)]
+struct Recount {
+    refs: HashMap<ObjectId, u64>,
+    pins: HashMap<ObjectId, u32>,
+}
+
+impl Recount {
+    fn refer(&mut self, id: ObjectId) {
+        *self.refs.entry(id).or_default() += 1;
+    }
+
+    fn pin(&mut self, scheduler: &Scheduler, id: ObjectId) {
+        *self.pins.entry(id).or_default() += 1;
+        if let Some(value) = scheduler.objects.get(id).unwrap().value() {
+            self.pin_arrays(value);
+        }
+    }
+
+    fn refer_all(&mut self, args: &[ArgSpec]) {
+        for arg in args {
+            arg.for_each_object(|id| self.refer(id));
+        }
+    }
+
+    fn pin_all(&mut self, scheduler: &Scheduler, args: &[ArgSpec]) {
+        for id in inputs(args) {
+            self.pin(scheduler, id);
+        }
+        for arg in args {
+            if let ArgSpec::Value(value) = arg {
+                self.pin_arrays(value);
+            }
+        }
+    }
+
+    fn pin_arrays(&mut self, value: &Value) {
+        for item in &value.items {
+            if let Item::Array { id, .. } = item {
+                *self.pins.entry(*id).or_default() += 1;
+            }
+        }
+    }
+}
+
+fn inputs(args: &[ArgSpec]) -> Vec<ObjectId> {
+    let ids = args.iter().map(|arg| match arg {
+        ArgSpec::Value(_) => vec![],
+        ArgSpec::Object(id) => vec![*id],
+        ArgSpec::Gather(ids) => ids.clone(),
+    });
+    ids.flatten().collect()
+}
+
+impl Scheduler {
+    /// Asserts everything. Costs the size of the scheduler.
+    pub(super) fn sanity_check(&self) {
+        self.check_counts();
+        self.check_tasks();
+        self.check_dependents();
+        self.check_workers();
+        self.check_actors();
+        self.check_lending();
+        self.check_queues();
+        for (id, keepers) in &self.decoded {
+            assert!(
+                self.objects.contains(*id),
+                "{id} is gone, and workers keep it decoded"
+            );
+            assert!(
+                keepers
+                    .iter()
+                    .all(|keeper| self.workers.contains_key(keeper))
+            );
+        }
+    }
+
+    fn check_counts(&self) {
+        let mut recount = Recount::default();
+        let mut used = 0;
+        for (id, object) in self.objects.iter() {
+            for _ in 0..object.handles {
+                recount.refer(id);
+            }
+            match &object.state {
+                ObjectState::Failed(_) => {}
+                ObjectState::Ready(value) => {
+                    value.nested().for_each(|nested| recount.refer(nested));
+                    used += stored(value).map_or(0, footprint);
+                }
+                ObjectState::Pending(task) => {
+                    recount.refer_all(&task.args);
+                    if let Some(Part::Call(call)) = task.part.as_deref() {
+                        recount.refer(call.actor);
+                    }
+                    if let TaskState::Queued { .. } = task.state {
+                        recount.pin_all(self, &task.args);
+                    }
+                }
+            }
+        }
+        for worker in self.workers.values() {
+            for (id, hold) in worker.held.iter() {
+                recount.refer(id);
+                if hold.pinned {
+                    assert!(self.objects.get(id).unwrap().value().is_some());
+                    recount.pin(self, id);
+                }
+            }
+        }
+        for args in self.workers.values().flat_map(|worker| &worker.left) {
+            recount.refer_all(args);
+            recount.pin_all(self, args);
+        }
+        for actor in self.actors.values() {
+            recount.refer_all(actor.kept_args());
+        }
+        self.for_each_queued(|id| recount.refer(id));
+        for args in self.reconstructions() {
+            recount.pin_all(self, args);
+        }
+        for (id, object) in self.objects.iter() {
+            assert_eq!(
+                object.refs,
+                recount.refs.remove(&id).unwrap_or(0),
+                "refs of {id}"
+            );
+            assert_eq!(
+                object.pins,
+                recount.pins.remove(&id).unwrap_or(0),
+                "pins of {id}"
+            );
+            assert!(!object.is_unused(), "{id} should have been freed");
+            assert!(object.refs > 0 || object.pins == 0);
+        }
+        assert!(
+            recount.refs.is_empty(),
+            "these are missing: {:?}",
+            recount.refs
+        );
+        assert_eq!(self.used, used);
+    }
+
+    fn check_tasks(&self) {
+        let mut counts = TaskCounts::default();
+        let mut ready: HashSet<ObjectId> = HashSet::new();
+        for id in self.ready.iter() {
+            assert!(ready.insert(id), "{id} is ready twice");
+        }
+        assert_eq!(ready.len(), self.ready.len());
+        assert_eq!(self.ready.is_empty(), ready.is_empty());
+        let mut assignments = 0;
+        for (id, object) in self.objects.iter() {
+            let ObjectState::Pending(task) = &object.state else {
+                assert!(!ready.contains(&id));
+                continue;
+            };
+            *counts.of(task.state) += 1;
+            let in_queue = ready.remove(&id);
+            let elsewhere = task.part.is_some();
+            assert_eq!(
+                task.state == TaskState::Ready,
+                in_queue
+                    || elsewhere
+                        && self.waits_for_actor(id, task)
+                        && task.state == TaskState::Ready,
+                "{id} is {:?}",
+                task.state
+            );
+            assert!(!(in_queue && elsewhere), "{id} is an actor's");
+            if let TaskState::Queued {
+                worker,
+                slot,
+                attempt,
+            } = task.state
+            {
+                let assignment = self.workers[&worker].assignment(attempt).unwrap();
+                assert_eq!((assignment.task, assignment.slot), (id, slot));
+                assignments += 1;
+            }
+        }
+        assert!(ready.is_empty());
+        assert_eq!(counts, self.counts);
+        let tasks = self.objects.iter().filter_map(|(_, object)| object.task());
+        let detached = tasks.filter(|task| task.detached).count();
+        assert_eq!(detached, self.detached);
+        assignments += self.reconstructions().len() + self.abandoned_constructions();
+        assert_eq!(
+            assignments,
+            self.workers
+                .values()
+                .map(|worker| worker.assignments.len())
+                .sum::<usize>()
+        );
+    }
+
+    fn check_dependents(&self) {
+        // How often each task is listed by pending objects.
+        let mut listed: HashMap<(ObjectId, ObjectId), u32> = HashMap::new();
+        for (id, object) in self.objects.iter() {
+            if let ObjectState::Pending(task) = &object.state {
+                let followers = task.followers.iter();
+                for &dependent in followers.flat_map(|followers| &followers.dependents) {
+                    *listed.entry((id, dependent)).or_default() += 1;
+                }
+            }
+        }
+        for (id, object) in self.objects.iter() {
+            let ObjectState::Pending(task) = &object.state else {
+                continue;
+            };
+            // What waits for parts, or for processes, is told from elsewhere.
+            let mut expected = u32::from(task.function == NO_FUNCTION);
+            for input in inputs(&task.args) {
+                match &self.objects.get(input).unwrap().state {
+                    ObjectState::Ready(_) => {}
+                    ObjectState::Failed(_) => panic!("{id} should have failed with {input}"),
+                    ObjectState::Pending(_) => {
+                        expected += 1;
+                        let entry = listed.get_mut(&(input, id)).unwrap();
+                        *entry -= 1;
+                    }
+                }
+            }
+            match task.state {
+                TaskState::Waiting { missing } => assert_eq!(missing, expected, "inputs of {id}"),
+                _ => assert_eq!(expected, 0),
+            }
+        }
+        // What is left has failed for another reason.
+        for ((input, dependent), count) in listed {
+            let pending = self
+                .objects
+                .get(dependent)
+                .is_some_and(|o| matches!(o.state, ObjectState::Pending(_)));
+            assert!(
+                count == 0 || !pending,
+                "{input} lists {dependent}, which does not wait for it"
+            );
+        }
+    }
+
+    fn check_workers(&self) {
+        let mut room = BTreeSet::new();
+        let (mut laden, mut active) = (0, 0);
+        for (&id, worker) in &self.workers {
+            assert_ne!(id, WorkerId::DRIVER);
+            assert_eq!(self.seats[worker.seat], id);
+            room.extend(
+                worker
+                    .has_room(self.config.slots)
+                    .then(|| (worker.rank(), worker.seat)),
+            );
+            assert_eq!(
+                self.active_seats.contains(worker.seat),
+                worker.active,
+                "{id}"
+            );
+            active += usize::from(worker.active);
+            assert_eq!(worker.laden, worker.is_laden());
+            laden += usize::from(worker.laden);
+            assert!(
+                worker
+                    .assignments
+                    .iter()
+                    .is_sorted_by(|a, b| a.attempt < b.attempt)
+            );
+            let mut slots: Vec<u32> = worker.free_slots.iter().map(|slot| slot.0).collect();
+            slots.extend(
+                worker
+                    .assignments
+                    .iter()
+                    .map(|assignment| assignment.slot.0),
+            );
+            slots.sort_unstable();
+            assert_eq!(
+                slots,
+                (0..worker.fresh_slot).collect::<Vec<_>>(),
+                "slots of {id}"
+            );
+            assert!(worker.fresh_slot <= self.config.slots);
+            assert!((1..=self.config.prefetch).contains(&worker.depth));
+            for watched in &worker.watches {
+                let ObjectState::Pending(task) = &self.objects.get(*watched).unwrap().state else {
+                    panic!("{id} waits for {watched}, which is finished")
+                };
+                assert!(task.followers.as_ref().unwrap().watchers.contains(&id));
+            }
+        }
+        assert!(room.into_iter().eq(self.room.iter()));
+        assert_eq!((laden, active), (self.laden, self.active));
+        assert_eq!(self.active_seats.len(), active);
+        assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
+        let watchers: usize = self
+            .objects
+            .iter()
+            .filter_map(|(_, object)| pending(object))
+            .filter_map(|task| task.followers.as_ref())
+            .map(|followers| followers.watchers.len())
+            .sum();
+        assert_eq!(
+            watchers,
+            self.workers
+                .values()
+                .map(|worker| worker.watches.len())
+                .sum::<usize>()
+        );
+    }
+}
+
+fn pending(object: &Object) -> Option<&Task> {
+    match &object.state {
+        ObjectState::Pending(task) => Some(task),
+        _ => None,
+    }
+}

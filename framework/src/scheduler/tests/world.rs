@@ -1,0 +1,247 @@
+//! A world around the scheduler that behaves well but unpredictably: a driver, workers whose messages
+//! are on their way for a while, and deaths.
+
+mod actors;
+mod ending;
+mod shared;
+mod workers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use mobula_protocol::{
+    FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
+    message::{ArgSpec, TaskSpec},
+};
+
+use super::{
+    super::{Config, Scheduler, counts::stored},
+    dice::Dice,
+    env::{D, array, inline, packed, retain},
+    host::TestHost,
+    peer::{Known, Worker, look_into},
+};
+
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) scheduler: Scheduler,
+    pub(super) host: TestHost,
+    pub(super) workers: Vec<Worker>,
+    started_workers: u32,
+    /// The driver's handles, and what it knows of the objects.
+    pub(super) handles: Vec<ObjectId>,
+    outcomes: BTreeMap<ObjectId, Outcome>,
+    /// Stored bodies that are in use, by number.
+    extents: BTreeSet<u64>,
+    numbers: u64,
+    /// How often a task may still be begun.
+    lives: BTreeMap<ObjectId, u32>,
+    /// Actors, and how often their calls run again.
+    actors: BTreeMap<ObjectId, u32>,
+    /// What waits for parts. Nothing else waits for these: it could have one of the parts.
+    settlers: BTreeSet<ObjectId>,
+    /// How many workers the pool has, or is to have.
+    pub(super) pool: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> World {
+        let mut dice = Dice(seed);
+        let config = Config {
+            prefetch: 1 + dice.below(6) as u32,
+            slots: 3 + dice.below(8) as u32,
+            cores: 1 + dice.below(4) as u32,
+            deaths: 3,
+        };
+        let mut world = World {
+            dice,
+            scheduler: Scheduler::new(config, actors::functions()),
+            host: TestHost::new(),
+            workers: Vec::new(),
+            started_workers: 0,
+            handles: Vec::new(),
+            outcomes: BTreeMap::new(),
+            extents: BTreeSet::new(),
+            numbers: 0,
+            lives: BTreeMap::new(),
+            actors: BTreeMap::new(),
+            settlers: BTreeSet::new(),
+            pool: 1,
+        };
+        world.start_worker();
+        world
+    }
+
+    pub(super) fn start_worker(&mut self) {
+        self.started_workers += 1;
+        let id = WorkerId(self.started_workers);
+        self.scheduler.worker_starting(id).unwrap();
+        self.workers.push(Worker::new(id));
+    }
+
+    /// Takes note of what the scheduler has done, and checks it.
+    pub(super) fn settle(&mut self) {
+        self.scheduler.sanity_check();
+        self.note_closings();
+        for (_, offset) in std::mem::take(&mut self.host.freed) {
+            let number = offset / 4096;
+            assert!(self.extents.remove(&number), "freed what was not in use");
+            for worker in &self.workers {
+                assert!(
+                    !worker.reads(number),
+                    "freed under the eyes of {}",
+                    worker.id
+                );
+            }
+        }
+        for (id, outcome) in std::mem::take(&mut self.host.completed) {
+            assert!(self.handles.contains(&id));
+            assert!(
+                self.outcomes.insert(id, outcome).is_none(),
+                "{id} was completed twice"
+            );
+        }
+    }
+
+    /// A value that refers to some of `known`, or an array.
+    fn value(&mut self, known: &Known) -> Arc<Value> {
+        self.numbers += 1;
+        let number = self.numbers;
+        Arc::new(match self.dice.below(4) {
+            0 => {
+                self.extents.insert(number);
+                array(number)
+            }
+            1 => inline(number),
+            _ => {
+                let count = self.dice.below(4);
+                let items = (0..count).filter_map(|_| self.item(known)).collect();
+                packed(number, items)
+            }
+        })
+    }
+
+    fn item(&mut self, known: &Known) -> Option<Item> {
+        Some(match self.dice.pick(known)? {
+            (id, Some(value)) if stored(&value).is_some() && self.dice.one_in(2) => {
+                Item::Array { id, value }
+            }
+            (id, _) => Item::Ref { id },
+        })
+    }
+
+    fn spec(&mut self, id: ObjectId, known: &Known) -> TaskSpec {
+        let count = self.dice.below(3);
+        let mut args = Vec::new();
+        for _ in 0..count {
+            args.push(match self.dice.below(3) {
+                0 => {
+                    let items = self.item(known).into_iter().collect();
+                    ArgSpec::Value(Box::new(packed(0, items)))
+                }
+                1 => match self.dice.pick(known) {
+                    Some((id, _)) => ArgSpec::Object(id),
+                    None => continue,
+                },
+                _ => {
+                    let count = self.dice.below(4);
+                    ArgSpec::Gather(
+                        (0..count)
+                            .filter_map(|_| self.dice.pick(known))
+                            .map(|(id, _)| id)
+                            .collect(),
+                    )
+                }
+            });
+        }
+        let options = TaskOptions {
+            retries: Some(self.dice.below(3) as u32),
+            retry_errors: self.dice.one_in(3),
+        };
+        let spec = TaskSpec {
+            id,
+            function: FunctionIndex(0),
+            args: args.into(),
+            options: Some(Arc::new(options)),
+            actor: None,
+        };
+        let spec = self.perhaps_of_actor(spec, known);
+        self.lives.insert(id, spec.1 + 1);
+        spec.0
+    }
+
+    /// The driver does something.
+    pub(super) fn drive(&mut self) {
+        let mut known = Known::new();
+        for id in self.handles.iter().filter(|id| !self.settlers.contains(id)) {
+            let value = self
+                .outcomes
+                .get(id)
+                .and_then(|outcome| outcome.as_ref().ok())
+                .cloned();
+            known.push((*id, value));
+        }
+        match self.dice.below(11) {
+            7 => self.create_actor(&known),
+            8 => self.kill_one_actor(),
+            9 => self.share(),
+            10 => self.seal_one(),
+            0 => {
+                let id = self.mint();
+                let value = self.value(&known);
+                self.handles.push(id);
+                self.scheduler.put(id, value.clone(), D).unwrap();
+                self.outcomes.insert(id, Ok(value));
+            }
+            1..=3 => {
+                let id = self.mint();
+                let spec = self.spec(id, &known);
+                self.handles.push(id);
+                self.scheduler.submit(spec, D, &mut self.host).unwrap();
+            }
+            4 => {
+                let mut seen = known.clone();
+                known
+                    .iter()
+                    .filter_map(|(_, value)| value.as_ref())
+                    .for_each(|value| look_into(value, &mut seen));
+                if let Some((id, _)) = self.dice.pick(&seen) {
+                    self.handles.push(id);
+                    if let Some(outcome) = retain(&mut self.scheduler, id).unwrap() {
+                        self.outcomes.insert(id, outcome);
+                    }
+                }
+            }
+            _ => self.release_one(),
+        }
+        self.settle();
+    }
+
+    pub(super) fn release_one(&mut self) {
+        if !self.handles.is_empty() {
+            let index = self.dice.below(self.handles.len());
+            let id = self.handles.swap_remove(index);
+            if !self.handles.contains(&id) {
+                self.outcomes.remove(&id);
+            }
+            self.scheduler.release(id, &mut self.host).unwrap();
+        }
+        self.settle();
+    }
+
+    pub(super) fn pump(&mut self) {
+        self.host.revocable = !self.dice.one_in(8);
+        if self.dice.one_in(3) {
+            let short = self.dice.one_in(2);
+            if self.dice.one_in(2) {
+                self.scheduler.take_stock();
+            }
+            self.scheduler.tick(short);
+        }
+        self.scheduler.pump(&mut self.host);
+        self.settle();
+        self.scheduler.check_nothing_forgotten();
+    }
+}

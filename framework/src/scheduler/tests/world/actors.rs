@@ -1,0 +1,151 @@
+//! Actors in the world: made, called, killed, told to end.
+
+use std::sync::Arc;
+
+use mobula_protocol::{
+    ActorOptions, FunctionIndex, ObjectId, TaskOptions,
+    message::{FromWorker, TaskSpec},
+};
+
+use super::{
+    super::{
+        super::{CallRole, Function, counts::stored},
+        env::{D, crash, function},
+        peer::Known,
+    },
+    World,
+};
+
+/// Two functions. As a method, the second one shares the value.
+pub(super) fn functions() -> Arc<[Function]> {
+    let shares = CallRole {
+        interleaves: true,
+        group: None,
+    };
+    [function("f", CallRole::default()), function("g", shares)].into()
+}
+
+impl World {
+    pub(super) fn create_actor(&mut self, known: &Known) {
+        let id = self.mint();
+        let args = self.spec(id, known).args;
+        // Restarts may be many.
+        self.lives.insert(id, u32::MAX);
+        let max_call_retries = self.dice.below(3) as u32;
+        let options = ActorOptions {
+            max_restarts: self.dice.below(3) as u32,
+            max_call_retries,
+            max_concurrency: 1 + self.dice.below(2) as u32,
+            max_pending_calls: self.dice.one_in(4).then_some(3),
+            ..ActorOptions::default()
+        };
+        self.handles.push(id);
+        self.actors.insert(id, max_call_retries);
+        let call = (FunctionIndex(0), args);
+        self.scheduler
+            .create_actor(id, call, options, D, &mut self.host)
+            .unwrap();
+    }
+
+    /// A task, or the call of an actor that the caller knows; and how often it may run again.
+    pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
+        let actors = known.iter().map(|(id, _)| *id);
+        let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
+        let options = *spec.options.as_deref().expect("they have options here");
+        let own = options.retries.expect("they have retries here");
+        let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
+            return (spec, own);
+        };
+        let (retries, most) = match self.dice.one_in(2) {
+            true => (None, self.actors[&actor]),
+            false => (Some(own), own),
+        };
+        let spec = TaskSpec {
+            function: FunctionIndex(self.dice.below(2) as u32),
+            actor: Some(actor),
+            options: Some(Arc::new(TaskOptions { retries, ..options })),
+            ..spec
+        };
+        (spec, most)
+    }
+
+    pub(super) fn kill_one_actor(&mut self) {
+        let handles = self.handles.iter().copied();
+        let actors: Vec<ObjectId> = handles.filter(|id| self.actors.contains_key(id)).collect();
+        if let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(3)) {
+            self.scheduler.kill_actor(actor, &mut self.host);
+        }
+    }
+
+    /// Whether the driver does not listen to this worker any more.
+    pub(super) fn is_condemned(&self, index: usize) -> bool {
+        self.host.killed.contains(&self.workers[index].id)
+    }
+
+    /// What a worker did not get to say is lost.
+    pub(super) fn forget_message(&mut self, message: Option<FromWorker>) {
+        if let Some(
+            FromWorker::Put { value, .. }
+            | FromWorker::Done {
+                outcome: Ok(value), ..
+            },
+        ) = message
+            && let Some(loc) = stored(&value)
+        {
+            // Its segment is recycled as a whole.
+            self.extents.remove(&(loc.offset / 4096));
+        }
+    }
+
+    /// A worker is gone, and has said all that it will.
+    pub(super) fn bury(&mut self, index: usize, intended: bool) {
+        let worker = self.workers.swap_remove(index);
+        self.host.bury(worker.id);
+        self.host.killed.retain(|id| *id != worker.id);
+        let scheduler = &mut self.scheduler;
+        let missing = scheduler.worker_lost(worker.id, intended, crash, &mut self.host);
+        self.host.starting += usize::from(missing);
+        self.settle();
+    }
+
+    /// One of the workers that are to die does.
+    pub(in super::super) fn reap(&mut self) -> bool {
+        let Some(at) = (0..self.workers.len()).find(|at| self.is_condemned(*at)) else {
+            return false;
+        };
+        while let Some(message) = self.workers[at].outbox.pop_back() {
+            self.forget_message(Some(message));
+        }
+        self.bury(at, false);
+        true
+    }
+
+    /// A worker that was told to end does so, if it runs nothing.
+    pub(in super::super) fn leave(&mut self, index: usize) -> bool {
+        let worker = &self.workers[index];
+        if !worker.closing || !worker.tasks.is_empty() || self.is_condemned(index) {
+            return false;
+        }
+        while self.deliver(index) {}
+        self.bury(index, true);
+        true
+    }
+
+    /// A worker that the scheduler has asked for.
+    pub(in super::super) fn start_wanted(&mut self) -> bool {
+        let wanted = self.host.starting > 0;
+        if wanted {
+            self.host.starting -= 1;
+            self.start_worker();
+        }
+        wanted
+    }
+
+    /// That there are as many workers as there should be, beside those that are actors.
+    pub(super) fn check_pool(&self) {
+        assert_eq!(self.host.starting, 0);
+        let pool = self.scheduler.workers.values();
+        let pool = pool.filter(|worker| worker.actor.is_none()).count();
+        assert_eq!(pool, self.pool, "workers of the pool");
+    }
+}

@@ -1,0 +1,203 @@
+//! What workers do, and what comes of their messages.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use mobula_protocol::{
+    ObjectId, Value,
+    message::{FromWorker, TaskMessage, ToWorker},
+};
+
+use super::{
+    super::{
+        super::Scheduler,
+        env::{again, bad, done, inline, reruns},
+        peer::{Entry, Worker},
+    },
+    World,
+};
+
+impl World {
+    /// A worker's oldest message arrives. `false` if there was none.
+    pub(in super::super) fn deliver(&mut self, index: usize) -> bool {
+        let worker = &mut self.workers[index];
+        let Some(mut message) = worker.outbox.pop_front() else {
+            return false;
+        };
+        if self.host.killed.contains(&worker.id) {
+            self.forget_message(Some(message));
+            return true;
+        }
+        if let FromWorker::Done {
+            id,
+            outcome: Ok(value),
+            ..
+        } = &mut message
+            && reaches(&self.scheduler, value, *id)
+        {
+            // Tasks here know what other tasks of their worker know, but should not make cycles.
+            *value = Arc::new(inline(0));
+        }
+        self.scheduler
+            .on_message(worker.id, message, &mut self.host)
+            .unwrap();
+        self.settle();
+        true
+    }
+
+    /// A worker reads the oldest message on its control lane. `false` if there was none.
+    pub(in super::super) fn read(&mut self, index: usize) -> bool {
+        let worker = &mut self.workers[index];
+        match self.host.control(worker.id) {
+            None => return false,
+            Some(ToWorker::Shutdown) => worker.closing = true,
+            Some(ToWorker::Ready { id, outcome }) => match worker.entries.get_mut(&id) {
+                Some(entry) if entry.watching => {
+                    entry.watching = false;
+                    entry.value = outcome.ok();
+                }
+                // It was released meanwhile.
+                _ => {}
+            },
+            Some(other) => panic!("the core does not send {other:?}"),
+        }
+        true
+    }
+
+    /// A worker's tasks do something.
+    pub(in super::super) fn act(&mut self, index: usize) {
+        let mut worker = self.workers.remove(index);
+        match worker.running() {
+            None => self.take_up(&mut worker),
+            Some(running) => self.execute(&mut worker, running),
+        }
+        self.workers.insert(index, worker);
+    }
+
+    pub(super) fn take_up(&mut self, worker: &mut Worker) {
+        if !worker.tasks.is_empty() && self.dice.one_in(2) {
+            let waiting = self.dice.below(worker.tasks.len());
+            worker.tasks[waiting].1 = false;
+            worker.say(FromWorker::Unblocked);
+        } else if let Some(task) = self.host.start(worker.id) {
+            let lives = self.lives.get_mut(&task.id).unwrap();
+            assert!(*lives > 0, "{} was begun too often", task.id);
+            *lives -= 1;
+            worker.tasks.push((task, false));
+        }
+    }
+
+    /// The task has returned an error.
+    fn run_again(&mut self, worker: &mut Worker, mut task: TaskMessage) {
+        let lives = self.lives.get_mut(&task.id).unwrap();
+        assert!(*lives > 0, "{} was begun too often", task.id);
+        *lives -= 1;
+        task.retries -= 1;
+        worker.say(again(&task));
+        worker.tasks.push((task, false));
+    }
+
+    fn execute(&mut self, worker: &mut Worker, running: usize) {
+        let known = worker.known();
+        match self.dice.below(10) {
+            0 | 1 => {
+                let (task, _) = worker.tasks.swap_remove(running);
+                if reruns(&task) > 0 && self.dice.one_in(2) {
+                    self.run_again(worker, task);
+                    return;
+                }
+                let outcome = if self.dice.one_in(8) {
+                    bad("no")
+                } else {
+                    Ok(self.value(&known))
+                };
+                self.host.end(worker.id, &task);
+                worker.say(done(&task, outcome));
+            }
+            2 => {
+                worker.tasks[running].1 = true;
+                worker.say(FromWorker::Blocked);
+            }
+            3 => {
+                let id = worker.mint();
+                let spec = self.spec(id, &known);
+                worker.entries.insert(id, Entry::default());
+                worker.say(FromWorker::Spawn(spec));
+            }
+            4 => {
+                let (id, value) = (worker.mint(), self.value(&known));
+                worker.entries.insert(
+                    id,
+                    Entry {
+                        value: Some(value.clone()),
+                        watching: false,
+                    },
+                );
+                worker.say(FromWorker::Put { id, value });
+            }
+            5 | 6 => {
+                if let Some((id, value)) = self.dice.pick(&worker.in_sight())
+                    && !worker.entries.contains_key(&id)
+                {
+                    worker.entries.insert(
+                        id,
+                        Entry {
+                            value,
+                            watching: false,
+                        },
+                    );
+                    worker.say(FromWorker::Hold(id));
+                }
+            }
+            7 => {
+                if let Some((id, None)) = self.dice.pick(&known)
+                    && let Some(entry) = worker.entries.get_mut(&id)
+                    && !entry.watching
+                {
+                    entry.watching = true;
+                    worker.say(FromWorker::Watch(id));
+                }
+            }
+            _ => self.forget(worker),
+        }
+    }
+
+    pub(super) fn forget(&mut self, worker: &mut Worker) {
+        if let Some((id, _)) = self.dice.pick(&worker.known()) {
+            worker.entries.remove(&id);
+            worker.say(FromWorker::Release(id));
+        }
+    }
+
+    /// A worker dies. Its last messages may not have been written.
+    pub(in super::super) fn kill(&mut self, index: usize) {
+        let unwritten = self.dice.below(3);
+        for _ in 0..unwritten {
+            let outbox = &mut self.workers[index].outbox;
+            // A task runs again only when that is written.
+            let lost = outbox.pop_back_if(|message| !matches!(message, FromWorker::Again { .. }));
+            self.forget_message(lost);
+        }
+        while self.deliver(index) {}
+        self.bury(index, false);
+    }
+}
+
+/// Whether following the refs in a value leads to an object.
+fn reaches(scheduler: &Scheduler, value: &Value, target: ObjectId) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut rest: Vec<ObjectId> = value.nested().collect();
+    while let Some(id) = rest.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        if let Some(Ok(value)) = scheduler.outcome(id) {
+            rest.extend(value.nested());
+        }
+        if let Some(actor) = scheduler.actors.get(&id) {
+            for arg in actor.kept_args() {
+                arg.for_each_object(|id| rest.push(id));
+            }
+        }
+    }
+    seen.contains(&target)
+}

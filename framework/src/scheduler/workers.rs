@@ -1,0 +1,262 @@
+//! Workers come and go.
+
+use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorker};
+
+use super::{
+    Host, Scheduler, Violation,
+    counts::Step,
+    ready::Siblings,
+    state::{Assignment, Losses, ObjectState, Worker, WorkerState},
+};
+
+/// A task that a dead worker had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) assignment: Assignment,
+    /// The state word says that the worker had begun it.
+    pub(super) said: bool,
+    /// It may have run, as far as the driver knows by itself.
+    pub(super) near: bool,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// Nothing: it has ended already.
+    Ended,
+    /// It runs again.
+    Ready,
+    Crashed(Crash),
+}
+
+/// How a task has crashed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crash {
+    pub(super) function: FunctionIndex,
+    /// It counts as begun, although the state word did not say so.
+    unsaid: Option<Losses>,
+}
+
+impl Scheduler {
+    /// A worker process was started. It gets no tasks yet.
+    ///
+    /// # Errors
+    /// The number is in use, or the driver's.
+    pub(crate) fn worker_starting(&mut self, id: WorkerId) -> Result<(), Violation> {
+        if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
+            return Err(Violation::new(format!("{id} was started already")));
+        }
+        let seat = self.free_seats.pop().unwrap_or(self.seats.len());
+        if seat == self.seats.len() {
+            self.seats.push(id);
+        }
+        self.seats[seat] = id;
+        self.workers
+            .insert(id, Worker::new(self.config.prefetch, seat));
+        Ok(())
+    }
+
+    /// A worker has registered. It gets tasks from the next [`pump`](Scheduler::pump) on.
+    ///
+    /// # Errors
+    /// The worker is not one that was starting.
+    pub(crate) fn worker_up(&mut self, id: WorkerId, host: &mut dyn Host) -> Result<(), Violation> {
+        match self.workers.get_mut(&id) {
+            Some(worker) if worker.state == WorkerState::Starting => {
+                worker.state = WorkerState::Up;
+                self.came_up(id, host);
+            }
+            // It was told to stop before it got here.
+            Some(worker) if worker.state == WorkerState::ShuttingDown => {}
+            _ => {
+                return Err(Violation::new(format!(
+                    "{id} registered, but was not starting"
+                )));
+            }
+        }
+        self.relist(id);
+        Ok(())
+    }
+
+    /// Tells a worker to finish what it runs and to exit. What it has not started goes to others.
+    pub(crate) fn worker_stopping(&mut self, id: WorkerId, host: &mut dyn Host) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if worker.state != WorkerState::ShuttingDown {
+            worker.state = WorkerState::ShuttingDown;
+            self.take_back(id, u32::MAX, host);
+            host.send(id, ToWorker::Shutdown);
+        }
+    }
+
+    /// A worker is dead, and all that it had sent has been passed on. Decides what becomes of its
+    /// tasks (see the [module](super)); `describe` makes the crash error for a task that was
+    /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker that is not there.
+    ///
+    /// Says whether the pool has one worker less.
+    pub(crate) fn worker_lost(
+        &mut self,
+        id: WorkerId,
+        intended: bool,
+        mut describe: impl FnMut(FunctionIndex) -> Error,
+        host: &mut dyn Host,
+    ) -> bool {
+        let Some(mut worker) = self.workers.remove(&id) else {
+            return false;
+        };
+        self.room.relist(worker.seat, &mut worker.room, None);
+        self.active_seats.remove(worker.seat);
+        self.active -= usize::from(worker.active);
+        self.laden -= usize::from(worker.laden);
+        self.free_seats.push(worker.seat);
+
+        let assignments = std::mem::take(&mut worker.assignments);
+        let actor = worker.actor;
+        self.end_decoded(id);
+        let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
+        let near = worker.near(at_a_time);
+        self.end_holds(id, worker, host);
+        let lost = assignments
+            .into_iter()
+            .enumerate()
+            .map(|(at, assignment)| Lost {
+                assignment,
+                said: host.started(id, assignment.slot, assignment.attempt),
+                near: at < near,
+            });
+        let lost: Vec<_> = lost.collect();
+        if let Some(actor) = actor {
+            self.process_lost(actor, id, lost, intended, &mut describe, host);
+            return false;
+        }
+
+        let mut siblings = Siblings::default();
+        let mut crashed = Vec::new();
+        for lost in lost {
+            let task = lost.assignment.task;
+            match self.judge(lost, true) {
+                Verdict::Ended => {}
+                Verdict::Crashed(crash) => crashed.push((task, crash)),
+                Verdict::Ready => {
+                    self.unqueue(task);
+                    self.ready.push_first(&mut siblings, task);
+                }
+            }
+        }
+        for (task, crash) in crashed {
+            let error = self.crash_error(crash, &mut describe);
+            self.finish(task, Err(error), host);
+        }
+        true
+    }
+
+    /// Whether a task of a dead worker runs again, and at what cost. `again`: somebody is there to
+    /// run it.
+    pub(super) fn judge(&mut self, lost: Lost, again: bool) -> Verdict {
+        let limit = self.config.deaths;
+        let Some(task) = self.task_mut(lost.assignment.task) else {
+            return Verdict::Ended;
+        };
+        let begun = lost.said || task.losses.count(lost.near, limit);
+        // It may have written to what it was lent.
+        task.begun |= begun || lost.near;
+        if begun && (task.retries == 0 || !again) {
+            return Verdict::Crashed(Crash {
+                function: task.function,
+                unsaid: (!lost.said).then_some(task.losses),
+            });
+        }
+        task.retries -= u32::from(begun);
+        Verdict::Ready
+    }
+
+    pub(super) fn crash_error(
+        &self,
+        crash: Crash,
+        describe: &mut dyn FnMut(FunctionIndex) -> Error,
+    ) -> Error {
+        let error = describe(crash.function);
+        match crash.unsaid {
+            Some(losses) => losses.explain(error, self.name(crash.function)),
+            None => error,
+        }
+    }
+
+    /// Ends all that a worker kept which is not in the table any more.
+    fn end_holds(&mut self, id: WorkerId, worker: Worker, host: &mut dyn Host) {
+        for &object in &worker.watches {
+            self.end_watch(id, object);
+        }
+        self.abandon_requests(&worker, host);
+        for (object, hold) in worker.held.into_entries() {
+            self.give_up(object, hold, host);
+        }
+        for args in worker.left {
+            self.shift_arg_pins(&args, Step::End);
+            self.drop_args(&args, host);
+        }
+    }
+
+    /// The end of the runtime: every unfinished task fails with `error`, and nothing runs any more
+    /// but what workers have started. What the driver has handles of stays until they are released.
+    /// What workers read or hold stays until they are [lost](Scheduler::worker_lost): it must not
+    /// change under them. From now on workers are only told that things failed, and what is
+    /// submitted or put fails with `error`. A second call changes nothing.
+    pub(crate) fn fail_all(&mut self, error: Error, host: &mut dyn Host) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(error.clone());
+        let mut workers: Vec<WorkerId> = self.workers.keys().copied().collect();
+        workers.sort_unstable();
+        for id in workers {
+            self.take_back(id, u32::MAX, host);
+            self.leave_running(id);
+        }
+        self.ready.clear();
+        let mut pending = Vec::new();
+        for (id, object) in self.objects.iter_mut() {
+            if let ObjectState::Pending(task) = &mut object.state {
+                // All fail of the same cause, not of one another.
+                if let Some(followers) = &mut task.followers {
+                    followers.dependents.clear();
+                }
+                pending.push(id);
+            }
+        }
+        pending.sort_unstable();
+        for id in pending {
+            self.finish(id, Err(error.clone()), host);
+        }
+        self.end_requests(host);
+        let mut actors: Vec<ObjectId> = self.actors.keys().copied().collect();
+        actors.sort_unstable();
+        for id in actors {
+            self.construct(id, host);
+        }
+    }
+
+    /// Takes the tasks away from a worker that runs them, but leaves it their arguments.
+    pub(super) fn leave_running(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let actor = worker.actor;
+        let assignments: Vec<_> = worker.assignments.iter().copied().collect();
+        for assignment in assignments {
+            self.call_landed(assignment.task);
+            let args = match actor == Some(assignment.task) {
+                true => self.leave_constructor(assignment.task),
+                false => self
+                    .task_mut(assignment.task)
+                    .map(|task| std::mem::take(&mut task.args)),
+            };
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.complete(assignment.attempt);
+                worker.left.extend(args);
+            }
+        }
+        self.relist(id);
+    }
+}
