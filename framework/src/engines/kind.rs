@@ -44,7 +44,7 @@ impl EngineKind {
     ///
     /// fn main() -> mobula::Result<()> {
     ///     let rt = Runtime::builder().engine(EngineKind::inline()).start()?;
-    ///     assert_eq!(rt.get(process::remote().spawn())?, std::process::id());
+    ///     assert_eq!(process::remote().spawn().get()?, std::process::id());
     ///     Ok(())
     /// }
     /// ```
