@@ -166,7 +166,8 @@ impl Runtime {
     /// The process ids of the workers that are alive. Right after the start this waits until all
     /// of them have a process.
     ///
-    /// In a task: of its own worker only.
+    /// In a task: of its own worker only. Empty on an engine without worker processes
+    /// ([`EngineKind::inline`]).
     pub fn worker_pids(&self) -> Vec<u32> {
         match self.control() {
             Some(control) => control.worker_pids(),

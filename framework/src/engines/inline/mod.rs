@@ -140,9 +140,11 @@ impl Inline {
             return;
         };
         object.outcome = Some(outcome.clone());
-        object.keep = keep;
+        let before = std::mem::replace(&mut object.keep, keep);
         let entry = object.entry.upgrade();
         drop(objects);
+        // Handles are not dropped under the lock, which their end takes.
+        drop(before);
         if let Some(entry) = entry {
             entry.complete(outcome, ENGINE);
         }
