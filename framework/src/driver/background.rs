@@ -29,9 +29,9 @@ impl Driver {
                 // A caller that waits reads the answers itself.
                 let led = self.bell.is_led();
                 let any = !led && self.poll();
-                if self.traffic.take_served() && !self.traffic.is_watched() {
+                if self.poll_policy.take_served() && !self.poll_policy.is_watched() {
                     self.bell.nap(NAP, || {
-                        closed() || self.traffic.is_watched_after_announcing()
+                        closed() || self.poll_policy.is_watched_after_announcing()
                     });
                     continue;
                 }

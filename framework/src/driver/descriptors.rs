@@ -89,7 +89,7 @@ impl Peers {
                     Err(error) => {
                         let why =
                             format!("its socket does not take a segment's descriptor: {error}");
-                        self.condemn(worker, why);
+                        self.mark_for_kill(worker, why);
                         return;
                     }
                 }

@@ -31,7 +31,7 @@ impl Host for Peers {
         match lane.end.send_task(&task) {
             Ok(()) => {}
             Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
-                self.condemn(
+                self.mark_for_kill(
                     worker,
                     format!("its mailbox does not take messages: {error}"),
                 );
@@ -95,7 +95,7 @@ impl Host for Peers {
         if let Some(lane) = self.touch(worker)
             && let Err(error) = lane.end.task.send(&ToWorker::Actor { threads })
         {
-            self.condemn(
+            self.mark_for_kill(
                 worker,
                 format!("its mailbox does not take messages: {error}"),
             );
@@ -103,7 +103,7 @@ impl Host for Peers {
     }
 
     fn kill(&mut self, worker: WorkerId, why: String) {
-        self.condemn(worker, why);
+        self.mark_for_kill(worker, why);
     }
 
     fn end_within(&mut self, worker: WorkerId, grace: Duration) {

@@ -7,6 +7,7 @@
 //!   replaces them; the *output* thread ([`output`]) passes on what they print.
 
 mod background;
+mod backoff;
 mod claims;
 mod closing;
 mod death;
@@ -20,10 +21,10 @@ mod monitor;
 mod null;
 mod orphans;
 mod output;
-mod pace;
 mod peer;
 mod peer_table;
 mod peers;
+mod poll_policy;
 mod program;
 mod recovery;
 mod shortage;
@@ -31,8 +32,7 @@ mod sleepers;
 mod spawn;
 mod step;
 mod surroundings;
-mod tempo;
-mod traffic;
+mod task_duration;
 mod wait;
 mod watched;
 
@@ -71,9 +71,9 @@ use memory::DriverBudget;
 use monitor::Monitor;
 use output::Output;
 use peers::Peers;
+use poll_policy::PollPolicy;
 use sleepers::Sleepers;
 use surroundings::Surroundings;
-use traffic::Traffic;
 
 /// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
 const PREFETCH: u32 = 64;
@@ -101,7 +101,7 @@ pub(crate) struct Driver {
     /// wait. Changed under the lock.
     sleeps_long: AtomicBool,
     /// What foreground callers do for the background thread, and want of it.
-    traffic: Traffic,
+    poll_policy: PollPolicy,
     next_worker: AtomicU64,
     heap: Arc<Heap>,
     segments: Arc<Segments>,
@@ -199,7 +199,7 @@ impl Driver {
             released: Released::default(),
             has_actors,
             sleeps_long: AtomicBool::new(false),
-            traffic: Traffic::default(),
+            poll_policy: PollPolicy::default(),
             next_worker: AtomicU64::new(1),
             heap,
             segments,

@@ -24,8 +24,9 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
-    Driver, death,
-    pace::{Pace, Unready},
+    Driver,
+    backoff::{RestartBackoff, Unready},
+    death,
     peer::Peer,
     recovery,
     shortage::Reserve,
@@ -61,7 +62,7 @@ pub(super) struct Monitor {
 #[derive(Debug, Default)]
 struct Requests {
     new: Vec<Watched>,
-    condemned: Vec<(WorkerId, String)>,
+    to_kill: Vec<(WorkerId, String)>,
     /// How many are to be started.
     start: usize,
     /// Workers that are to have ended by then.
@@ -120,8 +121,8 @@ impl Monitor {
     }
 
     /// This worker has to die, because of `why`.
-    pub(super) fn condemn(&self, id: WorkerId, why: String) {
-        self.requests.lock().condemned.push((id, why));
+    pub(super) fn mark_for_kill(&self, id: WorkerId, why: String) {
+        self.requests.lock().to_kill.push((id, why));
         self.ring();
     }
 
@@ -156,7 +157,7 @@ impl Driver {
     pub(super) fn run_monitor(&self) {
         let _ = self.monitor.thread.set(std::thread::current().id());
         let mut workers: Vec<Watched> = Vec::new();
-        let mut pace = Pace::default();
+        let mut backoff = RestartBackoff::default();
         let mut reserve = Reserve::default();
         // Before any actor can take the last ones.
         reserve.fill(&self.monitor.wake);
@@ -168,8 +169,8 @@ impl Driver {
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
-            pace.want(requests.start);
-            for (id, why) in requests.condemned {
+            backoff.want(requests.start);
+            for (id, why) in requests.to_kill {
                 if let Some(worker) = workers.iter_mut().find(|worker| worker.id == id) {
                     worker.kill();
                     reasons.push((id, why));
@@ -178,7 +179,7 @@ impl Driver {
             ends.extend(requests.ends);
             end = end.or(requests.end);
             if end.is_some() || self.failure.get().is_some() {
-                pace.stop();
+                backoff.stop();
                 self.none_to_come();
             }
             if end.is_some() && workers.is_empty() {
@@ -197,7 +198,7 @@ impl Driver {
                     worker.stdout.speak();
                     worker.stderr.speak();
                     self.output.ring();
-                    self.start_has_succeeded(&mut pace, &mut reserve);
+                    self.start_has_succeeded(&mut backoff, &mut reserve);
                 }
             }
             self.end_the_late(&mut workers, (end, &ends), &mut reasons);
@@ -213,9 +214,9 @@ impl Driver {
                 }
             }
             // One at a time: nothing that has happened meanwhile waits for all of them.
-            if pace.is_due(now) {
-                self.start_missing(&mut pace, &mut reserve, workers.is_empty());
-            } else if end.is_none() && pace.next(now).is_none() {
+            if backoff.is_due(now) {
+                self.start_missing(&mut backoff, &mut reserve, workers.is_empty());
+            } else if end.is_none() && backoff.next(now).is_none() {
                 reserve.fill(&self.monitor.wake);
             }
             let grace = ends.iter().map(|(_, at)| *at).min();
@@ -223,7 +224,7 @@ impl Driver {
             let end_to_come = end.filter(|end| *end > now);
             let next = [
                 end_to_come,
-                pace.next(now),
+                backoff.next(now),
                 grace,
                 orphaned.next(now),
                 look_at,
@@ -238,7 +239,7 @@ impl Driver {
                     .map(|at| reasons.swap_remove(at).1);
                 ends.retain(|(id, _)| *id != dead.id);
                 orphaned.add(dead.pid);
-                self.bury(dead, why, end.is_some(), &mut pace);
+                self.reap(dead, why, end.is_some(), &mut backoff);
             }
             orphaned.collect();
         }
@@ -246,30 +247,30 @@ impl Driver {
 
     /// Starts one of the workers that are missing. Where that does not work, it is tried again: for
     /// as long as there are others, or the reason is a limit that may change.
-    fn start_missing(&self, pace: &mut Pace, reserve: &mut Reserve, alone: bool) {
-        match self.start_worker_somehow(pace, reserve) {
+    fn start_missing(&self, backoff: &mut RestartBackoff, reserve: &mut Reserve, alone: bool) {
+        match self.start_worker_somehow(backoff, reserve) {
             Ok(()) => {
-                pace.started();
+                backoff.started();
                 self.one_has_come();
             }
             Err(error) => {
                 self.none_to_come();
                 if self.is_closed() {
-                    pace.stop();
+                    backoff.stop();
                 } else if !self.startup.lock().begun {
                     // `Runtime::start()` waits for it.
-                    pace.stop();
+                    backoff.stop();
                     self.fail(&error);
                 } else if alone && !error.is_resource_limit() {
-                    pace.stop();
+                    backoff.stop();
                     self.fail(&error.context("no worker is left, and none could be started"));
                 } else {
-                    if pace.failed(Instant::now()) {
+                    if backoff.failed(Instant::now()) {
                         eprintln!(
                             "mobula: the pool has fewer workers than it should until this works: {error:#}"
                         );
                     }
-                    self.start_has_failed(&error, pace);
+                    self.start_has_failed(&error, backoff);
                 }
             }
         }
@@ -396,7 +397,13 @@ impl Driver {
     }
 
     /// What is left to do when a worker is dead.
-    fn bury(&self, mut worker: Watched, why: Option<String>, closing: bool, pace: &mut Pace) {
+    fn reap(
+        &self,
+        mut worker: Watched,
+        why: Option<String>,
+        closing: bool,
+        backoff: &mut RestartBackoff,
+    ) {
         // Its children first: as long as the exit is not collected, the group's number is its own.
         worker.kill();
         let status = worker.life.collect();
@@ -434,7 +441,7 @@ impl Driver {
                 lanes,
             );
             let live = scheduler.stored_in(worker.segment);
-            lanes.bury(worker.id, worker.segment, live);
+            lanes.reap(worker.id, worker.segment, live);
             (registered, missing)
         });
         // Another thread may sleep on something that the dead worker did not get to say.
@@ -471,13 +478,13 @@ impl Driver {
                     (false, true) => Unready::BesideOthers,
                     (false, false) => Unready::Alone,
                 };
-                let count = pace.died_unready(why, Instant::now());
+                let count = backoff.died_unready(why, Instant::now());
                 tell_unready(count, worker.pid, &how, &tail);
             }
-            self.start_has_failed(&error, pace);
+            self.start_has_failed(&error, backoff);
         } else if missing {
             let now = Instant::now();
-            pace.died(worker.ready.unwrap_or(now), now);
+            backoff.died(worker.ready.unwrap_or(now), now);
         }
     }
 }

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 use super::{
     closing::Closings, memory::Needs, orphans::Orphans, peer::Peer, peer_table::PeerTable,
-    recovery::Seats, tempo::Tempo,
+    recovery::Seats, task_duration::TaskDurationEstimate,
 };
 use crate::scheduler::Scheduler;
 
@@ -66,7 +66,7 @@ pub(super) struct Peers {
     /// Finished objects whose waiters are to be woken after the lock.
     pub(super) completions: Completions,
     /// Workers to be killed after the lock.
-    condemned: Vec<(WorkerId, String)>,
+    to_kill: Vec<(WorkerId, String)>,
     registrations: usize,
     /// There are, or were, actors: somebody has to notice the end of their last handles.
     pub(super) has_actors: Arc<AtomicBool>,
@@ -76,9 +76,9 @@ pub(super) struct Peers {
     pub(super) ends: Vec<(WorkerId, Duration)>,
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
-    pub(super) tempo: Tempo,
+    pub(super) task_duration: TaskDurationEstimate,
     /// The last step has left released handles to the next one. Looked at and changed under the lock only.
-    pub(super) put_off: bool,
+    pub(super) defers_releases: bool,
     /// Peers that may have something to send.
     unflushed: Vec<WorkerId>,
     /// Empty lists, kept for their memory.
@@ -90,7 +90,7 @@ pub(super) struct Peers {
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     pub(super) completions: Completions,
-    pub(super) condemned: Vec<(WorkerId, String)>,
+    pub(super) to_kill: Vec<(WorkerId, String)>,
     pub(super) registrations: usize,
     pub(super) to_start: usize,
     pub(super) ends: Vec<(WorkerId, Duration)>,
@@ -115,7 +115,7 @@ impl Peers {
             seats: Seats::default(),
             needs: Needs::default(),
             completions: Completions::new(),
-            condemned: Vec::new(),
+            to_kill: Vec::new(),
             registrations: 0,
             busy: Vec::new(),
             looks: 0,
@@ -123,8 +123,8 @@ impl Peers {
             to_start: 0,
             ends: Vec::new(),
             unsendable: Vec::new(),
-            tempo: Tempo::new(),
-            put_off: false,
+            task_duration: TaskDurationEstimate::new(),
+            defers_releases: false,
             unflushed: Vec::new(),
             scratch: Vec::new(),
             spare_completions: Completions::new(),
@@ -271,13 +271,13 @@ impl Peers {
                 Ok(None) => return,
                 Ok(Some(message)) => {
                     if let FromWorker::Done { .. } = message {
-                        self.tempo.count(1, scheduler);
+                        self.task_duration.count(1, scheduler);
                     }
                     if let Err(why) = self.act(id, message, scheduler) {
-                        self.condemn(id, why);
+                        self.mark_for_kill(id, why);
                     }
                 }
-                Err(error) => self.condemn(id, error.to_string()),
+                Err(error) => self.mark_for_kill(id, error.to_string()),
             }
         }
     }
@@ -324,12 +324,12 @@ impl Peers {
     }
 
     /// A worker whose words make no sense is killed; what it did before counts.
-    pub(super) fn condemn(&mut self, id: WorkerId, why: String) {
+    pub(super) fn mark_for_kill(&mut self, id: WorkerId, why: String) {
         if let Some(lane) = self.lanes.get_mut(id)
             && !lane.broken
         {
             lane.broken = true;
-            self.condemned.push((id, why));
+            self.to_kill.push((id, why));
         }
     }
 
@@ -381,7 +381,7 @@ impl Peers {
             Err(error) => lane.fault = Some(error.to_string()),
         }
         if let Some(why) = lane.fault.take() {
-            self.condemn(id, why);
+            self.mark_for_kill(id, why);
             return false;
         }
         waiting(lane) > 0 || !lane.unsent.is_empty()
@@ -390,7 +390,7 @@ impl Peers {
     /// What is left to be done without the lock, if there is anything.
     pub(super) fn take_aftermath(&mut self) -> Option<Deferred> {
         let nothing = self.completions.is_empty()
-            && self.condemned.is_empty()
+            && self.to_kill.is_empty()
             && self.registrations == 0
             && self.to_start == 0
             && self.ends.is_empty();
@@ -407,7 +407,7 @@ impl Peers {
                     std::mem::take(&mut self.spare_completions),
                 ),
             },
-            condemned: std::mem::take(&mut self.condemned),
+            to_kill: std::mem::take(&mut self.to_kill),
             registrations: std::mem::take(&mut self.registrations),
             to_start: std::mem::take(&mut self.to_start),
             ends: std::mem::take(&mut self.ends),
@@ -415,7 +415,7 @@ impl Peers {
     }
 
     /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
-    pub(super) fn bury(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
+    pub(super) fn reap(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
         let Some(lane) = self.lanes.remove(id) else {
             return;
         };

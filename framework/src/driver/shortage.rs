@@ -16,7 +16,7 @@ use mobula_protocol::{Error, Result};
 use mobula_store::descriptors;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Driver, pace::Pace};
+use super::{Driver, backoff::RestartBackoff};
 
 /// How long starts fail before what waits for a process does.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -72,10 +72,10 @@ impl Driver {
     /// As for [`start_worker`](Self::start_worker).
     pub(super) fn start_worker_somehow(
         &self,
-        pace: &mut Pace,
+        backoff: &mut RestartBackoff,
         reserve: &mut Reserve,
     ) -> Result<()> {
-        let hushed = pace.are_unready();
+        let hushed = backoff.are_unready();
         let mut started = self.start_worker(hushed);
         if matches!(&started, Err(error) if error.is_resource_limit()) && raise_descriptors() {
             started = self.start_worker(hushed);
@@ -85,7 +85,7 @@ impl Driver {
             && reserve.spend()
         {
             // So the pool gets it, and no actor.
-            pace.failing_since(Instant::now());
+            backoff.failing_since(Instant::now());
             self.with(|scheduler, _| scheduler.keep_last_worker(true));
             started = self.start_worker(hushed);
         }
@@ -99,9 +99,9 @@ impl Driver {
     }
 
     /// A worker could not be started, or died before it was ready.
-    pub(super) fn start_has_failed(&self, error: &Error, pace: &mut Pace) {
+    pub(super) fn start_has_failed(&self, error: &Error, backoff: &mut RestartBackoff) {
         let now = Instant::now();
-        let failing = now.duration_since(pace.failing_since(now));
+        let failing = now.duration_since(backoff.failing_since(now));
         // A worker that was started meanwhile is no hope any more when it should long be ready.
         let any_hope = failing < PATIENCE + self.config.start_timeout;
         let refused = self.with(|scheduler, lanes| {
@@ -111,12 +111,12 @@ impl Driver {
                 false => 0,
             }
         });
-        pace.give_up(refused);
+        backoff.give_up(refused);
     }
 
     /// A worker takes tasks.
-    pub(super) fn start_has_succeeded(&self, pace: &mut Pace, reserve: &mut Reserve) {
-        let (over, unready) = pace.recovered();
+    pub(super) fn start_has_succeeded(&self, backoff: &mut RestartBackoff, reserve: &mut Reserve) {
+        let (over, unready) = backoff.recovered();
         if unready > 1 {
             eprintln!("mobula: a worker is ready, after {unready} that ended before they were");
         }

@@ -8,7 +8,7 @@ use parking_lot::MutexGuard;
 use super::{
     Driver, State,
     peers::{Deferred, Peers},
-    tempo,
+    task_duration,
 };
 use crate::{engines::Kind, promise::ENGINE, scheduler::Scheduler};
 
@@ -46,7 +46,7 @@ impl Driver {
     /// The same for what a worker may be waiting for. `after` comes when all is sent, before anybody can
     /// act on an answer. Handles of small values that were dropped are counted at the next step, which
     /// mostly is while the worker runs.
-    pub(super) fn with_haste<T, R>(
+    pub(super) fn with_priority<T, R>(
         &self,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
@@ -57,25 +57,26 @@ impl Driver {
     #[inline]
     fn step<T, R>(
         &self,
-        haste: bool,
+        latency_critical: bool,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
-        self.step_in(self.state.lock(), haste, f, after)
+        self.step_in(self.state.lock(), latency_critical, f, after)
     }
 
     #[inline]
     fn step_in<T, R>(
         &self,
         mut state: MutexGuard<'_, State>,
-        haste: bool,
+        latency_critical: bool,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
         let State { scheduler, lanes } = &mut *state;
         // Once, so that they do not become many where one hasty step follows the other.
-        lanes.put_off = haste && !lanes.put_off && !self.released.has_memory();
-        if !lanes.put_off {
+        lanes.defers_releases =
+            latency_critical && !lanes.defers_releases && !self.released.has_memory();
+        if !lanes.defers_releases {
             self.count_released(scheduler, lanes);
         }
         let result = f(scheduler, lanes);
@@ -120,7 +121,7 @@ impl Driver {
     fn follow_up(&self, aftermath: Deferred) {
         let Deferred {
             completions,
-            condemned,
+            to_kill,
             registrations,
             to_start,
             ends,
@@ -140,10 +141,10 @@ impl Driver {
             // A caller that sleeps with the lead may wait for one of these.
             self.bell.ring();
         }
-        for (id, why) in condemned {
+        for (id, why) in to_kill {
             match self.config.kind {
                 Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
-                Kind::Processes | Kind::Inline => self.monitor.condemn(id, why),
+                Kind::Processes | Kind::Inline => self.monitor.mark_for_kill(id, why),
             }
         }
         if to_start > 0 || !ends.is_empty() {
@@ -187,7 +188,7 @@ impl Driver {
         let state = self.state.lock();
         let packed = state.scheduler.is_packed();
         self.sleeps_long.store(!packed, Ordering::Relaxed);
-        packed.then_some(tempo::STUCK)
+        packed.then_some(task_duration::STUCK)
     }
 
     /// Whether there is something to read, or room for what had found none.

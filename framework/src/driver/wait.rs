@@ -78,9 +78,9 @@ impl Driver {
                 },
             };
             let news = || what.is_known() || self.read_ready();
-            let found = if self.traffic.may_spin() {
+            let found = if self.poll_policy.may_spin() {
                 let spun = spin.until(news);
-                self.traffic.spun(spun != Spun::InTime);
+                self.poll_policy.spun(spun != Spun::InTime);
                 spun.is_ready()
             } else {
                 news()
@@ -98,12 +98,12 @@ impl Driver {
         let asked = lead.leave(|| {
             let left = self.look();
             if left.answers {
-                self.traffic.serve();
+                self.poll_policy.serve();
             }
             left.any() || left.packed
         });
         if !asked && self.any_ready() {
-            self.traffic.serve();
+            self.poll_policy.serve();
         }
     }
 
@@ -114,7 +114,7 @@ impl Driver {
             entry.complete(Err(Error::forked()), ENGINE);
             return;
         }
-        let Some(limit) = self.traffic.may_linger() else {
+        let Some(limit) = self.poll_policy.may_linger() else {
             return;
         };
         let Some(lead) = self.bell.lead() else {
@@ -140,7 +140,7 @@ impl Driver {
         }
         // After a long yield, being woken would have been no later.
         let in_vain = entry.outcome().is_none() || begin.elapsed() > 2 * limit;
-        self.traffic.lingered(in_vain);
+        self.poll_policy.lingered(in_vain);
         self.leave(lead);
         self.pass_on();
     }

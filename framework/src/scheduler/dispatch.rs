@@ -23,7 +23,7 @@ impl Scheduler {
             if !self.settled.is_empty() {
                 self.tell_settled(host);
             }
-            if !self.stirred.is_empty() {
+            if !self.dirty_actors.is_empty() {
                 self.pump_actors(host);
             }
             while let Some(seat) = self.next_seat() {
@@ -35,7 +35,7 @@ impl Scheduler {
                 false => self.relieve_one(host),
             };
             // An actor that has ended can bring parts home, too.
-            if !more && self.settled.is_empty() && self.stirred.is_empty() {
+            if !more && self.settled.is_empty() && self.dirty_actors.is_empty() {
                 return;
             }
         }
@@ -147,17 +147,17 @@ impl Scheduler {
     /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
     /// Returns whether there was anything.
     fn steal(&mut self, host: &mut dyn Host) -> bool {
-        if self.laden == 0 || !self.any_idle() {
+        if self.stealable == 0 || !self.any_idle() {
             return false;
         }
-        let laden = self
+        let stealable = self
             .workers
             .iter()
             .filter(|(_, worker)| self.may_steal_from(worker));
-        let mut laden: Vec<(u32, WorkerId)> =
-            laden.map(|(id, worker)| (worker.load(), *id)).collect();
-        laden.sort_unstable();
-        laden
+        let mut stealable: Vec<(u32, WorkerId)> =
+            stealable.map(|(id, worker)| (worker.load(), *id)).collect();
+        stealable.sort_unstable();
+        stealable
             .into_iter()
             .rev()
             .any(|(load, worker)| self.take_back(worker, load / 2, host) > 0)
@@ -233,7 +233,7 @@ impl Scheduler {
     /// depth or slots.
     pub(super) fn relist(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.relist(self.config.slots, &mut self.room, &mut self.laden);
+            worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
         }
     }
 }
@@ -244,10 +244,10 @@ impl Worker {
     pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_laden: &mut usize) {
         let room = self.has_room(slots).then(|| self.rank());
         list.relist(self.seat, &mut self.room, room);
-        let laden = self.is_laden();
-        if self.laden != laden {
-            self.laden = laden;
-            *all_laden = *all_laden + usize::from(laden) - usize::from(!laden);
+        let stealable = self.is_laden();
+        if self.stealable != stealable {
+            self.stealable = stealable;
+            *all_laden = *all_laden + usize::from(stealable) - usize::from(!stealable);
         }
     }
 

@@ -183,7 +183,7 @@ impl Scheduler {
         let actor = worker.actor;
 
         worker.depth = most.min(worker.depth.saturating_add(1));
-        worker.relist(self.config.slots, &mut self.room, &mut self.laden);
+        worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
         if actor.is_some() {
             self.call_landed(id);
         }
@@ -254,7 +254,7 @@ impl Scheduler {
         worker.blocked += 1;
         worker.children = Siblings::default();
         // What waits for its turn at an actor may share the value with this one.
-        self.stirred.extend(worker.actor);
+        self.dirty_actors.extend(worker.actor);
         self.take_back(from, u32::MAX, host);
         Ok(())
     }
@@ -268,7 +268,7 @@ impl Scheduler {
             .checked_sub(1)
             .ok_or_else(|| Violation::new(format!("{from} goes on, but had not blocked")))?;
         worker.children = Siblings::default();
-        self.stirred.extend(worker.actor);
+        self.dirty_actors.extend(worker.actor);
         self.relist(from);
         Ok(())
     }

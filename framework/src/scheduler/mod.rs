@@ -155,7 +155,7 @@ pub(crate) struct Scheduler {
     /// Their seats.
     active_seats: Seats,
     /// How many workers have more than one task to run: work can be taken back from them.
-    laden: usize,
+    stealable: usize,
     /// The workers' numbers by their seats, which those in `room` stand for.
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
@@ -173,7 +173,7 @@ pub(crate) struct Scheduler {
     /// No actor gets the pool's last worker.
     keeps_last: bool,
     /// Actors of which something has changed.
-    stirred: Vec<ObjectId>,
+    dirty_actors: Vec<ObjectId>,
     /// Shared arrays of which parts were lent.
     lending: NumberMap<ObjectId, Lending>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
@@ -207,7 +207,7 @@ impl Scheduler {
             short: false,
             active: 0,
             active_seats: Seats::default(),
-            laden: 0,
+            stealable: 0,
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
@@ -217,7 +217,7 @@ impl Scheduler {
             wanting: VecDeque::new(),
             too_many: 0,
             keeps_last: false,
-            stirred: Vec::new(),
+            dirty_actors: Vec::new(),
             lending: NumberMap::default(),
             settled: Vec::new(),
             queues: Queues::default(),

@@ -48,7 +48,7 @@ impl Scheduler {
 
     /// Ends a round: looks who has ended tasks in it. To be called each few milliseconds, before a
     /// [tick](Scheduler::tick).
-    pub(crate) fn take_stock(&mut self) {
+    pub(crate) fn end_round(&mut self) {
         for worker in self.workers.values_mut() {
             worker.quiet = match std::mem::take(&mut worker.ended) {
                 true => 0,
@@ -59,7 +59,7 @@ impl Scheduler {
 
     /// Whether tasks wait although a worker is idle.
     pub(crate) fn is_packed(&self) -> bool {
-        self.packs() && (self.laden > 0 || !self.ready.is_empty()) && self.any_idle()
+        self.packs() && (self.stealable > 0 || !self.ready.is_empty()) && self.any_idle()
     }
 
     /// Whether a worker that takes tasks has none that runs or could run.
@@ -84,6 +84,6 @@ impl Scheduler {
 
     /// Whether tasks may be taken back from this worker for one that is idle.
     pub(super) fn may_steal_from(&self, worker: &Worker) -> bool {
-        worker.laden && !(worker.active && self.packs())
+        worker.stealable && !(worker.active && self.packs())
     }
 }

@@ -291,8 +291,8 @@ pub(super) struct Worker {
     pub(super) quiet: u8,
     /// It gets short tasks: see [`pack`](super::pack).
     pub(super) active: bool,
-    /// Whether it counts in [`laden`](super::Scheduler::laden).
-    pub(super) laden: bool,
+    /// Whether it counts in [`stealable`](super::Scheduler::stealable).
+    pub(super) stealable: bool,
 }
 
 /// That a worker holds an object.
@@ -325,7 +325,7 @@ impl Worker {
             ended: false,
             quiet: PATIENCE,
             active: false,
-            laden: false,
+            stealable: false,
         }
     }
 

@@ -115,7 +115,7 @@ impl Scheduler {
                 if let Some(Part::Call(call)) = part {
                     self.enter_call(id, call);
                 } else if part.is_some() {
-                    self.stirred.push(id);
+                    self.dirty_actors.push(id);
                 } else if state == TaskState::Ready {
                     match self.workers.get_mut(&from) {
                         Some(parent) => self.ready.push_first(&mut parent.children, id),
@@ -284,7 +284,7 @@ impl Scheduler {
         match task.part.as_deref() {
             Some(Part::Call(call)) => self.leave_call(*call, host),
             // There will be no value: what waits for it has to be told.
-            Some(Part::Constructor) => self.stirred.push(id),
+            Some(Part::Constructor) => self.dirty_actors.push(id),
             None => {}
         }
 
@@ -341,8 +341,8 @@ impl Scheduler {
         }
         self.set_state(id, TaskState::Ready);
         match self.part(id) {
-            Some(Part::Constructor) => return self.stirred.push(id),
-            Some(Part::Call(call)) => return self.stirred.push(call.actor),
+            Some(Part::Constructor) => return self.dirty_actors.push(id),
+            Some(Part::Call(call)) => return self.dirty_actors.push(call.actor),
             None => {}
         }
         if id.origin == WorkerId::DRIVER {

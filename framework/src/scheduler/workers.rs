@@ -108,7 +108,7 @@ impl Scheduler {
         self.room.relist(worker.seat, &mut worker.room, None);
         self.active_seats.remove(worker.seat);
         self.active -= usize::from(worker.active);
-        self.laden -= usize::from(worker.laden);
+        self.stealable -= usize::from(worker.stealable);
         self.free_seats.push(worker.seat);
 
         let assignments = std::mem::take(&mut worker.assignments);

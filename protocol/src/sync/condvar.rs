@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Acquire;
 
 use super::{
     Acquired, Holder, LockError, NotHolder, RawMutex, Waiting,
-    census::Census,
     wait::{Queue, Wait, spin},
+    waiter_count::WaiterCount,
 };
 use crate::primitive::{Futex, Memory, Region};
 
@@ -40,7 +40,7 @@ impl From<NotHolder> for WaitError {
 #[derive(Clone, Debug)]
 pub struct RawCondvar<M = Region> {
     memory: M,
-    /// The census of those who wait.
+    /// The waiter_count of those who wait.
     word: usize,
     futex: usize,
 }
@@ -86,10 +86,10 @@ impl<M: Memory> RawCondvar<M> {
         let waiting = waiting.into();
         let mut wait = Wait::until(waiting);
         let seq = self.futex().load(Acquire);
-        let census = self.census();
-        let entered = census.enter();
+        let waiter_count = self.waiter_count();
+        let entered = waiter_count.enter();
         if let Err(error) = mutex.unlock(holder) {
-            census.leave(entered, false);
+            waiter_count.leave(entered, false);
             return Err(error.into());
         }
         if !entered.any() {
@@ -109,7 +109,7 @@ impl<M: Memory> RawCondvar<M> {
                 Err(_) => break Ok(true),
             }
         };
-        census.leave(entered, false);
+        waiter_count.leave(entered, false);
         let timed_out = timed_out?;
         let waiting = Waiting {
             deadline: None,
@@ -128,7 +128,7 @@ impl<M: Memory> RawCondvar<M> {
 
     /// Wakes one of those who wait. Cost: a load, if nobody does; otherwise a system call.
     pub fn notify_one(&self) {
-        if self.census().look().any() {
+        if self.waiter_count().look().any() {
             self.futex().increment();
             self.futex().wake_one();
         }
@@ -136,7 +136,7 @@ impl<M: Memory> RawCondvar<M> {
 
     /// Wakes all who wait. Cost: as [`notify_one`](RawCondvar::notify_one).
     pub fn notify_all(&self) {
-        if self.census().look().any() {
+        if self.waiter_count().look().any() {
             self.futex().increment();
             self.futex().wake();
         }
@@ -146,13 +146,13 @@ impl<M: Memory> RawCondvar<M> {
     /// was notified, and not have done what it was woken for. Wakes all, for no reason that they can
     /// see. One system call.
     pub fn recover(&self) {
-        self.census().restart();
+        self.waiter_count().restart();
         self.futex().increment();
         self.futex().wake();
     }
 
-    fn census(&self) -> Census<'_, M::Word> {
-        Census(&self.memory.words()[self.word])
+    fn waiter_count(&self) -> WaiterCount<'_, M::Word> {
+        WaiterCount(&self.memory.words()[self.word])
     }
 
     fn futex(&self) -> &M::Futex {

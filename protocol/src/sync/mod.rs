@@ -13,17 +13,17 @@
 
 mod barrier;
 mod cause;
-mod census;
 mod condvar;
-mod gate;
 mod holder;
 mod mutex;
 mod once;
 mod outcome;
 mod polled;
+mod raw_lock;
 mod rwlock;
 mod semaphore;
 mod wait;
+mod waiter_count;
 mod word;
 
 #[cfg(all(test, loom))]

@@ -1,18 +1,20 @@
 //! Mutual exclusion of threads in several processes.
 
-use super::{Acquired, Cause, Holder, LockError, NotHolder, Waiting, cause::Poison, gate::Gate};
+use super::{
+    Acquired, Cause, Holder, LockError, NotHolder, Waiting, cause::Poison, raw_lock::RawLock,
+};
 use crate::{
     ids::WorkerId,
     primitive::{Memory, Region},
 };
 
-/// A mutex in shared memory. A clone is the same mutex. README: "The gate".
+/// A mutex in shared memory. A clone is the same mutex. README: "The raw lock".
 ///
 /// Locking and unlocking one that nobody else wants is a compare-and-swap each, without a system
 /// call. Whoever has waited for a millisecond gets it before those who come later.
 #[derive(Clone, Debug)]
 pub struct RawMutex<M = Region> {
-    gate: Gate<M>,
+    gate: RawLock<M>,
     /// The word after the gate's.
     poison: usize,
 }
@@ -30,7 +32,7 @@ impl<M: Memory> RawMutex<M> {
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawMutex<M> {
         let poison = word_at + 1;
         assert!(poison < memory.words().len(), "a lock outside the memory");
-        let gate = Gate::new(memory, word_at, futex_at);
+        let gate = RawLock::new(memory, word_at, futex_at);
         RawMutex { gate, poison }
     }
 
@@ -103,7 +105,7 @@ impl<M: Memory> RawMutex<M> {
         self.gate.recover(dead, |_| self.poison_word().set(cause))
     }
 
-    pub(super) fn gate(&self) -> &Gate<M> {
+    pub(super) fn gate(&self) -> &RawLock<M> {
         &self.gate
     }
 

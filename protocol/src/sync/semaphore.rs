@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
 use super::{
     Holder, LockError, NotHolder, Waiting,
-    census::{Census, Record},
     wait::{Queue, Wait, spin},
+    waiter_count::{Record, WaiterCount},
     word::{belongs_to, process_field},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     primitive::{Futex, Memory, Region, Word},
 };
 
-/// The number of permits, the census of those who wait, where to begin to look.
+/// The number of permits, the waiter_count of those who wait, where to begin to look.
 const HEAD: usize = 3;
 
 /// What the sequence grows by when all futures are to look: more than wait in one process. It is odd, so that
@@ -97,7 +97,7 @@ impl<M: Memory> RawSemaphore<M> {
     /// [`LockError::Busy`], also when what is left is promised to somebody who has waited long.
     #[inline]
     pub fn try_acquire(&self, holder: Holder) -> Result<Permit, LockError> {
-        if self.census().look().starving() {
+        if self.waiter_count().look().starving() {
             return Err(LockError::Busy);
         }
         self.find(holder).ok_or(LockError::Busy)
@@ -124,7 +124,7 @@ impl<M: Memory> RawSemaphore<M> {
         let mut found = None;
         // Where others sleep already, nobody spins.
         spin(|| {
-            let others = self.census().look().any();
+            let others = self.waiter_count().look().any();
             if !others {
                 found = self.find(holder);
             }
@@ -138,11 +138,11 @@ impl<M: Memory> RawSemaphore<M> {
         let end = loop {
             let seq = self.queue().futex().load(Acquire);
             let record = match entered {
-                Some(record) if self.census().is_current(record) => record,
-                _ => *entered.insert(self.census().enter()),
+                Some(record) if self.waiter_count().is_current(record) => record,
+                _ => *entered.insert(self.waiter_count().enter()),
             };
             if wait.is_long() {
-                self.census().starve();
+                self.waiter_count().starve();
             }
             // Behind the entry: whoever gives one back that we do not find will find us entered.
             if (wait.slept || !record.starving())
@@ -171,7 +171,7 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     pub(super) fn leave(&self, entered: Record, starving: bool) {
-        if self.census().leave(entered, starving) {
+        if self.waiter_count().leave(entered, starving) {
             // Those who were barred for our sake.
             self.wake();
         }
@@ -185,7 +185,7 @@ impl<M: Memory> RawSemaphore<M> {
 
     /// One that was woken does not take the permit that it may have been woken for.
     pub(super) fn pass(&self) {
-        if self.census().look().any() {
+        if self.waiter_count().look().any() {
             self.wake_one();
         }
     }
@@ -211,7 +211,7 @@ impl<M: Memory> RawSemaphore<M> {
         slot.exchange(process_field(holder.process()) << 32, 0, SeqCst)
             .map_err(|_| NotHolder)?;
         self.hint().store(at as u64, Relaxed);
-        if self.census().look().any() {
+        if self.waiter_count().look().any() {
             self.wake_one();
         }
         Ok(())
@@ -228,7 +228,7 @@ impl<M: Memory> RawSemaphore<M> {
                 freed += 1;
             }
         }
-        self.census().restart();
+        self.waiter_count().restart();
         self.wake_growing(ALL);
         freed
     }
@@ -261,8 +261,8 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     #[inline]
-    pub(super) fn census(&self) -> Census<'_, M::Word> {
-        Census(&self.memory.words()[self.word + 1])
+    pub(super) fn waiter_count(&self) -> WaiterCount<'_, M::Word> {
+        WaiterCount(&self.memory.words()[self.word + 1])
     }
 
     #[inline]

@@ -99,9 +99,9 @@ impl Driver {
             self.hand_over_memory(keep, scheduler, lanes);
         }
         self.monitor.arm();
-        if self.traffic.count_spawn() && lanes.any_busy_ready() {
+        if self.poll_policy.count_spawn() && lanes.any_busy_ready() {
             lanes.drain_some(scheduler);
-            self.traffic.serve();
+            self.poll_policy.serve();
         }
         Ok(id)
     }
@@ -175,7 +175,7 @@ impl Engine for Driver {
     fn submit(&self, call: Call) -> Arc<ObjectHandle> {
         match self.lower(call) {
             Ok((call, mut keep)) => {
-                let entry = self.with_haste(
+                let entry = self.with_priority(
                     |scheduler, lanes| self.submit((call, &mut keep), scheduler, lanes),
                     |scheduler, id| self.submitted(scheduler, id),
                 );
@@ -246,14 +246,14 @@ impl Engine for Driver {
     }
 
     fn watch(&self, _: &ObjectHandle) {
-        self.traffic.watch();
+        self.poll_policy.watch();
         if !mobula_store::is_forked_child() {
             self.bell.hurry();
         }
     }
 
     fn unwatch(&self) {
-        self.traffic.unwatch();
+        self.poll_policy.unwatch();
     }
 
     fn linger(&self, entry: &ObjectHandle) {

@@ -45,7 +45,9 @@ fn program() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     if case == "killed" {
         let id = driver.with(|_, lanes| lanes.iter_mut().next().unwrap().0);
-        driver.monitor.condemn(id, "its actor is killed".to_owned());
+        driver
+            .monitor
+            .mark_for_kill(id, "its actor is killed".to_owned());
         // Until somebody has seen what is said of it.
         std::io::stdin().read_line(&mut String::new()).unwrap();
     }

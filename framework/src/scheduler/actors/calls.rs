@@ -67,7 +67,7 @@ impl Scheduler {
             actor.pending += 1;
             actor.queues.entry(call.queue).or_default().push_back(id);
         }
-        self.stirred.push(call.actor);
+        self.dirty_actors.push(call.actor);
     }
 
     /// A call has ended.
@@ -75,7 +75,7 @@ impl Scheduler {
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending -= 1;
         }
-        self.stirred.push(call.actor);
+        self.dirty_actors.push(call.actor);
         self.drop_ref(call.actor, host);
     }
 
@@ -85,7 +85,7 @@ impl Scheduler {
             && let Some(actor) = self.actors.get_mut(&call.actor)
         {
             actor.running[call.queue.0] -= 1;
-            self.stirred.push(call.actor);
+            self.dirty_actors.push(call.actor);
         }
     }
 
@@ -97,7 +97,7 @@ impl Scheduler {
         };
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.queues.entry(call.queue).or_default().push_front(id);
-            self.stirred.push(call.actor);
+            self.dirty_actors.push(call.actor);
         }
         true
     }
@@ -109,7 +109,7 @@ impl Scheduler {
 
     /// Hands over what can be, for actors of which something has changed.
     pub(in crate::scheduler) fn pump_actors(&mut self, host: &mut dyn Host) {
-        while let Some(id) = self.stirred.pop() {
+        while let Some(id) = self.dirty_actors.pop() {
             self.construct(id, host);
             while let Some((call, worker)) = self.next_call(id) {
                 self.hand_over(call, worker, host);

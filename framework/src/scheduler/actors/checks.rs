@@ -122,7 +122,7 @@ impl Scheduler {
 
     /// Asserts that nothing waits that could go on: after [`Scheduler::pump`].
     pub(in crate::scheduler) fn check_nothing_forgotten(&self) {
-        assert!(self.stirred.is_empty() && self.settled.is_empty());
+        assert!(self.dirty_actors.is_empty() && self.settled.is_empty());
         for (id, actor) in &self.actors {
             let (_, next) = self.waiting_call(actor).unwrap_or_default();
             assert_eq!(next, None, "a call of {id} could run");

@@ -70,7 +70,7 @@ impl Scheduler {
         }
         self.relist(worker_id);
         host.make_actor(worker_id, threads);
-        self.stirred.push(id);
+        self.dirty_actors.push(id);
     }
 
     /// Hands the constructor over, if there is a process and it can run; or ends the actor, if it
@@ -171,7 +171,7 @@ impl Scheduler {
                     actor.life = Life::Alive(worker);
                     actor.losses = Losses::default();
                 }
-                self.stirred.push(id);
+                self.dirty_actors.push(id);
             }
             Err(error) => {
                 self.fail_actor(id, error.clone(), host);

@@ -344,7 +344,7 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     submit_all(&mut env, 1..=2);
     env.run(W1, d(1), good(1));
     env.run(W2, d(2), good(2));
-    env.scheduler.take_stock();
+    env.scheduler.end_round();
     env.scheduler.tick(true);
     submit_all(&mut env, 3..=10);
     env.pump();
@@ -357,14 +357,14 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     let stuck = env.start(W1, d(3));
     for task in [4, 6, 8] {
         env.run(W2, d(task), good(task));
-        env.scheduler.take_stock();
+        env.scheduler.end_round();
         // However many ticks a round has.
         (0..10).for_each(|_| env.scheduler.tick(true));
         env.pump();
         assert!(env.host.lane(W3).is_empty());
     }
     env.run(W2, d(9), good(9));
-    env.scheduler.take_stock();
+    env.scheduler.end_round();
     env.scheduler.tick(true);
     env.pump();
     assert!(!env.scheduler.is_packed());

@@ -133,7 +133,7 @@ impl Env {
 
     /// The worker is dead; `intended`: it exited by itself, with code 0. Whether the pool misses it.
     pub(super) fn lose_as(&mut self, worker: WorkerId, intended: bool) -> bool {
-        self.host.bury(worker);
+        self.host.reap(worker);
         let scheduler = &mut self.scheduler;
         let missing = scheduler.worker_lost(worker, intended, crash, &mut self.host);
         self.scheduler.sanity_check();

@@ -91,7 +91,7 @@ impl TestHost {
     }
 
     /// Forgets what was sent to a dead worker.
-    pub(super) fn bury(&mut self, worker: WorkerId) {
+    pub(super) fn reap(&mut self, worker: WorkerId) {
         self.lanes.remove(&worker);
         self.control.remove(&worker);
     }

@@ -256,7 +256,7 @@ impl Scheduler {
 
     fn check_workers(&self) {
         let mut room = BTreeSet::new();
-        let (mut laden, mut active) = (0, 0);
+        let (mut stealable, mut active) = (0, 0);
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
             assert_eq!(self.seats[worker.seat], id);
@@ -271,8 +271,8 @@ impl Scheduler {
                 "{id}"
             );
             active += usize::from(worker.active);
-            assert_eq!(worker.laden, worker.is_laden());
-            laden += usize::from(worker.laden);
+            assert_eq!(worker.stealable, worker.is_laden());
+            stealable += usize::from(worker.stealable);
             assert!(
                 worker
                     .assignments
@@ -302,7 +302,7 @@ impl Scheduler {
             }
         }
         assert!(room.into_iter().eq(self.room.iter()));
-        assert_eq!((laden, active), (self.laden, self.active));
+        assert_eq!((stealable, active), (self.stealable, self.active));
         assert_eq!(self.active_seats.len(), active);
         assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
         let watchers: usize = self

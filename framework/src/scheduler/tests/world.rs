@@ -236,7 +236,7 @@ impl World {
         if self.dice.one_in(3) {
             let short = self.dice.one_in(2);
             if self.dice.one_in(2) {
-                self.scheduler.take_stock();
+                self.scheduler.end_round();
             }
             self.scheduler.tick(short);
         }

@@ -49,7 +49,7 @@ fn loom_a_notified_one_s_death_wakes_the_others() {
         let mutex = RawMutex::new(memory.clone(), 0, 0);
         let condvar = RawCondvar::new(memory.clone(), 2, 1);
         let seq = memory.futex(1).load(Acquire);
-        census::Census(&memory.words()[2]).enter();
+        waiter_count::WaiterCount(&memory.words()[2]).enter();
         let dying = {
             let memory = memory.clone();
             thread::spawn(move || memory.futex(1).wait(seq, None))

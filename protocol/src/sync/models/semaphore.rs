@@ -83,10 +83,10 @@ fn loom_a_waiter_s_death_leaves_the_permit_to_others() {
             let semaphore = RawSemaphore::init(memory.clone(), 0, 0, 1);
             let permit = semaphore.acquire(holder(0), None).unwrap();
             let seq = memory.futex(0).load(Acquire);
-            let census = census::Census(&memory.words()[1]);
-            census.enter();
+            let waiter_count = waiter_count::WaiterCount(&memory.words()[1]);
+            waiter_count.enter();
             if deadline {
-                census.starve();
+                waiter_count.starve();
             }
             let dying = {
                 let memory = memory.clone();
@@ -100,7 +100,7 @@ fn loom_a_waiter_s_death_leaves_the_permit_to_others() {
             semaphore.recover(WorkerId(3));
             waiter.join().unwrap();
             dying.join().unwrap();
-            assert!(!census.look().any());
+            assert!(!waiter_count.look().any());
         });
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use super::{LockError, census::Record, wait::LONG};
+use super::{LockError, wait::LONG, waiter_count::Record};
 use crate::primitive::Memory;
 
 use place::Place;
@@ -51,7 +51,7 @@ pub struct Polled<M: Memory> {
     bars: bool,
     /// It owns the gate, and waits for readers.
     draining: bool,
-    /// It is in the census of a semaphore.
+    /// It is in the waiter_count of a semaphore.
     record: Option<Record>,
 }
 

@@ -1,18 +1,20 @@
 //! Where a future waits, and what its waiting means to others.
 
-use super::super::{Holder, RawRwLock, RawSemaphore, census::Record, gate::Gate, wait::Queue};
+use super::super::{
+    Holder, RawRwLock, RawSemaphore, raw_lock::RawLock, wait::Queue, waiter_count::Record,
+};
 use crate::primitive::{Futex, Memory};
 
 /// The queue of a lock, and what a future has announced there.
 #[derive(Clone, Debug)]
 pub(super) enum Place<M: Memory> {
     /// To have the gate. `bars`: STARVING was set for it.
-    Gate { gate: Gate<M>, bars: bool },
+    RawLock { gate: RawLock<M>, bars: bool },
     /// To read. `bars`: TURN was set for it.
     Entrance { lock: RawRwLock<M>, bars: bool },
     /// To write, with the gate, when those who read have left.
     Exit { lock: RawRwLock<M>, holder: Holder },
-    /// To get a permit. `bars`: STARVING was set in the census for it.
+    /// To get a permit. `bars`: STARVING was set in the waiter_count for it.
     Permit {
         semaphore: RawSemaphore<M>,
         record: Record,
@@ -23,7 +25,7 @@ pub(super) enum Place<M: Memory> {
 impl<M: Memory> Place<M> {
     fn queue(&self) -> Queue<'_, M> {
         match self {
-            Place::Gate { gate, .. } => gate.queue(),
+            Place::RawLock { gate, .. } => gate.queue(),
             Place::Entrance { lock, .. } => lock.entrance(),
             Place::Exit { lock, .. } => lock.exit(),
             Place::Permit { semaphore, .. } => semaphore.queue(),
@@ -43,7 +45,7 @@ impl<M: Memory> Place<M> {
     pub(super) fn to_wake(&self, growth: u32) -> usize {
         match self {
             // One that was woken is responsible for the rest.
-            Place::Gate { .. } => 1,
+            Place::RawLock { .. } => 1,
             Place::Entrance { .. } | Place::Exit { .. } => usize::MAX,
             // Each of these was for one.
             Place::Permit { .. } => growth as usize,
@@ -54,7 +56,7 @@ impl<M: Memory> Place<M> {
     /// barred any more for its sake. If it was woken, others get what it was woken for.
     pub(super) fn pass(&self, woken: bool) {
         match self {
-            Place::Gate { gate, bars } => {
+            Place::RawLock { gate, bars } => {
                 if woken || *bars {
                     gate.step_aside(*bars);
                 }
@@ -82,7 +84,7 @@ impl<M: Memory> Place<M> {
     /// A wake-up came to this process when nobody waited here any longer.
     pub(super) fn pass_for_nobody(&self) {
         match self {
-            Place::Gate { gate, .. } => gate.step_aside(false),
+            Place::RawLock { gate, .. } => gate.step_aside(false),
             Place::Entrance { .. } | Place::Exit { .. } => {}
             Place::Permit { semaphore, .. } => semaphore.pass(),
         }

@@ -11,7 +11,7 @@ use std::{
 use super::{
     super::{
         Acquired, Holder, LocalReaders, LockError, Permit, RawMutex, RawRwLock, RawSemaphore,
-        gate::{Gate, Look},
+        raw_lock::{Look, RawLock},
         rwlock::ObjectHandle,
         word::{DRAINING, READERS, STARVING, TURN, WAITERS},
     },
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::primitive::{Futex, Memory, Word};
 
-impl<M: Memory> Gate<M> {
+impl<M: Memory> RawLock<M> {
     /// As `take`. The sequence is read first, and what is announced is announced in the word that was looked at.
     fn poll_take(&self, holder: Holder, wait: &mut Polled<M>) -> Poll<Result<(), PollError>> {
         loop {
@@ -38,7 +38,7 @@ impl<M: Memory> Gate<M> {
             if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
                 wait.bars = bars;
                 let gate = self.clone();
-                return wait.wait(Place::Gate { gate, bars }, seq);
+                return wait.wait(Place::RawLock { gate, bars }, seq);
             }
         }
     }
@@ -145,12 +145,12 @@ impl<M: Memory> RawSemaphore<M> {
         wait.begin(waker);
         let seq = self.queue().futex().load(Acquire);
         let record = match wait.record {
-            Some(record) if self.census().is_current(record) => record,
-            _ => *wait.record.insert(self.census().enter()),
+            Some(record) if self.waiter_count().is_current(record) => record,
+            _ => *wait.record.insert(self.waiter_count().enter()),
         };
         wait.bars |= wait.is_long();
         if wait.bars {
-            self.census().starve();
+            self.waiter_count().starve();
         }
         // Behind the entry: whoever gives one back that we do not find will find us entered.
         if (wait.slept || !record.starving())

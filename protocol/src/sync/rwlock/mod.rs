@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use super::{
     Acquired, Cause, Holder, LockError, NotHolder, Seat, Waiting,
     cause::Poison,
-    gate::Gate,
+    raw_lock::RawLock,
     wait::{Queue, Wait, spin},
     word::{DRAINING, READERS},
 };
@@ -35,7 +35,7 @@ pub(super) use reading::ObjectHandle;
 #[derive(Clone, Debug)]
 pub struct RawRwLock<M: Memory = Region> {
     /// Its word is the writer's.
-    gate: Gate<M>,
+    gate: RawLock<M>,
     /// The word of the poison. The readers' follow.
     poison: usize,
     /// The futex on which readers sleep. That of the writer who waits for readers follows.
@@ -59,7 +59,7 @@ impl<M: Memory> RawRwLock<M> {
         );
         memory.futex(futex_at + Self::FUTEXES - 1);
         RawRwLock {
-            gate: Gate::new(memory, word_at, futex_at),
+            gate: RawLock::new(memory, word_at, futex_at),
             poison: word_at + 1,
             entrance: futex_at + 1,
         }
@@ -149,7 +149,7 @@ impl<M: Memory> RawRwLock<M> {
         self.gate.end_turn();
     }
 
-    pub(super) fn gate(&self) -> &Gate<M> {
+    pub(super) fn gate(&self) -> &RawLock<M> {
         &self.gate
     }
 

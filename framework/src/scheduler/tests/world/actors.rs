@@ -98,9 +98,9 @@ impl World {
     }
 
     /// A worker is gone, and has said all that it will.
-    pub(super) fn bury(&mut self, index: usize, intended: bool) {
+    pub(super) fn lose_worker(&mut self, index: usize, intended: bool) {
         let worker = self.workers.swap_remove(index);
-        self.host.bury(worker.id);
+        self.host.reap(worker.id);
         self.host.killed.retain(|id| *id != worker.id);
         let scheduler = &mut self.scheduler;
         let missing = scheduler.worker_lost(worker.id, intended, crash, &mut self.host);
@@ -116,7 +116,7 @@ impl World {
         while let Some(message) = self.workers[at].outbox.pop_back() {
             self.forget_message(Some(message));
         }
-        self.bury(at, false);
+        self.lose_worker(at, false);
         true
     }
 
@@ -127,7 +127,7 @@ impl World {
             return false;
         }
         while self.deliver(index) {}
-        self.bury(index, true);
+        self.lose_worker(index, true);
         true
     }
 

@@ -178,7 +178,7 @@ impl World {
             self.forget_message(lost);
         }
         while self.deliver(index) {}
-        self.bury(index, false);
+        self.lose_worker(index, false);
     }
 }
 

@@ -19,16 +19,16 @@ pub(super) const STUCK: Duration = Duration::from_millis(1);
 const ROUND: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
-pub(super) struct Tempo {
+pub(super) struct TaskDurationEstimate {
     since: Instant,
     ended: u32,
     round: Instant,
 }
 
-impl Tempo {
-    pub(super) fn new() -> Tempo {
+impl TaskDurationEstimate {
+    pub(super) fn new() -> TaskDurationEstimate {
         let now = Instant::now();
-        Tempo {
+        TaskDurationEstimate {
             since: now,
             ended: 0,
             round: now,
@@ -56,7 +56,7 @@ impl Tempo {
     fn tick(&mut self, now: Instant, scheduler: &mut Scheduler) {
         if now.duration_since(self.round) >= ROUND {
             self.round = now;
-            scheduler.take_stock();
+            scheduler.end_round();
         }
         // As if one worker had run them one after the other: several make a task look shorter than
         // it is, by as many as there are cores at most where they have been busy.
@@ -70,6 +70,6 @@ impl Tempo {
 impl Peers {
     /// Tells the scheduler what the clock says, if it has to know.
     pub(super) fn look_at_the_clock(&mut self, scheduler: &mut Scheduler) {
-        self.tempo.look(scheduler);
+        self.task_duration.look(scheduler);
     }
 }

@@ -13,9 +13,9 @@ const EPOCH: u64 = !(STARVING | COUNT);
 /// half. The count may include dead ones. So when a process has died, a new epoch begins with a count
 /// of zero, and all sleepers are woken: what was entered in an older epoch need not be taken back.
 #[derive(Debug)]
-pub(super) struct Census<'a, W>(pub(super) &'a W);
+pub(super) struct WaiterCount<'a, W>(pub(super) &'a W);
 
-/// What a census said at some time.
+/// What a waiter_count said at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 
@@ -31,7 +31,7 @@ impl Record {
     }
 }
 
-impl<W: Word> Census<'_, W> {
+impl<W: Word> WaiterCount<'_, W> {
     /// Sequentially consistent, as are all accesses here.
     #[inline]
     pub(super) fn look(&self) -> Record {

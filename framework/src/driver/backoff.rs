@@ -39,7 +39,7 @@ pub(super) enum Unready {
 
 /// What the monitor knows of the workers that are to be started.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct RestartBackoff {
     missing: usize,
     /// Failed starts and early deaths in a row, and when the last of them was.
     misfortunes: u32,
@@ -55,7 +55,7 @@ pub(super) struct Pace {
     short: bool,
 }
 
-impl Pace {
+impl RestartBackoff {
     /// So many more are to be started.
     pub(super) fn want(&mut self, workers: usize) {
         self.missing += workers;
@@ -178,16 +178,16 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// Deaths that each follow the start at once, and how long each next start was put off.
-    fn delays(pace: &mut Pace, mut now: Instant, deaths: usize) -> Vec<Duration> {
+    fn delays(backoff: &mut RestartBackoff, mut now: Instant, deaths: usize) -> Vec<Duration> {
         (0..deaths)
             .map(|_| {
                 now += MS;
-                pace.died(now, now);
-                let next = pace.next(now).unwrap();
-                assert!(pace.is_due(next) && (next <= now || !pace.is_due(now)));
+                backoff.died(now, now);
+                let next = backoff.next(now).unwrap();
+                assert!(backoff.is_due(next) && (next <= now || !backoff.is_due(now)));
                 let delay = next.saturating_duration_since(now);
                 now += delay;
-                pace.started();
+                backoff.started();
                 delay
             })
             .collect()
@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn early_deaths_in_a_row_are_followed_by_ever_longer_pauses() {
-        let mut pace = Pace::default();
-        let delays = delays(&mut pace, Instant::now(), 60);
+        let mut backoff = RestartBackoff::default();
+        let delays = delays(&mut backoff, Instant::now(), 60);
         assert_eq!(delays[..5], [0, 0, 0, 10, 20].map(Duration::from_millis));
         assert_eq!(delays[51], LONGEST_DELAY - DELAY);
         assert_eq!(delays[52], LONGEST_DELAY);
@@ -206,53 +206,53 @@ mod tests {
     #[test]
     fn after_some_quiet_time_deaths_are_chance_again() {
         let now = Instant::now();
-        let mut pace = Pace::default();
-        delays(&mut pace, now, 10);
+        let mut backoff = RestartBackoff::default();
+        delays(&mut backoff, now, 10);
         let later = now + Duration::from_secs(60);
-        assert_eq!(delays(&mut pace, later, 1), [Duration::ZERO]);
+        assert_eq!(delays(&mut backoff, later, 1), [Duration::ZERO]);
     }
 
     #[test]
     fn who_has_lived_is_replaced_at_once() {
         let now = Instant::now();
-        let mut pace = Pace::default();
+        let mut backoff = RestartBackoff::default();
         for _ in 0..20 {
-            pace.died(now, now + SOON);
-            assert!(pace.is_due(now + SOON));
-            pace.started();
+            backoff.died(now, now + SOON);
+            assert!(backoff.is_due(now + SOON));
+            backoff.started();
         }
-        assert!(!pace.is_due(now + SOON) && pace.next(now).is_none());
+        assert!(!backoff.is_due(now + SOON) && backoff.next(now).is_none());
     }
 
     #[test]
     fn a_shortage_lasts_until_none_is_missing() {
         let now = Instant::now();
-        let mut pace = Pace::default();
-        pace.want(3);
-        assert!(!pace.recovered().0);
-        assert_eq!(pace.failing_since(now), now);
-        assert_eq!(pace.failing_since(now + SOON), now);
-        pace.started();
-        assert!(!pace.recovered().0, "two are missing");
-        assert_eq!(pace.failing_since(now + SOON), now + SOON);
-        pace.give_up(1);
-        pace.started();
-        assert!(pace.recovered().0 && !pace.recovered().0);
-        assert!(!pace.is_due(now + SOON));
+        let mut backoff = RestartBackoff::default();
+        backoff.want(3);
+        assert!(!backoff.recovered().0);
+        assert_eq!(backoff.failing_since(now), now);
+        assert_eq!(backoff.failing_since(now + SOON), now);
+        backoff.started();
+        assert!(!backoff.recovered().0, "two are missing");
+        assert_eq!(backoff.failing_since(now + SOON), now + SOON);
+        backoff.give_up(1);
+        backoff.started();
+        assert!(backoff.recovered().0 && !backoff.recovered().0);
+        assert!(!backoff.is_due(now + SOON));
     }
 
     #[test]
     fn who_dies_before_it_is_ready_is_followed_by_pauses_that_double() {
         let pauses = |why, deaths: usize| -> Vec<Duration> {
-            let (mut pace, mut now) = (Pace::default(), Instant::now());
+            let (mut backoff, mut now) = (RestartBackoff::default(), Instant::now());
             let deaths = 1..=deaths as u32;
             let pauses = deaths.map(|death| {
-                assert_eq!(pace.died_unready(why, now), death);
-                assert!(pace.are_unready());
-                let pause = pace.next(now).unwrap().saturating_duration_since(now);
+                assert_eq!(backoff.died_unready(why, now), death);
+                assert!(backoff.are_unready());
+                let pause = backoff.next(now).unwrap().saturating_duration_since(now);
                 now += pause;
-                assert!(pace.is_due(now));
-                pace.started();
+                assert!(backoff.is_due(now));
+                backoff.started();
                 pause
             });
             pauses.collect()
@@ -273,40 +273,40 @@ mod tests {
     #[test]
     fn what_else_wants_a_worker_has_one_start_amid_a_pause() {
         let now = Instant::now();
-        let mut pace = Pace::default();
+        let mut backoff = RestartBackoff::default();
         for _ in 0..20 {
-            pace.died_unready(Unready::BesideOthers, now);
+            backoff.died_unready(Unready::BesideOthers, now);
         }
         let later = now + 4 * SOON;
-        pace.died_unready(Unready::BesideOthers, later);
-        assert!(!pace.is_due(later));
+        backoff.died_unready(Unready::BesideOthers, later);
+        assert!(!backoff.is_due(later));
         for n in 0..2 {
             match n {
-                0 => pace.want(3),
-                _ => pace.died(now, later),
+                0 => backoff.want(3),
+                _ => backoff.died(now, later),
             }
-            assert!(pace.is_due(later) && pace.next(later) == Some(later));
-            pace.started();
-            assert!(!pace.is_due(later));
+            assert!(backoff.is_due(later) && backoff.next(later) == Some(later));
+            backoff.started();
+            assert!(!backoff.is_due(later));
         }
         // A worker that is ready ends the pause, and the row.
-        assert_eq!(pace.recovered(), (false, 21));
-        assert!(pace.is_due(later) && !pace.are_unready());
-        assert_eq!(pace.died_unready(Unready::BesideOthers, later), 1);
+        assert_eq!(backoff.recovered(), (false, 21));
+        assert!(backoff.is_due(later) && !backoff.are_unready());
+        assert_eq!(backoff.died_unready(Unready::BesideOthers, later), 1);
     }
 
     #[test]
     fn a_failed_start_is_tried_again_later_and_told_once() {
         let now = Instant::now();
-        let mut pace = Pace::default();
-        pace.want(2);
-        assert!(pace.is_due(now));
-        assert!(pace.failed(now));
-        assert!(!pace.is_due(now));
+        let mut backoff = RestartBackoff::default();
+        backoff.want(2);
+        assert!(backoff.is_due(now));
+        assert!(backoff.failed(now));
+        assert!(!backoff.is_due(now));
         let later = now + LONGEST_DELAY;
-        assert!(pace.is_due(later));
-        assert!(!pace.failed(later));
-        pace.stop();
-        assert!(pace.next(later).is_none());
+        assert!(backoff.is_due(later));
+        assert!(!backoff.failed(later));
+        backoff.stop();
+        assert!(backoff.next(later).is_none());
     }
 }

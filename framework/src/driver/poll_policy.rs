@@ -22,7 +22,7 @@ const LINGER_LONG: Duration = Duration::from_micros(30);
 
 /// See the [module](self).
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
+pub(super) struct PollPolicy {
     spawned: AtomicU32,
     /// Since the background thread last asked, a foreground caller has read answers or has left
     /// without a look, trusting in a nap.
@@ -73,7 +73,7 @@ impl SuccessRate {
     }
 }
 
-impl Traffic {
+impl PollPolicy {
     /// Counts a call; whether it is time to look at the rings.
     pub(super) fn count_spawn(&self) -> bool {
         let count = self.spawned.load(Ordering::Relaxed).wrapping_add(1);

@@ -1,5 +1,5 @@
 //! One owner at a time, and a queue of those who wait to be the next: what the mutex is, and what
-//! the writers of the other lock do among themselves. README: "The gate".
+//! the writers of the other lock do among themselves. README: "The raw lock".
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -23,17 +23,17 @@ pub(super) enum Look {
 
 /// The word at `word`, and the futex at `futex`.
 #[derive(Clone, Debug)]
-pub(super) struct Gate<M> {
+pub(super) struct RawLock<M> {
     memory: M,
     word: usize,
     futex: usize,
 }
 
-impl<M: Memory> Gate<M> {
-    pub(super) fn new(memory: M, word: usize, futex: usize) -> Gate<M> {
+impl<M: Memory> RawLock<M> {
+    pub(super) fn new(memory: M, word: usize, futex: usize) -> RawLock<M> {
         assert!(word < memory.words().len(), "a lock outside the memory");
         memory.futex(futex);
-        Gate {
+        RawLock {
             memory,
             word,
             futex,
