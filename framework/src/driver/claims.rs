@@ -32,14 +32,14 @@ impl Peers {
             (Some(file), Some(end)) if end <= file.len() => end,
             _ => return Err(format!("it said that a result of its lies at {loc:?}")),
         };
-        let Some(lane) = self.lanes.get_mut(id).filter(|_| loc.len > 0) else {
+        let Some(peer) = self.peers.get_mut(id).filter(|_| loc.len > 0) else {
             return Ok(());
         };
-        let before = lane.bodies.range(..end).next_back();
+        let before = peer.bodies.range(..end).next_back();
         if before.is_some_and(|(_, other)| *other > loc.offset) {
             return Err(format!("it said that two objects of its lie at {loc:?}"));
         }
-        lane.bodies.insert(loc.offset, end);
+        peer.bodies.insert(loc.offset, end);
         Ok(())
     }
 }
@@ -68,23 +68,23 @@ mod tests {
     const W2: WorkerId = WorkerId(2);
 
     /// Two workers without processes.
-    fn lanes() -> Peers {
+    fn peers() -> Peers {
         let capacity = Arc::new(Capacity::new(LEN));
         let file = || SegmentFile::create(LEN, LEN, Backing::Auto).unwrap();
         let budget = capacity.clone() as Arc<dyn Budget>;
         let heap = Heap::new(SegmentId(0), file(), budget).unwrap();
         let segments = Arc::new(Segments::new());
-        let mut lanes = Peers::new(heap, segments, Arc::default(), capacity);
+        let mut peers = Peers::new(heap, segments, Arc::default(), capacity);
         for id in [W1, W2] {
             let (_, words) = shared_words(mailbox::bytes() as u64).unwrap();
             let end = DriverEnd::create(&words).unwrap();
             let socket = Arc::new(descriptors::event().unwrap());
             let seat = Seat::new(id.0 as u16).unwrap();
             let segment = SegmentId(id.0);
-            let lane = Peer::new(end, 0, socket, None, (segment, seat), Arc::default());
-            lanes.add(id, lane, (segment, file()));
+            let peer = Peer::new(end, 0, socket, None, (segment, seat), Arc::default());
+            peers.add(id, peer, (segment, file()));
         }
-        lanes
+        peers
     }
 
     fn loc(segment: u32, offset: u64, len: u64) -> Loc {
@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_body_lies_in_the_workers_own_segment_and_in_no_other_object() {
-        let mut lanes = lanes();
-        let takes = |lanes: &mut Peers, loc| lanes.take_body(W1, &put(Format::Text, loc));
+        let mut peers = peers();
+        let takes = |peers: &mut Peers, loc| peers.take_body(W1, &put(Format::Text, loc));
         for lie in [
             loc(0, 0, 64),
             loc(2, 0, 64),
@@ -117,9 +117,9 @@ mod tests {
             loc(1, LEN - 64, 128),
             loc(1, u64::MAX, 64),
         ] {
-            takes(&mut lanes, lie).unwrap_err();
+            takes(&mut peers, lie).unwrap_err();
         }
-        takes(&mut lanes, loc(1, 1024, 1024)).unwrap();
+        takes(&mut peers, loc(1, 1024, 1024)).unwrap();
         for lie in [
             loc(1, 1024, 1024),
             loc(1, 1024, 64),
@@ -128,18 +128,18 @@ mod tests {
             loc(1, 1500, 64),
             loc(1, 0, LEN),
         ] {
-            takes(&mut lanes, lie).unwrap_err();
+            takes(&mut peers, lie).unwrap_err();
         }
-        takes(&mut lanes, loc(1, 0, 1024)).unwrap();
-        takes(&mut lanes, loc(1, 2048, 1024)).unwrap();
-        takes(&mut lanes, loc(1, 1500, 0)).unwrap();
-        lanes.free(loc(1, 1024, 1024));
-        takes(&mut lanes, loc(1, 1100, 64)).unwrap();
+        takes(&mut peers, loc(1, 0, 1024)).unwrap();
+        takes(&mut peers, loc(1, 2048, 1024)).unwrap();
+        takes(&mut peers, loc(1, 1500, 0)).unwrap();
+        peers.free(loc(1, 1024, 1024));
+        takes(&mut peers, loc(1, 1100, 64)).unwrap();
     }
 
     #[test]
     fn no_result_is_shared_memory() {
-        let mut lanes = lanes();
+        let mut peers = peers();
         let format = Format::Shared {
             kind: SharedKind::Array,
             of: TypeTag(1),
@@ -155,48 +155,48 @@ mod tests {
             attempt: mobula_protocol::Attempt(0),
             outcome: Ok(value.clone()),
         };
-        lanes.take_body(W1, &done).unwrap_err();
-        lanes.take_body(W1, &message).unwrap();
+        peers.take_body(W1, &done).unwrap_err();
+        peers.take_body(W1, &message).unwrap();
     }
 
     #[test]
     fn who_gives_memory_back_was_asked_and_has_it() {
-        let mut lanes = lanes();
-        lanes.need(W1, 4096).unwrap();
-        lanes.returned(W1, 0).unwrap_err();
-        lanes.trim_all();
-        lanes.returned(W1, 4097).unwrap_err();
-        lanes.get(W1).unwrap().trimming = true;
-        lanes.returned(W1, 4096).unwrap();
-        lanes.returned(W1, 0).unwrap_err();
+        let mut peers = peers();
+        peers.need(W1, 4096).unwrap();
+        peers.returned(W1, 0).unwrap_err();
+        peers.trim_all();
+        peers.returned(W1, 4097).unwrap_err();
+        peers.get(W1).unwrap().trimming = true;
+        peers.returned(W1, 4096).unwrap();
+        peers.returned(W1, 0).unwrap_err();
     }
 
     #[test]
     fn who_asks_for_memory_waits_for_the_answers() {
-        let mut lanes = lanes();
+        let mut peers = peers();
         // All of it, so that others wait.
-        lanes.need(W2, LEN).unwrap();
-        let asked = (0..1000).take_while(|_| lanes.need(W1, 4096).is_ok());
+        peers.need(W2, LEN).unwrap();
+        let asked = (0..1000).take_while(|_| peers.need(W1, 4096).is_ok());
         assert_eq!(asked.count(), 16);
     }
 
     #[test]
     fn who_says_that_it_has_closed_memory_was_asked_to() {
-        let mut lanes = lanes();
+        let mut peers = peers();
         let memory = loc(0, 0, 1 << 16);
-        lanes.closed(W1, memory).unwrap_err();
-        lanes.introduce_shared(W1, memory, SharedKind::Array);
-        lanes.closed(W1, memory).unwrap_err();
+        peers.closed(W1, memory).unwrap_err();
+        peers.introduce_shared(W1, memory, SharedKind::Array);
+        peers.closed(W1, memory).unwrap_err();
         let id = ObjectId { origin: W1, seq: 1 };
         let value = Value {
             format: Format::Text,
             body: Body::Inline(Block::default()),
             items: vec![],
         };
-        lanes.close(memory, Some((id, value)));
-        lanes.closed(W2, memory).unwrap_err();
-        lanes.closed(W1, loc(0, 0, 1 << 15)).unwrap_err();
-        lanes.closed(W1, memory).unwrap();
-        lanes.closed(W1, memory).unwrap_err();
+        peers.close(memory, Some((id, value)));
+        peers.closed(W2, memory).unwrap_err();
+        peers.closed(W1, loc(0, 0, 1 << 15)).unwrap_err();
+        peers.closed(W1, memory).unwrap();
+        peers.closed(W1, memory).unwrap_err();
     }
 }

@@ -85,26 +85,26 @@ fn strike(same: &mut SmallVec<[Closing; 1]>, worker: WorkerId) -> Vec<Closing> {
 }
 
 impl Peers {
-    /// See [`Host::close`](crate::core::Host::close).
+    /// See [`Host::close`](crate::scheduler::Host::close).
     pub(super) fn close_shared(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {
         let mut left = Vec::new();
-        for (_, lane) in self.iter_mut() {
-            lane.locks.remove(&loc);
+        for (_, peer) in self.iter_mut() {
+            peer.locks.remove(&loc);
         }
         // Slabs stay as they are: what is freed there is used as the same kind of thing again.
         if !is_cell(loc) {
             if !self.closed_here(loc) {
                 left.push(WorkerId::DRIVER);
             }
-            for (id, lane) in self.iter_mut() {
-                if lane.writes.remove(&loc) {
+            for (id, peer) in self.iter_mut() {
+                if peer.writes.remove(&loc) {
                     left.push(id);
                 }
             }
         }
         for id in left.iter().filter(|id| **id != WorkerId::DRIVER) {
-            if let Some(lane) = self.touch(*id) {
-                lane.send(&ToWorker::Close(loc));
+            if let Some(peer) = self.touch(*id) {
+                peer.send(&ToWorker::Close(loc));
             }
         }
         // Those that are asked already, where an array goes while it is being sealed.
@@ -196,7 +196,7 @@ mod tests {
         let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
         let capacity = Arc::new(Capacity::new(len));
         let heap = Heap::new(SegmentId(0), file, capacity.clone()).unwrap();
-        let mut lanes = Peers::new(
+        let mut peers = Peers::new(
             heap.clone(),
             Arc::new(Segments::new()),
             Arc::new(Writables::new()),
@@ -205,11 +205,11 @@ mod tests {
         let extent = heap.reserve_shared(1 << 20).unwrap().seal();
         drop(extent.adopt(|_| Arc::new(())));
         let region = heap.region(extent.loc(), Arc::new(()), ENGINE).unwrap();
-        lanes.close_shared(extent.loc(), None);
-        lanes.close_here();
+        peers.close_shared(extent.loc(), None);
+        peers.close_here();
         assert_eq!(heap.in_use(), 1 << 20);
         drop(region);
-        lanes.close_here();
+        peers.close_here();
         assert_eq!(heap.in_use(), 0);
     }
 

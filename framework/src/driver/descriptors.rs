@@ -18,9 +18,9 @@ impl Peers {
             self.introduce_shared(worker, *loc, *kind);
         } else if let Body::Stored(loc) = &value.body {
             let known = self
-                .lanes
+                .peers
                 .get(worker)
-                .is_none_or(|lane| lane.known.contains(&loc.segment));
+                .is_none_or(|peer| peer.known.contains(&loc.segment));
             if !known {
                 self.introduce_segment(worker, loc.segment);
             }
@@ -33,30 +33,30 @@ impl Peers {
     }
 
     fn introduce_segment(&mut self, worker: WorkerId, segment: SegmentId) {
-        if let Some(lane) = self.touch(worker) {
-            lane.known.push(segment);
-            lane.unsent.push((segment, Access::Read));
+        if let Some(peer) = self.touch(worker) {
+            peer.known.push(segment);
+            peer.unsent.push((segment, Access::Read));
         }
         self.send_segments(worker);
     }
 
     /// Gives a worker write access to shared memory of another process.
     pub(super) fn introduce_shared(&mut self, worker: WorkerId, loc: Loc, kind: SharedKind) {
-        let Some(lane) = self.lanes.get_mut(worker) else {
+        let Some(peer) = self.peers.get_mut(worker) else {
             return;
         };
         if !matches!(kind, SharedKind::Array | SharedKind::Atomics) {
-            lane.locks.insert(loc, kind);
+            peer.locks.insert(loc, kind);
         }
         if loc.segment.0 == worker.0 {
             return;
         }
         if !is_cell(loc) {
-            lane.writes.insert(loc);
+            peer.writes.insert(loc);
         }
-        if !lane.writable.contains(&loc.segment) {
-            lane.writable.push(loc.segment);
-            lane.unsent.push((loc.segment, Access::Write));
+        if !peer.writable.contains(&loc.segment) {
+            peer.writable.push(loc.segment);
+            peer.unsent.push((loc.segment, Access::Write));
             self.touch(worker);
             self.send_segments(worker);
         }
@@ -65,10 +65,10 @@ impl Peers {
     /// Sends the descriptors that a worker is to have. Where too many are under way already, the
     /// rest goes with the next flush; the worker waits for them.
     pub(super) fn send_segments(&mut self, worker: WorkerId) {
-        let Some(lane) = self.lanes.get_mut(worker) else {
+        let Some(peer) = self.peers.get_mut(worker) else {
             return;
         };
-        while let Some(&(segment, access)) = lane.unsent.first() {
+        while let Some(&(segment, access)) = peer.unsent.first() {
             let file = match self.files.get(&segment) {
                 Some(file) => Some(file),
                 None if segment == self.heap.id() => Some(self.heap.file()),
@@ -80,8 +80,8 @@ impl Peers {
                 Access::Write => Some((file.read_write_fd(ENGINE)?, file.len())),
             });
             if let Some((descriptor, len)) = descriptor {
-                match link::send_segment(lane.socket.as_fd(), segment, descriptor) {
-                    Ok(()) => lane.send(&match access {
+                match link::send_segment(peer.socket.as_fd(), segment, descriptor) {
+                    Ok(()) => peer.send(&match access {
                         Access::Read => ToWorker::Segment { id: segment, len },
                         Access::Write => ToWorker::Writable { id: segment, len },
                     }),
@@ -94,7 +94,7 @@ impl Peers {
                     }
                 }
             }
-            lane.unsent.remove(0);
+            peer.unsent.remove(0);
         }
     }
 

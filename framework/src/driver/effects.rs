@@ -1,4 +1,4 @@
-//! What the scheduler's decisions mean for the lanes.
+//! What the scheduler's decisions mean for the peers.
 
 use std::{
     sync::{Weak, atomic::Ordering},
@@ -19,16 +19,16 @@ use crate::{promise::ENGINE, scheduler::Host};
 impl Host for Peers {
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
         self.introduce_all(worker, &task.args);
-        let Some(lane) = self.touch(worker) else {
+        let Some(peer) = self.touch(worker) else {
             return;
         };
         let idle = !task.revocable;
         if idle {
             // In time for the task to use the same memory again, and without waking another thread.
-            lane.send_frees_with_task();
+            peer.send_frees_with_task();
         }
         let (id, slot, attempt) = (task.id, task.slot, task.attempt);
-        match lane.end.send_task(&task) {
+        match peer.end.send_task(&task) {
             Ok(()) => {}
             Err(error @ TransportError::Ring(RingError::Corrupt { .. })) => {
                 self.mark_for_kill(
@@ -65,21 +65,21 @@ impl Host for Peers {
         {
             self.introduce(worker, &value.clone());
         }
-        if let Some(lane) = self.touch(worker) {
-            lane.send(&message);
+        if let Some(peer) = self.touch(worker) {
+            peer.send(&message);
         }
     }
 
     fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
-        self.lanes
+        self.peers
             .get(worker)
-            .is_some_and(|lane| lane.end.state.revoke(slot, attempt))
+            .is_some_and(|peer| peer.end.state.revoke(slot, attempt))
     }
 
     fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool {
-        self.lanes
+        self.peers
             .get(worker)
-            .is_none_or(|lane| lane.end.state.started(slot, attempt))
+            .is_none_or(|peer| peer.end.state.started(slot, attempt))
     }
 
     fn complete(&mut self, _: ObjectId, entry: Weak<ObjectHandle>, outcome: Outcome) {
@@ -92,8 +92,8 @@ impl Host for Peers {
 
     fn make_actor(&mut self, worker: WorkerId, threads: u32) {
         self.has_actors.store(true, Ordering::Relaxed);
-        if let Some(lane) = self.touch(worker)
-            && let Err(error) = lane.end.task.send(&ToWorker::Actor { threads })
+        if let Some(peer) = self.touch(worker)
+            && let Err(error) = peer.end.task.send(&ToWorker::Actor { threads })
         {
             self.mark_for_kill(
                 worker,
@@ -119,9 +119,9 @@ impl Host for Peers {
             if let Err(error) = self.heap.free(loc, ENGINE) {
                 eprintln!("mobula: freeing an object: {error}");
             }
-        } else if let Some(lane) = self.touch(WorkerId(loc.segment.0)) {
-            lane.bodies.remove(&loc.offset);
-            lane.frees.push(loc);
+        } else if let Some(peer) = self.touch(WorkerId(loc.segment.0)) {
+            peer.bodies.remove(&loc.offset);
+            peer.frees.push(loc);
         } else if let Some(file) = self.files.get(&loc.segment) {
             let freed = self.orphans.free(loc, file);
             mobula_store::Budget::release(&*self.capacity, freed.bytes);

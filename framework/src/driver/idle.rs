@@ -80,8 +80,8 @@ impl Driver {
         if !limit.is_zero() && self.wait_until_none(which, deadline) {
             return BTreeMap::new();
         }
-        self.with(|scheduler, lanes| {
-            lanes.drain_all(scheduler);
+        self.with(|scheduler, peers| {
+            peers.drain_all(scheduler);
             scheduler.unfinished_names(which)
         })
     }

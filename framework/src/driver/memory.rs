@@ -55,19 +55,19 @@ impl Peers {
     /// # Errors
     /// It gives back more than it has, or was not asked.
     pub(super) fn returned(&mut self, worker: WorkerId, bytes: u64) -> Result<(), String> {
-        let Some(lane) = self.get(worker) else {
+        let Some(peer) = self.get(worker) else {
             return Ok(());
         };
-        if !std::mem::take(&mut lane.trimming) {
+        if !std::mem::take(&mut peer.trimming) {
             return Err("it gave back memory that nobody had asked for".to_owned());
         }
-        if lane.granted < bytes {
+        if peer.granted < bytes {
             return Err(format!(
                 "it gave back {bytes} bytes of memory, but had {}",
-                lane.granted
+                peer.granted
             ));
         }
-        lane.granted -= bytes;
+        peer.granted -= bytes;
         self.capacity.release(bytes);
         self.settle_needs();
         Ok(())
@@ -79,9 +79,9 @@ impl Peers {
         self.own_trim();
         let ids: Vec<WorkerId> = self
             .iter_mut()
-            .filter(|(_, lane)| lane.granted > 0 && !lane.trimming && !lane.broken)
-            .map(|(id, lane)| {
-                lane.trimming = true;
+            .filter(|(_, peer)| peer.granted > 0 && !peer.trimming && !peer.broken)
+            .map(|(id, peer)| {
+                peer.trimming = true;
                 id
             })
             .collect();
@@ -93,7 +93,7 @@ impl Peers {
     /// Whether an answer to `Trim` is still under way.
     pub(super) fn trimming(&mut self) -> bool {
         self.iter_mut()
-            .any(|(_, lane)| lane.trimming && !lane.broken)
+            .any(|(_, peer)| peer.trimming && !peer.broken)
     }
 
     /// Answers those who wait: yes as far as there is memory, no when nobody can give any back.
@@ -118,8 +118,8 @@ impl Peers {
             }
             self.needs.waiting.pop_front();
             match self.get(worker) {
-                Some(lane) => {
-                    lane.granted += bytes;
+                Some(peer) => {
+                    peer.granted += bytes;
                     self.send(worker, ToWorker::Grant(Ok(bytes)));
                 }
                 None => self.capacity.release(bytes),
@@ -177,9 +177,9 @@ impl Driver {
     /// Has unreferenced objects freed and all workers give back what they do not use; waits for
     /// their answers.
     fn reclaim(&self, patience: Duration) {
-        self.with(|_, lanes| lanes.trim_all());
+        self.with(|_, peers| peers.trim_all());
         let deadline = Instant::now() + patience;
-        while self.with(|_, lanes| lanes.trimming()) && Instant::now() < deadline {
+        while self.with(|_, peers| peers.trimming()) && Instant::now() < deadline {
             if !self.poll() {
                 std::thread::sleep(Duration::from_micros(50));
             }

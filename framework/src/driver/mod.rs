@@ -1,6 +1,6 @@
-//! The driver: the scheduling core, the workers' mailboxes, and the threads around them.
+//! The driver: the scheduler, the workers' mailboxes, and the threads around them.
 //!
-//! * `State` (the scheduler and the lanes) stands behind one lock. Whoever changes it also hands out
+//! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands out
 //!   tasks and rings bells before it lets go; what runs user code (wakers) comes after.
 //! * Answers of workers are read by a caller that waits ([`wait`]), or else by the *background*
 //!   thread ([`background`]). The *monitor* thread ([`monitor`]) starts workers, sees them die and
@@ -126,7 +126,7 @@ pub(crate) struct Driver {
 
 struct State {
     scheduler: Scheduler,
-    lanes: Peers,
+    peers: Peers,
 }
 
 #[derive(Default)]
@@ -182,20 +182,20 @@ impl Driver {
             },
             functions.collect(),
         );
-        let lanes = Peers::new(
+        let peers = Peers::new(
             heap.clone(),
             segments.clone(),
             writables.clone(),
             capacity.clone(),
         );
-        let has_actors = lanes.has_actors.clone();
+        let has_actors = peers.has_actors.clone();
         let monitor = Monitor::new(entry)?;
         let output = Arc::new(Output::new()?);
         let driver = Arc::new_cyclic(|this| Driver {
             this: this.clone(),
             surroundings,
             registry,
-            state: Mutex::new(State { scheduler, lanes }),
+            state: Mutex::new(State { scheduler, peers }),
             released: Released::default(),
             has_actors,
             sleeps_long: AtomicBool::new(false),
@@ -266,7 +266,7 @@ impl Driver {
     /// The runtime cannot go on: everything fails with `error` from now on.
     fn fail(&self, error: &Error) {
         let _ = self.failure.set(error.clone());
-        self.with(|scheduler, lanes| scheduler.fail_all(error.clone(), lanes));
+        self.with(|scheduler, peers| scheduler.fail_all(error.clone(), peers));
         self.sleepers.end();
         let mut startup = self.startup.lock();
         startup.error.get_or_insert_with(|| error.clone());
@@ -300,17 +300,17 @@ impl Driver {
         }
         let _ = self.failure.set(Error::shutdown());
         current::remove(self);
-        self.with(|scheduler, lanes| {
+        self.with(|scheduler, peers| {
             let idle = scheduler.idle_actors();
-            let ends = std::mem::take(&mut lanes.ends);
-            scheduler.fail_all(Error::shutdown(), lanes);
+            let ends = std::mem::take(&mut peers.ends);
+            scheduler.fail_all(Error::shutdown(), peers);
             // An actor that was busy is not waited for longer than a task.
-            lanes.ends = ends;
-            let workers: Vec<WorkerId> = lanes.iter_mut().map(|(id, _)| id).collect();
+            peers.ends = ends;
+            let workers: Vec<WorkerId> = peers.iter_mut().map(|(id, _)| id).collect();
             for worker in workers {
                 match idle.iter().find(|(id, _)| *id == worker) {
-                    Some((_, grace)) => scheduler.stop_process(worker, *grace, lanes),
-                    None => scheduler.worker_stopping(worker, lanes),
+                    Some((_, grace)) => scheduler.stop_process(worker, *grace, peers),
+                    None => scheduler.worker_stopping(worker, peers),
                 }
             }
         });

@@ -392,8 +392,8 @@ impl Driver {
 
     /// Whether any worker takes tasks.
     fn any_registered(&self) -> bool {
-        let ready = |lane: &mut Peer| lane.registered.load(Ordering::Acquire);
-        self.with(|_, lanes| lanes.iter_mut().any(|(_, lane)| ready(lane)))
+        let ready = |peer: &mut Peer| peer.registered.load(Ordering::Acquire);
+        self.with(|_, peers| peers.iter_mut().any(|(_, peer)| ready(peer)))
     }
 
     /// What is left to do when a worker is dead.
@@ -416,32 +416,32 @@ impl Driver {
         if let Some(why) = why {
             how = format!("{why} ({how})");
         }
-        let panicked = self.with(|_, lanes| lanes.get(worker.id)?.end.panicked.text());
+        let panicked = self.with(|_, peers| peers.get(worker.id)?.end.panicked.text());
         if let Some(panicked) = panicked {
             how = format!("it panicked at {panicked}, and did not survive that ({how})");
         }
         let tail = worker.stderr.tail();
-        let (registered, missing) = self.with(|scheduler, lanes| {
-            lanes.drain(worker.id, scheduler, usize::MAX);
-            lanes.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
-            let lane = lanes.get(worker.id);
-            let registered = lane
+        let (registered, missing) = self.with(|scheduler, peers| {
+            peers.drain(worker.id, scheduler, usize::MAX);
+            peers.recover_locks(worker.id, recovery::cause(worker.pid, status.as_ref()));
+            let peer = peers.get(worker.id);
+            let registered = peer
                 .as_ref()
-                .is_some_and(|lane| lane.registered.load(Ordering::Acquire));
+                .is_some_and(|peer| peer.registered.load(Ordering::Acquire));
             // Where somebody else has collected the status, the worker's word counts.
             let well = match &status {
                 Some(status) => status.exit_status() == Some(0),
-                None => lane.is_some_and(|lane| lane.exits),
+                None => peer.is_some_and(|peer| peer.exits),
             };
             let intended = by_itself && well;
             let missing = scheduler.worker_lost(
                 worker.id,
                 intended,
                 |function| Error::crash(self.registry.name(function), worker.pid, &how, &tail),
-                lanes,
+                peers,
             );
             let live = scheduler.stored_in(worker.segment);
-            lanes.reap(worker.id, worker.segment, live);
+            peers.reap(worker.id, worker.segment, live);
             (registered, missing)
         });
         // Another thread may sleep on something that the dead worker did not get to say.

@@ -45,7 +45,7 @@ pub(super) type Completions = SmallVec<[(Weak<ObjectHandle>, Outcome); 1]>;
 /// All of them, with what the scheduler's effects need.
 #[derive(Debug)]
 pub(super) struct Peers {
-    pub(super) lanes: PeerTable,
+    pub(super) peers: PeerTable,
     /// Those that are likely to have something to say.
     busy: Vec<WorkerId>,
     /// How often that list was relied upon.
@@ -104,7 +104,7 @@ impl Peers {
         capacity: Arc<Capacity>,
     ) -> Peers {
         Peers {
-            lanes: PeerTable::default(),
+            peers: PeerTable::default(),
             files: BTreeMap::new(),
             heap,
             segments,
@@ -168,48 +168,48 @@ impl Peers {
         self.heap.trim(0);
     }
 
-    pub(super) fn add(&mut self, id: WorkerId, lane: Peer, segment: (SegmentId, SegmentFile)) {
-        self.lanes.insert(id, lane);
+    pub(super) fn add(&mut self, id: WorkerId, peer: Peer, segment: (SegmentId, SegmentFile)) {
+        self.peers.insert(id, peer);
         self.files.insert(segment.0, segment.1);
     }
 
     pub(super) fn get(&mut self, id: WorkerId) -> Option<&mut Peer> {
-        self.lanes.get_mut(id)
+        self.peers.get_mut(id)
     }
 
-    /// A lane through which something is to be sent: the next flush looks at it.
+    /// A peer through which something is to be sent: the next flush looks at it.
     pub(super) fn touch(&mut self, id: WorkerId) -> Option<&mut Peer> {
-        let lane = self.lanes.get_mut(id)?;
-        if !lane.listed {
-            lane.listed = true;
+        let peer = self.peers.get_mut(id)?;
+        if !peer.listed {
+            peer.listed = true;
             self.unflushed.push(id);
         }
-        if !lane.busy {
-            lane.busy = true;
+        if !peer.busy {
+            peer.busy = true;
             self.busy.push(id);
         }
-        Some(lane)
+        Some(peer)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (WorkerId, &mut Peer)> {
-        self.lanes.iter_mut()
+        self.peers.iter_mut()
     }
 
     /// Whether any worker has said something that was not read, or made room for what had found
     /// none.
     #[inline]
     pub(super) fn any_ready(&self) -> bool {
-        let mut lanes = self.lanes.iter();
-        lanes.any(|(_, lane)| !lane.broken && lane.end.ready())
+        let mut peers = self.peers.iter();
+        peers.any(|(_, peer)| !peer.broken && peer.end.ready())
     }
 
     /// The same of those workers that are likely to.
     pub(super) fn any_busy_ready(&self) -> bool {
-        if self.lanes.len() <= FEW {
+        if self.peers.len() <= FEW {
             return self.any_ready();
         }
-        let mut busy = self.busy.iter().filter_map(|&id| self.lanes.get(id));
-        busy.any(|lane| !lane.broken && lane.end.ready())
+        let mut busy = self.busy.iter().filter_map(|&id| self.peers.get(id));
+        busy.any(|peer| !peer.broken && peer.end.ready())
     }
 
     /// Reads and acts on what the workers have said; not all of it, where one says very much, so
@@ -223,7 +223,7 @@ impl Peers {
     /// may have to wait for some more calls. Says whether there was anything.
     pub(super) fn drain_likely(&mut self, scheduler: &mut Scheduler) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        if self.lanes.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
+        if self.peers.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
         {
             self.look_at_all();
         }
@@ -233,7 +233,7 @@ impl Peers {
 
     /// Reads and acts on some of what those workers have said that are likely to have something to say.
     pub(super) fn drain_some(&mut self, scheduler: &mut Scheduler) {
-        if self.lanes.len() <= FEW {
+        if self.peers.len() <= FEW {
             self.look_at_all();
         }
         self.drain_busy(scheduler, SMALL_BATCH);
@@ -250,9 +250,9 @@ impl Peers {
     /// Lists the workers that have something to say now.
     fn look_at_all(&mut self) {
         self.busy.clear();
-        for (id, lane) in self.lanes.iter_mut() {
-            lane.busy = !lane.broken && lane.end.ready();
-            if lane.busy {
+        for (id, peer) in self.peers.iter_mut() {
+            peer.busy = !peer.broken && peer.end.ready();
+            if peer.busy {
                 self.busy.push(id);
             }
         }
@@ -261,13 +261,13 @@ impl Peers {
     /// Reads and acts on what one worker has said, up to a number of messages.
     pub(super) fn drain(&mut self, id: WorkerId, scheduler: &mut Scheduler, most: usize) {
         for _ in 0..most {
-            let Some(lane) = self.lanes.get_mut(id) else {
+            let Some(peer) = self.peers.get_mut(id) else {
                 return;
             };
-            if lane.broken {
+            if peer.broken {
                 return;
             }
-            match lane.end.out.receive() {
+            match peer.end.out.receive() {
                 Ok(None) => return,
                 Ok(Some(message)) => {
                     if let FromWorker::Done { .. } = message {
@@ -293,8 +293,8 @@ impl Peers {
                 scheduler
                     .worker_up(id, self)
                     .map_err(|violation| violation.to_string())?;
-                if let Some(lane) = self.lanes.get_mut(id) {
-                    lane.registered.store(true, Ordering::Release);
+                if let Some(peer) = self.peers.get_mut(id) {
+                    peer.registered.store(true, Ordering::Release);
                 }
                 self.registrations += 1;
                 Ok(())
@@ -303,8 +303,8 @@ impl Peers {
             FromWorker::ReturnBytes(bytes) => self.returned(id, bytes),
             FromWorker::Closed(loc) => self.closed(id, loc),
             FromWorker::Exits => {
-                if let Some(lane) = self.lanes.get_mut(id) {
-                    lane.exits = true;
+                if let Some(peer) = self.peers.get_mut(id) {
+                    peer.exits = true;
                 }
                 Ok(())
             }
@@ -325,10 +325,10 @@ impl Peers {
 
     /// A worker whose words make no sense is killed; what it did before counts.
     pub(super) fn mark_for_kill(&mut self, id: WorkerId, why: String) {
-        if let Some(lane) = self.lanes.get_mut(id)
-            && !lane.broken
+        if let Some(peer) = self.peers.get_mut(id)
+            && !peer.broken
         {
-            lane.broken = true;
+            peer.broken = true;
             self.to_kill.push((id, why));
         }
     }
@@ -343,8 +343,8 @@ impl Peers {
         let mut list = std::mem::take(&mut self.unflushed);
         list.retain(|&id| {
             let pending = self.flush_one(id, &mut progress);
-            if !pending && let Some(lane) = self.lanes.get_mut(id) {
-                lane.listed = false;
+            if !pending && let Some(peer) = self.peers.get_mut(id) {
+                peer.listed = false;
             }
             pending
         });
@@ -356,35 +356,35 @@ impl Peers {
     pub(super) fn flush_last(&mut self, id: WorkerId) {
         if self.unflushed.last() == Some(&id) && !self.flush_one(id, &mut false) {
             self.unflushed.pop();
-            if let Some(lane) = self.lanes.get_mut(id) {
-                lane.listed = false;
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.listed = false;
             }
         }
     }
 
     /// Whether something is left that has found no room.
     fn flush_one(&mut self, id: WorkerId, progress: &mut bool) -> bool {
-        let Some(lane) = self.lanes.get_mut(id) else {
+        let Some(peer) = self.peers.get_mut(id) else {
             return false;
         };
-        if !lane.unsent.is_empty() && !lane.broken {
+        if !peer.unsent.is_empty() && !peer.broken {
             self.send_segments(id);
         }
-        let Some(lane) = self.lanes.get_mut(id).filter(|lane| !lane.broken) else {
+        let Some(peer) = self.peers.get_mut(id).filter(|peer| !peer.broken) else {
             return false;
         };
-        lane.send_frees();
-        let waiting = |lane: &Peer| lane.end.task.pending() + lane.end.control.pending();
-        let before = waiting(lane);
-        match lane.end.flush() {
-            Ok(_) => *progress |= before > waiting(lane),
-            Err(error) => lane.fault = Some(error.to_string()),
+        peer.send_frees();
+        let waiting = |peer: &Peer| peer.end.task.pending() + peer.end.control.pending();
+        let before = waiting(peer);
+        match peer.end.flush() {
+            Ok(_) => *progress |= before > waiting(peer),
+            Err(error) => peer.fault = Some(error.to_string()),
         }
-        if let Some(why) = lane.fault.take() {
+        if let Some(why) = peer.fault.take() {
             self.mark_for_kill(id, why);
             return false;
         }
-        waiting(lane) > 0 || !lane.unsent.is_empty()
+        waiting(peer) > 0 || !peer.unsent.is_empty()
     }
 
     /// What is left to be done without the lock, if there is anything.
@@ -416,15 +416,15 @@ impl Peers {
 
     /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
     pub(super) fn reap(&mut self, id: WorkerId, segment: SegmentId, live: Vec<Loc>) {
-        let Some(lane) = self.lanes.remove(id) else {
+        let Some(peer) = self.peers.remove(id) else {
             return;
         };
-        self.seats.give_back(lane.seat);
+        self.seats.give_back(peer.seat);
         self.forget_need(id);
         self.forget_closings(id);
         if let Some(file) = self.files.get(&segment) {
-            let kept = self.orphans.adopt(segment, file, (live, lane.granted));
-            mobula_store::Budget::release(&*self.capacity, lane.granted.saturating_sub(kept));
+            let kept = self.orphans.adopt(segment, file, (live, peer.granted));
+            mobula_store::Budget::release(&*self.capacity, peer.granted.saturating_sub(kept));
             if kept == 0 {
                 self.drop_segment(segment);
             }
@@ -436,14 +436,14 @@ impl Peers {
         self.files.remove(&segment);
         self.segments.remove(segment);
         self.writables.remove(segment);
-        let ids: Vec<WorkerId> = self.lanes.iter().map(|(id, _)| id).collect();
+        let ids: Vec<WorkerId> = self.peers.iter().map(|(id, _)| id).collect();
         for id in ids {
-            let Some(lane) = self.touch(id) else { continue };
-            if lane.known.contains(&segment) || lane.writable.contains(&segment) {
-                lane.known.retain(|known| *known != segment);
-                lane.writable.retain(|known| *known != segment);
-                lane.writes.retain(|loc| loc.segment != segment);
-                lane.send(&ToWorker::DropSegment(segment));
+            let Some(peer) = self.touch(id) else { continue };
+            if peer.known.contains(&segment) || peer.writable.contains(&segment) {
+                peer.known.retain(|known| *known != segment);
+                peer.writable.retain(|known| *known != segment);
+                peer.writes.retain(|loc| loc.segment != segment);
+                peer.send(&ToWorker::DropSegment(segment));
             }
         }
     }

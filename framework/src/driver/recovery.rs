@@ -98,11 +98,11 @@ impl Peers {
     /// that the locks are not freed meanwhile. Costs a system call or three for each lock that the
     /// worker could reach.
     pub(super) fn recover_locks(&mut self, dead: WorkerId, cause: Cause) {
-        let Some(lane) = self.lanes.get_mut(dead) else {
+        let Some(peer) = self.peers.get_mut(dead) else {
             return;
         };
-        let seat = lane.seat;
-        for (loc, kind) in std::mem::take(&mut lane.locks) {
+        let seat = peer.seat;
+        for (loc, kind) in std::mem::take(&mut peer.locks) {
             if let Some(region) = self.region_of(loc) {
                 recover(region, kind, dead, seat, cause);
             }

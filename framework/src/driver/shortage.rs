@@ -104,10 +104,10 @@ impl Driver {
         let failing = now.duration_since(backoff.failing_since(now));
         // A worker that was started meanwhile is no hope any more when it should long be ready.
         let any_hope = failing < PATIENCE + self.config.start_timeout;
-        let refused = self.with(|scheduler, lanes| {
+        let refused = self.with(|scheduler, peers| {
             scheduler.keep_last_worker(true);
             match failing >= PATIENCE {
-                true => scheduler.refuse_processes(error, any_hope, lanes),
+                true => scheduler.refuse_processes(error, any_hope, peers),
                 false => 0,
             }
         });

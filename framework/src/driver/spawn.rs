@@ -41,19 +41,19 @@ impl Driver {
     /// # Errors
     /// No memory, no descriptors, no process.
     pub(super) fn start_worker(&self, hushed: bool) -> Result<()> {
-        let seat = self.with(|_, lanes| lanes.seats.take());
+        let seat = self.with(|_, peers| peers.seats.take());
         let seat = seat.ok_or_else(|| {
             Error::setup("no further worker: there are as many processes as can share locks")
         })?;
         let mut unused = Some(seat);
         let started = self.start_worker_at(seat, &mut unused, hushed);
         if let Some(seat) = unused {
-            self.with(|_, lanes| lanes.seats.give_back(seat));
+            self.with(|_, peers| peers.seats.give_back(seat));
         }
         started
     }
 
-    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a lane.
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a peer.
     fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>, hushed: bool) -> Result<()> {
         let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let id = u32::try_from(number).map(WorkerId).map_err(|_| {
@@ -145,7 +145,7 @@ impl Driver {
         let stdout = stream(Printed::Stdout, stdout_read);
         let stderr = stream(Printed::Stderr, stderr_read);
         self.output.add(stdout.clone(), stderr.clone());
-        let lane = Peer::new(
+        let peer = Peer::new(
             end,
             pid,
             socket,
@@ -154,12 +154,12 @@ impl Driver {
             registered.clone(),
         );
         *unused = None;
-        let started = self.with(|scheduler, lanes| {
-            lanes.add(id, lane, (segment, file));
+        let started = self.with(|scheduler, peers| {
+            peers.add(id, peer, (segment, file));
             let started = scheduler.worker_starting(id);
             // The runtime may have ended in the meantime.
             if self.is_closed() {
-                scheduler.worker_stopping(id, lanes);
+                scheduler.worker_stopping(id, peers);
             }
             started
         });

@@ -31,9 +31,9 @@ impl Left {
 }
 
 /// Reads and acts on what workers have said; whether there was anything.
-fn read(scheduler: &mut Scheduler, lanes: &mut Peers) -> bool {
-    let ready = lanes.drain_likely(scheduler);
-    lanes.look_at_the_clock(scheduler);
+fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
+    let ready = peers.drain_likely(scheduler);
+    peers.look_at_the_clock(scheduler);
     ready
 }
 
@@ -72,25 +72,25 @@ impl Driver {
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
-        let State { scheduler, lanes } = &mut *state;
+        let State { scheduler, peers } = &mut *state;
         // Once, so that they do not become many where one hasty step follows the other.
-        lanes.defers_releases =
-            latency_critical && !lanes.defers_releases && !self.released.has_memory();
-        if !lanes.defers_releases {
-            self.count_released(scheduler, lanes);
+        peers.defers_releases =
+            latency_critical && !peers.defers_releases && !self.released.has_memory();
+        if !peers.defers_releases {
+            self.count_released(scheduler, peers);
         }
-        let result = f(scheduler, lanes);
-        scheduler.pump(lanes);
-        while lanes.fail_unsendable(scheduler) || lanes.tell_sealed(scheduler) {
-            scheduler.pump(lanes);
+        let result = f(scheduler, peers);
+        scheduler.pump(peers);
+        while peers.fail_unsendable(scheduler) || peers.tell_sealed(scheduler) {
+            scheduler.pump(peers);
         }
-        lanes.flush();
+        peers.flush();
         let late = scheduler.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
         if late {
             self.sleeps_long.store(false, Ordering::Relaxed);
         }
         let result = after(scheduler, result);
-        let aftermath = lanes.take_aftermath();
+        let aftermath = peers.take_aftermath();
         drop(state);
         if let Some(aftermath) = aftermath {
             self.follow_up(aftermath);
@@ -102,19 +102,19 @@ impl Driver {
         result
     }
 
-    pub(super) fn count_released(&self, scheduler: &mut Scheduler, lanes: &mut Peers) {
+    pub(super) fn count_released(&self, scheduler: &mut Scheduler, peers: &mut Peers) {
         if !self.released.any() {
             return;
         }
         // Freeing an object can drop values, but no handle of this process: no lock is taken again.
-        let mut released = lanes.take_scratch();
+        let mut released = peers.take_scratch();
         self.released.take(&mut released, |id| scheduler.detach(id));
         for id in released.drain(..) {
-            if let Err(violation) = scheduler.release(id, lanes) {
+            if let Err(violation) = scheduler.release(id, peers) {
                 debug_assert!(false, "{violation}");
             }
         }
-        lanes.keep_scratch(released);
+        peers.keep_scratch(released);
     }
 
     /// Wakers and the like, with no lock held.
@@ -136,7 +136,7 @@ impl Driver {
             if completions.spilled()
                 && let Some(mut state) = self.state.try_lock()
             {
-                state.lanes.keep_completions(completions);
+                state.peers.keep_completions(completions);
             }
             // A caller that sleeps with the lead may wait for one of these.
             self.bell.ring();
@@ -177,7 +177,7 @@ impl Driver {
     /// is something: for whoever looks again and again.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
-        let Some(state) = state.filter(|state| state.lanes.any_ready()) else {
+        let Some(state) = state.filter(|state| state.peers.any_ready()) else {
             return false;
         };
         self.step_in(state, false, read, |_, any| any)
@@ -200,15 +200,15 @@ impl Driver {
     pub(super) fn look(&self) -> Left {
         let (left, aftermath) = {
             let mut state = self.state.lock();
-            let progress = state.lanes.flush();
+            let progress = state.peers.flush();
             let packed = state.scheduler.is_packed();
             let late = packed && self.sleeps_long.load(Ordering::Relaxed);
             let left = Left {
-                answers: state.lanes.any_ready(),
+                answers: state.peers.any_ready(),
                 other: progress || late || self.released.ends_actors(),
                 packed,
             };
-            (left, state.lanes.take_aftermath())
+            (left, state.peers.take_aftermath())
         };
         if let Some(aftermath) = aftermath {
             self.follow_up(aftermath);

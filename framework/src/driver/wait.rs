@@ -43,7 +43,7 @@ impl Driver {
             if passed() {
                 // What has arrived counts, although nobody may have read it yet.
                 self.poll();
-                self.with(|scheduler, lanes| lanes.drain_all(scheduler));
+                self.with(|scheduler, peers| peers.drain_all(scheduler));
                 break what.is_known();
             }
             self.follow(what, deadline);
@@ -149,7 +149,7 @@ impl Driver {
     pub(super) fn any_ready(&self) -> bool {
         self.state
             .try_lock()
-            .is_some_and(|state| state.lanes.any_ready())
+            .is_some_and(|state| state.peers.any_ready())
     }
 
     /// Parks while another caller has the lead.

@@ -103,9 +103,7 @@ impl Scheduler {
             | FromWorker::NeedBytes(_)
             | FromWorker::ReturnBytes(_)
             | FromWorker::Exits
-            | FromWorker::Closed(_) => Err(Violation::new(
-                "this message is not for the scheduling core",
-            )),
+            | FromWorker::Closed(_) => Err(Violation::new("this message is not for the scheduler")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The scheduling core: which objects exist, which tasks there are, and who works on what.
+//! The scheduler: which objects exist, which tasks there are, and who works on what.
 //!
 //! Plain data, and functions that take one event each. What has to happen outside goes through
 //! [`Host`], at once and in order. There is no clock, no I/O and no user code in here, so that unit
@@ -137,7 +137,7 @@ pub(crate) struct Config {
     pub(crate) deaths: u8,
 }
 
-/// The scheduling core of one runtime. See the [module](self).
+/// The scheduler of one runtime. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     config: Config,
@@ -190,7 +190,7 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// A core without workers. `functions` are those of the registry, by [`FunctionIndex`].
+    /// A scheduler without workers. `functions` are those of the registry, by [`FunctionIndex`].
     pub(crate) fn new(config: Config, functions: Arc<[Function]>) -> Scheduler {
         let config = Config {
             prefetch: config.prefetch.max(1),

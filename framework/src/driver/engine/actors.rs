@@ -25,7 +25,7 @@ impl Actors for Driver {
     }
 
     fn kill(&self, actor: &ObjectHandle) {
-        self.with(|scheduler, lanes| scheduler.kill_actor(actor.id(), lanes));
+        self.with(|scheduler, peers| scheduler.kill_actor(actor.id(), peers));
     }
 }
 
@@ -43,7 +43,7 @@ impl Driver {
             options: None,
             actor: None,
         })?;
-        let actor = self.with(|scheduler, lanes| {
+        let actor = self.with(|scheduler, peers| {
             let named = options.name.as_deref().filter(|_| find);
             if let Some(actor) = named.and_then(|name| scheduler.named_actor(name)) {
                 return Ok(self.handle_in(scheduler, actor, None));
@@ -55,7 +55,7 @@ impl Driver {
                     (constructor, call.args),
                     options,
                     WorkerId::DRIVER,
-                    lanes,
+                    peers,
                 )
                 .map_err(|violation| Error::internal(violation.to_string()))?;
             let entry = ObjectHandle::of_actor(id, self.as_engine(), scheduler.outcome(id));

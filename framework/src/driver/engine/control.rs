@@ -12,8 +12,8 @@ impl Control for Driver {
     }
 
     fn stats(&self) -> Stats {
-        let (used_bytes, objects) = self.with(|scheduler, lanes| {
-            lanes.drain_all(scheduler);
+        let (used_bytes, objects) = self.with(|scheduler, peers| {
+            peers.drain_all(scheduler);
             (scheduler.used_bytes(), scheduler.object_count())
         });
         Stats {
@@ -32,8 +32,8 @@ impl Control for Driver {
                 self.started.wait(&mut startup);
             }
         }
-        self.with(|_, lanes| {
-            let pids = lanes.iter_mut().map(|(_, lane)| lane.pid);
+        self.with(|_, peers| {
+            let pids = peers.iter_mut().map(|(_, peer)| peer.pid);
             pids.filter(|pid| *pid != null::NO_PROCESS).collect()
         })
     }

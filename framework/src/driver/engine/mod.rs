@@ -91,16 +91,16 @@ impl Driver {
         &self,
         (call, keep): (TaskSpec, &mut Vec<Arc<ObjectHandle>>),
         scheduler: &mut Scheduler,
-        lanes: &mut Peers,
+        peers: &mut Peers,
     ) -> std::result::Result<ObjectId, Violation> {
         let id = scheduler.mint();
-        scheduler.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, lanes)?;
+        scheduler.submit(TaskSpec { id, ..call }, WorkerId::DRIVER, peers)?;
         if !keep.is_empty() {
-            self.hand_over_memory(keep, scheduler, lanes);
+            self.hand_over_memory(keep, scheduler, peers);
         }
         self.monitor.arm();
-        if self.poll_policy.count_spawn() && lanes.any_busy_ready() {
-            lanes.drain_some(scheduler);
+        if self.poll_policy.count_spawn() && peers.any_busy_ready() {
+            peers.drain_some(scheduler);
             self.poll_policy.serve();
         }
         Ok(id)
@@ -113,12 +113,12 @@ impl Driver {
         &self,
         keep: &mut Vec<Arc<ObjectHandle>>,
         scheduler: &mut Scheduler,
-        lanes: &mut Peers,
+        peers: &mut Peers,
     ) {
         let before = keep.len();
         keep.retain(|entry| !entry.is_shared_memory());
         if keep.len() < before {
-            self.count_released(scheduler, lanes);
+            self.count_released(scheduler, peers);
         }
     }
 
@@ -147,9 +147,9 @@ impl Driver {
         if let Err(error) = self.usable() {
             return ObjectHandle::failed(error);
         }
-        self.with(|scheduler, lanes| {
+        self.with(|scheduler, peers| {
             let id = scheduler.mint();
-            match make(id, scheduler, lanes) {
+            match make(id, scheduler, peers) {
                 Ok(()) => {
                     let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
                     scheduler.attach(id, &entry);
@@ -176,7 +176,7 @@ impl Engine for Driver {
         match self.lower(call) {
             Ok((call, mut keep)) => {
                 let entry = self.with_priority(
-                    |scheduler, lanes| self.submit((call, &mut keep), scheduler, lanes),
+                    |scheduler, peers| self.submit((call, &mut keep), scheduler, peers),
                     |scheduler, id| self.submitted(scheduler, id),
                 );
                 // The task counts its arguments from here on. Not under the lock: with the last
@@ -201,10 +201,10 @@ impl Engine for Driver {
             if lowered.is_empty() {
                 return;
             }
-            self.with(|scheduler, lanes| {
+            self.with(|scheduler, peers| {
                 entries.extend(lowered.drain(..).map(|call| match call {
                     Ok((call, mut keep)) => {
-                        let id = self.submit((call, &mut keep), scheduler, lanes);
+                        let id = self.submit((call, &mut keep), scheduler, peers);
                         kept.append(&mut keep);
                         self.submitted(scheduler, id)
                     }

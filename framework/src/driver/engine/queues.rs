@@ -31,8 +31,8 @@ impl Queues for Driver {
         let queue = queue.id();
         match lower_call(self, &mut values) {
             // The queue counts the values from then on.
-            Ok((values, _keep)) => self.promised(|id, scheduler, lanes| {
-                scheduler.queue_put(id, queue, values, waits, WorkerId::DRIVER, lanes)
+            Ok((values, _keep)) => self.promised(|id, scheduler, peers| {
+                scheduler.queue_put(id, queue, values, waits, WorkerId::DRIVER, peers)
             }),
             Err(error) => ObjectHandle::failed(error),
         }
@@ -41,9 +41,9 @@ impl Queues for Driver {
     fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
         let queue = queue.id();
         let got = self.usable().and_then(|()| {
-            self.with(|scheduler, lanes| {
+            self.with(|scheduler, peers| {
                 let ids = scheduler
-                    .queue_get_here(count, queue, waits, lanes)
+                    .queue_get_here(count, queue, waits, peers)
                     .map_err(|violation| Error::internal(violation.to_string()))??;
                 let entry = |id| {
                     let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
@@ -64,14 +64,14 @@ impl Queues for Driver {
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
         if !mobula_store::is_forked_child() {
             let ids: Vec<ObjectId> = answers.collect();
-            self.with(|scheduler, lanes| scheduler.queue_give_up(&ids, returns, lanes));
+            self.with(|scheduler, peers| scheduler.queue_give_up(&ids, returns, peers));
         }
     }
 
     fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle> {
         let queue = queue.id();
-        self.promised(|id, scheduler, lanes| {
-            scheduler.queue_ask(id, queue, close, WorkerId::DRIVER, lanes)
+        self.promised(|id, scheduler, peers| {
+            scheduler.queue_ask(id, queue, close, WorkerId::DRIVER, peers)
         })
     }
 }

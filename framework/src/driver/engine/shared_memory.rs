@@ -18,7 +18,7 @@ impl SharedMemory for Driver {
         }
         if !self.writables.contains(loc.segment) {
             let state = self.state.lock();
-            if let Some(file) = state.lanes.files.get(&loc.segment) {
+            if let Some(file) = state.peers.files.get(&loc.segment) {
                 self.writables.insert(loc.segment, file)?;
             }
         }
@@ -45,8 +45,8 @@ impl SharedMemory for Driver {
 
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
         let array = array.id();
-        self.promised(|id, scheduler, lanes| {
-            scheduler.seal(id, array, format, WorkerId::DRIVER, lanes)
+        self.promised(|id, scheduler, peers| {
+            scheduler.seal(id, array, format, WorkerId::DRIVER, peers)
         })
     }
 

@@ -44,7 +44,7 @@ fn program() {
     // So that the task runs, and the worker does not end at once.
     std::io::stdin().read_line(&mut String::new()).unwrap();
     if case == "killed" {
-        let id = driver.with(|_, lanes| lanes.iter_mut().next().unwrap().0);
+        let id = driver.with(|_, peers| peers.iter_mut().next().unwrap().0);
         driver
             .monitor
             .mark_for_kill(id, "its actor is killed".to_owned());

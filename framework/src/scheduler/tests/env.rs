@@ -1,4 +1,4 @@
-//! A core with its [`TestHost`], and short ways to make things.
+//! A scheduler with its [`TestHost`], and short ways to make things.
 
 use std::sync::Arc;
 
