@@ -23,6 +23,12 @@ impl TaskOptions {
         retry_errors: false,
     };
 
+    /// Those of a call: its own, or else its function's.
+    #[inline]
+    pub fn of<'a>(own: &'a CallOptions, function: &'a TaskOptions) -> &'a TaskOptions {
+        own.as_deref().unwrap_or(function)
+    }
+
     /// How often the worker that has the task may run it again by itself, after errors, where
     /// `retries` are left.
     pub fn reruns(&self, retries: u32) -> u32 {

@@ -8,8 +8,9 @@
 //! whatever state the method has left it: as with any value behind a `catch_unwind`, which is what
 //! the task loop is. Whoever cannot bear that writes methods that change the value at their end.
 //!
-//! A value that is not `Send + Sync` is bound to the thread that made it ([`here`]). No other thread
-//! of its process takes calls: a method that waits keeps the thread, and the next call waits.
+//! A value that is not `Send + Sync` is bound to the thread that made it ([`here`]). No other
+//! thread of its process takes calls: a method that waits keeps the thread, and the next call
+//! waits.
 
 mod here;
 
@@ -129,8 +130,9 @@ impl ActorState {
         self.here.borrow()
     }
 
-    /// Ends the value: runs its `Drop`, on this thread, when no method has it any more. Methods that
-    /// come later find no value. Does nothing if there is none, or if it is bound to another thread.
+    /// Ends the value: runs its `Drop`, on this thread, when no method has it any more. Methods
+    /// that come later find no value. Does nothing if there is none, or if it is bound to another
+    /// thread.
     ///
     /// # Panics
     /// If `Drop` does.

@@ -17,7 +17,8 @@ use mobula_store::EnginePromise;
 //   (`process/tasks.rs`), and the driver keeps an object as long as this process has told it of a
 //   handle (`process/table.rs`). `process/lanes.rs` frees what the driver says, which says so when
 //   nothing pins the object.
-// * One use: `process/engine/shared_memory.rs` takes locations from `ObjectHandle::shared_memory`. An object that was shared memory is
-//   announced when all processes have closed it (`process/control.rs` answers that this one has).
+// * One use: `process/engine/shared_memory.rs` takes locations from `ObjectHandle::shared_memory`.
+//   An object that was shared memory is announced when all processes have closed it
+//   (`process/control.rs` answers that this one has).
 // * Lent once: nothing here lends.
 pub(crate) const ENGINE: EnginePromise = unsafe { EnginePromise::new() };

@@ -22,16 +22,19 @@ impl EngineKind {
     /// Values are encoded and decoded as for worker processes, and results and errors are the same.
     /// What differs:
     ///
-    /// * `spawn` returns when the call has ended. An endless call never ends, and nothing runs beside
-    ///   another call.
+    /// * `spawn` returns when the call has ended. An endless call never ends, and nothing runs
+    ///   beside another call.
     /// * A function that ends its process ends the program. It has the statics, the environment and
     ///   the working directory of the program.
-    /// * Memory that processes share ([`SharedArray`](crate::SharedArray), [`AtomicArray`](crate::AtomicArray),
-    ///   [`SharedMutex`](crate::SharedMutex) and the like) is refused by an error for which `is_usage()`
-    ///   holds. An actor ([`Actor`](crate::Actor)) or a [`Queue`](crate::Queue) takes its place.
-    /// * An actor whose value is not `Send + Sync` is to be called on the thread that has created it.
-    /// * [`Builder::workers`](crate::Builder::workers) and [`retries`](crate::UnspawnedCall::retries)
-    ///   after a worker's death mean nothing. Retries after an error do.
+    /// * Memory that processes share ([`SharedArray`](crate::SharedArray),
+    ///   [`AtomicArray`](crate::AtomicArray), [`SharedMutex`](crate::SharedMutex) and the like) is
+    ///   refused by an error for which `is_usage()` holds. An actor ([`Actor`](crate::Actor)) or a
+    ///   [`Queue`](crate::Queue) takes its place.
+    /// * An actor whose value is not `Send + Sync` is to be called on the thread that has created
+    ///   it.
+    /// * [`Builder::workers`](crate::Builder::workers) and
+    ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
+    ///   after an error do.
     ///
     /// # Examples
     /// ```

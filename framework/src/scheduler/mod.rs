@@ -20,8 +20,8 @@
 //!
 //! Freeing works off a list and does not recurse. Counts do not find cycles, and honest tasks make
 //! none: a task knows its arguments and what it made itself. A result that contains its own ref is
-//! made an error; longer cycles, which take a global variable in a worker process, stay until the end
-//! of the runtime.
+//! made an error; longer cycles, which take a global variable in a worker process, stay until the
+//! end of the runtime.
 //!
 //! # What a worker holds
 //!
@@ -37,20 +37,20 @@
 //! of one parent in the order in which they were spawned: depth first, so that few tasks are
 //! half done at any time. Tasks of the driver run in the order of submission.
 //!
-//! Workers without work are served first, one task each (but see [`pack`]); after that tasks go to the worker that has
-//! the least, up to a number of tasks *ahead*, so that a busy worker need not be woken for each.
-//! When a worker is idle and nothing is ready, half of what the busiest worker has not
-//! started is taken back and handed out anew. A worker that blocks gives back all that it
+//! Workers without work are served first, one task each (but see [`pack`]); after that tasks go to
+//! the worker that has the least, up to a number of tasks *ahead*, so that a busy worker need not
+//! be woken for each. When a worker is idle and nothing is ready, half of what the busiest worker
+//! has not started is taken back and handed out anew. A worker that blocks gives back all that it
 //! has not started: the children that it waits for must not stand behind its own queue. Either way
-//! the worker gets less ahead from then on, and one more for each task that it finishes: so a worker
-//! that runs one long task does not collect revoked messages without limit.
+//! the worker gets less ahead from then on, and one more for each task that it finishes: so a
+//! worker that runs one long task does not collect revoked messages without limit.
 //!
 //! # When a worker dies
 //!
 //! The caller kills it, waits for its exit and passes on all that it had sent, before
-//! [`Scheduler::worker_lost`]. Of the tasks that it had, those not started are ready again, at the front
-//! and free of charge; a started one uses up a retry and is ready again, or fails with a crash
-//! error.
+//! [`Scheduler::worker_lost`]. Of the tasks that it had, those not started are ready again, at the
+//! front and free of charge; a started one uses up a retry and is ready again, or fails with a
+//! crash error.
 //!
 //! *A state word is a hint.* Whether a task was started says a word that the worker can write, and
 //! a task that goes wild may clear it. The order of the hand-overs and the number of blocked tasks
@@ -60,17 +60,17 @@
 //! same reason a task among the blocked ones is never taken back, and an actor's constructor is
 //! begun free of charge as often as a task.
 //!
-//! *Children of a dead attempt.* Objects that the worker had put or whose tasks it had
-//! spawned belong to the runtime, not to the worker: the tasks go on, and their results live
-//! as long as somebody else holds them. The dead worker's own holds end, so that what
-//! only the dead attempt knew is freed when it is finished. The next attempt spawns its own children
-//! under new ids; effects of the old ones outside the store may therefore happen twice.
+//! *Children of a dead attempt.* Objects that the worker had put or whose tasks it had spawned
+//! belong to the runtime, not to the worker: the tasks go on, and their results live as long as
+//! somebody else holds them. The dead worker's own holds end, so that what only the dead attempt
+//! knew is freed when it is finished. The next attempt spawns its own children under new ids;
+//! effects of the old ones outside the store may therefore happen twice.
 //!
 //! # The end
 //!
-//! [`Scheduler::fail_all`] fails every task. Workers may still run for a while; what they read stays where
-//! it is until they are lost, since a view never changes. A task that waits for a result is told
-//! that it failed, so that it comes to its end.
+//! [`Scheduler::fail_all`] fails every task. Workers may still run for a while; what they read
+//! stays where it is until they are lost, since a view never changes. A task that waits for a
+//! result is told that it failed, so that it comes to its end.
 
 mod actors;
 mod claims;
@@ -106,12 +106,12 @@ use mobula_protocol::{Error, ObjectId, Outcome, WorkerId};
 use mobula_store::{Loc, NumberMap, SegmentId};
 use smallvec::SmallVec;
 
-pub(crate) use actors::{CallRole, no_such_actor};
+pub(crate) use actors::{CallRole, name_is_taken, no_such_actor};
 pub(crate) use detached::Unfinished;
 pub(crate) use functions::Function;
 pub(crate) use host::{Host, Violation};
-pub(crate) use queues::State as QueueState;
 pub(crate) use queues::{Event, Line, Place, Ticket};
+pub(crate) use queues::{State as QueueState, state_value as queue_state};
 pub(crate) use state::TaskCounts;
 
 use actors::Actor;

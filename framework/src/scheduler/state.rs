@@ -90,7 +90,8 @@ pub(super) struct Task {
     pub(super) begun: bool,
     /// On which dead workers it was.
     pub(super) losses: Losses,
-    /// Its work is wanted, although nobody will ask for its result: see [`Scheduler::detach`](super::Scheduler::detach).
+    /// Its work is wanted, although nobody will ask for its result: see
+    /// [`Scheduler::detach`](super::Scheduler::detach).
     pub(super) detached: bool,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
@@ -148,15 +149,16 @@ impl Losses {
 /// Who waits for a task.
 #[derive(Debug, Default)]
 pub(super) struct Followers {
-    /// Tasks, once for each mention. A task that has failed meanwhile is not struck off; it is passed
-    /// over in the end.
+    /// Tasks, once for each mention. A task that has failed meanwhile is not struck off; it is
+    /// passed over in the end.
     pub(super) dependents: Vec<ObjectId>,
     /// Workers that want to be told.
     pub(super) watchers: Vec<WorkerId>,
 }
 
 impl Task {
-    /// A task that nobody has begun, and nobody waits for. It runs once, and is nothing to an actor.
+    /// A task that nobody has begun, and nobody waits for. It runs once, and is nothing to an
+    /// actor.
     pub(super) fn new(function: FunctionIndex, args: Args<ArgSpec>, state: TaskState) -> Task {
         Task {
             plain: are_plain(&args),
@@ -175,9 +177,10 @@ impl Task {
 
     /// Its options: its own, or those of its function.
     pub(super) fn options<'a>(&'a self, functions: &'a [Function]) -> &'a TaskOptions {
-        self.options
-            .as_deref()
-            .unwrap_or_else(|| Function::options_of(functions, self.function))
+        TaskOptions::of(
+            &self.options,
+            Function::options_of(functions, self.function),
+        )
     }
 
     /// Where one more is to be entered who waits for it.

@@ -68,13 +68,14 @@ impl<R> UnspawnedCall<R> {
     /// the same [`retries`](Self::retries), so the function begins at most once more often than
     /// that, whatever happens. The error of the last run is the call's.
     ///
-    /// Where the function says which errors are worth it (`#[remote(retry_errors = is_transient)]`),
-    /// that holds here, too. A panic is never retried.
+    /// Where the function says which errors are worth it (`#[remote(retry_errors =
+    /// is_transient)]`), that holds here, too. A panic is never retried.
     ///
-    /// The next run is on the same worker, at once, with the arguments as they were. An actor's method
-    /// keeps its place before calls that were made later, and finds the value as the failed run has left it,
-    /// unless the actor runs several calls at a time or the method waits for something: then others may come in
-    /// between. A function that wants to wait before the next run does so itself.
+    /// The next run is on the same worker, at once, with the arguments as they were. An actor's
+    /// method keeps its place before calls that were made later, and finds the value as the failed
+    /// run has left it, unless the actor runs several calls at a time or the method waits for
+    /// something: then others may come in between. A function that wants to wait before the next
+    /// run does so itself.
     ///
     /// ```
     /// # use mobula::prelude::*;
@@ -240,8 +241,7 @@ impl<R> fmt::Debug for UnspawnedCall<R> {
         if let Some(actor) = &self.bound.actor {
             text.field("actor", actor);
         }
-        let options = self.options.as_deref();
-        text.field("options", options.unwrap_or(&self.bound.function.options))
-            .finish_non_exhaustive()
+        let options = TaskOptions::of(&self.options, &self.bound.function.options);
+        text.field("options", options).finish_non_exhaustive()
     }
 }

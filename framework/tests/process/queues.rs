@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, executor::block_on};
+#[cfg(feature = "stream")]
+use futures::StreamExt as _;
+use futures::executor::block_on;
 use mobula::{Array, AtomicArray, Queue, prelude::*};
 
 use crate::{
@@ -173,7 +175,12 @@ fn consumers_iterate_to_the_end() {
     assert_eq!(sums[0] + sums[1], (0..500).sum::<u64>());
     producer.get().unwrap();
     assert!((&queue).into_iter().next().is_none());
+}
 
+#[cfg(feature = "stream")]
+#[mobula::test]
+fn consumers_stream_to_the_end() {
+    let rt = runtime(3);
     let queue = rt.queue(5).unwrap();
     let producer = produces::remote(&queue, 100).spawn();
     // A stream gives up its request when it is dropped, and loses nothing.
@@ -183,7 +190,8 @@ fn consumers_iterate_to_the_end() {
     producer.get().unwrap();
 }
 
-/// Processes that are stopped, until this is dropped or a time has passed that only a hang explains.
+/// Processes that are stopped, until this is dropped or a time has passed that only a hang
+/// explains.
 struct Stopped {
     pids: Vec<u32>,
     _rescue: mpsc::Sender<()>,

@@ -1,6 +1,6 @@
-//! The conformance suite: what the surface promises, on each engine. One test for each case and engine.
-//! A further engine passes all of it, but for what it lists as missing. The cases run as unit tests
-//! too, on the inline engine, where calls can be held back.
+//! The conformance suite: what the surface promises, on each engine. One test for each case and
+//! engine. A further engine passes all of it, but for what it lists as missing. The cases run as
+//! unit tests too, on the inline engine, where calls can be held back.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub, rust_2018_idioms, warnings)]
@@ -17,11 +17,12 @@ fn start(engine: EngineKind) -> Rt {
 
 /// The cases on one engine, each a test: `cargo test --test typed inline::errors`.
 macro_rules! conformance {
-    ($engine:ident: $($case:ident),*; async: $($name:ident = $future:ident),*) => {
+    ($engine:ident: $($(#[$condition:meta])* $case:ident),*; async: $($name:ident = $future:ident),*) => {
         mod $engine {
             use super::{EngineKind, cases, start};
 
             $(
+                $(#[$condition])*
                 #[mobula::test]
                 fn $case() {
                     cases::$case::all(&start(EngineKind::$engine()));
@@ -42,45 +43,15 @@ macro_rules! on_each_engine {
     ($($engine:ident),*) => {
         $(conformance!(
             $engine:
-            actors, arguments, borrowing, calls, errors, objects, pools, queues, results, shapes;
+            actors, arguments, borrowing, calls, errors, objects, pools, queues, results, shapes,
+            #[cfg(feature = "ndarray-0_16")]
+            ndarray_0_16,
+            #[cfg(feature = "ndarray-0_17")]
+            ndarray_0_17,
+            #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
+            ndarray_versions;
             async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues
         );)*
-
-        #[cfg(feature = "ndarray-0_16")]
-        mod ndarray_0_16 {
-            use super::{EngineKind, cases, start};
-
-            $(
-                #[mobula::test]
-                fn $engine() {
-                    cases::ndarray_0_16::all(&start(EngineKind::$engine()));
-                }
-            )*
-        }
-
-        #[cfg(feature = "ndarray-0_17")]
-        mod ndarray_0_17 {
-            use super::{EngineKind, cases, start};
-
-            $(
-                #[mobula::test]
-                fn $engine() {
-                    cases::ndarray_0_17::all(&start(EngineKind::$engine()));
-                }
-            )*
-        }
-
-        #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
-        mod ndarray_versions {
-            use super::{EngineKind, cases, start};
-
-            $(
-                #[mobula::test]
-                fn $engine() {
-                    cases::ndarray_versions::all(&start(EngineKind::$engine()));
-                }
-            )*
-        }
     };
 }
 

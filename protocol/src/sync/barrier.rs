@@ -102,8 +102,8 @@ impl<M: Memory> RawBarrier<M> {
         parties.clamp(1, ARRIVED) as u32
     }
 
-    /// Returns when all parties of this round have arrived. Says to one of them, the last, that it is
-    /// the leader. What any of them did before is visible to all of them afterwards.
+    /// Returns when all parties of this round have arrived. Says to one of them, the last, that it
+    /// is the leader. What any of them did before is visible to all of them afterwards.
     ///
     /// # Errors
     /// When the barrier is or gets broken, by the deadline among other things; or is reset before
@@ -158,9 +158,9 @@ impl<M: Memory> RawBarrier<M> {
         }
     }
 
-    /// Breaks the barrier: those who wait, and all who come, get an error with the first cause. To be
-    /// called after a process that could reach it is known to be dead, for it may be one of those who
-    /// had to arrive, and for others that want it broken. One system call.
+    /// Breaks the barrier: those who wait, and all who come, get an error with the first cause. To
+    /// be called after a process that could reach it is known to be dead, for it may be one of
+    /// those who had to arrive, and for others that want it broken. One system call.
     pub fn break_with(&self, cause: Cause) {
         loop {
             let state = self.state().load(Acquire);

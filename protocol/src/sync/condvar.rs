@@ -40,7 +40,7 @@ impl From<NotHolder> for WaitError {
 #[derive(Clone, Debug)]
 pub struct RawCondvar<M = Region> {
     memory: M,
-    /// The waiter_count of those who wait.
+    /// How many wait.
     word: usize,
     futex: usize,
 }
@@ -143,8 +143,8 @@ impl<M: Memory> RawCondvar<M> {
     }
 
     /// To be called after a process that could reach it is known to be dead: it may be the one that
-    /// was notified, and not have done what it was woken for. Wakes all, for no reason that they can
-    /// see. One system call.
+    /// was notified, and not have done what it was woken for. Wakes all, for no reason that they
+    /// can see. One system call.
     pub fn recover(&self) {
         self.waiter_count().restart();
         self.futex().increment();

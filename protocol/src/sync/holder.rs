@@ -11,8 +11,9 @@ use crate::ids::WorkerId;
 /// How many processes can share memory at a time.
 pub const SEATS: usize = if cfg!(loom) { 64 } else { 4160 };
 
-/// A small number of a process, below [`SEATS`]. No two living processes of a runtime have the same.
-/// The seat of a dead process can be given away again after everything that it shared was recovered.
+/// A small number of a process, below [`SEATS`]. No two living processes of a runtime have the
+/// same. The seat of a dead process can be given away again after everything that it shared was
+/// recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seat(u16);
 
@@ -61,8 +62,8 @@ impl Holder {
     }
 
     /// A holder that is no thread: for what an asynchronous task holds, which may go on in another
-    /// thread. Each call gives another one. Nothing is known about recursion then: a task that takes
-    /// a lock twice waits for itself.
+    /// thread. Each call gives another one. Nothing is known about recursion then: a task that
+    /// takes a lock twice waits for itself.
     pub fn detached(process: WorkerId, seat: Seat) -> Holder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // Numbers come again after 2^26. That does harm only if two guards with the same number are

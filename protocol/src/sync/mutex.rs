@@ -14,8 +14,8 @@ use crate::{
 /// call. Whoever has waited for a millisecond gets it before those who come later.
 #[derive(Clone, Debug)]
 pub struct RawMutex<M = Region> {
-    gate: RawLock<M>,
-    /// The word after the gate's.
+    raw_lock: RawLock<M>,
+    /// The word after the raw lock's.
     poison: usize,
 }
 
@@ -32,8 +32,8 @@ impl<M: Memory> RawMutex<M> {
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawMutex<M> {
         let poison = word_at + 1;
         assert!(poison < memory.words().len(), "a lock outside the memory");
-        let gate = RawLock::new(memory, word_at, futex_at);
-        RawMutex { gate, poison }
+        let raw_lock = RawLock::new(memory, word_at, futex_at);
+        RawMutex { raw_lock, poison }
     }
 
     /// Takes it if that needs no waiting.
@@ -43,7 +43,7 @@ impl<M: Memory> RawMutex<M> {
     /// [`LockError::Recursive`].
     #[inline]
     pub fn try_lock(&self, holder: Holder) -> Result<Acquired, LockError> {
-        self.gate.try_take(holder)?;
+        self.raw_lock.try_take(holder)?;
         Ok(Acquired::new(self.poison()))
     }
 
@@ -57,7 +57,7 @@ impl<M: Memory> RawMutex<M> {
         holder: Holder,
         waiting: impl Into<Waiting<'s>>,
     ) -> Result<Acquired, LockError> {
-        self.gate.take(holder, waiting.into())?;
+        self.raw_lock.take(holder, waiting.into())?;
         Ok(Acquired::new(self.poison()))
     }
 
@@ -67,7 +67,7 @@ impl<M: Memory> RawMutex<M> {
     /// When `holder` does not have it. Then nothing changes.
     #[inline]
     pub fn unlock(&self, holder: Holder) -> Result<(), NotHolder> {
-        self.gate.release(holder).map(drop)
+        self.raw_lock.release(holder).map(drop)
     }
 
     /// Gives it back, and has everyone know that this process panicked with it.
@@ -75,7 +75,7 @@ impl<M: Memory> RawMutex<M> {
     /// # Errors
     /// As [`unlock`](RawMutex::unlock).
     pub fn unlock_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
-        if !self.gate.is_owned_by(holder) {
+        if !self.raw_lock.is_owned_by(holder) {
             return Err(NotHolder);
         }
         self.poison_word().set(Cause::panic());
@@ -84,10 +84,11 @@ impl<M: Memory> RawMutex<M> {
 
     /// Whether `holder` has it. Another's answer is out of date at once.
     pub fn is_locked_by(&self, holder: Holder) -> bool {
-        self.gate.is_owned_by(holder)
+        self.raw_lock.is_owned_by(holder)
     }
 
-    /// The first that died or panicked with it, since the last [`clear_poison`](Self::clear_poison).
+    /// The first that died or panicked with it, since the last
+    /// [`clear_poison`](Self::clear_poison).
     #[inline]
     pub fn poison(&self) -> Option<Cause> {
         self.poison_word().get()
@@ -102,29 +103,38 @@ impl<M: Memory> RawMutex<M> {
     /// reach, before its seat is given away. Says whether it held this one, which is free and
     /// poisoned then. One system call.
     pub fn recover(&self, dead: WorkerId, cause: Cause) -> bool {
-        self.gate.recover(dead, |_| self.poison_word().set(cause))
+        self.raw_lock
+            .recover(dead, |_| self.poison_word().set(cause))
     }
 
-    pub(super) fn gate(&self) -> &RawLock<M> {
-        &self.gate
+    pub(super) fn raw_lock(&self) -> &RawLock<M> {
+        &self.raw_lock
     }
 
     #[inline]
     fn poison_word(&self) -> Poison<'_, M::Word> {
-        Poison(&self.gate.memory().words()[self.poison])
+        Poison(&self.raw_lock.memory().words()[self.poison])
     }
 
     /// Whether those who have not waited are barred.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_promised(&self) -> bool {
         use crate::primitive::Word;
-        self.gate.word().load(std::sync::atomic::Ordering::SeqCst) & super::word::STARVING != 0
+        self.raw_lock
+            .word()
+            .load(std::sync::atomic::Ordering::SeqCst)
+            & super::word::STARVING
+            != 0
     }
 
     /// Whether somebody waits, or has lately.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_waited_for(&self) -> bool {
         use crate::primitive::Word;
-        self.gate.word().load(std::sync::atomic::Ordering::SeqCst) & super::word::WAITERS != 0
+        self.raw_lock
+            .word()
+            .load(std::sync::atomic::Ordering::SeqCst)
+            & super::word::WAITERS
+            != 0
     }
 }

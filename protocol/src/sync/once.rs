@@ -20,8 +20,8 @@ const DONE: u64 = 1;
 
 /// Something that happens once. A clone is the same one. README: "Once".
 ///
-/// Whoever comes first does it, in its process; the others wait. If it fails, panics or dies amid it,
-/// the next one does it, and finds what the other had got to.
+/// Whoever comes first does it, in its process; the others wait. If it fails, panics or dies amid
+/// it, the next one does it, and finds what the other had got to.
 #[derive(Clone, Debug)]
 pub struct RawOnce<M = Region> {
     memory: M,
@@ -141,8 +141,8 @@ impl<M: Memory> RawOnce<M> {
         }
     }
 
-    /// To be called after the process `dead` is known to be dead. If it was at it, somebody else may
-    /// try; says whether that was so. One system call.
+    /// To be called after the process `dead` is known to be dead. If it was at it, somebody else
+    /// may try; says whether that was so. One system call.
     pub fn recover(&self, dead: WorkerId) -> bool {
         let mut word = self.word().load(Acquire);
         let owned = loop {

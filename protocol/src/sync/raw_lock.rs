@@ -126,8 +126,8 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// A waiter that has slept cannot look before it has its turn. What it was woken for must not be lost: if
-    /// the gate is open, another is woken in its place. README: "Turns".
+    /// A waiter that has slept cannot look before it has its turn. What it was woken for must not
+    /// be lost: if the raw lock is open, another is woken in its place. README: "Turns".
     pub(super) fn step_aside(&self, starving: bool) {
         let mut word = self.word().load(Acquire);
         loop {
@@ -149,7 +149,7 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// Takes the gate if nobody has it and nobody is to have it before us.
+    /// Takes the raw lock if nobody has it and nobody is to have it before us.
     pub(super) fn enter(&self, mut word: u64, holder: Holder, slept: bool, starving: bool) -> Look {
         loop {
             if holder.is_this_thread(word & !FLAGS) {
@@ -200,8 +200,8 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// Opens the gate. Wakes one of those who wait there; of other flags that were taken away it
-    /// tells the caller.
+    /// Opens the raw lock. Wakes one of those who wait there; of other flags that were taken away
+    /// it tells the caller.
     #[inline]
     pub(super) fn release(&self, holder: Holder) -> Result<u64, NotHolder> {
         match self.word().exchange(holder.word(), 0, AcqRel) {

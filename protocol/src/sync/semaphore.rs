@@ -13,23 +13,24 @@ use crate::{
     primitive::{Futex, Memory, Region, Word},
 };
 
-/// The number of permits, the waiter_count of those who wait, where to begin to look.
+/// The number of permits, the waiter count, where to begin to look.
 const HEAD: usize = 3;
 
-/// What the sequence grows by when all futures are to look: more than wait in one process. It is odd, so that
-/// many deaths do not bring the sequence back to where it was.
+/// What the sequence grows by when all futures are to look: more than wait in one process. It is
+/// odd, so that many deaths do not bring the sequence back to where it was.
 const ALL: u32 = (1 << 20) | 1;
 
-/// One of a semaphore's permits, by its number. It belongs to a process, whose threads may pass it on.
+/// One of a semaphore's permits, by its number. It belongs to a process, whose threads may pass it
+/// on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permit(pub u32);
 
 /// A semaphore in shared memory. A clone is the same one. README: "Semaphores".
 ///
 /// Each permit is a word that names its process, so that a dead one's permits come back, all and no
-/// more. To acquire is to look for a word that is zero, beginning where one was given back last: with
-/// some permits left, a few loads and a compare-and-swap as a rule, with none a load for each permit.
-/// Whoever has waited for a millisecond is served before those who come later.
+/// more. To acquire is to look for a word that is zero, beginning where one was given back last:
+/// with some permits left, a few loads and a compare-and-swap as a rule, with none a load for each
+/// permit. Whoever has waited for a millisecond is served before those who come later.
 #[derive(Clone, Debug)]
 pub struct RawSemaphore<M = Region> {
     memory: M,
@@ -64,8 +65,8 @@ impl<M: Memory> RawSemaphore<M> {
     /// again.
     ///
     /// # Panics
-    /// If the memory has not got its first words or the futex. One that seems to go beyond the end of
-    /// the memory ends there.
+    /// If the memory has not got its first words or the futex. One that seems to go beyond the end
+    /// of the memory ends there.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawSemaphore<M> {
         let words = memory.words().len();
         assert!(word_at + HEAD <= words, "a semaphore outside the memory");
@@ -190,7 +191,8 @@ impl<M: Memory> RawSemaphore<M> {
         }
     }
 
-    /// Wakes all who sleep. The sequence grows by as many permits as there are, so that as many futures look.
+    /// Wakes all who sleep. The sequence grows by as many permits as there are, so that as many
+    /// futures look.
     fn wake(&self) {
         self.wake_growing(self.available().max(1));
     }
@@ -218,8 +220,8 @@ impl<M: Memory> RawSemaphore<M> {
     }
 
     /// To be called after the process `dead` is known to be dead, for each semaphore that it could
-    /// reach. Gives its permits back and says how many those were. Cost: a load for each permit, and
-    /// a system call.
+    /// reach. Gives its permits back and says how many those were. Cost: a load for each permit,
+    /// and a system call.
     pub fn recover(&self, dead: WorkerId) -> u32 {
         let mut freed = 0;
         for slot in self.slots() {

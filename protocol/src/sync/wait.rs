@@ -15,13 +15,14 @@ use crate::{
 /// How long a thread waits before it bars those who come later.
 pub(super) const LONG: Duration = Duration::from_millis(1);
 
-/// How a process lets a thread sleep in the queue of a lock: a worker gives the turn of the thread's task
-/// to another task meanwhile, and a driver ends the sleep when its runtime ends.
+/// How a process lets a thread sleep in the queue of a lock: a worker gives the turn of the
+/// thread's task to another task meanwhile, and a driver ends the sleep when its runtime ends.
 pub trait Sleeper {
     /// Calls [`Sleep::sleep`], and nothing of the user's.
     ///
     /// # Errors
-    /// There is nothing left to wait for. Not necessarily at once: only a further sleep must not begin.
+    /// There is nothing left to wait for. Not necessarily at once: only a further sleep must not
+    /// begin.
     fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended>;
 }
 
@@ -38,8 +39,8 @@ pub trait Sleep {
     /// Whether somebody has woken the queue since the thread has looked at the lock.
     fn is_over(&self) -> bool;
 
-    /// After the sleep, if the thread cannot look at the lock at once: others may have what the thread
-    /// was woken for, and nobody is barred for its sake.
+    /// After the sleep, if the thread cannot look at the lock at once: others may have what the
+    /// thread was woken for, and nobody is barred for its sake.
     fn step_aside(&mut self);
 
     /// Whether it has stepped aside before, while it waited for the same lock.
@@ -126,16 +127,16 @@ impl<'s> Wait<'s> {
         }
     }
 
-    /// Whether the last sleep ended with [`Sleep::step_aside`]. What the caller has announced before
-    /// does not count any more.
+    /// Whether the last sleep ended with [`Sleep::step_aside`]. What the caller has announced
+    /// before does not count any more.
     pub(super) fn stepped_aside(&self) -> bool {
         self.aside
     }
 
     /// Sleeps, unless the sequence of `queue` is no longer `seq`. The caller looks again.
     ///
-    /// `step_aside` is called at most once, if the thread cannot look at once. It hands on the wake-up that
-    /// the thread may have got, and takes back what bars others for its sake.
+    /// `step_aside` is called at most once, if the thread cannot look at once. It hands on the
+    /// wake-up that the thread may have got, and takes back what bars others for its sake.
     ///
     /// # Errors
     /// [`LockError::Ended`].

@@ -10,12 +10,13 @@ const COUNT: u64 = STARVING - 1;
 const EPOCH: u64 = !(STARVING | COUNT);
 
 /// A word that counts those who sleep or are about to, in its lower half, and epochs in its upper
-/// half. The count may include dead ones. So when a process has died, a new epoch begins with a count
-/// of zero, and all sleepers are woken: what was entered in an older epoch need not be taken back.
+/// half. The count may include dead ones. So when a process has died, a new epoch begins with a
+/// count of zero, and all sleepers are woken: what was entered in an older epoch need not be taken
+/// back.
 #[derive(Debug)]
 pub(super) struct WaiterCount<'a, W>(pub(super) &'a W);
 
-/// What a waiter_count said at some time.
+/// What a waiter count said at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 

@@ -1,5 +1,5 @@
-//! Values of actors that are not `Send + Sync`. Each lies in thread-local storage of the thread that
-//! installed it, so no other thread can get at it.
+//! Values of actors that are not `Send + Sync`. Each lies in thread-local storage of the thread
+//! that installed it, so no other thread can get at it.
 
 use std::{
     any::{Any, type_name},

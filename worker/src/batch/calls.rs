@@ -10,7 +10,7 @@ use super::{
 };
 use mobula_protocol::{
     Body, Call, CallArg, CallOptions, Error, Format, FunctionIndex, Input, ObjectHandle, ObjectId,
-    Payload, Registry, RemoteFn, Result,
+    Payload, Registry, RemoteFn, Result, TaskOptions,
     wire::{Reader, WireError, writer},
 };
 
@@ -91,10 +91,7 @@ impl BatchWriter {
         };
         index == self.function
             && *options == self.options
-            && options
-                .as_deref()
-                .unwrap_or(&function.options)
-                .fit_a_batch()
+            && TaskOptions::of(options, &function.options).fit_a_batch()
             && BatchWriter::is_light(args)
             && args.iter().all(ready)
     }
@@ -164,8 +161,8 @@ impl BatchWriter {
         place as u64
     }
 
-    /// The call of the batch. It never runs again: that would repeat calls that have ended. Who sent it
-    /// runs each of its calls again, by itself.
+    /// The call of the batch. It never runs again: that would repeat calls that have ended. Who
+    /// sent it runs each of its calls again, by itself.
     ///
     /// # Errors
     /// The registry is not usable.

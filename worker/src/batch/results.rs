@@ -135,8 +135,8 @@ impl BatchResults {
         self.took
     }
 
-    /// The next result, if it is a packed value of this type, as the one before it, and `read` can make
-    /// something of its bytes; otherwise nothing is taken. Cheaper than to make a payload.
+    /// The next result, if it is a packed value of this type, as the one before it, and `read` can
+    /// make something of its bytes; otherwise nothing is taken. Cheaper than to make a payload.
     #[inline]
     pub fn next_packed<T>(
         &mut self,

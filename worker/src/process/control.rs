@@ -133,8 +133,8 @@ fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &Socket) -> Re
         .map_err(|error| error.to_string())
 }
 
-/// A worker whose task has closed the socket must not fail the tasks after that one: it ends. Neither
-/// does it read from a socket that a task has opened since.
+/// A worker whose task has closed the socket must not fail the tasks after that one: it ends.
+/// Neither does it read from a socket that a task has opened since.
 fn take_descriptor(id: SegmentId, socket: &Socket) -> Result<OwnedFd, String> {
     if !socket.identity.is_of(&socket.fd) {
         die(LOST);

@@ -42,7 +42,7 @@ use budget::Grants;
 use control::Socket;
 use lanes::{OutLane, TaskLane};
 use mobula_protocol::{
-    Decoded, Engine, Error, Registry, RemoteFn, Result,
+    Decoded, Engine, Error, Registry, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{WorkerEnd, WorkerPanicked},
@@ -57,22 +57,11 @@ use turn::Turn;
 use worker::Worker;
 
 pub use executor::block_on;
-pub(crate) use tasks::{call, runs_function};
+pub use tasks::call;
+pub(crate) use tasks::runs_function;
 
-/// Calls `f` for a remote function that runs in this process, where no worker process does. A panic
-/// is an error; what `f` returns as an error names the function.
-///
-/// # Errors
-/// Those of `f`, and its panic.
-pub fn call_here<T>(
-    remote: &'static RemoteFn,
-    f: impl FnOnce(&RemoteFn) -> Result<T>,
-) -> Result<T> {
-    call(remote, f)
-}
-
-/// Makes this process one that runs remote functions itself: calls the set-up functions of the workers,
-/// once, and sees to it that a panic in a remote function becomes an error with its place.
+/// Makes this process one that runs remote functions itself: calls the set-up functions of the
+/// workers, once, and sees to it that a panic in a remote function becomes an error with its place.
 ///
 /// # Errors
 /// A set-up function has panicked.
@@ -279,9 +268,9 @@ fn set_up() -> Result<()> {
     Ok(())
 }
 
-/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep as
-/// much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as long
-/// as the store's capacity.
+/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep
+/// as much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as
+/// long as the store's capacity.
 fn decoded_limit(segment_len: u64, workers: u32) -> usize {
     let share = segment_len / 8 / u64::from(workers.max(1));
     usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)

@@ -1,5 +1,5 @@
-//! Calls that a method makes of its own actor. If the method has the value alone, they cannot begin before
-//! it returns: so it must not wait for them.
+//! Calls that a method makes of its own actor. If the method has the value alone, they cannot begin
+//! before it returns: so it must not wait for them.
 
 use std::{cell::RefCell, sync::OnceLock};
 
@@ -52,8 +52,8 @@ impl OwnActor {
 }
 
 impl Worker {
-    /// Why this thread would wait for ever, if it does: all that is awaited are calls which begin when its
-    /// method has returned.
+    /// Why this thread would wait for ever, if it does: all that is awaited are calls which begin
+    /// when its method has returned.
     pub(super) fn waits_for_itself(&self, what: &dyn Awaited) -> Option<Error> {
         let method = with_run(|run| {
             let (mut any, mut own) = (false, true);

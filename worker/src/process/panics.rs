@@ -35,8 +35,8 @@ thread_local! {
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Sees to it that panics inside [`catch`] are kept for the error, and told to the driver at once. A
-/// hook of the user's is called as in any program. The standard library's, which prints, is not
+/// Sees to it that panics inside [`catch`] are kept for the error, and told to the driver at once.
+/// A hook of the user's is called as in any program. The standard library's, which prints, is not
 /// called where the text goes into the error. To be called after the user's own set-up, which may
 /// set a hook.
 pub(crate) fn install_hook(told: Option<WorkerPanicked>) {

@@ -2,9 +2,9 @@
 //!
 //! The task waits all the same. The worker tells the driver, which hands it no further task while
 //! another worker takes tasks, and tries every [`RETRY`] to get the thread. When no worker takes
-//! tasks any more, the driver hands one over to a worker that is short of threads, and does not take it
-//! back. Then nothing can run unless a task gives up its wait: the wait ends with an error that names
-//! the limit.
+//! tasks any more, the driver hands one over to a worker that is short of threads, and does not
+//! take it back. Then nothing can run unless a task gives up its wait: the wait ends with an error
+//! that names the limit.
 
 use std::{
     io,
@@ -20,8 +20,8 @@ use mobula_protocol::{Error, ObjectId, message::FromWorker};
 /// How often a worker tries again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// A task that has stood in the lane for less long ends no wait. The driver takes back what it has handed
-/// over before it knew of the shortage.
+/// A task that has stood in the lane for less long ends no wait. The driver takes back what it has
+/// handed over before it knew of the shortage.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker knows of its shortage of threads.
@@ -34,8 +34,8 @@ pub(crate) struct Shortage {
 struct State {
     /// The driver believes that nobody takes tasks from the lane.
     told: bool,
-    /// The task that stands first in the lane, and since when. A task that waits in futures looks in
-    /// between, and the driver hands the first one over anew.
+    /// The task that stands first in the lane, and since when. A task that waits in futures looks
+    /// in between, and the driver hands the first one over anew.
     head: Option<(ObjectId, Instant)>,
 }
 

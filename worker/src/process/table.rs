@@ -112,8 +112,8 @@ impl<O: Out> Table<O> {
         self.out.push(&FromWorker::Watch(id));
     }
 
-    /// Tells the driver that nobody will ask for the result of this task. The handle is there, so the
-    /// driver counts the object: as held, or as covered.
+    /// Tells the driver that nobody will ask for the result of this task. The handle is there, so
+    /// the driver counts the object: as held, or as covered.
     pub(crate) fn detach(&mut self, id: ObjectId) {
         if self.handles.get_mut(id).is_some() {
             self.out.push(&FromWorker::Detach(id));

@@ -18,7 +18,8 @@ use super::{
 use crate::promise::ENGINE;
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
-    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskSlot, Value, lower_items,
+    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskOptions, TaskSlot, Value,
+    lower_items,
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
@@ -56,8 +57,8 @@ pub(super) fn take_turn_back() {
     RUNS_TASK.set(true);
 }
 
-/// A panic of the loop itself, and not of a task, ends the process: else the task's caller would wait
-/// for ever, and so would the tasks behind it.
+/// A panic of the loop itself, and not of a task, ends the process: else the task's caller would
+/// wait for ever, and so would the tasks behind it.
 struct Loop;
 
 impl Drop for Loop {
@@ -126,8 +127,8 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
 /// The next task of the lane, with the turn, how many may have that at a time, and whether the task
 /// may start; `None` when the worker closes.
 ///
-/// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that, and the driver,
-/// which takes tasks back from the end.
+/// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that,
+/// and the driver, which takes tasks back from the end.
 fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();
@@ -180,7 +181,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
             function.0
         ))),
         Some(remote) => {
-            let options = options.as_deref().unwrap_or(&remote.options);
+            let options = TaskOptions::of(&options, &remote.options);
             match options.reruns(retries) {
                 0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
                 reruns => {
@@ -277,8 +278,8 @@ fn run_once(
 /// Runs a function until it returns no error, but at most so many times more.
 ///
 /// The driver is told before each further run, so that the runs are counted right should this
-/// process die in one of them. Here and not there, because a call of an actor that does not wait keeps its place before
-/// the next one, and no message has to come back.
+/// process die in one of them. Here and not there, because a call of an actor that does not wait
+/// keeps its place before the next one, and no message has to come back.
 fn run_again(
     worker: &Arc<Worker>,
     remote: &'static RemoteFn,
@@ -303,10 +304,7 @@ fn run_again(
 ///
 /// # Errors
 /// Those of `f`, and its panic.
-pub(crate) fn call<T>(
-    remote: &'static RemoteFn,
-    f: impl FnOnce(&RemoteFn) -> Result<T>,
-) -> Result<T> {
+pub fn call<T>(remote: &'static RemoteFn, f: impl FnOnce(&RemoteFn) -> Result<T>) -> Result<T> {
     panics::catch(remote.name, || f(remote)).map_err(|error| {
         if error.is_panic() {
             error

@@ -2,9 +2,9 @@
 //! told.
 //!
 //! Users count on processes for libraries that do not bear threads. So a task that sleeps gives up
-//! its turn to the next one, and takes it back before it goes on; tasks that go on come before those
-//! that begin. No user code runs between the two: the turn is given up around a sleep and nothing
-//! else, and [`Paused`](super::worker::Paused) takes it back however the sleep ends.
+//! its turn to the next one, and takes it back before it goes on; tasks that go on come before
+//! those that begin. No user code runs between the two: the turn is given up around a sleep and
+//! nothing else, and [`Paused`](super::worker::Paused) takes it back however the sleep ends.
 
 use parking_lot::{Condvar, Mutex};
 

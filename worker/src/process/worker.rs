@@ -80,8 +80,8 @@ impl Worker {
             .expect("the worker lives as long as its process")
     }
 
-    /// Says that the task of this thread sleeps, and lets another one run until the result is dropped. The
-    /// result knows whether some thread of the worker goes on with the lane; see
+    /// Says that the task of this thread sleeps, and lets another one run until the result is
+    /// dropped. The result knows whether some thread of the worker goes on with the lane; see
     /// [`shortage`](super::shortage).
     ///
     /// # Panics
@@ -109,8 +109,8 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// The task of this thread has given up its turn, and gets it back when this is dropped, which waits for
-/// that. Only a sleep may happen until then, and no code of the user's.
+/// The task of this thread has given up its turn, and gets it back when this is dropped, which
+/// waits for that. Only a sleep may happen until then, and no code of the user's.
 #[must_use]
 pub(super) struct Paused<'w> {
     worker: &'w Worker,

@@ -12,7 +12,7 @@ use mobula_worker::ActorState;
 use parking_lot::Mutex;
 
 use super::{Inline, tasks::Task};
-use crate::scheduler::no_such_actor;
+use crate::scheduler::{name_is_taken, no_such_actor};
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -128,10 +128,7 @@ impl Actors for Inline {
         let name = spec.options.name.clone();
         match self.make_actor(spec) {
             Ok((entry, true)) => entry,
-            Ok((_, false)) => ObjectHandle::failed(Error::usage(format!(
-                "there is a living actor of the name {:?}; `get_or_create()` gives that one, or makes it",
-                name.unwrap_or_default()
-            ))),
+            Ok((_, false)) => ObjectHandle::failed(name_is_taken(&name.unwrap_or_default())),
             Err(error) => ObjectHandle::failed(error),
         }
     }

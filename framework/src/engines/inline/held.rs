@@ -55,9 +55,8 @@ impl Inline {
     /// The options of each call that was made since the last look, in order.
     pub(crate) fn options(&self) -> Vec<TaskOptions> {
         let seen = std::mem::take(&mut *self.held.seen.lock());
-        let options = |(function, own): (_, CallOptions)| match own {
-            Some(own) => *own,
-            None => self.registry.function(function).unwrap().options,
+        let options = |(function, own): (_, CallOptions)| {
+            *TaskOptions::of(&own, &self.registry.function(function).unwrap().options)
         };
         seen.into_iter().map(options).collect()
     }

@@ -3,14 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use mobula_protocol::{
-    Body, CallArg, Engine, Error, Format, ObjectHandle, ObjectId, Queues, Result, TypeTag, Value,
-    message::Args,
+    CallArg, Engine, Error, ObjectHandle, ObjectId, Queues, Result, Value, message::Args,
 };
-use mobula_store::{Block, codec};
 use parking_lot::Mutex;
 
-use super::Inline;
-use crate::scheduler::{Event, Line, Place, QueueState, Ticket};
+use super::{Inline, tasks::known};
+use crate::scheduler::{Event, Line, Place, QueueState, Ticket, queue_state};
 
 type Ids = Vec<ObjectId>;
 
@@ -80,10 +78,7 @@ impl Inline {
                     for (id, (place, value)) in ids.into_iter().zip(values) {
                         let taken = (queue, place, value.clone());
                         self.queues.0.lock().taken.insert(id, taken);
-                        let outcome = value.outcome().cloned().unwrap_or_else(|| {
-                            Err(Error::internal("a value of a queue that is not there"))
-                        });
-                        self.complete(id, outcome, vec![value]);
+                        self.complete(id, known(&value), vec![value]);
                     }
                 }
                 Event::Refused(_, why, _) => {
@@ -168,17 +163,7 @@ impl Queues for Inline {
             }
             state = (line.len() as u64, line.is_closed());
         });
-        let bytes = match codec::encode(&state) {
-            Ok(encoded) => encoded.bytes,
-            Err(error) => return ObjectHandle::failed(Error::internal(error.to_string())),
-        };
-        let value = Value {
-            format: Format::Packed {
-                of: TypeTag(codec::type_tag::<QueueState>()),
-            },
-            body: Body::Inline(Block::copy_of(&bytes, 1)),
-            items: Vec::new(),
-        };
-        self.add(Some(Ok(value.into())), Vec::new(), None)
+        let outcome = queue_state(state).map(Arc::new);
+        self.add(Some(outcome), Vec::new(), None)
     }
 }

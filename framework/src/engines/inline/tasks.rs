@@ -9,11 +9,11 @@ use std::{
 
 use mobula_protocol::{
     CallOptions, Engine, Error, FunctionIndex, Input, Inputs, ObjectHandle, ObjectId, ObjectStore,
-    Payload, RemoteFn, Result, Role,
+    Outcome, Payload, RemoteFn, Result, Role, TaskOptions,
     message::{ArgSpec, Args},
     readable,
 };
-use mobula_worker::call_here;
+use mobula_worker::call;
 
 use super::Inline;
 use crate::promise::ENGINE;
@@ -84,15 +84,15 @@ impl Inline {
         };
         drop(task.keep);
         // The bytes belong to the object that `put` makes or finds; the result keeps that.
-        let made = outcome.and_then(|payload| self.put(payload));
-        match made.and_then(|made| Ok((made.outcome().cloned().ok_or_else(unmade)??, made))) {
-            Ok((value, made)) => self.complete(task.id, Ok(value), vec![made]),
-            Err(error) => self.complete(task.id, Err(error), Vec::new()),
-        }
+        let (outcome, keep) = match outcome.and_then(|payload| self.put(payload)) {
+            Ok(made) => (known(&made), vec![made]),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        self.complete(task.id, outcome, keep);
     }
 
-    /// Runs a call on a thread of its own, which this one waits for: an executor does not bear another
-    /// one inside of it.
+    /// Runs a call on a thread of its own, which this one waits for: an executor does not bear
+    /// another one inside of it.
     fn run_elsewhere(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
         thread::scope(|scope| {
             let builder = thread::Builder::new().stack_size(self.stack);
@@ -110,11 +110,11 @@ impl Inline {
 
     fn run_as_often_as_it_may(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
         let _running = Running::enter(self.this());
-        let options = task.options.as_deref().unwrap_or(&remote.options);
+        let options = TaskOptions::of(&task.options, &remote.options);
         let mut reruns = options.reruns(options.retries.unwrap_or(0));
         loop {
             let mut given_up = false;
-            let result = call_here(remote, |remote| {
+            let result = call(remote, |remote| {
                 let mut inputs = self.inputs(remote, task)?;
                 let result = (remote.run)(&mut inputs);
                 given_up = inputs.has_given_up();
@@ -173,6 +173,8 @@ fn is_in_an_executor() -> bool {
     tokio::runtime::Handle::try_current().is_ok()
 }
 
-fn unmade() -> Error {
-    Error::internal("a new object without a value")
+/// What became of an object that is not pending.
+pub(super) fn known(object: &ObjectHandle) -> Outcome {
+    let pending = || Err(Error::internal("an object without a value"));
+    object.outcome().cloned().unwrap_or_else(pending)
 }

@@ -5,14 +5,16 @@
 //! told to end. So an actor lives as long as somebody could hear of it.
 //!
 //! *Processes.* An actor gets a worker that has not run anything yet, and the pool gets another one
-//! for it; or the next that comes up. It never goes back to the pool, and its death is no loss to it.
+//! for it; or the next that comes up. It never goes back to the pool, and its death is no loss to
+//! it.
 //!
-//! *Order.* Calls wait here, in a queue for each caller (a process) and group of methods. The head of a queue goes to
-//! the process as soon as its inputs are ready, and what stands behind it does not overtake it. A
-//! caller whose head has to wait holds up nobody else.
+//! *Order.* Calls wait here, in a queue for each caller (a process) and group of methods. The head
+//! of a queue goes to the process as soon as its inputs are ready, and what stands behind it does
+//! not overtake it. A caller whose head has to wait holds up nobody else.
 //!
-//! *How many at a time.* An actor of one call at a time without groups gets calls ahead, as a worker of the pool does; its
-//! process runs them in the order of the lane. Others get as many as may run.
+//! *How many at a time.* An actor of one call at a time without groups gets calls ahead, as a
+//! worker of the pool does; its process runs them in the order of the lane. Others get as many as
+//! may run.
 
 mod calls;
 #[cfg(test)]
@@ -151,9 +153,7 @@ impl Scheduler {
             .filter(|name| self.names_of_actors.contains_key(*name));
         if let Some(name) = taken {
             self.check_new(id, from)?;
-            let error = Error::usage(format!(
-                "there is a living actor of the name {name:?}; `get_or_create()` gives that one, or makes it"
-            ));
+            let error = name_is_taken(name);
             self.insert(id, ObjectState::Failed(error.clone()), from);
             if from == WorkerId::DRIVER {
                 host.complete(id, Default::default(), Err(error));
@@ -283,8 +283,8 @@ pub(super) fn is_ready(task: &Task) -> bool {
 }
 
 impl Scheduler {
-    /// As [`create_actor`](Scheduler::create_actor), for a worker. With `found` it asks for the actor of that name, or
-    /// else a new one: that object then refers to the one or the other.
+    /// As [`create_actor`](Scheduler::create_actor), for a worker. With `found` it asks for the
+    /// actor of that name, or else a new one: that object then refers to the one or the other.
     pub(super) fn create_for_worker(
         &mut self,
         id: ObjectId,
@@ -362,4 +362,11 @@ impl Scheduler {
 /// Nobody has this name.
 pub(crate) fn no_such_actor(name: &str) -> Error {
     Error::usage(format!("there is no living actor of the name {name:?}"))
+}
+
+/// Somebody has this name.
+pub(crate) fn name_is_taken(name: &str) -> Error {
+    Error::usage(format!(
+        "there is a living actor of the name {name:?}; `get_or_create()` gives that one, or makes it"
+    ))
 }

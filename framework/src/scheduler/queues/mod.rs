@@ -1,19 +1,20 @@
 //! Queues: values that wait for somebody who takes them out.
 //!
-//! A queue is an object, whose refs are its handles; its [`Line`] is kept beside. A request is answered by
-//! an object, as a call is by its result: one for a put, and one for each value of a get. While the request
-//! waits, that object is pending, and no worker runs its task.
+//! A queue is an object, whose refs are its handles; its [`Line`] is kept beside. A request is
+//! answered by an object, as a call is by its result: one for a put, and one for each value of a
+//! get. While the request waits, that object is pending, and no worker runs its task.
 //!
 //! # Who has a value
 //!
-//! The queue, until a get has it; then the object that answers the get. The process that has asked says
-//! when the value is its caller's. If it gives the request up instead, or dies before, the value comes back to its [place](line::Place). So no
-//! value is lost that no caller has got.
+//! The queue, until a get has it; then the object that answers the get. The process that has asked
+//! says when the value is its caller's. If it gives the request up instead, or dies before, the
+//! value comes back to its [place](line::Place). So no value is lost that no caller has got.
 //!
-//! A put that waits is done although its process has died meanwhile: the value had been sent. A get that
-//! waits ends with its process.
+//! A put that waits is done although its process has died meanwhile: the value had been sent. A get
+//! that waits ends with its process.
 //!
-//! Requests do not count as handles: with the last handle, all that waits ends. Who waits has a handle.
+//! Requests do not count as handles: with the last handle, all that waits ends. Who waits has a
+//! handle.
 
 #[cfg(test)]
 mod checks;
@@ -47,8 +48,8 @@ pub(super) type Answers = SmallVec<[ObjectId; 1]>;
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     lines: NumberMap<ObjectId, Line<Item, Answers>>,
-    /// By the objects that answer: the first of a request that waits, and each with a value that is not
-    /// its caller's yet.
+    /// By the objects that answer: the first of a request that waits, and each with a value that is
+    /// not its caller's yet.
     asked: NumberMap<ObjectId, Asked>,
 }
 
@@ -120,8 +121,8 @@ impl Scheduler {
         self.queues.lines.contains_key(&id)
     }
 
-    /// Puts all of the values into a queue when there is room, or now or never. The object `id` is the
-    /// answer, held by `from`.
+    /// Puts all of the values into a queue when there is room, or now or never. The object `id` is
+    /// the answer, held by `from`.
     ///
     /// # Errors
     /// There is no such queue, a value cannot be one, or the id cannot be used.
@@ -154,8 +155,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes values out of a queue when there is one for each of the objects `ids`, or now or never.
-    /// These are the answers, held by `from`.
+    /// Takes values out of a queue when there is one for each of the objects `ids`, or now or
+    /// never. These are the answers, held by `from`.
     ///
     /// # Errors
     /// There is no such queue, or an id cannot be used.
@@ -224,8 +225,8 @@ impl Scheduler {
         self.answer_requests(queue, events, host);
     }
 
-    /// Closes a queue, or only looks at it. The object `id`, held by `from`, says how many values are in
-    /// it and whether it is closed: see [`State`].
+    /// Closes a queue, or only looks at it. The object `id`, held by `from`, says how many values
+    /// are in it and whether it is closed: see [`State`].
     ///
     /// # Errors
     /// There is no such queue, or the id cannot be used.
@@ -259,8 +260,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Nobody waits for the answer of this request any more. If it has not been done, it will not be.
-    /// With `returns`, values that it has taken out come back.
+    /// Nobody waits for the answer of this request any more. If it has not been done, it will not
+    /// be. With `returns`, values that it has taken out come back.
     pub(crate) fn queue_give_up(&mut self, ids: &[ObjectId], returns: bool, host: &mut dyn Host) {
         let first = ids.first().and_then(|id| self.queues.asked.get(id));
         if let Some(&Asked {
@@ -439,7 +440,11 @@ impl Why {
 /// What is told of a queue: how many values are in it, and whether it is closed.
 pub(crate) type State = (u64, bool);
 
-fn state_value(state: State) -> Result<Value, Error> {
+/// The value that tells of a queue.
+///
+/// # Errors
+/// It has no encoding.
+pub(crate) fn state_value(state: State) -> Result<Value, Error> {
     let encoded = codec::encode(&state).map_err(|error| Error::codec(error.to_string()))?;
     Ok(Value {
         format: Format::Packed {

@@ -131,7 +131,8 @@ impl Env {
         self.lose_as(worker, false);
     }
 
-    /// The worker is dead; `intended`: it exited by itself, with code 0. Whether the pool misses it.
+    /// The worker is dead; `intended`: it exited by itself, with code 0. Whether the pool misses
+    /// it.
     pub(super) fn lose_as(&mut self, worker: WorkerId, intended: bool) -> bool {
         self.host.reap(worker);
         let scheduler = &mut self.scheduler;
@@ -231,8 +232,7 @@ pub(super) fn retries_of_errors(retries: u32) -> CallOptions {
 
 /// How often the worker may run the task again by itself, whose function has no options.
 pub(super) fn reruns(task: &TaskMessage) -> u32 {
-    let options = task.options.as_deref().unwrap_or(&TaskOptions::DEFAULT);
-    options.reruns(task.retries)
+    TaskOptions::of(&task.options, &TaskOptions::DEFAULT).reruns(task.retries)
 }
 
 pub(super) fn spawn(id: ObjectId, args: Vec<ArgSpec>) -> FromWorker {

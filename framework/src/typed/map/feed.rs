@@ -70,7 +70,7 @@ struct Kept {
 impl Kept {
     /// Room for the calls of a batch, unless they run once anyway.
     fn of(function: &RemoteFn, index: FunctionIndex, options: &CallOptions) -> Option<Kept> {
-        let options = options.as_deref().unwrap_or(&function.options);
+        let options = TaskOptions::of(options, &function.options);
         let retries = options.retries.unwrap_or(0).checked_sub(1)?;
         Some(Kept {
             function: index,

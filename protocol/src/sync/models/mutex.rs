@@ -1,6 +1,6 @@
 use super::*;
 
-/// What a sleeper of the gate does before it sleeps, and then nothing more: it dies.
+/// What a sleeper of the raw lock does before it sleeps, and then nothing more: it dies.
 fn sleep_and_die(memory: &Model, flags: u64) {
     let seq = memory.futex(0).load(Acquire);
     let word = memory.words()[0].load(Acquire);

@@ -1,5 +1,5 @@
-//! Futures that wait. Process 1 has them, with one thread that sleeps for them. It finds each that was woken to be
-//! late at once, unless the future is faster.
+//! Futures that wait. Process 1 has them, with one thread that sleeps for them. It finds each that
+//! was woken to be late at once, unless the future is faster.
 
 use std::task::{Poll, Wake, Waker};
 
@@ -62,8 +62,8 @@ fn get<T>(
     }
 }
 
-/// Something that one has at a time. Process 0 has it. A future wants it, and so does a thread of process 2. If `gives_up`,
-/// the future goes away after one poll.
+/// Something that one has at a time. Process 0 has it. A future wants it, and so does a thread of
+/// process 2. If `gives_up`, the future goes away after one poll.
 fn check_polled<L: Clone + Send + 'static>(
     preemptions: usize,
     gives_up: bool,

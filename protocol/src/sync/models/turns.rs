@@ -38,8 +38,8 @@ impl Sleeper for WithoutTurn {
     }
 }
 
-/// Something that one has at a time. Process 0 has it, process 1 waits for it without a turn, process 2
-/// waits for it like any thread, and gets it before process 1 has its turn.
+/// Something that one has at a time. Process 0 has it, process 1 waits for it without a turn,
+/// process 2 waits for it like any thread, and gets it before process 1 has its turn.
 fn check_aside<L: Clone + Send + 'static>(
     preemptions: usize,
     new: impl Fn(Model) -> L + Send + Sync + 'static,

@@ -26,12 +26,13 @@ pub use waiters::Waiters;
 pub enum PollError {
     /// What a thread would have been told.
     Lock(LockError),
-    /// There is no thread that waits for all futures of this process, and the system refuses to start one.
+    /// There is no thread that waits for all futures of this process, and the system refuses to
+    /// start one.
     NoThread(io::Error),
 }
 
-/// The waiting of one future, for one thing. Its drop ends it: others get what it may have been woken for,
-/// and are barred no more for its sake.
+/// The waiting of one future, for one thing. Its drop ends it: others get what it may have been
+/// woken for, and are barred no more for its sake.
 pub struct Polled<M: Memory> {
     waiters: Arc<Waiters<M>>,
     /// Its number among all who wait, by which they are ordered. It keeps that until the end.
@@ -40,7 +41,8 @@ pub struct Polled<M: Memory> {
     waker: Option<Waker>,
     /// It is listed with `waiters`.
     listed: bool,
-    /// The address of the futex in whose line it was, if it was taken out without having been woken.
+    /// The address of the futex in whose line it was, if it was taken out without having been
+    /// woken.
     left: Option<usize>,
     began: Option<Instant>,
     /// How often it was not polled in time after it had been woken.
@@ -49,9 +51,9 @@ pub struct Polled<M: Memory> {
     slept: bool,
     /// It bars others: what that means depends on what it waits for.
     bars: bool,
-    /// It owns the gate, and waits for readers.
+    /// It owns the raw lock, and waits for readers.
     draining: bool,
-    /// It is in the waiter_count of a semaphore.
+    /// It is in the waiter count of a semaphore.
     record: Option<Record>,
 }
 
@@ -73,8 +75,8 @@ impl<M: Memory> Polled<M> {
         }
     }
 
-    /// The future is polled. From here on it is in no line, so nobody acts for it. The waker is the code of
-    /// others, and so comes first: if that panics, nothing has happened.
+    /// The future is polled. From here on it is in no line, so nobody acts for it. The waker is the
+    /// code of others, and so comes first: if that panics, nothing has happened.
     fn begin(&mut self, waker: &Waker) {
         self.waker = Some(waker.clone());
         self.began.get_or_insert_with(Instant::now);

@@ -8,13 +8,13 @@ use crate::primitive::{Futex, Memory};
 /// The queue of a lock, and what a future has announced there.
 #[derive(Clone, Debug)]
 pub(super) enum Place<M: Memory> {
-    /// To have the gate. `bars`: STARVING was set for it.
-    RawLock { gate: RawLock<M>, bars: bool },
+    /// To have the raw lock. `bars`: STARVING was set for it.
+    RawLock { raw_lock: RawLock<M>, bars: bool },
     /// To read. `bars`: TURN was set for it.
     Entrance { lock: RawRwLock<M>, bars: bool },
-    /// To write, with the gate, when those who read have left.
+    /// To write, with the raw lock, when those who read have left.
     Exit { lock: RawRwLock<M>, holder: Holder },
-    /// To get a permit. `bars`: STARVING was set in the waiter_count for it.
+    /// To get a permit. `bars`: STARVING was set in the waiter count for it.
     Permit {
         semaphore: RawSemaphore<M>,
         record: Record,
@@ -25,7 +25,7 @@ pub(super) enum Place<M: Memory> {
 impl<M: Memory> Place<M> {
     fn queue(&self) -> Queue<'_, M> {
         match self {
-            Place::RawLock { gate, .. } => gate.queue(),
+            Place::RawLock { raw_lock, .. } => raw_lock.queue(),
             Place::Entrance { lock, .. } => lock.entrance(),
             Place::Exit { lock, .. } => lock.exit(),
             Place::Permit { semaphore, .. } => semaphore.queue(),
@@ -52,13 +52,13 @@ impl<M: Memory> Place<M> {
         }
     }
 
-    /// A future that waited here does not look at the lock: it is gone, or is not polled in time. Nobody is
-    /// barred any more for its sake. If it was woken, others get what it was woken for.
+    /// A future that waited here does not look at the lock: it is gone, or is not polled in time.
+    /// Nobody is barred any more for its sake. If it was woken, others get what it was woken for.
     pub(super) fn pass(&self, woken: bool) {
         match self {
-            Place::RawLock { gate, bars } => {
+            Place::RawLock { raw_lock, bars } => {
                 if woken || *bars {
-                    gate.step_aside(*bars);
+                    raw_lock.step_aside(*bars);
                 }
             }
             Place::Entrance { lock, bars } => {
@@ -84,7 +84,7 @@ impl<M: Memory> Place<M> {
     /// A wake-up came to this process when nobody waited here any longer.
     pub(super) fn pass_for_nobody(&self) {
         match self {
-            Place::RawLock { gate, .. } => gate.step_aside(false),
+            Place::RawLock { raw_lock, .. } => raw_lock.step_aside(false),
             Place::Entrance { .. } | Place::Exit { .. } => {}
             Place::Permit { semaphore, .. } => semaphore.pass(),
         }

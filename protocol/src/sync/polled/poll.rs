@@ -20,7 +20,8 @@ use super::{
 use crate::primitive::{Futex, Memory, Word};
 
 impl<M: Memory> RawLock<M> {
-    /// As `take`. The sequence is read first, and what is announced is announced in the word that was looked at.
+    /// As `take`. The sequence is read first, and what is announced is announced in the word that
+    /// was looked at.
     fn poll_take(&self, holder: Holder, wait: &mut Polled<M>) -> Poll<Result<(), PollError>> {
         loop {
             let seq = self.queue().futex().load(Acquire);
@@ -37,15 +38,16 @@ impl<M: Memory> RawLock<M> {
             let announced = word | WAITERS | if bars { STARVING } else { 0 };
             if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
                 wait.bars = bars;
-                let gate = self.clone();
-                return wait.wait(Place::RawLock { gate, bars }, seq);
+                let raw_lock = self.clone();
+                return wait.wait(Place::RawLock { raw_lock, bars }, seq);
             }
         }
     }
 }
 
 impl<M: Memory> RawMutex<M> {
-    /// Takes it, or has the waker called when it may be free. `wait` is this future's, from poll to poll.
+    /// Takes it, or has the waker called when it may be free. `wait` is this future's, from poll to
+    /// poll.
     ///
     /// # Errors
     /// [`PollError::NoThread`].
@@ -56,15 +58,15 @@ impl<M: Memory> RawMutex<M> {
         waker: &Waker,
     ) -> Poll<Result<Acquired, PollError>> {
         wait.begin(waker);
-        ready!(self.gate().poll_take(holder, wait))?;
+        ready!(self.raw_lock().poll_take(holder, wait))?;
         wait.end();
         Ready(Ok(Acquired::new(self.poison())))
     }
 }
 
 impl<M: Memory> RawRwLock<M> {
-    /// Begins to write, or has the waker called when that may be possible. `wait` is this future's, from poll
-    /// to poll.
+    /// Begins to write, or has the waker called when that may be possible. `wait` is this future's,
+    /// from poll to poll.
     ///
     /// # Errors
     /// [`PollError::NoThread`].
@@ -76,13 +78,13 @@ impl<M: Memory> RawRwLock<M> {
     ) -> Poll<Result<Acquired, PollError>> {
         wait.begin(waker);
         if !wait.draining {
-            ready!(self.gate().poll_take(holder, wait))?;
+            ready!(self.raw_lock().poll_take(holder, wait))?;
             M::fence();
             if !self.is_read() {
                 wait.end();
                 return Ready(Ok(Acquired::new(self.poison())));
             }
-            self.gate().word().fetch_or(DRAINING, SeqCst);
+            self.raw_lock().word().fetch_or(DRAINING, SeqCst);
             wait.draining = true;
         }
         let seq = self.exit().futex().load(Acquire);
@@ -90,14 +92,14 @@ impl<M: Memory> RawRwLock<M> {
             let lock = self.clone();
             return wait.wait(Place::Exit { lock, holder }, seq);
         }
-        self.gate().word().fetch_and(!DRAINING, AcqRel);
+        self.raw_lock().word().fetch_and(!DRAINING, AcqRel);
         wait.draining = false;
         wait.end();
         Ready(Ok(Acquired::new(self.poison())))
     }
 
-    /// Begins to read, or has the waker called when that may be possible. `wait` is this future's, from poll to
-    /// poll.
+    /// Begins to read, or has the waker called when that may be possible. `wait` is this future's,
+    /// from poll to poll.
     ///
     /// # Errors
     /// [`PollError::NoThread`].
@@ -120,8 +122,8 @@ impl<M: Memory> RawRwLock<M> {
             };
             let bars = wait.bars || wait.is_long();
             let announced = word | READERS | if bars { TURN } else { 0 };
-            let gate = self.gate().word();
-            if announced == word || gate.exchange(word, announced, AcqRel).is_ok() {
+            let raw_lock = self.raw_lock().word();
+            if announced == word || raw_lock.exchange(word, announced, AcqRel).is_ok() {
                 wait.bars = bars;
                 let lock = self.clone();
                 return wait.wait(Place::Entrance { lock, bars }, seq);
@@ -131,8 +133,8 @@ impl<M: Memory> RawRwLock<M> {
 }
 
 impl<M: Memory> RawSemaphore<M> {
-    /// Takes a permit for the holder's process, or has the waker called when there may be one. `wait` is this
-    /// future's, from poll to poll.
+    /// Takes a permit for the holder's process, or has the waker called when there may be one.
+    /// `wait` is this future's, from poll to poll.
     ///
     /// # Errors
     /// [`PollError::NoThread`].

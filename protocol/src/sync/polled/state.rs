@@ -31,7 +31,8 @@ pub(super) struct Waiter<M: Memory> {
 pub(super) enum Stage {
     /// It is in the line of its place.
     Waiting(Option<Waker>),
-    /// It has been woken, and is to look until then. Later the thread passes on what it was woken for.
+    /// It has been woken, and is to look until then. Later the thread passes on what it was woken
+    /// for.
     Woken { thread: u64, until: Instant },
     /// It did not look in time.
     Passed,
@@ -94,8 +95,8 @@ impl<M: Memory> State<M> {
         deeds
     }
 
-    /// Wakes those for whom the sequence has grown. Forgets a line without anybody: only now, since until
-    /// then the thread slept there and others were not woken in its place.
+    /// Wakes those for whom the sequence has grown. Forgets a line without anybody: only now, since
+    /// until then the thread slept there and others were not woken in its place.
     fn deliver(&mut self, at: usize, seq: u32, now: Instant, deeds: &mut Deeds<M>) {
         let Some(line) = self.lines.get_mut(&at) else {
             return;

@@ -13,19 +13,20 @@ use super::{
 };
 use crate::primitive::{Futex, Lock, Memory};
 
-/// How long a future has to look after it was woken for the first time, before others get what it was woken for.
+/// How long a future has to look after it was woken for the first time, before others get what it
+/// was woken for.
 const FIRST: Duration = Duration::from_millis(1);
 
-/// Each time that it did not look in time it gets twice as long, this often: a task whose worker is always
-/// busy would never get a lock that others always want.
+/// Each time that it did not look in time it gets twice as long, this often: a task whose worker is
+/// always busy would never get a lock that others always want.
 const DOUBLINGS: u32 = 4;
 
 /// What starts a thread.
 type Start = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
-/// All futures of this process that wait for locks, and the threads that sleep for them: one, as long as they
-/// wait at no more than 127 queues; where there is no `futex_waitv`, one for each queue. A thread ends when
-/// nobody has waited for a second.
+/// All futures of this process that wait for locks, and the threads that sleep for them: one, as
+/// long as they wait at no more than 127 queues; where there is no `futex_waitv`, one for each
+/// queue. A thread ends when nobody has waited for a second.
 pub struct Waiters<M: Memory> {
     state: <M::Futex as Futex>::Lock<State<M>>,
     /// How many futexes a thread sleeps on.
@@ -91,8 +92,8 @@ impl<M: Memory> Waiters<M> {
     /// The future waits at this place. It has announced that, after it had read `seq` there.
     ///
     /// # Errors
-    /// There is no thread, and none can be started. Then the future does not wait, and what it had announced is
-    /// taken back.
+    /// There is no thread, and none can be started. Then the future does not wait, and what it had
+    /// announced is taken back.
     pub(super) fn list(
         self: &Arc<Self>,
         number: u64,

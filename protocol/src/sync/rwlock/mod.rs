@@ -25,17 +25,17 @@ pub(super) use reading::ObjectHandle;
 /// A lock for many readers or one writer, in shared memory. A clone is the same lock. README:
 /// "Readers and writers".
 ///
-/// A writer that has come bars new readers, so it waits for those only who were there. A reader that
-/// has waited for a millisecond comes before the next writer. So a thread that reads must not begin
-/// to read once more: it would wait for a writer that waits for it.
+/// A writer that has come bars new readers, so it waits for those only who were there. A reader
+/// that has waited for a millisecond comes before the next writer. So a thread that reads must not
+/// begin to read once more: it would wait for a writer that waits for it.
 ///
 /// Reading costs three atomic read-modify-writes to begin and three to end, one of each in shared
-/// memory; one each while other threads of the same process read. Writing costs that of a mutex, and a
-/// look at the bits of all processes, [`SEATS`](super::SEATS) of them.
+/// memory; one each while other threads of the same process read. Writing costs that of a mutex,
+/// and a look at the bits of all processes, [`SEATS`](super::SEATS) of them.
 #[derive(Clone, Debug)]
 pub struct RawRwLock<M: Memory = Region> {
     /// Its word is the writer's.
-    gate: RawLock<M>,
+    raw_lock: RawLock<M>,
     /// The word of the poison. The readers' follow.
     poison: usize,
     /// The futex on which readers sleep. That of the writer who waits for readers follows.
@@ -59,7 +59,7 @@ impl<M: Memory> RawRwLock<M> {
         );
         memory.futex(futex_at + Self::FUTEXES - 1);
         RawRwLock {
-            gate: RawLock::new(memory, word_at, futex_at),
+            raw_lock: RawLock::new(memory, word_at, futex_at),
             poison: word_at + 1,
             entrance: futex_at + 1,
         }
@@ -74,7 +74,7 @@ impl<M: Memory> RawRwLock<M> {
         if !self.processes().is_empty() {
             return Err(LockError::Busy);
         }
-        self.gate.try_take(holder)?;
+        self.raw_lock.try_take(holder)?;
         M::fence();
         if self.processes().is_empty() {
             return Ok(Acquired::new(self.poison()));
@@ -86,8 +86,8 @@ impl<M: Memory> RawRwLock<M> {
     /// Begins to write, and waits for that as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes already. One
-    /// that reads is not found out. [`LockError::Ended`].
+    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes already.
+    /// One that reads is not found out. [`LockError::Ended`].
     pub fn write<'s>(
         &self,
         holder: Holder,
@@ -95,7 +95,7 @@ impl<M: Memory> RawRwLock<M> {
     ) -> Result<Acquired, LockError> {
         let waiting = waiting.into();
         loop {
-            self.gate.take(holder, waiting)?;
+            self.raw_lock.take(holder, waiting)?;
             M::fence();
             if self.processes().is_empty() || self.drain(holder, waiting)? {
                 return Ok(Acquired::new(self.poison()));
@@ -103,8 +103,8 @@ impl<M: Memory> RawRwLock<M> {
         }
     }
 
-    /// Waits until nobody reads. New readers are barred already. Says whether the holder still has the
-    /// gate; after an error it has not.
+    /// Waits until nobody reads. New readers are barred already. Says whether the holder still has
+    /// the raw lock; after an error it has not.
     #[cold]
     fn drain(&self, holder: Holder, waiting: Waiting<'_>) -> Result<bool, LockError> {
         let mut empty = false;
@@ -117,11 +117,11 @@ impl<M: Memory> RawRwLock<M> {
         }
         let mut wait = Wait::until(waiting);
         let open = || self.stop_draining(holder);
-        self.gate.word().fetch_or(DRAINING, SeqCst);
+        self.raw_lock.word().fetch_or(DRAINING, SeqCst);
         let end = loop {
             let seq = self.exit().futex().load(Acquire);
             if self.processes().is_empty() {
-                self.gate.word().fetch_and(!DRAINING, AcqRel);
+                self.raw_lock.word().fetch_and(!DRAINING, AcqRel);
                 return Ok(true);
             }
             let slept = wait
@@ -138,19 +138,19 @@ impl<M: Memory> RawRwLock<M> {
         Err(end)
     }
 
-    /// A writer that has the gate and waits for readers lets others go first.
+    /// A writer that has the raw lock and waits for readers lets others go first.
     pub(super) fn stop_draining(&self, holder: Holder) {
-        self.gate.word().fetch_and(!DRAINING, AcqRel);
+        self.raw_lock.word().fetch_and(!DRAINING, AcqRel);
         let _ = self.unlock_write(holder);
     }
 
     /// A reader that had its turn, or does not want it any longer, lets writers in again.
     pub(super) fn end_turn(&self) {
-        self.gate.end_turn();
+        self.raw_lock.end_turn();
     }
 
-    pub(super) fn gate(&self) -> &RawLock<M> {
-        &self.gate
+    pub(super) fn raw_lock(&self) -> &RawLock<M> {
+        &self.raw_lock
     }
 
     pub(super) fn is_read(&self) -> bool {
@@ -163,7 +163,7 @@ impl<M: Memory> RawRwLock<M> {
     /// When `holder` does not write. Then nothing changes.
     #[inline]
     pub fn unlock_write(&self, holder: Holder) -> Result<(), NotHolder> {
-        if self.gate.release(holder)? & READERS != 0 {
+        if self.raw_lock.release(holder)? & READERS != 0 {
             self.wake_readers();
         }
         Ok(())
@@ -174,7 +174,7 @@ impl<M: Memory> RawRwLock<M> {
     /// # Errors
     /// As [`unlock_write`](RawRwLock::unlock_write).
     pub fn unlock_write_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
-        if !self.gate.is_owned_by(holder) {
+        if !self.raw_lock.is_owned_by(holder) {
             return Err(NotHolder);
         }
         self.poison_word().set(Cause::panic());
@@ -183,7 +183,7 @@ impl<M: Memory> RawRwLock<M> {
 
     /// Whether `holder` writes. Another's answer is out of date at once.
     pub fn is_written_by(&self, holder: Holder) -> bool {
-        self.gate.is_owned_by(holder)
+        self.raw_lock.is_owned_by(holder)
     }
 
     /// The first that died or panicked while it wrote, since the last
@@ -198,13 +198,13 @@ impl<M: Memory> RawRwLock<M> {
         self.poison_word().clear();
     }
 
-    /// To be called after the process `dead`, which had this seat, is known to be dead, for each lock
-    /// that it could reach, before its seat is given away. If it was the writer, the lock is free and
-    /// poisoned then. What it read is no reason for that, and neither is its death while it slept
-    /// until readers left. Says whether it was the writer. Three system calls.
+    /// To be called after the process `dead`, which had this seat, is known to be dead, for each
+    /// lock that it could reach, before its seat is given away. If it was the writer, the lock is
+    /// free and poisoned then. What it read is no reason for that, and neither is its death while
+    /// it slept until readers left. Says whether it was the writer. Three system calls.
     pub fn recover(&self, dead: WorkerId, seat: Seat, cause: Cause) -> bool {
         self.processes().remove(seat);
-        let owned = self.gate.recover(dead, |word| {
+        let owned = self.raw_lock.recover(dead, |word| {
             if word & DRAINING == 0 {
                 self.poison_word().set(cause);
             }
@@ -227,27 +227,27 @@ impl<M: Memory> RawRwLock<M> {
 
     pub(super) fn entrance(&self) -> Queue<'_, M> {
         Queue {
-            memory: self.gate.memory(),
+            memory: self.raw_lock.memory(),
             at: self.entrance,
         }
     }
 
     pub(super) fn exit(&self) -> Queue<'_, M> {
         Queue {
-            memory: self.gate.memory(),
+            memory: self.raw_lock.memory(),
             at: self.entrance + 1,
         }
     }
 
     #[inline]
     fn poison_word(&self) -> Poison<'_, M::Word> {
-        Poison(&self.gate.memory().words()[self.poison])
+        Poison(&self.raw_lock.memory().words()[self.poison])
     }
 
     #[inline]
     fn processes(&self) -> Processes<'_, M::Word> {
         let begin = self.poison + 1;
-        let words = &self.gate.memory().words()[begin..];
+        let words = &self.raw_lock.memory().words()[begin..];
         Processes(&words[..Processes::<M::Word>::WORDS])
     }
 }

@@ -69,7 +69,7 @@ impl<M: Memory> RawRwLock<M> {
         let mut wait = Wait::until(waiting);
         let mut starving = false;
         let end = loop {
-            spin(|| is_free(self.gate.word().load(Acquire)));
+            spin(|| is_free(self.raw_lock.word().load(Acquire)));
             let seq = self.entrance().futex().load(Acquire);
             let word = match self.enter(holder.seat(), local) {
                 ObjectHandle::In => break Ok(()),
@@ -84,12 +84,18 @@ impl<M: Memory> RawRwLock<M> {
             };
             starving |= wait.is_long();
             let announced = word | READERS | if starving { TURN } else { 0 };
-            if announced == word || self.gate.word().exchange(word, announced, AcqRel).is_ok() {
+            if announced == word
+                || self
+                    .raw_lock
+                    .word()
+                    .exchange(word, announced, AcqRel)
+                    .is_ok()
+            {
                 // All readers are woken; but no writer may wait for one that has to wait for its
                 // turn.
                 let aside = || {
                     if starving {
-                        self.gate.end_turn();
+                        self.raw_lock.end_turn();
                     }
                 };
                 let slept = wait.sleep(self.entrance(), seq, left, aside);
@@ -100,7 +106,7 @@ impl<M: Memory> RawRwLock<M> {
             }
         };
         if starving {
-            self.gate.end_turn();
+            self.raw_lock.end_turn();
         }
         end
     }
@@ -110,7 +116,7 @@ impl<M: Memory> RawRwLock<M> {
         seat: Seat,
         local: &LocalReaders<M::Futex>,
     ) -> ObjectHandle {
-        let word = self.gate.word().load(Acquire);
+        let word = self.raw_lock.word().load(Acquire);
         if !is_free(word) {
             return ObjectHandle::Closed(word);
         }
@@ -120,7 +126,7 @@ impl<M: Memory> RawRwLock<M> {
             return ObjectHandle::In;
         };
         self.processes().insert(seat);
-        let word = self.gate.word().load(SeqCst);
+        let word = self.raw_lock.word().load(SeqCst);
         if is_free(word) {
             local.settle(1);
             return ObjectHandle::In;
@@ -161,6 +167,6 @@ impl<M: Memory> RawRwLock<M> {
     #[inline]
     fn withdraw(&self, seat: Seat) -> bool {
         self.processes().remove(seat);
-        self.gate.word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
+        self.raw_lock.word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
     }
 }

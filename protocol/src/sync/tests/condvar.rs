@@ -91,8 +91,8 @@ fn who_waits_learns_of_the_poison() {
     });
 }
 
-/// Four produce things and notify one each time, and four consume them. Consumers die when they were
-/// notified, or give up now and then.
+/// Four produce things and notify one each time, and four consume them. Consumers die when they
+/// were notified, or give up now and then.
 #[test]
 fn every_thing_is_consumed_though_the_notified_die() {
     const EACH: u64 = 2000;

@@ -201,8 +201,8 @@ fn garbage_ends_in_an_outcome() {
     }
 }
 
-/// Eight processes count. Many die with the mutex, after they freed it and before they woke anybody,
-/// or while they waited; some give up.
+/// Eight processes count. Many die with the mutex, after they freed it and before they woke
+/// anybody, or while they waited; some give up.
 #[test]
 fn nothing_is_lost_when_holders_die() {
     let mappings = mappings();

@@ -1,5 +1,5 @@
-//! Futures that wait, each test with one thread for all, with a thread for each queue, and with few queues for a
-//! thread.
+//! Futures that wait, each test with one thread for all, with a thread for each queue, and with few
+//! queues for a thread.
 
 use std::{
     io,
@@ -418,7 +418,7 @@ fn without_a_thread_a_future_fails_and_bars_nobody() {
         let polled = lock.poll_write(detached(1), wait, Waker::noop());
         matches!(polled, Poll::Ready(Err(PollError::NoThread(_))))
     });
-    // The gate is open again.
+    // The raw lock is open again.
     let _ = lock.try_read(holder(3), &LocalReaders::new()).unwrap();
     let semaphore = RawSemaphore::init(memory.clone(), 100, 10, 1);
     let permit = semaphore.acquire(holder(2), None).unwrap();

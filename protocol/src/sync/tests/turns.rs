@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::*;
 
-/// Steps aside after each sleep but the first, and is then without a turn until it is given. The first
-/// sleep lasts so long that it bars others in the second as well as it can.
+/// Steps aside after each sleep but the first, and is then without a turn until it is given. The
+/// first sleep lasts so long that it bars others in the second as well as it can.
 #[derive(Default)]
 struct WithoutTurn {
     state: Mutex<State>,
@@ -80,8 +80,8 @@ impl Sleeper for AfterTheEnd {
     }
 }
 
-/// `take` and `give_back` are of something that one has at a time. The caller has it, a task waits for it and
-/// another process too; then the task is woken, and has no turn.
+/// `take` and `give_back` are of something that one has at a time. The caller has it, a task waits
+/// for it and another process too; then the task is woken, and has no turn.
 fn others_get_it(
     take: impl Fn(u32, Waiting<'_>) + Send + Sync + 'static,
     give_back: impl Fn(u32) + Send + Sync + 'static,
@@ -148,7 +148,7 @@ fn a_lock_for_writing_does_not_wait_for_the_turn_of_a_task() {
     );
 }
 
-/// As a writer it owns the gate while it waits until readers have left.
+/// As a writer it owns the raw lock while it waits until readers have left.
 #[test]
 fn a_writer_that_waited_for_readers_does_not_keep_others_out() {
     let lock = RawRwLock::new(memory(), 0, 0);

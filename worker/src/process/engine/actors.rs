@@ -41,7 +41,8 @@ impl Actors for Worker {
 }
 
 impl Worker {
-    /// Has an actor made. With `find`: unless there is one of its name; the second object says which.
+    /// Has an actor made. With `find`: unless there is one of its name; the second object says
+    /// which.
     fn create(
         &self,
         spec: ActorSpec,

@@ -16,8 +16,8 @@ use mobula_protocol::{
 };
 
 /// How long a task that waits for a lock sleeps with its turn, once it has come too late because
-/// another task had the turn. Long enough for a short critical section; the owner of the lock may be a
-/// task of this worker, which then waits for so long.
+/// another task had the turn. Long enough for a short critical section; the owner of the lock may
+/// be a task of this worker, which then waits for so long.
 const KEEP_TURN: Duration = Duration::from_millis(2);
 
 impl SharedMemory for Worker {
@@ -55,8 +55,8 @@ impl SharedMemory for Worker {
             Some(Err(error)) => return Err(error.clone()),
             None => return Err(Error::internal("a part that did not come")),
         };
-        // The thread that brought the answer has the entry for a moment longer. Whoever drops the part
-        // may ask for it again at once, and must not come before its end.
+        // The thread that brought the answer has the entry for a moment longer. Whoever drops the
+        // part may ask for it again at once, and must not come before its end.
         while Arc::strong_count(first) > 1 {
             std::thread::yield_now();
         }
