@@ -1,17 +1,19 @@
-//! Arrays by number, for a whole pool of processes: a table with `create`, `get`, `free`, such as programs have
-//! that share buffers by name and keep the list of them in a manager process.
+//! Arrays by number, for a whole pool of processes: a table with `create`, `get`, `free`, such as
+//! programs have that share buffers by name and keep the list of them in a manager process.
 //!
-//! Each place of the table has an array under a lock, and a generation, which is odd while the array is in
-//! use. A handle is two plain numbers, the place and the generation, so a stale one is recognized:
+//! Each place of the table has an array under a lock, and a generation, which is odd while the
+//! array is in use. A handle is two plain numbers, the place and the generation, so a stale one is
+//! recognized:
 //! - `create` makes the generation of a free place odd,
 //! - `free` makes it even, in one step, if it is still the handle's; so only one of many who
 //!   free an array has done it, and whoever comes later is told `false`,
-//! - `get` locks the array, for one who writes or for many who read, and then looks at the generation. So
-//!   whoever has an array while it is freed keeps it until the guard is dropped, and the next owner waits.
+//! - `get` locks the array, for one who writes or for many who read, and then looks at the
+//!   generation. So whoever has an array while it is freed keeps it until the guard is dropped, and
+//!   the next owner waits.
 //!
-//! All of that is in shared memory: nobody is asked, and there is no manager that could die. The table goes
-//! to tasks in any value. An array that a dead process has created stays in use until somebody frees it; if
-//! the process died while it wrote, the others are told so.
+//! All of that is in shared memory: nobody is asked, and there is no manager that could die. The
+//! table goes to tasks in any value. An array that a dead process has created stays in use until
+//! somebody frees it; if the process died while it wrote, the others are told so.
 //!
 //! `cargo run --release -p mobula-examples --example handle_table [-- --small]`
 
@@ -92,7 +94,8 @@ impl Table {
     }
 }
 
-/// Creates, fills, checks and frees arrays, while others do the same. What is wrong, if anything is.
+/// Creates, fills, checks and frees arrays, while others do the same. What is wrong, if anything
+/// is.
 #[remote]
 fn works(
     table: &Table,

@@ -1,13 +1,16 @@
-//! How often does each value occur among a hundred million? All tasks read the same values, where they
-//! lie, each its share. There are two ways to count:
+//! How often does each value occur among a hundred million? All tasks read the same values, where
+//! they lie, each its share. There are two ways to count:
 //!
-//! - Each task counts into memory of its own and returns it, and the driver adds the counts up. That needs
-//!   the counters once per task, and the addition takes longer the more counters there are.
-//! - All tasks count into one array of atomics in shared memory: nothing to return, nothing to add, and anybody can look
-//!   at the counts meanwhile. An atomic addition costs more than a plain one, and much more if two cores
-//!   want the same cache line at the same time, as they do with few counters.
+//! - Each task counts into memory of its own and returns it, and the driver adds the counts up.
+//!   That needs the counters once per task, and the addition takes longer the more counters there
+//!   are.
+//! - All tasks count into one array of atomics in shared memory: nothing to return, nothing to add,
+//!   and anybody can look at the counts meanwhile. An atomic addition costs more than a plain one,
+//!   and much more if two cores want the same cache line at the same time, as they do with few
+//!   counters.
 //!
-//! So there are two tables, of few counters and of many. All ways count the same as one loop in this process.
+//! So there are two tables, of few counters and of many. All ways count the same as one loop in
+//! this process.
 //!
 //! `cargo run --release -p mobula-examples --example histogram [-- --small]`
 

@@ -1,12 +1,14 @@
-//! Learning with weights that all workers read and change: softmax regression on handwritten digits.
+//! Learning with weights that all workers read and change: softmax regression on handwritten
+//! digits.
 //!
 //! The images are put into the store once; each worker computes gradients on a part of them. The
-//! weights are (a) the state of an actor, to which gradients are sent and which answers with weights,
-//! and (b) a shared array under a lock, which tasks read and to which they add. Both learn
+//! weights are (a) the state of an actor, to which gradients are sent and which answers with
+//! weights, and (b) a shared array under a lock, which tasks read and to which they add. Both learn
 //!
 //! * in step: a step is the sum of the gradients of all parts. With the actor it is only said what
 //!   depends on what, and it adds in order, so the weights have the same bits as sequentially; in
-//!   the shared array the order of the sum is that of arrival, so they are the same within rounding;
+//!   the shared array the order of the sum is that of arrival, so they are the same within
+//!   rounding;
 //! * freely: each worker takes the weights as they are, and adds the gradient of the next hundred
 //!   images of its part, while others do the same. No two runs are alike, but they learn as well.
 //!
@@ -55,7 +57,8 @@ impl Part {
     }
 }
 
-/// The images of a free step, out of those of a part: the next ones, then again from near the first.
+/// The images of a free step, out of those of a part: the next ones, then again from near the
+/// first.
 fn batch<T>(items: &[T], step: usize) -> &[T] {
     let size = BATCH.min(items.len());
     let first = step * size % (items.len() + 1 - size);
@@ -242,7 +245,8 @@ fn freely_alone(digits: &Digits) -> Vec<f64> {
     weights
 }
 
-/// The same weights, if in step: with the actor all bits, in the shared array within rounding. And good ones.
+/// The same weights, if in step: with the actor all bits, in the shared array within rounding. And
+/// good ones.
 fn check(digits: &Digits, weights: &[Vec<f64>; 6]) -> Result<()> {
     let [alone, actor, shared, ..] = weights;
     let bits = |weights: &[f64]| weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();

@@ -1,12 +1,14 @@
-//! Many processes update one array in place: what programs in other languages do with a shared buffer
-//! and an index range for each process, and a lock or nothing against mistakes.
+//! Many processes update one array in place: what programs in other languages do with a shared
+//! buffer and an index range for each process, and a lock or nothing against mistakes.
 //!
-//! The array is split into parts that do not overlap. Each call takes one as `&mut [Particle]`, and nobody
-//! else sees these particles until it has ended. No particle is sent anywhere, before or after.
+//! The array is split into parts that do not overlap. Each call takes one as `&mut [Particle]`, and
+//! nobody else sees these particles until it has ended. No particle is sent anywhere, before or
+//! after.
 //!
-//! Every particle has random numbers of its own, so the result does not depend on who moves it: it is
-//! compared, bit by bit, with that of one loop in this process. `benches/peers/rawarray.py` does the same, with
-//! the same numbers, with `multiprocessing.RawArray` and numpy: the checksums are equal.
+//! Every particle has random numbers of its own, so the result does not depend on who moves it: it
+//! is compared, bit by bit, with that of one loop in this process. `benches/peers/rawarray.py` does
+//! the same, with the same numbers, with `multiprocessing.RawArray` and numpy: the checksums are
+//! equal.
 //!
 //! `cargo run --release -p mobula-examples --example particles_in_place [-- --small]`
 

@@ -1,12 +1,12 @@
-//! Which beginnings of words are the most frequent in a stream of documents? The stateful one of the
-//! three workloads that Ray was once compared with `multiprocessing` by.
+//! Which beginnings of words are the most frequent in a stream of documents? The stateful one of
+//! the three workloads that Ray was once compared with `multiprocessing` by.
 //!
-//! The documents are the sources of this workspace, which pass by several times. Tasks cut them into
-//! words, some documents each. Each of several actors is responsible for some words, by their hash,
-//! and keeps the counts of all their prefixes; so a prefix that words of several actors have is
-//! counted in parts. The words go from task to actor in shared memory, and not through the driver,
-//! which only says which calls have which results as their arguments. The same is counted in this
-//! process alone: the counts must be the same.
+//! The documents are the sources of this workspace, which pass by several times. Tasks cut them
+//! into words, some documents each. Each of several actors is responsible for some words, by their
+//! hash, and keeps the counts of all their prefixes; so a prefix that words of several actors have
+//! is counted in parts. The words go from task to actor in shared memory, and not through the
+//! driver, which only says which calls have which results as their arguments. The same is counted
+//! in this process alone: the counts must be the same.
 //!
 //! ```text
 //! stream --> cut --+--> counter 0 --+
@@ -70,8 +70,8 @@ impl Counter {
         Counter::default()
     }
 
-    /// Counts the words of one part, which stand in lines of their own. The parts of other actors are
-    /// not looked at: they only lie in the same object.
+    /// Counts the words of one part, which stand in lines of their own. The parts of other actors
+    /// are not looked at: they only lie in the same object.
     fn add(&mut self, parts: &[Array<u8>], own: usize) -> Result<()> {
         let words = str::from_utf8(&parts[own])?.split_terminator('\n');
         words.for_each(|word| self.count(word));

@@ -7,9 +7,10 @@ use crate::sampling::timed;
 /// As many locks as the game takes.
 pub const LOCKS: usize = 3;
 
-/// One of two players, 0 or 1, who both call this with the same three locks. In each turn one unlocks what the
-/// other one waits for, and then waits for the next lock, which the other one has. Whoever gets a lock adds
-/// 1 to what it protects. `ready` returns when both are there. Seconds of one hand-over.
+/// One of two players, 0 or 1, who both call this with the same three locks. In each turn one
+/// unlocks what the other one waits for, and then waits for the next lock, which the other one has.
+/// Whoever gets a lock adds 1 to what it protects. `ready` returns when both are there. Seconds of
+/// one hand-over.
 ///
 /// # Errors
 /// Those of `lock` and `ready`.

@@ -1,5 +1,6 @@
-//! Work that is done in place: particles that move at random, each with random numbers of its own, so that the
-//! result does not depend on who moves it. `peers/rawarray.py` does the same, bit by bit.
+//! Work that is done in place: particles that move at random, each with random numbers of its own,
+//! so that the result does not depend on who moves it. `peers/rawarray.py` does the same, bit by
+//! bit.
 
 use bytemuck::{Pod, Zeroable};
 

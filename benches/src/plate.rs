@@ -1,5 +1,6 @@
-//! Work on a grid whose parts need their neighbours: heat that spreads over a plate. The grid lies in bands, each
-//! with a ghost row at both ends that shows the edge of its neighbour. `examples/heat` explains it.
+//! Work on a grid whose parts need their neighbours: heat that spreads over a plate. The grid lies
+//! in bands, each with a ghost row at both ends that shows the edge of its neighbour.
+//! `examples/heat` explains it.
 
 use std::{ops::Range, sync::atomic::Ordering::Relaxed};
 
@@ -32,8 +33,8 @@ impl Plate {
         block.start + self.size..block.end - self.size
     }
 
-    /// Those of the ghost rows, in other bands, that show the edges of this one: of the band above, and of the one
-    /// below. Empty if there is no such band.
+    /// Those of the ghost rows, in other bands, that show the edges of this one: of the band above,
+    /// and of the one below. Empty if there is no such band.
     pub fn shown(self, band: usize) -> [Range<usize>; 2] {
         let above = band
             .checked_sub(1)
@@ -84,8 +85,8 @@ impl Plate {
         }
     }
 
-    /// So many steps of a band, whose blocks of both grids these are. After each, `meet` waits until all
-    /// bands have come so far.
+    /// So many steps of a band, whose blocks of both grids these are. After each, `meet` waits
+    /// until all bands have come so far.
     ///
     /// # Errors
     /// That of `meet`.

@@ -139,8 +139,8 @@ impl Summary {
         }
     }
 
-    /// Of two things that were measured in turn: the turn in which the ratio of their medians is the
-    /// middle one. What the machine did in a turn, it did to both.
+    /// Of two things that were measured in turn: the turn in which the ratio of their medians is
+    /// the middle one. What the machine did in a turn, it did to both.
     ///
     /// # Panics
     /// If there are none.

@@ -69,7 +69,8 @@ impl Bank {
         &self.counts[what as usize]
     }
 
-    /// Locks two accounts, of which the first has the smaller number, and repairs them if they need it.
+    /// Locks two accounts, of which the first has the smaller number, and repairs them if they need
+    /// it.
     pub(crate) fn lock(&self, low: usize, high: usize) -> mobula::Result<[Guard<'_>; 2]> {
         loop {
             let mut guards = [
@@ -156,8 +157,8 @@ impl Bank {
     }
 }
 
-/// Steps 3 and 4. What is written before a fence is in memory before what is written after it, also if
-/// the process is killed in between.
+/// Steps 3 and 4. What is written before a fence is in memory before what is written after it, also
+/// if the process is killed in between.
 fn settle(guards: &mut [Guard<'_>; 2], moment: impl Fn(usize)) {
     let [low, high] = guards;
     low.balance = low.after;

@@ -1,23 +1,26 @@
-//! Money goes from account to account while the processes that move it are killed, and none of it is lost.
+//! Money goes from account to account while the processes that move it are killed, and none of it
+//! is lost.
 //!
-//! Each account is a value under a lock of its own, in shared memory. A transfer locks two of them, always in
-//! the order of their numbers. If a process dies with locks, whoever takes them next is told that they are
-//! *poisoned*; what is under them may be half changed. So an account holds, besides its balance, what a
-//! transfer is about to do: the other account and the new balance. A transfer
+//! Each account is a value under a lock of its own, in shared memory. A transfer locks two of them,
+//! always in the order of their numbers. If a process dies with locks, whoever takes them next is
+//! told that they are *poisoned*; what is under them may be half changed. So an account holds,
+//! besides its balance, what a transfer is about to do: the other account and the new balance. A
+//! transfer
 //!
 //! 1. writes the new balance of both into them (nothing has happened yet),
 //! 2. names in each the other one: when the second name stands, the transfer counts,
 //! 3. sets both balances,
 //! 4. takes the names away again.
 //!
-//! Whoever finds a poisoned account looks at it and at the one that it names. If they name each other, it
-//! does step 3 once more, which changes nothing if it was done before; otherwise the balances are as they
-//! were, or all is done. Then it takes the names away and declares the locks to be in order. It may be killed
-//! meanwhile, too: the next one does the same.
+//! Whoever finds a poisoned account looks at it and at the one that it names. If they name each
+//! other, it does step 3 once more, which changes nothing if it was done before; otherwise the
+//! balances are as they were, or all is done. Then it takes the names away and declares the locks
+//! to be in order. It may be killed meanwhile, too: the next one does the same.
 //!
-//! The driver kills workers at random moments, and some tasks abort at chosen ones. In the end the total is
-//! what it was. (A worker in whose place others have died soon after their start is started after a pause, which
-//! becomes longer: so the run with deaths takes much longer than its transfers.)
+//! The driver kills workers at random moments, and some tasks abort at chosen ones. In the end the
+//! total is what it was. (A worker in whose place others have died soon after their start is
+//! started after a pause, which becomes longer: so the run with deaths takes much longer than its
+//! transfers.)
 //!
 //! `cargo run --release -p mobula-examples --example bank [-- --small]`
 

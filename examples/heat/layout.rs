@@ -72,8 +72,8 @@ impl Layout {
         }
     }
 
-    /// Where edges lie in an array of atomics: that of the last row above a cut between bands (`side` 0), or the first
-    /// one below it (1), for even or odd steps.
+    /// Where edges lie in an array of atomics: that of the last row above a cut between bands
+    /// (`side` 0), or the first one below it (1), for even or odd steps.
     pub(crate) fn edge(self, step: usize, cut: usize, side: usize) -> Range<usize> {
         let number = (step % 2 * self.bands + cut) * 2 + side;
         number * self.width..(number + 1) * self.width

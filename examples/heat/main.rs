@@ -1,22 +1,24 @@
-//! Heat spreads over a plate: each point of a grid moves towards the mean of its four neighbours, step
-//! after step. Two grids take turns, one is read and the other one is written.
+//! Heat spreads over a plate: each point of a grid moves towards the mean of its four neighbours,
+//! step after step. Two grids take turns, one is read and the other one is written.
 //!
-//! Each worker has a band of rows. A band needs the last row of the band above and the first one of the band
-//! below, as they were before the step; but a part of a shared array belongs to one call, and what others
-//! write meanwhile cannot be read. So, as programs for clusters do, each band has a copy of these two rows
-//! around its own: its ghost rows. There is one question left, who writes them, with one answer for each mode:
+//! Each worker has a band of rows. A band needs the last row of the band above and the first one of
+//! the band below, as they were before the step; but a part of a shared array belongs to one call,
+//! and what others write meanwhile cannot be read. So, as programs for clusters do, each band has a
+//! copy of these two rows around its own: its ghost rows. There is one question left, who writes
+//! them, with one answer for each mode:
 //!
-//! - A call per band and step (`settle` after each): a call gets, besides its band, the two ghost rows of its
-//!   *neighbours* that show its own edges, as further parts. A ghost row has one writer in one step and one
-//!   reader in the next, so it is a part like any other. The driver copies nothing, and nothing is allocated.
-//! - One call per band for all steps, with a barrier after each: parts stay with their calls here, so the
-//!   edges go through an array of atomics, which all calls may use at the same time. Plain loads and
-//!   stores are enough, since the barrier says who comes first. There are two sets of edges, in turns, so that
-//!   one barrier is enough, too.
+//! - A call per band and step (`settle` after each): a call gets, besides its band, the two ghost
+//!   rows of its *neighbours* that show its own edges, as further parts. A ghost row has one writer
+//!   in one step and one reader in the next, so it is a part like any other. The driver copies
+//!   nothing, and nothing is allocated.
+//! - One call per band for all steps, with a barrier after each: parts stay with their calls here,
+//!   so the edges go through an array of atomics, which all calls may use at the same time. Plain
+//!   loads and stores are enough, since the barrier says who comes first. There are two sets of
+//!   edges, in turns, so that one barrier is enough, too.
 //!
-//! Both give the same bits as one loop in this process. The work is little per number, so memory sets the
-//! limit: the table shows the bytes of the numbers that are read and written, beside those of a plain
-//! copy by as many threads.
+//! Both give the same bits as one loop in this process. The work is little per number, so memory
+//! sets the limit: the table shows the bytes of the numbers that are read and written, beside those
+//! of a plain copy by as many threads.
 //!
 //! `cargo run --release -p mobula-examples --example heat [-- --small]`
 

@@ -1,5 +1,5 @@
-//! Times of two or more ways to do the same, measured in turn: a machine that others use, too, changes
-//! from second to second.
+//! Times of two or more ways to do the same, measured in turn: a machine that others use, too,
+//! changes from second to second.
 
 use std::{
     env,

@@ -1,5 +1,5 @@
-//! What the example programs share: the data, random numbers, a model, tables, times, the memory of a
-//! process.
+//! What the example programs share: the data, random numbers, a model, tables, times, the memory of
+//! a process.
 //!
 //! The programs are the files beside `src`; each begins with what it shows.
 

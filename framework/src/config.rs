@@ -20,8 +20,8 @@ const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How many workers may die with a task before it counts as the cause, by default.
 const WORKER_DEATHS: u8 = 3;
-/// How long the end of a runtime waits for detached tasks by default: long enough for some writing or
-/// sending, and bearable where one of them hangs.
+/// How long the end of a runtime waits for detached tasks by default: long enough for some writing
+/// or sending, and bearable where one of them hangs.
 const DETACHED_GRACE: Duration = Duration::from_secs(5);
 
 /// The share of the machine's memory that the store takes by default: 30 %.

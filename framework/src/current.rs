@@ -53,8 +53,8 @@ pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
     guard
 }
 
-/// Calls `f` with the runtimes that this thread has started. While the thread is torn down there is no
-/// such list, and so no such runtimes: destructors of other thread-locals may still ask.
+/// Calls `f` with the runtimes that this thread has started. While the thread is torn down there is
+/// no such list, and so no such runtimes: destructors of other thread-locals may still ask.
 fn started_here<R>(f: impl FnOnce(&mut Vec<Weak<Guard>>) -> R) -> Option<R> {
     STARTED_HERE
         .try_with(|started| f(&mut started.borrow_mut()))

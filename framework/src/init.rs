@@ -35,9 +35,9 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// leaves the workers of the others alone, so `main` begins with the `init` of each version that
 /// starts runtimes.
 ///
-/// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost in the
-/// driver: a look at one environment variable. In a test program, a backtrace tells whether the thread
-/// runs a test.
+/// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost
+/// in the driver: a look at one environment variable. In a test program, a backtrace tells whether
+/// the thread runs a test.
 ///
 /// ```
 /// fn main() {
@@ -47,9 +47,9 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// ```
 ///
 /// # Panics
-/// In a test of the standard harness without [`#[mobula::test]`](crate::test): each worker would run the whole
-/// test program. A worker that cannot be set up says why on standard error and exits, which is an
-/// error of `start()` in the driver.
+/// In a test of the standard harness without [`#[mobula::test]`](crate::test): each worker would
+/// run the whole test program. A worker that cannot be set up says why on standard error and exits,
+/// which is an error of `start()` in the driver.
 // That the call stands in `main`, and where, is the point of the example.
 #[allow(clippy::needless_doctest_main)]
 pub fn init() {

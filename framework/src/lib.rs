@@ -31,10 +31,10 @@
 //!   `.spawn()`, `rt.spawn(..)` or `rt.spawn_all(..)`.
 //! * A ref as an argument is a dependency: the call runs when its inputs are there. No wait is
 //!   needed in between.
-//! * Objects never change. State that changes is in an actor ([`Actor`]), in a [`SharedArray`] or an
-//!   [`AtomicArray`], or behind a lock between processes ([`SharedMutex`]).
-//! * Workers run `main` up to [`init`] and nothing behind it. A static that `main` sets there is empty
-//!   in tasks. See [Statics](#statics).
+//! * Objects never change. State that changes is in an actor ([`Actor`]), in a [`SharedArray`] or
+//!   an [`AtomicArray`], or behind a lock between processes ([`SharedMutex`]).
+//! * Workers run `main` up to [`init`] and nothing behind it. A static that `main` sets there is
+//!   empty in tasks. See [Statics](#statics).
 //! * At most one task runs in a worker at any moment, on a thread of its own choice: libraries that
 //!   do not bear threads are safe, thread-local state is not shared with the driver.
 //! * A task that fails, panics or kills its worker fails its result, with an [`Error`] that says
@@ -43,10 +43,10 @@
 //! # Statics
 //!
 //! Each worker is a process with statics of its own. What `main` puts into a `OnceLock` or a
-//! `LazyLock` reaches no task. Three ways lead there: an argument of the remote function (a ref of what
-//! many calls use), an environment variable ([`Builder::worker_env`]), or a function of
-//! [`worker_setup!`], which each worker runs before its first task. That function has the arguments of
-//! the program, since a worker is started with the same ones.
+//! `LazyLock` reaches no task. Three ways lead there: an argument of the remote function (a ref of
+//! what many calls use), an environment variable ([`Builder::worker_env`]), or a function of
+//! [`worker_setup!`], which each worker runs before its first task. That function has the arguments
+//! of the program, since a worker is started with the same ones.
 //!
 //! ```
 //! use std::sync::OnceLock;
@@ -85,8 +85,8 @@
 //! | `ndarray` | the same as `ndarray-0_16` |
 //! | `stream` | `Queue::stream`, for `futures::Stream` and the crates that build on it |
 //!
-//! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`] give
-//! views and arrays of the version that their [`NdDim`] is from.
+//! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`]
+//! give views and arrays of the version that their [`NdDim`] is from.
 //!
 //! # Platform
 //!

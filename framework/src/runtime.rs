@@ -20,11 +20,10 @@ use crate::{
 ///
 /// Dropping the last handle waits for [detached](crate::ObjectRef::detach) tasks, for 5 s unless
 /// [`Builder::detached_grace`] says otherwise. A line on standard error names those that have not
-/// ended by then, and are cut. It waits for no other task, since somebody had its result and may see
-/// it fail; and for none while a panic unwinds.
-/// [`wait_idle`](Runtime::wait_idle) waits for all tasks, [`shutdown_timeout`](Runtime::shutdown_timeout)
-/// for a limited time. A program that ends without dropping the runtime, by `std::process::exit`,
-/// waits for nothing.
+/// ended by then, and are cut. It waits for no other task, since somebody had its result and may
+/// see it fail; and for none while a panic unwinds. [`wait_idle`](Runtime::wait_idle) waits for all
+/// tasks, [`shutdown_timeout`](Runtime::shutdown_timeout) for a limited time. A program that ends
+/// without dropping the runtime, by `std::process::exit`, waits for nothing.
 ///
 /// ```
 /// use mobula::prelude::*;
@@ -56,15 +55,16 @@ impl Runtime {
     ///
     /// Returns when the first worker is ready, after some milliseconds; the others come up beside
     /// it. When one of those cannot be started, a line on standard error says so, and it is tried
-    /// again, after pauses of up to a minute while other workers run tasks. An actor that has waited for a process for 5 s in which no start has succeeded is dead,
-    /// and says why; the same holds for tasks if the pool has no worker.
+    /// again, after pauses of up to a minute while other workers run tasks. An actor that has
+    /// waited for a process for 5 s in which no start has succeeded is dead, and says why; the same
+    /// holds for tasks if the pool has no worker.
     ///
     /// # Errors
-    /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test without
-    /// [`#[mobula::test]`](crate::test), or workers cannot be started or die at their start.
-    /// `is_usage()`: called in a task, or in a process that was forked off one that has started a
-    /// runtime, or an environment variable does not parse. `is_store_full()`: no memory for the
-    /// mailboxes. `is_resource_limit()`: the system gives no process, thread, descriptor or
+    /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test
+    /// without [`#[mobula::test]`](crate::test), or workers cannot be started or die at their
+    /// start. `is_usage()`: called in a task, or in a process that was forked off one that has
+    /// started a runtime, or an environment variable does not parse. `is_store_full()`: no memory
+    /// for the mailboxes. `is_resource_limit()`: the system gives no process, thread, descriptor or
     /// address that even one worker needs.
     pub fn start() -> Result<Runtime> {
         Runtime::builder().start()
@@ -99,8 +99,9 @@ impl Runtime {
         }
     }
 
-    /// Blocks until no task is unfinished: those of which somebody has the result, those of which nobody
-    /// has, and those that they spawn meanwhile. It does not end as long as something spawns tasks.
+    /// Blocks until no task is unfinished: those of which somebody has the result, those of which
+    /// nobody has, and those that they spawn meanwhile. It does not end as long as something spawns
+    /// tasks.
     ///
     /// ```
     /// # use mobula::prelude::*;
@@ -121,8 +122,8 @@ impl Runtime {
     /// ```
     ///
     /// # Errors
-    /// `is_usage()`: called in a task, which is itself unfinished. `is_shutdown()`: the runtime ended
-    /// meanwhile; or why it failed.
+    /// `is_usage()`: called in a task, which is itself unfinished. `is_shutdown()`: the runtime
+    /// ended meanwhile; or why it failed.
     pub fn wait_idle(&self) -> Result<()> {
         match self.control() {
             Some(control) => control.wait_idle(),
@@ -133,7 +134,8 @@ impl Runtime {
     }
 
     /// Waits until no task is unfinished, as [`wait_idle`](Self::wait_idle), but no longer than the
-    /// limit; then ends the runtime as [`shutdown`](Self::shutdown) does. In a task it does nothing.
+    /// limit; then ends the runtime as [`shutdown`](Self::shutdown) does. In a task it does
+    /// nothing.
     ///
     /// # Errors
     /// [`is_timeout`](Error::is_timeout): tasks were cut, whose functions the message names. The
@@ -148,10 +150,11 @@ impl Runtime {
     /// Ends the runtime now, for all its handles: results that are not there yet fail with an
     /// error for which `is_shutdown()` holds. Arrays and values that were read stay valid.
     ///
-    /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run
-    /// are waited for up to 250 ms, then their workers are killed, with all processes that they
-    /// started. Detached tasks are not waited for longer than others. An actor without a running call may take its [grace](crate::ActorCall::grace) to drop its value.
-    /// A process that the system has not ended 5 s after that is left, with a line on standard error.
+    /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run are
+    /// waited for up to 250 ms, then their workers are killed, with all processes that they
+    /// started. Detached tasks are not waited for longer than others. An actor without a running
+    /// call may take its [grace](crate::ActorCall::grace) to drop its value. A process that the
+    /// system has not ended 5 s after that is left, with a line on standard error.
     pub fn shutdown(self) {
         if let Some(control) = self.control() {
             control.shutdown();
@@ -280,8 +283,8 @@ impl Builder {
     /// How many worker processes there are, 1 to 4,096. Default: one for each core that this
     /// process may use, after affinity and cgroup quota.
     ///
-    /// The driver keeps some seven descriptors for each worker and actor. Where they do not suffice,
-    /// it raises the soft limit of this process (`ulimit -n`) to the hard one.
+    /// The driver keeps some seven descriptors for each worker and actor. Where they do not
+    /// suffice, it raises the soft limit of this process (`ulimit -n`) to the hard one.
     pub fn workers(mut self, workers: usize) -> Builder {
         self.options.workers = Some(workers);
         self
@@ -342,9 +345,9 @@ impl Builder {
         self
     }
 
-    /// The working directory of the workers, those of actors included. Default: that of this process
-    /// when the runtime starts. Later changes of this process' directory, environment or umask do not
-    /// reach workers, whenever they start; all of them begin without blocked signals.
+    /// The working directory of the workers, those of actors included. Default: that of this
+    /// process when the runtime starts. Later changes of this process' directory, environment or
+    /// umask do not reach workers, whenever they start; all of them begin without blocked signals.
     ///
     /// A path that is no directory is an error of [`start`](Builder::start).
     ///

@@ -7,9 +7,9 @@
 /// of functions. Several may be registered; their order is not defined. The driver does not call
 /// them.
 ///
-/// A panic in one, or the end of the process, is an error of `start()`. Later it is said on standard
-/// error, once for many, and the worker is started again after pauses that double up to a minute. When
-/// no worker comes up, calls fail with [`is_setup`](crate::Error::is_setup).
+/// A panic in one, or the end of the process, is an error of `start()`. Later it is said on
+/// standard error, once for many, and the worker is started again after pauses that double up to a
+/// minute. When no worker comes up, calls fail with [`is_setup`](crate::Error::is_setup).
 ///
 /// A set-up function cannot spawn, put or get: that is an error with
 /// [`is_usage`](crate::Error::is_usage).

@@ -50,8 +50,8 @@ use proc_macro::TokenStream;
 /// are shared and not copied. All workers of a runtime together keep as many encoded bytes as a
 /// quarter of the store holds (each at least 64 MiB). A value is decoded at each call if it was
 /// passed in place of a ref, if it holds an `ObjectRef` or another handle, if it exceeds that
-/// limit, or if it holds arrays and `T` is not `Send + Sync`. Without `Send + Sync` each thread of a
-/// worker keeps its own values, up to 32 and 64 MiB.
+/// limit, or if it holds arrays and `T` is not `Send + Sync`. Without `Send + Sync` each thread of
+/// a worker keeps its own values, up to 32 and 64 MiB.
 ///
 /// A parameter may stand under a condition, as in `#[cfg(feature = "x")] b: u32`.
 ///
@@ -68,8 +68,9 @@ use proc_macro::TokenStream;
 /// * `retries = n`: run the function again, up to `n` times, after its worker process died.
 ///   `.retries(n)` on a call overrides it. Default: 0.
 /// * `retry_errors`: run it again after it returned an `Err`, too; both use up the same `retries`.
-///   `retry_errors = function`: only after the errors of which this `fn(&E) -> bool` says that a further run is worth it.
-///   `.retry_errors(true)` on a call is the first of these, `.retry_errors(false)` none. Default: none.
+///   `retry_errors = function`: only after the errors of which this `fn(&E) -> bool` says that a
+///   further run is worth it. `.retry_errors(true)` on a call is the first of these,
+///   `.retry_errors(false)` none. Default: none.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
 /// ## Limits
@@ -83,8 +84,8 @@ use proc_macro::TokenStream;
 /// # Actors
 /// An actor is a value that lives in a worker process of its own, and whose methods are called from
 /// everywhere. The type stays an ordinary one; beside its `new` appears `Type::remote(..)`, which
-/// takes the same arguments and returns an `ActorCall`, and an `ActorRef<Type>` has the methods, each
-/// of which makes an `UnspawnedCall`.
+/// takes the same arguments and returns an `ActorCall`, and an `ActorRef<Type>` has the methods,
+/// each of which makes an `UnspawnedCall`.
 ///
 /// ```ignore
 /// struct Counter { n: u64 }
@@ -106,30 +107,31 @@ use proc_macro::TokenStream;
 ///   asynchronous, and the methods, nothing else; all else goes into a second `impl` block without
 ///   the attribute. Parameters and results are those of functions.
 /// * `&mut self` is alone with the value, also an asynchronous method until its end. `&self` runs
-///   together with others of its kind, as many as `max_concurrency` and the groups allow. If a method
-///   panics, its call fails, and the value stays as the method has left it.
-/// * A method is as visible as it is written. Names that every `ActorRef` has by the standard prelude
-///   (`clone`, `eq`, `into`, ..) cannot be those of methods.
+///   together with others of its kind, as many as `max_concurrency` and the groups allow. If a
+///   method panics, its call fails, and the value stays as the method has left it.
+/// * A method is as visible as it is written. Names that every `ActorRef` has by the standard
+///   prelude (`clone`, `eq`, `into`, ..) cannot be those of methods.
 /// * Neither the type nor its methods are generic.
-/// * A type that is not `Send + Sync` (an `Rc`, a `RefCell`, the handle of a C library) lives on one
-///   thread. Its calls run one at a time, each from its beginning to its end, also while it waits. So
-///   `max_concurrency`, but for the literal `1`, and groups are errors for such a type.
+/// * A type that is not `Send + Sync` (an `Rc`, a `RefCell`, the handle of a C library) lives on
+///   one thread. Its calls run one at a time, each from its beginning to its end, also while it
+///   waits. So `max_concurrency`, but for the literal `1`, and groups are errors for such a type.
 ///
 /// ## Options
 /// Those of the block are defaults of the methods of `ActorCall` with the same names:
-/// * `max_restarts = n`, `max_call_retries = n`, `max_concurrency = n`, `max_pending_calls = n`: whole
-///   numbers.
+/// * `max_restarts = n`, `max_call_retries = n`, `max_concurrency = n`, `max_pending_calls = n`:
+///   whole numbers.
 /// * `groups = [("name", n), ..]`: how many calls of each group run at a time.
 /// * `grace = duration`: how long the value's `Drop` may take.
 /// * `crate = path`: as for functions.
 ///
 /// Those of a method:
 /// * `retries = n`: run the call again, up to `n` times, after the actor's process died; it takes
-///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is done
-///   twice.
-/// * `retry_errors`, `retry_errors = function`: as for functions. Where one call runs at a time and the
-///   method does not wait for anything, the next run comes before all calls that were made later, and finds the value as
-///   the failed one has left it; otherwise other calls may come in between.
+///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is
+///   done twice.
+/// * `retry_errors`, `retry_errors = function`: as for functions. Where one call runs at a time and
+///   the method does not wait for anything, the next run comes before all calls that were made
+///   later, and finds the value as the failed one has left it; otherwise other calls may come in
+///   between.
 /// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -216,8 +216,8 @@ impl Options {
     }
 
     /// The options of a task, as the field `options` of a registered function. Each of them has the
-    /// name of its field in `TaskOptions`. `place` says of an expression what it is where the function
-    /// is registered.
+    /// name of its field in `TaskOptions`. `place` says of an expression what it is where the
+    /// function is registered.
     pub(crate) fn of_task(
         &self,
         private: &TokenStream,

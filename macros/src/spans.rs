@@ -52,7 +52,8 @@ pub(crate) fn generated(ident: &Ident) -> Ident {
     ident
 }
 
-/// A local variable of the generated code: it neither hides a name of the user's nor is hidden by one.
+/// A local variable of the generated code: it neither hides a name of the user's nor is hidden by
+/// one.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }

@@ -94,8 +94,8 @@ impl Decoded {
         true
     }
 
-    /// The object is freed: its values are to be [dropped](Decoded::take_forgotten) soon. `false` if
-    /// there is none.
+    /// The object is freed: its values are to be [dropped](Decoded::take_forgotten) soon. `false`
+    /// if there is none.
     pub fn forget(&self, id: ObjectId) -> bool {
         let removed = self.kept.lock().remove(id);
         if removed.is_empty() {

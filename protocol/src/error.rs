@@ -15,14 +15,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong: with the runtime, with a value, or inside a remote function.
 ///
 /// The type is opaque; ask the predicates (`is_panic()`, `is_crash()`, ..) what kind of failure it
-/// is. `Display` says what failed, where, and what to do about it; [`source`](std::error::Error::source)
-/// gives the cause, for as many steps as there are, and `{:#}` prints them all. A clone is a
-/// reference count. Errors travel between processes with their whole chain.
+/// is. `Display` says what failed, where, and what to do about it;
+/// [`source`](std::error::Error::source) gives the cause, for as many steps as there are, and
+/// `{:#}` prints them all. A clone is a reference count. Errors travel between processes with their
+/// whole chain.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Error(Arc<Inner>);
 
-/// Bytes of the text of one step at most. What is longer loses its middle: a text can grow with each
-/// process that it comes through, and is copied in each.
+/// Bytes of the text of one step at most. What is longer loses its middle: a text can grow with
+/// each process that it comes through, and is copied in each.
 const MAX_TEXT: usize = 16 << 10;
 
 /// Steps that a chain of causes has at most, so that no recursion of errors is a problem for those
@@ -180,15 +181,15 @@ impl Error {
         self.0.kind == Kind::Usage
     }
 
-    /// Whether somebody died or panicked with a shared lock, or a shared barrier is broken. The message
-    /// says which process, and how it died.
+    /// Whether somebody died or panicked with a shared lock, or a shared barrier is broken. The
+    /// message says which process, and how it died.
     pub fn is_poisoned(&self) -> bool {
         self.0.kind == Kind::Poisoned
     }
 
-    /// Whether the system gave no further thread, process, descriptor or address: a limit is reached,
-    /// which the message names with its value. The runtime goes on, and tries again what it can; the
-    /// same call may succeed later.
+    /// Whether the system gave no further thread, process, descriptor or address: a limit is
+    /// reached, which the message names with its value. The runtime goes on, and tries again what
+    /// it can; the same call may succeed later.
     pub fn is_resource_limit(&self) -> bool {
         self.0.kind == Kind::ResourceLimit
     }
@@ -212,8 +213,8 @@ impl Error {
 
     /// Where a remote function panicked, if this error, or a cause of it, is a panic and the worker
     /// had `RUST_BACKTRACE=1` (or `RUST_LIB_BACKTRACE=1`) in its environment: a frame in one or two
-    /// lines each, from the panic to the remote function. With `RUST_BACKTRACE=full`, the frames of the
-    /// standard library and of Mobula too.
+    /// lines each, from the panic to the remote function. With `RUST_BACKTRACE=full`, the frames of
+    /// the standard library and of Mobula too.
     ///
     /// Costs a walk of the chain of causes.
     pub fn backtrace(&self) -> Option<&str> {
@@ -260,8 +261,9 @@ impl Error {
         Error::new(Kind::Application(typed), message, cause)
     }
 
-    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it. Of a row of
-    /// such functions, each of which waited for the next, the text names the first failure only.
+    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it. Of a
+    /// row of such functions, each of which waited for the next, the text names the first failure
+    /// only.
     pub fn wrap_application(cause: Error) -> Error {
         let (mut first, mut steps) = (&cause, 0);
         while let (Kind::Application(None), Some(next)) = (&first.0.kind, &first.0.cause)
@@ -507,8 +509,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`, then the causes, a line each, then what a line does not hold of a panic: what a `main`
-/// that returns the error prints.
+/// As `Display`, then the causes, a line each, then what a line does not hold of a panic: what a
+/// `main` that returns the error prints.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;

@@ -9,9 +9,9 @@ use crate::ids::{ObjectId, WorkerId};
 /// Entries of a page: one that outlives its neighbours keeps the memory of so many.
 const PAGE: usize = 8;
 
-/// A map whose entries lie side by side where their ids follow one another, as those of objects do that were
-/// made one after the other. So whoever goes through many of them waits for memory less often
-/// than a plain map would have it wait.
+/// A map whose entries lie side by side where their ids follow one another, as those of objects do
+/// that were made one after the other. So whoever goes through many of them waits for memory less
+/// often than a plain map would have it wait.
 #[derive(Debug)]
 pub struct IdMap<T> {
     pages: Pages<T>,

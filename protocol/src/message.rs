@@ -131,8 +131,8 @@ pub struct TaskMessage<A = Arg> {
     pub options: CallOptions,
     /// How often it may run again.
     pub retries: u32,
-    /// Whether the driver may take it back until it is started. Not if the worker has nothing else to
-    /// do, and starts it at once.
+    /// Whether the driver may take it back until it is started. Not if the worker has nothing else
+    /// to do, and starts it at once.
     pub revocable: bool,
 }
 
@@ -165,8 +165,8 @@ impl<A> TaskMessage<A> {
     }
 }
 
-/// From the driver to a worker. Tasks and what a worker has to know before go through the task lane, all else
-/// through the control lane; what is freed, through either.
+/// From the driver to a worker. Tasks and what a worker has to know before go through the task
+/// lane, all else through the control lane; what is freed, through either.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
     /// Run this.
@@ -281,8 +281,8 @@ pub enum FromWorker {
         args: Args<ArgSpec>,
         /// How it is to be kept.
         options: Box<ActorOptions>,
-        /// If there is a living actor of the name, that one is wanted and this one is not made. This
-        /// object is to refer to the one that there is then; the worker holds it.
+        /// If there is a living actor of the name, that one is wanted and this one is not made.
+        /// This object is to refer to the one that there is then; the worker holds it.
         found: Option<ObjectId>,
     },
     /// An object that refers to the living actor of this name, or fails. The worker holds it.
@@ -302,8 +302,8 @@ pub enum FromWorker {
         /// The parts.
         parts: Vec<(ObjectId, Lot)>,
     },
-    /// An object of the worker's that is ready when all parts of a shared array are back. The worker
-    /// holds it.
+    /// An object of the worker's that is ready when all parts of a shared array are back. The
+    /// worker holds it.
     Settle {
         /// The object: the parts that are torn.
         id: ObjectId,
@@ -346,16 +346,19 @@ pub enum FromWorker {
         /// Whether to wait until there are as many.
         waits: bool,
     },
-    /// Nobody waits for these answers, which are all of one request, any more. They fail if they are pending.
+    /// Nobody waits for these answers, which are all of one request, any more. They fail if they
+    /// are pending.
     QueueGiveUp {
         /// The answers.
         ids: Vec<ObjectId>,
         /// Whether values that they have go back to the queue.
         returns: bool,
     },
-    /// The values that these answers have are their caller's now, and do not go back when the worker dies.
+    /// The values that these answers have are their caller's now, and do not go back when the
+    /// worker dies.
     QueueTook(Vec<ObjectId>),
-    /// An object that says how many values are in a queue and whether it is closed. The worker holds it.
+    /// An object that says how many values are in a queue and whether it is closed. The worker
+    /// holds it.
     QueueAsk {
         /// The object.
         id: ObjectId,

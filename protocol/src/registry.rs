@@ -40,8 +40,8 @@ pub struct RemoteFn {
     pub role: Role,
     /// The options of its calls, unless a call has its own.
     pub options: TaskOptions,
-    /// The type that belongs to it: its own, or the actor's. Tells functions apart that a macro has put
-    /// into several blocks, with one name at one place.
+    /// The type that belongs to it: its own, or the actor's. Tells functions apart that a macro has
+    /// put into several blocks, with one name at one place.
     pub owner: fn() -> TypeId,
     /// Decodes the arguments, runs the function, encodes the result.
     pub run: fn(&mut Inputs) -> Result<Payload>,
@@ -91,7 +91,8 @@ impl RemoteFn {
         (self.owner)()
     }
 
-    /// What tells the function from others, but for those that differ in their [`owner`](RemoteFn::owner).
+    /// What tells the function from others, but for those that differ in their
+    /// [`owner`](RemoteFn::owner).
     fn key(
         &self,
     ) -> (
@@ -252,8 +253,8 @@ impl Inputs {
         self.left.drain(..).rev()
     }
 
-    /// The arguments of another call of a function, as `fill` adds them to a list, in place of what was not
-    /// taken. Gives what that gives.
+    /// The arguments of another call of a function, as `fill` adds them to a list, in place of what
+    /// was not taken. Gives what that gives.
     #[inline]
     pub fn refill<R>(&mut self, fill: impl FnOnce(&mut Vec<Input>) -> R) -> R {
         self.left.clear();

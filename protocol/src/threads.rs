@@ -36,8 +36,8 @@ mod model {
         }
     }
 
-    /// The value lies in a cell of the standard library, which loom does not see; it is looked at only
-    /// behind a flag that loom does see.
+    /// The value lies in a cell of the standard library, which loom does not see; it is looked at
+    /// only behind a flag that loom does see.
     #[derive(Debug)]
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,

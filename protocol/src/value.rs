@@ -35,7 +35,8 @@ pub enum Format {
         /// The type that was encoded.
         of: TypeTag,
     },
-    /// Memory that several processes write to: never read as bytes, see [`SharedMemory::region`](crate::SharedMemory::region).
+    /// Memory that several processes write to: never read as bytes, see
+    /// [`SharedMemory::region`](crate::SharedMemory::region).
     Shared {
         /// What it is used as.
         kind: SharedKind,
@@ -267,7 +268,8 @@ impl Value {
         UNIT.clone()
     }
 
-    /// This value behind a reference count: an allocation, unless it is that of `()`, which all share.
+    /// This value behind a reference count: an allocation, unless it is that of `()`, which all
+    /// share.
     pub fn share(self) -> Arc<Value> {
         match self.is_unit() {
             true => Value::unit(),
@@ -290,7 +292,8 @@ impl Value {
         }
     }
 
-    /// The item, if the value [stands for](Value::standing_for) it. Encoded values have at least a byte.
+    /// The item, if the value [stands for](Value::standing_for) it. Encoded values have at least a
+    /// byte.
     pub fn stands_for(&self) -> Option<&Item> {
         match (&self.format, &self.body, &*self.items) {
             (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [item])
@@ -304,9 +307,9 @@ impl Value {
 
     /// Whether the value is data that never changes, all the way down.
     ///
-    /// It is not if it is, or refers to, memory that processes write to, a part of such memory, or an
-    /// object that may be pending. A call with data alone waits for nothing, and leaves nothing half
-    /// done in its arguments. Cost: one step for each item, up to the first that decides.
+    /// It is not if it is, or refers to, memory that processes write to, a part of such memory, or
+    /// an object that may be pending. A call with data alone waits for nothing, and leaves nothing
+    /// half done in its arguments. Cost: one step for each item, up to the first that decides.
     pub fn is_data(&self) -> bool {
         let data = match &self.format {
             Format::Flat { .. } | Format::Text | Format::Packed { .. } => true,

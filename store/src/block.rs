@@ -169,8 +169,8 @@ impl Block {
         }
     }
 
-    /// What [lies in the block itself](Block::SMALL): the bytes, with zeros or others behind them, and how
-    /// many they are. A copy of all of it takes less than one of just so many.
+    /// What [lies in the block itself](Block::SMALL): the bytes, with zeros or others behind them,
+    /// and how many they are. A copy of all of it takes less than one of just so many.
     #[inline]
     pub fn as_small(&self) -> Option<(&[u8; Block::SMALL], usize)> {
         match &self.place {

@@ -1,8 +1,8 @@
 //! How a heap gets memory for an extent, and fills it on the way.
 //!
-//! New memory is made in pieces: a piece gets its pages, they are entered into the writable mapping,
-//! and what is to be copied is written there, while the kernel's zeros are still in the cache.
-//! Several threads do so side by side.
+//! New memory is made in pieces: a piece gets its pages, they are entered into the writable
+//! mapping, and what is to be copied is written there, while the kernel's zeros are still in the
+//! cache. Several threads do so side by side.
 //!
 //! Figures for 800 MiB of pages of 4 KiB, on two cores where memory is copied at 11 GB/s, in
 //! milliseconds with one thread and with two: to touch a byte of each new page through a mapping
@@ -33,8 +33,9 @@ const COMMIT_STEP: u64 = 256 << 10;
 /// it is the size of a huge page, which the system may give.
 const PIECE: u64 = 2 << 20;
 
-/// Extents of at least this many bytes that others than [`Heap::copy`] fill are followed by a gap. Code that
-/// writes beyond the end of what it was given then changes no neighbour, and is found out.
+/// Extents of at least this many bytes that others than [`Heap::copy`] fill are followed by a gap.
+/// Code that writes beyond the end of what it was given then changes no neighbour, and is found
+/// out.
 const GAP_FROM: usize = 64 << 10;
 
 /// How long a gap is.
@@ -48,8 +49,8 @@ impl Heap {
     ///
     /// Warm memory, which was in use before, is taken first; its contents are left as they were.
     ///
-    /// From 64 KiB on, 4 KiB of memory behind the extent belong to nobody, unless the store is so full
-    /// that there is no room for them.
+    /// From 64 KiB on, 4 KiB of memory behind the extent belong to nobody, unless the store is so
+    /// full that there is no room for them.
     ///
     /// # Errors
     /// Full when the budget or the system has no memory even after this heap's own free memory was

@@ -1,7 +1,7 @@
 //! Copies of much memory.
 //!
-//! A processor reads a cache line before it writes to it, and what is written drives other things out
-//! of its cache. Stores past the cache avoid both, and are worth it as soon as a copy does not
+//! A processor reads a cache line before it writes to it, and what is written drives other things
+//! out of its cache. Stores past the cache avoid both, and are worth it as soon as a copy does not
 //! fit the cache anyway. The standard library's copy makes such stores only from three quarters of
 //! the cache that all cores of the *machine* share; a virtual machine of few cores has 240 MiB
 //! there, and never gets to it.

@@ -32,8 +32,8 @@ pub enum Backing {
     /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
     /// cgroup's limit only.
     Anonymous,
-    /// As [`Backing::Auto`], but the file has no name at any moment. Where `/dev/shm` has room it is
-    /// an unnamed file there.
+    /// As [`Backing::Auto`], but the file has no name at any moment. Where `/dev/shm` has room it
+    /// is an unnamed file there.
     Unnamed,
 }
 
@@ -42,8 +42,8 @@ impl SegmentFile {
     /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
     ///
     /// The file has no name when this returns, and its descriptors are closed on `exec`. A file of
-    /// [`Backing::SharedMemory`] has one for some microseconds. A process that is killed then leaves
-    /// an empty file, which the next process of the user removes that makes such a file.
+    /// [`Backing::SharedMemory`] has one for some microseconds. A process that is killed then
+    /// leaves an empty file, which the next process of the user removes that makes such a file.
     ///
     /// # Errors
     /// When the system refuses the file. An empty file is refused, too.

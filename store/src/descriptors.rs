@@ -185,8 +185,8 @@ pub fn raise(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Calls `open`, which opens descriptors in a way that this module does not know, while 0, 1 and 2 are
-/// in use: closed ones become `/dev/null`, and stay so.
+/// Calls `open`, which opens descriptors in a way that this module does not know, while 0, 1 and 2
+/// are in use: closed ones become `/dev/null`, and stay so.
 ///
 /// Another thread of the program can close one of them meanwhile; then `open` may get its number.
 pub fn with_standard_in_use<R>(open: impl FnOnce() -> R) -> R {

@@ -52,9 +52,9 @@ pub struct SegmentFile {
 impl SegmentFile {
     /// Takes over descriptors of a file that another process created.
     ///
-    /// *One producer*: `read_write` belongs to the producer of the segment, or to both sides of a mailbox, and
-    /// to nobody else; but also to those who write its shared extents, if only [`Writables`] gets the file. The
-    /// file is never cut.
+    /// *One producer*: `read_write` belongs to the producer of the segment, or to both sides of a
+    /// mailbox, and to nobody else; but also to those who write its shared extents, if only
+    /// [`Writables`] gets the file. The file is never cut.
     ///
     /// [`Writables`]: crate::Writables
     ///
@@ -112,8 +112,8 @@ impl SegmentFile {
 
     /// The producer's descriptor, where this process has it.
     ///
-    /// *One producer*: nothing is written through it, nor by whoever gets it, but by a [`SegmentFile`] that is
-    /// [made of it](SegmentFile::from_descriptors).
+    /// *One producer*: nothing is written through it, nor by whoever gets it, but by a
+    /// [`SegmentFile`] that is [made of it](SegmentFile::from_descriptors).
     pub fn read_write_fd(&self, _: EnginePromise) -> Option<BorrowedFd<'_>> {
         self.write_access()
     }
@@ -173,8 +173,8 @@ impl SegmentFile {
     /// Gives the memory of whole pages in the range back to the system. Their bytes read as zeros
     /// afterwards, and must be reserved again before they are written.
     ///
-    /// *Pinned while leased*: no lease on anything there is left, in any process, and the producer has ended or
-    /// has these bytes in no use.
+    /// *Pinned while leased*: no lease on anything there is left, in any process, and the producer
+    /// has ended or has these bytes in no use.
     ///
     /// # Errors
     /// When the range is not in the file, the descriptor is missing, or the system refuses.

@@ -148,11 +148,12 @@ impl Heap {
     ///
     /// *Pinned while leased*: the lease keeps the extent from being freed.
     ///
-    /// An extent that was [reserved as shared](Heap::reserve_shared) is not shared any more from here
-    /// on. *One use*: no other process has it writable any more.
+    /// An extent that was [reserved as shared](Heap::reserve_shared) is not shared any more from
+    /// here on. *One use*: no other process has it writable any more.
     ///
     /// # Errors
-    /// Invalid handle, when there is no such extent, or this process has [regions](Heap::region) of it.
+    /// Invalid handle, when there is no such extent, or this process has [regions](Heap::region) of
+    /// it.
     pub fn block(&self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Block, StoreError> {
         let missing = || StoreError::invalid_handle(format!("there is no object: {loc}"));
         let mut extents = self.table().ok_or_else(missing)?;

@@ -2,8 +2,8 @@
 //!
 //! A process that is killed by SIGKILL right then leaves an empty file behind, and cannot help it.
 //! The next process of the user that makes a segment removes such files: at once where the owner is
-//! known to be dead, else after a minute. Exits wait, and catchable signals too where no other thread
-//! takes them.
+//! known to be dead, else after a minute. Exits wait, and catchable signals too where no other
+//! thread takes them.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -38,8 +38,8 @@ unsafe extern "C" {
     fn atexit(handler: extern "C" fn()) -> i32;
 }
 
-/// Returns a name that nobody else has: the process id, the number of the namespace in which that is
-/// the process' id, and a random number.
+/// Returns a name that nobody else has: the process id, the number of the namespace in which that
+/// is the process' id, and a random number.
 pub(crate) fn fresh() -> String {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let (pid, namespace) = (std::process::id(), namespace());

@@ -1,5 +1,5 @@
-//! Hashing of numbers that this program counts out itself: ids, offsets in a segment. Nobody can choose
-//! them to collide.
+//! Hashing of numbers that this program counts out itself: ids, offsets in a segment. Nobody can
+//! choose them to collide.
 
 use std::{
     collections::HashMap,

@@ -83,7 +83,8 @@ impl Region {
         self.len == 0
     }
 
-    /// `count` atomics from byte `offset` on; `None` where they do not fit, or are not aligned there.
+    /// `count` atomics from byte `offset` on; `None` where they do not fit, or are not aligned
+    /// there.
     ///
     /// *One use*: no byte of them is ever used as anything but these atomics.
     #[inline]
@@ -102,8 +103,8 @@ impl Region {
         Some(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
     }
 
-    /// `count` elements from byte `offset` on, to be read and written; `None` where they do not fit,
-    /// or are not aligned there.
+    /// `count` elements from byte `offset` on, to be read and written; `None` where they do not
+    /// fit, or are not aligned there.
     ///
     /// *Lent once*: as long as the result lives, nobody else in any process has these bytes.
     pub fn lend<E: Pod>(&self, offset: usize, count: usize, _: EnginePromise) -> Option<Lent<E>> {
@@ -148,8 +149,8 @@ impl Region {
         })
     }
 
-    /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it does
-    /// not fit.
+    /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it
+    /// does not fit.
     ///
     /// *Lent once*, for its elements.
     pub fn lend_tile<E: Pod>(

@@ -56,14 +56,14 @@ impl Segments {
         self.mappings.contains_key(&id)
     }
 
-    /// The bytes at a location: base plus offset, no system call and no page is looked at. The first
-    /// read of a page in this process is a fault, which brings 64 KiB: to read 800 MiB takes
-    /// 71 ms then and 29 ms later. To have the kernel enter all pages at once would take 46 ms
-    /// more than the later reads, so nothing is gained by it. `lease` is dropped with the last
-    /// clone of the block.
+    /// The bytes at a location: base plus offset, no system call and no page is looked at. The
+    /// first read of a page in this process is a fault, which brings 64 KiB: to read 800 MiB takes
+    /// 71 ms then and 29 ms later. To have the kernel enter all pages at once would take 46 ms more
+    /// than the later reads, so nothing is gained by it. `lease` is dropped with the last clone of
+    /// the block.
     ///
-    /// *Pinned while leased*: the lease keeps the producer from freeing the location. *One use*: no process has
-    /// it writable as shared memory.
+    /// *Pinned while leased*: the lease keeps the producer from freeing the location. *One use*: no
+    /// process has it writable as shared memory.
     ///
     /// # Errors
     /// Invalid handle, where the segment is not mapped or the range is not in it.

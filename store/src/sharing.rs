@@ -1,9 +1,9 @@
 //! Extents that other processes write to, too.
 //!
 //! A process that was given access to such an extent maps its pages writable, and none else of the
-//! segment. So a large one has pages of its own; small ones lie together in *slabs*, which are mapped as a
-//! whole, since a page and a mapping for each of a million counters would be too much. Slabs stay
-//! for the heap's life, and are used again.
+//! segment. So a large one has pages of its own; small ones lie together in *slabs*, which are
+//! mapped as a whole, since a page and a mapping for each of a million counters would be too much.
+//! Slabs stay for the heap's life, and are used again.
 
 use std::{ops::Range, sync::Arc};
 

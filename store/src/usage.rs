@@ -15,12 +15,13 @@ pub(crate) enum Usage {
     Words,
 }
 
-/// What one file is used for, decided by its first use. All values for one file share it, and so do its
-/// mappings.
+/// What one file is used for, decided by its first use. All values for one file share it, and so do
+/// its mappings.
 pub(crate) type FileUsage = Arc<OnceLock<Usage>>;
 
-/// The files that this process has open or mapped, by device and inode. As long as an entry is in use the
-/// file exists, so its number belongs to no other. Entries of files that are gone leave when a file comes.
+/// The files that this process has open or mapped, by device and inode. As long as an entry is in
+/// use the file exists, so its number belongs to no other. Entries of files that are gone leave
+/// when a file comes.
 static FILES: Mutex<Vec<(FileId, Weak<OnceLock<Usage>>)>> = Mutex::new(Vec::new());
 
 type FileId = (u64, u64);

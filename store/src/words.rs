@@ -12,9 +12,9 @@ use crate::{StoreError, file::SegmentFile, map::Mapping, usage::Usage};
 
 /// A writable mapping of a file that is seen as atomic words only, by all its processes.
 ///
-/// The first [`SharedWords::NARROW_BYTES`] bytes are 32-bit words (for futexes), the rest are 64-bit
-/// words. The two never overlap, because atomic accesses of different sizes to the same memory must
-/// not race. New words are zero.
+/// The first [`SharedWords::NARROW_BYTES`] bytes are 32-bit words (for futexes), the rest are
+/// 64-bit words. The two never overlap, because atomic accesses of different sizes to the same
+/// memory must not race. New words are zero.
 #[derive(Debug)]
 pub struct SharedWords {
     mapping: Mapping,

@@ -78,10 +78,11 @@ impl Writables {
         self.segments.contains_key(&id)
     }
 
-    /// Makes an extent that was reserved as shared writable here, if it is not yet: one system call.
+    /// Makes an extent that was reserved as shared writable here, if it is not yet: one system
+    /// call.
     ///
-    /// *One use*: it was reserved so, and no process reads it as an object. *Pinned while leased*: the lease keeps
-    /// the producer from freeing it.
+    /// *One use*: it was reserved so, and no process reads it as an object. *Pinned while leased*:
+    /// the lease keeps the producer from freeing it.
     ///
     /// # Errors
     /// Invalid handle, where the segment is not there or the range is not in it.
@@ -97,8 +98,8 @@ impl Writables {
         Region::new(start, loc, keep, lease)
     }
 
-    /// Takes the permission back; afterwards a write there ends in SIGSEGV. `false`: there are regions of
-    /// it, and nothing has changed.
+    /// Takes the permission back; afterwards a write there ends in SIGSEGV. `false`: there are
+    /// regions of it, and nothing has changed.
     pub fn close(&self, loc: Loc) -> bool {
         let segment = self.segments.get(&loc.segment).map(|found| found.clone());
         segment.is_none_or(|segment| segment.close(loc))

@@ -1,4 +1,5 @@
-//! Bytes that are copied into the store: into warm memory, into new memory, and where there is none.
+//! Bytes that are copied into the store: into warm memory, into new memory, and where there is
+//! none.
 
 mod common;
 

@@ -17,7 +17,8 @@ use mobula_store::{
 
 type Stored<T> = Result<T, StoreError>;
 
-/// The types say it; there is nothing to run. How a promise is made is in the documentation of its type.
+/// The types say it; there is nothing to run. How a promise is made is in the documentation of its
+/// type.
 #[test]
 fn each_function_that_rests_on_a_promise_takes_one() {
     let _: fn(OwnedFd, Option<OwnedFd>, u64, EnginePromise) -> Stored<SegmentFile> =

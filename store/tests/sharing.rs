@@ -312,8 +312,8 @@ fn shared_memory_makes_no_array() {
     assert!(error.is_type_mismatch(), "{error}");
 }
 
-/// Who is given a part of a heap to write gets whole pages of it: a stray write there may change other shared
-/// memory of that heap, but no object.
+/// Who is given a part of a heap to write gets whole pages of it: a stray write there may change
+/// other shared memory of that heap, but no object.
 #[test]
 fn no_object_lies_in_pages_that_others_may_write() {
     const SLAB: u64 = 64 << 10;

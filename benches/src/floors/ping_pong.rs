@@ -107,8 +107,8 @@ impl Waiting {
     }
 }
 
-/// How often a game begins anew. Where other programs want the cores, both players may end up on one
-/// of them for a whole game; then they show the scheduler and not the memory.
+/// How often a game begins anew. Where other programs want the cores, both players may end up on
+/// one of them for a whole game; then they show the scheduler and not the memory.
 const GAMES: u32 = 3;
 
 /// Seconds of a round trip between this process and another, one for each way to wait: spinning,
@@ -116,7 +116,8 @@ const GAMES: u32 = 3;
 /// processes is faster than the fastest of these. It is the median of the best of three games,
 /// each of a third of the plan's time.
 ///
-/// The program must begin with [`enter_if_peer`](super::enter_if_peer), since the second process is the program again.
+/// The program must begin with [`enter_if_peer`](super::enter_if_peer), since the second process is
+/// the program again.
 ///
 /// # Errors
 /// When the second process cannot be started, or ends.

@@ -1,5 +1,5 @@
-//! Players on cores of their own. A system may leave two processes that spin on one core for a while;
-//! then a game shows its scheduler and not the memory.
+//! Players on cores of their own. A system may leave two processes that spin on one core for a
+//! while; then a game shows its scheduler and not the memory.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 

@@ -1,8 +1,9 @@
-//! How fast workers are started: at once, unless those before them have died soon after their start.
+//! How fast workers are started: at once, unless those before them have died soon after their
+//! start.
 //!
 //! Those that die before they are ready, such as by a set-up function that fails, are followed by
-//! pauses that double, up to a minute. What else wants a worker has one start that does not wait for
-//! the end of the pause: it may be needed, and things may be different by now.
+//! pauses that double, up to a minute. What else wants a worker has one start that does not wait
+//! for the end of the pause: it may be needed, and things may be different by now.
 
 use std::time::{Duration, Instant};
 
@@ -126,8 +127,8 @@ impl RestartBackoff {
         self.missing = self.missing.saturating_sub(workers);
     }
 
-    /// One takes tasks. Says whether that is the end of a shortage (starts had failed before, and no
-    /// more are missing), and how many in a row had died before they were ready.
+    /// One takes tasks. Says whether that is the end of a shortage (starts had failed before, and
+    /// no more are missing), and how many in a row had died before they were ready.
     pub(super) fn recovered(&mut self) -> (bool, u32) {
         self.failing = None;
         let unready = std::mem::take(&mut self.unready);

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 use super::peers::Peers;
 use crate::scheduler::{Host as _, Scheduler};
 
-/// What workers are asked to close. An answer costs the number of workers that were asked, however many
-/// closings are under way.
+/// What workers are asked to close. An answer costs the number of workers that were asked, however
+/// many closings are under way.
 #[derive(Debug, Default)]
 pub(super) struct Closings {
     /// By what is to be closed: mostly one, and two where an array goes while it is being sealed.

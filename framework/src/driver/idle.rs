@@ -49,8 +49,8 @@ impl Driver {
         }
     }
 
-    /// With the last handle of the runtime: waits for detached tasks, as long as the settings say, and
-    /// says which ones are cut. Then ends the runtime.
+    /// With the last handle of the runtime: waits for detached tasks, as long as the settings say,
+    /// and says which ones are cut. Then ends the runtime.
     pub(crate) fn end(&self) {
         if mobula_store::is_forked_child() || self.is_closed() {
             return;

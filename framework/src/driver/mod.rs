@@ -1,7 +1,7 @@
 //! The driver: the scheduler, the workers' mailboxes, and the threads around them.
 //!
-//! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands out
-//!   tasks and rings bells before it lets go; what runs user code (wakers) comes after.
+//! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands
+//!   out tasks and rings bells before it lets go; what runs user code (wakers) comes after.
 //! * Answers of workers are read by a caller that waits ([`wait`]), or else by the *background*
 //!   thread ([`background`]). The *monitor* thread ([`monitor`]) starts workers, sees them die and
 //!   replaces them; the *output* thread ([`output`]) passes on what they print.
@@ -97,8 +97,8 @@ pub(crate) struct Driver {
     released: Released,
     /// See [`Peers::has_actors`].
     has_actors: Arc<AtomicBool>,
-    /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks may
-    /// wait. Changed under the lock.
+    /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks
+    /// may wait. Changed under the lock.
     sleeps_long: AtomicBool,
     /// What foreground callers do for the background thread, and want of it.
     poll_policy: PollPolicy,
@@ -291,8 +291,8 @@ impl Driver {
     }
 
     /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
-    /// longer than a grace time for tasks that still run, then they are killed; an actor without a call
-    /// has its own time to drop its value.
+    /// longer than a grace time for tasks that still run, then they are killed; an actor without a
+    /// call has its own time to drop its value.
     pub(crate) fn shutdown(&self) {
         // In a child that user code forked, the threads, the locks and the workers are not ours.
         if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {

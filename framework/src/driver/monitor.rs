@@ -126,8 +126,8 @@ impl Monitor {
         self.ring();
     }
 
-    /// A task is under way, since the caller has got the lock: if a worker is stopped, that is to be
-    /// said. Cost: a load, and a system call for the first task after a pause.
+    /// A task is under way, since the caller has got the lock: if a worker is stopped, that is to
+    /// be said. Cost: a load, and a system call for the first task after a pause.
     pub(super) fn arm(&self) {
         if !self.armed.load(Ordering::Relaxed) {
             self.armed.store(true, Ordering::Relaxed);
@@ -310,8 +310,8 @@ impl Driver {
         }
     }
 
-    /// Says which workers are stopped, from time to time while tasks are under way. Returns the next
-    /// time: none as long as there is nothing to do, so that an idle runtime does not wake up.
+    /// Says which workers are stopped, from time to time while tasks are under way. Returns the
+    /// next time: none as long as there is nothing to do, so that an idle runtime does not wake up.
     fn look_for_stopped(
         &self,
         workers: &mut [Watched],
@@ -489,8 +489,8 @@ impl Driver {
     }
 }
 
-/// Says that a worker has ended before it was ready, as so many in a row: for the first, the tenth, the
-/// hundredth and so on. What the first has said was passed on.
+/// Says that a worker has ended before it was ready, as so many in a row: for the first, the tenth,
+/// the hundredth and so on. What the first has said was passed on.
 fn tell_unready(count: u32, pid: u32, how: &str, tail: &str) {
     if count == 1 {
         eprintln!(

@@ -2,8 +2,8 @@
 //!
 //! A *null worker* is no process. It takes each task as a worker does, through a mailbox of its own
 //! with the same bells, state words and wire format, and answers at once that the task has returned
-//! `()`. So what is left of a program's time is what the driver costs: the typed surface, the scheduler
-//! and the peers, without functions, processes and the store.
+//! `()`. So what is left of a program's time is what the driver costs: the typed surface, the
+//! scheduler and the peers, without functions, processes and the store.
 //!
 //! Each has two threads of this process, as a worker has for its two lanes. Or it has none, and
 //! whoever waits for a result does its work on the way: then a program does the same each time, so

@@ -4,8 +4,8 @@ use mobula_protocol::WorkerId;
 
 use super::peer::Peer;
 
-/// The peers in one piece of memory, sorted by the workers' ids. A thread that waits looks at all peers
-/// many times in a microsecond, which a tree would make slow.
+/// The peers in one piece of memory, sorted by the workers' ids. A thread that waits looks at all
+/// peers many times in a microsecond, which a tree would make slow.
 #[derive(Debug, Default)]
 pub(super) struct PeerTable(Vec<(WorkerId, Peer)>);
 

@@ -39,7 +39,8 @@ const ALL_EVERY: u32 = 16;
 /// A list of ids that is longer is not kept.
 const KEEP_SCRATCH: usize = 1 << 14;
 
-/// Handles that are to be told an outcome. One alone, which is that of a caller who waits, takes no memory.
+/// Handles that are to be told an outcome. One alone, which is that of a caller who waits, takes no
+/// memory.
 pub(super) type Completions = SmallVec<[(Weak<ObjectHandle>, Outcome); 1]>;
 
 /// All of them, with what the scheduler's effects need.
@@ -77,7 +78,8 @@ pub(super) struct Peers {
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) task_duration: TaskDurationEstimate,
-    /// The last step has left released handles to the next one. Looked at and changed under the lock only.
+    /// The last step has left released handles to the next one. Looked at and changed under the
+    /// lock only.
     pub(super) defers_releases: bool,
     /// Peers that may have something to send.
     unflushed: Vec<WorkerId>,
@@ -219,8 +221,8 @@ impl Peers {
         self.drain_busy(scheduler, BATCH);
     }
 
-    /// As [`drain_all`](Peers::drain_all), but where there are many workers, those of whom nothing was expected
-    /// may have to wait for some more calls. Says whether there was anything.
+    /// As [`drain_all`](Peers::drain_all), but where there are many workers, those of whom nothing
+    /// was expected may have to wait for some more calls. Says whether there was anything.
     pub(super) fn drain_likely(&mut self, scheduler: &mut Scheduler) -> bool {
         self.looks = self.looks.wrapping_add(1);
         if self.peers.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
@@ -231,7 +233,8 @@ impl Peers {
         !self.busy.is_empty()
     }
 
-    /// Reads and acts on some of what those workers have said that are likely to have something to say.
+    /// Reads and acts on some of what those workers have said that are likely to have something to
+    /// say.
     pub(super) fn drain_some(&mut self, scheduler: &mut Scheduler) {
         if self.peers.len() <= FEW {
             self.look_at_all();

@@ -113,9 +113,9 @@ impl PollPolicy {
         self.is_watched()
     }
 
-    /// For how long a future's caller should wait on the spot: for the time of a short task, if that
-    /// has worked lately. If not, now and then for as long as being woken takes: the workers, who fell
-    /// asleep while this one slept, would never be quick enough otherwise.
+    /// For how long a future's caller should wait on the spot: for the time of a short task, if
+    /// that has worked lately. If not, now and then for as long as being woken takes: the workers,
+    /// who fell asleep while this one slept, would never be quick enough otherwise.
     pub(super) fn may_linger(&self) -> Option<Duration> {
         let good = self.linger.is_good();
         self.linger.may_try(32).then_some(match good {
@@ -130,9 +130,9 @@ impl PollPolicy {
     }
 
     /// Whether a caller that waits should spin before it sleeps: not where answers have taken much
-    /// longer lately, or came while others had this core. It would only take a core from the workers
-    /// then; and while it waits for its turn after a yield, the system counts it as one who wants a
-    /// core, and shares the cores accordingly.
+    /// longer lately, or came while others had this core. It would only take a core from the
+    /// workers then; and while it waits for its turn after a yield, the system counts it as one who
+    /// wants a core, and shares the cores accordingly.
     pub(super) fn may_spin(&self) -> bool {
         self.spin.may_try(16)
     }

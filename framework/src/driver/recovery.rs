@@ -94,9 +94,9 @@ pub(super) fn cause(pid: u32, status: Option<&WaitIdStatus>) -> Cause {
 }
 
 impl Peers {
-    /// Frees what a dead worker held, and wakes those who waited with it. Under the driver's lock, so
-    /// that the locks are not freed meanwhile. Costs a system call or three for each lock that the
-    /// worker could reach.
+    /// Frees what a dead worker held, and wakes those who waited with it. Under the driver's lock,
+    /// so that the locks are not freed meanwhile. Costs a system call or three for each lock that
+    /// the worker could reach.
     pub(super) fn recover_locks(&mut self, dead: WorkerId, cause: Cause) {
         let Some(peer) = self.peers.get_mut(dead) else {
             return;

@@ -1,9 +1,10 @@
-//! Workers cannot be started, since a limit of the system is reached: what is done until it is over.
+//! Workers cannot be started, since a limit of the system is reached: what is done until it is
+//! over.
 //!
 //! * The soft limit on descriptors is raised to the hard one, when a start has failed for want of
 //!   descriptors.
-//! * Some descriptors are kept in reserve. They are for the case that actors have all others and the
-//!   pool has no worker left: then one worker of the pool is started with them.
+//! * Some descriptors are kept in reserve. They are for the case that actors have all others and
+//!   the pool has no worker left: then one worker of the pool is started with them.
 //! * What waits for a process fails after [`PATIENCE`], with the reason of the last failure. The
 //!   monitor goes on trying, so the pool is complete again some time after the shortage.
 
@@ -92,8 +93,8 @@ impl Driver {
         started
     }
 
-    /// Whether the pool keeps its last worker, also while workers can be started: where it is the only
-    /// one, an actor would wait for another process each time.
+    /// Whether the pool keeps its last worker, also while workers can be started: where it is the
+    /// only one, an actor would wait for another process each time.
     pub(super) fn keeps_last_worker(&self) -> bool {
         self.config.workers > 1
     }

@@ -1,5 +1,6 @@
-//! Threads of the driver that sleep in the queue of a lock, and futures that wait there. When the runtime ends, whoever they wait for
-//! may be a worker that is gone: so they are woken, and sleep no more.
+//! Threads of the driver that sleep in the queue of a lock, and futures that wait there. When the
+//! runtime ends, whoever they wait for may be a worker that is gone: so they are woken, and sleep
+//! no more.
 
 use std::collections::HashMap;
 

@@ -53,7 +53,8 @@ impl Driver {
         started
     }
 
-    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a peer.
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a
+    /// peer.
     fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>, hushed: bool) -> Result<()> {
         let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let id = u32::try_from(number).map(WorkerId).map_err(|_| {

@@ -43,9 +43,9 @@ impl Driver {
         self.step(false, f, |_, result| result)
     }
 
-    /// The same for what a worker may be waiting for. `after` comes when all is sent, before anybody can
-    /// act on an answer. Handles of small values that were dropped are counted at the next step, which
-    /// mostly is while the worker runs.
+    /// The same for what a worker may be waiting for. `after` comes when all is sent, before
+    /// anybody can act on an answer. Handles of small values that were dropped are counted at the
+    /// next step, which mostly is while the worker runs.
     pub(super) fn with_priority<T, R>(
         &self,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
@@ -173,8 +173,8 @@ impl Driver {
         self.with(read)
     }
 
-    /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if there
-    /// is something: for whoever looks again and again.
+    /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if
+    /// there is something: for whoever looks again and again.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
         let Some(state) = state.filter(|state| state.peers.any_ready()) else {

@@ -8,9 +8,9 @@
 //! # Ids
 //!
 //! A worker is told of an id by a hold, by the arguments of a task, or by a value that it was told
-//! of. Most ids are held, and a hold takes a look-up. For others the arguments of the worker's first
-//! tasks are searched, and then a set is made of all that it was told of. The set stays and grows by
-//! what it is told later, so that many ids cost their number and not its square.
+//! of. Most ids are held, and a hold takes a look-up. For others the arguments of the worker's
+//! first tasks are searched, and then a set is made of all that it was told of. The set stays and
+//! grows by what it is told later, so that many ids cost their number and not its square.
 
 use std::{collections::HashSet, fmt, hash::BuildHasherDefault};
 

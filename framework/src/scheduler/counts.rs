@@ -20,7 +20,8 @@ pub(super) enum Step {
 }
 
 impl Scheduler {
-    /// Counts what a value refers to and where it lies. The value was [checked](Scheduler::check_value).
+    /// Counts what a value refers to and where it lies. The value was
+    /// [checked](Scheduler::check_value).
     pub(super) fn begin_value(&mut self, value: &Value) {
         for nested in value.nested() {
             self.add_ref(nested);
@@ -103,8 +104,8 @@ impl Scheduler {
         }
     }
 
-    /// Pins or unpins an object, and the arrays inside if it is ready: who reads it reads those where
-    /// they lie.
+    /// Pins or unpins an object, and the arrays inside if it is ready: who reads it reads those
+    /// where they lie.
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
         self.shift_pin(id, step);
         let value = self.objects.get(id).and_then(Object::value);

@@ -25,7 +25,8 @@ impl Unfinished {
 }
 
 impl Scheduler {
-    /// Nobody will ask for the result of this task, but its work is wanted. Nothing, if it has ended.
+    /// Nobody will ask for the result of this task, but its work is wanted. Nothing, if it has
+    /// ended.
     pub(crate) fn detach(&mut self, id: ObjectId) {
         if let Some(task) = self.task_mut(id)
             && !task.detached

@@ -41,10 +41,10 @@ impl Scheduler {
         }
     }
 
-    /// When every place of every worker is taken by a task that waits, or its worker has no thread for
-    /// another one, nothing can ever run again. Then the first ready task goes to a worker without a
-    /// thread, which ends a wait; or else it fails, so that those that wait for it go on. Whether it
-    /// did.
+    /// When every place of every worker is taken by a task that waits, or its worker has no thread
+    /// for another one, nothing can ever run again. Then the first ready task goes to a worker
+    /// without a thread, which ends a wait; or else it fails, so that those that wait for it go on.
+    /// Whether it did.
     fn relieve_one(&mut self, host: &mut dyn Host) -> bool {
         let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
@@ -144,8 +144,8 @@ impl Scheduler {
         }
     }
 
-    /// Where a worker is idle: takes half of what another has to run, from the one that has the most.
-    /// Returns whether there was anything.
+    /// Where a worker is idle: takes half of what another has to run, from the one that has the
+    /// most. Returns whether there was anything.
     fn steal(&mut self, host: &mut dyn Host) -> bool {
         if self.stealable == 0 || !self.any_idle() {
             return false;

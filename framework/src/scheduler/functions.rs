@@ -20,7 +20,8 @@ impl Function {
         functions.get(usize::try_from(function.0).ok()?)
     }
 
-    /// The options of a function; those of [`TaskOptions::DEFAULT`] where there is no such function.
+    /// The options of a function; those of [`TaskOptions::DEFAULT`] where there is no such
+    /// function.
     pub(super) fn options_of(functions: &[Function], function: FunctionIndex) -> &TaskOptions {
         Function::of(functions, function).map_or(&TaskOptions::DEFAULT, |known| &known.options)
     }

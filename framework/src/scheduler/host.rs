@@ -8,8 +8,9 @@ use mobula_protocol::{
 };
 use mobula_store::Loc;
 
-/// What the scheduler asks of the driver around it. Calls come in the order in which the effects must
-/// take place, while the scheduler is locked: none may block, call the scheduler or run user code.
+/// What the scheduler asks of the driver around it. Calls come in the order in which the effects
+/// must take place, while the scheduler is locked: none may block, call the scheduler or run user
+/// code.
 pub(crate) trait Host {
     /// Puts a task on the worker's task lane.
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>);
@@ -44,12 +45,13 @@ pub(crate) trait Host {
     fn end_within(&mut self, worker: WorkerId, grace: Duration);
 
     /// Takes shared memory from all processes that have it writable. Afterwards it is
-    /// [freed](Host::free), or [`Scheduler::sealed`](super::Scheduler::sealed) is called with what is given here.
+    /// [freed](Host::free), or [`Scheduler::sealed`](super::Scheduler::sealed) is called with what
+    /// is given here.
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>);
 }
 
-/// A message or call that makes no sense. The scheduler has not changed. From a worker it means that
-/// its memory is damaged or its program is another one: the driver kills it.
+/// A message or call that makes no sense. The scheduler has not changed. From a worker it means
+/// that its memory is damaged or its program is another one: the driver kills it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(String);
 

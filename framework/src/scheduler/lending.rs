@@ -2,8 +2,8 @@
 //! ([`sealing`]).
 //!
 //! A part is an object like any other: whoever may write to it has a ref, and the last ref's end
-//! brings it home. So a call takes its parts along, through retries, and gives them back when it has
-//! ended, however that was.
+//! brings it home. So a call takes its parts along, through retries, and gives them back when it
+//! has ended, however that was.
 //!
 //! What waits for parts, or for processes to close their mappings, is a pending object with a task
 //! that no worker runs: it waits for one input, which comes from here.
@@ -92,7 +92,8 @@ impl Scheduler {
     /// Lends parts of an array to the driver, which gets one handle of each new object.
     ///
     /// # Errors
-    /// There is no such array; or why it cannot be, for the one who asked. Nothing has changed then.
+    /// There is no such array; or why it cannot be, for the one who asked. Nothing has changed
+    /// then.
     pub(crate) fn lend(
         &mut self,
         array: ObjectId,

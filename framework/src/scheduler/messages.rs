@@ -107,8 +107,8 @@ impl Scheduler {
         }
     }
 
-    /// After the end, a worker finishes what it runs. What it asks for has failed; what it puts it may
-    /// read for as long as it lives.
+    /// After the end, a worker finishes what it runs. What it asks for has failed; what it puts it
+    /// may read for as long as it lives.
     fn on_late_message(
         &mut self,
         from: WorkerId,

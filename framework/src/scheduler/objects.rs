@@ -45,8 +45,8 @@ impl Scheduler {
         self.objects.mint()
     }
 
-    /// The driver's handle of an object: that of a pending object, if there is one, or else one more,
-    /// made by `make` of the outcome. Without that it will be told by [`Host::complete`].
+    /// The driver's handle of an object: that of a pending object, if there is one, or else one
+    /// more, made by `make` of the outcome. Without that it will be told by [`Host::complete`].
     ///
     /// # Errors
     /// There is no such object.
@@ -70,8 +70,8 @@ impl Scheduler {
         Ok(entry)
     }
 
-    /// From now on `entry` is the driver's handle of a pending object, for [`Host::complete`]. Costs
-    /// nothing for objects that are finished.
+    /// From now on `entry` is the driver's handle of a pending object, for [`Host::complete`].
+    /// Costs nothing for objects that are finished.
     pub(crate) fn attach(&mut self, id: ObjectId, entry: &Arc<ObjectHandle>) {
         if let Some(object) = self.objects.get_mut(id)
             && object.task_mut().is_some()

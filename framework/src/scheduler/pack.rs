@@ -1,13 +1,14 @@
 //! Few workers for short tasks.
 //!
-//! Where there are more workers than cores, short tasks are best run by as many workers as there are
-//! cores: one more to wake costs more than the task, and pushes what the others have in their
-//! caches out of them. So while tasks are short, they go to *active* workers only, and wait for those if
-//! they are full. There are as many as cores. A worker is active as long as it ends tasks; one that gets stuck in a
-//! long one is not any more some [rounds](Scheduler::take_stock) later, and what it has not started is taken back from
-//! it. Not at the first of them: workers take turns on the cores, and one that waits for its turn, which takes
-//! milliseconds, would be taken for stuck; one more in its place would make the turns longer. As soon as tasks
-//! are not short, each idle worker gets one.
+//! Where there are more workers than cores, short tasks are best run by as many workers as there
+//! are cores: one more to wake costs more than the task, and pushes what the others have in their
+//! caches out of them. So while tasks are short, they go to *active* workers only, and wait for
+//! those if they are full. There are as many as cores. A worker is active as long as it ends tasks;
+//! one that gets stuck in a long one is not any more some [rounds](Scheduler::take_stock) later,
+//! and what it has not started is taken back from it. Not at the first of them: workers take turns
+//! on the cores, and one that waits for its turn, which takes milliseconds, would be taken for
+//! stuck; one more in its place would make the turns longer. As soon as tasks are not short, each
+//! idle worker gets one.
 
 use super::{
     Scheduler,
@@ -18,8 +19,8 @@ use super::{
 pub(super) const PATIENCE: u8 = 4;
 
 impl Scheduler {
-    /// Says whether tasks have been short since the last tick. To be called after some tens of ends, and soon
-    /// after no end has come while tasks [wait](Scheduler::is_packed).
+    /// Says whether tasks have been short since the last tick. To be called after some tens of
+    /// ends, and soon after no end has come while tasks [wait](Scheduler::is_packed).
     pub(crate) fn tick(&mut self, short: bool) {
         self.short = short;
         let mut places = if short { self.config.cores as usize } else { 0 };

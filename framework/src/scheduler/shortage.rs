@@ -1,12 +1,14 @@
 //! The system gives no further thread or process.
 //!
-//! *Threads.* A worker whose tasks all wait, and which gets no thread to go on with its lane, says that
-//! it is stalled. It gets no task while another worker of the pool takes tasks. When none does, the
-//! first ready task goes to a stalled worker: the worker sees it, and ends a wait with an error.
+//! *Threads.* A worker whose tasks all wait, and which gets no thread to go on with its lane, says
+//! that it is stalled. It gets no task while another worker of the pool takes tasks. When none
+//! does, the first ready task goes to a stalled worker: the worker sees it, and ends a wait with an
+//! error.
 //!
 //! *Processes.* No actor gets the last worker of a pool that is to have several: there may be no
-//! further process to take its place. A pool of one worker keeps it while starts fail. When starts have failed for some time, the driver
-//! [gives up](Scheduler::refuse_processes) what waits for a process.
+//! further process to take its place. A pool of one worker keeps it while starts fail. When starts
+//! have failed for some time, the driver [gives up](Scheduler::refuse_processes) what waits for a
+//! process.
 
 use mobula_protocol::{Error, WorkerId};
 
@@ -69,8 +71,8 @@ impl Scheduler {
     }
 
     /// Fails what waits for a process, because of `why`: all actors that have none and, where the
-    /// pool has no worker, all tasks that could run. `any_hope`: a worker that was started, and is not
-    /// up, counts as one. Says how many processes fewer are needed.
+    /// pool has no worker, all tasks that could run. `any_hope`: a worker that was started, and is
+    /// not up, counts as one. Says how many processes fewer are needed.
     pub(crate) fn refuse_processes(
         &mut self,
         why: &Error,

@@ -92,7 +92,8 @@ impl Scheduler {
 
     /// A worker is dead, and all that it had sent has been passed on. Decides what becomes of its
     /// tasks (see the [module](super)); `describe` makes the crash error for a task that was
-    /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker that is not there.
+    /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker
+    /// that is not there.
     ///
     /// Says whether the pool has one worker less.
     pub(crate) fn worker_lost(

@@ -37,8 +37,8 @@ pub trait IntoArg<T: ?Sized>: Sized {
 
 /// An argument before it is encoded. Not public API.
 ///
-/// What it holds leads to no engine and no memory, in a program that does not depend on Mobula's inner
-/// crates:
+/// What it holds leads to no engine and no memory, in a program that does not depend on Mobula's
+/// inner crates:
 ///
 /// ```compile_fail,E0061
 /// use mobula::{IntoArg, __private::Source, prelude::*};

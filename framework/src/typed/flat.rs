@@ -44,7 +44,8 @@ pub(crate) struct FlatType {
     decode: Decode,
 }
 
-/// Puts the value into an `Option` of its type: a box for each value would be an allocation for each.
+/// Puts the value into an `Option` of its type: a box for each value would be an allocation for
+/// each.
 type Decode = fn(Payload, &mut dyn Any) -> Result<()>;
 
 /// Types that this process has put as slices, without any signature that mentions them: their

@@ -21,13 +21,13 @@ pub trait Joinable {
     fn join(self) -> Result<Self::Output>;
 }
 
-/// Looks so often for failures among all that follow, at most: often enough to be soon, rarely enough
-/// to cost little.
+/// Looks so often for failures among all that follow, at most: often enough to be soon, rarely
+/// enough to cost little.
 const ROUNDS: usize = 16;
 
-/// Waits for entries in order, and calls `known` with the place of each. A failure that is known ends it
-/// at once. Looks at each entry once where none of this process has failed: a list can be longer than what a
-/// cache holds.
+/// Waits for entries in order, and calls `known` with the place of each. A failure that is known
+/// ends it at once. Looks at each entry once where none of this process has failed: a list can be
+/// longer than what a cache holds.
 fn wait_all<'e>(
     entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
     mut known: impl FnMut(usize) -> Result<()>,

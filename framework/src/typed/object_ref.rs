@@ -22,15 +22,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Value, bytes::read_flat_1, codecs::decode_value, turn::in_turn};
 use crate::promise::ENGINE;
 
-/// A value of type `T` in the store, or on its way there: what [`Runtime::put`](crate::Runtime::put)
-/// and [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn) return.
+/// A value of type `T` in the store, or on its way there: what
+/// [`Runtime::put`](crate::Runtime::put) and [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn)
+/// return.
 ///
 /// * It is a [`Future`] of the value, and so is `&ObjectRef<T>`: await the one and the ref is used
 ///   up, await the other and it stays. In blocking code there are [`get`](Self::get) and
-///   [`get_timeout`](Self::get_timeout). Dropping the future loses nothing, and a ref that is polled by
-///   very many short-lived tasks (a `select!` for each request) keeps a bounded number of their wakers:
-///   a pending future may be woken before its result is there. On tokio, awaiting takes part in its
-///   cooperative budget: a task that awaits refs that are ready lets others run from time to time.
+///   [`get_timeout`](Self::get_timeout). Dropping the future loses nothing, and a ref that is
+///   polled by very many short-lived tasks (a `select!` for each request) keeps a bounded number of
+///   their wakers: a pending future may be woken before its result is there. On tokio, awaiting
+///   takes part in its cooperative budget: a task that awaits refs that are ready lets others run
+///   from time to time.
 /// * It is an argument wherever a remote function takes or borrows a `T`, and may be pending then.
 /// * It can sit inside of any serde value that goes through Mobula, so results can hold refs.
 ///
@@ -102,10 +104,10 @@ impl<T> ObjectRef<T> {
 
     /// Gives up the result, but not the work: the task runs to its end.
     ///
-    /// A task whose refs are merely dropped runs to its end too, as long as the runtime lives.
-    /// For a detached task, the [end of the runtime](crate::Runtime#the-end) waits: for 5 s by default, and
-    /// a line on standard error names what it cuts. A failure of the task is seen by nobody. Cost:
-    /// some 20 ns; in a task, a message to the driver.
+    /// A task whose refs are merely dropped runs to its end too, as long as the runtime lives. For
+    /// a detached task, the [end of the runtime](crate::Runtime#the-end) waits: for 5 s by default,
+    /// and a line on standard error names what it cuts. A failure of the task is seen by nobody.
+    /// Cost: some 20 ns; in a task, a message to the driver.
     pub fn detach(self) {
         if self.entry.outcome().is_none()
             && let Some(engine) = self.entry.engine(ENGINE)
@@ -166,8 +168,9 @@ impl<T: Value> ObjectRef<T> {
     /// [`view`](ObjectRef::view). Arrays inside of the value are not copied. Inside of a remote
     /// function the worker runs other tasks in the meantime.
     ///
-    /// Each ref inside of the value takes some 50 to 100 ns and 130 bytes. Of 64 refs or more, that is at the first
-    /// call: this ref then keeps theirs until it is dropped, and further calls take a third of the time.
+    /// Each ref inside of the value takes some 50 to 100 ns and 130 bytes. Of 64 refs or more, that
+    /// is at the first call: this ref then keeps theirs until it is dropped, and further calls take
+    /// a third of the time.
     ///
     /// # Errors
     /// The task has failed (see the predicates of [`Error`]), or the runtime was shut down.

@@ -35,8 +35,8 @@ pub use super::{
     shared::{Part, Tile, lend_part, lend_tile},
 };
 
-/// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links to
-/// the function stay unambiguous, and the registration.
+/// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links
+/// to the function stay unambiguous, and the registration.
 ///
 /// It is made by a macro for the sake of that macro's name: where `#[remote]` stands inside of an
 /// `impl` block, the compiler says that such items cannot be there, and where they come from.

@@ -26,44 +26,47 @@ pub use ends::QueueStream;
 
 /// A queue of values between tasks and the driver: first in, first out, with a bound.
 ///
-/// It is a handle of what the driver keeps: a queue has no process and no thread, and is made in some
-/// microseconds. Cloning it is cheap, and it can be passed to remote functions and sit inside of values. With
-/// the last handle the queue ends, and what is in it is freed. Values are encoded where they are put in and
-/// decoded where they are taken out. Those of more than 16 KiB, and large arrays inside of values, lie in the
-/// store in between, and are not copied by the queue; the others are in the memory of the driver's process.
+/// It is a handle of what the driver keeps: a queue has no process and no thread, and is made in
+/// some microseconds. Cloning it is cheap, and it can be passed to remote functions and sit inside
+/// of values. With the last handle the queue ends, and what is in it is freed. Values are encoded
+/// where they are put in and decoded where they are taken out. Those of more than 16 KiB, and large
+/// arrays inside of values, lie in the store in between, and are not copied by the queue; the
+/// others are in the memory of the driver's process.
 ///
-/// A handle inside of a value counts, too, also while that value waits in the same queue: then the queue
-/// stays until somebody takes the value out, or until the runtime ends.
+/// A handle inside of a value counts, too, also while that value waits in the same queue: then the
+/// queue stays until somebody takes the value out, or until the runtime ends.
 ///
-/// Who waits longer is served first, also before one who wants fewer values. Blocking methods give their
-/// turn to other tasks of the worker.
+/// Who waits longer is served first, also before one who wants fewer values. Blocking methods give
+/// their turn to other tasks of the worker.
 ///
 /// # Deaths
 ///
-/// No value is lost that nobody has got. A value is its consumer's when the method that takes it out
-/// returns; if the consumer's process dies before, the value comes back to the front of the queue, and if it
-/// dies later, the value ends with it. What a process waited to put in when it died goes in when there is
-/// room, so a producer that [runs again](crate::UnspawnedCall::retries) may put it in twice.
+/// No value is lost that nobody has got. A value is its consumer's when the method that takes it
+/// out returns; if the consumer's process dies before, the value comes back to the front of the
+/// queue, and if it dies later, the value ends with it. What a process waited to put in when it
+/// died goes in when there is room, so a producer that [runs again](crate::UnspawnedCall::retries)
+/// may put it in twice.
 ///
 /// # Futures
 ///
-/// Methods with `_async` return futures. What such a future asks for is begun when it is made, and taken
-/// back when it is dropped before its end, as by `select!` and `timeout` of an executor. A value that
-/// was to be put in is then either in the queue or not. A value that was taken out for the
-/// future comes back to the front of the queue; others that look into the queue before it is back
-/// do not see it.
+/// Methods with `_async` return futures. What such a future asks for is begun when it is made, and
+/// taken back when it is dropped before its end, as by `select!` and `timeout` of an executor. A
+/// value that was to be put in is then either in the queue or not. A value that was taken out for
+/// the future comes back to the front of the queue; others that look into the queue before it is
+/// back do not see it.
 ///
 /// # Limits of time
 ///
-/// A method with `timeout` tells what has become of its request when the limit has passed: with an error
-/// for which [`is_timeout`](Error::is_timeout) holds, nothing was done and nothing will be. If the driver does not
-/// answer for 1 s more, since its process is stopped, the error says so; then a value may be in the queue that was
-/// to be put in.
+/// A method with `timeout` tells what has become of its request when the limit has passed: with an
+/// error for which [`is_timeout`](Error::is_timeout) holds, nothing was done and nothing will be.
+/// If the driver does not answer for 1 s more, since its process is stopped, the error says so;
+/// then a value may be in the queue that was to be put in.
 ///
 /// # The end
 ///
-/// After [`close`](Queue::close) nothing more goes in, and what is there can be taken out. Methods that
-/// cannot do what they are asked for fail with [`is_closed`](Error::is_closed). So a consumer iterates:
+/// After [`close`](Queue::close) nothing more goes in, and what is there can be taken out. Methods
+/// that cannot do what they are asked for fail with [`is_closed`](Error::is_closed). So a consumer
+/// iterates:
 ///
 /// ```
 /// use mobula::{Queue, prelude::*};
@@ -89,8 +92,8 @@ pub use ends::QueueStream;
 /// ```
 ///
 /// # Errors
-/// Besides what is said at the methods: `is_closed` after [`close`](Queue::close), `is_codec` if a value cannot
-/// be encoded, `is_store_full`, `is_shutdown`.
+/// Besides what is said at the methods: `is_closed` after [`close`](Queue::close), `is_codec` if a
+/// value cannot be encoded, `is_store_full`, `is_shutdown`.
 pub struct Queue<T> {
     entry: Arc<ObjectHandle>,
     capacity: NonZeroUsize,
@@ -261,9 +264,9 @@ impl<T: Value> Queue<T> {
         async move { only(taken_out(got?.answer().await?, limit)?) }
     }
 
-    /// Closes the queue, for all handles: nothing more goes in, and what is in it can be taken out. Who
-    /// waits to put fails, and so does who waits for more values than there are. Does nothing to a
-    /// closed queue.
+    /// Closes the queue, for all handles: nothing more goes in, and what is in it can be taken out.
+    /// Who waits to put fails, and so does who waits for more values than there are. Does nothing
+    /// to a closed queue.
     ///
     /// # Errors
     /// See [`Queue`].

@@ -21,8 +21,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_codec` when the
-    /// type's `Serialize` fails or the value nests more than 128 levels deep, `is_shutdown` after the
-    /// runtime's end. Each collection, tuple, struct, `Some` and variant with data is a level.
+    /// type's `Serialize` fails or the value nests more than 128 levels deep, `is_shutdown` after
+    /// the runtime's end. Each collection, tuple, struct, `Some` and variant with data is a level.
     ///
     /// # Example
     /// ```
@@ -107,8 +107,8 @@ impl Runtime {
         spawn_all(self.engine(), calls)
     }
 
-    /// Runs many calls and gathers their results: see [`Map`]. Nothing runs until the map is awaited,
-    /// iterated over, or [`get`](Map::get) is called.
+    /// Runs many calls and gathers their results: see [`Map`]. Nothing runs until the map is
+    /// awaited, iterated over, or [`get`](Map::get) is called.
     ///
     /// Calls are taken from the iterator as workers have room, so it may be long, or endless.
     ///
@@ -175,8 +175,8 @@ impl Runtime {
     }
 
     /// Blocks until all of the refs are ready, and gives their values in the same order: of a
-    /// vector, slice or array of refs as a vector, of a tuple of refs as a tuple. A ref may be there
-    /// twice.
+    /// vector, slice or array of refs as a vector, of a tuple of refs as a tuple. A ref may be
+    /// there twice.
     ///
     /// # Errors
     /// The failure of one of the tasks; the others go on.

@@ -12,8 +12,8 @@ thread_local! {
     static YIELDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Polls as a part of tokio's cooperative budget: a task that awaits what is ready again and again lets
-/// other tasks run after some of it. Elsewhere this is `poll` alone.
+/// Polls as a part of tokio's cooperative budget: a task that awaits what is ready again and again
+/// lets other tasks run after some of it. Elsewhere this is `poll` alone.
 ///
 /// Of polls for which there is no budget, every second one goes on. Inside an executor that runs
 /// within one poll of a tokio task, such as a `block_on` of another library, the budget is not

@@ -60,7 +60,8 @@ fn unrelated(state: &AtomicArray<AtomicU64>) {
     }
 }
 
-/// A task that `spawn` begins waits for the lock, and another one of its worker runs when it is woken.
+/// A task that `spawn` begins waits for the lock, and another one of its worker runs when it is
+/// woken.
 pub(crate) fn is_free_while_a_task_waits_for_its_turn(
     rt: &Runtime,
     lock: &Lock,

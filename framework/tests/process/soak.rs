@@ -1,5 +1,5 @@
-//! A runtime beside tasks that do the worst to their workers: every call ends, every value is right,
-//! and the runtime goes on.
+//! A runtime beside tasks that do the worst to their workers: every call ends, every value is
+//! right, and the runtime goes on.
 //!
 //! The events come in random order. `MOBULA_SOAK_SECONDS` says for how long (default 3), and
 //! `MOBULA_SOAK_SEED` repeats an order.

@@ -53,8 +53,8 @@ pub(crate) fn whole(error: &mobula::Error) -> String {
     format!("{error:?}")
 }
 
-/// Says that this machine does not have what the test needs, which counts as passed. Not by a macro,
-/// whose output the harness keeps to itself.
+/// Says that this machine does not have what the test needs, which counts as passed. Not by a
+/// macro, whose output the harness keeps to itself.
 pub(crate) fn skip(why: &str) {
     let test = std::thread::current();
     let test = test.name().unwrap_or("a test");

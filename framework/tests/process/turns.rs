@@ -22,7 +22,8 @@ use crate::{
 /// Tasks of this worker that are inside.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-/// How many tasks of this worker are inside at the same time, at most, as far as one of them can see.
+/// How many tasks of this worker are inside at the same time, at most, as far as one of them can
+/// see.
 fn together(mut until: impl FnMut() -> bool) -> usize {
     let mut most = INSIDE.fetch_add(1, SeqCst) + 1;
     while !until() {

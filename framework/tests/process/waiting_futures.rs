@@ -1,4 +1,5 @@
-//! Futures that wait for locks between processes: they need no thread each, and take nothing before they are polled.
+//! Futures that wait for locks between processes: they need no thread each, and take nothing before
+//! they are polled.
 
 use std::{
     future::Future,
@@ -44,7 +45,8 @@ fn is_pending(future: &mut Pin<Box<dyn Future<Output = mobula::Result<()>> + Sen
     future.as_mut().poll(&mut context).is_pending()
 }
 
-/// A thousand futures wait for what somebody has until `state` is 2. Returns how many threads waited for them.
+/// A thousand futures wait for what somebody has until `state` is 2. Returns how many threads
+/// waited for them.
 #[remote]
 async fn a_thousand_wait(lock: Lock, state: AtomicArray<AtomicU64>) -> mobula::Result<usize> {
     let futures = futures(&lock, 1000);

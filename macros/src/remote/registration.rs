@@ -22,7 +22,8 @@ pub(super) struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// The static, and its registration. Each is one item, so that conditions can stand before them.
+    /// The static, and its registration. Each is one item, so that conditions can stand before
+    /// them.
     pub(super) fn items(&self, private: &TokenStream) -> [TokenStream; 2] {
         let Registration {
             meta,

@@ -99,8 +99,8 @@ impl Output {
         }
     }
 
-    /// Turns the function's result, given as an expression, into a payload. `which` says which errors
-    /// are worth a retry.
+    /// Turns the function's result, given as an expression, into a payload. `which` says which
+    /// errors are worth a retry.
     pub(crate) fn encode(
         &self,
         result: TokenStream,

@@ -39,8 +39,8 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
     }
 }
 
-/// The result's type, and the generic parameters that it needs. Where the type is odd, it is the one that
-/// was likely meant, else `()`.
+/// The result's type, and the generic parameters that it needs. Where the type is odd, it is the
+/// one that was likely meant, else `()`.
 pub(super) fn value(
     output: &ReturnType,
     generics: &Generics,

@@ -30,7 +30,8 @@ pub trait Control {
     /// Ends the runtime now. Does nothing if it has ended.
     fn shutdown(&self);
 
-    /// Ends the runtime as the drop of the last handle does: waits for detached tasks, within a limit.
+    /// Ends the runtime as the drop of the last handle does: waits for detached tasks, within a
+    /// limit.
     fn end(&self);
 
     /// The name of the runtime.

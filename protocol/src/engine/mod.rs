@@ -109,8 +109,8 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// have to be woken.
     fn linger(&self, _: &ObjectHandle) {}
 
-    /// All of these are going to be waited for, one after the other: where an answer takes a question,
-    /// they can be asked at once.
+    /// All of these are going to be waited for, one after the other: where an answer takes a
+    /// question, they can be asked at once.
     fn expect(&self, _entries: &mut dyn Iterator<Item = &ObjectHandle>) {}
 
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.

@@ -14,15 +14,16 @@ use crate::{
 
 /// What a process can ask for about shared memory.
 pub trait SharedMemory {
-    /// The shared memory that an object stands for, writable in this process. May wait for a descriptor
-    /// of the driver's.
+    /// The shared memory that an object stands for, writable in this process. May wait for a
+    /// descriptor of the driver's.
     ///
     /// # Errors
-    /// The object is not shared memory ([`ObjectHandle::shared_memory`]), or its location does not exist.
+    /// The object is not shared memory ([`ObjectHandle::shared_memory`]), or its location does not
+    /// exist.
     fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region>;
 
-    /// Lends parts of a shared array, each as an object of format [`Part`](Format::Part). A part is back
-    /// when nobody has its object any more. In a task this waits for the driver.
+    /// Lends parts of a shared array, each as an object of format [`Part`](Format::Part). A part is
+    /// back when nobody has its object any more. In a task this waits for the driver.
     ///
     /// # Errors
     /// They overlap, with one another or with what is lent, or are not in the array.
@@ -32,8 +33,8 @@ pub trait SharedMemory {
     /// `Vec<TornLot>`. Does not block.
     fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle>;
 
-    /// The object that a shared array turns into, once no process has it writable any more. It fails
-    /// if there are other handles of the array, or parts that are lent. Does not block.
+    /// The object that a shared array turns into, once no process has it writable any more. It
+    /// fails if there are other handles of the array, or parts that are lent. Does not block.
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle>;
 
     /// Who this process is among those of its runtime.
@@ -45,8 +46,8 @@ pub trait SharedMemory {
     /// The runtime has ended: there may be nobody left who wakes this thread.
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended>;
 
-    /// A future is about to wait for a lock. `wake_all` is called when the runtime ends; it has all futures of
-    /// this process look again.
+    /// A future is about to wait for a lock. `wake_all` is called when the runtime ends; it has all
+    /// futures of this process look again.
     ///
     /// # Errors
     /// The runtime has ended: there may be nobody left who wakes the future.

@@ -37,6 +37,7 @@ pub trait ObjectStore: Send + Sync {
         None
     }
 
-    /// A decoded value of the object is kept: [`Decoded::forget`] is to be called when the object is freed.
+    /// A decoded value of the object is kept: [`Decoded::forget`] is to be called when the object
+    /// is freed.
     fn keeps_decoded(&self, _id: ObjectId) {}
 }

@@ -41,15 +41,15 @@ pub struct ObjectHandle {
     waiting: Mutex<Waiting>,
 }
 
-/// What becomes of an object. Many handles are made of objects that are there, and an assignment costs less
-/// than what a cell takes for several threads.
+/// What becomes of an object. Many handles are made of objects that are there, and an assignment
+/// costs less than what a cell takes for several threads.
 enum OutcomeCell {
     Known(Outcome),
     Awaited(OnceLock<Outcome>),
 }
 
-/// Changed under a lock. [`ObjectHandle::complete`] sets the outcome before it takes that: so who finds no outcome
-/// under the lock is found there by `complete`.
+/// Changed under a lock. [`ObjectHandle::complete`] sets the outcome before it takes that: so who
+/// finds no outcome under the lock is found there by `complete`.
 struct Waiting {
     list: List,
     /// [`Engine::watch`] was called, or is about to be, and `unwatch` was not.
@@ -59,8 +59,8 @@ struct Waiting {
 /// Who waits for the outcome, and then what the value refers to.
 enum List {
     Waiters(Waiters),
-    /// The handles of a value that was read, where those are [`MANY`]: to make them takes longer than
-    /// all the rest, and the value keeps their objects anyway.
+    /// The handles of a value that was read, where those are [`MANY`]: to make them takes longer
+    /// than all the rest, and the value keeps their objects anyway.
     Handles(Arc<Vec<Arc<ObjectHandle>>>),
 }
 
@@ -80,8 +80,8 @@ impl ObjectHandle {
         Arc::new(ObjectHandle::with(id, Some(engine), outcome))
     }
 
-    /// The same for an object that stands for something else, whose end the last handle is: an actor, or a
-    /// queue, which may keep actors.
+    /// The same for an object that stands for something else, whose end the last handle is: an
+    /// actor, or a queue, which may keep actors.
     pub fn of_actor(
         id: ObjectId,
         engine: Weak<dyn Engine>,
@@ -142,8 +142,9 @@ impl ObjectHandle {
         }
     }
 
-    /// The engine that the object belongs to, while that lives. Programs meet handles behind hidden items, since
-    /// generated code passes them on; safe code of theirs reaches neither the engine nor its memory by them.
+    /// The engine that the object belongs to, while that lives. Programs meet handles behind hidden
+    /// items, since generated code passes them on; safe code of theirs reaches neither the engine
+    /// nor its memory by them.
     ///
     /// The caller keeps to the contracts of the engine's methods.
     pub fn engine(&self, _: EnginePromise) -> Option<Arc<dyn Engine>> {
@@ -167,7 +168,8 @@ impl ObjectHandle {
         std::ptr::eq(self, other) || same_engine && self.id() == other.id()
     }
 
-    /// Whether the object is known to keep nothing beside some bytes inside of its value, or to have failed.
+    /// Whether the object is known to keep nothing beside some bytes inside of its value, or to
+    /// have failed.
     #[inline]
     pub fn is_small(&self) -> bool {
         match self.outcome().filter(|_| !self.is_actor) {
@@ -200,7 +202,8 @@ impl ObjectHandle {
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
     /// wakers run user code.
     ///
-    /// *Pinned while leased*: memory that the outcome names is that of this object, or of what it refers to.
+    /// *Pinned while leased*: memory that the outcome names is that of this object, or of what it
+    /// refers to.
     pub fn complete(&self, outcome: Outcome, _: EnginePromise) {
         let failed = outcome.is_err();
         if let OutcomeCell::Awaited(cell) = &self.cell {
@@ -225,8 +228,8 @@ impl ObjectHandle {
         taken.wake_all();
     }
 
-    /// How many handles of this process have failed: whoever looks for failures among many need not look
-    /// while there are none, or again while there are as many.
+    /// How many handles of this process have failed: whoever looks for failures among many need not
+    /// look while there are none, or again while there are as many.
     pub fn failures() -> u64 {
         FAILURES.load(Ordering::Acquire)
     }
@@ -254,7 +257,8 @@ impl ObjectHandle {
     }
 
     /// Leaves a waker that is called once the outcome is there and not before, unless it is there:
-    /// then `false`. Its owner calls [`unregister`](ObjectHandle::unregister) when it waits no longer.
+    /// then `false`. Its owner calls [`unregister`](ObjectHandle::unregister) when it waits no
+    /// longer.
     pub fn register(&self, waker: Waker) -> bool {
         // What is left over is dropped here, without the lock.
         self.with_waiters(|waiters| waiters.register(waker))
@@ -385,8 +389,8 @@ impl ObjectHandle {
         handles
     }
 
-    /// Keeps handles for the next reader of the value, unless others are kept, or `complete` has not
-    /// collected the waiters yet.
+    /// Keeps handles for the next reader of the value, unless others are kept, or `complete` has
+    /// not collected the waiters yet.
     fn keep(&self, handles: &[Arc<ObjectHandle>]) {
         // Dropped after the lock, where it is not needed.
         let handles = Arc::new(handles.to_vec());

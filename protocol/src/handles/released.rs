@@ -1,9 +1,11 @@
-//! What the driver's threads have dropped or detached, until somebody who has the driver's lock counts it.
+//! What the driver's threads have dropped or detached, until somebody who has the driver's lock
+//! counts it.
 //!
-//! A handle can be dropped where the driver's lock is taken already, so its end goes into a list. The flags say
-//! what is in the list without its lock. All of them are written under that lock, as the list is. So who has put
-//! something in and looks afterwards sees the flag, or what was put in is taken already; that holds without any
-//! order of the flags' own, since a thread sees what it or an earlier owner of the lock has written.
+//! A handle can be dropped where the driver's lock is taken already, so its end goes into a list.
+//! The flags say what is in the list without its lock. All of them are written under that lock, as
+//! the list is. So who has put something in and looks afterwards sees the flag, or what was put in
+//! is taken already; that holds without any order of the flags' own, since a thread sees what it or
+//! an earlier owner of the lock has written.
 
 use std::{mem, sync::atomic::Ordering::Relaxed};
 
@@ -32,7 +34,8 @@ struct List {
 }
 
 impl Released {
-    /// The last handle of an object was dropped. Whether it is the first in the list that may end an actor.
+    /// The last handle of an object was dropped. Whether it is the first in the list that may end
+    /// an actor.
     #[inline]
     pub fn push(&self, id: ObjectId, keeps_memory: bool, may_end_an_actor: bool) -> bool {
         let mut list = self.list.lock();
@@ -71,8 +74,8 @@ impl Released {
         self.ends_actors.load(Relaxed)
     }
 
-    /// Empties the list: the handles into `ids`, which is empty; `detached` is called for the tasks first, under
-    /// the list's lock.
+    /// Empties the list: the handles into `ids`, which is empty; `detached` is called for the tasks
+    /// first, under the list's lock.
     #[inline]
     pub fn take(&self, ids: &mut Vec<ObjectId>, detached: impl FnMut(ObjectId)) {
         let mut list = self.list.lock();
@@ -112,8 +115,8 @@ mod models {
         }
     }
 
-    /// Who has dropped or detached something and takes the driver's lock finds it counted, by itself or by
-    /// another.
+    /// Who has dropped or detached something and takes the driver's lock finds it counted, by
+    /// itself or by another.
     #[test]
     fn loom_what_was_dropped_is_counted_at_the_next_step() {
         let mut builder = Builder::new();

@@ -6,10 +6,10 @@
 //!
 //! Wakers of polls have two generations. A *sweep* drops the old generation, makes the young one
 //! old, and wakes it. A poll moves its waker from the old generation to the young one. A sweep
-//! follows after [`FEW`] new wakers, or after half as many as the last sweep saw. The list keeps the
-//! old wakers until the next sweep: no new task can have the address of an old one and pass for it.
-//! With `n` live futures the list holds at most some `4 n + 3 FEW` wakers. A new waker costs three
-//! early wake-ups at most, on average.
+//! follows after [`FEW`] new wakers, or after half as many as the last sweep saw. The list keeps
+//! the old wakers until the next sweep: no new task can have the address of an old one and pass for
+//! it. With `n` live futures the list holds at most some `4 n + 3 FEW` wakers. A new waker costs
+//! three early wake-ups at most, on average.
 //!
 //! A *registered* waker is not woken before the outcome, and is removed by its owner.
 
@@ -18,8 +18,8 @@ use std::{collections::HashMap, mem, panic::AssertUnwindSafe, sync::Arc, task::W
 /// So many wakers are a plain list.
 const FEW: usize = 32;
 
-/// Wakers by the addresses of their data and their functions. A clone of a waker runs user code, a clone of
-/// an `Arc` does not.
+/// Wakers by the addresses of their data and their functions. A clone of a waker runs user code, a
+/// clone of an `Arc` does not.
 type Wakers = HashMap<(usize, usize), Arc<Waker>>;
 
 /// Most outcomes have one waiter or none: then there is one small list.
@@ -140,8 +140,8 @@ impl Waiters {
         self.many().poll(waker)
     }
 
-    /// Adds a waker that [`unregister`](Waiters::unregister) removes. The caller drops what comes back without
-    /// the lock.
+    /// Adds a waker that [`unregister`](Waiters::unregister) removes. The caller drops what comes
+    /// back without the lock.
     #[must_use]
     pub(crate) fn register(&mut self, waker: Waker) -> Option<Arc<Waker>> {
         match self {

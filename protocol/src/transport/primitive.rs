@@ -63,12 +63,12 @@ pub trait Futex: Send + Sync {
     /// Wakes one of the threads that sleep here, as a rule the one that has slept longest. One
     /// system call.
     fn wake_one(&self);
-    /// How many futexes [`wait_any`](Futex::wait_any) takes. It is one where Linux is older than 5.16, or a filter
-    /// of system calls refuses `futex_waitv`.
+    /// How many futexes [`wait_any`](Futex::wait_any) takes. It is one where Linux is older than
+    /// 5.16, or a filter of system calls refuses `futex_waitv`.
     fn most_at_once() -> usize;
-    /// Sleeps unless one of the values is no longer what is expected; until somebody wakes one of the
-    /// futexes, the timeout, or for no reason at all. One system call. A thread that somebody else than it
-    /// has woken at one futex may have been woken at others as well.
+    /// Sleeps unless one of the values is no longer what is expected; until somebody wakes one of
+    /// the futexes, the timeout, or for no reason at all. One system call. A thread that somebody
+    /// else than it has woken at one futex may have been woken at others as well.
     fn wait_any(all: &[(&Self, u32)], timeout: Option<Duration>);
     /// A lock of this process for what [`wait_any`](Futex::wait_any) is used with.
     type Lock<T: Send + 'static>: Lock<T>;

@@ -34,9 +34,9 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// As [`visit_any`](Self::visit_any), for a visitor that has asked for a sequence, a map or a name.
-    /// A number is not what it wants; it gets it in the widest form, so that less is compiled for each
-    /// type that a program has.
+    /// As [`visit_any`](Self::visit_any), for a visitor that has asked for a sequence, a map or a
+    /// name. A number is not what it wants; it gets it in the widest form, so that less is compiled
+    /// for each type that a program has.
     fn visit<V: Visitor<'de>>(&mut self, token: Token<'de>, visitor: V) -> Result<V::Value, Fault> {
         match token {
             Token::Scalar(marker) => match self.scalar(marker)? {

@@ -371,7 +371,8 @@ fn visitors_of_any_type_are_told_what_was_written() {
     assert_eq!(read(encode(&Some(Some(()))).unwrap().bytes), some);
 }
 
-/// Written as a number, and asked for as a map: what a self-describing format leaves to the visitor.
+/// Written as a number, and asked for as a map: what a self-describing format leaves to the
+/// visitor.
 #[derive(Debug, PartialEq)]
 struct ShortForm(f64);
 

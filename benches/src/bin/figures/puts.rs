@@ -80,8 +80,8 @@ fn of(name: &str, megabytes: usize) -> String {
     format!("{name}, {megabytes} MB")
 }
 
-/// With room for two objects of a size and some more: the memory of one that was dropped just now is
-/// not always free yet when the next one comes.
+/// With room for two objects of a size and some more: the memory of one that was dropped just now
+/// is not always free yet when the next one comes.
 fn runtime(megabytes: usize) -> mobula::Result<Runtime> {
     let capacity = 2 * megabytes as u64 * 1_000_000 + (64 << 20);
     Runtime::builder()

@@ -19,11 +19,12 @@ use mobula_protocol::{
 use super::{Driver, peers::Peers};
 use crate::scheduler::{Scheduler, Violation};
 
-/// So many calls of a list are submitted under one lock: then workers begin with them, and get more in place of
-/// those that they have done, while the next are prepared.
+/// So many calls of a list are submitted under one lock: then workers begin with them, and get more
+/// in place of those that they have done, while the next are prepared.
 const AT_ONCE: usize = 8;
 
-/// A call whose arguments can travel, without its id, and handles that keep them until it is a task.
+/// A call whose arguments can travel, without its id, and handles that keep them until it is a
+/// task.
 type Lowered = (TaskSpec, Vec<Arc<ObjectHandle>>);
 
 impl Driver {
@@ -40,7 +41,8 @@ impl Driver {
     }
 
     /// # Errors
-    /// Nothing can be asked of this runtime, the store is full, or an argument is of another runtime.
+    /// Nothing can be asked of this runtime, the store is full, or an argument is of another
+    /// runtime.
     fn lower(&self, mut call: Call) -> Result<Lowered> {
         self.usable()?;
         let (function, options) = (call.function, call.options.take());

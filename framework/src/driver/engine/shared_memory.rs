@@ -55,7 +55,8 @@ impl SharedMemory for Driver {
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
-        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody opens.
+        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody
+        // opens.
         if mobula_store::is_forked_child() {
             return Err(Ended);
         }

@@ -3,8 +3,8 @@
 //! A thread of its own does this. It reads a worker's pipe only as fast as the driver's own output
 //! takes the lines, so a task that prints waits for a slow reader as if it wrote there itself. The
 //! worker ends a task that has printed when all of that was passed on; see `process/printed.rs` of
-//! the worker. No other thread of the driver waits for this one, but for bounded times at a worker's
-//! death and at the end.
+//! the worker. No other thread of the driver waits for this one, but for bounded times at a
+//! worker's death and at the end.
 
 mod sink;
 mod stream;

@@ -88,8 +88,8 @@ impl Sink {
         state.came - state.gone
     }
 
-    /// Writes a piece, after the descriptor was found ready. May block where the system has promised
-    /// more than it keeps, with no lock held.
+    /// Writes a piece, after the descriptor was found ready. May block where the system has
+    /// promised more than it keeps, with no lock held.
     pub(super) fn write(&self) {
         let mut piece = [0; PIECE];
         let length = {

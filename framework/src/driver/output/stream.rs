@@ -91,8 +91,8 @@ pub(in crate::driver) struct Words {
 
 impl Stream {
     /// The reading end of a pipe, which must not block. If it is `hushed`, lines are kept until the
-    /// worker [speaks](Stream::speak), and lost if it ends before. So a worker that fails at its start
-    /// as those before it does not repeat what they have said.
+    /// worker [speaks](Stream::speak), and lost if it ends before. So a worker that fails at its
+    /// start as those before it does not repeat what they have said.
     pub(in crate::driver) fn new(
         which: mailbox::Stream,
         fd: OwnedFd,
@@ -217,8 +217,8 @@ impl Stream {
             .join("\n")
     }
 
-    /// Hands out the lines that were read. `queue` says how many bytes the sink will have got rid of
-    /// when it is done with them.
+    /// Hands out the lines that were read. `queue` says how many bytes the sink will have got rid
+    /// of when it is done with them.
     pub(super) fn hand_out(&self, queue: impl FnOnce(&[u8]) -> u64) {
         let mut state = self.state.lock();
         if state.kept {
@@ -231,8 +231,8 @@ impl Stream {
         }
     }
 
-    /// Tells the worker what is where it belongs by now. `gone`: how many bytes the sink has got rid
-    /// of. Whether there was something to tell.
+    /// Tells the worker what is where it belongs by now. `gone`: how many bytes the sink has got
+    /// rid of. Whether there was something to tell.
     pub(super) fn tell(&self, gone: u64) -> bool {
         let mut state = self.state.lock();
         let mut printed = None;

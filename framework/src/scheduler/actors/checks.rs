@@ -11,7 +11,8 @@ use crate::scheduler::{
 };
 
 impl Scheduler {
-    /// Whether the task waits in the queue of an actor, or for its process, and not in the common queue.
+    /// Whether the task waits in the queue of an actor, or for its process, and not in the common
+    /// queue.
     pub(in crate::scheduler) fn waits_for_actor(&self, id: ObjectId, task: &Task) -> bool {
         match task.part.as_deref() {
             None => false,

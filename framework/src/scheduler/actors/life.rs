@@ -180,9 +180,9 @@ impl Scheduler {
         }
     }
 
-    /// The process of an actor is dead. Of its calls, those that were not begun, or may be run again,
-    /// wait for the next process, if there is to be one. `describe` makes the crash error of a
-    /// function; `intended`: the process ended itself, and well.
+    /// The process of an actor is dead. Of its calls, those that were not begun, or may be run
+    /// again, wait for the next process, if there is to be one. `describe` makes the crash error of
+    /// a function; `intended`: the process ended itself, and well.
     pub(in crate::scheduler) fn process_lost(
         &mut self,
         id: ObjectId,
@@ -298,8 +298,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes a constructor away from its process, and gives its arguments, with their refs and pins, to
-    /// the process, which reads them though the actor may end. `None`: it does not run.
+    /// Takes a constructor away from its process, and gives its arguments, with their refs and
+    /// pins, to the process, which reads them though the actor may end. `None`: it does not run.
     pub(in crate::scheduler) fn leave_constructor(
         &mut self,
         id: ObjectId,
@@ -319,7 +319,8 @@ impl Scheduler {
         Some(kept)
     }
 
-    /// A constructor that was with the process was not begun, and will not be there; whether it is one.
+    /// A constructor that was with the process was not begun, and will not be there; whether it is
+    /// one.
     pub(in crate::scheduler) fn return_constructor(
         &mut self,
         id: ObjectId,

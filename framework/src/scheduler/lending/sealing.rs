@@ -82,8 +82,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold, or
-    /// else the argument of the task that asks, which is returned, too.
+    /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold,
+    /// or else the argument of the task that asks, which is returned, too.
     fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<ObjectId>) {
         let Some(object) = self.objects.get(array) else {
             return (0, None);

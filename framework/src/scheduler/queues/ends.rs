@@ -11,8 +11,8 @@ use crate::scheduler::{
 };
 
 impl Scheduler {
-    /// A worker is dead; what it holds is not yet released. Its gets end, and the values come back that
-    /// were on their way to it. Costs the number of its holds, if there are queues.
+    /// A worker is dead; what it holds is not yet released. Its gets end, and the values come back
+    /// that were on their way to it. Costs the number of its holds, if there are queues.
     pub(in crate::scheduler) fn abandon_requests(&mut self, worker: &Worker, host: &mut dyn Host) {
         if self.queues.asked.is_empty() {
             return;
@@ -86,8 +86,8 @@ impl Scheduler {
         }
     }
 
-    /// The runtime has ended, and all requests that waited have failed. What is in queues stays until
-    /// their handles go.
+    /// The runtime has ended, and all requests that waited have failed. What is in queues stays
+    /// until their handles go.
     pub(in crate::scheduler) fn end_requests(&mut self, host: &mut dyn Host) {
         let mut queues: Vec<ObjectId> = self.queues.lines.keys().copied().collect();
         queues.sort_unstable();

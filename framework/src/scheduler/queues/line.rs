@@ -1,14 +1,15 @@
 //! The order of a queue: values, and those who wait to put some in or to take some out.
 //!
-//! Plain data. It knows neither what the values are nor who asks: each request has a name `R`, and what
-//! becomes of it is an [`Event`].
+//! Plain data. It knows neither what the values are nor who asks: each request has a name `R`, and
+//! what becomes of it is an [`Event`].
 
 use std::collections::{BTreeMap, VecDeque};
 
 /// Names a request that waits.
 pub(crate) type Ticket = u64;
 
-/// Where a value stands among all that were ever put in. A value that comes back takes its place again.
+/// Where a value stands among all that were ever put in. A value that comes back takes its place
+/// again.
 pub(crate) type Place = u64;
 
 /// What has become of a request.
@@ -129,8 +130,8 @@ impl<V, R> Line<V, R> {
         self.serve(events);
     }
 
-    /// Ends a get that waits; does nothing for a put. [`serve`](Line::serve) is to follow, when all gets of
-    /// the same process have ended, so that none of them is served.
+    /// Ends a get that waits; does nothing for a put. [`serve`](Line::serve) is to follow, when all
+    /// gets of the same process have ended, so that none of them is served.
     pub(crate) fn strike(&mut self, ticket: Ticket, events: &mut Vec<Event<V, R>>) {
         if let Some((request, _)) = self.getters.remove(&ticket) {
             events.push(Event::Refused(request, Why::NotNow, Vec::new()));

@@ -92,7 +92,8 @@ impl Env {
         id
     }
 
-    /// The torn parts that were told to the one that asks, with their errors; `None` while it waits.
+    /// The torn parts that were told to the one that asks, with their errors; `None` while it
+    /// waits.
     pub(super) fn torn(&mut self, settler: ObjectId) -> Option<Vec<(String, String)>> {
         self.pump();
         let outcome = self.scheduler.outcome(settler)?;

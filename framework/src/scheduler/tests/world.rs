@@ -1,5 +1,5 @@
-//! A world around the scheduler that behaves well but unpredictably: a driver, workers whose messages
-//! are on their way for a while, and deaths.
+//! A world around the scheduler that behaves well but unpredictably: a driver, workers whose
+//! messages are on their way for a while, and deaths.
 
 mod actors;
 mod ending;

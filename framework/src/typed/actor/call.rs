@@ -43,8 +43,8 @@ pub struct ActorCall<A> {
 }
 
 impl<A: Actor> ActorCall<A> {
-    /// The name under which [`Runtime::actor`](crate::Runtime::actor) finds the actor, as long as it
-    /// lives. Of all living actors of a runtime one can have a name. Default: none.
+    /// The name under which [`Runtime::actor`](crate::Runtime::actor) finds the actor, as long as
+    /// it lives. Of all living actors of a runtime one can have a name. Default: none.
     ///
     /// An actor with a name ends with its last handle, too.
     pub fn name(mut self, name: impl Into<String>) -> ActorCall<A> {
@@ -87,10 +87,11 @@ impl<A: Actor> ActorCall<A> {
         self
     }
 
-    /// How many calls of methods in this group (`#[remote(group = "name")]` on them) run at the same
-    /// time, at most. Default: 1. A group that is busy does not hold up calls of others.
+    /// How many calls of methods in this group (`#[remote(group = "name")]` on them) run at the
+    /// same time, at most. Default: 1. A group that is busy does not hold up calls of others.
     ///
-    /// At least 1, and there is such a method; otherwise creating the actor fails with `is_usage()`.
+    /// At least 1, and there is such a method; otherwise creating the actor fails with
+    /// `is_usage()`.
     pub fn group(mut self, name: &str, calls: u32) -> ActorCall<A> {
         if calls == 0 {
             self.wrong(format_args!(

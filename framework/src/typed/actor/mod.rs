@@ -36,15 +36,15 @@ pub(crate) use lookup::{get_or_create, named};
 /// # Types that are not `Send + Sync`
 /// An actor without concurrency may hold an `Rc`, a `RefCell`, or the handle of a C library. Its
 /// value lives on one thread: the constructor, all methods and `Drop` run there. Calls run one at a
-/// time, each from its beginning to its end. Options for concurrency, and groups, need a type that is
-/// `Send + Sync`.
+/// time, each from its beginning to its end. Options for concurrency, and groups, need a type that
+/// is `Send + Sync`.
 ///
 /// # A method that calls its own actor
 /// The call begins when the method has returned, so the method must not wait for it. A `get` of its
 /// result in a method with `&mut self`, or of an actor whose type is not `Send + Sync`, is an error
-/// ([`is_usage`](crate::Error::is_usage)). The call itself runs later. Other circles are not found, and
-/// wait until somebody's time limit: `.await` in place of `get`, a `&self` method of an actor whose
-/// `max_concurrency` is used up, a task between, two actors that wait for each other.
+/// ([`is_usage`](crate::Error::is_usage)). The call itself runs later. Other circles are not found,
+/// and wait until somebody's time limit: `.await` in place of `get`, a `&self` method of an actor
+/// whose `max_concurrency` is used up, a task between, two actors that wait for each other.
 ///
 /// ```
 /// use mobula::prelude::*;

@@ -53,7 +53,8 @@ refs! {
     [] PathBuf => Path;
 }
 
-/// `[generics] have => want, value => expression;`: a local value of another type, seen as a `want`.
+/// `[generics] have => want, value => expression;`: a local value of another type, seen as a
+/// `want`.
 macro_rules! locals {
     ($([$($generics:tt)*] $have:ty => $want:ty, $value:ident => $seen:expr;)*) => { $(
         #[diagnostic::do_not_recommend]

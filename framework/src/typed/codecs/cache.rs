@@ -27,7 +27,8 @@ const MAX_BYTES: usize = 64 << 20;
 /// Larger values are forgotten with their object, smaller ones when others need their place.
 const SMALL: usize = 16 << 10;
 
-/// How a `T` becomes a value that the threads of a process share. Only for types that are `Send + Sync`.
+/// How a `T` becomes a value that the threads of a process share. Only for types that are `Send +
+/// Sync`.
 #[derive(Debug)]
 pub struct Sharing<T> {
     wrap: fn(Arc<T>) -> AnyValue,

@@ -68,7 +68,8 @@ pub trait Own<T>: Codec<T> {
     /// It is of another type, or damaged.
     fn own(&self, input: Input) -> Result<T>;
 
-    /// The same from where the argument is, if that is simple; `None` leaves it to [`own`](Own::own).
+    /// The same from where the argument is, if that is simple; `None` leaves it to
+    /// [`own`](Own::own).
     #[inline]
     fn read(&self, _payload: &Payload) -> Option<T> {
         None

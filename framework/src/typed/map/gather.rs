@@ -13,8 +13,8 @@ use mobula_protocol::{Error, Result};
 use super::feed::Feed;
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
-/// Room is made for so many values before they are there, at most: an iterator may promise more than
-/// memory holds.
+/// Room is made for so many values before they are there, at most: an iterator may promise more
+/// than memory holds.
 const FORESIGHT: usize = 1 << 20;
 
 /// Puts values in order.

@@ -34,15 +34,16 @@ pub use iter::{MapIter, MapUnordered};
 /// number instead.
 ///
 /// The iterator is asked for calls ahead of their results. One that waits for results of the same
-/// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to further
-/// calls.
+/// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to
+/// further calls.
 ///
-/// Calls of an `async fn`, with parts of a shared array, with values that contain refs, locks or other
-/// handles, with inputs that are pending, or that may run again after an error are sent one by one.
+/// Calls of an `async fn`, with parts of a shared array, with values that contain refs, locks or
+/// other handles, with inputs that are pending, or that may run again after an error are sent one
+/// by one.
 ///
 /// When a worker dies, the calls that were sent together fail with the crash, those too that had
-/// ended or had not begun. With `retries` each of them runs again by itself, as a task of its own, so
-/// only the one fails that ends its worker each time. That counts as one of its retries.
+/// ended or had not begun. With `retries` each of them runs again by itself, as a task of its own,
+/// so only the one fails that ends its worker each time. That counts as one of its retries.
 ///
 /// Calls that were sent together run one after the other. One that waits for another call of the
 /// same map, by means of a file or a named actor, may wait for ever: `chunk_size(1)` excludes that.

@@ -2,14 +2,14 @@
 //!
 //! A batch should take long enough that its own cost does not matter, and no longer, since what is
 //! in one batch runs on one worker. Nobody knows beforehand how long a call takes, so batches begin
-//! with one call and grow by what the workers measure, as in guided self-scheduling (Polychronopoulos
-//! and Kuck, 1987) with time in place of number: towards the end of the calls they become smaller
-//! again, so that all workers finish together.
+//! with one call and grow by what the workers measure, as in guided self-scheduling
+//! (Polychronopoulos and Kuck, 1987) with time in place of number: towards the end of the calls
+//! they become smaller again, so that all workers finish together.
 
 use std::time::Duration;
 
-/// What a batch is to take. The cost of its way there and back is about a hundredth of this where the
-/// workers have all cores, and much less otherwise.
+/// What a batch is to take. The cost of its way there and back is about a hundredth of this where
+/// the workers have all cores, and much less otherwise.
 const TARGET: Duration = Duration::from_millis(5);
 
 /// What even the last batches take.
@@ -40,7 +40,8 @@ impl Sizes {
         }
     }
 
-    /// For the next batch, of which `left` calls are known to be left at least, for so many workers.
+    /// For the next batch, of which `left` calls are known to be left at least, for so many
+    /// workers.
     pub(super) fn next(&self, left: Option<usize>, workers: usize) -> usize {
         if let Some(fixed) = self.fixed {
             return fixed;

@@ -12,15 +12,15 @@ use mobula_protocol::{CallArg, Engine, Error, Item, ObjectHandle, Payload, Resul
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};
 
-/// How long beyond its limit a caller waits for the driver, which answers at once: long enough for an answer on
-/// a busy machine.
+/// How long beyond its limit a caller waits for the driver, which answers at once: long enough for
+/// an answer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stands for the type of an answer.
 struct Unseen;
 
-/// A request whose answers somebody waits for. Dropped before they are there, it is given up: then what
-/// it would have put in is not put in, and what it has taken out goes back.
+/// A request whose answers somebody waits for. Dropped before they are there, it is given up: then
+/// what it would have put in is not put in, and what it has taken out goes back.
 #[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
     /// Kept, since a queue ends with its last handle.
@@ -30,8 +30,8 @@ pub(super) struct Asked {
     gets: bool,
 }
 
-/// A request that was done, with its values. They are the caller's when this is dropped: if the process
-/// dies before, they come back to the queue.
+/// A request that was done, with its values. They are the caller's when this is dropped: if the
+/// process dies before, they come back to the queue.
 pub(super) struct Done {
     pub(super) values: Vec<Payload>,
     answers: Vec<ObjectRef<Unseen>>,
@@ -89,8 +89,8 @@ impl Asked {
         }
     }
 
-    /// Blocks for the answers; the limit holds whatever the driver does. `None`: it was not done at once,
-    /// or within the limit, and will not be.
+    /// Blocks for the answers; the limit holds whatever the driver does. `None`: it was not done at
+    /// once, or within the limit, and will not be.
     ///
     /// # Errors
     /// It cannot be done, or it is not known in time what has become of it (`is_timeout`).
@@ -114,8 +114,8 @@ impl Asked {
         }
     }
 
-    /// As [`wait`](Asked::wait), for futures. Takes the values and ends the request in one poll, so that it is
-    /// either given up or answered.
+    /// As [`wait`](Asked::wait), for futures. Takes the values and ends the request in one poll, so
+    /// that it is either given up or answered.
     pub(super) async fn answer(mut self) -> Result<Option<Done>> {
         if !ready_by(&self.answers, self.deadline(Duration::ZERO)).await? {
             self.give_up(false);

@@ -8,8 +8,8 @@ use super::Queue;
 use crate::Value;
 
 impl<T: Value> Queue<T> {
-    /// The values as they come: the iterator takes them out one by one, blocks while there is none, and
-    /// ends when the queue is [closed](Self::close) and empty.
+    /// The values as they come: the iterator takes them out one by one, blocks while there is none,
+    /// and ends when the queue is [closed](Self::close) and empty.
     ///
     /// After an error of another kind, which it gives out, it ends too.
     pub fn iter(&self) -> QueueIter<T> {
@@ -18,8 +18,8 @@ impl<T: Value> Queue<T> {
         }
     }
 
-    /// As [`iter`](Self::iter), for asynchronous code. A value is not lost when the stream, or the future of
-    /// its next value, is dropped. Needs the feature `stream`.
+    /// As [`iter`](Self::iter), for asynchronous code. A value is not lost when the stream, or the
+    /// future of its next value, is dropped. Needs the feature `stream`.
     #[cfg(feature = "stream")]
     pub fn stream(&self) -> QueueStream<T> {
         QueueStream {

@@ -44,8 +44,8 @@ impl<T: 'static> Serialize for Queue<T> {
 }
 
 impl<'de, T: 'static> Deserialize<'de> for Queue<T> {
-    /// Works for values that come through Mobula only; elsewhere it is an error, as it is for a queue
-    /// of values of another type.
+    /// Works for values that come through Mobula only; elsewhere it is an error, as it is for a
+    /// queue of values of another type.
     fn deserialize<D: Deserializer<'de>>(
         deserializer: D,
     ) -> std::result::Result<Queue<T>, D::Error> {

@@ -28,13 +28,15 @@ use crate::{
 
 /// An array in shared memory that tasks write in place, each its own part.
 ///
-/// The handle itself gives no access to the elements. It [splits](Self::split_mut) the array into parts
-/// that do not overlap; a remote function takes a part as `&mut [T]`, and nobody else can read or write these
-/// elements until the call has ended. Nothing is copied, and access costs what it costs in private memory.
-/// Reading while others write is possible with an [`AtomicArray`](crate::AtomicArray) or under a lock only.
+/// The handle itself gives no access to the elements. It [splits](Self::split_mut) the array into
+/// parts that do not overlap; a remote function takes a part as `&mut [T]`, and nobody else can
+/// read or write these elements until the call has ended. Nothing is copied, and access costs what
+/// it costs in private memory. Reading while others write is possible with an
+/// [`AtomicArray`](crate::AtomicArray) or under a lock only.
 ///
-/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory is
-/// freed with the last handle and the last part, or where handles cannot be dropped with [`free`](Self::free).
+/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory
+/// is freed with the last handle and the last part, or where handles cannot be dropped with
+/// [`free`](Self::free).
 ///
 /// ```
 /// use mobula::prelude::*;
@@ -89,9 +91,10 @@ impl<T: SharedElement> SharedArray<T> {
         self.handle.as_ref().ok_or_else(freed)
     }
 
-    /// Gives up this handle, where it cannot be dropped: because it is a field, or in a table. All further
-    /// use of it is an error ([`is_usage`](Error::is_usage)); to free it again does nothing. As with a drop, the memory is
-    /// given back when the last handle and the last part are gone.
+    /// Gives up this handle, where it cannot be dropped: because it is a field, or in a table. All
+    /// further use of it is an error ([`is_usage`](Error::is_usage)); to free it again does
+    /// nothing. As with a drop, the memory is given back when the last handle and the last part are
+    /// gone.
     ///
     /// ```
     /// # use mobula::prelude::*;
@@ -125,9 +128,9 @@ impl<T: SharedElement> SharedArray<T> {
         &self.shape
     }
 
-    /// Lends these ranges of elements, in row-major order of a shaped array. They may leave gaps, but
-    /// must not overlap, with one another or with parts that are lent already. Costs some hundred
-    /// nanoseconds for each; in a task also one round trip to the driver.
+    /// Lends these ranges of elements, in row-major order of a shaped array. They may leave gaps,
+    /// but must not overlap, with one another or with parts that are lent already. Costs some
+    /// hundred nanoseconds for each; in a task also one round trip to the driver.
     ///
     /// # Errors
     /// [`is_usage`](Error::is_usage): a range overlaps or is out of bounds. Nothing is lent then.
@@ -167,8 +170,8 @@ impl<T: SharedElement> SharedArray<T> {
         self.split_mut(steps(self.len(), n)?)
     }
 
-    /// Lends all of it, in parts of `n` rows: the first dimension is cut, the elements of a part are
-    /// consecutive.
+    /// Lends all of it, in parts of `n` rows: the first dimension is cut, the elements of a part
+    /// are consecutive.
     ///
     /// # Errors
     /// As for [`chunks_mut`](Self::chunks_mut).
@@ -179,8 +182,8 @@ impl<T: SharedElement> SharedArray<T> {
         self.split_mut(ranges.map(|rows| rows.start * row..rows.end * row))
     }
 
-    /// Lends all of a two-dimensional array, in tiles of `rows` by `columns` (those at the edges may be smaller), row of
-    /// tiles by row of tiles.
+    /// Lends all of a two-dimensional array, in tiles of `rows` by `columns` (those at the edges
+    /// may be smaller), row of tiles by row of tiles.
     ///
     /// # Errors
     /// `is_usage()`: parts are lent already, a number is 0, or the array has not two dimensions.
@@ -198,8 +201,8 @@ impl<T: SharedElement> SharedArray<T> {
     /// Lends these rectangles, as ranges of rows and of columns, of a two-dimensional array.
     ///
     /// # Errors
-    /// `is_usage()`: one overlaps or is out of bounds, or the array has not two dimensions. Nothing is
-    /// lent then.
+    /// `is_usage()`: one overlaps or is out of bounds, or the array has not two dimensions. Nothing
+    /// is lent then.
     pub fn split_tiles(
         &self,
         tiles: impl IntoIterator<Item = (Range<usize>, Range<usize>)>,
@@ -243,9 +246,9 @@ impl<T: SharedElement> SharedArray<T> {
             .lend(handle.entry(), lots)
     }
 
-    /// Blocks until all parts are back, and says which of them are torn: whose task began and then failed
-    /// for good, so that the elements may be half written. What was not lent, or came back from a
-    /// task that succeeded, is whole. Each torn part is reported once.
+    /// Blocks until all parts are back, and says which of them are torn: whose task began and then
+    /// failed for good, so that the elements may be half written. What was not lent, or came back
+    /// from a task that succeeded, is whole. Each torn part is reported once.
     ///
     /// # Errors
     /// The runtime was shut down.
@@ -290,9 +293,10 @@ impl<T: SharedElement> SharedArray<T> {
 
     /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
     /// copied). The result is pending until no process can write there any more; that is some
-    /// microseconds. It fails if parts are lent, or if there are other handles of the array: clones, in values, or as
-    /// arguments of calls that have not ended. A handle that the driver's program gives to a call does not count from
-    /// then on; one that a task gives to a call of its own may count for some microseconds more.
+    /// microseconds. It fails if parts are lent, or if there are other handles of the array:
+    /// clones, in values, or as arguments of calls that have not ended. A handle that the driver's
+    /// program gives to a call does not count from then on; one that a task gives to a call of its
+    /// own may count for some microseconds more.
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
@@ -393,12 +397,12 @@ impl From<TornLot> for Torn {
 }
 
 impl Runtime {
-    /// Makes an array in shared memory that tasks write in place, all elements `init`. `shape` is a length, `(rows,
-    /// columns)`, or an array of dimensions.
+    /// Makes an array in shared memory that tasks write in place, all elements `init`. `shape` is a
+    /// length, `(rows, columns)`, or an array of dimensions.
     ///
     /// # Errors
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
     pub fn shared_array<T: SharedElement>(
         &self,
         shape: impl Shape,
@@ -427,7 +431,8 @@ impl Runtime {
 }
 
 impl<T: SharedElement> ObjectRef<Vec<T>> {
-    /// Blocks until the elements are there, and copies them, once, into a new array that can be written.
+    /// Blocks until the elements are there, and copies them, once, into a new array that can be
+    /// written.
     ///
     /// # Errors
     /// As for [`view`](ObjectRef::view), and `is_store_full()`.
@@ -437,7 +442,8 @@ impl<T: SharedElement> ObjectRef<Vec<T>> {
 }
 
 impl<T: SharedElement> ObjectRef<Array<T>> {
-    /// Blocks until the elements are there, and copies them, once, into a new array that can be written.
+    /// Blocks until the elements are there, and copies them, once, into a new array that can be
+    /// written.
     ///
     /// # Errors
     /// As for [`view`](ObjectRef::view), and `is_store_full()`.

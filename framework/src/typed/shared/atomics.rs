@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{Array, ObjectRef, Runtime, promise::ENGINE, typed::runtime_api};
 
-/// An array of atomics that any number of tasks read and change at the same time, without locks and in
-/// place: it dereferences to `[A]`.
+/// An array of atomics that any number of tasks read and change at the same time, without locks and
+/// in place: it dereferences to `[A]`.
 ///
-/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory is
-/// freed with the last handle.
+/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory
+/// is freed with the last handle.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -76,9 +76,10 @@ impl<A: SharedAtomic> AtomicArray<A> {
     /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
     /// copied). The result is pending until no process can write there any more.
     ///
-    /// It fails if there are other handles of the array: clones, in values, or as arguments of calls that have not
-    /// ended. A handle that the driver's program gives to a call does not count from then on; one that a task gives
-    /// to a call of its own may count for some microseconds more.
+    /// It fails if there are other handles of the array: clones, in values, or as arguments of
+    /// calls that have not ended. A handle that the driver's program gives to a call does not count
+    /// from then on; one that a task gives to a call of its own may count for some microseconds
+    /// more.
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
@@ -111,8 +112,8 @@ impl Runtime {
     /// Makes an array of atomics, all zero, in shared memory.
     ///
     /// # Errors
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
     pub fn atomic_array<A: SharedAtomic>(&self, shape: impl Shape) -> Result<AtomicArray<A>> {
         AtomicArray::new(self.engine(), shape.dimensions(), &[])
     }

@@ -2,8 +2,8 @@
 
 use mobula_protocol::{Error, Result};
 
-/// Element types of shared memory that is written: every bit pattern is a value, there is no padding and no
-/// pointer. Numbers, arrays of them, and structs that derive `bytemuck::Pod`.
+/// Element types of shared memory that is written: every bit pattern is a value, there is no
+/// padding and no pointer. Numbers, arrays of them, and structs that derive `bytemuck::Pod`.
 ///
 /// `bool`, `char` and enums are not among them, since a process that dies, or writes wildly, could
 /// leave bits that are no value.

@@ -1,8 +1,8 @@
 //! State that processes share and change: arrays in parts, atomics, locks.
 //!
 //! Each handle here is a ref to an object whose bytes are never read as a value. It travels inside
-//! of values, as refs do, and takes its memory along: decoded in another process, it finds the memory
-//! mapped there.
+//! of values, as refs do, and takes its memory along: decoded in another process, it finds the
+//! memory mapped there.
 
 mod array;
 mod atomics;

@@ -10,12 +10,12 @@ use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
 use super::SharedElement;
 use crate::promise::ENGINE;
 
-/// Consecutive elements of a [`SharedArray`](super::SharedArray) that are lent: a remote function takes it as
-/// `&mut [T]`, and writes in place.
+/// Consecutive elements of a [`SharedArray`](super::SharedArray) that are lent: a remote function
+/// takes it as `&mut [T]`, and writes in place.
 ///
-/// It is a loan: it moves into the call, and comes home when the call has ended, whether it has failed or
-/// not, or when it is dropped. [`SharedArray::settle`](super::SharedArray::settle) waits for all
-/// of them.
+/// It is a loan: it moves into the call, and comes home when the call has ended, whether it has
+/// failed or not, or when it is dropped. [`SharedArray::settle`](super::SharedArray::settle) waits
+/// for all of them.
 #[must_use = "a part that is dropped goes back to its array at once"]
 pub struct Part<T> {
     entry: Arc<ObjectHandle>,
@@ -71,8 +71,9 @@ impl<T> fmt::Debug for Part<T> {
     }
 }
 
-/// A rectangle of a two-dimensional [`SharedArray`](super::SharedArray) that is lent: a remote function takes it as
-/// `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in place. Otherwise as [`Part`].
+/// A rectangle of a two-dimensional [`SharedArray`](super::SharedArray) that is lent: a remote
+/// function takes it as `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in place.
+/// Otherwise as [`Part`].
 #[must_use = "a tile that is dropped goes back to its array at once"]
 pub struct Tile<T> {
     entry: Arc<ObjectHandle>,
@@ -105,8 +106,8 @@ impl<T: SharedElement> Tile<T> {
         self.columns.clone()
     }
 
-    /// The elements, to be read and written in this process, row by row. The tile comes home when the
-    /// result is dropped.
+    /// The elements, to be read and written in this process, row by row. The tile comes home when
+    /// the result is dropped.
     ///
     /// # Errors
     /// The runtime is gone.

@@ -116,7 +116,8 @@ fn outcome() -> Outcome {
     Err(Error::shutdown())
 }
 
-/// One polls, one registers its waker, while the outcome comes, and comes again from somewhere else.
+/// One polls, one registers its waker, while the outcome comes, and comes again from somewhere
+/// else.
 #[test]
 fn loom_nobody_sleeps_beside_an_outcome() {
     check(3, || {
@@ -168,7 +169,8 @@ fn loom_what_is_watched_is_unwatched_once() {
     });
 }
 
-/// A value is read, and its handles are kept, while its outcome is told: who waits is woken all the same.
+/// A value is read, and its handles are kept, while its outcome is told: who waits is woken all the
+/// same.
 #[test]
 fn loom_handles_that_are_kept_displace_no_waiter() {
     check(3, || {

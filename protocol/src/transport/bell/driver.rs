@@ -44,8 +44,8 @@ fn who(state: u32) -> u32 {
 #[derive(Debug)]
 pub struct DriverBell<M: Memory = Region> {
     memory: M,
-    /// 1 while a foreground caller has the lead. Private to the driver, so that taking and leaving the
-    /// lead need not change a word that workers look at.
+    /// 1 while a foreground caller has the lead. Private to the driver, so that taking and leaving
+    /// the lead need not change a word that workers look at.
     led: Arc<M::Futex>,
 }
 
@@ -123,9 +123,10 @@ impl<M: Memory> DriverBell<M> {
         let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
     }
 
-    /// The background thread's nap: a sleep of limited length for which nobody has to wake it, since
-    /// it will look afterwards in any case. As long as foreground callers come again and again and
-    /// look themselves, naps spare the workers the ringing and those callers the handing over.
+    /// The background thread's nap: a sleep of limited length for which nobody has to wake it,
+    /// since it will look afterwards in any case. As long as foreground callers come again and
+    /// again and look themselves, naps spare the workers the ringing and those callers the handing
+    /// over.
     ///
     /// `awake` is asked after the nap is visible, and keeps it from beginning: it must look at what
     /// [`hurry`](DriverBell::hurry) stands for. Only the background thread may call this, and must
@@ -224,8 +225,8 @@ pub struct Lead<'a, M: Memory = Region> {
 }
 
 impl<M: Memory> Lead<'_, M> {
-    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there is
-    /// no need. It must look at all rings and at the caller's own condition.
+    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there
+    /// is no need. It must look at all rings and at the caller's own condition.
     ///
     /// Returns early now and then; the caller looks again in any case.
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {

@@ -10,8 +10,8 @@ use crate::primitive::{Futex, Memory, Region};
 /// Whoever leaves the lead wakes the next, to take it.
 ///
 /// Mostly there is none, and that costs a load. Nobody is left asleep: a follower is counted, and
-/// then, behind a fence, looks whether the lead is free; a leader frees the lead, and then, behind a
-/// fence, looks whether anybody is counted. One of the two sees the other. If the leader sees a
+/// then, behind a fence, looks whether the lead is free; a leader frees the lead, and then, behind
+/// a fence, looks whether anybody is counted. One of the two sees the other. If the leader sees a
 /// follower that is not in the list yet, that one finds the lead free.
 #[derive(Debug)]
 pub struct Followers<T, M: Memory = Region> {

@@ -59,9 +59,9 @@ impl<M: Memory> Bell<M> {
         }
     }
 
-    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there is
-    /// no need. It is asked after the intention to sleep is visible to those who ring, and must look
-    /// at everything that a ring may stand for.
+    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there
+    /// is no need. It is asked after the intention to sleep is visible to those who ring, and must
+    /// look at everything that a ring may stand for.
     ///
     /// Returns early now and then; the caller looks again in any case. At most one thread may sleep
     /// at a time.

@@ -39,8 +39,8 @@ fn loom_a_lane_is_never_left_asleep() {
     });
 }
 
-/// The driver fills the lane and waits on its bell for room; the worker reads, and sleeps on its own
-/// bell. Neither is left asleep while the other has something for it.
+/// The driver fills the lane and waits on its bell for room; the worker reads, and sleeps on its
+/// own bell. Neither is left asleep while the other has something for it.
 #[test]
 fn loom_a_full_lane_goes_on() {
     check(2, || {

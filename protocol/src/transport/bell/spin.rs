@@ -16,9 +16,9 @@ use super::yields::{Yields, may_yield};
 /// system call on either side, and no wake-up.
 ///
 /// Each round is some looks with nothing but a pause instruction between them, then a
-/// `sched_yield`, and a look. A yield that takes long has let somebody else run, so this core is not
-/// free: the looks of the next round are only a few then, and many otherwise. The first round goes by what
-/// the last one has seen.
+/// `sched_yield`, and a look. A yield that takes long has let somebody else run, so this core is
+/// not free: the looks of the next round are only a few then, and many otherwise. The first round
+/// goes by what the last one has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spin {
     /// Looks of each round on a core that others want.
@@ -28,8 +28,8 @@ pub struct Spin {
     /// No more rounds after this much time on a core that others want.
     pub limit: Duration,
     /// No more rounds after this much time on a core that nobody else wants: about what a sleep and
-    /// a wake-up take together, so that at most twice as much is spent as with the better of the two
-    /// (Karlin et al., "Competitive snoopy caching", 1988).
+    /// a wake-up take together, so that at most twice as much is spent as with the better of the
+    /// two (Karlin et al., "Competitive snoopy caching", 1988).
     pub limit_free: Duration,
     /// No more looks after this much time where a yield would take long: see [`may_yield`].
     pub limit_alone: Duration,

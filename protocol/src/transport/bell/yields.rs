@@ -2,13 +2,15 @@
 //!
 //! A yield lets somebody else run who wants this core. If that is one who answers, or waits like we
 //! do, it takes microseconds. If it computes, the kernel leaves it the core for milliseconds,
-//! whatever happens meanwhile: Linux counts a yield as the use of a whole slice. A sleeper is better
-//! off there, since who is woken goes before one who computes. So a yield that took long bars further
-//! ones for much longer than it took; what they cost in all is a small part of the time.
+//! whatever happens meanwhile: Linux counts a yield as the use of a whole slice. A sleeper is
+//! better off there, since who is woken goes before one who computes. So a yield that took long
+//! bars further ones for much longer than it took; what they cost in all is a small part of the
+//! time.
 //!
 //! One alone says nothing: a thread of the kernel's had something to do, or the hypervisor took the
-//! core away. To sleep instead would make the next thousands of answers slower. So it takes two, the
-//! second within the time that it would bar, counted from the first or from the end of what they barred.
+//! core away. To sleep instead would make the next thousands of answers slower. So it takes two,
+//! the second within the time that it would bar, counted from the first or from the end of what
+//! they barred.
 
 use std::{
     sync::{

@@ -117,8 +117,8 @@ impl LaneWriter {
         }
     }
 
-    /// Takes a message; it becomes visible with the next [`flush`](LaneWriter::flush). Never blocks:
-    /// what the ring has no room for waits in private memory.
+    /// Takes a message; it becomes visible with the next [`flush`](LaneWriter::flush). Never
+    /// blocks: what the ring has no room for waits in private memory.
     ///
     /// # Errors
     /// A message that cannot be encoded or is too long is not sent, and the lane goes on. A corrupt

@@ -100,7 +100,8 @@ impl WorkerPrinted {
     }
 
     /// How many bytes of an output the driver will have passed on when it is done with all that is
-    /// in the pipe now, of which `left` says how much. `None` while the driver takes some: ask again.
+    /// in the pipe now, of which `left` says how much. `None` while the driver takes some: ask
+    /// again.
     pub fn target(&self, stream: Stream, left: impl FnOnce() -> u64) -> Option<u64> {
         let before = self.0.load(SEQUENCE);
         let taken_before = self.0.load(taken(stream));

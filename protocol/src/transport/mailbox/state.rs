@@ -77,8 +77,8 @@ impl<M: Memory> DriverState<M> {
         DriverState(state)
     }
 
-    /// Begins a use of a slot by a revocable task: before that is sent, and after the slot's last use
-    /// has ended. `attempt` must be below 2^62.
+    /// Begins a use of a slot by a revocable task: before that is sent, and after the slot's last
+    /// use has ended. `attempt` must be below 2^62.
     pub fn queue(&self, slot: TaskSlot, attempt: Attempt) {
         debug_assert!(attempt.0 < 1 << 62, "attempts are counted from zero");
         if let Some(state) = self.0.slot(slot) {
@@ -125,8 +125,8 @@ impl<M: Memory> WorkerState<M> {
     }
 
     /// Takes a task on. Returns false if the driver has taken it back: then it must not run, and
-    /// nothing is to be said about it. A task that is not `revocable` costs a store, and no wait for
-    /// the other core.
+    /// nothing is to be said about it. A task that is not `revocable` costs a store, and no wait
+    /// for the other core.
     pub fn start(&self, slot: TaskSlot, attempt: Attempt, revocable: bool) -> bool {
         if revocable {
             return self.0.decide(slot, attempt, STARTED);

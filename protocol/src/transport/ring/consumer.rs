@@ -41,8 +41,8 @@ impl<M: Memory> Consumer<M> {
     /// Puts the next message into `out`, in place of what was there. Returns whether there was one;
     /// if not, `out` is as it was.
     ///
-    /// Cost: the copy. Memory for a message of several frames grows with what has arrived (by doubling), and
-    /// ends at [`MAX_MESSAGE`].
+    /// Cost: the copy. Memory for a message of several frames grows with what has arrived (by
+    /// doubling), and ends at [`MAX_MESSAGE`].
     ///
     /// # Errors
     /// [`RingError::Corrupt`].

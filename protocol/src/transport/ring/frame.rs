@@ -72,8 +72,8 @@ impl Header {
     }
 }
 
-/// The longest payload of one frame in a ring of `capacity` words, in bytes. A frame takes at most a
-/// quarter of the ring, so that a consumer that gives back half a ring always gives back enough.
+/// The longest payload of one frame in a ring of `capacity` words, in bytes. A frame takes at most
+/// a quarter of the ring, so that a consumer that gives back half a ring always gives back enough.
 pub(super) fn max_payload(capacity: usize) -> usize {
     (capacity / 4 - 1) * 8
 }

@@ -50,8 +50,8 @@ fn loom_a_long_message_is_joined() {
     passes(MIN_CAPACITY, 4 * 56 + 10, 1);
 }
 
-/// Frames of two lines go around a ring of eight, three of them for each message. The second message
-/// is written over the first.
+/// Frames of two lines go around a ring of eight, three of them for each message. The second
+/// message is written over the first.
 #[test]
 fn loom_frames_of_several_lines_arrive_whole() {
     passes(2 * MIN_CAPACITY, 300, 2);

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::primitive::{Memory, Region, Word};
 
-/// The end of a ring that writes. It never blocks; see [`OverflowProducer`](super::OverflowProducer)
-/// and [`OutWriter`](crate::mailbox::OutWriter) for what to do while the ring is full.
+/// The end of a ring that writes. It never blocks; see
+/// [`OverflowProducer`](super::OverflowProducer) and [`OutWriter`](crate::mailbox::OutWriter) for
+/// what to do while the ring is full.
 ///
 /// Messages are *staged* frame by frame and become visible when they are *published*: several
 /// messages cost one store that the other process sees, and one doorbell.

@@ -314,7 +314,8 @@ proptest! {
         prop_assert!(!consumer.ready() || consumer.take_wake_producer() || pop(&mut consumer).is_none());
     }
 
-    /// Any words: the consumer gives messages that lie in the ring, or an error, and comes to an end.
+    /// Any words: the consumer gives messages that lie in the ring, or an error, and comes to an
+    /// end.
     #[test]
     fn garbage_is_an_error_or_a_message(
         words in proptest::collection::vec(any::<u64>(), 32),

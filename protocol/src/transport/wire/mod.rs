@@ -2,10 +2,11 @@
 //! through it twice.
 //!
 //! Numbers are little-endian base-128 (a byte each while small); ids, slots, attempts and type tags
-//! have a fixed size; enums begin with a byte. The format carries no version: driver and workers are one program.
+//! have a fixed size; enums begin with a byte. The format carries no version: driver and workers
+//! are one program.
 //!
-//! A message has one form: what is read is written as the same bytes. Only what travels as MessagePack
-//! (errors, the options of actors) may be read in several.
+//! A message has one form: what is read is written as the same bytes. Only what travels as
+//! MessagePack (errors, the options of actors) may be read in several.
 //!
 //! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
 //! arrived, whatever counts they claim.

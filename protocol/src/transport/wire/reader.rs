@@ -105,8 +105,8 @@ impl<'a> Reader<'a> {
         Err(self.malformed(what))
     }
 
-    /// A length and that many bytes, not more than `N`, with others behind them; `None` where there are
-    /// more, or the message ends soon, or not as it should. Cheaper than to copy just so many.
+    /// A length and that many bytes, not more than `N`, with others behind them; `None` where there
+    /// are more, or the message ends soon, or not as it should. Cheaper than to copy just so many.
     #[inline]
     pub fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
         let (&len, rest) = self.rest.split_first()?;

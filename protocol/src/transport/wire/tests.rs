@@ -460,8 +460,8 @@ proptest! {
     }
 }
 
-/// If the bytes are a message, that is written as the same bytes; or, where it contains MessagePack,
-/// as bytes that are.
+/// If the bytes are a message, that is written as the same bytes; or, where it contains
+/// MessagePack, as bytes that are.
 fn check_form(bytes: &[u8]) {
     fn written(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
         let mut written = Vec::new();

@@ -33,7 +33,8 @@ pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The same for those of a block. A small one is copied in whole, since the length of that copy is known.
+/// The same for those of a block. A small one is copied in whole, since the length of that copy is
+/// known.
 #[inline]
 pub fn block(out: &mut Vec<u8>, block: &Block) {
     const { assert!(Block::SMALL < 0x80) };

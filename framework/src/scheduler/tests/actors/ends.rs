@@ -38,8 +38,8 @@ const ALL: [At; 9] = [
     At::ConstructingAgain,
 ];
 
-/// An actor that far, with an array that its constructor reads and calls that wait. Its process, if it
-/// has one, is the second worker; the first one is busy with a task that the actor may wait for.
+/// An actor that far, with an array that its constructor reads and calls that wait. Its process, if
+/// it has one, is the second worker; the first one is busy with a task that the actor may wait for.
 fn bring_to(at: At) -> (Env, ObjectId, [ObjectId; 2], TaskMessage) {
     let mut env = env(1, 4);
     let input = env.submit(100, vec![]);

@@ -11,7 +11,8 @@ use super::{
 };
 
 impl World {
-    /// Delivers all that is on its way, and compares what workers hold with what the scheduler thinks.
+    /// Delivers all that is on its way, and compares what workers hold with what the scheduler
+    /// thinks.
     pub(in super::super) fn quiesce(&mut self) {
         for index in 0..self.workers.len() {
             while self.deliver(index) {}

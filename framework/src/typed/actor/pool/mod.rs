@@ -19,9 +19,9 @@ pub use map::{PoolMap, PoolMapUnordered};
 
 /// A number of actors that take work from one list: whichever is idle gets the next item.
 ///
-/// Each actor has one call at a time. An item's error comes in the place of its result, and the pool
-/// goes on. An actor that turns out to be [dead](crate::Error::is_actor_dead) is left out of further
-/// work; if none is left, each further item is an error that says so, until one is
+/// Each actor has one call at a time. An item's error comes in the place of its result, and the
+/// pool goes on. An actor that turns out to be [dead](crate::Error::is_actor_dead) is left out of
+/// further work; if none is left, each further item is an error that says so, until one is
 /// [added](Self::push).
 ///
 /// All results are of one type `R`, which the calls say; for calls of another type move the actors
@@ -71,8 +71,8 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
     /// that blocks for the next one. The call is made as soon as an actor is idle, and items are
     /// taken from the iterator then, so it may be long, or endless.
     ///
-    /// Calls that were [submitted](Self::submit) keep their actors until they end, and their results
-    /// for later.
+    /// Calls that were [submitted](Self::submit) keep their actors until they end, and their
+    /// results for later.
     pub fn map<I, F>(&mut self, call: F, items: I) -> PoolMap<'_, A, R, I::IntoIter, F>
     where
         I: IntoIterator,
@@ -120,8 +120,8 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         self.assignments.take(number)
     }
 
-    /// As [`get_next`](Self::get_next), for at most this long: then the result is an error for which
-    /// `is_timeout()` holds, and a later call gets the item's own.
+    /// As [`get_next`](Self::get_next), for at most this long: then the result is an error for
+    /// which `is_timeout()` holds, and a later call gets the item's own.
     pub fn get_next_timeout(&mut self, limit: Duration) -> Option<Result<R>> {
         let number = *self.submitted.front()?;
         if !self.assignments.wait_for(number, deadline(limit)) {

@@ -19,9 +19,9 @@ const KIND: (SharedKind, u64) = (SharedKind::Barrier, 0);
 
 /// A barrier between processes: a number of parties wait until all have arrived, round after round.
 ///
-/// Each party needs a task that runs: on `n` workers at most `n` tasks can meet (one that waits here lets others run on its
-/// worker, so more can, too). When a process dies that had the barrier, all who wait or come get an error that says so, until
-/// [`reset`](Self::reset): nobody hangs.
+/// Each party needs a task that runs: on `n` workers at most `n` tasks can meet (one that waits
+/// here lets others run on its worker, so more can, too). When a process dies that had the barrier,
+/// all who wait or come get an error that says so, until [`reset`](Self::reset): nobody hangs.
 #[derive(Clone)]
 pub struct SharedBarrier {
     cell: Cell,
@@ -45,8 +45,8 @@ impl SharedBarrier {
         self.wait_for(None)
     }
 
-    /// As [`wait`](Self::wait), for at most this long. If that is not enough the barrier is broken for
-    /// all.
+    /// As [`wait`](Self::wait), for at most this long. If that is not enough the barrier is broken
+    /// for all.
     ///
     /// # Errors
     /// As for `wait`, and [`is_timeout`](Error::is_timeout).
@@ -88,8 +88,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`is_usage`](Error::is_usage) for no party, or more than a million;
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
     pub fn shared_barrier(&self, parties: usize) -> Result<SharedBarrier> {
         let count = u32::try_from(parties)
             .ok()

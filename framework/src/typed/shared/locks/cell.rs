@@ -126,8 +126,8 @@ impl Cell {
         Holder::detached(self.process, self.seat)
     }
 
-    /// For how long a thread may wait here. While it sleeps, a task lets others run on its worker: it may
-    /// wait for one of them.
+    /// For how long a thread may wait here. While it sleeps, a task lets others run on its worker:
+    /// it may wait for one of them.
     pub(super) fn waiting(&self, limit: Option<Duration>) -> Waiting<'_> {
         Waiting {
             deadline: limit.and_then(deadline),
@@ -135,8 +135,8 @@ impl Cell {
         }
     }
 
-    /// A future is about to wait. `wake_all` has all futures of this process look again, and is called at the end of
-    /// the runtime.
+    /// A future is about to wait. `wake_all` has all futures of this process look again, and is
+    /// called at the end of the runtime.
     ///
     /// # Errors
     /// The runtime has ended.

@@ -24,8 +24,8 @@ const KIND: (SharedKind, u64) = (SharedKind::Condvar, 0);
 
 /// A condition variable between processes, for use with [`SharedMutex`](crate::SharedMutex)es.
 ///
-/// A wait may end without a notification, also since some process has died: look at the condition again, or use
-/// [`wait_while`](Self::wait_while).
+/// A wait may end without a notification, also since some process has died: look at the condition
+/// again, or use [`wait_while`](Self::wait_while).
 #[derive(Clone)]
 pub struct SharedCondvar {
     cell: Cell,
@@ -44,8 +44,9 @@ impl SharedCondvar {
     /// unlocking is not missed.
     ///
     /// # Errors
-    /// [`is_poisoned`](Error::is_poisoned): somebody died or panicked with the mutex meanwhile; it is unlocked then.
-    /// [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited; it is not locked then.
+    /// [`is_poisoned`](Error::is_poisoned): somebody died or panicked with the mutex meanwhile; it
+    /// is unlocked then. [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited;
+    /// it is not locked then.
     pub fn wait<'m, T: SharedData + ?Sized>(
         &self,
         guard: SharedMutexGuard<'m, T>,
@@ -111,8 +112,8 @@ impl Runtime {
     /// Makes a condition variable between processes.
     ///
     /// # Errors
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
     pub fn shared_condvar(&self) -> Result<SharedCondvar> {
         Cell::create(self.engine(), KIND, LAYOUT, &[], 0).map(SharedCondvar::new)
     }

@@ -4,8 +4,8 @@ use mobula_store::codec::type_tag;
 
 use crate::typed::shared::SharedElement;
 
-/// What a [`SharedMutex`](crate::SharedMutex) or [`SharedRwLock`](crate::SharedRwLock) can protect: a [`SharedElement`], or a
-/// slice of them.
+/// What a [`SharedMutex`](crate::SharedMutex) or [`SharedRwLock`](crate::SharedRwLock) can protect:
+/// a [`SharedElement`], or a slice of them.
 #[diagnostic::on_unimplemented(
     message = "a lock between processes cannot protect `{Self}`",
     note = "every bit pattern has to be a value, without padding and pointers: derive `bytemuck::Pod` and `bytemuck::Zeroable` (with `#[repr(C)]`), or protect a slice of such elements"

@@ -1,7 +1,7 @@
 //! Locks between processes, and other things by which their threads wait for each other.
 //!
-//! The protocols, and what the death of a process means for each, are in `mobula_protocol::sync`; the
-//! driver recovers what a dead worker could reach. Here they get memory, data and guards.
+//! The protocols, and what the death of a process means for each, are in `mobula_protocol::sync`;
+//! the driver recovers what a dead worker could reach. Here they get memory, data and guards.
 
 mod barrier;
 mod cell;

@@ -18,8 +18,8 @@ const KIND: (SharedKind, u64) = (SharedKind::Once, 0);
 ///
 /// If the process that is at it dies, or panics, the next one does it.
 ///
-/// A task that does it has its worker for itself as always, unless `f` waits for something. A task that waits for another
-/// lets others run on its worker.
+/// A task that does it has its worker for itself as always, unless `f` waits for something. A task
+/// that waits for another lets others run on its worker.
 #[derive(Clone)]
 pub struct SharedOnce {
     cell: Cell,
@@ -38,7 +38,8 @@ impl SharedOnce {
     ///
     /// # Errors
     /// [`is_usage`](mobula_protocol::Error::is_usage): `f` itself calls this.
-    /// [`is_shutdown`](mobula_protocol::Error::is_shutdown): the runtime ended while another was at it.
+    /// [`is_shutdown`](mobula_protocol::Error::is_shutdown): the runtime ended while another was at
+    /// it.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<bool> {
         if self.raw.is_done() {
             return Ok(false);
@@ -59,8 +60,8 @@ impl Runtime {
     /// Makes something that is done once.
     ///
     /// # Errors
-    /// [`is_store_full`](mobula_protocol::Error::is_store_full) when there is no room, `is_shutdown` after the
-    /// runtime's end.
+    /// [`is_store_full`](mobula_protocol::Error::is_store_full) when there is no room,
+    /// `is_shutdown` after the runtime's end.
     pub fn shared_once(&self) -> Result<SharedOnce> {
         Cell::create(self.engine(), KIND, LAYOUT, &[], 0).map(SharedOnce::new)
     }

@@ -98,8 +98,8 @@ impl<T: ?Sized> Clone for Protected<T> {
     }
 }
 
-/// What all locks over data are alike in. The lock has a field `protected` and a function `of`, which
-/// makes it of that.
+/// What all locks over data are alike in. The lock has a field `protected` and a function `of`,
+/// which makes it of that.
 macro_rules! lock_over_data {
     ($lock:ident, $kind:expr, $layout:expr) => {
         impl<T: ?Sized> PartialEq for $lock<T> {

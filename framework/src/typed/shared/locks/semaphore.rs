@@ -139,8 +139,8 @@ impl Runtime {
     ///
     /// # Errors
     /// [`is_usage`](Error::is_usage) for more than 65,536 permits;
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
+    /// runtime's end.
     pub fn shared_semaphore(&self, permits: usize) -> Result<SharedSemaphore> {
         let Some(count) = u32::try_from(permits).ok().filter(|n| *n <= MOST) else {
             return Err(Error::usage(format!(

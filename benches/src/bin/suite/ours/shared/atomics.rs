@@ -20,8 +20,8 @@ use crate::Result;
 /// From counter to counter, so that they share no pair of cache lines.
 const APART: usize = 16;
 
-/// The seconds for so many increments, from the moment at which all are there. Each worker is on a core of
-/// its own: two that take turns on one core are in no one's way.
+/// The seconds for so many increments, from the moment at which all are there. Each worker is on a
+/// core of its own: two that take turns on one core are in no one's way.
 fn count(worker: usize, counter: &AtomicU64, times: u64, meet: impl FnOnce()) -> f64 {
     let _core = Pinned::to(worker);
     meet();

@@ -1,4 +1,5 @@
-//! State that several processes change: parts of arrays, atomics, locks, and programs that live on them.
+//! State that several processes change: parts of arrays, atomics, locks, and programs that live on
+//! them.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
@@ -43,8 +44,8 @@ fn on_threads<R: Send>(work: impl Fn(usize) -> R + Sync) -> Result<Vec<R>> {
     })
 }
 
-/// Returns when the tasks of all workers are here. It spins: a task that waits lets another one run on its worker,
-/// and two on one worker would take turns afterwards, too.
+/// Returns when the tasks of all workers are here. It spins: a task that waits lets another one run
+/// on its worker, and two on one worker would take turns afterwards, too.
 fn gather(arrived: &AtomicArray<AtomicU64>) {
     const PATIENCE: Duration = Duration::from_secs(30);
     arrived[0].fetch_add(1, SeqCst);

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::Result;
 
-/// So many particles, moved in rounds of so many steps each; after each round all wait for each other.
+/// So many particles, moved in rounds of so many steps each; after each round all wait for each
+/// other.
 pub(super) struct Case {
     pub(super) row: &'static str,
     loop_floor: &'static str,

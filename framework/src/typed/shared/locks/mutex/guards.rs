@@ -14,7 +14,8 @@ use super::{
     SharedMutex,
 };
 
-/// A locked [`SharedMutex`]; dereferences to what it protects. It unlocks when it is dropped, on the thread that locked.
+/// A locked [`SharedMutex`]; dereferences to what it protects. It unlocks when it is dropped, on
+/// the thread that locked.
 #[must_use = "the mutex is unlocked when the guard is dropped"]
 pub struct SharedMutexGuard<'m, T: SharedData + ?Sized> {
     pub(super) mutex: &'m SharedMutex<T>,

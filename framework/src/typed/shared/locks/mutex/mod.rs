@@ -76,8 +76,8 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// Locks it. Blocks while another has it.
     ///
     /// # Errors
-    /// [`is_poisoned`](crate::Error::is_poisoned): somebody died or panicked with it; it is not locked then.
-    /// [`is_usage`](crate::Error::is_usage): this thread has it already.
+    /// [`is_poisoned`](crate::Error::is_poisoned): somebody died or panicked with it; it is not
+    /// locked then. [`is_usage`](crate::Error::is_usage): this thread has it already.
     /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another had it.
     #[inline]
     pub fn lock(&self) -> Result<SharedMutexGuard<'_, T>> {
@@ -130,17 +130,17 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         self.acquire(None)
     }
 
-    /// As [`lock`](Self::lock), for asynchronous code. The guard may be held across `.await` and go to other
-    /// threads. A task that locks twice waits for itself.
+    /// As [`lock`](Self::lock), for asynchronous code. The guard may be held across `.await` and go
+    /// to other threads. A task that locks twice waits for itself.
     ///
-    /// The mutex is taken when the future is polled, and at no other time. A future that is woken and not polled
-    /// within 1 ms lets others go first; this time doubles up to 16 ms for a future that often comes too late. A
-    /// dropped future does not wait any longer. One thread of the process waits for all futures, as long
-    /// as they wait for no more than 127 locks.
+    /// The mutex is taken when the future is polled, and at no other time. A future that is woken
+    /// and not polled within 1 ms lets others go first; this time doubles up to 16 ms for a future
+    /// that often comes too late. A dropped future does not wait any longer. One thread of the
+    /// process waits for all futures, as long as they wait for no more than 127 locks.
     ///
     /// # Errors
-    /// `is_poisoned()`, `is_shutdown()`. [`is_resource_limit`](crate::Error::is_resource_limit): there is no such thread yet, and the
-    /// system refuses to start one.
+    /// `is_poisoned()`, `is_shutdown()`. [`is_resource_limit`](crate::Error::is_resource_limit):
+    /// there is no such thread yet, and the system refuses to start one.
     pub async fn lock_async(&self) -> Result<OwnedMutexGuard<T>> {
         let holder = self.protected.cell.detached();
         let acquired = match self.raw.try_lock(holder) {
@@ -190,8 +190,8 @@ impl Runtime {
     /// Makes a mutex between processes over one value.
     ///
     /// # Errors
-    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
+    /// the runtime's end.
     pub fn shared_mutex<T: SharedElement>(&self, value: T) -> Result<SharedMutex<T>> {
         self.shared_mutex_of(&[value])
     }

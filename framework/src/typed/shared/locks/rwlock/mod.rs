@@ -33,9 +33,10 @@ const WHAT: &str = "the shared lock";
 
 /// A value in shared memory that one thread of all processes writes, or any number read.
 ///
-/// As a [`SharedMutex`](crate::SharedMutex) in all else: handles, errors, poison (which a writer leaves that died or panicked;
-/// readers leave none), fairness (new readers wait when a writer does), guards. A thread that reads cannot read again, or
-/// write, before it has dropped its guard: it could wait for itself, so that is an error.
+/// As a [`SharedMutex`](crate::SharedMutex) in all else: handles, errors, poison (which a writer
+/// leaves that died or panicked; readers leave none), fairness (new readers wait when a writer
+/// does), guards. A thread that reads cannot read again, or write, before it has dropped its guard:
+/// it could wait for itself, so that is an error.
 ///
 /// ```
 /// use mobula::{SharedRwLock, prelude::*};
@@ -77,8 +78,8 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// Locks it for reading. Blocks while somebody writes, or waits for that.
     ///
     /// # Errors
-    /// [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked; it is not locked then.
-    /// [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
+    /// [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked; it is not locked
+    /// then. [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
     /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another wrote.
     #[inline]
     pub fn read(&self) -> Result<SharedReadGuard<'_, T>> {
@@ -165,7 +166,8 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         self.acquire_write(None)
     }
 
-    /// As [`read`](Self::read), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    /// As [`read`](Self::read), for asynchronous code; see
+    /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
@@ -187,7 +189,8 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         unless_poisoned(WHAT, guard, cause)
     }
 
-    /// As [`write`](Self::write), for asynchronous code; see [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    /// As [`write`](Self::write), for asynchronous code; see
+    /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
@@ -249,8 +252,8 @@ impl Runtime {
     /// Makes a lock between processes over one value, for one writer or many readers.
     ///
     /// # Errors
-    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after the runtime's
-    /// end.
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
+    /// the runtime's end.
     pub fn shared_rwlock<T: SharedElement>(&self, value: T) -> Result<SharedRwLock<T>> {
         self.shared_rwlock_of(&[value])
     }

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 use super::super::cell::Cell;
 
-/// The readers of this process in each lock, by engine and place: all handles of one lock in a process
-/// share them.
+/// The readers of this process in each lock, by engine and place: all handles of one lock in a
+/// process share them.
 static READERS: LazyLock<Mutex<Readers>> = LazyLock::new(Mutex::default);
 
 type Readers = HashMap<(usize, Loc), (Weak<LocalReaders>, LockNumber)>;

@@ -1,7 +1,8 @@
 //! Which locks this thread has locked for reading.
 //!
-//! Readers are counted and not listed, since there may be many. A thread that read twice would wait for itself as
-//! soon as a writer came in between, and one that wrote would do so at once; so each thread lists its own.
+//! Readers are counted and not listed, since there may be many. A thread that read twice would wait
+//! for itself as soon as a writer came in between, and one that wrote would do so at once; so each
+//! thread lists its own.
 
 use std::{cell::RefCell, marker::PhantomData};
 
