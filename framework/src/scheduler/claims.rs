@@ -14,17 +14,10 @@
 
 use std::{collections::HashSet, fmt, hash::BuildHasherDefault};
 
-use mobula_protocol::{
-    ObjectId, WorkerId,
-    message::{ArgSpec, FromWorker},
-};
+use mobula_protocol::{ObjectId, WorkerId, message::FromWorker};
 use mobula_store::NumberHasher;
 
-use super::{
-    Scheduler, Violation,
-    actors::Part,
-    state::{Object, Task, Worker},
-};
+use super::{Scheduler, Violation, object::Object, task_table::TaskId, worker::Worker};
 
 /// So many ids are looked at in the arguments of the worker's tasks before a set is made.
 const SEARCH: usize = 64;
@@ -42,7 +35,7 @@ pub(super) struct Told {
     /// Objects that it was told of since the set was last walked.
     objects: Vec<ObjectId>,
     /// Tasks that it got since then.
-    tasks: Vec<ObjectId>,
+    tasks: Vec<TaskId>,
     /// How many ids there were when the set was made.
     at_first: usize,
 }
@@ -72,7 +65,7 @@ impl Worker {
 
     /// The worker gets a task.
     #[inline]
-    pub(super) fn is_given(&mut self, task: ObjectId) {
+    pub(super) fn is_given(&mut self, task: TaskId) {
         if self.told.made {
             self.told.tasks.push(task);
             self.limit_told();
@@ -142,8 +135,11 @@ impl Scheduler {
         let mut left = SEARCH;
         let mut found = false;
         for assignment in &worker.assignments {
-            found |= assignment.task == id;
-            for arg in self.args_of(assignment.task) {
+            let Some(task) = self.tasks.get(assignment.task) else {
+                continue;
+            };
+            found |= task.id == id;
+            for arg in &task.args {
                 arg.for_each_object(|given| {
                     found |= given == id;
                     left = left.saturating_sub(1);
@@ -181,9 +177,6 @@ impl Scheduler {
             return told;
         };
         told.objects.extend(worker.held.iter().map(|(id, _)| id));
-        for arg in worker.left.iter().flatten() {
-            arg.for_each_object(|id| told.objects.push(id));
-        }
         let tasks = worker.assignments.iter().map(|assignment| assignment.task);
         told.tasks.extend(tasks);
         self.catch_up(&mut told);
@@ -196,13 +189,14 @@ impl Scheduler {
     fn catch_up(&self, told: &mut Told) {
         let mut roots = std::mem::take(&mut told.objects);
         for task in std::mem::take(&mut told.tasks) {
-            told.ids.insert(task);
-            for arg in self.args_of(task) {
+            let Some(task) = self.tasks.get(task) else {
+                continue;
+            };
+            told.ids.insert(task.id);
+            for arg in &task.args {
                 arg.for_each_object(|id| roots.push(id));
             }
-            if let Some(Part::Call(call)) = self.task(task).and_then(|task| task.part.as_deref()) {
-                roots.push(call.actor);
-            }
+            roots.extend(task.actor());
         }
         let mut rest = Vec::new();
         for root in roots {
@@ -221,22 +215,6 @@ impl Scheduler {
     fn refers_to(&self, id: ObjectId, to: &mut Vec<ObjectId>) {
         if let Some(value) = self.objects.get(id).and_then(Object::value) {
             to.extend(value.nested());
-        }
-    }
-
-    fn task(&self, id: ObjectId) -> Option<&Task> {
-        self.objects.get(id).and_then(Object::task)
-    }
-
-    /// The arguments of a task that a worker has.
-    fn args_of(&self, task: ObjectId) -> &[ArgSpec] {
-        match self.task(task) {
-            Some(task) => &task.args,
-            // A constructor that runs once more.
-            None => self
-                .actors
-                .get(&task)
-                .map_or(&[], |actor| actor.kept_args()),
         }
     }
 }

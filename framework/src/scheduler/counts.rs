@@ -6,7 +6,7 @@ use mobula_store::Loc;
 use super::{
     Host, Scheduler,
     lending::is_shared,
-    state::{Object, ObjectState},
+    object::{Object, ObjectState},
 };
 
 /// The store gives out memory in pieces of this many bytes.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use mobula_protocol::ObjectId;
 
-use super::{Scheduler, lending::NO_FUNCTION, state::Task};
+use super::{
+    Scheduler,
+    task::{Task, TaskState},
+};
 
 /// Some of the unfinished tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// All that a worker runs or will run.
+    /// All.
     All,
     /// The detached ones.
     Detached,
@@ -18,7 +21,7 @@ pub(crate) enum Unfinished {
 impl Unfinished {
     fn has(self, task: &Task) -> bool {
         match self {
-            Unfinished::All => task.function != NO_FUNCTION,
+            Unfinished::All => !matches!(task.state, TaskState::Abandoned(_)),
             Unfinished::Detached => task.detached,
         }
     }
@@ -28,7 +31,8 @@ impl Scheduler {
     /// Nobody will ask for the result of this task, but its work is wanted. Nothing, if it has
     /// ended.
     pub(crate) fn detach(&mut self, id: ObjectId) {
-        if let Some(task) = self.task_mut(id)
+        let task = self.task_of(id).and_then(|task| self.tasks.get_mut(task));
+        if let Some(task) = task
             && !task.detached
         {
             task.detached = true;
@@ -36,31 +40,32 @@ impl Scheduler {
         }
     }
 
-    /// At most so many of these tasks. Costs the number of objects, unless there is no such task.
+    /// The results of at most so many of these tasks. Costs the number of tasks, unless there is no
+    /// such task.
     pub(crate) fn unfinished(&self, which: Unfinished, most: usize) -> Vec<ObjectId> {
-        self.tasks(which).map(|(id, _)| id).take(most).collect()
+        let results = self
+            .some_tasks(which)
+            .filter_map(|task| task.outputs.first().copied());
+        results.take(most).collect()
     }
 
     /// These tasks by the names of their functions, with how many there are. Costs the number of
-    /// objects, unless there is no such task.
+    /// tasks, unless there is no such task.
     pub(crate) fn unfinished_names(&self, which: Unfinished) -> BTreeMap<&'static str, usize> {
         let mut names = BTreeMap::new();
-        for (_, task) in self.tasks(which) {
+        for task in self.some_tasks(which) {
             *names.entry(self.name(task.function)).or_default() += 1;
         }
         names
     }
 
-    fn tasks(&self, which: Unfinished) -> impl Iterator<Item = (ObjectId, &Task)> {
+    fn some_tasks(&self, which: Unfinished) -> impl Iterator<Item = &Task> {
         let any = match which {
-            Unfinished::All => self.pending_work(),
+            Unfinished::All => self.counts.total() > 0,
             Unfinished::Detached => self.detached > 0,
         };
-        let objects = any.then(|| self.objects.iter());
-        let tasks = objects.into_iter().flatten();
-        tasks.filter_map(move |(id, object)| {
-            let task = object.task().filter(|task| which.has(task))?;
-            Some((id, task))
-        })
+        let tasks = any.then(|| self.tasks.iter()).into_iter().flatten();
+        let tasks = tasks.map(|(_, task)| task);
+        tasks.filter(move |task| which.has(task))
     }
 }

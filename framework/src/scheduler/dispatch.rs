@@ -9,7 +9,10 @@ use super::{
     Host, Scheduler,
     counts::Step,
     loads::Loads,
-    state::{Assignment, Object, TaskState, Worker, WorkerState},
+    object::Object,
+    task::{Hand, TaskState},
+    task_table::TaskId,
+    worker::{Assignment, Worker, WorkerState},
 };
 
 impl Scheduler {
@@ -27,7 +30,7 @@ impl Scheduler {
                 self.pump_actors(host);
             }
             while let Some(seat) = self.next_seat() {
-                let Some(task) = self.ready.pop() else { break };
+                let Some(task) = self.next_ready() else { break };
                 self.hand_over(task, self.seats[seat], host);
             }
             let more = match self.ready.is_empty() {
@@ -60,17 +63,14 @@ impl Scheduler {
             return false;
         }
         let stalled = self.stalled_worker();
-        let Some(task) = self.ready.pop() else {
+        let Some(task) = self.next_ready() else {
             return false;
         };
         if let Some(worker) = stalled {
             self.hand_over(task, worker, host);
             return true;
         }
-        let name = self
-            .task_mut(task)
-            .map(|task| task.function)
-            .map_or("a task", |f| self.name(f));
+        let name = self.task_name(task);
         let error = Error::usage(format!(
             "`{name}` cannot run: every place of every worker ({} each) is taken by a task that waits for another one; \
              recurse less deeply, or return refs instead of waiting for them",
@@ -80,8 +80,20 @@ impl Scheduler {
         true
     }
 
+    /// Takes the first task that could run out of the ready queue, and those before it that have
+    /// ended there.
+    #[inline]
+    pub(super) fn next_ready(&mut self) -> Option<TaskId> {
+        loop {
+            let id = self.ready.pop()?;
+            if self.tasks.get(id).is_some() {
+                return Some(id);
+            }
+        }
+    }
+
     /// Sends one task; what is to be noted comes after that, since the worker may be waiting.
-    pub(super) fn hand_over(&mut self, id: ObjectId, worker_id: WorkerId, host: &mut dyn Host) {
+    pub(super) fn hand_over(&mut self, id: TaskId, worker_id: WorkerId, host: &mut dyn Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
@@ -96,8 +108,7 @@ impl Scheduler {
         self.with_objects(id, |scheduler, specs| {
             scheduler.shift_arg_pins(specs, Step::Begin)
         });
-        if let Some(task) = self.objects.get(id).and_then(Object::task) {
-            let (function, options, retries) = (task.function, task.options.clone(), task.retries);
+        if let Some(task) = self.tasks.get(id) {
             let mut args = Args::with_capacity(task.args.len());
             for spec in &task.args {
                 args.push(self.resolve(spec));
@@ -105,26 +116,24 @@ impl Scheduler {
             host.send_task(
                 worker_id,
                 TaskMessage {
-                    id,
+                    id: task.id,
                     slot,
                     attempt,
-                    function,
+                    function: task.function,
                     args,
-                    options,
-                    retries,
+                    options: task.options.clone(),
+                    retries: task.retries,
                     revocable: !idle,
                 },
             );
         }
         self.relist(worker_id);
-        self.set_state(
-            id,
-            TaskState::Queued {
-                worker: worker_id,
-                slot,
-                attempt,
-            },
-        );
+        let hand = Hand {
+            worker: worker_id,
+            slot,
+            attempt,
+        };
+        self.set_state(id, TaskState::Queued(hand));
     }
 
     /// The argument with the values of its objects, which are all ready.
@@ -188,10 +197,14 @@ impl Scheduler {
                 break;
             }
             worker.complete(attempt);
-            self.unqueue(task);
             self.call_landed(task);
-            if !self.return_constructor(task, worker_id) && !self.return_call(task) {
-                self.ready.give_back(task);
+            if self.is_abandoned(task) {
+                self.drop_abandoned(task, host);
+            } else {
+                self.unqueue(task);
+                if !self.return_to_actor(task, worker_id, host) {
+                    self.ready.give_back(task);
+                }
             }
             taken += 1;
         }
@@ -205,26 +218,22 @@ impl Scheduler {
     }
 
     /// Makes a task that a worker had ready again, without putting it into the ready queue.
-    pub(super) fn unqueue(&mut self, id: ObjectId) {
+    pub(super) fn unqueue(&mut self, id: TaskId) {
         self.set_state(id, TaskState::Ready);
         self.with_objects(id, |scheduler, specs| {
             scheduler.shift_arg_pins(specs, Step::End)
         });
     }
 
-    /// Calls `f` with the arguments of an unfinished task, which are taken out of it meanwhile, if
-    /// they refer to objects.
-    pub(super) fn with_objects(
-        &mut self,
-        id: ObjectId,
-        f: impl FnOnce(&mut Scheduler, &[ArgSpec]),
-    ) {
-        let args = match self.task_mut(id) {
+    /// Calls `f` with the arguments of a task, which are taken out of it meanwhile, if they refer
+    /// to objects.
+    pub(super) fn with_objects(&mut self, id: TaskId, f: impl FnOnce(&mut Scheduler, &[ArgSpec])) {
+        let args = match self.tasks.get_mut(id) {
             Some(task) if !task.plain => std::mem::take(&mut task.args),
             _ => return,
         };
         f(self, &args);
-        if let Some(task) = self.task_mut(id) {
+        if let Some(task) = self.tasks.get_mut(id) {
             task.args = args;
         }
     }

@@ -2,7 +2,7 @@
 
 use mobula_protocol::{FunctionIndex, TaskOptions};
 
-use super::{CallRole, Scheduler, lending::NO_FUNCTION};
+use super::{CallRole, Scheduler, task_table::TaskId};
 
 /// A registered function.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +35,14 @@ impl Scheduler {
             .unwrap_or_default()
     }
 
+    /// The name of a task's function, for messages.
+    pub(super) fn task_name(&self, task: TaskId) -> &'static str {
+        let task = self.tasks.get(task);
+        task.map_or("a task", |task| self.name(task.function))
+    }
+
     /// The name of a function, for messages.
     pub(super) fn name(&self, function: FunctionIndex) -> &'static str {
-        if function == NO_FUNCTION {
-            return "a shared array or a queue";
-        }
         Function::of(&self.functions, function).map_or("an unknown function", |known| known.name)
     }
 }

@@ -5,7 +5,8 @@ use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
 use super::{
     Host, Scheduler,
     counts::Step,
-    state::{Hold, Object, ObjectState},
+    object::{Object, ObjectState},
+    worker::Hold,
 };
 
 impl Scheduler {
@@ -53,8 +54,8 @@ impl Scheduler {
 
     /// Strikes the worker off those that want to be told.
     pub(super) fn end_watch(&mut self, worker: WorkerId, id: ObjectId) {
-        let task = self.objects.get_mut(id).and_then(Object::task_mut);
-        if let Some(followers) = task.and_then(|task| task.followers.as_mut()) {
+        let pending = self.objects.get_mut(id).and_then(Object::pending_mut);
+        if let Some(followers) = pending.and_then(|pending| pending.followers.as_mut()) {
             followers.watchers.retain(|&watcher| watcher != worker);
         }
     }
@@ -68,9 +69,9 @@ impl Scheduler {
             return;
         };
         match &mut object.state {
-            ObjectState::Pending(task) => {
+            ObjectState::Pending(pending) => {
                 if worker.watches.insert(id) {
-                    task.more_followers().watchers.push(worker_id);
+                    pending.more_followers().watchers.push(worker_id);
                 }
             }
             _ => self.tell(worker_id, id, host),

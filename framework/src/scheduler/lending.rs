@@ -5,8 +5,8 @@
 //! brings it home. So a call takes its parts along, through retries, and gives them back when it
 //! has ended, however that was.
 //!
-//! What waits for parts, or for processes to close their mappings, is a pending object with a task
-//! that no worker runs: it waits for one input, which comes from here.
+//! What waits for parts, or for processes to close their mappings, is a pending object that no task
+//! makes. It keeps the array.
 
 #[cfg(test)]
 mod checks;
@@ -18,21 +18,17 @@ use std::{
 };
 
 use mobula_protocol::{
-    Body, Error, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
-    WorkerId,
-    message::{ArgSpec, Args},
+    Body, Error, Format, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value, WorkerId,
+    message::ArgSpec,
 };
 use mobula_store::{Loc, codec};
 
 use super::{
     Host, Scheduler, Violation,
     counts::stored,
+    object::{Maker, ObjectState},
     objects::unknown,
-    state::{ObjectState, Task, TaskState},
 };
-
-/// The function of tasks that no worker runs.
-pub(super) const NO_FUNCTION: FunctionIndex = FunctionIndex(u32::MAX);
 
 /// What is lent of one shared array.
 #[derive(Debug, Default)]
@@ -268,19 +264,29 @@ impl Scheduler {
             let settlers = std::mem::take(&mut lending.settlers);
             let result = report(&torn);
             for id in settlers {
-                self.finish(id, result.clone(), host);
+                self.answer_request(id, result.clone(), host);
             }
         }
     }
 
-    /// A pending object that nobody works on, and that keeps the array.
+    /// A pending object that keeps the array.
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
-        let state = TaskState::Waiting { missing: 1 };
-        let args = Args::from_iter([ArgSpec::Object(array)]);
-        let task = Task::new(NO_FUNCTION, args, state);
         self.add_ref(array);
-        self.insert(id, ObjectState::Pending(Box::new(task)), from);
-        *self.counts.of(state) += 1;
+        self.asked_of_arrays.insert(id, array);
+        self.insert_request(id, from);
+    }
+
+    /// A pending object that the scheduler completes itself.
+    pub(super) fn insert_request(&mut self, id: ObjectId, from: WorkerId) {
+        self.requests += 1;
+        self.insert(id, ObjectState::pending(Maker::Request), from);
+    }
+
+    /// A request is answered: if it was one for an array, that is not needed for it any more.
+    pub(super) fn forget_request(&mut self, id: ObjectId, host: &mut dyn Host) {
+        if let Some(array) = self.asked_of_arrays.remove(&id) {
+            self.drop_ref(array, host);
+        }
     }
 
     fn shared_array(&self, id: ObjectId) -> Option<&Arc<Value>> {

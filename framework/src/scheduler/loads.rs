@@ -1,5 +1,5 @@
 //! Workers by load, so that the least laden is found at once. Here a load is any number, such as a
-//! worker's [rank](super::state::Worker::rank).
+//! worker's [rank](super::worker::Worker::rank).
 //!
 //! For each load there is a row of bits, one for each worker by its seat, and one more row says
 //! which loads have any worker.

@@ -1,17 +1,12 @@
 //! What workers say.
 
+use super::{
+    Host, Scheduler, Violation, counts::stored, object::ObjectState, objects::unknown,
+    ready::Siblings, task::TaskState, task_table::TaskId, worker::WorkerState,
+};
 use mobula_protocol::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
     message::{FromWorker, ToWorker},
-};
-use mobula_store::NumberMap;
-
-use super::{
-    Host, Scheduler, Violation,
-    counts::stored,
-    objects::unknown,
-    ready::Siblings,
-    state::{ObjectState, Worker, WorkerState},
 };
 
 impl Scheduler {
@@ -173,8 +168,11 @@ impl Scheduler {
         if let Ok(value) = &outcome {
             self.check_value(value, id)?;
         }
+        let task_id = self.task_with(from, id, slot, attempt)?;
         let most = self.config.prefetch;
-        let worker = worker_with(&mut self.workers, from, id, slot, attempt)?;
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return Ok(());
+        };
         worker.complete(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
@@ -183,7 +181,7 @@ impl Scheduler {
         worker.depth = most.min(worker.depth.saturating_add(1));
         worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
         if actor.is_some() {
-            self.call_landed(id);
+            self.call_landed(task_id);
         }
         let outcome = match outcome {
             Ok(value) if value.nested().any(|nested| nested == id) => {
@@ -196,22 +194,22 @@ impl Scheduler {
             }
             outcome => outcome,
         };
-        if outcome.is_err()
-            && let Some(task) = self.task_mut(id)
-        {
-            task.begun = true;
-        }
         if actor == Some(id) {
             self.constructed(id, &outcome, host);
         }
-        if let Ok(value) = &outcome
+        let Some(task) = self.tasks.get_mut(task_id) else {
+            return Ok(());
+        };
+        task.begun |= outcome.is_err();
+        if task.outputs.is_empty()
+            && let Ok(value) = &outcome
             && let Some(loc) = stored(value)
-            && self.task_mut(id).is_none()
         {
-            // A constructor has run once more, and the object is what the first run has made.
+            // An abandoned task, or a constructor that has run once more: the object is what the
+            // first run has made.
             host.free(loc);
         }
-        self.finish(id, outcome, host);
+        self.finish(task_id, outcome, host);
         Ok(())
     }
 
@@ -223,10 +221,10 @@ impl Scheduler {
         slot: TaskSlot,
         attempt: Attempt,
     ) -> Result<(), Violation> {
-        worker_with(&mut self.workers, from, id, slot, attempt)?;
-        let functions = self.functions.clone();
-        match self.task_mut(id) {
-            Some(task) if task.options(&functions).reruns(task.retries) > 0 => {
+        let task = self.task_with(from, id, slot, attempt)?;
+        match self.tasks.get_mut(task) {
+            Some(task) if matches!(task.state, TaskState::Abandoned(_)) => Ok(()),
+            Some(task) if task.options(&self.functions).reruns(task.retries) > 0 => {
                 task.retries -= 1;
                 task.begun = true;
                 Ok(())
@@ -270,25 +268,26 @@ impl Scheduler {
         self.relist(from);
         Ok(())
     }
-}
 
-/// The worker, which has that task.
-fn worker_with(
-    workers: &mut NumberMap<WorkerId, Worker>,
-    from: WorkerId,
-    id: ObjectId,
-    slot: TaskSlot,
-    attempt: Attempt,
-) -> Result<&mut Worker, Violation> {
-    let worker = workers.get_mut(&from).filter(|worker| {
-        worker
-            .assignment(attempt)
-            .is_some_and(|assignment| assignment.task == id && assignment.slot == slot)
-    });
-    worker.ok_or_else(|| {
-        Violation::new(format!(
-            "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
-            slot.0, attempt.0
-        ))
-    })
+    /// The task that the worker has, by what it says of it.
+    fn task_with(
+        &self,
+        from: WorkerId,
+        id: ObjectId,
+        slot: TaskSlot,
+        attempt: Attempt,
+    ) -> Result<TaskId, Violation> {
+        let worker = self.workers.get(&from);
+        let assignment = worker.and_then(|worker| worker.assignment(attempt));
+        let found = assignment.filter(|assignment| {
+            let task = self.tasks.get(assignment.task);
+            assignment.slot == slot && task.is_some_and(|task| task.id == id)
+        });
+        found.map(|assignment| assignment.task).ok_or_else(|| {
+            Violation::new(format!(
+                "{from} spoke of task {id} in slot {}, attempt {}, which it does not have",
+                slot.0, attempt.0
+            ))
+        })
+    }
 }

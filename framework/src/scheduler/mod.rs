@@ -6,9 +6,9 @@
 //!
 //! # Objects
 //!
-//! An [`Object`](state::Object) is pending, ready or failed. A task is known by the id of its
-//! result and lives inside the pending object, so that a task without a result, or a pending object
-//! without a task, cannot be written down. Two counts:
+//! An [`Object`](object::Object) is pending, ready or failed. A pending one names its
+//! [maker](object::Maker): a task, which is in a [table](task_table) of its own, or a request that
+//! the scheduler itself answers. Two counts:
 //!
 //! * `refs`: the object must exist. One for each handle of the driver, one for each worker that
 //!   holds the object, one for each time that an unfinished task's arguments mention it, one for
@@ -56,7 +56,7 @@
 //! a task that goes wild may clear it. The order of the hand-overs and the number of blocked tasks
 //! are kept here. They say which tasks may have run: the first of the worker's tasks, one more than
 //! are blocked. Such a task is ready again free of charge on [`Config::deaths`] dead workers at
-//! most, and any other on [`BEHIND`](state::BEHIND); after that each death uses up a retry. For the
+//! most, and any other on [`BEHIND`](task::BEHIND); after that each death uses up a retry. For the
 //! same reason a task among the blocked ones is never taken back, and an actor's constructor is
 //! begun free of charge as often as a task.
 //!
@@ -72,6 +72,7 @@
 //! stays where it is until they are lost, since a view never changes. A task that waits for a
 //! result is told that it failed, so that it comes to its end.
 
+mod abandoned;
 mod actors;
 mod claims;
 mod counts;
@@ -84,14 +85,17 @@ mod host;
 mod lending;
 mod loads;
 mod messages;
+mod object;
 mod objects;
 mod pack;
 mod queues;
 mod ready;
 mod shortage;
-mod state;
 mod table;
+mod task;
+mod task_table;
 mod tasks;
+mod worker;
 mod workers;
 
 #[cfg(test)]
@@ -112,15 +116,17 @@ pub(crate) use functions::Function;
 pub(crate) use host::{Host, Violation};
 pub(crate) use queues::{Event, Line, Place, Ticket};
 pub(crate) use queues::{State as QueueState, state_value as queue_state};
-pub(crate) use state::TaskCounts;
+pub(crate) use task::TaskCounts;
 
 use actors::Actor;
 use lending::Lending;
 use loads::{Loads, Seats};
+use object::Object;
 use queues::Queues;
 use ready::ReadyQueue;
-use state::{Object, Task, Worker};
 use table::Objects;
+use task_table::Tasks;
+use worker::Worker;
 
 /// What can be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +150,7 @@ pub(crate) struct Scheduler {
     /// The registered functions, by [`FunctionIndex`].
     functions: Arc<[Function]>,
     objects: Objects,
+    tasks: Tasks,
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
     /// Workers that take a further task, by rank: the first gets the next one.
@@ -160,9 +167,8 @@ pub(crate) struct Scheduler {
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
-    /// Empty places for tasks, used before new ones are allocated.
-    #[expect(clippy::vec_box, reason = "the allocations are what is kept")]
-    spare: Vec<Box<Task>>,
+    /// Pending objects that no task makes.
+    requests: usize,
     /// Living actors, and dead ones of which somebody has a handle.
     actors: NumberMap<ObjectId, Actor>,
     names_of_actors: HashMap<String, ObjectId>,
@@ -176,6 +182,8 @@ pub(crate) struct Scheduler {
     dirty_actors: Vec<ObjectId>,
     /// Shared arrays of which parts were lent.
     lending: NumberMap<ObjectId, Lending>,
+    /// Pending objects that keep a shared array, with that.
+    asked_of_arrays: NumberMap<ObjectId, ObjectId>,
     /// Those of them whose parts may all be back, with somebody who waits for that.
     settled: Vec<ObjectId>,
     queues: Queues,
@@ -201,6 +209,7 @@ impl Scheduler {
             config,
             functions,
             objects: Objects::default(),
+            tasks: Tasks::default(),
             workers: NumberMap::default(),
             ready: ReadyQueue::default(),
             room: Loads::default(),
@@ -211,7 +220,7 @@ impl Scheduler {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
-            spare: Vec::new(),
+            requests: 0,
             actors: NumberMap::default(),
             names_of_actors: HashMap::new(),
             wanting: VecDeque::new(),
@@ -219,6 +228,7 @@ impl Scheduler {
             keeps_last: false,
             dirty_actors: Vec::new(),
             lending: NumberMap::default(),
+            asked_of_arrays: NumberMap::default(),
             settled: Vec::new(),
             queues: Queues::default(),
             decoded: NumberMap::default(),
@@ -253,9 +263,9 @@ impl Scheduler {
         self.counts
     }
 
-    /// Whether any task is unfinished.
+    /// Whether any task or request is unfinished.
     pub(crate) fn pending_work(&self) -> bool {
-        self.counts.total() > 0
+        self.counts.total() + self.requests > 0
     }
 
     /// Whether no task is unfinished and no worker holds anything: the workers have nothing left to

@@ -7,7 +7,7 @@ use mobula_protocol::{Body, Format, Item, ObjectHandle, ObjectId, Outcome, Value
 use super::{
     Host, Scheduler, Violation,
     counts::stored,
-    state::{Object, ObjectState},
+    object::{Object, ObjectState},
 };
 
 /// What is wrong with the ids in a value.
@@ -64,7 +64,7 @@ impl Scheduler {
         object.handles += 1;
         object.refs += 1;
         let entry = make(object.outcome());
-        if object.task().is_some() {
+        if object.pending().is_some() {
             object.entry = Arc::downgrade(&entry);
         }
         Ok(entry)
@@ -74,7 +74,7 @@ impl Scheduler {
     /// Costs nothing for objects that are finished.
     pub(crate) fn attach(&mut self, id: ObjectId, entry: &Arc<ObjectHandle>) {
         if let Some(object) = self.objects.get_mut(id)
-            && object.task_mut().is_some()
+            && object.pending().is_some()
         {
             object.entry = Arc::downgrade(entry);
         }

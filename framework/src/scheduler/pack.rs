@@ -12,7 +12,7 @@
 
 use super::{
     Scheduler,
-    state::{IDLE, Worker},
+    worker::{IDLE, Worker},
 };
 
 /// An active worker that has ended nothing for so many rounds is stuck.

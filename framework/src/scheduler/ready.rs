@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mobula_protocol::ObjectId;
+use super::task_table::TaskId;
 
 /// Three queues, emptied one after the other.
 #[derive(Debug, Default)]
@@ -11,9 +11,9 @@ pub(super) struct ReadyQueue {
     /// a family the order is that of arrival.
     families: Vec<Family>,
     /// Tasks that workers gave back.
-    returned: VecDeque<ObjectId>,
+    returned: VecDeque<TaskId>,
     /// Tasks of the driver.
-    driver: VecDeque<ObjectId>,
+    driver: VecDeque<TaskId>,
     /// The number for the next family.
     next: u64,
     len: usize,
@@ -22,7 +22,7 @@ pub(super) struct ReadyQueue {
 #[derive(Debug)]
 struct Family {
     number: u64,
-    tasks: VecDeque<ObjectId>,
+    tasks: VecDeque<TaskId>,
 }
 
 /// Where further siblings go. The default begins a family of its own.
@@ -35,13 +35,13 @@ impl ReadyQueue {
     }
 
     /// A task of the driver, behind all others.
-    pub(super) fn push_back(&mut self, id: ObjectId) {
+    pub(super) fn push_back(&mut self, id: TaskId) {
         self.driver.push_back(id);
         self.len += 1;
     }
 
     /// A task that goes before all but its older siblings and later families.
-    pub(super) fn push_first(&mut self, siblings: &mut Siblings, id: ObjectId) {
+    pub(super) fn push_first(&mut self, siblings: &mut Siblings, id: TaskId) {
         self.len += 1;
         if let Some((index, number)) = siblings.0
             && let Some(family) = self.families.get_mut(index)
@@ -61,14 +61,14 @@ impl ReadyQueue {
 
     /// A task that a worker gave back, before those given back earlier: give back the last one
     /// first.
-    pub(super) fn give_back(&mut self, id: ObjectId) {
+    pub(super) fn give_back(&mut self, id: TaskId) {
         self.returned.push_front(id);
         self.len += 1;
     }
 
     /// Takes the first task.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<ObjectId> {
+    pub(super) fn pop(&mut self) -> Option<TaskId> {
         // Each step of the scheduler ends with a look that finds nothing.
         if self.len == 0 {
             return None;
@@ -82,7 +82,7 @@ impl ReadyQueue {
     }
 
     #[inline]
-    fn pop_nested(&mut self) -> Option<ObjectId> {
+    fn pop_nested(&mut self) -> Option<TaskId> {
         let family = self.families.last_mut()?;
         let id = family.tasks.pop_front();
         if family.tasks.is_empty() {
@@ -100,7 +100,7 @@ impl ReadyQueue {
 
     /// All tasks, in order.
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = ObjectId> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = TaskId> + '_ {
         let families = self.families.iter().rev().flat_map(|family| &family.tasks);
         families.chain(&self.returned).chain(&self.driver).copied()
     }

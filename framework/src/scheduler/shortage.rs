@@ -14,7 +14,7 @@ use mobula_protocol::{Error, WorkerId};
 
 use super::{
     Host, Scheduler, Violation,
-    state::{Worker, WorkerState},
+    worker::{Worker, WorkerState},
 };
 
 impl Scheduler {
@@ -85,11 +85,8 @@ impl Scheduler {
             self.refuse_process(actor, why, host);
         }
         if self.pool_is_empty() || (!any_hope && !self.pool_is_up()) {
-            while let Some(task) = self.ready.pop() {
-                let name = self
-                    .task_mut(task)
-                    .map(|task| task.function)
-                    .map_or("a task", |function| self.name(function));
+            while let Some(task) = self.next_ready() {
+                let name = self.task_name(task);
                 let error = why
                     .clone()
                     .at(format!("`{name}` was not run, because there is no worker"));

@@ -7,7 +7,7 @@
 
 use mobula_protocol::{IdMap, ObjectId, WorkerId};
 
-use super::state::Object;
+use super::object::Object;
 
 /// Slots that are kept when all of them are free.
 const KEEP: usize = 1 << 12;
@@ -180,7 +180,7 @@ mod tests {
     use mobula_protocol::Error;
 
     use super::*;
-    use crate::scheduler::state::ObjectState;
+    use crate::scheduler::object::ObjectState;
 
     fn object() -> Object {
         Object {

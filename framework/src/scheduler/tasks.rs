@@ -9,16 +9,14 @@ use mobula_protocol::{
 
 use super::{
     Host, Scheduler, Violation,
-    actors::Part,
+    actors::ActorRole,
     counts::{Step, stored},
+    object::{Maker, Object, ObjectState},
     objects::{BadItem, check_format},
     ready::Siblings,
-    state::{Object, ObjectState, Task, TaskState, are_plain},
+    task::{Task, TaskState, are_plain},
+    task_table::TaskId,
 };
-
-/// Most empty places for tasks that are kept: as many as end between two new ones where a thousand
-/// are in flight, since memory that malloc has to look for costs 300 instructions.
-const SPARE: usize = 1024;
 
 /// What the arguments say about a new task.
 enum Inputs {
@@ -47,17 +45,18 @@ impl Scheduler {
         from: WorkerId,
         host: &mut dyn Host,
     ) -> Result<(), Violation> {
-        self.submit_as(spec, None, from, host)
+        self.submit_as(spec, None, from, host).map(drop)
     }
 
-    /// As [`submit`](Scheduler::submit), for what may be an actor's constructor.
+    /// As [`submit`](Scheduler::submit), for what may be an actor's constructor. The task, unless it
+    /// has failed.
     pub(super) fn submit_as(
         &mut self,
         spec: TaskSpec,
-        part: Option<Part>,
+        role: Option<ActorRole>,
         from: WorkerId,
         host: &mut dyn Host,
-    ) -> Result<(), Violation> {
+    ) -> Result<Option<TaskId>, Violation> {
         self.check_new(spec.id, from)?;
         if self.functions.len() <= usize::try_from(spec.function.0).unwrap_or(usize::MAX) {
             return Err(Violation::new(format!(
@@ -65,7 +64,6 @@ impl Scheduler {
                 spec.id, spec.function.0
             )));
         }
-        let id = spec.id;
         let plain = are_plain(&spec.args);
         let mut inputs = match (plain, &self.closed) {
             (true, None) => {
@@ -74,69 +72,60 @@ impl Scheduler {
             }
             _ => self.inspect(&spec)?,
         };
-        let mut part = part;
+        let mut role = role;
         if let (Inputs::Missing(_), Some(actor)) = (&inputs, spec.actor) {
             match self.place_call(actor, spec.function, from) {
-                Ok(call) => part = Some(call),
+                Ok(call) => role = Some(call),
                 Err(error) => inputs = Inputs::Failed(error),
             }
         }
-        match inputs {
+        let missing = match inputs {
+            Inputs::Missing(missing) => missing,
             Inputs::Failed(error) => {
-                self.insert(id, ObjectState::Failed(error.clone()), from);
+                self.insert(spec.id, ObjectState::Failed(error.clone()), from);
                 if from == WorkerId::DRIVER {
-                    host.complete(id, Weak::new(), Err(error));
+                    host.complete(spec.id, Weak::new(), Err(error));
                 }
+                return Ok(None);
             }
-            Inputs::Missing(missing) => {
-                if !plain {
-                    self.enlist(&spec);
-                }
-                let state = if missing > 0 {
-                    TaskState::Waiting { missing }
-                } else {
-                    TaskState::Ready
-                };
-                let TaskSpec {
-                    id: _,
-                    function,
-                    args,
-                    options,
-                    actor: _,
-                } = spec;
-                let mut task = Task::new(function, args, state);
-                task.options = options;
-                let retries = task.options(&self.functions).retries;
-                task.retries = retries.unwrap_or_else(|| self.retries_of_actor(part.as_ref()));
-                task.part = part.map(Box::new);
-                let task = self.place_for(task);
-                self.insert(id, ObjectState::Pending(task), from);
-                *self.counts.of(state) += 1;
-                if let Some(Part::Call(call)) = part {
-                    self.enter_call(id, call);
-                } else if part.is_some() {
-                    self.dirty_actors.push(id);
-                } else if state == TaskState::Ready {
-                    match self.workers.get_mut(&from) {
-                        Some(parent) => self.ready.push_first(&mut parent.children, id),
-                        None => self.ready.push_back(id),
-                    }
-                }
-            }
+        };
+        let state = match missing {
+            0 => TaskState::Ready,
+            _ => TaskState::Waiting { missing },
+        };
+        let TaskSpec {
+            id,
+            function,
+            args,
+            options,
+            actor: _,
+        } = spec;
+        let mut task = Task::new(id, function, args, state);
+        task.options = options;
+        let retries = task.options(&self.functions).retries;
+        task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
+        task.role = role.map(Box::new);
+        let task = self.add_task(task);
+        if !plain {
+            self.enlist(task);
         }
-        Ok(())
+        self.insert(id, ObjectState::pending(Maker::Task(task)), from);
+        match role {
+            Some(ActorRole::Call(call)) => self.enter_call(task, call),
+            Some(ActorRole::Constructor) => self.dirty_actors.push(id),
+            None if state == TaskState::Ready => match self.workers.get_mut(&from) {
+                Some(parent) => self.ready.push_first(&mut parent.children, task),
+                None => self.ready.push_back(task),
+            },
+            None => {}
+        }
+        Ok(Some(task))
     }
 
-    /// Puts a new task where another one was, if there is such a place.
-    #[inline]
-    pub(super) fn place_for(&mut self, task: Task) -> Box<Task> {
-        match self.spare.pop() {
-            Some(mut place) => {
-                *place = task;
-                place
-            }
-            None => Box::new(task),
-        }
+    /// Adds a task to the table and to the counts.
+    pub(super) fn add_task(&mut self, task: Task) -> TaskId {
+        *self.counts.of(task.state) += 1;
+        self.tasks.insert(task)
     }
 
     /// Looks at the arguments without changing anything.
@@ -192,32 +181,36 @@ impl Scheduler {
         ))
     }
 
-    /// Counts the arguments, and leaves the task with those that it has to wait for.
-    fn enlist(&mut self, spec: &TaskSpec) {
-        for arg in &spec.args {
-            arg.for_each_object(|id| self.add_ref(id));
-            match arg {
-                ArgSpec::Value(_) => {}
-                ArgSpec::Object(id) => self.await_input(*id, spec.id),
-                ArgSpec::Gather(ids) => ids.iter().for_each(|id| self.await_input(*id, spec.id)),
+    /// Counts the arguments of a new task, and leaves the task with those that it has to wait for.
+    fn enlist(&mut self, id: TaskId) {
+        self.with_objects(id, |scheduler, args| {
+            for arg in args {
+                arg.for_each_object(|object| scheduler.add_ref(object));
+                match arg {
+                    ArgSpec::Value(_) => {}
+                    ArgSpec::Object(input) => scheduler.await_input(*input, id),
+                    ArgSpec::Gather(inputs) => inputs
+                        .iter()
+                        .for_each(|input| scheduler.await_input(*input, id)),
+                }
             }
+        });
+    }
+
+    fn await_input(&mut self, input: ObjectId, id: TaskId) {
+        if let Some(pending) = self.objects.get_mut(input).and_then(Object::pending_mut) {
+            pending.more_followers().dependents.push(id);
         }
     }
 
-    fn await_input(&mut self, input: ObjectId, id: ObjectId) {
-        if let Some(task) = self.task_mut(input) {
-            task.more_followers().dependents.push(id);
-        }
+    /// The task that makes an object.
+    pub(super) fn task_of(&self, object: ObjectId) -> Option<TaskId> {
+        self.objects.get(object).and_then(Object::task)
     }
 
-    /// The task of a pending object.
-    pub(super) fn task_mut(&mut self, id: ObjectId) -> Option<&mut Task> {
-        self.objects.get_mut(id).and_then(Object::task_mut)
-    }
-
-    /// Moves an unfinished task to another state, in the counts too.
-    pub(super) fn set_state(&mut self, id: ObjectId, state: TaskState) {
-        let Some(task) = self.objects.get_mut(id).and_then(Object::task_mut) else {
+    /// Moves a task to another state, in the counts too.
+    pub(super) fn set_state(&mut self, id: TaskId, state: TaskState) {
+        let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         let old = std::mem::replace(&mut task.state, state);
@@ -225,87 +218,115 @@ impl Scheduler {
         *self.counts.of(state) += 1;
     }
 
-    /// Ends a task that is in no queue any more, and all that fail with it. The value of `outcome`
-    /// was [checked](Scheduler::check_value).
-    pub(super) fn finish(&mut self, id: ObjectId, outcome: Outcome, host: &mut dyn Host) {
-        let mut siblings = Siblings::default();
-        // A list instead of recursion: rows of dependents can be longer than the stack.
-        let mut doomed = VecDeque::new();
-        let mut next = Some((id, outcome));
-        while let Some((id, outcome)) = next {
-            self.finish_one(id, outcome, &mut siblings, &mut doomed, host);
-            next = doomed.pop_front();
+    /// Ends a task, and all that fail with it. The value of `outcome` was
+    /// [checked](Scheduler::check_value).
+    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome, host: &mut dyn Host) {
+        let mut after = After::default();
+        self.finish_one(id, outcome, &mut after, host);
+        self.fail_doomed(after, host);
+    }
+
+    /// Ends a pending object that no task makes, and all that fail with it.
+    pub(super) fn answer_request(&mut self, id: ObjectId, outcome: Outcome, host: &mut dyn Host) {
+        let mut after = After::default();
+        self.complete(id, outcome, &mut after, host);
+        self.fail_doomed(after, host);
+    }
+
+    // A list instead of recursion: rows of dependents can be longer than the stack.
+    fn fail_doomed(&mut self, mut after: After, host: &mut dyn Host) {
+        while let Some((id, error)) = after.doomed.pop_front() {
+            self.finish_one(id, Err(error), &mut after, host);
         }
     }
 
-    /// Ends one task. Dependents that are ready now become `siblings`; those that fail are added to
-    /// `doomed`.
-    fn finish_one(
-        &mut self,
-        id: ObjectId,
-        outcome: Outcome,
-        siblings: &mut Siblings,
-        doomed: &mut VecDeque<(ObjectId, Outcome)>,
-        host: &mut dyn Host,
-    ) {
+    /// Fails pending objects, and all that fails with them.
+    pub(super) fn fail_objects(&mut self, ids: &[ObjectId], error: &Error, host: &mut dyn Host) {
+        let mut after = After::default();
+        for id in ids {
+            self.complete(*id, Err(error.clone()), &mut after, host);
+        }
+        self.fail_doomed(after, host);
+    }
+
+    fn finish_one(&mut self, id: TaskId, outcome: Outcome, after: &mut After, host: &mut dyn Host) {
+        let Some(task) = self.tasks.remove(id) else {
+            return;
+        };
+        // An abandoned task's parts were told of when it was.
+        let abandoned = matches!(task.state, TaskState::Abandoned(_));
+        let torn_by = match &outcome {
+            Err(error) if task.begun && !abandoned && !self.lending.is_empty() => {
+                Some(error.clone())
+            }
+            _ => None,
+        };
+        // What the results keep is counted before the arguments are let go: it may be the same.
+        if let Some((last, others)) = task.outputs.split_last() {
+            for output in others {
+                self.complete(*output, outcome.clone(), after, host);
+            }
+            self.complete(*last, outcome, after, host);
+        }
+        self.end_task(task, torn_by, host);
+    }
+
+    /// Ends what a task counts for that is not in the table any more. `torn_by`: it has begun, and
+    /// failed for this reason, so the parts among its arguments are torn.
+    pub(super) fn end_task(&mut self, task: Task, torn_by: Option<Error>, host: &mut dyn Host) {
+        *self.counts.of(task.state) -= 1;
+        self.detached -= usize::from(task.detached);
+        if !task.plain {
+            if task.state.hand().is_some() {
+                self.shift_arg_pins(&task.args, Step::End);
+            }
+            if let Some(error) = torn_by {
+                self.tear(&task.args, &error);
+            }
+            self.drop_args(&task.args, host);
+        }
+        match task.role.as_deref() {
+            Some(ActorRole::Call(call)) => self.leave_call(*call, host),
+            // There will be no value: what waits for it has to be told.
+            Some(ActorRole::Constructor) => self.dirty_actors.push(task.id),
+            None => {}
+        }
+    }
+
+    /// Ends a pending object. Tasks that fail with it go to `after`.
+    fn complete(&mut self, id: ObjectId, outcome: Outcome, after: &mut After, host: &mut dyn Host) {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
-        if object.task_mut().is_none() {
+        if object.pending().is_none() {
             return;
         }
         let state = match &outcome {
             Ok(value) => ObjectState::Ready(value.clone()),
             Err(error) => ObjectState::Failed(error.clone()),
         };
-        let ObjectState::Pending(mut task) = std::mem::replace(&mut object.state, state) else {
+        let ObjectState::Pending(pending) = std::mem::replace(&mut object.state, state) else {
             return;
         };
         let (handles, entry) = (object.handles, std::mem::take(&mut object.entry));
-        *self.counts.of(task.state) -= 1;
-        self.detached -= usize::from(task.detached);
-
-        // What the result keeps is counted before the arguments are let go: it may be the same.
         if let Ok(value) = &outcome {
             self.begin_value(value);
         }
-        if !task.plain {
-            if matches!(task.state, TaskState::Queued { .. }) {
-                self.shift_arg_pins(&task.args, Step::End);
-            }
-            if let Err(error) = &outcome
-                && task.begun
-                && !self.lending.is_empty()
-            {
-                self.tear(&task.args, error);
-            }
-            self.drop_args(&task.args, host);
+        if pending.maker == Maker::Request {
+            self.requests -= 1;
+            self.forget_request(id, host);
         }
-        match task.part.as_deref() {
-            Some(Part::Call(call)) => self.leave_call(*call, host),
-            // There will be no value: what waits for it has to be told.
-            Some(Part::Constructor) => self.dirty_actors.push(id),
-            None => {}
-        }
-
-        let (dependents, watchers) = match task.followers.take() {
+        let (dependents, watchers) = match pending.followers {
             Some(followers) => (followers.dependents, followers.watchers),
             None => Default::default(),
         };
-        if self.spare.len() < SPARE {
-            task.args.clear();
-            task.part = None;
-            self.spare.push(task);
-        }
         for dependent in dependents {
             match &outcome {
-                Ok(_) => self.input_ready(dependent, siblings),
+                Ok(_) => self.input_ready(dependent, &mut after.siblings),
                 Err(cause) => {
-                    if let Some(function) = self.task_mut(dependent).map(|task| task.function) {
-                        doomed.push_back((
-                            dependent,
-                            Err(Error::dependency(self.name(function), cause)),
-                        ));
+                    if let Some(function) = self.tasks.get(dependent).map(|task| task.function) {
+                        let error = Error::dependency(self.name(function), cause);
+                        after.doomed.push_back((dependent, error));
                     }
                 }
             }
@@ -326,8 +347,8 @@ impl Scheduler {
     }
 
     /// One input more of a waiting task is there.
-    fn input_ready(&mut self, id: ObjectId, siblings: &mut Siblings) {
-        let Some(task) = self.task_mut(id) else {
+    fn input_ready(&mut self, id: TaskId, siblings: &mut Siblings) {
+        let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         let TaskState::Waiting { missing } = task.state else {
@@ -339,18 +360,25 @@ impl Scheduler {
             };
             return;
         }
+        let object = task.id;
+        let role = task.role.as_deref().copied();
         self.set_state(id, TaskState::Ready);
-        match self.part(id) {
-            Some(Part::Constructor) => return self.dirty_actors.push(id),
-            Some(Part::Call(call)) => return self.dirty_actors.push(call.actor),
-            None => {}
-        }
-        if id.origin == WorkerId::DRIVER {
-            self.ready.push_back(id);
-        } else {
-            self.ready.push_first(siblings, id);
+        match role {
+            Some(ActorRole::Constructor) => self.dirty_actors.push(object),
+            Some(ActorRole::Call(call)) => self.dirty_actors.push(call.actor),
+            None if object.origin == WorkerId::DRIVER => self.ready.push_back(id),
+            None => self.ready.push_first(siblings, id),
         }
     }
+}
+
+/// What follows from the end of objects.
+#[derive(Default)]
+struct After {
+    /// Where dependents go that are ready now.
+    siblings: Siblings,
+    /// Dependents that fail.
+    doomed: VecDeque<(TaskId, Error)>,
 }
 
 /// Whether arguments that are [plain](are_plain) can be values.

@@ -4,9 +4,11 @@ use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorke
 
 use super::{
     Host, Scheduler, Violation,
-    counts::Step,
+    object::Maker,
     ready::Siblings,
-    state::{Assignment, Losses, ObjectState, Worker, WorkerState},
+    task::Losses,
+    task_table::TaskId,
+    worker::{Assignment, Worker, WorkerState},
 };
 
 /// A task that a dead worker had.
@@ -118,15 +120,22 @@ impl Scheduler {
         let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
         let near = worker.near(at_a_time);
         self.end_holds(id, worker, host);
-        let lost = assignments
+        let lost: Vec<_> = assignments
             .into_iter()
             .enumerate()
             .map(|(at, assignment)| Lost {
                 assignment,
                 said: host.started(id, assignment.slot, assignment.attempt),
                 near: at < near,
-            });
-        let lost: Vec<_> = lost.collect();
+            })
+            .collect();
+        let (abandoned, lost): (Vec<_>, Vec<_>) = lost
+            .into_iter()
+            .partition(|lost| self.is_abandoned(lost.assignment.task));
+        for lost in abandoned {
+            self.call_landed(lost.assignment.task);
+            self.drop_abandoned(lost.assignment.task, host);
+        }
         if let Some(actor) = actor {
             self.process_lost(actor, id, lost, intended, &mut describe, host);
             return false;
@@ -156,7 +165,7 @@ impl Scheduler {
     /// run it.
     pub(super) fn judge(&mut self, lost: Lost, again: bool) -> Verdict {
         let limit = self.config.deaths;
-        let Some(task) = self.task_mut(lost.assignment.task) else {
+        let Some(task) = self.tasks.get_mut(lost.assignment.task) else {
             return Verdict::Ended;
         };
         let begun = lost.said || task.losses.count(lost.near, limit);
@@ -193,10 +202,6 @@ impl Scheduler {
         for (object, hold) in worker.held.into_entries() {
             self.give_up(object, hold, host);
         }
-        for args in worker.left {
-            self.shift_arg_pins(&args, Step::End);
-            self.drop_args(&args, host);
-        }
     }
 
     /// The end of the runtime: every unfinished task fails with `error`, and nothing runs any more
@@ -213,22 +218,29 @@ impl Scheduler {
         workers.sort_unstable();
         for id in workers {
             self.take_back(id, u32::MAX, host);
-            self.leave_running(id);
         }
         self.ready.clear();
-        let mut pending = Vec::new();
+        // All fail of the same cause, not of one another.
+        let mut requests = Vec::new();
         for (id, object) in self.objects.iter_mut() {
-            if let ObjectState::Pending(task) = &mut object.state {
-                // All fail of the same cause, not of one another.
-                if let Some(followers) = &mut task.followers {
+            if let Some(pending) = object.pending_mut() {
+                if let Some(followers) = &mut pending.followers {
                     followers.dependents.clear();
                 }
-                pending.push(id);
+                if pending.maker == Maker::Request {
+                    requests.push(id);
+                }
             }
         }
-        pending.sort_unstable();
-        for id in pending {
-            self.finish(id, Err(error.clone()), host);
+        let mut tasks: Vec<(ObjectId, TaskId)> =
+            self.tasks.iter().map(|(id, task)| (task.id, id)).collect();
+        tasks.sort_unstable();
+        for (_, task) in tasks {
+            self.fail_task(task, error.clone(), host);
+        }
+        requests.sort_unstable();
+        for id in requests {
+            self.answer_request(id, Err(error.clone()), host);
         }
         self.end_requests(host);
         let mut actors: Vec<ObjectId> = self.actors.keys().copied().collect();
@@ -236,28 +248,5 @@ impl Scheduler {
         for id in actors {
             self.construct(id, host);
         }
-    }
-
-    /// Takes the tasks away from a worker that runs them, but leaves it their arguments.
-    pub(super) fn leave_running(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        let actor = worker.actor;
-        let assignments: Vec<_> = worker.assignments.iter().copied().collect();
-        for assignment in assignments {
-            self.call_landed(assignment.task);
-            let args = match actor == Some(assignment.task) {
-                true => self.leave_constructor(assignment.task),
-                false => self
-                    .task_mut(assignment.task)
-                    .map(|task| std::mem::take(&mut task.args)),
-            };
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.complete(assignment.attempt);
-                worker.left.extend(args);
-            }
-        }
-        self.relist(id);
     }
 }

@@ -2,14 +2,15 @@
 
 use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId};
 
-use super::{Actor, Call, Life, Part, QueueKey, is_ready};
+use super::{Actor, ActorRole, Call, Life, QueueKey, is_ready};
 use crate::scheduler::{
     Host, Scheduler,
-    state::{Worker, WorkerState},
+    task_table::TaskId,
+    worker::{Worker, WorkerState},
 };
 
 /// A call, and the queue that it stands in.
-type Place = (QueueKey, ObjectId);
+type Place = (QueueKey, TaskId);
 
 impl Scheduler {
     /// Where a new call belongs.
@@ -21,7 +22,7 @@ impl Scheduler {
         actor: ObjectId,
         function: FunctionIndex,
         caller: WorkerId,
-    ) -> Result<Part, Error> {
+    ) -> Result<ActorRole, Error> {
         let name = self.name(function);
         let Some(found) = self.actors.get(&actor) else {
             let why = match self.objects.get(actor).and_then(|object| object.outcome()) {
@@ -45,15 +46,15 @@ impl Scheduler {
             let mut groups = found.options.groups.iter();
             groups.position(|(name, _)| name == group)
         });
-        Ok(Part::Call(Call {
+        Ok(ActorRole::Call(Call {
             actor,
             queue: (group.map_or(0, |at| at + 1), caller),
         }))
     }
 
     /// How often a call of an actor runs again that does not say so itself.
-    pub(in crate::scheduler) fn retries_of_actor(&self, part: Option<&Part>) -> u32 {
-        let Some(Part::Call(call)) = part else {
+    pub(in crate::scheduler) fn retries_of_actor(&self, role: Option<&ActorRole>) -> u32 {
+        let Some(ActorRole::Call(call)) = role else {
             return 0;
         };
         let actor = self.actors.get(&call.actor);
@@ -61,7 +62,7 @@ impl Scheduler {
     }
 
     /// Enters a new call, whose task is there.
-    pub(in crate::scheduler) fn enter_call(&mut self, id: ObjectId, call: Call) {
+    pub(in crate::scheduler) fn enter_call(&mut self, id: TaskId, call: Call) {
         self.add_ref(call.actor);
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending += 1;
@@ -80,8 +81,8 @@ impl Scheduler {
     }
 
     /// A call that was with the process is not any more.
-    pub(in crate::scheduler) fn call_landed(&mut self, id: ObjectId) {
-        if let Some(Part::Call(call)) = self.part(id)
+    pub(in crate::scheduler) fn call_landed(&mut self, id: TaskId) {
+        if let Some(ActorRole::Call(call)) = self.role_of(id)
             && let Some(actor) = self.actors.get_mut(&call.actor)
         {
             actor.running[call.queue.0] -= 1;
@@ -89,22 +90,30 @@ impl Scheduler {
         }
     }
 
-    /// Puts a call that was with the process, and was not begun, back to where it was; the last
-    /// one that was handed over first.
-    pub(in crate::scheduler) fn return_call(&mut self, id: ObjectId) -> bool {
-        let Some(Part::Call(call)) = self.part(id) else {
-            return false;
-        };
-        if let Some(actor) = self.actors.get_mut(&call.actor) {
-            actor.queues.entry(call.queue).or_default().push_front(id);
-            self.dirty_actors.push(call.actor);
+    /// Puts a task that was with the process, and was not begun, back to where it was: the last one
+    /// that was handed over first. Whether it is an actor's.
+    pub(in crate::scheduler) fn return_to_actor(
+        &mut self,
+        id: TaskId,
+        worker: WorkerId,
+        host: &mut dyn Host,
+    ) -> bool {
+        match self.role_of(id) {
+            None => return false,
+            Some(ActorRole::Constructor) => self.return_constructor(id, worker, host),
+            Some(ActorRole::Call(call)) => {
+                if let Some(actor) = self.actors.get_mut(&call.actor) {
+                    actor.queues.entry(call.queue).or_default().push_front(id);
+                    self.dirty_actors.push(call.actor);
+                }
+            }
         }
         true
     }
 
-    /// What an unfinished task is to an actor.
-    pub(in crate::scheduler) fn part(&mut self, id: ObjectId) -> Option<Part> {
-        self.task_mut(id)?.part.as_deref().copied()
+    /// What a task is to an actor.
+    pub(in crate::scheduler) fn role_of(&self, id: TaskId) -> Option<ActorRole> {
+        self.tasks.get(id)?.role.as_deref().copied()
     }
 
     /// Hands over what can be, for actors of which something has changed.
@@ -118,7 +127,7 @@ impl Scheduler {
     }
 
     /// The next call of an actor, taken out of its queue, if one may go to the process now.
-    fn next_call(&mut self, id: ObjectId) -> Option<(ObjectId, WorkerId)> {
+    fn next_call(&mut self, id: ObjectId) -> Option<(TaskId, WorkerId)> {
         let actor = self.actors.get(&id)?;
         let Life::Alive(worker_id) = actor.life else {
             return None;
@@ -168,7 +177,7 @@ impl Scheduler {
             }
             let mut queue = queue.iter();
             let head = queue.find_map(|call| {
-                let task = self.objects.get(*call).and_then(|object| object.task());
+                let task = self.tasks.get(*call);
                 if task.is_none() {
                     ended.push((*key, *call));
                 }
@@ -193,10 +202,7 @@ impl Scheduler {
         // A call that waits has the value; only those that share it may begin meanwhile.
         let held = worker.blocked > 0
             && worker.assignments.iter().any(|assignment| {
-                let task = self
-                    .objects
-                    .get(assignment.task)
-                    .and_then(|object| object.task());
+                let task = self.tasks.get(assignment.task);
                 task.is_none_or(|task| !self.role(task.function).interleaves)
             });
         !held && worker.load() < worker.depth

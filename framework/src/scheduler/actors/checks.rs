@@ -2,68 +2,41 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mobula_protocol::{ObjectId, message::ArgSpec};
+use mobula_protocol::ObjectId;
 
-use super::{Life, Part};
-use crate::scheduler::{
-    Scheduler,
-    state::{Task, TaskState, WorkerState},
-};
+use super::{ActorRole, Life};
+use crate::scheduler::{Scheduler, task::Task, task_table::TaskId, worker::WorkerState};
 
 impl Scheduler {
     /// Whether the task waits in the queue of an actor, or for its process, and not in the common
     /// queue.
-    pub(in crate::scheduler) fn waits_for_actor(&self, id: ObjectId, task: &Task) -> bool {
-        match task.part.as_deref() {
+    pub(in crate::scheduler) fn waits_for_actor(&self, id: TaskId, task: &Task) -> bool {
+        match task.role.as_deref() {
             None => false,
-            Some(Part::Constructor) => matches!(
-                self.actors[&id].life,
-                Life::Wanting | Life::Waiting(_) | Life::Dead(_)
-            ),
-            Some(Part::Call(call)) => {
+            Some(ActorRole::Constructor) => {
+                let actor = self.actors.get(&task.id);
+                actor.is_some_and(|actor| !matches!(actor.life, Life::Constructing(_)))
+            }
+            Some(ActorRole::Call(call)) => {
                 let queue = self.actors[&call.actor].queues.get(&call.queue);
                 queue.is_some_and(|queue| queue.contains(&id))
             }
         }
     }
 
-    /// Constructors that run once more, with their pinned arguments.
-    pub(in crate::scheduler) fn reconstructions(&self) -> Vec<&[ArgSpec]> {
-        let again = self.actors.iter().filter(|(id, actor)| {
-            let pending = self.objects.get(**id).unwrap().task().is_some();
-            matches!(actor.life, Life::Constructing(_)) && !pending
-        });
-        again.map(|(_, actor)| &actor.args[..]).collect()
-    }
-
-    /// Constructors that run though nobody wants their actor any more.
-    pub(in crate::scheduler) fn abandoned_constructions(&self) -> usize {
-        let workers = self.workers.values();
-        let abandoned = workers.filter_map(|worker| {
-            let actor = worker
-                .actor
-                .filter(|actor| !self.actors.contains_key(actor))?;
-            Some(
-                worker
-                    .assignments
-                    .iter()
-                    .filter(move |assignment| assignment.task == actor),
-            )
-        });
-        abandoned.flatten().count()
-    }
-
     /// Asserts what ties actors to their objects, calls and processes.
     pub(in crate::scheduler) fn check_actors(&self) {
         let mut pending: HashMap<ObjectId, u32> = HashMap::new();
         let mut running: HashMap<(ObjectId, usize), u32> = HashMap::new();
-        for (id, object) in self.objects.iter() {
-            let Some(task) = object.task() else { continue };
-            let queued = matches!(task.state, TaskState::Queued { .. });
-            match task.part.as_deref() {
+        for (id, task) in self.tasks.iter() {
+            let queued = task.state.hand().is_some();
+            match task.role.as_deref() {
                 None => continue,
-                Some(Part::Constructor) => assert!(self.actors.contains_key(&id), "{id}"),
-                Some(Part::Call(call)) => {
+                Some(ActorRole::Constructor) => {
+                    let known = self.actors.contains_key(&task.id);
+                    assert!(known || self.is_abandoned(id), "{}", task.id);
+                }
+                Some(ActorRole::Call(call)) => {
                     *pending.entry(call.actor).or_default() += 1;
                     *running.entry((call.actor, call.queue.0)).or_default() += u32::from(queued);
                     let queues = &self.actors[&call.actor].queues;
@@ -72,7 +45,7 @@ impl Scheduler {
                         here.map(move |_| key)
                     });
                     let expected = (!queued).then_some(&call.queue);
-                    assert!(places.eq(expected), "where {id} waits");
+                    assert!(places.eq(expected), "where {} waits", task.id);
                 }
             }
         }
@@ -97,7 +70,10 @@ impl Scheduler {
                 assert_eq!(self.workers[&worker].actor, Some(*id));
                 let assignments = self.workers[&worker].assignments.iter();
                 let constructors = assignments
-                    .filter(|assignment| assignment.task == *id)
+                    .filter(|assignment| {
+                        let task = self.tasks.get(assignment.task).unwrap();
+                        task.id == *id && !self.is_abandoned(assignment.task)
+                    })
                     .count();
                 let constructing = matches!(actor.life, Life::Constructing(_));
                 assert_eq!(constructors, usize::from(constructing), "{id}");
@@ -106,7 +82,10 @@ impl Scheduler {
             match actor.life {
                 Life::Alive(_) => assert!(object.value().is_some()),
                 Life::Dead(_) => {
-                    assert!(object.task().is_none() && actor.queues.is_empty(), "{id}");
+                    assert!(
+                        object.pending().is_none() && actor.queues.is_empty(),
+                        "{id}"
+                    );
                     assert!(actor.args.is_empty() && actor.options.name.is_none());
                 }
                 _ => {}
@@ -130,7 +109,7 @@ impl Scheduler {
             if let Life::Waiting(worker) = actor.life
                 && self.workers[&worker].state == WorkerState::Up
             {
-                let task = self.objects.get(*id).unwrap().task();
+                let task = self.task_of(*id).and_then(|task| self.tasks.get(task));
                 assert!(
                     task.is_some_and(|task| !super::is_ready(task)),
                     "the constructor of {id} could run, or can never"

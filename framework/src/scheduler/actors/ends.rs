@@ -5,7 +5,7 @@ use std::time::Duration;
 use mobula_protocol::{Error, ObjectId, WorkerId};
 
 use super::Life;
-use crate::scheduler::{Host, Scheduler, counts::Step, state::Assignment};
+use crate::scheduler::{Host, Scheduler, task_table::TaskId};
 
 impl Scheduler {
     /// Ends an actor at once, whatever it does, and fails its calls.
@@ -21,39 +21,30 @@ impl Scheduler {
         if let Some(worker) = actor.process() {
             // These have not begun, and will not.
             self.take_back(worker, u32::MAX, host);
-            let mut running = Vec::new();
-            for assignment in self.flights_of(worker) {
-                let Some(function) = self.task_mut(assignment.task).map(|task| task.function)
-                else {
-                    continue;
-                };
-                let error = Error::actor(
-                    format!("`{}` did not return: {why}", self.name(function)),
-                    Some(why.clone()),
-                );
-                // Before the process keeps them.
-                self.with_objects(assignment.task, |scheduler, args| {
-                    scheduler.tear(args, &error)
-                });
-                running.push((assignment.task, error));
-            }
-            self.leave_running(worker);
             host.kill(
                 worker,
                 "it was an actor, and `ActorRef::kill` was called".to_owned(),
             );
-            for (call, error) in running.into_iter().filter(|(call, _)| *call != id) {
-                self.finish(call, Err(error), host);
+            for task in self.tasks_of(worker) {
+                let error = match self.tasks.get(task) {
+                    Some(task) if task.id != id => Error::actor(
+                        format!("`{}` did not return: {why}", self.name(task.function)),
+                        Some(why.clone()),
+                    ),
+                    _ => why.clone(),
+                };
+                self.fail_task(task, error, host);
             }
         }
         self.fail_actor(id, why, host);
     }
 
-    /// What was handed over to a worker and has not ended.
-    fn flights_of(&self, worker: WorkerId) -> Vec<Assignment> {
+    /// The tasks that were handed over to a worker and have not ended.
+    fn tasks_of(&self, worker: WorkerId) -> Vec<TaskId> {
         let worker = self.workers.get(&worker);
         worker.map_or_else(Vec::new, |worker| {
-            worker.assignments.iter().copied().collect()
+            let tasks = worker.assignments.iter();
+            tasks.map(|assignment| assignment.task).collect()
         })
     }
 
@@ -65,16 +56,9 @@ impl Scheduler {
         let (process, grace) = (actor.process(), actor.options.grace);
         if let Some(worker) = process {
             self.stop_process(worker, grace, host);
-        }
-        // If it is being made once more, and that has begun: what it reads stays as long as the
-        // process.
-        if let Some(args) = self.leave_constructor(id) {
-            match process.and_then(|worker| self.workers.get_mut(&worker)) {
-                Some(worker) => worker.left.push(args),
-                None => {
-                    self.shift_arg_pins(&args, Step::End);
-                    self.drop_args(&args, host);
-                }
+            // If it is being made once more, and that has begun: nobody waits for it.
+            for task in self.tasks_of(worker) {
+                self.fail_task(task, Error::shutdown(), host);
             }
         }
         let Some(actor) = self.actors.remove(&id) else {

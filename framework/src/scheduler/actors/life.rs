@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use mobula_protocol::{
-    Error, FunctionIndex, ObjectId, Outcome, WorkerId,
-    message::{ArgSpec, Args, TaskMessage},
-};
+use mobula_protocol::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 
-use super::{Life, is_ready};
+use super::{ActorRole, Life, is_ready};
 use crate::scheduler::{
     Host, Scheduler,
-    counts::Step,
-    state::{Assignment, Losses, ObjectState, Worker, WorkerState},
+    object::ObjectState,
+    task::{Losses, Task, TaskState},
+    task_table::TaskId,
+    worker::{Worker, WorkerState},
     workers::{Lost, Verdict},
 };
 
@@ -101,11 +100,12 @@ impl Scheduler {
         if !self.workers.get(&worker).is_some_and(up) {
             return;
         }
-        let pending = self.objects.get(id).and_then(|object| object.task());
-        match pending.map(is_ready) {
+        match self.task_of(id) {
             // For the first time.
-            Some(true) => self.hand_over(id, worker, host),
-            Some(false) => return,
+            Some(task) if self.tasks.get(task).is_some_and(is_ready) => {
+                self.hand_over(task, worker, host);
+            }
+            Some(_) => return,
             None => self.reconstruct(id, worker, host),
         }
         if let Some(actor) = self.actors.get_mut(&id) {
@@ -113,39 +113,20 @@ impl Scheduler {
         }
     }
 
-    /// Runs the constructor once more, in another process.
-    fn reconstruct(&mut self, id: ObjectId, worker_id: WorkerId, host: &mut dyn Host) {
-        let Some(actor) = self.actors.get_mut(&id) else {
+    /// Runs the constructor once more, in another process. That task makes no object.
+    fn reconstruct(&mut self, id: ObjectId, worker: WorkerId, host: &mut dyn Host) {
+        let Some(actor) = self.actors.get(&id) else {
             return;
         };
-        let function = actor.constructor;
-        let specs = std::mem::take(&mut actor.args);
-        self.shift_arg_pins(&specs, Step::Begin);
-        if let Some(actor) = self.actors.get_mut(&id) {
-            actor.args = specs;
+        let (constructor, args) = (actor.constructor, actor.args.clone());
+        for arg in &args {
+            arg.for_each_object(|object| self.add_ref(object));
         }
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
-            return;
-        };
-        worker.is_given(id);
-        let (slot, attempt) = worker.next_assignment();
-        worker.assignments.push_back(Assignment {
-            attempt,
-            task: id,
-            slot,
-        });
-        let specs = self.actors.get(&id).map_or(&[][..], |actor| &actor.args);
-        let message = TaskMessage {
-            id,
-            slot,
-            attempt,
-            function,
-            args: specs.iter().map(|spec| self.resolve(spec)).collect(),
-            options: None,
-            retries: 0,
-            revocable: false,
-        };
-        host.send_task(worker_id, message);
+        let mut task = Task::new(id, constructor, args, TaskState::Ready);
+        task.outputs.clear();
+        task.role = Some(Box::new(ActorRole::Constructor));
+        let task = self.add_task(task);
+        self.hand_over(task, worker, host);
     }
 
     /// A constructor has ended in the process of its actor.
@@ -155,16 +136,12 @@ impl Scheduler {
         outcome: &Outcome,
         host: &mut dyn Host,
     ) {
-        let again = self.task_mut(id).is_none();
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
         };
         let Life::Constructing(worker) = actor.life else {
             return;
         };
-        if again {
-            self.unpin_constructor(id);
-        }
         match outcome {
             Ok(_) => {
                 if let Some(actor) = self.actors.get_mut(&id) {
@@ -199,11 +176,19 @@ impl Scheduler {
             .get_mut(&id)
             .filter(|actor| actor.process() == Some(worker))
         else {
+            // The end of an actor ends its calls, or has them abandoned.
+            for lost in assignments {
+                self.drop_abandoned(lost.assignment.task, host);
+            }
             return;
         };
         let constructor = actor.constructor;
         let constructed = matches!(actor.life, Life::Alive(_));
-        let construction = assignments.iter().find(|lost| lost.assignment.task == id);
+        let tasks = &self.tasks;
+        let constructs = |task: TaskId| tasks.get(task).is_some_and(|task| task.id == id);
+        let construction = assignments
+            .iter()
+            .find(|lost| constructs(lost.assignment.task));
         // As for a task: the state word alone does not give the constructor runs without limit.
         let began = constructed
             || construction.is_some_and(|lost| lost.said || actor.losses.count(lost.near, limit));
@@ -219,21 +204,19 @@ impl Scheduler {
         }
         let mut crashed = Vec::new();
         for lost in assignments.into_iter().rev() {
-            let assignment = lost.assignment;
-            if assignment.task == id {
-                match self.task_mut(id) {
-                    Some(_) => self.unqueue(id),
-                    None => self.unpin_constructor(id),
-                }
+            let task = lost.assignment.task;
+            if let Some(ActorRole::Constructor) = self.role_of(task) {
+                self.unqueue(task);
+                self.forget_reconstruction(task, host);
                 continue;
             }
-            self.call_landed(assignment.task);
+            self.call_landed(task);
             match self.judge(lost, again) {
                 Verdict::Ended => {}
-                Verdict::Crashed(crash) => crashed.push((assignment.task, crash)),
+                Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
-                    self.unqueue(assignment.task);
-                    self.return_call(assignment.task);
+                    self.unqueue(task);
+                    self.return_to_actor(task, worker, host);
                 }
             }
         }
@@ -285,55 +268,22 @@ impl Scheduler {
         self.fail_actor(id, why, host);
     }
 
-    pub(super) fn unpin_constructor(&mut self, id: ObjectId) {
-        let args = self
-            .actors
-            .get_mut(&id)
-            .map(|actor| std::mem::take(&mut actor.args));
-        if let Some(args) = args {
-            self.shift_arg_pins(&args, Step::End);
-            if let Some(actor) = self.actors.get_mut(&id) {
-                actor.args = args;
-            }
+    /// A constructor that was with the process was not begun, and will not be there.
+    pub(super) fn return_constructor(&mut self, id: TaskId, worker: WorkerId, host: &mut dyn Host) {
+        let actor = self.tasks.get(id).map(|task| task.id);
+        if let Some(actor) = actor.and_then(|actor| self.actors.get_mut(&actor))
+            && actor.process() == Some(worker)
+        {
+            actor.life = Life::Waiting(worker);
         }
+        self.forget_reconstruction(id, host);
     }
 
-    /// Takes a constructor away from its process, and gives its arguments, with their refs and
-    /// pins, to the process, which reads them though the actor may end. `None`: it does not run.
-    pub(in crate::scheduler) fn leave_constructor(
-        &mut self,
-        id: ObjectId,
-    ) -> Option<Args<ArgSpec>> {
-        let actor = self.actors.get_mut(&id)?;
-        let Life::Constructing(worker) = actor.life else {
-            return None;
-        };
-        actor.life = Life::Waiting(worker);
-        let kept = actor.args.clone();
-        if let Some(task) = self.task_mut(id) {
-            return Some(std::mem::take(&mut task.args));
+    /// Ends a constructor that was to run once more: another process gets a task of its own.
+    fn forget_reconstruction(&mut self, id: TaskId, host: &mut dyn Host) {
+        let task = self.tasks.get(id);
+        if task.is_some_and(|task| task.outputs.is_empty()) {
+            self.drop_abandoned(id, host);
         }
-        for arg in &kept {
-            arg.for_each_object(|id| self.add_ref(id));
-        }
-        Some(kept)
-    }
-
-    /// A constructor that was with the process was not begun, and will not be there; whether it is
-    /// one.
-    pub(in crate::scheduler) fn return_constructor(
-        &mut self,
-        id: ObjectId,
-        worker: WorkerId,
-    ) -> bool {
-        let actor = self.actors.get_mut(&id);
-        let Some(actor) = actor.filter(|actor| actor.process() == Some(worker)) else {
-            return false;
-        };
-        actor.life = Life::Waiting(worker);
-        if self.task_mut(id).is_none() {
-            self.unpin_constructor(id);
-        }
-        true
     }
 }

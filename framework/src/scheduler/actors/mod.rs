@@ -31,7 +31,9 @@ use mobula_protocol::{
 
 use super::{
     Host, Scheduler, Violation,
-    state::{Losses, ObjectState, Task, TaskState},
+    object::ObjectState,
+    task::{Losses, Task, TaskState},
+    task_table::TaskId,
 };
 
 /// What a registered function is to an actor.
@@ -46,7 +48,7 @@ pub(crate) struct CallRole {
 
 /// What an unfinished task is to an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ActorRole {
     /// It makes the value. The task's object is the actor's.
     Constructor,
     /// It calls a method.
@@ -75,7 +77,7 @@ pub(super) struct Actor {
     /// Processes that died with the constructor since the value was there.
     losses: Losses,
     life: Life,
-    queues: BTreeMap<QueueKey, VecDeque<ObjectId>>,
+    queues: BTreeMap<QueueKey, VecDeque<TaskId>>,
     /// The queue that was served last.
     served: QueueKey,
     /// Calls with the process, by group.
@@ -108,6 +110,7 @@ impl Actor {
     }
 
     /// The arguments that are kept for a restart, each of which counts as a ref.
+    #[cfg(test)]
     pub(super) fn kept_args(&self) -> &[ArgSpec] {
         &self.args
     }
@@ -167,8 +170,8 @@ impl Scheduler {
             options: None,
             actor: None,
         };
-        self.submit_as(spec, Some(Part::Constructor), from, host)?;
-        if self.task_mut(id).is_none() {
+        let role = Some(ActorRole::Constructor);
+        if self.submit_as(spec, role, from, host)?.is_none() {
             // An input has failed, or the runtime is closed.
             return Ok(());
         }
@@ -234,7 +237,9 @@ impl Scheduler {
         for call in queues.into_values().flatten() {
             self.fail_call(call, &why, host);
         }
-        self.finish(id, Err(why), host);
+        if let Some(constructor) = self.task_of(id) {
+            self.finish(constructor, Err(why), host);
+        }
         self.drop_args(&args, host);
     }
 
@@ -253,8 +258,8 @@ impl Scheduler {
     }
 
     /// Fails a call that was not begun.
-    fn fail_call(&mut self, call: ObjectId, why: &Error, host: &mut dyn Host) {
-        let Some(function) = self.task_mut(call).map(|task| task.function) else {
+    fn fail_call(&mut self, call: TaskId, why: &Error, host: &mut dyn Host) {
+        let Some(function) = self.tasks.get(call).map(|task| task.function) else {
             return;
         };
         let error = Error::actor_dead(self.name(function), why);

@@ -4,16 +4,15 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
 };
 
-use mobula_protocol::{
-    Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId, message::ArgSpec,
-};
+use mobula_protocol::{Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId};
 use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
 
 use crate::scheduler::{
     Host, Scheduler, Violation,
     counts::{footprint, stored},
+    object::ObjectState,
     objects::{elements, unknown},
-    state::ObjectState,
+    task_table::TaskId,
 };
 
 impl Scheduler {
@@ -40,7 +39,7 @@ impl Scheduler {
             )));
         }
         let (others, argument_of) = self.refs_of_others(array, from);
-        let asks = argument_of.and_then(|task| self.objects.get(task)?.task());
+        let asks = argument_of.and_then(|task| self.tasks.get(task));
         let repeats = asks.is_some_and(|task| task.options(&self.functions).retry_errors);
         let lending = self.lending.entry(array).or_default();
         let why = if lending.count > 0 {
@@ -68,7 +67,7 @@ impl Scheduler {
             return Ok(());
         }
         lending.sealing = true;
-        if let Some(task) = argument_of.and_then(|task| self.task_mut(task)) {
+        if let Some(task) = argument_of.and_then(|task| self.tasks.get_mut(task)) {
             // Another attempt would get the array again, and could write to the object.
             task.retries = 0;
         }
@@ -84,7 +83,7 @@ impl Scheduler {
 
     /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold,
     /// or else the argument of the task that asks, which is returned, too.
-    fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<ObjectId>) {
+    fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<TaskId>) {
         let Some(object) = self.objects.get(array) else {
             return (0, None);
         };
@@ -96,10 +95,9 @@ impl Scheduler {
         }
         // If all refs are one task's, it is the one that asks: who knows the array from elsewhere
         // knows it from a value, which counts, or holds it.
-        let mentions = |task: ObjectId| {
-            let task = self.objects.get(task).and_then(|object| object.task());
+        let mentions = |task: TaskId| {
             let mut mentions = 0;
-            for arg in task.iter().flat_map(|task| &task.args) {
+            for arg in self.tasks.get(task).iter().flat_map(|task| &task.args) {
                 arg.for_each_object(|id| mentions += u64::from(id == array));
             }
             mentions
@@ -113,11 +111,8 @@ impl Scheduler {
 
     /// No process has the array writable any more that `id` is made of.
     pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, host: &mut dyn Host) {
-        let Some(task) = self.task_mut(id) else {
+        let Some(&array) = self.asked_of_arrays.get(&id) else {
             // The runtime has ended meanwhile; the memory goes with the array.
-            return;
-        };
-        let Some(&ArgSpec::Object(array)) = task.args.first() else {
             return;
         };
         if let Some(object) = self.objects.get_mut(array)
@@ -134,7 +129,7 @@ impl Scheduler {
                 .into(),
             );
             self.used = self.used.wrapping_sub(footprint(loc));
-            self.finish(id, Ok(value.into()), host);
+            self.answer_request(id, Ok(value.into()), host);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mobula_protocol::ObjectId;
 
 use super::Progress;
-use crate::scheduler::{Scheduler, state::Object};
+use crate::scheduler::{Scheduler, object::Object};
 
 impl Scheduler {
     /// Calls `f` with each object that a queue keeps, as often as it does.
@@ -25,8 +25,8 @@ impl Scheduler {
             for (ticket, ids) in line.waiting() {
                 waiting.insert(ids[0], (*queue, ticket));
                 for id in ids {
-                    let task = self.objects.get(*id).and_then(Object::task);
-                    assert!(task.is_some(), "{id} waits, and is finished");
+                    let pending = self.objects.get(*id).and_then(Object::pending);
+                    assert!(pending.is_some(), "{id} waits, and is finished");
                 }
             }
         }

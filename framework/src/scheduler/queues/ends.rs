@@ -5,10 +5,7 @@ use std::sync::Arc;
 use mobula_protocol::{self as worker, ObjectId, Value};
 
 use super::{Asked, Event, Item, Progress};
-use crate::scheduler::{
-    Host, Scheduler,
-    state::{Object, Worker},
-};
+use crate::scheduler::{Host, Scheduler, object::Object, worker::Worker};
 
 impl Scheduler {
     /// A worker is dead; what it holds is not yet released. Its gets end, and the values come back

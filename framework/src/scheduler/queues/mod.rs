@@ -2,7 +2,7 @@
 //!
 //! A queue is an object, whose refs are its handles; its [`Line`] is kept beside. A request is
 //! answered by an object, as a call is by its result: one for a put, and one for each value of a
-//! get. While the request waits, that object is pending, and no worker runs its task.
+//! get. While the request waits, that object is pending, and no task makes it.
 //!
 //! # Who has a value
 //!
@@ -35,9 +35,8 @@ use smallvec::SmallVec;
 use super::{
     Host, Scheduler, Violation,
     counts::stored,
-    lending::NO_FUNCTION,
+    object::ObjectState,
     objects::{BadItem, unknown},
-    state::{ObjectState, Task, TaskState},
 };
 pub(crate) use line::{Event, Line, Place, Ticket, Why};
 
@@ -335,15 +334,6 @@ impl Scheduler {
         }
     }
 
-    /// A pending object that nobody works on.
-    fn insert_request(&mut self, id: ObjectId, from: WorkerId) {
-        let state = TaskState::Waiting { missing: 1 };
-        let task = Task::new(NO_FUNCTION, Args::new(), state);
-        let task = self.place_for(task);
-        self.insert(id, ObjectState::Pending(task), from);
-        *self.counts.of(state) += 1;
-    }
-
     /// A request is in line; it may have an answer already, which has not been told.
     fn asks(&mut self, queue: ObjectId, first: ObjectId, ticket: Ticket) {
         let state = Progress::Waits(ticket);
@@ -375,7 +365,7 @@ impl Scheduler {
                 Event::Put(ids) => {
                     for id in ids {
                         self.queues.asked.remove(&id);
-                        self.finish(id, Ok(Value::unit()), host);
+                        self.answer_request(id, Ok(Value::unit()), host);
                     }
                 }
                 Event::Got(ids, values) => {
@@ -383,7 +373,7 @@ impl Scheduler {
                         let state = Progress::Has(place);
                         self.queues.asked.insert(id, Asked { queue, state });
                         let value = self.value_of(&item);
-                        self.finish(id, Ok(value), host);
+                        self.answer_request(id, Ok(value), host);
                         item.for_each_object(|id| self.drop_ref(id, host));
                     }
                 }
@@ -402,7 +392,7 @@ impl Scheduler {
             self.queues.asked.remove(first);
         }
         for id in ids {
-            self.finish(id, Err(why.error()), host);
+            self.answer_request(id, Err(why.error()), host);
         }
     }
 

@@ -55,7 +55,8 @@ fn idle_workers_come_first_and_then_the_least_laden() {
         TaskCounts {
             waiting: 0,
             ready: 2,
-            queued: 9
+            queued: 9,
+            abandoned: 0
         }
     );
     env.run(W2, d(2), good(2));

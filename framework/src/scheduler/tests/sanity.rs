@@ -6,10 +6,11 @@ use mobula_protocol::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
 
 use super::super::{
     Scheduler, TaskCounts,
-    actors::Part,
+    actors::ActorRole,
     counts::{footprint, stored},
-    lending::NO_FUNCTION,
-    state::{Object, ObjectState, Task, TaskState},
+    object::{Maker, ObjectState},
+    task::TaskState,
+    task_table::TaskId,
 };
 
 /// Counts made anew from what can be reached.
@@ -102,16 +103,20 @@ impl Scheduler {
                     value.nested().for_each(|nested| recount.refer(nested));
                     used += stored(value).map_or(0, footprint);
                 }
-                ObjectState::Pending(task) => {
-                    recount.refer_all(&task.args);
-                    if let Some(Part::Call(call)) = task.part.as_deref() {
-                        recount.refer(call.actor);
-                    }
-                    if let TaskState::Queued { .. } = task.state {
-                        recount.pin_all(self, &task.args);
-                    }
-                }
+                ObjectState::Pending(_) => {}
             }
+        }
+        for (_, task) in self.tasks.iter() {
+            recount.refer_all(&task.args);
+            if let Some(ActorRole::Call(call)) = task.role.as_deref() {
+                recount.refer(call.actor);
+            }
+            if task.state.hand().is_some() {
+                recount.pin_all(self, &task.args);
+            }
+        }
+        for array in self.asked_of_arrays.values() {
+            recount.refer(*array);
         }
         for worker in self.workers.values() {
             for (id, hold) in worker.held.iter() {
@@ -122,17 +127,10 @@ impl Scheduler {
                 }
             }
         }
-        for args in self.workers.values().flat_map(|worker| &worker.left) {
-            recount.refer_all(args);
-            recount.pin_all(self, args);
-        }
         for actor in self.actors.values() {
             recount.refer_all(actor.kept_args());
         }
         self.for_each_queued(|id| recount.refer(id));
-        for args in self.reconstructions() {
-            recount.pin_all(self, args);
-        }
         for (id, object) in self.objects.iter() {
             assert_eq!(
                 object.refs,
@@ -157,48 +155,63 @@ impl Scheduler {
 
     fn check_tasks(&self) {
         let mut counts = TaskCounts::default();
-        let mut ready: HashSet<ObjectId> = HashSet::new();
+        let mut ready: HashSet<TaskId> = HashSet::new();
         for id in self.ready.iter() {
-            assert!(ready.insert(id), "{id} is ready twice");
+            assert!(ready.insert(id), "{id:?} is ready twice");
         }
         assert_eq!(ready.len(), self.ready.len());
         assert_eq!(self.ready.is_empty(), ready.is_empty());
-        let mut assignments = 0;
-        for (id, object) in self.objects.iter() {
-            let ObjectState::Pending(task) = &object.state else {
-                assert!(!ready.contains(&id));
-                continue;
-            };
+        let (mut assignments, mut detached) = (0, 0);
+        for (id, task) in self.tasks.iter() {
+            let name = task.id;
             *counts.of(task.state) += 1;
+            detached += usize::from(task.detached);
+            for output in &task.outputs {
+                let maker = self.objects.get(*output).unwrap().pending();
+                assert_eq!(maker.unwrap().maker, Maker::Task(id), "{output}");
+            }
             let in_queue = ready.remove(&id);
-            let elsewhere = task.part.is_some();
+            let elsewhere = task.role.is_some();
             assert_eq!(
                 task.state == TaskState::Ready,
                 in_queue
                     || elsewhere
                         && self.waits_for_actor(id, task)
                         && task.state == TaskState::Ready,
-                "{id} is {:?}",
+                "{name} is {:?}",
                 task.state
             );
-            assert!(!(in_queue && elsewhere), "{id} is an actor's");
-            if let TaskState::Queued {
-                worker,
-                slot,
-                attempt,
-            } = task.state
-            {
-                let assignment = self.workers[&worker].assignment(attempt).unwrap();
-                assert_eq!((assignment.task, assignment.slot), (id, slot));
+            assert!(!(in_queue && elsewhere), "{name} is an actor's");
+            if let Some(hand) = task.state.hand() {
+                let assignment = self.workers[&hand.worker].assignment(hand.attempt).unwrap();
+                assert_eq!((assignment.task, assignment.slot), (id, hand.slot));
                 assignments += 1;
             }
+            let nobody_waits = task.outputs.is_empty();
+            assert_eq!(
+                nobody_waits,
+                matches!(task.state, TaskState::Abandoned(_))
+                    || matches!(task.role.as_deref(), Some(ActorRole::Constructor)) && nobody_waits
+            );
         }
-        assert!(ready.is_empty());
+        // What is left has ended where it stood.
+        assert!(ready.iter().all(|id| self.tasks.get(*id).is_none()));
         assert_eq!(counts, self.counts);
-        let tasks = self.objects.iter().filter_map(|(_, object)| object.task());
-        let detached = tasks.filter(|task| task.detached).count();
         assert_eq!(detached, self.detached);
-        assignments += self.reconstructions().len() + self.abandoned_constructions();
+        let mut requests = 0;
+        for (id, object) in self.objects.iter() {
+            match object.pending().map(|pending| pending.maker) {
+                None => {}
+                Some(Maker::Request) => requests += 1,
+                Some(Maker::Task(task)) => {
+                    assert!(self.tasks.get(task).unwrap().outputs.contains(&id));
+                }
+            }
+        }
+        assert_eq!(requests, self.requests);
+        for id in self.asked_of_arrays.keys() {
+            assert!(self.objects.get(*id).unwrap().pending().is_some());
+        }
         assert_eq!(
             assignments,
             self.workers
@@ -210,25 +223,27 @@ impl Scheduler {
 
     fn check_dependents(&self) {
         // How often each task is listed by pending objects.
-        let mut listed: HashMap<(ObjectId, ObjectId), u32> = HashMap::new();
+        let mut listed: HashMap<(ObjectId, TaskId), u32> = HashMap::new();
         for (id, object) in self.objects.iter() {
-            if let ObjectState::Pending(task) = &object.state {
-                let followers = task.followers.iter();
-                for &dependent in followers.flat_map(|followers| &followers.dependents) {
-                    *listed.entry((id, dependent)).or_default() += 1;
-                }
+            let followers = object
+                .pending()
+                .and_then(|pending| pending.followers.as_ref());
+            for &dependent in followers.iter().flat_map(|f| &f.dependents) {
+                *listed.entry((id, dependent)).or_default() += 1;
             }
         }
-        for (id, object) in self.objects.iter() {
-            let ObjectState::Pending(task) = &object.state else {
+        for (id, task) in self.tasks.iter() {
+            if task.outputs.is_empty() {
+                // Its inputs may have failed meanwhile.
                 continue;
-            };
-            // What waits for parts, or for processes, is told from elsewhere.
-            let mut expected = u32::from(task.function == NO_FUNCTION);
+            }
+            let mut expected = 0;
             for input in inputs(&task.args) {
                 match &self.objects.get(input).unwrap().state {
                     ObjectState::Ready(_) => {}
-                    ObjectState::Failed(_) => panic!("{id} should have failed with {input}"),
+                    ObjectState::Failed(_) => {
+                        panic!("{} should have failed with {input}", task.id)
+                    }
                     ObjectState::Pending(_) => {
                         expected += 1;
                         let entry = listed.get_mut(&(input, id)).unwrap();
@@ -237,19 +252,17 @@ impl Scheduler {
                 }
             }
             match task.state {
-                TaskState::Waiting { missing } => assert_eq!(missing, expected, "inputs of {id}"),
+                TaskState::Waiting { missing } => {
+                    assert_eq!(missing, expected, "inputs of {}", task.id);
+                }
                 _ => assert_eq!(expected, 0),
             }
         }
         // What is left has failed for another reason.
         for ((input, dependent), count) in listed {
-            let pending = self
-                .objects
-                .get(dependent)
-                .is_some_and(|o| matches!(o.state, ObjectState::Pending(_)));
             assert!(
-                count == 0 || !pending,
-                "{input} lists {dependent}, which does not wait for it"
+                count == 0 || self.tasks.get(dependent).is_none(),
+                "{input} lists {dependent:?}, which does not wait for it"
             );
         }
     }
@@ -295,10 +308,10 @@ impl Scheduler {
             assert!(worker.fresh_slot <= self.config.slots);
             assert!((1..=self.config.prefetch).contains(&worker.depth));
             for watched in &worker.watches {
-                let ObjectState::Pending(task) = &self.objects.get(*watched).unwrap().state else {
+                let Some(pending) = self.objects.get(*watched).unwrap().pending() else {
                     panic!("{id} waits for {watched}, which is finished")
                 };
-                assert!(task.followers.as_ref().unwrap().watchers.contains(&id));
+                assert!(pending.followers.as_ref().unwrap().watchers.contains(&id));
             }
         }
         assert!(room.into_iter().eq(self.room.iter()));
@@ -308,8 +321,7 @@ impl Scheduler {
         let watchers: usize = self
             .objects
             .iter()
-            .filter_map(|(_, object)| pending(object))
-            .filter_map(|task| task.followers.as_ref())
+            .filter_map(|(_, object)| object.pending()?.followers.as_ref())
             .map(|followers| followers.watchers.len())
             .sum();
         assert_eq!(
@@ -319,12 +331,5 @@ impl Scheduler {
                 .map(|worker| worker.watches.len())
                 .sum::<usize>()
         );
-    }
-}
-
-fn pending(object: &Object) -> Option<&Task> {
-    match &object.state {
-        ObjectState::Pending(task) => Some(task),
-        _ => None,
     }
 }

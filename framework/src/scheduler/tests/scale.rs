@@ -1,23 +1,21 @@
 //! Large numbers. Nothing is timed; what is quadratic would not end.
 
 use mobula_protocol::{
-    ObjectId, WorkerId,
+    WorkerId,
     message::{ArgSpec, FromWorker},
 };
 
 use super::{
-    super::state::{Object, Task},
+    super::{object::Object, task::Task, task_table::TaskId},
     env::{D, Env, W1, d, done, good, spawn, spec, w},
 };
 
 #[test]
 fn a_queued_task_is_small() {
-    // With the map's spare room, the queue's entry and the allocator's overhead.
-    let bytes = (size_of::<ObjectId>() + size_of::<Object>() + 1) * 16 / 7
-        + size_of::<Task>()
-        + 16
-        + 2 * size_of::<ObjectId>();
-    assert!(bytes < 400, "{bytes}");
+    // With the spare room of both tables and of the queue.
+    let bytes =
+        2 * (size_of::<Option<Object>>() + size_of::<Option<Task>>() + 8) + 2 * size_of::<TaskId>();
+    assert!(bytes < 600, "{bytes}");
 }
 
 /// Runs everything with `workers` workers, and lets go of what is finished.

@@ -31,7 +31,8 @@ fn a_task_waits_for_its_inputs_and_not_for_what_they_mention() {
         TaskCounts {
             waiting: 1,
             ready: 3,
-            queued: 0
+            queued: 0,
+            abandoned: 0
         }
     );
     env.run(W1, a, good(1));

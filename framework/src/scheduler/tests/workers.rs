@@ -306,13 +306,8 @@ fn as_many_tasks_may_have_run_as_wait_and_one_more() {
         env.lose(worker);
     }
     let left = |seq| {
-        env.scheduler
-            .objects
-            .get(d(seq))
-            .unwrap()
-            .task()
-            .unwrap()
-            .retries
+        let task = env.scheduler.task_of(d(seq)).unwrap();
+        env.scheduler.tasks.get(task).unwrap().retries
     };
     assert_eq!([left(1), left(2), left(3)], [6, 8, 9]);
 }
@@ -332,5 +327,5 @@ fn a_task_that_waits_is_not_taken_back_whatever_its_state_word_says() {
     env.pump();
     assert!(!env.host.lane(W2).contains(&d(1)));
     let queued = &env.scheduler.workers[&W1].assignments;
-    assert!(queued.len() == 1 && queued[0].task == d(1));
+    assert!(queued.len() == 1 && Some(queued[0].task) == env.scheduler.task_of(d(1)));
 }

@@ -3,10 +3,7 @@
 use mobula_protocol::message::FromWorker;
 
 use super::{
-    super::{
-        super::{Scheduler, lending::NO_FUNCTION},
-        env::done,
-    },
+    super::{super::Scheduler, env::done},
     World,
 };
 
@@ -50,13 +47,7 @@ impl World {
         }
         self.quiesce();
         // What waits for parts may wait for those that are still held.
-        let runs = |scheduler: &Scheduler| {
-            let mut tasks = scheduler
-                .objects
-                .iter()
-                .filter_map(|(_, object)| object.task());
-            tasks.any(|task| task.function != NO_FUNCTION)
-        };
+        let runs = |scheduler: &Scheduler| scheduler.task_counts().total() > 0;
         for round in 0.. {
             if !runs(&self.scheduler) && self.host.closing.is_empty() {
                 break;

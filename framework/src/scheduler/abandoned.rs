@@ -1,0 +1,47 @@
+//! Tasks whose results have failed while a worker may run them.
+//!
+//! Such a task stays with its worker, which reads its arguments, until the worker says that it has
+//! ended, or is lost. Nobody waits for it, and it does not run again.
+
+use mobula_protocol::Error;
+
+use super::{
+    Host, Scheduler,
+    task::{Outputs, TaskState},
+    task_table::TaskId,
+};
+
+impl Scheduler {
+    /// Fails a task. If a worker has it, the task is abandoned.
+    pub(super) fn fail_task(&mut self, id: TaskId, error: Error, host: &mut dyn Host) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let hand = match task.state {
+            TaskState::Queued(hand) => hand,
+            TaskState::Abandoned(_) => return,
+            TaskState::Waiting { .. } | TaskState::Ready => {
+                return self.finish(id, Err(error), host);
+            }
+        };
+        task.retries = 0;
+        self.detached -= usize::from(std::mem::take(&mut task.detached));
+        let outputs: Outputs = std::mem::take(&mut task.outputs);
+        self.set_state(id, TaskState::Abandoned(hand));
+        self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
+        self.fail_objects(&outputs, &error, host);
+    }
+
+    /// Whether the results of a task that a worker has have failed.
+    pub(super) fn is_abandoned(&self, id: TaskId) -> bool {
+        let task = self.tasks.get(id);
+        task.is_some_and(|task| matches!(task.state, TaskState::Abandoned(_)))
+    }
+
+    /// Ends a task that is not with its worker any more, and makes nothing.
+    pub(super) fn drop_abandoned(&mut self, id: TaskId, host: &mut dyn Host) {
+        if let Some(task) = self.tasks.remove(id) {
+            self.end_task(task, None, host);
+        }
+    }
+}
