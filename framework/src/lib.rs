@@ -119,18 +119,20 @@ mod typed;
 pub use engines::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test};
-pub use mobula_protocol::{Error, Lot, Result};
+pub use mobula_protocol::{CancelOptions, Error, Lot, Result};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
+pub use mobula_worker::{check_cancelled, is_cancelled};
 pub use runtime::{Builder, Runtime, StoreInfo};
 #[cfg(feature = "stream")]
 pub use typed::QueueStream;
 pub use typed::{
-    Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, IntoArg,
-    JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef, OpenPart, OpenTile,
-    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
-    QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
-    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
-    SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn, UnspawnedCall, Value, how,
+    Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, Cancel,
+    CancelOnDrop, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef,
+    OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap,
+    PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar,
+    SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit,
+    SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn,
+    UnspawnedCall, Value, how,
 };
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub use typed::{NdArray, NdDim};
@@ -138,7 +140,7 @@ pub use typed::{NdArray, NdDim};
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that
 /// `ndarray::prelude::*` can stand beside it.
 pub mod prelude {
-    pub use crate::{ActorRef, ArrayBuild, ObjectRef, Runtime, UnspawnedCall, remote};
+    pub use crate::{ActorRef, ArrayBuild, Cancel, ObjectRef, Runtime, UnspawnedCall, remote};
 }
 
 #[doc(hidden)]

@@ -71,6 +71,13 @@ use proc_macro::TokenStream;
 ///   `retry_errors = function`: only after the errors of which this `fn(&E) -> bool` says that a
 ///   further run is worth it. `.retry_errors(true)` on a call is the first of these,
 ///   `.retry_errors(false)` none. Default: none.
+/// * `timeout = duration`: fail after a run that takes longer than this, and end the run, if need
+///   be with its worker. `.timeout(duration)` on a call overrides it. Default: no limit.
+/// * `deadline = duration`: fail if the call has not ended so long after it was spawned.
+///   `.deadline(duration)` on a call overrides it. Default: no limit.
+/// * `retry_timeouts`: run it again after a run that took too long, within its `retries`.
+/// * `grace = duration`: how long a run goes on that is cancelled or has passed a limit, before its
+///   worker is killed. `.grace(duration)` on a call overrides it. Default: 1 s.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
 /// ## Limits
@@ -132,6 +139,8 @@ use proc_macro::TokenStream;
 ///   the method does not wait for anything, the next run comes before all calls that were made
 ///   later, and finds the value as the failed one has left it; otherwise other calls may come in
 ///   between.
+/// * `timeout = duration`, `deadline = duration`: as for functions, but that the actor's process is
+///   not killed: a method that does not look whether it is cancelled runs to its end.
 /// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
 #[proc_macro_attribute]
 pub fn remote(args: TokenStream, item: TokenStream) -> TokenStream {

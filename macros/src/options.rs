@@ -22,8 +22,10 @@ pub(crate) struct Options {
     pub(crate) group: Option<LitStr>,
     /// `groups = [("name", number), ..]`
     pub(crate) groups: Vec<(LitStr, Expr)>,
-    /// `grace = duration`
-    pub(crate) grace: Option<Expr>,
+    /// Those that are a duration, under their names.
+    durations: Vec<(&'static str, Expr)>,
+    /// Those that stand alone.
+    flags: Vec<&'static str>,
     /// `retry_errors`, `retry_errors = function`
     pub(crate) retry_errors: Option<RetryErrors>,
 }
@@ -58,6 +60,8 @@ enum Takes {
     Text,
     Groups,
     Duration,
+    /// Nothing.
+    Nothing,
     /// A function, or nothing.
     Function,
 }
@@ -69,6 +73,10 @@ impl Place {
             Place::Function => &[
                 ("retries", Takes::Number(0)),
                 ("retry_errors", Takes::Function),
+                ("timeout", Takes::Duration),
+                ("deadline", Takes::Duration),
+                ("retry_timeouts", Takes::Nothing),
+                ("grace", Takes::Duration),
                 ("crate", Takes::Path),
             ],
             Place::Actor => &[
@@ -83,6 +91,8 @@ impl Place {
             Place::Method => &[
                 ("retries", Takes::Number(0)),
                 ("retry_errors", Takes::Function),
+                ("timeout", Takes::Duration),
+                ("deadline", Takes::Duration),
                 ("group", Takes::Text),
             ],
         }
@@ -94,6 +104,7 @@ impl Place {
             .iter()
             .map(|(name, takes)| match takes {
                 Takes::Function => format!("`{name}` (or `{name} = {}`)", takes.example()),
+                Takes::Nothing => format!("`{name}`"),
                 _ => format!("`{name} = {}`", takes.example()),
             })
             .collect();
@@ -116,6 +127,7 @@ impl Takes {
             Takes::Groups => "[(<text>, <number>), ..]",
             Takes::Duration => "<duration>",
             Takes::Function => "<function>",
+            Takes::Nothing => "",
         }
     }
 }
@@ -203,14 +215,24 @@ impl Options {
             });
             return Ok(());
         }
+        if let Takes::Nothing = takes {
+            self.flags.push(name);
+            return match value {
+                None => Ok(()),
+                Some(value) => Err(Error::new_spanned(
+                    value,
+                    format!("`{name}` stands alone, and takes no value"),
+                )),
+            };
+        }
         let value = value.ok_or_else(|| no_value(ident))?;
         match takes {
-            Takes::Function => {}
+            Takes::Function | Takes::Nothing => {}
             Takes::Path => self.krate = Some(path(value)?),
             Takes::Number(least) => self.numbers.push((name, number(name, least, value)?)),
             Takes::Text => self.group = Some(group(value)?),
             Takes::Groups => self.groups = groups(value)?,
-            Takes::Duration => self.grace = Some(duration(value)?),
+            Takes::Duration => self.durations.push((name, duration(name, value)?)),
         }
         Ok(())
     }
@@ -231,9 +253,24 @@ impl Options {
                 NUMBER
             });)
         });
-        let flags = self.retry_errors.iter();
-        let flags = flags.map(|_| quote!(options.retry_errors = true;));
-        let set: TokenStream = numbers.chain(flags).collect();
+        let durations = self.durations.iter().map(|(name, value)| {
+            let (field, value) = (Ident::new(name, Span::call_site()), place(value));
+            let zero = format!("`{name}` is zero: the function could never end in time");
+            let check =
+                (*name != "grace").then(|| quote!(::core::assert!(!DURATION.is_zero(), #zero);));
+            quote!(options.#field = ::core::option::Option::Some({
+                const DURATION: ::core::time::Duration = #value;
+                const { #check };
+                DURATION
+            });)
+        });
+        let flags = self.flags.iter().copied();
+        let flags = flags.chain(self.retry_errors.iter().map(|_| "retry_errors"));
+        let flags = flags.map(|name| {
+            let field = Ident::new(name, Span::call_site());
+            quote!(options.#field = true;)
+        });
+        let set: TokenStream = numbers.chain(durations).chain(flags).collect();
         match set.is_empty() {
             true => quote!(#private::TaskOptions::DEFAULT),
             false => quote!({
@@ -242,6 +279,12 @@ impl Options {
                 options
             }),
         }
+    }
+
+    /// The value of an option that is a duration.
+    pub(crate) fn duration(&self, name: &str) -> Option<&Expr> {
+        let mut durations = self.durations.iter();
+        durations.find(|(known, _)| *known == name).map(|(_, d)| d)
     }
 
     /// The value of an option that is a number.
@@ -358,11 +401,11 @@ fn groups(value: TokenStream) -> Result<Vec<(LitStr, Expr)>> {
 }
 
 /// An expression that can be a `Duration`, which no literal is.
-fn duration(value: TokenStream) -> Result<Expr> {
+fn duration(name: &str, value: TokenStream) -> Result<Expr> {
     let wrong = |at: &dyn ToTokens| {
         Err(Error::new_spanned(
             at.to_token_stream(),
-            "`grace` takes a `Duration`, as in `grace = Duration::from_secs(2)`",
+            format!("`{name}` takes a `Duration`, as in `{name} = Duration::from_secs(2)`"),
         ))
     };
     match syn::parse2::<Expr>(value.clone()) {

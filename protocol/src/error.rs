@@ -71,6 +71,8 @@ enum Kind {
     Poisoned,
     ResourceLimit,
     Closed,
+    Cancelled,
+    TaskTimeout,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,6 +201,28 @@ impl Error {
         self.0.kind == Kind::Closed
     }
 
+    /// Whether the task was cancelled, or was not run because an input was. Of such a task,
+    /// [`root`](Error::root) names the one that was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.behind_dependencies().0.kind == Kind::Cancelled
+    }
+
+    /// Whether the task's own limit of time has passed (`timeout`, `deadline`), or that of an
+    /// input without which it was not run. The task does not go on, unlike after a caller's limit
+    /// ([`is_timeout`](Error::is_timeout)).
+    pub fn is_task_timeout(&self) -> bool {
+        self.behind_dependencies().0.kind == Kind::TaskTimeout
+    }
+
+    /// The failure for which this task, and the inputs between, were not run.
+    fn behind_dependencies(&self) -> &Error {
+        let mut error = self;
+        while let (Kind::Dependency, Some(cause)) = (&error.0.kind, &error.0.cause) {
+            error = cause;
+        }
+        error
+    }
+
     /// The failure at the end of the chain: for a task that was not run because an input had
     /// failed, what happened to that input; for others, their innermost cause.
     ///
@@ -319,6 +343,16 @@ impl Error {
         let text = inner.panic.take().map_or(String::new(), |panic| panic.text);
         inner.panic = Some(Panic { text, backtrace });
         Error(Arc::new(inner))
+    }
+
+    /// A task was cancelled.
+    pub fn cancelled(function: &str) -> Error {
+        Error::new(Kind::Cancelled, format!("`{function}` was cancelled"), None)
+    }
+
+    /// A task has passed its own limit of time.
+    pub fn task_timeout(message: impl Into<String>) -> Error {
+        Error::new(Kind::TaskTimeout, message, None)
     }
 
     /// The death of a worker process while it ran `function`.

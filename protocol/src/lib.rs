@@ -41,7 +41,7 @@ pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, Placed, lower_call, lower_items, place, put};
 pub use object_handle::ObjectHandle;
-pub use options::{CallOptions, TaskOptions};
+pub use options::{CallOptions, CancelOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::{
     ActorOptions, Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
-    options::CallOptions,
+    options::{CallOptions, CancelOptions},
     value::{Format, Lot, Outcome, Value},
 };
 
@@ -112,6 +112,8 @@ pub struct TaskSpec {
     pub options: CallOptions,
     /// The actor whose method is called.
     pub actor: Option<ObjectId>,
+    /// The worker's task that makes the call, if it is known.
+    pub parent: Option<Attempt>,
 }
 
 /// A task as it is handed to a worker. The driver's has [`ArgRef`]s for arguments.
@@ -205,6 +207,8 @@ pub enum ToWorker {
     DropSegment(SegmentId),
     /// An object is freed of which the worker has said [`FromWorker::Decoded`].
     Forget(ObjectId),
+    /// Nobody waits for this task any more. It should end soon.
+    Cancel(Attempt),
     /// Give free memory back to the budget, and say how much that was.
     Trim,
     /// The worker is an actor from now on, and runs so many calls at a time. Through the task lane,
@@ -241,6 +245,22 @@ pub enum FromWorker {
         slot: TaskSlot,
         /// Which use of the slot.
         attempt: Attempt,
+    },
+    /// A task with a limit of time begins.
+    Started {
+        /// The task.
+        id: ObjectId,
+        /// Its slot.
+        slot: TaskSlot,
+        /// Which use of the slot.
+        attempt: Attempt,
+    },
+    /// The tasks that make these objects are to be cancelled.
+    Cancel {
+        /// The objects.
+        ids: Vec<ObjectId>,
+        /// How.
+        options: CancelOptions,
     },
     /// A task of the worker's own. The worker holds the result.
     Spawn(TaskSpec),

@@ -1,6 +1,6 @@
 //! What a call may ask of the engine, beside a function and its arguments.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,15 @@ pub struct TaskOptions {
     /// Whether it runs again after an error that its function returned, and not only after its
     /// worker's death.
     pub retry_errors: bool,
+    /// How long one run of its function may take.
+    pub timeout: Option<Duration>,
+    /// How long after its submission it must have ended.
+    pub deadline: Option<Duration>,
+    /// Whether it runs again after a run that has taken too long.
+    pub retry_timeouts: bool,
+    /// How long a run that is to end may go on before its worker is killed. `None`:
+    /// [`GRACE`](TaskOptions::GRACE).
+    pub grace: Option<Duration>,
 }
 
 impl TaskOptions {
@@ -21,7 +30,14 @@ impl TaskOptions {
     pub const DEFAULT: TaskOptions = TaskOptions {
         retries: None,
         retry_errors: false,
+        timeout: None,
+        deadline: None,
+        retry_timeouts: false,
+        grace: None,
     };
+
+    /// How long a run that is to end may go on by default.
+    pub const GRACE: Duration = Duration::from_secs(1);
 
     /// Those of a call: its own, or else its function's.
     #[inline]
@@ -45,11 +61,77 @@ impl TaskOptions {
             // The map runs the calls of a lost batch again, one by one.
             retries,
             retry_errors,
+            // A limit is one of a single call, and so is what follows from it.
+            timeout,
+            deadline,
+            retry_timeouts: _,
+            grace: _,
         } = *self;
-        !(retry_errors && retries.is_some_and(|retries| retries > 0))
+        let limited = timeout.is_some() || deadline.is_some();
+        !(limited || retry_errors && retries.is_some_and(|retries| retries > 0))
     }
 }
 
 /// The options of one call. `None`: those of its function ([`RemoteFn::options`](crate::RemoteFn)),
 /// which cost nothing to pass on.
 pub type CallOptions = Option<Arc<TaskOptions>>;
+
+/// How a task is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelOptions {
+    recursive: bool,
+    grace: Option<Duration>,
+    kills: bool,
+}
+
+impl Default for CancelOptions {
+    fn default() -> CancelOptions {
+        CancelOptions::new()
+    }
+}
+
+impl CancelOptions {
+    /// The default: the calls that the task has made are cancelled with it, and its worker is
+    /// killed if its function goes on for longer than the task's `grace`.
+    pub const fn new() -> CancelOptions {
+        CancelOptions {
+            recursive: true,
+            grace: None,
+            kills: true,
+        }
+    }
+
+    /// Whether calls that the task has made, and calls of these, are cancelled with it.
+    pub const fn recursive(mut self, recursive: bool) -> CancelOptions {
+        self.recursive = recursive;
+        self
+    }
+
+    /// Whether the worker is killed if the function goes on after the grace time. Without that, a
+    /// function which never asks whether it is cancelled keeps its worker.
+    pub const fn kill(mut self, kill: bool) -> CancelOptions {
+        self.kills = kill;
+        self
+    }
+
+    /// How long the function may go on before its worker is killed, in place of the task's own
+    /// `grace`. Zero kills at once.
+    pub const fn grace(mut self, grace: Duration) -> CancelOptions {
+        self.grace = Some(grace);
+        self
+    }
+}
+
+/// Not public API: for the crates of Mobula.
+#[doc(hidden)]
+impl CancelOptions {
+    pub fn is_recursive(&self) -> bool {
+        self.recursive
+    }
+
+    /// How long a task with these options may go on; `None`: for as long as it wants.
+    pub fn limit(&self, task: &TaskOptions) -> Option<Duration> {
+        let own = || task.grace.unwrap_or(TaskOptions::GRACE);
+        self.kills.then(|| self.grace.unwrap_or_else(own))
+    }
+}

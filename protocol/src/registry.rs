@@ -181,6 +181,8 @@ pub struct Inputs {
     actor: Option<Arc<dyn Any + Send + Sync>>,
     /// The error that the function returns would be the same in a further run.
     error_is_final: bool,
+    /// Asked before the function begins.
+    check: Option<fn() -> Result<()>>,
 }
 
 impl Inputs {
@@ -191,6 +193,7 @@ impl Inputs {
             left: list,
             actor: None,
             error_is_final: false,
+            check: None,
         }
     }
 
@@ -200,6 +203,21 @@ impl Inputs {
             actor: Some(actor),
             ..Inputs::new(list)
         }
+    }
+
+    /// Has this asked when the arguments are decoded, before the function begins.
+    pub fn with_check(mut self, check: fn() -> Result<()>) -> Inputs {
+        self.check = Some(check);
+        self
+    }
+
+    /// The arguments are decoded.
+    ///
+    /// # Errors
+    /// The function is not to begin: its task is cancelled.
+    #[inline]
+    pub fn are_decoded(&self) -> Result<()> {
+        self.check.map_or(Ok(()), |check| check())
     }
 
     /// Where the actor is that is called: what [`of_actor`](Inputs::of_actor) was given.

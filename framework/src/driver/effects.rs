@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Weak, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mobula_protocol::{
@@ -108,6 +108,14 @@ impl Host for Peers {
 
     fn end_within(&mut self, worker: WorkerId, grace: Duration) {
         self.ends.push((worker, grace));
+    }
+
+    fn now(&mut self) -> Instant {
+        Instant::now()
+    }
+
+    fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {

@@ -67,6 +67,8 @@ struct Requests {
     start: usize,
     /// Workers that are to have ended by then.
     ends: Vec<(WorkerId, Instant)>,
+    /// When the scheduler has something to do.
+    wake_at: Option<Instant>,
     /// When all workers are to be gone.
     end: Option<Instant>,
 }
@@ -111,6 +113,14 @@ impl Monitor {
         let at = |grace| now.checked_add(grace).unwrap_or(now + AGES);
         let ends = ends.into_iter().map(|(id, grace)| (id, at(grace)));
         requests.ends.extend(ends);
+        drop(requests);
+        self.ring();
+    }
+
+    /// The scheduler is to be told the time then.
+    pub(super) fn wake_at(&self, at: Instant) {
+        let mut requests = self.requests.lock();
+        requests.wake_at = Some(requests.wake_at.map_or(at, |earlier| earlier.min(at)));
         drop(requests);
         self.ring();
     }
@@ -166,6 +176,7 @@ impl Driver {
         let mut ends: Vec<(WorkerId, Instant)> = Vec::new();
         let mut orphaned = Orphaned::default();
         let mut look_at = None;
+        let mut wake_at: Option<Instant> = None;
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
@@ -191,6 +202,12 @@ impl Driver {
                 continue;
             }
             let now = Instant::now();
+            wake_at = [wake_at, requests.wake_at].into_iter().flatten().min();
+            if wake_at.is_some_and(|at| at <= now) {
+                // What it asks for is in the next requests.
+                wake_at = None;
+                self.with(|scheduler, peers| scheduler.on_time(now, peers));
+            }
             look_at = self.look_for_stopped(&mut workers, look_at, now);
             for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
                 if worker.ready.is_none() {
@@ -228,6 +245,7 @@ impl Driver {
                 grace,
                 orphaned.next(now),
                 look_at,
+                wake_at,
             ]
             .into_iter()
             .flatten()

@@ -6,7 +6,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mobula_protocol::{
@@ -75,6 +75,8 @@ pub(super) struct Peers {
     pub(super) to_start: usize,
     /// Workers that are to end within this time.
     pub(super) ends: Vec<(WorkerId, Duration)>,
+    /// When the scheduler wants to be called again.
+    pub(super) wake_at: Option<Instant>,
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(super) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(super) task_duration: TaskDurationEstimate,
@@ -96,6 +98,7 @@ pub(super) struct Deferred {
     pub(super) registrations: usize,
     pub(super) to_start: usize,
     pub(super) ends: Vec<(WorkerId, Duration)>,
+    pub(super) wake_at: Option<Instant>,
 }
 
 impl Peers {
@@ -124,6 +127,7 @@ impl Peers {
             has_actors: Arc::default(),
             to_start: 0,
             ends: Vec::new(),
+            wake_at: None,
             unsendable: Vec::new(),
             task_duration: TaskDurationEstimate::new(),
             defers_releases: false,
@@ -396,7 +400,8 @@ impl Peers {
             && self.to_kill.is_empty()
             && self.registrations == 0
             && self.to_start == 0
-            && self.ends.is_empty();
+            && self.ends.is_empty()
+            && self.wake_at.is_none();
         (!nothing).then(|| self.aftermath())
     }
 
@@ -414,6 +419,7 @@ impl Peers {
             registrations: std::mem::take(&mut self.registrations),
             to_start: std::mem::take(&mut self.to_start),
             ends: std::mem::take(&mut self.ends),
+            wake_at: self.wake_at.take(),
         }
     }
 

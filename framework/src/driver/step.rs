@@ -125,6 +125,7 @@ impl Driver {
             registrations,
             to_start,
             ends,
+            wake_at,
         } = aftermath;
         if !completions.is_empty() {
             let mut completions = completions;
@@ -146,6 +147,9 @@ impl Driver {
                 Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
                 Kind::Processes | Kind::Inline => self.monitor.mark_for_kill(id, why),
             }
+        }
+        if let Some(at) = wake_at {
+            self.monitor.wake_at(at);
         }
         if to_start > 0 || !ends.is_empty() {
             self.monitor.change(to_start, ends);

@@ -249,15 +249,16 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
             f(*queue);
         }
         FromWorker::QueueGet { queue, .. } | FromWorker::QueueAsk { queue, .. } => f(*queue),
-        FromWorker::QueueGiveUp { ids, .. } | FromWorker::QueueTook(ids) => {
-            ids.iter().copied().for_each(f)
-        }
+        FromWorker::QueueGiveUp { ids, .. }
+        | FromWorker::QueueTook(ids)
+        | FromWorker::Cancel { ids, .. } => ids.iter().copied().for_each(f),
         // A release of what is not held means nothing: it has crossed a failed answer.
         FromWorker::Release(_)
         | FromWorker::Done {
             outcome: Err(_), ..
         }
         | FromWorker::Again { .. }
+        | FromWorker::Started { .. }
         | FromWorker::FindActor { .. }
         | FromWorker::CreateQueue { .. }
         | FromWorker::Registered

@@ -1,6 +1,10 @@
 //! The scheduler's way out, and its complaint about what came in.
 
-use std::{fmt, sync::Weak, time::Duration};
+use std::{
+    fmt,
+    sync::Weak,
+    time::{Duration, Instant},
+};
 
 use mobula_protocol::{
     Attempt, ObjectHandle, ObjectId, Outcome, TaskSlot, Value, WorkerId,
@@ -31,6 +35,12 @@ pub(crate) trait Host {
 
     /// These stored bytes are not used any more.
     fn free(&mut self, loc: Loc);
+
+    /// What time it is.
+    fn now(&mut self) -> Instant;
+
+    /// [`Scheduler::on_time`](super::Scheduler::on_time) is to be called at this time, or earlier.
+    fn wake_at(&mut self, at: Instant);
 
     /// Has one more worker started.
     fn start_worker(&mut self);

@@ -44,7 +44,15 @@ impl Scheduler {
                 attempt,
                 outcome,
             } => self.on_done(from, id, slot, attempt, outcome, host),
-            FromWorker::Again { id, slot, attempt } => self.on_again(from, id, slot, attempt),
+            FromWorker::Again { id, slot, attempt } => self.on_again(from, id, slot, attempt, host),
+            FromWorker::Started { id, slot, attempt } => {
+                let task = self.task_with(from, id, slot, attempt)?;
+                self.on_started(task, attempt, host)
+            }
+            FromWorker::Cancel { ids, options } => {
+                self.cancel(&ids, options, host);
+                Ok(())
+            }
             FromWorker::Spawn(spec) => self.submit(spec, from, host),
             FromWorker::Put { id, value } => self.put(id, value, from),
             FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
@@ -220,14 +228,16 @@ impl Scheduler {
         id: ObjectId,
         slot: TaskSlot,
         attempt: Attempt,
+        host: &mut dyn Host,
     ) -> Result<(), Violation> {
-        let task = self.task_with(from, id, slot, attempt)?;
-        match self.tasks.get_mut(task) {
+        let task_id = self.task_with(from, id, slot, attempt)?;
+        match self.tasks.get_mut(task_id) {
             Some(task) if matches!(task.state, TaskState::Abandoned(_)) => Ok(()),
             Some(task) if task.options(&self.functions).reruns(task.retries) > 0 => {
                 task.retries -= 1;
                 task.begun = true;
-                Ok(())
+                // The limit is that of one run.
+                self.on_started(task_id, attempt, host)
             }
             _ => Err(Violation::new(format!(
                 "{from} ran task {id} again, which has no retry left for that"

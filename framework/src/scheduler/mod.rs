@@ -74,6 +74,7 @@
 
 mod abandoned;
 mod actors;
+mod cancel;
 mod claims;
 mod counts;
 mod decoded;
@@ -95,6 +96,7 @@ mod table;
 mod task;
 mod task_table;
 mod tasks;
+mod timers;
 mod worker;
 mod workers;
 
@@ -126,6 +128,7 @@ use queues::Queues;
 use ready::ReadyQueue;
 use table::Objects;
 use task_table::Tasks;
+use timers::Timers;
 use worker::Worker;
 
 /// What can be chosen.
@@ -151,6 +154,7 @@ pub(crate) struct Scheduler {
     functions: Arc<[Function]>,
     objects: Objects,
     tasks: Tasks,
+    timers: Timers,
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
     /// Workers that take a further task, by rank: the first gets the next one.
@@ -210,6 +214,7 @@ impl Scheduler {
             functions,
             objects: Objects::default(),
             tasks: Tasks::default(),
+            timers: Timers::default(),
             workers: NumberMap::default(),
             ready: ReadyQueue::default(),
             room: Loads::default(),

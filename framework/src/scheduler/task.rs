@@ -7,7 +7,7 @@ use mobula_protocol::{
 };
 use smallvec::SmallVec;
 
-use super::{actors::ActorRole, functions::Function};
+use super::{actors::ActorRole, functions::Function, task_table::TaskId, timers::TimerKey};
 
 /// A task that has not ended.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ pub(super) struct Task {
     pub(super) detached: bool,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
+    /// The task that has made the call.
+    pub(super) parent: Option<TaskId>,
+    /// The timer of the run that it is in.
+    pub(super) limit: Option<TimerKey>,
+    /// The timer of its end.
+    pub(super) deadline: Option<TimerKey>,
 }
 
 /// The objects that a task makes.
@@ -108,6 +114,9 @@ impl Task {
             begun: false,
             losses: Losses::default(),
             detached: false,
+            parent: None,
+            limit: None,
+            deadline: None,
         }
     }
 

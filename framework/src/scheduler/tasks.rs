@@ -99,13 +99,21 @@ impl Scheduler {
             args,
             options,
             actor: _,
+            parent,
         } = spec;
         let mut task = Task::new(id, function, args, state);
         task.options = options;
         let retries = task.options(&self.functions).retries;
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
+        task.parent = parent
+            .and_then(|attempt| self.workers.get(&from)?.assignment(attempt))
+            .map(|assignment| assignment.task);
+        let has_deadline = task.options(&self.functions).deadline.is_some();
         let task = self.add_task(task);
+        if has_deadline {
+            self.begin_deadline(task, host);
+        }
         if !plain {
             self.enlist(task);
         }
@@ -276,6 +284,7 @@ impl Scheduler {
     pub(super) fn end_task(&mut self, task: Task, torn_by: Option<Error>, host: &mut dyn Host) {
         *self.counts.of(task.state) -= 1;
         self.detached -= usize::from(task.detached);
+        self.end_timers(&task);
         if !task.plain {
             if task.state.hand().is_some() {
                 self.shift_arg_pins(&task.args, Step::End);

@@ -51,6 +51,8 @@ pub(super) struct Worker {
     pub(super) blocked: u32,
     /// All that it has wait, and it has no thread to take further tasks with.
     pub(super) stalled: bool,
+    /// It is being killed because of one of its tasks: the others are not to blame.
+    pub(super) killed: bool,
     /// How many tasks it gets at most, beside those that are blocked.
     pub(super) depth: u32,
     /// What the worker holds, and whether the hold is a pin too.
@@ -94,6 +96,7 @@ impl Worker {
             fresh_slot: 0,
             blocked: 0,
             stalled: false,
+            killed: false,
             depth,
             held: IdMap::default(),
             told: Told::default(),
@@ -172,6 +175,13 @@ impl Worker {
         self.assignments
             .binary_search_by_key(&attempt, |assignment| assignment.attempt)
             .ok()
+    }
+
+    /// Has another task stand for a hand-over.
+    pub(super) fn reassign(&mut self, attempt: Attempt, task: TaskId) {
+        if let Some(at) = self.position(attempt) {
+            self.assignments[at].task = task;
+        }
     }
 
     /// Ends a hand-over and frees its slot.

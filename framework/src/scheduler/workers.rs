@@ -119,6 +119,7 @@ impl Scheduler {
         self.end_decoded(id);
         let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
         let near = worker.near(at_a_time);
+        let killed = worker.killed;
         self.end_holds(id, worker, host);
         let lost: Vec<_> = assignments
             .into_iter()
@@ -145,7 +146,7 @@ impl Scheduler {
         let mut crashed = Vec::new();
         for lost in lost {
             let task = lost.assignment.task;
-            match self.judge(lost, true) {
+            match self.judge(lost, true, killed) {
                 Verdict::Ended => {}
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
@@ -162,8 +163,9 @@ impl Scheduler {
     }
 
     /// Whether a task of a dead worker runs again, and at what cost. `again`: somebody is there to
-    /// run it.
-    pub(super) fn judge(&mut self, lost: Lost, again: bool) -> Verdict {
+    /// run it. `killed`: the driver has killed the worker for another task's sake, so this one does
+    /// not pay with a retry.
+    pub(super) fn judge(&mut self, lost: Lost, again: bool, killed: bool) -> Verdict {
         let limit = self.config.deaths;
         let Some(task) = self.tasks.get_mut(lost.assignment.task) else {
             return Verdict::Ended;
@@ -177,7 +179,7 @@ impl Scheduler {
                 unsaid: (!lost.said).then_some(task.losses),
             });
         }
-        task.retries -= u32::from(begun);
+        task.retries -= u32::from(begun && !killed);
         Verdict::Ready
     }
 

@@ -139,6 +139,13 @@ impl<T> AsCompleted<T> {
         Some(object)
     }
 
+    /// The handles of all refs that are left.
+    pub(super) fn handles(&self) -> impl Iterator<Item = &ObjectHandle> + Clone {
+        let pending = self.pending.values().map(|pending| &pending.object);
+        let all = self.ready.iter().chain(pending);
+        all.map(|object| &**object.entry())
+    }
+
     /// How many refs are left, ready or not.
     pub fn len(&self) -> usize {
         self.ready.len() + self.pending.len()

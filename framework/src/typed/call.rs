@@ -7,10 +7,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use mobula_protocol::{
-    Call, CallArg, CallOptions, Engine, ObjectHandle, Registry, RemoteFn, Result, TaskOptions,
+    Call, CallArg, CallOptions, Engine, Error, ObjectHandle, Registry, RemoteFn, Result,
+    TaskOptions,
 };
 
 use super::{
@@ -102,6 +104,65 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
+    /// How long a run of the function may take; the default is the function's own
+    /// (`#[remote(timeout = ..)]`), else no limit. After that the call fails
+    /// ([`is_task_timeout`](crate::Error::is_task_timeout)), and the run is ended as if it were
+    /// [cancelled](crate::Cancel): also an endless loop in native code.
+    ///
+    /// The time counts from the begin of the run in a worker, and anew for each further run. It is
+    /// kept to within some milliseconds. Zero is an error of the call. Costs a message for the call.
+    /// The inline engine, which runs calls on the thread of their caller, keeps no limits.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn never_ends() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let call = never_ends::remote()
+    ///     .timeout(Duration::from_millis(20))
+    ///     .grace(Duration::from_millis(10));
+    /// assert!(call.spawn().get().unwrap_err().is_task_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> UnspawnedCall<R> {
+        self.own_options().timeout = Some(limit);
+        self
+    }
+
+    /// How long after it was spawned the call must have ended, with all time that it waits; the
+    /// default is the function's own (`#[remote(deadline = ..)]`), else no limit. After that it
+    /// fails as after its [`timeout`](Self::timeout), without a further run.
+    pub fn deadline(mut self, limit: Duration) -> UnspawnedCall<R> {
+        self.own_options().deadline = Some(limit);
+        self
+    }
+
+    /// How long the function may go on when it is to end, before its worker is killed; the default
+    /// is the function's own (`#[remote(grace = ..)]`), else 1 s.
+    pub fn grace(mut self, grace: Duration) -> UnspawnedCall<R> {
+        self.own_options().grace = Some(grace);
+        self
+    }
+
+    /// Whether the function is also run again after a run that has passed its
+    /// [`timeout`](Self::timeout), as often as its [`retries`](Self::retries) say; the default is
+    /// the function's own (`#[remote(retry_timeouts)]`), else no. The run that took too long and
+    /// the next one may overlap for the grace time. Not for methods of actors.
+    pub fn retry_timeouts(mut self, retry: bool) -> UnspawnedCall<R> {
+        self.own_options().retry_timeouts = retry;
+        self
+    }
+
     /// The options of this call, to be changed: at first those of its function.
     fn own_options(&mut self) -> &mut TaskOptions {
         let function = self.bound.function;
@@ -133,12 +194,29 @@ impl<R> UnspawnedCall<R> {
         ObjectRef::from_entry(engine.submit(spec))
     }
 
+    /// # Errors
+    /// What is wrong with the call.
+    fn check(&self, engine: &Arc<dyn Engine>) -> Result<()> {
+        if let Some(options) = &self.options {
+            for (name, limit) in [("timeout", options.timeout), ("deadline", options.deadline)] {
+                if limit.is_some_and(|limit| limit.is_zero()) {
+                    return Err(Error::usage(format!(
+                        "the `{name}` of a call of `{}` is zero: it would always fail; leave it \
+                         out for a call without a limit",
+                        self.bound.function.name
+                    )));
+                }
+            }
+        }
+        self.bound.check(engine)
+    }
+
     /// As this engine takes it.
     ///
     /// # Errors
     /// What is wrong with the call.
     pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<Call> {
-        self.bound.check(engine)?;
+        self.check(engine)?;
         let function = Registry::get()?.index_of(self.bound.function)?;
         Ok(Call {
             function,
@@ -153,7 +231,7 @@ impl<R> UnspawnedCall<R> {
     /// # Errors
     /// What is wrong with the call.
     pub(crate) fn into_parts(self, engine: &Arc<dyn Engine>) -> Result<(Bound, CallOptions)> {
-        self.bound.check(engine)?;
+        self.check(engine)?;
         Ok((self.bound, self.options))
     }
 

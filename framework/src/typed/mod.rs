@@ -12,6 +12,7 @@ mod array_build;
 mod as_completed;
 mod bound;
 mod call;
+mod cancel;
 mod join;
 mod map;
 mod object_ref;
@@ -49,6 +50,7 @@ pub use arg::IntoArg;
 pub use array_build::ArrayBuild;
 pub use as_completed::AsCompleted;
 pub use call::UnspawnedCall;
+pub use cancel::{Cancel, CancelOnDrop};
 pub use join::{JoinOne, Joinable};
 pub use map::{Map, MapFuture, MapIter, MapUnordered};
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]

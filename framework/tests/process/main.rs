@@ -6,6 +6,7 @@ mod support;
 mod actors;
 mod borrowed;
 mod calls;
+mod cancel;
 mod deaths;
 mod descriptors;
 mod detached;

@@ -102,6 +102,7 @@ pub(crate) fn generate(
 
             fn #run(#inputs: &mut #private::Inputs) -> #private::Result<#private::Payload> {
                 #(#resolve)*
+                #inputs.are_decoded()?;
                 #encode
             }
 

@@ -29,7 +29,7 @@ use crate::{
     ids::{FunctionIndex, ObjectId},
     message::Args,
     object_handle::ObjectHandle,
-    options::CallOptions,
+    options::{CallOptions, CancelOptions},
     payload::Payload,
     value::{Item, Value},
 };
@@ -97,6 +97,10 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// Nobody will ask for the result of this task, but its work is wanted: the end of the runtime
     /// waits for it. Takes no lock that user code could be called under.
     fn detach(&self, _: &ObjectHandle) {}
+
+    /// Cancels the tasks that make these objects, as far as they have not ended. Does not wait for
+    /// them. An engine whose tasks have ended when [`submit`](Engine::submit) returns does nothing.
+    fn cancel(&self, _: &mut dyn Iterator<Item = &ObjectHandle>, _: CancelOptions) {}
 
     /// Makes sure that [`ObjectHandle::complete`] will be called soon. Once for each entry: see
     /// [`ObjectHandle::watch`].

@@ -30,6 +30,7 @@ pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
     let mut results = ResultWriter::default();
     let mut inputs = Inputs::new(Vec::new());
     while inputs.refill(|list| calls.next(list))? {
+        process::check_cancelled()?;
         let result = process::call(function, |function| (function.run)(&mut inputs));
         results.push(result);
     }

@@ -272,7 +272,13 @@ fn only_calls_that_cannot_hold_up_others_fit() {
     let of_errors = Some(Arc::new(TaskOptions {
         retries: Some(1),
         retry_errors: true,
+        ..TaskOptions::DEFAULT
     }));
+    let limited = Some(Arc::new(TaskOptions {
+        timeout: Some(Duration::from_secs(1)),
+        ..TaskOptions::DEFAULT
+    }));
+    assert!(!BatchWriter::new(INDEX, limited.clone()).takes(&FUNCTION, INDEX, &limited, &[]));
     let writer_of_errors = BatchWriter::new(INDEX, of_errors.clone());
     assert!(!writer_of_errors.takes(&FUNCTION, INDEX, &of_errors, &[]));
     let with_ref = payload(Format::Text, b"", vec![Side::Ref(object(1))]);

@@ -96,6 +96,7 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &Socket, task_bell: &
                 task_bell.ring();
             }
         }
+        ToWorker::Cancel(run) => worker.cancellations.cancel(run),
         ToWorker::Trim => {
             worker.heap.trim(0);
             let spare = worker.grants.take_spare();

@@ -61,7 +61,8 @@ fn runtime() -> Result<&'static Runtime> {
 ///
 /// # Panics
 /// If the future does, or if the thread is inside another tokio runtime. Where the system gives no
-/// thread that the future needs, this unwinds with an [`Error`], which the task ends with.
+/// thread that the future needs, and where nobody waits for the task any more, this drops the future
+/// and unwinds with an [`Error`], which the task ends with.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);
@@ -72,6 +73,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     // Wakes this thread again while nobody goes on with the lane.
     let mut look_again: Option<Pin<Box<Sleep>>> = None;
     let mut paused = None;
+    let mut woken = None;
     let done = runtime.block_on(poll_fn(|context| {
         if paused.is_some() && look_again.is_some() {
             match worker.look_for_stand_in() {
@@ -86,8 +88,16 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         }
         // Waits for the turn.
         drop(paused.take());
+        drop(woken.take());
+        if let Err(error) = worker.check_cancelled() {
+            return Poll::Ready(Err(error));
+        }
         let poll = future.as_mut().poll(context);
         if poll.is_pending() {
+            match worker.woken_when_cancelled(context.waker()) {
+                Ok(waits) => woken = waits,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
             let pause = paused.insert(worker.pause());
             if pause.has_stand_in {
                 look_again = None;

@@ -6,6 +6,7 @@
 
 mod backtrace;
 mod budget;
+mod cancelled;
 mod control;
 mod engine;
 mod executor;
@@ -56,6 +57,7 @@ use table::{Out, Table};
 use turn::Turn;
 use worker::Worker;
 
+pub use cancelled::{check_cancelled, is_cancelled};
 pub use executor::block_on;
 pub use tasks::call;
 pub(crate) use tasks::runs_function;
@@ -210,6 +212,7 @@ fn run(
         state: end.state,
         printed: Printed::new(end.printed, descriptors.printed),
         turn: Turn::default(),
+        cancellations: Default::default(),
         shortage: Default::default(),
         own_actor: OwnActor::default(),
         actor: Arc::default(),

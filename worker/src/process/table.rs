@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_protocol::{IdMap, ObjectHandle, ObjectId, message::FromWorker};
+use mobula_protocol::{CancelOptions, IdMap, ObjectHandle, ObjectId, message::FromWorker};
 
 /// Where messages to the driver go.
 pub(crate) trait Out: Send {
@@ -118,6 +118,11 @@ impl<O: Out> Table<O> {
         if self.handles.get_mut(id).is_some() {
             self.out.push(&FromWorker::Detach(id));
         }
+    }
+
+    /// Has the driver cancel the tasks that make these objects, of which there are handles.
+    pub(crate) fn cancel(&mut self, ids: Vec<ObjectId>, options: CancelOptions) {
+        self.out.push(&FromWorker::Cancel { ids, options });
     }
 
     /// An entry was dropped.

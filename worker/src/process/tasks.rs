@@ -7,11 +7,13 @@ use std::{
 };
 
 use super::{
+    cancelled::{Runner, check_cancelled},
     die,
     lanes::Next,
     own_calls::InMethod,
     panics,
     printed::Begun,
+    table::Out,
     threads,
     worker::{self, Worker},
 };
@@ -95,6 +97,7 @@ pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
 /// then returns; a stand-in also returns when there are more loops than needed.
 pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
     let _loop = Loop;
+    let runner = worker.cancellations.runner();
     // How many tasks run at a time, as far as this thread knows.
     let mut most = 1;
     loop {
@@ -103,7 +106,7 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         }
-        let Some((task, may, starts)) = next_task(worker) else {
+        let Some((task, may, starts)) = next_task(worker, &runner) else {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         };
@@ -118,6 +121,7 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
             RUNS_TASK.set(true);
             run(worker, task);
             RUNS_TASK.set(false);
+            worker.cancellations.end(&runner);
         }
         worker.turn.end();
     }
@@ -129,7 +133,7 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
 ///
 /// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that,
 /// and the driver, which takes tasks back from the end.
-fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
+fn next_task(worker: &Worker, runner: &Runner) -> Option<(TaskMessage, usize, bool)> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();
         match lane.next(&worker.closing, &worker.turn, &worker.decoded) {
@@ -144,6 +148,9 @@ fn next_task(worker: &Worker) -> Option<(TaskMessage, usize, bool)> {
     let most = worker.turn.begin();
     // Not before the turn: until then the driver may give the task to another worker.
     let starts = worker.state.start(task.slot, task.attempt, task.revocable);
+    if starts {
+        worker.cancellations.begin(runner, task.attempt);
+    }
     drop(lane);
     Some((task, most, starts))
 }
@@ -182,6 +189,10 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         ))),
         Some(remote) => {
             let options = TaskOptions::of(&options, &remote.options);
+            if options.timeout.is_some() {
+                let started = FromWorker::Started { id, slot, attempt };
+                worker.table.lock().out.push(&started);
+            }
             match options.reruns(retries) {
                 0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
                 reruns => {
@@ -249,13 +260,15 @@ fn run_once(
         worker.own_actor.set(id);
     }
     let made = call(remote, |remote| {
+        check_cancelled()?;
         let inputs = resolve(worker, args)?;
-        let mut inputs = match remote.role {
+        let inputs = match remote.role {
             Role::Function => Inputs::new(inputs),
             Role::Constructor { .. } | Role::Method { .. } => {
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
+        let mut inputs = inputs.with_check(check_cancelled);
         begun.get_or_insert_with(|| worker.printed.begin());
         let payload = match remote.role {
             Role::Method { .. } => {
@@ -291,7 +304,11 @@ fn run_again(
     while reruns > 0 {
         match run_once(worker, remote, id, args.clone(), begun) {
             Ok(made) => return Ok(made),
-            Err(Failed::Returned(_)) if !worker.closing.load(Ordering::SeqCst) => reruns -= 1,
+            Err(Failed::Returned(_))
+                if !worker.closing.load(Ordering::SeqCst) && !worker.is_cancelled() =>
+            {
+                reruns -= 1;
+            }
             Err(failed) => return Err(failed.error()),
         }
         let message = FromWorker::Again { id, slot, attempt };

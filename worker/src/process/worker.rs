@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     budget::Grants,
+    cancelled::Cancellations,
     lanes::{OutLane, TaskLane},
     own_calls::OwnActor,
     printed::Printed,
@@ -40,6 +41,7 @@ pub(crate) struct Worker {
     pub(super) state: WorkerState,
     pub(super) printed: Printed,
     pub(super) turn: Turn,
+    pub(super) cancellations: Cancellations,
     pub(super) shortage: Shortage,
     /// The actor that lives here, if there is one.
     pub(super) own_actor: OwnActor,

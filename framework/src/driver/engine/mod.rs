@@ -12,8 +12,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, Control, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
-    Queues, Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
+    Actors, Awaited, Call, CancelOptions, Control, Engine, Error, Item, ObjectHandle, ObjectId,
+    ObjectStore, Queues, Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
 };
 
 use super::{Driver, peers::Peers};
@@ -64,6 +64,7 @@ impl Driver {
             args,
             options,
             actor: id_of_actor,
+            parent: None,
         };
         Ok((call, keep))
     }
@@ -245,6 +246,17 @@ impl Engine for Driver {
             return;
         }
         self.released.detach(entry.id());
+    }
+
+    fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
+        if mobula_store::is_forked_child() {
+            return;
+        }
+        let pending = handles.filter(|handle| handle.outcome().is_none());
+        let ids: Vec<_> = pending.map(ObjectHandle::id).collect();
+        if !ids.is_empty() {
+            self.with(|scheduler, peers| scheduler.cancel(&ids, options, peers));
+        }
     }
 
     fn watch(&self, _: &ObjectHandle) {

@@ -211,7 +211,7 @@ impl Scheduler {
                 continue;
             }
             self.call_landed(task);
-            match self.judge(lost, again) {
+            match self.judge(lost, again, false) {
                 Verdict::Ended => {}
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {

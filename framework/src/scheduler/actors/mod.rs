@@ -169,6 +169,7 @@ impl Scheduler {
             args: args.clone(),
             options: None,
             actor: None,
+            parent: None,
         };
         let role = Some(ActorRole::Constructor);
         if self.submit_as(spec, role, from, host)?.is_none() {

@@ -163,5 +163,6 @@ fn method(
         args: args.into(),
         options: retries.and_then(env::retries),
         actor: Some(actor),
+        parent: None,
     }
 }

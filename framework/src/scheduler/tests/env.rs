@@ -211,6 +211,7 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
         args: args.into(),
         options: None,
         actor: None,
+        parent: None,
     }
 }
 
@@ -227,6 +228,7 @@ pub(super) fn retries_of_errors(retries: u32) -> CallOptions {
     Some(Arc::new(TaskOptions {
         retries: Some(retries),
         retry_errors: true,
+        ..TaskOptions::DEFAULT
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Weak,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mobula_protocol::{
@@ -41,6 +41,11 @@ pub(super) struct TestHost {
     /// While false, the workers are quicker than every revocation.
     pub(super) revocable: bool,
     pub(super) revocations: usize,
+    /// The time, from the first time that somebody asked.
+    pub(super) elapsed: Duration,
+    pub(super) began: Option<Instant>,
+    /// When the scheduler wants to be called.
+    pub(super) wake_at: Option<Instant>,
 }
 
 impl TestHost {
@@ -147,6 +152,14 @@ impl Host for TestHost {
 
     fn complete(&mut self, id: ObjectId, _: Weak<ObjectHandle>, outcome: Outcome) {
         self.completed.push_back((id, outcome));
+    }
+
+    fn now(&mut self) -> Instant {
+        *self.began.get_or_insert_with(Instant::now) + self.elapsed
+    }
+
+    fn wake_at(&mut self, at: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     fn start_worker(&mut self) {

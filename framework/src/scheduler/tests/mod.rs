@@ -2,6 +2,7 @@
 //! step.
 
 mod actors;
+mod cancel;
 mod claims;
 mod dice;
 mod dispatch;

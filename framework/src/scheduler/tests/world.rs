@@ -9,15 +9,16 @@ mod workers;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use mobula_protocol::{
-    FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
+    CancelOptions, FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
     message::{ArgSpec, TaskSpec},
 };
 
 use super::{
-    super::{Config, Scheduler, counts::stored},
+    super::{Config, Host, Scheduler, counts::stored},
     dice::Dice,
     env::{D, array, inline, packed, retain},
     host::TestHost,
@@ -159,6 +160,10 @@ impl World {
         let options = TaskOptions {
             retries: Some(self.dice.below(3) as u32),
             retry_errors: self.dice.one_in(3),
+            retry_timeouts: self.dice.one_in(8),
+            timeout: self.dice.one_in(4).then_some(Duration::from_secs(3)),
+            deadline: self.dice.one_in(8).then_some(Duration::from_secs(5)),
+            grace: None,
         };
         let spec = TaskSpec {
             id,
@@ -166,9 +171,15 @@ impl World {
             args: args.into(),
             options: Some(Arc::new(options)),
             actor: None,
+            parent: None,
         };
         let spec = self.perhaps_of_actor(spec, known);
-        self.lives.insert(id, spec.1 + 1);
+        // A run that was given up may run again beside the next one.
+        let lives = match options.retry_timeouts {
+            true => u32::MAX,
+            false => spec.1 + 1,
+        };
+        self.lives.insert(id, lives);
         spec.0
     }
 
@@ -183,11 +194,13 @@ impl World {
                 .cloned();
             known.push((*id, value));
         }
-        match self.dice.below(11) {
+        match self.dice.below(13) {
             7 => self.create_actor(&known),
             8 => self.kill_one_actor(),
             9 => self.share(),
             10 => self.seal_one(),
+            11 => self.cancel_some(),
+            12 => self.let_time_pass(),
             0 => {
                 let id = self.mint();
                 let value = self.value(&known);
@@ -217,6 +230,23 @@ impl World {
             _ => self.release_one(),
         }
         self.settle();
+    }
+
+    /// Some of the objects are not wanted any more.
+    fn cancel_some(&mut self) {
+        let ids = self.handles.clone();
+        let ids: Vec<_> = ids.into_iter().filter(|_| self.dice.one_in(6)).collect();
+        let options = CancelOptions::new()
+            .recursive(self.dice.one_in(2))
+            .kill(self.dice.one_in(2));
+        self.scheduler.cancel(&ids, options, &mut self.host);
+    }
+
+    pub(super) fn let_time_pass(&mut self) {
+        self.host.elapsed += Duration::from_secs(1);
+        let now = self.host.now();
+        self.host.wake_at = None;
+        self.scheduler.on_time(now, &mut self.host);
     }
 
     pub(super) fn release_one(&mut self) {

@@ -8,8 +8,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Awaited, Call, CallArg, CallOptions, Engine, Error, FunctionIndex, ObjectHandle, Payload,
-    Registry, RemoteFn, Result, TaskOptions, message::Args,
+    Awaited, Call, CallArg, CallOptions, CancelOptions, Engine, Error, FunctionIndex, ObjectHandle,
+    Payload, Registry, RemoteFn, Result, TaskOptions, message::Args,
 };
 use mobula_worker::batch::{BatchResults, BatchWriter};
 
@@ -124,6 +124,16 @@ pub(super) struct Feed<I> {
     again: VecDeque<(usize, Call)>,
     /// Nothing more is taken.
     stopped: bool,
+}
+
+/// The calls on their way are cancelled: nobody can ask for their results.
+impl<I> Drop for Feed<I> {
+    fn drop(&mut self) {
+        if !self.entries.is_empty() {
+            let mut entries = self.entries.iter().map(|entry| &**entry);
+            self.engine.cancel(&mut entries, CancelOptions::new());
+        }
+    }
 }
 
 impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {

@@ -13,7 +13,7 @@ use crate::typed::{UnspawnedCall, Value};
 /// The results of a [`Map`](super::Map) in the order of its calls.
 ///
 /// Each is what the call gave or how it failed; a failure does not end the others. Dropped before
-/// its end, it sends no further calls.
+/// its end, it sends no further calls and cancels those on their way.
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct MapIter<I, R> {
     feed: Feed<I>,
@@ -70,7 +70,8 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapIter<I, R> 
 
 /// The results of a [`Map`](super::Map) as they come, each with the place of its call.
 ///
-/// A failure does not end the others. Dropped before its end, it sends no further calls.
+/// A failure does not end the others. Dropped before its end, it sends no further calls and cancels
+/// those on their way.
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct MapUnordered<I, R> {
     feed: Feed<I>,

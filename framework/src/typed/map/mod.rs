@@ -33,6 +33,9 @@ pub use iter::{MapIter, MapUnordered};
 /// was sent together with it, by five milliseconds at most. [`chunk_size`](Self::chunk_size) sets a
 /// number instead.
 ///
+/// A map that is left before its end (a `break`, a dropped future, a failure in
+/// [`get`](Self::get)) sends no further calls and [cancels](crate::Cancel) those on their way.
+///
 /// The iterator is asked for calls ahead of their results. One that waits for results of the same
 /// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to
 /// further calls.
@@ -94,7 +97,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     ///
     /// # Errors
     /// The first failure that becomes known, which says the place of its call. No further calls are
-    /// sent then; those on their way run to their ends.
+    /// sent then, and those on their way are [cancelled](crate::Cancel).
     pub fn get(self) -> Result<Vec<R>> {
         Gather::new(self.feed()).run()
     }

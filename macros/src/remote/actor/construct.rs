@@ -130,7 +130,7 @@ fn settings(header: &Header, options: &Options) -> TokenStream {
         let limit = constant(format!("group{n}"), number.clone(), limit);
         settings.extend(quote!(.group(#name, #limit)));
     }
-    if let Some(grace) = &options.grace {
+    if let Some(grace) = options.duration("grace") {
         let grace = constant("grace".to_owned(), quote!(::core::time::Duration), grace);
         settings.extend(quote!(.grace(#grace)));
     }

@@ -110,6 +110,7 @@ impl Generated {
             fn #run(#inputs: &mut #private::Inputs) -> #private::Result<#private::Payload> {
                 let #state = #inputs.actor()?;
                 #(#resolve)*
+                #inputs.are_decoded()?;
                 #encode
             }
         };

@@ -112,6 +112,10 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             writer::number(out, u64::from(id.0));
         }
         ToWorker::Forget(id) => write_about(out, to_worker::FORGET, *id),
+        ToWorker::Cancel(attempt) => {
+            out.push(to_worker::CANCEL);
+            writer::number(out, attempt.0);
+        }
         ToWorker::Trim => out.push(to_worker::TRIM),
         ToWorker::Shutdown => out.push(to_worker::SHUTDOWN),
     }
@@ -197,6 +201,7 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
         },
         to_worker::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
         to_worker::FORGET => ToWorker::Forget(reader.id()?),
+        to_worker::CANCEL => ToWorker::Cancel(Attempt(reader.number("an attempt")?)),
         to_worker::TRIM => ToWorker::Trim,
         to_worker::SHUTDOWN => ToWorker::Shutdown,
         _ => return Err(reader.malformed("the kind of a message to a worker")),
@@ -227,12 +232,25 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             write_about(out, from_worker::AGAIN, *id);
             writer::hand_over(out, *slot, *attempt);
         }
+        FromWorker::Started { id, slot, attempt } => {
+            write_about(out, from_worker::STARTED, *id);
+            writer::hand_over(out, *slot, *attempt);
+        }
+        FromWorker::Cancel { ids, options } => {
+            out.push(from_worker::CANCEL);
+            write_packed(out, options)?;
+            write_ids(out, ids);
+        }
         FromWorker::Spawn(task) => {
             out.push(from_worker::SPAWN);
             writer::id(out, task.id);
             writer::number(out, u64::from(task.function.0));
             write_options(out, &task.options)?;
             write_optional(out, task.actor);
+            out.push(task.parent.is_some().into());
+            if let Some(parent) = task.parent {
+                writer::number(out, parent.0);
+            }
             write_arg_specs(out, &task.args)?;
         }
         FromWorker::Put { id, value } => {
@@ -354,11 +372,24 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             slot: TaskSlot(reader.four("a slot")?),
             attempt: Attempt(reader.eight("an attempt")?),
         },
+        from_worker::STARTED => FromWorker::Started {
+            id: reader.id()?,
+            slot: TaskSlot(reader.four("a slot")?),
+            attempt: Attempt(reader.eight("an attempt")?),
+        },
+        from_worker::CANCEL => FromWorker::Cancel {
+            options: read_packed(&mut reader, "how to cancel")?,
+            ids: reader.list_by_id("objects", |_, id| Ok(id))?,
+        },
         from_worker::SPAWN => FromWorker::Spawn(TaskSpec {
             id: reader.id()?,
             function: FunctionIndex(reader.number32("a function")?),
             options: read_options(&mut reader)?,
             actor: read_optional(&mut reader)?,
+            parent: match read_flag(&mut reader, "whether a task makes the call")? {
+                true => Some(Attempt(reader.number("an attempt")?)),
+                false => None,
+            },
             args: reader.args(read_arg_spec)?,
         }),
         from_worker::PUT => FromWorker::Put {
@@ -457,6 +488,7 @@ mod to_worker {
     pub(super) const CLOSE: u8 = 11;
     pub(super) const ACTOR: u8 = 12;
     pub(super) const FORGET: u8 = 13;
+    pub(super) const CANCEL: u8 = 14;
 }
 
 /// What the second byte of a task says.
@@ -502,6 +534,8 @@ mod from_worker {
     pub(super) const QUEUE_GIVE_UP: u8 = 92;
     pub(super) const QUEUE_ASK: u8 = 93;
     pub(super) const QUEUE_TOOK: u8 = 94;
+    pub(super) const STARTED: u8 = 95;
+    pub(super) const CANCEL: u8 = 96;
 }
 
 /// First bytes of arguments, ready or not.

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     ActorOptions, Error,
     ids::WorkerId,
-    options::{CallOptions, TaskOptions},
+    options::{CallOptions, CancelOptions, TaskOptions},
     shape::Shape,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
@@ -175,12 +175,23 @@ fn options() -> impl Strategy<Value = ActorOptions> {
 }
 
 fn call_options() -> impl Strategy<Value = CallOptions> {
-    let options = (option::of(number32()), any::<bool>()).prop_map(|(retries, retry_errors)| {
-        Arc::new(TaskOptions {
-            retries,
-            retry_errors,
-        })
-    });
+    let limits = (
+        any::<Option<Duration>>(),
+        any::<Option<Duration>>(),
+        any::<Option<Duration>>(),
+    );
+    let options = (option::of(number32()), any::<(bool, bool)>(), limits).prop_map(
+        |(retries, (retry_errors, retry_timeouts), (timeout, deadline, grace))| {
+            Arc::new(TaskOptions {
+                retries,
+                retry_errors,
+                timeout,
+                deadline,
+                retry_timeouts,
+                grace,
+            })
+        },
+    );
     option::of(options)
 }
 
@@ -218,6 +229,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
         locs().prop_map(ToWorker::Close),
         number32().prop_map(|threads| ToWorker::Actor { threads }),
         ids().prop_map(ToWorker::Forget),
+        number().prop_map(|attempt| ToWorker::Cancel(Attempt(attempt))),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
     ]
@@ -263,14 +275,16 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         call_options(),
         vec(arg_specs(), 0..5),
         option::of(ids()),
+        option::of(number()),
     )
-        .prop_map(|(id, function, options, args, actor)| {
+        .prop_map(|(id, function, options, args, actor, parent)| {
             FromWorker::Spawn(TaskSpec {
                 id,
                 function: FunctionIndex(function),
                 args: args.into(),
                 options,
                 actor,
+                parent: parent.map(Attempt),
             })
         });
     let again = (ids(), number32(), number()).prop_map(|(id, slot, attempt)| FromWorker::Again {
@@ -278,6 +292,25 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         slot: TaskSlot(slot),
         attempt: Attempt(attempt),
     });
+    let started =
+        (ids(), number32(), number()).prop_map(|(id, slot, attempt)| FromWorker::Started {
+            id,
+            slot: TaskSlot(slot),
+            attempt: Attempt(attempt),
+        });
+    let cancel = (
+        vec(ids(), 0..5),
+        any::<bool>(),
+        any::<bool>(),
+        any::<Option<Duration>>(),
+    )
+        .prop_map(|(ids, recursive, kill, grace)| {
+            let options = CancelOptions::new().recursive(recursive).kill(kill);
+            FromWorker::Cancel {
+                ids,
+                options: grace.map_or(options, |grace| options.grace(grace)),
+            }
+        });
     let create = (
         ids(),
         number32(),
@@ -298,6 +331,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Registered),
         done,
         again,
+        started,
+        cancel,
         spawn,
         create,
         (ids(), any::<String>()).prop_map(|(id, name)| FromWorker::FindActor { id, name }),
@@ -542,12 +577,13 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         args: Default::default(),
         options: None,
         actor: Some(id),
+        parent: None,
     };
     encode_from_worker(&FromWorker::Spawn(task), &mut bytes).unwrap();
-    // Before the actor's id and the number of arguments.
+    // Before the id of the actor, whether there is a parent, and the number of arguments.
     let mut alone = Vec::new();
     writer::id(&mut alone, id);
-    let flag = bytes.len() - 1 - alone.len() - 1;
+    let flag = bytes.len() - 2 - alone.len() - 1;
     assert_eq!(bytes[flag], 1);
     bytes[flag] = 2;
     let flag = decode_from_worker(&bytes).unwrap_err();

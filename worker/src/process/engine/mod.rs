@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    cancelled::{self, OrCancelled},
     lanes::OutLane,
     shortage::{RETRY, Served},
     table::{Out, Table},
@@ -19,8 +20,8 @@ use super::{
 };
 use crate::promise::ENGINE;
 use mobula_protocol::{
-    Actors, Awaited, Call, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore, Outcome,
-    Queues, Result, SharedMemory, Value, lower_call,
+    Actors, Awaited, Call, CancelOptions, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
+    Outcome, Queues, Result, SharedMemory, Value, lower_call,
     message::{FromWorker, TaskSpec},
     park_until,
 };
@@ -141,6 +142,7 @@ impl Engine for Worker {
                     args,
                     options,
                     actor: actor.as_ref().map(|actor| actor.id()),
+                    parent: cancelled::this_run(),
                 }));
                 drop(table);
                 if let Some(actor) = &actor {
@@ -173,6 +175,17 @@ impl Engine for Worker {
     fn detach(&self, entry: &ObjectHandle) {
         if usable().is_ok() {
             self.table.lock().detach(entry.id());
+        }
+    }
+
+    fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
+        if usable().is_err() {
+            return;
+        }
+        let pending = handles.filter(|handle| handle.outcome().is_none());
+        let ids: Vec<_> = pending.map(ObjectHandle::id).collect();
+        if !ids.is_empty() {
+            self.table.lock().cancel(ids, options);
         }
     }
 
@@ -216,11 +229,15 @@ impl Engine for Worker {
             what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
             return true;
         }
+        let cancelled = OrCancelled::new(self, what);
         let paused = self.pause();
-        match paused.has_stand_in {
-            true => park_until(what, deadline),
-            false => self.wait_short_of_threads(what, deadline),
-        }
+        let known = match paused.has_stand_in {
+            true => park_until(&cancelled, deadline),
+            false => self.wait_short_of_threads(&cancelled, deadline),
+        };
+        drop(paused);
+        cancelled.end_task_if_cancelled();
+        known
     }
 
     fn workers(&self) -> usize {

@@ -100,6 +100,13 @@ impl World {
     /// A worker is gone, and has said all that it will.
     pub(super) fn lose_worker(&mut self, index: usize, intended: bool) {
         let worker = self.workers.swap_remove(index);
+        if self.scheduler.workers[&worker.id].killed {
+            // Another task is to blame.
+            for (task, _) in &worker.tasks {
+                let lives = self.lives.get_mut(&task.id).unwrap();
+                *lives = lives.saturating_add(1);
+            }
+        }
         self.host.reap(worker.id);
         self.host.killed.retain(|id| *id != worker.id);
         let scheduler = &mut self.scheduler;

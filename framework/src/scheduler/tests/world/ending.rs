@@ -57,6 +57,8 @@ impl World {
             while self.reap() || self.start_wanted() || self.close_one() {}
             self.end_tasks();
             self.quiesce();
+            self.let_time_pass();
+            self.settle();
             self.let_leave();
         }
     }

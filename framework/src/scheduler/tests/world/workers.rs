@@ -50,6 +50,8 @@ impl World {
         match self.host.control(worker.id) {
             None => return false,
             Some(ToWorker::Shutdown) => worker.closing = true,
+            // What it runs does not look.
+            Some(ToWorker::Cancel(_)) => {}
             Some(ToWorker::Ready { id, outcome }) => match worker.entries.get_mut(&id) {
                 Some(entry) if entry.watching => {
                     entry.watching = false;
@@ -82,6 +84,16 @@ impl World {
             let lives = self.lives.get_mut(&task.id).unwrap();
             assert!(*lives > 0, "{} was begun too often", task.id);
             *lives -= 1;
+            if task
+                .options
+                .as_ref()
+                .is_some_and(|options| options.timeout.is_some())
+            {
+                let TaskMessage {
+                    id, slot, attempt, ..
+                } = task;
+                worker.say(FromWorker::Started { id, slot, attempt });
+            }
             worker.tasks.push((task, false));
         }
     }
@@ -119,7 +131,8 @@ impl World {
             }
             3 => {
                 let id = worker.mint();
-                let spec = self.spec(id, &known);
+                let mut spec = self.spec(id, &known);
+                spec.parent = self.dice.one_in(2).then(|| worker.tasks[running].0.attempt);
                 worker.entries.insert(id, Entry::default());
                 worker.say(FromWorker::Spawn(spec));
             }

@@ -1,0 +1,274 @@
+//! Tasks that are to end before they have.
+//!
+//! A task that no worker has begun is over at once. One that a worker runs is
+//! [abandoned](super::abandoned): its results fail, and the worker is told. An asynchronous function
+//! is dropped there where it waits next, a blocking one can ask whether it is cancelled. Where it
+//! goes on for longer than its grace time, the worker is killed. The process of an actor is not,
+//! since others use its value.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use mobula_protocol::{
+    Attempt, CancelOptions, Error, ObjectId, TaskOptions, WorkerId, message::ToWorker,
+};
+
+use super::{
+    Host, Scheduler, Violation,
+    object::Maker,
+    task::{Hand, Task, TaskState},
+    task_table::TaskId,
+    timers::Due,
+};
+
+impl Scheduler {
+    /// Cancels the tasks that make these objects, as far as they have not ended. Costs a constant
+    /// for each; where a worker may have begun one and its calls are cancelled too, a look at all
+    /// tasks.
+    pub(crate) fn cancel(&mut self, ids: &[ObjectId], options: CancelOptions, host: &mut dyn Host) {
+        let mut doomed = Vec::new();
+        for id in ids {
+            let pending = self.objects.get(*id).and_then(|object| object.pending());
+            if let Some(Maker::Task(task)) = pending.map(|pending| pending.maker)
+                // An actor ends by `kill`, or with its last handle.
+                && !self.actors.contains_key(id)
+            {
+                doomed.push(task);
+            }
+        }
+        if options.is_recursive() {
+            self.add_calls_of(&mut doomed);
+        }
+        for task in doomed {
+            let Some(found) = self.tasks.get(task) else {
+                continue;
+            };
+            let error = Error::cancelled(self.name(found.function));
+            let grace = options.limit(found.options(&self.functions));
+            self.stop(task, error, grace, host);
+        }
+    }
+
+    /// Adds the unfinished calls that these tasks have made, and the calls of those.
+    fn add_calls_of(&self, tasks: &mut Vec<TaskId>) {
+        let may_have_called = |id: &TaskId| {
+            let task = self.tasks.get(*id);
+            task.is_some_and(|task| task.begun || task.state.hand().is_some())
+        };
+        if !tasks.iter().any(may_have_called) {
+            return;
+        }
+        let mut calls: HashMap<TaskId, Vec<TaskId>> = HashMap::new();
+        for (id, task) in self.tasks.iter() {
+            if let Some(parent) = task.parent {
+                calls.entry(parent).or_default().push(id);
+            }
+        }
+        let mut seen: HashSet<TaskId> = tasks.iter().copied().collect();
+        let mut at = 0;
+        while let Some(id) = tasks.get(at) {
+            let new = calls.remove(id).into_iter().flatten();
+            tasks.extend(new.filter(|call| seen.insert(*call)));
+            at += 1;
+        }
+    }
+
+    /// Fails a task. Where a worker may run it, that is told, and killed after the grace time.
+    fn stop(&mut self, id: TaskId, error: Error, grace: Option<Duration>, host: &mut dyn Host) {
+        let Some(task) = self.tasks.get(id) else {
+            return;
+        };
+        let TaskState::Queued(hand) = task.state else {
+            return self.fail_task(id, error, host);
+        };
+        if !self.take_one_back(id, hand, host) {
+            self.fail_task(id, error, host);
+            self.end_run(hand, grace, host);
+        } else {
+            self.finish(id, Err(error), host);
+        }
+    }
+
+    /// Takes a task back that a worker has not begun. Whether it could be.
+    fn take_one_back(&mut self, id: TaskId, hand: Hand, host: &mut dyn Host) -> bool {
+        let Some(worker) = self.workers.get_mut(&hand.worker) else {
+            return false;
+        };
+        let may_run = worker.near(0);
+        let assignments = worker.assignments.iter();
+        let begun = assignments
+            .take(may_run)
+            .any(|assignment| assignment.attempt == hand.attempt);
+        if begun || !host.revoke(hand.worker, hand.slot, hand.attempt) {
+            return false;
+        }
+        worker.complete(hand.attempt);
+        self.relist(hand.worker);
+        self.call_landed(id);
+        self.unqueue(id);
+        true
+    }
+
+    /// Nobody waits for a run of a task any more.
+    fn end_run(&mut self, hand: Hand, grace: Option<Duration>, host: &mut dyn Host) {
+        host.send(hand.worker, ToWorker::Cancel(hand.attempt));
+        let Some(worker) = self.workers.get(&hand.worker) else {
+            return;
+        };
+        if let Some(grace) = grace
+            && worker.actor.is_none()
+            && let Some(at) = host.now().checked_add(grace)
+        {
+            self.set_timer(at, Due::Kill(hand.worker, hand.attempt), host);
+        }
+    }
+
+    pub(super) fn grace_passed(
+        &mut self,
+        worker_id: WorkerId,
+        attempt: Attempt,
+        host: &mut dyn Host,
+    ) {
+        let Some(worker) = self.workers.get_mut(&worker_id) else {
+            return;
+        };
+        let Some(task) = worker.assignment(attempt).map(|found| found.task) else {
+            return;
+        };
+        worker.killed = true;
+        let name = self.task_name(task);
+        let why = format!(
+            "`{name}` ran on it, which had been cancelled or had passed its limit of time, and did \
+             not end within its grace time"
+        );
+        host.kill(worker_id, why);
+    }
+
+    /// A worker begins a task that has a limit of time.
+    pub(super) fn on_started(
+        &mut self,
+        task: TaskId,
+        attempt: Attempt,
+        host: &mut dyn Host,
+    ) -> Result<(), Violation> {
+        let Some(found) = self.tasks.get_mut(task) else {
+            return Ok(());
+        };
+        if let Some(timer) = found.limit.take() {
+            self.timers.remove(timer);
+        }
+        let TaskState::Queued(_) = found.state else {
+            return Ok(());
+        };
+        let limit = found.options(&self.functions).timeout;
+        if let Some(at) = limit.and_then(|limit| host.now().checked_add(limit)) {
+            let timer = self.set_timer(at, Due::Limit(task, attempt), host);
+            if let Some(found) = self.tasks.get_mut(task) {
+                found.limit = Some(timer);
+            }
+        }
+        Ok(())
+    }
+
+    /// A new task must have ended at some time.
+    pub(super) fn begin_deadline(&mut self, id: TaskId, host: &mut dyn Host) {
+        let task = self.tasks.get(id);
+        let limit = task.and_then(|task| task.options(&self.functions).deadline);
+        let at = limit.and_then(|limit| host.now().checked_add(limit));
+        if let Some(at) = at {
+            let timer = self.set_timer(at, Due::Deadline(id), host);
+            if let Some(task) = self.tasks.get_mut(id) {
+                task.deadline = Some(timer);
+            }
+        }
+    }
+
+    /// A task has ended: its timers mean nothing any more.
+    #[inline]
+    pub(super) fn end_timers(&mut self, task: &Task) {
+        for timer in [task.limit, task.deadline].into_iter().flatten() {
+            self.timers.remove(timer);
+        }
+    }
+
+    pub(super) fn deadline_passed(&mut self, id: TaskId, host: &mut dyn Host) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        task.deadline = None;
+        let options = *task.options(&self.functions);
+        let name = self.task_name(id);
+        let error = Error::task_timeout(format!(
+            "`{name}` had not ended {:?} after it was submitted, which is its `deadline`",
+            options.deadline.unwrap_or_default()
+        ));
+        self.time_out(id, error, &options, host);
+    }
+
+    pub(super) fn limit_passed(&mut self, id: TaskId, attempt: Attempt, host: &mut dyn Host) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        task.limit = None;
+        let TaskState::Queued(hand) = task.state else {
+            return;
+        };
+        if hand.attempt != attempt {
+            return;
+        }
+        let options = *task.options(&self.functions);
+        if options.retry_timeouts && task.retries > 0 && task.role.is_none() {
+            return self.run_anew(id, hand, &options, host);
+        }
+        let name = self.task_name(id);
+        let error = Error::task_timeout(format!(
+            "`{name}` ran for longer than {:?}, which is its `timeout`",
+            options.timeout.unwrap_or_default()
+        ));
+        self.time_out(id, error, &options, host);
+    }
+
+    fn time_out(&mut self, id: TaskId, error: Error, options: &TaskOptions, host: &mut dyn Host) {
+        let grace = CancelOptions::new().limit(options);
+        let mut tasks = vec![id];
+        self.add_calls_of(&mut tasks);
+        self.stop(id, error, grace, host);
+        for call in tasks.split_off(1) {
+            if let Some(task) = self.tasks.get(call) {
+                let error = Error::cancelled(self.name(task.function));
+                let grace = CancelOptions::new().limit(task.options(&self.functions));
+                self.stop(call, error, grace, host);
+            }
+        }
+    }
+
+    /// Runs a task once more; a run that has taken too long stays with its worker, as one of a task
+    /// that makes nothing.
+    fn run_anew(&mut self, id: TaskId, hand: Hand, options: &TaskOptions, host: &mut dyn Host) {
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        task.retries -= 1;
+        task.begun = true;
+        let mut old = Task::new(
+            task.id,
+            task.function,
+            task.args.clone(),
+            TaskState::Abandoned(hand),
+        );
+        old.outputs.clear();
+        for arg in &old.args {
+            arg.for_each_object(|object| self.add_ref(object));
+        }
+        let old = self.add_task(old);
+        if let Some(worker) = self.workers.get_mut(&hand.worker) {
+            worker.reassign(hand.attempt, old);
+        }
+        // The pins of the arguments are the old run's now.
+        self.set_state(id, TaskState::Ready);
+        self.ready.give_back(id);
+        self.end_run(hand, CancelOptions::new().limit(options), host);
+    }
+}

@@ -1,0 +1,278 @@
+//! Tasks of this worker that nobody waits for any more.
+//!
+//! The control lane says which, by the number of the run. An asynchronous function is dropped where
+//! it waits next. A blocking one ends by unwinding where it waits for an object, and can ask before.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result};
+use parking_lot::Mutex;
+
+use super::{
+    panics,
+    worker::{self, Worker},
+};
+
+/// No run.
+const NONE: u64 = u64::MAX;
+
+thread_local! {
+    static RUN: Cell<u64> = const { Cell::new(NONE) };
+}
+
+/// The run that this thread is in.
+pub(super) fn this_run() -> Option<Attempt> {
+    Some(RUN.get()).filter(|run| *run != NONE).map(Attempt)
+}
+
+/// What is cancelled in a worker.
+#[derive(Debug)]
+pub(crate) struct Cancellations {
+    /// Whether there is anything in the list.
+    any: AtomicBool,
+    /// The latest run that has begun, plus 1. Runs begin in the order of their numbers.
+    begun: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Runs that are cancelled. Some may have ended.
+    cancelled: Vec<Attempt>,
+    /// Which runs the threads are in.
+    threads: Vec<Weak<AtomicU64>>,
+    /// Runs that sleep, with what wakes them.
+    asleep: Vec<(Attempt, Waker)>,
+}
+
+impl Default for Cancellations {
+    fn default() -> Cancellations {
+        Cancellations {
+            any: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+}
+
+/// A thread that runs one task after the other.
+#[derive(Debug)]
+pub(super) struct Runner(Arc<AtomicU64>);
+
+impl Cancellations {
+    /// A new thread.
+    pub(super) fn runner(&self) -> Runner {
+        let run = Arc::new(AtomicU64::new(NONE));
+        let mut state = self.state.lock();
+        state.threads.retain(|thread| thread.strong_count() > 0);
+        state.threads.push(Arc::downgrade(&run));
+        Runner(run)
+    }
+
+    /// The thread begins a run. To be called in the order of the runs' numbers.
+    #[inline]
+    pub(super) fn begin(&self, runner: &Runner, run: Attempt) {
+        runner.0.store(run.0, Ordering::Relaxed);
+        // Who sees this sees the thread in the run, or after it.
+        self.begun.store(run.0 + 1, Ordering::Release);
+        RUN.set(run.0);
+    }
+
+    /// The thread has ended its run.
+    #[inline]
+    pub(super) fn end(&self, runner: &Runner) {
+        RUN.set(NONE);
+        runner.0.store(NONE, Ordering::Release);
+    }
+
+    /// Nobody waits for this run any more.
+    pub(super) fn cancel(&self, run: Attempt) {
+        let mut state = self.state.lock();
+        state.forget_ended(self.begun.load(Ordering::Acquire));
+        state.cancelled.push(run);
+        self.any.store(true, Ordering::SeqCst);
+        let woken = state.asleep.extract_if(.., |(asleep, _)| *asleep == run);
+        let wakers: Vec<Waker> = woken.map(|(_, waker)| waker).collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether this run is cancelled.
+    #[inline]
+    pub(super) fn has(&self, run: Attempt) -> bool {
+        self.any.load(Ordering::SeqCst) && self.looks_for(run)
+    }
+
+    #[cold]
+    fn looks_for(&self, run: Attempt) -> bool {
+        let mut state = self.state.lock();
+        state.forget_ended(self.begun.load(Ordering::Acquire));
+        if state.cancelled.is_empty() {
+            self.any.store(false, Ordering::SeqCst);
+        }
+        state.cancelled.contains(&run)
+    }
+
+    /// Leaves a waker for when the run is cancelled, in the place of an earlier one, unless it is
+    /// already: then `false`.
+    fn subscribe(&self, run: Attempt, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if state.cancelled.contains(&run) {
+            return false;
+        }
+        let asleep = state.asleep.iter_mut().find(|(asleep, _)| *asleep == run);
+        let before = match asleep {
+            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
+            None => {
+                state.asleep.push((run, waker.clone()));
+                None
+            }
+        };
+        drop(state);
+        drop(before);
+        true
+    }
+
+    fn unsubscribe(&self, run: Attempt) {
+        let mut state = self.state.lock();
+        let at = state.asleep.iter().position(|(asleep, _)| *asleep == run);
+        let gone = at.map(|at| state.asleep.swap_remove(at));
+        drop(state);
+        drop(gone);
+    }
+}
+
+impl State {
+    /// Forgets cancelled runs that have begun and that no thread is in.
+    fn forget_ended(&mut self, begun: u64) {
+        let threads = &self.threads;
+        let is_run = |run: &Attempt| {
+            let mut threads = threads.iter().filter_map(Weak::upgrade);
+            threads.any(|thread| thread.load(Ordering::Acquire) == run.0)
+        };
+        self.cancelled.retain(|run| run.0 >= begun || is_run(run));
+    }
+}
+
+impl Worker {
+    /// Whether nobody waits for the task of this thread any more.
+    pub(super) fn is_cancelled(&self) -> bool {
+        this_run().is_some_and(|run| self.cancellations.has(run))
+    }
+
+    /// # Errors
+    /// The task of this thread is cancelled. Nobody will see this error.
+    #[inline]
+    pub(super) fn check_cancelled(&self) -> Result<()> {
+        match self.is_cancelled() {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether the task that this thread runs is cancelled, or has passed its limit of time: then nobody
+/// waits for it any more. `false` on a thread that runs none, such as one that a task has started.
+///
+/// Costs some nanoseconds. See `Cancel` for what else ends a cancelled task.
+pub fn is_cancelled() -> bool {
+    check_cancelled().is_err()
+}
+
+/// As [`is_cancelled`], to be left with `?`.
+///
+/// # Errors
+/// The task is cancelled ([`Error::is_cancelled`]). Nobody sees what the task returns.
+pub fn check_cancelled() -> Result<()> {
+    if this_run().is_none() {
+        return Ok(());
+    }
+    worker::current().map_or(Ok(()), |worker| worker.check_cancelled())
+}
+
+#[cold]
+fn cancelled() -> Error {
+    Error::cancelled("the task")
+}
+
+/// Something that this thread's task waits for, or its cancellation.
+pub(super) struct OrCancelled<'a> {
+    worker: &'a Worker,
+    what: &'a dyn Awaited,
+    run: Option<Attempt>,
+}
+
+impl<'a> OrCancelled<'a> {
+    pub(super) fn new(worker: &'a Worker, what: &'a dyn Awaited) -> OrCancelled<'a> {
+        let run = this_run();
+        OrCancelled { worker, what, run }
+    }
+
+    /// If nobody waits for this thread's task any more, and what it waits for is not there, the
+    /// task ends here.
+    pub(super) fn end_task_if_cancelled(&self) {
+        // A destructor may wait while the thread unwinds.
+        if !self.what.is_known()
+            && !std::thread::panicking()
+            && let Err(error) = self.worker.check_cancelled()
+        {
+            panics::end_task(error);
+        }
+    }
+}
+
+impl Awaited for OrCancelled<'_> {
+    fn is_known(&self) -> bool {
+        self.what.is_known() || self.worker.is_cancelled()
+    }
+
+    fn subscribe(&self, waker: &Waker) -> bool {
+        if let Some(run) = self.run
+            && !self.worker.cancellations.subscribe(run, waker)
+        {
+            return false;
+        }
+        self.what.subscribe(waker)
+    }
+
+    fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle)) {
+        self.what.for_each_entry(f);
+    }
+}
+
+impl Drop for OrCancelled<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = self.run {
+            self.worker.cancellations.unsubscribe(run);
+        }
+    }
+}
+
+/// Wakes the task of this thread when it is cancelled, for as long as this lives.
+pub(super) struct Woken<'a>(&'a Worker, Attempt);
+
+impl Worker {
+    /// Has the waker called when the task of this thread is cancelled. `Err`: it is.
+    pub(super) fn woken_when_cancelled(&self, waker: &Waker) -> Result<Option<Woken<'_>>> {
+        let Some(run) = this_run() else {
+            return Ok(None);
+        };
+        match self.cancellations.subscribe(run, waker) {
+            true => Ok(Some(Woken(self, run))),
+            false => Err(cancelled()),
+        }
+    }
+}
+
+impl Drop for Woken<'_> {
+    fn drop(&mut self) {
+        self.0.cancellations.unsubscribe(self.1);
+    }
+}
