@@ -71,6 +71,8 @@ use proc_macro::TokenStream;
 ///   `retry_errors = function`: only after the errors of which this `fn(&E) -> bool` says that a
 ///   further run is worth it. `.retry_errors(true)` on a call is the first of these,
 ///   `.retry_errors(false)` none. Default: none.
+/// * `priority = n`: go before tasks of a lower priority. `.priority(n)` on a call overrides it.
+///   Default: that of the task that makes the call, or 0.
 /// * `timeout = duration`: fail after a run that takes longer than this, and end the run, if need
 ///   be with its worker. `.timeout(duration)` on a call overrides it. Default: no limit.
 /// * `deadline = duration`: fail if the call has not ended so long after it was spawned.

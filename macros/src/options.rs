@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) krate: Option<Path>,
     /// Those that are a number, under their names.
     numbers: Vec<(&'static str, Expr)>,
+    /// Those that may be negative.
+    signed: Vec<(&'static str, Expr)>,
     /// `group = "name"`
     pub(crate) group: Option<LitStr>,
     /// `groups = [("name", number), ..]`
@@ -57,6 +59,8 @@ enum Takes {
     Path,
     /// A number that is at least this.
     Number(u32),
+    /// A whole number of either sign.
+    Signed,
     Text,
     Groups,
     Duration,
@@ -73,6 +77,7 @@ impl Place {
             Place::Function => &[
                 ("retries", Takes::Number(0)),
                 ("retry_errors", Takes::Function),
+                ("priority", Takes::Signed),
                 ("timeout", Takes::Duration),
                 ("deadline", Takes::Duration),
                 ("retry_timeouts", Takes::Nothing),
@@ -122,7 +127,7 @@ impl Takes {
     fn example(self) -> &'static str {
         match self {
             Takes::Path => "<path>",
-            Takes::Number(_) => "<number>",
+            Takes::Number(_) | Takes::Signed => "<number>",
             Takes::Text => "<text>",
             Takes::Groups => "[(<text>, <number>), ..]",
             Takes::Duration => "<duration>",
@@ -230,6 +235,7 @@ impl Options {
             Takes::Function | Takes::Nothing => {}
             Takes::Path => self.krate = Some(path(value)?),
             Takes::Number(least) => self.numbers.push((name, number(name, least, value)?)),
+            Takes::Signed => self.signed.push((name, signed(name, value)?)),
             Takes::Text => self.group = Some(group(value)?),
             Takes::Groups => self.groups = groups(value)?,
             Takes::Duration => self.durations.push((name, duration(name, value)?)),
@@ -245,11 +251,13 @@ impl Options {
         private: &TokenStream,
         place: impl Fn(&Expr) -> Expr,
     ) -> TokenStream {
-        let numbers = self.numbers.iter().map(|(name, value)| {
+        let unsigned = self.numbers.iter().map(|number| (number, quote!(u32)));
+        let signed = self.signed.iter().map(|number| (number, quote!(i32)));
+        let numbers = unsigned.chain(signed).map(|((name, value), ty)| {
             let (field, value) = (Ident::new(name, Span::call_site()), place(value));
             // In a constant of its own, so that the compiler's messages are about the expression.
             quote!(options.#field = ::core::option::Option::Some({
-                const NUMBER: ::core::primitive::u32 = #value;
+                const NUMBER: ::core::primitive::#ty = #value;
                 NUMBER
             });)
         });
@@ -323,6 +331,44 @@ fn number(name: &str, least: u32, value: TokenStream) -> Result<Expr> {
         | Expr::Unary(ExprUnary {
             op: UnOp::Neg(_), ..
         }) => wrong(&expr),
+        _ => Ok(expr),
+    }
+}
+
+/// An expression that can be an `i32`.
+fn signed(name: &str, value: TokenStream) -> Result<Expr> {
+    let wrong = |at: &dyn ToTokens| {
+        Err(Error::new_spanned(
+            at.to_token_stream(),
+            format!(
+                "`{name}` takes a whole number from {} to {}",
+                i32::MIN,
+                i32::MAX
+            ),
+        ))
+    };
+    let Ok(expr) = syn::parse2::<Expr>(value.clone()) else {
+        return wrong(&value);
+    };
+    let (sign, literal) = match ungroup(&expr) {
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr,
+            ..
+        }) => ("-", ungroup(expr)),
+        expr => ("", expr),
+    };
+    match literal {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(int), ..
+        }) if matches!(int.suffix(), "" | "i32")
+            && format!("{sign}{}", int.base10_digits())
+                .parse::<i32>()
+                .is_ok() =>
+        {
+            Ok(expr)
+        }
+        Expr::Lit(_) => wrong(&expr),
         _ => Ok(expr),
     }
 }

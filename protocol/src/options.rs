@@ -14,6 +14,9 @@ pub struct TaskOptions {
     /// Whether it runs again after an error that its function returned, and not only after its
     /// worker's death.
     pub retry_errors: bool,
+    /// Which tasks that could run it goes before: those of a lower priority. `None`: that of the
+    /// task that makes the call, or else 0.
+    pub priority: Option<i32>,
     /// How long one run of its function may take.
     pub timeout: Option<Duration>,
     /// How long after its submission it must have ended.
@@ -30,6 +33,7 @@ impl TaskOptions {
     pub const DEFAULT: TaskOptions = TaskOptions {
         retries: None,
         retry_errors: false,
+        priority: None,
         timeout: None,
         deadline: None,
         retry_timeouts: false,
@@ -43,6 +47,16 @@ impl TaskOptions {
     #[inline]
     pub fn of<'a>(own: &'a CallOptions, function: &'a TaskOptions) -> &'a TaskOptions {
         own.as_deref().unwrap_or(function)
+    }
+
+    /// Those of a batch of calls with these options.
+    pub fn of_batch(&self) -> CallOptions {
+        let options = TaskOptions {
+            priority: self.priority,
+            grace: self.grace,
+            ..TaskOptions::DEFAULT
+        };
+        (options != TaskOptions::DEFAULT).then(|| Arc::new(options))
     }
 
     /// How often the worker that has the task may run it again by itself, after errors, where
@@ -61,6 +75,8 @@ impl TaskOptions {
             // The map runs the calls of a lost batch again, one by one.
             retries,
             retry_errors,
+            // The batch has it, since its calls have their options in common.
+            priority: _,
             // A limit is one of a single call, and so is what follows from it.
             timeout,
             deadline,

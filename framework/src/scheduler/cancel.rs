@@ -268,7 +268,8 @@ impl Scheduler {
         }
         // The pins of the arguments are the old run's now.
         self.set_state(id, TaskState::Ready);
-        self.ready.give_back(id);
+        let priority = self.priority_of(id);
+        self.ready.give_back(id, priority);
         self.end_run(hand, CancelOptions::new().limit(options), host);
     }
 }

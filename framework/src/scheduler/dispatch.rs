@@ -29,6 +29,9 @@ impl Scheduler {
             if !self.dirty_actors.is_empty() {
                 self.pump_actors(host);
             }
+            if self.prioritized > 0 {
+                self.overtake(host);
+            }
             while let Some(seat) = self.next_seat() {
                 let Some(task) = self.next_ready() else { break };
                 self.hand_over(task, self.seats[seat], host);
@@ -203,7 +206,8 @@ impl Scheduler {
             } else {
                 self.unqueue(task);
                 if !self.return_to_actor(task, worker_id, host) {
-                    self.ready.give_back(task);
+                    let priority = self.priority_of(task);
+                    self.ready.give_back(task, priority);
                 }
             }
             taken += 1;

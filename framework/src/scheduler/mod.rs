@@ -89,6 +89,7 @@ mod messages;
 mod object;
 mod objects;
 mod pack;
+mod priority;
 mod queues;
 mod ready;
 mod shortage;
@@ -171,6 +172,8 @@ pub(crate) struct Scheduler {
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
+    /// Unfinished tasks that have a priority.
+    prioritized: usize,
     /// Pending objects that no task makes.
     requests: usize,
     /// Living actors, and dead ones of which somebody has a handle.
@@ -225,6 +228,7 @@ impl Scheduler {
             seats: Vec::new(),
             free_seats: Vec::new(),
             counts: TaskCounts::default(),
+            prioritized: 0,
             requests: 0,
             actors: NumberMap::default(),
             names_of_actors: HashMap::new(),

@@ -1,12 +1,27 @@
 //! The tasks that could run now, in the order in which they should.
 
-use std::collections::VecDeque;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+};
 
 use super::task_table::TaskId;
 
-/// Three queues, emptied one after the other.
+/// Tasks by priority, the highest first.
 #[derive(Debug, Default)]
 pub(super) struct ReadyQueue {
+    /// Those of priority 0: nearly all.
+    usual: Line,
+    /// The others, as far as there are any.
+    others: BTreeMap<Reverse<i32>, Line>,
+    /// The number for the next family.
+    next: u64,
+    len: usize,
+}
+
+/// Tasks of one priority: three queues, emptied one after the other.
+#[derive(Debug, Default)]
+struct Line {
     /// Tasks that go first: a stack of families, so that the latest parent's children lead. Within
     /// a family the order is that of arrival.
     families: Vec<Family>,
@@ -14,9 +29,6 @@ pub(super) struct ReadyQueue {
     returned: VecDeque<TaskId>,
     /// Tasks of the driver.
     driver: VecDeque<TaskId>,
-    /// The number for the next family.
-    next: u64,
-    len: usize,
 }
 
 #[derive(Debug)]
@@ -34,26 +46,45 @@ impl ReadyQueue {
         self.len == 0
     }
 
-    /// A task of the driver, behind all others.
-    pub(super) fn push_back(&mut self, id: TaskId) {
-        self.driver.push_back(id);
-        self.len += 1;
+    /// The priority of the first task.
+    pub(super) fn first_priority(&self) -> Option<i32> {
+        match self.others.first_key_value() {
+            Some((Reverse(priority), _)) if *priority > 0 || self.usual.is_empty() => {
+                Some(*priority)
+            }
+            _ => (!self.usual.is_empty()).then_some(0),
+        }
     }
 
-    /// A task that goes before all but its older siblings and later families.
-    pub(super) fn push_first(&mut self, siblings: &mut Siblings, id: TaskId) {
+    #[inline]
+    fn line(&mut self, priority: i32) -> &mut Line {
         self.len += 1;
+        match priority {
+            0 => &mut self.usual,
+            _ => self.others.entry(Reverse(priority)).or_default(),
+        }
+    }
+
+    /// A task of the driver, behind all others of its priority.
+    pub(super) fn push_back(&mut self, id: TaskId, priority: i32) {
+        self.line(priority).driver.push_back(id);
+    }
+
+    /// A task that goes before all of its priority but its older siblings and later families.
+    pub(super) fn push_first(&mut self, siblings: &mut Siblings, id: TaskId, priority: i32) {
+        let next = self.next;
+        let line = self.line(priority);
         if let Some((index, number)) = siblings.0
-            && let Some(family) = self.families.get_mut(index)
+            && let Some(family) = line.families.get_mut(index)
             // Once a family has been used up, another may lie in its place.
             && family.number == number
         {
             family.tasks.push_back(id);
             return;
         }
-        *siblings = Siblings(Some((self.families.len(), self.next)));
-        self.families.push(Family {
-            number: self.next,
+        *siblings = Siblings(Some((line.families.len(), next)));
+        line.families.push(Family {
+            number: next,
             tasks: VecDeque::from([id]),
         });
         self.next += 1;
@@ -61,9 +92,8 @@ impl ReadyQueue {
 
     /// A task that a worker gave back, before those given back earlier: give back the last one
     /// first.
-    pub(super) fn give_back(&mut self, id: TaskId) {
-        self.returned.push_front(id);
-        self.len += 1;
+    pub(super) fn give_back(&mut self, id: TaskId, priority: i32) {
+        self.line(priority).returned.push_front(id);
     }
 
     /// Takes the first task.
@@ -73,22 +103,25 @@ impl ReadyQueue {
         if self.len == 0 {
             return None;
         }
-        let id = self
-            .pop_nested()
-            .or_else(|| self.returned.pop_front())
-            .or_else(|| self.driver.pop_front())?;
         self.len -= 1;
-        Some(id)
+        if !self.others.is_empty() {
+            return self.pop_by_priority();
+        }
+        self.usual.pop()
     }
 
-    #[inline]
-    fn pop_nested(&mut self) -> Option<TaskId> {
-        let family = self.families.last_mut()?;
-        let id = family.tasks.pop_front();
-        if family.tasks.is_empty() {
-            self.families.pop();
+    #[cold]
+    fn pop_by_priority(&mut self) -> Option<TaskId> {
+        if let Some(mut first) = self.others.first_entry()
+            && (first.key().0 > 0 || self.usual.is_empty())
+        {
+            let id = first.get_mut().pop();
+            if first.get().is_empty() {
+                first.remove();
+            }
+            return id;
         }
-        id
+        self.usual.pop()
     }
 
     pub(super) fn clear(&mut self) {
@@ -101,12 +134,45 @@ impl ReadyQueue {
     /// All tasks, in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = TaskId> + '_ {
-        let families = self.families.iter().rev().flat_map(|family| &family.tasks);
-        families.chain(&self.returned).chain(&self.driver).copied()
+        let (higher, lower): (Vec<_>, Vec<_>) =
+            self.others.iter().partition(|(priority, _)| priority.0 > 0);
+        let higher = higher.into_iter().map(|(_, line)| line);
+        let lower = lower.into_iter().map(|(_, line)| line);
+        let lines = higher.chain([&self.usual]).chain(lower);
+        lines.flat_map(Line::iter)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.returned.is_empty() && self.driver.is_empty()
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<TaskId> {
+        self.pop_nested()
+            .or_else(|| self.returned.pop_front())
+            .or_else(|| self.driver.pop_front())
+    }
+
+    #[inline]
+    fn pop_nested(&mut self) -> Option<TaskId> {
+        let family = self.families.last_mut()?;
+        let id = family.tasks.pop_front();
+        if family.tasks.is_empty() {
+            self.families.pop();
+        }
+        id
+    }
+
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = TaskId> + '_ {
+        let families = self.families.iter().rev().flat_map(|family| &family.tasks);
+        families.chain(&self.returned).chain(&self.driver).copied()
     }
 }

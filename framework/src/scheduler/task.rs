@@ -35,6 +35,8 @@ pub(super) struct Task {
     pub(super) detached: bool,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
+    /// Which ready tasks it goes before.
+    pub(super) priority: i32,
     /// The task that has made the call.
     pub(super) parent: Option<TaskId>,
     /// The timer of the run that it is in.
@@ -114,6 +116,7 @@ impl Task {
             begun: false,
             losses: Losses::default(),
             detached: false,
+            priority: 0,
             parent: None,
             limit: None,
             deadline: None,

@@ -106,9 +106,12 @@ impl Scheduler {
         let retries = task.options(&self.functions).retries;
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
-        task.parent = parent
-            .and_then(|attempt| self.workers.get(&from)?.assignment(attempt))
-            .map(|assignment| assignment.task);
+        let parent = parent.and_then(|attempt| self.workers.get(&from)?.assignment(attempt));
+        task.parent = parent.map(|assignment| assignment.task);
+        let priority = task.options(&self.functions).priority;
+        task.priority =
+            priority.unwrap_or_else(|| task.parent.map_or(0, |id| self.priority_of(id)));
+        let priority = task.priority;
         let has_deadline = task.options(&self.functions).deadline.is_some();
         let task = self.add_task(task);
         if has_deadline {
@@ -122,8 +125,8 @@ impl Scheduler {
             Some(ActorRole::Call(call)) => self.enter_call(task, call),
             Some(ActorRole::Constructor) => self.dirty_actors.push(id),
             None if state == TaskState::Ready => match self.workers.get_mut(&from) {
-                Some(parent) => self.ready.push_first(&mut parent.children, task),
-                None => self.ready.push_back(task),
+                Some(parent) => self.ready.push_first(&mut parent.children, task, priority),
+                None => self.ready.push_back(task, priority),
             },
             None => {}
         }
@@ -133,6 +136,7 @@ impl Scheduler {
     /// Adds a task to the table and to the counts.
     pub(super) fn add_task(&mut self, task: Task) -> TaskId {
         *self.counts.of(task.state) += 1;
+        self.prioritized += usize::from(task.priority != 0);
         self.tasks.insert(task)
     }
 
@@ -284,6 +288,7 @@ impl Scheduler {
     pub(super) fn end_task(&mut self, task: Task, torn_by: Option<Error>, host: &mut dyn Host) {
         *self.counts.of(task.state) -= 1;
         self.detached -= usize::from(task.detached);
+        self.prioritized -= usize::from(task.priority != 0);
         self.end_timers(&task);
         if !task.plain {
             if task.state.hand().is_some() {
@@ -370,13 +375,13 @@ impl Scheduler {
             return;
         }
         let object = task.id;
-        let role = task.role.as_deref().copied();
+        let (role, priority) = (task.role.as_deref().copied(), task.priority);
         self.set_state(id, TaskState::Ready);
         match role {
             Some(ActorRole::Constructor) => self.dirty_actors.push(object),
             Some(ActorRole::Call(call)) => self.dirty_actors.push(call.actor),
-            None if object.origin == WorkerId::DRIVER => self.ready.push_back(id),
-            None => self.ready.push_first(siblings, id),
+            None if object.origin == WorkerId::DRIVER => self.ready.push_back(id, priority),
+            None => self.ready.push_first(siblings, id, priority),
         }
     }
 }

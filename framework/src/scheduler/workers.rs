@@ -151,7 +151,8 @@ impl Scheduler {
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
                     self.unqueue(task);
-                    self.ready.push_first(&mut siblings, task);
+                    let priority = self.priority_of(task);
+                    self.ready.push_first(&mut siblings, task, priority);
                 }
             }
         }

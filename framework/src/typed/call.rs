@@ -104,6 +104,35 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
+    /// Which calls that could run this one goes before: all of a lower priority, also those that
+    /// wait in a worker already. The default is the function's own (`#[remote(priority = n)]`), else
+    /// that of the task that makes the call, else 0. Among equal ones, calls that tasks have made go
+    /// first, those of the latest task leading, and others run in the order of their spawns.
+    ///
+    /// What runs is not interrupted. Calls of one actor keep their order, whatever their priority. A
+    /// call whose inputs are missing is no competitor yet.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn twice(n: u32) -> u32 {
+    ///     2 * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let background = rt.spawn_all((0..1000).map(|n| twice::remote(n).priority(-1)));
+    /// assert_eq!(twice::remote(21).spawn().get()?, 42); // does not wait for the thousand
+    /// # drop(background);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priority(mut self, priority: i32) -> UnspawnedCall<R> {
+        self.own_options().priority = Some(priority);
+        self
+    }
+
     /// How long a run of the function may take; the default is the function's own
     /// (`#[remote(timeout = ..)]`), else no limit. After that the call fails
     /// ([`is_task_timeout`](crate::Error::is_task_timeout)), and the run is ended as if it were

@@ -22,6 +22,7 @@ mod null;
 mod output;
 mod packing;
 mod panics;
+mod priority;
 mod programs;
 mod protection;
 mod queues;

@@ -13,6 +13,7 @@ mod lending;
 mod messages;
 mod objects;
 mod peer;
+mod priority;
 mod queues;
 mod random;
 mod sanity;

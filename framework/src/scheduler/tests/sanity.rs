@@ -161,11 +161,12 @@ impl Scheduler {
         }
         assert_eq!(ready.len(), self.ready.len());
         assert_eq!(self.ready.is_empty(), ready.is_empty());
-        let (mut assignments, mut detached) = (0, 0);
+        let (mut assignments, mut detached, mut prioritized) = (0, 0, 0);
         for (id, task) in self.tasks.iter() {
             let name = task.id;
             *counts.of(task.state) += 1;
             detached += usize::from(task.detached);
+            prioritized += usize::from(task.priority != 0);
             for output in &task.outputs {
                 let maker = self.objects.get(*output).unwrap().pending();
                 assert_eq!(maker.unwrap().maker, Maker::Task(id), "{output}");
@@ -197,7 +198,7 @@ impl Scheduler {
         // What is left has ended where it stood.
         assert!(ready.iter().all(|id| self.tasks.get(*id).is_none()));
         assert_eq!(counts, self.counts);
-        assert_eq!(detached, self.detached);
+        assert_eq!((detached, prioritized), (self.detached, self.prioritized));
         let mut requests = 0;
         for (id, object) in self.objects.iter() {
             match object.pending().map(|pending| pending.maker) {

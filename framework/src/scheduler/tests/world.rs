@@ -161,6 +161,7 @@ impl World {
             retries: Some(self.dice.below(3) as u32),
             retry_errors: self.dice.one_in(3),
             retry_timeouts: self.dice.one_in(8),
+            priority: self.dice.one_in(4).then(|| self.dice.below(5) as i32 - 2),
             timeout: self.dice.one_in(4).then_some(Duration::from_secs(3)),
             deadline: self.dice.one_in(8).then_some(Duration::from_secs(5)),
             grace: None,

@@ -300,7 +300,10 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
         let calls = batch.len();
         let entry = match batch.finish() {
-            Ok(call) => self.engine.submit(call),
+            Ok(call) => self.engine.submit(Call {
+                options: TaskOptions::of(&first.options, &first.call.function.options).of_batch(),
+                ..call
+            }),
             Err(error) => ObjectHandle::failed(error),
         };
         self.sent(entry, calls, Kind::Batch, kept);

@@ -180,11 +180,13 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
         any::<Option<Duration>>(),
         any::<Option<Duration>>(),
     );
-    let options = (option::of(number32()), any::<(bool, bool)>(), limits).prop_map(
-        |(retries, (retry_errors, retry_timeouts), (timeout, deadline, grace))| {
+    let numbers = (option::of(number32()), any::<Option<i32>>());
+    let options = (numbers, any::<(bool, bool)>(), limits).prop_map(
+        |((retries, priority), (retry_errors, retry_timeouts), (timeout, deadline, grace))| {
             Arc::new(TaskOptions {
                 retries,
                 retry_errors,
+                priority,
                 timeout,
                 deadline,
                 retry_timeouts,
