@@ -106,7 +106,6 @@ extern crate self as mobula;
 
 mod config;
 mod current;
-mod driver;
 mod engines;
 mod harness;
 mod init;

@@ -76,7 +76,7 @@ pub(crate) enum Kind {
     #[default]
     Processes,
     Inline,
-    /// Nothing runs; for measurements, see `driver/null.rs`.
+    /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
     NullThreads,
     /// The same, without threads.
     NullHere,

@@ -2,12 +2,14 @@
 
 pub(crate) mod inline;
 mod kind;
+pub(crate) mod processes;
 
 use std::sync::Arc;
 
 use mobula_protocol::{Engine, Result};
 
-use crate::{config::Config, driver::Driver};
+use crate::config::Config;
+use processes::Driver;
 
 pub use kind::EngineKind;
 pub(crate) use kind::Kind;

@@ -1,0 +1,196 @@
+//! Locks that a dead worker may have held, or waited for.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use mobula_protocol::{
+    SharedKind, WorkerId,
+    primitive::Memory,
+    sync::{Cause, How, RawBarrier, RawCondvar, RawMutex, RawOnce, RawRwLock, RawSemaphore, Seat},
+};
+use mobula_store::{Loc, Region};
+use rustix::process::WaitIdStatus;
+
+use crate::engines::processes::peers::Peers;
+use crate::promise::ENGINE;
+
+/// Numbers of living processes.
+#[derive(Debug)]
+pub(in crate::engines::processes) struct Seats {
+    free: Vec<Seat>,
+    fresh: u16,
+}
+
+impl Default for Seats {
+    fn default() -> Seats {
+        Seats {
+            free: Vec::new(),
+            // The driver has the first.
+            fresh: 1,
+        }
+    }
+}
+
+impl Seats {
+    /// A seat that no living process has; `None` if there are no more.
+    pub(in crate::engines::processes) fn take(&mut self) -> Option<Seat> {
+        if let Some(seat) = self.free.pop() {
+            return Some(seat);
+        }
+        // Asked in vain it stays where it is, and never comes round to the driver's.
+        let seat = Seat::new(self.fresh)?;
+        self.fresh += 1;
+        Some(seat)
+    }
+
+    /// The process is dead, and all that it could reach was recovered.
+    pub(in crate::engines::processes) fn give_back(&mut self, seat: Seat) {
+        self.free.push(seat);
+    }
+}
+
+/// The words of a lock. How many they are is in the lock: so all of its memory counts as words, and
+/// nothing is looked at beyond those that the lock has.
+#[derive(Clone, Debug)]
+struct Words {
+    region: Region,
+    futexes_at: usize,
+    futexes: usize,
+}
+
+impl Memory for Words {
+    type Word = AtomicU64;
+    type Futex = AtomicU32;
+
+    fn words(&self) -> &[AtomicU64] {
+        self.region
+            .atomics(0, self.futexes_at / 8, ENGINE)
+            .unwrap_or(&[])
+    }
+
+    fn futex(&self, at: usize) -> &AtomicU32 {
+        let futexes = self.region.atomics(self.futexes_at, self.futexes, ENGINE);
+        &futexes.unwrap_or(&[])[at]
+    }
+
+    fn fence() {
+        std::sync::atomic::fence(Ordering::SeqCst);
+    }
+}
+
+/// How a process died, for those who come to its locks.
+pub(in crate::engines::processes) fn cause(pid: u32, status: Option<&WaitIdStatus>) -> Cause {
+    let code = status.and_then(WaitIdStatus::exit_status);
+    let signal = status.and_then(WaitIdStatus::terminating_signal);
+    let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+    let how = match (code, signal) {
+        (Some(code), _) => How::Exited(byte(code)),
+        (None, Some(signal)) => How::Signal(byte(signal)),
+        (None, None) => How::Unknown,
+    };
+    Cause { pid, how }
+}
+
+impl Peers {
+    /// Frees what a dead worker held, and wakes those who waited with it. Under the driver's lock,
+    /// so that the locks are not freed meanwhile. Costs a system call or three for each lock that
+    /// the worker could reach.
+    pub(in crate::engines::processes) fn recover_locks(&mut self, dead: WorkerId, cause: Cause) {
+        let Some(peer) = self.peers.get_mut(dead) else {
+            return;
+        };
+        let seat = peer.seat;
+        for (loc, kind) in std::mem::take(&mut peer.locks) {
+            if let Some(region) = self.region_of(loc) {
+                recover(region, kind, dead, seat, cause);
+            }
+        }
+    }
+
+    fn region_of(&self, loc: Loc) -> Option<Region> {
+        if loc.segment == self.heap.id() {
+            return self.heap.region(loc, Arc::new(()), ENGINE).ok();
+        }
+        if let Some(file) = self.files.get(&loc.segment) {
+            self.writables.insert(loc.segment, file).ok()?;
+        }
+        self.writables.open(loc, Arc::new(()), ENGINE).ok()
+    }
+}
+
+fn recover(region: Region, kind: SharedKind, dead: WorkerId, seat: Seat, cause: Cause) {
+    let words = |count: usize, futexes: usize| {
+        let memory = Words {
+            futexes_at: count * 8,
+            futexes,
+            region: region.clone(),
+        };
+        (count * 8 + futexes * 4 <= region.len()).then_some(memory)
+    };
+    let done = match kind {
+        SharedKind::Mutex => {
+            words(RawMutex::<Words>::WORDS, RawMutex::<Words>::FUTEXES).map(|memory| {
+                RawMutex::new(memory, 0, 0).recover(dead, cause);
+            })
+        }
+        SharedKind::RwLock => {
+            words(RawRwLock::<Words>::WORDS, RawRwLock::<Words>::FUTEXES).map(|memory| {
+                RawRwLock::new(memory, 0, 0).recover(dead, seat, cause);
+            })
+        }
+        SharedKind::Condvar => words(RawCondvar::<Words>::WORDS, RawCondvar::<Words>::FUTEXES)
+            .map(|memory| RawCondvar::new(memory, 0, 0).recover()),
+        SharedKind::Barrier => words(RawBarrier::<Words>::WORDS, RawBarrier::<Words>::FUTEXES)
+            .map(|memory| RawBarrier::new(memory, 0, 0).break_with(cause)),
+        SharedKind::Once => {
+            words(RawOnce::<Words>::WORDS, RawOnce::<Words>::FUTEXES).map(|memory| {
+                RawOnce::new(memory, 0, 0).recover(dead);
+            })
+        }
+        SharedKind::Semaphore => {
+            let permits = region
+                .atomics::<AtomicU64>(0, 1, ENGINE)
+                .map_or(0, |words| words[0].load(Ordering::Relaxed));
+            let count = RawSemaphore::<Words>::words(u32::try_from(permits).unwrap_or(0));
+            words(count, RawSemaphore::<Words>::FUTEXES).map(|memory| {
+                RawSemaphore::new(memory, 0, 0).recover(dead);
+            })
+        }
+        SharedKind::Array | SharedKind::Atomics => Some(()),
+    };
+    if done.is_none() {
+        eprintln!("mobula: the memory of a lock that a dead worker knew is too short");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_is_taken_once() {
+        let mut seats = Seats::default();
+        let (one, two) = (seats.take().unwrap(), seats.take().unwrap());
+        assert_ne!(one, two);
+        assert_ne!(one, Seat::DRIVER);
+        seats.give_back(one);
+        assert_eq!(seats.take(), Some(one));
+    }
+
+    #[test]
+    fn asking_in_vain_gives_no_seat_however_often() {
+        let mut seats = Seats::default();
+        let mut taken = 0;
+        while seats.take().is_some() {
+            taken += 1;
+        }
+        for _ in 0..=u32::from(u16::MAX) {
+            assert_eq!(seats.take(), None);
+        }
+        let back = Seat::new(taken).unwrap();
+        seats.give_back(back);
+        assert_eq!((seats.take(), seats.take()), (Some(back), None));
+    }
+}

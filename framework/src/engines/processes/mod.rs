@@ -1,0 +1,360 @@
+//! The driver: the scheduler, the workers' mailboxes, and the threads around them.
+//!
+//! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands
+//!   out tasks and rings bells before it lets go; what runs user code (wakers) comes after.
+//! * Answers of workers are read by a caller that waits ([`wait`](waiting::wait)), or else by the *background*
+//!   thread ([`background`](waiting::background)). The *monitor* thread ([`monitor`](workers::monitor)) starts workers, sees them die and
+//!   replaces them; the *output* thread ([`output`]) passes on what they print.
+
+mod engine;
+mod memory;
+mod output;
+mod peers;
+mod step;
+mod waiting;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{JoinHandle, Thread},
+    time::{Duration, Instant},
+};
+
+use mobula_protocol::{
+    Error, FunctionIndex, Registry, Released, RemoteFn, Result, Role, WorkerId,
+    bell::{DriverBell, Followers},
+    mailbox::TASK_SLOTS,
+    primitive::Region,
+};
+use mobula_store::{
+    Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
+    limits::Wanted,
+};
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    config::Config,
+    current,
+    engines::Kind,
+    scheduler::{self, CallRole, Scheduler},
+};
+use memory::DriverBudget;
+use output::Output;
+use peers::Peers;
+use waiting::poll_policy::PollPolicy;
+use waiting::sleepers::Sleepers;
+use workers::monitor::Monitor;
+use workers::surroundings::Surroundings;
+
+/// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
+const PREFETCH: u32 = 64;
+
+/// How long workers may take to end by themselves at shutdown. Idle ones take less than 1 ms; one
+/// that is in a task is not waited for any longer.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// One page of words for the bell, and one that shared memory has for 64-bit words, of which the
+/// bell needs none.
+const BELL_LEN: u64 = 8192;
+
+/// One runtime's engine.
+pub(crate) struct Driver {
+    this: Weak<Driver>,
+    config: Config,
+    surroundings: Surroundings,
+    registry: &'static Registry,
+    state: Mutex<State>,
+    /// Handles that were dropped: counted by whoever takes the lock next.
+    released: Released,
+    /// See [`Peers::has_actors`].
+    has_actors: Arc<AtomicBool>,
+    /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks
+    /// may wait. Changed under the lock.
+    sleeps_long: AtomicBool,
+    /// What foreground callers do for the background thread, and want of it.
+    poll_policy: PollPolicy,
+    next_worker: AtomicU64,
+    heap: Arc<Heap>,
+    segments: Arc<Segments>,
+    writables: Arc<Writables>,
+    capacity: Arc<Capacity>,
+    bell: DriverBell,
+    bell_file: SegmentFile,
+    /// Callers that wait while another one has the lead.
+    followers: Followers<Thread>,
+    /// Threads that wait for locks.
+    sleepers: Sleepers,
+    startup: Mutex<Startup>,
+    started: Condvar,
+    /// Why nothing is accepted any more.
+    failure: OnceLock<Error>,
+    closed: AtomicBool,
+    monitor: Monitor,
+    null_here: workers::null::Here,
+    output: Arc<Output>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct State {
+    scheduler: Scheduler,
+    peers: Peers,
+}
+
+#[derive(Default)]
+struct Startup {
+    registered: usize,
+    /// Workers that died in a row before they registered.
+    failures: usize,
+    /// Those of the pool that nobody has tried to start yet.
+    to_come: usize,
+    /// Some worker has had a process.
+    begun: bool,
+    error: Option<Error>,
+}
+
+impl Driver {
+    /// Starts a runtime: segments, threads, workers. Returns when the first worker takes tasks.
+    ///
+    /// # Errors
+    /// No memory, no processes, or workers that do not come up.
+    pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
+        if mobula_worker::worker_engine()?.is_some() {
+            return Err(Error::usage(
+                "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
+            ));
+        }
+        if mobula_store::is_forked_child() {
+            return Err(Error::usage(
+                "this process was forked off one that has started a runtime, and cannot start its own: neither that one's threads nor its locks are here; fork first (also by `daemon`), and start the runtime in the process that uses it, or have the child replace itself by `exec`",
+            ));
+        }
+        let surroundings = Surroundings::now(config.directory.as_deref())?;
+        let entry = crate::init::worker_entry()?;
+        let registry = Registry::get()?;
+        let capacity = Arc::new(Capacity::new(config.capacity));
+        let budget = Arc::new(DriverBudget::new(capacity.clone()));
+        let file = SegmentFile::create(config.own_segment, config.capacity, Backing::Auto)?;
+        let heap = Heap::new(
+            SegmentId(WorkerId::DRIVER.0),
+            file,
+            budget.clone() as Arc<dyn Budget>,
+        )?;
+        let segments = Arc::new(Segments::new());
+        let writables = Arc::new(Writables::new());
+        let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
+        let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
+        let functions = functions.filter_map(|n| registry.function(n).map(known));
+        let scheduler = Scheduler::new(
+            scheduler::Config {
+                prefetch: PREFETCH,
+                slots: TASK_SLOTS as u32,
+                cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                deaths: config.max_worker_deaths,
+            },
+            functions.collect(),
+        );
+        let peers = Peers::new(
+            heap.clone(),
+            segments.clone(),
+            writables.clone(),
+            capacity.clone(),
+        );
+        let has_actors = peers.has_actors.clone();
+        let monitor = Monitor::new(entry)?;
+        let output = Arc::new(Output::new()?);
+        let driver = Arc::new_cyclic(|this| Driver {
+            this: this.clone(),
+            surroundings,
+            registry,
+            state: Mutex::new(State { scheduler, peers }),
+            released: Released::default(),
+            has_actors,
+            sleeps_long: AtomicBool::new(false),
+            poll_policy: PollPolicy::default(),
+            next_worker: AtomicU64::new(1),
+            heap,
+            segments,
+            writables,
+            capacity,
+            bell: DriverBell::new(bell_memory),
+            bell_file,
+            followers: Followers::default(),
+            sleepers: Sleepers::default(),
+            startup: Mutex::new(Startup::default()),
+            started: Condvar::new(),
+            failure: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            monitor,
+            null_here: workers::null::Here::default(),
+            output,
+            threads: Mutex::new(Vec::new()),
+            config,
+        });
+        budget.serve(driver.this.clone());
+        if let Err(error) = driver.bring_up() {
+            driver.shutdown();
+            return Err(error);
+        }
+        Ok(driver)
+    }
+
+    fn bring_up(self: &Arc<Self>) -> Result<()> {
+        let mut threads = self.threads.lock();
+        if self.config.kind != Kind::NullHere {
+            let driver = self.clone();
+            threads.push(thread("mobula-driver", move || driver.run_background())?);
+        }
+        let output = self.output.clone();
+        drop(thread("mobula-output", move || output.run())?);
+        let driver = self.clone();
+        threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
+        drop(threads);
+        if self.config.kind != Kind::Processes {
+            return self.start_null_workers();
+        }
+        let keep = self.keeps_last_worker();
+        self.with(|scheduler, _| scheduler.keep_last_worker(keep));
+        self.startup.lock().to_come = self.config.workers;
+        self.monitor.start(self.config.workers);
+        let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
+        let mut startup = self.startup.lock();
+        loop {
+            if startup.registered > 0 {
+                return Ok(());
+            }
+            if let Some(error) = startup.error.take() {
+                return Err(error);
+            }
+            if self.started.wait_until(&mut startup, deadline).timed_out() {
+                return Err(Error::setup(format!(
+                    "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
+                    self.config.start_timeout
+                )));
+            }
+        }
+    }
+
+    /// The runtime cannot go on: everything fails with `error` from now on.
+    fn fail(&self, error: &Error) {
+        let _ = self.failure.set(error.clone());
+        self.with(|scheduler, peers| scheduler.fail_all(error.clone(), peers));
+        self.sleepers.end();
+        let mut startup = self.startup.lock();
+        startup.error.get_or_insert_with(|| error.clone());
+        self.started.notify_all();
+    }
+
+    /// Another worker of the pool has a process.
+    fn one_has_come(&self) {
+        let mut startup = self.startup.lock();
+        startup.to_come = startup.to_come.saturating_sub(1);
+        startup.begun = true;
+        self.started.notify_all();
+    }
+
+    /// Whoever waits for the pool to be complete need not wait any longer.
+    fn none_to_come(&self) {
+        let mut startup = self.startup.lock();
+        if startup.to_come > 0 {
+            startup.to_come = 0;
+            self.started.notify_all();
+        }
+    }
+
+    /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
+    /// longer than a grace time for tasks that still run, then they are killed; an actor without a
+    /// call has its own time to drop its value.
+    pub(crate) fn shutdown(&self) {
+        // In a child that user code forked, the threads, the locks and the workers are not ours.
+        if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let _ = self.failure.set(Error::shutdown());
+        current::remove(self);
+        self.with(|scheduler, peers| {
+            let idle = scheduler.idle_actors();
+            let ends = std::mem::take(&mut peers.ends);
+            scheduler.fail_all(Error::shutdown(), peers);
+            // An actor that was busy is not waited for longer than a task.
+            peers.ends = ends;
+            let workers: Vec<WorkerId> = peers.iter_mut().map(|(id, _)| id).collect();
+            for worker in workers {
+                match idle.iter().find(|(id, _)| *id == worker) {
+                    Some((_, grace)) => scheduler.stop_process(worker, *grace, peers),
+                    None => scheduler.worker_stopping(worker, peers),
+                }
+            }
+        });
+        self.sleepers.end();
+        self.monitor.close(Instant::now() + GRACE);
+        self.bell.ring_all();
+        self.output.close();
+        let own = std::thread::current().id();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        // The last handle can be dropped by a waker that one of them calls; they wait for each
+        // other, so then none of them can be waited for.
+        if threads.iter().all(|thread| thread.thread().id() != own) {
+            for thread in threads {
+                let _ = thread.join();
+            }
+            // Unlike the others this one can be held up by the readers of the driver's output.
+            self.output.wait_until_done();
+        }
+    }
+
+    /// Whether the runtime has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A file of words that all processes of the runtime may write to, and this process' mapping.
+fn shared_words(len: u64) -> Result<(SegmentFile, Region)> {
+    let len = len.next_multiple_of(4096);
+    let file = SegmentFile::create(len, len, Backing::Unnamed)?;
+    let words = SharedWords::map(&file)?;
+    Ok((file, Region::new(words)))
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| {
+            Error::refused(
+                format!("cannot start the thread {name}"),
+                Wanted::Thread,
+                error,
+            )
+        })
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the scheduler has to know of a function.
+fn known(function: &'static RemoteFn) -> scheduler::Function {
+    scheduler::Function {
+        name: function.name,
+        role: match function.role {
+            Role::Method { exclusive, group } => CallRole {
+                interleaves: function.asynchronous && !exclusive,
+                group,
+            },
+            Role::Function | Role::Constructor { .. } => CallRole::default(),
+        },
+        options: function.options,
+    }
+}

@@ -1,0 +1,122 @@
+//! One worker's mailbox, as the lock holder sees it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use mobula_protocol::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::Seat};
+use mobula_store::{Loc, SegmentId};
+
+/// Which descriptor of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engines::processes) enum Access {
+    Read,
+    Write,
+}
+
+/// One worker, as the lock holder sees it.
+#[derive(Debug)]
+pub(in crate::engines::processes) struct Peer {
+    pub(in crate::engines::processes) end: DriverEnd,
+    pub(in crate::engines::processes) pid: u32,
+    pub(in crate::engines::processes) socket: Arc<OwnedFd>,
+    /// See [`OwnLife`](crate::engines::processes::workers::life::OwnLife).
+    _own_life: Option<OwnedFd>,
+    /// Segments whose descriptor the worker has.
+    pub(in crate::engines::processes) known: Vec<SegmentId>,
+    /// Segments whose writable descriptor the worker has, for shared memory in them.
+    pub(in crate::engines::processes) writable: Vec<SegmentId>,
+    /// Shared memory with pages of its own that the worker may have made writable.
+    pub(in crate::engines::processes) writes: HashSet<Loc>,
+    /// Locks that the worker can reach.
+    pub(in crate::engines::processes) locks: HashMap<Loc, SharedKind>,
+    /// Its number among the processes that live.
+    pub(in crate::engines::processes) seat: Seat,
+    /// Descriptors that are still to be sent.
+    pub(in crate::engines::processes) unsent: Vec<(SegmentId, Access)>,
+    /// Where the bodies of objects lie in the worker's segment: first byte to end.
+    pub(in crate::engines::processes) bodies: BTreeMap<u64, u64>,
+    /// Extents of the worker's segment that it is to be told of.
+    pub(in crate::engines::processes) frees: Vec<Loc>,
+    /// Whether it is in the list of those to be flushed.
+    pub(in crate::engines::processes) listed: bool,
+    /// Whether it is in the list of those that are likely to have something to say.
+    pub(in crate::engines::processes) busy: bool,
+    /// Shared with the monitor, which ends workers that never get there.
+    pub(in crate::engines::processes) registered: Arc<AtomicBool>,
+    /// Bytes of the budget that the worker has.
+    pub(in crate::engines::processes) granted: u64,
+    /// The worker was asked to trim and has not answered.
+    pub(in crate::engines::processes) trimming: bool,
+    /// Why the lane cannot be written to any more; the next flush condemns the worker.
+    pub(in crate::engines::processes) fault: Option<String>,
+    /// The worker has said that it ends itself, with exit code 0.
+    pub(in crate::engines::processes) exits: bool,
+    /// The worker did what no worker does, and is being killed.
+    pub(in crate::engines::processes) broken: bool,
+}
+
+impl Peer {
+    pub(in crate::engines::processes) fn new(
+        end: DriverEnd,
+        pid: u32,
+        socket: Arc<OwnedFd>,
+        own_life: Option<OwnedFd>,
+        (own, seat): (SegmentId, Seat),
+        registered: Arc<AtomicBool>,
+    ) -> Peer {
+        Peer {
+            end,
+            pid,
+            socket,
+            _own_life: own_life,
+            known: vec![own],
+            writable: Vec::new(),
+            writes: HashSet::new(),
+            locks: HashMap::new(),
+            seat,
+            unsent: Vec::new(),
+            bodies: BTreeMap::new(),
+            frees: Vec::new(),
+            listed: false,
+            busy: false,
+            registered,
+            granted: 0,
+            trimming: false,
+            fault: None,
+            exits: false,
+            broken: false,
+        }
+    }
+
+    /// Sends through the control lane, after what was freed before.
+    pub(in crate::engines::processes) fn send(&mut self, message: &ToWorker) {
+        self.send_frees();
+        self.push(message);
+    }
+
+    /// Tells a worker that has nothing to do, in its task lane.
+    pub(in crate::engines::processes) fn send_frees_with_task(&mut self) {
+        if !self.frees.is_empty() {
+            let frees = std::mem::take(&mut self.frees);
+            if let Err(error) = self.end.task.send(&ToWorker::Free(frees)) {
+                self.fault = Some(format!("its mailbox does not take messages: {error}"));
+            }
+        }
+    }
+
+    pub(in crate::engines::processes) fn send_frees(&mut self) {
+        if !self.frees.is_empty() {
+            let frees = std::mem::take(&mut self.frees);
+            self.push(&ToWorker::Free(frees));
+        }
+    }
+
+    fn push(&mut self, message: &ToWorker) {
+        if let Err(error) = self.end.send(message) {
+            self.fault = Some(format!("its mailbox does not take messages: {error}"));
+        }
+    }
+}

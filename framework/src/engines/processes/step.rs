@@ -1,0 +1,227 @@
+//! One step: something that happens under the lock, and what follows from it.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use mobula_protocol::Error;
+use parking_lot::MutexGuard;
+
+use super::{
+    Driver, State,
+    peers::{Deferred, Peers},
+    waiting::task_duration,
+};
+use crate::{engines::Kind, promise::ENGINE, scheduler::Scheduler};
+
+/// What is left to do for whoever reads the workers' answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Workers have said something.
+    pub(super) answers: bool,
+    /// There is something else to do at once.
+    other: bool,
+    /// Tasks are packed, so that somebody has to look at the clock soon.
+    pub(super) packed: bool,
+}
+
+impl Left {
+    /// Whether there is something to do at once.
+    pub(super) fn any(self) -> bool {
+        self.answers || self.other
+    }
+}
+
+/// Reads and acts on what workers have said; whether there was anything.
+fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
+    let ready = peers.drain_likely(scheduler);
+    peers.look_at_the_clock(scheduler);
+    ready
+}
+
+impl Driver {
+    /// Runs `f` on the state, then everything that follows from it.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Scheduler, &mut Peers) -> R) -> R {
+        self.step(false, f, |_, result| result)
+    }
+
+    /// The same for what a worker may be waiting for. `after` comes when all is sent, before
+    /// anybody can act on an answer. Handles of small values that were dropped are counted at the
+    /// next step, which mostly is while the worker runs.
+    pub(super) fn with_priority<T, R>(
+        &self,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
+    ) -> R {
+        self.step(true, f, after)
+    }
+
+    #[inline]
+    fn step<T, R>(
+        &self,
+        latency_critical: bool,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
+    ) -> R {
+        self.step_in(self.state.lock(), latency_critical, f, after)
+    }
+
+    #[inline]
+    fn step_in<T, R>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        latency_critical: bool,
+        f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
+        after: impl FnOnce(&mut Scheduler, T) -> R,
+    ) -> R {
+        let State { scheduler, peers } = &mut *state;
+        // Once, so that they do not become many where one hasty step follows the other.
+        peers.defers_releases =
+            latency_critical && !peers.defers_releases && !self.released.has_memory();
+        if !peers.defers_releases {
+            self.count_released(scheduler, peers);
+        }
+        let result = f(scheduler, peers);
+        scheduler.pump(peers);
+        while peers.fail_unsendable(scheduler) || peers.tell_sealed(scheduler) {
+            scheduler.pump(peers);
+        }
+        peers.flush();
+        let late = scheduler.is_packed() && self.sleeps_long.load(Ordering::Relaxed);
+        if late {
+            self.sleeps_long.store(false, Ordering::Relaxed);
+        }
+        let result = after(scheduler, result);
+        let aftermath = peers.take_aftermath();
+        drop(state);
+        if let Some(aftermath) = aftermath {
+            self.follow_up(aftermath);
+        }
+        if late {
+            // Whoever sleeps did not know that the clock has to be looked at.
+            self.bell.ring_all();
+        }
+        result
+    }
+
+    pub(super) fn count_released(&self, scheduler: &mut Scheduler, peers: &mut Peers) {
+        if !self.released.any() {
+            return;
+        }
+        // Freeing an object can drop values, but no handle of this process: no lock is taken again.
+        let mut released = peers.take_scratch();
+        self.released.take(&mut released, |id| scheduler.detach(id));
+        for id in released.drain(..) {
+            if let Err(violation) = scheduler.release(id, peers) {
+                debug_assert!(false, "{violation}");
+            }
+        }
+        peers.keep_scratch(released);
+    }
+
+    /// Wakers and the like, with no lock held.
+    fn follow_up(&self, aftermath: Deferred) {
+        let Deferred {
+            completions,
+            to_kill,
+            registrations,
+            to_start,
+            ends,
+            wake_at,
+        } = aftermath;
+        if !completions.is_empty() {
+            let mut completions = completions;
+            for (entry, outcome) in completions.drain(..) {
+                if let Some(entry) = entry.upgrade() {
+                    entry.complete(outcome, ENGINE);
+                }
+            }
+            if completions.spilled()
+                && let Some(mut state) = self.state.try_lock()
+            {
+                state.peers.keep_completions(completions);
+            }
+            // A caller that sleeps with the lead may wait for one of these.
+            self.bell.ring();
+        }
+        for (id, why) in to_kill {
+            match self.config.kind {
+                Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
+                Kind::Processes | Kind::Inline => self.monitor.mark_for_kill(id, why),
+            }
+        }
+        if let Some(at) = wake_at {
+            self.monitor.wake_at(at);
+        }
+        if to_start > 0 || !ends.is_empty() {
+            self.monitor.change(to_start, ends);
+        }
+        if registrations > 0 {
+            let mut startup = self.startup.lock();
+            startup.registered += registrations;
+            startup.failures = 0;
+            self.started.notify_all();
+            drop(startup);
+            self.monitor.ring();
+        }
+    }
+
+    /// Reads and acts on what workers have said; whether there was anything.
+    pub(super) fn poll(&self) -> bool {
+        let mut any = false;
+        while self.work_here() {
+            any |= self.read_answers();
+        }
+        self.read_answers() || any
+    }
+
+    fn read_answers(&self) -> bool {
+        self.with(read)
+    }
+
+    /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if
+    /// there is something: for whoever looks again and again.
+    pub(super) fn read_ready(&self) -> bool {
+        let state = self.state.try_lock();
+        let Some(state) = state.filter(|state| state.peers.any_ready()) else {
+            return false;
+        };
+        self.step_in(state, false, read, |_, any| any)
+    }
+
+    /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let packed = state.scheduler.is_packed();
+        self.sleeps_long.store(!packed, Ordering::Relaxed);
+        packed.then_some(task_duration::STUCK)
+    }
+
+    /// Whether there is something to read, or room for what had found none.
+    pub(super) fn has_work(&self) -> bool {
+        self.look().any()
+    }
+
+    /// What there is to do.
+    pub(super) fn look(&self) -> Left {
+        let (left, aftermath) = {
+            let mut state = self.state.lock();
+            let progress = state.peers.flush();
+            let packed = state.scheduler.is_packed();
+            let late = packed && self.sleeps_long.load(Ordering::Relaxed);
+            let left = Left {
+                answers: state.peers.any_ready(),
+                other: progress || late || self.released.ends_actors(),
+                packed,
+            };
+            (left, state.peers.take_aftermath())
+        };
+        if let Some(aftermath) = aftermath {
+            self.follow_up(aftermath);
+        }
+        left
+    }
+
+    /// Whether any task is unfinished.
+    pub(super) fn pending_work(&self) -> bool {
+        self.state.lock().scheduler.pending_work()
+    }
+}

@@ -1,0 +1,181 @@
+//! Who looks at the rings: what decides between naps and sleep of the background thread.
+//!
+//! A foreground caller that spawns or waits again and again reads the answers itself on the way, at
+//! less cost than a thread that has to be woken for each. Then the background thread
+//! [naps](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
+//! soon as something waits for an answer without a thread of its own (a future), it stays with the
+//! bell.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence},
+    time::Duration,
+};
+
+/// A caller that spawns looks at the rings after each so many calls.
+const LOOK_EVERY: u32 = 16;
+
+/// How long a future's caller looks for the answer at once: less than waking it would cost.
+const LINGER: Duration = Duration::from_micros(6);
+
+/// About what waking it, and a worker, does cost.
+const LINGER_LONG: Duration = Duration::from_micros(30);
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(in crate::engines::processes) struct PollPolicy {
+    spawned: AtomicU32,
+    /// Since the background thread last asked, a foreground caller has read answers or has left
+    /// without a look, trusting in a nap.
+    served: AtomicBool,
+    /// Handles whose completion somebody waits for without a thread.
+    watched: AtomicUsize,
+    /// Whether it pays to wait for a future on the spot.
+    linger: SuccessRate,
+    /// Whether it pays to spin before a sleep.
+    spin: SuccessRate,
+}
+
+/// So many more failures than successes, lately, and something is no longer tried each time.
+const UNLUCKY: u32 = 4;
+
+/// Whether something that often fails is worth another try.
+#[derive(Debug, Default)]
+struct SuccessRate {
+    /// Failures less successes. A success among many failures is worth one more try, not as many as
+    /// if it had never failed.
+    misses: AtomicU32,
+}
+
+impl SuccessRate {
+    /// Whether to try. Where that fails mostly, it is done once in so many times only.
+    fn may_try(&self, at_least_each: u32) -> bool {
+        if self.is_good() {
+            return true;
+        }
+        let misses = self.misses.load(Ordering::Relaxed);
+        self.misses
+            .store(misses.wrapping_add(1).max(UNLUCKY), Ordering::Relaxed);
+        misses.is_multiple_of(at_least_each)
+    }
+
+    /// Whether it has worked lately.
+    fn is_good(&self) -> bool {
+        self.misses.load(Ordering::Relaxed) < UNLUCKY
+    }
+
+    fn tried(&self, in_vain: bool) {
+        let misses = self.misses.load(Ordering::Relaxed);
+        let misses = match in_vain {
+            true => misses.saturating_add(1),
+            false => misses.min(UNLUCKY).saturating_sub(1),
+        };
+        self.misses.store(misses, Ordering::Relaxed);
+    }
+}
+
+impl PollPolicy {
+    /// Counts a call; whether it is time to look at the rings.
+    pub(in crate::engines::processes) fn count_spawn(&self) -> bool {
+        let count = self.spawned.load(Ordering::Relaxed).wrapping_add(1);
+        self.spawned.store(count, Ordering::Relaxed);
+        count.is_multiple_of(LOOK_EVERY) && !self.is_watched()
+    }
+
+    /// A foreground caller has spared the background thread being woken.
+    pub(in crate::engines::processes) fn serve(&self) {
+        self.served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that happened since the last question.
+    pub(in crate::engines::processes) fn take_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed) && self.served.swap(false, Ordering::Relaxed)
+    }
+
+    /// One handle more is watched. A `hurry` of the bell must follow.
+    pub(in crate::engines::processes) fn watch(&self) {
+        self.watched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One handle less is watched.
+    pub(in crate::engines::processes) fn unwatch(&self) {
+        self.watched.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether any handle is watched.
+    pub(in crate::engines::processes) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) > 0
+    }
+
+    /// As [`is_watched`](Self::is_watched), for a thread that has announced its nap: sees each
+    /// `watch` whose `hurry` did not see the nap.
+    pub(in crate::engines::processes) fn is_watched_after_announcing(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_watched()
+    }
+
+    /// For how long a future's caller should wait on the spot: for the time of a short task, if
+    /// that has worked lately. If not, now and then for as long as being woken takes: the workers,
+    /// who fell asleep while this one slept, would never be quick enough otherwise.
+    pub(in crate::engines::processes) fn may_linger(&self) -> Option<Duration> {
+        let good = self.linger.is_good();
+        self.linger.may_try(32).then_some(match good {
+            true => LINGER,
+            false => LINGER_LONG,
+        })
+    }
+
+    /// What came of it.
+    pub(in crate::engines::processes) fn lingered(&self, in_vain: bool) {
+        self.linger.tried(in_vain);
+    }
+
+    /// Whether a caller that waits should spin before it sleeps: not where answers have taken much
+    /// longer lately, or came while others had this core. It would only take a core from the
+    /// workers then; and while it waits for its turn after a yield, the system counts it as one who
+    /// wants a core, and shares the cores accordingly.
+    pub(in crate::engines::processes) fn may_spin(&self) -> bool {
+        self.spin.may_try(16)
+    }
+
+    /// What came of it.
+    pub(in crate::engines::processes) fn spun(&self, in_vain: bool) {
+        self.spin.tried(in_vain);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_now_and_then_and_again_after_a_success() {
+        let luck = SuccessRate::default();
+        let tries = |in_vain| {
+            let tries = (0..160).map(|_| {
+                let tried = luck.may_try(16);
+                if tried {
+                    luck.tried(in_vain);
+                }
+                u32::from(tried)
+            });
+            tries.sum::<u32>()
+        };
+        let all_in_vain = tries(true);
+        assert!((8..=16).contains(&all_in_vain), "{all_in_vain}");
+        // One success, and it is tried each time again.
+        let all_good = tries(false);
+        assert!(all_good >= 144, "{all_good}");
+    }
+
+    #[test]
+    fn a_rare_success_is_worth_one_more_try() {
+        let luck = SuccessRate::default();
+        for _ in 0..100 {
+            luck.tried(true);
+        }
+        luck.tried(false);
+        assert!(luck.is_good());
+        luck.tried(true);
+        assert!(!luck.is_good());
+    }
+}

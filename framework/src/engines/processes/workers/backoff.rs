@@ -1,0 +1,317 @@
+//! How fast workers are started: at once, unless those before them have died soon after their
+//! start.
+//!
+//! Those that die before they are ready, such as by a set-up function that fails, are followed by
+//! pauses that double, up to a minute. What else wants a worker has one start that does not wait
+//! for the end of the pause: it may be needed, and things may be different by now.
+
+use std::time::{Duration, Instant};
+
+/// A worker that dies sooner than this after its readiness has died at its start.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Such deaths follow each other when there is no more time than this between them. Longer than
+/// [`SOON`] and the longest delay together.
+const ROW: Duration = Duration::from_secs(3);
+
+/// So many of them in a row are taken for chance.
+const FREE: u32 = 3;
+
+/// Each one more delays the next start by so much more.
+const DELAY: Duration = Duration::from_millis(10);
+const LONGEST_DELAY: Duration = Duration::from_millis(500);
+
+/// The longest pause after deaths before readiness, while other workers of the pool run tasks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The same while the pool has no worker: tasks wait for the next one, or for its failure.
+const LONGEST_PAUSE_ALONE: Duration = Duration::from_secs(5);
+
+/// Why a worker has died before it was ready, as far as that says when to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engines::processes) enum Unready {
+    /// For want of something that the system has too little of.
+    Short,
+    /// For another reason, while the pool has workers.
+    BesideOthers,
+    /// For another reason, and the pool has no worker.
+    Alone,
+}
+
+/// What the monitor knows of the workers that are to be started.
+#[derive(Debug, Default)]
+pub(in crate::engines::processes) struct RestartBackoff {
+    missing: usize,
+    /// Failed starts and early deaths in a row, and when the last of them was.
+    misfortunes: u32,
+    last: Option<Instant>,
+    not_before: Option<Instant>,
+    /// The next start does not wait until then.
+    urgent: bool,
+    /// Workers in a row that have died before they were ready.
+    unready: u32,
+    /// Since when starts fail, without one that succeeded.
+    failing: Option<Instant>,
+    /// A start has failed since the last time that none was missing.
+    short: bool,
+}
+
+impl RestartBackoff {
+    /// So many more are to be started.
+    pub(in crate::engines::processes) fn want(&mut self, workers: usize) {
+        self.missing += workers;
+        self.urgent |= workers > 0 && self.unready > 0;
+    }
+
+    /// None is to be started any more.
+    pub(in crate::engines::processes) fn stop(&mut self) {
+        self.missing = 0;
+    }
+
+    /// Whether one is to be started now.
+    pub(in crate::engines::processes) fn is_due(&self, now: Instant) -> bool {
+        let late = self.not_before.is_none_or(|time| time <= now);
+        self.missing > 0 && (self.urgent || late)
+    }
+
+    /// When the next one is to be started.
+    pub(in crate::engines::processes) fn next(&self, now: Instant) -> Option<Instant> {
+        let at = self.not_before.filter(|_| !self.urgent);
+        (self.missing > 0).then(|| at.unwrap_or(now))
+    }
+
+    /// One was started.
+    pub(in crate::engines::processes) fn started(&mut self) {
+        self.missing = self.missing.saturating_sub(1);
+        self.urgent = false;
+    }
+
+    /// Whether the latest workers have died before they were ready.
+    pub(in crate::engines::processes) fn are_unready(&self) -> bool {
+        self.unready > 0
+    }
+
+    /// One has died before it was ready, and is still missing. Says how many that are in a row.
+    pub(in crate::engines::processes) fn died_unready(
+        &mut self,
+        why: Unready,
+        now: Instant,
+    ) -> u32 {
+        self.missing += 1;
+        self.unready = self.unready.saturating_add(1);
+        let longest = match why {
+            Unready::Short => LONGEST_DELAY,
+            Unready::BesideOthers => LONGEST_PAUSE,
+            Unready::Alone => LONGEST_PAUSE_ALONE,
+        };
+        let doublings = self.unready.saturating_sub(FREE).min(16);
+        let delay = match doublings {
+            0 => Duration::ZERO,
+            _ => DELAY.saturating_mul(1 << doublings),
+        };
+        self.pause(now, delay.min(longest));
+        self.unready
+    }
+
+    /// One could not be started; it is still missing. Whether this is the first of a row.
+    pub(in crate::engines::processes) fn failed(&mut self, now: Instant) -> bool {
+        self.urgent = false;
+        self.misfortune(now, LONGEST_DELAY);
+        self.misfortunes == 1
+    }
+
+    /// Since when starts fail, if one fails now.
+    pub(in crate::engines::processes) fn failing_since(&mut self, now: Instant) -> Instant {
+        self.short = true;
+        *self.failing.get_or_insert(now)
+    }
+
+    /// So many fewer are to be started.
+    pub(in crate::engines::processes) fn give_up(&mut self, workers: usize) {
+        self.missing = self.missing.saturating_sub(workers);
+    }
+
+    /// One takes tasks. Says whether that is the end of a shortage (starts had failed before, and
+    /// no more are missing), and how many in a row had died before they were ready.
+    pub(in crate::engines::processes) fn recovered(&mut self) -> (bool, u32) {
+        self.failing = None;
+        let unready = std::mem::take(&mut self.unready);
+        if unready > 0 {
+            self.not_before = None;
+        }
+        let over = self.missing == 0 && std::mem::take(&mut self.short);
+        (over, unready)
+    }
+
+    /// One has died that took tasks since `ready`, and another has to take its place.
+    pub(in crate::engines::processes) fn died(&mut self, ready: Instant, now: Instant) {
+        self.missing += 1;
+        self.urgent |= self.unready > 0;
+        let lived = now.saturating_duration_since(ready);
+        if lived < SOON {
+            let times = (self.count(now) + 1).saturating_sub(FREE);
+            self.misfortune(now, DELAY.saturating_mul(times).min(LONGEST_DELAY));
+        }
+    }
+
+    /// How many misfortunes one at this time would follow.
+    fn count(&self, now: Instant) -> u32 {
+        match self.last {
+            Some(last) if now.saturating_duration_since(last) <= ROW => self.misfortunes,
+            _ => 0,
+        }
+    }
+
+    fn misfortune(&mut self, now: Instant, delay: Duration) {
+        self.misfortunes = self.count(now).saturating_add(1);
+        self.last = Some(now);
+        self.pause(now, delay);
+    }
+
+    fn pause(&mut self, now: Instant, delay: Duration) {
+        // In a pool where many die, the first one that is missing does not wait for the others.
+        if self.not_before.is_none_or(|time| time <= now) {
+            self.not_before = Some(now + delay);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Deaths that each follow the start at once, and how long each next start was put off.
+    fn delays(backoff: &mut RestartBackoff, mut now: Instant, deaths: usize) -> Vec<Duration> {
+        (0..deaths)
+            .map(|_| {
+                now += MS;
+                backoff.died(now, now);
+                let next = backoff.next(now).unwrap();
+                assert!(backoff.is_due(next) && (next <= now || !backoff.is_due(now)));
+                let delay = next.saturating_duration_since(now);
+                now += delay;
+                backoff.started();
+                delay
+            })
+            .collect()
+    }
+
+    #[test]
+    fn early_deaths_in_a_row_are_followed_by_ever_longer_pauses() {
+        let mut backoff = RestartBackoff::default();
+        let delays = delays(&mut backoff, Instant::now(), 60);
+        assert_eq!(delays[..5], [0, 0, 0, 10, 20].map(Duration::from_millis));
+        assert_eq!(delays[51], LONGEST_DELAY - DELAY);
+        assert_eq!(delays[52], LONGEST_DELAY);
+        assert_eq!(delays[59], LONGEST_DELAY);
+    }
+
+    #[test]
+    fn after_some_quiet_time_deaths_are_chance_again() {
+        let now = Instant::now();
+        let mut backoff = RestartBackoff::default();
+        delays(&mut backoff, now, 10);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(delays(&mut backoff, later, 1), [Duration::ZERO]);
+    }
+
+    #[test]
+    fn who_has_lived_is_replaced_at_once() {
+        let now = Instant::now();
+        let mut backoff = RestartBackoff::default();
+        for _ in 0..20 {
+            backoff.died(now, now + SOON);
+            assert!(backoff.is_due(now + SOON));
+            backoff.started();
+        }
+        assert!(!backoff.is_due(now + SOON) && backoff.next(now).is_none());
+    }
+
+    #[test]
+    fn a_shortage_lasts_until_none_is_missing() {
+        let now = Instant::now();
+        let mut backoff = RestartBackoff::default();
+        backoff.want(3);
+        assert!(!backoff.recovered().0);
+        assert_eq!(backoff.failing_since(now), now);
+        assert_eq!(backoff.failing_since(now + SOON), now);
+        backoff.started();
+        assert!(!backoff.recovered().0, "two are missing");
+        assert_eq!(backoff.failing_since(now + SOON), now + SOON);
+        backoff.give_up(1);
+        backoff.started();
+        assert!(backoff.recovered().0 && !backoff.recovered().0);
+        assert!(!backoff.is_due(now + SOON));
+    }
+
+    #[test]
+    fn who_dies_before_it_is_ready_is_followed_by_pauses_that_double() {
+        let pauses = |why, deaths: usize| -> Vec<Duration> {
+            let (mut backoff, mut now) = (RestartBackoff::default(), Instant::now());
+            let deaths = 1..=deaths as u32;
+            let pauses = deaths.map(|death| {
+                assert_eq!(backoff.died_unready(why, now), death);
+                assert!(backoff.are_unready());
+                let pause = backoff.next(now).unwrap().saturating_duration_since(now);
+                now += pause;
+                assert!(backoff.is_due(now));
+                backoff.started();
+                pause
+            });
+            pauses.collect()
+        };
+        let ms = |ms: [u64; 6]| ms.map(Duration::from_millis);
+        let beside_others = pauses(Unready::BesideOthers, 40);
+        assert_eq!(beside_others[..6], ms([0, 0, 0, 20, 40, 80]));
+        assert_eq!(beside_others[14], Duration::from_millis(40_960));
+        assert!(
+            beside_others[15..]
+                .iter()
+                .all(|pause| *pause == LONGEST_PAUSE)
+        );
+        assert_eq!(pauses(Unready::Alone, 40)[39], LONGEST_PAUSE_ALONE);
+        assert_eq!(pauses(Unready::Short, 40)[39], LONGEST_DELAY);
+    }
+
+    #[test]
+    fn what_else_wants_a_worker_has_one_start_amid_a_pause() {
+        let now = Instant::now();
+        let mut backoff = RestartBackoff::default();
+        for _ in 0..20 {
+            backoff.died_unready(Unready::BesideOthers, now);
+        }
+        let later = now + 4 * SOON;
+        backoff.died_unready(Unready::BesideOthers, later);
+        assert!(!backoff.is_due(later));
+        for n in 0..2 {
+            match n {
+                0 => backoff.want(3),
+                _ => backoff.died(now, later),
+            }
+            assert!(backoff.is_due(later) && backoff.next(later) == Some(later));
+            backoff.started();
+            assert!(!backoff.is_due(later));
+        }
+        // A worker that is ready ends the pause, and the row.
+        assert_eq!(backoff.recovered(), (false, 21));
+        assert!(backoff.is_due(later) && !backoff.are_unready());
+        assert_eq!(backoff.died_unready(Unready::BesideOthers, later), 1);
+    }
+
+    #[test]
+    fn a_failed_start_is_tried_again_later_and_told_once() {
+        let now = Instant::now();
+        let mut backoff = RestartBackoff::default();
+        backoff.want(2);
+        assert!(backoff.is_due(now));
+        assert!(backoff.failed(now));
+        assert!(!backoff.is_due(now));
+        let later = now + LONGEST_DELAY;
+        assert!(backoff.is_due(later));
+        assert!(!backoff.failed(later));
+        backoff.stop();
+        assert!(backoff.next(later).is_none());
+    }
+}

@@ -1,0 +1,243 @@
+//! Starting a worker: another process of this program, with a mailbox and a segment.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use mobula_protocol::{
+    Error, Result, WorkerId,
+    link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
+    mailbox::{self, DriverEnd, Stream as Printed},
+    sync::Seat,
+};
+use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
+use rustix::{event::epoll, process::Pid};
+
+use crate::engines::processes::{
+    Driver,
+    output::{Stream, Words},
+    peers::peer::Peer,
+    shared_words,
+    workers::life::{Life, OwnLife},
+    workers::program,
+    workers::watched::{Signs, Watched},
+};
+use crate::promise::ENGINE;
+
+impl Driver {
+    /// Starts one further worker. It takes tasks when it has registered, and ends with the calling
+    /// thread. If it is `hushed`, it is not heard before it has registered.
+    ///
+    /// # Errors
+    /// No memory, no descriptors, no process.
+    pub(in crate::engines::processes) fn start_worker(&self, hushed: bool) -> Result<()> {
+        let seat = self.with(|_, peers| peers.seats.take());
+        let seat = seat.ok_or_else(|| {
+            Error::setup("no further worker: there are as many processes as can share locks")
+        })?;
+        let mut unused = Some(seat);
+        let started = self.start_worker_at(seat, &mut unused, hushed);
+        if let Some(seat) = unused {
+            self.with(|_, peers| peers.seats.give_back(seat));
+        }
+        started
+    }
+
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a
+    /// peer.
+    fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>, hushed: bool) -> Result<()> {
+        let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
+        let id = u32::try_from(number).map(WorkerId).map_err(|_| {
+            Error::setup("this runtime has started 4,294,967,295 workers, and cannot number more")
+        })?;
+        let (mailbox_file, mailbox_memory) = shared_words(mailbox::bytes() as u64)?;
+        let end =
+            DriverEnd::create(&mailbox_memory).map_err(|error| Error::setup(error.to_string()))?;
+
+        let segment = SegmentId(id.0);
+        let len = self.config.worker_segment;
+        let file = SegmentFile::create(len, self.capacity.capacity(), Backing::Unnamed)?;
+
+        let failed = |what: &str, error: io::Error| {
+            Error::refused(
+                format!("cannot start a worker: {what}"),
+                Wanted::Descriptor,
+                error,
+            )
+        };
+        let made = || {
+            let (read, write) = descriptors::pipe()?;
+            // Our end only: the worker's prints wait for room.
+            rustix::io::ioctl_fionbio(&read, true)?;
+            Ok((read, write))
+        };
+        let output = || {
+            made()
+                .map_err(|error: rustix::io::Errno| failed("no pipe for its output", error.into()))
+        };
+        let (stdout_read, stdout_write) = output()?;
+        let (stderr_read, stderr_write) = output()?;
+        let unread = watch_of(&stdout_read, &stderr_read)
+            .map_err(|error| failed("no watch of its output", error.into()))?;
+        let (socket, worker_socket) = link::pair().map_err(|error| failed("no socket", error))?;
+        let socket = Arc::new(socket);
+        let own = OwnLife::new()?;
+        let token = link::new_token();
+        let heap_write = file
+            .read_write_fd(ENGINE)
+            .ok_or_else(|| Error::internal("a new segment that is read-only"))?;
+        let mailbox_write = mailbox_file
+            .read_write_fd(ENGINE)
+            .ok_or_else(|| Error::internal("a new mailbox that is read-only"))?;
+        let bell_write = self
+            .bell_file
+            .read_write_fd(ENGINE)
+            .ok_or_else(|| Error::internal("a bell that is read-only"))?;
+        Bootstrap::new(
+            token.clone(),
+            self.registry.fingerprint(),
+            (id, seat, self.config.workers as u32),
+            (self.config.stack, self.surroundings.umask),
+            mailbox_file.len(),
+            self.bell_file.len(),
+            (segment, file.len()),
+        )
+        .send(
+            socket.as_fd(),
+            &BootstrapDescriptors {
+                driver: own.seen_by_worker.as_fd(),
+                stdout: stdout_write.as_fd(),
+                mailbox: mailbox_write,
+                bell: bell_write,
+                heap_read: file.read_only_fd(),
+                heap_write,
+                printed: unread.as_fd(),
+            },
+        )?;
+        drop(unread);
+
+        let registered = Arc::new(AtomicBool::new(false));
+        let words = Words {
+            current: end.state.clone(),
+            printed: end.printed.clone(),
+        };
+        self.segments.insert(segment, &file)?;
+        let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.clone()) {
+            Ok(started) => started,
+            Err(error) => {
+                self.segments.remove(segment);
+                return Err(error);
+            }
+        };
+        let stream = |which, fd| {
+            let words = words.clone();
+            Stream::new(which, fd, pid, words, self.registry, hushed)
+        };
+        let stdout = stream(Printed::Stdout, stdout_read);
+        let stderr = stream(Printed::Stderr, stderr_read);
+        self.output.add(stdout.clone(), stderr.clone());
+        let peer = Peer::new(
+            end,
+            pid,
+            socket,
+            own.kept,
+            (segment, seat),
+            registered.clone(),
+        );
+        *unused = None;
+        let started = self.with(|scheduler, peers| {
+            peers.add(id, peer, (segment, file));
+            let started = scheduler.worker_starting(id);
+            // The runtime may have ended in the meantime.
+            if self.is_closed() {
+                scheduler.worker_stopping(id, peers);
+            }
+            started
+        });
+        self.monitor.add(Watched {
+            id,
+            segment,
+            pid,
+            life,
+            stdout,
+            stderr,
+            registered,
+            began: Instant::now(),
+            ready: None,
+            signs: Signs::default(),
+        });
+        // It may have rung before its lane was there to be looked at.
+        self.poll();
+        started.map_err(|violation| Error::internal(violation.to_string()))
+    }
+
+    fn exec(
+        &self,
+        token: &str,
+        socket: OwnedFd,
+        stderr: OwnedFd,
+        own_socket: Arc<OwnedFd>,
+    ) -> Result<(u32, Life)> {
+        let mut command = program::command()?;
+        command
+            .args(&self.monitor.entry().args)
+            .current_dir(self.surroundings.directory())
+            .env_clear()
+            .envs(
+                self.surroundings
+                    .environment
+                    .iter()
+                    .map(|(key, value)| (key, value)),
+            )
+            .envs(self.monitor.entry().env.iter().copied())
+            .envs(self.config.env.iter().map(|(key, value)| (key, value)))
+            .env(TOKEN_VARIABLE, token)
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(stderr))
+            // Ctrl-C in a terminal goes to the driver alone, and what a task starts can be ended
+            // together with its worker.
+            .process_group(0);
+        let mut child = descriptors::with_standard_in_use(|| command.spawn()).map_err(|error| {
+            let program = Path::new(command.get_program()).display();
+            let what = format!("cannot start a worker: {program} does not run");
+            Error::refused(what, Wanted::Thread, error)
+        })?;
+        let pid = child.id();
+        let life = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| Error::internal(format!("a process with the id {pid}")))
+            .and_then(|pid| Life::of(pid, own_socket));
+        match life {
+            // Its exit status is collected by the monitor.
+            Ok(life) => Ok((pid, life)),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A descriptor that is readable while one of these is.
+fn watch_of(stdout: &OwnedFd, stderr: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    let watch = descriptors::watch()?;
+    for fd in [stdout, stderr] {
+        let data = epoll::EventData::new_u64(0);
+        epoll::add(&watch, fd, data, epoll::EventFlags::IN)?;
+    }
+    Ok(watch)
+}

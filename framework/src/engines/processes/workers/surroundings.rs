@@ -1,0 +1,59 @@
+//! What workers find around them: the working directory, the environment and the umask that this
+//! process had when the runtime began, whatever it has by the time that a worker is started.
+
+use std::{
+    ffi::OsString,
+    os::fd::{AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use mobula_protocol::{Error, Result};
+use mobula_store::descriptors;
+use rustix::fs::{Mode, OFlags};
+
+/// What a process has where `/proc` does not say it.
+const USUAL_UMASK: u32 = 0o022;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(in crate::engines::processes) struct Surroundings {
+    /// A descriptor and not a path: the directory may be moved.
+    directory: OwnedFd,
+    pub(in crate::engines::processes) environment: Vec<(OsString, OsString)>,
+    pub(in crate::engines::processes) umask: u32,
+}
+
+impl Surroundings {
+    /// Those of this process now, with another directory if one is given.
+    ///
+    /// # Errors
+    /// The directory is none, or cannot be entered.
+    pub(in crate::engines::processes) fn now(directory: Option<&Path>) -> Result<Surroundings> {
+        let path = directory.unwrap_or(Path::new("."));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = descriptors::open(path, flags, Mode::empty()).map_err(|error| {
+            let path = path.display();
+            Error::setup(format!(
+                "`{path}` cannot be the working directory of workers: {error}; `Builder::current_dir` takes a directory that exists"
+            ))
+        })?;
+        Ok(Surroundings {
+            directory,
+            environment: std::env::vars_os().collect(),
+            umask: umask(),
+        })
+    }
+
+    /// A path to the working directory, for a process that still has this one's descriptors.
+    pub(in crate::engines::processes) fn directory(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.directory.as_raw_fd()).into()
+    }
+}
+
+/// This process' umask. The system call that says it changes it too, for other threads to see.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(USUAL_UMASK)
+}
