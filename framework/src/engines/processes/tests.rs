@@ -137,7 +137,10 @@ fn settles_to_nothing(driver: &Driver) {
 
 #[test]
 fn small_and_large_values_go_there_and_back() {
-    let driver = start("driver::tests::small_and_large_values_go_there_and_back", 2);
+    let driver = start(
+        "engines::processes::tests::small_and_large_values_go_there_and_back",
+        2,
+    );
     for length in [0, 1, 100, 20_000, 300_000, 5_000_000] {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
         let entry = driver.submit(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
@@ -153,7 +156,7 @@ fn small_and_large_values_go_there_and_back() {
 
 #[test]
 fn many_tasks_from_many_threads() {
-    let driver = start("driver::tests::many_tasks_from_many_threads", 2);
+    let driver = start("engines::processes::tests::many_tasks_from_many_threads", 2);
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let driver = &driver;
@@ -182,7 +185,7 @@ fn many_tasks_from_many_threads() {
 #[test]
 fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
     let driver = start(
-        "driver::tests::panics_and_deaths_are_errors_and_the_pool_goes_on",
+        "engines::processes::tests::panics_and_deaths_are_errors_and_the_pool_goes_on",
         1,
     );
     let error = get(&driver.submit(call(&PANIC, vec![]))).unwrap_err();
@@ -205,7 +208,7 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
 
 #[test]
 fn recursion_on_one_worker_ends() {
-    let driver = start("driver::tests::recursion_on_one_worker_ends", 1);
+    let driver = start("engines::processes::tests::recursion_on_one_worker_ends", 1);
     let entry = driver.submit(call(&NEST, vec![CallArg::Value(text(b"30"))]));
     assert_eq!(get(&entry).unwrap(), b"30");
     drop(entry);
@@ -216,7 +219,7 @@ fn recursion_on_one_worker_ends() {
 #[test]
 fn the_whole_pool_comes_up_after_the_first_worker() {
     let driver = start(
-        "driver::tests::the_whole_pool_comes_up_after_the_first_worker",
+        "engines::processes::tests::the_whole_pool_comes_up_after_the_first_worker",
         8,
     );
     let pids: HashSet<u32> = driver.worker_pids().into_iter().collect();
@@ -251,7 +254,7 @@ fn children(test: &str) -> usize {
 
 #[test]
 fn an_end_while_workers_are_being_started_leaves_none() {
-    let test = "driver::tests::an_end_while_workers_are_being_started_leaves_none";
+    let test = "engines::processes::tests::an_end_while_workers_are_being_started_leaves_none";
     for round in 0..10 {
         let driver = start(test, 12);
         // At different moments of the start.
@@ -265,7 +268,7 @@ fn an_end_while_workers_are_being_started_leaves_none() {
 #[test]
 fn workers_that_die_at_once_are_not_replaced_without_pause() {
     let driver = start(
-        "driver::tests::workers_that_die_at_once_are_not_replaced_without_pause",
+        "engines::processes::tests::workers_that_die_at_once_are_not_replaced_without_pause",
         1,
     );
     let begin = Instant::now();

@@ -14,7 +14,7 @@ use super::*;
 use crate::engines::processes::workers::life::REFUSED;
 
 const CASE: &str = "MOBULA_UNIT_TEST_CASE";
-const PROGRAM: &str = "driver::tests::unkillable::program";
+const PROGRAM: &str = "engines::processes::tests::unkillable::program";
 
 remote_fn!(STAYS, |_| {
     eprintln!("it stays");
