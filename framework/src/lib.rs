@@ -83,7 +83,7 @@
 //! | --- | --- |
 //! | `ndarray-0_16`, `ndarray-0_17` | for this version of `ndarray`: `ArrayView` parameters without a copy, `ArrayViewMut2` parameters for tiles, `put` of arrays and views with their shape |
 //! | `ndarray` | the same as `ndarray-0_16` |
-//! | `stream` | `Queue::stream`, for `futures::Stream` and the crates that build on it |
+//! | `stream` | `stream` of queues, maps and `as_completed`, for `futures::Stream` and the crates that build on it |
 //!
 //! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`]
 //! give views and arrays of the version that their [`NdDim`] is from.
@@ -120,10 +120,8 @@ pub use init::init;
 pub use mobula_macros::{main, remote, test};
 pub use mobula_protocol::{CancelOptions, Error, Lot, Result};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
-pub use mobula_worker::{check_cancelled, is_cancelled};
+pub use mobula_worker::context::{TaskContext, TaskId};
 pub use runtime::{Builder, Runtime, StoreInfo};
-#[cfg(feature = "stream")]
-pub use typed::QueueStream;
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, Cancel,
     CancelOnDrop, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef,
@@ -131,8 +129,10 @@ pub use typed::{
     PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar,
     SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit,
     SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn,
-    UnspawnedCall, Value, how,
+    UnspawnedCall, Value, check_cancelled, context, how, is_cancelled,
 };
+#[cfg(feature = "stream")]
+pub use typed::{AsCompletedStream, MapStream, MapUnorderedStream, QueueStream};
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub use typed::{NdArray, NdDim};
 

@@ -4,11 +4,12 @@
 
 mod actor;
 pub mod batch;
+pub mod context;
 mod process;
 mod promise;
 
 pub use actor::{ActorState, BorrowedHere};
 pub use process::{
-    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, call, check_cancelled, enter_if_worker,
-    is_cancelled, set_up_here, setup_count, worker_engine,
+    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, call, enter_if_worker, set_up_here, setup_count,
+    worker_engine,
 };

@@ -6,9 +6,10 @@ use std::{
     fmt,
     sync::Arc,
     task::{Wake, Waker},
+    time::{Duration, Instant},
 };
 
-use mobula_protocol::{Awaited, Engine, Error, ObjectHandle};
+use mobula_protocol::{Awaited, Engine, Error, ObjectHandle, Result};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
@@ -171,6 +172,106 @@ impl<T> AsCompleted<T> {
         Some(self.pending.remove(&number)?.object)
     }
 
+    /// The next ref that is ready, when it is. Blocks for at most this long; `Ok(None)` if none is
+    /// left.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # use std::time::Duration;
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let mut running = rt.as_completed(rt.spawn_all([1, 200].map(sleep::remote)));
+    /// let mut redrawn = 0;
+    /// loop {
+    ///     match running.next_timeout(Duration::from_millis(20)) {
+    ///         Ok(Some(done)) => done.get()?,
+    ///         Ok(None) => break,
+    ///         Err(_) => redrawn += 1, // nothing has come
+    ///     }
+    /// }
+    /// assert!(redrawn > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a later call can
+    /// succeed.
+    pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<ObjectRef<T>>> {
+        let next = self.next_by(Instant::now().checked_add(limit));
+        if next.is_none() && !self.is_empty() {
+            return Err(Error::timeout(format!(
+                "none of {} results was there within {limit:?}; their tasks go on",
+                self.len()
+            )));
+        }
+        Ok(next)
+    }
+
+    /// The same for asynchronous code. Dropping the future of the next ref, as `select!` does, loses
+    /// nothing. Needs the feature `stream`.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use futures::StreamExt;
+    ///
+    /// #[remote]
+    /// fn half(n: u32) -> u32 {
+    ///     n / 2
+    /// }
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let mut running = rt.as_completed(rt.spawn_all((0..100).map(half::remote))).stream();
+    /// let mut sum = 0;
+    /// while let Some(done) = running.next().await {
+    ///     sum += done.await?;
+    /// }
+    /// assert_eq!(sum, 2450);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "stream")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
+    pub fn stream(self) -> AsCompletedStream<T> {
+        AsCompletedStream(self)
+    }
+
+    /// The next ref that is ready, if one is until the deadline.
+    pub(super) fn next_by(&mut self, deadline: Option<Instant>) -> Option<ObjectRef<T>> {
+        loop {
+            if !Any(self).is_known() && self.ready.is_empty() {
+                if mobula_store::is_forked_child() {
+                    return self.give_up_one();
+                }
+                // A runtime that ends tells all of them.
+                let in_time = match &self.engine {
+                    Some(engine) if !self.mixed && !self.pending.is_empty() => {
+                        engine.wait(&Any(self), deadline)
+                    }
+                    Some(_) if !self.pending.is_empty() => {
+                        self.announce();
+                        mobula_protocol::park_until(&Any(self), deadline)
+                    }
+                    _ => return None,
+                };
+                if !in_time {
+                    return None;
+                }
+            }
+            if let Some(object) = self.try_next() {
+                return Some(object);
+            }
+        }
+    }
+
     /// Has the engines see to it that completions are told.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
@@ -211,33 +312,79 @@ impl<T> Iterator for AsCompleted<T> {
     type Item = ObjectRef<T>;
 
     fn next(&mut self) -> Option<ObjectRef<T>> {
-        loop {
-            if !Any(self).is_known() && self.ready.is_empty() {
-                if mobula_store::is_forked_child() {
-                    return self.give_up_one();
-                }
-                // A runtime that ends tells all of them.
-                match &self.engine {
-                    Some(engine) if !self.mixed && !self.pending.is_empty() => {
-                        engine.wait(&Any(self), None);
-                    }
-                    Some(_) if !self.pending.is_empty() => {
-                        self.announce();
-                        mobula_protocol::park_until(&Any(self), None);
-                    }
-                    _ => return None,
-                }
-            }
-            if let Some(object) = self.try_next() {
-                return Some(object);
-            }
-        }
+        self.next_by(None)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.len(), Some(self.len()))
     }
 }
+
+#[cfg(feature = "stream")]
+mod stream {
+    use std::{
+        fmt,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use mobula_protocol::Awaited;
+
+    use super::{Any, AsCompleted, ObjectRef};
+    use crate::typed::turn::in_turn;
+
+    /// Refs as they become ready, for asynchronous code: what
+    /// [`AsCompleted::stream`] returns.
+    #[must_use = "streams do nothing unless they are polled"]
+    pub struct AsCompletedStream<T>(pub(super) AsCompleted<T>);
+
+    impl<T> AsCompletedStream<T> {
+        /// Adds a ref.
+        pub fn push(&mut self, object: ObjectRef<T>) {
+            self.0.push(object);
+        }
+    }
+
+    impl<T> futures_core::Stream for AsCompletedStream<T> {
+        type Item = ObjectRef<T>;
+
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<ObjectRef<T>>> {
+            let refs = &mut self.0;
+            in_turn(context, |context| {
+                loop {
+                    if let Some(object) = refs.try_next() {
+                        return Poll::Ready(Some(object));
+                    }
+                    if refs.is_empty() {
+                        return Poll::Ready(None);
+                    }
+                    if Any(refs).subscribe(context.waker()) {
+                        return Poll::Pending;
+                    }
+                }
+            })
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            self.0.size_hint()
+        }
+    }
+
+    // Nothing in it is pinned.
+    impl<T> Unpin for AsCompletedStream<T> {}
+
+    impl<T> fmt::Debug for AsCompletedStream<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_tuple("AsCompletedStream").field(&self.0).finish()
+        }
+    }
+}
+
+#[cfg(feature = "stream")]
+pub use stream::AsCompletedStream;
 
 impl<T> Extend<ObjectRef<T>> for AsCompleted<T> {
     fn extend<I: IntoIterator<Item = ObjectRef<T>>>(&mut self, refs: I) {

@@ -13,6 +13,7 @@ mod as_completed;
 mod bound;
 mod call;
 mod cancel;
+mod context;
 mod join;
 mod map;
 mod object_ref;
@@ -31,6 +32,7 @@ mod mismatch;
 mod place;
 mod probe;
 mod turn;
+mod wait;
 
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 mod nd;
@@ -49,10 +51,15 @@ pub use actor::{Actor, ActorCall, ActorId, ActorPool, ActorRef, PoolMap, PoolMap
 pub use arg::IntoArg;
 pub use array_build::ArrayBuild;
 pub use as_completed::AsCompleted;
+#[cfg(feature = "stream")]
+pub use as_completed::AsCompletedStream;
 pub use call::UnspawnedCall;
 pub use cancel::{Cancel, CancelOnDrop};
+pub use context::{check_cancelled, context, is_cancelled};
 pub use join::{JoinOne, Joinable};
 pub use map::{Map, MapFuture, MapIter, MapUnordered};
+#[cfg(feature = "stream")]
+pub use map::{MapStream, MapUnorderedStream};
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub use nd::{NdArray, NdDim};
 pub use object_ref::ObjectRef;

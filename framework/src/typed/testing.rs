@@ -1,14 +1,16 @@
 //! A runtime on the inline engine, whose calls can be held back, for tests.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use mobula_protocol::{ActorOptions, Control, Engine, Result, TaskOptions};
 use mobula_store::Plain;
 
 use super::{
-    Actor, ActorCall, ActorRef, Joinable, ObjectRef, Put, Queue, UnspawnedCall, Value,
+    Actor, ActorCall, ActorRef, AsCompleted, Joinable, Map, ObjectRef, Put, Queue, UnspawnedCall,
+    Value,
     actor::{get_or_create, named},
     runtime_api,
+    wait::{Ready, wait},
 };
 use crate::{Array, config::BuilderOptions, engines::inline::Inline};
 
@@ -74,6 +76,31 @@ impl TestRuntime {
 
     pub(crate) fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
         refs.join()
+    }
+
+    pub(crate) fn map<R: Value, I: IntoIterator<Item = UnspawnedCall<R>>>(
+        &self,
+        calls: I,
+    ) -> Map<I::IntoIter> {
+        Map::new(&self.engine, calls.into_iter())
+    }
+
+    pub(crate) fn as_completed<T>(
+        &self,
+        refs: impl IntoIterator<Item = ObjectRef<T>>,
+    ) -> AsCompleted<T> {
+        let mut completed = AsCompleted::new();
+        completed.extend(refs);
+        completed
+    }
+
+    pub(crate) fn wait<T>(
+        &self,
+        refs: &[ObjectRef<T>],
+        count: usize,
+        limit: Option<Duration>,
+    ) -> Result<Ready<T>> {
+        wait(refs, count, limit)
     }
 
     /// The options of each call that was made since the last look, in order.

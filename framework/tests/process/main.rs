@@ -7,6 +7,7 @@ mod actors;
 mod borrowed;
 mod calls;
 mod cancel;
+mod context;
 mod deaths;
 mod descriptors;
 mod detached;

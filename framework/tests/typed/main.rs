@@ -17,7 +17,7 @@ fn start(engine: EngineKind) -> Rt {
 
 /// The cases on one engine, each a test: `cargo test --test typed inline::errors`.
 macro_rules! conformance {
-    ($engine:ident: $($(#[$condition:meta])* $case:ident),*; async: $($name:ident = $future:ident),*) => {
+    ($engine:ident: $($(#[$condition:meta])* $case:ident),*; async: $($(#[$when:meta])* $name:ident = $future:ident),*) => {
         mod $engine {
             use super::{EngineKind, cases, start};
 
@@ -30,6 +30,7 @@ macro_rules! conformance {
             )*
 
             $(
+                $(#[$when])*
                 #[mobula::test]
                 async fn $name() -> mobula::Result<()> {
                     cases::$future::all_async(&start(EngineKind::$engine())).await
@@ -43,14 +44,16 @@ macro_rules! on_each_engine {
     ($($engine:ident),*) => {
         $(conformance!(
             $engine:
-            actors, arguments, borrowing, calls, errors, objects, pools, queues, results, shapes,
+            actors, arguments, borrowing, calls, collecting, contexts, errors, objects, pools, queues, results, shapes,
             #[cfg(feature = "ndarray-0_16")]
             ndarray_0_16,
             #[cfg(feature = "ndarray-0_17")]
             ndarray_0_17,
             #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
             ndarray_versions;
-            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues
+            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues,
+            #[cfg(feature = "stream")]
+            streams = collecting
         );)*
     };
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{calls::Calls, results::ResultWriter};
-use crate::process;
+use crate::{context, process};
 use mobula_protocol::{Error, Input, Inputs, Payload, Registry, Result};
 
 /// Runs the calls one after the other. What one of them does, a panic too, is its own result.
@@ -27,10 +27,11 @@ pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
         .filter(|function| !std::ptr::eq(*function, &super::FUNCTION))
         .ok_or_else(|| Error::internal("a batch of calls of no function"))?;
     process::runs_function(calls.function);
+    context::change(|here| here.function = function);
     let mut results = ResultWriter::default();
     let mut inputs = Inputs::new(Vec::new());
     while inputs.refill(|list| calls.next(list))? {
-        process::check_cancelled()?;
+        context::check_cancelled()?;
         let result = process::call(function, |function| (function.run)(&mut inputs));
         results.push(result);
     }

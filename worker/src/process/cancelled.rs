@@ -178,23 +178,23 @@ impl Worker {
     }
 }
 
-/// Whether the task that this thread runs is cancelled, or has passed its limit of time: then nobody
-/// waits for it any more. `false` on a thread that runs none, such as one that a task has started.
-///
-/// Costs some nanoseconds. See `Cancel` for what else ends a cancelled task.
-pub fn is_cancelled() -> bool {
-    check_cancelled().is_err()
-}
+/// A run of a task in this process' worker, for who wants to know whether it is cancelled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run(Attempt);
 
-/// As [`is_cancelled`], to be left with `?`.
-///
-/// # Errors
-/// The task is cancelled ([`Error::is_cancelled`]). Nobody sees what the task returns.
-pub fn check_cancelled() -> Result<()> {
-    if this_run().is_none() {
-        return Ok(());
+impl Run {
+    pub(super) fn new(run: Attempt) -> Run {
+        Run(run)
     }
-    worker::current().map_or(Ok(()), |worker| worker.check_cancelled())
+
+    /// # Errors
+    /// Nobody waits for it any more.
+    pub(crate) fn check_cancelled(self) -> Result<()> {
+        match worker::current() {
+            Some(worker) if worker.cancellations.has(self.0) => Err(cancelled()),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cold]

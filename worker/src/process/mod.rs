@@ -57,7 +57,7 @@ use table::{Out, Table};
 use turn::Turn;
 use worker::Worker;
 
-pub use cancelled::{check_cancelled, is_cancelled};
+pub(crate) use cancelled::Run;
 pub use executor::block_on;
 pub use tasks::call;
 pub(crate) use tasks::runs_function;

@@ -4,10 +4,11 @@ use std::{
     cell::Cell,
     io,
     sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
 
 use super::{
-    cancelled::{Runner, check_cancelled},
+    cancelled::{Run, Runner},
     die,
     lanes::Next,
     own_calls::InMethod,
@@ -17,7 +18,10 @@ use super::{
     threads,
     worker::{self, Worker},
 };
-use crate::promise::ENGINE;
+use crate::{
+    context::{self, Here},
+    promise::ENGINE,
+};
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
     ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskOptions, TaskSlot, Value,
@@ -189,10 +193,18 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         ))),
         Some(remote) => {
             let options = TaskOptions::of(&options, &remote.options);
-            if options.timeout.is_some() {
+            let own = options.retries.unwrap_or(retries);
+            let mut here = Here {
+                worker: Some(worker.id),
+                run: Some(Run::new(attempt)),
+                ..Here::new(id, remote, 1 + own.saturating_sub(retries))
+            };
+            if let Some(timeout) = options.timeout {
+                here.limit = Instant::now().checked_add(timeout);
                 let started = FromWorker::Started { id, slot, attempt };
                 worker.table.lock().out.push(&started);
             }
+            let _here = context::enter(here);
             match options.reruns(retries) {
                 0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
                 reruns => {
@@ -260,7 +272,7 @@ fn run_once(
         worker.own_actor.set(id);
     }
     let made = call(remote, |remote| {
-        check_cancelled()?;
+        context::check_cancelled()?;
         let inputs = resolve(worker, args)?;
         let inputs = match remote.role {
             Role::Function => Inputs::new(inputs),
@@ -268,7 +280,7 @@ fn run_once(
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
-        let mut inputs = inputs.with_check(check_cancelled);
+        let mut inputs = inputs.with_check(context::check_cancelled);
         begun.get_or_insert_with(|| worker.printed.begin());
         let payload = match remote.role {
             Role::Method { .. } => {
@@ -313,6 +325,7 @@ fn run_again(
         }
         let message = FromWorker::Again { id, slot, attempt };
         worker.table.lock().finish(&message);
+        context::change(|here| here.attempt += 1);
     }
     run_once(worker, remote, id, args, begun).map_err(Failed::error)
 }

@@ -13,7 +13,10 @@ use mobula_protocol::{
     message::{ArgSpec, Args},
     readable,
 };
-use mobula_worker::call;
+use mobula_worker::{
+    call,
+    context::{self, Here},
+};
 
 use super::Inline;
 use crate::promise::ENGINE;
@@ -112,7 +115,9 @@ impl Inline {
         let _running = Running::enter(self.this());
         let options = TaskOptions::of(&task.options, &remote.options);
         let mut reruns = options.reruns(options.retries.unwrap_or(0));
+        let mut here = Here::new(task.id, remote, 1);
         loop {
+            let _here = context::enter(here);
             let mut given_up = false;
             let result = call(remote, |remote| {
                 let mut inputs = self.inputs(remote, task)?;
@@ -121,7 +126,10 @@ impl Inline {
                 result
             });
             match result {
-                Err(error) if reruns > 0 && error.is_application() && !given_up => reruns -= 1,
+                Err(error) if reruns > 0 && error.is_application() && !given_up => {
+                    reruns -= 1;
+                    here.attempt += 1;
+                }
                 result => return result,
             }
         }

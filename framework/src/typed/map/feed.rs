@@ -358,11 +358,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
     }
 
-    /// Blocks until something is finished.
-    pub(super) fn wait(&self) {
-        if !self.entries.is_empty() {
-            self.engine.wait(&self.entries, None);
-        }
+    /// Blocks until something is finished, or the deadline has passed: then `false`.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
+        self.entries.is_empty() || self.engine.wait(&self.entries, deadline)
     }
 
     /// Has the waker called when something is finished; false if something is.

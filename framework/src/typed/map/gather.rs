@@ -81,7 +81,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
             if let Some(values) = self.step()? {
                 return Ok(values);
             }
-            self.feed.wait();
+            self.feed.wait(None);
         }
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn at(place: usize, error: Error) -> Error {
 
 /// The values of a [`Map`](super::Map) to come: what awaiting it makes.
 ///
-/// Dropped before its end, it sends no further calls; those on their way run to their ends.
+/// Dropped before its end, it sends no further calls and cancels those on their way.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct MapFuture<I, R>(Option<Gather<I, R>>);
 

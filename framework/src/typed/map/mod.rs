@@ -14,6 +14,8 @@ use gather::Gather;
 
 pub use gather::MapFuture;
 pub use iter::{MapIter, MapUnordered};
+#[cfg(feature = "stream")]
+pub use iter::{MapStream, MapUnorderedStream};
 
 /// Many calls and how to run them: what [`Runtime::map`](crate::Runtime::map) and
 /// [`Runtime::map_fn`](crate::Runtime::map_fn) return.

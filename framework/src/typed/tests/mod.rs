@@ -18,6 +18,8 @@ fn the_whole_surface_works() {
     cases::arguments::all(&rt);
     cases::borrowing::all(&rt);
     cases::calls::all(&rt);
+    cases::collecting::all(&rt);
+    cases::contexts::all(&rt);
     cases::errors::all(&rt);
     #[cfg(feature = "ndarray-0_16")]
     cases::ndarray_0_16::all(&rt);
@@ -39,6 +41,8 @@ fn the_whole_surface_works() {
 fn results_are_futures() {
     let rt = Rt::start();
     futures::executor::block_on(cases::futures::all_async(&rt)).unwrap();
+    #[cfg(feature = "stream")]
+    futures::executor::block_on(cases::collecting::all_async(&rt)).unwrap();
 }
 
 #[test]

@@ -8,6 +8,8 @@ pub(super) mod actors;
 pub(super) mod arguments;
 pub(super) mod borrowing;
 pub(super) mod calls;
+pub(super) mod collecting;
+pub(super) mod contexts;
 pub(super) mod errors;
 mod functions;
 pub(super) mod futures;
