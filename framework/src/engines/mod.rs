@@ -9,7 +9,13 @@ use std::sync::Arc;
 use mobula_protocol::{Engine, Result};
 
 use crate::config::Config;
-use processes::Driver;
+use processes::{
+    Driver,
+    workers::{
+        null::{NullHere, NullThreads},
+        workforce::{Processes, Workforce},
+    },
+};
 
 pub use kind::EngineKind;
 pub(crate) use kind::Kind;
@@ -19,8 +25,11 @@ pub(crate) use kind::Kind;
 /// # Errors
 /// Why it cannot start.
 pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
-    Ok(match config.kind {
-        Kind::Inline => inline::Inline::start(&config)?,
-        Kind::Processes | Kind::NullThreads | Kind::NullHere => Driver::start(config)?,
-    })
+    let workforce: Box<dyn Workforce> = match config.kind {
+        Kind::Inline => return Ok(inline::Inline::start(&config)?),
+        Kind::Processes => Box::new(Processes),
+        Kind::NullThreads => Box::new(NullThreads),
+        Kind::NullHere => Box::<NullHere>::default(),
+    };
+    Ok(Driver::start(config, workforce)?)
 }

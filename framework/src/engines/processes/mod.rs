@@ -12,7 +12,7 @@ mod output;
 mod peers;
 mod step;
 mod waiting;
-mod workers;
+pub(super) mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,6 @@ use parking_lot::{Condvar, Mutex};
 use crate::{
     config::Config,
     current,
-    engines::Kind,
     scheduler::{self, CallRole, Scheduler},
 };
 use memory::DriverBudget;
@@ -52,6 +51,7 @@ use waiting::poll_policy::PollPolicy;
 use waiting::sleepers::Sleepers;
 use workers::monitor::Monitor;
 use workers::surroundings::Surroundings;
+use workers::workforce::Workforce;
 
 /// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
 const PREFETCH: u32 = 64;
@@ -97,7 +97,7 @@ pub(crate) struct Driver {
     failure: OnceLock<Error>,
     closed: AtomicBool,
     monitor: Monitor,
-    null_here: workers::null::Here,
+    workforce: Box<dyn Workforce>,
     output: Arc<Output>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -120,11 +120,12 @@ struct Startup {
 }
 
 impl Driver {
-    /// Starts a runtime: segments, threads, workers. Returns when the first worker takes tasks.
+    /// Starts a runtime: segments, threads, and the workers that `workforce` brings up. Returns
+    /// when the first worker takes tasks.
     ///
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
-    pub(crate) fn start(config: Config) -> Result<Arc<Driver>> {
+    pub(crate) fn start(config: Config, workforce: Box<dyn Workforce>) -> Result<Arc<Driver>> {
         if mobula_worker::worker_engine()?.is_some() {
             return Err(Error::usage(
                 "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
@@ -192,7 +193,7 @@ impl Driver {
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
             monitor,
-            null_here: workers::null::Here::default(),
+            workforce,
             output,
             threads: Mutex::new(Vec::new()),
             config,
@@ -207,7 +208,7 @@ impl Driver {
 
     fn bring_up(self: &Arc<Self>) -> Result<()> {
         let mut threads = self.threads.lock();
-        if self.config.kind != Kind::NullHere {
+        if self.workforce.answers_by_itself() {
             let driver = self.clone();
             threads.push(thread("mobula-driver", move || driver.run_background())?);
         }
@@ -216,29 +217,7 @@ impl Driver {
         let driver = self.clone();
         threads.push(thread("mobula-monitor", move || driver.run_monitor())?);
         drop(threads);
-        if self.config.kind != Kind::Processes {
-            return self.start_null_workers();
-        }
-        let keep = self.keeps_last_worker();
-        self.with(|scheduler, _| scheduler.keep_last_worker(keep));
-        self.startup.lock().to_come = self.config.workers;
-        self.monitor.start(self.config.workers);
-        let deadline = Instant::now() + self.config.start_timeout + Duration::from_secs(1);
-        let mut startup = self.startup.lock();
-        loop {
-            if startup.registered > 0 {
-                return Ok(());
-            }
-            if let Some(error) = startup.error.take() {
-                return Err(error);
-            }
-            if self.started.wait_until(&mut startup, deadline).timed_out() {
-                return Err(Error::setup(format!(
-                    "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
-                    self.config.start_timeout
-                )));
-            }
-        }
+        self.workforce.start(self)
     }
 
     /// The runtime cannot go on: everything fails with `error` from now on.

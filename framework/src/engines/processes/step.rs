@@ -2,7 +2,6 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_protocol::Error;
 use parking_lot::MutexGuard;
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     peers::{Deferred, Peers},
     waiting::task_duration,
 };
-use crate::{engines::Kind, promise::ENGINE, scheduler::Scheduler};
+use crate::{promise::ENGINE, scheduler::Scheduler};
 
 /// What is left to do for whoever reads the workers' answers.
 #[derive(Clone, Copy, Debug)]
@@ -143,16 +142,13 @@ impl Driver {
             self.bell.ring();
         }
         for (id, why) in to_kill {
-            match self.config.kind {
-                Kind::NullThreads | Kind::NullHere => self.fail(&Error::internal(why)),
-                Kind::Processes | Kind::Inline => self.monitor.mark_for_kill(id, why),
-            }
+            self.workforce.kill(self, id, why);
         }
         if let Some(at) = wake_at {
             self.monitor.wake_at(at);
         }
         if to_start > 0 || !ends.is_empty() {
-            self.monitor.change(to_start, ends);
+            self.workforce.change(self, to_start, ends);
         }
         if registrations > 0 {
             let mut startup = self.startup.lock();
@@ -167,7 +163,7 @@ impl Driver {
     /// Reads and acts on what workers have said; whether there was anything.
     pub(super) fn poll(&self) -> bool {
         let mut any = false;
-        while self.work_here() {
+        while self.workforce.work_here(self) {
             any |= self.read_answers();
         }
         self.read_answers() || any

@@ -12,7 +12,7 @@ use mobula_protocol::{
 };
 use mobula_store::Block;
 
-use super::Driver;
+use super::{Driver, workers::workforce::Processes};
 use crate::config::BuilderOptions;
 
 macro_rules! remote_fn {
@@ -109,6 +109,7 @@ fn start(test: &'static str, workers: usize) -> Arc<Driver> {
         }
         .resolve()
         .unwrap(),
+        Box::new(Processes),
     )
     .unwrap()
 }

@@ -1,14 +1,18 @@
-//! The workers' processes: how they are started, watched, killed and replaced.
+//! The workers: how they are started, watched, killed and replaced.
+//!
+//! The driver gets them from a [`Workforce`](workforce::Workforce): worker processes, or null
+//! workers, which only measurements use.
 
 pub(super) mod backoff;
 pub(super) mod death;
 pub(super) mod descriptors;
 pub(super) mod life;
 pub(super) mod monitor;
-pub(super) mod null;
+pub(in crate::engines) mod null;
 pub(super) mod orphans;
 pub(super) mod program;
 pub(super) mod shortage;
 pub(super) mod spawn;
 pub(super) mod surroundings;
 pub(super) mod watched;
+pub(in crate::engines) mod workforce;

@@ -8,6 +8,8 @@
 //! Each has two threads of this process, as a worker has for its two lanes. Or it has none, and
 //! whoever waits for a result does its work on the way: then a program does the same each time, so
 //! that instructions can be counted.
+//!
+//! A null worker ends with the runtime, not earlier: there is nothing in it to be ended.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -15,6 +17,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use mobula_protocol::{
@@ -27,18 +30,15 @@ use mobula_protocol::{
 use mobula_store::{Backing, SegmentFile, SegmentId};
 use parking_lot::Mutex;
 
-use crate::engines::Kind;
-use crate::engines::processes::{Driver, peers::peer::Peer, shared_words, thread};
+use crate::engines::processes::{
+    Driver, peers::peer::Peer, shared_words, thread, workers::workforce::Workforce,
+};
 
 /// Nothing is ever stored in it.
 const SEGMENT: u64 = 64 << 10;
 
 /// A process id that no worker has.
 pub(in crate::engines::processes) const NO_PROCESS: u32 = 0;
-
-/// Null workers without threads.
-#[derive(Debug, Default)]
-pub(in crate::engines::processes) struct Here(Mutex<Vec<(Tasks, Control)>>);
 
 /// One of them, as its tasks see it.
 #[derive(Debug)]
@@ -138,7 +138,36 @@ impl Control {
     }
 }
 
-impl Here {
+/// Null workers with threads.
+#[derive(Debug)]
+pub(in crate::engines) struct NullThreads;
+
+impl Workforce for NullThreads {
+    fn start(&self, driver: &Driver) -> Result<()> {
+        start_all(driver, driver.config.workers, start_threads)
+    }
+
+    fn change(&self, driver: &Driver, count: usize, _: Vec<(WorkerId, Duration)>) {
+        fail_on_error(driver, start_all(driver, count, start_threads));
+    }
+
+    fn kill(&self, driver: &Driver, _: WorkerId, why: String) {
+        driver.fail(&Error::internal(why));
+    }
+}
+
+/// Null workers without threads.
+#[derive(Debug, Default)]
+pub(in crate::engines) struct NullHere(Mutex<Vec<(Tasks, Control)>>);
+
+impl NullHere {
+    fn start(&self, driver: &Driver, count: usize) -> Result<()> {
+        start_all(driver, count, |_, tasks, control| {
+            self.0.lock().push((tasks, control));
+            Ok(())
+        })
+    }
+
     /// Does what there is to do; whether there was anything.
     ///
     /// # Errors
@@ -156,95 +185,113 @@ impl Here {
     }
 }
 
-impl Driver {
-    /// Makes all null workers.
-    ///
-    /// # Errors
-    /// No memory, descriptors or threads.
-    pub(in crate::engines::processes) fn start_null_workers(&self) -> Result<()> {
-        for _ in 0..self.config.workers {
-            let (mut tasks, control) = self.null_worker(Value::unit())?;
-            tasks.say(&FromWorker::Registered)?;
-            match self.config.kind {
-                Kind::NullHere => self.null_here.0.lock().push((tasks, control)),
-                _ => self.start_null_threads(tasks, control)?,
-            }
-        }
-        self.poll();
-        Ok(())
+impl Workforce for NullHere {
+    fn start(&self, driver: &Driver) -> Result<()> {
+        self.start(driver, driver.config.workers)
     }
 
-    fn null_worker(&self, unit: Arc<Value>) -> Result<(Tasks, Control)> {
-        let id = WorkerId(self.next_worker.fetch_add(1, Ordering::Relaxed) as u32);
-        let failed = |error: &dyn std::fmt::Display| Error::setup(error.to_string());
-        let (_, memory) = shared_words(mailbox::bytes() as u64)?;
-        let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
-        let own = WorkerEnd::open(&memory, &self.bell).map_err(|error| failed(&error))?;
-        let (socket, own_socket) = link::pair().map_err(|error| failed(&error))?;
-        let seat = self.with(|_, lanes| lanes.seats.take());
-        let seat = seat.ok_or_else(|| Error::setup("no further worker"))?;
-        let segment = SegmentId(id.0);
-        let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
-        let registered = Arc::new(AtomicBool::new(false));
-        let lane = Peer::new(
-            end,
-            NO_PROCESS,
-            Arc::new(socket),
-            None,
-            (segment, seat),
-            registered,
-        );
-        self.with(|scheduler, lanes| {
-            lanes.add(id, lane, (segment, file));
-            scheduler.worker_starting(id)
-        })
-        .map_err(|violation| Error::internal(violation.to_string()))?;
-        let tasks = Tasks {
-            lane: own.task,
-            state: own.state,
-            out: own.out,
-            unit,
-        };
-        let control = Control {
-            lane: own.control,
-            socket: own_socket,
-        };
-        Ok((tasks, control))
+    fn change(&self, driver: &Driver, count: usize, _: Vec<(WorkerId, Duration)>) {
+        fail_on_error(driver, self.start(driver, count));
     }
 
-    fn start_null_threads(&self, mut tasks: Tasks, mut control: Control) -> Result<()> {
-        let closing = Arc::new(AtomicBool::new(false));
-        let task_bell = tasks.lane.bell();
-        let mut threads = self.threads.lock();
-        let (this, end) = (self.this.clone(), closing.clone());
-        threads.push(thread("mobula-null", move || {
-            report(&this, tasks.serve(&end));
-        })?);
-        let this = self.this.clone();
-        threads.push(thread("mobula-control", move || {
-            report(&this, control.serve(&closing, &task_bell));
-        })?);
-        Ok(())
+    fn kill(&self, driver: &Driver, _: WorkerId, why: String) {
+        driver.fail(&Error::internal(why));
     }
 
-    /// Does the work of null workers that have no threads; whether there was any.
-    pub(in crate::engines::processes) fn work_here(&self) -> bool {
-        if self.config.kind != Kind::NullHere {
-            return false;
-        }
-        let worked = self.null_here.work();
+    fn work_here(&self, driver: &Driver) -> bool {
+        let worked = self.work();
         worked.unwrap_or_else(|error| {
-            self.fail(&error);
+            driver.fail(&error);
             false
         })
     }
+
+    fn answers_by_itself(&self) -> bool {
+        false
+    }
+}
+
+/// Makes `count` null workers; `run` takes each.
+///
+/// # Errors
+/// No memory, descriptors or threads.
+fn start_all(
+    driver: &Driver,
+    count: usize,
+    run: impl Fn(&Driver, Tasks, Control) -> Result<()>,
+) -> Result<()> {
+    for _ in 0..count {
+        let (mut tasks, control) = null_worker(driver)?;
+        tasks.say(&FromWorker::Registered)?;
+        run(driver, tasks, control)?;
+    }
+    driver.poll();
+    Ok(())
+}
+
+fn null_worker(driver: &Driver) -> Result<(Tasks, Control)> {
+    let id = WorkerId(driver.next_worker.fetch_add(1, Ordering::Relaxed) as u32);
+    let failed = |error: &dyn std::fmt::Display| Error::setup(error.to_string());
+    let (_, memory) = shared_words(mailbox::bytes() as u64)?;
+    let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
+    let own = WorkerEnd::open(&memory, &driver.bell).map_err(|error| failed(&error))?;
+    let (socket, own_socket) = link::pair().map_err(|error| failed(&error))?;
+    let seat = driver.with(|_, peers| peers.seats.take());
+    let seat = seat.ok_or_else(|| Error::setup("no further worker"))?;
+    let segment = SegmentId(id.0);
+    let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
+    let registered = Arc::new(AtomicBool::new(false));
+    let peer = Peer::new(
+        end,
+        NO_PROCESS,
+        Arc::new(socket),
+        None,
+        (segment, seat),
+        registered,
+    );
+    driver
+        .with(|scheduler, peers| {
+            peers.add(id, peer, (segment, file));
+            scheduler.worker_starting(id)
+        })
+        .map_err(|violation| Error::internal(violation.to_string()))?;
+    let tasks = Tasks {
+        lane: own.task,
+        state: own.state,
+        out: own.out,
+        unit: Value::unit(),
+    };
+    let control = Control {
+        lane: own.control,
+        socket: own_socket,
+    };
+    Ok((tasks, control))
+}
+
+fn start_threads(driver: &Driver, mut tasks: Tasks, mut control: Control) -> Result<()> {
+    let closing = Arc::new(AtomicBool::new(false));
+    let task_bell = tasks.lane.bell();
+    let mut threads = driver.threads.lock();
+    let (this, end) = (driver.this.clone(), closing.clone());
+    threads.push(thread("mobula-null", move || {
+        report(&this, tasks.serve(&end));
+    })?);
+    let this = driver.this.clone();
+    threads.push(thread("mobula-control", move || {
+        report(&this, control.serve(&closing, &task_bell));
+    })?);
+    Ok(())
 }
 
 /// There is no process whose death would tell.
 fn report(driver: &Weak<Driver>, result: Result<()>) {
-    if let Err(error) = result
-        && let Some(driver) = driver.upgrade()
-    {
+    if let Some(driver) = driver.upgrade() {
+        fail_on_error(&driver, result);
+    }
+}
+
+fn fail_on_error(driver: &Driver, result: Result<()>) {
+    if let Err(error) = result {
         driver.fail(&error);
     }
 }

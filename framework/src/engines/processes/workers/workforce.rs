@@ -1,0 +1,81 @@
+//! The workers of a driver as the driver sees them, whatever they are.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use mobula_protocol::{Error, Result, WorkerId};
+
+use crate::engines::processes::Driver;
+
+/// Brings up the workers of one driver, and ends them.
+///
+/// The driver speaks with each worker through a mailbox. All else that depends on what a worker
+/// is stands in an implementation of this trait: [`Processes`], or the null workers.
+pub(crate) trait Workforce: fmt::Debug + Send + Sync {
+    /// Brings up the pool. Returns when the first worker takes tasks.
+    ///
+    /// # Errors
+    /// No worker comes up.
+    fn start(&self, driver: &Driver) -> Result<()>;
+
+    /// Starts `count` further workers, and sees to it that each worker in `ends` has ended when
+    /// its time has passed.
+    fn change(&self, driver: &Driver, count: usize, ends: Vec<(WorkerId, Duration)>);
+
+    /// Ends the worker `id`, because of `why`.
+    fn kill(&self, driver: &Driver, id: WorkerId, why: String);
+
+    /// Does the work of workers that run on the calling thread; whether there was any.
+    #[inline]
+    fn work_here(&self, _driver: &Driver) -> bool {
+        false
+    }
+
+    /// Whether workers answer while no caller waits for them, so that a thread has to read it.
+    fn answers_by_itself(&self) -> bool {
+        true
+    }
+}
+
+/// Worker processes, which the monitor starts, watches and kills.
+#[derive(Debug)]
+pub(crate) struct Processes;
+
+impl Workforce for Processes {
+    fn start(&self, driver: &Driver) -> Result<()> {
+        let keep = driver.keeps_last_worker();
+        driver.with(|scheduler, _| scheduler.keep_last_worker(keep));
+        driver.startup.lock().to_come = driver.config.workers;
+        driver.monitor.start(driver.config.workers);
+        let deadline = Instant::now() + driver.config.start_timeout + Duration::from_secs(1);
+        let mut startup = driver.startup.lock();
+        loop {
+            if startup.registered > 0 {
+                return Ok(());
+            }
+            if let Some(error) = startup.error.take() {
+                return Err(error);
+            }
+            if driver
+                .started
+                .wait_until(&mut startup, deadline)
+                .timed_out()
+            {
+                return Err(Error::setup(format!(
+                    "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
+                    driver.config.start_timeout
+                )));
+            }
+        }
+    }
+
+    fn change(&self, driver: &Driver, count: usize, ends: Vec<(WorkerId, Duration)>) {
+        driver.monitor.change(count, ends);
+    }
+
+    fn kill(&self, driver: &Driver, id: WorkerId, why: String) {
+        driver.monitor.mark_for_kill(id, why);
+    }
+}
