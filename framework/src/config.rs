@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use mobula_protocol::{Error, Result};
 use mobula_store::limits::{self, CgroupLimit};
 
-use crate::engines::{EngineKind, Kind};
+use crate::engine_kind::{EngineKind, Kind};
 use rustix::process::{Resource, getrlimit};
 
 /// Most workers that one runtime may have: each takes some descriptors and a mailbox.

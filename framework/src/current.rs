@@ -42,6 +42,39 @@ thread_local! {
     static STARTED_HERE: RefCell<Vec<Weak<Guard>>> = const { RefCell::new(Vec::new()) };
 }
 
+thread_local! {
+    /// The engines whose calls run on this thread, the innermost last.
+    static RUNNING: RefCell<Vec<Arc<dyn Engine>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The engine of the call that runs on this thread, for an engine that runs calls in the process of
+/// its driver.
+fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
+    RUNNING
+        .try_with(|running| running.borrow().last().cloned())
+        .ok()
+        .flatten()
+}
+
+/// A call of an engine runs on this thread until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(());
+
+impl Running {
+    pub(crate) fn enter(engine: Arc<dyn Engine>) -> Running {
+        RUNNING.with_borrow_mut(|running| running.push(engine));
+        Running(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let ended = RUNNING.with_borrow_mut(Vec::pop);
+        // Not while the list is borrowed: the last handle of an engine may go.
+        drop(ended);
+    }
+}
+
 /// Says that a runtime has started in this process.
 pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
     let guard = Arc::new(Guard(engine));
@@ -93,7 +126,7 @@ pub(crate) fn current() -> Result<Current> {
     if let Some(worker) = mobula_worker::worker_engine()? {
         return Ok(Current::Task(worker));
     }
-    if let Some(engine) = crate::engines::inline::engine_of_this_task() {
+    if let Some(engine) = engine_of_this_task() {
         return Ok(Current::Task(engine));
     }
     if let Some(guard) = only_one() {

@@ -106,6 +106,7 @@ extern crate self as mobula;
 
 mod config;
 mod current;
+mod engine_kind;
 mod engines;
 mod harness;
 mod init;
@@ -115,7 +116,7 @@ mod scheduler;
 mod setup;
 mod typed;
 
-pub use engines::EngineKind;
+pub use engine_kind::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test};
 pub use mobula_protocol::{CancelOptions, Error, Lot, Result};

@@ -15,13 +15,13 @@ use mobula_store::EnginePromise;
 // * Pinned while leased: a lease is an `ObjectHandle`, for which the scheduler holds a ref, or the
 //   handle that adopted an extent. The scheduler frees an object when it has no refs and no pins
 //   (`scheduler/counts.rs`); `engines/processes/peers/effects.rs` frees what it says and nothing else.
-//   `engines/processes/memory/recovery.rs` opens locks while the scheduler's lock is held, so that nothing is freed
-//   meanwhile. `engines/processes/workers/orphans.rs` punches pages that no living object has, in segments whose
+//   `engines/processes/peers/recovery.rs` opens locks while the scheduler's lock is held, so that nothing is freed
+//   meanwhile. `engines/processes/memory/orphans.rs` punches pages that no living object has, in segments whose
 //   producer is dead.
 // * One use: `SharedMemory::region` takes its location from `ObjectHandle::shared_memory`,
-//   `readable` refuses values of format `Shared`, and `engines/processes/memory/closing.rs` waits until all processes
+//   `readable` refuses values of format `Shared`, and `engines/processes/peers/closing.rs` waits until all processes
 //   have closed such memory before it is an object, or free. Which atomics lie where is decided by
-//   the object's format and tag, which `SharedHandle` and `engines/processes/memory/recovery.rs` look at.
+//   the object's format and tag, which `SharedHandle` and `engines/processes/peers/recovery.rs` look at.
 // * Lent once: `typed/shared/part.rs` lends what a `Part` stands for, of which the scheduler has
 //   lent each element once (`scheduler/lending.rs`). `typed/shared/locks/protected.rs` lends what
 //   the guard of a lock protects: guards exist while the lock's words say so.

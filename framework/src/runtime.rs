@@ -7,7 +7,8 @@ use mobula_protocol::{Control, Engine, Error, Result, Stats};
 use crate::{
     config::BuilderOptions,
     current::{self, Current, Guard},
-    engines::{self, EngineKind, Kind},
+    engine_kind::{EngineKind, Kind},
+    engines,
 };
 
 /// A pool of worker processes and the store that they share.

@@ -4,6 +4,34 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How many processes can share memory at a time.
+pub const SEATS: usize = if cfg!(loom) { 64 } else { 4160 };
+
+/// A small number of a process, below [`SEATS`]. No two living processes of a runtime have the
+/// same. The seat of a dead process can be given away again after everything that it shared was
+/// recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seat(u16);
+
+impl Seat {
+    /// The driver's.
+    pub const DRIVER: Seat = Seat(0);
+
+    /// Seat `number`, if there is one.
+    pub const fn new(number: u16) -> Option<Seat> {
+        if (number as usize) < SEATS {
+            Some(Seat(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number, below [`SEATS`].
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
 /// A worker process, numbered from 1 in the order of their starts within one runtime. A number is
 /// never used again, so that a late message of a dead worker cannot be taken for its successor's.
 /// The driver counts as number 0.

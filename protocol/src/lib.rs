@@ -10,7 +10,6 @@
 //!   descriptors.
 //! * [`sync`]: locks between processes.
 
-mod actor;
 mod decoded;
 mod engine;
 mod error;
@@ -30,18 +29,17 @@ mod value;
 use handles::{lower, object_handle, park, payload, released, waiters};
 pub use transport::{bell, link, mailbox, primitive, ring, wire};
 
-pub use actor::{ActorOptions, ActorSpec};
 pub use decoded::{AnyValue, Decoded};
 pub use engine::{
-    Actors, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues, SharedMemory, Stats,
-    readable,
+    ActorSpec, Actors, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues, SharedMemory,
+    Stats, readable,
 };
 pub use error::{Error, Result};
 pub use id_map::IdMap;
 pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, Placed, lower_call, lower_items, place, put};
 pub use object_handle::ObjectHandle;
-pub use options::{CallOptions, CancelOptions, TaskOptions};
+pub use options::{ActorOptions, CallOptions, CancelOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};

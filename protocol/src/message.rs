@@ -6,9 +6,9 @@ use mobula_store::{Loc, SegmentId};
 use smallvec::SmallVec;
 
 use crate::{
-    ActorOptions, Error,
+    Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
-    options::{CallOptions, CancelOptions},
+    options::{ActorOptions, CallOptions, CancelOptions},
     value::{Format, Lot, Outcome, Value},
 };
 

@@ -1,12 +1,8 @@
 //! Immutable bytes, in the store or in private memory.
 
-use std::{any::Any, fmt, mem::MaybeUninit, ptr::NonNull, slice, sync::Arc};
+use std::{fmt, mem::MaybeUninit, ptr::NonNull, slice, sync::Arc};
 
-use crate::{Loc, Plain, StoreError, heap::MAX_ALIGN, map::Mapping};
-
-/// What keeps memory of the store from being freed while it is looked at. The store never looks
-/// into it; whoever made it may downcast it.
-pub type Lease = Arc<dyn Any + Send + Sync>;
+use crate::{Lease, Loc, Plain, StoreError, location::MAX_ALIGN, map::Mapping};
 
 /// Bytes that are aligned at all are aligned to a cache line, so that vectorised code meets aligned
 /// data.

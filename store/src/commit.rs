@@ -21,7 +21,7 @@ use std::{ops::Range, sync::Arc};
 use crate::{
     Building, Heap, Loc, StoreError, copying,
     extents::{Fit, Pending},
-    heap::MAX_ALIGN,
+    location::MAX_ALIGN,
     threads,
 };
 

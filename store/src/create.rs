@@ -13,8 +13,9 @@ use rustix::{
 use shared_memory::ShmemConf;
 
 use crate::{
-    SegmentFile, StoreError, descriptors,
-    error::Bytes,
+    SegmentFile, StoreError,
+    byte_count::ByteCount,
+    descriptors,
     file::{SHM_DIR, shared_memory_free},
     limits::Wanted,
     names,
@@ -76,8 +77,8 @@ fn checked_len(len: u64) -> Result<u64, StoreError> {
     {
         return Err(StoreError::limit(format!(
             "a segment of {} is larger than the process may make files ({}); raise `ulimit -f`, or use a smaller `store_capacity`",
-            Bytes(rounded),
-            Bytes(limit),
+            ByteCount(rounded),
+            ByteCount(limit),
         )));
     }
     Ok(rounded)
@@ -87,7 +88,7 @@ fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
     let failed = |what: &str, e: &dyn std::fmt::Display| {
         StoreError::other(format!(
             "cannot {what} shared memory of {}: {e}",
-            Bytes(len)
+            ByteCount(len)
         ))
     };
     let size = usize::try_from(len).map_err(|e| failed("create", &e))?;

@@ -2,7 +2,10 @@
 
 use std::{fmt, io, sync::Arc};
 
-use crate::limits::{Refusal, Wanted, is_limit};
+use crate::{
+    byte_count::ByteCount,
+    limits::{Refusal, Wanted, is_limit},
+};
 
 /// An error of the store. It is opaque: ask it with the `is_..` methods, or print it.
 #[derive(Clone, Debug)]
@@ -27,9 +30,9 @@ impl StoreError {
             "the store is full: {} wanted, {} of {} in use; drop refs that are not needed any \
              more, or raise the capacity (Runtime::builder().store_capacity(..), or \
              MOBULA_STORE_CAPACITY, which comes first)",
-            Bytes(wanted),
-            Bytes(used),
-            Bytes(capacity),
+            ByteCount(wanted),
+            ByteCount(used),
+            ByteCount(capacity),
         ))
     }
 
@@ -109,50 +112,9 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// A number of bytes for people: three digits at most before the unit, one after the point where
-/// it tells something.
-pub(crate) struct Bytes(pub(crate) u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} bytes", self.0);
-        }
-        let mut unit = 0;
-        // Rounding can carry: 1,023.96 KiB is 1 MiB.
-        let mut value = self.0 as f64 / 1024.0;
-        while value >= 1023.95 && unit + 1 < UNITS.len() {
-            value /= 1024.0;
-            unit += 1;
-        }
-        let tenths = (value * 10.0).round() / 10.0;
-        if tenths.fract() == 0.0 {
-            write!(f, "{tenths:.0} {}", UNITS[unit])
-        } else {
-            write!(f, "{tenths:.1} {}", UNITS[unit])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_read_well() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1 KiB"),
-            (1536, "1.5 KiB"),
-            (12 << 20, "12 MiB"),
-            ((1 << 20) - 1, "1 MiB"),
-            (u64::MAX, "16 EiB"),
-        ] {
-            assert_eq!(Bytes(bytes).to_string(), text);
-        }
-    }
 
     #[test]
     fn a_full_store_tells_its_numbers() {

@@ -12,8 +12,8 @@ use rustix::{
 
 use crate::{
     EnginePromise, StoreError,
+    byte_count::ByteCount,
     descriptors::{self, Identity},
-    error::Bytes,
     usage::{self, FileUsage, Usage},
 };
 
@@ -220,10 +220,10 @@ impl SegmentFile {
     }
 
     fn no_memory(&self, errno: Errno, wanted: u64) -> StoreError {
-        let wanted = Bytes(wanted);
+        let wanted = ByteCount(wanted);
         match errno {
             Errno::NOSPC if !self.anonymous => {
-                let free = Bytes(free_of(self.as_fd()).unwrap_or(0));
+                let free = ByteCount(free_of(self.as_fd()).unwrap_or(0));
                 StoreError::full_because(format!(
                     "shared memory is full: {wanted} wanted, {free} free in {SHM_DIR}; enlarge it \
                      (in Docker: --shm-size), or let the store use anonymous memory"

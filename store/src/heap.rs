@@ -17,9 +17,6 @@ use crate::{
     usage::Usage,
 };
 
-/// The largest alignment that every mapping of a segment can promise.
-pub(crate) const MAX_ALIGN: usize = 4096;
-
 /// Allocates extents in one segment. Only the process that made it can use it; in a forked child
 /// it does nothing.
 ///

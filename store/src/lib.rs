@@ -44,6 +44,7 @@
 //! promise. What one process can check is checked all the same: a [`Heap`] knows which extents are
 //! shared, so in the producer an extent is never written and read as an object at the same time.
 
+mod byte_count;
 mod error;
 pub mod limits;
 mod location;
@@ -89,7 +90,7 @@ pub mod descriptors;
 pub use array::Array;
 pub use atomic_slice::AtomicSlice;
 pub use atomics::{AtomicF32, AtomicF64, SharedAtomic};
-pub use block::{Block, Lease};
+pub use block::Block;
 pub use budget::{Budget, Capacity};
 pub use building::{Building, Extent};
 pub use create::Backing;
@@ -97,7 +98,7 @@ pub use error::StoreError;
 pub use file::{SegmentFile, shared_memory_free};
 pub use fork::is_forked_child;
 pub use heap::Heap;
-pub use location::{Loc, SegmentId};
+pub use location::{Lease, Loc, SegmentId};
 pub use numbers::{NumberHasher, NumberMap};
 pub use plain::Plain;
 pub use process::{Lifelines, at_exit, end_with, kill_group, leave_terminal};

@@ -13,7 +13,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-use crate::{descriptors, error::Bytes};
+use crate::{byte_count::ByteCount, descriptors};
 
 /// What the system was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ fn addresses() -> Vec<String> {
 
 fn address_space() -> Option<String> {
     let limit = getrlimit(Resource::As).current?;
-    Some(format!("`ulimit -v` is {}", Bytes(limit)))
+    Some(format!("`ulimit -v` is {}", ByteCount(limit)))
 }
 
 fn mappings() -> Option<String> {

@@ -1,8 +1,15 @@
 //! Where bytes lie in the store.
 
-use std::fmt;
+use std::{any::Any, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+/// The largest alignment that every mapping of a segment can promise.
+pub(crate) const MAX_ALIGN: usize = 4096;
+
+/// What keeps memory of the store from being freed while it is looked at. The store never looks
+/// into it; whoever made it may downcast it.
+pub type Lease = Arc<dyn Any + Send + Sync>;
 
 /// A segment. Numbers are given out by the driver and never used again within one runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

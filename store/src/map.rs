@@ -12,7 +12,7 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use crate::{
     Lease, StoreError,
-    error::Bytes,
+    byte_count::ByteCount,
     file::SegmentFile,
     fork::{self, ProcessId},
     limits::Wanted,
@@ -156,7 +156,7 @@ impl Mapping {
         protection: ProtFlags,
         writer: Option<ProcessId>,
     ) -> Result<Mapping, StoreError> {
-        let what = format!("cannot map a segment of {}", Bytes(file.len()));
+        let what = format!("cannot map a segment of {}", ByteCount(file.len()));
         let failed = |e: &dyn fmt::Display| StoreError::other(format!("{what}: {e}"));
         let len = usize::try_from(file.len()).map_err(|e| failed(&e))?;
         if isize::try_from(len).is_err() {

@@ -1,14 +1,13 @@
 //! The engines that can run a program's calls, and the choice among them.
 
 pub(crate) mod inline;
-mod kind;
 pub(crate) mod processes;
 
 use std::sync::Arc;
 
 use mobula_protocol::{Engine, Result};
 
-use crate::config::Config;
+use crate::{config::Config, engine_kind::Kind};
 use processes::{
     Driver,
     workers::{
@@ -16,9 +15,6 @@ use processes::{
         workforce::{Processes, Workforce},
     },
 };
-
-pub use kind::EngineKind;
-pub(crate) use kind::Kind;
 
 /// Starts the engine that the settings say.
 ///

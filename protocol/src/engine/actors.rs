@@ -2,7 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::{Result, actor::ActorSpec, object_handle::ObjectHandle};
+use crate::{
+    Result, engine::CallArg, ids::FunctionIndex, message::Args, object_handle::ObjectHandle,
+    options::ActorOptions,
+};
+
+/// An actor that has not been created yet.
+#[derive(Clone, Debug)]
+pub struct ActorSpec {
+    /// Which function makes its value.
+    pub constructor: FunctionIndex,
+    /// With what.
+    pub args: Args<CallArg>,
+    /// How it is to be kept.
+    pub options: ActorOptions,
+}
 
 /// What a process can ask for about actors.
 pub trait Actors {

@@ -15,7 +15,7 @@ mod store;
 
 use std::{sync::Arc, time::Instant};
 
-pub use actors::Actors;
+pub use actors::{ActorSpec, Actors};
 pub use awaited::Awaited;
 pub use control::{Control, Stats};
 pub use queues::Queues;

@@ -6,35 +6,7 @@ use std::{
 };
 
 use super::word::{DETACHED, NUMBER, encode};
-use crate::ids::WorkerId;
-
-/// How many processes can share memory at a time.
-pub const SEATS: usize = if cfg!(loom) { 64 } else { 4160 };
-
-/// A small number of a process, below [`SEATS`]. No two living processes of a runtime have the
-/// same. The seat of a dead process can be given away again after everything that it shared was
-/// recovered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Seat(u16);
-
-impl Seat {
-    /// The driver's.
-    pub const DRIVER: Seat = Seat(0);
-
-    /// Seat `number`, if there is one.
-    pub const fn new(number: u16) -> Option<Seat> {
-        if (number as usize) < SEATS {
-            Some(Seat(number))
-        } else {
-            None
-        }
-    }
-
-    /// Its number, below [`SEATS`].
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-}
+use crate::ids::{Seat, WorkerId};
 
 /// Who takes a lock: a process, and within it a thread, or one guard that threads pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -31,10 +31,11 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use crate::ids::{SEATS, Seat};
 pub use barrier::{BarrierError, RawBarrier};
 pub use cause::{Cause, How};
 pub use condvar::{RawCondvar, WaitError, Waited};
-pub use holder::{Holder, SEATS, Seat};
+pub use holder::Holder;
 pub use mutex::RawMutex;
 pub use once::RawOnce;
 pub use outcome::{Acquired, LockError, NotHolder};

@@ -10,9 +10,9 @@ use serde::{
 
 use super::{
     bytes::{ByteProbe, is_byte},
+    encoder::Encoder,
     error::Fault,
     format::{ext, ext_head},
-    ser::Encoder,
 };
 
 /// The markers of an array and of a map whose length takes four bytes.

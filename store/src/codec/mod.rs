@@ -35,9 +35,11 @@ mod array;
 mod bytes;
 mod compound;
 mod de;
+mod encoder;
 mod error;
 mod format;
 mod handle;
+mod out_of_band;
 mod reader;
 mod scope;
 mod ser;
@@ -49,7 +51,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::CodecError;
 pub use format::{MAX_DEPTH, NIL};
-pub use handle::{ArrayHandle, Handle, HandleKind, deserialize_handle, serialize_handle};
+pub use handle::{ArrayHandle, Handle, HandleKind};
+pub use out_of_band::{deserialize_handle, serialize_handle};
 pub use tag::type_tag;
 
 /// An encoded value.
@@ -96,7 +99,7 @@ pub fn encode_with<T: Serialize + ?Sized, R>(
 ) -> Result<R, CodecError> {
     let scope = scope::Scope::encode();
     // Taken, not borrowed: the value's `Serialize` may encode others.
-    let mut encoder = ser::Encoder::into(BUFFER.try_with(Cell::take).unwrap_or_default());
+    let mut encoder = encoder::Encoder::into(BUFFER.try_with(Cell::take).unwrap_or_default());
     let written = value
         .serialize(&mut encoder)
         .and_then(|()| encoder.finish());

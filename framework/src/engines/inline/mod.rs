@@ -30,8 +30,6 @@ use parking_lot::Mutex;
 
 use crate::{config::Config, promise::ENGINE};
 
-pub(crate) use tasks::engine_of_this_task;
-
 /// How many encoded bytes of decoded values are kept.
 const DECODED: usize = 64 << 20;
 

@@ -1,7 +1,6 @@
 //! How a call runs.
 
 use std::{
-    cell::RefCell,
     panic::resume_unwind,
     sync::Arc,
     thread::{self, ScopedJoinHandle},
@@ -19,38 +18,7 @@ use mobula_worker::{
 };
 
 use super::Inline;
-use crate::promise::ENGINE;
-
-thread_local! {
-    /// The engines of the calls that run on this thread, the innermost last.
-    static RUNNING: RefCell<Vec<Arc<dyn Engine>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The engine of the call that runs on this thread.
-pub(crate) fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
-    RUNNING
-        .try_with(|running| running.borrow().last().cloned())
-        .ok()
-        .flatten()
-}
-
-/// This thread runs a call of the engine until this is dropped.
-struct Running;
-
-impl Running {
-    fn enter(engine: Arc<dyn Engine>) -> Running {
-        RUNNING.with_borrow_mut(|running| running.push(engine));
-        Running
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let ended = RUNNING.with_borrow_mut(Vec::pop);
-        // Not while the list is borrowed: the last handle of an engine may go.
-        drop(ended);
-    }
-}
+use crate::{current::Running, promise::ENGINE};
 
 /// A call with arguments that are objects or values.
 pub(super) struct Task {

@@ -2,9 +2,11 @@
 //!
 //! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands
 //!   out tasks and rings bells before it lets go; what runs user code (wakers) comes after.
-//! * Answers of workers are read by a caller that waits ([`wait`](waiting::wait)), or else by the *background*
-//!   thread ([`background`](waiting::background)). The *monitor* thread ([`monitor`](workers::monitor)) starts workers, sees them die and
-//!   replaces them; the *output* thread ([`output`]) passes on what they print.
+//! * Answers of workers are read by a caller that waits ([`wait`](waiting::wait)), or else by the
+//!   *background* thread ([`background`](waiting::background)). The *monitor* thread
+//!   ([`monitor`](workers::monitor)) starts workers, sees them die and replaces them. The *output*
+//!   thread ([`output`]) passes on what they print.
+//! * Where workers come from is the business of a [`Workforce`].
 
 mod engine;
 mod memory;

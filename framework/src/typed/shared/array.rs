@@ -15,8 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     Part, SharedElement, Tile, Torn,
-    atomics::flat,
-    element::{Shape, size_of_shape},
+    element::{Shape, flat, size_of_shape},
     handle::SharedHandle,
     split::{span, steps, tile},
 };

@@ -2,12 +2,12 @@
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc, sync::atomic::Ordering};
 
-use mobula_protocol::{Engine, Error, Format, Result, SharedKind, TypeTag};
+use mobula_protocol::{Engine, Error, Result, SharedKind};
 use mobula_store::{AtomicSlice, SharedAtomic, codec::type_tag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    element::{Shape, size_of_shape},
+    element::{Shape, flat, size_of_shape},
     handle::SharedHandle,
 };
 use crate::{Array, ObjectRef, Runtime, promise::ENGINE, typed::runtime_api};
@@ -99,13 +99,6 @@ impl<A: SharedAtomic> AtomicArray<A> {
 
 fn kind<A: 'static>() -> (SharedKind, u64) {
     (SharedKind::Atomics, type_tag::<A>())
-}
-
-pub(super) fn flat<T: 'static>(len: usize) -> Format {
-    Format::Flat {
-        elem: TypeTag(type_tag::<T>()),
-        shape: [len as u64][..].into(),
-    }
 }
 
 impl Runtime {

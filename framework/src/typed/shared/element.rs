@@ -1,6 +1,7 @@
 //! What shared arrays hold, and how they are laid out.
 
-use mobula_protocol::{Error, Result};
+use mobula_protocol::{Error, Format, Result, TypeTag};
+use mobula_store::codec::type_tag;
 
 /// Element types of shared memory that is written: every bit pattern is a value, there is no
 /// padding and no pointer. Numbers, arrays of them, and structs that derive `bytemuck::Pod`.
@@ -55,5 +56,13 @@ pub(super) fn size_of_shape<T>(shape: &[usize]) -> Result<(usize, usize)> {
             "an array of shape {shape:?} with elements of {} bytes has more bytes than memory",
             size_of::<T>()
         ))),
+    }
+}
+
+/// How elements of an array without dimensions lie in memory.
+pub(super) fn flat<T: 'static>(len: usize) -> Format {
+    Format::Flat {
+        elem: TypeTag(type_tag::<T>()),
+        shape: [len as u64][..].into(),
     }
 }

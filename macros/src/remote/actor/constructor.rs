@@ -3,8 +3,8 @@
 use syn::{Error, GenericArgument, ImplItemFn, Path, PathArguments, ReturnType, Type};
 
 use super::{
-    header::Header,
-    methods::{attribute, is_actor},
+    attribute::attribute,
+    header::{Header, is_actor},
     self_type,
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! What stands before the braces.
 
 use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
 use syn::{ItemImpl, Path, PathArguments, Type};
 
 use crate::{
@@ -61,4 +62,15 @@ pub(super) fn check(block: &ItemImpl, errors: &mut Errors) -> Option<Header> {
         name: last.ident.clone(),
         cfgs: cfgs(&block.attrs),
     })
+}
+
+/// Whether this is `Self`, or the same by name.
+pub(super) fn is_actor(ty: &Type, actor: &Path) -> bool {
+    match ungroup(ty) {
+        Type::Path(path) => {
+            let text = |path: &Path| path.to_token_stream().to_string();
+            path.qself.is_none() && (path.path.is_ident("Self") || text(&path.path) == text(actor))
+        }
+        _ => false,
+    }
 }

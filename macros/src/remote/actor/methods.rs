@@ -1,13 +1,17 @@
 //! What stands between the braces: the constructor and the methods.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::ToTokens;
+use proc_macro2::Ident;
 use syn::{
-    Attribute, Expr, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Path, Receiver,
-    ReceiverKind, Type,
+    Expr, FnArg, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, Receiver, ReceiverKind, Type,
 };
 
-use super::{constructor, constructor::Constructor, header::Header, self_type};
+use super::{
+    attribute::attribute,
+    constructor,
+    constructor::Constructor,
+    header::{Header, is_actor},
+    self_type,
+};
 use crate::{
     errors::Errors,
     options::{Options, Place},
@@ -183,43 +187,6 @@ fn exclusive(receiver: &Receiver, actor: &Path, errors: &mut Errors) -> Option<b
             None
         }
         _ => Some(mutability.is_some()),
-    }
-}
-
-/// Whether this is `Self`, or the same by name.
-pub(super) fn is_actor(ty: &Type, actor: &Path) -> bool {
-    match ungroup(ty) {
-        Type::Path(path) => {
-            let text = |path: &Path| path.to_token_stream().to_string();
-            path.qself.is_none() && (path.path.is_ident("Self") || text(&path.path) == text(actor))
-        }
-        _ => false,
-    }
-}
-
-/// Whether this is `#[remote]`, by whatever path.
-pub(super) fn is_remote(attribute: &Attribute) -> bool {
-    let last = attribute.path().segments.last();
-    last.is_some_and(|segment| segment.ident == "remote")
-}
-
-/// What stands in the parentheses of a function's own `#[remote]`.
-pub(super) fn attribute(function: &ImplItemFn, errors: &mut Errors) -> TokenStream {
-    let mut attributes = function.attrs.iter().filter(|a| is_remote(a));
-    let first = attributes.next();
-    if let Some(second) = attributes.next() {
-        errors.at(second, "#[remote] is given twice");
-    }
-    match first.map(|attribute| &attribute.meta) {
-        None | Some(Meta::Path(_)) => TokenStream::new(),
-        Some(Meta::List(list)) => list.tokens.clone(),
-        Some(Meta::NameValue(meta)) => {
-            errors.at(
-                meta,
-                "options stand in parentheses, as in `#[remote(retries = 2)]`",
-            );
-            TokenStream::new()
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `#[remote]` on an `impl` block: its type becomes an actor.
 
+mod attribute;
 mod construct;
 mod constructor;
 mod generate;
@@ -56,7 +57,7 @@ fn plain(block: &ItemImpl) -> TokenStream {
         if let ImplItem::Fn(function) = item {
             function
                 .attrs
-                .retain(|attribute| !methods::is_remote(attribute));
+                .retain(|attribute| !attribute::is_remote(attribute));
         }
     }
     block.into_token_stream()

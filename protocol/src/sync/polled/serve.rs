@@ -1,13 +1,11 @@
 //! A thread that sleeps for futures.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering::Acquire},
-    task::Waker,
     time::{Duration, Instant},
 };
 
-use super::{place::Place, waiters::Waiters};
+use super::{place::Place, state::wake_task, waiters::Waiters};
 use crate::primitive::{Futex, Memory};
 
 /// How long a thread stays for whom nobody waits: to start one costs more than a wait.
@@ -46,7 +44,7 @@ impl<M: Memory> Waiters<M> {
                 |(place, _): &(Place<M>, u32)| (place.address(), place.futex().load(Acquire));
             let found: Vec<_> = watch.queues.iter().map(queue).collect();
             let deeds = self.with(|state| state.look(thread, &found, Instant::now()));
-            deeds.wake.into_iter().for_each(wake);
+            deeds.wake.into_iter().for_each(wake_task);
             deeds.pass.iter().for_each(|place| place.pass(true));
             deeds
                 .pass_for_nobody
@@ -113,9 +111,4 @@ impl<M: Memory> Waiters<M> {
             ends
         })
     }
-}
-
-/// A waker is the code of others, and its panic theirs.
-pub(super) fn wake(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Waker,
     time::{Duration, Instant},
@@ -159,4 +160,9 @@ fn wake<M: Memory>(
         Stage::Waiting(waker) => waker,
         Stage::Woken { .. } | Stage::Passed => None,
     }
+}
+
+/// Wakes the task of a future. A waker is the code of others, and its panic theirs.
+pub(super) fn wake_task(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }

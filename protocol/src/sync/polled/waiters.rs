@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     place::Place,
-    state::{Line, Stage, State, Thread, Waiter},
+    state::{Line, Stage, State, Thread, Waiter, wake_task},
 };
 use crate::primitive::{Futex, Lock, Memory};
 
@@ -78,7 +78,7 @@ impl<M: Memory> Waiters<M> {
     /// Has all futures look again.
     pub fn wake_all(&self) {
         let wakers = self.with(|state| state.wake_all(Instant::now()));
-        wakers.into_iter().for_each(super::serve::wake);
+        wakers.into_iter().for_each(wake_task);
     }
 
     /// A number that no other future has.

@@ -1,9 +1,12 @@
 //! The driver's ends of all mailboxes.
 
 pub(super) mod claims;
+pub(super) mod closing;
 pub(super) mod effects;
+pub(super) mod needs;
 pub(super) mod peer;
 pub(super) mod peer_table;
+pub(super) mod recovery;
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +26,9 @@ use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writab
 use smallvec::SmallVec;
 
 use crate::engines::processes::{
-    memory::Needs, memory::closing::Closings, memory::recovery::Seats, peers::peer::Peer,
-    peers::peer_table::PeerTable, waiting::task_duration::TaskDurationEstimate,
-    workers::orphans::Orphans,
+    memory::orphans::Orphans,
+    peers::{closing::Closings, needs::Needs, peer::Peer, peer_table::PeerTable, recovery::Seats},
+    waiting::task_duration::TaskDurationEstimate,
 };
 use crate::scheduler::Scheduler;
 
@@ -484,6 +487,11 @@ impl Peers {
                 peer.send(&ToWorker::DropSegment(segment));
             }
         }
+    }
+
+    /// Tells the scheduler what the clock says, if it has to know.
+    pub(in crate::engines::processes) fn look_at_the_clock(&mut self, scheduler: &mut Scheduler) {
+        self.task_duration.look(scheduler);
     }
 }
 

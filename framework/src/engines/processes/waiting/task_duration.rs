@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engines::processes::peers::Peers;
 use crate::scheduler::Scheduler;
 
 /// A task that takes no longer is short: about what it costs to wake a worker and to have it find
@@ -64,12 +63,5 @@ impl TaskDurationEstimate {
         scheduler.tick(self.ended > 0 && each <= SHORT);
         self.since = now;
         self.ended = 0;
-    }
-}
-
-impl Peers {
-    /// Tells the scheduler what the clock says, if it has to know.
-    pub(in crate::engines::processes) fn look_at_the_clock(&mut self, scheduler: &mut Scheduler) {
-        self.task_duration.look(scheduler);
     }
 }

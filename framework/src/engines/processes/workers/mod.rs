@@ -9,7 +9,6 @@ pub(super) mod descriptors;
 pub(super) mod life;
 pub(super) mod monitor;
 pub(in crate::engines) mod null;
-pub(super) mod orphans;
 pub(super) mod program;
 pub(super) mod shortage;
 pub(super) mod spawn;

@@ -25,8 +25,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::engines::processes::{
     Driver,
-    memory::recovery,
-    peers::peer::Peer,
+    peers::{peer::Peer, recovery},
     workers::backoff::{RestartBackoff, Unready},
     workers::death,
     workers::shortage::Reserve,
