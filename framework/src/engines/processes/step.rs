@@ -128,9 +128,9 @@ impl Driver {
         } = aftermath;
         if !completions.is_empty() {
             let mut completions = completions;
-            for (entry, outcome) in completions.drain(..) {
-                if let Some(entry) = entry.upgrade() {
-                    entry.complete(outcome, ENGINE);
+            for (handle, outcome) in completions.drain(..) {
+                if let Some(handle) = handle.upgrade() {
+                    handle.complete(outcome, ENGINE);
                 }
             }
             if completions.spilled()

@@ -114,12 +114,12 @@ fn start(test: &'static str, workers: usize) -> Arc<Driver> {
     .unwrap()
 }
 
-fn get(entry: &Arc<ObjectHandle>) -> Result<Vec<u8>> {
+fn get(handle: &Arc<ObjectHandle>) -> Result<Vec<u8>> {
     assert!(
-        entry.wait(Some(Instant::now() + Duration::from_secs(60))),
+        handle.wait(Some(Instant::now() + Duration::from_secs(60))),
         "no answer"
     );
-    Ok(entry.payload()?.block.bytes().to_vec())
+    Ok(handle.payload()?.block.bytes().to_vec())
 }
 
 /// Counts may lag behind by the time that a message takes.
@@ -144,8 +144,8 @@ fn small_and_large_values_go_there_and_back() {
     );
     for length in [0, 1, 100, 20_000, 300_000, 5_000_000] {
         let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
-        let entry = driver.submit(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
-        assert_eq!(get(&entry).unwrap(), bytes);
+        let handle = driver.submit(call(&ECHO, vec![CallArg::Value(text(&bytes))]));
+        assert_eq!(get(&handle).unwrap(), bytes);
         let object = driver.put(text(&bytes)).unwrap();
         let first = driver.submit(call(&TWICE, vec![CallArg::Object(object.clone())]));
         let second = driver.submit(call(&TWICE, vec![CallArg::Object(first.clone())]));
@@ -163,15 +163,15 @@ fn many_tasks_from_many_threads() {
             let driver = &driver;
             scope.spawn(move || {
                 for round in 0..20 {
-                    let entries: Vec<_> = (0..100)
+                    let handles: Vec<_> = (0..100)
                         .map(|n| {
                             let arg = text(format!("{thread}.{round}.{n}").as_bytes());
                             driver.submit(call(&ECHO, vec![CallArg::Value(arg)]))
                         })
                         .collect();
-                    for (n, entry) in entries.iter().enumerate() {
+                    for (n, handle) in handles.iter().enumerate() {
                         assert_eq!(
-                            get(entry).unwrap(),
+                            get(handle).unwrap(),
                             format!("{thread}.{round}.{n}").as_bytes()
                         );
                     }
@@ -210,9 +210,9 @@ fn panics_and_deaths_are_errors_and_the_pool_goes_on() {
 #[test]
 fn recursion_on_one_worker_ends() {
     let driver = start("engines::processes::tests::recursion_on_one_worker_ends", 1);
-    let entry = driver.submit(call(&NEST, vec![CallArg::Value(text(b"30"))]));
-    assert_eq!(get(&entry).unwrap(), b"30");
-    drop(entry);
+    let handle = driver.submit(call(&NEST, vec![CallArg::Value(text(b"30"))]));
+    assert_eq!(get(&handle).unwrap(), b"30");
+    drop(handle);
     settles_to_nothing(&driver);
     driver.shutdown();
 }

@@ -58,9 +58,9 @@ impl Driver {
                     peers,
                 )
                 .map_err(|violation| Error::internal(violation.to_string()))?;
-            let entry = ObjectHandle::of_actor(id, self.as_engine(), scheduler.outcome(id));
-            scheduler.attach(id, &entry);
-            Ok(entry)
+            let handle = ObjectHandle::of_actor(id, self.as_engine(), scheduler.outcome(id));
+            scheduler.attach(id, &handle);
+            Ok(handle)
         });
         // As in `spawn`.
         drop(keep);

@@ -119,7 +119,7 @@ impl Driver {
         peers: &mut Peers,
     ) {
         let before = keep.len();
-        keep.retain(|entry| !entry.is_shared_memory());
+        keep.retain(|handle| !handle.is_shared_memory());
         if keep.len() < before {
             self.count_released(scheduler, peers);
         }
@@ -134,9 +134,9 @@ impl Driver {
         match id {
             Ok(id) => {
                 // It may have failed already.
-                let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                scheduler.attach(id, &entry);
-                entry
+                let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                scheduler.attach(id, &handle);
+                handle
             }
             Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
         }
@@ -154,9 +154,9 @@ impl Driver {
             let id = scheduler.mint();
             match make(id, scheduler, peers) {
                 Ok(()) => {
-                    let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                    scheduler.attach(id, &entry);
-                    entry
+                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                    scheduler.attach(id, &handle);
+                    handle
                 }
                 Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
             }
@@ -178,14 +178,14 @@ impl Engine for Driver {
     fn submit(&self, call: Call) -> Arc<ObjectHandle> {
         match self.lower(call) {
             Ok((call, mut keep)) => {
-                let entry = self.with_priority(
+                let handle = self.with_priority(
                     |scheduler, peers| self.submit((call, &mut keep), scheduler, peers),
                     |scheduler, id| self.submitted(scheduler, id),
                 );
                 // The task counts its arguments from here on. Not under the lock: with the last
                 // handle of something a waker can go, which is other people's code.
                 drop(keep);
-                entry
+                handle
             }
             Err(error) => ObjectHandle::failed(error),
         }
@@ -194,7 +194,7 @@ impl Engine for Driver {
     fn submit_all(
         &self,
         calls: &mut dyn Iterator<Item = Result<Call>>,
-        entries: &mut Vec<Arc<ObjectHandle>>,
+        handles: &mut Vec<Arc<ObjectHandle>>,
     ) {
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
         loop {
@@ -205,7 +205,7 @@ impl Engine for Driver {
                 return;
             }
             self.with(|scheduler, peers| {
-                entries.extend(lowered.drain(..).map(|call| match call {
+                handles.extend(lowered.drain(..).map(|call| match call {
                     Ok((call, mut keep)) => {
                         let id = self.submit((call, &mut keep), scheduler, peers);
                         kept.append(&mut keep);
@@ -233,19 +233,19 @@ impl Engine for Driver {
         handles
     }
 
-    fn release(&self, entry: &ObjectHandle) {
-        let may_end = self.has_actors.load(Ordering::Relaxed) && entry.may_end_an_actor();
-        if self.released.push(entry.id(), !entry.is_small(), may_end) {
+    fn release(&self, handle: &ObjectHandle) {
+        let may_end = self.has_actors.load(Ordering::Relaxed) && handle.may_end_an_actor();
+        if self.released.push(handle.id(), !handle.is_small(), may_end) {
             // Nobody else may come by for long.
             self.bell.ring();
         }
     }
 
-    fn detach(&self, entry: &ObjectHandle) {
+    fn detach(&self, handle: &ObjectHandle) {
         if mobula_store::is_forked_child() {
             return;
         }
-        self.released.detach(entry.id());
+        self.released.detach(handle.id());
     }
 
     fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
@@ -270,8 +270,8 @@ impl Engine for Driver {
         self.poll_policy.unwatch();
     }
 
-    fn linger(&self, entry: &ObjectHandle) {
-        self.linger_for(entry);
+    fn linger(&self, handle: &ObjectHandle) {
+        self.linger_for(handle);
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {

@@ -45,12 +45,12 @@ impl Queues for Driver {
                 let ids = scheduler
                     .queue_get_here(count, queue, waits, peers)
                     .map_err(|violation| Error::internal(violation.to_string()))??;
-                let entry = |id| {
-                    let entry = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                    scheduler.attach(id, &entry);
-                    entry
+                let handle = |id| {
+                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                    scheduler.attach(id, &handle);
+                    handle
                 };
-                Ok(ids.into_iter().map(entry).collect())
+                Ok(ids.into_iter().map(handle).collect())
             })
         });
         let failed = |error: Error| {

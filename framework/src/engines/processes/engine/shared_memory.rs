@@ -32,9 +32,9 @@ impl SharedMemory for Driver {
             let ids = scheduler
                 .lend(id, &parts)
                 .map_err(|violation| Error::internal(violation.to_string()))??;
-            let entry =
+            let handle =
                 |id: &ObjectId| ObjectHandle::new(*id, self.as_engine(), scheduler.outcome(*id));
-            Ok(ids.iter().map(entry).collect())
+            Ok(ids.iter().map(handle).collect())
         })
     }
 

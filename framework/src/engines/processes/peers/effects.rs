@@ -82,8 +82,8 @@ impl Host for Peers {
             .is_none_or(|peer| peer.end.state.started(slot, attempt))
     }
 
-    fn complete(&mut self, _: ObjectId, entry: Weak<ObjectHandle>, outcome: Outcome) {
-        self.completions.push((entry, outcome));
+    fn complete(&mut self, _: ObjectId, handle: Weak<ObjectHandle>, outcome: Outcome) {
+        self.completions.push((handle, outcome));
     }
 
     fn start_worker(&mut self) {

@@ -33,7 +33,7 @@ impl Driver {
         deadline: Option<Instant>,
     ) -> bool {
         if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), ENGINE));
+            what.for_each_entry(&mut |handle| handle.complete(Err(Error::forked()), ENGINE));
             return true;
         }
         let passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -113,9 +113,9 @@ impl Driver {
 
     /// For the caller of a future: looks for the answer as long as a short task may take, so that
     /// the future needs no waking, if that has paid lately.
-    pub(in crate::engines::processes) fn linger_for(&self, entry: &ObjectHandle) {
+    pub(in crate::engines::processes) fn linger_for(&self, handle: &ObjectHandle) {
         if mobula_store::is_forked_child() {
-            entry.complete(Err(Error::forked()), ENGINE);
+            handle.complete(Err(Error::forked()), ENGINE);
             return;
         }
         let Some(limit) = self.poll_policy.may_linger() else {
@@ -128,7 +128,7 @@ impl Driver {
         loop {
             self.read_ready();
             let spent = begin.elapsed();
-            if entry.outcome().is_some() || spent >= limit {
+            if handle.outcome().is_some() || spent >= limit {
                 break;
             }
             if spent < QUICK {
@@ -143,7 +143,7 @@ impl Driver {
             }
         }
         // After a long yield, being woken would have been no later.
-        let in_vain = entry.outcome().is_none() || begin.elapsed() > 2 * limit;
+        let in_vain = handle.outcome().is_none() || begin.elapsed() > 2 * limit;
         self.poll_policy.lingered(in_vain);
         self.leave(lead);
         self.pass_on();
