@@ -1,0 +1,102 @@
+//! A search over hyper-parameters that stops when one result is good enough.
+//!
+//! Softmax regression learns to read handwritten digits with 36 settings of step size, number of
+//! steps and decay. The data is put into the store once. Results are taken as they come. As soon as
+//! one setting reads 94 % of the images that it has not learnt from, the rest is cancelled: what
+//! waits never runs, what runs asks after each step whether anybody still waits for it.
+//!
+//! `cargo run --release -p mobula-examples --example sweep`
+
+use anyhow::{Context, Result, ensure};
+use mobula::prelude::*;
+use mobula_examples::{
+    digits::{Digits, Image},
+    softmax::{WEIGHTS, gradient_of, rightly_read},
+    timed,
+};
+use serde::{Deserialize, Serialize};
+
+/// Good enough.
+const TARGET: f64 = 0.94;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Setting {
+    rate: f64,
+    steps: usize,
+    decay: f64,
+}
+
+/// Weak settings first, so that there is something to stop.
+fn settings() -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for rate in [0.002, 0.01, 0.1, 1.0] {
+        for steps in [100, 200, 400] {
+            settings.extend([0.1, 0.01, 0.0].map(|decay| Setting { rate, steps, decay }));
+        }
+    }
+    settings
+}
+
+/// The share of the odd images that is read rightly after learning from the even ones.
+#[remote]
+fn learn(images: &[Image], labels: &[u8], setting: Setting) -> mobula::Result<f64> {
+    let half = |odd: usize| {
+        let pairs = images.iter().zip(labels).skip(odd).step_by(2);
+        pairs.map(|(image, label)| (*image, *label)).unzip()
+    };
+    let (known, answers): (Vec<Image>, Vec<u8>) = half(0);
+    let mut weights = vec![0.0; WEIGHTS];
+    for _ in 0..setting.steps {
+        mobula::check_cancelled()?;
+        let gradient = gradient_of(&known, &answers, &weights);
+        for (weight, slope) in weights.iter_mut().zip(&gradient) {
+            *weight -= setting.rate * (slope / known.len() as f64 + setting.decay * *weight);
+        }
+    }
+    let (tests, answers): (Vec<Image>, Vec<u8>) = half(1);
+    Ok(rightly_read(&tests, &answers, &weights))
+}
+
+/// The first setting that is good enough, what it reaches, and how many others were tried before.
+fn search(rt: &Runtime, digits: &Digits) -> mobula::Result<Option<(Setting, f64, usize)>> {
+    let images = rt.put(&digits.images[..])?;
+    let labels = rt.put(&digits.labels)?;
+    let settings = settings();
+    let calls = settings.iter().map(|s| learn::remote(&images, &labels, *s));
+    // Dropped at the end of this function, whichever way it is left.
+    let all = rt.spawn_all(calls).cancel_on_drop();
+    let done = rt.as_completed(all.iter().cloned());
+    for (tried, result) in done.enumerate() {
+        let accuracy = result.get()?;
+        let place = all.iter().position(|call| *call == result);
+        let setting = place.map(|place| settings[place]);
+        if let Some(setting) = setting.filter(|_| accuracy >= TARGET) {
+            return Ok(Some((setting, accuracy, tried)));
+        }
+    }
+    Ok(None)
+}
+
+#[mobula::main]
+fn main() -> Result<()> {
+    let digits = Digits::load()?;
+    let rt = Runtime::start()?;
+    let (found, time) = timed(|| search(&rt, &digits));
+    let (setting, accuracy, tried) = found?.context("no setting is good enough")?;
+    let total = settings().len();
+    println!(
+        "{setting:?} reads {:.1} % after {tried} others, in {:.2} s; {} of {total} were stopped.",
+        100.0 * accuracy,
+        time.as_secs_f64(),
+        total - tried - 1
+    );
+    // The same in this process.
+    let alone = learn(&digits.images, &digits.labels, setting)?;
+    ensure!(alone == accuracy, "this process gets {alone}");
+    ensure!(tried + 1 < total, "nothing was left to stop");
+    // Nothing goes on in the workers: the pool is free at once.
+    rt.wait_idle()?;
+    ensure!(rt.store().used_bytes() == 0, "the data is still in use");
+    println!("This process reads as many, and nothing is left of the rest.");
+    Ok(())
+}
