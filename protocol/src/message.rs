@@ -112,8 +112,6 @@ pub struct TaskSpec {
     pub options: CallOptions,
     /// The actor whose method is called.
     pub actor: Option<ObjectId>,
-    /// The worker's task that makes the call, if it is known.
-    pub parent: Option<Attempt>,
 }
 
 /// A task as it is handed to a worker. The driver's has [`ArgRef`]s for arguments.
@@ -262,8 +260,9 @@ pub enum FromWorker {
         /// How.
         options: CancelOptions,
     },
-    /// A task of the worker's own. The worker holds the result.
-    Spawn(TaskSpec),
+    /// A task of the worker's own, and the run that makes the call, if it is known. The worker holds
+    /// the result.
+    Spawn(TaskSpec, Option<Attempt>),
     /// An object of the worker's own. The worker holds it.
     Put {
         /// Its id.

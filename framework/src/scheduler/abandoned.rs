@@ -26,10 +26,13 @@ impl Scheduler {
         };
         task.retries = 0;
         self.detached -= usize::from(std::mem::take(&mut task.detached));
-        let outputs: Outputs = std::mem::take(&mut task.outputs);
+        let output = task.output();
+        task.outputs = Outputs::None;
         self.set_state(id, TaskState::Abandoned(hand));
         self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
-        self.fail_objects(&outputs, &error, host);
+        if let Some(output) = output {
+            self.answer_request(output, Err(error), host);
+        }
     }
 
     /// Whether the results of a task that a worker has have failed.

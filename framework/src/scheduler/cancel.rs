@@ -18,7 +18,7 @@ use mobula_protocol::{
 use super::{
     Host, Scheduler, Violation,
     object::Maker,
-    task::{Hand, Task, TaskState},
+    task::{Hand, Outputs, Task, TaskState, TaskTimers},
     task_table::TaskId,
     timers::Due,
 };
@@ -156,7 +156,8 @@ impl Scheduler {
         let Some(found) = self.tasks.get_mut(task) else {
             return Ok(());
         };
-        if let Some(timer) = found.limit.take() {
+        let old = found.timers.as_mut().and_then(|timers| timers.limit.take());
+        if let Some(timer) = old {
             self.timers.remove(timer);
         }
         let TaskState::Queued(_) = found.state else {
@@ -166,7 +167,7 @@ impl Scheduler {
         if let Some(at) = limit.and_then(|limit| host.now().checked_add(limit)) {
             let timer = self.set_timer(at, Due::Limit(task, attempt), host);
             if let Some(found) = self.tasks.get_mut(task) {
-                found.limit = Some(timer);
+                found.timers.get_or_insert_default().limit = Some(timer);
             }
         }
         Ok(())
@@ -180,15 +181,14 @@ impl Scheduler {
         if let Some(at) = at {
             let timer = self.set_timer(at, Due::Deadline(id), host);
             if let Some(task) = self.tasks.get_mut(id) {
-                task.deadline = Some(timer);
+                task.timers.get_or_insert_default().deadline = Some(timer);
             }
         }
     }
 
     /// A task has ended: its timers mean nothing any more.
-    #[inline]
-    pub(super) fn end_timers(&mut self, task: &Task) {
-        for timer in [task.limit, task.deadline].into_iter().flatten() {
+    pub(super) fn end_timers(&mut self, timers: &TaskTimers) {
+        for timer in [timers.limit, timers.deadline].into_iter().flatten() {
             self.timers.remove(timer);
         }
     }
@@ -197,7 +197,9 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
-        task.deadline = None;
+        if let Some(timers) = &mut task.timers {
+            timers.deadline = None;
+        }
         let options = *task.options(&self.functions);
         let name = self.task_name(id);
         let error = Error::task_timeout(format!(
@@ -211,7 +213,9 @@ impl Scheduler {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
-        task.limit = None;
+        if let Some(timers) = &mut task.timers {
+            timers.limit = None;
+        }
         let TaskState::Queued(hand) = task.state else {
             return;
         };
@@ -258,11 +262,11 @@ impl Scheduler {
             task.args.clone(),
             TaskState::Abandoned(hand),
         );
-        old.outputs.clear();
+        old.outputs = Outputs::None;
         for arg in &old.args {
             arg.for_each_object(|object| self.add_ref(object));
         }
-        let old = self.add_task(old);
+        let old = self.add_task(Box::new(old));
         if let Some(worker) = self.workers.get_mut(&hand.worker) {
             worker.reassign(hand.attempt, old);
         }

@@ -227,7 +227,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
             outcome: Ok(value), ..
         } => value.nested().for_each(f),
         FromWorker::Put { value, .. } => value.nested().for_each(f),
-        FromWorker::Spawn(spec) => {
+        FromWorker::Spawn(spec, _) => {
             spec.args.iter().for_each(|arg| arg.for_each_object(&mut f));
             spec.actor.into_iter().for_each(f);
         }

@@ -43,9 +43,7 @@ impl Scheduler {
     /// The results of at most so many of these tasks. Costs the number of tasks, unless there is no
     /// such task.
     pub(crate) fn unfinished(&self, which: Unfinished, most: usize) -> Vec<ObjectId> {
-        let results = self
-            .some_tasks(which)
-            .filter_map(|task| task.outputs.first().copied());
+        let results = self.some_tasks(which).filter_map(Task::output);
         results.take(most).collect()
     }
 

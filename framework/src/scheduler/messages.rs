@@ -1,8 +1,14 @@
 //! What workers say.
 
 use super::{
-    Host, Scheduler, Violation, counts::stored, object::ObjectState, objects::unknown,
-    ready::Siblings, task::TaskState, task_table::TaskId, worker::WorkerState,
+    Host, Scheduler, Violation,
+    counts::stored,
+    object::ObjectState,
+    objects::unknown,
+    ready::Siblings,
+    task::{Outputs, TaskState},
+    task_table::TaskId,
+    worker::WorkerState,
 };
 use mobula_protocol::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
@@ -53,7 +59,11 @@ impl Scheduler {
                 self.cancel(&ids, options, host);
                 Ok(())
             }
-            FromWorker::Spawn(spec) => self.submit(spec, from, host),
+            FromWorker::Spawn(spec, parent) => {
+                let parent = parent.and_then(|run| self.workers.get(&from)?.assignment(run));
+                let parent = parent.map(|assignment| assignment.task);
+                self.submit_as(spec, None, parent, from, host).map(drop)
+            }
             FromWorker::Put { id, value } => self.put(id, value, from),
             FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
             FromWorker::Release(id) => {
@@ -137,7 +147,7 @@ impl Scheduler {
                 let _ = self.put(id, value, from);
                 return;
             }
-            FromWorker::Spawn(task) => vec![task.id],
+            FromWorker::Spawn(task, _) => vec![task.id],
             FromWorker::CreateActor { id, found, .. } => found.into_iter().chain([id]).collect(),
             FromWorker::FindActor { id, .. }
             | FromWorker::Settle { id, .. }
@@ -209,7 +219,7 @@ impl Scheduler {
             return Ok(());
         };
         task.begun |= outcome.is_err();
-        if task.outputs.is_empty()
+        if task.outputs == Outputs::None
             && let Ok(value) = &outcome
             && let Some(loc) = stored(value)
         {

@@ -5,7 +5,6 @@ use mobula_protocol::{
     WorkerId,
     message::{ArgSpec, Args},
 };
-use smallvec::SmallVec;
 
 use super::{actors::ActorRole, functions::Function, task_table::TaskId, timers::TimerKey};
 
@@ -15,7 +14,6 @@ pub(super) struct Task {
     /// The id by which workers and errors know it: its first result's, or the actor's that a
     /// constructor makes once more.
     pub(super) id: ObjectId,
-    /// The objects that it makes. None, when nobody waits for its end any more.
     pub(super) outputs: Outputs,
     pub(super) args: Args<ArgSpec>,
     pub(super) function: FunctionIndex,
@@ -39,14 +37,27 @@ pub(super) struct Task {
     pub(super) priority: i32,
     /// The task that has made the call.
     pub(super) parent: Option<TaskId>,
-    /// The timer of the run that it is in.
+    /// Its limits of time, if it has any.
+    pub(super) timers: Option<Box<TaskTimers>>,
+}
+
+/// What happens at a given time unless a task has ended before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TaskTimers {
+    /// The end of the run that it is in.
     pub(super) limit: Option<TimerKey>,
-    /// The timer of its end.
+    /// Its own end.
     pub(super) deadline: Option<TimerKey>,
 }
 
 /// The objects that a task makes.
-pub(super) type Outputs = SmallVec<[ObjectId; 1]>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outputs {
+    /// That of its id.
+    One,
+    /// None: nobody waits for its end.
+    None,
+}
 
 /// Whether the arguments are inline values that refer to no object. A part of an array does.
 pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
@@ -105,7 +116,7 @@ impl Task {
     ) -> Task {
         Task {
             id,
-            outputs: Outputs::from_buf([id]),
+            outputs: Outputs::One,
             plain: are_plain(&args),
             args,
             function,
@@ -118,9 +129,36 @@ impl Task {
             detached: false,
             priority: 0,
             parent: None,
-            limit: None,
-            deadline: None,
+            timers: None,
         }
+    }
+
+    /// Becomes a task such as [`new`](Task::new) makes. To write the fields one by one costs a third
+    /// of what it costs to move a whole task into its place.
+    #[inline]
+    pub(super) fn become_new(
+        &mut self,
+        id: ObjectId,
+        function: FunctionIndex,
+        args: Args<ArgSpec>,
+        plain: bool,
+        state: TaskState,
+    ) {
+        self.id = id;
+        self.outputs = Outputs::One;
+        self.plain = plain;
+        self.args = args;
+        self.function = function;
+        self.options = None;
+        self.retries = 0;
+        self.state = state;
+        self.role = None;
+        self.begun = false;
+        self.losses = Losses::default();
+        self.detached = false;
+        self.priority = 0;
+        self.parent = None;
+        self.timers = None;
     }
 
     /// Its options: its own, or those of its function.
@@ -129,6 +167,14 @@ impl Task {
             &self.options,
             Function::options_of(functions, self.function),
         )
+    }
+
+    /// The object that it makes.
+    pub(super) fn output(&self) -> Option<ObjectId> {
+        match self.outputs {
+            Outputs::One => Some(self.id),
+            Outputs::None => None,
+        }
     }
 
     /// The actor whose method it calls.

@@ -45,15 +45,16 @@ impl Scheduler {
         from: WorkerId,
         host: &mut dyn Host,
     ) -> Result<(), Violation> {
-        self.submit_as(spec, None, from, host).map(drop)
+        self.submit_as(spec, None, None, from, host).map(drop)
     }
 
-    /// As [`submit`](Scheduler::submit), for what may be an actor's constructor. The task, unless it
-    /// has failed.
+    /// As [`submit`](Scheduler::submit), for what may be an actor's constructor or the call of a task.
+    /// The task, unless it has failed.
     pub(super) fn submit_as(
         &mut self,
         spec: TaskSpec,
         role: Option<ActorRole>,
+        parent: Option<TaskId>,
         from: WorkerId,
         host: &mut dyn Host,
     ) -> Result<Option<TaskId>, Violation> {
@@ -99,18 +100,21 @@ impl Scheduler {
             args,
             options,
             actor: _,
-            parent,
         } = spec;
-        let mut task = Task::new(id, function, args, state);
+        let mut task = match self.tasks.memory() {
+            Some(mut memory) => {
+                memory.become_new(id, function, args, plain, state);
+                memory
+            }
+            None => Box::new(Task::new(id, function, args, state)),
+        };
         task.options = options;
         let retries = task.options(&self.functions).retries;
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
-        let parent = parent.and_then(|attempt| self.workers.get(&from)?.assignment(attempt));
-        task.parent = parent.map(|assignment| assignment.task);
+        task.parent = parent;
         let priority = task.options(&self.functions).priority;
-        task.priority =
-            priority.unwrap_or_else(|| task.parent.map_or(0, |id| self.priority_of(id)));
+        task.priority = priority.unwrap_or_else(|| parent.map_or(0, |id| self.priority_of(id)));
         let priority = task.priority;
         let has_deadline = task.options(&self.functions).deadline.is_some();
         let task = self.add_task(task);
@@ -134,7 +138,7 @@ impl Scheduler {
     }
 
     /// Adds a task to the table and to the counts.
-    pub(super) fn add_task(&mut self, task: Task) -> TaskId {
+    pub(super) fn add_task(&mut self, task: Box<Task>) -> TaskId {
         *self.counts.of(task.state) += 1;
         self.prioritized += usize::from(task.priority != 0);
         self.tasks.insert(task)
@@ -238,7 +242,7 @@ impl Scheduler {
         self.fail_doomed(after, host);
     }
 
-    /// Ends a pending object that no task makes, and all that fail with it.
+    /// Ends a pending object whose task does not, and all that fail with it.
     pub(super) fn answer_request(&mut self, id: ObjectId, outcome: Outcome, host: &mut dyn Host) {
         let mut after = After::default();
         self.complete(id, outcome, &mut after, host);
@@ -250,15 +254,6 @@ impl Scheduler {
         while let Some((id, error)) = after.doomed.pop_front() {
             self.finish_one(id, Err(error), &mut after, host);
         }
-    }
-
-    /// Fails pending objects, and all that fails with them.
-    pub(super) fn fail_objects(&mut self, ids: &[ObjectId], error: &Error, host: &mut dyn Host) {
-        let mut after = After::default();
-        for id in ids {
-            self.complete(*id, Err(error.clone()), &mut after, host);
-        }
-        self.fail_doomed(after, host);
     }
 
     fn finish_one(&mut self, id: TaskId, outcome: Outcome, after: &mut After, host: &mut dyn Host) {
@@ -273,23 +268,27 @@ impl Scheduler {
             }
             _ => None,
         };
-        // What the results keep is counted before the arguments are let go: it may be the same.
-        if let Some((last, others)) = task.outputs.split_last() {
-            for output in others {
-                self.complete(*output, outcome.clone(), after, host);
-            }
-            self.complete(*last, outcome, after, host);
+        // What the result keeps is counted before the arguments are let go: it may be the same.
+        if let Some(output) = task.output() {
+            self.complete(output, outcome, after, host);
         }
         self.end_task(task, torn_by, host);
     }
 
     /// Ends what a task counts for that is not in the table any more. `torn_by`: it has begun, and
     /// failed for this reason, so the parts among its arguments are torn.
-    pub(super) fn end_task(&mut self, task: Task, torn_by: Option<Error>, host: &mut dyn Host) {
+    pub(super) fn end_task(
+        &mut self,
+        task: Box<Task>,
+        torn_by: Option<Error>,
+        host: &mut dyn Host,
+    ) {
         *self.counts.of(task.state) -= 1;
         self.detached -= usize::from(task.detached);
         self.prioritized -= usize::from(task.priority != 0);
-        self.end_timers(&task);
+        if let Some(timers) = &task.timers {
+            self.end_timers(timers);
+        }
         if !task.plain {
             if task.state.hand().is_some() {
                 self.shift_arg_pins(&task.args, Step::End);
@@ -305,6 +304,7 @@ impl Scheduler {
             Some(ActorRole::Constructor) => self.dirty_actors.push(task.id),
             None => {}
         }
+        self.tasks.keep_memory(task);
     }
 
     /// Ends a pending object. Tasks that fail with it go to `after`.

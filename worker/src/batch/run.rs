@@ -27,11 +27,11 @@ pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
         .filter(|function| !std::ptr::eq(*function, &super::FUNCTION))
         .ok_or_else(|| Error::internal("a batch of calls of no function"))?;
     process::runs_function(calls.function);
-    context::change(|here| here.function = function);
+    context::set_function(function);
     let mut results = ResultWriter::default();
     let mut inputs = Inputs::new(Vec::new());
     while inputs.refill(|list| calls.next(list))? {
-        context::check_cancelled()?;
+        process::check_cancelled()?;
         let result = process::call(function, |function| (function.run)(&mut inputs));
         results.push(result);
     }

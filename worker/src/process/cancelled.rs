@@ -12,7 +12,7 @@ use std::{
     task::Waker,
 };
 
-use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result};
+use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, WorkerId};
 use parking_lot::Mutex;
 
 use super::{
@@ -98,6 +98,7 @@ impl Cancellations {
         state.forget_ended(self.begun.load(Ordering::Acquire));
         state.cancelled.push(run);
         self.any.store(true, Ordering::SeqCst);
+        EVER.store(true, Ordering::SeqCst);
         let woken = state.asleep.extract_if(.., |(asleep, _)| *asleep == run);
         let wakers: Vec<Waker> = woken.map(|(_, waker)| waker).collect();
         drop(state);
@@ -178,23 +179,50 @@ impl Worker {
     }
 }
 
-/// A run of a task in this process' worker, for who wants to know whether it is cancelled.
+/// A run of a task in a worker, for who wants to know whether it is cancelled.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run(Attempt);
+pub(crate) struct Run {
+    run: Attempt,
+    worker: WorkerId,
+}
 
 impl Run {
-    pub(super) fn new(run: Attempt) -> Run {
-        Run(run)
+    /// The one that this thread is in.
+    pub(crate) fn of_this_thread() -> Option<Run> {
+        let (run, worker) = (this_run()?, worker::current()?.id);
+        Some(Run { run, worker })
+    }
+
+    pub(crate) fn worker(self) -> WorkerId {
+        self.worker
     }
 
     /// # Errors
     /// Nobody waits for it any more.
     pub(crate) fn check_cancelled(self) -> Result<()> {
         match worker::current() {
-            Some(worker) if worker.cancellations.has(self.0) => Err(cancelled()),
+            Some(worker) if worker.cancellations.has(self.run) => Err(cancelled()),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether anything was ever cancelled in this process.
+static EVER: AtomicBool = AtomicBool::new(false);
+
+/// # Errors
+/// Nobody waits for the task of this thread any more.
+#[inline]
+pub(crate) fn check_cancelled() -> Result<()> {
+    match EVER.load(Ordering::SeqCst) {
+        false => Ok(()),
+        true => check_this_run(),
+    }
+}
+
+#[cold]
+fn check_this_run() -> Result<()> {
+    Run::of_this_thread().map_or(Ok(()), Run::check_cancelled)
 }
 
 #[cold]

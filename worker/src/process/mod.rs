@@ -57,7 +57,7 @@ use table::{Out, Table};
 use turn::Turn;
 use worker::Worker;
 
-pub(crate) use cancelled::Run;
+pub(crate) use cancelled::{Run, check_cancelled};
 pub use executor::block_on;
 pub use tasks::call;
 pub(crate) use tasks::runs_function;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    cancelled::{Run, Runner},
+    cancelled::{Runner, check_cancelled},
     die,
     lanes::Next,
     own_calls::InMethod,
@@ -18,10 +18,7 @@ use super::{
     threads,
     worker::{self, Worker},
 };
-use crate::{
-    context::{self, Here},
-    promise::ENGINE,
-};
+use crate::{context, promise::ENGINE};
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
     ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskOptions, TaskSlot, Value,
@@ -194,17 +191,12 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         Some(remote) => {
             let options = TaskOptions::of(&options, &remote.options);
             let own = options.retries.unwrap_or(retries);
-            let mut here = Here {
-                worker: Some(worker.id),
-                run: Some(Run::new(attempt)),
-                ..Here::new(id, remote, 1 + own.saturating_sub(retries))
-            };
+            context::begin(id, remote, 1 + own.saturating_sub(retries));
             if let Some(timeout) = options.timeout {
-                here.limit = Instant::now().checked_add(timeout);
+                context::set_limit(Instant::now().checked_add(timeout));
                 let started = FromWorker::Started { id, slot, attempt };
                 worker.table.lock().out.push(&started);
             }
-            let _here = context::enter(here);
             match options.reruns(retries) {
                 0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
                 reruns => {
@@ -214,6 +206,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
             }
         }
     };
+    context::end();
     let (outcome, keep) = match result {
         Ok((value, keep)) => (Ok(value), keep),
         Err(error) => (Err(error), Vec::new()),
@@ -272,7 +265,6 @@ fn run_once(
         worker.own_actor.set(id);
     }
     let made = call(remote, |remote| {
-        context::check_cancelled()?;
         let inputs = resolve(worker, args)?;
         let inputs = match remote.role {
             Role::Function => Inputs::new(inputs),
@@ -280,7 +272,7 @@ fn run_once(
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
-        let mut inputs = inputs.with_check(context::check_cancelled);
+        let mut inputs = inputs.with_check(check_cancelled);
         begun.get_or_insert_with(|| worker.printed.begin());
         let payload = match remote.role {
             Role::Method { .. } => {
@@ -325,7 +317,7 @@ fn run_again(
         }
         let message = FromWorker::Again { id, slot, attempt };
         worker.table.lock().finish(&message);
-        context::change(|here| here.attempt += 1);
+        context::count_attempt();
     }
     run_once(worker, remote, id, args, begun).map_err(Failed::error)
 }

@@ -12,10 +12,7 @@ use mobula_protocol::{
     message::{ArgSpec, Args},
     readable,
 };
-use mobula_worker::{
-    call,
-    context::{self, Here},
-};
+use mobula_worker::{call, context};
 
 use super::Inline;
 use crate::{current::Running, promise::ENGINE};
@@ -83,9 +80,9 @@ impl Inline {
         let _running = Running::enter(self.this());
         let options = TaskOptions::of(&task.options, &remote.options);
         let mut reruns = options.reruns(options.retries.unwrap_or(0));
-        let mut here = Here::new(task.id, remote, 1);
+        let mut attempt = 1;
         loop {
-            let _here = context::enter(here);
+            let _here = context::nest(task.id, remote, attempt);
             let mut given_up = false;
             let result = call(remote, |remote| {
                 let mut inputs = self.inputs(remote, task)?;
@@ -96,7 +93,7 @@ impl Inline {
             match result {
                 Err(error) if reruns > 0 && error.is_application() && !given_up => {
                     reruns -= 1;
-                    here.attempt += 1;
+                    attempt += 1;
                 }
                 result => return result,
             }

@@ -8,7 +8,7 @@ use super::{ActorRole, Life, is_ready};
 use crate::scheduler::{
     Host, Scheduler,
     object::ObjectState,
-    task::{Losses, Task, TaskState},
+    task::{Losses, Outputs, Task, TaskState},
     task_table::TaskId,
     worker::{Worker, WorkerState},
     workers::{Lost, Verdict},
@@ -123,9 +123,9 @@ impl Scheduler {
             arg.for_each_object(|object| self.add_ref(object));
         }
         let mut task = Task::new(id, constructor, args, TaskState::Ready);
-        task.outputs.clear();
+        task.outputs = Outputs::None;
         task.role = Some(Box::new(ActorRole::Constructor));
-        let task = self.add_task(task);
+        let task = self.add_task(Box::new(task));
         self.hand_over(task, worker, host);
     }
 
@@ -282,7 +282,7 @@ impl Scheduler {
     /// Ends a constructor that was to run once more: another process gets a task of its own.
     fn forget_reconstruction(&mut self, id: TaskId, host: &mut dyn Host) {
         let task = self.tasks.get(id);
-        if task.is_some_and(|task| task.outputs.is_empty()) {
+        if task.is_some_and(|task| task.outputs == Outputs::None) {
             self.drop_abandoned(id, host);
         }
     }

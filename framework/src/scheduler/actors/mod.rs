@@ -169,10 +169,9 @@ impl Scheduler {
             args: args.clone(),
             options: None,
             actor: None,
-            parent: None,
         };
         let role = Some(ActorRole::Constructor);
-        if self.submit_as(spec, role, from, host)?.is_none() {
+        if self.submit_as(spec, role, None, from, host)?.is_none() {
             // An input has failed, or the runtime is closed.
             return Ok(());
         }

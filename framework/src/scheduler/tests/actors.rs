@@ -163,6 +163,5 @@ fn method(
         args: args.into(),
         options: retries.and_then(env::retries),
         actor: Some(actor),
-        parent: None,
     }
 }

@@ -124,7 +124,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &Item) -> Vec<FromWorker> {
         spawn(w(W1, 90), vec![object(id)]),
         spawn(w(W1, 90), vec![ArgSpec::Gather(vec![id])]),
         spawn(w(W1, 90), vec![value(items())]),
-        FromWorker::Spawn(call(id)),
+        FromWorker::Spawn(call(id), None),
         FromWorker::CreateActor {
             id: w(W1, 90),
             constructor: FunctionIndex(0),

@@ -211,7 +211,6 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
         args: args.into(),
         options: None,
         actor: None,
-        parent: None,
     }
 }
 
@@ -238,7 +237,7 @@ pub(super) fn reruns(task: &TaskMessage) -> u32 {
 }
 
 pub(super) fn spawn(id: ObjectId, args: Vec<ArgSpec>) -> FromWorker {
-    FromWorker::Spawn(spec(id, args))
+    FromWorker::Spawn(spec(id, args), None)
 }
 
 pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {

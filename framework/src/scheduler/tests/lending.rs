@@ -363,7 +363,7 @@ fn workers_make_arrays_and_lend_parts() {
     env.ok(W1, FromWorker::Settle { id: settler, array });
     env.ok(W1, FromWorker::Watch(settler));
     let child = spec(w(W1, 11), vec![ArgSpec::Object(w(W1, 2))]);
-    env.ok(W1, FromWorker::Spawn(child));
+    env.ok(W1, FromWorker::Spawn(child, None));
     env.ok(W1, FromWorker::Release(w(W1, 2)));
     env.ok(W1, FromWorker::Release(w(W1, 3)));
     env.run(W2, w(W1, 11), bad("boom"));
@@ -403,7 +403,7 @@ fn no_value_of_a_worker_is_a_part() {
     let value = part.clone();
     env.message(W1, FromWorker::Put { id, value }).unwrap_err();
     let call = spec(id, vec![ArgSpec::Value(Box::new((*part).clone()))]);
-    env.message(W1, FromWorker::Spawn(call)).unwrap_err();
+    env.message(W1, FromWorker::Spawn(call, None)).unwrap_err();
     env.submit(5, vec![]);
     env.pump();
     let task = env.start(W1, d(5));

@@ -165,10 +165,13 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
         // A function that is not in the registry.
         (
             W1,
-            FromWorker::Spawn(TaskSpec {
-                function: FunctionIndex(u32::MAX),
-                ..spec(w(W1, 9), vec![])
-            }),
+            FromWorker::Spawn(
+                TaskSpec {
+                    function: FunctionIndex(u32::MAX),
+                    ..spec(w(W1, 9), vec![])
+                },
+                None,
+            ),
         ),
         // Values that refer to nothing, or to what cannot be.
         (W1, value(vec![refer(d(99))])),

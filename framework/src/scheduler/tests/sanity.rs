@@ -167,8 +167,8 @@ impl Scheduler {
             *counts.of(task.state) += 1;
             detached += usize::from(task.detached);
             prioritized += usize::from(task.priority != 0);
-            for output in &task.outputs {
-                let maker = self.objects.get(*output).unwrap().pending();
+            if let Some(output) = task.output() {
+                let maker = self.objects.get(output).unwrap().pending();
                 assert_eq!(maker.unwrap().maker, Maker::Task(id), "{output}");
             }
             let in_queue = ready.remove(&id);
@@ -188,7 +188,7 @@ impl Scheduler {
                 assert_eq!((assignment.task, assignment.slot), (id, hand.slot));
                 assignments += 1;
             }
-            let nobody_waits = task.outputs.is_empty();
+            let nobody_waits = task.output().is_none();
             assert_eq!(
                 nobody_waits,
                 matches!(task.state, TaskState::Abandoned(_))
@@ -205,7 +205,7 @@ impl Scheduler {
                 None => {}
                 Some(Maker::Request) => requests += 1,
                 Some(Maker::Task(task)) => {
-                    assert!(self.tasks.get(task).unwrap().outputs.contains(&id));
+                    assert!(self.tasks.get(task).unwrap().output() == Some(id));
                 }
             }
         }
@@ -234,7 +234,7 @@ impl Scheduler {
             }
         }
         for (id, task) in self.tasks.iter() {
-            if task.outputs.is_empty() {
+            if task.output().is_none() {
                 // Its inputs may have failed meanwhile.
                 continue;
             }

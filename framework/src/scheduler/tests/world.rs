@@ -172,7 +172,6 @@ impl World {
             args: args.into(),
             options: Some(Arc::new(options)),
             actor: None,
-            parent: None,
         };
         let spec = self.perhaps_of_actor(spec, known);
         // A run that was given up may run again beside the next one.

@@ -241,14 +241,14 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             write_packed(out, options)?;
             write_ids(out, ids);
         }
-        FromWorker::Spawn(task) => {
+        FromWorker::Spawn(task, parent) => {
             out.push(from_worker::SPAWN);
             writer::id(out, task.id);
             writer::number(out, u64::from(task.function.0));
             write_options(out, &task.options)?;
             write_optional(out, task.actor);
-            out.push(task.parent.is_some().into());
-            if let Some(parent) = task.parent {
+            out.push(parent.is_some().into());
+            if let Some(parent) = parent {
                 writer::number(out, parent.0);
             }
             write_arg_specs(out, &task.args)?;
@@ -381,17 +381,24 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             options: read_packed(&mut reader, "how to cancel")?,
             ids: reader.list_by_id("objects", |_, id| Ok(id))?,
         },
-        from_worker::SPAWN => FromWorker::Spawn(TaskSpec {
-            id: reader.id()?,
-            function: FunctionIndex(reader.number32("a function")?),
-            options: read_options(&mut reader)?,
-            actor: read_optional(&mut reader)?,
-            parent: match read_flag(&mut reader, "whether a task makes the call")? {
+        from_worker::SPAWN => {
+            let (id, function) = (reader.id()?, FunctionIndex(reader.number32("a function")?));
+            let options = read_options(&mut reader)?;
+            let actor = read_optional(&mut reader)?;
+            let parent = match read_flag(&mut reader, "whether a task makes the call")? {
                 true => Some(Attempt(reader.number("an attempt")?)),
                 false => None,
-            },
-            args: reader.args(read_arg_spec)?,
-        }),
+            };
+            let args = reader.args(read_arg_spec)?;
+            let task = TaskSpec {
+                id,
+                function,
+                args,
+                options,
+                actor,
+            };
+            FromWorker::Spawn(task, parent)
+        }
         from_worker::PUT => FromWorker::Put {
             id: reader.id()?,
             value: Arc::new(value::read(&mut reader)?),

@@ -280,14 +280,16 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         option::of(number()),
     )
         .prop_map(|(id, function, options, args, actor, parent)| {
-            FromWorker::Spawn(TaskSpec {
-                id,
-                function: FunctionIndex(function),
-                args: args.into(),
-                options,
-                actor,
-                parent: parent.map(Attempt),
-            })
+            FromWorker::Spawn(
+                TaskSpec {
+                    id,
+                    function: FunctionIndex(function),
+                    args: args.into(),
+                    options,
+                    actor,
+                },
+                parent.map(Attempt),
+            )
         });
     let again = (ids(), number32(), number()).prop_map(|(id, slot, attempt)| FromWorker::Again {
         id,
@@ -418,7 +420,7 @@ impl Hidden {
         match message {
             FromWorker::Done { outcome, .. } => hidden.outcome(outcome),
             FromWorker::Put { value, .. } => hidden.value(value),
-            FromWorker::Spawn(TaskSpec { args, .. })
+            FromWorker::Spawn(TaskSpec { args, .. }, _)
             | FromWorker::CreateActor { args, .. }
             | FromWorker::QueuePut { values: args, .. } => {
                 for arg in args {
@@ -579,9 +581,8 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         args: Default::default(),
         options: None,
         actor: Some(id),
-        parent: None,
     };
-    encode_from_worker(&FromWorker::Spawn(task), &mut bytes).unwrap();
+    encode_from_worker(&FromWorker::Spawn(task, None), &mut bytes).unwrap();
     // Before the id of the actor, whether there is a parent, and the number of arguments.
     let mut alone = Vec::new();
     writer::id(&mut alone, id);

@@ -136,14 +136,15 @@ impl Engine for Worker {
                 let mut table = self.table.lock();
                 let entry =
                     table.handle(id, true, || ObjectHandle::new(id, self.as_engine(), None));
-                table.out.push(&FromWorker::Spawn(TaskSpec {
+                let task = TaskSpec {
                     id,
                     function,
                     args,
                     options,
                     actor: actor.as_ref().map(|actor| actor.id()),
-                    parent: cancelled::this_run(),
-                }));
+                };
+                let parent = cancelled::this_run();
+                table.out.push(&FromWorker::Spawn(task, parent));
                 drop(table);
                 if let Some(actor) = &actor {
                     self.own_actor.called(actor.id(), id);

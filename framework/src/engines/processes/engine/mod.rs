@@ -64,7 +64,6 @@ impl Driver {
             args,
             options,
             actor: id_of_actor,
-            parent: None,
         };
         Ok((call, keep))
     }

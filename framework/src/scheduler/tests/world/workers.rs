@@ -131,10 +131,10 @@ impl World {
             }
             3 => {
                 let id = worker.mint();
-                let mut spec = self.spec(id, &known);
-                spec.parent = self.dice.one_in(2).then(|| worker.tasks[running].0.attempt);
+                let spec = self.spec(id, &known);
+                let parent = self.dice.one_in(2).then(|| worker.tasks[running].0.attempt);
                 worker.entries.insert(id, Entry::default());
-                worker.say(FromWorker::Spawn(spec));
+                worker.say(FromWorker::Spawn(spec, parent));
             }
             4 => {
                 let (id, value) = (worker.mint(), self.value(&known));
