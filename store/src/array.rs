@@ -54,7 +54,7 @@ impl<E: Plain> Array<E> {
     /// As [`Array::from_block`]. Where the bits are `known` to be elements, they are not looked at.
     fn read(block: Block, known: bool) -> Result<Array<E>, StoreError> {
         let (name, size) = (type_name::<E>(), size_of::<E>());
-        let block = placed(block, name, size, align_of::<E>())?;
+        whole(&block, name, size)?;
         if block.is_empty() {
             return Ok(Array {
                 start: NonNull::dangling(),
@@ -62,7 +62,12 @@ impl<E: Plain> Array<E> {
                 block,
             });
         }
+        // From here on the elements' address does not change any more.
+        let block = block.pinned(align_of::<E>());
         let start = NonNull::from(block.bytes()).cast::<E>();
+        if !start.is_aligned() {
+            return Err(misaligned(name, align_of::<E>()));
+        }
         if !known {
             // `E::Bits` has the layout of `E`, so this cast fits, too.
             let bits: &[E::Bits] = bytemuck::try_cast_slice(block.bytes())
@@ -96,9 +101,9 @@ impl<E: Plain> Array<E> {
     }
 }
 
-/// The block, at an address that does not change any more and is a multiple of `align`, if it holds
-/// a whole number of elements of this name. Not generic, so that programs have it once.
-fn placed(block: Block, name: &str, size: usize, align: usize) -> Result<Block, StoreError> {
+/// That the block holds a whole number of elements of this name. Not generic, so that programs have
+/// it once. It borrows the block, since each move of one is a copy that the next must wait for.
+fn whole(block: &Block, name: &str, size: usize) -> Result<(), StoreError> {
     if size == 0 {
         return Err(mismatch(
             name,
@@ -112,17 +117,15 @@ fn placed(block: Block, name: &str, size: usize, align: usize) -> Result<Block, 
             format_args!("{len} bytes are not a whole number of elements of {size}"),
         ));
     }
-    if block.is_empty() {
-        return Ok(block);
-    }
-    let block = block.pinned(align);
-    if !(block.bytes().as_ptr() as usize).is_multiple_of(align) {
-        return Err(mismatch(
-            name,
-            format_args!("they are not at a multiple of {align} bytes"),
-        ));
-    }
-    Ok(block)
+    Ok(())
+}
+
+#[cold]
+fn misaligned(name: &str, align: usize) -> StoreError {
+    mismatch(
+        name,
+        format_args!("they are not at a multiple of {align} bytes"),
+    )
 }
 
 #[cold]
@@ -154,11 +157,11 @@ impl<E> Deref for Array<E> {
     fn deref(&self) -> &[E] {
         // SAFETY: `start` and `len` come from `Array::read` or from a vector. All elements lie in
         // the memory of `block`, which lives as long as `self` and does not move with the block
-        // (`Block::pinned`); they are aligned (`placed`), and valid (looked at, `Building::holds`
-        // them, or any bits are an `E`). They stay so: a block of a segment never changes (see
-        // `View::bytes`), private memory is behind an `Arc` that gives out `&[u8]` only, and no `E`
-        // has a cell inside (it is `Copy`). Those of a vector are valid by themselves. An empty
-        // array's dangling address is aligned.
+        // (`Block::pinned`); they are aligned (`Array::read` looks), and valid (looked at,
+        // `Building::holds` them, or any bits are an `E`). They stay so: a block of a segment never
+        // changes (see `View::bytes`), private memory is behind an `Arc` that gives out `&[u8]`
+        // only, and no `E` has a cell inside (it is `Copy`). Those of a vector are valid by
+        // themselves. An empty array's dangling address is aligned.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

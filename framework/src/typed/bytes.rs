@@ -71,8 +71,9 @@ pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
 /// The payload is something else, or the bytes are no such elements.
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Shape)> {
-    let (block, shape) = Wanted::of::<T, E>().find(payload)?;
-    Ok((Array::from_block(block)?, shape))
+    let wanted = Wanted::of::<T, E>();
+    let shape = wanted.find(&payload)?.clone();
+    Ok((wanted.elements(payload)?, shape))
 }
 
 /// As [`read_flat`], for one dimension.
@@ -80,12 +81,9 @@ pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<
 /// # Errors
 /// As there, or there are more dimensions.
 pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array<E>> {
-    elements(Wanted::of::<T, E>(), payload)
-}
-
-/// Not generic over the wanted type, so that programs have it once for each element type.
-fn elements<E: Plain>(wanted: Wanted, payload: Payload) -> Result<Array<E>> {
-    Ok(Array::from_block(wanted.find_1(payload)?)?)
+    let wanted = Wanted::of::<T, E>();
+    wanted.find_1(&payload)?;
+    wanted.elements(payload)
 }
 
 /// The elements that a payload shall have. Its functions are not generic: the table of types has
@@ -109,39 +107,39 @@ impl Wanted {
         }
     }
 
-    fn find(self, payload: Payload) -> Result<(Block, Shape)> {
-        let Payload {
-            format: Format::Flat { elem, shape },
-            block,
-            ..
-        } = payload
-        else {
+    /// The shape. It borrows the payload: to pass that on twice costs more than the look.
+    fn find(self, payload: &Payload) -> Result<&Shape> {
+        let Format::Flat { elem, shape } = &payload.format else {
             return Err(mismatch_with(self.name, &payload.format));
         };
         let count = shape
             .iter()
             .try_fold(1_u64, |count, &len| count.checked_mul(len));
         let bytes = count.and_then(|count| count.checked_mul(self.size as u64));
-        if elem != self.elem || bytes != Some(block.len() as u64) {
-            return Err(mismatch_with(self.name, &Format::Flat { elem, shape }));
+        if *elem != self.elem || bytes != Some(payload.block.len() as u64) {
+            return Err(mismatch_with(self.name, &payload.format));
         }
-        // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
-        let misaligned = !(block.bytes().as_ptr() as usize).is_multiple_of(self.align);
-        let block = if misaligned {
-            Block::copy_of(block.bytes(), self.align)
-        } else {
-            block
-        };
-        Ok((block, shape))
+        Ok(shape)
     }
 
-    fn find_1(self, payload: Payload) -> Result<Block> {
-        let (block, shape) = self.find(payload)?;
-        if shape.len() != 1 {
-            let elem = self.elem;
-            return Err(mismatch_with(self.name, &Format::Flat { elem, shape }));
+    fn find_1(self, payload: &Payload) -> Result<()> {
+        match self.find(payload)?.len() {
+            1 => Ok(()),
+            _ => Err(mismatch_with(self.name, &payload.format)),
         }
-        Ok(block)
+    }
+
+    /// The elements that were found. Not generic over the wanted type, so that programs have it
+    /// once for each element type.
+    fn elements<E: Plain>(self, payload: Payload) -> Result<Array<E>> {
+        let Payload { block, .. } = payload;
+        // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
+        let aligned = (block.bytes().as_ptr() as usize).is_multiple_of(self.align);
+        let block = match aligned {
+            true => block,
+            false => Block::copy_of(block.bytes(), self.align),
+        };
+        Ok(Array::from_block(block)?)
     }
 }
 
