@@ -408,3 +408,33 @@ fn an_input_that_was_cancelled_is_named_by_what_needs_it() {
     assert_eq!(error.root().to_string(), "`plus_one` was cancelled");
     busy.cancel();
 }
+
+#[mobula::test]
+fn tasks_that_are_cancelled_at_any_moment_leave_a_value_or_an_error_for_each() {
+    let rt = runtime(2);
+    let refs = rt.spawn_all((0..5_000).map(plus_one::remote));
+    let dependents = rt.spawn_all(refs.iter().map(plus_one::remote));
+    for (n, object) in refs.iter().enumerate() {
+        // Some have ended, some run, most wait.
+        if n % 20 == 7 {
+            object.cancel();
+        }
+    }
+    let mut cancelled = 0;
+    for (n, (object, dependent)) in refs.iter().zip(&dependents).enumerate() {
+        let (own, after) = (object.get_timeout(LONG), dependent.get_timeout(LONG));
+        match own {
+            Ok(value) => {
+                assert_eq!((value, after.unwrap()), (n as u64 + 1, n as u64 + 2));
+            }
+            Err(error) => {
+                assert!(error.is_cancelled() && n % 20 == 7, "{n}: {error}");
+                assert!(after.unwrap_err().is_cancelled());
+                cancelled += 1;
+            }
+        }
+    }
+    assert!(cancelled <= 250, "{cancelled}");
+    drop((refs, dependents));
+    nothing_is_left(&rt);
+}

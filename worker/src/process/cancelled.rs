@@ -304,3 +304,106 @@ impl Drop for Woken<'_> {
         self.0.cancellations.unsubscribe(self.1);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{sync::atomic::AtomicUsize, task::Wake, thread};
+
+    use super::*;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn known(cancellations: &Cancellations) -> usize {
+        cancellations.state.lock().cancelled.len()
+    }
+
+    #[test]
+    fn a_run_that_is_cancelled_before_it_begins_knows_it_and_is_forgotten_after_its_end() {
+        let cancellations = Cancellations::default();
+        let runner = cancellations.runner();
+        cancellations.begin(&runner, Attempt(0));
+        cancellations.cancel(Attempt(2));
+        assert!(!cancellations.has(Attempt(0)));
+        cancellations.end(&runner);
+        cancellations.begin(&runner, Attempt(1));
+        assert!(!cancellations.has(Attempt(1)));
+        cancellations.end(&runner);
+        cancellations.begin(&runner, Attempt(2));
+        assert!(cancellations.has(Attempt(2)));
+        cancellations.end(&runner);
+        cancellations.begin(&runner, Attempt(3));
+        assert!(!cancellations.has(Attempt(3)));
+        assert_eq!(known(&cancellations), 0);
+        assert!(!cancellations.any.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_run_that_has_ended_when_it_is_cancelled_is_not_remembered() {
+        let cancellations = Cancellations::default();
+        let runner = cancellations.runner();
+        for run in 0..100 {
+            cancellations.begin(&runner, Attempt(run));
+            cancellations.end(&runner);
+            cancellations.cancel(Attempt(run));
+            assert!(known(&cancellations) <= 1);
+        }
+        // That of another thread, which has gone since.
+        let other = cancellations.runner();
+        cancellations.begin(&other, Attempt(100));
+        drop(other);
+        cancellations.cancel(Attempt(100));
+        cancellations.begin(&runner, Attempt(101));
+        assert!(!cancellations.has(Attempt(101)));
+        assert_eq!(known(&cancellations), 0);
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_once_and_who_comes_too_late_does_not_sleep() {
+        let cancellations = Cancellations::default();
+        let runner = cancellations.runner();
+        cancellations.begin(&runner, Attempt(0));
+        let counts = [0, 1].map(|_| Arc::new(Count(AtomicUsize::new(0))));
+        let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+        // The second one in the place of the first.
+        assert!(cancellations.subscribe(Attempt(0), &wakers[0]));
+        assert!(cancellations.subscribe(Attempt(0), &wakers[1]));
+        cancellations.cancel(Attempt(0));
+        let woken = counts.map(|count| count.0.load(Ordering::SeqCst));
+        assert_eq!(woken, [0, 1]);
+        assert!(!cancellations.subscribe(Attempt(0), &wakers[0]));
+        assert!(cancellations.state.lock().asleep.is_empty());
+        cancellations.unsubscribe(Attempt(0));
+    }
+
+    #[test]
+    fn no_cancellation_is_lost_between_a_look_and_a_sleep() {
+        for _ in 0..2000 {
+            let cancellations = Arc::new(Cancellations::default());
+            let (ready, begun) = std::sync::mpsc::channel();
+            let sleeper = {
+                let cancellations = cancellations.clone();
+                thread::spawn(move || {
+                    let runner = cancellations.runner();
+                    cancellations.begin(&runner, Attempt(0));
+                    ready.send(()).unwrap();
+                    let waker = mobula_protocol::current_thread_waker();
+                    while !cancellations.has(Attempt(0)) {
+                        if cancellations.subscribe(Attempt(0), &waker) {
+                            thread::park();
+                        }
+                    }
+                    cancellations.end(&runner);
+                })
+            };
+            begun.recv().unwrap();
+            cancellations.cancel(Attempt(0));
+            sleeper.join().unwrap();
+        }
+    }
+}
