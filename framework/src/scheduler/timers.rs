@@ -27,6 +27,9 @@ pub(super) type TimerKey = (Instant, u64);
 pub(super) struct Timers {
     due: BTreeMap<TimerKey, Due>,
     next: u64,
+    /// When the host was asked to call, and has not yet. It is not told that a timer is gone: a call
+    /// too many each time costs less than two messages for each task with a limit.
+    asked: Option<Instant>,
 }
 
 impl Timers {
@@ -51,16 +54,21 @@ impl Scheduler {
     pub(super) fn set_timer(&mut self, at: Instant, due: Due, host: &mut dyn Host) -> TimerKey {
         let key = (at, self.timers.next);
         self.timers.next += 1;
-        let first = self.timers.due.first_key_value();
-        if first.is_none_or(|(first, _)| at < first.0) {
+        self.timers.due.insert(key, due);
+        self.ask_for_a_call(at, host);
+        key
+    }
+
+    fn ask_for_a_call(&mut self, at: Instant, host: &mut dyn Host) {
+        if self.timers.asked.is_none_or(|asked| at < asked) {
+            self.timers.asked = Some(at);
             host.wake_at(at);
         }
-        self.timers.due.insert(key, due);
-        key
     }
 
     /// Does what is due. Asks to be called again where something is to happen later.
     pub(crate) fn on_time(&mut self, now: Instant, host: &mut dyn Host) {
+        self.timers.asked = None;
         while let Some(due) = self.timers.take(now) {
             match due {
                 Due::Deadline(task) => self.deadline_passed(task, host),
@@ -68,8 +76,9 @@ impl Scheduler {
                 Due::Kill(worker, attempt) => self.grace_passed(worker, attempt, host),
             }
         }
-        if let Some((first, _)) = self.timers.due.first_key_value() {
-            host.wake_at(first.0);
+        let first = self.timers.due.first_key_value();
+        if let Some(at) = first.map(|(first, _)| first.0) {
+            self.ask_for_a_call(at, host);
         }
     }
 }

@@ -438,3 +438,18 @@ fn tasks_that_are_cancelled_at_any_moment_leave_a_value_or_an_error_for_each() {
     drop((refs, dependents));
     nothing_is_left(&rt);
 }
+
+#[mobula::test]
+fn all_that_is_queued_behind_running_tasks_is_cancelled_again_and_again() {
+    let rt = runtime(2);
+    for _ in 0..10 {
+        let begun = Marks::new();
+        let held = rt.spawn_all((0..2).map(|_| looks::remote(begun.path())));
+        marks(&begun, 2);
+        let refs = rt.spawn_all((0..1_000).map(plus_one::remote));
+        refs.cancel();
+        assert_eq!(refs.iter().filter(|task| task.get().is_ok()).count(), 0);
+        held.cancel();
+        marks(&begun, 4);
+    }
+}

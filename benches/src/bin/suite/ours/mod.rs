@@ -15,6 +15,7 @@ use crate::{
 mod actors;
 mod calls;
 mod clients;
+mod control;
 mod life;
 mod many;
 mod maps;
@@ -30,11 +31,12 @@ pub(crate) const WORKERS: usize = 2;
 type Measure = fn(&Out) -> Result<()>;
 
 /// The parts, in the order in which they are run.
-pub(crate) const PARTS: [(&str, Measure); 11] = [
+pub(crate) const PARTS: [(&str, Measure); 12] = [
     ("calls", calls::measure),
     ("many", many::measure),
     ("queue", queue::measure),
     ("clients", clients::measure),
+    ("control", control::measure),
     ("actors", actors::measure),
     ("maps", maps::measure),
     ("store", store::measure),

@@ -37,6 +37,7 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("fill_800", "filling private memory", Bandwidth),
     ("empty_task", "empty task, in turn", Time),
     ("small_task", "task that gives two bytes, in turn", Time),
+    ("no_options", "the same without options, in turn", Time),
     ("empty_64", "empty task, in turn", Time),
     ("empty_4k", "empty task, in turn", Time),
     ("empty_64k", "empty task, in turn", Time),
@@ -170,6 +171,39 @@ pub(crate) const GROUPS: &[Group] = &[
                 "throughput of 64 workers, of that of 2",
             )
             .reach(&[Reach::at_least(&[], 0.7)]),
+        ],
+    },
+    Group {
+        id: "control",
+        title: "Tasks under control",
+        rows: &[
+            row(
+                "cancel_queued",
+                Rate,
+                "10,000 queued tasks cancelled in one call",
+            ),
+            row(
+                "cancel_running",
+                Time,
+                "a running task cancelled that asks, until its worker has run the next",
+            ),
+            row(
+                "overtake",
+                Time,
+                "call of priority 1 behind 100,000 others of 20 µs, there and back",
+            ),
+            row(
+                "with_options",
+                Time,
+                "blocking round trip of a call with options of its own",
+            )
+            .beside(&["no_options"]),
+            row(
+                "with_timeout",
+                Time,
+                "blocking round trip of a call with a limit of time",
+            )
+            .beside(&["no_options"]),
         ],
     },
     Group {

@@ -1,0 +1,119 @@
+//! Tasks that are cancelled, that go first, and that have options.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use mobula::prelude::*;
+use mobula_benches::sampling::{Sampler, measure as sample, timed};
+
+use super::{Out, WORKERS, many::batch, nothing, runtime};
+use crate::Result;
+
+#[remote]
+fn busy() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(20) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Keeps its worker until it is cancelled, and looks all the time whether it is.
+#[remote]
+fn spin() {
+    while !mobula::is_cancelled() {
+        std::hint::spin_loop();
+    }
+}
+
+/// The same, without taking a core.
+#[remote]
+fn hold() {
+    while !mobula::is_cancelled() {
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+pub(crate) fn measure(out: &Out) -> Result<()> {
+    out.attempt("cancel_queued", || {
+        let tasks = 10_000;
+        let rt = runtime()?;
+        batch(&rt, 1000)?;
+        let times = sample(out.slow(20, 2.0), || -> Result<f64> {
+            let held = rt.spawn_all((0..WORKERS).map(|_| hold::remote()));
+            // Until both have begun: what is queued would run beside one of them.
+            thread::sleep(Duration::from_millis(5));
+            let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
+            let seconds = timed(|| refs.cancel());
+            let alive = refs.iter().filter(|task| task.get().is_ok()).count();
+            held.cancel();
+            if alive > 0 {
+                return Err(format!("{alive} tasks ran though they were cancelled").into());
+            }
+            Ok(seconds)
+        })?;
+        out.row("cancel_queued", super::per_second(f64::from(tasks), times));
+        Ok(())
+    });
+    out.attempt("cancel_running", || {
+        let rt = Runtime::builder().workers(1).start()?;
+        rt.spawn(nothing::remote()).get()?;
+        let times = sample(out.slow(200, 2.0), || {
+            let running = rt.spawn(spin::remote());
+            let next = rt.spawn(nothing::remote());
+            thread::sleep(Duration::from_millis(1));
+            let start = Instant::now();
+            running.cancel();
+            next.get()?;
+            Ok::<_, mobula::Error>(start.elapsed().as_secs_f64())
+        })?;
+        out.row("cancel_running", times);
+        Ok(())
+    });
+    out.attempt("overtake", || {
+        let rt = runtime()?;
+        batch(&rt, 1000)?;
+        let times = sample(out.slow(100, 3.0), || -> Result<f64> {
+            // Some microseconds each, so that they have not all run when the last is spawned.
+            let refs = rt.spawn_all((0..100_000).map(|_| busy::remote()));
+            let first = nothing::remote().priority(1);
+            let start = Instant::now();
+            rt.spawn(first).get()?;
+            let seconds = start.elapsed().as_secs_f64();
+            if refs.iter().all(ObjectRef::is_ready) {
+                return Err("the others had all run before".into());
+            }
+            refs.cancel();
+            Ok(seconds)
+        })?;
+        out.row("overtake", times);
+        Ok(())
+    });
+    // In turn with a call that has none.
+    out.attempt("with_options", || {
+        let rt = runtime()?;
+        batch(&rt, 1000)?;
+        let plan = out.fast(1.0);
+        let mut samplers: [Sampler; 3] = std::array::from_fn(|_| Sampler::new(plan));
+        let limit = Duration::from_secs(60);
+        while samplers[0].more() {
+            let calls = [
+                nothing::remote(),
+                nothing::remote().retries(1),
+                nothing::remote().timeout(limit),
+            ];
+            for (call, sampler) in calls.into_iter().zip(&mut samplers) {
+                let mut result = Ok(());
+                sampler.add(timed(|| result = rt.spawn(call).get()));
+                result?;
+            }
+        }
+        let [without, options, timeout] = samplers.map(Sampler::summary);
+        out.floor("no_options", without);
+        out.row("with_options", options);
+        out.row("with_timeout", timeout);
+        Ok(())
+    });
+    Ok(())
+}
