@@ -77,6 +77,10 @@
 //! }
 //! ```
 //!
+//! A value that is expensive to make, such as a model that is read from a file, is made once in each
+//! worker: [`#[worker_local]`](macro@worker_local). [`worker_teardown!`] registers what a worker
+//! does at its end.
+//!
 //! # Features
 //!
 //! | Feature | Adds |
@@ -118,10 +122,43 @@ mod typed;
 
 pub use engine_kind::EngineKind;
 pub use init::init;
+/// # Example
+/// ```
+/// use mobula::prelude::*;
+///
+/// struct Model {
+///     factor: u64,
+///     calls: u64,
+/// }
+///
+/// // `Model::load(path)`, say: once in each worker, at the first call there.
+/// #[mobula::worker_local]
+/// static MODEL: Model = Model { factor: 7, calls: 0 };
+///
+/// #[remote]
+/// fn evaluate(n: u64) -> u64 {
+///     MODEL.with(|model| {
+///         model.calls += 1;
+///         model.factor * n
+///     })
+/// }
+///
+/// #[mobula::main]
+/// fn main() -> mobula::Result<()> {
+///     let rt = Runtime::start()?;
+///     let values = rt.map_fn(evaluate::remote, 0..1000).get()?;
+///     assert_eq!(values[6], 42);
+///     Ok(())
+/// }
+/// ```
+pub use mobula_macros::worker_local;
 pub use mobula_macros::{main, remote, test};
 pub use mobula_protocol::{CancelOptions, Error, Lot, Result};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
-pub use mobula_worker::context::{TaskContext, TaskId};
+pub use mobula_worker::{
+    WorkerLocal,
+    context::{TaskContext, TaskId},
+};
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, Cancel,

@@ -1,4 +1,5 @@
-//! Attribute macros of Mobula: `#[remote]`, `#[mobula::main]` and `#[mobula::test]`.
+//! Attribute macros of Mobula: `#[remote]`, `#[mobula::worker_local]`, `#[mobula::main]` and
+//! `#[mobula::test]`.
 //!
 //! Users depend on the crate `mobula`, which re-exports them and explains them. What the macros
 //! generate refers to `mobula::__private` only.
@@ -12,6 +13,7 @@ mod manifest;
 mod options;
 mod remote;
 mod spans;
+mod worker_local;
 
 use proc_macro::TokenStream;
 
@@ -167,4 +169,42 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand_test(args.into(), item.into()).into()
+}
+
+/// Makes a static of which each worker has a value of its own, made once: load a model at its first
+/// use, and evaluate it in each call.
+///
+/// The initial value may be any expression. `NAME.with(|value| ..)` evaluates it at the first use
+/// in a worker, and lends the value as `&mut T`. In the documentation of `mobula` it is
+/// `WorkerLocal<T>`.
+///
+/// ```ignore
+/// #[mobula::worker_local]
+/// static MODEL: Model = Model::load("weights.bin");
+///
+/// #[remote]
+/// fn evaluate(sample: &[f64]) -> f64 {
+///     MODEL.with(|model| model.evaluate(sample))
+/// }
+/// ```
+///
+/// * A worker drops the value at its end, behind its last task and behind the functions of
+///   `worker_teardown!`, within the 250 ms that the end of a runtime waits. Of several values the
+///   latest goes first. A worker that is killed or crashes drops nothing.
+/// * A panic in the expression fails the task. The next task evaluates it again.
+/// * The type has to be `Send`, since the tasks of a worker run on several threads, one at a time.
+///   It need not be `Sync`.
+/// * Outside of a worker, for instance where the program calls the function itself, the process has
+///   a value of its own, which is not dropped. On the inline engine all tasks use that value; it is
+///   dropped when the last inline runtime of the process ends.
+/// * Each actor is a process, and so has a value of its own.
+///
+/// # Options
+/// * `eager`: each worker evaluates the expression before its first task, like a function of
+///   `worker_setup!`, and so has the same limits. A panic there means that the worker cannot be
+///   started.
+/// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
+#[proc_macro_attribute]
+pub fn worker_local(args: TokenStream, item: TokenStream) -> TokenStream {
+    worker_local::expand(args.into(), item.into()).into()
 }

@@ -45,6 +45,8 @@ pub(crate) struct RetryErrors {
 pub(crate) enum Place {
     /// `main` or a test.
     Entry,
+    /// A static of which each worker has a value.
+    WorkerLocal,
     /// A remote function.
     Function,
     /// An actor's `impl` block.
@@ -74,6 +76,7 @@ impl Place {
     fn options(self) -> &'static [(&'static str, Takes)] {
         match self {
             Place::Entry => &[("crate", Takes::Path)],
+            Place::WorkerLocal => &[("eager", Takes::Nothing), ("crate", Takes::Path)],
             Place::Function => &[
                 ("retries", Takes::Number(0)),
                 ("retry_errors", Takes::Function),
@@ -287,6 +290,11 @@ impl Options {
                 options
             }),
         }
+    }
+
+    /// Whether an option that stands alone is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.flags.contains(&name)
     }
 
     /// The value of an option that is a duration.

@@ -5,11 +5,15 @@
 mod actor;
 pub mod batch;
 pub mod context;
+mod local;
 mod process;
 mod promise;
+mod teardown;
 
 pub use actor::{ActorState, BorrowedHere};
+pub use local::WorkerLocal;
 pub use process::{
     CANNOT_GO_ON, SHORT, WorkerSetup, block_on, call, enter_if_worker, set_up_here, setup_count,
-    worker_engine,
+    tear_down_here, worker_engine,
 };
+pub use teardown::WorkerTeardown;

@@ -17,6 +17,7 @@ mod forks;
 mod futures;
 mod left_behind;
 mod limits;
+mod locals;
 mod locks;
 mod maps;
 mod null;

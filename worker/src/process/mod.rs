@@ -26,7 +26,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, OnceLock, Weak,
+        Arc, Once, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -38,7 +38,7 @@ use mobula_store::{
 use parking_lot::{Condvar, Mutex};
 use rustix::fs::{Mode, OFlags};
 
-use crate::promise::ENGINE;
+use crate::{promise::ENGINE, teardown};
 use budget::Grants;
 use control::Socket;
 use lanes::{OutLane, TaskLane};
@@ -77,6 +77,14 @@ pub fn set_up_here() -> Result<()> {
     .clone()
 }
 
+/// Ends what [`set_up_here`] has begun: calls the tear-down functions, once, and drops the values of
+/// [`WorkerLocal`](crate::WorkerLocal)s.
+pub fn tear_down_here() {
+    static DONE: Once = Once::new();
+    DONE.call_once(tear_down);
+    drop_values();
+}
+
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
 
@@ -106,12 +114,16 @@ pub fn setup_count() -> usize {
 /// The engine, if this process is a worker.
 ///
 /// # Errors
-/// A set-up function asks: the driver takes no request before the worker has registered.
+/// A set-up function asks: the driver takes no request before the worker has registered. Or a
+/// tear-down function does: the driver answers none any more.
 pub fn worker_engine() -> Result<Option<Arc<dyn Engine>>> {
     let Some(worker) = WORKER.get() else {
         return Ok(None);
     };
     if !worker.registered.load(Ordering::Acquire) {
+        if worker.closing.load(Ordering::SeqCst) {
+            return Err(Error::shutdown());
+        }
         return Err(Error::usage(
             "a set-up function of the workers (`worker_setup!`) cannot spawn, put or get: its worker takes part \
              in the runtime when all set-up functions have returned; do this in a task, or in the program, and \
@@ -271,6 +283,31 @@ fn set_up() -> Result<()> {
     Ok(())
 }
 
+/// Calls the tear-down functions. Each is called, also when one before it has panicked.
+fn tear_down() {
+    teardown::functions(|function| at_the_end("a tear-down function of the workers", function));
+}
+
+/// Drops the values of this worker, the latest first.
+fn drop_values() {
+    teardown::values(|value| {
+        let mut ended = true;
+        at_the_end("the end of a worker's value", || ended = value.end());
+        ended
+    });
+}
+
+/// Calls `f`, for which nobody waits. A panic goes to standard error.
+fn at_the_end(what: &str, f: impl FnOnce()) {
+    let ended = panics::catch(what, || {
+        f();
+        Ok(())
+    });
+    if let Err(error) = ended {
+        eprintln!("mobula: {error}");
+    }
+}
+
 /// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep
 /// as much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as
 /// long as the store's capacity.
@@ -297,14 +334,11 @@ fn work(worker: &Arc<Worker>) {
     worker.turn.begin();
     // An actor's value ends with its actor.
     if worker.actor.is_installed() {
-        let dropped = panics::catch("the end of an actor", || {
-            worker.actor.drop_value();
-            Ok(())
-        });
-        if let Err(error) = dropped {
-            eprintln!("mobula: {error}");
-        }
+        at_the_end("the end of an actor", || worker.actor.drop_value());
     }
+    worker.registered.store(false, Ordering::Release);
+    tear_down();
+    drop_values();
     debug_assert!(worker.closing.load(Ordering::SeqCst));
 }
 

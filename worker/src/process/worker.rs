@@ -51,7 +51,8 @@ pub(crate) struct Worker {
     pub(super) loops: AtomicUsize,
     /// Threads of the task loop that run no task at the moment.
     pub(super) idle_loops: AtomicUsize,
-    /// Set when the set-up functions have returned: until then, the driver takes no message.
+    /// From the return of the set-up functions to the first tear-down function: before, the driver
+    /// takes no message, and behind it, the driver answers none.
     pub(super) registered: AtomicBool,
     /// Set when no further task is to begin.
     pub(super) closing: AtomicBool,

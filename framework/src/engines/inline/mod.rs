@@ -18,7 +18,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -32,6 +32,9 @@ use crate::{config::Config, promise::ENGINE};
 
 /// How many encoded bytes of decoded values are kept.
 const DECODED: usize = 64 << 20;
+
+/// How many engines of this kind run in this process.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// See the [module](self).
 pub(crate) struct Inline {
@@ -64,7 +67,7 @@ struct Object {
 
 impl Inline {
     /// An engine with a store of its own. Calls the set-up functions of the workers, once in a
-    /// process.
+    /// process. The end of the last one calls the tear-down functions.
     ///
     /// # Errors
     /// The registry is not usable, a set-up function panics, or there is no memory for the store.
@@ -74,6 +77,7 @@ impl Inline {
         let capacity = Arc::new(Capacity::new(config.capacity));
         let file = SegmentFile::create(config.own_segment, config.capacity, Backing::Anonymous)?;
         let heap = Heap::new(SegmentId(WorkerId::DRIVER.0), file, capacity.clone())?;
+        RUNNING.fetch_add(1, Ordering::AcqRel);
         Ok(Arc::new_cyclic(|this| Inline {
             this: this.clone(),
             name: config.name.clone(),
@@ -162,6 +166,9 @@ impl Inline {
         };
         for id in pending {
             self.complete(id, Err(Error::shutdown()), Vec::new());
+        }
+        if RUNNING.fetch_sub(1, Ordering::AcqRel) == 1 {
+            mobula_worker::tear_down_here();
         }
     }
 }

@@ -21,6 +21,7 @@ fn the_whole_surface_works() {
     cases::collecting::all(&rt);
     cases::contexts::all(&rt);
     cases::errors::all(&rt);
+    cases::locals::all(&rt);
     #[cfg(feature = "ndarray-0_16")]
     cases::ndarray_0_16::all(&rt);
     #[cfg(feature = "ndarray-0_17")]

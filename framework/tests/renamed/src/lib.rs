@@ -54,6 +54,19 @@ pub fn everything(
     Ok((sum, model.clone()))
 }
 
+/// Once in each worker.
+#[manta::worker_local(eager)]
+pub static NAMES: Vec<String> = vec!["first".to_owned()];
+
+/// Uses it.
+#[remote]
+pub fn names(more: String) -> usize {
+    NAMES.with(|names| {
+        names.push(more);
+        names.len()
+    })
+}
+
 /// Asynchronous.
 #[remote]
 pub async fn later(n: u32) -> u32 {

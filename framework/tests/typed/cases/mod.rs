@@ -13,6 +13,7 @@ pub(super) mod contexts;
 pub(super) mod errors;
 mod functions;
 pub(super) mod futures;
+pub(super) mod locals;
 #[cfg(feature = "ndarray-0_16")]
 pub(super) mod ndarray_0_16;
 #[cfg(feature = "ndarray-0_17")]

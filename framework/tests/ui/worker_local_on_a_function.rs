@@ -1,0 +1,6 @@
+#[mobula::worker_local]
+fn model() -> u32 {
+    7
+}
+
+fn main() {}
