@@ -8,7 +8,7 @@ use super::{
     ready::Siblings,
     task::{Outputs, TaskState},
     task_table::TaskId,
-    worker::WorkerState,
+    worker::{Worker, WorkerState},
 };
 use mobula_protocol::{
     Attempt, Error, ObjectId, Outcome, TaskSlot, WorkerId,
@@ -219,9 +219,12 @@ impl Scheduler {
             return Ok(());
         };
         task.begun |= outcome.is_err();
+        // Who holds the result has a view of its bytes, which stay until the worker ends.
+        let has_view = |worker: &Worker| worker.held.contains(id);
         if task.outputs == Outputs::None
             && let Ok(value) = &outcome
             && let Some(loc) = stored(value)
+            && !self.workers.get(&from).is_some_and(has_view)
         {
             // An abandoned task, or a constructor that has run once more: the object is what the
             // first run has made.

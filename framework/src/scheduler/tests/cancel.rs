@@ -158,6 +158,23 @@ fn what_ends_within_the_grace_time_is_not_killed_and_its_value_is_freed() {
 }
 
 #[test]
+fn the_value_of_an_abandoned_task_stays_while_its_worker_has_a_view_of_it() {
+    let mut env = Env::new(1, 1);
+    env.submit(1, vec![]);
+    env.pump();
+    let task = env.start(W1, d(1));
+    env.cancel(&[d(1)]);
+    env.cancelled([1]);
+    assert!(env.is_told(&task));
+    env.ok(W1, FromWorker::Hold(d(1)));
+    env.done(W1, &task, Ok(Arc::new(super::env::array(7))));
+    assert!(env.freed().is_empty());
+    env.ok(W1, FromWorker::Release(d(1)));
+    env.release(d(1));
+    env.assert_over();
+}
+
+#[test]
 fn what_has_ended_is_not_cancelled() {
     let mut env = Env::new(1, 1);
     env.put(2, inline(2));
