@@ -38,6 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
         wire::encode_from_worker(&message, &mut written).expect("it was a message");
         if text.contains("Err(")
             || text.contains("options: Some")
+            || matches!(message, FromWorker::Cancel { .. })
             || matches!(message, FromWorker::CreateActor { .. })
         {
             let message = wire::decode_from_worker(&written).expect("it was written");

@@ -6,7 +6,7 @@
 //! are one program.
 //!
 //! A message has one form: what is read is written as the same bytes. Only what travels as
-//! MessagePack (errors, the options of actors) may be read in several.
+//! MessagePack (errors, the options of calls, actors and cancellations) may be read in several.
 //!
 //! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
 //! arrived, whatever counts they claim.
@@ -552,6 +552,9 @@ mod arg {
     pub(super) const GATHER: u8 = 2;
 }
 
+/// How deep options nest as MessagePack, at most: fields, an option, a duration.
+const MAX_OPTIONS_DEPTH: usize = 16;
+
 /// Writes what is rare and may grow, such as options, as MessagePack.
 fn write_packed(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), WireError> {
     let bytes = rmp_serde::to_vec(value).map_err(|error| WireError::Unencodable {
@@ -565,7 +568,7 @@ fn read_packed<T: DeserializeOwned>(
     reader: &mut Reader<'_>,
     what: &'static str,
 ) -> Result<T, WireError> {
-    rmp_serde::from_slice(reader.bytes(what)?).map_err(|_| reader.malformed(what))
+    reader.packed(what, MAX_OPTIONS_DEPTH)
 }
 
 fn write_options(out: &mut Vec<u8>, options: &CallOptions) -> Result<(), WireError> {

@@ -1,7 +1,7 @@
 //! The parts that messages are read from: every step checks that the bytes are there.
 
 use mobula_store::{Loc, SegmentId};
-use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
 
 use super::WireError;
 use crate::{
@@ -254,9 +254,25 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// There is no error, or its causes are nested too deeply.
     pub fn error(&mut self) -> Result<Error, WireError> {
-        let bytes = self.bytes("an error")?;
-        let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
-        decoder.set_max_depth(MAX_ERROR_DEPTH);
-        Error::deserialize(&mut decoder).map_err(|_| self.malformed("an error"))
+        self.packed("an error", MAX_ERROR_DEPTH)
+    }
+
+    /// Reads a value that travels as MessagePack, behind its length.
+    ///
+    /// # Errors
+    /// There is no such value, it nests deeper than `depth`, or bytes follow it.
+    pub fn packed<T: DeserializeOwned>(
+        &mut self,
+        what: &'static str,
+        depth: usize,
+    ) -> Result<T, WireError> {
+        let mut bytes = self.bytes(what)?;
+        let mut decoder = rmp_serde::Deserializer::new(&mut bytes);
+        decoder.set_max_depth(depth);
+        let value = T::deserialize(&mut decoder);
+        match value {
+            Ok(value) if bytes.is_empty() => Ok(value),
+            _ => Err(self.malformed(what)),
+        }
     }
 }

@@ -512,7 +512,8 @@ fn check_form(bytes: &[u8]) {
             encode_from_worker(&message, &mut written).unwrap();
             format!("{message:?}")
         };
-        let one_form = !message.contains("Err(") && !message.contains("CreateActor");
+        let packed = ["Err(", "CreateActor", "options: Some", "CancelOptions"];
+        let one_form = !packed.iter().any(|part| message.contains(part));
         Some((written, one_form))
     }
     let Some((once, one_form)) = written(bytes) else {
@@ -523,6 +524,25 @@ fn check_form(bytes: &[u8]) {
     } else {
         assert_eq!(written(&once).map(|(twice, _)| twice), Some(once));
     }
+}
+
+#[test]
+fn options_end_where_their_length_says() {
+    let message = FromWorker::Cancel {
+        ids: Vec::new(),
+        options: CancelOptions::default(),
+    };
+    let mut bytes = Vec::new();
+    encode_from_worker(&message, &mut bytes).unwrap();
+    let mut packed = Vec::new();
+    write_packed(&mut packed, &CancelOptions::default()).unwrap();
+    let start = 1;
+    assert_eq!(bytes[start..start + packed.len()], packed);
+
+    bytes[start] += 1;
+    bytes.insert(start + packed.len(), 0);
+    let error = decode_from_worker(&bytes).unwrap_err();
+    assert!(error.to_string().contains("how to cancel"), "{error}");
 }
 
 /// The same bytes are in `fuzz/corpus/messages`.
