@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Each public item of `mobula` has an example that runs.
+
+Reads the JSON that rustdoc writes of each crate. Items are what users of `mobula` can name: functions,
+macros, types, traits, the methods of types, and the methods that a trait declares. Methods of trait
+implementations and hidden items do not count. An example is a code block that `cargo test --doc` compiles and runs.
+"""
+import json
+import os
+import re
+import sys
+
+CRATES = ["mobula", "mobula_protocol", "mobula_worker", "mobula_store", "mobula_macros"]
+TYPES = {"struct", "enum", "union", "type_alias"}
+ITEMS = TYPES | {"function", "trait", "macro", "proc_macro"}
+# Words behind the fence of a code block that runs.
+RUNS = re.compile(r"(rust|should_panic|standalone_crate|edition\d+)?")
+
+# What still stands without an example. Take an item off the list when it has one.
+KNOWN = """
+ActorCall::get_or_create ActorCall::grace ActorCall::group ActorCall::max_call_retries
+ActorCall::max_concurrency ActorCall::max_pending_calls ActorCall::max_restarts ActorCall::name
+ActorCall::spawn ActorId ActorPool::get_next ActorPool::get_next_timeout
+ActorPool::get_next_unordered ActorPool::get_next_unordered_timeout ActorPool::has_idle
+ActorPool::has_next ActorPool::into_actors ActorPool::is_empty ActorPool::len ActorPool::map
+ActorPool::map_unordered ActorPool::new ActorPool::pop_idle ActorPool::push ActorPool::submit
+ActorRef::get ActorRef::id ActorRef::is_ready ActorRef::kill ActorRef::name ActorRef::ready
+ActorRef::ready_timeout ActorRef::when_ready Array::as_slice Array::same_memory ArrayBuild
+AsCompleted::is_empty AsCompleted::len AsCompleted::push AsCompleted::try_next AsCompletedStream
+AsCompletedStream::push AtomicArray::seal AtomicArray::to_vec AtomicF32 AtomicF32::compare_exchange
+AtomicF32::fetch_add AtomicF32::fetch_max AtomicF32::fetch_min AtomicF32::fetch_sub AtomicF32::load
+AtomicF32::new AtomicF32::store AtomicF32::swap AtomicF32::update AtomicF64
+AtomicF64::compare_exchange AtomicF64::fetch_add AtomicF64::fetch_max AtomicF64::fetch_min
+AtomicF64::fetch_sub AtomicF64::load AtomicF64::new AtomicF64::store AtomicF64::swap
+AtomicF64::update Builder Builder::detached_grace Builder::name Builder::stack_size Builder::start
+Builder::start_timeout Builder::store_capacity Builder::worker_env Builder::workers Cancel::cancel
+Cancel::cancel_with CancelOnDrop CancelOnDrop::into_inner CancelOptions CancelOptions::grace
+CancelOptions::kill CancelOptions::new CancelOptions::recursive EngineKind EngineKind::processes
+Error Error::application Error::backtrace Error::is_actor_dead Error::is_application
+Error::is_cancelled Error::is_closed Error::is_codec Error::is_crash Error::is_dependency
+Error::is_panic Error::is_poisoned Error::is_resource_limit Error::is_setup Error::is_shutdown
+Error::is_store_full Error::is_task_timeout Error::is_timeout Error::is_type_mismatch
+Error::is_usage Error::root IntoArg JoinOne Joinable Lot Lot::bounds Lot::overlaps Map::chunk_size
+Map::get Map::iter Map::unordered MapFuture MapIter MapIter::next_timeout MapIter::stream MapStream
+MapUnordered MapUnordered::next_timeout MapUnordered::stream MapUnorderedStream NdArray::as_array
+NdArray::shape NdArray::view NdDim ObjectRef::as_array ObjectRef::cancel ObjectRef::cancel_on_drop
+ObjectRef::cancel_with ObjectRef::detach ObjectRef::get ObjectRef::get_timeout ObjectRef::is_ready
+ObjectRef::to_shared ObjectRef::view ObjectRef::wait ObjectRef::wait_timeout OpenPart OpenTile
+OpenTile::row_mut OpenTile::shape OwnedMutexGuard OwnedMutexGuard::with OwnedReadGuard
+OwnedReadGuard::with OwnedWriteGuard OwnedWriteGuard::with Part Part::is_empty Part::len Part::open
+Part::range Plain PoolMap PoolMapUnordered Put Queue::bounded Queue::capacity Queue::close
+Queue::close_async Queue::get Queue::get_async Queue::get_many Queue::get_many_timeout
+Queue::get_timeout Queue::get_timeout_async Queue::is_closed Queue::is_empty Queue::is_full
+Queue::iter Queue::len Queue::put Queue::put_all Queue::put_all_timeout Queue::put_async
+Queue::put_timeout Queue::put_timeout_async Queue::stream Queue::try_get Queue::try_get_many
+Queue::try_put Queue::try_put_all QueueIter QueueStream Result Runtime::actor Runtime::as_completed
+Runtime::atomic_array Runtime::atomic_array_from Runtime::builder Runtime::current
+Runtime::get_or_create_actor Runtime::queue Runtime::shared_array Runtime::shared_array_with
+Runtime::shared_barrier Runtime::shared_condvar Runtime::shared_mutex Runtime::shared_mutex_slice
+Runtime::shared_once Runtime::shared_rwlock Runtime::shared_rwlock_slice Runtime::shared_semaphore
+Runtime::shutdown Runtime::shutdown_timeout Runtime::spawn Runtime::spawn_actor Runtime::start
+Runtime::store Runtime::worker_pids Shape Shape::dimensions SharedArray::chunks_mut
+SharedArray::is_empty SharedArray::len SharedArray::part_mut SharedArray::rows_mut SharedArray::seal
+SharedArray::settle SharedArray::settled SharedArray::shape SharedArray::split_mut
+SharedArray::split_tiles SharedArray::tiles_mut SharedArray::with SharedArray::with_mut SharedAtomic
+SharedAtomic::load SharedAtomic::store SharedBarrier SharedBarrier::broken SharedBarrier::parties
+SharedBarrier::reset SharedBarrier::wait SharedBarrier::wait_timeout SharedCondvar
+SharedCondvar::notify_all SharedCondvar::notify_one SharedCondvar::wait SharedCondvar::wait_timeout
+SharedCondvar::wait_while SharedData SharedElement SharedMutex::lock SharedMutex::lock_anyway
+SharedMutex::lock_async SharedMutex::lock_timeout SharedMutex::poison SharedMutex::try_lock
+SharedMutexGuard SharedMutexGuard::clear_poison SharedMutexGuard::poison SharedOnce
+SharedOnce::call_once SharedOnce::is_done SharedPermit SharedReadGuard SharedReadGuard::poison
+SharedRwLock::poison SharedRwLock::read SharedRwLock::read_anyway SharedRwLock::read_async
+SharedRwLock::read_timeout SharedRwLock::write SharedRwLock::write_anyway SharedRwLock::write_async
+SharedRwLock::write_timeout SharedSemaphore SharedSemaphore::acquire SharedSemaphore::acquire_async
+SharedSemaphore::acquire_timeout SharedSemaphore::available SharedSemaphore::try_acquire
+SharedWriteGuard SharedWriteGuard::clear_poison SharedWriteGuard::poison StoreInfo
+StoreInfo::capacity_bytes StoreInfo::committed_bytes StoreInfo::object_count StoreInfo::used_bytes
+TaskContext TaskContext::attempt TaskContext::check_cancelled TaskContext::function
+TaskContext::is_cancelled TaskContext::task TaskContext::time_left TaskContext::worker TaskId Tile
+Tile::columns Tile::open Tile::rows TileView Torn UnspawnedCall::deadline UnspawnedCall::grace
+UnspawnedCall::retries UnspawnedCall::retry_timeouts UnspawnedCall::spawn WorkerLocal
+WorkerLocal::with check_cancelled how::Serde how::Slice how::Text how::View main remote test
+"""
+
+
+class Docs:
+    def __init__(self, folder):
+        self.crates = {}
+        for name in CRATES:
+            with open(os.path.join(folder, name + ".json")) as text:
+                self.crates[name] = json.load(text)
+        self.places = {
+            (path["kind"], tuple(path["path"])): (name, int(item))
+            for name, crate in self.crates.items()
+            for item, path in crate["paths"].items()
+            if path["crate_id"] == 0
+        }
+        self.found = {}
+
+    def item(self, crate, number):
+        """The crate that defines an item, and the item there; nothing if the crate is not ours."""
+        here = self.crates[crate]
+        if str(number) in here["index"]:
+            return crate, here["index"][str(number)]
+        path = here["paths"].get(str(number))
+        place = path and self.places.get((path["kind"], tuple(path["path"])))
+        return place and (place[0], self.crates[place[0]]["index"][str(place[1])])
+
+    def add(self, name, item, more_docs=""):
+        has = runs(more_docs) or runs(item["docs"] or "")
+        self.found[name] = self.found.get(name, True) and has
+
+    def walk(self, crate, number, prefix="", rename=None, more_docs=""):
+        """Takes an item, and what it contains."""
+        place = self.item(crate, number)
+        if not place:
+            return
+        crate, item = place
+        kind, inner = next(iter(item["inner"].items()))
+        if kind == "use":
+            if inner["is_glob"]:
+                for child in self.children(*self.item(crate, inner["id"])):
+                    self.walk(crate, child, prefix)
+            elif inner["id"] is not None:
+                self.walk(crate, inner["id"], prefix, inner["name"], more_docs + (item["docs"] or ""))
+            return
+        name = prefix + (rename or item["name"] or "")
+        if kind == "module":
+            if name == "prelude":
+                return
+            for child in inner["items"]:
+                self.walk(crate, child, name + "::" if number != self.crates[crate]["root"] else "")
+        elif kind in ITEMS:
+            self.add(name, item, more_docs)
+            for child in self.children(crate, item):
+                method = self.crates[crate]["index"][str(child)]
+                if "function" in method["inner"] and (kind == "trait" or method["visibility"] == "public"):
+                    self.add(f"{name}::{method['name']}", method)
+
+    def children(self, crate, item):
+        """The methods of a type or a trait, or the items of a module."""
+        index = self.crates[crate]["index"]
+        inner = next(iter(item["inner"].values()))
+        found = inner["items"] if "items" in inner else []
+        for number in inner["impls"] if "impls" in inner else []:
+            block = index.get(str(number), {"inner": {"impl": {"trait": True}}})["inner"]["impl"]
+            found = found + (block["items"] if block["trait"] is None else [])
+        return [child for child in found if str(child) in index]
+
+
+def runs(docs):
+    """Whether the text has a code block that runs."""
+    inside = False
+    for line in docs.splitlines():
+        if fence := re.match(r"\s*```+(.*)", line):
+            if not inside and all(RUNS.fullmatch(word) for word in re.split(r"[\s,]+", fence[1].strip())):
+                return True
+            inside = not inside
+    return False
+
+
+def main():
+    docs = Docs(sys.argv[1])
+    docs.walk("mobula", docs.crates["mobula"]["root"])
+    without = {name for name, has in docs.found.items() if not has}
+    known = set(KNOWN.split())
+    for name in sorted(without - known):
+        print(f"{name}: has no example that runs")
+    for name in sorted(known - without):
+        print(f"{name}: has an example or is gone; take it off the list in .ci/doctests.py")
+    print(f"{len(docs.found) - len(without)} of {len(docs.found)} public items have an example that runs")
+    sys.exit(without != known)
+
+
+if __name__ == "__main__":
+    main()
