@@ -1,26 +1,55 @@
-//! Which engine a runtime has.
+//! The kinds of engines that a runtime can have.
 
 use std::str::FromStr;
 
 use mobula_protocol::{Error, Result};
 
-/// Which engine runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
+/// An engine, which runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
 ///
-/// The environment variable `MOBULA_ENGINE` names one by `processes` or `inline`.
+/// The environment variable `MOBULA_ENGINE` names one by `processes` or `inline`, and so does
+/// `parse`.
+///
+/// # Examples
+/// ```
+/// use mobula::EngineKind;
+///
+/// assert_eq!("inline".parse::<EngineKind>()?, EngineKind::inline());
+/// assert!("threads".parse::<EngineKind>().unwrap_err().is_usage());
+/// # Ok::<(), mobula::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineKind(pub(crate) Kind);
 
 impl EngineKind {
-    /// Worker processes: the default.
+    /// Returns the default engine, which runs calls in worker processes.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{EngineKind, prelude::*};
+    ///
+    /// #[remote]
+    /// fn pid() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let engine = EngineKind::processes();
+    /// let rt = Runtime::builder().workers(1).engine(engine).start()?;
+    /// assert_ne!(rt.spawn(pid::remote()).get()?, std::process::id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn processes() -> EngineKind {
         EngineKind(Kind::Processes)
     }
 
-    /// This process, without workers: each call runs when it is spawned, on the thread that spawns
-    /// it. For debugging: there is one order, one stack, and one process to look at.
+    /// Returns the engine that runs each call when it is spawned, on the thread that spawns it. It
+    /// has no workers.
     ///
-    /// Values are encoded and decoded as for worker processes, and results and errors are the same.
-    /// What differs:
+    /// It serves debugging: there is one order, one stack, and one process to look at. Values are
+    /// encoded and decoded as for worker processes, and results and errors are the same. The
+    /// differences are:
     ///
     /// * `spawn` returns when the call has ended. An endless call never ends, and nothing runs
     ///   beside another call.
@@ -30,8 +59,7 @@ impl EngineKind {
     ///   [`AtomicArray`](crate::AtomicArray), [`SharedMutex`](crate::SharedMutex) and the like) is
     ///   refused by an error for which `is_usage()` holds. An actor ([`Actor`](crate::Actor)) or a
     ///   [`Queue`](crate::Queue) takes its place.
-    /// * An actor whose value is not `Send + Sync` is to be called on the thread that has created
-    ///   it.
+    /// * An actor whose value is not `Send + Sync` is called on the thread that has created it.
     /// * [`Builder::workers`](crate::Builder::workers) and
     ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
     ///   after an error do.
@@ -78,6 +106,6 @@ pub(crate) enum Kind {
     Inline,
     /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
     NullThreads,
-    /// The same, without threads.
+    /// Nothing runs, and there are no threads.
     NullHere,
 }

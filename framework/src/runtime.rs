@@ -13,19 +13,22 @@ use crate::{
 
 /// A pool of worker processes and the store that they share.
 ///
-/// A clone is another handle on the same runtime; when the last is dropped, or at
-/// [`shutdown`](Runtime::shutdown), the workers end and results that are not there yet fail. A
-/// program may have several runtimes at once.
+/// A clone is another handle on the same runtime. The workers end when the last handle is dropped,
+/// or at [`shutdown`](Runtime::shutdown). Results that are not there by then fail. A program may
+/// have several runtimes at once.
 ///
 /// # The end
 ///
-/// Dropping the last handle waits for [detached](crate::ObjectRef::detach) tasks, for 5 s unless
-/// [`Builder::detached_grace`] says otherwise. A line on standard error names those that have not
-/// ended by then, and are cut. It waits for no other task, since somebody had its result and may
-/// see it fail; and for none while a panic unwinds. [`wait_idle`](Runtime::wait_idle) waits for all
-/// tasks, [`shutdown_timeout`](Runtime::shutdown_timeout) for a limited time. A program that ends
-/// without dropping the runtime, by `std::process::exit`, waits for nothing.
+/// Dropping the last handle waits for [detached](crate::ObjectRef::detach) tasks, for up to 5 s
+/// unless [`Builder::detached_grace`] says otherwise. A line on standard error names the tasks that
+/// are cut then. The drop waits for no other task, since somebody had its result and can see it
+/// fail. While a panic unwinds, the drop waits for none.
 ///
+/// [`wait_idle`](Runtime::wait_idle) waits for all tasks, and
+/// [`shutdown_timeout`](Runtime::shutdown_timeout) for a limited time. A program that ends by
+/// `std::process::exit` does not drop the runtime, and waits for nothing.
+///
+/// # Examples
 /// ```
 /// use mobula::prelude::*;
 ///
@@ -50,39 +53,88 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts a runtime with the defaults: one worker for each core that this process may use, and
-    /// a store of about 30 % of the memory that it may use. Environment variables override, see
-    /// [`Builder`].
+    /// Starts a runtime with the defaults.
     ///
-    /// Returns when the first worker is ready, after some milliseconds; the others come up beside
-    /// it. When one of those cannot be started, a line on standard error says so, and it is tried
-    /// again, after pauses of up to a minute while other workers run tasks. An actor that has
-    /// waited for a process for 5 s in which no start has succeeded is dead, and says why; the same
-    /// holds for tasks if the pool has no worker.
+    /// It has one worker for each core and a store of about 30 % of the memory, as far as this
+    /// process may use them. Environment variables override the defaults, see [`Builder`].
+    ///
+    /// Returns when the first worker is ready, after some milliseconds. The others start in the
+    /// meantime. A worker that cannot be started is tried again after pauses of up to a minute, and
+    /// a line on standard error says so. An actor that has waited 5 s for a process, with no
+    /// successful start, is dead and says why. Tasks fail likewise if the pool has no worker.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// assert!(!rt.worker_pids().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test
-    /// without [`#[mobula::test]`](crate::test), or workers cannot be started or die at their
-    /// start. `is_usage()`: called in a task, or in a process that was forked off one that has
-    /// started a runtime, or an environment variable does not parse. `is_store_full()`: no memory
-    /// for the mailboxes. `is_resource_limit()`: the system gives no process, thread, descriptor or
-    /// address that even one worker needs.
+    /// * `is_setup()`: [`init`](crate::init) was not called in this process, or this is a test
+    ///   without [`#[mobula::test]`](crate::test).
+    /// * `is_setup()`: workers cannot be started, or die at their start.
+    /// * `is_usage()`: the caller is a task, or a forked child of a process that has started a
+    ///   runtime.
+    /// * `is_usage()`: an environment variable does not parse.
+    /// * `is_store_full()`: there is no memory for the mailboxes.
+    /// * `is_resource_limit()`: the system refuses a process, thread, descriptor or address that
+    ///   even one worker needs.
     pub fn start() -> Result<Runtime> {
         Runtime::builder().start()
     }
 
-    /// For a runtime with other settings.
+    /// Returns the settings of a new runtime, which [`Builder::start`] starts.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(2).store_capacity(64 << 20).start()?;
+    /// assert_eq!(rt.worker_pids().len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> Builder {
         Builder {
             options: BuilderOptions::default(),
         }
     }
 
-    /// The runtime of this process: in a task the one that the task runs in; elsewhere the one that
-    /// this thread started, if there is exactly one, or else the only one.
+    /// Returns the runtime of this process.
+    ///
+    /// In a task, that is the runtime of the task. Elsewhere, it is the one that this thread has
+    /// started, if there is exactly one, or else the only one of the process.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn fan_out(n: u64) -> mobula::Result<u64> {
+    ///     let rt = Runtime::current()?;
+    ///     Ok(rt.map_fn(square::remote, 0..n).get()?.iter().sum())
+    /// }
+    ///
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(fan_out::remote(4)).get()?, 14);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_usage()`: there is none, or more than one to choose from.
+    /// `is_usage()`: there is no runtime, or more than one to choose from.
     pub fn current() -> Result<Runtime> {
         Ok(match current::current()? {
             Current::Task(engine) => Runtime {
@@ -100,10 +152,12 @@ impl Runtime {
         }
     }
 
-    /// Blocks until no task is unfinished: those of which somebody has the result, those of which
-    /// nobody has, and those that they spawn meanwhile. It does not end as long as something spawns
-    /// tasks.
+    /// Blocks until no task is unfinished.
     ///
+    /// This counts tasks whose result somebody has, tasks whose result nobody has, and tasks that
+    /// start meanwhile. So it does not end while something keeps spawning.
+    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -123,8 +177,9 @@ impl Runtime {
     /// ```
     ///
     /// # Errors
-    /// `is_usage()`: called in a task, which is itself unfinished. `is_shutdown()`: the runtime
-    /// ended meanwhile; or why it failed.
+    /// * `is_usage()`: the caller is a task, which is itself unfinished.
+    /// * `is_shutdown()`: the runtime ended meanwhile.
+    /// * The reason for which the runtime failed, if it did.
     pub fn wait_idle(&self) -> Result<()> {
         match self.control() {
             Some(control) => control.wait_idle(),
@@ -134,13 +189,33 @@ impl Runtime {
         }
     }
 
-    /// Waits until no task is unfinished, as [`wait_idle`](Self::wait_idle), but no longer than the
-    /// limit; then ends the runtime as [`shutdown`](Self::shutdown) does. In a task it does
-    /// nothing.
+    /// Waits until no task is unfinished, for up to `limit`, then ends the runtime as
+    /// [`shutdown`](Self::shutdown) does. In a task it does nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn sleep(seconds: u64) {
+    ///     std::thread::sleep(Duration::from_secs(seconds));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// sleep::remote(0).spawn().detach();
+    /// sleep::remote(600).spawn().detach();
+    /// let error = rt.shutdown_timeout(Duration::from_millis(50)).unwrap_err();
+    /// assert!(error.is_timeout() && error.to_string().contains("sleep"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`is_timeout`](Error::is_timeout): tasks were cut, whose functions the message names. The
-    /// runtime has ended nevertheless.
+    /// [`is_timeout`](Error::is_timeout): tasks were cut, and the message names their functions.
+    /// The runtime has ended nevertheless.
     pub fn shutdown_timeout(self, limit: Duration) -> Result<()> {
         match self.control() {
             Some(control) => control.shutdown_after(limit),
@@ -148,30 +223,84 @@ impl Runtime {
         }
     }
 
-    /// Ends the runtime now, for all its handles: results that are not there yet fail with an
-    /// error for which `is_shutdown()` holds. Arrays and values that were read stay valid.
+    /// Ends the runtime now, for all its handles.
     ///
-    /// Blocks until all workers are gone: less than a millisecond for idle ones. Tasks that run are
-    /// waited for up to 250 ms, then their workers are killed, with all processes that they
-    /// started. Detached tasks are not waited for longer than others. An actor without a running
-    /// call may take its [grace](crate::ActorCall::grace) to drop its value. A process that the
-    /// system has not ended 5 s after that is left, with a line on standard error.
+    /// Results that are not there yet fail with an error for which `is_shutdown()` holds. Arrays
+    /// and values that were read stay valid. In a task it does nothing.
+    ///
+    /// Blocks until all workers are gone, which takes less than a millisecond for idle ones.
+    /// Running tasks have 250 ms. Then their workers are killed, with all processes that they
+    /// started. Detached tasks have no longer. An actor without a running call has its
+    /// [grace](crate::ActorCall::grace) to drop its value. A process that the system has not ended
+    /// within a further 5 s is left, with a line on standard error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn endless() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let result = rt.spawn(endless::remote());
+    /// rt.shutdown();
+    /// assert!(result.get().unwrap_err().is_shutdown());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(self) {
         if let Some(control) = self.control() {
             control.shutdown();
         }
     }
 
-    /// What the store holds.
+    /// Returns the numbers of the store: what it holds and may hold.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let numbers = rt.put(&vec![0_u8; 1 << 20])?;
+    /// assert_eq!(rt.store().used_bytes(), 1 << 20);
+    /// drop(numbers);
+    /// assert_eq!(rt.store().used_bytes(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store(&self) -> StoreInfo<'_> {
         StoreInfo { runtime: self }
     }
 
-    /// The process ids of the workers that are alive. Right after the start this waits until all
-    /// of them have a process.
+    /// Returns the process ids of the workers that are alive.
     ///
-    /// In a task: of its own worker only. Empty on an engine without worker processes
+    /// Right after the start this waits until each worker has a process. In a task it returns the
+    /// id of the task's own worker. It is empty on an engine without worker processes
     /// ([`EngineKind::inline`]).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn pid() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let pids = rt.worker_pids();
+    /// assert_eq!(pids.len(), 2);
+    /// assert!(pids.contains(&rt.spawn(pid::remote()).get()?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worker_pids(&self) -> Vec<u32> {
         match self.control() {
             Some(control) => control.worker_pids(),
@@ -183,7 +312,7 @@ impl Runtime {
         &self.engine
     }
 
-    /// The runtime as a whole. A task has no part in that.
+    /// The runtime as a whole. A task has none.
     fn control(&self) -> Option<&dyn Control> {
         self.guard.as_ref()?.control()
     }
@@ -204,7 +333,25 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// The store of a runtime, in numbers. Made by [`Runtime::store`].
+/// The numbers of a runtime's store. [`Runtime::store`] returns it.
+///
+/// Each method asks anew. In a task all numbers are 0.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let store = rt.store();
+/// let object = rt.put("a small value travels inside messages")?;
+/// assert_eq!((store.object_count(), store.used_bytes()), (1, 0));
+/// assert!(store.used_bytes() <= store.committed_bytes());
+/// assert!(store.committed_bytes() <= store.capacity_bytes());
+/// # drop(object);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StoreInfo<'a> {
     runtime: &'a Runtime,
@@ -218,39 +365,108 @@ impl StoreInfo<'_> {
             .unwrap_or_default()
     }
 
-    /// Bytes of the objects that exist, each rounded up to 64. Small values, which travel inside
-    /// messages, do not count. When all refs and arrays are gone, this is what it was before; a
-    /// worker's own refs take some microseconds to be counted off. 0 in a task.
+    /// Returns the bytes of the objects that exist, each rounded up to 64.
+    ///
+    /// Small values travel inside messages and do not count. When all refs and arrays of some
+    /// objects are gone, their bytes are off. A worker's own refs take some microseconds to be
+    /// counted off.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let _object = rt.put(&vec![0_u32; 10_001])?;
+    /// assert_eq!(rt.store().used_bytes(), 40_064); // 40,004, rounded up
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn used_bytes(&self) -> u64 {
         self.stats().used_bytes
     }
 
-    /// Objects that exist, pending results and small values included. 0 in a task.
+    /// Returns the number of objects that exist, pending results and small values included.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (one, two) = (rt.put(&1)?, rt.put(&2)?);
+    /// let again = one.clone(); // another ref of the same object
+    /// assert_eq!(rt.store().object_count(), 2);
+    /// # drop((one, two, again));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn object_count(&self) -> usize {
         self.stats().objects
     }
 
-    /// Bytes of memory that are committed to the store at the moment, over all processes: what
-    /// the objects use, and what is kept warm for the next ones. 0 in a task.
+    /// Returns the bytes of memory that the store has taken from the system, over all processes.
+    ///
+    /// They are in use by objects, or kept warm for the next objects.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let object = rt.put(&vec![0_u8; 1 << 20])?;
+    /// drop(object);
+    /// assert_eq!(rt.store().used_bytes(), 0);
+    /// println!("{} bytes are kept warm", rt.store().committed_bytes());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn committed_bytes(&self) -> u64 {
         self.stats().committed_bytes
     }
 
-    /// How many bytes can be committed at most. 0 in a task.
+    /// Returns the most bytes of memory that the store may take.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).store_capacity(32 << 20).start()?;
+    /// assert_eq!(rt.store().capacity_bytes(), 32 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn capacity_bytes(&self) -> u64 {
         self.stats().capacity_bytes
     }
 }
 
-/// Settings of a runtime. Made by [`Runtime::builder`].
+/// Settings of a runtime. [`Runtime::builder`] makes it.
 ///
-/// Environment variables override what the program says, so that its user has the last word:
+/// Environment variables override what the program says, so that its user decides:
 ///
 /// | Variable | Meaning |
 /// | --- | --- |
 /// | `MOBULA_WORKERS` | number of workers |
 /// | `MOBULA_ENGINE` | the engine: `processes` or `inline` |
 /// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` or `kB`, `MB`, `GB` may follow the number |
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let rt = Runtime::builder()
+///     .workers(2)
+///     .store_capacity(256 << 20)
+///     .worker_env("OMP_NUM_THREADS", "1")
+///     .start()?;
+/// assert_eq!(rt.worker_pids().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a runtime starts with `.start()`"]
 pub struct Builder {
@@ -258,7 +474,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Which engine runs the calls. Default: [worker processes](EngineKind::processes).
+    /// Sets the engine that runs the calls. Default: [worker processes](EngineKind::processes).
     ///
     /// # Examples
     /// ```
@@ -281,41 +497,69 @@ impl Builder {
         self
     }
 
-    /// How many worker processes there are, 1 to 4,096. Default: one for each core that this
+    /// Sets the number of worker processes, 1 to 4,096. Default: one for each core that this
     /// process may use, after affinity and cgroup quota.
     ///
-    /// The driver keeps some seven descriptors for each worker and actor. Where they do not
-    /// suffice, it raises the soft limit of this process (`ulimit -n`) to the hard one.
+    /// The driver keeps about seven descriptors for each worker and actor. Where the soft limit
+    /// (`ulimit -n`) does not suffice, the driver raises it to the hard limit.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(3).start()?;
+    /// assert_eq!(rt.worker_pids().len(), 3);
+    /// assert!(Runtime::builder().workers(0).start().unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn workers(mut self, workers: usize) -> Builder {
         self.options.workers = Some(workers);
         self
     }
 
-    /// How many bytes the store may hold, over all processes, at least 1 MiB. Memory is taken as
-    /// objects need it. Default: 30 % of the machine's memory or of the cgroup's limit, bounded by
-    /// what `/dev/shm` can hold; where that is much smaller (64 MiB in many containers), anonymous
-    /// memory takes its place; and by a sixteenth of the addresses that a process may use
-    /// (`ulimit -v`).
+    /// Sets the most bytes that the store may hold, over all processes, at least 1 MiB. The store
+    /// takes memory when objects need it.
+    ///
+    /// The default is 30 % of the machine's memory or of the cgroup's limit. Three bounds lower it:
+    ///
+    /// * what `/dev/shm` can hold, unless that is less than half of the 30 % (64 MiB in many
+    ///   containers): then anonymous memory takes its place;
+    /// * a sixteenth of the addresses that a process may use (`ulimit -v`);
+    /// * the memory limit of the cgroup.
     ///
     /// One process can hold objects of twice the capacity in addresses, so that fragmentation does
-    /// not count. With very many workers, or little address space, a worker has fewer: half of the
-    /// space that a process has (64 TiB mostly) is divided among twice the workers and 8 more.
+    /// not count. With very many workers, or little address space, a worker has fewer. Then half of
+    /// the process' address space (64 TiB mostly) is divided by twice the number of workers plus 8.
     ///
-    /// A capacity beyond the memory limit of the cgroup, with its swap, is refused at the start:
-    /// the kernel would kill processes before the store is full.
+    /// A capacity beyond the memory limit of the cgroup, with its swap, is refused at the start.
+    /// The kernel would kill processes before the store is full.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).store_capacity(16 << 20).start()?;
+    /// assert!(rt.put(&vec![0_u8; 32 << 20]).unwrap_err().is_store_full());
+    /// assert!(rt.put(&vec![0_u8; 8 << 20]).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store_capacity(mut self, bytes: u64) -> Builder {
         self.options.capacity = Some(bytes);
         self
     }
 
-    /// How many workers may die with a task before it counts as the cause, 1 to 255. Default: 3.
-    /// 0 counts as 1.
+    /// Sets how many workers may die with a task before the task counts as the cause, 1 to 255.
+    /// Default: 3. 0 counts as 1.
     ///
-    /// A worker says that it begins a task, and its death then uses up one of the task's retries.
-    /// A task that destroys this word before it dies would run for ever. So the driver counts the
-    /// workers that died with a task which was the next one to run there. From this number on each
-    /// such death uses up a retry, and without a retry the task fails with a
-    /// [crash](crate::Error::is_crash) that says so.
+    /// A worker says that it begins a task, and its death then uses up one of the task's retries. A
+    /// task that destroys this word before it dies would run for ever. So the driver counts the
+    /// workers that died while the task was their next one. From this number on each such death
+    /// uses up a retry. Without a retry the task fails with a [crash](crate::Error::is_crash) that
+    /// says so.
     ///
     /// # Examples
     /// ```
@@ -338,20 +582,41 @@ impl Builder {
         self
     }
 
-    /// How many bytes of stack a task has, 64 KiB to 1 TiB, on whichever thread of its worker it
-    /// runs; with what the thread-local variables of the program take besides. Default: as much as
-    /// the main thread may have (`ulimit -s`, mostly 8 MiB), or 64 MiB where that has no limit.
+    /// Sets the bytes of stack of a task, 64 KiB to 1 TiB, on each thread of its worker.
+    ///
+    /// The thread-local variables of the program come on top. Default: the limit of the main
+    /// thread's stack (`ulimit -s`, mostly 8 MiB), or 64 MiB where that has no limit.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn depth(n: u64) -> u64 {
+    ///     let frame = std::hint::black_box([0_u8; 1024]);
+    ///     if n == 0 { 0 } else { 1 + depth(n - 1) + u64::from(frame[0]) }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).stack_size(64 << 20).start()?;
+    /// assert_eq!(rt.spawn(depth::remote(10_000)).get()?, 10_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stack_size(mut self, bytes: u64) -> Builder {
         self.options.stack = Some(bytes);
         self
     }
 
-    /// The working directory of the workers, those of actors included. Default: that of this
-    /// process when the runtime starts. Later changes of this process' directory, environment or
-    /// umask do not reach workers, whenever they start; all of them begin without blocked signals.
+    /// Sets the working directory of the workers, those of actors included. Default: that of this
+    /// process when the runtime starts.
+    ///
+    /// Later changes of this process' directory, environment or umask do not reach workers,
+    /// whenever they start. All workers begin without blocked signals.
     ///
     /// A path that is no directory is an error of [`start`](Builder::start).
     ///
+    /// # Examples
     /// ```
     /// use mobula::prelude::*;
     ///
@@ -372,45 +637,107 @@ impl Builder {
         self
     }
 
-    /// Sets an environment variable in the workers, beside those that this process has when the
+    /// Sets an environment variable in the workers, besides those that this process has when the
     /// runtime starts.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn threads() -> Option<String> {
+    ///     std::env::var("OMP_NUM_THREADS").ok()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).worker_env("OMP_NUM_THREADS", "1").start()?;
+    /// assert_eq!(rt.spawn(threads::remote()).get()?.as_deref(), Some("1"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worker_env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
         self.options.env.push((key.into(), value.into()));
         self
     }
 
-    /// A name for this runtime, shown by its `Debug` form. Default: "mobula".
+    /// Sets a name for this runtime, which its `Debug` form shows. Default: "mobula".
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).name("sweep").start()?;
+    /// assert!(format!("{rt:?}").contains("sweep"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.options.name = Some(name.into());
         self
     }
 
-    /// How long a worker may take from its start to its readiness; one that takes longer is killed,
-    /// which is an error. Default: 30 s.
+    /// Sets how long a worker may take from its start to its readiness. A worker that takes longer
+    /// is killed, which is an error. Default: 30 s.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).start_timeout(Duration::from_secs(120)).start()?;
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_timeout(mut self, timeout: Duration) -> Builder {
         self.options.start_timeout = Some(timeout);
         self
     }
 
-    /// How long dropping the last handle of the runtime waits for tasks that were
+    /// Sets how long dropping the last handle of the runtime waits for tasks that were
     /// [detached](crate::ObjectRef::detach). Zero: not at all. Default: 5 s.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn endless() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let grace = Duration::from_millis(10);
+    /// let rt = Runtime::builder().workers(1).detached_grace(grace).start()?;
+    /// endless::remote().spawn().detach();
+    /// drop(rt); // returns after 10 ms and names the task on standard error
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn detached_grace(mut self, grace: Duration) -> Builder {
         self.options.detached_grace = Some(grace);
         self
     }
 
-    /// In place of worker processes, something that answers each task at once as if it had returned
-    /// `()`: for measurements of what the driver costs by itself. Only functions that return `()`
-    /// have a result then; none of them is called.
+    /// Answers each task at once as if it had returned `()`, in place of worker processes. This
+    /// measures the driver's own cost. Only functions that return `()` have a result then, and none
+    /// is called.
     #[doc(hidden)]
     pub fn null_work(mut self) -> Builder {
         self.options.kind = Some(Kind::NullThreads);
         self
     }
 
-    /// As [`null_work`](Builder::null_work), without threads: whoever waits for a result does all
-    /// of the work, so that a program executes the same instructions each time. Futures do not
-    /// become ready by themselves.
+    /// Does the work of [`null_work`](Builder::null_work) without threads. The thread that waits
+    /// for a result does all of the work, so a program executes the same instructions each time.
+    /// Futures do not become ready by themselves.
     #[doc(hidden)]
     pub fn null_work_here(mut self) -> Builder {
         self.options.kind = Some(Kind::NullHere);
@@ -419,8 +746,19 @@ impl Builder {
 
     /// Starts the runtime; see [`Runtime::start`].
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.put(&7)?.get()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`Runtime::start`], and `is_usage()` for a number out of range.
+    /// The errors of [`Runtime::start`], and `is_usage()` for a number out of range.
     pub fn start(self) -> Result<Runtime> {
         let engine = engines::start(self.options.resolve()?)?;
         Ok(Runtime::of(current::add(engine)))

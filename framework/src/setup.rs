@@ -1,24 +1,30 @@
-//! Setting up workers, and their end.
+//! Functions that workers call at their begin and at their end.
 
 /// Registers a function that each worker calls before its first task: for logging, thread pools,
 /// the state of a library.
 ///
-/// Takes the path of a function without arguments and results; the macro stands beside it, outside
-/// of functions. Several may be registered; their order is not defined. The driver does not call
-/// them.
-///
-/// A panic in one, or the end of the process, is an error of `start()`. Later it is said on
-/// standard error, once for many, and the worker is started again after pauses that double up to a
-/// minute. When no worker comes up, calls fail with [`is_setup`](crate::Error::is_setup).
+/// It takes the path of a function without arguments and results. The macro stands beside the
+/// function, outside of functions. Several functions may be registered, and their order is not
+/// defined. The driver does not call them.
 ///
 /// A set-up function cannot spawn, put or get: that is an error with
 /// [`is_usage`](crate::Error::is_usage).
 ///
+/// # Failures
+///
+/// A panic in a set-up function, or the end of the process, is an error of `start()`. Later, a line
+/// on standard error reports it, once for many. The worker is started again after pauses that
+/// double up to a minute. When no worker comes up, calls fail with
+/// [`is_setup`](crate::Error::is_setup).
+///
+/// # Libraries
+///
 /// The linker leaves out a library that the program names nowhere, with the functions that it
 /// registers. A program that uses nothing else of such a crate writes `use the_crate as _;`. The
-/// `Debug` form of a [`Runtime`](crate::Runtime) says how many functions this program has.
+/// `Debug` form of a [`Runtime`](crate::Runtime) shows how many functions this program has.
 ///
-/// ```
+/// # Examples
+/// ```standalone_crate
 /// use mobula::prelude::*;
 ///
 /// fn set_up() {
@@ -27,7 +33,12 @@
 /// }
 /// mobula::worker_setup!(set_up);
 ///
-/// # fn main() {}
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// # assert!(format!("{rt:?}").contains("worker_setups: 1"));
+/// # Ok(())
+/// # }
 /// ```
 #[macro_export]
 macro_rules! worker_setup {
@@ -40,20 +51,23 @@ macro_rules! worker_setup {
     };
 }
 
-/// Registers a function that each worker calls behind its last task: to write what it has counted,
-/// to hand a licence back, to end a library.
+/// Registers a function that each worker calls after its last task.
 ///
-/// Takes the path of a function, as [`worker_setup!`] does. Several may be registered; their order
-/// is not defined. They run before the values of [`#[worker_local]`](macro@crate::worker_local) are
-/// dropped. The driver does not call them. On the inline engine the process calls them once, when
-/// the last inline runtime ends for the first time.
+/// Such a function writes what it has counted, hands a licence back, or ends a library.
 ///
-/// What they print is shown. Together they have the 250 ms that the end of a runtime waits for
-/// running tasks; the worker is killed after that. A panic in one goes to standard error, and the
-/// others are called. A worker that is killed, or that dies of a task, calls none. The runtime ends
-/// at that time: calls fail with [`is_shutdown`](crate::Error::is_shutdown).
+/// It takes the path of a function, as [`worker_setup!`] does. Several functions may be registered,
+/// and their order is not defined. They run before the values of
+/// [`#[worker_local]`](macro@crate::worker_local) are dropped. The driver does not call them. On
+/// the inline engine the process calls them once, when the last inline runtime ends for the first
+/// time.
 ///
-/// ```
+/// The driver shows what they print. Together they have the 250 ms that the end of a runtime waits
+/// for running tasks. After that the worker is killed. A panic in one function goes to standard
+/// error, and the others are called. A worker that is killed, or that dies of a task, calls none.
+/// The runtime ends at that time: calls fail with [`is_shutdown`](crate::Error::is_shutdown).
+///
+/// # Examples
+/// ```standalone_crate
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
 /// use mobula::prelude::*;

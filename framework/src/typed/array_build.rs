@@ -1,4 +1,4 @@
-//! Arrays that are built where they will be read.
+//! Arrays that are built in place.
 
 use bytemuck::Zeroable;
 use mobula_protocol::{Error, INLINE_LIMIT, Result};
@@ -6,23 +6,34 @@ use mobula_store::{Array, Plain};
 
 use super::place::Place;
 
-/// Building an [`Array`](crate::Array) in place, as `Array::build(..)`. It is part of the prelude.
+/// Builds an [`Array`](crate::Array) in place: `Array::build(..)`. It is part of the prelude.
+///
+/// # Examples
+/// ```
+/// use mobula::{Array, prelude::*};
+///
+/// let squares: Array<u64> = Array::build(10, |out| {
+///     for (n, out) in (0..).zip(out) {
+///         *out = n * n;
+///     }
+/// })?;
+/// assert_eq!(squares[9], 81);
+/// # Ok::<(), mobula::Error>(())
+/// ```
 pub trait ArrayBuild: Sized {
     /// The type of the elements.
     type Element;
 
-    /// Builds an array of `len` elements. A large one is built in the store: returned from a remote
-    /// function, put or passed to a call it is not copied any more.
+    /// Builds an array of `len` elements.
     ///
-    /// `fill` gets valid elements, but nobody says which: memory that was in use before comes as it
-    /// was left. It must write all of them, or `fill(..)` them first.
+    /// A large array is built in the store. Then a remote function returns it, `put` takes it and a
+    /// call passes it without a copy. In a process with several runtimes, or none, it is built in
+    /// private memory.
     ///
-    /// In a process with several runtimes, or none, it is built in private memory instead.
+    /// `fill` gets valid elements of any value, since memory that was in use before comes
+    /// unchanged. It must write all of them, or `fill(..)` them first.
     ///
-    /// # Errors
-    /// [`is_store_full`](crate::Error::is_store_full) when there is no room.
-    ///
-    /// # Example
+    /// # Examples
     /// ```
     /// use mobula::{Array, prelude::*};
     ///
@@ -38,6 +49,9 @@ pub trait ArrayBuild: Sized {
     /// assert_eq!(doubled(&[1.0, 2.0])?, [2.0, 4.0]);
     /// # Ok::<(), mobula::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room.
     fn build(len: usize, fill: impl FnOnce(&mut [Self::Element])) -> Result<Self>;
 }
 

@@ -15,12 +15,14 @@ use parking_lot::Mutex;
 use super::ObjectRef;
 use crate::promise::ENGINE;
 
-/// Refs as they become ready: what [`Runtime::as_completed`](crate::Runtime::as_completed) returns.
+/// Refs in the order in which they become ready.
+/// [`Runtime::as_completed`](crate::Runtime::as_completed) returns it.
 ///
-/// An iterator that blocks for the next one; it ends when none is left. Refs may be
-/// [added](Self::push) at any time, also while iterating, so that results can lead to further work
+/// It is an iterator that blocks for the next ref, and ends when none is left. Refs may be
+/// [added](Self::push) at any time, also while iterating. So results can lead to further work
 /// without a loop of one's own. Each ref costs a constant, however many others wait.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -46,9 +48,9 @@ use crate::promise::ENGINE;
 /// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct AsCompleted<T> {
-    /// Those that were not ready when they were added.
+    /// Refs that were not ready when they were added.
     pending: HashMap<usize, Pending<T>>,
-    /// Those that were.
+    /// Refs that were ready.
     ready: VecDeque<ObjectRef<T>>,
     next: usize,
     /// The engine knows that those before this one are waited for.
@@ -65,7 +67,7 @@ struct Pending<T> {
     waker: Waker,
 }
 
-/// What has become ready, by number.
+/// The refs that have become ready, by number.
 #[derive(Default)]
 struct Arrivals(Mutex<Queue>);
 
@@ -88,7 +90,7 @@ impl Arrivals {
     }
 }
 
-/// Wakes the one who iterates, and says which ref is ready.
+/// Wakes the thread or task that iterates, and says which ref is ready.
 struct Arrival {
     number: usize,
     to: Arc<Arrivals>,
@@ -114,6 +116,19 @@ impl<T> AsCompleted<T> {
     }
 
     /// Adds a ref.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut refs = rt.as_completed([rt.put(&1)?]);
+    /// refs.push(rt.put(&2)?);
+    /// assert_eq!(refs.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn push(&mut self, object: ObjectRef<T>) {
         let number = self.next;
         let waker = Waker::from(Arc::new(Arrival {
@@ -132,7 +147,7 @@ impl<T> AsCompleted<T> {
         self.pending.insert(number, Pending { object, waker });
     }
 
-    /// In a child that user code forked nobody completes anything.
+    /// Fails one ref in a child that user code forked, since nobody completes anything there.
     fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
         let number = *self.pending.keys().next()?;
         let Pending { object, .. } = self.pending.remove(&number)?;
@@ -140,41 +155,89 @@ impl<T> AsCompleted<T> {
         Some(object)
     }
 
-    /// The handles of all refs that are left.
+    /// Returns the handles of all refs that are left.
     pub(super) fn handles(&self) -> impl Iterator<Item = &ObjectHandle> + Clone {
         let pending = self.pending.values().map(|pending| &pending.object);
         let all = self.ready.iter().chain(pending);
         all.map(|object| &**object.entry())
     }
 
-    /// How many refs are left, ready or not.
+    /// Returns the number of refs that are left, ready or not.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut refs = rt.as_completed([rt.put(&1)?, rt.put(&2)?]);
+    /// let first = refs.next();
+    /// assert_eq!((first.is_some(), refs.len()), (true, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.ready.len() + self.pending.len()
     }
 
-    /// Whether none is left.
+    /// Returns whether no ref is left.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut refs = rt.as_completed([rt.put(&1)?]);
+    /// assert!(!refs.is_empty());
+    /// assert_eq!(refs.next().unwrap().get()?, 1);
+    /// assert!(refs.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The next ref that is ready, if there is one. Does not block, and does not look whether more
-    /// have become ready than this process has been told.
+    /// Returns the next ref that is ready, if there is one. Does not block.
+    ///
+    /// It sees the results that this process has been told of. It does not look for others.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let waiting = rt.spawn(wait_for_ever::remote());
+    /// let mut refs = rt.as_completed([waiting.clone()]);
+    /// assert!(refs.try_next().is_none());
+    /// waiting.cancel();
+    /// assert!(refs.try_next().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_next(&mut self) -> Option<ObjectRef<T>> {
         if let Some(object) = self.ready.pop_front() {
             return Some(object);
         }
         let arrived = self.arrivals.0.lock().arrived.pop_front();
         let Some(number) = arrived else {
-            // Whoever asks again and again wants to be told, too.
+            // A caller that asks again and again has to be told, too.
             self.announce();
             return None;
         };
         Some(self.pending.remove(&number)?.object)
     }
 
-    /// The next ref that is ready, when it is. Blocks for at most this long; `Ok(None)` if none is
-    /// left.
+    /// Blocks until a ref is ready, for up to `limit`, and returns it; `Ok(None)` if none is left.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # use std::time::Duration;
@@ -201,8 +264,8 @@ impl<T> AsCompleted<T> {
     /// ```
     ///
     /// # Errors
-    /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a later call can
-    /// succeed.
+    /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a later call
+    /// can succeed.
     pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<ObjectRef<T>>> {
         let next = self.next_by(Instant::now().checked_add(limit));
         if next.is_none() && !self.is_empty() {
@@ -214,9 +277,10 @@ impl<T> AsCompleted<T> {
         Ok(next)
     }
 
-    /// The same for asynchronous code. Dropping the future of the next ref, as `select!` does, loses
-    /// nothing. Needs the feature `stream`.
+    /// Returns a stream of the refs, for asynchronous code. Dropping the future of the next ref, as
+    /// `select!` does, loses nothing. Needs the feature `stream`.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// use futures::StreamExt;
@@ -244,7 +308,7 @@ impl<T> AsCompleted<T> {
         AsCompletedStream(self)
     }
 
-    /// The next ref that is ready, if one is until the deadline.
+    /// Returns the next ref that is ready, if one is until the deadline.
     pub(super) fn next_by(&mut self, deadline: Option<Instant>) -> Option<ObjectRef<T>> {
         loop {
             if !Any(self).is_known() && self.ready.is_empty() {
@@ -272,7 +336,7 @@ impl<T> AsCompleted<T> {
         }
     }
 
-    /// Has the engines see to it that completions are told.
+    /// Has the engines tell this process of completions.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
             if let Some(engine) = entry.engine(ENGINE) {
@@ -333,13 +397,43 @@ mod stream {
     use super::{Any, AsCompleted, ObjectRef};
     use crate::typed::turn::in_turn;
 
-    /// Refs as they become ready, for asynchronous code: what
-    /// [`AsCompleted::stream`] returns.
+    /// Refs in the order in which they become ready, for asynchronous code. [`AsCompleted::stream`]
+    /// returns it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use futures::StreamExt;
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let refs = rt.as_completed([rt.put(&1)?, rt.put(&2)?]).stream();
+    /// let values: Vec<_> = refs.then(async |one| one.await.unwrap()).collect().await;
+    /// assert_eq!(values.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "streams do nothing unless they are polled"]
     pub struct AsCompletedStream<T>(pub(super) AsCompleted<T>);
 
     impl<T> AsCompletedStream<T> {
         /// Adds a ref.
+        ///
+        /// # Examples
+        /// ```
+        /// # use mobula::prelude::*;
+        /// use futures::StreamExt;
+        ///
+        /// # #[mobula::main]
+        /// # async fn main() -> mobula::Result<()> {
+        /// # let rt = Runtime::builder().workers(1).start()?;
+        /// let mut refs = rt.as_completed([rt.put(&1)?]).stream();
+        /// refs.push(rt.put(&2)?);
+        /// assert_eq!(refs.count().await, 2);
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn push(&mut self, object: ObjectRef<T>) {
             self.0.push(object);
         }

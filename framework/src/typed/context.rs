@@ -1,16 +1,19 @@
-//! What a task can learn of itself.
+//! Facts that a task can ask about itself.
 
 use mobula_protocol::Result;
 use mobula_worker::context::{self, TaskContext};
 
-/// What the task of this thread can learn of itself: which task it is, in which attempt, in which
-/// worker, how much time is left, and whether anybody still waits for it.
+/// Returns the context of the task of this thread.
 ///
-/// In the program itself, and on threads that a task has started, the context is that of no task:
-/// then its parts are `None`, and nothing is cancelled. A context can be moved to such a thread.
+/// It has the task's identity, attempt and worker, the time left, and whether anybody still waits for
+/// the task.
+///
+/// In the program itself, and on threads that a task has started, the context is that of no task.
+/// Then its parts are `None`, and nothing is cancelled. A context can be moved to such a thread.
 ///
 /// Costs some nanoseconds.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -31,9 +34,10 @@ pub fn context() -> TaskContext {
     context::context()
 }
 
-/// Whether the task that this thread runs is cancelled, or has passed its limit of time: then nobody
-/// waits for it any more. The same as `context().is_cancelled()`.
+/// Returns whether the task of this thread is cancelled, or has passed its limit of time. Then
+/// nobody waits for it any more. `context().is_cancelled()` does the same.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -53,7 +57,28 @@ pub fn is_cancelled() -> bool {
     context().is_cancelled()
 }
 
-/// As [`is_cancelled`], to be left with `?`: see the example of [`Cancel`](crate::Cancel).
+/// Returns an error if the task of this thread is cancelled: [`is_cancelled`] for use with `?`.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn search_for_ever() -> mobula::Result<()> {
+///     loop {
+///         mobula::check_cancelled()?; // ends the function when nobody waits any more
+///         std::hint::spin_loop();
+///     }
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let running = rt.spawn(search_for_ever::remote());
+/// running.cancel();
+/// assert!(running.get().unwrap_err().is_cancelled());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// The task is cancelled ([`Error::is_cancelled`](crate::Error::is_cancelled)). Nobody sees what it

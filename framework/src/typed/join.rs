@@ -5,8 +5,23 @@ use mobula_protocol::{ObjectHandle, Result};
 use super::{ObjectRef, Value};
 use crate::promise::ENGINE;
 
-/// What [`Runtime::get`](crate::Runtime::get) takes: vectors, slices and arrays of refs, and tuples
-/// of up to eight refs or borrows of refs.
+/// Refs that [`Runtime::get`](crate::Runtime::get) takes: vectors, slices and arrays of refs, and
+/// tuples of up to eight refs or borrows of refs.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let (one, two) = (rt.put(&1)?, rt.put(&2)?);
+/// assert_eq!(rt.get([one.clone(), two.clone()])?, [1, 2]);
+/// assert_eq!(rt.get(&vec![two.clone(), one.clone()])?, [2, 1]);
+/// let text = rt.put("three")?;
+/// assert_eq!(rt.get((one, &text))?, (1, "three".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a group of refs",
     label = "expected a vector, slice, array or tuple of `ObjectRef`s",
@@ -21,13 +36,14 @@ pub trait Joinable {
     fn join(self) -> Result<Self::Output>;
 }
 
-/// Looks so often for failures among all that follow, at most: often enough to be soon, rarely
-/// enough to cost little.
+/// The most looks for failures among all refs that follow: often enough to notice one soon, and
+/// rarely enough to cost little.
 const ROUNDS: usize = 16;
 
-/// Waits for entries in order, and calls `known` with the place of each. A failure that is known
-/// ends it at once. Looks at each entry once where none of this process has failed: a list can be
-/// longer than what a cache holds.
+/// Waits for entries in order, and calls `known` with the place of each.
+///
+/// A failure that is known ends it at once. It looks at each entry once where none of this process
+/// has failed, since a list can be longer than a cache.
 fn wait_all<'e>(
     entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
     mut known: impl FnMut(usize) -> Result<()>,
@@ -69,8 +85,8 @@ fn wait_all<'e>(
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
     let mut values = Vec::with_capacity(refs.len());
     wait_all(refs.iter().map(|object| &**object.entry()), |n| {
-        // What takes no time is decoded while it is in the cache; all else when nobody waits for
-        // this thread.
+        // A small value is decoded while it is in the cache. Large ones are decoded when nobody
+        // waits for this thread.
         if values.len() == n && refs[n].entry().is_small() {
             values.push(refs[n].get()?);
         }
@@ -103,7 +119,23 @@ lists! {
     [const N: usize] &[ObjectRef<T>; N];
 }
 
-/// A ref or a borrow of one, in a tuple.
+/// A ref, or a borrow of a ref, in a tuple that [`Runtime::get`](crate::Runtime::get) takes.
+///
+/// # Examples
+/// ```
+/// use mobula::{JoinOne, Joinable, prelude::*};
+///
+/// fn both<A: JoinOne, B: JoinOne>(rt: &Runtime, a: A, b: B) -> mobula::Result<(A::Output, B::Output)> {
+///     rt.get((a, b))
+/// }
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let (number, text) = (rt.put(&1)?, rt.put("one")?);
+/// assert_eq!(both(&rt, &number, &text)?, (1, "one".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a ref",
     label = "expected an `ObjectRef` or a borrow of one"

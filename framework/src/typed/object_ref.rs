@@ -22,26 +22,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Value, bytes::read_flat_1, codecs::decode_value, turn::in_turn};
 use crate::promise::ENGINE;
 
-/// A value of type `T` in the store, or on its way there: what
-/// [`Runtime::put`](crate::Runtime::put) and [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn)
-/// return.
+/// A value of type `T` in the store, or on its way there. [`Runtime::put`](crate::Runtime::put) and
+/// [`UnspawnedCall::spawn`](crate::UnspawnedCall::spawn) return it.
 ///
-/// * It is a [`Future`] of the value, and so is `&ObjectRef<T>`: await the one and the ref is used
-///   up, await the other and it stays. In blocking code there are [`get`](Self::get) and
-///   [`get_timeout`](Self::get_timeout). Dropping the future loses nothing, and a ref that is
-///   polled by very many short-lived tasks (a `select!` for each request) keeps a bounded number of
-///   their wakers: a pending future may be woken before its result is there. On tokio, awaiting
-///   takes part in its cooperative budget: a task that awaits refs that are ready lets others run
-///   from time to time.
+/// * It is a [`Future`] of the value, and so is `&ObjectRef<T>`. Awaiting a ref uses it up,
+///   awaiting a borrow keeps it. Blocking code has [`get`](Self::get) and
+///   [`get_timeout`](Self::get_timeout).
 /// * It is an argument wherever a remote function takes or borrows a `T`, and may be pending then.
 /// * It can sit inside of any serde value that goes through Mobula, so results can hold refs.
 ///
-/// Cloning it copies no value. When the last ref of a finished object is dropped, in whichever
-/// process, the object is freed. A task that is still running when its last ref is dropped runs to
-/// its end, and its result is freed then.
+/// Cloning a ref copies no value. When the last ref of a finished object is dropped, in whichever
+/// process, the object is freed. A task that runs when its last ref is dropped runs to its end, and
+/// then its result is freed.
 ///
-/// Two refs are equal if they stand for the same object, not if the values are equal.
+/// Two refs are equal if they stand for the same object. Equal values do not make them equal.
 ///
+/// # Futures
+///
+/// Dropping the future loses nothing. A ref that very many short-lived tasks poll (a `select!` for
+/// each request) keeps a bounded number of their wakers. So a pending future may be woken before
+/// its result is there. On tokio, awaiting takes part in the cooperative budget: a task that awaits
+/// ready refs lets others run from time to time.
+///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -57,6 +60,25 @@ use crate::promise::ENGINE;
 /// assert_eq!(result.get()?, 3.0);
 /// # Ok(())
 /// # }
+/// ```
+///
+/// Asynchronous code awaits a ref, or a borrow of it:
+///
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// #[mobula::main]
+/// async fn main() -> mobula::Result<()> {
+///     let rt = Runtime::builder().workers(1).start()?;
+///     let result = rt.spawn(square::remote(3));
+///     assert_eq!((&result).await?, 9);
+///     assert_eq!(result.await?, 9);
+///     Ok(())
+/// }
 /// ```
 #[must_use = "dropping the last ref gives the result up: keep it, or say `.detach()`"]
 pub struct ObjectRef<T> {
@@ -80,12 +102,47 @@ impl<T> ObjectRef<T> {
         self.entry
     }
 
-    /// Whether the value is there, or the task has failed. Does not block.
+    /// Returns whether the value is there or the task has failed. Does not block.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn nothing() {}
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.put(&1)?.is_ready());
+    /// let result = rt.spawn(nothing::remote());
+    /// result.wait()?;
+    /// assert!(result.is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_ready(&self) -> bool {
         self.entry.wait(Some(Instant::now()))
     }
 
     /// Blocks until the value is there, without fetching it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn zeros(n: usize) -> Vec<f64> {
+    ///     vec![0.0; n]
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let many = rt.spawn(zeros::remote(1_000_000));
+    /// many.wait()?; // copies no elements
+    /// assert_eq!(many.view()?.len(), 1_000_000);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The task has failed, or the runtime was shut down.
@@ -93,21 +150,59 @@ impl<T> ObjectRef<T> {
         self.ready(None)
     }
 
-    /// As [`wait`](Self::wait), for at most this long. A limit of zero looks without waiting.
+    /// Blocks until the value is there, for up to `limit`. A limit of zero looks without waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let slow = rt.spawn(sleep::remote(100));
+    /// let error = slow.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// slow.wait_timeout(Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `wait`, and [`is_timeout`](Error::is_timeout) when the limit has passed; the task
+    /// The errors of [`wait`](Self::wait), and [`is_timeout`](Error::is_timeout) after the limit. The task
     /// goes on then.
     pub fn wait_timeout(&self, limit: Duration) -> Result<()> {
         self.ready(Some(limit))
     }
 
-    /// Gives up the result, but not the work: the task runs to its end.
+    /// Gives up the result and keeps the work: the task runs to its end.
     ///
     /// A task whose refs are merely dropped runs to its end too, as long as the runtime lives. For
-    /// a detached task, the [end of the runtime](crate::Runtime#the-end) waits: for 5 s by default,
-    /// and a line on standard error names what it cuts. A failure of the task is seen by nobody.
-    /// Cost: some 20 ns; in a task, a message to the driver.
+    /// a detached task, the [end of the runtime](crate::Runtime#the-end) waits, for 5 s by default.
+    /// A line on standard error names the tasks that it cuts. Nobody sees a failure of the task.
+    /// Costs about 20 ns; in a task, a message to the driver.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn log(line: &str) {
+    ///     println!("{line}");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// log::remote("started").spawn().detach();
+    /// drop(rt); // waits until the line is written
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn detach(self) {
         if self.entry.outcome().is_none()
             && let Some(engine) = self.entry.engine(ENGINE)
@@ -116,7 +211,7 @@ impl<T> ObjectRef<T> {
         }
     }
 
-    /// Waits, and says how the task ended.
+    /// Waits, and returns how the task ended.
     fn ready(&self, limit: Option<Duration>) -> Result<()> {
         // A limit beyond the end of time is none.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -132,7 +227,7 @@ impl<T> ObjectRef<T> {
         }
     }
 
-    /// As [`wait`](Self::wait), for a future.
+    /// Does for a future what [`wait`](Self::wait) does for a thread.
     pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<()>> {
         in_turn(context, |context| self.poll_outcome(context))
     }
@@ -162,15 +257,33 @@ impl<T> ObjectRef<T> {
 }
 
 impl<T: Value> ObjectRef<T> {
-    /// Blocks until the value is there, and gives it.
+    /// Blocks until the value is there, and returns it.
     ///
-    /// The value is decoded, and so copied, at each call; large arrays are better read through
-    /// [`view`](ObjectRef::view). Arrays inside of the value are not copied. Inside of a remote
-    /// function the worker runs other tasks in the meantime.
+    /// Each call decodes the value, and so copies it. [`view`](ObjectRef::view) reads large arrays
+    /// in place. Arrays inside of the value are not copied. In a remote function, the worker runs
+    /// other tasks in the meantime.
     ///
-    /// Each ref inside of the value takes some 50 to 100 ns and 130 bytes. Of 64 refs or more, that
-    /// is at the first call: this ref then keeps theirs until it is dropped, and further calls take
-    /// a third of the time.
+    /// Each ref inside of the value costs 50 to 100 ns and about 130 bytes. With 64 refs or more,
+    /// only the first call pays that, since this ref keeps theirs until it is dropped. Further calls
+    /// take a third of the time.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn divide(a: u32, b: u32) -> Result<u32, String> {
+    ///     a.checked_div(b).ok_or("division by zero".to_owned())
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(divide::remote(6, 3)).get()?, 2);
+    /// let error = rt.spawn(divide::remote(6, 0)).get().unwrap_err();
+    /// assert!(error.is_application() && error.to_string().contains("division by zero"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The task has failed (see the predicates of [`Error`]), or the runtime was shut down.
@@ -178,10 +291,32 @@ impl<T: Value> ObjectRef<T> {
         decode_value(self.payload()?)
     }
 
-    /// As [`get`](Self::get), for at most this long. A limit of zero looks without waiting.
+    /// Blocks until the value is there, for up to `limit`, and returns it. A limit of zero looks
+    /// without waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn slow_square(n: u64) -> u64 {
+    ///     std::thread::sleep(Duration::from_millis(100));
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let result = rt.spawn(slow_square::remote(3));
+    /// assert!(result.get_timeout(Duration::ZERO).unwrap_err().is_timeout());
+    /// assert_eq!(result.get_timeout(Duration::from_secs(60))?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `get`, and [`is_timeout`](Error::is_timeout) when the limit has passed; the task
+    /// The errors of [`get`](Self::get), and [`is_timeout`](Error::is_timeout) after the limit. The task
     /// goes on then, and a later `get` can succeed.
     pub fn get_timeout(&self, limit: Duration) -> Result<T> {
         self.ready(Some(limit))?;
@@ -196,14 +331,32 @@ impl<T: Value> ObjectRef<T> {
 
 /// Vectors of plain elements are stored as shared arrays.
 impl<E: Plain> ObjectRef<Vec<E>> {
-    /// Blocks until the elements are there, and gives them in place, without a copy.
+    /// Blocks until the elements are there, and returns them in place, without a copy.
     ///
     /// The array keeps the object in the store for as long as it lives.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn ramp(n: u32) -> Vec<u32> {
+    ///     (0..n).collect()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let numbers = rt.spawn(ramp::remote(100_000)).view()?;
+    /// assert_eq!(numbers[99_999], 99_999);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`get`](Self::get); a type mismatch if the vector was not stored as plain elements.
-    /// That is so where a vector of a struct was put as a `Vec` and no remote function has that
-    /// type in its signature: put a slice of it then.
+    /// * The errors of [`get`](Self::get).
+    /// * A type mismatch, if the vector was not stored as plain elements. This happens where a
+    ///   vector of a struct was put as a `Vec` and no remote function has that type in its
+    ///   signature. Put a slice of it then.
     pub fn view(&self) -> Result<Array<E>> {
         let payload = self.payload()?;
         if let Format::Packed { .. } = payload.format {
@@ -215,18 +368,44 @@ impl<E: Plain> ObjectRef<Vec<E>> {
         read_flat_1::<Array<E>, E>(payload)
     }
 
-    /// The same object as a shared array: then `get`, `.await` and values that contain it copy no
-    /// elements.
+    /// Returns a ref of the same object as a shared array. Then `get`, `.await` and values that
+    /// contain it copy no elements.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{Array, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let vector: ObjectRef<Vec<f64>> = rt.put(&vec![1.5; 1000])?;
+    /// let array: Array<f64> = vector.as_array().get()?;
+    /// assert_eq!(array[999], 1.5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_array(&self) -> ObjectRef<Array<E>> {
         ObjectRef::from_entry(self.entry.clone())
     }
 }
 
 impl<E: Plain> ObjectRef<Array<E>> {
-    /// Blocks until the elements are there, and gives them in place, without a copy.
+    /// Blocks until the elements are there, and returns them in place, without a copy.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let ones = rt.put_with(1000, |out: &mut [f64]| out.fill(1.0))?;
+    /// assert_eq!(ones.view()?.iter().sum::<f64>(), 1000.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     pub fn view(&self) -> Result<Array<E>> {
         read_flat_1::<Array<E>, E>(self.payload()?)
     }

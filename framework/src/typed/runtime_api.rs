@@ -1,4 +1,4 @@
-//! What a runtime does with values, as far as it depends on their types.
+//! Operations of a runtime that depend on the types of values.
 
 use std::sync::Arc;
 
@@ -15,16 +15,11 @@ use crate::Runtime;
 impl Runtime {
     /// Copies a value into the store, once, from where any number of calls can use it.
     ///
-    /// Slices, vectors and arrays of plain elements are copied as they are, and read in place by
-    /// every worker; an [`Array`] that lies in the store of this runtime is not even copied. Other
-    /// values are encoded. See [`Put`] for what can be put; it is always by reference.
+    /// Slices, vectors and arrays of plain elements are copied byte by byte, and every worker reads
+    /// them in place. An [`Array`] that lies in the store of this runtime is not copied. Other
+    /// values are encoded. [`Put`] lists the types. The value is always passed by reference.
     ///
-    /// # Errors
-    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_codec` when the
-    /// type's `Serialize` fails or the value nests more than 128 levels deep, `is_shutdown` after
-    /// the runtime's end. Each collection, tuple, struct, `Some` and variant with data is a level.
-    ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -38,20 +33,22 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// * [`is_store_full`](crate::Error::is_store_full): there is no room.
+    /// * `is_codec`: the type's `Serialize` fails, or the value nests more than 128 levels deep.
+    ///   Each collection, tuple, struct, `Some` and variant with data is a level.
+    /// * `is_shutdown`: the runtime has ended.
     pub fn put<How, T: ?Sized + Put<How>>(&self, value: &T) -> Result<ObjectRef<T::Object>> {
         put(self.engine(), value)
     }
 
     /// Builds an array of `len` elements in the store, in place: at the speed of `fill`.
     ///
-    /// `fill` gets valid elements, but nobody says which: memory that was in use before comes as it
-    /// was left. It must write all of them, or `fill(..)` them first.
+    /// `fill` gets valid elements of any value, since memory that was in use before comes
+    /// unchanged. It must write all of them, or `fill(..)` them first.
     ///
-    /// # Errors
-    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
-    /// the runtime's end.
-    ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -66,6 +63,10 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
+    /// the runtime's end.
     pub fn put_with<E: Plain + Zeroable>(
         &self,
         len: usize,
@@ -74,17 +75,36 @@ impl Runtime {
         put_with(self.engine(), len, fill)
     }
 
-    /// Starts a call on this runtime; the same as [`UnspawnedCall::spawn`] where there is only one.
-    /// Does not block.
+    /// Starts a call on this runtime. Does not block. Where there is one runtime only,
+    /// [`UnspawnedCall::spawn`] does the same.
     ///
     /// If one of the arguments is a ref of another runtime, the result is an error that says so.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let one = Runtime::builder().workers(1).start()?;
+    /// let two = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(one.spawn(square::remote(3)).get()?, 9);
+    /// let of_two = two.put(&4)?;
+    /// assert!(one.spawn(square::remote(of_two)).get().unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
         call.spawn_on(self.engine())
     }
 
     /// Starts calls on this runtime. The refs are in the order of the calls.
     ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -107,12 +127,13 @@ impl Runtime {
         spawn_all(self.engine(), calls)
     }
 
-    /// Runs many calls and gathers their results: see [`Map`]. Nothing runs until the map is
-    /// awaited, iterated over, or [`get`](Map::get) is called.
+    /// Returns a [`Map`], which runs many calls and gathers their results. Nothing runs until the
+    /// map is awaited, iterated over, or [`get`](Map::get) is called.
     ///
-    /// Calls are taken from the iterator as workers have room, so it may be long, or endless.
+    /// The map takes calls from the iterator when workers have room. So the iterator may be long,
+    /// or endless.
     ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -123,7 +144,7 @@ impl Runtime {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// let rt = Runtime::start()?;
-    /// let cubes = rt.map((0..100).map(|base| power::remote(base, 3))).get()?;
+    /// let cubes = rt.map((0..1000).map(|base| power::remote(base, 3))).get()?;
     /// assert_eq!(cubes[4], 64);
     /// # Ok(())
     /// # }
@@ -135,10 +156,10 @@ impl Runtime {
         Map::new(self.engine(), calls.into_iter())
     }
 
-    /// Runs a function on many items: `map_fn(f::remote, items)` is
+    /// Returns a [`Map`], which runs a function on many items: `map_fn(f::remote, items)` is
     /// `map(items.into_iter().map(f::remote))`.
     ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -166,22 +187,40 @@ impl Runtime {
         Map::new(self.engine(), items.into_iter().map(function))
     }
 
-    /// The refs in the order in which they become ready: an iterator to which further ones may be
-    /// added. See [`AsCompleted`].
+    /// Returns an iterator over the refs in the order in which they become ready. More refs may be
+    /// added to it. See [`AsCompleted`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # use std::time::Duration;
+    /// #[remote]
+    /// fn sleep(millis: u64) -> u64 {
+    ///     std::thread::sleep(Duration::from_millis(millis));
+    ///     millis
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let refs = rt.spawn_all([200, 1].map(sleep::remote));
+    /// let mut first = rt.as_completed(refs);
+    /// assert_eq!(first.next().unwrap().get()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_completed<T>(&self, refs: impl IntoIterator<Item = ObjectRef<T>>) -> AsCompleted<T> {
         let mut completed = AsCompleted::new();
         completed.extend(refs);
         completed
     }
 
-    /// Blocks until all of the refs are ready, and gives their values in the same order: of a
-    /// vector, slice or array of refs as a vector, of a tuple of refs as a tuple. A ref may be
-    /// there twice.
+    /// Blocks until all of the refs are ready, and returns their values in the order of the refs.
     ///
-    /// # Errors
-    /// The failure of one of the tasks; the others go on.
+    /// A vector, slice or array of refs gives a vector, and a tuple of refs gives a tuple. A ref
+    /// may be there twice.
     ///
-    /// # Example
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -193,6 +232,9 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The failure of one of the tasks. The other tasks go on.
     pub fn get<J: Joinable>(&self, refs: J) -> Result<J::Output> {
         refs.join()
     }

@@ -1,12 +1,13 @@
-//! What travels by value.
+//! Values that travel.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Values that can travel between processes: every type that serde can write and read, and that
 /// borrows nothing.
 ///
-/// It is implemented for all of them; there is nothing to implement by hand.
+/// All of these types implement it. There is nothing to implement by hand.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[derive(serde::Serialize, serde::Deserialize)]

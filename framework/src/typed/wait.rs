@@ -11,20 +11,17 @@ use super::{AsCompleted, ObjectRef};
 use crate::Runtime;
 
 impl Runtime {
-    /// Blocks until `count` of the refs are ready, or until the limit has passed, and gives the ready
-    /// ones and the others, each in the order in which they were given.
+    /// Blocks until `count` of the refs are ready, or until the limit has passed. Returns the ready
+    /// refs and the others, each in the given order.
     ///
-    /// Exactly `count` are given as ready, even if more are, unless the limit passes before that.
-    /// Ready is a task that has failed, too. Without a limit this waits for as long as it takes. The
-    /// tasks of the others go on.
+    /// Exactly `count` are returned as ready, even if more are, unless the limit passes first. A
+    /// task that has failed counts as ready. Without a limit this waits for as long as it takes.
+    /// The tasks of the others go on.
     ///
     /// Costs a constant for each ref and call. To take many results one by one,
     /// [`as_completed`](Runtime::as_completed) costs that once.
     ///
-    /// # Errors
-    /// `count` is 0 or more than there are refs; a ref is there twice. An empty slice gives two empty
-    /// vectors.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # use std::time::Duration;
@@ -45,6 +42,10 @@ impl Runtime {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `is_usage()`: `count` is 0 or more than there are refs, or a ref is there twice. An empty
+    /// slice gives two empty vectors.
     pub fn wait<T>(
         &self,
         refs: &[ObjectRef<T>],

@@ -16,29 +16,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Actor, ActorHandle, ActorMethods, Instance, lookup};
 use crate::{ObjectRef, Runtime, promise::ENGINE};
 
-/// A handle of an actor: what [`ActorCall::spawn`](crate::ActorCall::spawn) returns.
+/// A handle of an actor. [`ActorCall::spawn`](crate::ActorCall::spawn) returns it.
 ///
-/// It has the actor's methods, in their remote form: each makes an
-/// [`UnspawnedCall`](crate::UnspawnedCall), which takes the arguments that the method takes as a
-/// remote function takes them. Calls of one caller that are alone with the value, or of an actor
-/// that runs one call at a time, run in the order in which they are spawned.
+/// It has the actor's methods in their remote form. Each makes an
+/// [`UnspawnedCall`](crate::UnspawnedCall), and takes the arguments as a remote function does. Calls
+/// of one caller run in the order of their spawns, if the actor runs one call at a time. Calls that
+/// are alone with the value do so, too.
 ///
-/// All else is by associated functions, as in `ActorRef::kill(&counter)`, so that the actor's
-/// methods may have any name.
+/// All else is an associated function, as in `ActorRef::kill(&counter)`. So the actor's methods may
+/// have any name.
 ///
-/// Cloning it is cheap, and it travels as an [`ObjectRef`] does: as an argument, and inside of any
-/// serde value that goes through Mobula. With the last handle, in whichever process, and the last
-/// call that was spawned before, the actor ends: its value is dropped where it is, and its process
-/// ends. Two refs are equal if they are of the same actor.
+/// Cloning it is cheap. It travels as an [`ObjectRef`] does: as an argument, and inside of any
+/// serde value that goes through Mobula. The actor ends with its last handle, in whichever process,
+/// and the last call that was spawned before. Then its value is dropped where it is, and its
+/// process ends. Two refs are equal if they are of the same actor.
 ///
 /// # Failures
-/// A call of an actor that is dead fails with an error for which
-/// [`is_actor_dead()`](crate::Error::is_actor_dead) holds; why the actor is dead is the error's
-/// source: the constructor's `Err`, or how its process died. If the actor is to be
-/// [restarted](crate::ActorCall::max_restarts), calls that run when its process dies fail with
-/// [`is_crash()`](crate::Error::is_crash) unless they have
-/// [retries](crate::UnspawnedCall::retries), and those that wait are run by the new process.
 ///
+/// A call of a dead actor fails with an error for which
+/// [`is_actor_dead()`](crate::Error::is_actor_dead) holds. The error's source says why the actor is
+/// dead: the constructor's `Err`, or how its process died.
+///
+/// An actor may be [restarted](crate::ActorCall::max_restarts) when its process dies. Then the
+/// calls that run fail with [`is_crash()`](crate::Error::is_crash), unless they have
+/// [retries](crate::UnspawnedCall::retries). The new process runs the calls that wait.
+///
+/// # Examples
 /// ```
 /// use mobula::prelude::*;
 ///
@@ -56,18 +59,54 @@ use crate::{ObjectRef, Runtime, promise::ENGINE};
 ///     }
 /// }
 ///
-/// fn both(log: &ActorRef<Log>) -> mobula::Result<usize> {
-///     log.write("one").spawn().detach();
-///     log.write("two").spawn().get()
+/// #[remote]
+/// fn work(log: ActorRef<Log>, n: u32) {
+///     log.write(format!("item {n}")).spawn().detach();
 /// }
-/// # let _ = both;
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let log = rt.spawn_actor(Log::remote());
+/// rt.get(rt.spawn_all((0..3).map(|n| work::remote(&log, n))))?;
+/// assert_eq!(log.write("the end").spawn().get()?, 4);
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "an actor ends with its last handle: keep it as long as the actor is needed"]
 pub struct ActorRef<A: Actor> {
     methods: A::Methods,
 }
 
-/// Which actor: a number that no other actor of a runtime has. A restarted actor keeps it.
+/// The identity of an actor: a number that no other actor of a runtime has. A restarted actor keeps
+/// it.
+///
+/// # Examples
+/// ```
+/// use mobula::{ActorId, prelude::*};
+/// # struct Counter(u64);
+/// #
+/// # #[remote]
+/// # impl Counter {
+/// #     fn new(start: u64) -> Self {
+/// #         Counter(start)
+/// #     }
+/// #
+/// #     fn add(&mut self, n: u64) -> u64 {
+/// #         self.0 += n;
+/// #         self.0
+/// #     }
+/// # }
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let (one, two) = (rt.spawn_actor(Counter::remote(0)), rt.spawn_actor(Counter::remote(0)));
+/// let ids: [ActorId; 2] = [ActorRef::id(&one), ActorRef::id(&two)];
+/// assert_ne!(ids[0], ids[1]);
+/// println!("the actors {} and {}", ids[0], ids[1]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ActorId(ObjectId);
 
@@ -92,32 +131,136 @@ impl<A: Actor> ActorRef<A> {
         this.methods.handle().entry()
     }
 
-    /// The object as one that can be waited for.
+    /// Returns the object, which can be waited for.
     fn object(this: &ActorRef<A>) -> ObjectRef<Instance<A>> {
         ObjectRef::from_entry(Self::entry(this).clone())
     }
 
-    /// The living actor of this name; the same as [`Runtime::actor`].
+    /// Returns the living actor of this name. [`Runtime::actor`] does the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5).name("hits"));
+    /// let same: ActorRef<Counter> = ActorRef::get(&rt, "hits")?;
+    /// assert!(same == counter);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`Runtime::actor`].
     pub fn get(rt: &Runtime, name: &str) -> Result<ActorRef<A>> {
         lookup::named(rt.engine(), name)
     }
 
-    /// The name that the actor was created with.
+    /// Returns the name that the actor was created with.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5).name("hits"));
+    /// assert_eq!(ActorRef::name(&counter), Some("hits"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(this: &ActorRef<A>) -> Option<&str> {
         this.methods.handle().name()
     }
 
-    /// Which actor it is.
+    /// Returns the identity of the actor.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5));
+    /// assert_eq!(ActorRef::id(&counter), ActorRef::id(&counter.clone()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(this: &ActorRef<A>) -> ActorId {
         ActorId(Self::entry(this).id())
     }
 
-    /// Ends the actor now: its process is killed, without running `Drop` of its value, calls that
-    /// run or wait fail, and it is not restarted. Its name is free again. Does nothing if the actor
-    /// has ended, or could not be created. Does not block.
+    /// Ends the actor now. Does not block.
+    ///
+    /// Its process is killed, without `Drop` of its value. Calls that run or wait fail. The actor
+    /// is not restarted, and its name is free again. Does nothing if the actor has ended, or could
+    /// not be created.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5));
+    /// ActorRef::kill(&counter);
+    /// assert!(counter.add(1).spawn().get().unwrap_err().is_actor_dead());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(this: &ActorRef<A>) {
         let entry = Self::entry(this);
         if let Some(engine) = entry.engine(ENGINE)
@@ -128,33 +271,138 @@ impl<A: Actor> ActorRef<A> {
         }
     }
 
-    /// Whether the constructor has ended, well or not. Does not block.
+    /// Returns whether the constructor has ended, well or not. Does not block.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5));
+    /// counter.add(1).spawn().get()?; // waits for the constructor
+    /// assert!(ActorRef::is_ready(&counter));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_ready(this: &ActorRef<A>) -> bool {
         Self::entry(this).wait(Some(Instant::now()))
     }
 
     /// Blocks until the actor has been constructed. No call needs that: calls wait by themselves.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct Config(String);
+    ///
+    /// #[remote]
+    /// impl Config {
+    ///     fn new(path: &str) -> std::io::Result<Self> {
+    ///         Ok(Config(std::fs::read_to_string(path)?))
+    ///     }
+    ///
+    ///     fn text(&self) -> String {
+    ///         self.0.clone()
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let config = rt.spawn_actor(Config::remote("/no/such/file"));
+    /// let error = ActorRef::ready(&config).unwrap_err();
+    /// assert!(error.to_string().contains("No such file"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// The constructor's `Err`, its panic, or why the actor could not be created; the same is the
-    /// source of the error of each call.
+    /// The constructor's `Err`, its panic, or the reason for which the actor could not be created.
+    /// The error of each call has it as its source.
     pub fn ready(this: &ActorRef<A>) -> Result<()> {
         Self::object(this).wait()
     }
 
-    /// As [`ready`](Self::ready), for at most this long. A limit of zero looks without waiting.
+    /// Blocks until the actor has been constructed, for up to `limit`. A limit of zero looks
+    /// without waiting.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// struct Slow;
+    ///
+    /// #[remote]
+    /// impl Slow {
+    ///     fn new() -> Self {
+    ///         std::thread::sleep(Duration::from_millis(100));
+    ///         Slow
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let slow = rt.spawn_actor(Slow::remote());
+    /// assert!(ActorRef::ready_timeout(&slow, Duration::ZERO).unwrap_err().is_timeout());
+    /// ActorRef::ready_timeout(&slow, Duration::from_secs(60))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `ready`, and [`is_timeout`](crate::Error::is_timeout) when the limit has passed; the
-    /// constructor goes on then.
+    /// The errors of [`ready`](Self::ready), and [`is_timeout`](crate::Error::is_timeout) after the
+    /// limit. The constructor goes on then.
     pub fn ready_timeout(this: &ActorRef<A>, limit: Duration) -> Result<()> {
         Self::object(this).wait_timeout(limit)
     }
 
-    /// As [`ready`](Self::ready), to be awaited. The future keeps a handle of the actor.
+    /// Returns a future that ends when the actor has been constructed. The future keeps a handle of
+    /// the actor.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5));
+    /// ActorRef::when_ready(&counter).await?;
+    /// assert!(ActorRef::is_ready(&counter));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `ready`.
+    /// The errors of [`ready`](Self::ready).
     pub fn when_ready(
         this: &ActorRef<A>,
     ) -> impl Future<Output = Result<()>> + Send + Sync + use<A> {

@@ -9,12 +9,14 @@ use mobula_protocol::{
 use super::{Actor, ActorHandle, ActorRef, lookup, lookup::short_name};
 use crate::typed::{IntoArg, bound::Bound, codecs::Codec};
 
-/// An actor that has not been created: what `Type::remote(..)` returns for an [`Actor`].
+/// An actor that has not been created. `Type::remote(..)` returns it for an [`Actor`].
 ///
 /// It holds the encoded arguments of the constructor and the options. Nothing happens until
-/// [`spawn`](Self::spawn) or [`get_or_create`](Self::get_or_create). The options can also stand
-/// on the `impl` block, as in `#[remote(max_restarts = 2)]`; those of the call come first.
+/// [`spawn`](Self::spawn) or [`get_or_create`](Self::get_or_create). The options can also stand on
+/// the `impl` block, as in `#[remote(max_restarts = 2)]`. An option of the call overrides that of
+/// the block.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// struct Greeter(String);
@@ -30,8 +32,15 @@ use crate::typed::{IntoArg, bound::Bound, codecs::Codec};
 ///     }
 /// }
 ///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
 /// let call = Greeter::remote("Hello").name("greeter").max_concurrency(4);
-/// # assert!(format!("{call:?}").contains("greeter"));
+/// let greeter = call.spawn();
+/// assert_eq!(greeter.greet("Ann").spawn().get()?, "Hello, Ann");
+/// # drop(rt);
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "an actor is not created until `.spawn()`"]
 pub struct ActorCall<A> {
@@ -43,10 +52,42 @@ pub struct ActorCall<A> {
 }
 
 impl<A: Actor> ActorCall<A> {
-    /// The name under which [`Runtime::actor`](crate::Runtime::actor) finds the actor, as long as
-    /// it lives. Of all living actors of a runtime one can have a name. Default: none.
+    /// Sets the name under which [`Runtime::actor`](crate::Runtime::actor) finds the actor, as long
+    /// as it lives. Default: none.
     ///
-    /// An actor with a name ends with its last handle, too.
+    /// One living actor of a runtime can have a name. An actor with a name ends with its last
+    /// handle, too. An empty name is an error of the creation.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// #[remote]
+    /// fn count() -> mobula::Result<u64> {
+    ///     let hits = Runtime::current()?.actor::<Counter>("hits")?;
+    ///     hits.add(1).spawn().get()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let _hits = rt.spawn_actor(Counter::remote(5).name("hits"));
+    /// assert_eq!(rt.spawn(count::remote()).get()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> ActorCall<A> {
         let name = name.into();
         if name.is_empty() {
@@ -56,26 +97,128 @@ impl<A: Actor> ActorCall<A> {
         self
     }
 
-    /// How often the actor is made anew, by its constructor with the same arguments, after its
-    /// process died. Default: 0. The arguments are kept as long as that may happen.
+    /// Sets how often the actor is made anew after its process died, by its constructor with the
+    /// same arguments. Default: 0.
+    ///
+    /// The arguments are kept as long as that may happen.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct Fragile(u32);
+    ///
+    /// #[remote]
+    /// impl Fragile {
+    ///     fn new() -> Self {
+    ///         Fragile(0)
+    ///     }
+    ///
+    ///     fn set(&mut self, n: u32) -> u32 {
+    ///         self.0 += n;
+    ///         self.0
+    ///     }
+    ///
+    ///     fn abort(&self) {
+    ///         std::process::abort();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let fragile = rt.spawn_actor(Fragile::remote().max_restarts(1));
+    /// assert_eq!(fragile.set(7).spawn().get()?, 7);
+    /// assert!(fragile.abort().spawn().get().unwrap_err().is_crash());
+    /// assert_eq!(fragile.set(7).spawn().get()?, 7); // a new value
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_restarts(mut self, restarts: u32) -> ActorCall<A> {
         self.options.max_restarts = restarts;
         self
     }
 
-    /// How often a call is run again that was running when the actor's process died, where neither
-    /// the call nor the method says how often. Default: 0, so that nothing is done twice. It takes
-    /// [restarts](Self::max_restarts), too.
+    /// Sets how often a call runs again that was running when the actor's process died, where
+    /// neither the call nor the method says it. Default: 0, so that nothing is done twice.
+    ///
+    /// It needs [restarts](Self::max_restarts), too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use mobula::AtomicArray;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// struct Flaky;
+    ///
+    /// #[remote]
+    /// impl Flaky {
+    ///     fn new() -> Self {
+    ///         Flaky
+    ///     }
+    ///
+    ///     fn run(&self, runs: &AtomicArray<AtomicU32>) -> u32 {
+    ///         match runs[0].fetch_add(1, Ordering::Relaxed) {
+    ///             0 => std::process::abort(),
+    ///             before => before,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let runs = rt.atomic_array::<AtomicU32>(1)?;
+    /// let flaky = rt.spawn_actor(Flaky::remote().max_restarts(1).max_call_retries(1));
+    /// assert_eq!(flaky.run(&runs).spawn().get()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_call_retries(mut self, retries: u32) -> ActorCall<A> {
         self.options.max_call_retries = retries;
         self
     }
 
-    /// How many calls of methods without a group run at the same time, at most. Default: 1. Methods
-    /// with `&mut self` run alone in any case; an asynchronous one counts until its end.
+    /// Sets how many calls of methods without a group run at the same time, at most. Default: 1.
     ///
-    /// At least 1, and exactly 1 for a type that is not `Send + Sync`; otherwise creating the actor
-    /// fails with `is_usage()`.
+    /// A method with `&mut self` runs alone in any case. An asynchronous method counts until its
+    /// end. The number is at least 1, and exactly 1 for a type that is not `Send + Sync`. Otherwise
+    /// creating the actor fails with `is_usage()`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// struct Gate(AtomicBool);
+    ///
+    /// #[remote]
+    /// impl Gate {
+    ///     fn new() -> Self {
+    ///         Gate(AtomicBool::new(false))
+    ///     }
+    ///
+    ///     async fn pass(&self) {
+    ///         while !self.0.load(Ordering::Acquire) {
+    ///             tokio::task::yield_now().await;
+    ///         }
+    ///     }
+    ///
+    ///     fn open(&self) {
+    ///         self.0.store(true, Ordering::Release);
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let gate = rt.spawn_actor(Gate::remote().max_concurrency(2));
+    /// let waiting = gate.pass().spawn();
+    /// gate.open().spawn(); // runs while the other call waits
+    /// waiting.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_concurrency(mut self, calls: u32) -> ActorCall<A> {
         if calls == 0 {
             self.wrong("max_concurrency is 0, so that no method could ever run");
@@ -87,11 +230,39 @@ impl<A: Actor> ActorCall<A> {
         self
     }
 
-    /// How many calls of methods in this group (`#[remote(group = "name")]` on them) run at the
-    /// same time, at most. Default: 1. A group that is busy does not hold up calls of others.
+    /// Sets how many calls of methods in this group run at the same time, at most. Default: 1.
     ///
-    /// At least 1, and there is such a method; otherwise creating the actor fails with
-    /// `is_usage()`.
+    /// `#[remote(group = "name")]` puts a method into a group. A group that is busy does not hold
+    /// up calls of other groups. The number is at least 1, and a method is in the group. Otherwise
+    /// creating the actor fails with `is_usage()`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct Cache(Vec<u32>);
+    ///
+    /// #[remote]
+    /// impl Cache {
+    ///     fn new() -> Self {
+    ///         Cache(vec![1, 2, 3])
+    ///     }
+    ///
+    ///     #[remote(group = "read")]
+    ///     fn read(&self, n: usize) -> Option<u32> {
+    ///         self.0.get(n).copied()
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let cache = rt.spawn_actor(Cache::remote().group("read", 4));
+    /// assert_eq!(cache.read(2).spawn().get()?, Some(3));
+    /// let error = ActorRef::ready(&rt.spawn_actor(Cache::remote().group("write", 1)));
+    /// assert!(error.unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn group(mut self, name: &str, calls: u32) -> ActorCall<A> {
         if calls == 0 {
             self.wrong(format_args!(
@@ -109,10 +280,37 @@ impl<A: Actor> ActorCall<A> {
         self
     }
 
-    /// How many calls may run or wait for their turn; further ones fail at once with `is_usage()`,
-    /// until there are fewer. Default: any number, in the memory of the driver.
+    /// Sets how many calls may run or wait for their turn. Further calls fail at once with
+    /// `is_usage()`, until there are fewer. Default: any number, in the memory of the driver.
     ///
-    /// At least 1; otherwise creating the actor fails with `is_usage()`.
+    /// The number is at least 1. Otherwise creating the actor fails with `is_usage()`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct Slow;
+    ///
+    /// #[remote]
+    /// impl Slow {
+    ///     fn new() -> Self {
+    ///         Slow
+    ///     }
+    ///
+    ///     fn sleep(&self, millis: u64) {
+    ///         std::thread::sleep(std::time::Duration::from_millis(millis));
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let slow = rt.spawn_actor(Slow::remote().max_pending_calls(1));
+    /// let first = slow.sleep(200).spawn();
+    /// assert!(slow.sleep(0).spawn().get().unwrap_err().is_usage());
+    /// first.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_pending_calls(mut self, calls: u32) -> ActorCall<A> {
         if calls == 0 {
             self.wrong("max_pending_calls is 0, so that no method could ever be called");
@@ -121,29 +319,114 @@ impl<A: Actor> ActorCall<A> {
         self
     }
 
-    /// How long the actor may take to end, which is to drop its value, before its process is
-    /// killed. Default: five seconds.
+    /// Sets how long the actor may take to drop its value at its end, before its process is killed.
+    /// Default: 5 s.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote(5).grace(Duration::from_secs(60)));
+    /// assert_eq!(counter.add(1).spawn().get()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace(mut self, limit: Duration) -> ActorCall<A> {
         self.options.grace = limit;
         self
     }
 
     /// Creates the actor, on the runtime of the refs among the arguments, else on the only one of
-    /// this process. Does not block: the constructor runs when a process is there and its arguments
-    /// are ready, and calls that are spawned before wait for it. What goes wrong is the error of
-    /// [`ActorRef::ready`] and the source of the error of each call.
+    /// this process. Does not block.
+    ///
+    /// The constructor runs when a process is there and its arguments are ready. Calls that are
+    /// spawned before wait for it. A failure is the error of [`ActorRef::ready`] and the source of
+    /// the error of each call.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = Counter::remote(5).spawn();
+    /// assert_eq!(counter.add(2).spawn().get()?, 7);
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn(self) -> ActorRef<A> {
         let engine = self.bound.engine();
         self.spawn_at(engine)
     }
 
-    /// Gives the living actor of this [name](Self::name), or else creates it: one, however many ask
-    /// for it at the same time. The arguments and options of a call that finds one have no meaning.
-    /// Blocks until the actor has been constructed.
+    /// Returns the living actor of this [name](Self::name), or else creates it. Blocks until the
+    /// actor has been constructed.
+    ///
+    /// One actor is created, however many callers ask at the same time. If an actor is found, the
+    /// arguments and options of the call have no meaning.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # struct Counter(u64);
+    /// #
+    /// # #[remote]
+    /// # impl Counter {
+    /// #     fn new(start: u64) -> Self {
+    /// #         Counter(start)
+    /// #     }
+    /// #
+    /// #     fn add(&mut self, n: u64) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let one = Counter::remote(5).name("hits").get_or_create()?;
+    /// let same = Counter::remote(99).name("hits").get_or_create()?;
+    /// one.add(1).spawn().get()?;
+    /// assert_eq!(same.add(1).spawn().get()?, 7);
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_usage()`: the call has no name, or an option cannot be. `is_type_mismatch()`: the actor
-    /// of this name is of another type. Otherwise why the actor could not be created.
+    /// * `is_usage()`: the call has no name, or an option is out of range.
+    /// * `is_type_mismatch()`: the actor of this name is of another type.
+    /// * The reason for which the actor could not be created.
     pub fn get_or_create(self) -> Result<ActorRef<A>> {
         let engine = self.bound.engine()?;
         lookup::get_or_create(&engine, self)
@@ -164,10 +447,10 @@ impl<A: Actor> ActorCall<A> {
         ActorRef::of(ActorHandle::new(entry, name.as_deref()))
     }
 
-    /// As this engine takes it.
+    /// Returns the call in the form that this engine takes.
     ///
     /// # Errors
-    /// What is wrong with the call.
+    /// The call is wrong.
     pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<ActorSpec> {
         self.bound.check(engine)?;
         if let Some(error) = self.error {

@@ -1,9 +1,9 @@
 //! Actors: values that live in a worker process of their own, and whose methods are called from
 //! everywhere.
 //!
-//! An actor is to the engine an object like others: the one that its constructor makes. The handles
-//! of that object are those of the actor, and travel as refs do. What stands in the object is the
-//! actor's type only; the value itself is in the process that the constructor ran in.
+//! An actor is an object to the engine: the object that its constructor makes. The handles of that
+//! object are those of the actor, and travel as refs do. The object holds the actor's type only.
+//! The value itself is in the process that the constructor ran in.
 
 mod actor_ref;
 mod call;
@@ -28,24 +28,32 @@ pub(crate) use lookup::{get_or_create, named};
 
 /// A type that lives in a worker process of its own, as a value whose methods are called remotely.
 ///
-/// [`#[remote]`](crate::remote) on the type's `impl` block implements it; there is nothing to
-/// implement by hand. Methods with `&mut self` are alone with the value while they run; those with
-/// `&self` may run at the same time as others of them, if
-/// [`max_concurrency`](ActorCall::max_concurrency) is more than one.
+/// [`#[remote]`](crate::remote) on the type's `impl` block implements it. There is nothing to
+/// implement by hand. A method with `&mut self` is alone with the value while it runs. Methods with
+/// `&self` may run at the same time, if [`max_concurrency`](ActorCall::max_concurrency) is more
+/// than one.
 ///
 /// # Types that are not `Send + Sync`
+///
 /// An actor without concurrency may hold an `Rc`, a `RefCell`, or the handle of a C library. Its
 /// value lives on one thread: the constructor, all methods and `Drop` run there. Calls run one at a
 /// time, each from its beginning to its end. Options for concurrency, and groups, need a type that
 /// is `Send + Sync`.
 ///
 /// # A method that calls its own actor
-/// The call begins when the method has returned, so the method must not wait for it. A `get` of its
-/// result in a method with `&mut self`, or of an actor whose type is not `Send + Sync`, is an error
-/// ([`is_usage`](crate::Error::is_usage)). The call itself runs later. Other circles are not found,
-/// and wait until somebody's time limit: `.await` in place of `get`, a `&self` method of an actor
-/// whose `max_concurrency` is used up, a task between, two actors that wait for each other.
 ///
+/// The call begins when the method has returned, so the method must not wait for it. A `get` of its
+/// result in a method with `&mut self` is an error ([`is_usage`](crate::Error::is_usage)). So is a
+/// `get` in any method of an actor whose type is not `Send + Sync`. The call itself runs later.
+///
+/// Other circles are not found, and wait until a limit of time passes:
+///
+/// * an `.await` in place of the `get`;
+/// * a `&self` method of an actor whose `max_concurrency` is used up;
+/// * a task between the two calls;
+/// * two actors that wait for each other.
+///
+/// # Examples
 /// ```
 /// use mobula::prelude::*;
 ///
@@ -65,11 +73,16 @@ pub(crate) use lookup::{get_or_create, named};
 ///     }
 /// }
 ///
-/// // The type itself stays an ordinary one.
-/// assert_eq!(Counter::new(1).add(2), 3);
-/// // This describes an actor, and does nothing until it is spawned.
-/// let call = Counter::remote(5).max_restarts(2);
-/// assert!(format!("{call:?}").contains("max_restarts: 2"));
+/// #[mobula::main]
+/// fn main() -> mobula::Result<()> {
+///     let rt = Runtime::builder().workers(1).start()?;
+///     let counter = rt.spawn_actor(Counter::remote(5));
+///     assert_eq!(counter.add(2).spawn().get()?, 7);
+///     assert_eq!(counter.add(3).spawn().get()?, 10);
+///     // The type itself stays an ordinary one.
+///     assert_eq!(Counter::new(1).add(2), 3);
+///     Ok(())
+/// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an actor",
@@ -77,7 +90,7 @@ pub(crate) use lookup::{get_or_create, named};
     note = "put `#[remote]` on the `impl` block that has its constructor `fn new(..) -> Self` and its methods"
 )]
 pub trait Actor: Sized + 'static {
-    /// What a ref has as its methods. Not public API.
+    /// The methods of a ref. Not public API.
     #[doc(hidden)]
     type Methods: ActorMethods;
 

@@ -13,15 +13,15 @@ use mobula_protocol::{Error, Result};
 use super::feed::Feed;
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
-/// Room is made for so many values before they are there, at most: an iterator may promise more
-/// than memory holds.
+/// The most values for which room is made before they are there: an iterator may promise more than
+/// memory holds.
 const FORESIGHT: usize = 1 << 20;
 
 /// Puts values in order.
 pub(super) struct Gather<I, R> {
     feed: Feed<I>,
     values: Vec<R>,
-    /// What came before its turn, by the place of the first of them.
+    /// Values that came before their turn, by the place of the first of them.
     early: BTreeMap<usize, Vec<R>>,
 }
 
@@ -34,7 +34,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
         }
     }
 
-    /// Does what can be done without waiting; the values, when all of them are there.
+    /// Does what needs no waiting. Returns the values when all of them are there.
     ///
     /// # Errors
     /// The failure of a call.
@@ -91,9 +91,27 @@ pub(super) fn at(place: usize, error: Error) -> Error {
     error.at(format!("call {place} of a map"))
 }
 
-/// The values of a [`Map`](super::Map) to come: what awaiting it makes.
+/// The values of all calls of a [`Map`](super::Map), in the order of the calls: the future that a
+/// map becomes by `.await`.
 ///
-/// Dropped before its end, it sends no further calls and cancels those on their way.
+/// Dropped before its end, it sends no further calls, and cancels those on their way.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[mobula::main]
+/// # async fn main() -> mobula::Result<()> {
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let squares = rt.map_fn(square::remote, 0..100).await?;
+/// assert_eq!(squares[99], 9801);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct MapFuture<I, R>(Option<Gather<I, R>>);
 

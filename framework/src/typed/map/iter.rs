@@ -22,14 +22,32 @@ use crate::typed::{UnspawnedCall, Value};
 
 /// The results of a [`Map`](super::Map) in the order of its calls.
 ///
-/// Each is what the call gave or how it failed; a failure does not end the others. Dropped before
-/// its end, it sends no further calls and cancels those on their way.
+/// Each result is the value of a call, or its failure. A failure does not end the others. An
+/// iterator that is dropped before its end sends no further calls, and cancels those on their way.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let mut results = rt.map_fn(square::remote, 0..).iter(); // endless
+/// let mut next = || results.next().unwrap();
+/// assert_eq!((next()?, next()?, next()?), (0, 1, 4));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct MapIter<I, R> {
     feed: Feed<I>,
-    /// What is being given out.
+    /// The results that are being returned.
     now: Option<Finished>,
-    /// What came before its turn, by the place of the first of them.
+    /// Results that came before their turn, by the place of the first of them.
     early: BTreeMap<usize, Finished>,
     next: usize,
     value: PhantomData<fn() -> R>,
@@ -48,7 +66,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
-    /// Does what can be done without waiting; the next result, when it is there.
+    /// Does what needs no waiting. Returns the next result if it is there.
     fn step(&mut self) -> Poll<Option<Result<R>>> {
         loop {
             if let Some(result) = self.now.as_mut().and_then(Finished::next) {
@@ -63,7 +81,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
             while let Some((first, results)) = self.feed.take_finished() {
                 self.early.insert(first, results);
             }
-            // What is there comes before what the iterator has to make.
+            // Results that are there come before calls that the iterator has to make.
             if self.early.contains_key(&self.next) {
                 continue;
             }
@@ -90,10 +108,29 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapIter<I, R> 
     }
 }
 
-/// The results of a [`Map`](super::Map) as they come, each with the place of its call.
+/// The results of a [`Map`](super::Map) in the order in which they become ready, each with the
+/// place of its call.
 ///
-/// A failure does not end the others. Dropped before its end, it sends no further calls and cancels
-/// those on their way.
+/// A failure does not end the others. An iterator that is dropped before its end sends no further
+/// calls, and cancels those on their way.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn is_prime(n: u64) -> bool {
+///     n > 1 && (2..n).all(|d| n % d != 0)
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(2).start()?;
+/// let mut found = rt.map_fn(is_prime::remote, 0..).unordered();
+/// let prime = found.find(|(n, prime)| *n > 1000 && matches!(prime, Ok(true)));
+/// assert!(prime.is_some()); // the map sends no further calls
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct MapUnordered<I, R> {
     feed: Feed<I>,
@@ -112,7 +149,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapUnordered<I, R> {
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapUnordered<I, R> {
-    /// Does what can be done without waiting; the next result, when it is there.
+    /// Does what needs no waiting. Returns the next result if it is there.
     fn step(&mut self) -> Poll<Option<(usize, Result<R>)>> {
         loop {
             if let Some((place, results)) = &mut self.now
@@ -148,16 +185,43 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapUnordered<I
     }
 }
 
-/// What both kinds of iterators have besides: a limit of time, and a stream.
+/// Adds to both kinds of iterators a limit of time, and a stream.
 macro_rules! more {
     ($iterator:ident, $stream:ident, $item:ty) => {
         impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> $iterator<I, R> {
-            /// The next result, when it is there. Blocks for at most this long, but for the time
-            /// that the iterator of the calls takes; `Ok(None)` at the end.
+            /// Blocks until the next result is there, for up to `limit`, and returns it; `Ok(None)`
+            /// at the end.
+            ///
+            /// The time that the iterator of the calls takes does not count.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula::prelude::*;
+            /// use std::time::Duration;
+            ///
+            /// #[remote]
+            /// fn slow_square(n: u64) -> u64 {
+            ///     std::thread::sleep(Duration::from_millis(100));
+            ///     n * n
+            /// }
+            ///
+            /// # fn main() -> mobula::Result<()> {
+            /// # mobula::init();
+            /// # let rt = Runtime::builder().workers(1).start()?;
+            /// let mut results = rt.map_fn(slow_square::remote, 5..7).iter();
+            /// assert!(results.next_timeout(Duration::from_millis(1)).unwrap_err().is_timeout());
+            /// assert_eq!(results.next_timeout(Duration::from_secs(60))?.unwrap()?, 25);
+            ///
+            /// let mut unordered = rt.map_fn(slow_square::remote, 5..6).unordered();
+            /// let (place, result) = unordered.next_timeout(Duration::from_secs(60))?.unwrap();
+            /// assert_eq!((place, result?), (0, 25));
+            /// # Ok(())
+            /// # }
+            /// ```
             ///
             /// # Errors
-            /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a later
-            /// call can succeed.
+            /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a
+            /// later call can succeed.
             pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<$item>> {
                 // A limit beyond the end of time is none.
                 let deadline = Instant::now().checked_add(limit);
@@ -173,8 +237,28 @@ macro_rules! more {
                 }
             }
 
-            /// The same for asynchronous code. Dropping the future of the next result, as `select!`
-            /// does, loses nothing. Needs the feature `stream`.
+            /// Returns a stream of the results, for asynchronous code. Dropping the future of the
+            /// next result, as `select!` does, loses nothing. Needs the feature `stream`.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula::prelude::*;
+            /// use futures::TryStreamExt;
+            ///
+            /// #[remote]
+            /// fn square(n: u64) -> u64 {
+            ///     n * n
+            /// }
+            ///
+            /// # #[mobula::main]
+            /// # async fn main() -> mobula::Result<()> {
+            /// # let rt = Runtime::builder().workers(1).start()?;
+            /// let squares = rt.map_fn(square::remote, 0..10).iter().stream();
+            /// let total: u64 = squares.try_fold(0, async |sum, n| Ok(sum + n)).await?;
+            /// assert_eq!(total, 285);
+            /// # Ok(())
+            /// # }
+            /// ```
             #[cfg(feature = "stream")]
             #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
             pub fn stream(self) -> $stream<I, R> {
@@ -183,6 +267,26 @@ macro_rules! more {
         }
 
         #[doc = concat!("A [`", stringify!($iterator), "`] for asynchronous code. Needs the feature `stream`.")]
+        ///
+        /// # Examples
+        /// ```
+        /// # use mobula::prelude::*;
+        /// use futures::StreamExt;
+        ///
+        /// #[remote]
+        /// fn square(n: u64) -> u64 {
+        ///     n * n
+        /// }
+        ///
+        /// # #[mobula::main]
+        /// # async fn main() -> mobula::Result<()> {
+        /// # let rt = Runtime::builder().workers(1).start()?;
+        /// let map = || rt.map_fn(square::remote, 0..10);
+        /// assert_eq!(map().iter().stream().count().await, 10);
+        /// assert_eq!(map().unordered().stream().count().await, 10);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[cfg(feature = "stream")]
         #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
         #[must_use = "streams do nothing unless they are polled"]

@@ -17,43 +17,45 @@ pub use iter::{MapIter, MapUnordered};
 #[cfg(feature = "stream")]
 pub use iter::{MapStream, MapUnorderedStream};
 
-/// Many calls and how to run them: what [`Runtime::map`](crate::Runtime::map) and
-/// [`Runtime::map_fn`](crate::Runtime::map_fn) return.
+/// Many calls and how to run them. [`Runtime::map`](crate::Runtime::map) and
+/// [`Runtime::map_fn`](crate::Runtime::map_fn) return it.
 ///
 /// It does nothing until it is asked for its results:
 ///
 /// * [`get`](Self::get), or awaiting it, gives all values in the order of the calls;
-/// * iterating over it gives a `Result` for each call, in order, while later ones still run;
-/// * [`unordered`](Self::unordered) gives each as soon as it is there, with its place.
+/// * iterating over it gives a `Result` for each call, in order, while later calls still run;
+/// * [`unordered`](Self::unordered) gives each result as soon as it is there, with its place.
 ///
 /// # How the calls run
 ///
-/// Calls are taken from the iterator as workers have room for them, some milliseconds of work
-/// ahead. Short calls are sent many at a time: from one at the beginning to as many as take five
-/// milliseconds, by the time that the calls so far have taken, and fewer towards the end. A batch
-/// whose worker turns out to be busy goes to another one. So a single long call delays only what
-/// was sent together with it, by five milliseconds at most. [`chunk_size`](Self::chunk_size) sets a
-/// number instead.
+/// The map takes calls from the iterator when workers have room, some milliseconds of work ahead.
+/// It sends short calls many at a time, in *batches*. The first batch is one call. Later ones are
+/// as many calls as take 5 ms, by the measured time, and fewer towards the end. A batch whose
+/// worker is busy goes to another worker. So a single long call delays only its own batch, by 5 ms
+/// at most. [`chunk_size`](Self::chunk_size) sets a number instead.
 ///
-/// A map that is left before its end (a `break`, a dropped future, a failure in
-/// [`get`](Self::get)) sends no further calls and [cancels](crate::Cancel) those on their way.
+/// A map that is left before its end sends no further calls, and [cancels](crate::Cancel) those on
+/// their way. A `break`, a dropped future and a failure in [`get`](Self::get) leave it.
 ///
-/// The iterator is asked for calls ahead of their results. One that waits for results of the same
-/// map waits for ever; use [`as_completed`](crate::Runtime::as_completed) where results lead to
-/// further calls.
+/// The map asks the iterator for calls ahead of their results. An iterator that waits for results
+/// of the same map waits for ever. Where results lead to further calls, use
+/// [`as_completed`](crate::Runtime::as_completed).
 ///
-/// Calls of an `async fn`, with parts of a shared array, with values that contain refs, locks or
-/// other handles, with inputs that are pending, or that may run again after an error are sent one
-/// by one.
+/// Some calls are sent one by one:
 ///
-/// When a worker dies, the calls that were sent together fail with the crash, those too that had
-/// ended or had not begun. With `retries` each of them runs again by itself, as a task of its own,
-/// so only the one fails that ends its worker each time. That counts as one of its retries.
+/// * calls of an `async fn`;
+/// * calls with parts of a shared array, or with values that contain refs, locks or other handles;
+/// * calls whose inputs are pending;
+/// * calls that may run again after an error.
 ///
-/// Calls that were sent together run one after the other. One that waits for another call of the
-/// same map, by means of a file or a named actor, may wait for ever: `chunk_size(1)` excludes that.
+/// When a worker dies, all calls of its batch fail with the crash, also those that had ended or had
+/// not begun. With `retries` each of them runs again by itself, as a task of its own. So only the
+/// call that ends its worker each time fails. This run counts as one of its retries.
 ///
-/// # Example
+/// The calls of a batch run one after the other. A call that waits for another call of the same
+/// map, by means of a file or a named actor, may wait for ever. `chunk_size(1)` excludes that.
+///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -87,32 +89,108 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
         }
     }
 
-    /// Sends so many calls at a time, as far as they fit into 15 KiB; 0 is taken as 1.
+    /// Sets the number of calls that are sent at a time, as far as they fit into 15 KiB. 0 counts
+    /// as 1.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let squares = rt.map_fn(square::remote, 0..100).chunk_size(25).get()?;
+    /// assert_eq!(squares[99], 9801);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn chunk_size(mut self, calls: usize) -> Map<I> {
         self.chunk_size = Some(calls.max(1));
         self
     }
 
-    /// Runs all calls, and blocks until all values are there. They are in the order of the calls.
+    /// Runs all calls, blocks until all values are there, and returns them in the order of the
+    /// calls.
     ///
-    /// Inside of a remote function the worker runs other tasks in the meantime.
+    /// In a remote function the worker runs other tasks in the meantime.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn root(x: f64) -> Result<f64, String> {
+    ///     if x < 0.0 { Err(format!("{x} has no root")) } else { Ok(x.sqrt()) }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.map_fn(root::remote, [1.0, 4.0, 9.0]).get()?, [1.0, 2.0, 3.0]);
+    /// let error = rt.map_fn(root::remote, [1.0, -4.0]).get().unwrap_err();
+    /// assert!(error.to_string().contains("-4 has no root"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// The first failure that becomes known, which says the place of its call. No further calls are
-    /// sent then, and those on their way are [cancelled](crate::Cancel).
+    /// The first failure that becomes known, with the place of its call. Then the map sends no
+    /// further calls, and [cancels](crate::Cancel) those on their way.
     pub fn get(self) -> Result<Vec<R>> {
         Gather::new(self.feed()).run()
     }
 
-    /// The result of each call, in the order of the calls; the same as iterating over the map.
+    /// Returns an iterator over the result of each call, in the order of the calls. Iterating over
+    /// the map does the same.
     ///
-    /// Blocks for the next one. Calls are sent ahead of the one that is waited for, up to 64 for
-    /// each worker with those whose results wait to be taken.
+    /// The iterator blocks for the next result. It sends calls ahead of the result that is waited
+    /// for, up to 64 for each worker. Results that wait to be taken count among them.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn parse(text: &str) -> Result<i32, std::num::ParseIntError> {
+    ///     text.parse()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let results = rt.map_fn(parse::remote, ["1", "two", "3"]).iter();
+    /// let good: Vec<i32> = results.filter_map(Result::ok).collect();
+    /// assert_eq!(good, [1, 3]); // a failure does not end the others
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(self) -> MapIter<I, R> {
         MapIter::new(self.feed())
     }
 
-    /// The place and the result of each call, as soon as it is there.
+    /// Returns an iterator over the place and the result of each call, in the order in which
+    /// results become ready.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// for (place, result) in rt.map_fn(square::remote, 100..200).unordered() {
+    ///     let n = 100 + place as u64;
+    ///     assert_eq!(result?, n * n);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unordered(self) -> MapUnordered<I, R> {
         MapUnordered::new(self.feed())
     }
@@ -126,7 +204,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> IntoFuture for Map<I> {
     type Output = Result<Vec<R>>;
     type IntoFuture = MapFuture<I, R>;
 
-    /// The values of all calls, in the order of the calls; see [`get`](Map::get).
+    /// Returns a future of all values, in the order of the calls; see [`get`](Map::get).
     fn into_future(self) -> MapFuture<I, R> {
         MapFuture::new(Gather::new(self.feed()))
     }

@@ -12,9 +12,9 @@ struct Items<'a, A: Actor, R, I: Iterator, F> {
     assignments: &'a mut Flights<A, R>,
     call: F,
     items: Fuse<I>,
-    /// Those that are on their way, in order.
+    /// Items on their way, in order.
     numbers: VecDeque<u64>,
-    /// There are no more.
+    /// The iterator has no more items.
     over: bool,
 }
 
@@ -24,8 +24,8 @@ where
     I: Iterator,
     F: FnMut(&ActorRef<A>, I::Item) -> UnspawnedCall<R>,
 {
-    /// Gives idle actors items. Results that nobody has fetched are no more than there are actors
-    /// several times over: then actors have to wait.
+    /// Gives idle actors items. At most [`AHEAD`] results for each actor wait to be fetched. With
+    /// more, actors have to wait.
     fn fill(&mut self) {
         self.assignments.look();
         while self.numbers.len() < AHEAD * self.assignments.actors().max(1) {
@@ -44,7 +44,7 @@ where
     }
 }
 
-/// How many results of each actor may wait for one that is before them.
+/// The most results of each actor that may wait for a result before them.
 const AHEAD: usize = 64;
 
 impl<A: Actor, R, I: Iterator, F> Drop for Items<'_, A, R, I, F> {
@@ -53,16 +53,72 @@ impl<A: Actor, R, I: Iterator, F> Drop for Items<'_, A, R, I, F> {
     }
 }
 
-/// Results in the order of their items: what [`ActorPool::map`](super::ActorPool::map) returns.
+/// Results in the order of their items. [`ActorPool::map`](super::ActorPool::map) returns it.
 ///
 /// If it is dropped, calls that run go on, and their actors take other work when they are done.
+///
+/// # Examples
+/// ```
+/// use mobula::{ActorPool, prelude::*};
+/// # struct Squares;
+/// #
+/// # #[remote]
+/// # impl Squares {
+/// #     fn new() -> Self {
+/// #         Squares
+/// #     }
+/// #
+/// #     fn of(&self, n: u64) -> u64 {
+/// #         n * n
+/// #     }
+/// # }
+/// #
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+/// let mut pool = ActorPool::new(actors);
+/// let mut squares = pool.map(|actor, n| actor.of(n), [3, 4]);
+/// assert_eq!(squares.next().unwrap()?, 9);
+/// assert_eq!(squares.next().unwrap()?, 16);
+/// assert!(squares.next().is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct PoolMap<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, F>);
 
-/// Results in the order in which they become ready: what
-/// [`ActorPool::map_unordered`](super::ActorPool::map_unordered) returns.
+/// Results in the order in which they become ready.
+/// [`ActorPool::map_unordered`](super::ActorPool::map_unordered) returns it.
 ///
 /// If it is dropped, calls that run go on, and their actors take other work when they are done.
+///
+/// # Examples
+/// ```
+/// use mobula::{ActorPool, prelude::*};
+/// # struct Squares;
+/// #
+/// # #[remote]
+/// # impl Squares {
+/// #     fn new() -> Self {
+/// #         Squares
+/// #     }
+/// #
+/// #     fn of(&self, n: u64) -> u64 {
+/// #         n * n
+/// #     }
+/// # }
+/// #
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+/// let mut pool = ActorPool::new(actors);
+/// let found = pool.map_unordered(|actor, n| actor.of(n), 0..).find(|n| matches!(n, Ok(49)));
+/// assert_eq!(found.unwrap()?, 49);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct PoolMapUnordered<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, F>);
 

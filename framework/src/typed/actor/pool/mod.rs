@@ -17,18 +17,18 @@ use assignments::{Flights, Start};
 
 pub use map::{PoolMap, PoolMapUnordered};
 
-/// A number of actors that take work from one list: whichever is idle gets the next item.
+/// Actors that take work from one list: an idle actor gets the next item.
 ///
 /// Each actor has one call at a time. An item's error comes in the place of its result, and the
-/// pool goes on. An actor that turns out to be [dead](crate::Error::is_actor_dead) is left out of
-/// further work; if none is left, each further item is an error that says so, until one is
-/// [added](Self::push).
+/// pool goes on. A [dead](crate::Error::is_actor_dead) actor gets no further work. If no actor is
+/// left, each further item is an error that says so, until an actor is [added](Self::push).
 ///
-/// All results are of one type `R`, which the calls say; for calls of another type move the actors
+/// All results are of one type `R`, which the calls say. For calls of another type move the actors
 /// into another pool ([`into_actors`](Self::into_actors)).
 ///
+/// # Examples
 /// ```
-/// use mobula::prelude::*;
+/// use mobula::{ActorPool, prelude::*};
 ///
 /// struct Model {
 ///     factor: f64,
@@ -45,21 +45,50 @@ pub use map::{PoolMap, PoolMapUnordered};
 ///     }
 /// }
 ///
-/// fn total(rt: &Runtime, items: Vec<f64>) -> mobula::Result<f64> {
-///     let models = (0..4).map(|_| rt.spawn_actor(Model::remote(2.0)));
-///     let mut pool = mobula::ActorPool::new(models);
-///     pool.map(|model, x| model.apply(x), items).sum()
-/// }
-/// # let _ = total;
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let models = (0..4).map(|_| rt.spawn_actor(Model::remote(2.0)));
+/// let mut pool = ActorPool::new(models);
+/// let results = pool.map(|model, x| model.apply(x), [1.0, 2.0, 3.0]);
+/// assert_eq!(results.sum::<mobula::Result<f64>>()?, 12.0);
+/// # Ok(())
+/// # }
 /// ```
 pub struct ActorPool<A: Actor, R> {
     assignments: Flights<A, R>,
-    /// What was submitted and not fetched, in order.
+    /// Items that were submitted and not fetched, in order.
     submitted: VecDeque<u64>,
 }
 
 impl<A: Actor, R: Value> ActorPool<A, R> {
-    /// A pool of these actors. They may still be under construction.
+    /// Returns a pool of these actors. They may still be under construction.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut pool = ActorPool::new([rt.spawn_actor(Squares::remote())]);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert_eq!(pool.get_next().unwrap()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(actors: impl IntoIterator<Item = ActorRef<A>>) -> ActorPool<A, R> {
         ActorPool {
             assignments: Flights::new(actors.into_iter().collect()),
@@ -67,12 +96,39 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         }
     }
 
-    /// Runs a method for each item, and gives the results in the order of the items, as an iterator
-    /// that blocks for the next one. The call is made as soon as an actor is idle, and items are
-    /// taken from the iterator then, so it may be long, or endless.
+    /// Runs a method for each item. Returns an iterator over the results in the order of the items,
+    /// which blocks for the next one.
     ///
-    /// Calls that were [submitted](Self::submit) keep their actors until they end, and their
-    /// results for later.
+    /// The iterator makes a call when an actor is idle, and takes the item then. So the items may
+    /// be many, or endless. Calls that were [submitted](Self::submit) keep their actors until they
+    /// end, and their results for later.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// let first: mobula::Result<Vec<u64>> = pool.map(|actor, n| actor.of(n), 0..).take(4).collect();
+    /// assert_eq!(first?, [0, 1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn map<I, F>(&mut self, call: F, items: I) -> PoolMap<'_, A, R, I::IntoIter, F>
     where
         I: IntoIterator,
@@ -81,7 +137,38 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         PoolMap::new(&mut self.assignments, call, items.into_iter())
     }
 
-    /// As [`map`](Self::map), with the results in the order in which they become ready.
+    /// Runs a method for each item. Returns an iterator over the results in the order in which they
+    /// become ready.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// let squares: mobula::Result<Vec<u64>> =
+    ///     pool.map_unordered(|actor, n| actor.of(n), 0..5).collect();
+    /// let mut squares = squares?;
+    /// squares.sort();
+    /// assert_eq!(squares, [0, 1, 4, 9, 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn map_unordered<I, F>(
         &mut self,
         call: F,
@@ -94,8 +181,40 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         PoolMapUnordered::new(&mut self.assignments, call, items.into_iter())
     }
 
-    /// Runs a method for this item when an actor is idle. Does not block; the call of an item that
-    /// has to wait is made while results are fetched.
+    /// Runs a method for this item when an actor is idle. Does not block.
+    ///
+    /// The call of an item that has to wait is made while results are fetched.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// (0..10).for_each(|n| pool.submit(|actor, n| actor.of(n), n));
+    /// let mut total = 0;
+    /// while let Some(result) = pool.get_next() {
+    ///     total += result?;
+    /// }
+    /// assert_eq!(total, 285);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn submit<T, F>(&mut self, call: F, item: T)
     where
         T: Send + 'static,
@@ -106,13 +225,72 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         self.submitted.push_back(number);
     }
 
-    /// Whether there is a result to fetch, now or later.
+    /// Returns whether there is a result to fetch, now or later.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert!(pool.has_next());
+    /// pool.get_next().unwrap()?;
+    /// assert!(!pool.has_next());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn has_next(&self) -> bool {
         !self.submitted.is_empty()
     }
 
-    /// Blocks for the result of the item that was submitted first, of those not fetched yet. `None`
-    /// if all are fetched.
+    /// Blocks until the result of the first submitted item that is not fetched yet is there, and
+    /// returns it. `None` if all are fetched.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// pool.submit(|actor, n| actor.of(n), 4);
+    /// assert_eq!(pool.get_next().unwrap()?, 9);
+    /// assert_eq!(pool.get_next().unwrap()?, 16);
+    /// assert!(pool.get_next().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_next(&mut self) -> Option<Result<R>> {
         let number = *self.submitted.front()?;
         self.assignments.wait_for(number, None);
@@ -120,8 +298,36 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         self.assignments.take(number)
     }
 
-    /// As [`get_next`](Self::get_next), for at most this long: then the result is an error for
-    /// which `is_timeout()` holds, and a later call gets the item's own.
+    /// Returns the same result as [`get_next`](Self::get_next), or an error for which
+    /// `is_timeout()` holds after `limit`. A later call gets the item's own result.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// use std::time::Duration;
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert_eq!(pool.get_next_timeout(Duration::from_secs(60)).unwrap()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_next_timeout(&mut self, limit: Duration) -> Option<Result<R>> {
         let number = *self.submitted.front()?;
         if !self.assignments.wait_for(number, deadline(limit)) {
@@ -131,15 +337,74 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
         self.assignments.take(number)
     }
 
-    /// Blocks for the next result, in the order in which they become ready. `None` if all are
-    /// fetched.
+    /// Blocks until a further result is there, of whichever submitted item, and returns it. `None`
+    /// if all are fetched.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// pool.submit(|actor, n| actor.of(n), 4);
+    /// let two = [pool.get_next_unordered().unwrap()?, pool.get_next_unordered().unwrap()?];
+    /// assert_eq!(two.iter().sum::<u64>(), 25);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_next_unordered(&mut self) -> Option<Result<R>> {
         let number = self.assignments.wait_for_any(&self.submitted, None)?;
         self.fetch(number)
     }
 
-    /// As [`get_next_unordered`](Self::get_next_unordered), for at most this long: then the result
-    /// is an error for which `is_timeout()` holds.
+    /// Returns the same result as [`get_next_unordered`](Self::get_next_unordered), or an error for
+    /// which `is_timeout()` holds after `limit`.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// use std::time::Duration;
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// let limit = Duration::from_secs(60);
+    /// assert!(pool.get_next_unordered_timeout(limit).is_none()); // nothing is submitted
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert_eq!(pool.get_next_unordered_timeout(limit).unwrap()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_next_unordered_timeout(&mut self, limit: Duration) -> Option<Result<R>> {
         if self.submitted.is_empty() {
             return None;
@@ -159,31 +424,199 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
     }
 
     /// Adds an actor.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut pool = ActorPool::new([]);
+    /// pool.push(rt.spawn_actor(Squares::remote()));
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert_eq!(pool.get_next().unwrap()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn push(&mut self, actor: ActorRef<A>) {
         self.assignments.push(actor);
     }
 
-    /// Whether an actor is idle: a submission would run at once.
+    /// Returns whether an actor is idle, so that a submission would run at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// assert!(pool.has_idle());
+    /// # pool.submit(|actor, n| actor.of(n), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn has_idle(&mut self) -> bool {
         self.assignments.has_idle()
     }
 
     /// Takes an idle actor out of the pool, if there is one.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// let actor = pool.pop_idle().unwrap();
+    /// assert_eq!(actor.of(3).spawn().get()?, 9);
+    /// assert_eq!(pool.len(), 1);
+    /// # pool.submit(|actor, n| actor.of(n), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pop_idle(&mut self) -> Option<ActorRef<A>> {
         self.assignments.pop_idle()
     }
 
-    /// How many actors the pool has, idle or not; those that are known to be dead are gone.
+    /// Returns the number of actors of the pool, idle or not. Actors that are known to be dead do
+    /// not count.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// assert_eq!(pool.len(), 2);
+    /// # pool.submit(|actor, n| actor.of(n), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.assignments.actors()
     }
 
-    /// Whether it has none.
+    /// Returns whether the pool has no actor.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut pool = ActorPool::<Squares, u64>::new([]);
+    /// assert!(pool.is_empty());
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert!(pool.get_next().unwrap().unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The actors. Calls that run go on, and their results are given up, as are items that wait.
+    /// Returns the actors. Calls that run go on. Their results are given up, and so are items that
+    /// wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{ActorPool, prelude::*};
+    /// # struct Squares;
+    /// #
+    /// # #[remote]
+    /// # impl Squares {
+    /// #     fn new() -> Self {
+    /// #         Squares
+    /// #     }
+    /// #
+    /// #     fn of(&self, n: u64) -> u64 {
+    /// #         n * n
+    /// #     }
+    /// # }
+    /// #
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let actors = (0..2).map(|_| rt.spawn_actor(Squares::remote()));
+    /// let mut pool = ActorPool::new(actors);
+    /// pool.submit(|actor, n| actor.of(n), 3);
+    /// assert_eq!(pool.get_next().unwrap()?, 9);
+    /// let actors = pool.into_actors();
+    /// assert_eq!(actors.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_actors(self) -> Vec<ActorRef<A>> {
         self.assignments.into_actors()
     }
