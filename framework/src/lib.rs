@@ -87,7 +87,7 @@
 //! | --- | --- |
 //! | `ndarray-0_16`, `ndarray-0_17` | for this version of `ndarray`: `ArrayView` parameters without a copy, `ArrayViewMut2` parameters for tiles, `put` of arrays and views with their shape |
 //! | `ndarray` | the same as `ndarray-0_16` |
-//! | `stream` | `stream` of queues, maps and `as_completed`, for `futures::Stream` and the crates that build on it |
+//! | `stream` | [`ObjectStream`] as a stream, remote functions that return `impl Stream`, `stream` of queues, maps and `as_completed`: for `futures::Stream` and the crates that build on it |
 //!
 //! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`]
 //! give views and arrays of the version that their [`NdDim`] is from.
@@ -162,12 +162,12 @@ pub use mobula_worker::{
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, Cancel,
-    CancelOnDrop, IntoArg, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered, ObjectRef,
-    OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap,
-    PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar,
-    SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit,
-    SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn,
-    UnspawnedCall, Value, check_cancelled, context, how, is_cancelled,
+    CancelOnDrop, IntoArg, ItemRefs, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered,
+    ObjectRef, ObjectStream, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard,
+    Part, PoolMap, PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier,
+    SharedCondvar, SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce,
+    SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView,
+    Torn, UnspawnedCall, UnspawnedStream, Value, check_cancelled, context, how, is_cancelled,
 };
 #[cfg(feature = "stream")]
 pub use typed::{AsCompletedStream, MapStream, MapUnorderedStream, QueueStream};
@@ -177,7 +177,9 @@ pub use typed::{NdArray, NdDim};
 /// What most programs use: `use mobula::prelude::*;`. Without [`Array`], so that
 /// `ndarray::prelude::*` can stand beside it.
 pub mod prelude {
-    pub use crate::{ActorRef, ArrayBuild, Cancel, ObjectRef, Runtime, UnspawnedCall, remote};
+    pub use crate::{
+        ActorRef, ArrayBuild, Cancel, ObjectRef, ObjectStream, Runtime, UnspawnedCall, remote,
+    };
 }
 
 #[doc(hidden)]

@@ -66,6 +66,11 @@ use proc_macro::TokenStream;
 /// task with text and sources of the error and, if `E` is a serde type, with the value
 /// (`err.application::<E>()`). An `async fn` runs to its end in the worker.
 ///
+/// `impl Iterator<Item = T>` and `impl Stream<Item = T>` (feature `stream`) give items one by one. A
+/// call is then an `UnspawnedStream<T>`, and `spawn()` gives an `ObjectStream<T>`. `T` may be a
+/// `Result`: an `Err` ends the stream. The `impl` may stand in a `Result`, too. The iterator of a
+/// method may borrow `self`; the method then has the actor until the iterator ends.
+///
 /// ## Options
 /// * `retries = n`: run the function again, up to `n` times, after its worker process died.
 ///   `.retries(n)` on a call overrides it. Default: 0.

@@ -251,6 +251,19 @@ impl Inputs {
             .ok_or_else(|| Error::internal("a task with too few arguments"))
     }
 
+    /// The object that is the next argument.
+    ///
+    /// # Errors
+    /// It is none: driver and worker disagree about the function.
+    pub fn take_object(&mut self) -> Result<ObjectId> {
+        match self.take()? {
+            Input::Value(_, Some(id)) => Ok(id),
+            _ => Err(Error::internal(
+                "an argument that is not the object that it should be",
+            )),
+        }
+    }
+
     /// The next argument, where it is, if it is a value.
     #[inline]
     pub fn peek(&self) -> Option<&Payload> {

@@ -26,12 +26,15 @@ impl Scheduler {
         };
         task.retries = 0;
         self.detached -= usize::from(std::mem::take(&mut task.detached));
-        let output = task.output();
+        let (output, stream) = (task.output(), task.stream());
         task.outputs = Outputs::None;
         self.set_state(id, TaskState::Abandoned(hand));
         self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
         if let Some(output) = output {
-            self.answer_request(output, Err(error), host);
+            self.answer_request(output, Err(error.clone()), host);
+        }
+        if let Some(stream) = stream {
+            self.end_stream(stream, Some(error), host);
         }
     }
 

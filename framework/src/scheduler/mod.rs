@@ -117,8 +117,8 @@ pub(crate) use actors::{CallRole, name_is_taken, no_such_actor};
 pub(crate) use detached::Unfinished;
 pub(crate) use functions::Function;
 pub(crate) use host::{Host, Violation};
-pub(crate) use queues::{Event, Line, Place, Ticket};
-pub(crate) use queues::{State as QueueState, state_value as queue_state};
+pub(crate) use queues::{Event, Line, Place, Ticket, Why};
+pub(crate) use queues::{State as QueueState, state_value as queue_state, stream_ended};
 pub(crate) use task::TaskCounts;
 
 use actors::Actor;

@@ -55,6 +55,8 @@ pub(super) struct TaskTimers {
 pub(super) enum Outputs {
     /// That of its id.
     One,
+    /// That of its id, and the values of a [stream](super::queues), which is its last argument.
+    Stream,
     /// None: nobody waits for its end.
     None,
 }
@@ -172,8 +174,16 @@ impl Task {
     /// The object that it makes.
     pub(super) fn output(&self) -> Option<ObjectId> {
         match self.outputs {
-            Outputs::One => Some(self.id),
+            Outputs::One | Outputs::Stream => Some(self.id),
             Outputs::None => None,
+        }
+    }
+
+    /// The stream that it fills.
+    pub(super) fn stream(&self) -> Option<ObjectId> {
+        match (self.outputs, self.args.last()) {
+            (Outputs::Stream, Some(ArgSpec::Object(queue))) => Some(*queue),
+            _ => None,
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     object::{Maker, Object, ObjectState},
     objects::{BadItem, check_format},
     ready::Siblings,
-    task::{Task, TaskState, are_plain},
+    task::{Outputs, Task, TaskState, are_plain},
     task_table::TaskId,
 };
 
@@ -85,7 +85,10 @@ impl Scheduler {
             Inputs::Failed(error) => {
                 self.insert(spec.id, ObjectState::Failed(error.clone()), from);
                 if from == WorkerId::DRIVER {
-                    host.complete(spec.id, Weak::new(), Err(error));
+                    host.complete(spec.id, Weak::new(), Err(error.clone()));
+                }
+                if let Some(stream) = self.stream_among(&spec.args) {
+                    self.end_stream(stream, Some(error), host);
                 }
                 return Ok(None);
             }
@@ -113,6 +116,9 @@ impl Scheduler {
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
         task.parent = parent;
+        if !plain && self.stream_among(&task.args).is_some() {
+            task.outputs = Outputs::Stream;
+        }
         let priority = task.options(&self.functions).priority;
         task.priority = priority.unwrap_or_else(|| parent.map_or(0, |id| self.priority_of(id)));
         let priority = task.priority;
@@ -268,9 +274,15 @@ impl Scheduler {
             }
             _ => None,
         };
+        let stream = task
+            .stream()
+            .map(|stream| (stream, outcome.as_ref().err().cloned()));
         // What the result keeps is counted before the arguments are let go: it may be the same.
         if let Some(output) = task.output() {
             self.complete(output, outcome, after, host);
+        }
+        if let Some((stream, failure)) = stream {
+            self.end_stream(stream, failure, host);
         }
         self.end_task(task, torn_by, host);
     }

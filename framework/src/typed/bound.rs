@@ -7,7 +7,13 @@ use mobula_protocol::{
     CallArg, Engine, Error, ObjectHandle, RemoteFn, Result, Side, message::Args,
 };
 
-use super::{IntoArg, arg::Source, codecs::Codec, engine::current_engine, place::Place};
+use super::{
+    IntoArg, Value,
+    arg::Source,
+    codecs::{Codec, encode_value},
+    engine::current_engine,
+    place::Place,
+};
 use crate::promise::ENGINE;
 
 /// See the [module](self).
@@ -55,6 +61,14 @@ impl Bound {
                 self.error
                     .get_or_insert_with(|| in_argument(name, Some(function), error));
             }
+        }
+    }
+
+    /// Adds a value that the function does not declare.
+    pub(crate) fn push_value<T: Value>(&mut self, value: &T) {
+        match encode_value(value, Place::Current) {
+            Ok(payload) => self.args.push(CallArg::Value(payload)),
+            Err(error) => self.error = self.error.take().or(Some(error)),
         }
     }
 

@@ -207,10 +207,28 @@ impl<R> UnspawnedCall<R> {
     /// Refs may be pending: the call runs when all of them are ready, and fails without running if
     /// one of them fails.
     pub fn spawn(self) -> ObjectRef<R> {
-        match self.bound.engine() {
+        match self.engine() {
             Ok(engine) => self.spawn_on(&engine),
             Err(error) => ObjectRef::from_entry(ObjectHandle::failed(error)),
         }
+    }
+
+    /// The engine that the call would be started on.
+    ///
+    /// # Errors
+    /// There is none, or an argument could not be encoded.
+    pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
+        self.bound.engine()
+    }
+
+    /// Adds an argument that the function does not declare.
+    pub(crate) fn push_number(&mut self, number: u64) {
+        self.bound.push_value(&number);
+    }
+
+    /// Adds an object that the function does not declare.
+    pub(crate) fn push_object(&mut self, object: Arc<ObjectHandle>) {
+        self.bound.push_object(object);
     }
 
     /// Starts the call on this engine.

@@ -10,7 +10,7 @@ use std::{
 
 use mobula_protocol::{CancelOptions, ObjectHandle};
 
-use super::{AsCompleted, ObjectRef};
+use super::{AsCompleted, ObjectRef, ObjectStream};
 use crate::promise::ENGINE;
 
 /// Tasks that can be cancelled: an [`ObjectRef`], a vector or slice of them, and what gives them
@@ -157,6 +157,13 @@ impl<T> Cancel for Vec<ObjectRef<T>> {
 impl<T> Cancel for AsCompleted<T> {
     fn cancel_with(&self, options: CancelOptions) {
         cancel_all(self.handles(), options);
+    }
+}
+
+/// The call that makes the items. Those that it has made can still be read.
+impl<T> Cancel for ObjectStream<T> {
+    fn cancel_with(&self, options: CancelOptions) {
+        self.call().cancel_with(options);
     }
 }
 

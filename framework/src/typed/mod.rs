@@ -17,6 +17,7 @@ mod context;
 mod join;
 mod map;
 mod object_ref;
+mod object_stream;
 mod put;
 mod queue;
 mod runtime_api;
@@ -63,6 +64,7 @@ pub use map::{MapStream, MapUnorderedStream};
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub use nd::{NdArray, NdDim};
 pub use object_ref::ObjectRef;
+pub use object_stream::{ItemRefs, ObjectStream, UnspawnedStream};
 pub use put::{Put, how};
 #[cfg(feature = "stream")]
 pub use queue::QueueStream;

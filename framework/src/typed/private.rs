@@ -27,6 +27,7 @@ pub use super::{
         Text,
     },
     flat::{Signature, Types},
+    object_stream::{Sink, UnspawnedStream},
     place::Place,
     probe::{
         IsNamed, IsResult, Level1, Level2, Level3, Level4, Level5, Level6, Level7, PlainlyNamed,

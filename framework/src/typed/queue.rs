@@ -285,7 +285,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// See [`Queue`].
     pub fn is_closed(&self) -> Result<bool> {
-        let (_, closed) = self.state(false)?.get()?;
+        let (_, closed, _) = self.state(false)?.get()?;
         Ok(closed)
     }
 
@@ -294,7 +294,7 @@ impl<T: Value> Queue<T> {
     /// # Errors
     /// See [`Queue`].
     pub fn len(&self) -> Result<usize> {
-        let (len, _) = self.state(false)?.get()?;
+        let (len, ..) = self.state(false)?.get()?;
         Ok(usize::try_from(len).unwrap_or(usize::MAX))
     }
 

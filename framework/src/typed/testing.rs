@@ -6,8 +6,8 @@ use mobula_protocol::{ActorOptions, Control, Engine, Result, TaskOptions};
 use mobula_store::Plain;
 
 use super::{
-    Actor, ActorCall, ActorRef, AsCompleted, Joinable, Map, ObjectRef, Put, Queue, UnspawnedCall,
-    Value,
+    Actor, ActorCall, ActorRef, AsCompleted, Joinable, Map, ObjectRef, ObjectStream, Put, Queue,
+    UnspawnedCall, UnspawnedStream, Value,
     actor::{get_or_create, named},
     runtime_api,
     wait::{Ready, wait},
@@ -64,6 +64,10 @@ impl TestRuntime {
     }
 
     pub(crate) fn spawn<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
+        call.spawn_on(&self.engine)
+    }
+
+    pub(crate) fn spawn_stream<T>(&self, call: UnspawnedStream<T>) -> ObjectStream<T> {
         call.spawn_on(&self.engine)
     }
 

@@ -36,6 +36,7 @@ mod sizes;
 mod soak;
 mod standard_descriptors;
 mod starting;
+mod streams;
 mod surroundings;
 mod terminal;
 #[cfg(feature = "ndarray-0_16")]

@@ -44,16 +44,16 @@ macro_rules! on_each_engine {
     ($($engine:ident),*) => {
         $(conformance!(
             $engine:
-            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, results, shapes,
+            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, results, shapes, streams,
             #[cfg(feature = "ndarray-0_16")]
             ndarray_0_16,
             #[cfg(feature = "ndarray-0_17")]
             ndarray_0_17,
             #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
             ndarray_versions;
-            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues,
+            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues, awaited_streams = streams,
             #[cfg(feature = "stream")]
-            streams = collecting
+            polled_results = collecting
         );)*
     };
 }

@@ -54,16 +54,18 @@ pub(crate) fn generate(
         .iter()
         .filter_map(|param| param.learns(&private))
         .chain([output.codec(&private)]);
-    let value = output.value(&private);
+    let (unspawned, value) = (output.call(&private), output.value(&private));
 
     let asynchronous = function.sig.asyncness.is_some();
-    let mut result = quote!(#name(#(#pass),*));
-    if asynchronous {
-        result = quote!(#private::block_on(#result));
-    }
+    let result = quote!(#name(#(#pass),*));
     let retry = options.retry_errors.as_ref();
     let which = retry.and_then(|retry| retry.which.as_ref());
-    let encode = output.encode(result, which.map(ToTokens::to_token_stream), &private);
+    let encode = output.encode(
+        result,
+        asynchronous,
+        which.map(ToTokens::to_token_stream),
+        &private,
+    );
     let signature = function.sig.to_token_stream().to_string();
     let remote = Ident::new("remote", function.sig.ident.span());
     let registration = Registration {
@@ -71,7 +73,7 @@ pub(crate) fn generate(
         run: &run,
         name: quote!(::core::stringify!(#name)),
         signature,
-        asynchronous,
+        asynchronous: asynchronous || output.is_polled(),
         role: quote!(#private::Role::Function),
         options: options.of_task(&private, |expr| expr.clone()),
         owner: name.to_token_stream(),
@@ -88,9 +90,9 @@ pub(crate) fn generate(
             #(#deprecated)*
             #allow_many
             #[allow(clippy::impl_trait_in_params)]
-            #vis fn #remote(#(#declare),*) -> #private::UnspawnedCall<#value> {
+            #vis fn #remote(#(#declare),*) -> #unspawned<#value> {
                 #levels
-                let mut #call = #private::UnspawnedCall::new(<#name as #private::Remote>::FUNCTION);
+                let mut #call = #unspawned::new(<#name as #private::Remote>::FUNCTION);
                 #(#push)*
                 #call
             }

@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    GenericArgument, Lifetime, PathArguments, Type, TypeImplTrait, TypeReference, TypeTraitObject,
-    parse_quote,
+    GenericArgument, Lifetime, PathArguments, Type, TypeImplTrait, TypeParamBound, TypeReference,
+    TypeTraitObject, parse_quote,
     visit::{self, Visit},
     visit_mut::VisitMut,
 };
@@ -72,6 +72,78 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
 /// Whether this is `Result<..>` or `path::Result<..>`.
 pub(crate) fn is_result(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| word == "Result")
+}
+
+/// The items of what a function gives one by one.
+#[derive(Clone)]
+pub(crate) struct Items {
+    /// Their type.
+    pub(crate) item: Type,
+    /// It is `impl Stream` and not `impl Iterator`.
+    pub(crate) asynchronous: bool,
+    /// It is in a `Result`.
+    pub(crate) fallible: bool,
+}
+
+impl Items {
+    /// Those of `impl Iterator<Item = T>`, `impl Stream<Item = T>`, and `Result` of one of them.
+    pub(crate) fn of(ty: &Type) -> Option<Items> {
+        let ty = ungroup(ty);
+        if let Some((item, asynchronous)) = items_of_impl(ty) {
+            return Some(Items {
+                item,
+                asynchronous,
+                fallible: false,
+            });
+        }
+        let Type::Path(path) = ty else { return None };
+        let last = path.path.segments.last().filter(|_| is_result(ty))?;
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+            return None;
+        };
+        let Some(GenericArgument::Type(ok)) = arguments.args.first() else {
+            return None;
+        };
+        let (item, asynchronous) = items_of_impl(ungroup(ok))?;
+        Some(Items {
+            item,
+            asynchronous,
+            fallible: true,
+        })
+    }
+}
+
+/// Traits whose `impl` gives items.
+const ITERATORS: [&str; 5] = [
+    "Iterator",
+    "IntoIterator",
+    "DoubleEndedIterator",
+    "ExactSizeIterator",
+    "FusedIterator",
+];
+
+/// The items of `impl Iterator` or `impl Stream`, and whether it is the second.
+fn items_of_impl(ty: &Type) -> Option<(Type, bool)> {
+    let Type::ImplTrait(opaque) = ty else {
+        return None;
+    };
+    opaque.bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else {
+            return None;
+        };
+        let last = bound.path.segments.last()?;
+        let name = last.ident.to_string();
+        let asynchronous = name == "Stream";
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+            return None;
+        };
+        let item = arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(item) if item.ident == "Item" => Some(item.ty.clone()),
+            _ => None,
+        });
+        item.filter(|_| asynchronous || ITERATORS.contains(&&*name))
+            .map(|item| (item, asynchronous))
+    })
 }
 
 /// Whether this is one of `ndarray`'s views, which may be written without their lifetime.

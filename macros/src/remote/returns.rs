@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{ReturnType, Type, parse_quote};
 
-use super::inspect::{Parts, instead_of_cow, is_result, ungroup};
+use super::inspect::{Items, Parts, instead_of_cow, is_result, ungroup};
 use crate::{
     errors::Errors,
     options::Options,
@@ -12,9 +12,12 @@ use crate::{
 };
 
 pub(crate) struct Output {
+    /// Of the result, or of the items of a stream.
     ty: Type,
     extent: Extent,
     fallible: bool,
+    /// It is a stream.
+    items: Option<Items>,
 }
 
 pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
@@ -22,6 +25,10 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => ungroup(ty).clone(),
     };
+    let items = Items::of(&ty);
+    let ty = items
+        .as_ref()
+        .map_or(ty, |items| ungroup(&items.item).clone());
     let parts = Parts::of(&ty);
     if let Some(part) = parts.borrow {
         errors.at(part, "the result leaves the process, so it cannot borrow; return an owned value or `Array<T>`");
@@ -38,12 +45,12 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
     } else if let Some(part) = parts.opaque {
         errors.at(
             part,
-            "the result is read in another process, which must know its type; name the type",
+            "the result is read in another process, which must know its type; name the type, or give items one by one as `impl Iterator<Item = T>` or `impl Stream<Item = T>`",
         );
     } else if let Some(part) = parts.dynamic.filter(|_| !is_result(&ty)) {
         errors.at(
             part,
-            "a trait object cannot travel between processes; return an enum or a concrete type",
+            "a trait object cannot travel between processes; return an enum or a concrete type, or `impl Iterator<Item = T>` for items one by one",
         );
     } else if let Some(part) = parts.inferred {
         errors.at(part, "name the type");
@@ -62,16 +69,36 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
         extent: Extent::of(&ty),
         fallible: is_result(&ty),
         ty,
+        items,
     }
 }
 
 impl Output {
+    /// Whether it is a stream.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.items.is_some()
+    }
+
+    /// Whether the function has to be polled although it is not `async`.
+    pub(crate) fn is_polled(&self) -> bool {
+        self.items.as_ref().is_some_and(|items| items.asynchronous)
+    }
+
+    /// The type of a call, without what it is generic over.
+    pub(crate) fn call(&self, private: &TokenStream) -> TokenStream {
+        match self.items {
+            None => quote!(#private::UnspawnedCall),
+            Some(_) => quote!(#private::UnspawnedStream),
+        }
+    }
+
     /// The `T` of the `ObjectRef<T>`.
     pub(crate) fn value(&self, private: &TokenStream) -> TokenStream {
         let Output {
             ty,
             extent,
             fallible,
+            items: _,
         } = self;
         if !fallible {
             return ty.to_token_stream();
@@ -89,9 +116,17 @@ impl Output {
             .at(quote!((&&&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
-    /// Notes where there is no error to run the function again for.
+    /// Notes where there is no error to run the function again for, and where a further run would
+    /// give items beside the one before.
     pub(crate) fn check_retries(&self, options: &Options, errors: &mut Errors) {
-        if let (false, Some(retry)) = (self.fallible, &options.retry_errors) {
+        if self.is_stream() && options.has("retry_timeouts") {
+            errors.at(
+                &self.ty,
+                "`retry_timeouts` is not for functions that give items one by one: the run that took too long might go on to give some",
+            );
+        }
+        let fallible = self.fallible || self.items.as_ref().is_some_and(|items| items.fallible);
+        if let (false, Some(retry)) = (fallible, &options.retry_errors) {
             errors.at(
                 &retry.name,
                 "this function has no error to return; `retry_errors` is for those that return a `Result`",
@@ -99,9 +134,93 @@ impl Output {
         }
     }
 
-    /// Turns the function's result, given as an expression, into a payload. `which` says which
-    /// errors are worth a retry.
+    /// Turns the function's result, given as an expression, into a payload. `awaits`: the expression
+    /// is a future. `which` says which errors are worth a retry.
     pub(crate) fn encode(
+        &self,
+        result: TokenStream,
+        awaits: bool,
+        which: Option<TokenStream>,
+        private: &TokenStream,
+    ) -> TokenStream {
+        match &self.items {
+            None => {
+                let result = match awaits {
+                    true => quote!(#private::block_on(#result)),
+                    false => result,
+                };
+                self.encode_value(result, which, private)
+            }
+            Some(items) => self.encode_items(items, result, awaits, which, private),
+        }
+    }
+
+    /// Puts the items of a function's result into the stream of its call.
+    fn encode_items(
+        &self,
+        items: &Items,
+        result: TokenStream,
+        awaits: bool,
+        which: Option<TokenStream>,
+        private: &TokenStream,
+    ) -> TokenStream {
+        let [inputs, sink, given, item, error, filter] =
+            ["inputs", "sink", "given", "item", "error", "filter"].map(local);
+        let encode = self.encode_value(item.to_token_stream(), which.clone(), private);
+        let polled = items.asynchronous;
+        let feed = match polled {
+            true => quote!(#sink.feed_stream(#given, |#item| { #encode }).await),
+            false => quote!(#sink.feed(#given, |#item| { #encode })),
+        };
+        let feed = match items.fallible {
+            false => feed,
+            true => {
+                let failure = failure(&error, private);
+                let filtered = which.map(|which| {
+                    quote! {
+                        let #filter: fn(&_) -> ::core::primitive::bool = #which;
+                        if !#filter(&#error) {
+                            #inputs.give_up();
+                        }
+                    }
+                });
+                quote! {
+                    match #private::TaskResult::into_result(#given) {
+                        ::core::result::Result::Ok(#given) => #feed,
+                        ::core::result::Result::Err(#error) => {
+                            #filtered
+                            #failure
+                        }
+                    }
+                }
+            }
+        };
+        let open = quote!(let #sink = #private::Sink::open(#inputs)?;);
+        match (polled, awaits) {
+            (true, _) => {
+                let awaited = awaits.then(|| quote!(.await));
+                quote! {
+                    #open
+                    #private::block_on(async {
+                        let #given = #result #awaited;
+                        #feed
+                    })
+                }
+            }
+            (false, true) => quote! {
+                #open
+                let #given = #private::block_on(#result);
+                #feed
+            },
+            (false, false) => quote! {
+                #open
+                let #given = #result;
+                #feed
+            },
+        }
+    }
+
+    fn encode_value(
         &self,
         result: TokenStream,
         which: Option<TokenStream>,
@@ -111,6 +230,7 @@ impl Output {
             ty,
             extent,
             fallible,
+            items: _,
         } = self;
         let (codec, value) = (self.codec(private), self.value(private));
         let admits = extent.at(quote!(admits));

@@ -38,6 +38,9 @@ pub(crate) fn readable_with(
     lease: Option<&Arc<ObjectHandle>>,
     handles: Vec<Arc<ObjectHandle>>,
 ) -> Result<Payload> {
+    if let Some(item) = value.stands_for() {
+        return value_of(engine, item, handles);
+    }
     let block = match &value.body {
         Body::Inline(block) => block.clone(),
         Body::Stored(_) if matches!(value.format, Format::Shared { .. }) => {
@@ -55,6 +58,25 @@ pub(crate) fn readable_with(
         block,
         side: sides(engine, &value.items, handles)?,
     })
+}
+
+/// The value that another one [stands for](Value::stands_for). Blocks where the process has to ask
+/// for it.
+fn value_of(engine: &dyn Engine, item: &Item, handles: Vec<Arc<ObjectHandle>>) -> Result<Payload> {
+    let handle = handles.into_iter().next();
+    let handle = || handle.ok_or_else(|| Error::internal("no handle of the object that is meant"));
+    match item {
+        Item::InlineArray(value) => readable(engine, value, None, ENGINE),
+        Item::Array { value, .. } => readable(engine, value, Some(&handle()?), ENGINE),
+        Item::Ref { .. } => {
+            let handle = handle()?;
+            handle.wait(None);
+            match handle.outcome() {
+                Some(Err(error)) => Err(error.clone()),
+                _ => handle.payload(),
+            }
+        }
+    }
 }
 
 /// The handles of the objects among the items, in order.

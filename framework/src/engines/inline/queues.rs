@@ -8,7 +8,7 @@ use mobula_protocol::{
 use parking_lot::Mutex;
 
 use super::{Inline, tasks::known};
-use crate::scheduler::{Event, Line, Place, QueueState, Ticket, queue_state};
+use crate::scheduler::{Event, Line, Place, QueueState, Ticket, Why, queue_state, stream_ended};
 
 type Ids = Vec<ObjectId>;
 
@@ -22,6 +22,8 @@ struct State {
     waiting: HashMap<ObjectId, (ObjectId, Ticket)>,
     /// What answers have.
     taken: HashMap<ObjectId, (ObjectId, Place, Arc<ObjectHandle>)>,
+    /// The streams whose calls have ended, and why those failed that have.
+    ended: HashMap<ObjectId, Option<Error>>,
 }
 
 impl Table {
@@ -29,6 +31,7 @@ impl Table {
     pub(super) fn end(&self, id: ObjectId) {
         let mut state = self.0.lock();
         let ended = (state.lines.remove(&id), state.taken.remove(&id));
+        state.ended.remove(&id);
         drop(state);
         drop(ended);
     }
@@ -52,6 +55,16 @@ impl Inline {
         }
         drop(state);
         self.tell(queue, events);
+    }
+
+    /// The call that fills this stream has ended. Does nothing to other objects.
+    pub(super) fn end_stream(&self, stream: ObjectId, failure: Option<Error>) {
+        let mut state = self.queues.0.lock();
+        if state.lines.contains_key(&stream) {
+            state.ended.insert(stream, failure);
+            drop(state);
+            self.in_line(stream, Line::finish);
+        }
     }
 
     fn in_line(
@@ -82,8 +95,13 @@ impl Inline {
                     }
                 }
                 Event::Refused(_, why, _) => {
+                    let ended = self.queues.0.lock().ended.get(&queue).cloned();
+                    let error = match (why, ended) {
+                        (Why::Closed, Some(failure)) => failure.unwrap_or_else(stream_ended),
+                        _ => why.error(),
+                    };
                     ids.into_iter()
-                        .for_each(|id| self.complete(id, Err(why.error()), Vec::new()));
+                        .for_each(|id| self.complete(id, Err(error.clone()), Vec::new()));
                 }
             }
         }
@@ -96,6 +114,11 @@ impl Queues for Inline {
         let line = Line::new(capacity as usize);
         self.queues.0.lock().lines.insert(entry.id(), line);
         entry
+    }
+
+    /// A call has made all of its items when its caller reads the first.
+    fn stream_capacity(&self, _: u32) -> u32 {
+        u32::MAX
     }
 
     fn put(&self, queue: &ObjectHandle, values: Args<CallArg>, waits: bool) -> Arc<ObjectHandle> {
@@ -156,12 +179,12 @@ impl Queues for Inline {
     }
 
     fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle> {
-        let mut state: QueueState = (0, false);
+        let mut state: QueueState = (0, false, 0);
         self.in_line(queue.id(), |line, events| {
             if close {
                 line.close(events);
             }
-            state = (line.len() as u64, line.is_closed());
+            state = (line.len() as u64, line.is_closed(), line.accepted());
         });
         let outcome = queue_state(state).map(Arc::new);
         self.add(Some(outcome), Vec::new(), None)

@@ -50,6 +50,11 @@ impl Inline {
             }
             Some(remote) => self.run_as_often_as_it_may(remote, &task),
         };
+        let stream = match task.args.last() {
+            Some(ArgSpec::Object(id)) => Some(*id),
+            _ => None,
+        };
+        let failure = outcome.as_ref().err().cloned();
         drop(task.keep);
         // The bytes belong to the object that `put` makes or finds; the result keeps that.
         let (outcome, keep) = match outcome.and_then(|payload| self.put(payload)) {
@@ -57,6 +62,9 @@ impl Inline {
             Err(error) => (Err(error), Vec::new()),
         };
         self.complete(task.id, outcome, keep);
+        if let Some(stream) = stream {
+            self.end_stream(stream, failure);
+        }
     }
 
     /// Runs a call on a thread of its own, which this one waits for: an executor does not bear

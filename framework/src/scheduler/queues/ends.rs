@@ -69,12 +69,13 @@ impl Scheduler {
         let Some(mut line) = self.queues.lines.remove(&id) else {
             return;
         };
+        self.queues.ended.remove(&id);
         let mut events = Vec::new();
         line.give_all_up(&mut events);
         let mut items: Vec<Item> = line.into_values().collect();
         for event in events {
             if let Event::Refused(ids, why, values) = event {
-                self.refuse(ids, why, host);
+                self.refuse(id, ids, why, host);
                 items.extend(values);
             }
         }

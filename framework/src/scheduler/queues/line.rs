@@ -72,6 +72,12 @@ impl<V, R> Line<V, R> {
         self.closed
     }
 
+    /// How many values were ever put in, with those that wait for room.
+    pub(crate) fn accepted(&self) -> u64 {
+        let waiting = self.putters.values().map(|(_, values)| values.len() as u64);
+        self.next_place + waiting.sum::<u64>()
+    }
+
     /// Puts all of the values in when there is room, or now or never. At most the capacity.
     pub(crate) fn put(
         &mut self,
@@ -151,6 +157,12 @@ impl<V, R> Line<V, R> {
         for (_, (request, values)) in std::mem::take(&mut self.putters) {
             events.push(Event::Refused(request, Why::Closed, values));
         }
+        self.serve(events);
+    }
+
+    /// As [`close`](Line::close), but who waits to put still does.
+    pub(crate) fn finish(&mut self, events: &mut Vec<Event<V, R>>) {
+        self.closed = true;
         self.serve(events);
     }
 
@@ -234,7 +246,7 @@ impl<V, R> Line<V, R> {
         );
         let room = self.capacity.saturating_sub(self.values.len());
         if let Some((_, (_, values))) = self.putters.first_key_value() {
-            assert!(!self.closed && values.len() > room, "a put could be done");
+            assert!(values.len() > room, "a put could be done");
         }
         if let Some((_, (_, count))) = self.getters.first_key_value() {
             assert!(

@@ -20,6 +20,7 @@
 mod checks;
 mod ends;
 mod line;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ use super::{
     objects::{BadItem, unknown},
 };
 pub(crate) use line::{Event, Line, Place, Ticket, Why};
+pub(crate) use streams::stream_ended;
 
 /// The objects that answer one request.
 pub(super) type Answers = SmallVec<[ObjectId; 1]>;
@@ -50,11 +52,13 @@ pub(super) struct Queues {
     /// By the objects that answer: the first of a request that waits, and each with a value that is
     /// not its caller's yet.
     asked: NumberMap<ObjectId, Asked>,
+    /// The streams whose tasks have ended, and why those failed that have.
+    ended: NumberMap<ObjectId, Option<Error>>,
 }
 
 impl Queues {
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.asked.is_empty()
+        self.lines.is_empty() && self.asked.is_empty() && self.ended.is_empty()
     }
 }
 
@@ -248,7 +252,7 @@ impl Scheduler {
             if close {
                 line.close(&mut events);
             }
-            state = (line.len() as u64, line.is_closed());
+            state = (line.len() as u64, line.is_closed(), line.accepted());
         }
         let state = match state_value(state) {
             Ok(value) => ObjectState::Ready(value.into()),
@@ -378,7 +382,7 @@ impl Scheduler {
                     }
                 }
                 Event::Refused(ids, why, items) => {
-                    self.refuse(ids, why, host);
+                    self.refuse(queue, ids, why, host);
                     for item in items {
                         item.for_each_object(|id| self.drop_ref(id, host));
                     }
@@ -387,12 +391,13 @@ impl Scheduler {
         }
     }
 
-    fn refuse(&mut self, ids: Answers, why: Why, host: &mut dyn Host) {
+    fn refuse(&mut self, queue: ObjectId, ids: Answers, why: Why, host: &mut dyn Host) {
         if let Some(first) = ids.first() {
             self.queues.asked.remove(first);
         }
+        let error = self.stream_error(queue, why);
         for id in ids {
-            self.answer_request(id, Err(why.error()), host);
+            self.answer_request(id, Err(error.clone()), host);
         }
     }
 
@@ -427,8 +432,9 @@ impl Why {
     }
 }
 
-/// What is told of a queue: how many values are in it, and whether it is closed.
-pub(crate) type State = (u64, bool);
+/// How many values are in a queue, whether it is closed, and how many were ever put in or wait for
+/// room.
+pub(crate) type State = (u64, bool, u64);
 
 /// The value that tells of a queue.
 ///

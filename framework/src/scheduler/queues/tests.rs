@@ -101,6 +101,23 @@ fn a_closed_line_gives_what_it_has() {
     ));
 }
 
+#[test]
+fn a_finished_line_takes_in_what_waited_before() {
+    let mut line = Line32::new(1);
+    put(&mut line, 1, &[10], true);
+    put(&mut line, 2, &[11], true);
+    assert_eq!((line.len(), line.accepted()), (1, 2));
+    assert_eq!(run(&mut line, |line, events| line.finish(events)), []);
+    let refused = put(&mut line, 3, &[12], true);
+    assert_eq!(refused, [Event::Refused(3, Why::Closed, vec![12])]);
+    let got = get(&mut line, 4, 1, true);
+    assert_eq!(got, [Event::Got(4, vec![(0, 10)]), Event::Put(2)]);
+    assert_eq!(get(&mut line, 5, 1, true), [Event::Got(5, vec![(1, 11)])]);
+    let refused = get(&mut line, 6, 1, true);
+    assert_eq!(refused, [Event::Refused(6, Why::Closed, vec![])]);
+    assert_eq!(line.accepted(), 2);
+}
+
 /// What a queue is, as lists that are searched.
 #[derive(Default)]
 struct Model {
@@ -164,6 +181,11 @@ impl Model {
         for (name, values) in std::mem::take(&mut self.putters) {
             self.events.push(Event::Refused(name, Why::Closed, values));
         }
+        self.settle();
+    }
+
+    fn finish(&mut self) {
+        self.closed = true;
         self.settle();
     }
 
@@ -236,8 +258,13 @@ fn random_histories_go_as_in_the_model() {
                     model.give_back(place, value);
                 }
                 19 if dice.below(10) == 0 => {
-                    line.close(&mut events);
-                    model.close();
+                    if dice.below(2) == 0 {
+                        line.close(&mut events);
+                        model.close();
+                    } else {
+                        line.finish(&mut events);
+                        model.finish();
+                    }
                 }
                 _ => {}
             }

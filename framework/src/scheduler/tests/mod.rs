@@ -19,6 +19,7 @@ mod random;
 mod sanity;
 mod scale;
 mod shortage;
+mod streams;
 mod tasks;
 mod workers;
 mod world;

@@ -31,6 +31,7 @@ fn the_whole_surface_works() {
     cases::objects::all(&rt);
     cases::results::all(&rt);
     cases::shapes::all(&rt);
+    cases::streams::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),
         (0, 0),
@@ -42,6 +43,7 @@ fn the_whole_surface_works() {
 fn results_are_futures() {
     let rt = Rt::start();
     futures::executor::block_on(cases::futures::all_async(&rt)).unwrap();
+    futures::executor::block_on(cases::streams::all_async(&rt)).unwrap();
     #[cfg(feature = "stream")]
     futures::executor::block_on(cases::collecting::all_async(&rt)).unwrap();
 }

@@ -25,5 +25,6 @@ pub(super) mod pools;
 pub(super) mod queues;
 pub(super) mod results;
 pub(super) mod shapes;
+pub(super) mod streams;
 
 use super::Rt;

@@ -67,7 +67,7 @@ impl Generated {
                 ::core::stringify!(#name)
             )),
             signature: signature(type_name, function, group.as_deref()),
-            asynchronous,
+            asynchronous: asynchronous || output.is_polled(),
             role: quote!(#private::Role::Method { exclusive: #exclusive, group: #in_group }),
             options: options.of_task(private, |expr| self_type::in_expression(expr, path)),
             owner: quote!(#path),
@@ -84,20 +84,27 @@ impl Generated {
             ),
         };
         let mut called = quote!(<#path>::#name(#borrow #(, #pass)*));
-        if asynchronous {
-            called = quote!(#private::block_on(#called));
+        let mut lock_first = None;
+        if output.is_stream() {
+            // Its items may borrow the value.
+            lock_first = Some(quote!(#lock;));
+        } else {
+            if asynchronous {
+                called = quote!(#private::block_on(#called));
+            }
+            // Others need not wait until a large result is written.
+            called = quote! {{
+                #lock;
+                let #result = #called;
+                ::core::mem::drop(#guard);
+                #result
+            }};
         }
-        // Others need not wait until a large result is written.
-        let called = quote! {{
-            #lock;
-            let #result = #called;
-            ::core::mem::drop(#guard);
-            #result
-        }};
         let retry = options.retry_errors.as_ref();
         let which = retry.and_then(|retry| retry.which.as_ref());
         let which = which.map(|which| self_type::in_expression(which, path).into_token_stream());
-        let encode = output.encode(called, which, private);
+        let awaits = asynchronous && output.is_stream();
+        let encode = output.encode(called, awaits, which, private);
         let items = quote! {
             #(#cfgs)*
             #item
@@ -111,10 +118,11 @@ impl Generated {
                 let #state = #inputs.actor()?;
                 #(#resolve)*
                 #inputs.are_decoded()?;
+                #lock_first
                 #encode
             }
         };
-        let value = output.value(private);
+        let (unspawned, value) = (output.call(private), output.value(private));
         let (vis, remote) = (&function.vis, generated(name));
         let remote = quote! {
             #(#docs)*
@@ -122,8 +130,8 @@ impl Generated {
             #(#deprecated)*
             #allow_many
             #[allow(clippy::impl_trait_in_params)]
-            #vis fn #remote(&self #(, #declare)*) -> #private::UnspawnedCall<#value> {
-                let mut #call = #private::UnspawnedCall::of_method(&#meta, &self.0);
+            #vis fn #remote(&self #(, #declare)*) -> #unspawned<#value> {
+                let mut #call = #unspawned::of_method(&#meta, &self.0);
                 #(#push)*
                 #call
             }
