@@ -18,47 +18,14 @@ RUNS = re.compile(r"(rust|should_panic|standalone_crate|edition\d+)?")
 
 # What still stands without an example. Take an item off the list when it has one.
 KNOWN = """
-Array::as_slice Array::same_memory AtomicArray::seal AtomicArray::to_vec AtomicF32
-AtomicF32::compare_exchange AtomicF32::fetch_add AtomicF32::fetch_max AtomicF32::fetch_min
-AtomicF32::fetch_sub AtomicF32::load AtomicF32::new AtomicF32::store AtomicF32::swap
-AtomicF32::update AtomicF64 AtomicF64::compare_exchange AtomicF64::fetch_add AtomicF64::fetch_max
-AtomicF64::fetch_min AtomicF64::fetch_sub AtomicF64::load AtomicF64::new AtomicF64::store
-AtomicF64::swap AtomicF64::update CancelOptions CancelOptions::grace CancelOptions::kill
-CancelOptions::new CancelOptions::recursive Error Error::application Error::backtrace
-Error::is_actor_dead Error::is_application Error::is_cancelled Error::is_closed Error::is_codec
-Error::is_crash Error::is_dependency Error::is_panic Error::is_poisoned Error::is_resource_limit
-Error::is_setup Error::is_shutdown Error::is_store_full Error::is_task_timeout Error::is_timeout
-Error::is_type_mismatch Error::is_usage Error::root IntoArg Lot Lot::bounds Lot::overlaps
-NdArray::as_array NdArray::shape NdArray::view NdDim ObjectRef::to_shared ObjectRef::view OpenPart
-OpenTile OpenTile::row_mut OpenTile::shape OwnedMutexGuard OwnedMutexGuard::with OwnedReadGuard
-OwnedReadGuard::with OwnedWriteGuard OwnedWriteGuard::with Part Part::is_empty Part::len Part::open
-Part::range Plain Queue::bounded Queue::capacity Queue::close Queue::close_async Queue::get
-Queue::get_async Queue::get_many Queue::get_many_timeout Queue::get_timeout Queue::get_timeout_async
-Queue::is_closed Queue::is_empty Queue::is_full Queue::iter Queue::len Queue::put Queue::put_all
+AtomicF32 AtomicF64 IntoArg NdArray::as_array NdArray::shape NdArray::view NdDim ObjectRef::view
+Queue::bounded Queue::capacity Queue::close Queue::close_async Queue::get Queue::get_async
+Queue::get_many Queue::get_many_timeout Queue::get_timeout Queue::get_timeout_async Queue::is_closed
+Queue::is_empty Queue::is_full Queue::iter Queue::len Queue::put Queue::put_all
 Queue::put_all_timeout Queue::put_async Queue::put_timeout Queue::put_timeout_async Queue::stream
-Queue::try_get Queue::try_get_many Queue::try_put Queue::try_put_all QueueIter QueueStream Result
-Runtime::atomic_array Runtime::atomic_array_from Runtime::queue Runtime::shared_array
-Runtime::shared_array_with Runtime::shared_barrier Runtime::shared_condvar Runtime::shared_mutex
-Runtime::shared_mutex_slice Runtime::shared_once Runtime::shared_rwlock Runtime::shared_rwlock_slice
-Runtime::shared_semaphore Shape Shape::dimensions SharedArray::chunks_mut SharedArray::is_empty
-SharedArray::len SharedArray::part_mut SharedArray::rows_mut SharedArray::seal SharedArray::settle
-SharedArray::settled SharedArray::shape SharedArray::split_mut SharedArray::split_tiles
-SharedArray::tiles_mut SharedArray::with SharedArray::with_mut SharedAtomic SharedAtomic::load
-SharedAtomic::store SharedBarrier SharedBarrier::broken SharedBarrier::parties SharedBarrier::reset
-SharedBarrier::wait SharedBarrier::wait_timeout SharedCondvar SharedCondvar::notify_all
-SharedCondvar::notify_one SharedCondvar::wait SharedCondvar::wait_timeout SharedCondvar::wait_while
-SharedData SharedElement SharedMutex::lock SharedMutex::lock_anyway SharedMutex::lock_async
-SharedMutex::lock_timeout SharedMutex::poison SharedMutex::try_lock SharedMutexGuard
-SharedMutexGuard::clear_poison SharedMutexGuard::poison SharedOnce SharedOnce::call_once
-SharedOnce::is_done SharedPermit SharedReadGuard SharedReadGuard::poison SharedRwLock::poison
-SharedRwLock::read SharedRwLock::read_anyway SharedRwLock::read_async SharedRwLock::read_timeout
-SharedRwLock::write SharedRwLock::write_anyway SharedRwLock::write_async SharedRwLock::write_timeout
-SharedSemaphore SharedSemaphore::acquire SharedSemaphore::acquire_async
-SharedSemaphore::acquire_timeout SharedSemaphore::available SharedSemaphore::try_acquire
-SharedWriteGuard SharedWriteGuard::clear_poison SharedWriteGuard::poison TaskContext
-TaskContext::attempt TaskContext::check_cancelled TaskContext::function TaskContext::is_cancelled
-TaskContext::task TaskContext::time_left TaskContext::worker TaskId Tile Tile::columns Tile::open
-Tile::rows TileView Torn WorkerLocal WorkerLocal::with main remote test
+Queue::try_get Queue::try_get_many Queue::try_put Queue::try_put_all QueueIter QueueStream
+Runtime::queue TileView UnspawnedCall::deadline UnspawnedCall::grace UnspawnedCall::retries
+UnspawnedCall::retry_timeouts UnspawnedCall::spawn main remote test
 """
 
 

@@ -1,4 +1,4 @@
-//! The one error of Mobula.
+//! The error type of Mobula.
 
 use std::{fmt, sync::Arc};
 
@@ -10,27 +10,67 @@ use mobula_store::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// `Result` with Mobula's [`Error`] unless another error is named.
+///
+/// # Examples
+/// ```
+/// use mobula::prelude::*;
+///
+/// fn load(rt: &Runtime) -> mobula::Result<ObjectRef<String>> {
+///     rt.put("text")
+/// }
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// assert_eq!(load(&rt)?.get()?, "text");
+/// # Ok(())
+/// # }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong: with the runtime, with a value, or inside a remote function.
+/// A failure of the runtime, of a value, or inside a remote function.
 ///
-/// The type is opaque; ask the predicates (`is_panic()`, `is_crash()`, ..) what kind of failure it
-/// is. `Display` says what failed, where, and what to do about it;
+/// The type is opaque. Predicates (`is_panic()`, `is_crash()`, ..) say which kind of failure it is.
+/// `Display` says what failed, where, and what to do about it.
 /// [`source`](std::error::Error::source) gives the cause, for as many steps as there are, and
 /// `{:#}` prints them all. A clone is a reference count. Errors travel between processes with their
 /// whole chain.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn parse(text: &str) -> Result<u32, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// #[remote]
+/// fn double(n: u32) -> u32 {
+///     2 * n
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let parsed = parse::remote("seven").spawn();
+/// let error = double::remote(&parsed).spawn().get().unwrap_err();
+/// assert!(error.is_dependency() && error.root().is_application());
+/// assert!(error.to_string().contains("`parse`") && error.to_string().contains("invalid digit"));
+/// # drop(rt);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Error(Arc<Inner>);
 
-/// Bytes of the text of one step at most. What is longer loses its middle: a text can grow with
-/// each process that it comes through, and is copied in each.
+/// The most bytes of the text of one step. A longer text loses its middle, since a text can grow
+/// with each process that it comes through, and is copied in each.
 const MAX_TEXT: usize = 16 << 10;
 
-/// Steps that a chain of causes has at most, so that no recursion of errors is a problem for those
-/// who print, send or drop them.
+/// The most steps of a chain of causes, so that code which prints, sends or drops errors does not
+/// recurse deeply.
 const MAX_STEPS: usize = 32;
 
-/// How the text of an error of ours begins that a remote function has returned.
+/// The begin of the text of an error of Mobula that a remote function has returned.
 const WRAPPED: &str = "an operation of Mobula failed inside the function";
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -41,7 +81,7 @@ struct Inner {
     panic: Option<Panic>,
 }
 
-/// What one line does not hold of a panic.
+/// The parts of a panic that one line does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Panic {
     /// The message, if it has several lines.
@@ -92,14 +132,14 @@ impl Error {
         }))
     }
 
-    /// The same error with another message.
+    /// Returns this error with another message.
     fn with_message(self, message: impl FnOnce(&Kind, String) -> String) -> Error {
         let mut inner = Arc::unwrap_or_clone(self.0);
         inner.message = bounded(message(&inner.kind, inner.message));
         Error(Arc::new(inner))
     }
 
-    /// A chain with at most [`MAX_STEPS`]: of a longer one, the first steps and the root.
+    /// Returns a chain with at most [`MAX_STEPS`]. A longer one keeps its first steps and its root.
     fn shortened(self) -> Error {
         let length = std::iter::successors(Some(&self), |error| error.0.cause.as_ref()).count();
         if length < MAX_STEPS {
@@ -119,102 +159,413 @@ impl Error {
         })
     }
 
-    /// Whether a remote function returned this as its `Err`.
+    /// Returns whether a remote function returned this as its `Err`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn open(path: &str) -> std::io::Result<usize> {
+    ///     Ok(std::fs::read(path)?.len())
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let error = rt.spawn(open::remote("/no/such/file")).get().unwrap_err();
+    /// assert!(error.is_application() && error.to_string().contains("No such file"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_application(&self) -> bool {
         matches!(self.0.kind, Kind::Application(_))
     }
 
-    /// Whether a remote function panicked.
+    /// Returns whether a remote function panicked.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn third(values: Vec<u32>) -> u32 {
+    ///     values[2]
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let error = rt.spawn(third::remote(vec![1])).get().unwrap_err();
+    /// assert!(error.is_panic() && error.to_string().contains("index out of bounds"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_panic(&self) -> bool {
         self.0.kind == Kind::Panic
     }
 
-    /// Whether a worker process died while it ran the function.
+    /// Returns whether a worker process died while it ran the function.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn exits() {
+    ///     std::process::exit(3);
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let error = rt.spawn(exits::remote()).get().unwrap_err();
+    /// assert!(error.is_crash() && error.to_string().contains("3"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_crash(&self) -> bool {
         self.0.kind == Kind::Crash
     }
 
-    /// Whether the function was not run because one of its inputs had failed. The failure that
-    /// came first is the [`source`](std::error::Error::source).
+    /// Returns whether the function was not run because one of its inputs had failed. The first
+    /// failure is the [`source`](std::error::Error::source).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn fails() -> Result<u32, String> {
+    ///     Err("no data".to_owned())
+    /// }
+    ///
+    /// #[remote]
+    /// fn double(n: u32) -> u32 {
+    ///     2 * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let error = rt.spawn(double::remote(rt.spawn(fails::remote()))).get().unwrap_err();
+    /// assert!(error.is_dependency());
+    /// assert!(error.root().to_string().contains("no data"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_dependency(&self) -> bool {
         self.0.kind == Kind::Dependency
     }
 
-    /// Whether this was a call of an actor that is dead, or died before the call had ended and will
-    /// not be restarted: all further calls of it fail, too. Why it is dead is the
-    /// [`source`](std::error::Error::source): the error of its constructor, a crash, a kill.
+    /// Returns whether this was a call of an actor that is dead, or died before the call had ended
+    /// and will not be restarted.
+    ///
+    /// All further calls of the actor fail, too. The [`source`](std::error::Error::source) says why
+    /// it is dead: the error of its constructor, a crash, a kill.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct Counter(u64);
+    ///
+    /// #[remote]
+    /// impl Counter {
+    ///     fn new() -> Self {
+    ///         Counter(0)
+    ///     }
+    ///
+    ///     fn add(&mut self, n: u64) -> u64 {
+    ///         self.0 += n;
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let counter = rt.spawn_actor(Counter::remote());
+    /// ActorRef::kill(&counter);
+    /// assert!(counter.add(1).spawn().get().unwrap_err().is_actor_dead());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_actor_dead(&self) -> bool {
         self.0.kind == Kind::Actor
     }
 
-    /// Whether the caller's time limit passed. The work goes on; a later `get` may succeed.
+    /// Returns whether the caller's time limit passed. The work goes on, and a later `get` may
+    /// succeed.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn slow() -> u32 {
+    ///     std::thread::sleep(Duration::from_millis(100));
+    ///     7
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let result = rt.spawn(slow::remote());
+    /// assert!(result.get_timeout(Duration::from_millis(1)).unwrap_err().is_timeout());
+    /// assert_eq!(result.get()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.0.kind == Kind::Timeout
     }
 
-    /// Whether the store (or the memory behind it) had no room.
+    /// Returns whether the store, or the memory behind it, had no room.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).store_capacity(16 << 20).start()?;
+    /// assert!(rt.put(&vec![0_u8; 32 << 20]).unwrap_err().is_store_full());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_store_full(&self) -> bool {
         self.0.kind == Kind::StoreFull
     }
 
-    /// Whether a value could not be encoded or decoded.
+    /// Returns whether a value could not be encoded or decoded.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// /// A type whose `Serialize` fails.
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Picky(#[serde(serialize_with = "refuse")] u32);
+    ///
+    /// fn refuse<S: serde::Serializer>(_: &u32, _: S) -> Result<S::Ok, S::Error> {
+    ///     Err(serde::ser::Error::custom("not this one"))
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.put(&Picky(1)).map(drop).unwrap_err().is_codec());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_codec(&self) -> bool {
         self.0.kind == Kind::Codec
     }
 
-    /// Whether a value was of another type than the one that was asked for.
+    /// Returns whether a value was of another type than the expected one.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// struct One;
+    ///
+    /// #[remote]
+    /// impl One {
+    ///     fn new() -> Self {
+    ///         One
+    ///     }
+    /// }
+    ///
+    /// struct Two;
+    ///
+    /// #[remote]
+    /// impl Two {
+    ///     fn new() -> Self {
+    ///         Two
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let _one = rt.get_or_create_actor(One::remote().name("it"))?;
+    /// assert!(rt.actor::<Two>("it").map(drop).unwrap_err().is_type_mismatch());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_type_mismatch(&self) -> bool {
         self.0.kind == Kind::TypeMismatch
     }
 
-    /// Whether the runtime or its workers could not be started.
+    /// Returns whether the runtime or its workers could not be started.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// // Without `mobula::init()` workers would run the program anew.
+    /// assert!(Runtime::start().map(drop).unwrap_err().is_setup());
+    /// ```
     pub fn is_setup(&self) -> bool {
         self.0.kind == Kind::Setup
     }
 
-    /// Whether the runtime was shut down before the result was there.
+    /// Returns whether the runtime was shut down before the result was there.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let result = rt.spawn(wait_for_ever::remote());
+    /// rt.shutdown();
+    /// assert!(result.get().unwrap_err().is_shutdown());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_shutdown(&self) -> bool {
         self.0.kind == Kind::Shutdown
     }
 
-    /// Whether a call was made in a way that cannot work: no runtime, several to choose from, an
-    /// option out of range.
+    /// Returns whether a call was made in a way that cannot work: no runtime, several to choose
+    /// from, an option out of range.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # mobula::init();
+    /// assert!(Runtime::current().map(drop).unwrap_err().is_usage());
+    /// assert!(Runtime::builder().workers(0).start().map(drop).unwrap_err().is_usage());
+    /// ```
     pub fn is_usage(&self) -> bool {
         self.0.kind == Kind::Usage
     }
 
-    /// Whether somebody died or panicked with a shared lock, or a shared barrier is broken. The
-    /// message says which process, and how it died.
+    /// Returns whether a process died, or a thread panicked, with a shared lock, or whether a
+    /// shared barrier is broken. The message says which process, and how it died.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedMutex, prelude::*};
+    ///
+    /// #[remote]
+    /// fn dies(lock: &SharedMutex<u32>) {
+    ///     let _guard = lock.lock();
+    ///     std::process::abort();
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let lock = rt.shared_mutex(0_u32)?;
+    /// rt.spawn(dies::remote(&lock)).wait().unwrap_err();
+    /// assert!(lock.lock().map(drop).unwrap_err().is_poisoned());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.0.kind == Kind::Poisoned
     }
 
-    /// Whether the system gave no further thread, process, descriptor or address: a limit is
-    /// reached, which the message names with its value. The runtime goes on, and tries again what
-    /// it can; the same call may succeed later.
+    /// Returns whether the system gave no further thread, process, descriptor or address.
+    ///
+    /// The message names the limit that is reached, with its value. The runtime goes on, and tries
+    /// again what it can. A later call may succeed.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # mobula::init();
+    /// let builder = Runtime::builder().workers(1).store_capacity(1 << 62);
+    /// match builder.start() {
+    ///     Err(error) if error.is_resource_limit() => println!("no room for the addresses: {error}"),
+    ///     Err(error) => println!("refused: {error}"),
+    ///     Ok(_) => unreachable!("no process has as many addresses"),
+    /// }
+    /// ```
     pub fn is_resource_limit(&self) -> bool {
         self.0.kind == Kind::ResourceLimit
     }
 
-    /// Whether a queue was closed: nothing goes in, and nothing more comes out.
+    /// Returns whether a queue was closed: nothing goes in, and nothing more comes out.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let queue = rt.queue::<u32>(10)?;
+    /// queue.put(&1)?;
+    /// queue.close()?;
+    /// assert!(queue.put(&2).unwrap_err().is_closed());
+    /// assert_eq!(queue.get()?, 1);
+    /// assert!(queue.get().unwrap_err().is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.0.kind == Kind::Closed
     }
 
-    /// Whether the task was cancelled, or was not run because an input was. Of such a task,
-    /// [`root`](Error::root) names the one that was cancelled.
+    /// Returns whether the task was cancelled, or was not run because an input was. Then
+    /// [`root`](Error::root) names the task that was cancelled.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() -> u32 {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// #[remote]
+    /// fn double(n: u32) -> u32 {
+    ///     2 * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let first = rt.spawn(wait_for_ever::remote());
+    /// let second = rt.spawn(double::remote(&first));
+    /// first.cancel();
+    /// assert!(first.get().unwrap_err().is_cancelled());
+    /// assert!(second.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.behind_dependencies().0.kind == Kind::Cancelled
     }
 
-    /// Whether the task's own limit of time has passed (`timeout`, `deadline`), or that of an
-    /// input without which it was not run. The task does not go on, unlike after a caller's limit
-    /// ([`is_timeout`](Error::is_timeout)).
+    /// Returns whether the task's own limit of time has passed (`timeout`, `deadline`), or that of
+    /// an input without which it was not run.
+    ///
+    /// The task does not go on, unlike after a caller's limit ([`is_timeout`](Error::is_timeout)).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote(timeout = Duration::from_millis(10))]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.spawn(wait_for_ever::remote()).get().unwrap_err().is_task_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_task_timeout(&self) -> bool {
         self.behind_dependencies().0.kind == Kind::TaskTimeout
     }
 
-    /// The failure for which this task, and the inputs between, were not run.
+    /// Returns the failure for which this task, and the inputs between, were not run.
     fn behind_dependencies(&self) -> &Error {
         let mut error = self;
         while let (Kind::Dependency, Some(cause)) = (&error.0.kind, &error.0.cause) {
@@ -223,10 +574,34 @@ impl Error {
         error
     }
 
-    /// The failure at the end of the chain: for a task that was not run because an input had
-    /// failed, what happened to that input; for others, their innermost cause.
+    /// Returns the failure at the end of the chain.
     ///
-    /// Costs a walk of the chain, no allocation.
+    /// For a task that was not run because an input had failed, this is the failure of that input.
+    /// For others, it is the innermost cause. Costs a walk of the chain, no allocation.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn fails() -> u32 {
+    ///     panic!("no data")
+    /// }
+    ///
+    /// #[remote]
+    /// fn double(n: u32) -> u32 {
+    ///     2 * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let once = double::remote(fails::remote().spawn()).spawn();
+    /// let twice = double::remote(once).spawn();
+    /// assert!(twice.get().unwrap_err().root().is_panic());
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn root(&self) -> &Error {
         let mut error = self;
         while let Some(cause) = &error.0.cause {
@@ -235,12 +610,29 @@ impl Error {
         error
     }
 
-    /// Where a remote function panicked, if this error, or a cause of it, is a panic and the worker
-    /// had `RUST_BACKTRACE=1` (or `RUST_LIB_BACKTRACE=1`) in its environment: a frame in one or two
-    /// lines each, from the panic to the remote function. With `RUST_BACKTRACE=full`, the frames of
-    /// the standard library and of Mobula too.
+    /// Returns the frames from the panic to the remote function, in one or two lines each.
     ///
-    /// Costs a walk of the chain of causes.
+    /// They are there if this error, or a cause of it, is a panic and the worker had
+    /// `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment. With `RUST_BACKTRACE=full`,
+    /// they include the frames of the standard library and of Mobula. Costs a walk of the chain of
+    /// causes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn fails() {
+    ///     panic!("no data")
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).worker_env("RUST_BACKTRACE", "1").start()?;
+    /// let error = rt.spawn(fails::remote()).get().unwrap_err();
+    /// assert!(error.backtrace().unwrap().contains("fails"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backtrace(&self) -> Option<&str> {
         self.steps()
             .filter_map(|error| error.0.panic.as_ref())
@@ -248,13 +640,44 @@ impl Error {
             .find(|backtrace| !backtrace.is_empty())
     }
 
-    /// This error and its causes.
+    /// Returns this error and its causes.
     fn steps(&self) -> impl Iterator<Item = &Error> {
         std::iter::successors(Some(self), |error| error.0.cause.as_ref())
     }
 
-    /// The error value that the remote function returned, where this error (or the failed input
-    /// behind it) is an application error whose type is `E` and can travel. Decodes the value.
+    /// Returns the error value that the remote function returned.
+    ///
+    /// It is there if this error, or the failed input behind it, is an application error whose type
+    /// is `E`, and `E` can travel. Decodes the value.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// enum Refusal {
+    ///     TooLarge { most: u32 },
+    /// }
+    ///
+    /// # impl std::fmt::Display for Refusal {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// #         write!(f, "{self:?}")
+    /// #     }
+    /// # }
+    /// # impl std::error::Error for Refusal {}
+    /// #
+    /// #[remote]
+    /// fn reserve(n: u32) -> Result<u32, Refusal> {
+    ///     if n > 100 { Err(Refusal::TooLarge { most: 100 }) } else { Ok(n) }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let error = rt.spawn(reserve::remote(101)).get().unwrap_err();
+    /// assert_eq!(error.application(), Some(Refusal::TooLarge { most: 100 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn application<E: Serialize + DeserializeOwned + 'static>(&self) -> Option<E> {
         let mut error = Some(self);
         while let Some(e) = error {
@@ -334,7 +757,7 @@ impl Error {
         Error(Arc::new(inner))
     }
 
-    /// The same with the frames in which it happened, if there are any.
+    /// Returns this error with the frames in which it happened, if there are any.
     pub fn with_backtrace(self, backtrace: String) -> Error {
         if backtrace.is_empty() {
             return self;
@@ -487,7 +910,7 @@ impl Error {
         Error::new(kind, error.to_string(), None)
     }
 
-    /// The same failure, seen from somewhere else.
+    /// Returns an error of this kind, with this error as its cause.
     pub fn context(self, message: impl Into<String>) -> Error {
         Error::new(self.0.kind.clone(), message, Some(self))
     }
@@ -543,8 +966,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`, then the causes, a line each, then what a line does not hold of a panic: what a
-/// `main` that returns the error prints.
+/// Prints the text of `Display`, then each cause in a line, then all lines of a panic. A `main`
+/// that returns the error prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;

@@ -1,4 +1,4 @@
-//! What a call may ask of the engine, beside a function and its arguments.
+//! Options of calls, cancellations and actors.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ pub struct TaskOptions {
 }
 
 impl TaskOptions {
-    /// Those of a function whose attribute sets none.
+    /// The options of a function whose attribute sets none.
     pub const DEFAULT: TaskOptions = TaskOptions {
         retries: None,
         retry_errors: false,
@@ -43,13 +43,13 @@ impl TaskOptions {
     /// How long a run that is to end may go on by default.
     pub const GRACE: Duration = Duration::from_secs(1);
 
-    /// Those of a call: its own, or else its function's.
+    /// Returns the options of a call: its own, or else its function's.
     #[inline]
     pub fn of<'a>(own: &'a CallOptions, function: &'a TaskOptions) -> &'a TaskOptions {
         own.as_deref().unwrap_or(function)
     }
 
-    /// Those of a batch of calls with these options.
+    /// Returns the options of a batch of calls with these options.
     pub fn of_batch(&self) -> CallOptions {
         let options = TaskOptions {
             priority: self.priority,
@@ -92,7 +92,29 @@ impl TaskOptions {
 /// which cost nothing to pass on.
 pub type CallOptions = Option<Arc<TaskOptions>>;
 
-/// How a task is cancelled.
+/// How a task is cancelled: see `Cancel::cancel_with`.
+///
+/// # Examples
+/// ```
+/// use mobula::{CancelOptions, prelude::*};
+/// use std::time::Duration;
+///
+/// #[remote]
+/// fn endless() {
+///     loop {
+///         std::hint::spin_loop();
+///     }
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let running = rt.spawn(endless::remote());
+/// running.cancel_with(CancelOptions::new().grace(Duration::from_millis(1)));
+/// assert!(running.get().unwrap_err().is_cancelled());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelOptions {
     recursive: bool,
@@ -107,8 +129,15 @@ impl Default for CancelOptions {
 }
 
 impl CancelOptions {
-    /// The default: the calls that the task has made are cancelled with it, and its worker is
-    /// killed if its function goes on for longer than the task's `grace`.
+    /// Returns the defaults: the calls that the task has made are cancelled with it, and its worker
+    /// is killed after the task's `grace`.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::CancelOptions;
+    ///
+    /// assert_eq!(CancelOptions::new(), CancelOptions::default());
+    /// ```
     pub const fn new() -> CancelOptions {
         CancelOptions {
             recursive: true,
@@ -117,21 +146,87 @@ impl CancelOptions {
         }
     }
 
-    /// Whether calls that the task has made, and calls of these, are cancelled with it.
+    /// Sets whether calls that the task has made, and calls of these, are cancelled with it.
+    /// Default: yes.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{CancelOptions, prelude::*};
+    ///
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = rt.spawn(wait_for_ever::remote());
+    /// running.cancel_with(CancelOptions::new().recursive(false));
+    /// assert!(running.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn recursive(mut self, recursive: bool) -> CancelOptions {
         self.recursive = recursive;
         self
     }
 
-    /// Whether the worker is killed if the function goes on after the grace time. Without that, a
-    /// function which never asks whether it is cancelled keeps its worker.
+    /// Sets whether the worker is killed if the function goes on after the grace time. Default:
+    /// yes.
+    ///
+    /// Without that, a function that never asks whether it is cancelled keeps its worker.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{CancelOptions, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn sleep(millis: u64) -> u32 {
+    ///     std::thread::sleep(Duration::from_millis(millis));
+    ///     std::process::id()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let worker = rt.spawn(sleep::remote(0)).get()?;
+    /// let running = rt.spawn(sleep::remote(50));
+    /// running.cancel_with(CancelOptions::new().kill(false).grace(Duration::ZERO));
+    /// assert_eq!(rt.spawn(sleep::remote(0)).get()?, worker); // it lives
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn kill(mut self, kill: bool) -> CancelOptions {
         self.kills = kill;
         self
     }
 
-    /// How long the function may go on before its worker is killed, in place of the task's own
+    /// Sets how long the function may go on before its worker is killed, in place of the task's own
     /// `grace`. Zero kills at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{CancelOptions, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn endless() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = rt.spawn(endless::remote());
+    /// running.cancel_with(CancelOptions::new().grace(Duration::ZERO));
+    /// assert!(running.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn grace(mut self, grace: Duration) -> CancelOptions {
         self.grace = Some(grace);
         self
@@ -163,7 +258,7 @@ pub struct ActorOptions {
     pub max_call_retries: u32,
     /// How many calls of methods without a group run at a time, at most; at least 1.
     pub max_concurrency: u32,
-    /// The same for each group that a method is in; each at least 1.
+    /// How many calls of each group run at a time, at most; each at least 1.
     pub groups: Vec<(String, u32)>,
     /// How many calls may wait or run, before further ones fail; at least 1.
     pub max_pending_calls: Option<u32>,

@@ -90,21 +90,40 @@ impl SharedKind {
     ];
 }
 
-/// A part of a shared array, in elements.
+/// The place of a part in its shared array, in elements.
+///
+/// # Examples
+/// ```
+/// use mobula::{Lot, prelude::*};
+///
+/// #[remote]
+/// fn fails(part: &mut [u32]) -> Result<(), String> {
+///     Err(format!("a part of {} elements", part.len()))
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let array = rt.shared_array::<u32>(100, 0)?;
+/// fails::remote(array.part_mut(30..50)?).spawn().detach();
+/// assert_eq!(array.settle()?[0].part, Lot::Span { start: 30, end: 50 });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Lot {
     /// Consecutive elements.
     Span {
-        /// The first.
+        /// The first element.
         start: u64,
-        /// The one after the last.
+        /// The element after the last.
         end: u64,
     },
     /// A rectangle.
     Tile {
-        /// The first row, and the one after the last.
+        /// The first row, and the row after the last.
         rows: (u64, u64),
-        /// The first column, and the one after the last.
+        /// The first column, and the column after the last.
         columns: (u64, u64),
         /// Elements of a row of the array.
         width: u64,
@@ -112,7 +131,17 @@ pub enum Lot {
 }
 
 impl Lot {
-    /// The elements from its first to its last, and what lies between.
+    /// Returns the first element and the element after the last. For a tile, other elements lie
+    /// between. `None` if the part is no part of any array.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::Lot;
+    ///
+    /// assert_eq!(Lot::Span { start: 3, end: 7 }.bounds(), Some((3, 7)));
+    /// let tile = Lot::Tile { rows: (1, 3), columns: (2, 4), width: 10 };
+    /// assert_eq!(tile.bounds(), Some((12, 24)));
+    /// ```
     pub fn bounds(&self) -> Option<(u64, u64)> {
         match *self {
             Lot::Span { start, end } => (start <= end).then_some((start, end)),
@@ -134,8 +163,20 @@ impl Lot {
         }
     }
 
-    /// Whether both have an element in common; or might have, where one is no tile of the other's
-    /// array of rows and lies between its first and last element.
+    /// Returns whether both have an element in common.
+    ///
+    /// A tile and a span, or tiles of different widths, count as overlapping if their bounds do.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::Lot;
+    ///
+    /// let span = |start, end| Lot::Span { start, end };
+    /// assert!(span(0, 5).overlaps(&span(4, 8)));
+    /// assert!(!span(0, 5).overlaps(&span(5, 8)));
+    /// let tile = |columns| Lot::Tile { rows: (0, 2), columns, width: 10 };
+    /// assert!(!tile((0, 5)).overlaps(&tile((5, 10))));
+    /// ```
     pub fn overlaps(&self, other: &Lot) -> bool {
         let common = |(a, b): (u64, u64), (c, d): (u64, u64)| a.max(c) < b.min(d);
         match (self, other) {

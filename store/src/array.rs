@@ -12,11 +12,12 @@ use std::{
 
 use crate::{Block, Building, Plain, StoreError, plain::any_pattern};
 
-/// An immutable array that is shared: cheap to clone, and read in place wherever it lies, in shared
-/// memory or in private memory.
+/// A shared, immutable array: cheap to clone, and read in place wherever it lies, in shared memory
+/// or in private memory.
 ///
 /// It dereferences to a slice at no cost.
 ///
+/// # Examples
 /// ```
 /// # use mobula_store as mobula;
 /// use mobula::Array;
@@ -44,14 +45,15 @@ impl<E: Plain> Array<E> {
     /// bytes that are not aligned for `E`, or lie in the block itself, are copied once.
     ///
     /// # Errors
-    /// Type mismatch: when the length is no multiple of the element's size, the memory is a
-    /// segment's and not aligned for `E`, an element's bits are no `E`, or `E` has size zero.
+    /// Type mismatch: the length is no multiple of the element's size, a segment's memory is not
+    /// aligned for `E`, an element's bits are no `E`, or `E` has size zero.
     #[doc(hidden)]
     pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
         Array::read(block, any_pattern::<E>())
     }
 
-    /// As [`Array::from_block`]. Where the bits are `known` to be elements, they are not looked at.
+    /// Reads a block as [`Array::from_block`] does. Bits that are `known` to be elements are not
+    /// checked.
     fn read(block: Block, known: bool) -> Result<Array<E>, StoreError> {
         let (name, size) = (type_name::<E>(), size_of::<E>());
         whole(&block, name, size)?;
@@ -84,10 +86,10 @@ impl<E: Plain> Array<E> {
     }
 
     /// Seals an extent and reads it as elements. The block's lease is the
-    /// [`Extent`](crate::Extent). What was written as such elements is not checked again.
+    /// [`Extent`](crate::Extent). Bytes that were written as such elements are not checked again.
     ///
     /// # Errors
-    /// As for [`Array::from_block`].
+    /// The errors of [`Array::from_block`].
     #[doc(hidden)]
     pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
         if building.is_shared() {
@@ -140,12 +142,32 @@ impl<E> Array<E> {
         &self.block
     }
 
-    /// The elements; the same as dereferencing.
+    /// Returns the elements. Dereferencing does the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula_store as mobula;
+    /// use mobula::Array;
+    ///
+    /// let array = Array::from(vec![1, 2, 3]);
+    /// assert_eq!(array.as_slice(), [1, 2, 3]);
+    /// ```
     pub fn as_slice(&self) -> &[E] {
         self
     }
 
-    /// Whether `slice` is all of this array, not by equality but by address.
+    /// Returns whether `slice` is all of this array, by its address.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula_store as mobula;
+    /// use mobula::Array;
+    ///
+    /// let array = Array::from(vec![1, 2, 3]);
+    /// let equal = Array::from(vec![1, 2, 3]);
+    /// assert!(array.same_memory(&array.clone()));
+    /// assert!(array == equal && !array.same_memory(&equal));
+    /// ```
     pub fn same_memory(&self, slice: &[E]) -> bool {
         ptr::eq(self.as_slice(), slice)
     }
@@ -266,7 +288,7 @@ impl<E: PartialEq> PartialEq for Array<E> {
 impl<E: Eq> Eq for Array<E> {}
 
 impl<E: Hash> Hash for Array<E> {
-    /// As the slice does, for `Borrow`.
+    /// Gives the hash of the slice, for `Borrow`.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_slice().hash(state);
     }

@@ -1,4 +1,4 @@
-//! The types that may be changed by many processes at a time without a lock.
+//! Types that many processes may change at a time without a lock.
 
 use std::{
     fmt,
@@ -12,22 +12,59 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// An atomic that processes can share: the standard library's integers of 8 to 64 bits, and
+/// An atomic that processes can share: the standard library's integers of 8 to 64 bits,
 /// [`AtomicF32`] and [`AtomicF64`].
 ///
-/// The list is closed: the memory must be of the atomic alone, and every bit pattern a value.
+/// The list is closed. The memory must be of the atomic alone, and every bit pattern a value.
+///
+/// # Examples
+/// ```
+/// # use mobula_store as mobula;
+/// use mobula::{AtomicF64, SharedAtomic};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// fn take<A: SharedAtomic>(from: &A, rest: A::Value) -> A::Value {
+///     let value = from.load(Ordering::Relaxed);
+///     from.store(rest, Ordering::Relaxed);
+///     value
+/// }
+///
+/// assert_eq!(take(&AtomicU32::new(7), 0), 7);
+/// assert_eq!(take(&AtomicF64::new(0.5), 0.0), 0.5);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an atomic that processes can share",
     note = "there are `AtomicU8` to `AtomicU64`, `AtomicI8` to `AtomicI64`, `AtomicF32` and `AtomicF64`; for other types there is `SharedMutex<T>`"
 )]
 pub trait SharedAtomic: sealed::Sealed + Send + Sync + 'static {
-    /// What it holds.
+    /// The type of the value that it holds.
     type Value: bytemuck::Pod + Send + Sync;
 
-    /// See [`AtomicU64::load`].
+    /// Returns the value, as [`AtomicU64::load`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula_store as mobula;
+    /// use mobula::{AtomicF32, SharedAtomic};
+    /// use std::sync::atomic::{AtomicI8, Ordering};
+    ///
+    /// assert_eq!(SharedAtomic::load(&AtomicI8::new(-1), Ordering::Relaxed), -1);
+    /// assert_eq!(SharedAtomic::load(&AtomicF32::new(0.5), Ordering::Relaxed), 0.5);
+    /// ```
     fn load(&self, order: Ordering) -> Self::Value;
 
-    /// See [`AtomicU64::store`].
+    /// Sets the value, as [`AtomicU64::store`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula_store as mobula;
+    /// use mobula::SharedAtomic;
+    /// use std::sync::atomic::{AtomicI8, Ordering};
+    ///
+    /// let atomic = AtomicI8::new(-1);
+    /// SharedAtomic::store(&atomic, 5, Ordering::Relaxed);
+    /// assert_eq!(atomic.into_inner(), 5);
+    /// ```
     fn store(&self, value: Self::Value, order: Ordering);
 }
 
@@ -66,33 +103,83 @@ macro_rules! floats {
         pub struct $name($bits);
 
         impl $name {
-            /// A new one.
+            /// Returns an atomic with this value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// static TOTAL: AtomicF64 = AtomicF64::new(1.5);
+            /// assert_eq!(TOTAL.load(Relaxed), 1.5);
+            /// assert_eq!(AtomicF32::new(1.5).load(Relaxed), 1.5);
+            /// ```
             pub const fn new(value: $value) -> $name {
                 $name($bits::new(value.to_bits()))
             }
 
-            /// What it holds.
+            /// Returns the value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// assert_eq!(AtomicF64::new(1.5).load(Relaxed), 1.5);
+            /// assert_eq!(AtomicF32::new(1.5).load(Relaxed), 1.5);
+            /// ```
             #[inline]
             pub fn load(&self, order: Ordering) -> $value {
                 $value::from_bits(self.0.load(order))
             }
 
-            /// Puts a value there.
+            /// Sets the value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// wide.store(2.5, Relaxed);
+            /// narrow.store(3.5, Relaxed);
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (2.5, 3.5));
+            /// ```
             #[inline]
             pub fn store(&self, value: $value, order: Ordering) {
                 self.0.store(value.to_bits(), order);
             }
 
-            /// Puts a value there and gives the old one.
+            /// Sets the value and returns the old one.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// assert_eq!(AtomicF64::new(1.5).swap(2.5, Relaxed), 1.5);
+            /// assert_eq!(AtomicF32::new(1.5).swap(2.5, Relaxed), 1.5);
+            /// ```
             #[inline]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 $value::from_bits(self.0.swap(value.to_bits(), order))
             }
 
-            /// Puts `new` there if it holds exactly the bits of `current`.
+            /// Sets the value to `new` if it has exactly the bits of `current`, and returns the old
+            /// value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!(wide.compare_exchange(1.5, 2.0, Relaxed, Relaxed), Ok(1.5));
+            /// assert_eq!(narrow.compare_exchange(0.0, 2.0, Relaxed, Relaxed), Err(1.5));
+            /// ```
             ///
             /// # Errors
-            /// What it holds instead.
+            /// The value that it has instead.
             #[inline]
             pub fn compare_exchange(
                 &self,
@@ -107,7 +194,19 @@ macro_rules! floats {
                     .map_err($value::from_bits)
             }
 
-            /// Replaces the value by `f` of it, as often as it takes; gives the old one.
+            /// Replaces the value by `f` of it, and returns the old value. Calls `f` again if
+            /// another thread has changed the value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!(wide.update(Relaxed, |value| 2.0 * value), 1.5);
+            /// assert_eq!(narrow.update(Relaxed, |value| value + 1.0), 1.5);
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (3.0, 2.5));
+            /// ```
             #[inline]
             pub fn update(&self, order: Ordering, mut f: impl FnMut($value) -> $value) -> $value {
                 let mut bits = self.0.load(Ordering::Relaxed);
@@ -120,25 +219,67 @@ macro_rules! floats {
                 }
             }
 
-            /// Adds, and gives the old value.
+            /// Adds to the value, and returns the old one.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!((wide.fetch_add(2.0, Relaxed), narrow.fetch_add(2.0, Relaxed)), (1.5, 1.5));
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (3.5, 3.5));
+            /// ```
             #[inline]
             pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 self.update(order, |old| old + value)
             }
 
-            /// Subtracts, and gives the old value.
+            /// Subtracts from the value, and returns the old one.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!((wide.fetch_sub(1.0, Relaxed), narrow.fetch_sub(1.0, Relaxed)), (1.5, 1.5));
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (0.5, 0.5));
+            /// ```
             #[inline]
             pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 self.update(order, |old| old - value)
             }
 
-            /// The larger of both, as the type's `max`; gives the old value.
+            /// Sets the value to the larger of both, by the type's `max`, and returns the old
+            /// value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!((wide.fetch_max(2.0, Relaxed), narrow.fetch_max(1.0, Relaxed)), (1.5, 1.5));
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (2.0, 1.5));
+            /// ```
             #[inline]
             pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
                 self.update(order, |old| old.max(value))
             }
 
-            /// The smaller of both, as the type's `min`; gives the old value.
+            /// Sets the value to the smaller of both, by the type's `min`, and returns the old
+            /// value.
+            ///
+            /// # Examples
+            /// ```
+            /// # use mobula_store as mobula;
+            /// use mobula::{AtomicF32, AtomicF64};
+            /// use std::sync::atomic::Ordering::Relaxed;
+            /// let (wide, narrow) = (AtomicF64::new(1.5), AtomicF32::new(1.5));
+            /// assert_eq!((wide.fetch_min(2.0, Relaxed), narrow.fetch_min(1.0, Relaxed)), (1.5, 1.5));
+            /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (1.5, 1.0));
+            /// ```
             #[inline]
             pub fn fetch_min(&self, value: $value, order: Ordering) -> $value {
                 self.update(order, |old| old.min(value))

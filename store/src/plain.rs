@@ -3,11 +3,24 @@
 /// Types whose values can be written into shared memory and read there by another process: no
 /// padding, no pointers.
 ///
-/// Numbers, `bool`, `char`, arrays of them, and structs that derive [`bytemuck`]'s traits. It is
-/// implemented for every type that qualifies; there is nothing to implement by hand. Where every
-/// bit pattern is a value (numbers, `bytemuck::Pod`), reading costs nothing; else (`bool`, `char`,
-/// plain enums) the elements are checked once for each process and object, which is linear in
-/// their number.
+/// These are numbers, `bool`, `char`, arrays of them, and structs that derive [`bytemuck`]'s
+/// traits. Every type that qualifies implements the trait. There is nothing to implement by hand.
+///
+/// Where every bit pattern is a value (numbers, `bytemuck::Pod`), reading costs nothing. Elsewhere
+/// (`bool`, `char`, plain enums) the elements are checked once for each process and object. This is
+/// linear in their number.
+///
+/// # Examples
+/// ```
+/// # use mobula_store as mobula;
+/// use mobula::{Array, Plain};
+///
+/// fn last<E: Plain>(array: &Array<E>) -> Option<E> {
+///     array.last().copied()
+/// }
+///
+/// assert_eq!(last(&Array::from(vec!['a', 'b'])), Some('b'));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "slices of `{Self}` cannot be read in place from shared memory",
     note = "derive `bytemuck::Pod` and `bytemuck::Zeroable` (with `#[repr(C)]`), or pass it by value"

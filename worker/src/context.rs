@@ -1,4 +1,4 @@
-//! What a task can learn of itself.
+//! Facts that a task can ask about itself.
 
 use std::{
     cell::Cell,
@@ -10,15 +10,16 @@ use mobula_protocol::{ObjectId, RemoteFn, Result, WorkerId};
 
 use crate::process::Run;
 
-/// What a thread knows of the task that it runs. In parts, so that a task pays for some stores only.
+/// Facts that a thread has of the task that it runs. They are in parts, so that a task pays for
+/// some stores only.
 struct Here {
-    /// What it runs; `None` on a thread that runs no task.
+    /// The function that it runs; `None` on a thread that runs no task.
     function: Cell<Option<&'static RemoteFn>>,
     /// The id of its result.
     task: Cell<ObjectId>,
-    /// How often it runs, with this time, as far as this worker knows.
+    /// The number of its runs, this one included, as far as this worker knows.
     attempt: Cell<u32>,
-    /// When it has to have ended.
+    /// The time by which it has to have ended.
     limit: Cell<Option<Instant>>,
 }
 
@@ -36,7 +37,7 @@ thread_local! {
     };
 }
 
-/// This thread runs a task from now on.
+/// Says that this thread runs a task from now on.
 #[inline]
 pub(crate) fn begin(task: ObjectId, function: &'static RemoteFn, attempt: u32) {
     HERE.with(|here| {
@@ -47,23 +48,23 @@ pub(crate) fn begin(task: ObjectId, function: &'static RemoteFn, attempt: u32) {
     });
 }
 
-/// This thread has ended its task.
+/// Says that this thread has ended its task.
 #[inline]
 pub(crate) fn end() {
     HERE.with(|here| here.function.set(None));
 }
 
-/// The task of this thread has to have ended then.
+/// Sets the time by which the task of this thread has to have ended.
 pub(crate) fn set_limit(limit: Option<Instant>) {
     HERE.with(|here| here.limit.set(limit));
 }
 
-/// The task of this thread runs several functions. This is the present one.
+/// Sets the present function of the task of this thread, which runs several.
 pub(crate) fn set_function(function: &'static RemoteFn) {
     HERE.with(|here| here.function.set(Some(function)));
 }
 
-/// The task of this thread runs once more.
+/// Says that the task of this thread runs once more.
 pub(crate) fn count_attempt() {
     HERE.with(|here| here.attempt.update(|attempt| attempt + 1));
 }
@@ -77,7 +78,7 @@ pub struct Nested {
     attempt: u32,
 }
 
-/// This thread runs a task from now on, inside of that which it runs already.
+/// Says that this thread runs a task from now on, inside of the task that it runs already.
 pub fn nest(task: ObjectId, function: &'static RemoteFn, attempt: u32) -> Nested {
     let outer = HERE.with(|here| Nested {
         function: here.function.get(),
@@ -98,7 +99,7 @@ impl Drop for Nested {
     }
 }
 
-/// The context of this thread.
+/// Returns the context of this thread.
 pub fn context() -> TaskContext {
     let task = HERE.with(|here| {
         Some(Task {
@@ -122,16 +123,51 @@ struct Task {
     run: Option<Run>,
 }
 
-/// A task, as it sees itself: what `mobula::context()` returns. A copy of it can be moved to a thread
-/// that the task has started.
+/// The facts that a task can know of itself. `mobula::context()` returns it. A copy can be moved to
+/// a thread that the task has started.
 ///
-/// `Display` says it in one line, for logs: `score, attempt 2 (task d:17, worker 3)`.
+/// `Display` shows it in one line, for logs: `score, attempt 2 (task d:17, worker 3)`.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn log() -> String {
+///     mobula::context().to_string()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// assert!(rt.spawn(log::remote()).get()?.starts_with("log, attempt 1 (task "));
+/// assert_eq!(mobula::context().to_string(), "no task");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct TaskContext {
     task: Option<Task>,
 }
 
-/// Which task: a number that no other task of a runtime has. A further run of a task keeps it.
+/// The identity of a task: a number that no other task of a runtime has. A further run of a task
+/// keeps it.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn id() -> String {
+///     let id: Option<mobula::TaskId> = mobula::context().task();
+///     id.unwrap().to_string()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// assert_ne!(rt.spawn(id::remote()).get()?, rt.spawn(id::remote()).get()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(ObjectId);
 
@@ -142,43 +178,173 @@ impl fmt::Display for TaskId {
 }
 
 impl TaskContext {
-    /// The task; `None` outside of tasks.
+    /// Returns the identity of the task; `None` outside of tasks.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn has_id() -> bool {
+    ///     mobula::context().task().is_some()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.spawn(has_id::remote()).get()?);
+    /// assert_eq!(mobula::context().task(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn task(&self) -> Option<TaskId> {
         self.task.map(|task| TaskId(task.id))
     }
 
-    /// The name of the remote function. In a map, whose calls share tasks, that of the calls.
+    /// Returns the name of the remote function; `None` outside of tasks. In a map, whose calls
+    /// share tasks, it is the name of the call's function.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn own_name() -> String {
+    ///     mobula::context().function().unwrap().to_owned()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(own_name::remote()).get()?, "own_name");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn function(&self) -> Option<&'static str> {
         self.task.map(|task| task.function.name)
     }
 
-    /// 1 in the first run of the task, 2 in the first that follows from its `retries`, and so on;
-    /// 0 outside of tasks. Runs that the death of another task's worker has cut short and that used
-    /// up no retry are not counted.
+    /// Returns the number of the run: 1 in the first run of the task, 2 in the first that follows
+    /// from its `retries`, and so on. 0 outside of tasks.
+    ///
+    /// Returns 0 outside of tasks. Runs that the death of another task's worker has cut short, and that used up no retry, do
+    /// not count.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote(retries = 2, retry_errors)]
+    /// fn third_time() -> Result<u32, String> {
+    ///     match mobula::context().attempt() {
+    ///         3 => Ok(3),
+    ///         attempt => Err(format!("attempt {attempt}")),
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(third_time::remote()).get()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.task.map_or(0, |task| task.attempt)
     }
 
-    /// The number of the worker that runs the task, from 1 on; another one after its replacement.
-    /// `None` outside of tasks, and where an engine has no workers.
+    /// Returns the number of the worker that runs the task, from 1 on. The replacement of a worker
+    /// has another number. `None` outside of tasks, and where an engine has no workers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn own_worker() -> Option<u32> {
+    ///     mobula::context().worker()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(own_worker::remote()).get()?, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worker(&self) -> Option<u32> {
         self.task?.run.map(|run| run.worker().0)
     }
 
-    /// How much of the run's `timeout` is left: zero after it has passed. `None` without one.
+    /// Returns the rest of the run's `timeout`: zero after it has passed, `None` without one.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn left() -> Option<Duration> {
+    ///     mobula::context().time_left()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let limit = Duration::from_secs(60);
+    /// assert!(rt.spawn(left::remote().timeout(limit)).get()?.unwrap() <= limit);
+    /// assert_eq!(rt.spawn(left::remote()).get()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn time_left(&self) -> Option<Duration> {
         let limit = self.task?.limit?;
         Some(limit.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether nobody waits for the task any more: it was cancelled, or has passed its limit of
-    /// time. The docs of `mobula::Cancel` say
-    /// what ends such a task by itself.
+    /// Returns whether nobody waits for the task any more: it was cancelled, or has passed its
+    /// limit of time. The docs of `mobula::Cancel` say how such a task ends.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn on_a_thread() -> bool {
+    ///     let context = mobula::context(); // goes to the thread
+    ///     std::thread::spawn(move || context.is_cancelled()).join().unwrap()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(!rt.spawn(on_a_thread::remote()).get()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         self.check_cancelled().is_err()
     }
 
-    /// As [`is_cancelled`](Self::is_cancelled), to be left with `?`.
+    /// Returns an error if the task is cancelled: [`is_cancelled`](Self::is_cancelled) for use with
+    /// `?`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn search_for_ever() -> mobula::Result<()> {
+    ///     let context = mobula::context();
+    ///     loop {
+    ///         context.check_cancelled()?;
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = rt.spawn(search_for_ever::remote());
+    /// running.cancel();
+    /// assert!(running.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The task is cancelled ([`is_cancelled`](mobula_protocol::Error::is_cancelled)). Nobody sees

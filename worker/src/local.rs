@@ -15,10 +15,29 @@ use crate::{
     teardown::{self, EndsWithWorker},
 };
 
-/// A value of which each worker has one: what `#[worker_local]` makes of a static.
+/// A value of which each worker has its own: `#[worker_local]` makes it of a static.
 ///
 /// [`with`](Self::with) makes the value at its first use, and lends it to one task at a time. The
 /// attribute's documentation has the rest.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[mobula::worker_local]
+/// static PRIMES: Vec<u64> = vec![2, 3, 5, 7]; // `WorkerLocal<Vec<u64>>`
+///
+/// #[remote]
+/// fn is_prime(n: u64) -> bool {
+///     PRIMES.with(|primes| primes.contains(&n))
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// assert_eq!(rt.map_fn(is_prime::remote, 4..8).get()?, [false, true, false, true]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WorkerLocal<T: Send + 'static> {
     name: &'static str,
     make: fn() -> T,
@@ -52,13 +71,36 @@ impl<T: Send> WorkerLocal<T> {
     /// Calls `f` with this worker's value, which the first call makes.
     ///
     /// One thread has the value at a time. A task that finds it in use lets others run on its
-    /// worker in the meantime. A task that waits inside of `f` keeps the value: if what it waits
-    /// for needs the value too, both wait for ever, as with any mutex.
+    /// worker in the meantime. A task that waits inside of `f` keeps the value. If the task waits
+    /// for something that needs the value too, both wait for ever, as with any mutex.
     ///
     /// If `f` panics, the value stays as `f` has left it. If the initial expression panics, there
     /// is no value, and the next call evaluates it again.
     ///
-    /// Costs some 70 ns after the first call.
+    /// Costs about 70 ns after the first call.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[mobula::worker_local]
+    /// static CALLS: u32 = 0;
+    ///
+    /// #[remote]
+    /// fn count() -> u32 {
+    ///     CALLS.with(|calls| {
+    ///         *calls += 1;
+    ///         *calls
+    ///     })
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(count::remote()).get()?, 1);
+    /// assert_eq!(rt.spawn(count::remote()).get()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// In a call inside of `f`, which has the value already.
@@ -72,7 +114,7 @@ impl<T: Send> WorkerLocal<T> {
         f(value)
     }
 
-    /// Takes the value, as soon as nobody has it.
+    /// Takes the value when no thread has it.
     fn take(&'static self) -> Used<T> {
         let me = thread::current().id();
         loop {
@@ -124,7 +166,7 @@ impl<T: Send> Drop for Used<T> {
     }
 }
 
-/// That nobody has the value.
+/// The condition that no thread has the value.
 struct Unused<T: Send + 'static>(&'static WorkerLocal<T>);
 
 impl<T: Send> Awaited for Unused<T> {

@@ -27,16 +27,17 @@ use crate::{
 
 /// An array in shared memory that tasks write in place, each its own part.
 ///
-/// The handle itself gives no access to the elements. It [splits](Self::split_mut) the array into
-/// parts that do not overlap; a remote function takes a part as `&mut [T]`, and nobody else can
-/// read or write these elements until the call has ended. Nothing is copied, and access costs what
-/// it costs in private memory. Reading while others write is possible with an
-/// [`AtomicArray`](crate::AtomicArray) or under a lock only.
+/// The handle gives no access to the elements. It [splits](Self::split_mut) the array into parts
+/// that do not overlap. A remote function takes a part as `&mut [T]`, and nobody else can read or
+/// write these elements until the call has ended. Nothing is copied, and access costs as much as in
+/// private memory. Reading while others write needs an [`AtomicArray`](crate::AtomicArray) or a
+/// lock.
 ///
-/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory
-/// is freed with the last handle and the last part, or where handles cannot be dropped with
-/// [`free`](Self::free).
+/// A clone is the same array, and so is the handle that arrives in a task or comes out of a value.
+/// The memory is freed with the last handle and the last part. Where a handle cannot be dropped,
+/// [`free`](Self::free) gives it up.
 ///
+/// # Examples
 /// ```
 /// use mobula::prelude::*;
 ///
@@ -90,11 +91,13 @@ impl<T: SharedElement> SharedArray<T> {
         self.handle.as_ref().ok_or_else(freed)
     }
 
-    /// Gives up this handle, where it cannot be dropped: because it is a field, or in a table. All
-    /// further use of it is an error ([`is_usage`](Error::is_usage)); to free it again does
-    /// nothing. As with a drop, the memory is given back when the last handle and the last part are
+    /// Gives up this handle where it cannot be dropped, because it is a field or in a table.
+    ///
+    /// All further use of it is an error ([`is_usage`](Error::is_usage)). Freeing it again does
+    /// nothing. The memory is given back when the last handle and the last part are
     /// gone.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -112,24 +115,82 @@ impl<T: SharedElement> SharedArray<T> {
         self.handle = None;
     }
 
-    /// How many elements.
+    /// Returns the number of elements.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_array::<u8>((20, 30), 0)?.len(), 600);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no elements.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.shared_array::<u8>(0, 0)?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many elements there are along each dimension.
+    /// Returns the number of elements along each dimension.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_array::<u8>((20, 30), 0)?.shape(), [20, 30]);
+    /// assert_eq!(rt.shared_array::<u8>(600, 0)?.shape(), [600]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// Lends these ranges of elements, in row-major order of a shaped array. They may leave gaps,
-    /// but must not overlap, with one another or with parts that are lent already. Costs some
-    /// hundred nanoseconds for each; in a task also one round trip to the driver.
+    /// Lends these ranges of elements, in row-major order of a shaped array.
+    ///
+    /// The ranges may leave gaps. They must not overlap, with one another or with parts that are
+    /// lent already. Costs some hundred nanoseconds for each; in a task also one round trip to the
+    /// driver.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn add(part: &mut [u32], n: u32) {
+    ///     part.iter_mut().for_each(|element| *element += n);
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u32>(10, 0)?;
+    /// let mut parts = array.split_mut([0..2, 5..10])?;
+    /// let last = parts.pop().unwrap();
+    /// rt.spawn(add::remote(last, 7)).get()?;
+    /// drop(parts);
+    /// assert_eq!(array.with(<[u32]>::to_vec)?, [0, 0, 0, 0, 0, 7, 7, 7, 7, 7]);
+    /// assert!(array.split_mut([0..2, 1..3]).unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_usage`](Error::is_usage): a range overlaps or is out of bounds. Nothing is lent then.
@@ -152,8 +213,23 @@ impl<T: SharedElement> SharedArray<T> {
 
     /// Lends one range of elements.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<f32>(100, 0.0)?;
+    /// let part = array.part_mut(10..20)?;
+    /// assert!(array.part_mut(15..25).unwrap_err().is_usage()); // 15 to 19 are lent
+    /// drop(part);
+    /// assert!(array.part_mut(15..25).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`split_mut`](Self::split_mut).
+    /// The errors of [`split_mut`](Self::split_mut).
     pub fn part_mut(&self, range: Range<usize>) -> Result<Part<T>> {
         let mut parts = self.split_mut(std::iter::once(range))?;
         parts
@@ -161,7 +237,25 @@ impl<T: SharedElement> SharedArray<T> {
             .ok_or_else(|| Error::internal("one range gave no part"))
     }
 
-    /// Lends all of it, in parts of `n` elements (the last one may be shorter).
+    /// Lends all of it, in parts of `n` elements. The last part may be shorter.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(part: &mut [u64]) {
+    ///     part.iter_mut().for_each(|n| *n *= *n);
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array_with(10, |all| all.iter_mut().zip(0_u64..).for_each(|(e, n)| *e = n))?;
+    /// rt.get(rt.spawn_all(array.chunks_mut(4)?.into_iter().map(square::remote)))?;
+    /// assert_eq!(array.with(|all| all[9])?, 81);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `is_usage()`: parts are lent already, or `n` is 0.
@@ -169,11 +263,25 @@ impl<T: SharedElement> SharedArray<T> {
         self.split_mut(steps(self.len(), n)?)
     }
 
-    /// Lends all of it, in parts of `n` rows: the first dimension is cut, the elements of a part
-    /// are consecutive.
+    /// Lends all of it, in parts of `n` rows. This cuts the first dimension, and the elements of a
+    /// part are consecutive.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((480, 640), 0)?;
+    /// let bands = image.rows_mut(100)?;
+    /// assert_eq!(bands.len(), 5);
+    /// assert_eq!(bands[4].len(), 80 * 640); // the last band is lower
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`chunks_mut`](Self::chunks_mut).
+    /// The errors of [`chunks_mut`](Self::chunks_mut).
     pub fn rows_mut(&self, n: usize) -> Result<Vec<Part<T>>> {
         let rows = self.shape.first().copied().unwrap_or(0);
         let row: usize = self.shape.iter().skip(1).product();
@@ -181,8 +289,23 @@ impl<T: SharedElement> SharedArray<T> {
         self.split_mut(ranges.map(|rows| rows.start * row..rows.end * row))
     }
 
-    /// Lends all of a two-dimensional array, in tiles of `rows` by `columns` (those at the edges
-    /// may be smaller), row of tiles by row of tiles.
+    /// Lends all of a two-dimensional array, in tiles of `rows` by `columns`, row of tiles by row
+    /// of tiles. The tiles at the edges may be smaller.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((4, 6), 0)?;
+    /// for (n, tile) in image.tiles_mut(2, 3)?.into_iter().enumerate() {
+    ///     tile.open()?.row_mut(0).fill(n as u8);
+    /// }
+    /// assert_eq!(image.with(|all| all[..6].to_vec())?, [0, 0, 0, 1, 1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `is_usage()`: parts are lent already, a number is 0, or the array has not two dimensions.
@@ -199,9 +322,22 @@ impl<T: SharedElement> SharedArray<T> {
 
     /// Lends these rectangles, as ranges of rows and of columns, of a two-dimensional array.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((480, 640), 0)?;
+    /// let tiles = image.split_tiles([(0..10, 0..10), (0..10, 630..640)])?;
+    /// assert_eq!(tiles[1].columns(), 630..640);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// `is_usage()`: one overlaps or is out of bounds, or the array has not two dimensions. Nothing
-    /// is lent then.
+    /// `is_usage()`: a rectangle overlaps or is out of bounds, or the array has not two dimensions.
+    /// Nothing is lent then.
     pub fn split_tiles(
         &self,
         tiles: impl IntoIterator<Item = (Range<usize>, Range<usize>)>,
@@ -245,9 +381,33 @@ impl<T: SharedElement> SharedArray<T> {
             .lend(handle.entry(), lots)
     }
 
-    /// Blocks until all parts are back, and says which of them are torn: whose task began and then
-    /// failed for good, so that the elements may be half written. What was not lent, or came back
-    /// from a task that succeeded, is whole. Each torn part is reported once.
+    /// Blocks until all parts are back, and returns those that are torn.
+    ///
+    /// A part is torn if its task began and then failed for good, so that the elements may be half
+    /// written. Elements that were not lent, or came back from a task that succeeded, are whole.
+    /// Each torn part is reported once.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn halve(part: &mut [u32], by: u32) {
+    ///     part.iter_mut().for_each(|n| *n /= by);
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u32>(100, 8)?;
+    /// for (part, by) in array.chunks_mut(50)?.into_iter().zip([2, 0]) {
+    ///     halve::remote(part, by).spawn().detach();
+    /// }
+    /// let torn = array.settle()?;
+    /// assert_eq!(torn.len(), 1);
+    /// assert!(torn[0].error.is_panic()); // division by zero
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The runtime was shut down.
@@ -257,10 +417,29 @@ impl<T: SharedElement> SharedArray<T> {
         torn(&entry)
     }
 
-    /// As [`settle`](Self::settle), without blocking.
+    /// Does what [`settle`](Self::settle) does, without blocking.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn fill(part: &mut [u32]) {
+    ///     part.fill(1);
+    /// }
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u32>(100, 0)?;
+    /// fill::remote(array.part_mut(0..50)?).spawn().detach();
+    /// assert!(array.settled().await?.is_empty());
+    /// assert_eq!(array.with(|all| all.iter().sum::<u32>())?, 50);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `settle`.
+    /// The errors of [`settle`](Self::settle).
     pub async fn settled(&self) -> Result<Vec<Torn>> {
         let result: ObjectRef<Vec<TornLot>> = ObjectRef::from_entry(self.settling()?);
         Ok(result.await?.into_iter().map(Torn::from).collect())
@@ -276,13 +455,40 @@ impl<T: SharedElement> SharedArray<T> {
 
     /// Calls `f` with all elements, in this process.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u32>(100, 7)?;
+    /// assert_eq!(array.with(|all| all.iter().sum::<u32>())?, 700);
+    /// let _part = array.part_mut(0..1)?;
+    /// assert!(array.with(|_| ()).unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `is_usage()`: a part is lent.
     pub fn with<R>(&self, f: impl FnOnce(&[T]) -> R) -> Result<R> {
         self.with_mut(|elements| f(elements))
     }
 
-    /// Calls `f` with all elements to be written, in this process.
+    /// Calls `f` with all elements, which it may write, in this process.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u32>(100, 0)?;
+    /// array.with_mut(|all| all[99] = 1)?;
+    /// assert_eq!(array.with(|all| all[99])?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `is_usage()`: a part is lent.
@@ -290,12 +496,32 @@ impl<T: SharedElement> SharedArray<T> {
         Ok(f(&mut self.part_mut(0..self.len())?.open()?))
     }
 
-    /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
-    /// copied). The result is pending until no process can write there any more; that is some
-    /// microseconds. It fails if parts are lent, or if there are other handles of the array:
-    /// clones, in values, or as arguments of calls that have not ended. A handle that the driver's
-    /// program gives to a call does not count from then on; one that a task gives to a call of its
-    /// own may count for some microseconds more.
+    /// Turns the array into an ordinary object that never changes, without a copy. Up to 4 KiB are
+    /// copied.
+    ///
+    /// The result is pending for some microseconds, until no process can write there any more. It fails
+    /// if parts are lent or there are other handles of the array. Clones, handles in values, and
+    /// arguments of calls that have not ended are such handles. A handle that the driver's program
+    /// gives to a call does not count from then on. A handle that a task gives to a call of its own may
+    /// count for some microseconds more.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn sum(numbers: &[u64]) -> u64 {
+    ///     numbers.iter().sum()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<u64>(1000, 1)?;
+    /// let object = array.seal()?;
+    /// assert_eq!(rt.spawn(sum::remote(&object)).get()?, 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
@@ -311,9 +537,11 @@ impl<T: SharedElement> SharedArray<T> {
         seal(self.handle.ok_or_else(freed)?, flat::<T>(len))
     }
 
-    /// As [`seal`](Self::seal), with the array's shape. `D` is `Ix2`, `IxDyn` or the like, of the
-    /// `ndarray` whose array the ref is to be of.
+    /// Does what [`seal`](Self::seal) does, and keeps the array's shape.
     ///
+    /// `D` is `Ix2`, `IxDyn` or the like, of the `ndarray` whose array the ref is to be of.
+    ///
+    /// # Examples
     /// ```
     /// use mobula::prelude::*;
     /// # #[cfg(not(feature = "ndarray-0_16"))]
@@ -331,7 +559,8 @@ impl<T: SharedElement> SharedArray<T> {
     /// ```
     ///
     /// # Errors
-    /// As for `seal`, and `is_usage()` for an array of another number of dimensions.
+    /// The errors of [`seal`](Self::seal), and `is_usage()` for an array of another number of
+    /// dimensions.
     #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
     pub fn seal_nd<D: NdDim>(self) -> Result<ObjectRef<D::Owned<T>>> {
         if D::NUMBER.is_some_and(|wanted| wanted != self.shape.len()) {
@@ -399,6 +628,19 @@ impl Runtime {
     /// Makes an array in shared memory that tasks write in place, all elements `init`. `shape` is a
     /// length, `(rows, columns)`, or an array of dimensions.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let line = rt.shared_array::<f64>(1000, 0.5)?;
+    /// let cube = rt.shared_array::<u8>([10, 20, 30], 0)?;
+    /// assert_eq!((line.len(), cube.len()), (1000, 6000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
     /// runtime's end.
@@ -416,10 +658,22 @@ impl Runtime {
         })
     }
 
-    /// Makes an array in shared memory that `fill` fills; it begins as zeros.
+    /// Makes an array in shared memory that `fill` fills. It begins as zeros.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array_with(10, |all: &mut [u32]| all[0] = 7)?;
+    /// assert_eq!(array.with(|all| (all[0], all[9]))?, (7, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`shared_array`](Self::shared_array).
+    /// The errors of [`shared_array`](Self::shared_array).
     pub fn shared_array_with<T: SharedElement>(
         &self,
         shape: impl Shape,
@@ -433,8 +687,23 @@ impl<T: SharedElement> ObjectRef<Vec<T>> {
     /// Blocks until the elements are there, and copies them, once, into a new array that can be
     /// written.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let object = rt.put(&vec![1_u32, 2, 3])?;
+    /// let array = object.to_shared()?;
+    /// array.with_mut(|all| all[0] = 10)?;
+    /// assert_eq!(array.with(|all| all.iter().sum::<u32>())?, 15);
+    /// assert_eq!(object.get()?, [1, 2, 3]); // the object is as it was
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`view`](ObjectRef::view), and `is_store_full()`.
+    /// The errors of [`view`](ObjectRef::view), and `is_store_full()`.
     pub fn to_shared(&self) -> Result<SharedArray<T>> {
         to_shared(self.entry(), &self.view()?)
     }
@@ -444,8 +713,22 @@ impl<T: SharedElement> ObjectRef<Array<T>> {
     /// Blocks until the elements are there, and copies them, once, into a new array that can be
     /// written.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let ones = rt.put_with(1000, |out: &mut [f64]| out.fill(1.0))?;
+    /// let array = ones.to_shared()?;
+    /// array.with_mut(|all| all[0] = 0.0)?;
+    /// assert_eq!(array.with(|all| all.iter().sum::<f64>())?, 999.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`view`](ObjectRef::view), and `is_store_full()`.
+    /// The errors of [`view`](ObjectRef::view), and `is_store_full()`.
     pub fn to_shared(&self) -> Result<SharedArray<T>> {
         to_shared(self.entry(), &self.view()?)
     }

@@ -13,11 +13,12 @@ use super::{
 use crate::{Array, ObjectRef, Runtime, promise::ENGINE, typed::runtime_api};
 
 /// An array of atomics that any number of tasks read and change at the same time, without locks and
-/// in place: it dereferences to `[A]`.
+/// in place. It dereferences to `[A]`.
 ///
-/// A clone is the same array, and so is what arrives in a task or comes out of a value. The memory
-/// is freed with the last handle.
+/// A clone is the same array, and so is the handle that arrives in a task or comes out of a value.
+/// The memory is freed with the last handle.
 ///
+/// # Examples
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// use mobula::{AtomicArray, prelude::*};
@@ -66,20 +67,56 @@ impl<A: SharedAtomic> AtomicArray<A> {
         Ok(AtomicArray { handle, atomics })
     }
 
-    /// The values, each read on its own: while others write, not all of one moment.
+    /// Returns the values. Each is read on its own: while others write, they are not all of one
+    /// moment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.atomic_array::<AtomicU32>(3)?;
+    /// array[1].store(7, Relaxed);
+    /// assert_eq!(array.to_vec(), [0, 7, 0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to_vec(&self) -> Vec<A::Value> {
         self.iter()
             .map(|atomic| atomic.load(Ordering::Relaxed))
             .collect()
     }
 
-    /// Turns the array into an ordinary object that never changes, without a copy (up to 4 KiB are
-    /// copied). The result is pending until no process can write there any more.
+    /// Turns the array into an ordinary object that never changes, without a copy. Up to 4 KiB are
+    /// copied.
     ///
-    /// It fails if there are other handles of the array: clones, in values, or as arguments of
-    /// calls that have not ended. A handle that the driver's program gives to a call does not count
-    /// from then on; one that a task gives to a call of its own may count for some microseconds
-    /// more.
+    /// The result is pending until no process can write there any more. It fails if there are other
+    /// handles of the array: clones, in values, or as arguments of calls that have not ended. A
+    /// handle that the driver's program gives to a call does not count from then on. A handle that
+    /// a task gives to a call of its own may count for some microseconds more.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::sync::atomic::AtomicU32;
+    ///
+    /// #[remote]
+    /// fn sum(numbers: &[u32]) -> u32 {
+    ///     numbers.iter().sum()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.atomic_array_from::<AtomicU32>(&[1, 2, 3])?;
+    /// let object = array.seal()?;
+    /// assert_eq!(rt.spawn(sum::remote(&object)).get()?, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// There are clones of this handle, or the runtime is gone.
@@ -102,7 +139,23 @@ fn kind<A: 'static>() -> (SharedKind, u64) {
 }
 
 impl Runtime {
-    /// Makes an array of atomics, all zero, in shared memory.
+    /// Makes an array of atomics, all zero, in shared memory. `shape` is a length, `(rows,
+    /// columns)`, or an array of dimensions.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{AtomicF64, prelude::*};
+    /// use std::sync::atomic::Ordering::Relaxed;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let sums = rt.atomic_array::<AtomicF64>(10)?;
+    /// sums[3].fetch_add(0.5, Relaxed);
+    /// assert_eq!(sums.to_vec()[3], 0.5);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
@@ -113,8 +166,22 @@ impl Runtime {
 
     /// Makes an array of atomics that begin with these values.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::sync::atomic::AtomicU32;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.atomic_array_from::<AtomicU32>(&[1, 2, 3])?;
+    /// assert_eq!(array.to_vec(), [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`atomic_array`](Self::atomic_array).
+    /// The errors of [`atomic_array`](Self::atomic_array).
     pub fn atomic_array_from<A: SharedAtomic>(
         &self,
         values: &[A::Value],

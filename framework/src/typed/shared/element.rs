@@ -1,13 +1,34 @@
-//! What shared arrays hold, and how they are laid out.
+//! Elements of shared arrays, and their layout.
 
 use mobula_protocol::{Error, Format, Result, TypeTag};
 use mobula_store::codec::type_tag;
 
-/// Element types of shared memory that is written: every bit pattern is a value, there is no
-/// padding and no pointer. Numbers, arrays of them, and structs that derive `bytemuck::Pod`.
+/// Element types of shared memory that is written: numbers, arrays of them, and structs that derive
+/// `bytemuck::Pod`.
 ///
-/// `bool`, `char` and enums are not among them, since a process that dies, or writes wildly, could
-/// leave bits that are no value.
+/// Every bit pattern of such a type is a value. It has no padding and no pointer. `bool`, `char`
+/// and enums are not among them, since a process that dies, or writes wildly, could leave bits that
+/// are no value.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C)]
+/// struct Point {
+///     x: f64,
+///     y: f64,
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let points = rt.shared_array(100, Point { x: 1.0, y: 2.0 })?;
+/// points.with_mut(|all| all[7].y = 0.0)?;
+/// assert_eq!(points.with(|all| all.iter().map(|p| p.x + p.y).sum::<f64>())?, 298.0);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an element of shared memory that is written",
     note = "every bit pattern has to be a value, without padding and pointers: derive `bytemuck::Pod` and `bytemuck::Zeroable` (with `#[repr(C)]`); use `u8` for `bool`, an index for a reference"
@@ -16,9 +37,40 @@ pub trait SharedElement: bytemuck::Pod + Send + Sync + 'static {}
 
 impl<T: bytemuck::Pod + Send + Sync + 'static> SharedElement for T {}
 
-/// How many elements an array has along each dimension: `n`, `(rows, columns)`, `[a, b, c]`.
+/// The number of elements of an array along each dimension: `n`, `(rows, columns)`, `[a, b, c]`.
+///
+/// # Examples
+/// ```
+/// use mobula::Shape;
+///
+/// assert_eq!(7.dimensions(), [7]);
+/// assert_eq!((3, 4).dimensions(), [3, 4]);
+/// assert_eq!([3, 4, 5].dimensions(), [3, 4, 5]);
+/// ```
 pub trait Shape {
-    /// The dimensions.
+    /// Returns the dimensions.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use mobula::Shape;
+    ///
+    /// /// A shape by name.
+    /// struct FullHd;
+    ///
+    /// impl Shape for FullHd {
+    ///     fn dimensions(self) -> Vec<usize> {
+    ///         vec![1080, 1920]
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_array::<u8>(FullHd, 0)?.len(), 2_073_600);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn dimensions(self) -> Vec<usize>;
 }
 
@@ -40,7 +92,7 @@ impl<const N: usize> Shape for [usize; N] {
     }
 }
 
-/// The number of elements, and of their bytes.
+/// Returns the number of elements, and of their bytes.
 pub(super) fn size_of_shape<T>(shape: &[usize]) -> Result<(usize, usize)> {
     const {
         assert!(
@@ -59,7 +111,7 @@ pub(super) fn size_of_shape<T>(shape: &[usize]) -> Result<(usize, usize)> {
     }
 }
 
-/// How elements of an array without dimensions lie in memory.
+/// Returns the format of an array without dimensions.
 pub(super) fn flat<T: 'static>(len: usize) -> Format {
     Format::Flat {
         elem: TypeTag(type_tag::<T>()),

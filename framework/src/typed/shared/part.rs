@@ -10,12 +10,31 @@ use mobula_store::{Lent, LentTile, TileView, codec::type_tag};
 use super::SharedElement;
 use crate::promise::ENGINE;
 
-/// Consecutive elements of a [`SharedArray`](super::SharedArray) that are lent: a remote function
-/// takes it as `&mut [T]`, and writes in place.
+/// Consecutive elements of a [`SharedArray`](super::SharedArray) that are lent. A remote function
+/// takes a part as `&mut [T]`, and writes in place.
 ///
-/// It is a loan: it moves into the call, and comes home when the call has ended, whether it has
-/// failed or not, or when it is dropped. [`SharedArray::settle`](super::SharedArray::settle) waits
-/// for all of them.
+/// A part moves into the call. It comes back to its array when the call has ended, failed or not,
+/// or when it is dropped. [`SharedArray::settle`](super::SharedArray::settle) waits for all parts.
+///
+/// # Examples
+/// ```
+/// use mobula::{Part, prelude::*};
+///
+/// #[remote]
+/// fn fill(part: &mut [f64], value: f64) {
+///     part.fill(value);
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let array = rt.shared_array::<f64>(100, 0.0)?;
+/// let part: Part<f64> = array.part_mut(0..50)?;
+/// rt.spawn(fill::remote(part, 1.0)).get()?;
+/// assert_eq!(array.with(|all| all.iter().sum::<f64>())?, 50.0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a part that is dropped goes back to its array at once"]
 pub struct Part<T> {
     entry: Arc<ObjectHandle>,
@@ -32,23 +51,73 @@ impl<T: SharedElement> Part<T> {
         }
     }
 
-    /// Which elements of the array.
+    /// Returns the place of the elements in the array.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<f64>(100, 0.0)?;
+    /// let parts = array.chunks_mut(40)?;
+    /// assert_eq!(parts[2].range(), 80..100);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// How many elements.
+    /// Returns the number of elements.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_array::<f64>(100, 0.0)?.part_mut(30..50)?.len(), 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.range.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no elements.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(rt.shared_array::<f64>(100, 0.0)?.part_mut(30..30)?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.range.is_empty()
     }
 
-    /// The elements, to be read and written in this process. The part comes home when the result is
-    /// dropped.
+    /// Returns the elements, which this process may read and write. The part comes back to its
+    /// array when the result is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let array = rt.shared_array::<f64>(100, 0.0)?;
+    /// let mut part = array.part_mut(30..50)?.open()?;
+    /// part[0] = 7.0;
+    /// drop(part);
+    /// assert_eq!(array.with(|all| all[30])?, 7.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The runtime is gone.
@@ -71,9 +140,26 @@ impl<T> fmt::Debug for Part<T> {
     }
 }
 
-/// A rectangle of a two-dimensional [`SharedArray`](super::SharedArray) that is lent: a remote
-/// function takes it as `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in place.
-/// Otherwise as [`Part`].
+/// A rectangle of a two-dimensional [`SharedArray`](super::SharedArray) that is lent. A remote
+/// function takes a tile as `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in
+/// place.
+///
+/// A tile moves and comes back as a [`Part`] does.
+///
+/// # Examples
+/// ```
+/// use mobula::{Tile, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let image = rt.shared_array::<u8>((480, 640), 0)?;
+/// let tiles: Vec<Tile<u8>> = image.tiles_mut(240, 320)?;
+/// assert_eq!(tiles.len(), 4);
+/// assert_eq!((tiles[3].rows(), tiles[3].columns()), (240..480, 320..640));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a tile that is dropped goes back to its array at once"]
 pub struct Tile<T> {
     entry: Arc<ObjectHandle>,
@@ -96,18 +182,57 @@ impl<T: SharedElement> Tile<T> {
         }
     }
 
-    /// Which rows of the array.
+    /// Returns the rows of the array that the tile covers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((480, 640), 0)?;
+    /// assert_eq!(image.tiles_mut(100, 640)?[4].rows(), 400..480);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// Which columns of the array.
+    /// Returns the columns of the array that the tile covers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((480, 640), 0)?;
+    /// assert_eq!(image.tiles_mut(480, 500)?[1].columns(), 500..640);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn columns(&self) -> Range<usize> {
         self.columns.clone()
     }
 
-    /// The elements, to be read and written in this process, row by row. The tile comes home when
-    /// the result is dropped.
+    /// Returns the elements, row by row, which this process may read and write. The tile comes back
+    /// to its array when the result is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((4, 4), 0)?;
+    /// for tile in image.tiles_mut(2, 2)? {
+    ///     tile.open()?.row_mut(1)[1] = 1;
+    /// }
+    /// assert_eq!(image.with(|all| all.iter().filter(|n| **n == 1).count())?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The runtime is gone.
@@ -131,7 +256,22 @@ impl<T> fmt::Debug for Tile<T> {
     }
 }
 
-/// A [`Part`] in the hands of this process; dereferences to its elements.
+/// A [`Part`] that this process reads and writes. It dereferences to its elements.
+///
+/// # Examples
+/// ```
+/// use mobula::{OpenPart, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let array = rt.shared_array::<u32>(100, 1)?;
+/// let mut part: OpenPart<u32> = array.part_mut(0..10)?.open()?;
+/// part.iter_mut().for_each(|n| *n += 1);
+/// assert_eq!(part.iter().sum::<u32>(), 20);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct OpenPart<T> {
     // In this order: what is lent ends before the part is home.
@@ -153,7 +293,24 @@ impl<T: SharedElement> std::ops::DerefMut for OpenPart<T> {
     }
 }
 
-/// A [`Tile`] in the hands of this process.
+/// A [`Tile`] that this process reads and writes.
+///
+/// # Examples
+/// ```
+/// use mobula::{OpenTile, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let image = rt.shared_array::<u8>((4, 6), 0)?;
+/// let mut tile: OpenTile<u8> = image.tiles_mut(4, 3)?.remove(0).open()?;
+/// let (rows, columns) = tile.shape();
+/// (0..rows).for_each(|row| tile.row_mut(row)[columns - 1] = 7);
+/// drop(tile);
+/// assert_eq!(image.with(|all| all[..6].to_vec())?, [0, 0, 7, 0, 0, 0]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct OpenTile<T> {
     elements: LentTile<T>,
@@ -161,12 +318,40 @@ pub struct OpenTile<T> {
 }
 
 impl<T: SharedElement> OpenTile<T> {
-    /// How many rows and columns.
+    /// Returns the numbers of rows and columns.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((4, 6), 0)?;
+    /// let tile = image.tiles_mut(3, 4)?.remove(1).open()?;
+    /// assert_eq!(tile.shape(), (3, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shape(&self) -> (usize, usize) {
         self.elements.shape()
     }
 
-    /// One row of the tile.
+    /// Returns one row of the tile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let image = rt.shared_array::<u8>((4, 6), 0)?;
+    /// let mut tile = image.tiles_mut(2, 6)?.remove(1).open()?;
+    /// tile.row_mut(0).fill(7);
+    /// drop(tile);
+    /// assert_eq!(image.with(|all| all[2 * 6])?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// If there is no such row.
@@ -205,11 +390,33 @@ impl<T: SharedElement> OpenTile<T> {
 }
 
 /// A part whose task began and then failed for good: its elements may be half written.
+/// [`SharedArray::settle`](super::SharedArray::settle) returns it.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn fails(part: &mut [u32]) -> Result<(), String> {
+///     part[0] = 1;
+///     Err("half done".to_owned())
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let array = rt.shared_array::<u32>(100, 0)?;
+/// fails::remote(array.part_mut(30..50)?).spawn().detach();
+/// let torn = array.settle()?;
+/// assert_eq!(torn[0].part.bounds(), Some((30, 50)));
+/// assert!(torn[0].to_string().contains("half done"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Torn {
-    /// Which part: elements, or rows and columns.
+    /// The part: elements, or rows and columns.
     pub part: Lot,
-    /// How the task failed.
+    /// The failure of the task.
     pub error: Error,
 }
 
@@ -219,7 +426,7 @@ impl fmt::Display for Torn {
     }
 }
 
-/// The part that an object stands for, with its array.
+/// Returns the part that an object stands for, with its array.
 fn parts_of(entry: &Arc<ObjectHandle>) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
     entry.wait(None);
     let payload = entry.payload()?;
@@ -242,7 +449,7 @@ fn lent_tile<T: SharedElement>(part: &Arc<ObjectHandle>) -> Result<LentTile<T>> 
     rectangle(&array, lot, of)
 }
 
-/// The region of an array, if its elements are `T`.
+/// Returns the region of an array, if its elements are `T`.
 fn region<T: SharedElement>(
     array: &Arc<ObjectHandle>,
     of: TypeTag,
@@ -294,7 +501,7 @@ fn rectangle<T: SharedElement>(
         .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
 }
 
-/// What an argument says about a part.
+/// Returns the part that an argument stands for.
 fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
     let Input::Value(payload, _) = inputs.take()? else {
         return Err(Error::type_mismatch("expected one part of a shared array"));

@@ -1,10 +1,10 @@
-//! How shared arrays are cut.
+//! Cutting of shared arrays.
 
 use std::ops::Range;
 
 use mobula_protocol::{Error, Lot, Result};
 
-/// Consecutive ranges of `step` elements, the last one perhaps shorter.
+/// Returns consecutive ranges of `step` elements. The last may be shorter.
 ///
 /// # Errors
 /// A step of zero.

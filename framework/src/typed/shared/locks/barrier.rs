@@ -1,4 +1,4 @@
-//! A place where tasks wait for each other.
+//! A barrier between processes.
 
 use std::{fmt, time::Duration};
 
@@ -19,9 +19,28 @@ const KIND: (SharedKind, u64) = (SharedKind::Barrier, 0);
 
 /// A barrier between processes: a number of parties wait until all have arrived, round after round.
 ///
-/// Each party needs a task that runs: on `n` workers at most `n` tasks can meet (one that waits
-/// here lets others run on its worker, so more can, too). When a process dies that had the barrier,
-/// all who wait or come get an error that says so, until [`reset`](Self::reset): nobody hangs.
+/// Each party is a task that runs, or a thread. A task that waits here lets others run on its
+/// worker, so more tasks than workers can meet. When a process dies that had the barrier, it is
+/// broken. Then all waits are errors that say so, until [`reset`](Self::reset). Nobody hangs.
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedBarrier, prelude::*};
+///
+/// #[remote]
+/// fn party(barrier: &SharedBarrier) -> mobula::Result<bool> {
+///     barrier.wait()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let barrier = rt.shared_barrier(3)?;
+/// let leaders = rt.get(rt.spawn_all((0..3).map(|_| party::remote(&barrier))))?;
+/// assert_eq!(leaders.iter().filter(|leader| **leader).count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SharedBarrier {
     cell: Cell,
@@ -36,20 +55,48 @@ impl SharedBarrier {
         }
     }
 
-    /// Blocks until all parties have arrived. One of them is told that it is the leader.
+    /// Blocks until all parties have arrived. Returns `true` to one of them, the leader.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let barrier = rt.shared_barrier(1)?;
+    /// assert!(barrier.wait()?);
+    /// assert!(barrier.wait()?); // the next round
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`is_poisoned`](Error::is_poisoned): the barrier is broken, or was reset while this waited.
-    /// [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited.
+    /// * [`is_poisoned`](Error::is_poisoned): the barrier is broken, or was reset during the wait.
+    /// * [`is_shutdown`](Error::is_shutdown): the runtime ended during the wait.
     pub fn wait(&self) -> Result<bool> {
         self.wait_for(None)
     }
 
-    /// As [`wait`](Self::wait), for at most this long. If that is not enough the barrier is broken
+    /// Blocks until all parties have arrived, for up to `limit`. After that the barrier is broken
     /// for all.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let barrier = rt.shared_barrier(2)?;
+    /// assert!(barrier.wait_timeout(Duration::from_millis(5)).unwrap_err().is_timeout());
+    /// assert!(barrier.wait().unwrap_err().is_poisoned());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for `wait`, and [`is_timeout`](Error::is_timeout).
+    /// The errors of [`wait`](Self::wait), and [`is_timeout`](Error::is_timeout).
     pub fn wait_timeout(&self, limit: Duration) -> Result<bool> {
         self.wait_for(Some(limit))
     }
@@ -67,17 +114,60 @@ impl SharedBarrier {
         })
     }
 
-    /// Begins anew. Those who wait get an error.
+    /// Begins anew. Parties that wait get an error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let barrier = rt.shared_barrier(2)?;
+    /// barrier.wait_timeout(Duration::from_millis(5)).unwrap_err(); // breaks it
+    /// barrier.reset();
+    /// assert_eq!(barrier.broken(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reset(&self) {
         self.raw.reset();
     }
 
-    /// Why it is broken, if it is.
+    /// Returns how the barrier broke. `None` if it is not broken.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let barrier = rt.shared_barrier(2)?;
+    /// assert_eq!(barrier.broken(), None);
+    /// barrier.wait_timeout(Duration::from_millis(5)).unwrap_err();
+    /// assert!(barrier.broken().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn broken(&self) -> Option<String> {
         self.raw.broken().map(|cause| cause.to_string())
     }
 
-    /// How many parties there are.
+    /// Returns the number of parties.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_barrier(2)?.parties(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn parties(&self) -> usize {
         self.raw.parties() as usize
     }
@@ -86,10 +176,25 @@ impl SharedBarrier {
 impl Runtime {
     /// Makes a barrier between processes for `parties` tasks or threads.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let barrier = rt.shared_barrier(2)?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| barrier.wait());
+    ///     assert_ne!(barrier.wait().unwrap(), other.join().unwrap().unwrap());
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`is_usage`](Error::is_usage) for no party, or more than a million;
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
-    /// runtime's end.
+    /// * [`is_usage`](Error::is_usage): no party, or more than a million.
+    /// * [`is_store_full`](Error::is_store_full): there is no room.
+    /// * `is_shutdown`: the runtime has ended.
     pub fn shared_barrier(&self, parties: usize) -> Result<SharedBarrier> {
         let count = u32::try_from(parties)
             .ok()

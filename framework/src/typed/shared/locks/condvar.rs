@@ -1,4 +1,4 @@
-//! Waiting, between processes, until something that a mutex protects has changed.
+//! A condition variable between processes.
 
 use std::{fmt, time::Duration};
 
@@ -24,8 +24,30 @@ const KIND: (SharedKind, u64) = (SharedKind::Condvar, 0);
 
 /// A condition variable between processes, for use with [`SharedMutex`](crate::SharedMutex)es.
 ///
-/// A wait may end without a notification, also since some process has died: look at the condition
+/// A wait may end without a notification, also since some process has died. So check the condition
 /// again, or use [`wait_while`](Self::wait_while).
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedCondvar, SharedMutex, prelude::*};
+///
+/// #[remote]
+/// fn open(door: &SharedMutex<u32>, opened: &SharedCondvar) -> mobula::Result<()> {
+///     *door.lock()? = 1;
+///     opened.notify_all();
+///     Ok(())
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let (door, opened) = (rt.shared_mutex(0_u32)?, rt.shared_condvar()?);
+/// open::remote(&door, &opened).spawn().detach();
+/// let guard = opened.wait_while(door.lock()?, |door| *door == 0)?;
+/// assert_eq!(*guard, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SharedCondvar {
     cell: Cell,
@@ -43,10 +65,32 @@ impl SharedCondvar {
     /// Unlocks, waits for a notification, and locks again. A notification that is sent after the
     /// unlocking is not missed.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (door, opened) = (rt.shared_mutex(false as u8)?, rt.shared_condvar()?);
+    /// std::thread::scope(|scope| {
+    ///     let mut guard = door.lock()?;
+    ///     scope.spawn(|| {
+    ///         *door.lock().unwrap() = 1;
+    ///         opened.notify_one();
+    ///     });
+    ///     while *guard == 0 {
+    ///         guard = opened.wait(guard)?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`is_poisoned`](Error::is_poisoned): somebody died or panicked with the mutex meanwhile; it
-    /// is unlocked then. [`is_shutdown`](Error::is_shutdown): the runtime ended while this waited;
-    /// it is not locked then.
+    /// * [`is_poisoned`](Error::is_poisoned): a process died, or a thread panicked, with the mutex
+    ///   meanwhile. It is unlocked then.
+    /// * [`is_shutdown`](Error::is_shutdown): the runtime ended during the wait. The mutex is not
+    ///   locked then.
     pub fn wait<'m, T: SharedData + ?Sized>(
         &self,
         guard: SharedMutexGuard<'m, T>,
@@ -54,10 +98,26 @@ impl SharedCondvar {
         self.wait_for(guard, None).map(|(guard, _)| guard)
     }
 
-    /// As [`wait`](Self::wait), for at most this long; says whether a notification may have come.
+    /// Does what [`wait`](Self::wait) does, for up to `limit`. The result says whether a
+    /// notification may have come.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (door, opened) = (rt.shared_mutex(0_u32)?, rt.shared_condvar()?);
+    /// let (guard, notified) = opened.wait_timeout(door.lock()?, Duration::from_millis(5))?;
+    /// assert_eq!((*guard, notified), (0, false));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `wait`.
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_timeout<'m, T: SharedData + ?Sized>(
         &self,
         guard: SharedMutexGuard<'m, T>,
@@ -66,10 +126,29 @@ impl SharedCondvar {
         self.wait_for(guard, Some(limit))
     }
 
-    /// Waits until `condition` says no.
+    /// Waits until `condition` returns `false`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (items, changed) = (rt.shared_mutex(0_u32)?, rt.shared_condvar()?);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *items.lock().unwrap() += 3;
+    ///         changed.notify_one();
+    ///     });
+    ///     let guard = changed.wait_while(items.lock()?, |items| *items < 3)?;
+    ///     assert_eq!(*guard, 3);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`wait`](Self::wait).
+    /// The errors of [`wait`](Self::wait).
     pub fn wait_while<'m, T: SharedData + ?Sized>(
         &self,
         mut guard: SharedMutexGuard<'m, T>,
@@ -97,12 +176,41 @@ impl SharedCondvar {
         unless_poisoned("the shared mutex", guarded, waited.acquired.cause())
     }
 
-    /// Wakes one of those who wait.
+    /// Wakes one thread that waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let changed = rt.shared_condvar()?;
+    /// changed.notify_one(); // nobody waits: nothing happens
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn notify_one(&self) {
         self.raw.notify_one();
     }
 
-    /// Wakes all who wait.
+    /// Wakes all threads that wait.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (door, opened) = (rt.shared_mutex(0_u32)?, rt.shared_condvar()?);
+    /// std::thread::scope(|scope| {
+    ///     let wait = || opened.wait_while(door.lock().unwrap(), |door| *door == 0).map(drop);
+    ///     let waiting = [scope.spawn(wait), scope.spawn(wait)];
+    ///     *door.lock()? = 1;
+    ///     opened.notify_all();
+    ///     waiting.into_iter().try_for_each(|thread| thread.join().unwrap())
+    /// })
+    /// # }
+    /// ```
     pub fn notify_all(&self) {
         self.raw.notify_all();
     }
@@ -110,6 +218,19 @@ impl SharedCondvar {
 
 impl Runtime {
     /// Makes a condition variable between processes.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedCondvar, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let changed: SharedCondvar = rt.shared_condvar()?;
+    /// changed.notify_all();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the

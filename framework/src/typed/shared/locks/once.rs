@@ -1,4 +1,4 @@
-//! Something that is done once, by one of many processes.
+//! Work that is done once, by one of many processes.
 
 use std::fmt;
 
@@ -14,12 +14,30 @@ const LAYOUT: Layout = Layout {
 
 const KIND: (SharedKind, u64) = (SharedKind::Once, 0);
 
-/// Something that is done once among all processes: one does it, the others wait for that.
+/// Work that is done once among all processes: one process does it, the others wait for that.
 ///
-/// If the process that is at it dies, or panics, the next one does it.
+/// If the process that does it dies or panics, the next one does it. A task that does it has its
+/// worker for itself as always, unless `f` waits for something. A task that waits for another
+/// process lets others run on its worker.
 ///
-/// A task that does it has its worker for itself as always, unless `f` waits for something. A task
-/// that waits for another lets others run on its worker.
+/// # Examples
+/// ```
+/// use mobula::{SharedOnce, prelude::*};
+///
+/// #[remote]
+/// fn work(once: &SharedOnce) -> mobula::Result<bool> {
+///     once.call_once(|| println!("the first task prepares something"))
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(2).start()?;
+/// let once = rt.shared_once()?;
+/// let did = rt.map((0..10).map(|_| work::remote(&once))).get()?;
+/// assert_eq!(did.iter().filter(|did| **did).count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SharedOnce {
     cell: Cell,
@@ -34,12 +52,26 @@ impl SharedOnce {
         }
     }
 
-    /// Returns when it is done: by this call, which says `true` then, or by another.
+    /// Calls `f` if no process has done so, and returns when the work is done: `true` if this call
+    /// did it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let once = rt.shared_once()?;
+    /// assert!(once.call_once(|| ())?);
+    /// assert!(!once.call_once(|| unreachable!())?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`is_usage`](mobula_protocol::Error::is_usage): `f` itself calls this.
-    /// [`is_shutdown`](mobula_protocol::Error::is_shutdown): the runtime ended while another was at
-    /// it.
+    /// * [`is_usage`](mobula_protocol::Error::is_usage): `f` itself calls this.
+    /// * [`is_shutdown`](mobula_protocol::Error::is_shutdown): the runtime ended while another
+    ///   process did the work.
     pub fn call_once(&self, f: impl FnOnce()) -> Result<bool> {
         if self.raw.is_done() {
             return Ok(false);
@@ -50,14 +82,40 @@ impl SharedOnce {
             .map_err(|error| self.cell.not_acquired("the shared once", error))
     }
 
-    /// Whether it is done: one load.
+    /// Returns whether the work is done. Costs one load.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let once = rt.shared_once()?;
+    /// assert!(!once.is_done());
+    /// once.call_once(|| ())?;
+    /// assert!(once.is_done());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_done(&self) -> bool {
         self.raw.is_done()
     }
 }
 
 impl Runtime {
-    /// Makes something that is done once.
+    /// Makes a [`SharedOnce`]: work that is done once.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let once = rt.shared_once()?;
+    /// once.call_once(|| println!("once"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_store_full`](mobula_protocol::Error::is_store_full) when there is no room,

@@ -1,4 +1,4 @@
-//! What a lock between processes protects, behind the words of the lock.
+//! Values that a lock between processes protects, behind the words of the lock.
 
 use std::{any::type_name, marker::PhantomData, sync::Arc};
 
@@ -21,7 +21,7 @@ pub(super) struct Protected<T: ?Sized> {
 }
 
 impl<T: SharedData + ?Sized> Protected<T> {
-    /// New memory, with a copy of the elements.
+    /// Makes new memory, with a copy of the elements.
     ///
     /// # Errors
     /// No room, the runtime is gone, or the elements cannot lie there.
@@ -53,14 +53,14 @@ impl<T: SharedData + ?Sized> Protected<T> {
         }
     }
 
-    /// For those who may read what it protects.
+    /// Gives access to a holder that may read.
     #[inline]
     pub(super) fn shared(&self) -> Option<SharedRef<'_, T::Element>> {
         let region = self.cell.region();
         region.share(self.layout.data_at(), self.elements, ENGINE)
     }
 
-    /// For the one who may write it.
+    /// Gives access to the one holder that may write.
     #[inline]
     pub(super) fn lent(&self) -> Option<LentRef<'_, T::Element>> {
         let region = self.cell.region();
@@ -98,7 +98,7 @@ impl<T: ?Sized> Clone for Protected<T> {
     }
 }
 
-/// What all locks over data are alike in. The lock has a field `protected` and a function `of`,
+/// Implements what all locks over data share. The lock has a field `protected` and a function `of`,
 /// which makes it of that.
 macro_rules! lock_over_data {
     ($lock:ident, $kind:expr, $layout:expr) => {
@@ -142,7 +142,7 @@ macro_rules! lock_over_data {
 }
 pub(super) use lock_over_data;
 
-/// What all guards are alike in that stay on their thread, and those that do not.
+/// Implements what all guards share: those that stay on their thread, and those that do not.
 macro_rules! guards {
     (here: $($here:ident)*; anywhere: $($anywhere:ident)*;) => {
         $(impl<T: SharedData + ?Sized> Caused for $here<'_, T> {

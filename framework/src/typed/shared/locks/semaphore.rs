@@ -1,4 +1,4 @@
-//! A number of permits, between processes.
+//! A semaphore between processes.
 
 use std::{fmt, time::Duration};
 
@@ -19,7 +19,7 @@ const KIND: (SharedKind, u64) = (SharedKind::Semaphore, 0);
 
 const WHAT: &str = "a permit of the shared semaphore";
 
-/// The most permits: each takes 8 bytes, and a search with none left looks at all of them.
+/// The most permits. Each takes 8 bytes, and a search with none left looks at all of them.
 const MOST: u32 = 1 << 16;
 
 fn layout(permits: u32) -> Layout {
@@ -29,9 +29,29 @@ fn layout(permits: u32) -> Layout {
     }
 }
 
-/// A semaphore between processes: at most so many hold a permit at a time.
+/// A semaphore between processes: it limits how many holders of a permit there are at a time.
 ///
 /// The permits of a process that dies come back, all of them and no more.
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedSemaphore, prelude::*};
+///
+/// #[remote]
+/// fn download(connections: &SharedSemaphore, n: u32) -> mobula::Result<u32> {
+///     let _permit = connections.acquire()?; // comes back at the end
+///     Ok(n)
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(2).start()?;
+/// let connections = rt.shared_semaphore(1)?;
+/// let all = rt.map((0..10).map(|n| download::remote(&connections, n))).get()?;
+/// assert_eq!((all.len(), connections.available()), (10, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SharedSemaphore {
     cell: Cell,
@@ -46,7 +66,21 @@ impl SharedSemaphore {
         }
     }
 
-    /// Takes a permit. Blocks while there is none; a task lets others run on its worker meanwhile.
+    /// Takes a permit. Blocks while there is none. A task lets others run on its worker meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let semaphore = rt.shared_semaphore(2)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert_eq!(semaphore.available(), 1);
+    /// # drop(permit);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_shutdown`](Error::is_shutdown): the runtime ended while there was none.
@@ -54,7 +88,22 @@ impl SharedSemaphore {
         self.acquire_for(None)
     }
 
-    /// As [`acquire`](Self::acquire), for at most this long.
+    /// Takes a permit. Blocks for up to `limit` while there is none.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let semaphore = rt.shared_semaphore(0)?;
+    /// let error = semaphore.acquire_timeout(Duration::from_millis(5)).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`is_timeout`](Error::is_timeout), [`is_shutdown`](Error::is_shutdown).
@@ -63,6 +112,20 @@ impl SharedSemaphore {
     }
 
     /// Takes a permit if there is one.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let semaphore = rt.shared_semaphore(1)?;
+    /// let permit = semaphore.try_acquire()?;
+    /// assert!(permit.is_some());
+    /// assert!(semaphore.try_acquire()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// None at present.
@@ -75,11 +138,27 @@ impl SharedSemaphore {
         }
     }
 
-    /// As [`acquire`](Self::acquire), for asynchronous code; see
+    /// Takes a permit, for asynchronous code; see
     /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let semaphore = rt.shared_semaphore(1)?;
+    /// let permit = semaphore.acquire_async().await?;
+    /// tokio::task::yield_now().await; // keeps the permit
+    /// drop(permit);
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for `acquire`, and [`is_resource_limit`](Error::is_resource_limit).
+    /// The errors of [`acquire`](Self::acquire), and
+    /// [`is_resource_limit`](Error::is_resource_limit).
     pub async fn acquire_async(&self) -> Result<SharedPermit> {
         let holder = self.cell.detached();
         let permit = match self.raw.try_acquire(holder) {
@@ -92,7 +171,20 @@ impl SharedSemaphore {
         Ok(self.permit(permit, holder))
     }
 
-    /// How many permits are left, at some moment during the call.
+    /// Returns the number of permits that are left, at some moment during the call.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let semaphore = rt.shared_semaphore(3)?;
+    /// let _permit = semaphore.acquire()?;
+    /// assert_eq!(semaphore.available(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn available(&self) -> usize {
         self.raw.available() as usize
     }
@@ -115,6 +207,21 @@ impl SharedSemaphore {
 }
 
 /// A permit of a [`SharedSemaphore`]. It comes back when it is dropped, on any thread.
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedPermit, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let semaphore = rt.shared_semaphore(1)?;
+/// let permit: SharedPermit = semaphore.acquire()?;
+/// std::thread::spawn(move || drop(permit)).join().unwrap();
+/// assert_eq!(semaphore.available(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the permit comes back when it is dropped"]
 pub struct SharedPermit {
     semaphore: SharedSemaphore,
@@ -137,10 +244,22 @@ impl fmt::Debug for SharedPermit {
 impl Runtime {
     /// Makes a semaphore between processes.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_semaphore(4)?.available(), 4);
+    /// assert!(rt.shared_semaphore(1_000_000).unwrap_err().is_usage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`is_usage`](Error::is_usage) for more than 65,536 permits;
-    /// [`is_store_full`](Error::is_store_full) when there is no room, `is_shutdown` after the
-    /// runtime's end.
+    /// * [`is_usage`](Error::is_usage): more than 65,536 permits.
+    /// * [`is_store_full`](Error::is_store_full): there is no room.
+    /// * `is_shutdown`: the runtime has ended.
     pub fn shared_semaphore(&self, permits: usize) -> Result<SharedSemaphore> {
         let Some(count) = u32::try_from(permits).ok().filter(|n| *n <= MOST) else {
             return Err(Error::usage(format!(

@@ -29,17 +29,18 @@ const WHAT: &str = "the shared mutex";
 
 /// A value in shared memory that one thread of all processes has at a time.
 ///
-/// A clone is the same mutex, and so is what arrives in a task or comes out of a value.
+/// A clone is the same mutex, and so is the handle that arrives in a task or comes out of a value.
 ///
-/// * Locking one that nobody else wants costs two atomic operations, without a system call. Who has
-///   waited for a millisecond gets it before those who come later.
-/// * When a process dies with it, or a thread panics, the next one gets an error for which
-///   [`is_poisoned`](crate::Error::is_poisoned) holds and that says which process died and how;
+/// * Locking a free mutex costs two atomic operations, without a system call. A thread that has
+///   waited for 1 ms gets it before threads that come later.
+/// * When a process dies with it, or a thread panics, the next lock is an error for which
+///   [`is_poisoned`](crate::Error::is_poisoned) holds. It says which process died and how.
 ///   [`lock_anyway`](Self::lock_anyway) gives the value nevertheless. Nobody hangs.
 /// * A task that waits for it lets other tasks run on its worker meanwhile.
-/// * Guards stay on their thread. For asynchronous code there is [`lock_async`](Self::lock_async),
-///   whose guard may be held across `.await`.
+/// * Guards stay on their thread. Asynchronous code uses [`lock_async`](Self::lock_async), whose
+///   guard may be held across `.await`.
 ///
+/// # Examples
 /// ```
 /// use mobula::{SharedMutex, prelude::*};
 ///
@@ -73,12 +74,28 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         })
     }
 
-    /// Locks it. Blocks while another has it.
+    /// Locks the mutex. Blocks while another thread has it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let point = rt.shared_mutex([1.0, 2.0])?;
+    /// point.lock()?[1] = 3.0; // unlocks at the end of the statement
+    /// let guard = point.lock()?;
+    /// assert_eq!(*guard, [1.0, 3.0]);
+    /// assert!(point.lock().unwrap_err().is_usage()); // this thread has it
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`is_poisoned`](crate::Error::is_poisoned): somebody died or panicked with it; it is not
-    /// locked then. [`is_usage`](crate::Error::is_usage): this thread has it already.
-    /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another had it.
+    /// * [`is_poisoned`](crate::Error::is_poisoned): a process died, or a thread panicked, with the
+    ///   mutex. It is not locked then.
+    /// * [`is_usage`](crate::Error::is_usage): this thread has it already.
+    /// * [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another thread had it.
     #[inline]
     pub fn lock(&self) -> Result<SharedMutexGuard<'_, T>> {
         let holder = self.protected.cell.this_thread();
@@ -88,7 +105,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         }
     }
 
-    /// What is to be done where the mutex was not just free.
+    /// Locks a mutex that was not just free.
     #[cold]
     fn lock_after(
         &self,
@@ -101,18 +118,54 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         }
     }
 
-    /// As [`lock`](Self::lock), for at most this long.
+    /// Locks the mutex. Blocks for up to `limit` while another thread has it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_mutex(1)?;
+    /// let guard = value.lock()?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| value.lock_timeout(Duration::from_millis(5)).map(drop));
+    ///     assert!(other.join().unwrap().unwrap_err().is_timeout());
+    /// });
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `lock`, and [`is_timeout`](crate::Error::is_timeout).
+    /// The errors of [`lock`](Self::lock), and [`is_timeout`](crate::Error::is_timeout).
     pub fn lock_timeout(&self, limit: Duration) -> Result<SharedMutexGuard<'_, T>> {
         checked(WHAT, self.acquire(Some(limit)))
     }
 
-    /// Locks it if that needs no waiting; `None` if another has it.
+    /// Locks the mutex if that needs no waiting. Returns `None` if another thread has it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_mutex(1)?;
+    /// let guard = value.try_lock()?.unwrap();
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| value.try_lock().map(|guard| guard.is_some()));
+    ///     assert!(!other.join().unwrap().unwrap());
+    /// });
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`lock`](Self::lock).
+    /// The errors of [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<Option<SharedMutexGuard<'_, T>>> {
         let holder = self.protected.cell.this_thread();
         match self.raw.try_lock(holder) {
@@ -122,25 +175,68 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         }
     }
 
-    /// As [`lock`](Self::lock), whether it is poisoned or not: the guard says which.
+    /// Locks the mutex, poisoned or not. The guard says which. Blocks while another thread has it.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedMutex, prelude::*};
+    ///
+    /// #[remote]
+    /// fn fails(value: &SharedMutex<u64>) {
+    ///     let mut value = value.lock().unwrap();
+    ///     *value = 2;
+    ///     panic!("half done");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_mutex(1_u64)?;
+    /// assert!(rt.spawn(fails::remote(&value)).get().unwrap_err().is_panic());
+    /// assert!(value.lock().unwrap_err().is_poisoned());
+    /// let mut guard = value.lock_anyway()?;
+    /// assert!(guard.poison().is_some());
+    /// *guard = 1; // mends the value
+    /// guard.clear_poison();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_usage()`: this thread has it already. `is_shutdown()`.
+    /// `is_usage()`: this thread has it already. `is_shutdown()`: the runtime ended while another
+    /// thread had it.
     pub fn lock_anyway(&self) -> Result<SharedMutexGuard<'_, T>> {
         self.acquire(None)
     }
 
-    /// As [`lock`](Self::lock), for asynchronous code. The guard may be held across `.await` and go
-    /// to other threads. A task that locks twice waits for itself.
+    /// Locks the mutex, for asynchronous code. The guard may be held across `.await` and go to
+    /// other threads. A task that locks twice waits for itself.
     ///
-    /// The mutex is taken when the future is polled, and at no other time. A future that is woken
-    /// and not polled within 1 ms lets others go first; this time doubles up to 16 ms for a future
+    /// The future takes the mutex when it is polled, and at no other time. A future that is woken
+    /// and not polled within 1 ms lets others go first. This time doubles up to 16 ms for a future
     /// that often comes too late. A dropped future does not wait any longer. One thread of the
     /// process waits for all futures, as long as they wait for no more than 127 locks.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_mutex(1_u64)?;
+    /// let mut guard = value.lock_async().await?;
+    /// tokio::task::yield_now().await; // keeps the mutex locked
+    /// guard.with(|value| *value += 1);
+    /// drop(guard);
+    /// assert_eq!(*value.lock()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// `is_poisoned()`, `is_shutdown()`. [`is_resource_limit`](crate::Error::is_resource_limit):
-    /// there is no such thread yet, and the system refuses to start one.
+    /// * `is_poisoned()`, `is_shutdown()`.
+    /// * [`is_resource_limit`](crate::Error::is_resource_limit): there is no such thread yet, and
+    ///   the system refuses to start one.
     pub async fn lock_async(&self) -> Result<OwnedMutexGuard<T>> {
         let holder = self.protected.cell.detached();
         let acquired = match self.raw.try_lock(holder) {
@@ -159,7 +255,20 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         unless_poisoned(WHAT, guard, cause)
     }
 
-    /// Whether somebody has died or panicked with it since the last `clear_poison`, and how.
+    /// Returns how a process died, or a thread panicked, with the mutex since the last
+    /// `clear_poison`. `None` if none has.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_mutex(1_u64)?;
+    /// assert_eq!(value.poison(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poison(&self) -> Option<String> {
         self.raw.poison().map(|cause| cause.to_string())
     }
@@ -189,6 +298,21 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
 impl Runtime {
     /// Makes a mutex between processes over one value.
     ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedMutex, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let best: SharedMutex<f64> = rt.shared_mutex(f64::INFINITY)?;
+    /// let mut guard = best.lock()?;
+    /// *guard = guard.min(3.0);
+    /// assert_eq!(*guard, 3.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
     /// the runtime's end.
@@ -198,8 +322,22 @@ impl Runtime {
 
     /// Makes a mutex between processes over a slice, which begins as a copy of `values`.
     ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedMutex, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let weights: SharedMutex<[f64]> = rt.shared_mutex_slice(&[0.0; 1000])?;
+    /// weights.lock()?.iter_mut().for_each(|weight| *weight += 1.0);
+    /// assert_eq!(weights.lock()?.iter().sum::<f64>(), 1000.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`shared_mutex`](Self::shared_mutex).
+    /// The errors of [`shared_mutex`](Self::shared_mutex).
     pub fn shared_mutex_slice<T: SharedElement>(&self, values: &[T]) -> Result<SharedMutex<[T]>> {
         self.shared_mutex_of(values)
     }

@@ -15,7 +15,21 @@ use super::{
     reads_here::ReadsHere,
 };
 
-/// A [`SharedRwLock`] locked for reading; dereferences to what it protects.
+/// A [`SharedRwLock`] locked for reading, which dereferences to its value.
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedReadGuard, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let value = rt.shared_rwlock(7_u32)?;
+/// let guard: SharedReadGuard<'_, u32> = value.read()?;
+/// assert_eq!(*guard, 7);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct SharedReadGuard<'l, T: SharedData + ?Sized> {
     pub(super) lock: &'l SharedRwLock<T>,
@@ -28,7 +42,18 @@ pub struct SharedReadGuard<'l, T: SharedData + ?Sized> {
 }
 
 impl<T: SharedData + ?Sized> SharedReadGuard<'_, T> {
-    /// What had happened to the writer who left it poisoned.
+    /// Returns how a writer died or panicked. `None` if the lock is not poisoned.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_rwlock(7)?.read_anyway()?.poison(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poison(&self) -> Option<String> {
         self.cause.map(|cause| cause.to_string())
     }
@@ -49,11 +74,26 @@ impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
     }
 }
 
-/// A [`SharedRwLock`] locked for writing; dereferences to what it protects.
+/// A [`SharedRwLock`] locked for writing, which dereferences to its value.
+///
+/// # Examples
+/// ```
+/// use mobula::{SharedWriteGuard, prelude::*};
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let value = rt.shared_rwlock(7_u32)?;
+/// let mut guard: SharedWriteGuard<'_, u32> = value.write()?;
+/// *guard += 1;
+/// assert_eq!(*guard, 8);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct SharedWriteGuard<'l, T: SharedData + ?Sized> {
     pub(super) lock: &'l SharedRwLock<T>,
-    /// As for reading.
+    /// There: that was checked when the lock was made.
     pub(super) data: Option<LentRef<'l, T::Element>>,
     pub(super) holder: Holder,
     pub(super) cause: Option<Cause>,
@@ -62,12 +102,44 @@ pub struct SharedWriteGuard<'l, T: SharedData + ?Sized> {
 }
 
 impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
-    /// What had happened to the writer who left it poisoned.
+    /// Returns how a writer died or panicked. `None` if the lock is not poisoned.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_rwlock(7)?.write_anyway()?.poison(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poison(&self) -> Option<String> {
         self.cause.map(|cause| cause.to_string())
     }
 
     /// Declares that the value is in order again.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedRwLock, prelude::*};
+    ///
+    /// #[remote]
+    /// fn fails(value: &SharedRwLock<u64>) {
+    ///     let _guard = value.write().unwrap();
+    ///     panic!("half done");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(1_u64)?;
+    /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
+    /// value.write_anyway()?.clear_poison();
+    /// assert!(value.read().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clear_poison(&mut self) {
         self.lock.raw.clear_poison();
         self.cause = None;
@@ -99,6 +171,22 @@ impl<T: SharedData + ?Sized> Drop for SharedWriteGuard<'_, T> {
 }
 
 /// A [`SharedRwLock`] locked for reading that may be held across `.await`.
+/// [`SharedRwLock::read_async`] returns it.
+///
+/// # Examples
+/// ```
+/// use mobula::{OwnedReadGuard, prelude::*};
+///
+/// # #[mobula::main]
+/// # async fn main() -> mobula::Result<()> {
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let value = rt.shared_rwlock(7_u64)?;
+/// let guard: OwnedReadGuard<u64> = value.read_async().await?;
+/// tokio::task::yield_now().await;
+/// assert_eq!(guard.with(|n| *n), 7);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct OwnedReadGuard<T: SharedData + ?Sized> {
     pub(super) lock: SharedRwLock<T>,
@@ -106,7 +194,19 @@ pub struct OwnedReadGuard<T: SharedData + ?Sized> {
 }
 
 impl<T: SharedData + ?Sized> OwnedReadGuard<T> {
-    /// Calls `f` with what the lock protects.
+    /// Calls `f` with the value.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let table = rt.shared_rwlock_slice(&[1, 2, 3])?;
+    /// assert_eq!(table.read_async().await?.with(|all| all.len()), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         f(T::of(
             self.lock.protected.shared().as_deref().unwrap_or(&[]),
@@ -121,6 +221,24 @@ impl<T: SharedData + ?Sized> Drop for OwnedReadGuard<T> {
 }
 
 /// A [`SharedRwLock`] locked for writing that may be held across `.await`.
+/// [`SharedRwLock::write_async`] returns it.
+///
+/// # Examples
+/// ```
+/// use mobula::{OwnedWriteGuard, prelude::*};
+///
+/// # #[mobula::main]
+/// # async fn main() -> mobula::Result<()> {
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let value = rt.shared_rwlock(7_u64)?;
+/// let mut guard: OwnedWriteGuard<u64> = value.write_async().await?;
+/// tokio::task::yield_now().await;
+/// guard.with(|n| *n = 8);
+/// drop(guard);
+/// assert_eq!(*value.read()?, 8);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct OwnedWriteGuard<T: SharedData + ?Sized> {
     pub(super) lock: SharedRwLock<T>,
@@ -130,7 +248,20 @@ pub struct OwnedWriteGuard<T: SharedData + ?Sized> {
 }
 
 impl<T: SharedData + ?Sized> OwnedWriteGuard<T> {
-    /// Calls `f` with what the lock protects.
+    /// Calls `f` with the value.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let table = rt.shared_rwlock_slice(&[1, 2, 3])?;
+    /// table.write_async().await?.with(|all| all.reverse());
+    /// assert_eq!(*table.read()?, [3, 2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.lock.protected.lent();
         f(T::of_mut(data.as_deref_mut().unwrap_or(&mut [])))

@@ -33,11 +33,12 @@ const WHAT: &str = "the shared lock";
 
 /// A value in shared memory that one thread of all processes writes, or any number read.
 ///
-/// As a [`SharedMutex`](crate::SharedMutex) in all else: handles, errors, poison (which a writer
-/// leaves that died or panicked; readers leave none), fairness (new readers wait when a writer
-/// does), guards. A thread that reads cannot read again, or write, before it has dropped its guard:
-/// it could wait for itself, so that is an error.
+/// Handles, errors and guards are those of a [`SharedMutex`](crate::SharedMutex). A writer that
+/// dies or panics poisons the lock, readers do not. New readers wait when a writer does. A thread
+/// that reads cannot read again, or write, before it has dropped its guard. It could wait for
+/// itself, so that is an error.
 ///
+/// # Examples
 /// ```
 /// use mobula::{SharedRwLock, prelude::*};
 ///
@@ -75,12 +76,27 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         })
     }
 
-    /// Locks it for reading. Blocks while somebody writes, or waits for that.
+    /// Locks it for reading. Blocks while a thread writes, or waits to write.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7)?;
+    /// let guard = value.read()?;
+    /// assert_eq!(*guard, 7);
+    /// assert!(value.read().unwrap_err().is_usage()); // this thread reads already
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked; it is not locked
-    /// then. [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
-    /// [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another wrote.
+    /// * [`is_poisoned`](crate::Error::is_poisoned): a writer died or panicked. The lock is not
+    ///   locked then.
+    /// * [`is_usage`](crate::Error::is_usage): this thread reads or writes it already.
+    /// * [`is_shutdown`](crate::Error::is_shutdown): the runtime ended while another thread wrote.
     #[inline]
     pub fn read(&self) -> Result<SharedReadGuard<'_, T>> {
         let here = self.begin_read()?;
@@ -91,7 +107,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         }
     }
 
-    /// What is to be done where the lock was not just free for readers.
+    /// Locks for reading where the lock was not just free for readers.
     #[cold]
     fn read_after(
         &self,
@@ -126,48 +142,161 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         }
     }
 
-    /// As [`read`](Self::read), for at most this long.
+    /// Locks it for reading. Blocks for up to `limit` while a thread writes, or waits to write.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7)?;
+    /// let guard = value.write()?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| value.read_timeout(Duration::from_millis(5)).map(drop));
+    ///     assert!(other.join().unwrap().unwrap_err().is_timeout());
+    /// });
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
+    /// The errors of [`read`](Self::read), and [`is_timeout`](crate::Error::is_timeout).
     pub fn read_timeout(&self, limit: Duration) -> Result<SharedReadGuard<'_, T>> {
         checked(WHAT, self.acquire_read(self.begin_read()?, Some(limit)))
     }
 
-    /// As [`read`](Self::read), whether it is poisoned or not.
+    /// Locks it for reading, poisoned or not. The guard says which.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedRwLock, prelude::*};
+    ///
+    /// #[remote]
+    /// fn fails(value: &SharedRwLock<u64>) {
+    ///     let mut value = value.write().unwrap();
+    ///     *value = 2;
+    ///     panic!("half done");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(1_u64)?;
+    /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
+    /// assert!(value.read().unwrap_err().is_poisoned());
+    /// assert_eq!(*value.read_anyway()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_usage()`, `is_shutdown()`.
+    /// `is_usage()`: this thread reads or writes it already. `is_shutdown()`: the runtime ended
+    /// while another thread wrote.
     pub fn read_anyway(&self) -> Result<SharedReadGuard<'_, T>> {
         self.acquire_read(self.begin_read()?, None)
     }
 
     /// Locks it for writing. Blocks while others read or write.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7)?;
+    /// *value.write()? += 1;
+    /// assert_eq!(*value.read()?, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// As for [`read`](Self::read).
+    /// The errors of [`read`](Self::read).
     pub fn write(&self) -> Result<SharedWriteGuard<'_, T>> {
         checked(WHAT, self.acquire_write(None))
     }
 
-    /// As [`write`](Self::write), for at most this long.
+    /// Locks it for writing. Blocks for up to `limit` while others read or write.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7)?;
+    /// let guard = value.read()?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| value.write_timeout(Duration::from_millis(5)).map(drop));
+    ///     assert!(other.join().unwrap().unwrap_err().is_timeout());
+    /// });
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for `read`, and [`is_timeout`](crate::Error::is_timeout).
+    /// The errors of [`read`](Self::read), and [`is_timeout`](crate::Error::is_timeout).
     pub fn write_timeout(&self, limit: Duration) -> Result<SharedWriteGuard<'_, T>> {
         checked(WHAT, self.acquire_write(Some(limit)))
     }
 
-    /// As [`write`](Self::write), whether it is poisoned or not: the guard says which.
+    /// Locks it for writing, poisoned or not. The guard says which.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedRwLock, prelude::*};
+    ///
+    /// #[remote]
+    /// fn fails(value: &SharedRwLock<u64>) {
+    ///     let mut value = value.write().unwrap();
+    ///     *value = 2;
+    ///     panic!("half done");
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(1_u64)?;
+    /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
+    /// let mut guard = value.write_anyway()?;
+    /// *guard = 1; // mends the value
+    /// guard.clear_poison();
+    /// drop(guard);
+    /// assert_eq!(*value.read()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `is_usage()`, `is_shutdown()`.
+    /// `is_usage()`: this thread reads or writes it already. `is_shutdown()`: the runtime ended
+    /// while others had it.
     pub fn write_anyway(&self) -> Result<SharedWriteGuard<'_, T>> {
         self.acquire_write(None)
     }
 
-    /// As [`read`](Self::read), for asynchronous code; see
+    /// Locks it for reading, for asynchronous code; see
     /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7_u64)?;
+    /// let (one, two) = (value.read_async().await?, value.read_async().await?);
+    /// assert_eq!(one.with(|n| *n) + two.with(|n| *n), 14);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
@@ -189,8 +318,21 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         unless_poisoned(WHAT, guard, cause)
     }
 
-    /// As [`write`](Self::write), for asynchronous code; see
+    /// Locks it for writing, for asynchronous code; see
     /// [`SharedMutex::lock_async`](crate::SharedMutex::lock_async).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let value = rt.shared_rwlock(7_u64)?;
+    /// value.write_async().await?.with(|n| *n += 1);
+    /// assert_eq!(value.read_async().await?.with(|n| *n), 8);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `is_poisoned()`, `is_shutdown()`, `is_resource_limit()`.
@@ -212,7 +354,18 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         unless_poisoned(WHAT, guard, cause)
     }
 
-    /// Whether a writer has died or panicked since the last `clear_poison`, and how.
+    /// Returns how a writer died or panicked since the last `clear_poison`. `None` if none has.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.shared_rwlock(7)?.poison(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn poison(&self) -> Option<String> {
         self.raw.poison().map(|cause| cause.to_string())
     }
@@ -251,6 +404,20 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
 impl Runtime {
     /// Makes a lock between processes over one value, for one writer or many readers.
     ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedRwLock, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let level: SharedRwLock<u32> = rt.shared_rwlock(1)?;
+    /// *level.write()? = 2;
+    /// assert_eq!(*level.read()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`is_store_full`](crate::Error::is_store_full) when there is no room, `is_shutdown` after
     /// the runtime's end.
@@ -258,10 +425,25 @@ impl Runtime {
         self.shared_rwlock_of(&[value])
     }
 
-    /// Makes such a lock over a slice, which begins as a copy of `values`.
+    /// Makes a lock for one writer or many readers over a slice, which begins as a copy of
+    /// `values`.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{SharedRwLock, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let table: SharedRwLock<[u32]> = rt.shared_rwlock_slice(&[1, 2, 3])?;
+    /// table.write()?[2] = 30;
+    /// assert_eq!(table.read()?.iter().sum::<u32>(), 33);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`shared_rwlock`](Self::shared_rwlock).
+    /// The errors of [`shared_rwlock`](Self::shared_rwlock).
     pub fn shared_rwlock_slice<T: SharedElement>(&self, values: &[T]) -> Result<SharedRwLock<[T]>> {
         self.shared_rwlock_of(values)
     }
