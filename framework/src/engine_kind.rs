@@ -60,7 +60,8 @@ impl EngineKind {
     ///   refused by an error for which `is_usage()` holds. An actor ([`Actor`](crate::Actor)) or a
     ///   [`Queue`](crate::Queue) takes its place.
     /// * An actor whose value is not `Send + Sync` is called on the thread that has created it.
-    /// * [`Builder::workers`](crate::Builder::workers) and
+    /// * [`Builder::workers`](crate::Builder::workers),
+    ///   [`max_calls`](crate::UnspawnedCall::max_calls) and
     ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
     ///   after an error do.
     ///

@@ -87,6 +87,8 @@ use proc_macro::TokenStream;
 /// * `retry_timeouts`: run it again after a run that took too long, within its `retries`.
 /// * `grace = duration`: how long a run goes on that is cancelled or has passed a limit, before its
 ///   worker is killed. `.grace(duration)` on a call overrides it. Default: 1 s.
+/// * `max_calls = n`: replace a worker when it has run `n` calls of the function, also those that
+///   fail. `.max_calls(n)` on a call overrides it. Default: no limit.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
 /// ## Limits

@@ -85,6 +85,7 @@ impl Place {
                 ("deadline", Takes::Duration),
                 ("retry_timeouts", Takes::Nothing),
                 ("grace", Takes::Duration),
+                ("max_calls", Takes::Number(1)),
                 ("crate", Takes::Path),
             ],
             Place::Actor => &[
@@ -258,9 +259,12 @@ impl Options {
         let signed = self.signed.iter().map(|number| (number, quote!(i32)));
         let numbers = unsigned.chain(signed).map(|((name, value), ty)| {
             let (field, value) = (Ident::new(name, Span::call_site()), place(value));
+            let zero = format!("`{name}` is zero: a worker runs one call at least");
+            let check = (*name == "max_calls").then(|| quote!(::core::assert!(NUMBER > 0, #zero);));
             // In a constant of its own, so that the compiler's messages are about the expression.
             quote!(options.#field = ::core::option::Option::Some({
                 const NUMBER: ::core::primitive::#ty = #value;
+                const { #check };
                 NUMBER
             });)
         });

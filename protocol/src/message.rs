@@ -288,6 +288,8 @@ pub enum FromWorker {
     /// Nobody takes tasks from the lane of this worker, since the system gives it no further thread
     /// and all that it has wait; or that is over.
     Stalled(bool),
+    /// The worker has become too large, and is to be replaced: it should get no further task.
+    Retire,
     /// The worker wants to reserve this many further bytes in its segment.
     NeedBytes(u64),
     /// An actor of the worker's. The worker holds it.

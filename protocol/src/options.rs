@@ -26,6 +26,8 @@ pub struct TaskOptions {
     /// How long a run that is to end may go on before its worker is killed. `None`:
     /// [`GRACE`](TaskOptions::GRACE).
     pub grace: Option<Duration>,
+    /// How many calls of its function a worker runs before it is replaced.
+    pub max_calls: Option<u32>,
 }
 
 impl TaskOptions {
@@ -38,6 +40,7 @@ impl TaskOptions {
         deadline: None,
         retry_timeouts: false,
         grace: None,
+        max_calls: None,
     };
 
     /// How long a run that is to end may go on by default.
@@ -82,8 +85,10 @@ impl TaskOptions {
             deadline,
             retry_timeouts: _,
             grace: _,
+            // The scheduler counts calls.
+            max_calls,
         } = *self;
-        let limited = timeout.is_some() || deadline.is_some();
+        let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
         !(limited || retry_errors && retries.is_some_and(|retries| retries > 0))
     }
 }

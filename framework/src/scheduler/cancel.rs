@@ -105,7 +105,9 @@ impl Scheduler {
             return false;
         }
         worker.complete(hand.attempt);
+        self.uncount_call(id, hand.worker, hand.attempt);
         self.relist(hand.worker);
+        self.wind_up(hand.worker, host);
         self.call_landed(id);
         self.unqueue(id);
         true

@@ -267,6 +267,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         | FromWorker::NeedBytes(_)
         | FromWorker::ReturnBytes(_)
         | FromWorker::Stalled(_)
+        | FromWorker::Retire
         | FromWorker::Exits
         | FromWorker::Closed(_) => {}
     }

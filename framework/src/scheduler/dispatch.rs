@@ -102,6 +102,7 @@ impl Scheduler {
         };
         let (slot, attempt) = worker.next_assignment();
         let idle = worker.assignments.is_empty();
+        let mut limited = self.limits_calls;
         worker.assignments.push_back(Assignment {
             attempt,
             task: id,
@@ -112,6 +113,7 @@ impl Scheduler {
             scheduler.shift_arg_pins(specs, Step::Begin)
         });
         if let Some(task) = self.tasks.get(id) {
+            limited |= task.options.is_some();
             let mut args = Args::with_capacity(task.args.len());
             for spec in &task.args {
                 args.push(self.resolve(spec));
@@ -137,6 +139,9 @@ impl Scheduler {
             attempt,
         };
         self.set_state(id, TaskState::Queued(hand));
+        if limited {
+            self.count_call(id, worker_id, attempt);
+        }
     }
 
     /// The argument with the values of its objects, which are all ready.
@@ -200,6 +205,7 @@ impl Scheduler {
                 break;
             }
             worker.complete(attempt);
+            self.uncount_call(task, worker_id, attempt);
             self.call_landed(task);
             if self.is_abandoned(task) {
                 self.drop_abandoned(task, host);
@@ -266,6 +272,8 @@ impl Worker {
 
     /// Whether it has tasks that it has probably not started.
     pub(super) fn is_laden(&self) -> bool {
-        self.state == WorkerState::Up && self.actor.is_none() && self.load() > 1
+        matches!(self.state, WorkerState::Up | WorkerState::Retiring)
+            && self.actor.is_none()
+            && self.load() > 1
     }
 }

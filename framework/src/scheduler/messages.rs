@@ -36,7 +36,7 @@ impl Scheduler {
             return Ok(());
         }
         match self.workers.get(&from).map(|worker| worker.state) {
-            Some(WorkerState::Up | WorkerState::ShuttingDown) => {}
+            Some(WorkerState::Up | WorkerState::Retiring | WorkerState::ShuttingDown) => {}
             Some(WorkerState::Starting) => {
                 return Err(Violation::new(format!("{from} spoke before it registered")));
             }
@@ -112,6 +112,10 @@ impl Scheduler {
             FromWorker::Blocked => self.on_blocked(from, host),
             FromWorker::Unblocked => self.on_unblocked(from),
             FromWorker::Stalled(stalled) => self.on_stalled(from, stalled, host),
+            FromWorker::Retire => {
+                self.on_retire(from, host);
+                Ok(())
+            }
             FromWorker::Registered
             | FromWorker::NeedBytes(_)
             | FromWorker::ReturnBytes(_)
@@ -195,6 +199,7 @@ impl Scheduler {
         worker.children = Siblings::default();
         worker.ended = true;
         let actor = worker.actor;
+        let retires = worker.state == WorkerState::Retiring;
 
         worker.depth = most.min(worker.depth.saturating_add(1));
         worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
@@ -231,6 +236,9 @@ impl Scheduler {
             host.free(loc);
         }
         self.finish(task_id, outcome, host);
+        if retires {
+            self.wind_up(from, host);
+        }
         Ok(())
     }
 
@@ -275,6 +283,7 @@ impl Scheduler {
         // What waits for its turn at an actor may share the value with this one.
         self.dirty_actors.extend(worker.actor);
         self.take_back(from, u32::MAX, host);
+        self.wind_up(from, host);
         Ok(())
     }
 

@@ -92,11 +92,13 @@ mod pack;
 mod priority;
 mod queues;
 mod ready;
+mod recycle;
 mod shortage;
 mod table;
 mod task;
 mod task_table;
 mod tasks;
+mod term;
 mod timers;
 mod worker;
 mod workers;
@@ -198,6 +200,10 @@ pub(crate) struct Scheduler {
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
     /// How many unfinished tasks are detached.
     detached: usize,
+    /// Some function limits how many of its calls a worker runs.
+    limits_calls: bool,
+    /// Workers in whose places new ones were asked for.
+    replaced: usize,
     /// Stored bytes of all objects.
     used: u64,
     /// Why nothing is accepted any more.
@@ -214,6 +220,8 @@ impl Scheduler {
         };
         Scheduler {
             config,
+            limits_calls: Scheduler::any_limit(&functions),
+            replaced: 0,
             functions,
             objects: Objects::default(),
             tasks: Tasks::default(),

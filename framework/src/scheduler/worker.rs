@@ -8,7 +8,7 @@ use std::{
 use mobula_protocol::{Attempt, IdMap, ObjectId, TaskSlot};
 use mobula_store::NumberHasher;
 
-use super::{claims::Told, pack::PATIENCE, ready::Siblings, task_table::TaskId};
+use super::{claims::Told, pack::PATIENCE, ready::Siblings, task_table::TaskId, term::Term};
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub(super) enum WorkerState {
     Starting,
     /// It takes tasks.
     Up,
+    /// It takes no further tasks, and ends when those that it has have ended: see
+    /// [`recycle`](super::recycle).
+    Retiring,
     /// It finishes what it has begun.
     ShuttingDown,
 }
@@ -75,6 +78,8 @@ pub(super) struct Worker {
     pub(super) active: bool,
     /// Whether it counts in [`stealable`](super::Scheduler::stealable).
     pub(super) stealable: bool,
+    /// When it is replaced.
+    pub(super) term: Term,
 }
 
 /// That a worker holds an object.
@@ -108,6 +113,7 @@ impl Worker {
             quiet: PATIENCE,
             active: false,
             stealable: false,
+            term: Term::default(),
         }
     }
 

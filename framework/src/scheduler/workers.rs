@@ -97,7 +97,7 @@ impl Scheduler {
     /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker
     /// that is not there.
     ///
-    /// Says whether the pool has one worker less.
+    /// Says whether the pool has one worker less, in whose place none was asked for.
     pub(crate) fn worker_lost(
         &mut self,
         id: WorkerId,
@@ -120,6 +120,7 @@ impl Scheduler {
         let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
         let near = worker.near(at_a_time);
         let killed = worker.killed;
+        let replaced = worker.term.replaced;
         self.end_holds(id, worker, host);
         let lost: Vec<_> = assignments
             .into_iter()
@@ -142,6 +143,7 @@ impl Scheduler {
             return false;
         }
 
+        self.replaced -= usize::from(replaced);
         let mut siblings = Siblings::default();
         let mut crashed = Vec::new();
         for lost in lost {
@@ -160,7 +162,7 @@ impl Scheduler {
             let error = self.crash_error(crash, &mut describe);
             self.finish(task, Err(error), host);
         }
-        true
+        !replaced
     }
 
     /// Whether a task of a dead worker runs again, and at what cost. `again`: somebody is there to

@@ -192,6 +192,44 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
+    /// How many calls of the function a worker runs, at most; the default is the function's own
+    /// (`#[remote(max_calls = n)]`), else no limit. The worker process is then replaced: for code
+    /// that keeps memory or descriptors, or that can only be used once. `multiprocessing` has
+    /// `maxtasksperchild` for that.
+    ///
+    /// Calls that fail count, and runs after an error count once. Calls of the function without a
+    /// limit do not count. Nothing else fails: what the
+    /// worker has not begun goes to others, tasks that wait in it end first, and objects that it
+    /// has made stay. Its tear-down functions and the values of its
+    /// [`#[worker_local]`](macro@crate::worker_local)s have 5 s. A process that starts in its place
+    /// costs some milliseconds. A worker whose calls wait for others is replaced while they wait;
+    /// with more than 64 such workers, further ones run more calls than this in place of further
+    /// processes.
+    ///
+    /// In a map, such calls are tasks of their own, and not batched. Zero and a call of an actor's
+    /// method are errors of the call: an actor has its process for itself. On the inline engine,
+    /// which has no workers, this does nothing.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote(max_calls = 1)]
+    /// fn process() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let (first, second) = (process::remote().spawn(), process::remote().spawn());
+    /// assert_ne!(first.get()?, second.get()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_calls(mut self, calls: u32) -> UnspawnedCall<R> {
+        self.own_options().max_calls = Some(calls);
+        self
+    }
+
     /// The options of this call, to be changed: at first those of its function.
     fn own_options(&mut self) -> &mut TaskOptions {
         let function = self.bound.function;
@@ -254,8 +292,24 @@ impl<R> UnspawnedCall<R> {
                     )));
                 }
             }
+            self.check_max_calls(options)?;
         }
         self.bound.check(engine)
+    }
+
+    #[cold]
+    fn check_max_calls(&self, options: &TaskOptions) -> Result<()> {
+        let why = match (options.max_calls, &self.bound.actor) {
+            (Some(0), _) => "is zero: a worker runs one call at least",
+            (Some(_), Some(_)) => {
+                "is set, but an actor's process is not replaced; leave it out for methods"
+            }
+            _ => return Ok(()),
+        };
+        let name = self.bound.function.name;
+        Err(Error::usage(format!(
+            "the `max_calls` of a call of `{name}` {why}"
+        )))
     }
 
     /// As this engine takes it.

@@ -28,6 +28,7 @@ mod priority;
 mod programs;
 mod protection;
 mod queues;
+mod recycle;
 mod refs;
 mod retries;
 mod set_up;

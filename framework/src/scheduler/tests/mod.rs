@@ -16,6 +16,7 @@ mod peer;
 mod priority;
 mod queues;
 mod random;
+mod recycle;
 mod sanity;
 mod scale;
 mod shortage;

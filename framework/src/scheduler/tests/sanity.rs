@@ -11,6 +11,7 @@ use super::super::{
     object::{Maker, ObjectState},
     task::TaskState,
     task_table::TaskId,
+    worker::WorkerState,
 };
 
 /// Counts made anew from what can be reached.
@@ -270,7 +271,7 @@ impl Scheduler {
 
     fn check_workers(&self) {
         let mut room = BTreeSet::new();
-        let (mut stealable, mut active) = (0, 0);
+        let (mut stealable, mut active, mut replaced) = (0, 0, 0);
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
             assert_eq!(self.seats[worker.seat], id);
@@ -285,6 +286,11 @@ impl Scheduler {
                 "{id}"
             );
             active += usize::from(worker.active);
+            replaced += usize::from(worker.term.replaced);
+            if worker.state == WorkerState::Retiring && self.closed.is_none() {
+                assert!(!worker.assignments.is_empty(), "{id} has nothing to end");
+                assert!(worker.load() > 0 || worker.term.replaced, "{id} waits");
+            }
             assert_eq!(worker.stealable, worker.is_laden());
             stealable += usize::from(worker.stealable);
             assert!(
@@ -317,6 +323,7 @@ impl Scheduler {
         }
         assert!(room.into_iter().eq(self.room.iter()));
         assert_eq!((stealable, active), (self.stealable, self.active));
+        assert_eq!(replaced, self.replaced);
         assert_eq!(self.active_seats.len(), active);
         assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
         let watchers: usize = self

@@ -165,6 +165,7 @@ impl World {
             timeout: self.dice.one_in(4).then_some(Duration::from_secs(3)),
             deadline: self.dice.one_in(8).then_some(Duration::from_secs(5)),
             grace: None,
+            max_calls: self.dice.one_in(4).then(|| 1 + self.dice.below(3) as u32),
         };
         let spec = TaskSpec {
             id,

@@ -11,6 +11,7 @@ pub(crate) fn all(rt: &Rt) {
     groups_of_refs_are_fetched_together(rt);
     the_function_itself_stays(rt);
     a_call_can_be_sent_to_another_thread(rt);
+    a_limit_of_calls_changes_no_result(rt);
 }
 
 fn a_call_is_inert_and_shows_what_it_is() {
@@ -99,4 +100,18 @@ fn a_call_can_be_sent_to_another_thread(rt: &Rt) {
             .unwrap(),
         3.0
     );
+}
+
+/// An engine without workers has none to replace.
+fn a_limit_of_calls_changes_no_result(rt: &Rt) {
+    let calls = (0..8).map(|n| square::remote(f64::from(n)).max_calls(2));
+    let refs = rt.spawn_all(calls);
+    let values: Vec<f64> = (0..8).map(|n| f64::from(n * n)).collect();
+    assert_eq!(rt.get(&refs).unwrap(), values);
+    let error = rt
+        .spawn(square::remote(1.0).max_calls(0))
+        .get()
+        .unwrap_err();
+    assert!(error.is_usage(), "{error}");
+    assert!(error.to_string().contains("`max_calls`"), "{error}");
 }

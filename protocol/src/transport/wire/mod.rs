@@ -267,6 +267,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
         FromWorker::Stalled(true) => out.push(from_worker::STALLED),
         FromWorker::Stalled(false) => out.push(from_worker::STAFFED),
+        FromWorker::Retire => out.push(from_worker::RETIRE),
         FromWorker::Exits => out.push(from_worker::EXITS),
         FromWorker::NeedBytes(bytes) => {
             out.push(from_worker::NEED_BYTES);
@@ -412,6 +413,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::UNBLOCKED => FromWorker::Unblocked,
         from_worker::STALLED => FromWorker::Stalled(true),
         from_worker::STAFFED => FromWorker::Stalled(false),
+        from_worker::RETIRE => FromWorker::Retire,
         from_worker::EXITS => FromWorker::Exits,
         from_worker::NEED_BYTES => FromWorker::NeedBytes(reader.number("a number of bytes")?),
         from_worker::RETURN_BYTES => FromWorker::ReturnBytes(reader.number("a number of bytes")?),
@@ -543,6 +545,7 @@ mod from_worker {
     pub(super) const QUEUE_TOOK: u8 = 94;
     pub(super) const STARTED: u8 = 95;
     pub(super) const CANCEL: u8 = 96;
+    pub(super) const RETIRE: u8 = 110;
 }
 
 /// First bytes of arguments, ready or not.

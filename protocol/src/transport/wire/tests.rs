@@ -180,9 +180,17 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
         any::<Option<Duration>>(),
         any::<Option<Duration>>(),
     );
-    let numbers = (option::of(number32()), any::<Option<i32>>());
+    let numbers = (
+        option::of(number32()),
+        any::<Option<i32>>(),
+        option::of(number32()),
+    );
     let options = (numbers, any::<(bool, bool)>(), limits).prop_map(
-        |((retries, priority), (retry_errors, retry_timeouts), (timeout, deadline, grace))| {
+        |(
+            (retries, priority, max_calls),
+            (retry_errors, retry_timeouts),
+            (timeout, deadline, grace),
+        )| {
             Arc::new(TaskOptions {
                 retries,
                 retry_errors,
@@ -191,6 +199,7 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
                 deadline,
                 retry_timeouts,
                 grace,
+                max_calls,
             })
         },
     );
@@ -350,6 +359,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Blocked),
         Just(FromWorker::Unblocked),
         any::<bool>().prop_map(FromWorker::Stalled),
+        Just(FromWorker::Retire),
         Just(FromWorker::Exits),
         number().prop_map(FromWorker::NeedBytes),
         number().prop_map(FromWorker::ReturnBytes),

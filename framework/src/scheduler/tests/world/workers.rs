@@ -170,6 +170,7 @@ impl World {
                     worker.say(FromWorker::Watch(id));
                 }
             }
+            8 if self.dice.one_in(4) => worker.say(FromWorker::Retire),
             _ => self.forget(worker),
         }
     }
