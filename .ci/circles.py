@@ -24,7 +24,7 @@ KNOWN = {
     # asks the task that runs, and the task sets it.
     "worker": "actor context process",
     # The worker's state is one value, on which the steps of a task are methods.
-    "worker::process": "cancelled own_calls shortage tasks worker",
+    "worker::process": "own_calls shortage tasks worker",
     # The scheduler is one value as well; plain types and its methods are not yet apart.
     "framework::scheduler": "actors claims functions object pack ready task task_table timers worker workers "
     "counts lending objects",

@@ -5,15 +5,18 @@
 mod actor;
 pub mod batch;
 pub mod context;
+mod end;
+mod link;
 mod local;
 mod process;
 mod promise;
 mod teardown;
 
 pub use actor::{ActorState, BorrowedHere};
+pub use end::{CANNOT_GO_ON, SHORT};
 pub use local::WorkerLocal;
 pub use process::{
-    CANNOT_GO_ON, SHORT, WorkerSetup, block_on, call, enter_if_worker, set_up_here, setup_count,
-    tear_down_here, worker_engine,
+    WorkerSetup, block_on, call, enter_if_worker, set_up_here, setup_count, tear_down_here,
+    worker_engine,
 };
 pub use teardown::WorkerTeardown;

@@ -3,181 +3,15 @@
 //! The control lane says which, by the number of the run. An asynchronous function is dropped where
 //! it waits next. A blocking one ends by unwinding where it waits for an object, and can ask before.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    task::Waker,
-};
+use std::task::Waker;
 
 use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, WorkerId};
-use parking_lot::Mutex;
 
 use super::{
+    cancellations::{self, Cancellations, this_run},
+    here::{self, Here},
     panics,
-    worker::{self, Worker},
 };
-
-/// No run.
-const NONE: u64 = u64::MAX;
-
-thread_local! {
-    static RUN: Cell<u64> = const { Cell::new(NONE) };
-}
-
-/// The run that this thread is in.
-pub(super) fn this_run() -> Option<Attempt> {
-    Some(RUN.get()).filter(|run| *run != NONE).map(Attempt)
-}
-
-/// What is cancelled in a worker.
-#[derive(Debug)]
-pub(crate) struct Cancellations {
-    /// Whether there is anything in the list.
-    any: AtomicBool,
-    /// The latest run that has begun, plus 1. Runs begin in the order of their numbers.
-    begun: AtomicU64,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Runs that are cancelled. Some may have ended.
-    cancelled: Vec<Attempt>,
-    /// Which runs the threads are in.
-    threads: Vec<Weak<AtomicU64>>,
-    /// Runs that sleep, with what wakes them.
-    asleep: Vec<(Attempt, Waker)>,
-}
-
-impl Default for Cancellations {
-    fn default() -> Cancellations {
-        Cancellations {
-            any: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
-            state: Mutex::default(),
-        }
-    }
-}
-
-/// A thread that runs one task after the other.
-#[derive(Debug)]
-pub(super) struct Runner(Arc<AtomicU64>);
-
-impl Cancellations {
-    /// A new thread.
-    pub(super) fn runner(&self) -> Runner {
-        let run = Arc::new(AtomicU64::new(NONE));
-        let mut state = self.state.lock();
-        state.threads.retain(|thread| thread.strong_count() > 0);
-        state.threads.push(Arc::downgrade(&run));
-        Runner(run)
-    }
-
-    /// The thread begins a run. To be called in the order of the runs' numbers.
-    #[inline]
-    pub(super) fn begin(&self, runner: &Runner, run: Attempt) {
-        runner.0.store(run.0, Ordering::Relaxed);
-        // Who sees this sees the thread in the run, or after it.
-        self.begun.store(run.0 + 1, Ordering::Release);
-        RUN.set(run.0);
-    }
-
-    /// The thread has ended its run.
-    #[inline]
-    pub(super) fn end(&self, runner: &Runner) {
-        RUN.set(NONE);
-        runner.0.store(NONE, Ordering::Release);
-    }
-
-    /// Nobody waits for this run any more.
-    pub(super) fn cancel(&self, run: Attempt) {
-        let mut state = self.state.lock();
-        state.forget_ended(self.begun.load(Ordering::Acquire));
-        state.cancelled.push(run);
-        self.any.store(true, Ordering::SeqCst);
-        EVER.store(true, Ordering::SeqCst);
-        let woken = state.asleep.extract_if(.., |(asleep, _)| *asleep == run);
-        let wakers: Vec<Waker> = woken.map(|(_, waker)| waker).collect();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Whether this run is cancelled.
-    #[inline]
-    pub(super) fn has(&self, run: Attempt) -> bool {
-        self.any.load(Ordering::SeqCst) && self.looks_for(run)
-    }
-
-    #[cold]
-    fn looks_for(&self, run: Attempt) -> bool {
-        let mut state = self.state.lock();
-        state.forget_ended(self.begun.load(Ordering::Acquire));
-        if state.cancelled.is_empty() {
-            self.any.store(false, Ordering::SeqCst);
-        }
-        state.cancelled.contains(&run)
-    }
-
-    /// Leaves a waker for when the run is cancelled, in the place of an earlier one, unless it is
-    /// already: then `false`.
-    fn subscribe(&self, run: Attempt, waker: &Waker) -> bool {
-        let mut state = self.state.lock();
-        if state.cancelled.contains(&run) {
-            return false;
-        }
-        let asleep = state.asleep.iter_mut().find(|(asleep, _)| *asleep == run);
-        let before = match asleep {
-            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
-            None => {
-                state.asleep.push((run, waker.clone()));
-                None
-            }
-        };
-        drop(state);
-        drop(before);
-        true
-    }
-
-    fn unsubscribe(&self, run: Attempt) {
-        let mut state = self.state.lock();
-        let at = state.asleep.iter().position(|(asleep, _)| *asleep == run);
-        let gone = at.map(|at| state.asleep.swap_remove(at));
-        drop(state);
-        drop(gone);
-    }
-}
-
-impl State {
-    /// Forgets cancelled runs that have begun and that no thread is in.
-    fn forget_ended(&mut self, begun: u64) {
-        let threads = &self.threads;
-        let is_run = |run: &Attempt| {
-            let mut threads = threads.iter().filter_map(Weak::upgrade);
-            threads.any(|thread| thread.load(Ordering::Acquire) == run.0)
-        };
-        self.cancelled.retain(|run| run.0 >= begun || is_run(run));
-    }
-}
-
-impl Worker {
-    /// Whether nobody waits for the task of this thread any more.
-    pub(super) fn is_cancelled(&self) -> bool {
-        this_run().is_some_and(|run| self.cancellations.has(run))
-    }
-
-    /// # Errors
-    /// The task of this thread is cancelled. Nobody will see this error.
-    #[inline]
-    pub(super) fn check_cancelled(&self) -> Result<()> {
-        match self.is_cancelled() {
-            true => Err(cancelled()),
-            false => Ok(()),
-        }
-    }
-}
 
 /// A run of a task in a worker, for who wants to know whether it is cancelled.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +23,8 @@ pub(crate) struct Run {
 impl Run {
     /// The one that this thread is in.
     pub(crate) fn of_this_thread() -> Option<Run> {
-        let (run, worker) = (this_run()?, worker::current()?.id);
+        let run = this_run()?;
+        let worker = here::with(|worker| worker.id())?;
         Some(Run { run, worker })
     }
 
@@ -200,21 +35,19 @@ impl Run {
     /// # Errors
     /// Nobody waits for it any more.
     pub(crate) fn check_cancelled(self) -> Result<()> {
-        match worker::current() {
-            Some(worker) if worker.cancellations.has(self.run) => Err(cancelled()),
-            _ => Ok(()),
+        let is_cancelled = |worker: &dyn Here| worker.cancellations().has(self.run);
+        match cancellations::ever() && here::with(is_cancelled) == Some(true) {
+            true => Err(cancelled()),
+            false => Ok(()),
         }
     }
 }
-
-/// Whether anything was ever cancelled in this process.
-static EVER: AtomicBool = AtomicBool::new(false);
 
 /// # Errors
 /// Nobody waits for the task of this thread any more.
 #[inline]
 pub(crate) fn check_cancelled() -> Result<()> {
-    match EVER.load(Ordering::SeqCst) {
+    match cancellations::ever() {
         false => Ok(()),
         true => check_this_run(),
     }
@@ -222,7 +55,22 @@ pub(crate) fn check_cancelled() -> Result<()> {
 
 #[cold]
 fn check_this_run() -> Result<()> {
-    Run::of_this_thread().map_or(Ok(()), Run::check_cancelled)
+    here::with(|worker| check(worker.cancellations())).unwrap_or(Ok(()))
+}
+
+/// Whether nobody waits for the task of this thread any more.
+pub(super) fn is_cancelled(cancellations: &Cancellations) -> bool {
+    this_run().is_some_and(|run| cancellations.has(run))
+}
+
+/// # Errors
+/// The task of this thread is cancelled. Nobody will see this error.
+#[inline]
+pub(super) fn check(cancellations: &Cancellations) -> Result<()> {
+    match is_cancelled(cancellations) {
+        true => Err(cancelled()),
+        false => Ok(()),
+    }
 }
 
 #[cold]
@@ -232,15 +80,18 @@ fn cancelled() -> Error {
 
 /// Something that this thread's task waits for, or its cancellation.
 pub(super) struct OrCancelled<'a> {
-    worker: &'a Worker,
+    cancellations: &'a Cancellations,
     what: &'a dyn Awaited,
     run: Option<Attempt>,
 }
 
 impl<'a> OrCancelled<'a> {
-    pub(super) fn new(worker: &'a Worker, what: &'a dyn Awaited) -> OrCancelled<'a> {
-        let run = this_run();
-        OrCancelled { worker, what, run }
+    pub(super) fn new(cancellations: &'a Cancellations, what: &'a dyn Awaited) -> OrCancelled<'a> {
+        OrCancelled {
+            cancellations,
+            what,
+            run: this_run(),
+        }
     }
 
     /// If nobody waits for this thread's task any more, and what it waits for is not there, the
@@ -249,7 +100,7 @@ impl<'a> OrCancelled<'a> {
         // A destructor may wait while the thread unwinds.
         if !self.what.is_known()
             && !std::thread::panicking()
-            && let Err(error) = self.worker.check_cancelled()
+            && let Err(error) = check(self.cancellations)
         {
             panics::end_task(error);
         }
@@ -258,12 +109,12 @@ impl<'a> OrCancelled<'a> {
 
 impl Awaited for OrCancelled<'_> {
     fn is_known(&self) -> bool {
-        self.what.is_known() || self.worker.is_cancelled()
+        self.what.is_known() || is_cancelled(self.cancellations)
     }
 
     fn subscribe(&self, waker: &Waker) -> bool {
         if let Some(run) = self.run
-            && !self.worker.cancellations.subscribe(run, waker)
+            && !self.cancellations.subscribe(run, waker)
         {
             return false;
         }
@@ -278,132 +129,30 @@ impl Awaited for OrCancelled<'_> {
 impl Drop for OrCancelled<'_> {
     fn drop(&mut self) {
         if let Some(run) = self.run {
-            self.worker.cancellations.unsubscribe(run);
+            self.cancellations.unsubscribe(run);
         }
     }
 }
 
 /// Wakes the task of this thread when it is cancelled, for as long as this lives.
-pub(super) struct Woken<'a>(&'a Worker, Attempt);
+pub(super) struct Woken<'a>(&'a Cancellations, Attempt);
 
-impl Worker {
-    /// Has the waker called when the task of this thread is cancelled. `Err`: it is.
-    pub(super) fn woken_when_cancelled(&self, waker: &Waker) -> Result<Option<Woken<'_>>> {
-        let Some(run) = this_run() else {
-            return Ok(None);
-        };
-        match self.cancellations.subscribe(run, waker) {
-            true => Ok(Some(Woken(self, run))),
-            false => Err(cancelled()),
-        }
+/// Has the waker called when the task of this thread is cancelled. `Err`: it is.
+pub(super) fn woken_when_cancelled<'a>(
+    cancellations: &'a Cancellations,
+    waker: &Waker,
+) -> Result<Option<Woken<'a>>> {
+    let Some(run) = this_run() else {
+        return Ok(None);
+    };
+    match cancellations.subscribe(run, waker) {
+        true => Ok(Some(Woken(cancellations, run))),
+        false => Err(cancelled()),
     }
 }
 
 impl Drop for Woken<'_> {
     fn drop(&mut self) {
-        self.0.cancellations.unsubscribe(self.1);
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::{sync::atomic::AtomicUsize, task::Wake, thread};
-
-    use super::*;
-
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn known(cancellations: &Cancellations) -> usize {
-        cancellations.state.lock().cancelled.len()
-    }
-
-    #[test]
-    fn a_run_that_is_cancelled_before_it_begins_knows_it_and_is_forgotten_after_its_end() {
-        let cancellations = Cancellations::default();
-        let runner = cancellations.runner();
-        cancellations.begin(&runner, Attempt(0));
-        cancellations.cancel(Attempt(2));
-        assert!(!cancellations.has(Attempt(0)));
-        cancellations.end(&runner);
-        cancellations.begin(&runner, Attempt(1));
-        assert!(!cancellations.has(Attempt(1)));
-        cancellations.end(&runner);
-        cancellations.begin(&runner, Attempt(2));
-        assert!(cancellations.has(Attempt(2)));
-        cancellations.end(&runner);
-        cancellations.begin(&runner, Attempt(3));
-        assert!(!cancellations.has(Attempt(3)));
-        assert_eq!(known(&cancellations), 0);
-        assert!(!cancellations.any.load(Ordering::SeqCst));
-    }
-
-    #[test]
-    fn a_run_that_has_ended_when_it_is_cancelled_is_not_remembered() {
-        let cancellations = Cancellations::default();
-        let runner = cancellations.runner();
-        for run in 0..100 {
-            cancellations.begin(&runner, Attempt(run));
-            cancellations.end(&runner);
-            cancellations.cancel(Attempt(run));
-            assert!(known(&cancellations) <= 1);
-        }
-        // That of another thread, which has gone since.
-        let other = cancellations.runner();
-        cancellations.begin(&other, Attempt(100));
-        drop(other);
-        cancellations.cancel(Attempt(100));
-        cancellations.begin(&runner, Attempt(101));
-        assert!(!cancellations.has(Attempt(101)));
-        assert_eq!(known(&cancellations), 0);
-    }
-
-    #[test]
-    fn who_sleeps_is_woken_once_and_who_comes_too_late_does_not_sleep() {
-        let cancellations = Cancellations::default();
-        let runner = cancellations.runner();
-        cancellations.begin(&runner, Attempt(0));
-        let counts = [0, 1].map(|_| Arc::new(Count(AtomicUsize::new(0))));
-        let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
-        // The second one in the place of the first.
-        assert!(cancellations.subscribe(Attempt(0), &wakers[0]));
-        assert!(cancellations.subscribe(Attempt(0), &wakers[1]));
-        cancellations.cancel(Attempt(0));
-        let woken = counts.map(|count| count.0.load(Ordering::SeqCst));
-        assert_eq!(woken, [0, 1]);
-        assert!(!cancellations.subscribe(Attempt(0), &wakers[0]));
-        assert!(cancellations.state.lock().asleep.is_empty());
-        cancellations.unsubscribe(Attempt(0));
-    }
-
-    #[test]
-    fn no_cancellation_is_lost_between_a_look_and_a_sleep() {
-        for _ in 0..2000 {
-            let cancellations = Arc::new(Cancellations::default());
-            let (ready, begun) = std::sync::mpsc::channel();
-            let sleeper = {
-                let cancellations = cancellations.clone();
-                thread::spawn(move || {
-                    let runner = cancellations.runner();
-                    cancellations.begin(&runner, Attempt(0));
-                    ready.send(()).unwrap();
-                    let waker = mobula_protocol::current_thread_waker();
-                    while !cancellations.has(Attempt(0)) {
-                        if cancellations.subscribe(Attempt(0), &waker) {
-                            thread::park();
-                        }
-                    }
-                    cancellations.end(&runner);
-                })
-            };
-            begun.recv().unwrap();
-            cancellations.cancel(Attempt(0));
-            sleeper.join().unwrap();
-        }
+        self.0.unsubscribe(self.1);
     }
 }

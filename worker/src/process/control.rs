@@ -1,63 +1,40 @@
 //! The control lane, served while tasks run.
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use mobula_store::{
-    SegmentFile, SegmentId,
-    descriptors::{self, Identity},
-};
-use rustix::io::Errno;
+use mobula_store::SegmentId;
 
-use super::{
-    die,
-    lanes::{free, unusable},
-    table::Out,
-    tasks::LOST,
-    worker::Worker,
+use super::{lanes::free, worker::Worker};
+use crate::{
+    end::unusable,
+    link::{Bell, Files, Lane, Link, Out},
+    promise::ENGINE,
 };
-use crate::promise::ENGINE;
-use mobula_protocol::{
-    bell::{Bell, Spin},
-    link,
-    mailbox::LaneReader,
-    message::{FromWorker, ToWorker},
-};
-
-/// The worker's end of the socket, and which file that is.
-pub(super) struct Socket {
-    fd: OwnedFd,
-    identity: Identity,
-}
-
-impl Socket {
-    /// # Errors
-    /// The descriptor is closed.
-    pub(super) fn new(fd: OwnedFd) -> Result<Socket, Errno> {
-        let identity = Identity::of(&fd)?;
-        Ok(Socket { fd, identity })
-    }
-}
+use mobula_protocol::message::{FromWorker, ToWorker};
 
 /// Serves the lane until the process ends. `task_bell` wakes the task loop when it is to close.
-pub(super) fn serve(
-    worker: &Arc<Worker>,
-    mut lane: LaneReader,
-    socket: &Socket,
-    task_bell: &Bell,
+pub(super) fn serve<L: Link>(
+    worker: &Arc<Worker<L>>,
+    mut lane: L::Lane,
+    files: &L::Files,
+    task_bell: &impl Bell,
 ) -> ! {
+    let bell = lane.bell();
     loop {
         match lane.receive() {
-            Ok(Some(message)) => handle(worker, message, socket, task_bell),
-            Ok(None) => lane.wait(Spin::NONE, None),
+            Ok(Some(message)) => handle(worker, message, files, task_bell),
+            Ok(None) => bell.sleep(None, || lane.ready()),
             Err(error) => unusable(&error),
         }
     }
 }
 
-fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &Socket, task_bell: &Bell) {
+fn handle<L: Link>(
+    worker: &Arc<Worker<L>>,
+    message: ToWorker,
+    files: &L::Files,
+    task_bell: &impl Bell,
+) {
     match message {
         ToWorker::Actor { .. } => unusable(&"what belongs to tasks came through the control lane"),
         ToWorker::Task(task) => {
@@ -73,11 +50,17 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &Socket, task_bell: &
         ToWorker::Free(locs) => free(&worker.heap, locs),
         ToWorker::Grant(answer) => worker.grants.answer(answer),
         ToWorker::Segment { id, len } => {
-            let mapped = map(worker, id, len, socket);
+            let mapped = files.segment(id, len).and_then(|file| {
+                let mapped = worker.segments.insert(id, &file);
+                mapped.map_err(|error| error.to_string())
+            });
             arrived(worker, id, mapped);
         }
         ToWorker::Writable { id, len } => {
-            let mapped = map_writable(worker, id, len, socket);
+            let mapped = files.writable(id, len).and_then(|file| {
+                let mapped = worker.writables.insert(id, &file);
+                mapped.map_err(|error| error.to_string())
+            });
             arrived(worker, id, mapped);
         }
         ToWorker::Close(loc) => {
@@ -114,7 +97,7 @@ fn handle(worker: &Arc<Worker>, message: ToWorker, socket: &Socket, task_bell: &
 }
 
 /// Tells those who wait for a segment.
-fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
+fn arrived<L: Link>(worker: &Worker<L>, id: SegmentId, mapped: Result<(), String>) {
     // A task that needs the segment says what went wrong.
     if let Err(why) = mapped {
         worker.failed_segments.lock().insert(id, why);
@@ -123,38 +106,4 @@ fn arrived(worker: &Worker, id: SegmentId, mapped: Result<(), String>) {
         drop(worker.failed_segments.lock());
     }
     worker.segment_arrived.notify_all();
-}
-
-/// Takes the segment's writable descriptor from the socket, for shared memory in it.
-fn map_writable(worker: &Worker, id: SegmentId, len: u64, socket: &Socket) -> Result<(), String> {
-    let fd = take_descriptor(id, socket)?;
-    let read = descriptors::duplicate(fd.as_fd()).map_err(|error| error.to_string())?;
-    SegmentFile::from_descriptors(read, Some(fd), len, ENGINE)
-        .and_then(|file| worker.writables.insert(id, &file))
-        .map_err(|error| error.to_string())
-}
-
-/// A worker whose task has closed the socket must not fail the tasks after that one: it ends.
-/// Neither does it read from a socket that a task has opened since.
-fn take_descriptor(id: SegmentId, socket: &Socket) -> Result<OwnedFd, String> {
-    if !socket.identity.is_of(&socket.fd) {
-        die(LOST);
-    }
-    let (received, fd) =
-        link::receive_segment(socket.fd.as_fd()).map_err(|error| error.to_string())?;
-    if received != id {
-        unusable(&format!("segment {received} came in the place of {id}"));
-    }
-    Ok(fd)
-}
-
-/// Takes the segment's descriptor from the socket and maps it.
-fn map(worker: &Worker, id: SegmentId, len: u64, socket: &Socket) -> Result<(), String> {
-    let fd = take_descriptor(id, socket)?;
-    let file =
-        SegmentFile::from_descriptors(fd, None, len, ENGINE).map_err(|error| error.to_string())?;
-    worker
-        .segments
-        .insert(id, &file)
-        .map_err(|error| error.to_string())
 }

@@ -19,9 +19,11 @@ use tokio::{
 };
 
 use super::{
+    cancelled::{check, woken_when_cancelled},
+    here::{self, Served},
     panics,
-    shortage::{RETRY, Served},
-    tasks, worker,
+    shortage::RETRY,
+    tasks,
 };
 use mobula_protocol::{Error, Result};
 
@@ -66,7 +68,7 @@ fn runtime() -> Result<&'static Runtime> {
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);
-    let worker = worker::current().filter(|_| tasks::runs_here());
+    let worker = here::current().filter(|_| tasks::runs_here());
     let Some(worker) = worker else {
         return runtime.block_on(future);
     };
@@ -89,12 +91,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         // Waits for the turn.
         drop(paused.take());
         drop(woken.take());
-        if let Err(error) = worker.check_cancelled() {
+        if let Err(error) = check(worker.cancellations()) {
             return Poll::Ready(Err(error));
         }
         let poll = future.as_mut().poll(context);
         if poll.is_pending() {
-            match worker.woken_when_cancelled(context.waker()) {
+            match woken_when_cancelled(worker.cancellations(), context.waker()) {
                 Ok(waits) => woken = waits,
                 Err(error) => return Poll::Ready(Err(error)),
             }

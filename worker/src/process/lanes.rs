@@ -1,52 +1,23 @@
-//! The mailbox as the rest of the process sees it.
+//! The lane that brings tasks.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use mobula_store::{Heap, Loc};
 
-use super::{die, table::Out, turn::Turn};
-use crate::promise::ENGINE;
-use mobula_protocol::{
-    Decoded, Error, ObjectId,
-    bell::Spin,
-    mailbox::{LaneReader, OutWriter, WorkerState},
-    message::{FromWorker, TaskMessage, ToWorker},
+use super::turn::Turn;
+use crate::{
+    end::unusable,
+    link::{Bell, Claims, Lane},
+    promise::ENGINE,
 };
-
-/// What this worker says to the driver.
-#[derive(Debug)]
-pub(crate) struct OutLane(pub(super) OutWriter);
-
-impl Out for OutLane {
-    fn push(&mut self, message: &FromWorker) {
-        let Err(error) = self.0.send(message) else {
-            return;
-        };
-        // A result that cannot be sent is the task's failure, and the lane goes on.
-        let said = match message {
-            FromWorker::Done {
-                id, slot, attempt, ..
-            } => self.0.send(&FromWorker::Done {
-                id: *id,
-                slot: *slot,
-                attempt: *attempt,
-                outcome: Err(Error::codec(format!(
-                    "the result cannot be sent to the driver: {error}"
-                ))),
-            }),
-            _ => Err(error),
-        };
-        if let Err(error) = said {
-            unusable(&error);
-        }
-    }
-}
+use mobula_protocol::{
+    Decoded, ObjectId,
+    bell::Spin,
+    message::{TaskMessage, ToWorker},
+};
 
 /// What a task loop is to do.
 #[derive(Debug)]
@@ -61,15 +32,15 @@ pub(super) enum Next {
 
 /// Where tasks come from.
 #[derive(Debug)]
-pub(crate) struct TaskLane {
-    pub(super) lane: LaneReader,
+pub(crate) struct TaskLane<L> {
+    pub(super) lane: L,
     pub(super) heap: Arc<Heap>,
     /// A task that was taken out of the lane to look at it.
     head: Option<TaskMessage>,
 }
 
-impl TaskLane {
-    pub(super) fn new(lane: LaneReader, heap: Arc<Heap>) -> TaskLane {
+impl<L: Lane> TaskLane<L> {
+    pub(super) fn new(lane: L, heap: Arc<Heap>) -> TaskLane<L> {
         TaskLane {
             lane,
             heap,
@@ -95,7 +66,7 @@ impl TaskLane {
     }
 
     /// The first task in the lane that the driver has not taken back. Drops those that it has.
-    pub(super) fn first_task(&mut self, turn: &Turn, state: &WorkerState) -> Option<ObjectId> {
+    pub(super) fn first_task(&mut self, turn: &Turn, state: &impl Claims) -> Option<ObjectId> {
         while let Some(task) = self.take(turn) {
             let id = task.id;
             if !(task.revocable && state.is_revoked(task.slot, task.attempt)) {
@@ -134,11 +105,4 @@ pub(super) fn free(heap: &Heap, locs: Vec<Loc>) {
             unusable(&error);
         }
     }
-}
-
-/// A mailbox that holds garbage says nothing any more: the driver must take this worker for dead.
-pub(super) fn unusable(error: &dyn fmt::Display) -> ! {
-    die(&format!(
-        "the mailbox cannot be used any more: {error}; something wrote over shared memory"
-    ))
 }

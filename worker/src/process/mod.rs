@@ -6,10 +6,12 @@
 
 mod backtrace;
 mod budget;
+mod cancellations;
 mod cancelled;
 mod control;
 mod engine;
 mod executor;
+mod here;
 mod lanes;
 mod own_calls;
 mod panics;
@@ -25,25 +27,24 @@ use std::{
     convert::Infallible,
     os::fd::{AsFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
-    sync::{
-        Arc, Once, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Once, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
-use mobula_store::{
-    Heap, Lifelines, SegmentFile, Segments, SharedWords, Writables, descriptors, limits::Wanted,
-};
-use parking_lot::{Condvar, Mutex};
+use mobula_store::{Lifelines, SegmentFile, SharedWords, descriptors, limits::Wanted};
 use rustix::fs::{Mode, OFlags};
 
-use crate::{promise::ENGINE, teardown};
-use budget::Grants;
-use control::Socket;
-use lanes::{OutLane, TaskLane};
+use crate::{
+    end::{die, end},
+    link::{
+        Link, Out,
+        mailbox::{Mailbox, OutLane, Socket},
+    },
+    promise::ENGINE,
+    teardown,
+};
 use mobula_protocol::{
-    Decoded, Engine, Error, Registry, Result,
+    Engine, Error, Registry, Result,
     bell::DriverBell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{WorkerEnd, WorkerPanicked},
@@ -51,11 +52,8 @@ use mobula_protocol::{
     primitive::Region,
     sync::Seat,
 };
-use own_calls::OwnActor;
 use printed::Printed;
-use table::{Out, Table};
-use turn::Turn;
-use worker::Worker;
+use worker::{Settings, Worker};
 
 pub(crate) use cancelled::{Run, check_cancelled};
 pub use executor::block_on;
@@ -85,20 +83,11 @@ pub fn tear_down_here() {
     drop_values();
 }
 
-/// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
-const BROKEN: i32 = 70;
-
-/// Exit status of a worker that could not be set up, because a limit of the system is reached
-/// (`EX_TEMPFAIL`).
-pub const SHORT: i32 = 75;
-
-/// What a worker says before it ends with one of these.
-pub const CANNOT_GO_ON: &str = "this worker cannot go on";
-
 /// How long a process that ends waits to say so.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-static WORKER: OnceLock<Arc<Worker>> = OnceLock::new();
+/// The worker that this process is, for its own end.
+static WORKER: OnceLock<Arc<Worker<Mailbox>>> = OnceLock::new();
 
 /// A function that each worker calls before its first task.
 #[derive(Debug)]
@@ -111,26 +100,13 @@ pub fn setup_count() -> usize {
     inventory::iter::<WorkerSetup>.into_iter().count()
 }
 
-/// The engine, if this process is a worker.
+/// The engine of the worker that this thread belongs to, if it does.
 ///
 /// # Errors
 /// A set-up function asks: the driver takes no request before the worker has registered. Or a
 /// tear-down function does: the driver answers none any more.
 pub fn worker_engine() -> Result<Option<Arc<dyn Engine>>> {
-    let Some(worker) = WORKER.get() else {
-        return Ok(None);
-    };
-    if !worker.registered.load(Ordering::Acquire) {
-        if worker.closing.load(Ordering::SeqCst) {
-            return Err(Error::shutdown());
-        }
-        return Err(Error::usage(
-            "a set-up function of the workers (`worker_setup!`) cannot spawn, put or get: its worker takes part \
-             in the runtime when all set-up functions have returned; do this in a task, or in the program, and \
-             pass the result to the tasks that need it",
-        ));
-    }
-    Ok(Some(worker.clone() as Arc<dyn Engine>))
+    here::with(|worker| worker.engine()).transpose()
 }
 
 /// If this process was started as a worker, becomes one and does not return.
@@ -150,28 +126,6 @@ pub fn enter_if_worker() {
     }
 }
 
-/// Ends the process.
-fn end(ended: Result<()>) -> ! {
-    match ended {
-        Ok(()) => std::process::exit(0),
-        Err(error) if error.is_resource_limit() => {
-            say_why(&format!("{error:#}"));
-            std::process::exit(SHORT)
-        }
-        Err(error) => die(&format!("{error:#}")),
-    }
-}
-
-/// Says why on standard error, which the driver shows, and ends the process.
-pub(crate) fn die(why: &str) -> ! {
-    say_why(why);
-    std::process::exit(BROKEN)
-}
-
-fn say_why(why: &str) {
-    eprintln!("mobula: {CANNOT_GO_ON}: {why}");
-}
-
 fn run(
     bootstrap: Bootstrap,
     descriptors: BootstrapDescriptors<OwnedFd>,
@@ -180,7 +134,6 @@ fn run(
     // Before there are threads.
     mobula_store::signals::unblock_all();
     rustix::process::umask(Mode::from_bits_truncate(bootstrap.umask));
-    threads::set_task_stack(bootstrap.stack);
     be_the_first_victim();
     watch(descriptors.driver, &socket)?;
     let socket = Socket::new(socket)
@@ -208,41 +161,18 @@ fn run(
         len,
         ENGINE,
     )?;
-    let grants = Arc::new(Grants::new(|message| {
-        if let Some(worker) = WORKER.get() {
-            worker.table.lock().finish(&message);
-        }
-    }));
-    let heap = Heap::new(segment, file, grants.clone())?;
-    let worker = Arc::new_cyclic(|this: &Weak<Worker>| Worker {
-        this: this.clone(),
+    let settings = Settings {
         id: bootstrap.worker,
         seat,
         registry,
-        table: Mutex::new(Table::new(OutLane(end.out))),
-        tasks: Mutex::new(TaskLane::new(end.task, heap.clone())),
-        state: end.state,
-        printed: Printed::new(end.printed, descriptors.printed),
-        turn: Turn::default(),
-        cancellations: Default::default(),
-        shortage: Default::default(),
-        own_actor: OwnActor::default(),
-        actor: Arc::default(),
-        loops: AtomicUsize::new(1),
-        idle_loops: AtomicUsize::new(0),
-        registered: AtomicBool::new(false),
-        closing: AtomicBool::new(false),
-        grants,
-        decoded: Decoded::new(decoded_limit(len, bootstrap.workers)),
-        heap,
-        segments: Segments::new(),
-        writables: Writables::new(),
-        failed_segments: Mutex::default(),
-        segment_arrived: Condvar::new(),
-        next_id: AtomicU64::new(0),
-        workers: bootstrap.workers as usize,
-    });
-    if WORKER.set(worker.clone()).is_err() {
+        segment: (segment, file),
+        segments: Arc::default(),
+        workers: bootstrap.workers,
+        stack: bootstrap.stack,
+        printed: Some(Printed::new(end.printed, descriptors.printed)),
+    };
+    let worker = Worker::<Mailbox>::new(settings, (OutLane(end.out), end.task, end.state))?;
+    if WORKER.set(worker.clone()).is_err() || !here::set_process(worker.clone()) {
         return Err(Error::internal("this process is a worker already"));
     }
     mobula_store::at_exit(exits);
@@ -253,16 +183,16 @@ fn run(
     // On a thread of its own: `init()` may have been called inside an executor, whose functions do
     // not work inside of it a second time, and the stacks of all tasks are of one size. This thread
     // serves the control lane, so that a worker has no more threads for it.
-    threads::start("mobula-task", threads::task_stack(), move || {
+    threads::start("mobula-task", worker.stack, move || {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, panicked)));
-        self::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
+        crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })
     .map_err(|error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error))?;
     control::serve(&worker, end.control, &socket, &task_bell)
 }
 
 /// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
-fn begin(worker: &Arc<Worker>, panicked: WorkerPanicked) -> Result<()> {
+fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: WorkerPanicked) -> Result<()> {
     set_up()?;
     panics::install_hook(Some(panicked));
     // Before the first task can be here, and after all set-up.
@@ -308,14 +238,6 @@ fn at_the_end(what: &str, f: impl FnOnce()) {
     }
 }
 
-/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep
-/// as much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as
-/// long as the store's capacity.
-fn decoded_limit(segment_len: u64, workers: u32) -> usize {
-    let share = segment_len / 8 / u64::from(workers.max(1));
-    usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)
-}
-
 /// Tells the driver that this process means to end, and well.
 fn exits(status: i32) {
     // Whoever ends the process may have the lock.
@@ -328,7 +250,7 @@ fn exits(status: i32) {
 }
 
 /// Runs tasks until the worker closes.
-fn work(worker: &Arc<Worker>) {
+fn work<L: Link>(worker: &Arc<Worker<L>>) {
     tasks::task_loop(worker, true);
     // A task that runs on another thread may finish; one that waits is given up.
     worker.turn.begin();

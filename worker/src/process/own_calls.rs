@@ -4,6 +4,7 @@
 use std::{cell::RefCell, sync::OnceLock};
 
 use super::worker::Worker;
+use crate::link::Link;
 use mobula_protocol::{Awaited, Error, ObjectId, RemoteFn, Role};
 
 /// What a thread runs.
@@ -51,7 +52,7 @@ impl OwnActor {
     }
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Why this thread would wait for ever, if it does: all that is awaited are calls which begin
     /// when its method has returned.
     pub(super) fn waits_for_itself(&self, what: &dyn Awaited) -> Option<Error> {

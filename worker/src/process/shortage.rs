@@ -14,7 +14,8 @@ use std::{
 use mobula_store::limits::{self, Wanted};
 use parking_lot::Mutex;
 
-use super::{table::Out, tasks, worker::Worker};
+use super::{here::Served, tasks, worker::Worker};
+use crate::link::{Link, Out};
 use mobula_protocol::{Error, ObjectId, message::FromWorker};
 
 /// How often a worker tries again.
@@ -48,20 +49,9 @@ impl State {
     }
 }
 
-/// Who goes on with the lane while a task waits.
-#[derive(Debug)]
-pub(super) enum Served {
-    /// A thread of the worker does.
-    Yes,
-    /// Nobody does, and nothing stands in the lane for which that would matter.
-    No,
-    /// Nobody does, and nothing can run any more: the wait has to end with this error.
-    GiveUp(Error),
-}
-
-impl Worker {
-    /// Looks for a thread that goes on with the lane, and tells the driver if that has changed.
-    pub(super) fn look_for_stand_in(&self) -> Served {
+impl<L: Link> Worker<L> {
+    /// As [`Here::look_for_stand_in`](super::here::Here::look_for_stand_in).
+    pub(super) fn look_for_thread(&self) -> Served {
         let mut state = self.shortage.state.lock();
         match tasks::stand_in(self) {
             Ok(()) => {
@@ -87,8 +77,8 @@ impl Worker {
         }
     }
 
-    /// A task goes on. At its end, its thread goes on with the lane.
-    pub(super) fn ends_shortage(&self) {
+    /// As [`Here::ends_shortage`](super::here::Here::ends_shortage).
+    pub(super) fn end_shortage(&self) {
         let mut state = self.shortage.state.lock();
         self.tell(&mut state, false);
     }

@@ -8,13 +8,8 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::link::Out;
 use mobula_protocol::{CancelOptions, IdMap, ObjectHandle, ObjectId, message::FromWorker};
-
-/// Where messages to the driver go.
-pub(crate) trait Out: Send {
-    /// Pushes a message; may wait for room.
-    fn push(&mut self, message: &FromWorker);
-}
 
 /// See the module's text.
 #[derive(Debug)]

@@ -8,17 +8,22 @@ use std::{
 };
 
 use super::{
-    cancelled::{Runner, check_cancelled},
-    die,
+    cancellations::Runner,
+    cancelled::{check_cancelled, is_cancelled},
+    here,
     lanes::Next,
     own_calls::InMethod,
     panics,
-    printed::Begun,
-    table::Out,
+    printed::{Begun, Printed},
     threads,
-    worker::{self, Worker},
+    worker::Worker,
 };
-use crate::{context, promise::ENGINE};
+use crate::{
+    context,
+    end::die,
+    link::{Claims, Link, Out, mailbox::LOST},
+    promise::ENGINE,
+};
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
     ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskOptions, TaskSlot, Value,
@@ -26,10 +31,6 @@ use mobula_protocol::{
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
-
-/// What a worker says that ends because of what a task did.
-pub(super) const LOST: &str =
-    "its descriptors cannot be used any more: a task has closed descriptors that are not its own";
 
 /// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
 /// often does not start a thread each time.
@@ -77,7 +78,7 @@ impl Drop for Loop {
 ///
 /// # Errors
 /// The system gives no further thread.
-pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
+pub(super) fn stand_in<L: Link>(worker: &Worker<L>) -> io::Result<()> {
     if worker.idle_loops.load(Ordering::SeqCst) > 0 || worker.actor.is_bound() {
         return Ok(());
     }
@@ -86,7 +87,7 @@ pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
     };
     worker.loops.fetch_add(1, Ordering::SeqCst);
     let looping = worker.clone();
-    let started = threads::start("mobula-task", threads::task_stack(), move || {
+    let started = threads::start("mobula-task", worker.stack, move || {
         task_loop(&looping, false);
     });
     started.map(drop).inspect_err(|_| {
@@ -96,7 +97,7 @@ pub(super) fn stand_in(worker: &Worker) -> io::Result<()> {
 
 /// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
 /// then returns; a stand-in also returns when there are more loops than needed.
-pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
+pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
     let _loop = Loop;
     let runner = worker.cancellations.runner();
     // How many tasks run at a time, as far as this thread knows.
@@ -134,7 +135,7 @@ pub(super) fn task_loop(worker: &Arc<Worker>, first: bool) {
 ///
 /// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that,
 /// and the driver, which takes tasks back from the end.
-fn next_task(worker: &Worker, runner: &Runner) -> Option<(TaskMessage, usize, bool)> {
+fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<(TaskMessage, usize, bool)> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();
         match lane.next(&worker.closing, &worker.turn, &worker.decoded) {
@@ -157,7 +158,7 @@ fn next_task(worker: &Worker, runner: &Runner) -> Option<(TaskMessage, usize, bo
 }
 
 /// Drops decoded values of freed objects, in a turn, since that runs user code.
-fn drop_forgotten(worker: &Worker) {
+fn drop_forgotten<L: Link>(worker: &Worker<L>) {
     worker.turn.begin();
     for value in worker.decoded.take_forgotten() {
         let dropped = panics::catch("the end of a decoded value", || {
@@ -171,7 +172,7 @@ fn drop_forgotten(worker: &Worker) {
     worker.turn.end();
 }
 
-fn run(worker: &Arc<Worker>, task: TaskMessage) {
+fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
     let TaskMessage {
         id,
         slot,
@@ -211,9 +212,9 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
         Ok((value, keep)) => (Ok(value), keep),
         Err(error) => (Err(error), Vec::new()),
     };
-    if let Some(begun) = begun {
+    if let (Some(printed), Some(begun)) = (&worker.printed, begun) {
         let closing = || worker.closing.load(Ordering::SeqCst);
-        worker.printed.settle(begun, closing);
+        printed.settle(begun, closing);
     }
     worker.table.lock().finish(&FromWorker::Done {
         id,
@@ -223,7 +224,7 @@ fn run(worker: &Arc<Worker>, task: TaskMessage) {
     });
     // What the result refers to is counted by the driver from here on.
     drop(keep);
-    if worker.printed.is_lost() {
+    if worker.printed.as_ref().is_some_and(Printed::is_lost) {
         // The tasks after this one must not find files of others in their place.
         die(LOST);
     }
@@ -249,8 +250,8 @@ impl Failed {
 }
 
 /// `begun` says when user code began, if it has.
-fn run_once(
-    worker: &Arc<Worker>,
+fn run_once<L: Link>(
+    worker: &Arc<Worker<L>>,
     remote: &'static RemoteFn,
     id: ObjectId,
     args: Args<Arg>,
@@ -273,7 +274,9 @@ fn run_once(
             }
         };
         let mut inputs = inputs.with_check(check_cancelled);
-        begun.get_or_insert_with(|| worker.printed.begin());
+        if begun.is_none() {
+            *begun = worker.printed.as_ref().map(Printed::begin);
+        }
         let payload = match remote.role {
             Role::Method { .. } => {
                 let _method = InMethod::enter(method);
@@ -297,8 +300,8 @@ fn run_once(
 /// The driver is told before each further run, so that the runs are counted right should this
 /// process die in one of them. Here and not there, because a call of an actor that does not wait
 /// keeps its place before the next one, and no message has to come back.
-fn run_again(
-    worker: &Arc<Worker>,
+fn run_again<L: Link>(
+    worker: &Arc<Worker<L>>,
     remote: &'static RemoteFn,
     (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
     args: Args<Arg>,
@@ -309,7 +312,8 @@ fn run_again(
         match run_once(worker, remote, id, args.clone(), begun) {
             Ok(made) => return Ok(made),
             Err(Failed::Returned(_))
-                if !worker.closing.load(Ordering::SeqCst) && !worker.is_cancelled() =>
+                if !worker.closing.load(Ordering::SeqCst)
+                    && !is_cancelled(&worker.cancellations) =>
             {
                 reruns -= 1;
             }
@@ -338,13 +342,13 @@ pub fn call<T>(remote: &'static RemoteFn, f: impl FnOnce(&RemoteFn) -> Result<T>
 
 /// Says which function this thread's task runs at the moment, where it runs several.
 pub(crate) fn runs_function(function: FunctionIndex) {
-    if let Some(worker) = worker::current().filter(|_| runs_here()) {
-        worker.state.set_function(function);
+    if runs_here() {
+        here::with(|worker| worker.set_function(function));
     }
 }
 
 /// The arguments with readable bytes.
-fn resolve(worker: &Arc<Worker>, args: Args<Arg>) -> Result<Vec<Input>> {
+fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Result<Vec<Input>> {
     let engine: &dyn Engine = &**worker;
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
         match &value.body {
@@ -395,8 +399,8 @@ fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
 
 /// Makes the result of a task out of what its function returned, with the handles that keep what
 /// the result refers to.
-fn finish(
-    worker: &Arc<Worker>,
+fn finish<L: Link>(
+    worker: &Arc<Worker<L>>,
     id: ObjectId,
     payload: Payload,
 ) -> Result<(Arc<Value>, Vec<Arc<ObjectHandle>>)> {

@@ -1,45 +1,50 @@
-//! The one worker that this process is, and its turn.
+//! A worker as a value, and its turn.
 
 use std::{
     collections::HashMap,
     fmt,
-    marker::PhantomData,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use mobula_store::{Heap, SegmentId, Segments, Writables};
+use mobula_store::{Heap, SegmentFile, SegmentId, Segments, Writables};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
     budget::Grants,
-    cancelled::Cancellations,
-    lanes::{OutLane, TaskLane},
+    cancellations::Cancellations,
+    here::{Here, Paused, Served},
+    lanes::TaskLane,
     own_calls::OwnActor,
     printed::Printed,
     shortage::Shortage,
-    table::{Out, Table},
+    table::Table,
     tasks,
     turn::Turn,
 };
-use crate::ActorState;
+use crate::{
+    ActorState,
+    link::{Claims, Link, Out},
+};
 use mobula_protocol::{
-    Decoded, ObjectId, Registry, WorkerId, mailbox::WorkerState, message::FromWorker, sync::Seat,
+    Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Result, WorkerId,
+    message::FromWorker, sync::Seat,
 };
 
-/// The one worker that this process is.
-pub(crate) struct Worker {
-    pub(super) this: Weak<Worker>,
+/// A worker, tied to its driver by `L`.
+pub(crate) struct Worker<L: Link> {
+    pub(super) this: Weak<Worker<L>>,
     pub(super) id: WorkerId,
     pub(super) seat: Seat,
     pub(super) registry: &'static Registry,
-    pub(super) table: Mutex<Table<OutLane>>,
-    pub(super) tasks: Mutex<TaskLane>,
+    pub(super) table: Mutex<Table<L::Out>>,
+    pub(super) tasks: Mutex<TaskLane<L::Lane>>,
     /// Who may still decide about a queued task.
-    pub(super) state: WorkerState,
-    pub(super) printed: Printed,
+    pub(super) state: L::Claims,
+    /// `None` where nobody passes on what its tasks print.
+    pub(super) printed: Option<Printed>,
     pub(super) turn: Turn,
     pub(super) cancellations: Cancellations,
     pub(super) shortage: Shortage,
@@ -59,7 +64,7 @@ pub(crate) struct Worker {
     pub(super) grants: Arc<Grants>,
     pub(super) decoded: Decoded,
     pub(super) heap: Arc<Heap>,
-    pub(super) segments: Segments,
+    pub(super) segments: Arc<Segments>,
     pub(super) writables: Writables,
     /// Segments that came and could not be mapped, and why.
     pub(super) failed_segments: Mutex<HashMap<SegmentId, String>>,
@@ -67,9 +72,76 @@ pub(crate) struct Worker {
     pub(super) next_id: AtomicU64,
     /// How many of its kind there are.
     pub(super) workers: usize,
+    /// The stack of all threads that run tasks, in bytes.
+    pub(super) stack: usize,
 }
 
-impl Worker {
+/// What a worker learns at its start.
+pub(super) struct Settings {
+    pub(super) id: WorkerId,
+    pub(super) seat: Seat,
+    pub(super) registry: &'static Registry,
+    /// Its own segment, with both descriptors.
+    pub(super) segment: (SegmentId, SegmentFile),
+    /// Where it reads segments of others.
+    pub(super) segments: Arc<Segments>,
+    pub(super) workers: u32,
+    pub(super) stack: u64,
+    pub(super) printed: Option<Printed>,
+}
+
+impl<L: Link> Worker<L> {
+    /// A worker with its ends of a link, but for those of the thread that serves the control lane.
+    ///
+    /// # Errors
+    /// Its segment cannot be mapped.
+    pub(super) fn new(
+        settings: Settings,
+        (out, tasks, claims): (L::Out, L::Lane, L::Claims),
+    ) -> Result<Arc<Worker<L>>> {
+        let (segment, file) = settings.segment;
+        let decoded = decoded_limit(file.len(), settings.workers);
+        let this: Arc<OnceLock<Weak<Worker<L>>>> = Arc::default();
+        let asks = this.clone();
+        let grants = Arc::new(Grants::new(move |message| {
+            if let Some(worker) = asks.get().and_then(Weak::upgrade) {
+                worker.table.lock().finish(&message);
+            }
+        }));
+        let heap = Heap::new(segment, file, grants.clone())?;
+        let worker = Arc::new_cyclic(|this| Worker {
+            this: this.clone(),
+            id: settings.id,
+            seat: settings.seat,
+            registry: settings.registry,
+            table: Mutex::new(Table::new(out)),
+            tasks: Mutex::new(TaskLane::new(tasks, heap.clone())),
+            state: claims,
+            printed: settings.printed,
+            turn: Turn::default(),
+            cancellations: Default::default(),
+            shortage: Default::default(),
+            own_actor: OwnActor::default(),
+            actor: Arc::default(),
+            loops: AtomicUsize::new(1),
+            idle_loops: AtomicUsize::new(0),
+            registered: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            grants,
+            decoded: Decoded::new(decoded),
+            heap,
+            segments: settings.segments,
+            writables: Writables::new(),
+            failed_segments: Mutex::default(),
+            segment_arrived: Condvar::new(),
+            next_id: AtomicU64::new(0),
+            workers: settings.workers as usize,
+            stack: usize::try_from(settings.stack).unwrap_or(usize::MAX),
+        });
+        let _ = this.set(Arc::downgrade(&worker));
+        Ok(worker)
+    }
+
     pub(super) fn mint(&self) -> ObjectId {
         ObjectId {
             origin: self.id,
@@ -77,34 +149,69 @@ impl Worker {
         }
     }
 
-    pub(super) fn arc(&self) -> Arc<Worker> {
+    pub(super) fn arc(&self) -> Arc<Worker<L>> {
         self.this
             .upgrade()
-            .expect("the worker lives as long as its process")
-    }
-
-    /// Says that the task of this thread sleeps, and lets another one run until the result is
-    /// dropped. The result knows whether some thread of the worker goes on with the lane; see
-    /// [`shortage`](super::shortage).
-    ///
-    /// # Panics
-    /// If the thread does not run a task, or has given up its turn already.
-    pub(super) fn pause(&self) -> Paused<'_> {
-        tasks::give_up_turn();
-        self.turn.end();
-        let mut paused = Paused {
-            worker: self,
-            has_turn: false,
-            has_stand_in: false,
-            on_its_thread: PhantomData,
-        };
-        self.table.lock().out.push(&FromWorker::Blocked);
-        paused.has_stand_in = tasks::stand_in(self).is_ok();
-        paused
+            .expect("whoever calls a worker holds it")
     }
 }
 
-impl fmt::Debug for Worker {
+impl<L: Link> Here for Worker<L> {
+    fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    fn engine(&self) -> Result<Arc<dyn Engine>> {
+        if self.registered.load(Ordering::Acquire) {
+            return Ok(self.arc());
+        }
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::shutdown());
+        }
+        Err(Error::usage(
+            "a set-up function of the workers (`worker_setup!`) cannot spawn, put or get: its worker takes part \
+             in the runtime when all set-up functions have returned; do this in a task, or in the program, and \
+             pass the result to the tasks that need it",
+        ))
+    }
+
+    fn cancellations(&self) -> &Cancellations {
+        &self.cancellations
+    }
+
+    fn set_function(&self, function: FunctionIndex) {
+        self.state.set_function(function);
+    }
+
+    fn pause(&self) -> Paused<'_> {
+        tasks::give_up_turn();
+        self.turn.end();
+        self.table.lock().out.push(&FromWorker::Blocked);
+        Paused::new(self, tasks::stand_in(self).is_ok())
+    }
+
+    fn try_resume(&self) -> bool {
+        self.turn.try_resume()
+    }
+
+    fn resumed(&self, has_turn: bool) {
+        if !has_turn {
+            self.turn.resume();
+        }
+        tasks::take_turn_back();
+        self.table.lock().out.push(&FromWorker::Unblocked);
+    }
+
+    fn look_for_stand_in(&self) -> Served {
+        self.look_for_thread()
+    }
+
+    fn ends_shortage(&self) {
+        self.end_shortage();
+    }
+}
+
+impl<L: Link> fmt::Debug for Worker<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
             .field("id", &self.id)
@@ -112,36 +219,10 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// The task of this thread has given up its turn, and gets it back when this is dropped, which
-/// waits for that. Only a sleep may happen until then, and no code of the user's.
-#[must_use]
-pub(super) struct Paused<'w> {
-    worker: &'w Worker,
-    has_turn: bool,
-    /// Whether some thread goes on with the lane.
-    pub(super) has_stand_in: bool,
-    on_its_thread: PhantomData<*const ()>,
-}
-
-impl Paused<'_> {
-    /// Takes the turn back if that needs no waiting.
-    pub(super) fn try_resume(&mut self) -> bool {
-        self.has_turn = self.has_turn || self.worker.turn.try_resume();
-        self.has_turn
-    }
-}
-
-impl Drop for Paused<'_> {
-    fn drop(&mut self) {
-        if !self.has_turn {
-            self.worker.turn.resume();
-        }
-        tasks::take_turn_back();
-        self.worker.table.lock().out.push(&FromWorker::Unblocked);
-    }
-}
-
-/// This process' worker, for code that has no handle on it.
-pub(crate) fn current() -> Option<Arc<Worker>> {
-    super::WORKER.get().map(|worker| worker.arc())
+/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep
+/// as much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as
+/// long as the store's capacity.
+fn decoded_limit(segment_len: u64, workers: u32) -> usize {
+    let share = segment_len / 8 / u64::from(workers.max(1));
+    usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::usable;
-use crate::process::{table::Out, worker::Worker};
+use crate::{
+    link::{Link, Out},
+    process::worker::Worker,
+};
 use mobula_protocol::{
     ActorSpec, Actors, Error, ObjectHandle, Result, Side, lower_call, message::FromWorker,
 };
 
-impl Actors for Worker {
+impl<L: Link> Actors for Worker<L> {
     fn create(&self, spec: ActorSpec) -> Arc<ObjectHandle> {
         match self.create(spec, false) {
             Ok((actor, _)) => actor,
@@ -40,7 +43,7 @@ impl Actors for Worker {
     }
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Has an actor made. With `find`: unless there is one of its name; the second object says
     /// which.
     fn create(

@@ -11,14 +11,18 @@ use std::{
 };
 
 use super::{
-    cancelled::{self, OrCancelled},
-    lanes::OutLane,
-    shortage::{RETRY, Served},
-    table::{Out, Table},
+    cancellations,
+    cancelled::OrCancelled,
+    here::{Here, Served},
+    shortage::RETRY,
+    table::Table,
     tasks,
     worker::Worker,
 };
-use crate::promise::ENGINE;
+use crate::{
+    link::{Link, Out},
+    promise::ENGINE,
+};
 use mobula_protocol::{
     Actors, Awaited, Call, CancelOptions, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
     Outcome, Queues, Result, SharedMemory, Value, lower_call,
@@ -26,11 +30,11 @@ use mobula_protocol::{
     park_until,
 };
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// The handle of an object, and what it is to be told once the table is free again.
     fn handle_in(
         &self,
-        table: &mut Table<OutLane>,
+        table: &mut Table<L::Out>,
         id: ObjectId,
         known: Option<&Arc<Value>>,
     ) -> (Arc<ObjectHandle>, Option<Outcome>) {
@@ -119,7 +123,7 @@ fn usable() -> Result<()> {
     }
 }
 
-impl Engine for Worker {
+impl<L: Link> Engine for Worker<L> {
     fn this(&self) -> Arc<dyn Engine> {
         self.arc()
     }
@@ -143,7 +147,7 @@ impl Engine for Worker {
                     options,
                     actor: actor.as_ref().map(|actor| actor.id()),
                 };
-                let parent = cancelled::this_run();
+                let parent = cancellations::this_run();
                 table.out.push(&FromWorker::Spawn(task, parent));
                 drop(table);
                 if let Some(actor) = &actor {
@@ -230,7 +234,7 @@ impl Engine for Worker {
             what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
             return true;
         }
-        let cancelled = OrCancelled::new(self, what);
+        let cancelled = OrCancelled::new(&self.cancellations, what);
         let paused = self.pause();
         let known = match paused.has_stand_in {
             true => park_until(&cancelled, deadline),

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::usable;
-use crate::process::{table::Out, worker::Worker};
+use crate::{
+    link::{Link, Out},
+    process::worker::Worker,
+};
 use mobula_protocol::{
     CallArg, ObjectHandle, ObjectId, Queues, lower_call,
     message::{Args, FromWorker},
 };
 
-impl Queues for Worker {
+impl<L: Link> Queues for Worker<L> {
     fn create(&self, capacity: u32) -> Arc<ObjectHandle> {
         self.promised(|id| FromWorker::CreateQueue { id, capacity })
     }

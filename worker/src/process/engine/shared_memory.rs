@@ -6,7 +6,8 @@ use mobula_store::Region;
 
 use super::usable;
 use crate::{
-    process::{table::Out, tasks, worker::Worker},
+    link::{Link, Out},
+    process::{here::Here, tasks, worker::Worker},
     promise::ENGINE,
 };
 use mobula_protocol::{
@@ -20,7 +21,7 @@ use mobula_protocol::{
 /// be a task of this worker, which then waits for so long.
 const KEEP_TURN: Duration = Duration::from_millis(2);
 
-impl SharedMemory for Worker {
+impl<L: Link> SharedMemory for Worker<L> {
     fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region> {
         let (loc, lease) = (object.shared_memory()?, object.clone());
         if loc.segment == self.heap.id() {

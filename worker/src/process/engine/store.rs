@@ -8,7 +8,10 @@ use std::{
 use mobula_store::{Block, EnginePromise, Heap, Loc, SegmentId};
 
 use super::usable;
-use crate::process::{table::Out, worker::Worker};
+use crate::{
+    link::{Link, Out},
+    process::worker::Worker,
+};
 use mobula_protocol::{
     Decoded, Error, ObjectHandle, ObjectId, ObjectStore, Payload, Result, Value,
     message::FromWorker, put,
@@ -18,7 +21,7 @@ use mobula_protocol::{
 /// names the segment.
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 
-impl ObjectStore for Worker {
+impl<L: Link> ObjectStore for Worker<L> {
     fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>> {
         usable()?;
         put(self, payload)
@@ -65,7 +68,7 @@ impl ObjectStore for Worker {
     }
 }
 
-impl Worker {
+impl<L: Link> Worker<L> {
     /// Waits until a descriptor that the driver has sent has come through the socket.
     pub(super) fn await_segment(&self, id: SegmentId, came: impl Fn() -> bool) -> Result<()> {
         if came() {
