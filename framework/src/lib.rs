@@ -161,13 +161,14 @@ pub use mobula_worker::{
 };
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
-    Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, AsCompleted, AtomicArray, Cancel,
-    CancelOnDrop, IntoArg, ItemRefs, JoinOne, Joinable, Map, MapFuture, MapIter, MapUnordered,
-    ObjectRef, ObjectStream, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard,
-    Part, PoolMap, PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier,
-    SharedCondvar, SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce,
-    SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView,
-    Torn, UnspawnedCall, UnspawnedStream, Value, check_cancelled, context, how, is_cancelled,
+    Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, ArrayChunks, ArraySlice,
+    AsCompleted, AtomicArray, Cancel, CancelOnDrop, IntoArg, ItemRefs, JoinOne, Joinable, Map,
+    MapFold, MapFuture, MapIter, MapUnordered, ObjectRef, ObjectStream, OpenPart, OpenTile,
+    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
+    QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
+    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
+    SharedSemaphore, SharedWriteGuard, Tile, TileView, Torn, TreeReduce, UnspawnedCall,
+    UnspawnedStream, Value, check_cancelled, context, how, is_cancelled,
 };
 #[cfg(feature = "stream")]
 pub use typed::{AsCompletedStream, MapStream, MapUnorderedStream, QueueStream};

@@ -1,5 +1,6 @@
 //! What may be passed where a remote function takes, or borrows, a value.
 
+mod slice;
 mod table;
 
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
@@ -16,11 +17,11 @@ use mobula_protocol::{ObjectHandle, Payload, Result};
 ///
 /// | The function has | it also takes |
 /// | --- | --- |
-/// | `&[T]` | slices, vectors, `&[T; N]`, `Box`, `Rc`, `Arc` and `Cow` of `[T]`, [`Array<T>`](crate::Array), refs of `Vec<T>`, `Array<T>` and `[T; N]` |
+/// | `&[T]` | slices, vectors, `&[T; N]`, `Box`, `Rc`, `Arc` and `Cow` of `[T]`, [`Array<T>`](crate::Array), [`ArraySlice<T>`](crate::ArraySlice), refs of `Vec<T>`, `Array<T>` and `[T; N]` |
 /// | `&str`, `String` | `&str`, `String`, `Cow<str>`, refs of `String` |
 /// | `&Path` | `&Path`, `PathBuf`, `&str`, `String`, refs of `PathBuf` |
-/// | `Array<T>` | vectors, slices, `[T; N]`, refs of `Array<T>` and `Vec<T>` |
-/// | `Vec<T>` | slices, arrays, refs of `Vec<T>` and `Array<T>`, and many refs of `T`: `&[ObjectRef<T>]`, `&Vec<ObjectRef<T>>` |
+/// | `Array<T>` | vectors, slices, `[T; N]`, `ArraySlice<T>`, refs of `Array<T>` and `Vec<T>` |
+/// | `Vec<T>` | slices, arrays, `ArraySlice<T>`, refs of `Vec<T>` and `Array<T>`, and many refs of `T`: `&[ObjectRef<T>]`, `&Vec<ObjectRef<T>>` |
 /// | `ndarray`'s views | arrays and views of the same rank, refs of them; for one dimension refs of `Vec<T>` and `Array<T>` |
 ///
 /// A value is encoded when the call is made; a ref is passed on as it is. It is implemented for all

@@ -9,6 +9,7 @@
 mod actor;
 mod arg;
 mod array_build;
+mod array_slice;
 mod as_completed;
 mod bound;
 mod call;
@@ -26,6 +27,7 @@ mod value;
 
 mod application_error;
 mod bytes;
+mod chunks;
 mod codecs;
 mod engine;
 mod flat;
@@ -51,6 +53,7 @@ mod tests;
 pub use actor::{Actor, ActorCall, ActorId, ActorPool, ActorRef, PoolMap, PoolMapUnordered};
 pub use arg::IntoArg;
 pub use array_build::ArrayBuild;
+pub use array_slice::{ArrayChunks, ArraySlice};
 pub use as_completed::AsCompleted;
 #[cfg(feature = "stream")]
 pub use as_completed::AsCompletedStream;
@@ -58,7 +61,7 @@ pub use call::UnspawnedCall;
 pub use cancel::{Cancel, CancelOnDrop};
 pub use context::{check_cancelled, context, is_cancelled};
 pub use join::{JoinOne, Joinable};
-pub use map::{Map, MapFuture, MapIter, MapUnordered};
+pub use map::{Map, MapFold, MapFuture, MapIter, MapUnordered, TreeReduce};
 #[cfg(feature = "stream")]
 pub use map::{MapStream, MapUnorderedStream};
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]

@@ -8,7 +8,7 @@ use mobula_store::{Array, Plain};
 
 use super::{
     AsCompleted, Joinable, Map, ObjectRef, Put, UnspawnedCall, Value, array_build::build,
-    bytes::flat_array, flat::remember, place::Place,
+    bytes::flat_array, flat::remember, map::tree_reduce, place::Place,
 };
 use crate::Runtime;
 
@@ -213,6 +213,39 @@ impl Runtime {
         let mut completed = AsCompleted::new();
         completed.extend(refs);
         completed
+    }
+
+    /// Combines the values of the refs by tasks, two neighbours at a time, in the order of the refs:
+    /// `f` makes a call of a remote function of two values. `None` if there are no refs; a single
+    /// ref is given back as it is. Does not block: the refs may be pending.
+    ///
+    /// As for [`Map::tree_reduce`], the function must be associative but not commutative, and partial
+    /// results stay in the store. If a task fails, so does the result, and it names that task.
+    /// Cancelling the result cancels the last combination only.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn join(a: &str, b: &str) -> String {
+    ///     format!("{a}{b}")
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::start()?;
+    /// let words = [rt.put("re")?, rt.put("mo")?, rt.put("te")?];
+    /// let joined = rt.tree_reduce(words, join::remote).expect("there are words");
+    /// assert_eq!(joined.get()?, "remote");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tree_reduce<T>(
+        &self,
+        refs: impl IntoIterator<Item = ObjectRef<T>>,
+        f: impl FnMut(ObjectRef<T>, ObjectRef<T>) -> UnspawnedCall<T>,
+    ) -> Option<ObjectRef<T>> {
+        tree_reduce(self.engine(), refs, f)
     }
 
     /// Blocks until all of the refs are ready, and returns their values in the order of the refs.

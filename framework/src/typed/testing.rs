@@ -9,6 +9,7 @@ use super::{
     Actor, ActorCall, ActorRef, AsCompleted, Joinable, Map, ObjectRef, ObjectStream, Put, Queue,
     UnspawnedCall, UnspawnedStream, Value,
     actor::{get_or_create, named},
+    map::tree_reduce,
     runtime_api,
     wait::{Ready, wait},
 };
@@ -87,6 +88,27 @@ impl TestRuntime {
         calls: I,
     ) -> Map<I::IntoIter> {
         Map::new(&self.engine, calls.into_iter())
+    }
+
+    pub(crate) fn map_fn<T, R, I, F>(
+        &self,
+        function: F,
+        items: I,
+    ) -> Map<std::iter::Map<I::IntoIter, F>>
+    where
+        R: Value,
+        I: IntoIterator<Item = T>,
+        F: FnMut(T) -> UnspawnedCall<R>,
+    {
+        Map::new(&self.engine, items.into_iter().map(function))
+    }
+
+    pub(crate) fn tree_reduce<T>(
+        &self,
+        refs: impl IntoIterator<Item = ObjectRef<T>>,
+        f: impl FnMut(ObjectRef<T>, ObjectRef<T>) -> UnspawnedCall<T>,
+    ) -> Option<ObjectRef<T>> {
+        tree_reduce(&self.engine, refs, f)
     }
 
     pub(crate) fn as_completed<T>(

@@ -29,6 +29,7 @@ mod programs;
 mod protection;
 mod queues;
 mod recycle;
+mod reducing;
 mod refs;
 mod retries;
 mod set_up;

@@ -44,14 +44,14 @@ macro_rules! on_each_engine {
     ($($engine:ident),*) => {
         $(conformance!(
             $engine:
-            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, results, shapes, streams,
+            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, reducing, results, shapes, slices, streams,
             #[cfg(feature = "ndarray-0_16")]
             ndarray_0_16,
             #[cfg(feature = "ndarray-0_17")]
             ndarray_0_17,
             #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
             ndarray_versions;
-            async: awaited_results = futures, awaited_actors = actors, awaited_queues = queues, awaited_streams = streams,
+            async: awaited_results = futures, awaited_reductions = reducing, awaited_actors = actors, awaited_queues = queues, awaited_streams = streams,
             #[cfg(feature = "stream")]
             polled_results = collecting
         );)*

@@ -13,9 +13,9 @@ use std::{
 
 use mobula_store::{Array, Plain};
 
-use super::{IntoArg, Source};
+use super::{IntoArg, Source, slice};
 use crate::typed::{
-    ObjectRef,
+    ArraySlice, ObjectRef,
     bytes::flat_array,
     codecs::{Codec, FlatSlice},
     place::Place,
@@ -113,6 +113,12 @@ macro_rules! arrays {
 arrays! {
     [E: Plain] Array<E> => [E], v => Ok(flat_array(&v));
     [E: Plain] &Array<E> => [E], v => Ok(flat_array(v));
+    [E: Plain] ArraySlice<E> => [E], v => slice::payload(&v);
+    [E: Plain] &ArraySlice<E> => [E], v => slice::payload(v);
+    [E: Plain] ArraySlice<E> => Vec<E>, v => slice::payload(&v);
+    [E: Plain] &ArraySlice<E> => Vec<E>, v => slice::payload(v);
+    [E: Plain] ArraySlice<E> => Array<E>, v => slice::payload(&v);
+    [E: Plain] &ArraySlice<E> => Array<E>, v => slice::payload(v);
     [E: Plain] Vec<E> => Array<E>, v => Ok(flat_array(&Array::from(v)));
     [E: Plain] &Vec<E> => Array<E>, v => FlatSlice(PhantomData).encode(v, Place::Current);
     [E: Plain] &[E] => Array<E>, v => FlatSlice(PhantomData).encode(v, Place::Current);

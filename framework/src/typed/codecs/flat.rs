@@ -7,18 +7,27 @@ use mobula_store::{Array, Plain};
 
 use super::{Codec, Lent, Own, Sharing, cache, encode_value, gather, reads_as_slice, single};
 use crate::typed::{
-    ObjectRef, Value,
+    ArraySlice, ObjectRef, Value,
     bytes::{flat, flat_array, has_size, pack, read_flat_1, tag, unpack},
     flat::Types,
     place::Place,
 };
+
+/// Whether this is a part of an array, and the rest of it.
+fn is_slice<E: Plain>(payload: &Payload) -> bool {
+    matches!(&payload.format, Format::Packed { of } if *of == tag::<ArraySlice<E>>())
+}
+
+fn sliced<E: Plain>(payload: Payload) -> Result<ArraySlice<E>> {
+    unpack(payload, |of| of == tag::<ArraySlice<E>>())
+}
 
 /// `[E]` where `E` is plain and cannot travel otherwise.
 #[derive(Debug)]
 pub struct FlatSlice<E>(pub(crate) PhantomData<E>);
 
 impl<E: Plain> Codec<[E]> for FlatSlice<E> {
-    type Guard = Array<E>;
+    type Guard = ArraySlice<E>;
 
     fn encode(&self, value: &[E], place: Place<'_>) -> Result<Payload> {
         const {
@@ -30,11 +39,15 @@ impl<E: Plain> Codec<[E]> for FlatSlice<E> {
         flat(value, &[value.len()], place)
     }
 
-    fn lend(&self, input: Input) -> Result<Array<E>> {
-        read_flat_1::<[E], E>(single::<[E]>(input)?.0)
+    fn lend(&self, input: Input) -> Result<ArraySlice<E>> {
+        let (payload, _) = single::<[E]>(input)?;
+        if is_slice::<E>(&payload) {
+            return sliced(payload);
+        }
+        Ok(read_flat_1::<[E], E>(payload)?.into())
     }
 
-    fn borrow<'g>(&self, guard: &'g Array<E>) -> Result<&'g [E]> {
+    fn borrow<'g>(&self, guard: &'g ArraySlice<E>) -> Result<&'g [E]> {
         Ok(guard)
     }
 
@@ -52,6 +65,8 @@ pub struct FlatOrPackedSlice<E>(pub(crate) PhantomData<E>);
 pub enum Elements<E> {
     /// In place.
     Stored(Array<E>),
+    /// In place, among others.
+    Sliced(ArraySlice<E>),
     /// Decoded.
     Decoded(Lent<Vec<E>>),
 }
@@ -66,6 +81,9 @@ impl<E: Plain + Value> Codec<[E]> for FlatOrPackedSlice<E> {
     fn lend(&self, input: Input) -> Result<Elements<E>> {
         let (payload, id) = single::<[E]>(input)?;
         if let Format::Packed { .. } = payload.format {
+            if is_slice::<E>(&payload) {
+                return Ok(Elements::Sliced(sliced(payload)?));
+            }
             let read = |payload: Payload| unpack::<Vec<E>>(payload, reads_as_slice::<E>);
             return Ok(Elements::Decoded(cache::decoded(
                 payload,
@@ -80,6 +98,7 @@ impl<E: Plain + Value> Codec<[E]> for FlatOrPackedSlice<E> {
     fn borrow<'g>(&self, guard: &'g Elements<E>) -> Result<&'g [E]> {
         Ok(match guard {
             Elements::Stored(array) => array,
+            Elements::Sliced(slice) => slice,
             Elements::Decoded(vec) => vec,
         })
     }
@@ -123,7 +142,11 @@ impl<E: Plain> Codec<Vec<E>> for PlainVec<E> {
 
 impl<E: Plain> Own<Vec<E>> for PlainVec<E> {
     fn own(&self, input: Input) -> Result<Vec<E>> {
-        Ok(read_flat_1::<Vec<E>, E>(single::<Vec<E>>(input)?.0)?.to_vec())
+        let (payload, _) = single::<Vec<E>>(input)?;
+        if is_slice::<E>(&payload) {
+            return Ok(sliced::<E>(payload)?.to_vec());
+        }
+        Ok(read_flat_1::<Vec<E>, E>(payload)?.to_vec())
     }
 }
 
@@ -156,6 +179,9 @@ impl<E: Plain + Value> Own<Vec<E>> for FlatVec<E> {
         match input {
             Input::Gather(many) => gather(many),
             Input::Value(payload, _) => match payload.format {
+                Format::Packed { .. } if is_slice::<E>(&payload) => {
+                    Ok(sliced::<E>(payload)?.to_vec())
+                }
                 Format::Packed { .. } => unpack(payload, reads_as_slice::<E>),
                 _ => Ok(read_flat_1::<Vec<E>, E>(payload)?.to_vec()),
             },
@@ -163,7 +189,7 @@ impl<E: Plain + Value> Own<Vec<E>> for FlatVec<E> {
     }
 }
 
-/// `Array<E>`: shared, never copied.
+/// `Array<E>`: shared, never copied, but for a slice of another one.
 #[derive(Debug)]
 pub struct FlatArray<E>(pub(crate) PhantomData<E>);
 
@@ -190,7 +216,11 @@ impl<E: Plain> Codec<Array<E>> for FlatArray<E> {
 
 impl<E: Plain> Own<Array<E>> for FlatArray<E> {
     fn own(&self, input: Input) -> Result<Array<E>> {
-        read_flat_1::<Array<E>, E>(single::<Array<E>>(input)?.0)
+        let (payload, _) = single::<Array<E>>(input)?;
+        if is_slice::<E>(&payload) {
+            return Ok(Array::from(&sliced::<E>(payload)?[..]));
+        }
+        read_flat_1::<Array<E>, E>(payload)
     }
 }
 

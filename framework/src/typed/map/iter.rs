@@ -1,14 +1,14 @@
 //! The results of a map one by one.
 
+#[cfg(feature = "stream")]
+use std::pin::Pin;
 use std::{
     collections::BTreeMap,
     fmt,
     marker::PhantomData,
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-#[cfg(feature = "stream")]
-use std::{pin::Pin, task::Context};
 
 use mobula_protocol::{Error, Result};
 
@@ -66,8 +66,18 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
+    /// Blocks until something is finished.
+    pub(super) fn block(&self) {
+        self.feed.wait(None);
+    }
+
+    /// Has the waker called when something is finished; false if something is.
+    pub(super) fn subscribe(&self, context: &Context<'_>) -> bool {
+        self.feed.subscribe(context.waker())
+    }
+
     /// Does what needs no waiting. Returns the next result if it is there.
-    fn step(&mut self) -> Poll<Option<Result<R>>> {
+    pub(super) fn step(&mut self) -> Poll<Option<Result<R>>> {
         loop {
             if let Some(result) = self.now.as_mut().and_then(Finished::next) {
                 let place = self.next;

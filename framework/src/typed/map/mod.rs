@@ -1,21 +1,28 @@
 //! Maps: many calls, and all of their results.
 
 mod feed;
+mod fold;
 mod gather;
 mod iter;
 mod sizes;
+mod tree;
+mod tree_reduce;
+mod tree_tasks;
 
 use std::{fmt, future::IntoFuture, sync::Arc};
 
 use mobula_protocol::{Engine, Result};
 
-use super::{UnspawnedCall, Value};
+use super::{ObjectRef, UnspawnedCall, Value};
 use gather::Gather;
 
+pub use fold::MapFold;
 pub use gather::MapFuture;
 pub use iter::{MapIter, MapUnordered};
 #[cfg(feature = "stream")]
 pub use iter::{MapStream, MapUnorderedStream};
+pub use tree_reduce::TreeReduce;
+pub(crate) use tree_reduce::tree_reduce;
 
 /// Many calls and how to run them. [`Runtime::map`](crate::Runtime::map) and
 /// [`Runtime::map_fn`](crate::Runtime::map_fn) return it.
@@ -24,7 +31,10 @@ pub use iter::{MapStream, MapUnorderedStream};
 ///
 /// * [`get`](Self::get), or awaiting it, gives all values in the order of the calls;
 /// * iterating over it gives a `Result` for each call, in order, while later calls still run;
-/// * [`unordered`](Self::unordered) gives each result as soon as it is there, with its place.
+/// * [`unordered`](Self::unordered) gives each result as soon as it is there, with its place;
+/// * [`fold`](Self::fold) and [`reduce`](Self::reduce) combine the values in this process, in the
+///   order of the calls, while later ones still run;
+/// * [`tree_reduce`](Self::tree_reduce) combines them by a remote function on the workers.
 ///
 /// # How the calls run
 ///
@@ -193,6 +203,112 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     /// ```
     pub fn unordered(self) -> MapUnordered<I, R> {
         MapUnordered::new(self.feed())
+    }
+
+    /// Combines the values with `init` in this process, from the first call to the last:
+    /// `f(f(f(init, first), second), third)`, and so on.
+    ///
+    /// Each value is folded as soon as it and all before it are there, while later calls still run.
+    /// So `f` need be neither associative nor commutative, and only values that came before their
+    /// turn are kept. A slow `f` delays the calls to come: it runs on the thread that sends them.
+    /// Nothing runs until [`get`](MapFold::get) is called or the fold is awaited.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn digit(n: u64) -> u64 {
+    ///     n % 10
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let digits = rt.map_fn(digit::remote, [21, 32, 43]);
+    /// let number = digits.fold(0, |number, digit| 10 * number + digit).get()?;
+    /// assert_eq!(number, 123);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fold<A, F: FnMut(A, R) -> A>(self, init: A, f: F) -> MapFold<I, R, A, F> {
+        MapFold::new(self.iter(), init, f)
+    }
+
+    /// Combines the values in this process as [`fold`](Self::fold) does, beginning with the first
+    /// one; `None` if there are no calls.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn score(n: i64) -> i64 {
+    ///     100 - (n - 7).pow(2)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let best = rt.map_fn(score::remote, 0..20).reduce(i64::max).get()?;
+    /// assert_eq!(best, Some(100));
+    /// assert_eq!(rt.map_fn(score::remote, 0..0).reduce(i64::max).get()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[expect(clippy::type_complexity, reason = "the type of a closure has no name")]
+    pub fn reduce(
+        self,
+        mut f: impl FnMut(R, R) -> R,
+    ) -> MapFold<I, R, Option<R>, impl FnMut(Option<R>, R) -> Option<R>> {
+        self.fold(None, move |all: Option<R>, value| {
+            Some(match all {
+                Some(all) => f(all, value),
+                None => value,
+            })
+        })
+    }
+
+    /// Combines the values by tasks, two neighbours at a time, in the order of the calls: `f` makes
+    /// a call of a remote function of two values, and its result goes on to the next combination.
+    ///
+    /// The function must be associative: `f(f(a, b), c)` must mean the same as `f(a, f(b, c))`.
+    /// It need not be commutative, since neighbours alone are combined, the left one first. Which
+    /// of them are combined depends on the number of calls only, so sums of floats are the same in
+    /// each run, whatever the engine and the number of workers.
+    ///
+    /// Values and partial results stay in the store: none is read in this process. The combination
+    /// of a level starts as soon as both of its values are there, and no value goes through more
+    /// than log2(n) + 1 of them. Each call is a task of its own, about a microsecond of the driver,
+    /// and so is each combination. Where calls take less than some 10 µs, let each one do more, or
+    /// use [`reduce`](Self::reduce). [`chunk_size`](Self::chunk_size) has no effect here.
+    ///
+    /// Nothing runs until [`get`](TreeReduce::get) or [`get_ref`](TreeReduce::get_ref) is called,
+    /// or the reduction is awaited. [`Runtime::tree_reduce`](crate::Runtime::tree_reduce) does the
+    /// same with refs.
+    ///
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn spectrum(seed: u64) -> Vec<f64> {
+    ///     (0..1000).map(|n| ((seed * n) % 7) as f64).collect()
+    /// }
+    ///
+    /// #[remote]
+    /// fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
+    ///     a.iter().zip(b).map(|(a, b)| a + b).collect()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let sum = rt.map_fn(spectrum::remote, 0..20).tree_reduce(add::remote);
+    /// let sum: Vec<f64> = sum.get()?.expect("there are 20 calls");
+    /// assert_eq!(sum[1], 57.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tree_reduce<F>(self, f: F) -> TreeReduce<I, R, F>
+    where
+        F: FnMut(ObjectRef<R>, ObjectRef<R>) -> UnspawnedCall<R>,
+    {
+        TreeReduce::new(self.engine, self.calls, f)
     }
 
     fn feed(self) -> feed::Feed<I> {

@@ -29,8 +29,10 @@ fn the_whole_surface_works() {
     #[cfg(all(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
     cases::ndarray_versions::all(&rt);
     cases::objects::all(&rt);
+    cases::reducing::all(&rt);
     cases::results::all(&rt);
     cases::shapes::all(&rt);
+    cases::slices::all(&rt);
     cases::streams::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),
@@ -43,6 +45,7 @@ fn the_whole_surface_works() {
 fn results_are_futures() {
     let rt = Rt::start();
     futures::executor::block_on(cases::futures::all_async(&rt)).unwrap();
+    futures::executor::block_on(cases::reducing::all_async(&rt)).unwrap();
     futures::executor::block_on(cases::streams::all_async(&rt)).unwrap();
     #[cfg(feature = "stream")]
     futures::executor::block_on(cases::collecting::all_async(&rt)).unwrap();

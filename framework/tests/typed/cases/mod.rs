@@ -23,8 +23,10 @@ pub(super) mod ndarray_versions;
 pub(super) mod objects;
 pub(super) mod pools;
 pub(super) mod queues;
+pub(super) mod reducing;
 pub(super) mod results;
 pub(super) mod shapes;
+pub(super) mod slices;
 pub(super) mod streams;
 
 use super::Rt;
