@@ -350,7 +350,8 @@ impl Scheduler {
         let state = match actor {
             Ok(actor) => {
                 let value = Value {
-                    format: Format::Packed { of: TypeTag(0) },
+                    // With the tag 0, the value would stand for the actor's own.
+                    format: Format::Packed { of: TypeTag(1) },
                     body: Body::Inline(Default::default()),
                     items: vec![Item::Ref { id: actor }],
                 };

@@ -428,6 +428,15 @@ fn a_handle_of_another_type_does_not_arrive(rt: &Rt) {
     assert!(stored.get().err().unwrap().is_codec());
 }
 
+#[remote]
+fn peeks_by_name(name: &str) -> mobula::Result<u64> {
+    let rt = Runtime::current()?;
+    let found = rt.actor::<Counter>(name)?;
+    let same = rt.get_or_create_actor(Counter::remote(99).name(name))?;
+    assert_eq!(found, same);
+    found.peek().spawn().get()
+}
+
 fn names_find_actors(rt: &Rt) {
     assert!(rt.actor::<Counter>("nobody").unwrap_err().is_usage());
     let counter = rt.spawn_actor(Counter::remote(1).name("somebody"));
@@ -435,6 +444,10 @@ fn names_find_actors(rt: &Rt) {
     let found = rt.actor::<Counter>("somebody").unwrap();
     assert_eq!(found, counter);
     assert_eq!(ActorRef::name(&found), Some("somebody"));
+    assert_eq!(
+        rt.spawn(peeks_by_name::remote("somebody")).get().unwrap(),
+        1
+    );
     let error = rt.actor::<Checked>("somebody").unwrap_err();
     assert!(error.is_type_mismatch(), "{error:?}");
     let text = error.to_string();
