@@ -18,14 +18,6 @@ RUNS = re.compile(r"(rust|should_panic|standalone_crate|edition\d+)?")
 
 # What still stands without an example. Take an item off the list when it has one.
 KNOWN = """
-AtomicF32 AtomicF64 IntoArg NdArray::as_array NdArray::shape NdArray::view NdDim ObjectRef::view
-Queue::bounded Queue::capacity Queue::close Queue::close_async Queue::get Queue::get_async
-Queue::get_many Queue::get_many_timeout Queue::get_timeout Queue::get_timeout_async Queue::is_closed
-Queue::is_empty Queue::is_full Queue::iter Queue::len Queue::put Queue::put_all
-Queue::put_all_timeout Queue::put_async Queue::put_timeout Queue::put_timeout_async Queue::stream
-Queue::try_get Queue::try_get_many Queue::try_put Queue::try_put_all QueueIter QueueStream
-Runtime::queue TileView UnspawnedCall::deadline UnspawnedCall::grace UnspawnedCall::retries
-UnspawnedCall::retry_timeouts UnspawnedCall::spawn main remote test
 """
 
 

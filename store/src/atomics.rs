@@ -99,6 +99,18 @@ macro_rules! floats {
         ///
         /// The methods are those of the standard library's atomics. Arithmetic is a loop of
         /// compare-and-exchange, so sums depend on the order of the additions in their last bits.
+        ///
+        /// # Examples
+        /// ```
+        /// # use mobula_store as mobula;
+        /// use mobula::{AtomicF32, AtomicF64};
+        /// use std::sync::atomic::Ordering::Relaxed;
+        ///
+        /// let (wide, narrow) = (AtomicF64::new(1.0), AtomicF32::new(1.0));
+        /// wide.fetch_add(0.5, Relaxed);
+        /// narrow.fetch_max(2.0, Relaxed);
+        /// assert_eq!((wide.load(Relaxed), narrow.load(Relaxed)), (1.5, 2.0));
+        /// ```
         #[repr(transparent)]
         pub struct $name($bits);
 

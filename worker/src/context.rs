@@ -222,11 +222,11 @@ impl TaskContext {
         self.task.map(|task| task.function.name)
     }
 
-    /// Returns the number of the run: 1 in the first run of the task, 2 in the first that follows
-    /// from its `retries`, and so on. 0 outside of tasks.
+    /// Returns the number of the run: 1 in the first run of the task, 2 in its first retry, and so on.
+    /// Returns 0 outside of tasks.
     ///
-    /// Returns 0 outside of tasks. Runs that the death of another task's worker has cut short, and that used up no retry, do
-    /// not count.
+    /// Runs that the death of another task's worker has cut short, and that used up no retry, do not
+    /// count.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,4 @@
-//! What may be passed where a remote function takes, or borrows, a value.
+//! Arguments: values that may be passed where a remote function takes, or borrows, a value.
 
 mod slice;
 mod table;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use mobula_protocol::{ObjectHandle, Payload, Result};
 
-/// What may be passed where a remote function takes a `T` or borrows one.
+/// Values that may be passed where a remote function takes a `T` or borrows one.
 ///
-/// For each parameter that is: the value, a borrow of it, an [`ObjectRef`](crate::ObjectRef) to it
-/// (stored, or the pending result of another task) or a borrow of that. Besides:
+/// For each parameter these are the value, a borrow of it, an [`ObjectRef`](crate::ObjectRef) of
+/// it, stored or pending, and a borrow of that. Besides:
 ///
 /// | The function has | it also takes |
 /// | --- | --- |
@@ -24,8 +24,48 @@ use mobula_protocol::{ObjectHandle, Payload, Result};
 /// | `Vec<T>` | slices, arrays, `ArraySlice<T>`, refs of `Vec<T>` and `Array<T>`, and many refs of `T`: `&[ObjectRef<T>]`, `&Vec<ObjectRef<T>>` |
 /// | `ndarray`'s views | arrays and views of the same rank, refs of them; for one dimension refs of `Vec<T>` and `Array<T>` |
 ///
-/// A value is encoded when the call is made; a ref is passed on as it is. It is implemented for all
-/// that fits; there is nothing to implement by hand.
+/// A value is encoded when the call is made. A ref is passed on as it is. All fitting types
+/// implement the trait. There is nothing to implement by hand.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn total(numbers: &[u64], offset: u64) -> u64 {
+///     numbers.iter().sum::<u64>() + offset
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let stored = rt.put(&vec![1_u64, 2, 3])?;
+/// let six = rt.spawn(total::remote(&stored, 0)); // a ref of the vector
+/// assert_eq!(rt.spawn(total::remote(vec![4], six)).get()?, 10); // a pending result
+/// assert_eq!(rt.spawn(total::remote(&[1, 2], &10)).get()?, 13);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Code that is generic over the argument names the trait:
+///
+/// ```
+/// use mobula::{IntoArg, UnspawnedCall, prelude::*};
+///
+/// #[remote]
+/// fn length(text: &str) -> usize {
+///     text.len()
+/// }
+///
+/// fn length_of<A: IntoArg<str>>(text: A) -> UnspawnedCall<usize> {
+///     length::remote(text)
+/// }
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// assert_eq!(rt.spawn(length_of("seven")).get()?, 5);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be passed where the remote function takes `{T}`",
     label = "expected `{T}`, a borrow of it, or an `ObjectRef` to it"
@@ -38,8 +78,8 @@ pub trait IntoArg<T: ?Sized>: Sized {
 
 /// An argument before it is encoded. Not public API.
 ///
-/// What it holds leads to no engine and no memory, in a program that does not depend on Mobula's
-/// inner crates:
+/// In a program that does not depend on Mobula's inner crates, it gives access to no engine and no
+/// memory:
 ///
 /// ```compile_fail,E0061
 /// use mobula::{IntoArg, __private::Source, prelude::*};

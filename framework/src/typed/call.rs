@@ -19,16 +19,17 @@ use super::{
     IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, bound::Bound, codecs::Codec,
 };
 
-/// A call that has not been started: what `function::remote(..)` returns, and each method of an
-/// [`ActorRef`](crate::ActorRef).
+/// A call that has not been started. `function::remote(..)` returns it, and so does each method of
+/// an [`ActorRef`](crate::ActorRef).
 ///
 /// It holds the encoded arguments and the options. Nothing runs until [`spawn`](Self::spawn),
-/// [`Runtime::spawn`](crate::Runtime::spawn) or [`Runtime::spawn_all`](crate::Runtime::spawn_all);
-/// awaiting it is not possible, since awaiting call after call would run them one by one.
+/// [`Runtime::spawn`](crate::Runtime::spawn) or [`Runtime::spawn_all`](crate::Runtime::spawn_all).
+/// It is no future, since awaiting call after call would run them one by one.
 ///
-/// What is wrong with a call (an argument that cannot be encoded, no runtime, refs of two
-/// runtimes) becomes the error of its result.
+/// A wrong call becomes the error of its result. Examples are an argument that cannot be encoded,
+/// no runtime, and refs of two runtimes.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -52,48 +53,70 @@ pub struct UnspawnedCall<R> {
 }
 
 impl<R> UnspawnedCall<R> {
-    /// How often the function is run again after its worker process died; the default is the
-    /// function's own (`#[remote(retries = n)]`), else 0. For the method of an actor it is that of
-    /// the method, else the actor's [`max_call_retries`](crate::ActorCall::max_call_retries).
+    /// Sets how often the function runs again after its worker process died.
     ///
-    /// A panic and an `Err` are results, not deaths: they are not retried, unless
-    /// [`retry_errors`](Self::retry_errors) says so of the `Err`. A task that was queued
-    /// but not started when its worker died is started elsewhere, and that costs no retry.
+    /// The default is the function's own (`#[remote(retries = n)]`), else 0. For an actor's method
+    /// the default is that of the method, else the actor's
+    /// [`max_call_retries`](crate::ActorCall::max_call_retries).
+    ///
+    /// A panic and an `Err` are results, not deaths. They are not retried, unless
+    /// [`retry_errors`](Self::retry_errors) says so of the `Err`. A task that was queued when its
+    /// worker died starts elsewhere, which costs no retry.
     /// [`Builder::max_worker_deaths`](crate::Builder::max_worker_deaths) limits how often.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn flaky() -> u32 {
+    ///     match mobula::context().attempt() {
+    ///         1 => std::process::abort(), // takes the worker with it
+    ///         attempt => attempt,
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert!(flaky::remote().spawn().get().unwrap_err().is_crash());
+    /// assert_eq!(flaky::remote().retries(1).spawn().get()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retries(mut self, retries: u32) -> UnspawnedCall<R> {
         self.own_options().retries = Some(retries);
         self
     }
 
-    /// Whether the function is also run again when it has returned an `Err`; the default is the
-    /// function's own (`#[remote(retry_errors)]`), else no. Deaths of the worker and errors use up
-    /// the same [`retries`](Self::retries), so the function begins at most once more often than
-    /// that, whatever happens. The error of the last run is the call's.
+    /// Sets whether the function also runs again after it has returned an `Err`.
+    ///
+    /// The default is the function's own (`#[remote(retry_errors)]`), else no. Deaths of the worker
+    /// and errors use up the same [`retries`](Self::retries). So the function begins at most `1 +
+    /// retries` times. The error of the last run is the call's.
     ///
     /// Where the function says which errors are worth it (`#[remote(retry_errors =
     /// is_transient)]`), that holds here, too. A panic is never retried.
     ///
     /// The next run is on the same worker, at once, with the arguments as they were. An actor's
     /// method keeps its place before calls that were made later, and finds the value as the failed
-    /// run has left it, unless the actor runs several calls at a time or the method waits for
-    /// something: then others may come in between. A function that wants to wait before the next
-    /// run does so itself.
+    /// run has left it. If the actor runs several calls at a time, or the method waits for
+    /// something, others may come in between. A function that wants to wait before the next run
+    /// does so itself.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
-    /// # use std::sync::atomic::{AtomicU32, Ordering};
     /// #[remote]
     /// fn fetch() -> Result<u32, String> {
-    ///     static ASKED: AtomicU32 = AtomicU32::new(1);
-    ///     match ASKED.fetch_add(1, Ordering::Relaxed) {
+    ///     match mobula::context().attempt() {
     ///         3 => Ok(42),
-    ///         time => Err(format!("not at the {time}. time")),
+    ///         attempt => Err(format!("attempt {attempt} failed")),
     ///     }
     /// }
     ///
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
-    /// # let rt = Runtime::start()?;
+    /// # let rt = Runtime::builder().workers(1).start()?;
     /// let call = fetch::remote().retries(2).retry_errors(true);
     /// assert_eq!(call.spawn().get()?, 42);
     /// # Ok(())
@@ -104,14 +127,17 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
-    /// Which calls that could run this one goes before: all of a lower priority, also those that
-    /// wait in a worker already. The default is the function's own (`#[remote(priority = n)]`), else
-    /// that of the task that makes the call, else 0. Among equal ones, calls that tasks have made go
-    /// first, those of the latest task leading, and others run in the order of their spawns.
+    /// Sets the priority of the call: it runs before all calls of a lower priority, also those that
+    /// wait in a worker already.
     ///
-    /// What runs is not interrupted. Calls of one actor keep their order, whatever their priority. A
-    /// call whose inputs are missing is no competitor yet.
+    /// The default is the function's own (`#[remote(priority = n)]`), else that of the task that
+    /// makes the call, else 0. Among equal ones, calls that tasks have made go first, those of the
+    /// latest task leading. Others run in the order of their spawns.
     ///
+    /// A call that runs is not interrupted. Calls of one actor keep their order, whatever their
+    /// priority. A call whose inputs are missing does not compete yet.
+    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -133,15 +159,17 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
-    /// How long a run of the function may take; the default is the function's own
-    /// (`#[remote(timeout = ..)]`), else no limit. After that the call fails
-    /// ([`is_task_timeout`](crate::Error::is_task_timeout)), and the run is ended as if it were
-    /// [cancelled](crate::Cancel): also an endless loop in native code.
+    /// Sets how long one run of the function may take.
+    ///
+    /// The default is the function's own (`#[remote(timeout = ..)]`), else no limit. After that the
+    /// call fails ([`is_task_timeout`](crate::Error::is_task_timeout)), and the run ends as if it
+    /// were [cancelled](crate::Cancel). This ends an endless loop in native code, too.
     ///
     /// The time counts from the begin of the run in a worker, and anew for each further run. It is
-    /// kept to within some milliseconds. Zero is an error of the call. Costs a message for the call.
-    /// The inline engine, which runs calls on the thread of their caller, keeps no limits.
+    /// kept to within some milliseconds. Zero is an error of the call. Costs a message for the
+    /// call. The inline engine, which runs calls on the thread of their caller, keeps no limits.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// use std::time::Duration;
@@ -168,48 +196,129 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
-    /// How long after it was spawned the call must have ended, with all time that it waits; the
-    /// default is the function's own (`#[remote(deadline = ..)]`), else no limit. After that it
-    /// fails as after its [`timeout`](Self::timeout), without a further run.
+    /// Sets how long after its spawn the call must have ended, with all time that it waits.
+    ///
+    /// The default is the function's own (`#[remote(deadline = ..)]`), else no limit. After that
+    /// the call fails as after its [`timeout`](Self::timeout), without a further run.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let busy = sleep::remote(200).spawn();
+    /// let late = sleep::remote(0).deadline(Duration::from_millis(20)).spawn();
+    /// assert!(late.get().unwrap_err().is_task_timeout()); // the one worker is busy
+    /// busy.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deadline(mut self, limit: Duration) -> UnspawnedCall<R> {
         self.own_options().deadline = Some(limit);
         self
     }
 
-    /// How long the function may go on when it is to end, before its worker is killed; the default
-    /// is the function's own (`#[remote(grace = ..)]`), else 1 s.
+    /// Sets how long the function may go on when it is to end, before its worker is killed.
+    ///
+    /// The default is the function's own (`#[remote(grace = ..)]`), else 1 s.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn never_asks() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = never_asks::remote().grace(Duration::ZERO).spawn();
+    /// running.cancel(); // kills the worker, whose place another one takes
+    /// assert!(running.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace(mut self, grace: Duration) -> UnspawnedCall<R> {
         self.own_options().grace = Some(grace);
         self
     }
 
-    /// Whether the function is also run again after a run that has passed its
-    /// [`timeout`](Self::timeout), as often as its [`retries`](Self::retries) say; the default is
-    /// the function's own (`#[remote(retry_timeouts)]`), else no. The run that took too long and
-    /// the next one may overlap for the grace time. Not for methods of actors.
+    /// Sets whether the function also runs again after a run that has passed its
+    /// [`timeout`](Self::timeout).
+    ///
+    /// The default is the function's own (`#[remote(retry_timeouts)]`), else no. The further runs
+    /// use up [`retries`](Self::retries). The run that took too long and the next one may overlap
+    /// for the grace time. A method of an actor has no such option.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn hangs_once() -> u32 {
+    ///     let attempt = mobula::context().attempt();
+    ///     while attempt == 1 {
+    ///         std::hint::spin_loop();
+    ///     }
+    ///     attempt
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let call = hangs_once::remote()
+    ///     .timeout(Duration::from_millis(20))
+    ///     .grace(Duration::ZERO)
+    ///     .retries(1)
+    ///     .retry_timeouts(true);
+    /// assert_eq!(call.spawn().get()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry_timeouts(mut self, retry: bool) -> UnspawnedCall<R> {
         self.own_options().retry_timeouts = retry;
         self
     }
 
-    /// How many calls of the function a worker runs, at most; the default is the function's own
-    /// (`#[remote(max_calls = n)]`), else no limit. The worker process is then replaced: for code
-    /// that keeps memory or descriptors, or that can only be used once. `multiprocessing` has
+    /// Sets how many calls of the function a worker runs, at most. Then another process takes its
+    /// place.
+    ///
+    /// The default is the function's own (`#[remote(max_calls = n)]`), else no limit. This is for
+    /// code that keeps memory or descriptors, or that can be used only once. `multiprocessing` has
     /// `maxtasksperchild` for that.
     ///
     /// Calls that fail count, and runs after an error count once. Calls of the function without a
-    /// limit do not count. Nothing else fails: what the
-    /// worker has not begun goes to others, tasks that wait in it end first, and objects that it
-    /// has made stay. Its tear-down functions and the values of its
-    /// [`#[worker_local]`](macro@crate::worker_local)s have 5 s. A process that starts in its place
-    /// costs some milliseconds. A worker whose calls wait for others is replaced while they wait;
-    /// with more than 64 such workers, further ones run more calls than this in place of further
-    /// processes.
+    /// limit do not count. Nothing else fails:
     ///
-    /// In a map, such calls are tasks of their own, and not batched. Zero and a call of an actor's
-    /// method are errors of the call: an actor has its process for itself. On the inline engine,
-    /// which has no workers, this does nothing.
+    /// * calls that the worker has not begun go to others;
+    /// * tasks that wait in it end first;
+    /// * objects that it has made stay;
+    /// * its tear-down functions and the values of its
+    ///   [`#[worker_local]`](macro@crate::worker_local)s have 5 s.
     ///
+    /// A process that starts in its place costs some milliseconds. A worker whose calls wait for
+    /// others is replaced while they wait. With more than 64 such workers, further ones run more
+    /// calls than this in place of further processes.
+    ///
+    /// In a map, such calls are tasks of their own, and not batched. Zero is an error of the call.
+    /// A call of an actor's method cannot have this option, since an actor has its process for
+    /// itself. On the inline engine, which has no workers, this does nothing.
+    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote(max_calls = 1)]
@@ -222,6 +331,7 @@ impl<R> UnspawnedCall<R> {
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let (first, second) = (process::remote().spawn(), process::remote().spawn());
     /// assert_ne!(first.get()?, second.get()?);
+    /// # drop(rt);
     /// # Ok(())
     /// # }
     /// ```
@@ -242,8 +352,27 @@ impl<R> UnspawnedCall<R> {
     /// Starts the call, on the runtime of the refs among its arguments, else on the only one of
     /// this process. Does not block.
     ///
-    /// Refs may be pending: the call runs when all of them are ready, and fails without running if
+    /// Refs may be pending. The call runs when all of them are ready, and fails without running if
     /// one of them fails.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn add(a: u64, b: u64) -> u64 {
+    ///     a + b
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let three = add::remote(1, 2).spawn();
+    /// let six = add::remote(&three, &three).spawn(); // runs when `three` is there
+    /// assert_eq!(six.get()?, 6);
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn(self) -> ObjectRef<R> {
         match self.engine() {
             Ok(engine) => self.spawn_on(&engine),
@@ -280,7 +409,7 @@ impl<R> UnspawnedCall<R> {
     }
 
     /// # Errors
-    /// What is wrong with the call.
+    /// The call is wrong.
     fn check(&self, engine: &Arc<dyn Engine>) -> Result<()> {
         if let Some(options) = &self.options {
             for (name, limit) in [("timeout", options.timeout), ("deadline", options.deadline)] {
@@ -312,10 +441,10 @@ impl<R> UnspawnedCall<R> {
         )))
     }
 
-    /// As this engine takes it.
+    /// Returns the call in the form that this engine takes.
     ///
     /// # Errors
-    /// What is wrong with the call.
+    /// The call is wrong.
     pub(crate) fn into_spec(self, engine: &Arc<dyn Engine>) -> Result<Call> {
         self.check(engine)?;
         let function = Registry::get()?.index_of(self.bound.function)?;
@@ -327,17 +456,17 @@ impl<R> UnspawnedCall<R> {
         })
     }
 
-    /// What is to be sent to this engine.
+    /// Returns the parts to send to this engine.
     ///
     /// # Errors
-    /// What is wrong with the call.
+    /// The call is wrong.
     pub(crate) fn into_parts(self, engine: &Arc<dyn Engine>) -> Result<(Bound, CallOptions)> {
         self.check(engine)?;
         Ok((self.bound, self.options))
     }
 
-    /// The arguments, if this is a call of that function with nothing wrong and no refs, and of no
-    /// actor.
+    /// Returns the arguments, if this is a call of `function` with these options, without mistakes
+    /// and refs, and of no actor.
     pub(crate) fn plain_args(
         &self,
         function: &RemoteFn,
@@ -392,8 +521,8 @@ impl<R> UnspawnedCall<R> {
     }
 }
 
-/// What a call lacks. Not public API: no type has it, so that awaiting a call does not compile, and
-/// the compiler says why.
+/// The step that an awaited call lacks. Not public API: no type has it, so that awaiting a call
+/// does not compile, and the compiler says why.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "this call is awaited before it is spawned, so it would never run",
@@ -404,7 +533,7 @@ pub trait Spawned {}
 
 #[doc(hidden)]
 impl<R: Spawned> Future for UnspawnedCall<R> {
-    // As that of a ref, so that what is done with it is no further error.
+    // The output of a ref, so that later uses of it are no further errors.
     type Output = Result<R>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<R>> {

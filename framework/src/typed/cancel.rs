@@ -1,4 +1,4 @@
-//! Cancelling what was spawned.
+//! Cancelling of tasks.
 
 use std::{
     fmt,
@@ -13,25 +13,27 @@ use mobula_protocol::{CancelOptions, ObjectHandle};
 use super::{AsCompleted, ObjectRef, ObjectStream};
 use crate::promise::ENGINE;
 
-/// Tasks that can be cancelled: an [`ObjectRef`], a vector or slice of them, and what gives them
-/// out one by one.
+/// Tasks that can be cancelled: an [`ObjectRef`], a vector or slice of refs, an [`AsCompleted`],
+/// and an [`ObjectStream`].
 ///
-/// Cancelling does not wait. A task that has not begun never begins. Of one that runs, the result
-/// fails at once ([`Error::is_cancelled`](crate::Error::is_cancelled)), and so do the tasks that
-/// need it; its function is told:
+/// Cancelling does not wait. A task that has not begun never begins. A task that runs fails at once
+/// ([`Error::is_cancelled`](crate::Error::is_cancelled)), and so do the tasks that need its result.
+/// Its function is told:
 ///
 /// * an asynchronous function is dropped at its next `.await`;
 /// * a blocking function unwinds where it next waits for an object, and can ask
 ///   [`is_cancelled`](crate::is_cancelled) before;
-/// * one that does neither is killed with its worker after its grace time, which is 1 s unless
-///   [`grace`](crate::UnspawnedCall::grace) says otherwise. Another worker takes its place. Tasks
-///   that waited in the killed worker run again if they have `retries`, without using one up, and
-///   fail as after a crash otherwise. A call of an actor is never ended by a kill.
+/// * a function that does neither is killed with its worker after its grace time, which is 1 s
+///   unless [`grace`](crate::UnspawnedCall::grace) says otherwise.
 ///
-/// The calls that a cancelled task has made are cancelled with it, and calls of those, if they were
-/// made on the thread of the task. A task that has ended is not affected, and a cancelled one never
-/// runs again.
+/// Another worker takes the place of a killed one. Tasks that waited in it and have `retries` run
+/// again without using one up. Tasks without retries fail as after a crash. A call of an actor is
+/// never ended by a kill.
 ///
+/// The calls that a cancelled task has made on its own thread are cancelled with it, and the calls
+/// of these calls. A task that has ended is not affected. A cancelled task never runs again.
+///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -59,19 +61,61 @@ use crate::promise::ENGINE;
 /// ```
 pub trait Cancel {
     /// Cancels all of the tasks, with these options.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{CancelOptions, prelude::*};
+    ///
+    /// #[remote]
+    /// fn endless() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let all = rt.spawn_all((0..3).map(|_| endless::remote()));
+    /// all.cancel_with(CancelOptions::new().grace(std::time::Duration::ZERO));
+    /// assert!(rt.get(&all).unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     fn cancel_with(&self, options: CancelOptions);
 
     /// Cancels all of the tasks.
     ///
-    /// Costs some hundred nanoseconds for each; a look at all unfinished tasks where some have
-    /// begun, since their own calls are cancelled too.
+    /// Costs some hundred nanoseconds for each task. If some have begun, it also costs a look at
+    /// all unfinished tasks, since their own calls are cancelled too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let all = rt.spawn_all((0..10).map(|_| wait_for_ever::remote()));
+    /// all.cancel();
+    /// assert!(all.iter().all(|one| one.get().unwrap_err().is_cancelled()));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn cancel(&self) {
         self.cancel_with(CancelOptions::new());
     }
 
-    /// Cancels all of the tasks when the result is dropped: at the end of a block, at an early
-    /// `return` or `?`, when another future wins a race.
+    /// Returns a guard that cancels all of the tasks when it is dropped.
     ///
+    /// That is at the end of a block, at an early `return` or `?`, or when another future wins a
+    /// race.
+    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -98,7 +142,7 @@ pub trait Cancel {
     }
 }
 
-/// Cancels these tasks, those of each runtime in one go.
+/// Cancels these tasks, those of each runtime in one call.
 fn cancel_all<'a>(handles: impl Iterator<Item = &'a ObjectHandle> + Clone, options: CancelOptions) {
     let mut rest = handles.filter(|handle| handle.outcome().is_none());
     while let Some(first) = rest.clone().next() {
@@ -118,18 +162,76 @@ fn cancel_all<'a>(handles: impl Iterator<Item = &'a ObjectHandle> + Clone, optio
 }
 
 impl<T> ObjectRef<T> {
-    /// Cancels the task that makes the object: see [`Cancel`]. Without effect where it has ended,
-    /// and on objects that were put.
+    /// Cancels the task that makes the object: see [`Cancel`]. Has no effect if the task has ended,
+    /// or on an object that was put.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let waiting = rt.spawn(wait_for_ever::remote());
+    /// waiting.cancel();
+    /// assert!(waiting.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel(&self) {
         Cancel::cancel(self);
     }
 
-    /// As [`cancel`](Self::cancel), with these options.
+    /// Cancels the task that makes the object, with these options.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{CancelOptions, prelude::*};
+    ///
+    /// #[remote]
+    /// fn endless() {
+    ///     loop {
+    ///         std::hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = rt.spawn(endless::remote());
+    /// running.cancel_with(CancelOptions::new().grace(std::time::Duration::ZERO));
+    /// assert!(running.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel_with(&self, options: CancelOptions) {
         Cancel::cancel_with(self, options);
     }
 
-    /// Cancels the task when the result is dropped: see [`Cancel::cancel_on_drop`].
+    /// Returns a guard that cancels the task when it is dropped: see [`Cancel::cancel_on_drop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// async fn wait_for_ever() {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let waiting = rt.spawn(wait_for_ever::remote());
+    /// let guard = waiting.clone().cancel_on_drop();
+    /// drop(guard);
+    /// assert!(waiting.get().unwrap_err().is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel_on_drop(self) -> CancelOnDrop<ObjectRef<T>> {
         Cancel::cancel_on_drop(self)
     }
@@ -153,30 +255,65 @@ impl<T> Cancel for Vec<ObjectRef<T>> {
     }
 }
 
-/// Those that it has not given out.
+/// Cancels the tasks whose refs the iterator has not given out.
 impl<T> Cancel for AsCompleted<T> {
     fn cancel_with(&self, options: CancelOptions) {
         cancel_all(self.handles(), options);
     }
 }
 
-/// The call that makes the items. Those that it has made can still be read.
+/// Cancels the call that makes the items. Items that it has made can still be read.
 impl<T> Cancel for ObjectStream<T> {
     fn cancel_with(&self, options: CancelOptions) {
         self.call().cancel_with(options);
     }
 }
 
-/// Tasks that are cancelled when this is dropped: what
-/// [`cancel_on_drop`](Cancel::cancel_on_drop) returns.
+/// Tasks that are cancelled when this is dropped. [`cancel_on_drop`](Cancel::cancel_on_drop)
+/// returns it.
 ///
-/// It can be used as what it holds: it dereferences to that, and is a future or an iterator if that
-/// is one.
+/// It dereferences to the tasks that it holds. It is a future if they are one, and an iterator if
+/// they are one.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// #[remote]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[mobula::main]
+/// # async fn main() -> mobula::Result<()> {
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let result = rt.spawn(square::remote(3)).cancel_on_drop();
+/// assert_eq!(result.await?, 9);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping this cancels the tasks"]
 pub struct CancelOnDrop<C: Cancel>(Option<C>);
 
 impl<C: Cancel> CancelOnDrop<C> {
-    /// What it holds, which is not cancelled any more.
+    /// Returns the tasks, which are not cancelled any more.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let guard = rt.spawn(square::remote(3)).cancel_on_drop();
+    /// let result = guard.into_inner();
+    /// assert_eq!(result.get()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_inner(mut self) -> C {
         self.0.take().expect("there until it is taken out")
     }

@@ -56,7 +56,7 @@ pub(crate) use tree_reduce::tree_reduce;
 /// * calls of an `async fn`;
 /// * calls with parts of a shared array, or with values that contain refs, locks or other handles;
 /// * calls whose inputs are pending;
-/// * calls that may run again after an error.
+/// * calls that may run again after an error, or have a limit of time or of calls in a worker.
 ///
 /// When a worker dies, all calls of its batch fail with the crash, also those that had ended or had
 /// not begun. With `retries` each of them runs again by itself, as a task of its own. So only the

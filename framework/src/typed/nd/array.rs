@@ -11,10 +11,11 @@ use crate::typed::bytes::read_flat;
 
 /// A shared, immutable array with a shape: cheap to clone, and read in place wherever it lies.
 ///
-/// `ObjectRef::view` gives it for refs of `ndarray` arrays. `D` is of the same version of `ndarray`
-/// as the ref's array, and so are the views. Code that is generic over `ndarray::Dimension` takes a
-/// view by `ArrayView::from(&stored)`.
+/// `ObjectRef::view` returns it for refs of `ndarray` arrays. `D` is of the version of `ndarray`
+/// that the ref's array has, and so are the views. Code that is generic over `ndarray::Dimension`
+/// takes a view by `ArrayView::from(&stored)`.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// # #[cfg(not(feature = "ndarray-0_16"))]
@@ -37,8 +38,8 @@ pub struct NdArray<E, D> {
 }
 
 impl<E: Plain, D> NdArray<E, D> {
-    /// The array in `payload`, which messages call a `T` of `number` dimensions. `check` refuses
-    /// shapes that the elements cannot have.
+    /// Reads the array in `payload`, which messages call a `T` of `number` dimensions. `check`
+    /// refuses shapes that the elements cannot have.
     pub(super) fn read<T>(
         payload: Payload,
         number: Option<usize>,
@@ -76,13 +77,27 @@ impl<E: Plain, D: NdDim> NdArray<E, D> {
         D::copy(&self.view())
     }
 
-    /// The elements in their shape, as an `ndarray::ArrayView<'_, E, D>`.
+    /// Returns the elements in their shape, as an `ndarray::ArrayView<'_, E, D>`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[cfg(not(feature = "ndarray-0_16"))]
+    /// # use ndarray17 as ndarray;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let stored = rt.put(&ndarray::Array2::<f64>::eye(3))?.view()?;
+    /// assert_eq!(stored.view().diag().sum(), 3.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn view(&self) -> D::View<'_, E> {
         accepted(D::view(&self.elements, &self.shape))
     }
 }
 
-/// The view of an array whose shape was checked when it was read.
+/// Returns the view of an array whose shape was checked when it was read.
 pub(super) fn accepted<V>(view: Result<V>) -> V {
     match view {
         Ok(view) => view,
@@ -91,12 +106,40 @@ pub(super) fn accepted<V>(view: Result<V>) -> V {
 }
 
 impl<E, D> NdArray<E, D> {
-    /// How many elements there are along each dimension.
+    /// Returns the number of elements along each dimension.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[cfg(not(feature = "ndarray-0_16"))]
+    /// # use ndarray17 as ndarray;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let stored = rt.put(&ndarray::Array2::<f64>::zeros((2, 3)))?.view()?;
+    /// assert_eq!(stored.shape(), [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The elements in row-major order, without a copy.
+    /// Returns the elements in row-major order, without a copy.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # #[cfg(not(feature = "ndarray-0_16"))]
+    /// # use ndarray17 as ndarray;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let stored = rt.put(&ndarray::array![[1, 2], [3, 4]])?.view()?;
+    /// assert_eq!(stored.as_array()[..], [1, 2, 3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_array(&self) -> &Array<E> {
         &self.elements
     }

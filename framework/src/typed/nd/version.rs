@@ -100,15 +100,29 @@ macro_rules! version {
 
             /// Arrays of `ndarray` are stored with their shape, as plain elements.
             impl<E: Plain, D: Dimension> ObjectRef<Owned<E, D>> {
-                /// Blocks until the array is there, and gives it in place, without a copy.
+                /// Blocks until the array is there, and returns it in place, without a copy.
                 ///
                 /// The array keeps the object in the store for as long as it lives.
                 ///
+                /// # Examples
+                /// ```
+                /// # use mobula::prelude::*;
+                /// # #[cfg(not(feature = "ndarray-0_16"))]
+                /// # use ndarray17 as ndarray;
+                /// # fn main() -> mobula::Result<()> {
+                /// # mobula::init();
+                /// # let rt = Runtime::builder().workers(1).start()?;
+                /// let object = rt.put(&ndarray::array![[1.0, 2.0], [3.0, 4.0]])?;
+                /// assert_eq!(object.view()?.view().column(1).sum(), 6.0);
+                /// # Ok(())
+                /// # }
+                /// ```
+                ///
                 /// # Errors
-                /// As for [`get`](Self::get); a type mismatch if the array was not stored as plain
-                /// elements. That is so where an owned array of unusual rank or element type was
-                /// put and no remote function has that type in its signature: put `array.view()`
-                /// then.
+                /// * The errors of [`get`](Self::get).
+                /// * A type mismatch, if the array was not stored as plain elements. This happens
+                ///   where an owned array of unusual rank or element type was put and no remote
+                ///   function has that type in its signature. Put `array.view()` then.
                 pub fn view(&self) -> Result<NdArray<E, D>> {
                     NdArray::read::<Owned<E, D>>(self.payload()?, D::NDIM, |elements, shape| {
                         shaped::<E, D>(elements, shape).map(drop)

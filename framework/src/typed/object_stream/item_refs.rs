@@ -7,8 +7,10 @@ use mobula_protocol::Result;
 use super::ObjectStream;
 use crate::ObjectRef;
 
-/// The refs of a stream's items, as they are made: what [`ObjectStream::refs`] returns.
+/// The refs of a stream's items, in the order in which they are made. [`ObjectStream::refs`]
+/// returns it.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]

@@ -25,20 +25,20 @@ pub use item_refs::ItemRefs;
 pub use sink::Sink;
 pub use unspawned::UnspawnedStream;
 
-/// The items of a remote function that returns `impl Iterator` or `impl Stream`, as they are made:
-/// what [`UnspawnedStream::spawn`] returns.
+/// The items of a remote function that returns `impl Iterator` or `impl Stream`, in the order in
+/// which it makes them. [`UnspawnedStream::spawn`] returns it.
 ///
-/// It is an iterator of `Result<T>` that blocks for the next item. With the feature `stream` it is a
-/// `futures::Stream` too. [`next_async`](Self::next_async) needs no feature.
+/// It is an iterator of `Result<T>` that blocks for the next item. With the feature `stream` it is
+/// a `futures::Stream` too. [`next_async`](Self::next_async) needs no feature.
 ///
 /// * The function runs ahead by a few items ([`buffer`](UnspawnedStream::buffer)) and then waits
 ///   until the caller takes some. A waiting function gives its turn to other tasks of the worker.
 /// * An item of more than 16 KiB lies in the store until it is dropped. So a stream can be longer
 ///   than the store is large.
-/// * Where the function fails, panics, is cancelled, or its worker dies, the items that it made
-///   before come first. Then comes its error, and then the end.
+/// * The function may fail, panic or be cancelled, or its worker may die. Then the items that it
+///   made before come first, after them its error, and then the end.
 /// * Dropping the stream [cancels](crate::Cancel) the call. Items that nobody has taken are freed.
-/// * A call with [`retries`](UnspawnedStream::retries) begins anew and makes its items anew. Those
+/// * A call with [`retries`](UnspawnedStream::retries) begins anew and makes its items anew. Items
 ///   that were made before are passed over, so the function must make the same items in each run.
 ///
 /// The stream stays in the process that made the call. [`next_ref`](Self::next_ref) gives refs of
@@ -46,6 +46,7 @@ pub use unspawned::UnspawnedStream;
 ///
 /// On the inline engine the function has ended when the call returns, and all items are in memory.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -64,6 +65,7 @@ pub use unspawned::UnspawnedStream;
 ///     }
 /// }
 /// assert_eq!(sum, 1015);
+/// # drop(rt);
 /// # Ok(())
 /// # }
 /// ```
@@ -102,12 +104,13 @@ impl<T> ObjectStream<T> {
     /// Returns the ref of the next item, which may not have been made yet. Does not block.
     ///
     /// The ref can be passed to remote functions, and can stand beside others in
-    /// [`Runtime::wait`](crate::Runtime::wait) and [`AsCompleted`](crate::AsCompleted). The item
-    /// is the ref's alone: dropping the ref drops the item.
+    /// [`Runtime::wait`](crate::Runtime::wait) and [`AsCompleted`](crate::AsCompleted). The item is
+    /// the ref's alone: dropping the ref drops the item.
     ///
     /// Behind the last item a ref fails with [`is_closed`](Error::is_closed), or with the error of
     /// the function.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -127,6 +130,7 @@ impl<T> ObjectStream<T> {
     /// let means: Vec<_> = (0..3).map(|_| mean::remote(stream.next_ref()).spawn()).collect();
     /// assert_eq!(means[1].get()?, 1.0);
     /// assert!(means[2].get().is_err()); // There are only two items.
+    /// # drop(rt);
     /// # Ok(())
     /// # }
     /// ```
@@ -135,12 +139,49 @@ impl<T> ObjectStream<T> {
     }
 
     /// Returns an iterator that blocks until the next item is there, and gives its ref.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn ramps(n: usize) -> impl Iterator<Item = Vec<usize>> {
+    ///     (1..=n).map(|len| (0..len).collect())
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let lengths = rt.spawn_stream(ramps::remote(3)).refs().map(|item| Ok(item?.view()?.len()));
+    /// assert_eq!(lengths.collect::<mobula::Result<Vec<_>>>()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn refs(self) -> ItemRefs<T> {
         ItemRefs::new(self)
     }
 
     /// Returns whether [`next`](Iterator::next) would not block: the next item is there, or the end
     /// is.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn one() -> impl Iterator<Item = u32> {
+    ///     std::iter::once(1)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut stream = rt.spawn_stream(one::remote());
+    /// while !stream.is_ready() {
+    ///     std::thread::yield_now(); // does something else
+    /// }
+    /// assert_eq!(stream.next().unwrap()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_ready(&mut self) -> bool {
         self.ended || self.ahead().is_ready()
     }
@@ -193,12 +234,35 @@ impl<T> ObjectStream<T> {
 }
 
 impl<T: Value> ObjectStream<T> {
-    /// Blocks for the next item, but for at most this long. A limit of zero looks without waiting.
+    /// Blocks for the next item, for up to `limit`. A limit of zero looks without waiting. Returns
     /// `None` at the end.
     ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// #[remote]
+    /// fn slow() -> impl Iterator<Item = u32> {
+    ///     (0..2).map(|n| {
+    ///         std::thread::sleep(Duration::from_millis(100));
+    ///         n
+    ///     })
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut stream = rt.spawn_stream(slow::remote());
+    /// assert!(stream.next_timeout(Duration::from_millis(1)).unwrap().unwrap_err().is_timeout());
+    /// assert_eq!(stream.next_timeout(Duration::from_secs(60)).unwrap()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`is_timeout`](Error::is_timeout): there was no item in time. A later call can give it. Else
-    /// the error of the function, once.
+    /// [`is_timeout`](Error::is_timeout): there was no item in time, and a later call can give it.
+    /// Otherwise the error of the function, once.
     pub fn next_timeout(&mut self, limit: Duration) -> Option<Result<T>> {
         if self.ended {
             return None;
@@ -209,8 +273,29 @@ impl<T: Value> ObjectStream<T> {
         }
     }
 
-    /// Returns the next item when it is there, for asynchronous code. `None` at the end. No item is
-    /// lost when the future is dropped.
+    /// Returns the next item when it is there, for asynchronous code. Returns `None` at the end. No
+    /// item is lost when the future is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+    ///     (0..n).map(|i| i * i)
+    /// }
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut stream = rt.spawn_stream(squares::remote(10));
+    /// let mut sum = 0;
+    /// while let Some(item) = stream.next_async().await {
+    ///     sum += item?;
+    /// }
+    /// assert_eq!(sum, 285);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The error of the function, once.
@@ -222,7 +307,7 @@ impl<T: Value> ObjectStream<T> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // What has failed is ready, too.
+        // A failed result is ready, too.
         let _ = ready!(self.ahead().poll_ready(context));
         Poll::Ready(self.take_value())
     }

@@ -13,9 +13,12 @@ use crate::{
 /// How many items a function makes that nobody has taken, unless the call says otherwise.
 const BUFFER: usize = 4;
 
-/// A call, which has not been started, of a remote function that returns `impl Iterator` or
-/// `impl Stream`. It is as an [`UnspawnedCall`] in all that it has in common with that.
+/// A call, which has not been started, of a remote function that returns `impl Iterator` or `impl
+/// Stream`.
 ///
+/// Arguments and options are those of an [`UnspawnedCall`].
+///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -31,6 +34,7 @@ const BUFFER: usize = 4;
 /// let lines = lines::remote(path).buffer(100).spawn();
 /// let lines: Vec<String> = lines.collect::<mobula::Result<_>>()?;
 /// assert!(lines.len() > 100);
+/// # drop(rt);
 /// # Ok(())
 /// # }
 /// ```
@@ -43,7 +47,28 @@ pub struct UnspawnedStream<T> {
 
 macro_rules! options {
     ($($name:ident($value:ident: $type:ty)),* $(,)?) => { $(
-        #[doc = concat!("As [`UnspawnedCall::", stringify!($name), "`].")]
+        #[doc = concat!("Sets the option as [`UnspawnedCall::", stringify!($name), "`] does.")]
+        ///
+        /// # Examples
+        /// ```
+        /// # use mobula::prelude::*;
+        /// use std::time::Duration;
+        ///
+        /// #[remote]
+        /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+        ///     (0..n).map(|i| i * i)
+        /// }
+        ///
+        /// # fn main() -> mobula::Result<()> {
+        /// # mobula::init();
+        /// # let rt = Runtime::builder().workers(1).start()?;
+        /// let call = squares::remote(10).retries(2).retry_errors(true).priority(1);
+        /// let call = call.timeout(Duration::from_secs(60)).grace(Duration::from_secs(5));
+        /// let squares = rt.spawn_stream(call.deadline(Duration::from_secs(600)));
+        /// assert_eq!(squares.last().unwrap()?, 81);
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn $name(mut self, $value: $type) -> UnspawnedStream<T> {
             self.call = self.call.$name($value);
             self
@@ -61,10 +86,27 @@ impl<T> UnspawnedStream<T> {
         grace(grace: Duration),
     }
 
-    /// How many items the function makes that nobody has taken; the default is 4. Then it waits.
+    /// Sets how many items the function makes that nobody has taken. Then it waits. Default: 4.
     ///
     /// One more item is in the making. Small items are faster with more of them, since the function
     /// then waits less often. Zero, and more than 2<sup>32</sup> - 1, are errors of the stream.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+    ///     (0..n).map(|i| i * i)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let squares = rt.spawn_stream(squares::remote(10_000).buffer(1000));
+    /// assert_eq!(squares.last().unwrap()?, 9999 * 9999);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn buffer(mut self, items: usize) -> UnspawnedStream<T> {
         self.buffer = items;
         self
@@ -72,7 +114,25 @@ impl<T> UnspawnedStream<T> {
 
     /// Starts the call as [`UnspawnedCall::spawn`] does. Does not block.
     ///
-    /// What is wrong with the call is the first item of the stream.
+    /// A wrong call is the first item of the stream: an error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+    ///     (0..n).map(|i| i * i)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let squares = squares::remote(4).spawn().collect::<mobula::Result<Vec<u64>>>();
+    /// assert_eq!(squares?, [0, 1, 4, 9]);
+    /// # drop(rt);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn(self) -> ObjectStream<T> {
         match self.call.engine() {
             Ok(engine) => self.spawn_on(&engine),
@@ -107,6 +167,24 @@ impl<T> UnspawnedStream<T> {
 
 impl Runtime {
     /// Starts a call that gives a stream on this runtime: see [`UnspawnedStream::spawn`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+    ///     (0..n).map(|i| i * i)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let mut squares = rt.spawn_stream(squares::remote(1_000_000_000));
+    /// assert_eq!(squares.nth(3).unwrap()?, 9);
+    /// drop(squares); // the call is cancelled
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn_stream<T>(&self, call: UnspawnedStream<T>) -> ObjectStream<T> {
         call.spawn_on(self.engine())
     }

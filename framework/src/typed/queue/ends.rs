@@ -8,18 +8,54 @@ use super::Queue;
 use crate::Value;
 
 impl<T: Value> Queue<T> {
-    /// The values as they come: the iterator takes them out one by one, blocks while there is none,
-    /// and ends when the queue is [closed](Self::close) and empty.
+    /// Returns an iterator that takes values out one by one.
     ///
-    /// After an error of another kind, which it gives out, it ends too.
+    /// It blocks while there is none, and ends when the queue is [closed](Self::close) and empty.
+    /// It also ends after it has returned an error.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let queue = rt.queue(10)?;
+    /// queue.put_all(&[1, 2, 3])?;
+    /// queue.close()?;
+    /// let mut total = 0;
+    /// for value in queue.iter() { // or `in &queue`
+    ///     total += value?;
+    /// }
+    /// assert_eq!(total, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(&self) -> QueueIter<T> {
         QueueIter {
             queue: Some(self.clone()),
         }
     }
 
-    /// As [`iter`](Self::iter), for asynchronous code. A value is not lost when the stream, or the
-    /// future of its next value, is dropped. Needs the feature `stream`.
+    /// Returns a stream of the values, for asynchronous code. Needs the feature `stream`.
+    ///
+    /// A value is not lost when the stream, or the future of its next value, is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use futures::TryStreamExt;
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let queue = rt.queue(10)?;
+    /// queue.put_all(&[1, 2, 3])?;
+    /// queue.close()?;
+    /// let values: Vec<u32> = queue.stream().try_collect().await?;
+    /// assert_eq!(values, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "stream")]
     pub fn stream(&self) -> QueueStream<T> {
         QueueStream {
@@ -29,7 +65,22 @@ impl<T: Value> Queue<T> {
     }
 }
 
-/// Takes values out of a [`Queue`] until it is closed and empty.
+/// Takes values out of a [`Queue`] until it is closed and empty. [`Queue::iter`] returns it.
+///
+/// # Examples
+/// ```
+/// # use mobula::prelude::*;
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let queue = rt.queue(10)?;
+/// queue.put_all(&[1, 2, 3])?;
+/// let mut values = queue.iter();
+/// assert_eq!(values.next().unwrap()?, 1);
+/// assert_eq!(queue.len()?, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct QueueIter<T> {
     queue: Option<Queue<T>>,
@@ -47,7 +98,7 @@ impl<T: Value> Iterator for QueueIter<T> {
     }
 }
 
-/// What is given out; nothing at the end.
+/// Returns the item of an iterator: nothing at the end.
 fn unless_closed<T>(got: Result<T>) -> Option<Result<T>> {
     match got {
         Err(error) if error.is_closed() => None,
@@ -92,7 +143,24 @@ mod stream {
 
     use super::{Queue, Result, Value, unless_closed};
 
-    /// Takes values out of a [`Queue`] until it is closed and empty.
+    /// Takes values out of a [`Queue`] until it is closed and empty, for asynchronous code.
+    /// [`Queue::stream`] returns it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// use futures::StreamExt;
+    ///
+    /// # #[mobula::main]
+    /// # async fn main() -> mobula::Result<()> {
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let queue = rt.queue(10)?;
+    /// queue.put_all(&[1, 2, 3])?;
+    /// let mut values = queue.stream();
+    /// assert_eq!(values.next().await.unwrap()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "streams do nothing unless they are polled"]
     pub struct QueueStream<T> {
         pub(super) queue: Option<Queue<T>>,
