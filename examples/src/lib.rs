@@ -13,6 +13,7 @@ pub mod memory;
 mod random;
 pub mod softmax;
 pub mod table;
+pub mod text;
 
 pub use random::Random;
 

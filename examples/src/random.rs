@@ -2,6 +2,9 @@
 
 use std::f64::consts::TAU;
 
+/// From one state to the next.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// A small generator (SplitMix64): fast, good enough for simulations of this size.
 ///
 /// Programs that work in parallel give each part of the work a stream of its own, so that the
@@ -19,6 +22,14 @@ impl Random {
         }
     }
 
+    /// The first stream of a seed after so many numbers, at once: number n depends on nothing but
+    /// the seed and n.
+    pub fn at(seed: u64, numbers: u64) -> Random {
+        let mut random = Random::new(seed, 0);
+        random.state = random.state.wrapping_add(numbers.wrapping_mul(STEP));
+        random
+    }
+
     /// The generator that goes on where another one was.
     pub fn resume(state: u64) -> Random {
         Random { state }
@@ -31,7 +42,7 @@ impl Random {
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.state = self.state.wrapping_add(STEP);
         mix(self.state)
     }
 
@@ -73,6 +84,14 @@ mod tests {
         };
         assert_eq!(numbers(3), numbers(3));
         assert_ne!(numbers(3), numbers(4));
+    }
+
+    #[test]
+    fn a_stream_can_be_entered_anywhere() {
+        let mut random = Random::new(5, 0);
+        let numbers: Vec<u64> = (0..10).map(|_| random.bits()).collect();
+        let entered: Vec<u64> = (0..10).map(|n| Random::at(5, n).bits()).collect();
+        assert_eq!(numbers, entered);
     }
 
     #[test]
