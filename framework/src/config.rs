@@ -34,6 +34,9 @@ const STACK_WITHOUT_LIMIT: u64 = 64 << 20;
 /// The smallest and the largest stack that can be wished for.
 const STACKS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
 
+/// The least memory with which a worker can be asked to be replaced.
+const MIN_RSS: u64 = 1 << 20;
+
 /// The store's own segment takes at most this share of the addresses that a process may use. It is
 /// mapped twice.
 const OWN_SHARE: u64 = 8;
@@ -63,6 +66,7 @@ pub(crate) struct Config {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) start_timeout: Duration,
     pub(crate) max_worker_deaths: u8,
+    pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Duration,
     pub(crate) kind: Kind,
 }
@@ -79,6 +83,7 @@ pub(crate) struct BuilderOptions {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
+    pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Option<Duration>,
     pub(crate) kind: Option<Kind>,
 }
@@ -138,6 +143,7 @@ impl BuilderOptions {
                 .start_timeout
                 .unwrap_or(Duration::from_secs(30))
                 .min(LONGEST_START),
+            max_worker_rss: max_rss(self.max_worker_rss)?,
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
             kind,
@@ -235,6 +241,19 @@ fn segments(capacity: u64, workers: usize, addresses: u64) -> Result<(u64, u64)>
         )));
     }
     Ok((own.next_multiple_of(4096), each.next_multiple_of(4096)))
+}
+
+/// With how much memory a worker is replaced.
+///
+/// # Errors
+/// The wish is less than any process needs.
+fn max_rss(wish: Option<u64>) -> Result<Option<u64>> {
+    match wish {
+        Some(bytes) if bytes < MIN_RSS => Err(Error::usage(format!(
+            "`max_worker_rss` is at least {MIN_RSS} bytes (1 MiB), not {bytes}: no worker would run a second task"
+        ))),
+        wish => Ok(wish),
+    }
 }
 
 /// The stack of the threads that run tasks.
@@ -355,6 +374,17 @@ mod tests {
         for wrong in [0, (64 << 10) - 1, u64::MAX] {
             assert!(stack(Some(wrong)).unwrap_err().is_usage());
         }
+    }
+
+    #[test]
+    fn a_worker_may_have_some_memory() {
+        assert_eq!(max_rss(None).unwrap(), None);
+        assert_eq!(max_rss(Some(MIN_RSS)).unwrap(), Some(MIN_RSS));
+        let error = max_rss(Some(0)).unwrap_err();
+        assert!(
+            error.is_usage() && error.to_string().contains("`max_worker_rss`"),
+            "{error}"
+        );
     }
 
     #[test]

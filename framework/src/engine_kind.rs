@@ -61,6 +61,7 @@ impl EngineKind {
     ///   [`Queue`](crate::Queue) takes its place.
     /// * An actor whose value is not `Send + Sync` is called on the thread that has created it.
     /// * [`Builder::workers`](crate::Builder::workers),
+    ///   [`Builder::max_worker_rss`](crate::Builder::max_worker_rss),
     ///   [`max_calls`](crate::UnspawnedCall::max_calls) and
     ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
     ///   after an error do.

@@ -582,6 +582,40 @@ impl Builder {
         self
     }
 
+    /// Sets with how many bytes of its own memory a worker is replaced, at least 1 MiB.
+    ///
+    /// It serves libraries that leak or never give memory back. A worker that has more after a task
+    /// is replaced without failing anything, as with
+    /// [`max_calls`](crate::UnspawnedCall::max_calls). Its own memory is what is resident and
+    /// shared with no other process: its heap and its stacks, and not the objects of the store. An
+    /// actor keeps its process. Default: no limit.
+    ///
+    /// A limit costs each task some microseconds, for a look into `/proc`. On the inline engine,
+    /// which has no workers, it does nothing. A worker that has more than this before its first
+    /// task ends with an error that says so, since it would be replaced for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn leaks(bytes: usize) -> u32 {
+    ///     vec![1_u8; bytes].leak();
+    ///     std::process::id()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).max_worker_rss(64 << 20).start()?;
+    /// let first = leaks::remote(64 << 20).spawn().get()?;
+    /// assert_ne!(leaks::remote(1).spawn().get()?, first);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_worker_rss(mut self, bytes: u64) -> Builder {
+        self.options.max_worker_rss = Some(bytes);
+        self
+    }
+
     /// Sets the bytes of stack of a task, 64 KiB to 1 TiB, on each thread of its worker.
     ///
     /// The thread-local variables of the program come on top. Default: the limit of the main

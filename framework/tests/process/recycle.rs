@@ -209,3 +209,95 @@ fn an_actor_keeps_its_process() {
     assert!(error.is_usage(), "{error}");
     assert!(error.to_string().contains("`max_calls`"), "{error}");
 }
+
+#[remote]
+fn leaks(bytes: usize) -> u32 {
+    vec![1_u8; bytes].leak();
+    std::process::id()
+}
+
+fn with_limit(bytes: u64) -> mobula::Result<Runtime> {
+    Runtime::builder()
+        .workers(1)
+        .store_capacity(256 << 20)
+        .max_worker_rss(bytes)
+        .start()
+}
+
+#[mobula::test]
+fn a_worker_that_has_grown_too_large_is_replaced() {
+    let rt = with_limit(64 << 20).unwrap();
+    let one_by_one: Vec<u32> = (0..20)
+        .map(|_| rt.spawn(leaks::remote(8 << 20)).get().unwrap())
+        .collect();
+    let counts = how_often(one_by_one);
+    assert!(counts.values().all(|count| *count <= 8), "{counts:?}");
+    let together = rt.map((0..200).map(|_| leaks::remote(8 << 20))).get();
+    no_worker_is_leaked(&rt, 1, counts.into_keys().chain(together.unwrap()));
+    nothing_is_left(&rt);
+}
+
+#[remote]
+fn sum(numbers: &[u64]) -> (u64, u32) {
+    (numbers.iter().sum(), std::process::id())
+}
+
+#[remote]
+fn ones(len: usize) -> Vec<u64> {
+    vec![1; len]
+}
+
+#[mobula::test]
+fn objects_of_the_store_do_not_count() {
+    let rt = with_limit(48 << 20).unwrap();
+    let before = rt.spawn(process::remote()).get().unwrap();
+    let numbers = rt.put(&vec![1_u64; 8 << 20]).unwrap();
+    let (total, pid) = rt.spawn(sum::remote(&numbers)).get().unwrap();
+    assert_eq!((total, pid), (8 << 20, before));
+    // The result is in a segment of the worker's.
+    let made: Vec<_> = (0..8).map(|_| rt.spawn(ones::remote(1 << 20))).collect();
+    rt.get(&made).unwrap();
+    assert_eq!(rt.spawn(process::remote()).get().unwrap(), before);
+}
+
+fn set_up() {
+    if std::env::var_os("MOBULA_TEST_LARGE").is_some() {
+        vec![1_u8; 32 << 20].leak();
+    }
+}
+mobula::worker_setup!(set_up);
+
+#[mobula::test]
+fn a_limit_that_no_worker_keeps_is_an_error_of_the_start() {
+    let large = Runtime::builder().worker_env("MOBULA_TEST_LARGE", "1");
+    let error = large.max_worker_rss(16 << 20).start().unwrap_err();
+    assert!(error.to_string().contains("`max_worker_rss`"), "{error}");
+    let error = with_limit(1000).unwrap_err();
+    assert!(error.is_usage(), "{error}");
+}
+
+/// Keeps what it was given.
+struct Hoard(Vec<Vec<u8>>);
+
+#[remote]
+impl Hoard {
+    fn new() -> Self {
+        Hoard(Vec::new())
+    }
+
+    pub(crate) fn grow(&mut self, bytes: usize) -> (usize, u32) {
+        self.0.push(vec![1; bytes]);
+        (self.0.len(), std::process::id())
+    }
+}
+
+#[mobula::test]
+fn an_actor_that_grows_keeps_its_process() {
+    let rt = with_limit(48 << 20).unwrap();
+    let hoard = rt.spawn_actor(Hoard::remote());
+    let grown: Vec<_> = (0..4)
+        .map(|_| hoard.grow(32 << 20).spawn().get().unwrap())
+        .collect();
+    let pid = grown[0].1;
+    assert_eq!(grown, [(1, pid), (2, pid), (3, pid), (4, pid)]);
+}

@@ -133,3 +133,16 @@ fn an_engine_that_is_not_there_is_named() {
         EngineKind::inline()
     );
 }
+
+#[remote]
+fn process() -> u32 {
+    std::process::id()
+}
+
+#[mobula::test]
+fn limits_of_workers_do_nothing_where_there_are_none() {
+    let rt = Runtime::builder().engine(EngineKind::inline());
+    let rt = rt.max_worker_rss(1 << 20).start().unwrap();
+    let pids = rt.map((0..3).map(|_| process::remote().max_calls(1)));
+    assert_eq!(pids.get().unwrap(), [std::process::id(); 3]);
+}

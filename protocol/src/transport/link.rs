@@ -99,6 +99,8 @@ pub struct Bootstrap {
     pub stack: u64,
     /// The umask of the driver when the runtime began.
     pub umask: u32,
+    /// With how many bytes of its own memory it asks to be replaced.
+    pub max_rss: Option<u64>,
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
     /// Length of the segment with the driver's bell.
@@ -133,7 +135,7 @@ impl Bootstrap {
         token: String,
         fingerprint: u64,
         (worker, seat, workers): (WorkerId, Seat, u32),
-        (stack, umask): (u64, u32),
+        (stack, umask, max_rss): (u64, u32, Option<u64>),
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -147,6 +149,7 @@ impl Bootstrap {
             workers,
             stack,
             umask,
+            max_rss,
             mailbox_len,
             bell_len,
             heap,

@@ -14,6 +14,7 @@ mod executor;
 mod here;
 mod lanes;
 mod own_calls;
+mod own_memory;
 mod panics;
 mod printed;
 mod shortage;
@@ -169,6 +170,7 @@ fn run(
         segments: Arc::default(),
         workers: bootstrap.workers,
         stack: bootstrap.stack,
+        max_rss: bootstrap.max_rss,
         printed: Some(Printed::new(end.printed, descriptors.printed)),
     };
     let worker = Worker::<Mailbox>::new(settings, (OutLane(end.out), end.task, end.state))?;
@@ -194,6 +196,7 @@ fn run(
 /// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
 fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: WorkerPanicked) -> Result<()> {
     set_up()?;
+    own_memory::check_at_start(worker.max_rss)?;
     panics::install_hook(Some(panicked));
     // Before the first task can be here, and after all set-up.
     worker.registered.store(true, Ordering::Release);

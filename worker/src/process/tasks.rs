@@ -13,7 +13,7 @@ use super::{
     here,
     lanes::Next,
     own_calls::InMethod,
-    panics,
+    own_memory, panics,
     printed::{Begun, Printed},
     threads,
     worker::Worker,
@@ -215,6 +215,10 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
     if let (Some(printed), Some(begun)) = (&worker.printed, begun) {
         let closing = || worker.closing.load(Ordering::SeqCst);
         printed.settle(begun, closing);
+    }
+    if worker.max_rss.is_some_and(own_memory::exceeds) {
+        // Before the driver can hand out a further task.
+        worker.table.lock().out.push(&FromWorker::Retire);
     }
     worker.table.lock().finish(&FromWorker::Done {
         id,

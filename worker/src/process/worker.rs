@@ -74,6 +74,8 @@ pub(crate) struct Worker<L: Link> {
     pub(super) workers: usize,
     /// The stack of all threads that run tasks, in bytes.
     pub(super) stack: usize,
+    /// With how many bytes of its own memory it asks to be replaced.
+    pub(super) max_rss: Option<u64>,
 }
 
 /// What a worker learns at its start.
@@ -87,6 +89,8 @@ pub(super) struct Settings {
     pub(super) segments: Arc<Segments>,
     pub(super) workers: u32,
     pub(super) stack: u64,
+    /// With how many bytes of its own memory it asks to be replaced.
+    pub(super) max_rss: Option<u64>,
     pub(super) printed: Option<Printed>,
 }
 
@@ -136,6 +140,7 @@ impl<L: Link> Worker<L> {
             segment_arrived: Condvar::new(),
             next_id: AtomicU64::new(0),
             workers: settings.workers as usize,
+            max_rss: settings.max_rss,
             stack: usize::try_from(settings.stack).unwrap_or(usize::MAX),
         });
         let _ = this.set(Arc::downgrade(&worker));

@@ -108,7 +108,11 @@ impl Driver {
             token.clone(),
             self.registry.fingerprint(),
             (id, seat, self.config.workers as u32),
-            (self.config.stack, self.surroundings.umask),
+            (
+                self.config.stack,
+                self.surroundings.umask,
+                self.config.max_worker_rss,
+            ),
             mailbox_file.len(),
             self.bell_file.len(),
             (segment, file.len()),
