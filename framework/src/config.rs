@@ -1,5 +1,4 @@
-//! How a runtime is set up: what the builder says, what the environment overrides, what the
-//! machine suggests.
+//! The settings of a runtime: from the builder, from the environment, and from the machine.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -15,23 +14,23 @@ const MAX_WORKERS: usize = 4096;
 /// The least store that makes sense: one extent that is larger than inline values, per process.
 const MIN_CAPACITY: u64 = 1 << 20;
 
-/// As good as no limit, and far from the end of the clock.
+/// A limit that is as good as none, and far from the end of the clock.
 const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How many workers may die with a task before it counts as the cause, by default.
 const WORKER_DEATHS: u8 = 3;
-/// How long the end of a runtime waits for detached tasks by default: long enough for some writing
-/// or sending, and bearable where one of them hangs.
+/// How long the end of a runtime waits for detached tasks by default. It suffices to write or send
+/// something, and is bearable where a task hangs.
 const DETACHED_GRACE: Duration = Duration::from_secs(5);
 
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
-/// The stack of tasks where the main thread's has no limit: as large as anybody needs, and little
-/// beside the addresses that a process has.
+/// The stack of tasks where the main thread's has no limit. It is large, and small beside the
+/// addresses that a process has.
 const STACK_WITHOUT_LIMIT: u64 = 64 << 20;
 
-/// The smallest and the largest stack that can be wished for.
+/// The smallest and the largest stack that can be set.
 const STACKS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
 
 /// The least memory with which a worker can be asked to be replaced.
@@ -47,7 +46,7 @@ const WORKERS_SHARE: u64 = 2;
 /// Actors, for each of which there is a segment, beside as many as there are workers.
 const ACTORS: u64 = 8;
 
-/// What memory is taken to be where nobody says it.
+/// The memory that is assumed where the system does not say it.
 const UNKNOWN_MEMORY: u64 = 1 << 30;
 
 /// The settings of a runtime, all decided.
@@ -165,9 +164,10 @@ fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// 30 % of what memory this process may have. Where `/dev/shm` holds somewhat less than that, it
-/// is the bound; where it holds much less (containers often give it 64 MiB), anonymous memory
-/// takes its place and the bound does not count.
+/// Returns 30 % of the memory that this process may have.
+///
+/// If `/dev/shm` holds less, it is the bound. If it holds less than half of that share (containers
+/// often give it 64 MiB), anonymous memory takes its place and the bound does not count.
 fn default_capacity() -> u64 {
     let memory = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
     let share = (memory / SHARE.1 * SHARE.0).max(MIN_CAPACITY);
@@ -201,7 +201,7 @@ fn memory_limit() -> Option<CgroupLimit> {
     CgroupLimit::of("memory", "memory.max", "memory.limit_in_bytes")
 }
 
-/// That limit and what the group may swap out: beyond that, the kernel kills.
+/// Returns that limit and the bytes that the group may swap out. Beyond that, the kernel kills.
 fn cgroup_memory_with_swap() -> Option<u64> {
     let limit = memory_limit()?;
     let swap = memory_info("SwapTotal").unwrap_or(0);
@@ -212,7 +212,7 @@ fn cgroup_memory_with_swap() -> Option<u64> {
 }
 
 /// # Errors
-/// A store that was wished for is larger than all memory that the kernel lets this process have.
+/// The wanted store is larger than all memory that the kernel lets this process have.
 fn fits_the_cgroup(wish: u64, memory: Option<u64>) -> Result<()> {
     match memory {
         Some(memory) if wish > memory => Err(Error::usage(format!(
@@ -224,8 +224,10 @@ fn fits_the_cgroup(wish: u64, memory: Option<u64>) -> Result<()> {
     }
 }
 
-/// How long the driver's own segment and each worker's are: twice the capacity, so that
-/// fragmentation costs addresses and not memory, unless that many do not fit into a process.
+/// Returns the lengths of the driver's own segment and of each worker's.
+///
+/// They are twice the capacity, so that fragmentation costs addresses and not memory, unless that
+/// many do not fit into a process.
 ///
 /// # Errors
 /// Not even the capacity fits.

@@ -1,4 +1,4 @@
-//! Which runtime a call without one belongs to.
+//! The runtime to which a call belongs that names none.
 
 use std::{
     cell::RefCell,
@@ -38,7 +38,7 @@ impl Drop for Guard {
 static LIVE: RwLock<Vec<Weak<Guard>>> = RwLock::new(Vec::new());
 
 thread_local! {
-    /// Those that this thread started: tests run side by side, each with a runtime of its own.
+    /// The runtimes that this thread started: tests run side by side, each with its own.
     static STARTED_HERE: RefCell<Vec<Weak<Guard>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -47,8 +47,8 @@ thread_local! {
     static RUNNING: RefCell<Vec<Arc<dyn Engine>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The engine of the call that runs on this thread, for an engine that runs calls in the process of
-/// its driver.
+/// Returns the engine of the call that runs on this thread. It serves engines that run calls in the
+/// process of their driver.
 fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
     RUNNING
         .try_with(|running| running.borrow().last().cloned())
@@ -86,8 +86,10 @@ pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
     guard
 }
 
-/// Calls `f` with the runtimes that this thread has started. While the thread is torn down there is
-/// no such list, and so no such runtimes: destructors of other thread-locals may still ask.
+/// Calls `f` with the runtimes that this thread has started.
+///
+/// While the thread is torn down, there is no such list. Destructors of other thread-locals may
+/// still ask, and find no runtime.
 fn started_here<R>(f: impl FnOnce(&mut Vec<Weak<Guard>>) -> R) -> Option<R> {
     STARTED_HERE
         .try_with(|started| f(&mut started.borrow_mut()))
@@ -108,7 +110,7 @@ pub(crate) fn remove(engine: &dyn Engine) {
     });
 }
 
-/// What this process calls its runtime.
+/// The runtime of this process.
 #[derive(Debug)]
 pub(crate) enum Current {
     /// In a task.
@@ -117,8 +119,10 @@ pub(crate) enum Current {
     Owner(Arc<Guard>),
 }
 
-/// In a worker its driver's runtime; in a driver the only one that this thread started, or else the
-/// only one.
+/// Returns the runtime of this process.
+///
+/// In a worker it is that of its driver. In a driver it is the only one that this thread started,
+/// or else the only one.
 ///
 /// # Errors
 /// There is none, or more than one; or a set-up function of a worker asks.
@@ -156,7 +160,7 @@ pub(crate) fn current() -> Result<Current> {
     }
 }
 
-/// The runtime that this thread started, where that is one.
+/// Returns the runtime that this thread started, if it is the only one.
 fn only_one() -> Option<Arc<Guard>> {
     let guard = started_here(|started| match &started[..] {
         [one] => one.upgrade(),
@@ -165,10 +169,10 @@ fn only_one() -> Option<Arc<Guard>> {
     guard.flatten().filter(|guard| !guard.is_closed())
 }
 
-/// The engine that [`current`] names.
+/// Returns the engine of [`current`].
 ///
 /// # Errors
-/// As for [`current`].
+/// The errors of [`current`].
 pub(crate) fn current_engine() -> Result<Arc<dyn Engine>> {
     Ok(match current()? {
         Current::Task(engine) => engine,

@@ -24,21 +24,24 @@ thread_local! {
 const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so each worker would run the whole test program; \
      put `#[mobula::test]` in place of `#[test]`, `#[tokio::test]` or the like, also on an `async fn`";
 
-/// Makes this process a worker if it was started as one; otherwise says that it may start workers.
+/// Makes this process a worker if it was started as one. Otherwise it says that this process may
+/// start workers.
 ///
 /// Mobula's workers are further processes of the same program. Each runs `main` up to this call,
-/// which then does not return: so it belongs at the very beginning of `main`, before anything that
-/// should happen once only. [`#[mobula::main]`](crate::main) and [`#[mobula::test]`](crate::test)
-/// contain it. What a worker writes to standard output before this call is thrown away.
+/// which then does not return. So the call belongs at the very beginning of `main`, before anything
+/// that should happen only once. [`#[mobula::main]`](crate::main) and
+/// [`#[mobula::test]`](crate::test) contain it. Output that a worker writes before this call is
+/// thrown away.
 ///
-/// If a program has several versions of this crate in its tree, each has an `init` of its own. Each
-/// leaves the workers of the others alone, so `main` begins with the `init` of each version that
+/// If a program has several versions of this crate in its tree, each has an `init` of its own, and
+/// leaves the workers of the others alone. Then `main` begins with the `init` of each version that
 /// starts runtimes.
 ///
-/// Calling it again does nothing; nor does calling it in a [`#[mobula::test]`](crate::test). Cost
-/// in the driver: a look at one environment variable. In a test program, a backtrace tells whether
-/// the thread runs a test.
+/// Calling it again does nothing, and so does calling it in a [`#[mobula::test]`](crate::test).
+/// Costs a look at one environment variable in the driver. In a test program, a backtrace tells
+/// whether the thread runs a test.
 ///
+/// # Examples
 /// ```
 /// fn main() {
 ///     mobula::init();
@@ -66,7 +69,7 @@ pub fn init() {
     }
 }
 
-/// What a test function begins with: workers of a test binary run this one test, which is `init`.
+/// Begins a test function. Workers of a test binary run this one test, so this is their `init`.
 /// `name` is the test's as the harness knows it.
 pub(crate) fn test_entry(name: &'static str) {
     mobula_worker::enter_if_worker();
@@ -81,12 +84,13 @@ pub(crate) struct WorkerEntry {
     pub(crate) env: Vec<(&'static str, &'static str)>,
 }
 
-/// What workers are started with.
+/// Returns how workers are started.
 ///
 /// # Errors
-/// There is neither `init` nor a test entry, so that the process would do all over what this one
-/// does. This thread runs a test without an entry, whatever its neighbours have.
-/// Or this process is a worker itself, of another version.
+/// * There is neither `init` nor a test entry, so that the process would do all over what this one
+///   does.
+/// * This thread runs a test without an entry, whatever its neighbours have.
+/// * This process is a worker itself, of another version.
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
     if mobula_protocol::link::is_unclaimed_worker() {
         return Err(Error::setup(

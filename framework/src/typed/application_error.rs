@@ -1,4 +1,5 @@
-//! What a remote function's `Err` becomes: text, chain and, where its type can travel, the value.
+//! The error that a remote function's `Err` becomes: text, chain and, where its type can travel, the
+//! value.
 
 use std::{any::type_name, cell::RefCell, error::Error as StdError, fmt, iter::successors};
 
@@ -14,12 +15,12 @@ use super::Value;
     note = "#[remote] takes a return type whose last word is `Result` for the standard one, and makes the ref of what is in `Ok`; give the type another name, or an alias of another name"
 )]
 pub trait TaskResult {
-    /// What is in `Ok`.
+    /// The type of the value in `Ok`.
     type Value;
-    /// What is in `Err`.
+    /// The type of the error in `Err`.
     type Failure;
 
-    /// The same as a `Result`.
+    /// Returns this value as a `Result`.
     ///
     /// # Errors
     /// The function's own.
@@ -36,8 +37,8 @@ impl<T, E> TaskResult for Result<T, E> {
     }
 }
 
-/// An error of whatever type. What can be said of it is found by method resolution, as for codecs
-/// (see the module `probe`): the first trait whose bounds hold. Not public API.
+/// An error of whatever type. Method resolution finds the first trait below whose bounds hold, as for
+/// codecs (see the module `probe`). Not public API.
 #[derive(Debug)]
 pub struct ErrorProbe<E>(RefCell<Option<E>>);
 
@@ -77,7 +78,7 @@ impl<E: Value> TypedLevel2 for &ErrorProbe<E> {
     }
 }
 
-/// Errors that cannot. Not public API.
+/// Errors that cannot travel. Not public API.
 pub trait TypedLevel1 {
     /// Nothing.
     fn typed(&self) -> Typed {
@@ -121,7 +122,7 @@ impl<E: Into<Box<dyn StdError>>> ErrorLevel4 for &&&ErrorProbe<E> {
     }
 }
 
-/// How many sources are told: a chain that is a circle shall end, too.
+/// The most sources that are reported, so that a chain that is a circle ends, too.
 const MAX_CHAIN: usize = 64;
 
 /// Errors that say something. Not public API.
@@ -148,7 +149,7 @@ impl<E: fmt::Debug> ErrorLevel2 for &ErrorProbe<E> {
     }
 }
 
-/// All others. Not public API.
+/// All other errors. Not public API.
 pub trait ErrorLevel1 {
     /// The error that fails the task.
     fn error(&self, typed: Typed) -> Error;

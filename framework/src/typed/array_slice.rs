@@ -11,17 +11,18 @@ use mobula_protocol::{Error, Result};
 use mobula_store::{Array, Plain};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Some elements of an [`Array`], next to each other: what [`ObjectRef::slice`](crate::ObjectRef::slice) and
-/// [`ObjectRef::chunks`](crate::ObjectRef::chunks) give.
+/// Consecutive elements of an [`Array`]. [`ObjectRef::slice`](crate::ObjectRef::slice) and
+/// [`ObjectRef::chunks`](crate::ObjectRef::chunks) return it.
 ///
 /// It is an argument wherever a remote function takes `&[E]`, `Vec<E>` or `Array<E>`, and can sit
-/// inside of any serde value that goes through Mobula. A `&[E]` is read in place: what travels is
-/// the array, by reference, and a range. Up to 1 KiB of elements travels as a copy, and so does a
-/// slice of an array that is not in the store.
+/// inside of any serde value that goes through Mobula. A `&[E]` is read in place: the array travels
+/// by reference, with a range. Up to 1 KiB of elements travels as a copy, and so does a slice of an
+/// array that is not in the store.
 ///
-/// A slice keeps the whole array in the store for as long as it lives. It dereferences to `[E]`.
-/// Slices of slices refer to the same array.
+/// A slice keeps the whole array in the store for as long as it lives. It dereferences to `[E]`. A
+/// slice of a slice refers to the same array.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -46,11 +47,9 @@ pub struct ArraySlice<E> {
 }
 
 impl<E> ArraySlice<E> {
-    /// Elements of this slice, without a copy.
+    /// Returns the elements of this range of the slice, without a copy.
     ///
-    /// # Errors
-    /// `is_usage` if the range ends before it begins, or ends behind the last element.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -64,6 +63,9 @@ impl<E> ArraySlice<E> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `is_usage`: the range ends before it begins, or after the last element.
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<ArraySlice<E>> {
         let (start, end) = (range.start_bound().cloned(), range.end_bound().cloned());
         let start = match start {
@@ -91,11 +93,10 @@ impl<E> ArraySlice<E> {
         }
     }
 
-    /// Slices of `len` elements each, the last one of what is left: see [`ObjectRef::chunks`](crate::ObjectRef::chunks).
+    /// Returns slices of `len` elements each; see [`ObjectRef::chunks`](crate::ObjectRef::chunks).
+    /// The last slice may be shorter.
     ///
-    /// # Errors
-    /// `is_usage` if `len` is 0.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -108,6 +109,9 @@ impl<E> ArraySlice<E> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `is_usage` if `len` is 0.
     pub fn chunks(&self, len: usize) -> Result<ArrayChunks<E>> {
         if len == 0 {
             return Err(Error::usage(
@@ -185,9 +189,10 @@ impl<'de, E: Plain> Deserialize<'de> for ArraySlice<E> {
     }
 }
 
-/// Slices of an array, one after the other: what [`ObjectRef::chunks`](crate::ObjectRef::chunks) and [`ArraySlice::chunks`]
-/// give.
+/// Slices of an array, one after the other. [`ObjectRef::chunks`](crate::ObjectRef::chunks) and
+/// [`ArraySlice::chunks`] return it.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// # fn main() -> mobula::Result<()> {

@@ -1,5 +1,5 @@
-//! Values to payloads and back, for the four forms that there are: plain elements, text, packed
-//! values, and packed values that are nothing but one array.
+//! Values to payloads and back. There are four forms: plain elements, text, packed values, and packed
+//! values that are nothing but one array.
 
 use std::any::type_name;
 
@@ -76,10 +76,10 @@ pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<
     Ok((wanted.elements(payload)?, shape))
 }
 
-/// As [`read_flat`], for one dimension.
+/// Reads elements as [`read_flat`] does, for one dimension.
 ///
 /// # Errors
-/// As there, or there are more dimensions.
+/// The errors of [`read_flat`], or there are more dimensions.
 pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array<E>> {
     let wanted = Wanted::of::<T, E>();
     wanted.find_1(&payload)?;
@@ -90,7 +90,7 @@ pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array
 /// those that call them for more than a hundred types.
 #[derive(Clone, Copy)]
 struct Wanted {
-    /// What the message calls the wanted type.
+    /// The name of the wanted type in the message.
     name: &'static str,
     elem: TypeTag,
     size: usize,
@@ -181,8 +181,8 @@ pub(crate) fn as_text(block: &Block) -> Result<&str> {
 
 /// A value that serde writes. `of` is the type that will read it.
 ///
-/// A value that is written as one array and nothing else becomes that array: so an `Array` is a
-/// flat object of its own whatever its elements are, and what holds only an `Array` is no copy.
+/// A value that is written as one array and nothing else becomes that array. So an `Array` is a flat
+/// object of its own whatever its elements are, and a value that holds only an `Array` is no copy.
 ///
 /// # Errors
 /// The type's `Serialize` fails, or the store is full.

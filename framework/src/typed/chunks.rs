@@ -1,4 +1,4 @@
-//! Slices of what a ref stands for.
+//! Slices of arrays behind refs.
 
 use std::ops::RangeBounds;
 
@@ -9,11 +9,9 @@ use super::{ArrayChunks, ArraySlice, ObjectRef};
 
 /// Slices of stored vectors.
 impl<E: Plain> ObjectRef<Vec<E>> {
-    /// Blocks until the elements are there, and gives these, in place.
+    /// Blocks until the elements are there, and returns the elements of this range, in place.
     ///
-    /// # Errors
-    /// As for [`view`](Self::view), and as for [`ArraySlice::slice`].
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -25,20 +23,22 @@ impl<E: Plain> ObjectRef<Vec<E>> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The errors of [`view`](Self::view) and of [`ArraySlice::slice`].
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<ArraySlice<E>> {
         ArraySlice::from(self.view()?).slice(range)
     }
 
-    /// Blocks until the elements are there, and gives them in slices of `len` elements each, the
-    /// last one of what is left, for a map over them: `rt.map_fn(mean::remote, samples.chunks(len)?)`.
+    /// Blocks until the elements are there, and returns slices of `len` elements each. The last
+    /// slice may be shorter.
     ///
-    /// No elements are copied, neither here nor for the calls; see [`ArraySlice`]. Other vectors, of
-    /// values that are no plain elements, come by `get`: `names.get()?.chunks(len)` are slices too,
-    /// and each call gets a copy of its own.
+    /// This serves a map over them: `rt.map_fn(mean::remote, samples.chunks(len)?)`. No elements
+    /// are copied, neither here nor for the calls; see [`ArraySlice`]. A vector of values that are
+    /// no plain elements comes by `get`. The slices of `names.get()?.chunks(len)` are arguments,
+    /// too, and each call gets a copy.
     ///
-    /// # Errors
-    /// As for [`view`](Self::view); `is_usage` if `len` is 0.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -55,6 +55,9 @@ impl<E: Plain> ObjectRef<Vec<E>> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The errors of [`view`](Self::view); `is_usage` if `len` is 0.
     pub fn chunks(&self, len: usize) -> Result<ArrayChunks<E>> {
         ArraySlice::from(self.view()?).chunks(len)
     }
@@ -62,11 +65,9 @@ impl<E: Plain> ObjectRef<Vec<E>> {
 
 /// Slices of stored arrays.
 impl<E: Plain> ObjectRef<Array<E>> {
-    /// Blocks until the elements are there, and gives these, in place.
+    /// Blocks until the elements are there, and returns the elements of this range, in place.
     ///
-    /// # Errors
-    /// As for [`view`](Self::view), and as for [`ArraySlice::slice`].
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// # fn main() -> mobula::Result<()> {
@@ -78,16 +79,17 @@ impl<E: Plain> ObjectRef<Array<E>> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The errors of [`view`](Self::view) and of [`ArraySlice::slice`].
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<ArraySlice<E>> {
         ArraySlice::from(self.view()?).slice(range)
     }
 
-    /// Blocks until the elements are there, and gives them in slices of `len` elements each, the
-    /// last one of what is left. No elements are copied.
+    /// Blocks until the elements are there, and returns slices of `len` elements each. The last
+    /// slice may be shorter. No elements are copied.
     ///
-    /// # Errors
-    /// As for [`view`](Self::view); `is_usage` if `len` is 0.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -104,6 +106,9 @@ impl<E: Plain> ObjectRef<Array<E>> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The errors of [`view`](Self::view); `is_usage` if `len` is 0.
     pub fn chunks(&self, len: usize) -> Result<ArrayChunks<E>> {
         ArraySlice::from(self.view()?).chunks(len)
     }

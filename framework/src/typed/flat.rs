@@ -1,9 +1,9 @@
 //! Which types are stored flat, and what types are called.
 //!
 //! Code that is generic over all serde types (`put`, `get`) cannot see at compile time that a
-//! `Vec<f64>` is plain. So there is a table by `TypeId`: the primitive types and small fixed arrays
-//! of them, and what the signatures of this program's remote functions mention. It is the same in
-//! all processes of a program.
+//! `Vec<f64>` is plain. So there is a table by `TypeId`. It has the primitive types, small fixed
+//! arrays of them, and the types in the signatures of this program's remote functions. It is the same
+//! in all processes of a program.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -21,7 +21,7 @@ use super::{
     place::Place,
 };
 
-/// What a program submits for each remote function: adds the types of its signature.
+/// An entry that a program submits for each remote function: adds the types of its signature.
 #[derive(Debug)]
 pub struct Signature(pub fn(&mut Types));
 
@@ -48,8 +48,8 @@ pub(crate) struct FlatType {
 /// each.
 type Decode = fn(Payload, &mut dyn Any) -> Result<()>;
 
-/// Types that this process has put as slices, without any signature that mentions them: their
-/// values are flat all the same, and `get` has to read them.
+/// Types that this process has put as slices, and that no signature mentions. Their values are flat
+/// all the same, and `get` has to read them.
 static PUT_AS_SLICES: LazyLock<RwLock<ById>> = LazyLock::new(RwLock::default);
 
 impl Types {
@@ -91,7 +91,7 @@ impl Types {
         self.add(TypeId::of::<T>(), FlatType { encode, decode });
     }
 
-    /// What messages call this type.
+    /// Returns the name of this type in messages.
     pub(crate) fn name<T: 'static>(&mut self) {
         self.add_name(TypeTag(type_tag::<T>()), type_name::<T>());
     }
@@ -100,7 +100,7 @@ impl Types {
         self.names.insert(tag, name);
     }
 
-    /// What messages call this actor.
+    /// Returns the name of this actor in messages.
     pub(crate) fn actor<A: super::Actor>(&mut self) {
         self.add_name(super::actor::tag::<A>(), type_name::<A>());
     }
@@ -151,7 +151,7 @@ impl FlatType {
         }
     }
 
-    /// What serde makes of an array, in a quarter of the time.
+    /// Reads an array as serde does, in a quarter of the time.
     fn array<E: Plain>() -> FlatType {
         FlatType {
             encode: |value, _| Ok(flat_array(same::<Array<E>>(value))),

@@ -13,7 +13,8 @@ pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
     mismatch_with(type_name::<T>(), found)
 }
 
-/// As [`mismatch`], for a type of this name. One function for all types keeps programs small.
+/// Returns the error of [`mismatch`] for a type of this name. One function for all types keeps
+/// programs small.
 #[cold]
 pub(crate) fn mismatch_with(wanted: &str, found: &Format) -> Error {
     let found = match found {

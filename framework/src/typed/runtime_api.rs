@@ -215,13 +215,13 @@ impl Runtime {
         completed
     }
 
-    /// Combines the values of the refs by tasks, two neighbours at a time, in the order of the refs:
-    /// `f` makes a call of a remote function of two values. `None` if there are no refs; a single
-    /// ref is given back as it is. Does not block: the refs may be pending.
+    /// Combines the values of the refs by tasks, two neighbours at a time, in the order of the
+    /// refs. `f` makes a call of a remote function of two values.
     ///
-    /// As for [`Map::tree_reduce`], the function must be associative but not commutative, and partial
-    /// results stay in the store. If a task fails, so does the result, and it names that task.
-    /// Cancelling the result cancels the last combination only.
+    /// Returns `None` if there are no refs, and a single ref unchanged. Does not block: the refs
+    /// may be pending. [`Map::tree_reduce`] says what the function must be. Partial results stay in
+    /// the store. If a task fails, so does the result, and it names that task. Cancelling the
+    /// result cancels the last combination only.
     ///
     /// # Examples
     /// ```

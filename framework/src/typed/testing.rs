@@ -24,7 +24,7 @@ pub(crate) fn current() -> Option<Arc<dyn Engine>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// What a `Runtime` is for the other engines.
+/// A runtime on this engine, in place of a `Runtime`.
 pub(crate) struct TestRuntime {
     inline: Arc<Inline>,
     engine: Arc<dyn Engine>,
@@ -174,7 +174,7 @@ impl TestRuntime {
         Queue::on(&self.engine, capacity)
     }
 
-    /// What an actor was created with.
+    /// Returns the options that an actor was created with.
     pub(crate) fn options_of<A: Actor>(&self, actor: &ActorRef<A>) -> ActorOptions {
         self.inline.options_of(ActorRef::handle(actor).entry().id())
     }

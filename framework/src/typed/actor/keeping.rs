@@ -76,7 +76,7 @@ pub trait Bound<A: Actor> {
 
 impl<A: Actor> Bound<A> for Keeping<A> {}
 
-/// What generated code calls for an actor whose block asks for concurrency: the compiler then says
+/// Generated code calls this for an actor whose block asks for concurrency. Then the compiler says
 /// what the type lacks. Not public API.
 pub const fn concurrent_actor<A: Send + Sync>() {}
 

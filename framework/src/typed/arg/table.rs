@@ -1,7 +1,7 @@
 //! The table of argument types, beyond the value and a borrow of it.
 //!
-//! What is not in it is as deliberate as what is. There is no numeric widening and no `[T; N]` by
-//! value for `&[T]`, since either would leave the type of a literal open.
+//! There is no numeric widening and no `[T; N]` by value for `&[T]`, since either would leave the
+//! type of a literal open.
 
 use std::{
     borrow::Cow,

@@ -2,7 +2,7 @@
 //!
 //! The types in a remote function's signature are known where its shim is compiled, so the codec of
 //! each is chosen there (see [`probe`](super::probe)). Code that is generic over all serde types
-//! goes through [`encode_value`] and [`decode_value`], which look into a table; both ways give and
+//! goes through [`encode_value`] and [`decode_value`], which look into a table. Both ways give and
 //! accept the same payloads.
 
 mod cache;
@@ -68,8 +68,7 @@ pub trait Own<T>: Codec<T> {
     /// It is of another type, or damaged.
     fn own(&self, input: Input) -> Result<T>;
 
-    /// The same from where the argument is, if that is simple; `None` leaves it to
-    /// [`own`](Own::own).
+    /// Resolves the argument where it is, if that is simple; `None` leaves it to [`own`](Own::own).
     #[inline]
     fn read(&self, _payload: &Payload) -> Option<T> {
         None
@@ -119,7 +118,7 @@ pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
 /// The next result of a batch as a value of any serde type; `None` behind the last.
 ///
 /// # Errors
-/// Those of the call, and of [`decode_value`].
+/// The errors of the call, and of [`decode_value`].
 #[inline]
 pub(crate) fn next_value<T: Value>(results: &mut BatchResults) -> Option<Result<T>> {
     if let Some(value) = results.next_packed(tag::<T>(), scalar::read) {

@@ -7,8 +7,8 @@ use mobula_protocol::{Error, Input, Payload, Result};
 use super::{Codec, Own};
 use crate::typed::{Value, flat::Types, place::Place};
 
-/// Stands in for the codec of a type that cannot travel, so that the compiler reports the missing
-/// trait once, at the type, and nothing else. No program with one of these compiles.
+/// Takes the place of the codec of a type that cannot travel. So the compiler reports the missing
+/// trait once, at the type, and nothing else. No program that uses it compiles.
 #[derive(Debug)]
 pub struct NoCodec<T: ?Sized>(pub(crate) PhantomData<fn(&T)>);
 

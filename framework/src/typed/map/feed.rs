@@ -23,8 +23,8 @@ use crate::typed::{
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
 const BATCHES_EACH: usize = 3;
 
-/// Calls on their way for each worker that no batch takes and that need little memory: those with
-/// parts, those of an asynchronous function, which run side by side, and those of actors.
+/// Calls on their way for each worker that no batch takes and that need little memory. These have
+/// parts, or are of an actor or of an asynchronous function, whose calls run side by side.
 const CALLS_EACH: usize = 64;
 
 /// For how long calls are collected for a batch, and after how many of them the clock is asked.
@@ -58,7 +58,7 @@ enum Kind {
     Light,
 }
 
-/// What a batch was made of.
+/// The calls that a batch was made of.
 #[derive(Debug)]
 struct Kept {
     function: FunctionIndex,
@@ -118,7 +118,7 @@ pub(super) struct Feed<I> {
     /// How many calls were taken, but for the one that is held over.
     taken: usize,
     entries: Vec<Arc<ObjectHandle>>,
-    /// What each entry stands for.
+    /// The calls that each entry stands for.
     sent: Vec<Sent>,
     /// Calls to be sent again, each with its place.
     again: VecDeque<(usize, Call)>,

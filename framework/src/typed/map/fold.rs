@@ -12,12 +12,13 @@ use mobula_protocol::{Error, Result};
 use super::iter::MapIter;
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
-/// The fold of a [`Map`](super::Map) to come: what [`Map::fold`](super::Map::fold) and
-/// [`Map::reduce`](super::Map::reduce) return.
+/// The fold of a [`Map`](super::Map) to come. [`Map::fold`](super::Map::fold) and
+/// [`Map::reduce`](super::Map::reduce) return it.
 ///
 /// Nothing runs until [`get`](Self::get) is called or this future is awaited. Dropped before its
-/// end, it sends no further calls and cancels those on their way.
+/// end, it sends no further calls, and cancels those on their way.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -57,14 +58,11 @@ where
         }
     }
 
-    /// Runs all calls, and blocks until the values of all of them are folded.
+    /// Runs all calls, blocks until their values are folded, and returns the result.
     ///
-    /// Inside of a remote function the worker runs other tasks in the meantime.
+    /// In a remote function the worker runs other tasks in the meantime.
     ///
-    /// # Errors
-    /// The first failure in the order of the calls, which says the place of its call. No further
-    /// calls are sent then, and those on their way are [cancelled](crate::Cancel).
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -82,6 +80,10 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The first failure in the order of the calls, with the place of its call. Then the fold sends
+    /// no further calls, and [cancels](crate::Cancel) those on their way.
     pub fn get(mut self) -> Result<A> {
         loop {
             if let Poll::Ready(folded) = self.step() {
@@ -93,7 +95,7 @@ where
         }
     }
 
-    /// Does what can be done without waiting.
+    /// Does what needs no waiting.
     fn step(&mut self) -> Poll<Result<A>> {
         // Gone if the function panics, and after the end: then the rest is cancelled.
         let Some((mut results, mut folded)) = self.rest.take() else {

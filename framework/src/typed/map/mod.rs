@@ -208,11 +208,12 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     /// Combines the values with `init` in this process, from the first call to the last:
     /// `f(f(f(init, first), second), third)`, and so on.
     ///
-    /// Each value is folded as soon as it and all before it are there, while later calls still run.
-    /// So `f` need be neither associative nor commutative, and only values that came before their
-    /// turn are kept. A slow `f` delays the calls to come: it runs on the thread that sends them.
+    /// Each value is folded when it and all before it are there, while later calls still run. So
+    /// `f` need be neither associative nor commutative, and only values that came before their turn
+    /// are kept. A slow `f` delays the calls to come, since it runs on the thread that sends them.
     /// Nothing runs until [`get`](MapFold::get) is called or the fold is awaited.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -234,8 +235,9 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     }
 
     /// Combines the values in this process as [`fold`](Self::fold) does, beginning with the first
-    /// one; `None` if there are no calls.
+    /// value. The result is `None` if there are no calls.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -265,24 +267,25 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
         })
     }
 
-    /// Combines the values by tasks, two neighbours at a time, in the order of the calls: `f` makes
+    /// Combines the values by tasks, two neighbours at a time, in the order of the calls. `f` makes
     /// a call of a remote function of two values, and its result goes on to the next combination.
     ///
-    /// The function must be associative: `f(f(a, b), c)` must mean the same as `f(a, f(b, c))`.
-    /// It need not be commutative, since neighbours alone are combined, the left one first. Which
-    /// of them are combined depends on the number of calls only, so sums of floats are the same in
-    /// each run, whatever the engine and the number of workers.
+    /// The function must be associative: `f(f(a, b), c)` must mean the same as `f(a, f(b, c))`. It
+    /// need not be commutative, since only neighbours are combined, the left one first. The number
+    /// of calls alone decides which values are combined. So sums of floats are the same in each
+    /// run, on all engines and with any number of workers.
     ///
-    /// Values and partial results stay in the store: none is read in this process. The combination
-    /// of a level starts as soon as both of its values are there, and no value goes through more
-    /// than log2(n) + 1 of them. Each call is a task of its own, about a microsecond of the driver,
-    /// and so is each combination. Where calls take less than some 10 µs, let each one do more, or
-    /// use [`reduce`](Self::reduce). [`chunk_size`](Self::chunk_size) has no effect here.
+    /// Values and partial results stay in the store: none is read in this process. A combination
+    /// starts when both of its values are there. No value goes through more than log2(n) + 1
+    /// combinations. Each call and each combination is a task of its own, and costs the driver
+    /// about 1 µs. Where calls take less than about 10 µs, let each call do more, or use
+    /// [`reduce`](Self::reduce). [`chunk_size`](Self::chunk_size) has no effect here.
     ///
     /// Nothing runs until [`get`](TreeReduce::get) or [`get_ref`](TreeReduce::get_ref) is called,
-    /// or the reduction is awaited. [`Runtime::tree_reduce`](crate::Runtime::tree_reduce) does the
-    /// same with refs.
+    /// or the reduction is awaited. [`Runtime::tree_reduce`](crate::Runtime::tree_reduce) combines
+    /// refs likewise.
     ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]

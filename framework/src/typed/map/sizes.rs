@@ -1,18 +1,18 @@
 //! How many calls go into a batch.
 //!
-//! A batch should take long enough that its own cost does not matter, and no longer, since what is
-//! in one batch runs on one worker. Nobody knows beforehand how long a call takes, so batches begin
-//! with one call and grow by what the workers measure, as in guided self-scheduling
-//! (Polychronopoulos and Kuck, 1987) with time in place of number: towards the end of the calls
-//! they become smaller again, so that all workers finish together.
+//! A batch should take long enough that its own cost does not matter. It should not take longer, since
+//! its calls run on one worker. Nobody knows beforehand how long a call takes. So batches begin with
+//! one call and grow by the times that the workers measure. Towards the end of the calls they become
+//! smaller again, so that all workers finish together. This is guided self-scheduling
+//! (Polychronopoulos and Kuck, 1987) with time in place of number.
 
 use std::time::Duration;
 
-/// What a batch is to take. The cost of its way there and back is about a hundredth of this where
+/// The time that a batch is to take. The cost of its way there and back is about a hundredth of this where
 /// the workers have all cores, and much less otherwise.
 const TARGET: Duration = Duration::from_millis(5);
 
-/// What even the last batches take.
+/// The time that even the last batches take.
 const LEAST: Duration = Duration::from_micros(100);
 
 /// By how much a batch may be larger than those before it: times of few calls say little.
@@ -50,7 +50,7 @@ impl Sizes {
         share.max(self.least).min(self.fitting)
     }
 
-    /// So many calls have taken so long.
+    /// Takes note that `calls` calls took this long together.
     pub(super) fn measured(&mut self, calls: usize, took: Duration) {
         let each = (took.as_nanos() / calls.max(1) as u128).max(1);
         let fit = |time: Duration| usize::try_from(time.as_nanos() / each).unwrap_or(MOST);

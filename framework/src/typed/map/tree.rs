@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Combines neighbours of equal level, as a binary counter carries: of n parts, at most log2(n) + 1
-/// wait for their neighbours at any time, and no part is combined more than log2(n) + 1 times.
+/// Combines neighbours of equal level, as a binary counter carries. Of n parts, at most log2(n) + 1
+/// wait for their neighbours at any time. No part is combined more than log2(n) + 1 times.
 #[derive(Debug)]
 pub(crate) struct Tree<T> {
     /// Levels fall from left to right.
@@ -11,7 +11,7 @@ pub(crate) struct Tree<T> {
     pushed: usize,
 }
 
-/// What stands for the parts of these places.
+/// The combination of the parts at these places.
 #[derive(Debug)]
 pub(crate) struct Part<T> {
     pub(crate) places: Range<usize>,

@@ -16,12 +16,13 @@ use super::{
 };
 use crate::typed::{ObjectRef, UnspawnedCall, Value, turn::in_turn};
 
-/// The combination of a [`Map`](super::Map)'s results to come: what
-/// [`Map::tree_reduce`](super::Map::tree_reduce) returns.
+/// The combination of a [`Map`](super::Map)'s results to come.
+/// [`Map::tree_reduce`](super::Map::tree_reduce) returns it.
 ///
-/// Nothing runs until [`get`](Self::get) or [`get_ref`](Self::get_ref) is called, or this future
-/// is awaited. Dropped before its end, it sends no further calls and cancels those on their way.
+/// Nothing runs until [`get`](Self::get) or [`get_ref`](Self::get_ref) is called, or this future is
+/// awaited. Dropped before its end, it sends no further calls, and cancels those on their way.
 ///
+/// # Examples
 /// ```
 /// # use mobula::prelude::*;
 /// #[remote]
@@ -122,16 +123,12 @@ where
         }))
     }
 
-    /// Runs all calls, and blocks until the combination of their values is there; `None` if there
-    /// are no calls.
+    /// Runs all calls, blocks until the combination of their values is there, and returns it;
+    /// `None` if there are no calls.
     ///
-    /// Inside of a remote function the worker runs other tasks in the meantime.
+    /// In a remote function the worker runs other tasks in the meantime.
     ///
-    /// # Errors
-    /// The first failure that becomes known, which says the place of its call, or the places of
-    /// the calls whose values were combined. No further calls are sent then, and those on their way
-    /// are [cancelled](crate::Cancel).
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -152,16 +149,20 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The first failure that becomes known. It says the place of its call, or the places of the
+    /// calls whose values were combined. Then the reduction sends no further calls, and
+    /// [cancels](crate::Cancel) those on their way.
     pub fn get(self) -> Result<Option<R>> {
         let all = self.get_ref()?;
         all.map(|all| all.get()).transpose()
     }
 
-    /// As [`get`](Self::get), and leaves the combination in the store.
+    /// Does what [`get`](Self::get) does, and returns a ref of the combination, which stays in the
+    /// store.
     ///
-    /// # Errors
-    /// As there.
-    ///
+    /// # Examples
     /// ```
     /// # use mobula::prelude::*;
     /// #[remote]
@@ -183,6 +184,9 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// The errors of [`get`](Self::get).
     pub fn get_ref(mut self) -> Result<Option<ObjectRef<R>>> {
         loop {
             if let Poll::Ready(all) = self.step() {
@@ -203,7 +207,7 @@ where
             Ok(Poll::Ready(all)) => Ok(all),
             Err(error) => Err(error),
         };
-        // What is on its way is cancelled.
+        // Tasks on their way are cancelled.
         self.0 = None;
         Poll::Ready(all)
     }
@@ -220,7 +224,7 @@ where
 {
     type Output = Result<Option<R>>;
 
-    /// As [`get`](TreeReduce::get).
+    /// Does for a task what [`get`](TreeReduce::get) does for a thread.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         in_turn(context, |context| {
             loop {

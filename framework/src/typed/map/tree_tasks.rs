@@ -20,7 +20,7 @@ const HEAVY_EACH: usize = 3;
 pub(super) struct Tasks {
     engine: Arc<dyn Engine>,
     entries: Vec<Arc<ObjectHandle>>,
-    /// What each of them is for.
+    /// The purpose of each task.
     sent: Vec<Sent>,
     /// How many of them are calls of the map.
     calls: usize,

@@ -1,7 +1,7 @@
 //! Streams of results: one call, whose items can be read before it has ended.
 //!
-//! A stream is a bounded queue, which the call has as its last argument, and the call's own result,
-//! which is the number of its items. The engine ends the queue when the call has ended.
+//! A stream is a bounded queue, which is the last argument of the call. The call's own result is the
+//! number of items. The engine ends the queue when the call has ended.
 
 mod item_refs;
 mod sink;
@@ -95,7 +95,7 @@ impl<T> ObjectStream<T> {
         &self.call
     }
 
-    /// One whose only item is this error.
+    /// Returns a stream whose only item is this error.
     pub(super) fn failed(error: Error) -> ObjectStream<T> {
         let failed = ObjectHandle::failed(error);
         ObjectStream::new(ObjectRef::from_entry(failed.clone()), failed)

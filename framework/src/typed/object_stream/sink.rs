@@ -73,10 +73,10 @@ impl Sink {
         encode_value(&self.made, Place::Current)
     }
 
-    /// As [`feed`](Sink::feed), for a function that returns `impl Stream`.
+    /// Does what [`feed`](Sink::feed) does, for a function that returns `impl Stream`.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of `feed`.
     pub async fn feed_stream<S: StreamItems>(
         mut self,
         items: S,
@@ -89,7 +89,7 @@ impl Sink {
             let Some(put) = self.begin(encode(item)?)? else {
                 continue;
             };
-            // What has failed is ready, too.
+            // A failed result is ready, too.
             let _ = std::future::poll_fn(|context| put.poll_ready(context)).await;
             if !is_in(&put)? {
                 break;
@@ -127,7 +127,7 @@ fn is_in(put: &ObjectRef<()>) -> Result<bool> {
     }
 }
 
-/// What a function may return as `impl Stream`: `futures::Stream`, with the feature `stream`. Not
+/// Types that a function may return as `impl Stream`: `futures::Stream`, with the feature `stream`. Not
 /// public API.
 #[diagnostic::on_unimplemented(
     message = "a remote function that returns `impl Stream` needs the feature `stream` of `mobula`",
@@ -137,7 +137,7 @@ pub trait StreamItems {
     /// The items.
     type Item;
 
-    /// As `Stream::poll_next`.
+    /// Does what `Stream::poll_next` does.
     fn poll_item(
         self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,

@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 /// Which alarm: the time, and a number of its own.
 type Key = (Instant, u64);
 
-/// Those to be woken, by when.
+/// The wakers, by the time when they are to be called.
 struct Alarms {
     wakers: Mutex<(BTreeMap<Key, Waker>, u64)>,
     changed: Condvar,
@@ -99,7 +99,7 @@ fn run() {
     }
 }
 
-/// What the future gives, unless the deadline passes before.
+/// Returns the output of the future, unless the deadline passes before.
 ///
 /// # Errors
 /// Nobody can keep the deadline: the system has no more threads.

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Stands for the type of an answer.
 struct Unseen;
 
-/// A request whose answers somebody waits for. Dropped before they are there, it is given up: then
-/// what it would have put in is not put in, and what it has taken out goes back.
+/// A request whose answers a caller waits for. A request that is dropped before they are there is given
+/// up. Then it puts nothing in, and the values that it has taken out go back.
 #[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
     /// Kept, since a queue ends with its last handle.
@@ -114,7 +114,7 @@ impl Asked {
         }
     }
 
-    /// As [`wait`](Asked::wait), for futures. Takes the values and ends the request in one poll, so
+    /// Does for futures what [`wait`](Asked::wait) does for threads. Takes the values and ends the request in one poll, so
     /// that it is either given up or answered.
     pub(super) async fn answer(mut self) -> Result<Option<Done>> {
         if !ready_by(&self.answers, self.deadline(Duration::ZERO)).await? {
@@ -219,7 +219,7 @@ fn wait_all(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> bool {
     objects.iter().all(|object| object.entry().wait(deadline))
 }
 
-/// As [`wait_all`], for futures.
+/// Does for futures what [`wait_all`] does for threads.
 ///
 /// # Errors
 /// Nobody can keep the deadline.
@@ -236,7 +236,7 @@ async fn all_ready(objects: &[ObjectRef<Unseen>]) {
     let mut left = objects;
     let next = |context: &mut Context<'_>| {
         while let [first, rest @ ..] = left {
-            // What has failed is ready, too.
+            // A failed result is ready, too.
             let _ = ready!(first.poll_ready(context));
             left = rest;
         }

@@ -1,4 +1,4 @@
-//! What all handles of shared memory have in common.
+//! The common part of all handles of shared memory.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl SharedHandle {
         self.entry.is_same_object(&other.entry)
     }
 
-    /// What tells the memory from all other of its runtime.
+    /// Returns the number that tells the memory from all other of its runtime.
     pub(super) fn number(&self) -> (WorkerId, u64) {
         let id = self.entry.id();
         (id.origin, id.seq)

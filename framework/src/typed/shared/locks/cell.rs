@@ -18,7 +18,7 @@ use mobula_store::{AtomicSlice, Building, Region};
 use super::errors::{deadline, not_acquired};
 use crate::{promise::ENGINE, typed::shared::handle::SharedHandle};
 
-/// What comes before the data: 64-bit words, then futexes.
+/// The memory before the data: 64-bit words, then futexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) words: usize,

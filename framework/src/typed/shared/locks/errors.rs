@@ -1,4 +1,4 @@
-//! What can go wrong with a lock, as errors of ours.
+//! Failures of locks, as errors of Mobula.
 
 use std::time::{Duration, Instant};
 

@@ -27,8 +27,8 @@ fn start(body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         .map(drop)
 }
 
-/// What `poll` takes of the lock of `cell`, which is `what`. It is called when the future is
-/// polled, and takes nothing at other times.
+/// Returns what `poll` takes of the lock of `cell`, whose name is `what`. It calls `poll` when the
+/// future is polled, and takes nothing at other times.
 ///
 /// # Errors
 /// The runtime has ended; no thread could be started.

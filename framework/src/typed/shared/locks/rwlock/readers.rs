@@ -20,7 +20,7 @@ static READERS: LazyLock<Mutex<Readers>> = LazyLock::new(Mutex::default);
 
 type Readers = HashMap<(usize, Loc), (Weak<LocalReaders>, LockNumber)>;
 
-/// What stands for a lock in this process. Never used again, unlike the place of its memory.
+/// The number of a lock in this process. It is never used again, unlike the place of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LockNumber(u64);
 

@@ -1,8 +1,8 @@
-//! Which locks this thread has locked for reading.
+//! The locks that this thread has locked for reading.
 //!
-//! Readers are counted and not listed, since there may be many. A thread that read twice would wait
-//! for itself as soon as a writer came in between, and one that wrote would do so at once; so each
-//! thread lists its own.
+//! Readers are counted and not listed, since there may be many. A thread that reads twice would wait
+//! for itself if a writer came in between. A reader that writes would wait for itself at once. So each
+//! thread lists its own locks.
 
 use std::{cell::RefCell, marker::PhantomData};
 
