@@ -189,6 +189,7 @@
 //! | --- | --- |
 //! | `ndarray-0_16`, `ndarray-0_17` | for this version of `ndarray`: `ArrayView` parameters without a copy, `ArrayViewMut2` parameters for tiles, `put` of arrays and views with their shape |
 //! | `ndarray` | the same as `ndarray-0_16` |
+//! | `progress` | progress bars of maps and `as_completed`: `.progress("scoring")` |
 //! | `stream` | [`ObjectStream`] as a stream, remote functions that return `impl Stream`, `stream` of queues, maps and `as_completed`: for `futures::Stream` and the crates that build on it |
 //!
 //! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`]
@@ -219,6 +220,7 @@ compile_error!(
 #[cfg(test)]
 extern crate self as mobula;
 
+mod bars;
 mod config;
 mod current;
 mod engine_kind;

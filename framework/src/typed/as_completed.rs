@@ -13,7 +13,7 @@ use mobula_protocol::{Awaited, Engine, Error, ObjectHandle, Result};
 use parking_lot::Mutex;
 
 use super::ObjectRef;
-use crate::promise::ENGINE;
+use crate::{bars::Bar, promise::ENGINE};
 
 /// Refs in the order in which they become ready.
 /// [`Runtime::as_completed`](crate::Runtime::as_completed) returns it.
@@ -59,6 +59,8 @@ pub struct AsCompleted<T> {
     /// There were refs of several runtimes.
     mixed: bool,
     arrivals: Arc<Arrivals>,
+    /// Shows how many were given out.
+    bar: Bar,
 }
 
 struct Pending<T> {
@@ -112,6 +114,7 @@ impl<T> AsCompleted<T> {
             engine: None,
             mixed: false,
             arrivals: Arc::default(),
+            bar: Bar::none(),
         }
     }
 
@@ -130,6 +133,7 @@ impl<T> AsCompleted<T> {
     /// # }
     /// ```
     pub fn push(&mut self, object: ObjectRef<T>) {
+        self.bar.extend(1);
         let number = self.next;
         let waker = Waker::from(Arc::new(Arrival {
             number,
@@ -145,6 +149,37 @@ impl<T> AsCompleted<T> {
         }
         self.next += 1;
         self.pending.insert(number, Pending { object, waker });
+    }
+
+    /// Shows a progress bar of this name on standard error until no ref is left, or this is dropped:
+    /// how many refs were given out, and how many there are. See [`Map::progress`](crate::Map::progress). Needs the
+    /// feature `progress`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn half(n: u32) -> u32 {
+    ///     n / 2
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let refs = rt.spawn_all((0..100).map(half::remote));
+    /// let mut sum = 0;
+    /// for done in rt.as_completed(refs).progress("halving") {
+    ///     sum += done.get()?;
+    /// }
+    /// assert_eq!(sum, 2450);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "progress")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
+    pub fn progress(mut self, name: impl AsRef<str>) -> AsCompleted<T> {
+        self.bar = Bar::new(name.as_ref(), Some(self.len() as u64));
+        self
     }
 
     /// Fails one ref in a child that user code forked, since nobody completes anything there.
@@ -224,6 +259,7 @@ impl<T> AsCompleted<T> {
     /// ```
     pub fn try_next(&mut self) -> Option<ObjectRef<T>> {
         if let Some(object) = self.ready.pop_front() {
+            self.bar.advance(1);
             return Some(object);
         }
         let arrived = self.arrivals.0.lock().arrived.pop_front();
@@ -232,7 +268,9 @@ impl<T> AsCompleted<T> {
             self.announce();
             return None;
         };
-        Some(self.pending.remove(&number)?.object)
+        let Pending { object, .. } = self.pending.remove(&number)?;
+        self.bar.advance(1);
+        Some(object)
     }
 
     /// Blocks until a ref is ready, for up to `limit`, and returns it; `Ok(None)` if none is left.
@@ -324,7 +362,10 @@ impl<T> AsCompleted<T> {
                         self.announce();
                         mobula_protocol::park_until(&Any(self), deadline)
                     }
-                    _ => return None,
+                    _ => {
+                        self.bar = Bar::none();
+                        return None;
+                    }
                 };
                 if !in_time {
                     return None;
@@ -394,7 +435,7 @@ mod stream {
 
     use mobula_protocol::Awaited;
 
-    use super::{Any, AsCompleted, ObjectRef};
+    use super::{Any, AsCompleted, Bar, ObjectRef};
     use crate::typed::turn::in_turn;
 
     /// Refs in the order in which they become ready, for asynchronous code. [`AsCompleted::stream`]
@@ -453,6 +494,7 @@ mod stream {
                         return Poll::Ready(Some(object));
                     }
                     if refs.is_empty() {
+                        refs.bar = Bar::none();
                         return Poll::Ready(None);
                     }
                     if Any(refs).subscribe(context.waker()) {

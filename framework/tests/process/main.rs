@@ -26,6 +26,8 @@ mod packing;
 mod panics;
 mod priority;
 mod programs;
+#[cfg(feature = "progress")]
+mod progress;
 mod protection;
 mod queues;
 mod recycle;

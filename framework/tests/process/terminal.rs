@@ -10,7 +10,7 @@ use std::{
 use crate::{programs::Program, support::skip};
 
 /// A new pseudo-terminal: the end that stands for the user, and the path of the other end.
-fn terminal() -> Option<(File, String)> {
+pub(crate) fn terminal() -> Option<(File, String)> {
     unsafe extern "C" {
         fn grantpt(fd: i32) -> i32;
         fn unlockpt(fd: i32) -> i32;

@@ -14,10 +14,13 @@ use mobula_protocol::{
 use mobula_worker::batch::{BatchResults, BatchWriter};
 
 use super::sizes::Sizes;
-use crate::typed::{
-    UnspawnedCall, Value,
-    bound::Bound,
-    codecs::{decode_value, next_value},
+use crate::{
+    bars::Bar,
+    typed::{
+        UnspawnedCall, Value,
+        bound::Bound,
+        codecs::{decode_value, next_value},
+    },
 };
 
 /// Batches on their way for each worker: one that runs, and others so that it need not wait.
@@ -124,6 +127,8 @@ pub(super) struct Feed<I> {
     again: VecDeque<(usize, Call)>,
     /// Nothing more is taken.
     stopped: bool,
+    /// Shows how many calls have ended.
+    bar: Bar,
 }
 
 /// The calls on their way are cancelled: nobody can ask for their results.
@@ -137,7 +142,7 @@ impl<I> Drop for Feed<I> {
 }
 
 impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
-    pub(super) fn new(engine: Arc<dyn Engine>, calls: I, size: Option<usize>) -> Feed<I> {
+    pub(super) fn new(engine: Arc<dyn Engine>, calls: I, size: Option<usize>, bar: Bar) -> Feed<I> {
         Feed {
             engine,
             calls: calls.fuse(),
@@ -148,6 +153,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             sent: Vec::new(),
             again: VecDeque::new(),
             stopped: false,
+            bar,
         }
     }
 
@@ -186,8 +192,12 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     /// Whether nothing is on its way and nothing more will be.
-    pub(super) fn is_over(&self) -> bool {
-        self.stopped && self.sent.is_empty() && self.again.is_empty()
+    pub(super) fn is_over(&mut self) -> bool {
+        let over = self.stopped && self.sent.is_empty() && self.again.is_empty();
+        if over {
+            self.bar = Bar::none();
+        }
+        over
     }
 
     /// Sends calls of lost batches, each by itself, as workers have room.
@@ -354,6 +364,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 }
             };
             self.send_again();
+            self.bar.advance(finished.len());
             return Some((first, finished));
         }
     }

@@ -14,6 +14,7 @@ use std::{fmt, future::IntoFuture, sync::Arc};
 use mobula_protocol::{Engine, Result};
 
 use super::{ObjectRef, UnspawnedCall, Value};
+use crate::bars::Bar;
 use gather::Gather;
 
 pub use fold::MapFold;
@@ -88,6 +89,8 @@ pub struct Map<I> {
     engine: Arc<dyn Engine>,
     calls: I,
     chunk_size: Option<usize>,
+    /// The name of the bar, if there is to be one.
+    bar: Option<String>,
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
@@ -96,6 +99,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
             engine: engine.clone(),
             calls,
             chunk_size: None,
+            bar: None,
         }
     }
 
@@ -311,11 +315,58 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     where
         F: FnMut(ObjectRef<R>, ObjectRef<R>) -> UnspawnedCall<R>,
     {
-        TreeReduce::new(self.engine, self.calls, f)
+        let bar = self.bar();
+        TreeReduce::new(self.engine, self.calls, f, bar)
+    }
+
+    /// Shows a progress bar of this name on standard error while the map runs: how many of its calls
+    /// have ended, for how long it has run, and for how long it will run if it goes on like this.
+    /// Needs the feature `progress`.
+    ///
+    /// There is no bar where standard error is no terminal, so in tasks neither. Several bars at a
+    /// time are below each other, and lines that workers print go above them. Where the number of
+    /// calls is not known beforehand (the iterator's `size_hint` is not exact), the bar only
+    /// counts. It is drawn again several times a second while nothing comes. When the map ends or is
+    /// left, a line with the numbers takes its place.
+    ///
+    /// A bar starts a thread. What the program itself prints may go through a bar: print above bars
+    /// by a task, or when there are none.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn score(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(2).start()?;
+    /// let scores = rt.map_fn(score::remote, 0..1000).progress("scoring").get()?;
+    /// assert_eq!(scores[30], 900);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "progress")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
+    pub fn progress(mut self, name: impl Into<String>) -> Map<I> {
+        self.bar = Some(name.into());
+        self
+    }
+
+    /// The bar, shown from now on.
+    fn bar(&self) -> Bar {
+        let (least, most) = self.calls.size_hint();
+        match &self.bar {
+            Some(name) => Bar::new(name, (most == Some(least)).then_some(least as u64)),
+            None => Bar::none(),
+        }
     }
 
     fn feed(self) -> feed::Feed<I> {
-        feed::Feed::new(self.engine, self.calls, self.chunk_size)
+        let bar = self.bar();
+        feed::Feed::new(self.engine, self.calls, self.chunk_size, bar)
     }
 }
 

@@ -14,7 +14,10 @@ use super::{
     tree::{Combine, Tree},
     tree_tasks::Tasks,
 };
-use crate::typed::{ObjectRef, UnspawnedCall, Value, turn::in_turn};
+use crate::{
+    bars::Bar,
+    typed::{ObjectRef, UnspawnedCall, Value, turn::in_turn},
+};
 
 /// The combination of a [`Map`](super::Map)'s results to come.
 /// [`Map::tree_reduce`](super::Map::tree_reduce) returns it.
@@ -111,9 +114,14 @@ where
     I: Iterator<Item = UnspawnedCall<R>>,
     F: FnMut(ObjectRef<R>, ObjectRef<R>) -> UnspawnedCall<R>,
 {
-    pub(super) fn new(engine: Arc<dyn Engine>, calls: I, function: F) -> TreeReduce<I, R, F> {
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        calls: I,
+        function: F,
+        bar: Bar,
+    ) -> TreeReduce<I, R, F> {
         TreeReduce(Some(Running {
-            tasks: Tasks::new(engine),
+            tasks: Tasks::new(engine, bar),
             calls: calls.fuse(),
             taken: 0,
             ended: false,

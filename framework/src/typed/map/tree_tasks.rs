@@ -8,7 +8,10 @@ use mobula_protocol::{
 use mobula_worker::batch::BatchWriter;
 
 use super::gather::at;
-use crate::typed::{ObjectRef, UnspawnedCall};
+use crate::{
+    bars::Bar,
+    typed::{ObjectRef, UnspawnedCall},
+};
 
 /// Tasks on their way for each worker: calls with little to send, and combinations.
 const TASKS_EACH: usize = 64;
@@ -26,6 +29,8 @@ pub(super) struct Tasks {
     calls: usize,
     /// How many calls of the map there may be at a time.
     most_calls: usize,
+    /// Shows how many calls of the map have ended.
+    bar: Bar,
 }
 
 enum Sent {
@@ -47,13 +52,14 @@ impl Sent {
 }
 
 impl Tasks {
-    pub(super) fn new(engine: Arc<dyn Engine>) -> Tasks {
+    pub(super) fn new(engine: Arc<dyn Engine>, bar: Bar) -> Tasks {
         Tasks {
             most_calls: TASKS_EACH * engine.workers().max(1),
             engine,
             entries: Vec::new(),
             sent: Vec::new(),
             calls: 0,
+            bar,
         }
     }
 
@@ -136,6 +142,7 @@ impl Tasks {
             let (entry, sent) = (self.entries.remove(at), self.sent.remove(at));
             if let Sent::Call(_) = sent {
                 self.calls -= 1;
+                self.bar.advance(1);
             }
             if let Some(Err(error)) = entry.outcome() {
                 return Err(sent.at(error.clone()));

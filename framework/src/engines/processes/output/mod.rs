@@ -23,6 +23,7 @@ use mobula_store::{descriptors, limits::Wanted};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::bars;
 use sink::Sink;
 pub(super) use stream::{Stream, Words};
 
@@ -196,7 +197,7 @@ impl Output {
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
         let (sinks_ready, sources_ready) = ready[1..].split_at(sinks.len());
         for (sink, _) in sinks.iter().zip(sinks_ready).filter(|(_, ready)| **ready) {
-            sink.write();
+            bars::above(sink.fd(), || sink.write());
         }
         for (stream, _) in sources
             .iter()
