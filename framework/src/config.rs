@@ -1,11 +1,14 @@
 //! The settings of a runtime: from the builder, from the environment, and from the machine.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
-use mobula_protocol::{Error, Result};
+use mobula_protocol::{Amount, Error, Result};
 use mobula_store::limits::{self, CgroupLimit};
 
-use crate::engine_kind::{EngineKind, Kind};
+use crate::{
+    engine_kind::{EngineKind, Kind},
+    resources::{self, Totals},
+};
 use rustix::process::{Resource, getrlimit};
 
 /// Most workers that one runtime may have: each takes some descriptors and a mailbox.
@@ -67,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) max_worker_deaths: u8,
     pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Duration,
+    pub(crate) resources: Arc<Totals>,
     pub(crate) kind: Kind,
 }
 
@@ -84,6 +88,9 @@ pub(crate) struct BuilderOptions {
     pub(crate) max_worker_deaths: Option<u8>,
     pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Option<Duration>,
+    pub(crate) cpus: Option<f64>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) declared: Vec<(String, u32)>,
     pub(crate) kind: Option<Kind>,
 }
 
@@ -145,8 +152,48 @@ impl BuilderOptions {
             max_worker_rss: max_rss(self.max_worker_rss)?,
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
+            resources: Arc::new(Totals {
+                cpus: cpus(self.cpus, workers)?,
+                memory: Amount::whole(memory(self.memory, capacity)?),
+                declared: resources::declare(self.declared)?,
+            }),
             kind,
         })
+    }
+}
+
+/// The cores that tasks share.
+///
+/// # Errors
+/// The wish is no number of cores.
+fn cpus(wish: Option<f64>, workers: usize) -> Result<Amount> {
+    match wish {
+        None => Ok(Amount::whole(workers as u64)),
+        Some(cpus) => Amount::new(cpus)
+            .filter(|amount| *amount >= Amount::ONE && Amount::is_amount(cpus))
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "`Builder::num_cpus` takes a number from 1 on, not {cpus}: a task without \
+                     resources uses 1"
+                ))
+            }),
+    }
+}
+
+/// The memory that tasks share: by default what this process may have, without the store.
+///
+/// # Errors
+/// The wish is zero.
+fn memory(wish: Option<u64>, capacity: u64) -> Result<u64> {
+    match wish {
+        None => {
+            let all = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
+            Ok(all.saturating_sub(capacity).max(1))
+        }
+        Some(0) => Err(Error::usage(
+            "`Builder::memory` takes a number of bytes above 0",
+        )),
+        Some(bytes) => Ok(bytes),
     }
 }
 

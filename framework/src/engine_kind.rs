@@ -65,6 +65,8 @@ impl EngineKind {
     ///   [`max_calls`](crate::UnspawnedCall::max_calls) and
     ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
     ///   after an error do.
+    /// * Resources such as [`num_cpus`](crate::UnspawnedCall::num_cpus) are checked and have no
+    ///   other effect, since one call runs at a time.
     ///
     /// # Examples
     /// ```

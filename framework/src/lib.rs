@@ -228,6 +228,7 @@ mod engines;
 mod harness;
 mod init;
 mod promise;
+mod resources;
 mod runtime;
 mod scheduler;
 mod setup;

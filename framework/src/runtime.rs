@@ -519,6 +519,84 @@ impl Builder {
         self
     }
 
+    /// Sets how many cores the calls may use at a time, at least 1. Default: the number of
+    /// [workers](Self::workers).
+    ///
+    /// A call without resources uses 1. So with fewer cores than workers only so many plain calls run
+    /// at a time, and calls that use a part of a core have the other workers. See
+    /// [`UnspawnedCall::num_cpus`](crate::UnspawnedCall::num_cpus).
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote(num_cpus = 0.25)]
+    /// fn fetch(n: u32) -> u32 {
+    ///     n // waits for the network most of the time
+    /// }
+    ///
+    /// #[mobula::main]
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().workers(4).num_cpus(1).start()?;
+    ///     let pages = rt.spawn_all((0..100).map(fetch::remote)); // four at a time
+    ///     assert_eq!(pages[99].get()?, 99);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn num_cpus(mut self, cores: impl Into<f64>) -> Builder {
+        self.options.cpus = Some(cores.into());
+        self
+    }
+
+    /// Sets how many bytes of memory the calls may need at a time that ask for
+    /// [`memory`](crate::UnspawnedCall::memory). Default: what this process may use, without the
+    /// store's capacity. Nothing is reserved.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote(memory = 1 << 30)]
+    /// fn sort() {}
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).memory(256 << 20).start()?;
+    /// assert!(rt.spawn(sort::remote()).get().unwrap_err().is_usage()); // it could never run
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory(mut self, bytes: u64) -> Builder {
+        self.options.memory = Some(bytes);
+        self
+    }
+
+    /// Declares a resource with so many units, 1 to 4,096, for which calls can ask
+    /// ([`UnspawnedCall::resource`](crate::UnspawnedCall::resource)). The last number of a name
+    /// counts. Each unit has a number, from 0 on.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote(resources(license = 1))]
+    /// fn solve(n: u32) -> u32 {
+    ///     n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(4).resource("license", 2).start()?;
+    /// let solved = rt.spawn_all((0..10).map(solve::remote)); // two at a time
+    /// assert_eq!(solved[9].get()?, 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource(mut self, name: impl Into<String>, units: u32) -> Builder {
+        self.options.declared.push((name.into(), units));
+        self
+    }
+
     /// Sets the most bytes that the store may hold, over all processes, at least 1 MiB. The store
     /// takes memory when objects need it.
     ///

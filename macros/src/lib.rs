@@ -109,6 +109,13 @@ use proc_macro::TokenStream;
 ///   worker is killed. `.grace(duration)` on a call overrides it. Default: 1 s.
 /// * `max_calls = n`: replace a worker when it has run `n` calls of the function, also those that
 ///   fail. `.max_calls(n)` on a call overrides it. Default: no limit.
+/// * `num_cpus = n`: use `n` cores of the runtime while the function runs, also a part of one.
+///   `.num_cpus(n)` on a call overrides it. Default: 1, which is the worker.
+/// * `memory = bytes`: need so much of the memory of the runtime. `.memory(bytes)` on a call
+///   overrides it. Default: none.
+/// * `resources(name = n, ..)`: need so much of what the program has declared
+///   (`Builder::resource`), as in `resources(gpu = 1, "scratch disk" = 0.5)`. `.resource(name, n)`
+///   on a call overrides it. Default: none.
 /// * `crate = path`: where `mobula` is, for crates that know it through another crate only.
 ///
 /// ## Limits

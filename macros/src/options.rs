@@ -7,9 +7,13 @@ use syn::{
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
+    token,
 };
 
+mod resources;
+
 use crate::errors::Errors;
+use resources::Demand;
 
 /// The options of one attribute, checked as far as a macro can.
 #[derive(Default)]
@@ -26,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) groups: Vec<(LitStr, Expr)>,
     /// Those that are a duration, under their names.
     durations: Vec<(&'static str, Expr)>,
+    /// How much of which resource.
+    demands: Vec<Demand>,
     /// Those that stand alone.
     flags: Vec<&'static str>,
     /// `retry_errors`, `retry_errors = function`
@@ -66,6 +72,12 @@ enum Takes {
     Text,
     Groups,
     Duration,
+    /// How much of the resource of that name.
+    Amount,
+    /// How many bytes of the resource of that name.
+    Bytes,
+    /// How much of which resources, in parentheses.
+    Resources,
     /// Nothing.
     Nothing,
     /// A function, or nothing.
@@ -86,6 +98,9 @@ impl Place {
                 ("retry_timeouts", Takes::Nothing),
                 ("grace", Takes::Duration),
                 ("max_calls", Takes::Number(1)),
+                ("num_cpus", Takes::Amount),
+                ("memory", Takes::Bytes),
+                ("resources", Takes::Resources),
                 ("crate", Takes::Path),
             ],
             Place::Actor => &[
@@ -114,6 +129,7 @@ impl Place {
             .map(|(name, takes)| match takes {
                 Takes::Function => format!("`{name}` (or `{name} = {}`)", takes.example()),
                 Takes::Nothing => format!("`{name}`"),
+                Takes::Resources => format!("`{name}({})`", takes.example()),
                 _ => format!("`{name} = {}`", takes.example()),
             })
             .collect();
@@ -131,7 +147,9 @@ impl Takes {
     fn example(self) -> &'static str {
         match self {
             Takes::Path => "<path>",
-            Takes::Number(_) | Takes::Signed => "<number>",
+            Takes::Number(_) | Takes::Signed | Takes::Amount => "<number>",
+            Takes::Bytes => "<bytes>",
+            Takes::Resources => "<name> = <number>, ..",
             Takes::Text => "<text>",
             Takes::Groups => "[(<text>, <number>), ..]",
             Takes::Duration => "<duration>",
@@ -143,8 +161,20 @@ impl Takes {
 
 struct Setting {
     name: Ident,
-    /// The tokens from `=` to the next comma.
+    /// The tokens from `=` to the next comma, or those in parentheses.
     value: Option<TokenStream>,
+    /// Whether there are parentheses in place of a `=`.
+    in_parentheses: bool,
+}
+
+impl Setting {
+    fn new(name: Ident, value: Option<TokenStream>) -> Setting {
+        Setting {
+            name,
+            value,
+            in_parentheses: false,
+        }
+    }
 }
 
 impl Parse for Setting {
@@ -154,7 +184,14 @@ impl Parse for Setting {
         }
         let name = input.call(Ident::parse_any)?;
         if input.is_empty() || input.peek(Token![,]) {
-            return Ok(Setting { name, value: None });
+            return Ok(Setting::new(name, None));
+        }
+        if input.peek(token::Paren) {
+            let group: proc_macro2::Group = input.parse()?;
+            return Ok(Setting {
+                in_parentheses: true,
+                ..Setting::new(name, Some(group.stream()))
+            });
         }
         if !input.peek(Token![=]) {
             return Err(no_value(&name));
@@ -167,10 +204,7 @@ impl Parse for Setting {
         if value.is_empty() {
             return Err(no_value(&name));
         }
-        Ok(Setting {
-            name,
-            value: Some(value),
-        })
+        Ok(Setting::new(name, Some(value)))
     }
 }
 
@@ -189,13 +223,21 @@ impl Options {
             }
         };
         let mut seen = Vec::new();
-        for Setting { name, value } in settings {
+        for setting in settings {
+            let Setting {
+                name,
+                value,
+                in_parentheses,
+            } = setting;
             let text = name.to_string();
             if seen.contains(&text) {
                 errors.at(&name, format!("`{text}` is given twice"));
                 continue;
             }
             match place.options().iter().find(|(known, _)| *known == text) {
+                Some((known, takes)) if in_parentheses != matches!(takes, Takes::Resources) => {
+                    errors.push(resources::wrong_form(&name, known, in_parentheses));
+                }
                 Some((known, takes)) => {
                     if let Err(error) = options.set((known, &name), *takes, value) {
                         errors.push(error);
@@ -243,6 +285,9 @@ impl Options {
             Takes::Text => self.group = Some(group(value)?),
             Takes::Groups => self.groups = groups(value)?,
             Takes::Duration => self.durations.push((name, duration(name, value)?)),
+            Takes::Amount => self.demands.push(Demand::amount(name, value)?),
+            Takes::Bytes => self.demands.push(Demand::bytes(name, value)?),
+            Takes::Resources => self.demands.extend(resources::named(value)?),
         }
         Ok(())
     }
@@ -257,6 +302,7 @@ impl Options {
     ) -> TokenStream {
         let unsigned = self.numbers.iter().map(|number| (number, quote!(u32)));
         let signed = self.signed.iter().map(|number| (number, quote!(i32)));
+        let place = &place;
         let numbers = unsigned.chain(signed).map(|((name, value), ty)| {
             let (field, value) = (Ident::new(name, Span::call_site()), place(value));
             let zero = format!("`{name}` is zero: a worker runs one call at least");
@@ -286,10 +332,11 @@ impl Options {
             quote!(options.#field = true;)
         });
         let set: TokenStream = numbers.chain(durations).chain(flags).collect();
+        let first = resources::first_options(&self.demands, private, &place);
         match set.is_empty() {
-            true => quote!(#private::TaskOptions::DEFAULT),
+            true => first,
             false => quote!({
-                let mut options = #private::TaskOptions::DEFAULT;
+                let mut options = #first;
                 #set
                 options
             }),

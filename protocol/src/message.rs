@@ -285,6 +285,13 @@ pub enum FromWorker {
     Blocked,
     /// A task that waited goes on.
     Unblocked,
+    /// A task with resources waits, so its cores are free; or it goes on.
+    Paused {
+        /// Which of the worker's runs.
+        attempt: Attempt,
+        /// Whether it waits.
+        paused: bool,
+    },
     /// Nobody takes tasks from the lane of this worker, since the system gives it no further thread
     /// and all that it has wait; or that is over.
     Stalled(bool),

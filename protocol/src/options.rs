@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::resources::{Demand, Resources};
+
 /// The options of a task. They travel whole: from the attribute or the call to the scheduler and to
 /// the worker. `CONTRIBUTING.md` says how one is added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOptions {
     /// How often the task may run again, whatever the reasons. `None`: as often as its actor says
     /// ([`max_call_retries`](crate::ActorOptions::max_call_retries)), and not at all without one.
@@ -28,20 +30,33 @@ pub struct TaskOptions {
     pub grace: Option<Duration>,
     /// How many calls of its function a worker runs before it is replaced.
     pub max_calls: Option<u32>,
+    /// What it needs beside a worker, while it runs.
+    pub resources: Resources,
 }
 
 impl TaskOptions {
-    /// The options of a function whose attribute sets none.
-    pub const DEFAULT: TaskOptions = TaskOptions {
-        retries: None,
-        retry_errors: false,
-        priority: None,
-        timeout: None,
-        deadline: None,
-        retry_timeouts: false,
-        grace: None,
-        max_calls: None,
-    };
+    /// Those of a function whose attribute sets none.
+    pub const DEFAULT: TaskOptions = TaskOptions::with_resources(Resources::None);
+
+    /// Those of a function whose attribute sets these only.
+    pub const fn with_demands(demands: &'static [Demand]) -> TaskOptions {
+        TaskOptions::with_resources(Resources::Fixed(demands))
+    }
+
+    // A constant cannot replace a value that has a destructor, so the resources come first.
+    const fn with_resources(resources: Resources) -> TaskOptions {
+        TaskOptions {
+            retries: None,
+            retry_errors: false,
+            priority: None,
+            timeout: None,
+            deadline: None,
+            retry_timeouts: false,
+            grace: None,
+            max_calls: None,
+            resources,
+        }
+    }
 
     /// How long a run that is to end may go on by default.
     pub const GRACE: Duration = Duration::from_secs(1);
@@ -57,6 +72,7 @@ impl TaskOptions {
         let options = TaskOptions {
             priority: self.priority,
             grace: self.grace,
+            resources: self.resources.clone(),
             ..TaskOptions::DEFAULT
         };
         (options != TaskOptions::DEFAULT).then(|| Arc::new(options))
@@ -87,6 +103,8 @@ impl TaskOptions {
             grace: _,
             // The scheduler counts calls.
             max_calls,
+            // The batch has them: its calls run one after the other.
+            resources: _,
         } = *self;
         let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
         !(limited || retry_errors && retries.is_some_and(|retries| retries > 0))

@@ -21,6 +21,8 @@ struct Here {
     attempt: Cell<u32>,
     /// The time by which it has to have ended.
     limit: Cell<Option<Instant>>,
+    /// Whether it has resources.
+    has_resources: Cell<bool>,
 }
 
 thread_local! {
@@ -33,6 +35,7 @@ thread_local! {
             }),
             attempt: Cell::new(0),
             limit: Cell::new(None),
+            has_resources: Cell::new(false),
         }
     };
 }
@@ -45,6 +48,7 @@ pub(crate) fn begin(task: ObjectId, function: &'static RemoteFn, attempt: u32) {
         here.task.set(task);
         here.attempt.set(attempt);
         here.limit.set(None);
+        here.has_resources.set(false);
     });
 }
 
@@ -57,6 +61,16 @@ pub(crate) fn end() {
 /// Sets the time by which the task of this thread has to have ended.
 pub(crate) fn set_limit(limit: Option<Instant>) {
     HERE.with(|here| here.limit.set(limit));
+}
+
+/// The task of this thread has resources.
+pub(crate) fn set_resources() {
+    HERE.with(|here| here.has_resources.set(true));
+}
+
+/// Whether the task of this thread has resources.
+pub(crate) fn has_resources() -> bool {
+    HERE.with(|here| here.has_resources.get())
 }
 
 /// Sets the present function of the task of this thread, which runs several.

@@ -202,7 +202,7 @@ impl Scheduler {
         if let Some(timers) = &mut task.timers {
             timers.deadline = None;
         }
-        let options = *task.options(&self.functions);
+        let options = task.options(&self.functions).clone();
         let name = self.task_name(id);
         let error = Error::task_timeout(format!(
             "`{name}` had not ended {:?} after it was submitted, which is its `deadline`",
@@ -224,7 +224,7 @@ impl Scheduler {
         if hand.attempt != attempt {
             return;
         }
-        let options = *task.options(&self.functions);
+        let options = task.options(&self.functions).clone();
         if options.retry_timeouts && task.retries > 0 && task.role.is_none() {
             return self.run_anew(id, hand, &options, host);
         }
@@ -265,6 +265,7 @@ impl Scheduler {
             TaskState::Abandoned(hand),
         );
         old.outputs = Outputs::None;
+        old.claim = task.claim.as_mut().map(|claim| claim.split_off());
         for arg in &old.args {
             arg.for_each_object(|object| self.add_ref(object));
         }
@@ -274,8 +275,10 @@ impl Scheduler {
         }
         // The pins of the arguments are the old run's now.
         self.set_state(id, TaskState::Ready);
-        let priority = self.priority_of(id);
-        self.ready.give_back(id, priority);
+        if !self.await_resources(id) {
+            let priority = self.priority_of(id);
+            self.ready.give_back(id, priority);
+        }
         self.end_run(hand, CancelOptions::new().limit(options), host);
     }
 }

@@ -266,6 +266,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         | FromWorker::Unblocked
         | FromWorker::NeedBytes(_)
         | FromWorker::ReturnBytes(_)
+        | FromWorker::Paused { .. }
         | FromWorker::Stalled(_)
         | FromWorker::Retire
         | FromWorker::Exits

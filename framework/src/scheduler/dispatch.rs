@@ -10,7 +10,7 @@ use super::{
     counts::Step,
     loads::Loads,
     object::Object,
-    task::{Hand, TaskState},
+    task::{Hand, Task, TaskState},
     task_table::TaskId,
     worker::{Assignment, Worker, WorkerState},
 };
@@ -29,6 +29,10 @@ impl Scheduler {
             if !self.dirty_actors.is_empty() {
                 self.pump_actors(host);
             }
+            let handed_out = self.ready.handed_out();
+            if self.resources.matters() {
+                self.serve_waiting(host);
+            }
             if self.prioritized > 0 {
                 self.overtake(host);
             }
@@ -36,10 +40,14 @@ impl Scheduler {
                 let Some(task) = self.next_ready() else { break };
                 self.hand_over(task, self.seats[seat], host);
             }
-            let more = match self.ready.is_empty() {
+            let mut more = match self.ready.is_empty() {
                 true => self.steal(host),
                 false => self.relieve_one(host),
             };
+            if !more && self.resources.any_waits() {
+                // Its turn may have come with the last plain task that was handed out.
+                more = self.ready.handed_out() > handed_out || self.relieve_one(host);
+            }
             // An actor that has ended can bring parts home, too.
             if !more && self.settled.is_empty() && self.dirty_actors.is_empty() {
                 return;
@@ -66,10 +74,13 @@ impl Scheduler {
             return false;
         }
         let stalled = self.stalled_worker();
-        let Some(task) = self.next_ready() else {
+        let task = self.next_ready();
+        let Some(task) = task.or_else(|| self.next_waiting()) else {
             return false;
         };
-        if let Some(worker) = stalled {
+        if let Some(worker) = stalled
+            && !self.tasks.get(task).is_some_and(Task::claims)
+        {
             self.hand_over(task, worker, host);
             return true;
         }
@@ -211,7 +222,7 @@ impl Scheduler {
                 self.drop_abandoned(task, host);
             } else {
                 self.unqueue(task);
-                if !self.return_to_actor(task, worker_id, host) {
+                if !self.return_to_actor(task, worker_id, host) && !self.await_resources(task) {
                     let priority = self.priority_of(task);
                     self.ready.give_back(task, priority);
                 }
@@ -230,6 +241,7 @@ impl Scheduler {
     /// Makes a task that a worker had ready again, without putting it into the ready queue.
     pub(super) fn unqueue(&mut self, id: TaskId) {
         self.set_state(id, TaskState::Ready);
+        self.end_claim_of(id);
         self.with_objects(id, |scheduler, specs| {
             scheduler.shift_arg_pins(specs, Step::End)
         });

@@ -5,7 +5,7 @@ use mobula_protocol::{FunctionIndex, TaskOptions};
 use super::{CallRole, Scheduler, task_table::TaskId};
 
 /// A registered function.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Function {
     /// For errors.
     pub(crate) name: &'static str,
@@ -15,6 +15,9 @@ pub(crate) struct Function {
     pub(crate) options: TaskOptions,
 }
 
+/// Those of a function that does not exist.
+static OF_NONE: TaskOptions = TaskOptions::DEFAULT;
+
 impl Function {
     fn of(functions: &[Function], function: FunctionIndex) -> Option<&Function> {
         functions.get(usize::try_from(function.0).ok()?)
@@ -23,7 +26,7 @@ impl Function {
     /// The options of a function; those of [`TaskOptions::DEFAULT`] where there is no such
     /// function.
     pub(super) fn options_of(functions: &[Function], function: FunctionIndex) -> &TaskOptions {
-        Function::of(functions, function).map_or(&TaskOptions::DEFAULT, |known| &known.options)
+        Function::of(functions, function).map_or(&OF_NONE, |known| &known.options)
     }
 }
 

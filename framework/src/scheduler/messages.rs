@@ -111,6 +111,7 @@ impl Scheduler {
             }
             FromWorker::Blocked => self.on_blocked(from, host),
             FromWorker::Unblocked => self.on_unblocked(from),
+            FromWorker::Paused { attempt, paused } => self.on_paused(from, attempt, paused, host),
             FromWorker::Stalled(stalled) => self.on_stalled(from, stalled, host),
             FromWorker::Retire => {
                 self.on_retire(from, host);

@@ -45,6 +45,8 @@
 //! the worker gets less ahead from then on, and one more for each task that it finishes: so a
 //! worker that runs one long task does not collect revoked messages without limit.
 //!
+//! Tasks that need more than a worker wait in an order of their own: see [`resources`].
+//!
 //! # When a worker dies
 //!
 //! The caller kills it, waits for its exit and passes on all that it had sent, before
@@ -86,6 +88,7 @@ mod host;
 mod lending;
 mod loads;
 mod messages;
+mod needs;
 mod object;
 mod objects;
 mod pack;
@@ -93,6 +96,7 @@ mod priority;
 mod queues;
 mod ready;
 mod recycle;
+mod resources;
 mod shortage;
 mod table;
 mod task;
@@ -123,12 +127,14 @@ pub(crate) use queues::{Event, Line, Place, Ticket, Why};
 pub(crate) use queues::{State as QueueState, state_value as queue_state, stream_ended};
 pub(crate) use task::TaskCounts;
 
+use crate::resources::Totals;
 use actors::Actor;
 use lending::Lending;
 use loads::{Loads, Seats};
 use object::Object;
 use queues::Queues;
 use ready::ReadyQueue;
+use resources::ResourceTable;
 use table::Objects;
 use task_table::Tasks;
 use timers::Timers;
@@ -160,6 +166,7 @@ pub(crate) struct Scheduler {
     timers: Timers,
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
+    resources: ResourceTable,
     /// Workers that take a further task, by rank: the first gets the next one.
     room: Loads,
     /// Tasks have been short lately.
@@ -228,6 +235,7 @@ impl Scheduler {
             timers: Timers::default(),
             workers: NumberMap::default(),
             ready: ReadyQueue::default(),
+            resources: ResourceTable::new(Arc::new(Totals::UNLIMITED), 0),
             room: Loads::default(),
             short: false,
             active: 0,

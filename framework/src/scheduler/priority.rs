@@ -56,6 +56,7 @@ impl Scheduler {
             worker.state == WorkerState::Up
                 && worker.actor.is_none()
                 && !worker.stalled
+                && !worker.closed
                 && !refused.contains(id)
                 && self.last_ahead(**id).is_some_and(|last| last < priority)
         });

@@ -17,6 +17,8 @@ pub(super) struct ReadyQueue {
     /// The number for the next family.
     next: u64,
     len: usize,
+    /// How many tasks have been taken out.
+    handed_out: u64,
 }
 
 /// Tasks of one priority: three queues, emptied one after the other.
@@ -104,6 +106,7 @@ impl ReadyQueue {
             return None;
         }
         self.len -= 1;
+        self.handed_out += 1;
         if !self.others.is_empty() {
             return self.pop_by_priority();
         }
@@ -127,6 +130,7 @@ impl ReadyQueue {
     pub(super) fn clear(&mut self) {
         *self = ReadyQueue {
             next: self.next,
+            handed_out: self.handed_out,
             ..ReadyQueue::default()
         };
     }
@@ -142,9 +146,13 @@ impl ReadyQueue {
         lines.flat_map(Line::iter)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many tasks have been taken out so far, those included that had ended there.
+    pub(super) fn handed_out(&self) -> u64 {
+        self.handed_out
     }
 }
 

@@ -85,7 +85,7 @@ impl Scheduler {
             self.refuse_process(actor, why, host);
         }
         if self.pool_is_empty() || (!any_hope && !self.pool_is_up()) {
-            while let Some(task) = self.next_ready() {
+            while let Some(task) = self.next_ready().or_else(|| self.next_waiting()) {
                 let name = self.task_name(task);
                 let error = why
                     .clone()

@@ -6,7 +6,9 @@ use mobula_protocol::{
     message::{ArgSpec, Args},
 };
 
-use super::{actors::ActorRole, functions::Function, task_table::TaskId, timers::TimerKey};
+use super::{
+    actors::ActorRole, functions::Function, needs::Claim, task_table::TaskId, timers::TimerKey,
+};
 
 /// A task that has not ended.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(super) struct Task {
     pub(super) parent: Option<TaskId>,
     /// Its limits of time, if it has any.
     pub(super) timers: Option<Box<TaskTimers>>,
+    /// Its resources, if it has any.
+    pub(super) claim: Option<Box<Claim>>,
 }
 
 /// What happens at a given time unless a task has ended before.
@@ -132,6 +136,7 @@ impl Task {
             priority: 0,
             parent: None,
             timers: None,
+            claim: None,
         }
     }
 
@@ -161,6 +166,7 @@ impl Task {
         self.priority = 0;
         self.parent = None;
         self.timers = None;
+        self.claim = None;
     }
 
     /// Its options: its own, or those of its function.

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Weak};
 
 use mobula_protocol::{
-    Error, FunctionIndex, ObjectId, Outcome, WorkerId,
+    Error, FunctionIndex, ObjectId, Outcome, TaskOptions, WorkerId,
     message::{ArgSpec, TaskSpec},
 };
 
@@ -11,6 +11,8 @@ use super::{
     Host, Scheduler, Violation,
     actors::ActorRole,
     counts::{Step, stored},
+    functions::Function,
+    needs::Claim,
     object::{Maker, Object, ObjectState},
     objects::{BadItem, check_format},
     ready::Siblings,
@@ -80,6 +82,13 @@ impl Scheduler {
                 Err(error) => inputs = Inputs::Failed(error),
             }
         }
+        let mut claim = None;
+        if let Inputs::Missing(_) = inputs {
+            match self.claim_of(&spec, role.is_some()) {
+                Ok(claimed) => claim = claimed,
+                Err(error) => inputs = Inputs::Failed(error),
+            }
+        }
         let missing = match inputs {
             Inputs::Missing(missing) => missing,
             Inputs::Failed(error) => {
@@ -112,6 +121,10 @@ impl Scheduler {
             None => Box::new(Task::new(id, function, args, state)),
         };
         task.options = options;
+        let claims = claim.is_some();
+        if claims {
+            task.claim = claim;
+        }
         let retries = task.options(&self.functions).retries;
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
@@ -134,6 +147,9 @@ impl Scheduler {
         match role {
             Some(ActorRole::Call(call)) => self.enter_call(task, call),
             Some(ActorRole::Constructor) => self.dirty_actors.push(id),
+            None if state == TaskState::Ready && claims => {
+                self.await_resources(task);
+            }
             None if state == TaskState::Ready => match self.workers.get_mut(&from) {
                 Some(parent) => self.ready.push_first(&mut parent.children, task, priority),
                 None => self.ready.push_back(task, priority),
@@ -141,6 +157,26 @@ impl Scheduler {
             None => {}
         }
         Ok(Some(task))
+    }
+
+    /// What a new task claims, if it has resources. `of_actor`: it is something to an actor.
+    ///
+    /// # Errors
+    /// It could never have them.
+    #[inline]
+    fn claim_of(&self, spec: &TaskSpec, of_actor: bool) -> Result<Option<Box<Claim>>, Error> {
+        let function = Function::options_of(&self.functions, spec.function);
+        let resources = &TaskOptions::of(&spec.options, function).resources;
+        if resources.is_none() {
+            return Ok(None);
+        }
+        let name = self.name(spec.function);
+        if of_actor {
+            return Err(Error::usage(format!(
+                "`{name}` needs resources, but runs in the process of an actor, which is there"
+            )));
+        }
+        self.resources.claim(name, resources)
     }
 
     /// Adds a task to the table and to the counts.
@@ -291,7 +327,7 @@ impl Scheduler {
     /// failed for this reason, so the parts among its arguments are torn.
     pub(super) fn end_task(
         &mut self,
-        task: Box<Task>,
+        mut task: Box<Task>,
         torn_by: Option<Error>,
         host: &mut dyn Host,
     ) {
@@ -300,6 +336,9 @@ impl Scheduler {
         self.prioritized -= usize::from(task.priority != 0);
         if let Some(timers) = &task.timers {
             self.end_timers(timers);
+        }
+        if let Some(mut claim) = task.claim.take() {
+            self.end_claim(&mut claim);
         }
         if !task.plain {
             if task.state.hand().is_some() {
@@ -386,12 +425,13 @@ impl Scheduler {
             };
             return;
         }
-        let object = task.id;
+        let (object, claims) = (task.id, task.claims());
         let (role, priority) = (task.role.as_deref().copied(), task.priority);
         self.set_state(id, TaskState::Ready);
         match role {
             Some(ActorRole::Constructor) => self.dirty_actors.push(object),
             Some(ActorRole::Call(call)) => self.dirty_actors.push(call.actor),
+            None if claims => drop(self.await_resources(id)),
             None if object.origin == WorkerId::DRIVER => self.ready.push_back(id, priority),
             None => self.ready.push_first(siblings, id, priority),
         }

@@ -54,6 +54,10 @@ pub(super) struct Worker {
     pub(super) blocked: u32,
     /// All that it has wait, and it has no thread to take further tasks with.
     pub(super) stalled: bool,
+    /// How many of its tasks have resources and use their cores.
+    pub(super) claims: u32,
+    /// It takes no plain tasks, so that tasks with resources have cores.
+    pub(super) closed: bool,
     /// It is being killed because of one of its tasks: the others are not to blame.
     pub(super) killed: bool,
     /// How many tasks it gets at most, beside those that are blocked.
@@ -101,6 +105,8 @@ impl Worker {
             fresh_slot: 0,
             blocked: 0,
             stalled: false,
+            claims: 0,
+            closed: false,
             killed: false,
             depth,
             held: IdMap::default(),
@@ -143,6 +149,7 @@ impl Worker {
         self.state == WorkerState::Up
             && self.actor.is_none()
             && !self.stalled
+            && !self.closed
             && self.load() < self.depth
             && self.has_slot(slots)
     }

@@ -153,8 +153,10 @@ impl Scheduler {
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
                     self.unqueue(task);
-                    let priority = self.priority_of(task);
-                    self.ready.push_first(&mut siblings, task, priority);
+                    if !self.await_resources(task) {
+                        let priority = self.priority_of(task);
+                        self.ready.push_first(&mut siblings, task, priority);
+                    }
                 }
             }
         }
@@ -225,6 +227,7 @@ impl Scheduler {
             self.take_back(id, u32::MAX, host);
         }
         self.ready.clear();
+        self.resources.clear_waiting();
         // All fail of the same cause, not of one another.
         let mut requests = Vec::new();
         for (id, object) in self.objects.iter_mut() {

@@ -22,7 +22,7 @@ pub(crate) struct Bound {
     /// Whose method it is.
     pub(crate) actor: Option<Arc<ObjectHandle>>,
     pub(crate) args: Args<CallArg>,
-    /// The first argument that could not be encoded.
+    /// What is wrong first: an argument that could not be encoded, or an option.
     error: Option<Error>,
 }
 
@@ -70,6 +70,11 @@ impl Bound {
             Ok(payload) => self.args.push(CallArg::Value(payload)),
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
+    }
+
+    /// The call will fail.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.error.get_or_insert(error);
     }
 
     /// Adds an argument that is an object in any case.

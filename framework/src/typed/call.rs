@@ -1,5 +1,7 @@
 //! Calls that have not been started.
 
+mod resources;
+
 use std::{
     fmt,
     future::Future,
@@ -346,7 +348,7 @@ impl<R> UnspawnedCall<R> {
         let function = self.bound.function;
         Arc::make_mut(
             self.options
-                .get_or_insert_with(|| Arc::new(function.options)),
+                .get_or_insert_with(|| Arc::new(function.options.clone())),
         )
     }
 
@@ -424,6 +426,7 @@ impl<R> UnspawnedCall<R> {
             }
             self.check_max_calls(options)?;
         }
+        self.check_resources()?;
         self.bound.check(engine)
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 
 pub use inventory;
 pub use mobula_protocol::{
-    IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
+    Amount, Demand, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
 };
 pub use mobula_worker::{ActorState, WorkerSetup, WorkerTeardown, block_on};
 

@@ -33,6 +33,7 @@ mod queues;
 mod recycle;
 mod reducing;
 mod refs;
+mod resources;
 mod retries;
 mod set_up;
 mod shared;

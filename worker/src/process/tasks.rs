@@ -193,6 +193,9 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
             let options = TaskOptions::of(&options, &remote.options);
             let own = options.retries.unwrap_or(retries);
             context::begin(id, remote, 1 + own.saturating_sub(retries));
+            if !options.resources.is_none() {
+                context::set_resources();
+            }
             if let Some(timeout) = options.timeout {
                 context::set_limit(Instant::now().checked_add(timeout));
                 let started = FromWorker::Started { id, slot, attempt };

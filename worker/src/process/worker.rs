@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{
     budget::Grants,
-    cancellations::Cancellations,
+    cancellations::{Cancellations, this_run},
     here::{Here, Paused, Served},
     lanes::TaskLane,
     own_calls::OwnActor,
@@ -25,7 +25,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ActorState,
+    ActorState, context,
     link::{Claims, Link, Out},
 };
 use mobula_protocol::{
@@ -191,7 +191,10 @@ impl<L: Link> Here for Worker<L> {
     fn pause(&self) -> Paused<'_> {
         tasks::give_up_turn();
         self.turn.end();
-        self.table.lock().out.push(&FromWorker::Blocked);
+        let mut table = self.table.lock();
+        pass_on_cores(&mut table.out, true);
+        table.out.push(&FromWorker::Blocked);
+        drop(table);
         Paused::new(self, tasks::stand_in(self).is_ok())
     }
 
@@ -204,7 +207,9 @@ impl<L: Link> Here for Worker<L> {
             self.turn.resume();
         }
         tasks::take_turn_back();
-        self.table.lock().out.push(&FromWorker::Unblocked);
+        let mut table = self.table.lock();
+        table.out.push(&FromWorker::Unblocked);
+        pass_on_cores(&mut table.out, false);
     }
 
     fn look_for_stand_in(&self) -> Served {
@@ -213,6 +218,16 @@ impl<L: Link> Here for Worker<L> {
 
     fn ends_shortage(&self) {
         self.end_shortage();
+    }
+}
+
+/// Says that the task of this thread waits, or goes on, if it has resources: its cores are free
+/// meanwhile.
+fn pass_on_cores(out: &mut impl Out, paused: bool) {
+    if context::has_resources()
+        && let Some(attempt) = this_run()
+    {
+        out.push(&FromWorker::Paused { attempt, paused });
     }
 }
 

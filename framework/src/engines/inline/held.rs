@@ -56,7 +56,7 @@ impl Inline {
     pub(crate) fn options(&self) -> Vec<TaskOptions> {
         let seen = std::mem::take(&mut *self.held.seen.lock());
         let options = |(function, own): (_, CallOptions)| {
-            *TaskOptions::of(&own, &self.registry.function(function).unwrap().options)
+            TaskOptions::of(&own, &self.registry.function(function).unwrap().options).clone()
         };
         seen.into_iter().map(options).collect()
     }

@@ -28,7 +28,7 @@ use mobula_protocol::{
 use mobula_store::{Backing, Capacity, Heap, Loc, SegmentFile, SegmentId};
 use parking_lot::Mutex;
 
-use crate::{config::Config, promise::ENGINE};
+use crate::{config::Config, promise::ENGINE, resources::Totals};
 
 /// How many encoded bytes of decoded values are kept.
 const DECODED: usize = 64 << 20;
@@ -43,6 +43,7 @@ pub(crate) struct Inline {
     /// Bytes of the stack of threads that run calls.
     stack: usize,
     registry: &'static Registry,
+    resources: Arc<Totals>,
     heap: Arc<Heap>,
     capacity: Arc<Capacity>,
     next: AtomicU64,
@@ -83,6 +84,7 @@ impl Inline {
             name: config.name.clone(),
             stack: usize::try_from(config.stack).unwrap_or(usize::MAX),
             registry,
+            resources: config.resources.clone(),
             heap,
             capacity,
             next: AtomicU64::new(0),

@@ -87,6 +87,8 @@ impl Inline {
     fn run_as_often_as_it_may(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
         let _running = Running::enter(self.this());
         let options = TaskOptions::of(&task.options, &remote.options);
+        // One call runs at a time: what could ever be met is there.
+        self.resources.need(remote.name, &options.resources)?;
         let mut reruns = options.reruns(options.retries.unwrap_or(0));
         let mut attempt = 1;
         loop {

@@ -154,7 +154,7 @@ impl Driver {
         let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
         let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
         let functions = functions.filter_map(|n| registry.function(n).map(known));
-        let scheduler = Scheduler::new(
+        let mut scheduler = Scheduler::new(
             scheduler::Config {
                 prefetch: PREFETCH,
                 slots: TASK_SLOTS as u32,
@@ -163,6 +163,7 @@ impl Driver {
             },
             functions.collect(),
         );
+        scheduler.set_resources(config.resources.clone(), config.workers);
         let peers = Peers::new(
             heap.clone(),
             segments.clone(),
@@ -336,6 +337,6 @@ fn known(function: &'static RemoteFn) -> scheduler::Function {
             },
             Role::Function | Role::Constructor { .. } => CallRole::default(),
         },
-        options: function.options,
+        options: function.options.clone(),
     }
 }

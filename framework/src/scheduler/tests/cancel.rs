@@ -269,7 +269,7 @@ fn a_run_has_its_limit_from_its_start() {
         ..TaskOptions::DEFAULT
     };
     env.submit(1, vec![]);
-    env.submit_with(2, options);
+    env.submit_with(2, options.clone());
     env.submit_with(3, options);
     env.pump();
     env.pass(5 * SECOND);

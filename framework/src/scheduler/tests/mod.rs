@@ -17,6 +17,7 @@ mod priority;
 mod queues;
 mod random;
 mod recycle;
+mod resources;
 mod sanity;
 mod scale;
 mod shortage;

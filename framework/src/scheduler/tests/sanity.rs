@@ -78,6 +78,7 @@ impl Scheduler {
         self.check_actors();
         self.check_lending();
         self.check_queues();
+        self.check_resources();
         for (id, keepers) in &self.decoded {
             assert!(
                 self.objects.contains(*id),
@@ -173,12 +174,13 @@ impl Scheduler {
                 assert_eq!(maker.unwrap().maker, Maker::Task(id), "{output}");
             }
             let in_queue = ready.remove(&id);
-            let elsewhere = task.role.is_some();
+            // Where tasks with resources wait is checked elsewhere.
+            let elsewhere = task.role.is_some() || task.claims();
             assert_eq!(
                 task.state == TaskState::Ready,
                 in_queue
                     || elsewhere
-                        && self.waits_for_actor(id, task)
+                        && (task.claims() || self.waits_for_actor(id, task))
                         && task.state == TaskState::Ready,
                 "{name} is {:?}",
                 task.state

@@ -3,6 +3,7 @@
 
 mod actors;
 mod ending;
+mod resources;
 mod shared;
 mod workers;
 
@@ -71,6 +72,7 @@ impl World {
             settlers: BTreeSet::new(),
             pool: 1,
         };
+        world.limit_resources();
         world.start_worker();
         world
     }
@@ -166,7 +168,9 @@ impl World {
             deadline: self.dice.one_in(8).then_some(Duration::from_secs(5)),
             grace: None,
             max_calls: self.dice.one_in(4).then(|| 1 + self.dice.below(3) as u32),
+            resources: self.perhaps_resources(),
         };
+        let overlaps = options.retry_timeouts;
         let spec = TaskSpec {
             id,
             function: FunctionIndex(0),
@@ -176,7 +180,7 @@ impl World {
         };
         let spec = self.perhaps_of_actor(spec, known);
         // A run that was given up may run again beside the next one.
-        let lives = match options.retry_timeouts {
+        let lives = match overlaps {
             true => u32::MAX,
             false => spec.1 + 1,
         };
@@ -271,7 +275,9 @@ impl World {
             }
             self.scheduler.tick(short);
         }
+        let before = self.scheduler.cores_in_use();
         self.scheduler.pump(&mut self.host);
+        self.check_cores(before);
         self.settle();
         self.scheduler.check_nothing_forgotten();
     }

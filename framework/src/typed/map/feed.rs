@@ -79,7 +79,7 @@ impl Kept {
             function: index,
             options: TaskOptions {
                 retries: Some(retries),
-                ..*options
+                ..options.clone()
             },
             calls: Vec::new(),
         })

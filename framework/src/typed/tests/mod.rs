@@ -57,6 +57,7 @@ fn actors_work() {
     cases::actors::all(&rt);
     cases::pools::all(&rt);
     cases::queues::all(&rt);
+    cases::resources::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),
         (0, 0),

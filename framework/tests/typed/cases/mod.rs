@@ -24,6 +24,7 @@ pub(super) mod objects;
 pub(super) mod pools;
 pub(super) mod queues;
 pub(super) mod reducing;
+pub(super) mod resources;
 pub(super) mod results;
 pub(super) mod shapes;
 pub(super) mod slices;

@@ -265,6 +265,13 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Decoded(id) => write_about(out, from_worker::DECODED, *id),
         FromWorker::Blocked => out.push(from_worker::BLOCKED),
         FromWorker::Unblocked => out.push(from_worker::UNBLOCKED),
+        FromWorker::Paused { attempt, paused } => {
+            out.push(match paused {
+                true => from_worker::PAUSED,
+                false => from_worker::RESUMED,
+            });
+            writer::number(out, attempt.0);
+        }
         FromWorker::Stalled(true) => out.push(from_worker::STALLED),
         FromWorker::Stalled(false) => out.push(from_worker::STAFFED),
         FromWorker::Retire => out.push(from_worker::RETIRE),
@@ -411,6 +418,10 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         from_worker::DECODED => FromWorker::Decoded(reader.id()?),
         from_worker::BLOCKED => FromWorker::Blocked,
         from_worker::UNBLOCKED => FromWorker::Unblocked,
+        kind @ (from_worker::PAUSED | from_worker::RESUMED) => FromWorker::Paused {
+            attempt: Attempt(reader.number("an attempt")?),
+            paused: kind == from_worker::PAUSED,
+        },
         from_worker::STALLED => FromWorker::Stalled(true),
         from_worker::STAFFED => FromWorker::Stalled(false),
         from_worker::RETIRE => FromWorker::Retire,
@@ -546,6 +557,8 @@ mod from_worker {
     pub(super) const STARTED: u8 = 95;
     pub(super) const CANCEL: u8 = 96;
     pub(super) const RETIRE: u8 = 110;
+    pub(super) const PAUSED: u8 = 112;
+    pub(super) const RESUMED: u8 = 113;
 }
 
 /// First bytes of arguments, ready or not.

@@ -10,6 +10,7 @@ use crate::{
     ActorOptions, Error,
     ids::WorkerId,
     options::{CallOptions, CancelOptions, TaskOptions},
+    resources::{Amount, Demand, Resources},
     shape::Shape,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
 };
@@ -185,12 +186,11 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
         any::<Option<i32>>(),
         option::of(number32()),
     );
-    let options = (numbers, any::<(bool, bool)>(), limits).prop_map(
-        |(
-            (retries, priority, max_calls),
-            (retry_errors, retry_timeouts),
-            (timeout, deadline, grace),
-        )| {
+    let resources = vec(demand(), 0..4).prop_map(Resources::from);
+    let options = (numbers, any::<(bool, bool)>(), limits, resources).prop_map(
+        |(numbers, (retry_errors, retry_timeouts), limits, resources)| {
+            let (retries, priority, max_calls) = numbers;
+            let (timeout, deadline, grace) = limits;
             Arc::new(TaskOptions {
                 retries,
                 retry_errors,
@@ -200,10 +200,19 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
                 retry_timeouts,
                 grace,
                 max_calls,
+                resources,
             })
         },
     );
     option::of(options)
+}
+
+fn demand() -> impl Strategy<Value = Demand> {
+    (".{0,8}", any::<u64>(), vec(any::<u32>(), 0..3)).prop_map(|(name, parts, units)| Demand {
+        name: name.into(),
+        amount: Amount::of_parts(parts),
+        units,
+    })
 }
 
 fn to_worker() -> impl Strategy<Value = ToWorker> {
@@ -358,6 +367,10 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         ids().prop_map(FromWorker::Decoded),
         Just(FromWorker::Blocked),
         Just(FromWorker::Unblocked),
+        (number(), any::<bool>()).prop_map(|(attempt, paused)| FromWorker::Paused {
+            attempt: Attempt(attempt),
+            paused,
+        }),
         any::<bool>().prop_map(FromWorker::Stalled),
         Just(FromWorker::Retire),
         Just(FromWorker::Exits),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    ActorOptions, FunctionIndex, ObjectId, TaskOptions,
+    ActorOptions, FunctionIndex, ObjectId, Resources, TaskOptions,
     message::{FromWorker, TaskSpec},
 };
 
@@ -51,7 +51,8 @@ impl World {
     pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
         let actors = known.iter().map(|(id, _)| *id);
         let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
-        let options = *spec.options.as_deref().expect("they have options here");
+        let options = spec.options.as_deref().expect("they have options here");
+        let options = options.clone();
         let own = options.retries.expect("they have retries here");
         let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(2)) else {
             return (spec, own);
@@ -63,7 +64,11 @@ impl World {
         let spec = TaskSpec {
             function: FunctionIndex(self.dice.below(2) as u32),
             actor: Some(actor),
-            options: Some(Arc::new(TaskOptions { retries, ..options })),
+            options: Some(Arc::new(TaskOptions {
+                retries,
+                resources: Resources::None,
+                ..options
+            })),
             ..spec
         };
         (spec, most)

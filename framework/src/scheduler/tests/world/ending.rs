@@ -70,6 +70,7 @@ impl World {
             while let Some((task, waits)) = worker.tasks.pop() {
                 if waits {
                     worker.say(FromWorker::Unblocked);
+                    self.pause(&mut worker, task.attempt, false);
                 }
                 let outcome = Ok(self.value(&worker.known()));
                 self.host.end(worker.id, &task);
@@ -111,6 +112,7 @@ impl World {
             self.let_leave();
         }
         self.check_pool();
+        self.scheduler.check_all_is_back();
         assert_eq!(self.scheduler.object_count(), 0);
         assert_eq!(self.scheduler.used_bytes(), 0);
         assert_eq!(self.scheduler.task_counts().total(), 0);

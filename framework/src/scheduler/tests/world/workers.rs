@@ -79,7 +79,9 @@ impl World {
         if !worker.tasks.is_empty() && self.dice.one_in(2) {
             let waiting = self.dice.below(worker.tasks.len());
             worker.tasks[waiting].1 = false;
+            let attempt = worker.tasks[waiting].0.attempt;
             worker.say(FromWorker::Unblocked);
+            self.pause(worker, attempt, false);
         } else if let Some(task) = self.host.start(worker.id) {
             let lives = self.lives.get_mut(&task.id).unwrap();
             assert!(*lives > 0, "{} was begun too often", task.id);
@@ -127,6 +129,8 @@ impl World {
             }
             2 => {
                 worker.tasks[running].1 = true;
+                let attempt = worker.tasks[running].0.attempt;
+                self.pause(worker, attempt, true);
                 worker.say(FromWorker::Blocked);
             }
             3 => {

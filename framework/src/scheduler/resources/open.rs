@@ -1,0 +1,173 @@
+//! Which task with resources begins next, and which workers take plain tasks meanwhile.
+
+use mobula_protocol::WorkerId;
+
+use super::{LOOK, PLAIN, pool::Aside};
+use crate::scheduler::{
+    Host, Scheduler,
+    needs::{Claim, GotUnits, Place},
+    task_table::TaskId,
+    worker::{Worker, WorkerState},
+};
+
+/// A task that can begin, where, and with which units.
+type Beginning = (TaskId, WorkerId, GotUnits);
+
+impl Scheduler {
+    /// The first task that can begin. Otherwise: what those that cannot have set aside.
+    pub(super) fn next_claim(&self) -> (Option<Beginning>, Aside) {
+        let mut aside = Aside::default();
+        if self.resources.waiting.is_empty() {
+            return (None, aside);
+        }
+        let (idle, plain) = self.idle_workers();
+        let pool = &self.resources.pool;
+        let left = pool.cpus_left(plain);
+        for (place, need, task) in self.resources.waiting.firsts().take(LOOK) {
+            if !self.has_its_turn(place, task) {
+                continue;
+            }
+            let found = pool.find(need, &aside);
+            let Some(units) = found else {
+                pool.set_aside(need, &mut aside);
+                continue;
+            };
+            let cpus = need.cpus.parts();
+            let worker = idle.get(aside.workers).copied();
+            if let Some(worker) = worker
+                && aside.cpus.saturating_add(cpus) <= left
+            {
+                return (Some((task, worker, units)), aside);
+            }
+            pool.set_aside(need, &mut aside);
+            aside.cpus = aside.cpus.saturating_add(cpus);
+            aside.workers += 1;
+            aside.priority.get_or_insert(place.priority.0);
+            if aside.cpus >= pool.cpus_left(0) {
+                // Nothing behind it can have a core.
+                break;
+            }
+        }
+        (None, aside)
+    }
+
+    /// Whether the plain tasks that are to go before this one have been handed out.
+    fn has_its_turn(&self, place: Place, task: TaskId) -> bool {
+        let Some(first) = self.ready.first_priority() else {
+            return true;
+        };
+        if place.priority.0 != first {
+            return place.priority.0 > first;
+        }
+        let claim = self.tasks.get(task).and_then(|task| task.claim.as_deref());
+        claim.is_none_or(|claim: &Claim| claim.due <= self.ready.handed_out())
+    }
+
+    /// The workers that could take a task with resources, the best first, and the cores that plain
+    /// tasks use.
+    fn idle_workers(&self) -> (Vec<WorkerId>, u64) {
+        let mut idle = Vec::new();
+        let mut plain = 0_u64;
+        for (id, worker) in &self.workers {
+            if worker.is_plainly_busy() {
+                plain += PLAIN;
+            } else if worker.could_begin(self.config.slots) && worker.claims == 0 {
+                idle.push((worker.blocked > 0, !worker.closed, worker.seat, *id));
+            }
+        }
+        idle.sort_unstable();
+        (idle.into_iter().map(|(.., id)| id).collect(), plain)
+    }
+
+    /// Has as many workers take plain tasks as there are cores for them.
+    pub(super) fn open_workers(&mut self, aside: &Aside, host: &mut dyn Host) {
+        let slots = self.config.slots;
+        // Those that run something keep their places before those that could.
+        let mut pool: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.actor.is_none() && worker.claims == 0)
+            .map(|(id, worker)| {
+                let useless = !worker.is_plainly_busy() && !worker.could_begin(slots);
+                let place = (
+                    useless,
+                    !worker.is_plainly_busy(),
+                    worker.closed,
+                    worker.seat,
+                );
+                (place, *id)
+            })
+            .collect();
+        pool.sort_unstable();
+        let cores = self.resources.pool.cpus_left(0).saturating_sub(aside.cpus) / PLAIN;
+        let cores = usize::try_from(cores).unwrap_or(usize::MAX);
+        let useful = pool.iter().filter(|((useless, ..), _)| !useless).count();
+        let open = cores.min(useful.saturating_sub(aside.workers));
+        let claimed = self.workers.values().filter(|worker| worker.claims > 0);
+        self.resources.closed = claimed.count();
+        for (at, (_, id)) in pool.into_iter().enumerate() {
+            if at < open {
+                self.open(id);
+            } else {
+                self.close(id);
+                self.leave_one(id, aside.priority, host);
+            }
+        }
+    }
+
+    /// Takes back what a worker has beside the next task that it is to run, as far as that is of no
+    /// higher priority than this. The next task stays: it may have been handed out just now in its
+    /// turn.
+    fn leave_one(&mut self, id: WorkerId, priority: Option<i32>, host: &mut dyn Host) {
+        let last = |scheduler: &Scheduler| {
+            let worker = scheduler.workers.get(&id)?;
+            let last = worker.assignments.back()?.task;
+            (worker.load() > 1).then(|| scheduler.priority_of(last))
+        };
+        while last(self).is_some_and(|last| priority.is_none_or(|priority| last <= priority)) {
+            if self.take_back(id, 1, host) == 0 {
+                break;
+            }
+        }
+    }
+
+    fn open(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && std::mem::take(&mut worker.closed)
+        {
+            self.relist(id);
+        }
+    }
+
+    /// The worker takes no plain tasks from now on.
+    pub(super) fn close(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        self.resources.closed += 1;
+        if !std::mem::replace(&mut worker.closed, true) {
+            // Short tasks must not be kept for it.
+            if std::mem::take(&mut worker.active) {
+                self.active -= 1;
+                self.active_seats.remove(worker.seat);
+            }
+            self.relist(id);
+        }
+    }
+}
+
+impl Worker {
+    /// Whether it runs plain tasks of the pool.
+    pub(in crate::scheduler) fn is_plainly_busy(&self) -> bool {
+        self.actor.is_none() && self.claims == 0 && self.load() > 0
+    }
+
+    /// Whether it is one of the pool that has nothing to do and could begin a task.
+    fn could_begin(&self, slots: u32) -> bool {
+        self.state == WorkerState::Up
+            && self.actor.is_none()
+            && !self.stalled
+            && self.load() == 0
+            && self.has_slot(slots)
+    }
+}

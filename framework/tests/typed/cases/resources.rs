@@ -1,0 +1,97 @@
+//! What a call needs is checked on each engine.
+
+use mobula::prelude::*;
+
+use super::Rt;
+
+const MANY: u32 = 1;
+
+#[remote(num_cpus = MANY, memory = 4096)]
+fn modest() -> u32 {
+    1
+}
+
+#[remote(num_cpus = 1_000_000.0)]
+fn immense() -> u32 {
+    2
+}
+
+#[remote(resources(unheard_of = 1))]
+fn unknown() -> u32 {
+    3
+}
+
+struct Tally(u32);
+
+#[remote]
+impl Tally {
+    fn new() -> Tally {
+        Tally(0)
+    }
+
+    fn add(&mut self) -> u32 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+pub(crate) fn all(rt: &Rt) {
+    assert_eq!(rt.spawn(modest::remote()).get().unwrap(), 1);
+    assert_eq!(
+        rt.spawn(modest::remote().num_cpus(0.5).memory(1))
+            .get()
+            .unwrap(),
+        1
+    );
+    assert_eq!(rt.spawn(immense::remote().num_cpus(1)).get().unwrap(), 2);
+    let mapped = rt.map((0..10).map(|_| modest::remote())).get().unwrap();
+    assert_eq!(mapped, [1; 10]);
+    for (call, parts) in [
+        (immense::remote(), ["immense", "num_cpus", "1000000"]),
+        (
+            unknown::remote(),
+            ["unknown", "`unheard_of`", "Runtime::builder().resource("],
+        ),
+        (modest::remote().resource("", 1), ["modest", "``", "never"]),
+        (
+            modest::remote().memory(u64::MAX),
+            ["modest", "`memory`", "never"],
+        ),
+        (
+            modest::remote().num_cpus(0),
+            ["modest", "0 of `num_cpus`", "positive"],
+        ),
+        (
+            modest::remote().num_cpus(-2),
+            ["modest", "-2 of", "positive"],
+        ),
+        (
+            modest::remote().num_cpus(f64::NAN),
+            ["modest", "NaN of", "positive"],
+        ),
+        (
+            modest::remote().num_cpus(f64::INFINITY),
+            ["modest", "inf of", "positive"],
+        ),
+        (
+            modest::remote().resource("gpu", 0.00001),
+            ["modest", "`gpu`", "0.0001"],
+        ),
+        (
+            modest::remote().memory(0),
+            ["modest", "0 of `memory`", "positive"],
+        ),
+    ] {
+        let error = rt.spawn(call).get().unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_usage(), "{text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    let tally = rt.spawn_actor(Tally::remote());
+    let error = rt.spawn(tally.add().num_cpus(0.5)).get().unwrap_err();
+    assert!(
+        error.is_usage() && error.to_string().contains("methods run"),
+        "{error}"
+    );
+    assert_eq!(rt.spawn(tally.add()).get().unwrap(), 1);
+}
