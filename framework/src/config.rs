@@ -213,8 +213,8 @@ fn available_cores() -> usize {
 
 /// Returns 30 % of the memory that this process may have.
 ///
-/// If `/dev/shm` holds less, it is the bound. If it holds less than half of that share (containers
-/// often give it 64 MiB), anonymous memory takes its place and the bound does not count.
+/// If `/dev/shm` holds less, it is the bound. Containers often give it 64 MiB. If it holds less than
+/// half of that share, anonymous memory takes its place and the bound does not count.
 fn default_capacity() -> u64 {
     let memory = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
     let share = (memory / SHARE.1 * SHARE.0).max(MIN_CAPACITY);

@@ -33,7 +33,7 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// [`#[mobula::test]`](crate::test) contain it. Output that a worker writes before this call is
 /// thrown away.
 ///
-/// If a program has several versions of this crate in its tree, each has an `init` of its own, and
+/// A program may have several versions of this crate in its tree. Each has an `init` of its own, and
 /// leaves the workers of the others alone. Then `main` begins with the `init` of each version that
 /// starts runtimes.
 ///

@@ -38,7 +38,7 @@ pub enum Format {
     /// Memory that several processes write to: never read as bytes, see
     /// [`SharedMemory::region`](crate::SharedMemory::region).
     Shared {
-        /// What it is used as.
+        /// The use of the memory.
         kind: SharedKind,
         /// The element type.
         of: TypeTag,
@@ -55,7 +55,7 @@ pub enum Format {
     },
 }
 
-/// What shared memory is used as.
+/// The uses of shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SharedKind {
     /// Elements of which parts are lent.
@@ -223,8 +223,8 @@ pub struct TornLot {
 }
 
 impl Format {
-    /// How bytes of this format are to be aligned in private memory: elements as in the store, a
-    /// cache line; all else is decoded, and never looked at in place as anything but bytes.
+    /// Returns how bytes of this format are to be aligned in private memory. Elements begin at a cache
+    /// line, as in the store. Other formats are decoded, and never read in place as anything but bytes.
     pub fn align(&self) -> usize {
         match self {
             Format::Flat { .. } => 64,
@@ -242,7 +242,7 @@ pub enum Body {
     Stored(Loc),
 }
 
-/// What a packed value refers to, by index.
+/// An object that a packed value refers to, by index.
 #[derive(Clone, Debug)]
 pub enum Item {
     /// An array, small enough to travel with the value.
@@ -288,11 +288,11 @@ pub struct Value {
     pub format: Format,
     /// The bytes.
     pub body: Body,
-    /// What the bytes refer to by index; empty but for packed values.
+    /// The objects that the bytes refer to by index; empty but for packed values.
     pub items: Vec<Item>,
 }
 
-/// What tasks give that have no result: in a program with a million of them, a value less for each.
+/// The value of tasks without a result. A program with a million of them saves a value for each.
 static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
     Arc::new(Value {
         format: Format::Packed {
@@ -324,7 +324,7 @@ impl Value {
             && self.items.is_empty()
     }
 
-    /// What says that a value which was asked for is that of an object: the item.
+    /// Returns the value that stands for another one: that of the object which the item refers to.
     pub fn standing_for(item: Item) -> Value {
         Value {
             format: Format::Packed { of: TypeTag(0) },
@@ -348,8 +348,8 @@ impl Value {
 
     /// Whether the value is data that never changes, all the way down.
     ///
-    /// It is not if it is, or refers to, memory that processes write to, a part of such memory, or
-    /// an object that may be pending. A call with data alone waits for nothing, and leaves nothing
+    /// Memory that processes write to, a part of such memory, and an object that may be pending are no
+    /// such data, and neither is a value that refers to one of them. A call with data alone waits for nothing, and leaves nothing
     /// half done in its arguments. Cost: one step for each item, up to the first that decides.
     pub fn is_data(&self) -> bool {
         let data = match &self.format {

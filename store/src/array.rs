@@ -45,8 +45,12 @@ impl<E: Plain> Array<E> {
     /// bytes that are not aligned for `E`, or lie in the block itself, are copied once.
     ///
     /// # Errors
-    /// Type mismatch: the length is no multiple of the element's size, a segment's memory is not
-    /// aligned for `E`, an element's bits are no `E`, or `E` has size zero.
+    /// Type mismatch, for one of these reasons:
+    ///
+    /// * the length is no multiple of the element's size;
+    /// * a segment's memory is not aligned for `E`;
+    /// * an element's bits are no `E`;
+    /// * `E` has size zero.
     #[doc(hidden)]
     pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
         Array::read(block, any_pattern::<E>())

@@ -106,7 +106,7 @@ impl Bound {
     /// Makes sure that this engine can take the call.
     ///
     /// # Errors
-    /// What is wrong with the call.
+    /// The call is wrong.
     pub(crate) fn check(&self, engine: &Arc<dyn Engine>) -> Result<()> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -127,7 +127,7 @@ impl Bound {
             })
     }
 
-    /// What is wrong with the first ref that `engine` cannot use.
+    /// Returns the error of the first ref that `engine` cannot use.
     fn unusable_ref(&self, engine: &Arc<dyn Engine>) -> Option<Error> {
         if !self.may_have_refs() {
             return None;

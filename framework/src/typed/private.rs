@@ -1,4 +1,4 @@
-//! What generated code refers to. Not public API: anything here may change at any time.
+//! Items that generated code refers to. Not public API: anything here may change at any time.
 
 use std::future::Future;
 
@@ -36,11 +36,11 @@ pub use super::{
     shared::{Part, Tile, lend_part, lend_tile},
 };
 
-/// What stands beside a remote function: the type that carries `remote(..)`, hidden so that links
-/// to the function stay unambiguous, and the registration.
+/// Makes the items beside a remote function: the type that carries `remote(..)`, and the registration.
+/// The type is hidden, so that links to the function stay unambiguous.
 ///
-/// It is made by a macro for the sake of that macro's name: where `#[remote]` stands inside of an
-/// `impl` block, the compiler says that such items cannot be there, and where they come from.
+/// A macro makes them for the sake of its name. Where `#[remote]` stands inside of an `impl` block, the
+/// compiler says that such items cannot be there, and where they come from.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __remote_goes_on_free_functions_only {
@@ -107,7 +107,7 @@ pub fn own<T, C: Own<T>>(codec: &C, inputs: &mut Inputs, name: &str) -> Result<T
         .map_err(|error| in_argument(name, None, error))
 }
 
-/// What a function returned, as a payload.
+/// Returns a function's result as a payload.
 ///
 /// # Errors
 /// It cannot be encoded, or the store is full.
@@ -149,7 +149,7 @@ pub fn block_on_main<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// What a test begins with: see [`init::test_entry`](crate::init).
+/// Begins a test: see [`init::test_entry`](crate::init).
 pub fn test_entry(name: &'static str) {
     crate::init::test_entry(name);
 }

@@ -72,7 +72,7 @@ levels! {
     /// All other values.
     Level2:
         [T: Value] &Probe<T> => Packed<T>, Packed { sharing: None };
-    /// What cannot travel.
+    /// Types that cannot travel.
     Level1:
         [T: ?Sized] Probe<T> => NoCodec<T>, NoCodec(PhantomData);
 }
