@@ -30,7 +30,7 @@ KNOWN = {
     "counts lending objects",
     # A type that travels knows how it is encoded, and the codecs know those types.
     "framework::typed": "actor arg as_completed bound bytes call codecs flat join map mismatch nd object_ref "
-    "object_stream private probe put runtime_api shared",
+    "object_stream private probe put runtime_api shared split",
     # A ref finds its actor by name, and what looks for a name gives out refs.
     "framework::typed::actor": "actor_ref call lookup",
 }

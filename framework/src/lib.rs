@@ -246,8 +246,8 @@ pub use mobula_worker::{
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, ArrayChunks, ArraySlice,
-    AsCompleted, AtomicArray, Cancel, CancelOnDrop, IntoArg, ItemRefs, JoinOne, Joinable, Map,
-    MapFold, MapFuture, MapIter, MapUnordered, ObjectRef, ObjectStream, OpenPart, OpenTile,
+    AsCompleted, AtomicArray, Cancel, CancelOnDrop, Elements, IntoArg, ItemRefs, JoinOne, Joinable,
+    Map, MapFold, MapFuture, MapIter, MapUnordered, ObjectRef, ObjectStream, OpenPart, OpenTile,
     OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
     QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
     SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,

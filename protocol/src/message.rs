@@ -274,6 +274,14 @@ pub enum FromWorker {
     Hold(ObjectId),
     /// The worker no longer holds the object.
     Release(ObjectId),
+    /// Each element of this result is to be an object of the worker's, which it holds. The result is
+    /// that of a call with the option [`split`](crate::TaskOptions::split).
+    Split {
+        /// The result.
+        result: ObjectId,
+        /// One object for each element.
+        ids: Vec<ObjectId>,
+    },
     /// Nobody will ask for the result of this task, but its work is wanted.
     Detach(ObjectId),
     /// Tell the worker when this object is ready.

@@ -30,6 +30,8 @@ pub struct TaskOptions {
     pub grace: Option<Duration>,
     /// How many calls of its function a worker runs before it is replaced.
     pub max_calls: Option<u32>,
+    /// Whether each element of its result, which is a tuple, becomes an object of its own.
+    pub split: bool,
     /// What it needs beside a worker, while it runs.
     pub resources: Resources,
 }
@@ -54,6 +56,7 @@ impl TaskOptions {
             retry_timeouts: false,
             grace: None,
             max_calls: None,
+            split: false,
             resources,
         }
     }
@@ -105,9 +108,11 @@ impl TaskOptions {
             max_calls,
             // The batch has them: its calls run one after the other.
             resources: _,
+            // It would split the result of the batch.
+            split,
         } = *self;
         let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
-        !(limited || retry_errors && retries.is_some_and(|retries| retries > 0))
+        !(split || limited || retry_errors && retries.is_some_and(|retries| retries > 0))
     }
 }
 

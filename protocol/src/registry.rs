@@ -183,6 +183,8 @@ pub struct Inputs {
     error_is_final: bool,
     /// Asked before the function begins.
     check: Option<fn() -> Result<()>>,
+    /// The elements of the result are to be objects.
+    splits: bool,
 }
 
 impl Inputs {
@@ -194,6 +196,7 @@ impl Inputs {
             actor: None,
             error_is_final: false,
             check: None,
+            splits: false,
         }
     }
 
@@ -209,6 +212,18 @@ impl Inputs {
     pub fn with_check(mut self, check: fn() -> Result<()>) -> Inputs {
         self.check = Some(check);
         self
+    }
+
+    /// Whether the elements of the result are to be objects.
+    pub fn with_split(mut self, splits: bool) -> Inputs {
+        self.splits = splits;
+        self
+    }
+
+    /// Whether [`with_split`](Inputs::with_split) has said so.
+    #[inline]
+    pub fn splits(&self) -> bool {
+        self.splits
     }
 
     /// The arguments are decoded.

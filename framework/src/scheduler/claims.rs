@@ -248,6 +248,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
                 .for_each(|value| value.for_each_object(&mut f));
             f(*queue);
         }
+        FromWorker::Split { result, .. } => f(*result),
         FromWorker::QueueGet { queue, .. } | FromWorker::QueueAsk { queue, .. } => f(*queue),
         FromWorker::QueueGiveUp { ids, .. }
         | FromWorker::QueueTook(ids)

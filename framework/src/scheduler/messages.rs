@@ -95,6 +95,7 @@ impl Scheduler {
                 values,
                 waits,
             } => self.queue_put(id, queue, values, waits, from, host),
+            FromWorker::Split { result, ids } => self.split(result, &ids, from),
             FromWorker::QueueGet { ids, queue, waits } => {
                 self.queue_get(ids.into(), queue, waits, from, host)
             }
@@ -160,7 +161,7 @@ impl Scheduler {
             | FromWorker::CreateQueue { id, .. }
             | FromWorker::QueuePut { id, .. }
             | FromWorker::QueueAsk { id, .. } => vec![id],
-            FromWorker::QueueGet { ids, .. } => ids,
+            FromWorker::Split { ids, .. } | FromWorker::QueueGet { ids, .. } => ids,
             FromWorker::Lend { parts, .. } => parts.into_iter().map(|(id, _)| id).collect(),
             _ => return,
         };

@@ -98,6 +98,7 @@ mod ready;
 mod recycle;
 mod resources;
 mod shortage;
+mod split;
 mod table;
 mod task;
 mod task_table;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_protocol::{Error, ObjectHandle, Outcome, Value, WorkerId};
+use mobula_protocol::{Error, ObjectHandle, ObjectId, Outcome, Value, WorkerId};
 
 use super::task_table::TaskId;
 
@@ -53,6 +53,8 @@ pub(super) struct Followers {
     pub(super) dependents: Vec<TaskId>,
     /// Workers that want to be told.
     pub(super) watchers: Vec<WorkerId>,
+    /// The objects that its elements are.
+    pub(super) elements: Vec<ObjectId>,
 }
 
 impl ObjectState {

@@ -13,7 +13,7 @@ use super::{
     counts::{Step, stored},
     functions::Function,
     needs::Claim,
-    object::{Maker, Object, ObjectState},
+    object::{Followers, Maker, Object, ObjectState},
     objects::{BadItem, check_format},
     ready::Siblings,
     task::{Outputs, Task, TaskState, are_plain},
@@ -381,10 +381,14 @@ impl Scheduler {
             self.requests -= 1;
             self.forget_request(id, host);
         }
-        let (dependents, watchers) = match pending.followers {
-            Some(followers) => (followers.dependents, followers.watchers),
-            None => Default::default(),
-        };
+        let Followers {
+            dependents,
+            watchers,
+            elements,
+        } = pending
+            .followers
+            .map(|followers| *followers)
+            .unwrap_or_default();
         for dependent in dependents {
             match &outcome {
                 Ok(_) => self.input_ready(dependent, &mut after.siblings),
@@ -395,6 +399,10 @@ impl Scheduler {
                     }
                 }
             }
+        }
+        for (place, element) in elements.into_iter().enumerate() {
+            let element_outcome = self.element(&outcome, place);
+            self.complete(element, element_outcome, after, host);
         }
         if handles > 0 {
             host.complete(id, entry, outcome);

@@ -352,6 +352,11 @@ impl<R> UnspawnedCall<R> {
         )
     }
 
+    /// The elements of the result become objects.
+    pub(crate) fn set_split(&mut self) {
+        self.own_options().split = true;
+    }
+
     /// Starts the call, on the runtime of the refs among its arguments, else on the only one of
     /// this process. Does not block.
     ///

@@ -22,6 +22,7 @@ mod put;
 mod queue;
 mod runtime_api;
 mod shared;
+mod split;
 mod value;
 
 mod application_error;
@@ -77,4 +78,5 @@ pub use shared::{
     SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
     SharedWriteGuard, Tile, TileView, Torn,
 };
+pub use split::Elements;
 pub use value::Value;

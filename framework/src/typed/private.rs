@@ -34,6 +34,7 @@ pub use super::{
         Probe,
     },
     shared::{Part, Tile, lend_part, lend_tile},
+    split::{SplitLevel1, SplitLevel2},
 };
 
 /// Makes the items beside a remote function: the type that carries `remote(..)`, and the registration.

@@ -39,6 +39,7 @@ mod set_up;
 mod shared;
 mod sizes;
 mod soak;
+mod splitting;
 mod standard_descriptors;
 mod starting;
 mod streams;

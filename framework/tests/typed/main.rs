@@ -44,7 +44,7 @@ macro_rules! on_each_engine {
     ($($engine:ident),*) => {
         $(conformance!(
             $engine:
-            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, reducing, resources, results, shapes, slices, streams,
+            actors, arguments, borrowing, calls, collecting, contexts, errors, locals, objects, pools, queues, reducing, resources, results, shapes, slices, splitting, streams,
             #[cfg(feature = "ndarray-0_16")]
             ndarray_0_16,
             #[cfg(feature = "ndarray-0_17")]

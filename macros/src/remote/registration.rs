@@ -73,7 +73,7 @@ pub(super) fn levels(private: &TokenStream) -> TokenStream {
 pub(super) fn result_levels(private: &TokenStream) -> TokenStream {
     quote! {
         use #private::{
-            Admits as _, IsNamed as _, IsResult as _, TypedLevel1 as _, TypedLevel2 as _,
+            Admits as _, IsNamed as _, IsResult as _, SplitLevel1 as _, SplitLevel2 as _, TypedLevel1 as _, TypedLevel2 as _,
             ErrorLevel1 as _, ErrorLevel2 as _, ErrorLevel3 as _, ErrorLevel4 as _, ErrorLevel5 as _,
         };
     }

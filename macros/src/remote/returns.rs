@@ -149,7 +149,7 @@ impl Output {
                     true => quote!(#private::block_on(#result)),
                     false => result,
                 };
-                self.encode_value(result, which, private)
+                self.encode_value(result, true, which, private)
             }
             Some(items) => self.encode_items(items, result, awaits, which, private),
         }
@@ -166,7 +166,7 @@ impl Output {
     ) -> TokenStream {
         let [inputs, sink, given, item, error, filter] =
             ["inputs", "sink", "given", "item", "error", "filter"].map(local);
-        let encode = self.encode_value(item.to_token_stream(), which.clone(), private);
+        let encode = self.encode_value(item.to_token_stream(), false, which.clone(), private);
         let polled = items.asynchronous;
         let feed = match polled {
             true => quote!(#sink.feed_stream(#given, |#item| { #encode }).await),
@@ -220,9 +220,11 @@ impl Output {
         }
     }
 
+    /// `splits`: the result may be one whose elements become objects.
     fn encode_value(
         &self,
         result: TokenStream,
+        splits: bool,
         which: Option<TokenStream>,
         private: &TokenStream,
     ) -> TokenStream {
@@ -235,14 +237,24 @@ impl Output {
         let (codec, value) = (self.codec(private), self.value(private));
         let admits = extent.at(quote!(admits));
         // The function is called among these variables: it must not be hidden by one of them.
-        let [chosen, output, error] = ["codec", "output", "error"].map(local);
+        let [inputs, chosen, output, error] = ["inputs", "codec", "output", "error"].map(local);
+        let encode = quote!(#private::encode_result(&#chosen, &#output));
+        let encode = match splits {
+            false => encode,
+            true => quote! {
+                match #inputs.splits() {
+                    true => (&&#private::Probe::<#value>::NEW).split(&#output),
+                    false => #encode,
+                }
+            },
+        };
         let check = quote! {
             let #chosen = #codec;
             #chosen.#admits::<#value>();
         };
         if *fallible {
             let failure = failure(&error, private);
-            let [inputs, filter] = ["inputs", "filter"].map(local);
+            let filter = local("filter");
             let filtered = which.map(|which| {
                 let (open, close) = (
                     extent.open(quote!(<)),
@@ -258,7 +270,7 @@ impl Output {
             return quote! {
                 #check
                 match #private::TaskResult::into_result(#result) {
-                    ::core::result::Result::Ok(#output) => #private::encode_result(&#chosen, &#output),
+                    ::core::result::Result::Ok(#output) => #encode,
                     ::core::result::Result::Err(#error) => {
                         #filtered
                         #failure
@@ -271,7 +283,7 @@ impl Output {
             (&&#private::Probe::<#ty>::NEW).#named::<#ty>();
             #check
             let #output = #result;
-            #private::encode_result(&#chosen, &#output)
+            #encode
         }
     }
 }

@@ -98,6 +98,12 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// waits for it. Takes no lock that user code could be called under.
     fn detach(&self, _: &ObjectHandle) {}
 
+    /// Makes objects of the elements of a result. The result is that of a call with the option
+    /// [`split`](crate::TaskOptions::split), and may be pending. An element fails if the call does.
+    fn split(&self, _result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
+        vec![ObjectHandle::failed(Error::usage("this engine does not split results")); count]
+    }
+
     /// Cancels the tasks that make these objects, as far as they have not ended. Does not wait for
     /// them. An engine whose tasks have ended when [`submit`](Engine::submit) returns does nothing.
     fn cancel(&self, _: &mut dyn Iterator<Item = &ObjectHandle>, _: CancelOptions) {}

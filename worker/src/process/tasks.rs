@@ -201,11 +201,12 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
                 let started = FromWorker::Started { id, slot, attempt };
                 worker.table.lock().out.push(&started);
             }
+            let what = (remote, options.split);
             match options.reruns(retries) {
-                0 => run_once(worker, remote, id, args, &mut begun).map_err(Failed::error),
+                0 => run_once(worker, what, id, args, &mut begun).map_err(Failed::error),
                 reruns => {
                     let place = (id, slot, attempt);
-                    run_again(worker, remote, place, args, reruns, &mut begun)
+                    run_again(worker, what, place, args, reruns, &mut begun)
                 }
             }
         }
@@ -256,10 +257,11 @@ impl Failed {
     }
 }
 
-/// `begun` says when user code began, if it has.
+/// `begun` says when user code began, if it has. The elements of a result that `splits` become
+/// objects.
 fn run_once<L: Link>(
     worker: &Arc<Worker<L>>,
-    remote: &'static RemoteFn,
+    (remote, splits): (&'static RemoteFn, bool),
     id: ObjectId,
     args: Args<Arg>,
     begun: &mut Option<Begun>,
@@ -280,7 +282,7 @@ fn run_once<L: Link>(
                 Inputs::of_actor(inputs, worker.actor.clone())
             }
         };
-        let mut inputs = inputs.with_check(check_cancelled);
+        let mut inputs = inputs.with_check(check_cancelled).with_split(splits);
         if begun.is_none() {
             *begun = worker.printed.as_ref().map(Printed::begin);
         }
@@ -309,14 +311,14 @@ fn run_once<L: Link>(
 /// keeps its place before the next one, and no message has to come back.
 fn run_again<L: Link>(
     worker: &Arc<Worker<L>>,
-    remote: &'static RemoteFn,
+    what: (&'static RemoteFn, bool),
     (id, slot, attempt): (ObjectId, TaskSlot, Attempt),
     args: Args<Arg>,
     mut reruns: u32,
     begun: &mut Option<Begun>,
 ) -> Result<Made> {
     while reruns > 0 {
-        match run_once(worker, remote, id, args.clone(), begun) {
+        match run_once(worker, what, id, args.clone(), begun) {
             Ok(made) => return Ok(made),
             Err(Failed::Returned(_))
                 if !worker.closing.load(Ordering::SeqCst)
@@ -330,7 +332,7 @@ fn run_again<L: Link>(
         worker.table.lock().finish(&message);
         context::count_attempt();
     }
-    run_once(worker, remote, id, args, begun).map_err(Failed::error)
+    run_once(worker, what, id, args, begun).map_err(Failed::error)
 }
 
 /// Calls `f` for a remote function, which its errors name. A panic is an error.

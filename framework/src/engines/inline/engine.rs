@@ -6,11 +6,14 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, Control, Engine, Error, ObjectHandle, ObjectId, ObjectStore, Queues,
-    Result, Stats, Value, lower_call,
+    Actors, Awaited, Call, Control, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
+    Queues, Result, Stats, Value, lower_call,
 };
 
-use super::{Inline, tasks::Task};
+use super::{
+    Inline,
+    tasks::{Task, known},
+};
 use crate::promise::ENGINE;
 
 impl Engine for Inline {
@@ -76,6 +79,21 @@ impl Engine for Inline {
         // Both run user code, and may come here again.
         drop(self.decoded.take_forgotten());
         drop(object);
+    }
+
+    fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
+        result.wait(None);
+        let element = |place| {
+            let result = known(result)?;
+            let id = result.items.get(place).and_then(Item::id);
+            let id = id.ok_or_else(|| {
+                Error::internal(format!("a result was split that has no element {place}"))
+            })?;
+            Ok(self.handle(id, None))
+        };
+        (0..count)
+            .map(|place| element(place).unwrap_or_else(ObjectHandle::failed))
+            .collect()
     }
 
     fn watch(&self, _: &ObjectHandle) {}

@@ -95,7 +95,7 @@ impl Inline {
             let _here = context::nest(task.id, remote, attempt);
             let mut given_up = false;
             let result = call(remote, |remote| {
-                let mut inputs = self.inputs(remote, task)?;
+                let mut inputs = self.inputs(remote, task)?.with_split(options.split);
                 let result = (remote.run)(&mut inputs);
                 given_up = inputs.has_given_up();
                 result

@@ -106,6 +106,10 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &Item) -> Vec<FromWorker> {
             values: vec![].into(),
             waits: true,
         },
+        FromWorker::Split {
+            result: id,
+            ids: vec![w(W1, 90)],
+        },
         FromWorker::QueueGet {
             ids: vec![w(W1, 90)],
             queue: id,

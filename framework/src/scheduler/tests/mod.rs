@@ -21,6 +21,7 @@ mod resources;
 mod sanity;
 mod scale;
 mod shortage;
+mod split;
 mod streams;
 mod tasks;
 mod workers;

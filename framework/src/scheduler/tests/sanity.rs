@@ -208,7 +208,12 @@ impl Scheduler {
                 None => {}
                 Some(Maker::Request) => requests += 1,
                 Some(Maker::Task(task)) => {
-                    assert!(self.tasks.get(task).unwrap().output() == Some(id));
+                    let output = self.tasks.get(task).unwrap().output().unwrap();
+                    let result = self.objects.get(output).unwrap().pending().unwrap();
+                    let followers = result.followers.as_ref();
+                    let is_element =
+                        || followers.is_some_and(|followers| followers.elements.contains(&id));
+                    assert!(output == id || is_element(), "{id}");
                 }
             }
         }

@@ -169,6 +169,7 @@ impl World {
             grace: None,
             max_calls: self.dice.one_in(4).then(|| 1 + self.dice.below(3) as u32),
             resources: self.perhaps_resources(),
+            split: false,
         };
         let overlaps = options.retry_timeouts;
         let spec = TaskSpec {

@@ -33,6 +33,7 @@ fn the_whole_surface_works() {
     cases::results::all(&rt);
     cases::shapes::all(&rt);
     cases::slices::all(&rt);
+    cases::splitting::all(&rt);
     cases::streams::all(&rt);
     assert_eq!(
         (rt.object_count(), rt.used_bytes()),

@@ -28,6 +28,7 @@ pub(super) mod resources;
 pub(super) mod results;
 pub(super) mod shapes;
 pub(super) mod slices;
+pub(super) mod splitting;
 pub(super) mod streams;
 
 use super::Rt;

@@ -338,6 +338,10 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             out.push((*waits).into());
             write_arg_specs(out, values)?;
         }
+        FromWorker::Split { result, ids } => {
+            write_about(out, from_worker::SPLIT, *result);
+            write_ids(out, ids);
+        }
         FromWorker::QueueGet { ids, queue, waits } => {
             write_about(out, from_worker::QUEUE_GET, *queue);
             out.push((*waits).into());
@@ -470,6 +474,10 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             waits: read_flag(&mut reader, "whether to wait")?,
             values: reader.args(read_arg_spec)?,
         },
+        from_worker::SPLIT => FromWorker::Split {
+            result: reader.id()?,
+            ids: reader.list_by_id("elements", |_, id| Ok(id))?,
+        },
         from_worker::QUEUE_GET => FromWorker::QueueGet {
             queue: reader.id()?,
             waits: read_flag(&mut reader, "whether to wait")?,
@@ -559,6 +567,7 @@ mod from_worker {
     pub(super) const RETIRE: u8 = 110;
     pub(super) const PAUSED: u8 = 112;
     pub(super) const RESUMED: u8 = 113;
+    pub(super) const SPLIT: u8 = 97;
 }
 
 /// First bytes of arguments, ready or not.

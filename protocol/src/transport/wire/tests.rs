@@ -187,8 +187,8 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
         option::of(number32()),
     );
     let resources = vec(demand(), 0..4).prop_map(Resources::from);
-    let options = (numbers, any::<(bool, bool)>(), limits, resources).prop_map(
-        |(numbers, (retry_errors, retry_timeouts), limits, resources)| {
+    let options = (numbers, any::<(bool, bool, bool)>(), limits, resources).prop_map(
+        |(numbers, (retry_errors, retry_timeouts, split), limits, resources)| {
             let (retries, priority, max_calls) = numbers;
             let (timeout, deadline, grace) = limits;
             Arc::new(TaskOptions {
@@ -201,6 +201,7 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
                 grace,
                 max_calls,
                 resources,
+                split,
             })
         },
     );
@@ -268,6 +269,7 @@ fn queues() -> impl Strategy<Value = FromWorker> {
         ),
         (vec(ids(), 0..50), ids(), any::<bool>())
             .prop_map(|(ids, queue, waits)| FromWorker::QueueGet { ids, queue, waits }),
+        (ids(), vec(ids(), 0..50)).prop_map(|(result, ids)| FromWorker::Split { result, ids }),
         (vec(ids(), 0..50), any::<bool>())
             .prop_map(|(ids, returns)| FromWorker::QueueGiveUp { ids, returns }),
         vec(ids(), 0..50).prop_map(FromWorker::QueueTook),

@@ -183,6 +183,21 @@ impl<L: Link> Engine for Worker<L> {
         }
     }
 
+    fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
+        if let Err(error) = usable() {
+            return vec![ObjectHandle::failed(error); count];
+        }
+        let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
+        let mut table = self.table.lock();
+        let new = |id: &ObjectId| {
+            table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
+        };
+        let elements = ids.iter().map(new).collect();
+        let result = result.id();
+        table.out.push(&FromWorker::Split { result, ids });
+        elements
+    }
+
     fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
         if usable().is_err() {
             return;

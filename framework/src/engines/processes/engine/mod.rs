@@ -247,6 +247,23 @@ impl Engine for Driver {
         self.released.detach(handle.id());
     }
 
+    fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
+        let split = self.usable().and_then(|()| {
+            self.with(|scheduler, _| {
+                let ids = scheduler
+                    .split_here(result.id(), count)
+                    .map_err(|violation| Error::internal(violation.to_string()))?;
+                let handle = |id| {
+                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+                    scheduler.attach(id, &handle);
+                    handle
+                };
+                Ok(ids.into_iter().map(handle).collect())
+            })
+        });
+        split.unwrap_or_else(|error| vec![ObjectHandle::failed(error); count])
+    }
+
     fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
         if mobula_store::is_forked_child() {
             return;
