@@ -69,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) start_timeout: Duration,
     pub(crate) max_worker_deaths: u8,
     pub(crate) max_worker_rss: Option<u64>,
+    pub(crate) max_pending: Option<usize>,
     pub(crate) detached_grace: Duration,
     pub(crate) resources: Arc<Totals>,
     pub(crate) kind: Kind,
@@ -86,6 +87,7 @@ pub(crate) struct BuilderOptions {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
+    pub(crate) max_pending: Option<usize>,
     pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Option<Duration>,
     pub(crate) cpus: Option<f64>,
@@ -150,6 +152,7 @@ impl BuilderOptions {
                 .unwrap_or(Duration::from_secs(30))
                 .min(LONGEST_START),
             max_worker_rss: max_rss(self.max_worker_rss)?,
+            max_pending: max_pending(self.max_pending)?,
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
             resources: Arc::new(Totals {
@@ -290,6 +293,19 @@ fn segments(capacity: u64, workers: usize, addresses: u64) -> Result<(u64, u64)>
         )));
     }
     Ok((own.next_multiple_of(4096), each.next_multiple_of(4096)))
+}
+
+/// How many calls may be pending.
+///
+/// # Errors
+/// None may.
+fn max_pending(wish: Option<usize>) -> Result<Option<usize>> {
+    match wish {
+        Some(0) => Err(Error::usage(
+            "`max_pending` is at least 1, not 0: no call could ever be made",
+        )),
+        wish => Ok(wish),
+    }
 }
 
 /// With how much memory a worker is replaced.

@@ -62,6 +62,7 @@ impl EngineKind {
     /// * An actor whose value is not `Send + Sync` is called on the thread that has created it.
     /// * [`Builder::workers`](crate::Builder::workers),
     ///   [`Builder::max_worker_rss`](crate::Builder::max_worker_rss),
+    ///   [`Builder::max_pending`](crate::Builder::max_pending),
     ///   [`max_calls`](crate::UnspawnedCall::max_calls) and
     ///   [`retries`](crate::UnspawnedCall::retries) after a worker's death mean nothing. Retries
     ///   after an error do.

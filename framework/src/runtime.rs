@@ -660,6 +660,46 @@ impl Builder {
         self
     }
 
+    /// Sets how many calls of this program may be pending, at least 1. Default: no limit.
+    ///
+    /// A call is pending from its spawn to its end. With that many, `spawn` blocks until one of them
+    /// has ended. [`spawn_async`](crate::UnspawnedCall::spawn_async) waits without blocking, and
+    /// [`try_spawn`](crate::UnspawnedCall::try_spawn) returns an error at once. So a program that
+    /// makes calls faster than workers run them needs a bounded amount of memory.
+    ///
+    /// Calls of actors' methods count. Not counted, and never held up, are:
+    ///
+    /// * calls that tasks make: their parents would wait for them with a place of their own;
+    /// * calls of a [`map`](Runtime::map), which bounds them itself;
+    /// * actors and queues.
+    ///
+    /// A call that waits for the program itself, such as for a value in a queue, keeps its place
+    /// meanwhile. On the inline engine, where a call has ended when `spawn` returns, the limit does
+    /// nothing. Without a limit it costs nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).max_pending(100).start()?;
+    /// for n in 0..10_000 {
+    ///     square::remote(n).spawn(); // waits, from the 101st call on
+    /// }
+    /// rt.wait_idle()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_pending(mut self, calls: usize) -> Builder {
+        self.options.max_pending = Some(calls);
+        self
+    }
+
     /// Sets with how many bytes of its own memory a worker is replaced, at least 1 MiB.
     ///
     /// It serves libraries that leak or never give memory back. A worker that has more after a task

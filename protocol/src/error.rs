@@ -113,6 +113,7 @@ enum Kind {
     Closed,
     Cancelled,
     TaskTimeout,
+    Backpressure,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -508,6 +509,32 @@ impl Error {
         self.0.kind == Kind::Closed
     }
 
+    /// Returns whether a call was not made because too many had not ended: as many as
+    /// `Builder::max_pending` or `ActorCall::max_pending_calls` says. The call can be made again when
+    /// some of them have ended.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(std::time::Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).max_pending(1).start()?;
+    /// let first = sleep::remote(500).spawn();
+    /// assert!(sleep::remote(0).try_spawn().unwrap_err().is_backpressure());
+    /// first.get()?;
+    /// sleep::remote(0).try_spawn()?.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_backpressure(&self) -> bool {
+        self.0.kind == Kind::Backpressure
+    }
+
     /// Returns whether the task was cancelled, or was not run because an input was. Then
     /// [`root`](Error::root) names the task that was cancelled.
     ///
@@ -879,6 +906,11 @@ impl Error {
     /// A call that cannot work.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message, None)
+    }
+
+    /// A call that was not made, since too many have not ended.
+    pub fn backpressure(message: impl Into<String>) -> Error {
+        Error::new(Kind::Backpressure, message, None)
     }
 
     /// A queue that takes nothing more.

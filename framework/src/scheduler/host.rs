@@ -48,6 +48,9 @@ pub(crate) trait Host {
     /// The worker is an actor from now on, and runs so many calls at a time. Before its next task.
     fn make_actor(&mut self, worker: WorkerId, threads: u32);
 
+    /// Says something to the user of the program, as a line on standard error.
+    fn say(&mut self, line: String);
+
     /// Kills a worker, because of `why`.
     fn kill(&mut self, worker: WorkerId, why: String);
 

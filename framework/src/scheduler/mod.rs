@@ -76,6 +76,7 @@
 
 mod abandoned;
 mod actors;
+mod admission;
 mod cancel;
 mod claims;
 mod counts;
@@ -130,6 +131,7 @@ pub(crate) use task::TaskCounts;
 
 use crate::resources::Totals;
 use actors::Actor;
+use admission::Admission;
 use lending::Lending;
 use loads::{Loads, Seats};
 use object::Object;
@@ -154,6 +156,8 @@ pub(crate) struct Config {
     /// A task that may have run on this many dead workers counts as begun there, whatever their
     /// state words say. At least 1 is used.
     pub(crate) deaths: u8,
+    /// How many calls of the driver's program may be pending, if that has a limit.
+    pub(crate) max_pending: Option<usize>,
 }
 
 /// The scheduler of one runtime. See the [module](self).
@@ -208,6 +212,7 @@ pub(crate) struct Scheduler {
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
     /// How many unfinished tasks are detached.
     detached: usize,
+    admission: Admission,
     /// Some function limits how many of its calls a worker runs.
     limits_calls: bool,
     /// Workers in whose places new ones were asked for.
@@ -230,6 +235,7 @@ impl Scheduler {
             config,
             limits_calls: Scheduler::any_limit(&functions),
             replaced: 0,
+            admission: Admission::new(config.max_pending),
             functions,
             objects: Objects::default(),
             tasks: Tasks::default(),

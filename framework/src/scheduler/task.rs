@@ -33,6 +33,8 @@ pub(super) struct Task {
     /// Its work is wanted, although nobody will ask for its result: see
     /// [`Scheduler::detach`](super::Scheduler::detach).
     pub(super) detached: bool,
+    /// It has a place: see [`admission`](super::admission).
+    pub(super) admitted: bool,
     /// Its arguments are values of its own, which refer to no object.
     pub(super) plain: bool,
     /// Which ready tasks it goes before.
@@ -133,6 +135,7 @@ impl Task {
             begun: false,
             losses: Losses::default(),
             detached: false,
+            admitted: false,
             priority: 0,
             parent: None,
             timers: None,
@@ -163,6 +166,7 @@ impl Task {
         self.begun = false;
         self.losses = Losses::default();
         self.detached = false;
+        self.admitted = false;
         self.priority = 0;
         self.parent = None;
         self.timers = None;

@@ -145,7 +145,7 @@ impl Scheduler {
         }
         self.insert(id, ObjectState::pending(Maker::Task(task)), from);
         match role {
-            Some(ActorRole::Call(call)) => self.enter_call(task, call),
+            Some(ActorRole::Call(call)) => self.enter_call(task, call, host),
             Some(ActorRole::Constructor) => self.dirty_actors.push(id),
             None if state == TaskState::Ready && claims => {
                 self.await_resources(task);
@@ -355,7 +355,11 @@ impl Scheduler {
             Some(ActorRole::Constructor) => self.dirty_actors.push(task.id),
             None => {}
         }
+        let admitted = task.admitted;
         self.tasks.keep_memory(task);
+        if admitted {
+            self.end_admitted(host);
+        }
     }
 
     /// Ends a pending object. Tasks that fail with it go to `after`.

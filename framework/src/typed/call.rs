@@ -18,7 +18,8 @@ use mobula_protocol::{
 };
 
 use super::{
-    IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, bound::Bound, codecs::Codec,
+    IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, admission, bound::Bound,
+    codecs::Codec,
 };
 
 /// A call that has not been started. `function::remote(..)` returns it, and so does each method of
@@ -358,7 +359,8 @@ impl<R> UnspawnedCall<R> {
     }
 
     /// Starts the call, on the runtime of the refs among its arguments, else on the only one of
-    /// this process. Does not block.
+    /// this process. Does not block, unless the runtime limits how many calls are pending
+    /// ([`Builder::max_pending`](crate::Builder::max_pending)).
     ///
     /// Refs may be pending. The call runs when all of them are ready, and fails without running if
     /// one of them fails.
@@ -386,6 +388,87 @@ impl<R> UnspawnedCall<R> {
             Ok(engine) => self.spawn_on(&engine),
             Err(error) => ObjectRef::from_entry(ObjectHandle::failed(error)),
         }
+    }
+
+    /// Starts the call as [`spawn`](Self::spawn) does, or returns an error at once.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(std::time::Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).max_pending(1).start()?;
+    /// let first = sleep::remote(500).try_spawn()?;
+    /// assert!(sleep::remote(0).try_spawn().unwrap_err().is_backpressure());
+    /// first.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// * [`is_backpressure`](crate::Error::is_backpressure): as many calls as
+    ///   [`Builder::max_pending`](crate::Builder::max_pending) says have not ended, or as many of the
+    ///   actor as its [`max_pending_calls`](crate::ActorCall::max_pending_calls) says.
+    /// * What is wrong with the call itself, such as an argument that cannot be encoded.
+    pub fn try_spawn(self) -> Result<ObjectRef<R>> {
+        let engine = self.engine()?;
+        self.try_spawn_on(&engine)
+    }
+
+    /// Starts the call as [`spawn`](Self::spawn) does, without blocking the thread.
+    ///
+    /// The future waits while as many calls as
+    /// [`Builder::max_pending`](crate::Builder::max_pending) says have not ended. Calls that wait
+    /// start in the order in which they began to wait. A future that is dropped starts nothing, and
+    /// its place goes to the next one.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// #[mobula::main]
+    /// async fn main() -> mobula::Result<()> {
+    ///     let _rt = Runtime::builder().workers(1).max_pending(2).start()?;
+    ///     let mut results = Vec::new();
+    ///     for n in 0..5 {
+    ///         results.push(square::remote(n).spawn_async().await);
+    ///     }
+    ///     assert_eq!(results.pop().unwrap().await?, 16);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn spawn_async(self) -> ObjectRef<R> {
+        match self.engine() {
+            Ok(engine) => self.spawn_async_on(&engine).await,
+            Err(error) => ObjectRef::from_entry(ObjectHandle::failed(error)),
+        }
+    }
+
+    /// As [`try_spawn`](Self::try_spawn), on this engine.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn try_spawn_on(self, engine: &Arc<dyn Engine>) -> Result<ObjectRef<R>> {
+        let name = self.bound.function.name;
+        let call = self.into_spec(engine)?;
+        admission::submit_at_once(name, call, engine).map(ObjectRef::from_entry)
+    }
+
+    /// As [`spawn_async`](Self::spawn_async), on this engine.
+    pub(crate) async fn spawn_async_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
+        ObjectRef::from_entry(match self.into_spec(engine) {
+            Ok(call) => admission::submit_in_turn(call, engine).await,
+            Err(error) => ObjectHandle::failed(error),
+        })
     }
 
     /// The engine that the call would be started on.

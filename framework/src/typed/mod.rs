@@ -6,6 +6,7 @@
 //! function's signature. [`flat`] is the table for code that is generic over types.
 
 mod actor;
+mod admission;
 mod arg;
 mod array_build;
 mod array_slice;

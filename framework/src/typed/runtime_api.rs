@@ -102,6 +102,57 @@ impl Runtime {
         call.spawn_on(self.engine())
     }
 
+    /// Starts a call on this runtime, or returns an error at once: see
+    /// [`UnspawnedCall::try_spawn`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn sleep(millis: u64) {
+    ///     std::thread::sleep(std::time::Duration::from_millis(millis));
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).max_pending(1).start()?;
+    /// let first = rt.spawn(sleep::remote(500));
+    /// assert!(rt.try_spawn(sleep::remote(0)).unwrap_err().is_backpressure());
+    /// first.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`is_backpressure`](crate::Error::is_backpressure): too many calls have not ended. Or what is
+    /// wrong with the call itself.
+    pub fn try_spawn<R>(&self, call: UnspawnedCall<R>) -> Result<ObjectRef<R>> {
+        call.try_spawn_on(self.engine())
+    }
+
+    /// Starts a call on this runtime, without blocking the thread: see
+    /// [`UnspawnedCall::spawn_async`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// #[mobula::main]
+    /// async fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().workers(1).max_pending(2).start()?;
+    ///     let nine = rt.spawn_async(square::remote(3)).await;
+    ///     assert_eq!(nine.await?, 9);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn spawn_async<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
+        call.spawn_async_on(self.engine()).await
+    }
+
     /// Starts calls on this runtime. The refs are in the order of the calls.
     ///
     /// # Examples

@@ -158,6 +158,14 @@ impl TestRuntime {
         self.inline.stats().objects
     }
 
+    pub(crate) fn try_spawn<R>(&self, call: UnspawnedCall<R>) -> Result<ObjectRef<R>> {
+        call.try_spawn_on(&self.engine)
+    }
+
+    pub(crate) async fn spawn_async<R>(&self, call: UnspawnedCall<R>) -> ObjectRef<R> {
+        call.spawn_async_on(&self.engine).await
+    }
+
     pub(crate) fn spawn_actor<A: Actor>(&self, call: ActorCall<A>) -> ActorRef<A> {
         call.spawn_on(&self.engine)
     }

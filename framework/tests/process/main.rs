@@ -4,6 +4,7 @@
 mod support;
 
 mod actors;
+mod backpressure;
 mod borrowed;
 mod calls;
 mod cancel;

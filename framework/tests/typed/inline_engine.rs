@@ -142,7 +142,8 @@ fn process() -> u32 {
 #[mobula::test]
 fn limits_of_workers_do_nothing_where_there_are_none() {
     let rt = Runtime::builder().engine(EngineKind::inline());
-    let rt = rt.max_worker_rss(1 << 20).start().unwrap();
+    let rt = rt.max_worker_rss(1 << 20).max_pending(1).start().unwrap();
+    let _kept = [(); 3].map(|()| rt.try_spawn(process::remote()).unwrap());
     let pids = rt.map((0..3).map(|_| process::remote().max_calls(1)));
     assert_eq!(pids.get().unwrap(), [std::process::id(); 3]);
 }

@@ -6,6 +6,7 @@
 //! [`need_actors`](dyn Engine::need_actors) and its kin names what it lacks.
 
 mod actors;
+mod admission;
 mod awaited;
 mod control;
 mod queues;
@@ -16,6 +17,7 @@ mod store;
 use std::{sync::Arc, time::Instant};
 
 pub use actors::{ActorSpec, Actors};
+pub use admission::Admission;
 pub use awaited::Awaited;
 pub use control::{Control, Stats};
 pub use queues::Queues;
@@ -63,9 +65,14 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// Itself, for what keeps it.
     fn this(&self) -> Arc<dyn Engine>;
 
-    /// Starts a call. Does not block and does not fail: what is wrong with the call is the
-    /// outcome of the object.
+    /// Starts a call. Does not fail: what is wrong with the call is the outcome of the object. Does
+    /// not block, unless the engine has a limit of pending calls ([`admission`](Engine::admission)).
     fn submit(&self, call: Call) -> Arc<ObjectHandle>;
+
+    /// Starts a call of something that limits its calls itself. Does not block.
+    fn submit_now(&self, call: Call) -> Arc<ObjectHandle> {
+        self.submit(call)
+    }
 
     /// Starts several calls, or none in the place of an error. Adds their results to `entries`, in
     /// order. The first may begin before the iterator has given the last.
@@ -131,6 +138,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
 
     /// Where objects are kept.
     fn store(&self) -> &dyn ObjectStore;
+
+    /// A limit of pending calls, if the engine has one.
+    fn admission(&self) -> Option<&dyn Admission> {
+        None
+    }
 
     /// Actors, if the engine has them.
     fn actors(&self) -> Option<&dyn Actors> {

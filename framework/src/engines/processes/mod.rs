@@ -160,6 +160,7 @@ impl Driver {
                 slots: TASK_SLOTS as u32,
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 deaths: config.max_worker_deaths,
+                max_pending: config.max_pending,
             },
             functions.collect(),
         );

@@ -125,6 +125,7 @@ impl Driver {
             to_start,
             ends,
             wake_at,
+            said,
         } = aftermath;
         if !completions.is_empty() {
             let mut completions = completions;
@@ -140,6 +141,9 @@ impl Driver {
             }
             // A caller that sleeps with the lead may wait for one of these.
             self.bell.ring();
+        }
+        for line in said {
+            eprintln!("mobula: {line}");
         }
         for (id, why) in to_kill {
             self.workforce.kill(self, id, why);

@@ -9,6 +9,9 @@ use crate::scheduler::{
     worker::{Worker, WorkerState},
 };
 
+/// With so many calls that have not ended, their maker is told that they pile up.
+const MANY: u32 = 5_000;
+
 /// A call, and the queue that it stands in.
 type Place = (QueueKey, TaskId);
 
@@ -36,7 +39,7 @@ impl Scheduler {
         }
         let most = found.options.max_pending_calls.unwrap_or(u32::MAX);
         if found.pending >= most {
-            return Err(Error::usage(format!(
+            return Err(Error::backpressure(format!(
                 "`{name}` was not called: {most} calls of the {} have not ended, which is its \
                  `max_pending_calls`; wait for some of them",
                 self.actor_name(actor)
@@ -62,11 +65,19 @@ impl Scheduler {
     }
 
     /// Enters a new call, whose task is there.
-    pub(in crate::scheduler) fn enter_call(&mut self, id: TaskId, call: Call) {
+    pub(in crate::scheduler) fn enter_call(&mut self, id: TaskId, call: Call, host: &mut dyn Host) {
         self.add_ref(call.actor);
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending += 1;
             actor.queues.entry(call.queue).or_default().push_back(id);
+            if actor.pending == MANY && !actor.warned {
+                actor.warned = true;
+                host.say(format!(
+                    "{MANY} calls of the {} have not ended: they are made faster than it runs them; wait for \
+                     results in between, or limit them by its `max_pending_calls`",
+                    self.actor_name(call.actor)
+                ));
+            }
         }
         self.dirty_actors.push(call.actor);
     }

@@ -84,6 +84,8 @@ pub(super) struct Actor {
     running: Vec<u32>,
     /// Calls that have not ended.
     pending: u32,
+    /// Somebody was told that there are many.
+    warned: bool,
 }
 
 /// How far an actor is.
@@ -195,6 +197,7 @@ impl Scheduler {
                 served: (0, WorkerId::DRIVER),
                 running: vec![0; groups],
                 pending: 0,
+                warned: false,
             },
         );
         self.want_process(id, host);

@@ -44,6 +44,7 @@ impl Env {
                 slots: 100,
                 cores: 2,
                 deaths: 3,
+                max_pending: None,
             },
             functions
                 .iter()

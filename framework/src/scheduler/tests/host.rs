@@ -35,6 +35,7 @@ pub(super) struct TestHost {
     /// Workers that have become actors, with their threads.
     pub(super) actors: Vec<(WorkerId, u32)>,
     pub(super) killed: Vec<WorkerId>,
+    pub(super) said: Vec<String>,
     pub(super) ending: Vec<WorkerId>,
     /// Shared memory that is to be closed, and what it is to become.
     pub(super) closing: Vec<(Loc, Option<(ObjectId, Value)>)>,
@@ -168,6 +169,10 @@ impl Host for TestHost {
 
     fn make_actor(&mut self, worker: WorkerId, threads: u32) {
         self.actors.push((worker, threads));
+    }
+
+    fn say(&mut self, line: String) {
+        self.said.push(line);
     }
 
     fn kill(&mut self, worker: WorkerId, _: String) {

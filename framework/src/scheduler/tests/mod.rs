@@ -2,6 +2,7 @@
 //! step.
 
 mod actors;
+mod admission;
 mod cancel;
 mod claims;
 mod dice;

@@ -164,6 +164,8 @@ impl Scheduler {
         assert_eq!(ready.len(), self.ready.len());
         assert_eq!(self.ready.is_empty(), ready.is_empty());
         let (mut assignments, mut detached, mut prioritized) = (0, 0, 0);
+        let admitted = self.tasks.iter().filter(|(_, task)| task.admitted).count();
+        assert_eq!(admitted, self.admission.admitted);
         for (id, task) in self.tasks.iter() {
             let name = task.id;
             *counts.of(task.state) += 1;

@@ -56,6 +56,7 @@ impl World {
             slots: 3 + dice.below(8) as u32,
             cores: 1 + dice.below(4) as u32,
             deaths: 3,
+            max_pending: None,
         };
         let mut world = World {
             dice,

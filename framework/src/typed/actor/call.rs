@@ -281,7 +281,7 @@ impl<A: Actor> ActorCall<A> {
     }
 
     /// Sets how many calls may run or wait for their turn. Further calls fail at once with
-    /// `is_usage()`, until there are fewer. Default: any number, in the memory of the driver.
+    /// `is_backpressure()`, until there are fewer. Default: any number, in the memory of the driver.
     ///
     /// The number is at least 1. Otherwise creating the actor fails with `is_usage()`.
     ///
@@ -306,7 +306,7 @@ impl<A: Actor> ActorCall<A> {
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let slow = rt.spawn_actor(Slow::remote().max_pending_calls(1));
     /// let first = slow.sleep(200).spawn();
-    /// assert!(slow.sleep(0).spawn().get().unwrap_err().is_usage());
+    /// assert!(slow.sleep(0).spawn().get().unwrap_err().is_backpressure());
     /// first.get()?;
     /// # Ok(())
     /// # }

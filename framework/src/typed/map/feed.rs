@@ -206,7 +206,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         while self.sent.len() < most
             && let Some((place, call)) = self.again.pop_front()
         {
-            self.entries.push(self.engine.submit(call));
+            self.entries.push(self.engine.submit_now(call));
             self.sent.push(Sent {
                 first: place,
                 calls: 1,
@@ -260,7 +260,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 true => Kind::Light,
                 false => Kind::Heavy,
             };
-            let entry = self.engine.submit(Call {
+            let entry = self.engine.submit_now(Call {
                 function: first.function,
                 args: first.call.args,
                 options: first.options,
@@ -310,7 +310,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
         let calls = batch.len();
         let entry = match batch.finish() {
-            Ok(call) => self.engine.submit(Call {
+            Ok(call) => self.engine.submit_now(Call {
                 options: TaskOptions::of(&first.options, &first.call.function.options).of_batch(),
                 ..call
             }),

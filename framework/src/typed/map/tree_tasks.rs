@@ -77,7 +77,7 @@ impl Tasks {
 
     pub(super) fn call<R>(&mut self, call: UnspawnedCall<R>, place: usize) -> ObjectRef<R> {
         let entry = match self.ready(call) {
-            Ok(call) => self.engine.submit(call),
+            Ok(call) => self.engine.submit_now(call),
             Err(error) => ObjectHandle::failed(error),
         };
         self.calls += 1;

@@ -53,7 +53,11 @@ fn more_calls_than_may_wait_are_errors_until_there_are_fewer() {
     let first = log.sleep(300).spawn();
     let waiting: Vec<_> = (0..4).map(|n| log.add(n).spawn()).collect();
     let error = log.add(9).spawn().get().unwrap_err();
-    assert!(error.is_usage() && whole(&error).contains('5'), "{error:?}");
+    assert!(
+        error.is_backpressure() && whole(&error).contains('5'),
+        "{error:?}"
+    );
+    assert!(log.add(9).try_spawn().unwrap_err().is_backpressure());
     first.get().unwrap();
     rt.get(&waiting).unwrap();
     assert_eq!(log.add(10).spawn().get().unwrap(), 5);

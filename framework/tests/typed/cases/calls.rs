@@ -12,6 +12,7 @@ pub(crate) fn all(rt: &Rt) {
     the_function_itself_stays(rt);
     a_call_can_be_sent_to_another_thread(rt);
     a_limit_of_calls_changes_no_result(rt);
+    a_call_that_may_not_wait_starts(rt);
 }
 
 fn a_call_is_inert_and_shows_what_it_is() {
@@ -114,4 +115,14 @@ fn a_limit_of_calls_changes_no_result(rt: &Rt) {
         .unwrap_err();
     assert!(error.is_usage(), "{error}");
     assert!(error.to_string().contains("`max_calls`"), "{error}");
+}
+
+/// Without a limit there is always a place.
+fn a_call_that_may_not_wait_starts(rt: &Rt) {
+    let refs: Vec<_> = (0..20)
+        .map(|n| rt.try_spawn(square::remote(f64::from(n))).unwrap())
+        .collect();
+    assert_eq!(rt.get(&refs).unwrap()[4], 16.0);
+    let wrong = rt.try_spawn(square::remote(1.0).max_calls(0));
+    assert!(wrong.unwrap_err().is_usage());
 }

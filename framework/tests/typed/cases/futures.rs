@@ -37,5 +37,9 @@ pub(crate) async fn all_async(rt: &Rt) -> mobula::Result<()> {
         .unwrap_err();
     assert!(error.is_application());
     assert_eq!(fetch::remote("u", 1).spawn().await?, "u1");
+    let started = rt.spawn_async(square::remote(3.0)).await;
+    assert_eq!(started.await?, 9.0);
+    let two = rt.put(&2.0)?;
+    assert_eq!(square::remote(&two).spawn_async().await.await?, 4.0);
     Ok(())
 }

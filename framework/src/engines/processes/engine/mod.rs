@@ -1,6 +1,7 @@
 //! The engine as the driver's own code sees it.
 
 mod actors;
+mod admission;
 mod control;
 mod queues;
 mod shared_memory;
@@ -12,8 +13,9 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, CancelOptions, Control, Engine, Error, Item, ObjectHandle, ObjectId,
-    ObjectStore, Queues, Result, SharedMemory, Value, WorkerId, lower_call, message::TaskSpec,
+    Actors, Admission, Awaited, Call, CancelOptions, Control, Engine, Error, Item, ObjectHandle,
+    ObjectId, ObjectStore, Queues, Result, SharedMemory, Value, WorkerId, lower_call,
+    message::TaskSpec,
 };
 
 use super::{Driver, peers::Peers};
@@ -175,6 +177,13 @@ impl Engine for Driver {
     }
 
     fn submit(&self, call: Call) -> Arc<ObjectHandle> {
+        match self.config.max_pending {
+            None => self.submit_now(call),
+            Some(_) => self.submit_in_turn(call),
+        }
+    }
+
+    fn submit_now(&self, call: Call) -> Arc<ObjectHandle> {
         match self.lower(call) {
             Ok((call, mut keep)) => {
                 let handle = self.with_priority(
@@ -195,6 +204,13 @@ impl Engine for Driver {
         calls: &mut dyn Iterator<Item = Result<Call>>,
         handles: &mut Vec<Arc<ObjectHandle>>,
     ) {
+        if self.config.max_pending.is_some() {
+            handles.extend(calls.map(|call| match call {
+                Ok(call) => self.submit_in_turn(call),
+                Err(error) => ObjectHandle::failed(error),
+            }));
+            return;
+        }
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
         loop {
             for call in calls.take(AT_ONCE) {
@@ -300,6 +316,10 @@ impl Engine for Driver {
 
     fn store(&self) -> &dyn ObjectStore {
         self
+    }
+
+    fn admission(&self) -> Option<&dyn Admission> {
+        self.config.max_pending.map(|_| self as &dyn Admission)
     }
 
     fn actors(&self) -> Option<&dyn Actors> {

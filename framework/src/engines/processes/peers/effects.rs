@@ -102,6 +102,10 @@ impl Host for Peers {
         }
     }
 
+    fn say(&mut self, line: String) {
+        self.said.push(line);
+    }
+
     fn kill(&mut self, worker: WorkerId, why: String) {
         self.mark_for_kill(worker, why);
     }

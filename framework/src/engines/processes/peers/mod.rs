@@ -86,6 +86,8 @@ pub(in crate::engines::processes) struct Peers {
     pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
     /// When the scheduler wants to be called again.
     pub(in crate::engines::processes) wake_at: Option<Instant>,
+    /// Lines for the user of the program.
+    pub(in crate::engines::processes) said: Vec<String>,
     /// Tasks that were too large for a message, as if their workers had failed them.
     pub(in crate::engines::processes) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(in crate::engines::processes) task_duration: TaskDurationEstimate,
@@ -108,6 +110,8 @@ pub(in crate::engines::processes) struct Deferred {
     pub(in crate::engines::processes) to_start: usize,
     pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
     pub(in crate::engines::processes) wake_at: Option<Instant>,
+    /// Lines for the user of the program.
+    pub(in crate::engines::processes) said: Vec<String>,
 }
 
 impl Peers {
@@ -137,6 +141,7 @@ impl Peers {
             to_start: 0,
             ends: Vec::new(),
             wake_at: None,
+            said: Vec::new(),
             unsendable: Vec::new(),
             task_duration: TaskDurationEstimate::new(),
             defers_releases: false,
@@ -428,7 +433,8 @@ impl Peers {
             && self.registrations == 0
             && self.to_start == 0
             && self.ends.is_empty()
-            && self.wake_at.is_none();
+            && self.wake_at.is_none()
+            && self.said.is_empty();
         (!nothing).then(|| self.aftermath())
     }
 
@@ -447,6 +453,7 @@ impl Peers {
             to_start: std::mem::take(&mut self.to_start),
             ends: std::mem::take(&mut self.ends),
             wake_at: self.wake_at.take(),
+            said: std::mem::take(&mut self.said),
         }
     }
 

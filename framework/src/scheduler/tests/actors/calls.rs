@@ -205,6 +205,27 @@ fn no_more_calls_wait_than_the_options_say() {
 }
 
 #[test]
+fn calls_that_pile_up_are_said_once_and_calls_one_by_one_are_not() {
+    let mut env = env(1, 1);
+    let actor = env.alive(W1, options());
+    for _ in 0..2 {
+        let call = env.call(actor);
+        env.run(W1, call, good(1));
+        env.succeeded([call]);
+    }
+    assert!(env.host.said.is_empty());
+    for _ in 0..6_000 {
+        let id = env.scheduler.mint();
+        let call = method(id, actor, ALONE, vec![], None);
+        env.scheduler.submit(call, D, &mut env.host).unwrap();
+    }
+    assert_eq!(env.host.said.len(), 1);
+    assert!(env.host.said[0].contains("5000 calls of the actor"));
+    env.fail_all();
+    env.host.completed.clear();
+}
+
+#[test]
 fn calls_of_what_is_no_actor_fail() {
     let mut env = env(1, 1);
     let value = env.put(100, array(1));

@@ -1,0 +1,124 @@
+//! How many calls of the driver's program may be pending.
+//!
+//! With a limit, a caller takes a *place* before it submits a call. A place is free again when the
+//! task has ended. Who finds none asks for one: that is a pending object, which is ready when there
+//! is a place, in the order of the requests. Calls that tasks make need no place, since what waits
+//! for them has one.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use mobula_protocol::{Body, Error, Format, ObjectId, TypeTag, Value, WorkerId};
+
+use super::{Host, Scheduler, Violation, object::ObjectState};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Admission {
+    limit: usize,
+    /// Tasks that have a place.
+    pub(super) admitted: usize,
+    /// Places that callers have, and no task yet.
+    taken: usize,
+    /// Requests for a place, the oldest first. Some have been given up.
+    line: VecDeque<ObjectId>,
+}
+
+impl Admission {
+    pub(super) fn new(limit: Option<usize>) -> Admission {
+        Admission {
+            limit: limit.unwrap_or(usize::MAX),
+            admitted: 0,
+            taken: 0,
+            line: VecDeque::new(),
+        }
+    }
+
+    fn has_place(&self) -> bool {
+        self.admitted + self.taken < self.limit
+    }
+}
+
+impl Scheduler {
+    /// Takes a place for a call, if there is one and nobody else waits for it.
+    pub(crate) fn try_take_place(&mut self) -> bool {
+        let free = self.admission.has_place() && self.admission.line.is_empty();
+        self.admission.taken += usize::from(free);
+        free
+    }
+
+    /// Makes an object that is ready when the caller has a place.
+    ///
+    /// # Errors
+    /// As for [`submit`](Scheduler::submit).
+    pub(crate) fn ask_for_place(
+        &mut self,
+        id: ObjectId,
+        host: &mut dyn Host,
+    ) -> Result<(), Violation> {
+        self.check_new(id, WorkerId::DRIVER)?;
+        if let Some(error) = self.closed.clone() {
+            self.insert(id, ObjectState::Failed(error), WorkerId::DRIVER);
+            return Ok(());
+        }
+        self.insert_request(id, WorkerId::DRIVER);
+        self.admission.line.push_back(id);
+        self.admit(host);
+        Ok(())
+    }
+
+    /// Nobody waits for a place any more, or has used it.
+    pub(crate) fn give_up_place(&mut self, id: ObjectId, host: &mut dyn Host) {
+        match self.objects.get(id).map(|object| &object.state) {
+            Some(ObjectState::Pending(_)) => {
+                let error = Error::internal("a call was dropped before there was a place for it");
+                self.answer_request(id, Err(error), host);
+            }
+            Some(ObjectState::Ready(_)) => self.leave_place(host),
+            Some(ObjectState::Failed(_)) | None => {}
+        }
+    }
+
+    /// A caller does not use its place.
+    pub(crate) fn leave_place(&mut self, host: &mut dyn Host) {
+        self.admission.taken = self.admission.taken.saturating_sub(1);
+        self.admit(host);
+    }
+
+    /// A call was submitted that had a place: its task has it from here on.
+    pub(crate) fn use_place(&mut self, id: ObjectId, host: &mut dyn Host) {
+        let task = self.task_of(id).and_then(|task| self.tasks.get_mut(task));
+        if let Some(task) = task {
+            task.admitted = true;
+            self.admission.admitted += 1;
+        }
+        self.leave_place(host);
+    }
+
+    /// A task has ended that had a place.
+    #[cold]
+    pub(super) fn end_admitted(&mut self, host: &mut dyn Host) {
+        self.admission.admitted -= 1;
+        self.admit(host);
+    }
+
+    /// Gives places to those that wait for one.
+    fn admit(&mut self, host: &mut dyn Host) {
+        if self.closed.is_some() {
+            return;
+        }
+        while self.admission.has_place()
+            && let Some(id) = self.admission.line.pop_front()
+        {
+            let waits = self.objects.get(id).is_some_and(|o| o.pending().is_some());
+            if waits {
+                self.admission.taken += 1;
+                let place = Value {
+                    format: Format::Packed { of: TypeTag(0) },
+                    body: Body::Inline(Default::default()),
+                    items: Vec::new(),
+                };
+                self.answer_request(id, Ok(Arc::new(place)), host);
+            }
+        }
+    }
+}
