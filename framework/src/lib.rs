@@ -77,6 +77,7 @@
 //! | state with methods, or a type that is not `Send` | an actor: [`Actor`], [`ActorPool`] |
 //! | values that go from tasks to tasks | [`Queue`] |
 //! | tasks that meet, or that are to be few at a time | [`SharedBarrier`], [`SharedCondvar`], [`SharedSemaphore`], [`SharedOnce`] |
+//! | calls that use several cores, or much memory | [`UnspawnedCall::num_cpus`], [`UnspawnedCall::memory`] |
 //! | a value that each worker makes once, such as a model | [`#[worker_local]`](macro@worker_local) |
 //!
 //! # Tasks and results
@@ -205,8 +206,8 @@
 //!   lists. They nest at most 128 levels deep.
 //! * A worker runs one task at a time. So the number of workers, 4,096 at most, bounds the
 //!   parallelism.
-//! * A call from the driver costs about 1 µs, and a call that a task makes and waits for about 10
-//!   µs. A map sends short calls in batches, which cost less for each.
+//! * A call from the driver costs about 1 µs. A call that a task makes and waits for costs about
+//!   10 µs. A map sends short calls in batches, which cost less for each.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

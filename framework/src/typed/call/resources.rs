@@ -1,4 +1,4 @@
-//! What a call needs of the resources of its runtime.
+//! The resources of its runtime that a call needs.
 
 use mobula_protocol::{Amount, CPUS, Error, MEMORY, Result};
 
