@@ -238,11 +238,11 @@ mod typed;
 pub use engine_kind::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test, worker_local};
-pub use mobula_protocol::{CancelOptions, Error, Lot, Result};
+pub use mobula_protocol::{CancelOptions, Error, Lot, Result, TaskProgress};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
 pub use mobula_worker::{
     WorkerLocal,
-    context::{TaskContext, TaskId},
+    context::{Progress, TaskContext, TaskId},
 };
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{

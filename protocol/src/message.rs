@@ -9,6 +9,7 @@ use crate::{
     Error,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     options::{ActorOptions, CallOptions, CancelOptions},
+    progress::TaskProgress,
     value::{Format, Lot, Outcome, Value},
 };
 
@@ -253,6 +254,8 @@ pub enum FromWorker {
         /// Which use of the slot.
         attempt: Attempt,
     },
+    /// How far this run of a task is. It may have ended.
+    Progress(Attempt, TaskProgress),
     /// The tasks that make these objects are to be cancelled.
     Cancel {
         /// The objects.

@@ -1,5 +1,7 @@
 //! Facts that a task can ask about itself.
 
+mod progress;
+
 use std::{
     cell::Cell,
     fmt,
@@ -9,6 +11,8 @@ use std::{
 use mobula_protocol::{ObjectId, RemoteFn, Result, WorkerId};
 
 use crate::process::Run;
+
+pub use progress::Progress;
 
 /// Facts that a thread has of the task that it runs. They are in parts, so that a task pays for
 /// some stores only.
@@ -310,6 +314,36 @@ impl TaskContext {
     pub fn time_left(&self) -> Option<Duration> {
         let limit = self.task?.limit?;
         Some(limit.saturating_duration_since(Instant::now()))
+    }
+
+    /// Returns what tells the program how far the task is. See [`Progress`].
+    ///
+    /// The program reads it by `ObjectRef::progress`. A task that does not use it pays nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn simulate(steps: u64) -> u64 {
+    ///     let progress = mobula::context().progress();
+    ///     for step in 0..steps {
+    ///         progress.set(step, steps);
+    ///         // ..
+    ///     }
+    ///     steps
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(simulate::remote(100)).get()?, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(&self) -> Progress {
+        Progress {
+            run: self.task.and_then(|task| task.run),
+        }
     }
 
     /// Returns whether nobody waits for the task any more: it was cancelled, or has passed its

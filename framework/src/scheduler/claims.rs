@@ -260,6 +260,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         }
         | FromWorker::Again { .. }
         | FromWorker::Started { .. }
+        | FromWorker::Progress(..)
         | FromWorker::FindActor { .. }
         | FromWorker::CreateQueue { .. }
         | FromWorker::Registered

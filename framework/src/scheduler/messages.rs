@@ -55,6 +55,10 @@ impl Scheduler {
                 let task = self.task_with(from, id, slot, attempt)?;
                 self.on_started(task, attempt, host)
             }
+            FromWorker::Progress(run, progress) => {
+                self.on_progress(from, run, progress);
+                Ok(())
+            }
             FromWorker::Cancel { ids, options } => {
                 self.cancel(&ids, options, host);
                 Ok(())

@@ -94,6 +94,7 @@ mod object;
 mod objects;
 mod pack;
 mod priority;
+mod progress;
 mod queues;
 mod ready;
 mod recycle;

@@ -1,8 +1,8 @@
 //! A task that has not ended.
 
 use mobula_protocol::{
-    Attempt, Body, CallOptions, Error, Format, FunctionIndex, ObjectId, TaskOptions, TaskSlot,
-    WorkerId,
+    Attempt, Body, CallOptions, Error, Format, FunctionIndex, ObjectId, TaskOptions, TaskProgress,
+    TaskSlot, WorkerId,
     message::{ArgSpec, Args},
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Task {
     pub(super) timers: Option<Box<TaskTimers>>,
     /// Its resources, if it has any.
     pub(super) claim: Option<Box<Claim>>,
+    /// How far this run of it is, if that has said so.
+    pub(super) progress: Option<Box<(Attempt, TaskProgress)>>,
 }
 
 /// What happens at a given time unless a task has ended before.
@@ -140,6 +142,7 @@ impl Task {
             parent: None,
             timers: None,
             claim: None,
+            progress: None,
         }
     }
 
@@ -171,6 +174,7 @@ impl Task {
         self.parent = None;
         self.timers = None;
         self.claim = None;
+        self.progress = None;
     }
 
     /// Its options: its own, or those of its function.

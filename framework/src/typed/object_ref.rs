@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Error, Format, ObjectHandle, Payload, Result};
+use mobula_protocol::{Error, Format, ObjectHandle, Payload, Result, TaskProgress};
 use mobula_store::{
     Array, Plain,
     codec::{Handle, HandleKind, deserialize_handle, serialize_handle, type_tag},
@@ -209,6 +209,44 @@ impl<T> ObjectRef<T> {
         {
             engine.detach(&self.entry);
         }
+    }
+
+    /// Returns how far the task is that makes the object, as its function says by
+    /// [`TaskContext::progress`](crate::TaskContext::progress). Does not block.
+    ///
+    /// Returns `None` before the function has said anything and after the task's end, on objects
+    /// that were put, in tasks, and on the inline engine. It first reads what workers have sent, so
+    /// the answer is as new as the task's last message.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # use std::time::Duration;
+    /// #[remote]
+    /// fn simulate(steps: u64) -> u64 {
+    ///     let progress = mobula::context().progress();
+    ///     for step in 0..steps {
+    ///         progress.set(step, steps);
+    ///         # std::thread::sleep(Duration::from_millis(1));
+    ///     }
+    ///     steps
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let running = rt.spawn(simulate::remote(100));
+    /// while running.wait_timeout(Duration::from_millis(20)).is_err() {
+    ///     if let Some(progress) = running.progress() {
+    ///         println!("{} of {}", progress.done, progress.total);
+    ///     }
+    /// }
+    /// assert_eq!(running.get()?, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(&self) -> Option<TaskProgress> {
+        self.entry.engine(ENGINE)?.control()?.progress(&self.entry)
     }
 
     /// Waits, and returns how the task ended.

@@ -34,6 +34,7 @@ mod queues;
 mod recycle;
 mod reducing;
 mod refs;
+mod reports;
 mod resources;
 mod retries;
 mod set_up;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Result;
+use crate::{Result, object_handle::ObjectHandle, progress::TaskProgress};
 
 /// What the owner of a runtime can ask for.
 pub trait Control {
@@ -11,6 +11,11 @@ pub trait Control {
 
     /// The processes of the workers that run, by their ids. Empty where workers are no processes.
     fn worker_pids(&self) -> Vec<u32>;
+
+    /// How far the task is that makes this object, if it runs and says so.
+    fn progress(&self, _: &ObjectHandle) -> Option<TaskProgress> {
+        None
+    }
 
     /// Whether nothing is accepted any more.
     fn is_closed(&self) -> bool;

@@ -5,7 +5,7 @@
 
 use std::task::Waker;
 
-use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, WorkerId};
+use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, TaskProgress, WorkerId};
 
 use super::{
     cancellations::{self, Cancellations, this_run},
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A run of a task in a worker, for who wants to know whether it is cancelled.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     run: Attempt,
     worker: WorkerId,
@@ -26,6 +26,11 @@ impl Run {
         let run = this_run()?;
         let worker = here::with(|worker| worker.id())?;
         Some(Run { run, worker })
+    }
+
+    /// Tells the driver how far it is.
+    pub(crate) fn report(self, progress: TaskProgress) {
+        here::with(|worker| worker.report(self.run, progress));
     }
 
     pub(crate) fn worker(self) -> WorkerId {

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use mobula_protocol::{Engine, Error, FunctionIndex, Result, WorkerId};
+use mobula_protocol::{Attempt, Engine, Error, FunctionIndex, Result, TaskProgress, WorkerId};
 
 use super::cancellations::Cancellations;
 
@@ -42,6 +42,9 @@ pub(crate) trait Here: Engine {
     fn engine(&self) -> Result<Arc<dyn Engine>>;
 
     fn cancellations(&self) -> &Cancellations;
+
+    /// Tells the driver how far a run is.
+    fn report(&self, run: Attempt, progress: TaskProgress);
 
     /// Says which function the task of this thread runs at the moment.
     fn set_function(&self, function: FunctionIndex);

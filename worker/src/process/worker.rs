@@ -29,8 +29,8 @@ use crate::{
     link::{Claims, Link, Out},
 };
 use mobula_protocol::{
-    Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Result, WorkerId,
-    message::FromWorker, sync::Seat,
+    Attempt, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Result, TaskProgress,
+    WorkerId, message::FromWorker, sync::Seat,
 };
 
 /// A worker, tied to its driver by `L`.
@@ -182,6 +182,13 @@ impl<L: Link> Here for Worker<L> {
 
     fn cancellations(&self) -> &Cancellations {
         &self.cancellations
+    }
+
+    fn report(&self, run: Attempt, progress: TaskProgress) {
+        if !mobula_store::is_forked_child() {
+            let report = FromWorker::Progress(run, progress);
+            self.table.lock().out.push(&report);
+        }
     }
 
     fn set_function(&self, function: FunctionIndex) {

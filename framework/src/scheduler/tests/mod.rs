@@ -15,6 +15,7 @@ mod messages;
 mod objects;
 mod peer;
 mod priority;
+mod progress;
 mod queues;
 mod random;
 mod recycle;

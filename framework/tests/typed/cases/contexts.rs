@@ -52,6 +52,7 @@ pub(crate) fn all(rt: &Rt) {
     let calls = (0..20).map(|_| about::remote());
     for (text, ..) in rt.map(calls).get().unwrap() {
         assert!(text.starts_with("about, attempt 1"), "{text}");
+        a_task_may_say_how_far_it_is(rt);
     }
     let (before, inner, after) = rt.spawn(calls_about::remote()).get().unwrap();
     assert!(before.starts_with("calls_about"), "{before}");
@@ -64,4 +65,24 @@ pub(crate) fn all(rt: &Rt) {
     assert_eq!((here.function(), here.attempt()), (None, 0));
     assert_eq!((here.task(), here.worker()), (None, None));
     assert!(!mobula::is_cancelled() && mobula::check_cancelled().is_ok());
+}
+
+#[mobula::remote]
+fn counts(steps: u64) -> u64 {
+    let progress = mobula::context().progress();
+    progress.set(0, steps);
+    (0..steps).inspect(|_| progress.inc(1)).count() as u64
+}
+
+fn a_task_may_say_how_far_it_is(rt: &Rt) {
+    for steps in [0, 1, 1_000] {
+        let task = rt.spawn(counts::remote(steps));
+        assert_eq!(task.get().unwrap(), steps);
+        // It has ended.
+        assert_eq!(task.progress(), None);
+    }
+    assert_eq!(rt.put(&1_u64).unwrap().progress(), None);
+    // Not in a task.
+    mobula::context().progress().set(1, 2);
+    mobula::context().progress().inc(1);
 }

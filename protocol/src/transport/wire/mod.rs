@@ -27,6 +27,7 @@ use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     message::{Arg, ArgRef, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
     options::CallOptions,
+    progress::TaskProgress,
 };
 pub use reader::Reader;
 
@@ -236,6 +237,12 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             write_about(out, from_worker::STARTED, *id);
             writer::hand_over(out, *slot, *attempt);
         }
+        FromWorker::Progress(run, TaskProgress { done, total }) => {
+            out.push(from_worker::PROGRESS);
+            for number in [run.0, *done, *total] {
+                writer::number(out, number);
+            }
+        }
         FromWorker::Cancel { ids, options } => {
             out.push(from_worker::CANCEL);
             write_packed(out, options)?;
@@ -389,6 +396,13 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             slot: TaskSlot(reader.four("a slot")?),
             attempt: Attempt(reader.eight("an attempt")?),
         },
+        from_worker::PROGRESS => FromWorker::Progress(
+            Attempt(reader.number("an attempt")?),
+            TaskProgress {
+                done: reader.number("steps")?,
+                total: reader.number("steps")?,
+            },
+        ),
         from_worker::CANCEL => FromWorker::Cancel {
             options: read_packed(&mut reader, "how to cancel")?,
             ids: reader.list_by_id("objects", |_, id| Ok(id))?,
@@ -564,6 +578,7 @@ mod from_worker {
     pub(super) const QUEUE_TOOK: u8 = 94;
     pub(super) const STARTED: u8 = 95;
     pub(super) const CANCEL: u8 = 96;
+    pub(super) const PROGRESS: u8 = 111;
     pub(super) const RETIRE: u8 = 110;
     pub(super) const PAUSED: u8 = 112;
     pub(super) const RESUMED: u8 = 113;

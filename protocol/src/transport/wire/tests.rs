@@ -10,6 +10,7 @@ use crate::{
     ActorOptions, Error,
     ids::WorkerId,
     options::{CallOptions, CancelOptions, TaskOptions},
+    progress::TaskProgress,
     resources::{Amount, Demand, Resources},
     shape::Shape,
     value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
@@ -322,6 +323,9 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
             slot: TaskSlot(slot),
             attempt: Attempt(attempt),
         });
+    let progress = (number(), number(), number()).prop_map(|(run, done, total)| {
+        FromWorker::Progress(Attempt(run), TaskProgress { done, total })
+    });
     let cancel = (
         vec(ids(), 0..5),
         any::<bool>(),
@@ -356,6 +360,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         done,
         again,
         started,
+        progress,
         cancel,
         spawn,
         create,

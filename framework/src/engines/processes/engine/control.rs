@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobula_protocol::{Control, Result, Stats};
+use mobula_protocol::{Control, ObjectHandle, Result, Stats, TaskProgress};
 
 use crate::engines::processes::{Driver, workers::null};
 
@@ -22,6 +22,16 @@ impl Control for Driver {
             committed_bytes: self.capacity.used(),
             capacity_bytes: self.capacity.capacity(),
         }
+    }
+
+    fn progress(&self, object: &ObjectHandle) -> Option<TaskProgress> {
+        if object.outcome().is_some() || mobula_store::is_forked_child() {
+            return None;
+        }
+        self.with(|scheduler, peers| {
+            peers.drain_all(scheduler);
+            scheduler.progress(object.id())
+        })
     }
 
     fn worker_pids(&self) -> Vec<u32> {
