@@ -70,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) max_worker_deaths: u8,
     pub(crate) max_worker_rss: Option<u64>,
     pub(crate) max_pending: Option<usize>,
+    pub(crate) report_unread_failures: bool,
     pub(crate) detached_grace: Duration,
     pub(crate) resources: Arc<Totals>,
     pub(crate) kind: Kind,
@@ -88,6 +89,7 @@ pub(crate) struct BuilderOptions {
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) max_worker_deaths: Option<u8>,
     pub(crate) max_pending: Option<usize>,
+    pub(crate) report_unread_failures: Option<bool>,
     pub(crate) max_worker_rss: Option<u64>,
     pub(crate) detached_grace: Option<Duration>,
     pub(crate) cpus: Option<f64>,
@@ -153,6 +155,7 @@ impl BuilderOptions {
                 .min(LONGEST_START),
             max_worker_rss: max_rss(self.max_worker_rss)?,
             max_pending: max_pending(self.max_pending)?,
+            report_unread_failures: self.report_unread_failures.unwrap_or(true),
             max_worker_deaths: self.max_worker_deaths.unwrap_or(WORKER_DEATHS).max(1),
             detached_grace: self.detached_grace.unwrap_or(DETACHED_GRACE),
             resources: Arc::new(Totals {

@@ -700,6 +700,38 @@ impl Builder {
         self
     }
 
+    /// Sets whether a line on standard error tells of a failed call whose error nobody has read.
+    /// Default: yes.
+    ///
+    /// The line comes when the last ref of the result goes. A failure is read when the program has
+    /// got the error, when a task has waited for the result, or when another call has failed because
+    /// of it.
+    /// A call that was cancelled, or cut by the end of the runtime, has not failed. Of many failures
+    /// five lines a second are printed, and the number of the others.
+    ///
+    /// Not reported are calls that could not be made, actors that could not be created, and calls on
+    /// the inline engine.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn save(n: u32) -> Result<(), String> {
+    ///     Err(format!("no room for {n}"))
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).report_unread_failures(false).start()?;
+    /// save::remote(7).spawn().detach(); // with `true`, its error is printed
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn report_unread_failures(mut self, report: bool) -> Builder {
+        self.options.report_unread_failures = Some(report);
+        self
+    }
+
     /// Sets with how many bytes of its own memory a worker is replaced, at least 1 MiB.
     ///
     /// It serves libraries that leak or never give memory back. A worker that has more after a task

@@ -46,7 +46,7 @@ pub use park::{current_thread_waker, wait as park_until};
 pub use payload::{Payload, Side, SideArray};
 pub use progress::TaskProgress;
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
-pub use released::Released;
+pub use released::{Mark, Released};
 pub use resources::{Amount, CPUS, Demand, MEMORY, Resources};
 pub use shape::Shape;
 pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};

@@ -31,6 +31,7 @@ impl Scheduler {
         self.set_state(id, TaskState::Abandoned(hand));
         self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
         if let Some(output) = output {
+            self.note_failed(output, &error);
             self.answer_request(output, Err(error.clone()), host);
         }
         if let Some(stream) = stream {

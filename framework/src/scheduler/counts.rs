@@ -74,6 +74,9 @@ impl Scheduler {
             if unused && !self.actors.is_empty() {
                 self.end_actor(id, host);
             }
+            if unused && !self.unread.ids.is_empty() {
+                self.report_unread(id, host);
+            }
             if unused && !self.queues.is_empty() {
                 self.end_queue(id, &mut rest, host);
             }

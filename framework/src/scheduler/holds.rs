@@ -85,6 +85,8 @@ impl Scheduler {
         };
         if outcome.is_ok() {
             self.hold(worker, id);
+        } else {
+            self.heard(id);
         }
         host.send(worker, ToWorker::Ready { id, outcome });
     }

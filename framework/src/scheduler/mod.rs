@@ -107,6 +107,7 @@ mod task_table;
 mod tasks;
 mod term;
 mod timers;
+mod unread;
 mod worker;
 mod workers;
 
@@ -142,6 +143,7 @@ use resources::ResourceTable;
 use table::Objects;
 use task_table::Tasks;
 use timers::Timers;
+use unread::Unread;
 use worker::Worker;
 
 /// What can be chosen.
@@ -159,6 +161,8 @@ pub(crate) struct Config {
     pub(crate) deaths: u8,
     /// How many calls of the driver's program may be pending, if that has a limit.
     pub(crate) max_pending: Option<usize>,
+    /// Whether failures are said that nobody has read.
+    pub(crate) reports_unread: bool,
 }
 
 /// The scheduler of one runtime. See the [module](self).
@@ -214,6 +218,7 @@ pub(crate) struct Scheduler {
     /// How many unfinished tasks are detached.
     detached: usize,
     admission: Admission,
+    unread: Unread,
     /// Some function limits how many of its calls a worker runs.
     limits_calls: bool,
     /// Workers in whose places new ones were asked for.
@@ -237,6 +242,7 @@ impl Scheduler {
             limits_calls: Scheduler::any_limit(&functions),
             replaced: 0,
             admission: Admission::new(config.max_pending),
+            unread: Unread::new(config.reports_unread),
             functions,
             objects: Objects::default(),
             tasks: Tasks::default(),

@@ -93,6 +93,7 @@ impl Scheduler {
             Inputs::Missing(missing) => missing,
             Inputs::Failed(error) => {
                 self.insert(spec.id, ObjectState::Failed(error.clone()), from);
+                self.fail_at_once(&spec, &error);
                 if from == WorkerId::DRIVER {
                     host.complete(spec.id, Weak::new(), Err(error.clone()));
                 }
@@ -310,6 +311,9 @@ impl Scheduler {
             }
             _ => None,
         };
+        if let Err(error) = &outcome {
+            self.note_failure(&task, error);
+        }
         let stream = task
             .stream()
             .map(|stream| (stream, outcome.as_ref().err().cloned()));

@@ -220,7 +220,9 @@ impl Scheduler {
         if self.closed.is_some() {
             return;
         }
+        self.report_the_rest(host);
         self.closed = Some(error.clone());
+        self.unread.ids.clear();
         let mut workers: Vec<WorkerId> = self.workers.keys().copied().collect();
         workers.sort_unstable();
         for id in workers {

@@ -46,6 +46,18 @@ const ROUNDS: usize = 16;
 /// has failed, since a list can be longer than a cache.
 fn wait_all<'e>(
     entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
+    known: impl FnMut(usize) -> Result<()>,
+) -> Result<()> {
+    let waited = wait_in_turn(entries.clone(), known);
+    if waited.is_err() {
+        // One failure stands for all of them.
+        entries.for_each(ObjectHandle::hear);
+    }
+    waited
+}
+
+fn wait_in_turn<'e>(
+    entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
     mut known: impl FnMut(usize) -> Result<()>,
 ) -> Result<()> {
     let total = entries.clone().count();

@@ -260,7 +260,10 @@ impl<T> ObjectRef<T> {
             )));
         }
         match self.entry.outcome() {
-            Some(Err(error)) => Err(error.clone()),
+            Some(Err(error)) => {
+                self.entry.hear();
+                Err(error.clone())
+            }
             _ => Ok(()),
         }
     }
@@ -282,7 +285,10 @@ impl<T> ObjectRef<T> {
             }
         }
         Poll::Ready(match self.entry.outcome() {
-            Some(Err(error)) => Err(error.clone()),
+            Some(Err(error)) => {
+                self.entry.hear();
+                Err(error.clone())
+            }
             _ => Ok(()),
         })
     }

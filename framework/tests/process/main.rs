@@ -52,4 +52,5 @@ mod tiles_0_16;
 #[cfg(feature = "ndarray-0_17")]
 mod tiles_0_17;
 mod turns;
+mod unread;
 mod waiting_futures;

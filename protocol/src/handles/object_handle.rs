@@ -7,7 +7,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -34,6 +34,8 @@ pub struct ObjectHandle {
     origin: WorkerId,
     /// See [`ObjectHandle::of_actor`].
     is_actor: bool,
+    /// Somebody has read its failure.
+    heard: AtomicBool,
     seq: u64,
     /// `None` for the handle of a call that could not be started.
     engine: Option<Weak<dyn Engine>>,
@@ -123,6 +125,7 @@ impl ObjectHandle {
         ObjectHandle {
             origin: id.origin,
             is_actor: false,
+            heard: AtomicBool::new(false),
             seq: id.seq,
             engine,
             cell,
@@ -197,6 +200,18 @@ impl ObjectHandle {
             OutcomeCell::Known(outcome) => Some(outcome),
             OutcomeCell::Awaited(cell) => cell.get(),
         }
+    }
+
+    /// Says that somebody learns of the failure of the object, should it fail.
+    #[cold]
+    pub fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has learnt of its failure.
+    #[inline]
+    pub fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
@@ -349,7 +364,10 @@ impl ObjectHandle {
     pub fn payload(self: &Arc<Self>) -> Result<Payload> {
         let value = match self.outcome() {
             Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(error.clone()),
+            Some(Err(error)) => {
+                self.hear();
+                return Err(error.clone());
+            }
             None => {
                 return Err(Error::internal(format!(
                     "object {} is still pending",

@@ -29,8 +29,17 @@ pub struct Released {
 #[derive(Debug, Default)]
 struct List {
     ids: Vec<ObjectId>,
-    /// Tasks that were detached before: counted first.
-    detached: Vec<ObjectId>,
+    /// What was said of objects before: counted first.
+    marks: Vec<(ObjectId, Mark)>,
+}
+
+/// What is said of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Nobody asks for the result of its task.
+    Detached,
+    /// Somebody has read its failure.
+    Heard,
 }
 
 impl Released {
@@ -51,8 +60,18 @@ impl Released {
 
     /// Nobody asks for the result of this task.
     pub fn detach(&self, id: ObjectId) {
+        self.mark(id, Mark::Detached);
+    }
+
+    /// Somebody has read the failure of this object. Before the end of the handle.
+    pub fn hear(&self, id: ObjectId) {
+        self.mark(id, Mark::Heard);
+    }
+
+    #[cold]
+    fn mark(&self, id: ObjectId, mark: Mark) {
         let mut list = self.list.lock();
-        list.detached.push(id);
+        list.marks.push((id, mark));
         self.any.store(true, Relaxed);
     }
 
@@ -74,14 +93,14 @@ impl Released {
         self.ends_actors.load(Relaxed)
     }
 
-    /// Empties the list: the handles into `ids`, which is empty; `detached` is called for the tasks
+    /// Empties the list: the handles into `ids`, which is empty; `marked` is called for what was said
     /// first, under the list's lock.
     #[inline]
-    pub fn take(&self, ids: &mut Vec<ObjectId>, detached: impl FnMut(ObjectId)) {
+    pub fn take(&self, ids: &mut Vec<ObjectId>, mut marked: impl FnMut(ObjectId, Mark)) {
         let mut list = self.list.lock();
         mem::swap(&mut list.ids, ids);
-        if !list.detached.is_empty() {
-            list.detached.drain(..).for_each(detached);
+        if !list.marks.is_empty() {
+            list.marks.drain(..).for_each(|(id, mark)| marked(id, mark));
         }
         self.any.store(false, Relaxed);
         self.memory.store(false, Relaxed);
@@ -108,7 +127,7 @@ mod models {
             let mut counted = self.counted.lock().unwrap();
             if self.released.any() {
                 let mut ids = Vec::new();
-                self.released.take(&mut ids, |id| counted.push(id.seq));
+                self.released.take(&mut ids, |id, _| counted.push(id.seq));
                 counted.extend(ids.iter().map(|id| id.seq));
             }
             assert!(counted.contains(&own), "left to the next step");

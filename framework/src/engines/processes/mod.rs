@@ -161,6 +161,7 @@ impl Driver {
                 cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
                 deaths: config.max_worker_deaths,
                 max_pending: config.max_pending,
+                reports_unread: config.report_unread_failures,
             },
             functions.collect(),
         );

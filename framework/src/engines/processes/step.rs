@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use mobula_protocol::Mark;
 use parking_lot::MutexGuard;
 
 use super::{
@@ -107,7 +108,10 @@ impl Driver {
         }
         // Freeing an object can drop values, but no handle of this process: no lock is taken again.
         let mut released = peers.take_scratch();
-        self.released.take(&mut released, |id| scheduler.detach(id));
+        self.released.take(&mut released, |id, mark| match mark {
+            Mark::Detached => scheduler.detach(id),
+            Mark::Heard => scheduler.heard(id),
+        });
         for id in released.drain(..) {
             if let Err(violation) = scheduler.release(id, peers) {
                 debug_assert!(false, "{violation}");

@@ -45,6 +45,7 @@ impl Env {
                 cores: 2,
                 deaths: 3,
                 max_pending: None,
+                reports_unread: true,
             },
             functions
                 .iter()

@@ -26,6 +26,7 @@ mod shortage;
 mod split;
 mod streams;
 mod tasks;
+mod unread;
 mod workers;
 mod world;
 

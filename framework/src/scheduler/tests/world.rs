@@ -57,6 +57,7 @@ impl World {
             cores: 1 + dice.below(4) as u32,
             deaths: 3,
             max_pending: None,
+            reports_unread: true,
         };
         let mut world = World {
             dice,

@@ -145,6 +145,7 @@ impl Tasks {
                 self.bar.advance(1);
             }
             if let Some(Err(error)) = entry.outcome() {
+                entry.hear();
                 return Err(sent.at(error.clone()));
             }
         }

@@ -249,6 +249,9 @@ impl Engine for Driver {
     }
 
     fn release(&self, handle: &ObjectHandle) {
+        if handle.is_heard() {
+            self.released.hear(handle.id());
+        }
         let may_end = self.has_actors.load(Ordering::Relaxed) && handle.may_end_an_actor();
         if self.released.push(handle.id(), !handle.is_small(), may_end) {
             // Nobody else may come by for long.
