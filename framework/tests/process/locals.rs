@@ -248,6 +248,21 @@ fn a_task_waits_for_the_value_while_others_of_its_worker_go_on() {
     assert_eq!(second.get_timeout(limit).unwrap(), 11);
 }
 
+struct MarkAtEnd<'a>(&'a str);
+
+impl Drop for MarkAtEnd<'_> {
+    fn drop(&mut self) {
+        mark(self.0);
+    }
+}
+
+#[remote]
+fn adds_and_marks_its_end(n: u64, path: &str) {
+    let _end = MarkAtEnd(path);
+    mark(path);
+    SUM.with(|sum| sum.set(sum.get() + n));
+}
+
 #[mobula::test]
 fn a_task_that_waits_for_the_value_can_be_cancelled() {
     let begun = Marks::new();
@@ -255,11 +270,12 @@ fn a_task_that_waits_for_the_value_can_be_cancelled() {
     let queue = rt.queue::<u64>(1).unwrap();
     let first = rt.spawn(adds_from_a_queue::remote(&queue, begun.path()));
     eventually("the first has the value", || begun.count() == 1);
-    let second = rt.spawn(adds::remote(10, begun.path()));
+    let second = rt.spawn(adds_and_marks_its_end::remote(10, begun.path()));
     eventually("the second has begun", || begun.count() == 2);
     second.cancel();
     let limit = Duration::from_secs(60);
     assert!(second.get_timeout(limit).unwrap_err().is_cancelled());
+    eventually("the second has ended", || begun.count() == 3);
     queue.put(&1).unwrap();
     // The worker lives, and the value with it.
     assert_eq!(first.get_timeout(limit).unwrap(), 1);
