@@ -24,6 +24,7 @@ mod queue;
 mod results;
 mod shared;
 mod store;
+mod streams;
 
 /// As many as all peers get.
 pub(crate) const WORKERS: usize = 2;
@@ -31,12 +32,13 @@ pub(crate) const WORKERS: usize = 2;
 type Measure = fn(&Out) -> Result<()>;
 
 /// The parts, in the order in which they are run.
-pub(crate) const PARTS: [(&str, Measure); 12] = [
+pub(crate) const PARTS: [(&str, Measure); 13] = [
     ("calls", calls::measure),
     ("many", many::measure),
     ("queue", queue::measure),
     ("clients", clients::measure),
     ("control", control::measure),
+    ("streams", streams::measure),
     ("actors", actors::measure),
     ("maps", maps::measure),
     ("store", store::measure),

@@ -38,6 +38,7 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("empty_task", "empty task, in turn", Time),
     ("small_task", "task that gives two bytes, in turn", Time),
     ("no_options", "the same without options, in turn", Time),
+    ("no_split", "the same without the split, in turn", Time),
     ("empty_64", "empty task, in turn", Time),
     ("empty_4k", "empty task, in turn", Time),
     ("empty_64k", "empty task, in turn", Time),
@@ -204,6 +205,33 @@ pub(crate) const GROUPS: &[Group] = &[
                 "blocking round trip of a call with a limit of time",
             )
             .beside(&["no_options"]),
+        ],
+    },
+    Group {
+        id: "streams",
+        title: "Several results of a call",
+        rows: &[
+            row(
+                "stream_items",
+                Rate,
+                "items of a stream of 10,000 numbers, 1,000 in its buffer",
+            ),
+            row(
+                "stream_items_4",
+                Rate,
+                "the same with the default buffer of 4",
+            ),
+            row(
+                "stream_bytes",
+                Bandwidth,
+                "a stream of 32 items of 8 MiB, which its function clones",
+            ),
+            row(
+                "split",
+                Time,
+                "blocking round trip of a call whose result is split in two",
+            )
+            .beside(&["no_split"]),
         ],
     },
     Group {
