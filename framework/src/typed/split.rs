@@ -7,10 +7,31 @@ use super::{
     probe::Probe,
 };
 
-/// A tuple of 2 to 8 values: what a result can be that is
-/// [split](UnspawnedCall::spawn_split).
+/// A tuple of 2 to 8 values, which is a result that can be [split](UnspawnedCall::spawn_split). No
+/// other type implements it.
 ///
-/// Not implemented for other types.
+/// # Examples
+/// ```
+/// use mobula::{Elements, UnspawnedCall, prelude::*};
+///
+/// #[remote]
+/// fn divide(a: u64, b: u64) -> (u64, u64) {
+///     (a / b, a % b)
+/// }
+///
+/// fn start<R: Elements>(call: UnspawnedCall<R>) -> R::Refs {
+///     call.spawn_split()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// # let rt = Runtime::builder().workers(1).start()?;
+/// let (quotient, rest) = start(divide::remote(17, 5));
+/// assert_eq!((quotient.get()?, rest.get()?), (3, 2));
+/// # drop(rt);
+/// # Ok(())
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be split into refs",
     label = "not a tuple of 2 to 8 values",
