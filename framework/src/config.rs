@@ -52,6 +52,35 @@ const ACTORS: u64 = 8;
 /// The memory that is assumed where the system does not say it.
 const UNKNOWN_MEMORY: u64 = 1 << 30;
 
+/// The cores that each worker has: see [`Builder::pin`](crate::Builder::pin).
+///
+/// # Examples
+/// ```
+/// use mobula::{Pin, prelude::*};
+///
+/// #[remote]
+/// fn cores() -> usize {
+///     std::thread::available_parallelism().unwrap().get()
+/// }
+///
+/// # fn main() -> mobula::Result<()> {
+/// # mobula::init();
+/// let workers = std::thread::available_parallelism().unwrap().get();
+/// let rt = Runtime::builder().workers(workers).pin(Pin::Cores).start()?;
+/// assert_eq!(rt.spawn(cores::remote()).get()?, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pin {
+    /// Each worker has an equal share of the cores that this process may use, and no core of another
+    /// worker. With more workers than cores, some workers share one.
+    Cores,
+    /// Each worker has the cores of one NUMA node, and the nodes have equally many workers.
+    NumaNodes,
+}
+
 /// The settings of a runtime, all decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -73,6 +102,9 @@ pub(crate) struct Config {
     pub(crate) report_unread_failures: bool,
     pub(crate) detached_grace: Duration,
     pub(crate) resources: Arc<Totals>,
+    /// By how much workers are nicer than this process.
+    pub(crate) nice: u32,
+    pub(crate) pin: Option<Pin>,
     pub(crate) kind: Kind,
 }
 
@@ -95,6 +127,9 @@ pub(crate) struct BuilderOptions {
     pub(crate) cpus: Option<f64>,
     pub(crate) memory: Option<u64>,
     pub(crate) declared: Vec<(String, u32)>,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) nice: Option<u32>,
+    pub(crate) pin: Option<Pin>,
     pub(crate) kind: Option<Kind>,
 }
 
@@ -140,6 +175,7 @@ impl BuilderOptions {
             )));
         }
         let (own_segment, worker_segment) = segments(capacity, workers, addresses)?;
+        let declared = resources::declare(self.declared)?;
         Ok(Config {
             name: self.name.unwrap_or_else(|| "mobula".to_owned()),
             workers,
@@ -161,10 +197,24 @@ impl BuilderOptions {
             resources: Arc::new(Totals {
                 cpus: cpus(self.cpus, workers)?,
                 memory: Amount::whole(memory(self.memory, capacity)?),
-                declared: resources::declare(self.declared)?,
+                variables: resources::variables(self.variables, &declared)?,
+                declared,
             }),
+            nice: nice(self.nice)?,
+            pin: self.pin,
             kind,
         })
+    }
+}
+
+/// # Errors
+/// The system has no such niceness.
+fn nice(wish: Option<u32>) -> Result<u32> {
+    match wish.unwrap_or(0) {
+        by @ 0..=19 => Ok(by),
+        by => Err(Error::usage(format!(
+            "`Builder::nice` takes a number from 0 to 19, not {by}"
+        ))),
     }
 }
 

@@ -235,6 +235,7 @@ mod scheduler;
 mod setup;
 mod typed;
 
+pub use config::Pin;
 pub use engine_kind::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test, worker_local};

@@ -20,6 +20,9 @@ pub(crate) struct Totals {
     pub(crate) memory: Amount,
     /// What the program has declared, by name: each with a number of units.
     pub(crate) declared: Vec<(String, u32)>,
+    /// The environment variables that tell programs which units of a resource they have, by the
+    /// resource.
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// What a task needs, by the numbers of the resources.
@@ -39,7 +42,13 @@ impl Totals {
         cpus: Amount::whole(u64::MAX),
         memory: Amount::whole(u64::MAX),
         declared: Vec::new(),
+        variables: BTreeMap::new(),
     };
+
+    /// The environment variable for a resource, or nothing.
+    pub(crate) fn variable(&self, name: &str) -> String {
+        self.variables.get(name).cloned().unwrap_or_default()
+    }
 
     /// The need of a task of this function; `None`: its worker, as any task.
     ///
@@ -162,6 +171,32 @@ pub(crate) fn declare(all: Vec<(String, u32)>) -> Result<Vec<(String, u32)>> {
     Ok(all.into_iter().collect())
 }
 
+/// The variables of a program's resources, with the usual one for GPUs.
+///
+/// # Errors
+/// One belongs to no declared resource, or cannot be a variable.
+pub(crate) fn variables(
+    all: Vec<(String, String)>,
+    declared: &[(String, u32)],
+) -> Result<BTreeMap<String, String>> {
+    let mut variables = BTreeMap::from([("gpu".to_owned(), "CUDA_VISIBLE_DEVICES".to_owned())]);
+    for (name, variable) in all {
+        if !declared.iter().any(|(known, _)| *known == name) {
+            return Err(Error::usage(format!(
+                "the variable `{variable}` is for the resource `{name}`, which is not declared; \
+                 declare it with `Runtime::builder().resource(\"{name}\", ..)`"
+            )));
+        }
+        if variable.is_empty() || variable.contains(['=', '\0']) {
+            return Err(Error::usage(format!(
+                "`{variable}` cannot be the name of an environment variable"
+            )));
+        }
+        variables.insert(name, variable);
+    }
+    Ok(variables)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +206,7 @@ mod tests {
             cpus: Amount::whole(4),
             memory: Amount::whole(1 << 30),
             declared: totals_of(1),
+            variables: BTreeMap::new(),
         }
     }
 
@@ -250,6 +286,24 @@ mod tests {
         let mut resources = Resources::None;
         resources.set("gpu", Amount::default());
         assert!(totals().need("train", &resources).unwrap_err().is_usage());
+    }
+
+    #[test]
+    fn variables_belong_to_declared_resources() {
+        let of = |name: &str, variable: &str| {
+            let all = vec![(name.to_owned(), variable.to_owned())];
+            variables(all, &totals_of(1))
+        };
+        let usual = variables(vec![], &[]).unwrap();
+        assert_eq!(usual["gpu"], "CUDA_VISIBLE_DEVICES");
+        assert_eq!(
+            of("gpu", "HIP_VISIBLE_DEVICES").unwrap()["gpu"],
+            "HIP_VISIBLE_DEVICES"
+        );
+        assert_eq!(of("disk", "DISK").unwrap().len(), 2);
+        for (name, variable) in [("tpu", "A"), ("gpu", ""), ("gpu", "A=B")] {
+            assert!(of(name, variable).unwrap_err().is_usage());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf, sync::Arc, time::Duration};
 use mobula_protocol::{Control, Engine, Error, Result, Stats};
 
 use crate::{
-    config::BuilderOptions,
+    config::{BuilderOptions, Pin},
     current::{self, Current, Guard},
     engine_kind::{EngineKind, Kind},
     engines,
@@ -597,6 +597,103 @@ impl Builder {
         self
     }
 
+    /// Names the environment variable that tells programs which units of a declared resource they
+    /// have. For the resource `gpu` it is `CUDA_VISIBLE_DEVICES` unless this says otherwise.
+    /// [`TaskContext::variables`](crate::TaskContext::variables) returns it.
+    ///
+    /// # Errors
+    /// [`start`](Self::start) fails if the resource is not declared, or the name cannot be that of a
+    /// variable.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote(resources(gpu = 1))]
+    /// fn variables() -> Vec<(String, String)> {
+    ///     mobula::context().variables()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let builder = Runtime::builder().workers(1).resource("gpu", 2);
+    /// let rt = builder.resource_variable("gpu", "HIP_VISIBLE_DEVICES").start()?;
+    /// let variables = rt.spawn(variables::remote()).get()?;
+    /// assert_eq!(variables, [("HIP_VISIBLE_DEVICES".to_owned(), "0".to_owned())]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resource_variable(
+        mut self,
+        name: impl Into<String>,
+        variable: impl Into<String>,
+    ) -> Builder {
+        let variable = (name.into(), variable.into());
+        self.options.variables.push(variable);
+        self
+    }
+
+    /// Pins each worker to cores of its own, or to those of a NUMA node, so that the system does not
+    /// move it. Default: workers use all cores that this process may use.
+    ///
+    /// A worker has its cores before its first instruction, and a replacement has those of the worker
+    /// that it replaces. The processes of actors have cores too. This process keeps its own.
+    ///
+    /// # Errors
+    /// [`start`](Self::start) fails (`is_setup()`) if the system lets no cores be chosen, or does not
+    /// list its NUMA nodes.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{Pin, prelude::*};
+    ///
+    /// #[remote]
+    /// fn cores() -> usize {
+    ///     std::thread::available_parallelism().unwrap().get()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let all = std::thread::available_parallelism().unwrap().get();
+    /// let rt = Runtime::builder().workers(all).pin(Pin::Cores).start()?;
+    /// assert_eq!(rt.spawn(cores::remote()).get()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pin(mut self, pin: Pin) -> Builder {
+        self.options.pin = Some(pin);
+        self
+    }
+
+    /// Sets by how much workers are nicer than this process, 0 to 19, so that other programs go
+    /// before them (`nice(2)`). Default: 0.
+    ///
+    /// # Errors
+    /// [`start`](Self::start) fails (`is_usage()`) for a number above 19.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::prelude::*;
+    ///
+    /// #[remote]
+    /// fn niceness() -> String {
+    ///     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    ///     let fields = stat.rsplit(") ").next().unwrap();
+    ///     fields.split(' ').nth(16).unwrap().to_owned()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).nice(19).start()?;
+    /// assert_eq!(rt.spawn(niceness::remote()).get()?, "19");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nice(mut self, by: u32) -> Builder {
+        self.options.nice = Some(by);
+        self
+    }
+
     /// Sets the most bytes that the store may hold, over all processes, at least 1 MiB. The store
     /// takes memory when objects need it.
     ///
@@ -823,6 +920,11 @@ impl Builder {
 
     /// Sets an environment variable in the workers, besides those that this process has when the
     /// runtime starts.
+    ///
+    /// Workers also have variables that say how many threads libraries start: `OMP_NUM_THREADS`,
+    /// `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS`, `NUMEXPR_NUM_THREADS` and `RAYON_NUM_THREADS`. Each
+    /// is the number of cores divided by that of workers, and at least 1. A variable that this process
+    /// has, or that this method sets, stays as it is.
     ///
     /// # Examples
     /// ```

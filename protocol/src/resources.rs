@@ -97,6 +97,8 @@ pub struct Demand {
     pub amount: Amount,
     /// Which units the task has got, in a task that a worker has.
     pub units: Vec<u32>,
+    /// The environment variable that tells programs so, in such a task, if there is one.
+    pub variable: Cow<'static, str>,
 }
 
 impl Demand {
@@ -106,6 +108,7 @@ impl Demand {
             name: Cow::Borrowed(name),
             amount,
             units: Vec::new(),
+            variable: Cow::Borrowed(""),
         }
     }
 }
@@ -147,16 +150,19 @@ impl Resources {
                 name: Cow::Owned(name.to_owned()),
                 amount,
                 units: Vec::new(),
+                variable: Cow::Borrowed(""),
             }),
         }
         *self = demands.into();
     }
 
-    /// Those of a task that has got these units of a resource, by its name.
-    pub fn granted(&self, units: impl Fn(&str) -> Vec<u32>) -> Resources {
+    /// Those of a task that has got these units of a resource, by its name, with the variable that
+    /// tells programs so.
+    pub fn granted(&self, units: impl Fn(&str) -> (Vec<u32>, String)) -> Resources {
         let mut demands = self.demands().to_vec();
         for demand in &mut demands {
-            demand.units = units(&demand.name);
+            let (units, variable) = units(&demand.name);
+            (demand.units, demand.variable) = (units, variable.into());
         }
         demands.into()
     }

@@ -3,12 +3,12 @@
 mod progress;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fmt,
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{ObjectId, RemoteFn, Result, WorkerId};
+use mobula_protocol::{Demand, ObjectId, RemoteFn, Resources, Result, WorkerId};
 
 use crate::process::Run;
 
@@ -42,6 +42,10 @@ thread_local! {
             has_resources: Cell::new(false),
         }
     };
+
+    /// The resources of the task that this thread runs, or of an earlier one, if it has none. Apart
+    /// from the rest, since a value with a destructor makes each access dearer.
+    static RESOURCES: RefCell<Resources> = const { RefCell::new(Resources::None) };
 }
 
 /// Says that this thread runs a task from now on.
@@ -67,12 +71,13 @@ pub(crate) fn set_limit(limit: Option<Instant>) {
     HERE.with(|here| here.limit.set(limit));
 }
 
-/// The task of this thread has resources.
-pub(crate) fn set_resources() {
+/// Says which resources the task of this thread has.
+pub(crate) fn set_resources(resources: &Resources) {
     HERE.with(|here| here.has_resources.set(true));
+    RESOURCES.set(resources.clone());
 }
 
-/// Whether the task of this thread has resources.
+/// Says whether the task of this thread has resources.
 pub(crate) fn has_resources() -> bool {
     HERE.with(|here| here.has_resources.get())
 }
@@ -126,12 +131,16 @@ pub fn context() -> TaskContext {
             attempt: here.attempt.get(),
             limit: here.limit.get(),
             run: Run::of_this_thread(),
+            resources: match here.has_resources.get() {
+                true => RESOURCES.with_borrow(Resources::clone),
+                false => Resources::None,
+            },
         })
     });
     TaskContext { task }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Task {
     function: &'static RemoteFn,
     id: ObjectId,
@@ -139,6 +148,8 @@ struct Task {
     limit: Option<Instant>,
     /// In a worker, which says whether it is cancelled.
     run: Option<Run>,
+    /// What it has got.
+    resources: Resources,
 }
 
 /// The facts that a task can know of itself. `mobula::context()` returns it. A copy can be moved to
@@ -162,7 +173,7 @@ struct Task {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct TaskContext {
     task: Option<Task>,
 }
@@ -215,7 +226,7 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn task(&self) -> Option<TaskId> {
-        self.task.map(|task| TaskId(task.id))
+        self.task.as_ref().map(|task| TaskId(task.id))
     }
 
     /// Returns the name of the remote function; `None` outside of tasks. In a map, whose calls
@@ -237,7 +248,7 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn function(&self) -> Option<&'static str> {
-        self.task.map(|task| task.function.name)
+        self.task.as_ref().map(|task| task.function.name)
     }
 
     /// Returns the number of the run: 1 in the first run of the task, 2 in its first retry, and so on.
@@ -265,7 +276,7 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn attempt(&self) -> u32 {
-        self.task.map_or(0, |task| task.attempt)
+        self.task.as_ref().map_or(0, |task| task.attempt)
     }
 
     /// Returns the number of the worker that runs the task, from 1 on. The replacement of a worker
@@ -287,7 +298,75 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn worker(&self) -> Option<u32> {
-        self.task?.run.map(|run| run.worker().0)
+        self.task.as_ref()?.run.map(|run| run.worker().0)
+    }
+
+    /// Returns which units of a resource the task has got, by their numbers, from 0 on. It is empty
+    /// for a resource that the call does not need, for cores and memory, outside of tasks, and on an
+    /// engine that runs one call at a time.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote(resources(gpu = 1))]
+    /// fn which() -> Vec<u32> {
+    ///     mobula::context().units("gpu")
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).resource("gpu", 2).start()?;
+    /// assert_eq!(rt.spawn(which::remote()).get()?, [0]);
+    /// assert_eq!(rt.spawn(which::remote().resource("gpu", 2)).get()?, [0, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn units(&self, resource: &str) -> Vec<u32> {
+        let mut demands = self.demands().iter();
+        let found = demands.find(|demand| demand.name == resource);
+        found.map(|demand| demand.units.clone()).unwrap_or_default()
+    }
+
+    /// Returns the environment variables that tell a program which units of the task's resources it
+    /// is to use, such as `CUDA_VISIBLE_DEVICES` with `0,1` for the resource `gpu`.
+    /// `Builder::resource_variable` declares others.
+    ///
+    /// They are for the processes that the task starts. The worker's own environment does not change:
+    /// several tasks use it at a time, and code of other languages may read it meanwhile. Code in the
+    /// worker takes the numbers from [`units`](Self::units).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote(resources(gpu = 1))]
+    /// fn train() -> String {
+    ///     let mut program = std::process::Command::new("sh");
+    ///     program.args(["-c", "echo uses $CUDA_VISIBLE_DEVICES"]);
+    ///     let output = program.envs(mobula::context().variables()).output().unwrap();
+    ///     String::from_utf8(output.stdout).unwrap()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).resource("gpu", 2).start()?;
+    /// assert_eq!(rt.spawn(train::remote()).get()?, "uses 0\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let declared = self.demands().iter();
+        let declared = declared.filter(|demand| !demand.variable.is_empty());
+        let variables = declared.map(|demand| {
+            let units: Vec<_> = demand.units.iter().map(u32::to_string).collect();
+            (demand.variable.to_string(), units.join(","))
+        });
+        variables.collect()
+    }
+
+    fn demands(&self) -> &[Demand] {
+        self.task
+            .as_ref()
+            .map_or(&[], |task| task.resources.demands())
     }
 
     /// Returns the rest of the run's `timeout`: zero after it has passed, `None` without one.
@@ -312,7 +391,7 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn time_left(&self) -> Option<Duration> {
-        let limit = self.task?.limit?;
+        let limit = self.task.as_ref()?.limit?;
         Some(limit.saturating_duration_since(Instant::now()))
     }
 
@@ -342,7 +421,7 @@ impl TaskContext {
     /// ```
     pub fn progress(&self) -> Progress {
         Progress {
-            run: self.task.and_then(|task| task.run),
+            run: self.task.as_ref().and_then(|task| task.run),
         }
     }
 
@@ -398,7 +477,7 @@ impl TaskContext {
     /// The task is cancelled ([`is_cancelled`](mobula_protocol::Error::is_cancelled)). Nobody sees
     /// what it returns.
     pub fn check_cancelled(&self) -> Result<()> {
-        match self.task.and_then(|task| task.run) {
+        match self.task.as_ref().and_then(|task| task.run) {
             Some(run) => run.check_cancelled(),
             None => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mobula::prelude::*;
+use mobula::{Pin, prelude::*};
 
 use crate::support::{Marks, eventually, mark, runtime};
 
@@ -230,4 +230,183 @@ fn wrong_totals_are_errors_of_the_start() {
             "{error}"
         );
     }
+}
+
+#[remote(resources(gpu = 1))]
+fn own_unit(running: &str, held: &str, until: u64) -> (Vec<u32>, Vec<u32>, String) {
+    holds(running, held, until);
+    let context = mobula::context();
+    let there = std::thread::spawn(move || context.units("gpu"));
+    let mut program = std::process::Command::new("sh");
+    program.args(["-c", "printf %s \"$CUDA_VISIBLE_DEVICES\""]);
+    let output = program
+        .envs(mobula::context().variables())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    (mobula::context().units("gpu"), there.join().unwrap(), told)
+}
+
+#[remote]
+fn no_units() -> (Vec<u32>, usize) {
+    let context = mobula::context();
+    (context.units("gpu"), context.variables().len())
+}
+
+#[mobula::test]
+fn a_task_knows_which_units_it_has_and_tells_the_programs_that_it_starts() {
+    let rt = with_gpu(2, 2);
+    let (running, held) = (Marks::new(), Marks::new());
+    let call = || own_unit::remote(running.path(), held.path(), 1);
+    let calls = [call().spawn(), call().spawn()];
+    eventually("both run", || running.count() == 2);
+    mark(held.path());
+    let mut units = Vec::new();
+    for call in calls {
+        let (own, there, told) = call.get().unwrap();
+        assert_eq!(own, there);
+        assert_eq!(told, own[0].to_string());
+        units.extend(own);
+    }
+    units.sort_unstable();
+    assert_eq!(units, [0, 1]);
+    let both = rt.spawn(call().resource("gpu", 2)).get().unwrap();
+    assert_eq!((both.0, &*both.2), (vec![0, 1], "0,1"));
+    // Also in a map, whose calls share tasks.
+    for (own, ..) in rt.map((0..20).map(|_| call())).get().unwrap() {
+        assert_eq!(own.len(), 1);
+    }
+    // What one task had the next one has not.
+    for _ in 0..4 {
+        assert_eq!(rt.spawn(no_units::remote()).get().unwrap(), (vec![], 0));
+    }
+    assert!(mobula::context().units("gpu").is_empty());
+}
+
+#[remote]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[mobula::test]
+fn libraries_in_workers_start_as_many_threads_as_there_are_cores_for_each() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for workers in [1, cores + 1] {
+        let builder = Runtime::builder().workers(workers).store_capacity(64 << 20);
+        let rt = builder.worker_env("MKL_NUM_THREADS", "17").start().unwrap();
+        let of = |name: &str| rt.spawn(variable::remote(name)).get().unwrap();
+        let share = (cores / workers).max(1).to_string();
+        for name in [
+            "OMP_NUM_THREADS",
+            "RAYON_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+            "NUMEXPR_NUM_THREADS",
+        ] {
+            // What the user has set stays.
+            let expected = std::env::var(name).unwrap_or_else(|_| share.clone());
+            assert_eq!(of(name), Some(expected), "{name}");
+        }
+        assert_eq!(of("MKL_NUM_THREADS").as_deref(), Some("17"));
+    }
+}
+
+/// The cores that this thread may use, and one that it has started.
+#[remote]
+fn own_cores(running: &str, until: u64) -> (String, String) {
+    mark(running);
+    while std::fs::metadata(running).unwrap().len() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let here = allowed_cores();
+    let there = std::thread::spawn(allowed_cores).join().unwrap();
+    (here, there)
+}
+
+fn allowed_cores() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.unwrap().trim().to_owned()
+}
+
+#[mobula::test]
+fn pinned_workers_have_cores_of_their_own_and_so_do_their_replacements() {
+    let before = allowed_cores();
+    let cores = std::thread::available_parallelism().unwrap().get().min(4);
+    let builder = Runtime::builder().workers(cores).store_capacity(64 << 20);
+    let rt = builder.pin(Pin::Cores).start().unwrap();
+    for _ in 0..2 {
+        let running = Marks::new();
+        let calls = (0..cores).map(|_| own_cores::remote(running.path(), cores as u64).num_cpus(1));
+        let calls: Vec<_> = rt.spawn_all(calls);
+        let mut sets = Vec::new();
+        for call in calls {
+            let (here, there) = call.get().unwrap();
+            assert_eq!(here, there);
+            assert!(cores == 1 || here != before, "{here}");
+            sets.push(here);
+        }
+        sets.sort_unstable();
+        sets.dedup();
+        assert_eq!(sets.len(), cores, "{sets:?}");
+        // Its place goes to the worker that replaces it.
+        rt.spawn(aborts::remote()).get().unwrap_err();
+    }
+    assert_eq!(allowed_cores(), before);
+}
+
+#[remote]
+fn aborts() {
+    std::process::abort();
+}
+
+#[mobula::test]
+fn workers_can_be_pinned_to_the_nodes_of_memory() {
+    let builder = Runtime::builder().workers(2).store_capacity(64 << 20);
+    match builder.pin(Pin::NumaNodes).start() {
+        Ok(rt) => {
+            let running = Marks::new();
+            let (here, there) = rt
+                .spawn(own_cores::remote(running.path(), 1))
+                .get()
+                .unwrap();
+            assert_eq!(here, there);
+        }
+        // In some containers the list of nodes is hidden.
+        Err(error) => assert!(
+            error.is_setup() && error.to_string().contains("`Pin::Cores`"),
+            "{error}"
+        ),
+    }
+}
+
+#[remote]
+fn niceness() -> (i32, i32) {
+    let own = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let fields = stat.rsplit(") ").next().unwrap();
+        fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    (own(), std::thread::spawn(own).join().unwrap())
+}
+
+#[mobula::test]
+fn workers_are_as_nice_as_the_program_says() {
+    let builder = || Runtime::builder().workers(1).store_capacity(64 << 20);
+    let own = rt_niceness(&builder().start().unwrap());
+    let (here, there) = niceness();
+    assert_eq!((own, here), (here, there));
+    let nicer = (own + 3).min(19);
+    assert_eq!(rt_niceness(&builder().nice(3).start().unwrap()), nicer);
+    let error = builder().nice(20).start().unwrap_err();
+    assert!(
+        error.is_usage() && error.to_string().contains("0 to 19"),
+        "{error}"
+    );
+}
+
+fn rt_niceness(rt: &Runtime) -> i32 {
+    let (here, there) = rt.spawn(niceness::remote()).get().unwrap();
+    assert_eq!(here, there);
+    here
 }

@@ -99,6 +99,8 @@ pub struct Bootstrap {
     pub stack: u64,
     /// The umask of the driver when the runtime began.
     pub umask: u32,
+    /// By how much it is nicer than the driver.
+    pub nice: u32,
     /// With how many bytes of its own memory it asks to be replaced.
     pub max_rss: Option<u64>,
     /// Length of the mailbox segment in bytes.
@@ -135,7 +137,7 @@ impl Bootstrap {
         token: String,
         fingerprint: u64,
         (worker, seat, workers): (WorkerId, Seat, u32),
-        (stack, umask, max_rss): (u64, u32, Option<u64>),
+        (stack, umask, nice, max_rss): (u64, u32, u32, Option<u64>),
         mailbox_len: u64,
         bell_len: u64,
         heap: (SegmentId, u64),
@@ -149,6 +151,7 @@ impl Bootstrap {
             workers,
             stack,
             umask,
+            nice,
             max_rss,
             mailbox_len,
             bell_len,

@@ -135,6 +135,11 @@ fn run(
     // Before there are threads.
     mobula_store::signals::unblock_all();
     rustix::process::umask(Mode::from_bits_truncate(bootstrap.umask));
+    if bootstrap.nice > 0 {
+        // Its threads inherit that.
+        rustix::process::nice(i32::try_from(bootstrap.nice).unwrap_or(i32::MAX))
+            .map_err(|error| Error::setup(format!("this worker cannot be nicer: {error}")))?;
+    }
     be_the_first_victim();
     watch(descriptors.driver, &socket)?;
     let socket = Socket::new(socket)

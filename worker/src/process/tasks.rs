@@ -194,7 +194,7 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
             let own = options.retries.unwrap_or(retries);
             context::begin(id, remote, 1 + own.saturating_sub(retries));
             if !options.resources.is_none() {
-                context::set_resources();
+                context::set_resources(&options.resources);
             }
             if let Some(timeout) = options.timeout {
                 context::set_limit(Instant::now().checked_add(timeout));

@@ -51,6 +51,7 @@ use output::Output;
 use peers::Peers;
 use waiting::poll_policy::PollPolicy;
 use waiting::sleepers::Sleepers;
+use workers::cores::Cores;
 use workers::monitor::Monitor;
 use workers::surroundings::Surroundings;
 use workers::workforce::Workforce;
@@ -71,6 +72,8 @@ pub(crate) struct Driver {
     this: Weak<Driver>,
     config: Config,
     surroundings: Surroundings,
+    /// The cores that workers are pinned to.
+    cores: Option<Arc<Cores>>,
     registry: &'static Registry,
     state: Mutex<State>,
     /// Handles that were dropped: counted by whoever takes the lock next.
@@ -139,6 +142,7 @@ impl Driver {
             ));
         }
         let surroundings = Surroundings::now(config.directory.as_deref())?;
+        let cores = Cores::of(config.pin, config.workers)?;
         let entry = crate::init::worker_entry()?;
         let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
@@ -178,6 +182,7 @@ impl Driver {
         let driver = Arc::new_cyclic(|this| Driver {
             this: this.clone(),
             surroundings,
+            cores,
             registry,
             state: Mutex::new(State { scheduler, peers }),
             released: Released::default(),

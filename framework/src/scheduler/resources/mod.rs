@@ -173,7 +173,7 @@ impl Scheduler {
             return;
         };
         let resources = task.options(&self.functions).resources.clone();
-        let declared = &self.resources.totals.declared;
+        let totals = self.resources.totals.clone();
         let Some(claim) = &mut task.claim else {
             return;
         };
@@ -185,10 +185,11 @@ impl Scheduler {
             let of = |name: &str| {
                 let mut all = claim.need.units.iter().zip(&units);
                 let found = all.find(|((resource, _), _)| {
-                    let known = declared.get(usize::from(*resource));
+                    let known = totals.declared.get(usize::from(*resource));
                     known.is_some_and(|(known, _)| known == name)
                 });
-                found.map(|(_, units)| units.clone()).unwrap_or_default()
+                let units = found.map(|(_, units)| units.clone());
+                (units.unwrap_or_default(), totals.variable(name))
             };
             let granted = resources.granted(of);
             let options = TaskOptions {

@@ -18,6 +18,7 @@ fn env(workers: u32, cpus: f64) -> Env {
         cpus: Amount::checked(cpus),
         memory: Amount::whole(1000),
         declared: vec![("disk".to_owned(), 1), ("gpu".to_owned(), 2)],
+        ..Totals::UNLIMITED
     };
     let workers = workers as usize;
     env.scheduler.set_resources(Arc::new(totals), workers);

@@ -214,6 +214,7 @@ fn demand() -> impl Strategy<Value = Demand> {
         name: name.into(),
         amount: Amount::of_parts(parts),
         units,
+        variable: Default::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 //! workers, which only measurements use.
 
 pub(super) mod backoff;
+pub(super) mod cores;
 pub(super) mod death;
 pub(super) mod descriptors;
 pub(super) mod life;

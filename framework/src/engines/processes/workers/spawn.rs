@@ -1,6 +1,7 @@
 //! Starting a worker: another process of this program, with a mailbox and a segment.
 
 use std::{
+    ffi::OsString,
     io,
     os::{
         fd::{AsFd, OwnedFd},
@@ -29,6 +30,7 @@ use crate::engines::processes::{
     output::{Stream, Words},
     peers::peer::Peer,
     shared_words,
+    workers::cores,
     workers::life::{Life, OwnLife},
     workers::program,
     workers::watched::{Signs, Watched},
@@ -111,6 +113,7 @@ impl Driver {
             (
                 self.config.stack,
                 self.surroundings.umask,
+                self.config.nice,
                 self.config.max_worker_rss,
             ),
             mailbox_file.len(),
@@ -137,7 +140,8 @@ impl Driver {
             printed: end.printed.clone(),
         };
         self.segments.insert(segment, &file)?;
-        let (pid, life) = match self.exec(&token, worker_socket, stderr_write, socket.clone()) {
+        let exec = || self.exec(&token, worker_socket, stderr_write, socket.clone());
+        let ((pid, life), place) = match cores::start_on(self.cores.as_ref(), exec) {
             Ok(started) => started,
             Err(error) => {
                 self.segments.remove(segment);
@@ -180,6 +184,7 @@ impl Driver {
             began: Instant::now(),
             ready: None,
             signs: Signs::default(),
+            _place: place,
         });
         // It may have rung before its lane was there to be looked at.
         self.poll();
@@ -194,6 +199,11 @@ impl Driver {
         own_socket: Arc<OwnedFd>,
     ) -> Result<(u32, Life)> {
         let mut command = program::command()?;
+        let is_set = |name: &OsString| {
+            let given = self.surroundings.environment.iter().chain(&self.config.env);
+            given.into_iter().any(|(known, _)| known == name)
+        };
+        let threads = cores::threads(self.surroundings.cores, self.config.workers, is_set);
         command
             .args(&self.monitor.entry().args)
             .current_dir(self.surroundings.directory())
@@ -204,6 +214,7 @@ impl Driver {
                     .iter()
                     .map(|(key, value)| (key, value)),
             )
+            .envs(threads)
             .envs(self.monitor.entry().env.iter().copied())
             .envs(self.config.env.iter().map(|(key, value)| (key, value)))
             .env(TOKEN_VARIABLE, token)

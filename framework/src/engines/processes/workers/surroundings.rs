@@ -21,6 +21,8 @@ pub(in crate::engines::processes) struct Surroundings {
     directory: OwnedFd,
     pub(in crate::engines::processes) environment: Vec<(OsString, OsString)>,
     pub(in crate::engines::processes) umask: u32,
+    /// How many cores this process may use.
+    pub(in crate::engines::processes) cores: usize,
 }
 
 impl Surroundings {
@@ -41,6 +43,7 @@ impl Surroundings {
             directory,
             environment: std::env::vars_os().collect(),
             umask: umask(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
 

@@ -15,7 +15,9 @@ use rustix::{
     process::{Pid, WaitId, WaitIdOptions, waitid},
 };
 
-use crate::engines::processes::{output::Stream, workers::death, workers::life::Life};
+use crate::engines::processes::{
+    output::Stream, workers::cores::Place, workers::death, workers::life::Life,
+};
 
 /// How long a process may take to end after it was killed. One that waits for a device takes
 /// longer, and one that may not be killed does not end.
@@ -38,6 +40,8 @@ pub(in crate::engines::processes) struct Watched {
     /// When the monitor saw that it was registered.
     pub(in crate::engines::processes) ready: Option<Instant>,
     pub(in crate::engines::processes) signs: Signs,
+    /// The cores that it has, if it is pinned. They are free when this is dropped.
+    pub(in crate::engines::processes) _place: Option<Place>,
 }
 
 /// What the monitor has seen of a worker beside its end.

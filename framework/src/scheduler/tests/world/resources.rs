@@ -19,6 +19,7 @@ impl World {
             cpus,
             memory: Amount::whole(100),
             declared: vec![("disk".to_owned(), 1), ("gpu".to_owned(), 3)],
+            ..Totals::UNLIMITED
         };
         self.scheduler.set_resources(Arc::new(totals), 64);
     }
