@@ -49,6 +49,9 @@ const WORKERS_SHARE: u64 = 2;
 /// Actors, for each of which there is a segment, beside as many as there are workers.
 const ACTORS: u64 = 8;
 
+/// Where workers are threads, one process has as many more mappings of each segment.
+const MAPPINGS_IN_THREADS: u64 = 4;
+
 /// The memory that is assumed where the system does not say it.
 const UNKNOWN_MEMORY: u64 = 1 << 30;
 
@@ -174,6 +177,10 @@ impl BuilderOptions {
                 "a store has at least {MIN_CAPACITY} bytes (1 MiB), not {capacity}"
             )));
         }
+        let addresses = match kind {
+            Kind::Threads => addresses / MAPPINGS_IN_THREADS,
+            _ => addresses,
+        };
         let (own_segment, worker_segment) = segments(capacity, workers, addresses)?;
         let declared = resources::declare(self.declared)?;
         Ok(Config {

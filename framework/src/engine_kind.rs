@@ -6,15 +6,15 @@ use mobula_protocol::{Error, Result};
 
 /// An engine, which runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
 ///
-/// The environment variable `MOBULA_ENGINE` names one by `processes` or `inline`, and so does
-/// `parse`.
+/// The environment variable `MOBULA_ENGINE` names one by `processes`, `threads` or `inline`, and so
+/// does `parse`.
 ///
 /// # Examples
 /// ```
 /// use mobula::EngineKind;
 ///
 /// assert_eq!("inline".parse::<EngineKind>()?, EngineKind::inline());
-/// assert!("threads".parse::<EngineKind>().unwrap_err().is_usage());
+/// assert!("fibers".parse::<EngineKind>().unwrap_err().is_usage());
 /// # Ok::<(), mobula::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,65 @@ impl EngineKind {
     /// ```
     pub const fn processes() -> EngineKind {
         EngineKind(Kind::Processes)
+    }
+
+    /// Returns the engine whose workers are threads of this process. They start in less than a millisecond, share the
+    /// statics of the program, and pass arrays on without copies or descriptors. For functions that
+    /// bear threads beside one another, in programs that may not start processes, and for debuggers
+    /// and profilers that follow one process.
+    ///
+    /// Values are encoded and decoded as for worker processes, and results and errors are the same;
+    /// so are actors, queues, shared arrays and locks, priorities, and tasks that wait for others.
+    /// [`init`](crate::init) is not needed. What differs:
+    ///
+    /// * A function that ends its process, by `std::process::exit`, an abort, a stack overflow or a
+    ///   wild write, ends the program. [`retries`](crate::UnspawnedCall::retries) after a worker's
+    ///   death mean nothing; those after an error do. A panic is an error, unless the program is
+    ///   built with `panic = "abort"`.
+    /// * A thread cannot be killed. A task that is cancelled, or has passed its limit of time, and
+    ///   does not end within its grace time, goes on. Its results have failed by then. Another
+    ///   thread takes its place, and a line on standard error says so. An actor that is killed lives
+    ///   on until its running calls have returned; then its value is dropped. The end of the runtime
+    ///   waits 250 ms for tasks, and leaves the others running.
+    /// * All workers have the environment, the working directory and the standard streams of the
+    ///   program, which passes nothing on: [`Builder::worker_env`](crate::Builder::worker_env),
+    ///   [`Builder::current_dir`](crate::Builder::current_dir) and
+    ///   [`Builder::max_worker_rss`](crate::Builder::max_worker_rss) mean nothing.
+    ///   [`Runtime::worker_pids`](crate::Runtime::worker_pids) is empty.
+    /// * Statics are the program's. Each worker has its own value of a
+    ///   [`worker_local`](crate::worker_local), as in processes. Functions of
+    ///   [`worker_setup!`](crate::worker_setup) and [`worker_teardown!`](crate::worker_teardown) run
+    ///   once in the program, before the first and behind the last worker of all its runtimes.
+    /// * A ref belongs to the worker, or the program, that has got it. One that comes to another
+    ///   through a static or a channel is refused as an argument, by an error for which `is_usage()`
+    ///   holds. As an argument, in a value, or as a result it may go anywhere.
+    /// * A thread that a task has started belongs to no worker: it calls functions as the program
+    ///   does. All workers share the threads of one tokio runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{EngineKind, prelude::*};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static CALLS: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// #[remote]
+    /// fn mean(numbers: &[f64]) -> f64 {
+    ///     CALLS.fetch_add(1, Ordering::Relaxed);
+    ///     numbers.iter().sum::<f64>() / numbers.len() as f64
+    /// }
+    ///
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().engine(EngineKind::threads()).workers(2).start()?;
+    ///     let numbers = rt.put(&vec![1.0, 2.0, 6.0])?;
+    ///     let means = rt.map((0..10).map(|_| mean::remote(&numbers))).get()?;
+    ///     assert_eq!(means, [3.0; 10]);
+    ///     assert_eq!(CALLS.load(Ordering::Relaxed), 10);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub const fn threads() -> EngineKind {
+        EngineKind(Kind::Threads)
     }
 
     /// Returns the engine that runs each call when it is spawned, on the thread that spawns it. It
@@ -96,9 +155,10 @@ impl FromStr for EngineKind {
     fn from_str(name: &str) -> Result<EngineKind> {
         match name {
             "processes" => Ok(EngineKind::processes()),
+            "threads" => Ok(EngineKind::threads()),
             "inline" => Ok(EngineKind::inline()),
             other => Err(Error::usage(format!(
-                "there is no engine `{other}`; there are `processes` and `inline`"
+                "there is no engine `{other}`; there are `processes`, `threads` and `inline`"
             ))),
         }
     }
@@ -108,6 +168,7 @@ impl FromStr for EngineKind {
 pub(crate) enum Kind {
     #[default]
     Processes,
+    Threads,
     Inline,
     /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
     NullThreads,

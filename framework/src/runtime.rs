@@ -282,7 +282,7 @@ impl Runtime {
     ///
     /// Right after the start this waits until each worker has a process. In a task it returns the
     /// id of the task's own worker. It is empty on an engine without worker processes
-    /// ([`EngineKind::inline`]).
+    /// ([`EngineKind::threads`], [`EngineKind::inline`]).
     ///
     /// # Examples
     /// ```
@@ -450,7 +450,7 @@ impl StoreInfo<'_> {
 /// | Variable | Meaning |
 /// | --- | --- |
 /// | `MOBULA_WORKERS` | number of workers |
-/// | `MOBULA_ENGINE` | the engine: `processes` or `inline` |
+/// | `MOBULA_ENGINE` | the engine: `processes`, `threads` or `inline` |
 /// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` or `kB`, `MB`, `GB` may follow the number |
 ///
 /// # Examples

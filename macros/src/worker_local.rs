@@ -53,7 +53,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
                 #ident.with(|_| ());
             }
             #root::__private::inventory::submit! {
-                #root::__private::WorkerSetup(make_now)
+                #root::__private::EagerLocal(make_now)
             }
         }
     });

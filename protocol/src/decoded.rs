@@ -118,6 +118,15 @@ impl Decoded {
         self.any_forgotten.store(false, Ordering::SeqCst);
         std::mem::take(&mut *forgotten)
     }
+
+    /// All values, to be dropped where user code may run.
+    pub fn take_all(&self) -> Vec<AnyValue> {
+        let kept = std::mem::take(&mut *self.kept.lock());
+        let values = kept.values.into_entries().flat_map(|(_, values)| values);
+        let mut all: Vec<AnyValue> = values.map(|value| value.value).collect();
+        all.extend(self.take_forgotten());
+        all
+    }
 }
 
 impl Kept {

@@ -3,6 +3,8 @@
 use std::{
     any::type_name,
     fmt,
+    ops::Deref,
+    sync::Arc,
     task::Waker,
     thread::{self, ThreadId},
 };
@@ -11,8 +13,8 @@ use mobula_protocol::{Awaited, ObjectHandle, park_until};
 use parking_lot::Mutex;
 
 use crate::{
-    process::worker_engine,
-    teardown::{self, EndsWithWorker},
+    process::{here, worker_engine},
+    teardown::{self, EndsWithWorker, Locals},
 };
 
 /// A value of which each worker has its own: `#[worker_local]` makes it of a static.
@@ -41,7 +43,38 @@ use crate::{
 pub struct WorkerLocal<T: Send + 'static> {
     name: &'static str,
     make: fn() -> T,
-    state: Mutex<State<T>>,
+    /// Of the one worker that this process is, and of threads that belong to no worker.
+    own: Slot<T>,
+}
+
+/// The value of one worker.
+struct Slot<T>(Mutex<State<T>>);
+
+impl<T> Slot<T> {
+    const fn new() -> Slot<T> {
+        Slot(Mutex::new(State {
+            value: None,
+            user: None,
+            waiting: Vec::new(),
+        }))
+    }
+}
+
+/// Where this thread's worker has its value.
+enum Place<T: Send + 'static> {
+    Own(&'static Slot<T>),
+    OfWorker(Arc<Slot<T>>),
+}
+
+impl<T: Send> Deref for Place<T> {
+    type Target = Slot<T>;
+
+    fn deref(&self) -> &Slot<T> {
+        match self {
+            Place::Own(slot) => slot,
+            Place::OfWorker(slot) => slot,
+        }
+    }
 }
 
 struct State<T> {
@@ -60,11 +93,7 @@ impl<T: Send> WorkerLocal<T> {
         WorkerLocal {
             name,
             make,
-            state: Mutex::new(State {
-                value: None,
-                user: None,
-                waiting: Vec::new(),
-            }),
+            own: Slot::new(),
         }
     }
 
@@ -106,27 +135,38 @@ impl<T: Send> WorkerLocal<T> {
     /// In a call inside of `f`, which has the value already.
     pub fn with<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut used = self.take();
-        let value = used.value.get_or_insert_with(|| {
+        let Used { place, value } = &mut used;
+        let value = value.get_or_insert_with(|| {
             let value = Box::new((self.make)());
-            teardown::add(self);
+            if let Place::Own(slot) = place {
+                teardown::add(*slot);
+            }
             value
         });
         f(value)
     }
 
+    fn place(&'static self) -> Place<T> {
+        let of_worker = |locals: &Locals| locals.of((&raw const *self).addr(), Slot::new);
+        match here::with(|worker| worker.locals().map(of_worker)) {
+            Some(Some(slot)) => Place::OfWorker(slot),
+            Some(None) | None => Place::Own(&self.own),
+        }
+    }
+
     /// Takes the value when no thread has it.
     fn take(&'static self) -> Used<T> {
         let me = thread::current().id();
+        let place = self.place();
         loop {
             {
-                let mut state = self.state.lock();
+                let mut state = place.0.lock();
                 match state.user {
                     None => {
                         state.user = Some(me);
-                        return Used {
-                            local: self,
-                            value: state.value.take(),
-                        };
+                        let value = state.value.take();
+                        drop(state);
+                        return Used { place, value };
                     }
                     Some(user) if user == me => {
                         drop(state);
@@ -140,9 +180,9 @@ impl<T: Send> WorkerLocal<T> {
             }
             match worker_engine() {
                 // A task gives its turn to others.
-                Ok(Some(worker)) => worker.wait(&Unused(self), None),
+                Ok(Some(worker)) => worker.wait(&Unused(&place), None),
                 // Elsewhere there is no turn to give.
-                Ok(None) | Err(_) => park_until(&Unused(self), None),
+                Ok(None) | Err(_) => park_until(&Unused(&place), None),
             };
         }
     }
@@ -150,14 +190,14 @@ impl<T: Send> WorkerLocal<T> {
 
 /// The value while a thread has it; it goes back at the end.
 struct Used<T: Send + 'static> {
-    local: &'static WorkerLocal<T>,
+    place: Place<T>,
     value: Option<Box<T>>,
 }
 
 impl<T: Send> Drop for Used<T> {
     fn drop(&mut self) {
         let waiting = {
-            let mut state = self.local.state.lock();
+            let mut state = self.place.0.lock();
             state.value = self.value.take();
             state.user = None;
             std::mem::take(&mut state.waiting)
@@ -167,15 +207,15 @@ impl<T: Send> Drop for Used<T> {
 }
 
 /// The condition that no thread has the value.
-struct Unused<T: Send + 'static>(&'static WorkerLocal<T>);
+struct Unused<'a, T>(&'a Slot<T>);
 
-impl<T: Send> Awaited for Unused<T> {
+impl<T: Send> Awaited for Unused<'_, T> {
     fn is_known(&self) -> bool {
-        self.0.state.lock().user.is_none()
+        self.0.0.lock().user.is_none()
     }
 
     fn subscribe(&self, waker: &Waker) -> bool {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.0.lock();
         if state.user.is_none() {
             return false;
         }
@@ -189,10 +229,10 @@ impl<T: Send> Awaited for Unused<T> {
     fn for_each_entry(&self, _: &mut dyn FnMut(&ObjectHandle)) {}
 }
 
-impl<T: Send> EndsWithWorker for WorkerLocal<T> {
+impl<T: Send> EndsWithWorker for Slot<T> {
     fn end(&self) -> bool {
         let value = {
-            let mut state = self.state.lock();
+            let mut state = self.0.lock();
             // For instance a task that was given up.
             if state.user.is_some() {
                 return false;

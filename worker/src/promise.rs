@@ -16,7 +16,8 @@ use mobula_store::EnginePromise;
 //   files and never cuts them.
 // * Pinned while leased: a lease is an `ObjectHandle`, or the handle that adopted an extent
 //   (`process/tasks.rs`), and the driver keeps an object as long as this process has told it of a
-//   handle (`process/table.rs`). `process/lanes.rs` frees what the driver says, which says so when
+//   handle (`process/table.rs`). A worker in threads ends when it has neither handles nor extents, or
+//   when nobody takes its memory back any more (`process/in_threads.rs`). `process/lanes.rs` frees what the driver says, which says so when
 //   nothing pins the object.
 // * One use: `process/engine/shared_memory.rs` takes locations from `ObjectHandle::shared_memory`.
 //   An object that was shared memory is announced when all processes have closed it

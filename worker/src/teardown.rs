@@ -1,5 +1,7 @@
 //! The end of a worker: functions that the program has registered, and values that it drops.
 
+use std::{any::Any, fmt, sync::Arc};
+
 use parking_lot::Mutex;
 
 /// A function that each worker calls behind its last task.
@@ -41,4 +43,44 @@ pub(crate) fn values(mut each: impl FnMut(&'static dyn EndsWithWorker) -> bool) 
         }
     }
     VALUES.lock().extend(kept.into_iter().rev());
+}
+
+/// The values of one worker, where a process has several.
+#[derive(Default)]
+pub(crate) struct Locals(Mutex<Vec<(usize, Arc<dyn OfWorker>)>>);
+
+/// A value of one worker among several.
+pub(crate) trait OfWorker: EndsWithWorker + Any + Send {}
+
+impl<T: EndsWithWorker + Any + Send> OfWorker for T {}
+
+impl Locals {
+    /// What the worker has of the static at this address: made by `make` if there is nothing yet.
+    pub(crate) fn of<T: OfWorker>(&self, address: usize, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut all = self.0.lock();
+        let known = all.iter().find(|(of, _)| *of == address);
+        if let Some((_, known)) = known
+            && let Ok(known) = (known.clone() as Arc<dyn Any + Send + Sync>).downcast()
+        {
+            return known;
+        }
+        let made = Arc::new(make());
+        all.push((address, made.clone()));
+        made
+    }
+
+    /// Calls `each` for every value, the latest first. A `Drop` may make further ones.
+    pub(crate) fn end(&self, mut each: impl FnMut(&dyn EndsWithWorker)) {
+        // Not under the lock: a `Drop` is user code.
+        let latest = || self.0.lock().pop();
+        while let Some((_, value)) = latest() {
+            each(&*value);
+        }
+    }
+}
+
+impl fmt::Debug for Locals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Locals").field(&self.0.lock().len()).finish()
+    }
 }

@@ -12,6 +12,7 @@ use processes::{
     Driver,
     workers::{
         null::{NullHere, NullThreads},
+        threads::Threads,
         workforce::{Processes, Workforce},
     },
 };
@@ -24,6 +25,7 @@ pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
     let workforce: Box<dyn Workforce> = match config.kind {
         Kind::Inline => return Ok(inline::Inline::start(&config)?),
         Kind::Processes => Box::new(Processes),
+        Kind::Threads => Box::<Threads>::default(),
         Kind::NullThreads => Box::new(NullThreads),
         Kind::NullHere => Box::<NullHere>::default(),
     };

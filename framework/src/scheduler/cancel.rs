@@ -133,19 +133,21 @@ impl Scheduler {
         attempt: Attempt,
         host: &mut dyn Host,
     ) {
-        let Some(worker) = self.workers.get_mut(&worker_id) else {
+        let Some(worker) = self.workers.get(&worker_id) else {
             return;
         };
         let Some(task) = worker.assignment(attempt).map(|found| found.task) else {
             return;
         };
-        worker.killed = true;
         let name = self.task_name(task);
         let why = format!(
             "`{name}` ran on it, which had been cancelled or had passed its limit of time, and did \
              not end within its grace time"
         );
-        host.kill(worker_id, why);
+        let killed = host.end_run(worker_id, attempt, why);
+        if let Some(worker) = self.workers.get_mut(&worker_id) {
+            worker.killed |= killed;
+        }
     }
 
     /// A worker begins a task that has a limit of time.

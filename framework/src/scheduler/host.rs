@@ -54,6 +54,13 @@ pub(crate) trait Host {
     /// Kills a worker, because of `why`.
     fn kill(&mut self, worker: WorkerId, why: String);
 
+    /// Ends a run that does not end by itself, because of `why`. Whether that kills its worker.
+    /// Otherwise the worker goes on beside the run, as if that were blocked.
+    fn end_run(&mut self, worker: WorkerId, _run: Attempt, why: String) -> bool {
+        self.kill(worker, why);
+        true
+    }
+
     /// Kills a worker if it has not ended by itself after this time.
     fn end_within(&mut self, worker: WorkerId, grace: Duration);
 

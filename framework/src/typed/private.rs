@@ -6,7 +6,7 @@ pub use inventory;
 pub use mobula_protocol::{
     Amount, Demand, IndexCell, Inputs, Payload, Registered, RemoteFn, Result, Role, TaskOptions,
 };
-pub use mobula_worker::{ActorState, WorkerSetup, WorkerTeardown, block_on};
+pub use mobula_worker::{ActorState, EagerLocal, WorkerSetup, WorkerTeardown, block_on};
 
 use mobula_store::descriptors::with_standard_in_use;
 

@@ -47,6 +47,7 @@ mod starting;
 mod streams;
 mod surroundings;
 mod terminal;
+mod threads;
 #[cfg(feature = "ndarray-0_16")]
 mod tiles_0_16;
 #[cfg(feature = "ndarray-0_17")]

@@ -58,4 +58,4 @@ macro_rules! on_each_engine {
     };
 }
 
-on_each_engine!(processes, inline);
+on_each_engine!(processes, threads, inline);

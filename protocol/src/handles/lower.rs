@@ -279,7 +279,7 @@ fn check_owner(engine: &dyn Engine, entry: &ObjectHandle) -> Result<()> {
     match entry.outcome() {
         Some(Err(error)) => Err(error.clone()),
         _ => Err(Error::usage(
-            "a ref of one runtime was passed to another; get the value and put it there, or spawn the call on the runtime of its refs",
+            "a ref of one runtime was passed to another (a worker in threads counts as one for refs that have come through a static or a channel); get the value and put it there, or spawn the call on the runtime of its refs",
         )),
     }
 }

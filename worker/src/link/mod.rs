@@ -9,11 +9,12 @@
 //! * [`Claims`]: which of the two sides decides about a task that was sent and has not begun.
 //! * [`Files`]: access to memory that other workers have made.
 //!
-//! [`mailbox`] is the link through rings in shared memory. A link that does not reach the driver's
+//! [`mailbox`] is the link through rings in shared memory, [`threads`] that of workers in threads. A link that does not reach the driver's
 //! memory, as a socket, starts each task that comes ([`Claims::start`] is true), and brings a copy
 //! of a segment's bytes as a file of its own.
 
 pub(crate) mod mailbox;
+pub(crate) mod threads;
 
 use std::time::Duration;
 

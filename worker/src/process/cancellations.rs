@@ -106,6 +106,18 @@ impl Cancellations {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Nobody waits any more for what runs now.
+    pub(super) fn cancel_all(&self) {
+        let state = self.state.lock();
+        let threads = state.threads.iter().filter_map(Weak::upgrade);
+        let runs = threads.map(|thread| thread.load(Ordering::Acquire));
+        let runs: Vec<u64> = runs.filter(|run| *run != NONE).collect();
+        drop(state);
+        for run in runs {
+            self.cancel(Attempt(run));
+        }
+    }
+
     /// Whether this run is cancelled.
     #[inline]
     pub(super) fn has(&self, run: Attempt) -> bool {

@@ -9,7 +9,7 @@ use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, TaskProgres
 
 use super::{
     cancellations::{self, Cancellations, this_run},
-    here::{self, Here},
+    here::{self, Here, Number},
     panics,
 };
 
@@ -18,19 +18,20 @@ use super::{
 pub(crate) struct Run {
     run: Attempt,
     worker: WorkerId,
+    here: Number,
 }
 
 impl Run {
     /// The one that this thread is in.
     pub(crate) fn of_this_thread() -> Option<Run> {
         let run = this_run()?;
-        let worker = here::with(|worker| worker.id())?;
-        Some(Run { run, worker })
+        let (worker, here) = here::with(|worker| (worker.id(), worker.number()))?;
+        Some(Run { run, worker, here })
     }
 
     /// Tells the driver how far it is.
     pub(crate) fn report(self, progress: TaskProgress) {
-        here::with(|worker| worker.report(self.run, progress));
+        here::with_number(self.here, |worker| worker.report(self.run, progress));
     }
 
     pub(crate) fn worker(self) -> WorkerId {
@@ -41,7 +42,7 @@ impl Run {
     /// Nobody waits for it any more.
     pub(crate) fn check_cancelled(self) -> Result<()> {
         let is_cancelled = |worker: &dyn Here| worker.cancellations().has(self.run);
-        match cancellations::ever() && here::with(is_cancelled) == Some(true) {
+        match cancellations::ever() && here::with_number(self.here, is_cancelled) == Some(true) {
             true => Err(cancelled()),
             false => Ok(()),
         }

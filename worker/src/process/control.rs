@@ -1,6 +1,9 @@
 //! The control lane, served while tasks run.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mobula_store::SegmentId;
 
@@ -12,18 +15,36 @@ use crate::{
 };
 use mobula_protocol::message::{FromWorker, ToWorker};
 
-/// Serves the lane until the process ends. `task_bell` wakes the task loop when it is to close.
+/// Whether a worker's control lane means nothing any more.
+pub(super) enum Over {
+    No,
+    /// Not yet, and nobody rings when it is.
+    LookAgain(Duration),
+    Yes,
+}
+
+/// Serves the lane until that is over. `task_bell` wakes the task loop when it is to close.
 pub(super) fn serve<L: Link>(
     worker: &Arc<Worker<L>>,
     mut lane: L::Lane,
     files: &L::Files,
     task_bell: &impl Bell,
-) -> ! {
+    mut over: impl FnMut() -> Over,
+) {
     let bell = lane.bell();
     loop {
         match lane.receive() {
             Ok(Some(message)) => handle(worker, message, files, task_bell),
-            Ok(None) => bell.sleep(None, || lane.ready()),
+            Ok(None) => {
+                let pause = match over() {
+                    Over::No => None,
+                    Over::LookAgain(pause) => Some(pause),
+                    Over::Yes => return,
+                };
+                bell.sleep(pause, || {
+                    lane.ready() || pause.is_none() && !matches!(over(), Over::No)
+                });
+            }
             Err(error) => unusable(&error),
         }
     }

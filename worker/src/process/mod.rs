@@ -5,13 +5,15 @@
 //! [`turn`]).
 
 mod backtrace;
+mod beside;
 mod budget;
 mod cancellations;
 mod cancelled;
 mod control;
 mod engine;
 mod executor;
-mod here;
+pub(crate) mod here;
+pub mod in_threads;
 mod lanes;
 mod own_calls;
 mod own_memory;
@@ -28,7 +30,10 @@ use std::{
     convert::Infallible,
     os::fd::{AsFd, OwnedFd},
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Once, OnceLock, atomic::Ordering},
+    sync::{
+        Arc, Once, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +49,8 @@ use crate::{
     promise::ENGINE,
     teardown,
 };
+use control::Over;
+use here::Number;
 use mobula_protocol::{
     Engine, Error, Registry, Result,
     bell::DriverBell,
@@ -61,27 +68,39 @@ pub use executor::block_on;
 pub use tasks::call;
 pub(crate) use tasks::runs_function;
 
+/// How many engines run remote functions in this process.
+static ENGINES_HERE: AtomicUsize = AtomicUsize::new(0);
+
 /// Makes this process one that runs remote functions itself: calls the set-up functions of the
 /// workers, once, and sees to it that a panic in a remote function becomes an error with its place.
+/// `is_worker`: the process stands for a worker, so the values that a worker makes before its first
+/// task are made.
 ///
 /// # Errors
-/// A set-up function has panicked.
-pub fn set_up_here() -> Result<()> {
+/// A set-up function has panicked, or what makes a value.
+pub fn set_up_here(is_worker: bool) -> Result<()> {
     static DONE: OnceLock<Result<()>> = OnceLock::new();
     DONE.get_or_init(|| {
         set_up()?;
         panics::install_hook(None);
         Ok(())
     })
-    .clone()
+    .clone()?;
+    if is_worker {
+        eager()?;
+    }
+    ENGINES_HERE.fetch_add(1, Ordering::AcqRel);
+    Ok(())
 }
 
-/// Ends what [`set_up_here`] has begun: calls the tear-down functions, once, and drops the values of
-/// [`WorkerLocal`](crate::WorkerLocal)s.
+/// Ends what [`set_up_here`] has begun, for the last engine: calls the tear-down functions, once,
+/// and drops the values of [`WorkerLocal`](crate::WorkerLocal)s.
 pub fn tear_down_here() {
     static DONE: Once = Once::new();
-    DONE.call_once(tear_down);
-    drop_values();
+    if ENGINES_HERE.fetch_sub(1, Ordering::AcqRel) == 1 {
+        DONE.call_once(tear_down);
+        drop_values();
+    }
 }
 
 /// How long a process that ends waits to say so.
@@ -96,9 +115,16 @@ pub struct WorkerSetup(pub fn());
 
 inventory::collect!(WorkerSetup);
 
-/// How many set-up functions this program has.
+/// The value of a [`WorkerLocal`](crate::WorkerLocal) that each worker makes before its first task.
+#[derive(Debug)]
+pub struct EagerLocal(pub fn());
+
+inventory::collect!(EagerLocal);
+
+/// How many functions of this program each worker calls before its first task.
 pub fn setup_count() -> usize {
-    inventory::iter::<WorkerSetup>.into_iter().count()
+    let functions = inventory::iter::<WorkerSetup>.into_iter().count();
+    functions + inventory::iter::<EagerLocal>.into_iter().count()
 }
 
 /// The engine of the worker that this thread belongs to, if it does.
@@ -168,6 +194,7 @@ fn run(
         ENGINE,
     )?;
     let settings = Settings {
+        number: Number::PROCESS,
         id: bootstrap.worker,
         seat,
         registry,
@@ -177,6 +204,7 @@ fn run(
         stack: bootstrap.stack,
         max_rss: bootstrap.max_rss,
         printed: Some(Printed::new(end.printed, descriptors.printed)),
+        beside: None,
     };
     let worker = Worker::<Mailbox>::new(settings, (OutLane(end.out), end.task, end.state))?;
     if WORKER.set(worker.clone()).is_err() || !here::set_process(worker.clone()) {
@@ -195,12 +223,14 @@ fn run(
         crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })
     .map_err(|error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error))?;
-    control::serve(&worker, end.control, &socket, &task_bell)
+    control::serve(&worker, end.control, &socket, &task_bell, || Over::No);
+    Err(Error::internal("the control lane has ended"))
 }
 
 /// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
 fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: WorkerPanicked) -> Result<()> {
     set_up()?;
+    eager()?;
     own_memory::check_at_start(worker.max_rss)?;
     panics::install_hook(Some(panicked));
     // Before the first task can be here, and after all set-up.
@@ -212,13 +242,25 @@ fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: WorkerPanicked) -> Result<(
 
 /// Calls the set-up functions.
 fn set_up() -> Result<()> {
-    for setup in inventory::iter::<WorkerSetup> {
-        panics::catch("the set-up function of the workers", || {
-            (setup.0)();
-            Ok(())
-        })?;
+    for WorkerSetup(function) in inventory::iter::<WorkerSetup> {
+        set_up_by(*function)?;
     }
     Ok(())
+}
+
+/// Makes the values that are wanted before the first task.
+fn eager() -> Result<()> {
+    for EagerLocal(make) in inventory::iter::<EagerLocal> {
+        set_up_by(*make)?;
+    }
+    Ok(())
+}
+
+fn set_up_by(function: fn()) -> Result<()> {
+    panics::catch("the set-up function of the workers", || {
+        function();
+        Ok(())
+    })
 }
 
 /// Calls the tear-down functions. Each is called, also when one before it has panicked.

@@ -120,6 +120,11 @@ impl<O: Out> Table<O> {
         self.out.push(&FromWorker::Cancel { ids, options });
     }
 
+    /// Whether there are no handles.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
     /// An entry was dropped.
     pub(crate) fn release(&mut self, id: ObjectId) {
         let Some(slot) = self.handles.get_mut(id) else {

@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
+    beside::Beside,
     cancellations::Runner,
     cancelled::{check_cancelled, is_cancelled},
-    here,
+    here::{self, Member},
     lanes::Next,
     own_calls::InMethod,
     own_memory, panics,
@@ -87,7 +88,13 @@ pub(super) fn stand_in<L: Link>(worker: &Worker<L>) -> io::Result<()> {
     };
     worker.loops.fetch_add(1, Ordering::SeqCst);
     let looping = worker.clone();
+    let in_use = worker.beside.as_ref().map(Beside::thread);
     let started = threads::start("mobula-task", worker.stack, move || {
+        let _in_use = in_use;
+        let _member = looping
+            .beside
+            .as_ref()
+            .map(|_| Member::enter(looping.clone()));
         task_loop(&looping, false);
     });
     started.map(drop).inspect_err(|_| {
@@ -121,6 +128,7 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
         if starts {
             worker.state.set_function(task.function);
             RUNS_TASK.set(true);
+            worker.has_turn(task.attempt);
             run(worker, task);
             RUNS_TASK.set(false);
             worker.cancellations.end(&runner);
@@ -224,6 +232,7 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
         // Before the driver can hand out a further task.
         worker.table.lock().out.push(&FromWorker::Retire);
     }
+    worker.keep_turn_to_the_end();
     worker.table.lock().finish(&FromWorker::Done {
         id,
         slot,

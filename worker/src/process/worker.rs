@@ -13,9 +13,10 @@ use mobula_store::{Heap, SegmentFile, SegmentId, Segments, Writables};
 use parking_lot::{Condvar, Mutex};
 
 use super::{
+    beside::Beside,
     budget::Grants,
     cancellations::{Cancellations, this_run},
-    here::{Here, Paused, Served},
+    here::{Here, Number, Paused, Served},
     lanes::TaskLane,
     own_calls::OwnActor,
     printed::Printed,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     ActorState, context,
     link::{Claims, Link, Out},
+    teardown::Locals,
 };
 use mobula_protocol::{
     Attempt, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Result, TaskProgress,
@@ -36,6 +38,7 @@ use mobula_protocol::{
 /// A worker, tied to its driver by `L`.
 pub(crate) struct Worker<L: Link> {
     pub(super) this: Weak<Worker<L>>,
+    number: Number,
     pub(super) id: WorkerId,
     pub(super) seat: Seat,
     pub(super) registry: &'static Registry,
@@ -76,10 +79,15 @@ pub(crate) struct Worker<L: Link> {
     pub(super) stack: usize,
     /// With how many bytes of its own memory it asks to be replaced.
     pub(super) max_rss: Option<u64>,
+    /// If its threads are those of its driver's program.
+    pub(super) beside: Option<Arc<Beside>>,
+    /// The values of [`WorkerLocal`](crate::WorkerLocal)s, where a process has several workers.
+    pub(super) locals: Locals,
 }
 
 /// What a worker learns at its start.
 pub(super) struct Settings {
+    pub(super) number: Number,
     pub(super) id: WorkerId,
     pub(super) seat: Seat,
     pub(super) registry: &'static Registry,
@@ -92,6 +100,7 @@ pub(super) struct Settings {
     /// With how many bytes of its own memory it asks to be replaced.
     pub(super) max_rss: Option<u64>,
     pub(super) printed: Option<Printed>,
+    pub(super) beside: Option<Arc<Beside>>,
 }
 
 impl<L: Link> Worker<L> {
@@ -115,6 +124,7 @@ impl<L: Link> Worker<L> {
         let heap = Heap::new(segment, file, grants.clone())?;
         let worker = Arc::new_cyclic(|this| Worker {
             this: this.clone(),
+            number: settings.number,
             id: settings.id,
             seat: settings.seat,
             registry: settings.registry,
@@ -142,6 +152,8 @@ impl<L: Link> Worker<L> {
             workers: settings.workers as usize,
             max_rss: settings.max_rss,
             stack: usize::try_from(settings.stack).unwrap_or(usize::MAX),
+            beside: settings.beside,
+            locals: Locals::default(),
         });
         let _ = this.set(Arc::downgrade(&worker));
         Ok(worker)
@@ -151,6 +163,55 @@ impl<L: Link> Worker<L> {
         ObjectId {
             origin: self.id,
             seq: self.next_id.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// # Errors
+    /// Nothing can be asked of the driver: this process is one that the worker has forked, where the
+    /// rings are not; or the worker has ended.
+    #[inline]
+    pub(super) fn usable(&self) -> Result<()> {
+        if mobula_store::is_forked_child() {
+            return Err(Error::forked());
+        }
+        match &self.beside {
+            Some(beside) if beside.is_cut() => Err(Error::shutdown()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anything that is not an object yet lies in the worker's segment.
+    pub(super) fn has_extents(&self) -> bool {
+        // The worker and its lane have one each.
+        Arc::strong_count(&self.heap) > 2
+    }
+
+    /// This run has the turn from now on.
+    #[inline]
+    pub(super) fn has_turn(&self, run: Attempt) {
+        if let Some(beside) = &self.beside {
+            beside.has_turn(run);
+        }
+    }
+
+    /// The run of this thread gives up its turn; `false`: it was taken away before, and the driver
+    /// knows.
+    #[inline]
+    fn gives_turn(&self) -> bool {
+        match (&self.beside, this_run()) {
+            (Some(beside), Some(run)) => beside.gives_turn(run),
+            _ => true,
+        }
+    }
+
+    /// The run of this thread is about to end. From here on nobody takes its turn away, which it
+    /// gets back if somebody has.
+    #[inline]
+    pub(super) fn keep_turn_to_the_end(&self) {
+        if !self.gives_turn() {
+            self.turn.resume();
+            self.table.lock().out.push(&FromWorker::Unblocked);
+            self.end_shortage();
         }
     }
 
@@ -164,6 +225,14 @@ impl<L: Link> Worker<L> {
 impl<L: Link> Here for Worker<L> {
     fn id(&self) -> WorkerId {
         self.id
+    }
+
+    fn number(&self) -> Number {
+        self.number
+    }
+
+    fn locals(&self) -> Option<&Locals> {
+        self.beside.as_ref().map(|_| &self.locals)
     }
 
     fn engine(&self) -> Result<Arc<dyn Engine>> {
@@ -195,14 +264,24 @@ impl<L: Link> Here for Worker<L> {
         self.state.set_function(function);
     }
 
-    fn pause(&self) -> Paused<'_> {
+    fn sleeps(&self) -> bool {
         tasks::give_up_turn();
-        self.turn.end();
+        let has_turn = self.gives_turn();
+        if has_turn {
+            self.turn.end();
+        }
         let mut table = self.table.lock();
         pass_on_cores(&mut table.out, true);
-        table.out.push(&FromWorker::Blocked);
+        if has_turn {
+            table.out.push(&FromWorker::Blocked);
+        }
         drop(table);
-        Paused::new(self, tasks::stand_in(self).is_ok())
+        tasks::stand_in(self).is_ok()
+    }
+
+    fn pause(&self) -> Paused<'_> {
+        let has_stand_in = self.sleeps();
+        Paused::new(self, has_stand_in)
     }
 
     fn try_resume(&self) -> bool {
@@ -217,6 +296,10 @@ impl<L: Link> Here for Worker<L> {
         let mut table = self.table.lock();
         table.out.push(&FromWorker::Unblocked);
         pass_on_cores(&mut table.out, false);
+        drop(table);
+        if let Some(run) = this_run() {
+            self.has_turn(run);
+        }
     }
 
     fn look_for_stand_in(&self) -> Served {

@@ -18,7 +18,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,9 +32,6 @@ use crate::{config::Config, promise::ENGINE, resources::Totals};
 
 /// How many encoded bytes of decoded values are kept.
 const DECODED: usize = 64 << 20;
-
-/// How many engines of this kind run in this process.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// See the [module](self).
 pub(crate) struct Inline {
@@ -73,12 +70,11 @@ impl Inline {
     /// # Errors
     /// The registry is not usable, a set-up function panics, or there is no memory for the store.
     pub(crate) fn start(config: &Config) -> Result<Arc<Inline>> {
-        mobula_worker::set_up_here()?;
         let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
         let file = SegmentFile::create(config.own_segment, config.capacity, Backing::Anonymous)?;
         let heap = Heap::new(SegmentId(WorkerId::DRIVER.0), file, capacity.clone())?;
-        RUNNING.fetch_add(1, Ordering::AcqRel);
+        mobula_worker::set_up_here(true)?;
         Ok(Arc::new_cyclic(|this| Inline {
             this: this.clone(),
             name: config.name.clone(),
@@ -169,9 +165,7 @@ impl Inline {
         for id in pending {
             self.complete(id, Err(Error::shutdown()), Vec::new());
         }
-        if RUNNING.fetch_sub(1, Ordering::AcqRel) == 1 {
-            mobula_worker::tear_down_here();
-        }
+        mobula_worker::tear_down_here();
     }
 }
 

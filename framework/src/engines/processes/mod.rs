@@ -143,7 +143,7 @@ impl Driver {
         }
         let surroundings = Surroundings::now(config.directory.as_deref())?;
         let cores = Cores::of(config.pin, config.workers)?;
-        let entry = crate::init::worker_entry()?;
+        let entry = workforce.entry()?;
         let registry = Registry::get()?;
         let capacity = Arc::new(Capacity::new(config.capacity));
         let budget = Arc::new(DriverBudget::new(capacity.clone()));
@@ -283,6 +283,7 @@ impl Driver {
         });
         self.sleepers.end();
         self.monitor.close(Instant::now() + GRACE);
+        self.workforce.end(self);
         self.bell.ring_all();
         self.output.close();
         let own = std::thread::current().id();

@@ -125,6 +125,7 @@ impl Driver {
         let Deferred {
             completions,
             to_kill,
+            runs_to_end,
             registrations,
             to_start,
             ends,
@@ -151,6 +152,9 @@ impl Driver {
         }
         for (id, why) in to_kill {
             self.workforce.kill(self, id, why);
+        }
+        for (id, run, why) in runs_to_end {
+            self.workforce.end_run(self, id, run, why);
         }
         if let Some(at) = wake_at {
             self.monitor.wake_at(at);

@@ -74,6 +74,15 @@ impl Scheduler {
         self.drop_args(&actor.args, host);
     }
 
+    /// Whether the worker has an actor, or had one, that does not live any more.
+    pub(crate) fn is_of_ended_actor(&self, worker: WorkerId) -> bool {
+        let actor = self.workers.get(&worker).and_then(|worker| worker.actor);
+        actor.is_some_and(|actor| {
+            let actor = self.actors.get(&actor);
+            actor.is_none_or(|actor| actor.process() != Some(worker))
+        })
+    }
+
     /// The processes of actors that have nothing to do, and how long each may take to end.
     pub(crate) fn idle_actors(&self) -> Vec<(WorkerId, Duration)> {
         let processes = self.actors.values().filter_map(|actor| {

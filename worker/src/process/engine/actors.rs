@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::usable;
 use crate::{
     link::{Link, Out},
     process::worker::Worker,
 };
 use mobula_protocol::{
-    ActorSpec, Actors, Error, ObjectHandle, Result, Side, lower_call, message::FromWorker,
+    ActorSpec, Actors, Engine, Error, ObjectHandle, Result, lower_call, message::FromWorker,
 };
 
 impl<L: Link> Actors for Worker<L> {
@@ -21,7 +20,7 @@ impl<L: Link> Actors for Worker<L> {
 
     fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>> {
         let (actor, found) = self.create(spec, true)?;
-        let found = found.map_or(Ok(actor.clone()), |found| actor_of(&found));
+        let found = found.map_or(Ok(actor.clone()), |found| self.actor_of(&found));
         // If there was one, this object does not exist.
         drop(actor);
         found
@@ -29,11 +28,11 @@ impl<L: Link> Actors for Worker<L> {
 
     fn named(&self, name: &str) -> Result<Arc<ObjectHandle>> {
         let name = name.to_owned();
-        actor_of(&self.promised(|id| FromWorker::FindActor { id, name }))
+        self.actor_of(&self.promised(|id| FromWorker::FindActor { id, name }))
     }
 
     fn kill(&self, actor: &ObjectHandle) {
-        if usable().is_err() {
+        if self.usable().is_err() {
             return;
         }
         self.table
@@ -51,7 +50,7 @@ impl<L: Link> Worker<L> {
         spec: ActorSpec,
         find: bool,
     ) -> Result<(Arc<ObjectHandle>, Option<Arc<ObjectHandle>>)> {
-        usable()?;
+        self.usable()?;
         let ActorSpec {
             constructor,
             mut args,
@@ -73,13 +72,16 @@ impl<L: Link> Worker<L> {
         drop(keep);
         Ok(entries)
     }
-}
 
-/// The actor that an object refers to.
-fn actor_of(found: &Arc<ObjectHandle>) -> Result<Arc<ObjectHandle>> {
-    found.wait(None);
-    match found.payload()?.side.into_iter().next() {
-        Some(Side::Ref(actor)) => Ok(actor),
-        _ => Err(Error::internal("an answer without an actor")),
+    /// The actor that an object refers to.
+    fn actor_of(&self, found: &Arc<ObjectHandle>) -> Result<Arc<ObjectHandle>> {
+        found.wait(None);
+        let actors = match found.outcome() {
+            Some(Ok(value)) => self.handles(&value.items),
+            Some(Err(error)) => return Err(error.clone()),
+            None => Vec::new(),
+        };
+        let actor = actors.into_iter().next();
+        actor.ok_or_else(|| Error::internal("an answer without an actor"))
     }
 }

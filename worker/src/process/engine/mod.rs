@@ -24,8 +24,8 @@ use crate::{
     promise::ENGINE,
 };
 use mobula_protocol::{
-    Actors, Awaited, Call, CancelOptions, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
-    Outcome, Queues, Result, SharedMemory, Value, lower_call,
+    Actors, Awaited, Call, CancelOptions, Engine, Item, ObjectHandle, ObjectId, ObjectStore,
+    Outcome, Queues, SharedMemory, Value, lower_call,
     message::{FromWorker, TaskSpec},
     park_until,
 };
@@ -69,7 +69,7 @@ impl<L: Link> Worker<L> {
 
     /// The handle of an object that the driver will have made when it has read the message.
     fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<ObjectHandle> {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return ObjectHandle::failed(error);
         }
         let id = self.mint();
@@ -114,22 +114,13 @@ impl<L: Link> Worker<L> {
     }
 }
 
-/// # Errors
-/// This process is not the worker, but one that it has forked: the rings are not there.
-fn usable() -> Result<()> {
-    match mobula_store::is_forked_child() {
-        true => Err(Error::forked()),
-        false => Ok(()),
-    }
-}
-
 impl<L: Link> Engine for Worker<L> {
     fn this(&self) -> Arc<dyn Engine> {
         self.arc()
     }
 
     fn submit(&self, mut call: Call) -> Arc<ObjectHandle> {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return ObjectHandle::failed(error);
         }
         let (function, options) = (call.function, call.options.take());
@@ -178,13 +169,13 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn detach(&self, entry: &ObjectHandle) {
-        if usable().is_ok() {
+        if self.usable().is_ok() {
             self.table.lock().detach(entry.id());
         }
     }
 
     fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return vec![ObjectHandle::failed(error); count];
         }
         let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
@@ -199,7 +190,7 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {
-        if usable().is_err() {
+        if self.usable().is_err() {
             return;
         }
         let pending = handles.filter(|handle| handle.outcome().is_none());
@@ -210,14 +201,14 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn watch(&self, entry: &ObjectHandle) {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return entry.complete(Err(error), ENGINE);
         }
         self.table.lock().watch(entry.id());
     }
 
     fn expect(&self, entries: &mut dyn Iterator<Item = &ObjectHandle>) {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return entries.for_each(|entry| entry.complete(Err(error.clone()), ENGINE));
         }
         let mut table = self.table.lock();
@@ -229,9 +220,10 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
-        if mobula_store::is_forked_child() {
-            what.for_each_entry(&mut |entry| entry.complete(Err(Error::forked()), ENGINE));
-            return true;
+        if let Err(error) = self.usable() {
+            what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
+            // A value of the worker's own is no object.
+            return park_until(what, deadline);
         }
         what.for_each_entry(&mut |entry| self.watch(entry));
         if what.is_known() {

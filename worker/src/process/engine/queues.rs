@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::usable;
 use crate::{
     link::{Link, Out},
     process::worker::Worker,
@@ -36,7 +35,7 @@ impl<L: Link> Queues for Worker<L> {
     }
 
     fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return (0..count)
                 .map(|_| ObjectHandle::failed(error.clone()))
                 .collect();
@@ -53,7 +52,7 @@ impl<L: Link> Queues for Worker<L> {
     }
 
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {
-        if usable().is_ok() {
+        if self.usable().is_ok() {
             let ids = answers.collect();
             let message = FromWorker::QueueGiveUp { ids, returns };
             self.table.lock().out.push(&message);
@@ -61,7 +60,7 @@ impl<L: Link> Queues for Worker<L> {
     }
 
     fn took(&self, answers: &mut dyn Iterator<Item = ObjectId>) {
-        if usable().is_ok() {
+        if self.usable().is_ok() {
             let message = FromWorker::QueueTook(answers.collect());
             self.table.lock().out.push(&message);
         }

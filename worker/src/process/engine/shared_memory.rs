@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use mobula_store::Region;
 
-use super::usable;
 use crate::{
     link::{Link, Out},
     process::{here::Here, tasks, worker::Worker},
@@ -32,7 +31,7 @@ impl<L: Link> SharedMemory for Worker<L> {
     }
 
     fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
-        usable()?;
+        self.usable()?;
         let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
         let entries: Vec<_> = {
             let mut table = self.table.lock();

@@ -7,7 +7,6 @@ use std::{
 
 use mobula_store::{Block, EnginePromise, Heap, Loc, SegmentId};
 
-use super::usable;
 use crate::{
     link::{Link, Out},
     process::worker::Worker,
@@ -23,12 +22,12 @@ const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl<L: Link> ObjectStore for Worker<L> {
     fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>> {
-        usable()?;
+        self.usable()?;
         put(self, payload)
     }
 
     fn register(&self, value: Value) -> Arc<ObjectHandle> {
-        if let Err(error) = usable() {
+        if let Err(error) = self.usable() {
             return ObjectHandle::failed(error);
         }
         let id = self.mint();

@@ -18,6 +18,8 @@ use mobula_protocol::{
     message::TaskSpec,
 };
 
+use mobula_worker::in_threads;
+
 use super::{Driver, peers::Peers};
 use crate::scheduler::{Scheduler, Violation};
 
@@ -310,6 +312,8 @@ impl Engine for Driver {
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
+        // A task on a thread of this process may have got at a ref of the program's.
+        let _paused = in_threads::pause_here();
         self.wait_for(what, deadline)
     }
 

@@ -110,6 +110,15 @@ impl Host for Peers {
         self.mark_for_kill(worker, why);
     }
 
+    fn end_run(&mut self, worker: WorkerId, run: Attempt, why: String) -> bool {
+        let can_be_killed = self.get(worker).is_none_or(|peer| !peer.shares_mappings);
+        match can_be_killed {
+            true => self.mark_for_kill(worker, why),
+            false => self.runs_to_end.push((worker, run, why)),
+        }
+        can_be_killed
+    }
+
     fn end_within(&mut self, worker: WorkerId, grace: Duration) {
         self.ends.push((worker, grace));
     }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
+    Attempt, Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
 };
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
@@ -77,6 +77,8 @@ pub(in crate::engines::processes) struct Peers {
     pub(in crate::engines::processes) completions: Completions,
     /// Workers to be killed after the lock.
     to_kill: Vec<(WorkerId, String)>,
+    /// Runs that have not ended in time, whose workers cannot be killed.
+    pub(in crate::engines::processes) runs_to_end: Vec<(WorkerId, Attempt, String)>,
     registrations: usize,
     /// There are, or were, actors: somebody has to notice the end of their last handles.
     pub(in crate::engines::processes) has_actors: Arc<AtomicBool>,
@@ -106,6 +108,7 @@ pub(in crate::engines::processes) struct Peers {
 pub(in crate::engines::processes) struct Deferred {
     pub(in crate::engines::processes) completions: Completions,
     pub(in crate::engines::processes) to_kill: Vec<(WorkerId, String)>,
+    pub(in crate::engines::processes) runs_to_end: Vec<(WorkerId, Attempt, String)>,
     pub(in crate::engines::processes) registrations: usize,
     pub(in crate::engines::processes) to_start: usize,
     pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
@@ -134,6 +137,7 @@ impl Peers {
             needs: Needs::default(),
             completions: Completions::new(),
             to_kill: Vec::new(),
+            runs_to_end: Vec::new(),
             registrations: 0,
             busy: Vec::new(),
             looks: 0,
@@ -430,6 +434,7 @@ impl Peers {
     pub(in crate::engines::processes) fn take_aftermath(&mut self) -> Option<Deferred> {
         let nothing = self.completions.is_empty()
             && self.to_kill.is_empty()
+            && self.runs_to_end.is_empty()
             && self.registrations == 0
             && self.to_start == 0
             && self.ends.is_empty()
@@ -449,6 +454,7 @@ impl Peers {
                 ),
             },
             to_kill: std::mem::take(&mut self.to_kill),
+            runs_to_end: std::mem::take(&mut self.runs_to_end),
             registrations: std::mem::take(&mut self.registrations),
             to_start: std::mem::take(&mut self.to_start),
             ends: std::mem::take(&mut self.ends),

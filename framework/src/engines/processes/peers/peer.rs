@@ -24,6 +24,8 @@ pub(in crate::engines::processes) struct Peer {
     pub(in crate::engines::processes) socket: Arc<OwnedFd>,
     /// See [`OwnLife`](crate::engines::processes::workers::life::OwnLife).
     _own_life: Option<OwnedFd>,
+    /// The worker reads segments through the driver's mappings.
+    pub(in crate::engines::processes) shares_mappings: bool,
     /// Segments whose descriptor the worker has.
     pub(in crate::engines::processes) known: Vec<SegmentId>,
     /// Segments whose writable descriptor the worker has, for shared memory in them.
@@ -72,6 +74,7 @@ impl Peer {
             pid,
             socket,
             _own_life: own_life,
+            shares_mappings: false,
             known: vec![own],
             writable: Vec::new(),
             writes: HashSet::new(),

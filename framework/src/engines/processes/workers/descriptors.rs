@@ -20,7 +20,7 @@ impl Peers {
             let known = self
                 .peers
                 .get(worker)
-                .is_none_or(|peer| peer.known.contains(&loc.segment));
+                .is_none_or(|peer| peer.known.contains(&loc.segment) || peer.shares_mappings);
             if !known {
                 self.introduce_segment(worker, loc.segment);
             }

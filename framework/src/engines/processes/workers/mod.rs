@@ -1,7 +1,7 @@
 //! The workers: how they are started, watched, killed and replaced.
 //!
-//! The driver gets them from a [`Workforce`](workforce::Workforce): worker processes, or null
-//! workers, which only measurements use.
+//! The driver gets them from a [`Workforce`](workforce::Workforce): worker processes, workers
+//! in threads, or null workers, which only measurements use.
 
 pub(super) mod backoff;
 pub(super) mod cores;
@@ -14,5 +14,6 @@ pub(super) mod program;
 pub(super) mod shortage;
 pub(super) mod spawn;
 pub(super) mod surroundings;
+pub(in crate::engines) mod threads;
 pub(super) mod watched;
 pub(in crate::engines) mod workforce;

@@ -5,15 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{Error, Result, WorkerId};
+use mobula_protocol::{Attempt, Error, Result, WorkerId};
 
-use crate::engines::processes::Driver;
+use crate::{engines::processes::Driver, init::WorkerEntry};
 
 /// Brings up the workers of one driver, and ends them.
 ///
 /// The driver speaks with each worker through a mailbox. All else that depends on what a worker
-/// is stands in an implementation of this trait: [`Processes`], or the null workers.
+/// is stands in an implementation of this trait: [`Processes`], workers in threads, or the null
+/// workers.
 pub(crate) trait Workforce: fmt::Debug + Send + Sync {
+    /// How a further process of this program becomes a worker.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn entry(&self) -> Result<WorkerEntry> {
+        crate::init::worker_entry()
+    }
+
     /// Brings up the pool. Returns when the first worker takes tasks.
     ///
     /// # Errors
@@ -26,6 +35,16 @@ pub(crate) trait Workforce: fmt::Debug + Send + Sync {
 
     /// Ends the worker `id`, because of `why`.
     fn kill(&self, driver: &Driver, id: WorkerId, why: String);
+
+    /// A run of a task did not end in time, because of `why`, and its worker cannot be killed. See
+    /// [`Host::end_run`](crate::scheduler::Host::end_run).
+    fn end_run(&self, driver: &Driver, id: WorkerId, _run: Attempt, why: String) {
+        self.kill(driver, id, why);
+    }
+
+    /// The runtime has ended: workers were told to end. Waits for those that the monitor does not
+    /// wait for.
+    fn end(&self, _driver: &Driver) {}
 
     /// Does the work of workers that run on the calling thread; whether there was any.
     #[inline]
@@ -49,26 +68,7 @@ impl Workforce for Processes {
         driver.with(|scheduler, _| scheduler.keep_last_worker(keep));
         driver.startup.lock().to_come = driver.config.workers;
         driver.monitor.start(driver.config.workers);
-        let deadline = Instant::now() + driver.config.start_timeout + Duration::from_secs(1);
-        let mut startup = driver.startup.lock();
-        loop {
-            if startup.registered > 0 {
-                return Ok(());
-            }
-            if let Some(error) = startup.error.take() {
-                return Err(error);
-            }
-            if driver
-                .started
-                .wait_until(&mut startup, deadline)
-                .timed_out()
-            {
-                return Err(Error::setup(format!(
-                    "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
-                    driver.config.start_timeout
-                )));
-            }
-        }
+        first_has_come(driver)
     }
 
     fn change(&self, driver: &Driver, count: usize, ends: Vec<(WorkerId, Duration)>) {
@@ -77,5 +77,32 @@ impl Workforce for Processes {
 
     fn kill(&self, driver: &Driver, id: WorkerId, why: String) {
         driver.monitor.mark_for_kill(id, why);
+    }
+}
+
+/// Waits until a worker takes tasks.
+///
+/// # Errors
+/// Why none does.
+pub(in crate::engines::processes) fn first_has_come(driver: &Driver) -> Result<()> {
+    let deadline = Instant::now() + driver.config.start_timeout + Duration::from_secs(1);
+    let mut startup = driver.startup.lock();
+    loop {
+        if startup.registered > 0 {
+            return Ok(());
+        }
+        if let Some(error) = startup.error.take() {
+            return Err(error);
+        }
+        if driver
+            .started
+            .wait_until(&mut startup, deadline)
+            .timed_out()
+        {
+            return Err(Error::setup(format!(
+                "no worker was ready within {:?}; what stands before `mobula::init()` in `main` runs in each worker, and must be short",
+                driver.config.start_timeout
+            )));
+        }
     }
 }

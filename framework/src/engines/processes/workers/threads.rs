@@ -1,0 +1,299 @@
+//! Workers whose threads are threads of this program: the engine
+//! [`threads`](crate::EngineKind::threads).
+//!
+//! Each is a whole worker (`mobula_worker::in_threads`) behind a mailbox of its own, so the
+//! scheduler, the driver and the worker are those of worker processes. What differs is memory: all
+//! of them read through the driver's mappings, so no descriptors of segments travel. And their end:
+//! a thread cannot be killed.
+//!
+//! * A run that goes on behind its grace time loses its turn, and its worker goes on beside it.
+//! * A worker that is to end (an actor that is killed, or without handles) is closed, and its runs
+//!   are cancelled. It is lost to the scheduler when all of them have ended, and no earlier: until
+//!   then it reads what it was given.
+//! * At the end of the runtime, runs that do not end in time are left to themselves. Nobody answers
+//!   them any more.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mobula_protocol::{
+    Attempt, Error, Result, WorkerId, link,
+    mailbox::{self, DriverEnd, WorkerEnd},
+    sync::{Cause, How},
+};
+use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
+use mobula_worker::in_threads::{InThreads, Parts};
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    engines::processes::{
+        Driver, GRACE,
+        peers::peer::Peer,
+        shared_words,
+        workers::{
+            null::NO_PROCESS,
+            workforce::{Workforce, first_has_come},
+        },
+    },
+    init::WorkerEntry,
+    promise::ENGINE,
+};
+
+/// How often the end of the runtime looks at what its workers say.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(in crate::engines) struct Threads(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A worker has ended.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that have not ended.
+    workers: BTreeMap<WorkerId, InThreads>,
+    /// When the runtime's end may take until this one has ended.
+    ends: BTreeMap<WorkerId, Instant>,
+    /// The set-up functions were called, and the tear-down functions were not.
+    is_set_up: bool,
+}
+
+impl Threads {
+    fn worker(&self, id: WorkerId) -> Option<InThreads> {
+        self.0.state.lock().workers.get(&id).cloned()
+    }
+
+    fn start_all(&self, driver: &Driver, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.start_one(driver)?;
+        }
+        // One may have rung before its lane was there to be looked at.
+        driver.poll();
+        Ok(())
+    }
+
+    /// # Errors
+    /// No memory, descriptors or threads.
+    fn start_one(&self, driver: &Driver) -> Result<()> {
+        let number = driver.next_worker.fetch_add(1, Ordering::Relaxed);
+        let id = u32::try_from(number).map(WorkerId).map_err(|_| {
+            Error::setup("this runtime has started as many workers as it can number")
+        })?;
+        let failed = |error: &dyn std::fmt::Display| Error::setup(error.to_string());
+        let (_, memory) = shared_words(mailbox::bytes() as u64)?;
+        let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
+        let own = WorkerEnd::open(&memory, &driver.bell).map_err(|error| failed(&error))?;
+        let refused = |error: std::io::Error| {
+            Error::refused("cannot start a worker", Wanted::Descriptor, error)
+        };
+        let (socket, own_socket) = link::pair().map_err(refused)?;
+        let segment = SegmentId(id.0);
+        let len = driver.config.worker_segment;
+        let file = SegmentFile::create(len, driver.capacity.capacity(), Backing::Unnamed)?;
+        let copy = |fd| descriptors::duplicate(fd).map_err(|error| refused(error.into()));
+        let writes = file.read_write_fd(ENGINE).map(copy).transpose()?;
+        let own_file =
+            SegmentFile::from_descriptors(copy(file.read_only_fd())?, writes, len, ENGINE)?;
+        driver.segments.insert(segment, &file)?;
+        let seat = driver.with(|_, peers| peers.seats.take());
+        let seat = seat.ok_or_else(|| {
+            Error::setup("no further worker: there are as many as can share locks")
+        })?;
+        let registered = Arc::new(AtomicBool::new(false));
+        let mut peer = Peer::new(
+            end,
+            NO_PROCESS,
+            Arc::new(socket),
+            None,
+            (segment, seat),
+            registered,
+        );
+        peer.shares_mappings = true;
+        let started = driver.with(|scheduler, peers| {
+            peers.add(id, peer, (segment, file));
+            let started = scheduler.worker_starting(id);
+            // The runtime may have ended in the meantime.
+            if driver.is_closed() {
+                scheduler.worker_stopping(id, peers);
+            }
+            started
+        });
+        started.map_err(|violation| Error::internal(violation.to_string()))?;
+        let parts = Parts {
+            id,
+            seat,
+            workers: driver.config.workers as u32,
+            stack: driver.config.stack,
+            segment: (segment, own_file),
+            segments: driver.segments.clone(),
+            end: own,
+            socket: own_socket,
+        };
+        let (weak, shared) = (driver.this.clone(), self.0.clone());
+        // Held, so that it is listed before it can end.
+        let mut state = self.0.state.lock();
+        let started = InThreads::start(parts, move |ended| {
+            lost(&weak, id, segment, ended);
+            let gone = {
+                let mut state = shared.state.lock();
+                state.ends.remove(&id);
+                state.workers.remove(&id)
+            };
+            shared.changed.notify_all();
+            drop(gone);
+        });
+        match started {
+            Ok(worker) => {
+                state.workers.insert(id, worker);
+                Ok(())
+            }
+            Err(error) => {
+                drop(state);
+                lost(&driver.this, id, segment, Ok(()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until all workers have ended, or their time has passed.
+    fn wait_for_ends(&self, driver: &Driver) {
+        let begun = Instant::now();
+        loop {
+            // Who ends has something to say.
+            driver.poll();
+            let mut state = self.0.state.lock();
+            let until = |id: &WorkerId| {
+                let own = state.ends.get(id).copied();
+                own.unwrap_or(begun).max(begun + GRACE)
+            };
+            let Some(until) = state.workers.keys().map(until).max() else {
+                return;
+            };
+            let now = Instant::now();
+            if until <= now {
+                return;
+            }
+            self.0.changed.wait_until(&mut state, until.min(now + LOOK));
+        }
+    }
+}
+
+impl Workforce for Threads {
+    fn entry(&self) -> Result<WorkerEntry> {
+        // No process is started.
+        Ok(WorkerEntry {
+            args: Vec::new(),
+            env: Vec::new(),
+        })
+    }
+
+    fn start(&self, driver: &Driver) -> Result<()> {
+        mobula_worker::set_up_here(false)?;
+        self.0.state.lock().is_set_up = true;
+        // The driver reads its own segment by its heap, and the others by this.
+        driver
+            .segments
+            .insert(driver.heap.id(), driver.heap.file())?;
+        let keep = driver.keeps_last_worker();
+        driver.with(|scheduler, _| scheduler.keep_last_worker(keep));
+        self.start_all(driver, driver.config.workers)?;
+        first_has_come(driver)
+    }
+
+    fn change(&self, driver: &Driver, count: usize, ends: Vec<(WorkerId, Duration)>) {
+        let now = Instant::now();
+        let ends = ends
+            .into_iter()
+            .filter_map(|(id, grace)| Some((id, now.checked_add(grace)?)));
+        self.0.state.lock().ends.extend(ends);
+        if driver.is_closed() {
+            return;
+        }
+        if let Err(error) = self.start_all(driver, count) {
+            driver.fail(&error.context("a further worker cannot be started"));
+        }
+    }
+
+    fn kill(&self, driver: &Driver, id: WorkerId, why: String) {
+        let intended = driver.with(|scheduler, _| scheduler.is_of_ended_actor(id));
+        match self.worker(id) {
+            Some(worker) if intended => worker.close(),
+            // What it says makes no sense: something wrote over the memory of this program.
+            Some(_) => driver.fail(&Error::internal(format!("a worker is not usable: {why}"))),
+            None => {}
+        }
+    }
+
+    fn end_run(&self, _: &Driver, id: WorkerId, run: Attempt, why: String) {
+        if self.worker(id).is_some_and(|worker| worker.take_turn(run)) {
+            eprintln!(
+                "mobula: a thread is left to itself, and another one takes its place: {why}; a thread cannot be killed"
+            );
+        }
+    }
+
+    fn end(&self, driver: &Driver) {
+        self.wait_for_ends(driver);
+        let (left, is_set_up) = {
+            let mut state = self.0.state.lock();
+            let left = std::mem::take(&mut state.workers);
+            (left, std::mem::take(&mut state.is_set_up))
+        };
+        if !left.is_empty() {
+            eprintln!(
+                "mobula: the runtime has ended, and the tasks of {} of its workers have not: their threads go on until the tasks return",
+                left.len()
+            );
+        }
+        left.values().for_each(InThreads::cut);
+        // Who was about to wait for room in a full lane finds some.
+        driver.with(|scheduler, peers| peers.drain_all(scheduler));
+        drop(left);
+        if is_set_up {
+            mobula_worker::tear_down_here();
+        }
+    }
+}
+
+/// Nothing is left of a worker: what it had said counts, and its memory goes back.
+fn lost(driver: &Weak<Driver>, id: WorkerId, segment: SegmentId, ended: Result<()>) {
+    let Some(driver) = driver.upgrade() else {
+        return;
+    };
+    let why = ended.err();
+    let cause = Cause {
+        pid: std::process::id(),
+        how: How::Unknown,
+    };
+    let missing = driver.with(|scheduler, peers| {
+        peers.drain(id, scheduler, usize::MAX);
+        peers.recover_locks(id, cause);
+        let describe = |_| Error::internal("a worker in threads has ended while it had a task");
+        let missing = scheduler.worker_lost(id, why.is_none(), describe, peers);
+        let live = scheduler.stored_in(segment);
+        peers.reap(id, segment, live);
+        missing
+    });
+    // Another thread may sleep on something that the worker did not get to say.
+    driver.bell.ring_all();
+    if driver.is_closed() {
+        return;
+    }
+    match why {
+        Some(error) => driver.fail(&error),
+        // It has run as many calls as it may.
+        None if missing => driver.workforce.change(&driver, 1, Vec::new()),
+        None => {}
+    }
+}

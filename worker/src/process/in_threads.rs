@@ -1,0 +1,255 @@
+//! A worker whose threads are threads of its driver's program.
+//!
+//! It is the worker of a process, but for what belongs to a process: standard input and output, the
+//! end with its driver, and the kill. A thread cannot be killed. A run that does not end in time
+//! loses its turn ([`InThreads::take_turn`]): a stand-in goes on with the lane beside it. The end of
+//! the worker waits for all of its threads and for all handles of its objects, since what these
+//! keep must not change under them.
+
+use std::{
+    fmt,
+    os::fd::OwnedFd,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use mobula_protocol::{
+    Attempt, Error, Registry, Result, WorkerId, bell::Bell, mailbox::WorkerEnd,
+    message::FromWorker, sync::Seat,
+};
+use mobula_store::{SegmentFile, SegmentId, Segments, limits::Wanted};
+use parking_lot::Mutex;
+
+use super::{
+    at_the_end,
+    beside::Beside,
+    control::{self, Over},
+    eager,
+    here::{self, Here, Member, Number},
+    tasks, threads,
+    worker::{Settings, Worker},
+};
+use crate::link::{
+    Lane, Out,
+    mailbox::{OutLane, Socket},
+    threads::{CutLane, Threads},
+};
+
+/// The first and the longest pause between two looks whether an ended worker is still in use.
+const LOOKS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(100));
+
+/// What a worker in threads is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Which worker it is.
+    pub id: WorkerId,
+    /// Its number among those that share locks.
+    pub seat: Seat,
+    /// How many workers the runtime has.
+    pub workers: u32,
+    /// The stack of each thread that runs tasks, in bytes.
+    pub stack: u64,
+    /// Its own segment, with both descriptors.
+    pub segment: (SegmentId, SegmentFile),
+    /// The mappings of all segments of the runtime, which all of its workers share.
+    pub segments: Arc<Segments>,
+    /// Its end of the mailbox.
+    pub end: WorkerEnd,
+    /// Its end of the socket that brings descriptors for shared memory.
+    pub socket: OwnedFd,
+}
+
+/// A worker in threads, for its driver.
+#[derive(Clone)]
+pub struct InThreads {
+    worker: Arc<Worker<Threads>>,
+    task_bell: Bell,
+}
+
+impl InThreads {
+    /// Starts a worker. It calls `ended` when nothing of it is left that could use the memory of
+    /// the store, or with the error that keeps it from its first task.
+    ///
+    /// # Errors
+    /// The system gives no threads, or the segment cannot be mapped.
+    pub fn start(
+        parts: Parts,
+        ended: impl FnOnce(Result<()>) + Send + 'static,
+    ) -> Result<InThreads> {
+        let end = parts.end;
+        let beside = Arc::new(Beside::new(end.control.bell()));
+        let socket = Socket::new(parts.socket)
+            .map_err(|error| Error::setup(format!("cannot use a worker's socket: {error}")))?;
+        let settings = Settings {
+            number: Number::next(),
+            id: parts.id,
+            seat: parts.seat,
+            registry: Registry::get()?,
+            segment: parts.segment,
+            segments: parts.segments,
+            workers: parts.workers,
+            stack: parts.stack,
+            // The memory of this process is not the worker's alone.
+            max_rss: None,
+            printed: None,
+            beside: Some(beside.clone()),
+        };
+        let out = CutLane::new(OutLane(end.out), beside.cut_flag());
+        let worker = Worker::<Threads>::new(settings, (out, end.task, end.state))?;
+        here::list(&(worker.clone() as Arc<dyn Here>));
+        let task_bell = Lane::bell(&worker.tasks.lock().lane);
+        let result: Arc<Mutex<Result<()>>> = Arc::new(Mutex::new(Ok(())));
+        let refused = |error| {
+            worker.closing.store(true, Ordering::SeqCst);
+            task_bell.ring();
+            here::strike(worker.number());
+            Error::refused("cannot start a thread for a worker", Wanted::Thread, error)
+        };
+        let (tasks, first, told) = (worker.clone(), beside.thread(), result.clone());
+        threads::start("mobula-task", worker.stack, move || {
+            let _first = first;
+            let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks)));
+            let internal = |_| Err(Error::internal("the task loop panicked"));
+            *told.lock() = ended.unwrap_or_else(internal);
+            tasks.closing.store(true, Ordering::SeqCst);
+        })
+        .map_err(refused)?;
+        let (serves, bell, control) = (worker.clone(), task_bell.clone(), end.control);
+        threads::start("mobula-control", mobula_protocol::wire::STACK, move || {
+            let mut pause = LOOKS.0;
+            control::serve(&serves, control, &socket, &bell, || {
+                over(&serves, &mut pause)
+            });
+            // It takes a lock that is taken around the end of a handle.
+            let result = std::mem::replace(&mut *result.lock(), Ok(()));
+            here::strike(serves.number());
+            drop(serves);
+            ended(result);
+        })
+        .map_err(refused)?;
+        Ok(InThreads { worker, task_bell })
+    }
+
+    /// Ends the worker as soon as its runs have ended, which are told that they are cancelled.
+    pub fn close(&self) {
+        self.worker.closing.store(true, Ordering::SeqCst);
+        self.worker.cancellations.cancel_all();
+        self.task_bell.ring();
+    }
+
+    /// Takes the turn from a run that does not end, and has another thread go on with the tasks.
+    /// `false`: the run has ended, or waits.
+    pub fn take_turn(&self, run: Attempt) -> bool {
+        let worker = &*self.worker;
+        let taken = worker
+            .beside
+            .as_ref()
+            .is_some_and(|beside| beside.gives_turn(run));
+        if taken {
+            worker.turn.end();
+            worker.table.lock().out.push(&FromWorker::Blocked);
+            let _ = worker.look_for_stand_in();
+        }
+        taken
+    }
+
+    /// Nobody reads what the worker says from now on. Its threads may go on: what they ask for
+    /// fails.
+    pub fn cut(&self) {
+        if let Some(beside) = &self.worker.beside {
+            beside.cut();
+        }
+    }
+}
+
+impl fmt::Debug for InThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InThreads").field(&self.worker).finish()
+    }
+}
+
+/// The task of this thread sleeps, and others run on its worker, until this is dropped.
+#[must_use]
+pub struct PausedHere(Arc<dyn Here>);
+
+/// If this thread runs a task of a worker, says that it sleeps. For who waits by other means than the
+/// worker's engine.
+#[inline]
+pub fn pause_here() -> Option<PausedHere> {
+    match tasks::runs_here() {
+        false => None,
+        true => here::current().map(PausedHere::new),
+    }
+}
+
+impl PausedHere {
+    #[cold]
+    fn new(worker: Arc<dyn Here>) -> PausedHere {
+        // Where no thread goes on with the lane, its tasks wait for this one.
+        let _ = worker.sleeps();
+        PausedHere(worker)
+    }
+}
+
+impl Drop for PausedHere {
+    fn drop(&mut self) {
+        self.0.resumed(false);
+    }
+}
+
+impl fmt::Debug for PausedHere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PausedHere").field(&self.0).finish()
+    }
+}
+
+/// Makes the values that are wanted before the first task, and runs tasks until the worker closes.
+fn begin(worker: &Arc<Worker<Threads>>) -> Result<()> {
+    let _member = Member::enter(worker.clone());
+    eager()?;
+    worker.registered.store(true, Ordering::Release);
+    worker.table.lock().out.push(&FromWorker::Registered);
+    tasks::task_loop(worker, true);
+    // A task that runs on another thread may finish.
+    worker.turn.begin();
+    if worker.actor.is_installed() {
+        at_the_end("the end of an actor", || worker.actor.drop_value());
+    }
+    worker.locals.end(|value| {
+        at_the_end("the end of a worker's value", || {
+            value.end();
+        });
+    });
+    worker.turn.end();
+    Ok(())
+}
+
+/// Whether the worker has ended: no thread runs tasks any more, and no thread of the program has
+/// anything that lies in the worker's memory, or that the worker keeps. Or nobody answers it.
+///
+/// Nobody says when that comes, once the threads have ended: then the pauses between two looks grow.
+fn over(worker: &Worker<Threads>, pause: &mut Duration) -> Over {
+    let Some(beside) = &worker.beside else {
+        return Over::Yes;
+    };
+    if beside.is_cut() {
+        return Over::Yes;
+    }
+    let closing = worker.closing.load(Ordering::SeqCst);
+    if !closing || beside.has_threads() {
+        return Over::No;
+    }
+    for value in worker.decoded.take_all() {
+        at_the_end("the end of a decoded value", || drop(value));
+    }
+    let table = worker.table.lock();
+    if table.is_empty() && !worker.has_extents() {
+        // Whoever makes a handle after this finds that out when it waits.
+        beside.cut();
+        return Over::Yes;
+    }
+    let now = *pause;
+    *pause = (now * 2).min(LOOKS.1);
+    Over::LookAgain(now)
+}
