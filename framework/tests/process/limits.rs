@@ -10,7 +10,7 @@ use std::{
 use mobula::prelude::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{nothing_is_left, runtime, skip, whole};
+use crate::support::{eventually, nothing_is_left, runtime, skip, whole};
 
 /// Tells the program below what to do.
 const CASE: &str = "MOBULA_TEST_LIMIT";
@@ -93,9 +93,25 @@ fn a_wait_that_needs_a_thread_which_is_not_to_be_had_is_an_error_and_the_worker_
     nothing_is_left(&rt);
 }
 
+#[remote]
+fn pid_after_a_while() -> u32 {
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    std::process::id()
+}
+
+/// Until both workers have run a task: one that comes up late takes none for that time.
+fn both_take_tasks(rt: &Runtime) {
+    eventually("both workers take tasks", || {
+        let pids = rt.spawn_all((0..4).map(|_| pid_after_a_while::remote()));
+        let pids = rt.get(&pids).unwrap();
+        pids.iter().any(|pid| *pid != pids[0])
+    });
+}
+
 #[mobula::test]
 fn another_worker_runs_what_a_task_waits_for_whose_worker_gets_no_thread() {
     let rt = with_large_stacks(2);
+    both_take_tasks(&rt);
     rt.spawn(limit_addresses::remote(true)).get().unwrap();
     let all = rt.spawn_all((0..40).map(nested::remote));
     assert_eq!(rt.get(&all).unwrap(), (1..=40).collect::<Vec<_>>());
@@ -108,6 +124,7 @@ fn another_worker_runs_what_a_task_waits_for_whose_worker_gets_no_thread() {
 #[mobula::test]
 fn a_long_task_on_another_worker_ends_no_wait_for_want_of_a_thread() {
     let rt = with_large_stacks(2);
+    both_take_tasks(&rt);
     rt.spawn(limit_addresses::remote(true)).get().unwrap();
     let all = rt.spawn_all((0..12).map(waits_for_a_long_one::remote));
     assert_eq!(rt.get(&all).unwrap(), (0..12).collect::<Vec<_>>());
