@@ -64,7 +64,8 @@ impl EngineKind {
     ///   waits 250 ms for tasks, and leaves the others running.
     /// * All workers have the environment, the working directory and the standard streams of the
     ///   program, which passes nothing on: [`Builder::worker_env`](crate::Builder::worker_env),
-    ///   [`Builder::current_dir`](crate::Builder::current_dir) and
+    ///   [`Builder::current_dir`](crate::Builder::current_dir), [`Builder::pin`](crate::Builder::pin),
+    ///   [`Builder::nice`](crate::Builder::nice) and
     ///   [`Builder::max_worker_rss`](crate::Builder::max_worker_rss) mean nothing.
     ///   [`Runtime::worker_pids`](crate::Runtime::worker_pids) is empty.
     /// * Statics are the program's. Each worker has its own value of a
