@@ -1,11 +1,8 @@
 //! Handwritten digits: 1,797 images of 8 x 8 pixels. See `data/SOURCES.md`.
 
-use std::{fs::File, io::Read, path::Path};
-
 use anyhow::{Context, Result, ensure};
-use flate2::read::GzDecoder;
 
-use crate::Random;
+use crate::{Random, data::read_gz};
 
 /// Pixels per image.
 pub const PIXELS: usize = 64;
@@ -27,13 +24,7 @@ pub struct Digits {
 /// # Errors
 /// The file cannot be read.
 pub fn csv() -> Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
-    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mut text = String::new();
-    GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text)
+    read_gz("digits.csv.gz")
 }
 
 /// An image and its digit, out of one line.

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 pub mod compare;
+mod data;
 pub mod digits;
 pub mod memory;
 mod random;

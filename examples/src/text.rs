@@ -1,20 +1,13 @@
 //! A text: eight tragedies by William Shakespeare. See `data/SOURCES.md`.
 
-use std::{fs::File, io::Read, path::Path};
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-use flate2::read::GzDecoder;
+use crate::data::read_gz;
 
 /// The text, which has ASCII characters only.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn tragedies() -> Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/tragedies.txt.gz");
-    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mut text = String::new();
-    GzDecoder::new(file)
-        .read_to_string(&mut text)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text)
+    read_gz("tragedies.txt.gz")
 }

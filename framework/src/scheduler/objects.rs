@@ -45,6 +45,20 @@ impl Scheduler {
         self.objects.mint()
     }
 
+    /// Returns a value that stands for that of an object.
+    pub(super) fn standing_for(&self, id: ObjectId) -> Arc<Value> {
+        let known = self.objects.get(id).and_then(Object::value);
+        let item = match known.filter(|value| value.items.is_empty()) {
+            Some(value) => Item::Array {
+                id,
+                value: value.clone(),
+            },
+            // Values in items have none.
+            None => Item::Ref { id },
+        };
+        Arc::new(Value::standing_for(item))
+    }
+
     /// The driver's handle of an object: that of a pending object, if there is one, or else one
     /// more, made by `make` of the outcome. Without that it will be told by [`Host::complete`].
     ///

@@ -105,15 +105,11 @@ impl Scheduler {
             });
         };
         let known = self.objects.get(id).and_then(Object::value);
-        let item = match known.filter(|value| value.items.is_empty()) {
-            Some(value) if matches!(value.body, Body::Inline(_)) => return Ok(value.clone()),
-            Some(value) => Item::Array {
-                id,
-                value: value.clone(),
-            },
-            // Values in items have none.
-            None => Item::Ref { id },
-        };
-        Ok(Arc::new(Value::standing_for(item)))
+        let is_small =
+            |value: &&Arc<Value>| value.items.is_empty() && matches!(value.body, Body::Inline(_));
+        Ok(match known.filter(is_small) {
+            Some(value) => value.clone(),
+            None => self.standing_for(id),
+        })
     }
 }

@@ -27,7 +27,7 @@ mod tests;
 use std::{collections::HashSet, sync::Arc};
 
 use mobula_protocol::{
-    self as worker, Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
+    Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
     message::{ArgSpec, Args},
 };
 use mobula_store::{Block, NumberMap, codec};
@@ -405,18 +405,7 @@ impl Scheduler {
     fn value_of(&self, item: &Item) -> Arc<Value> {
         match item {
             Item::Own(value) => value.clone(),
-            Item::Object(id) => {
-                let known = self.objects.get(*id).and_then(|object| object.value());
-                let item = match known.filter(|value| value.items.is_empty()) {
-                    Some(value) => worker::Item::Array {
-                        id: *id,
-                        value: value.clone(),
-                    },
-                    // Values in items have none.
-                    None => worker::Item::Ref { id: *id },
-                };
-                Arc::new(Value::standing_for(item))
-            }
+            Item::Object(id) => self.standing_for(*id),
         }
     }
 }

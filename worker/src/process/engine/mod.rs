@@ -80,6 +80,25 @@ impl<L: Link> Worker<L> {
         entry
     }
 
+    /// Returns the handles of objects that the driver will have made when it has read the message.
+    fn promised_all(
+        &self,
+        count: usize,
+        message: impl FnOnce(Vec<ObjectId>) -> FromWorker,
+    ) -> Vec<Arc<ObjectHandle>> {
+        if let Err(error) = self.usable() {
+            return vec![ObjectHandle::failed(error); count];
+        }
+        let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
+        let mut table = self.table.lock();
+        let new = |id: &ObjectId| {
+            table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
+        };
+        let entries = ids.iter().map(new).collect();
+        table.out.push(&message(ids));
+        entries
+    }
+
     fn as_engine(&self) -> Weak<dyn Engine> {
         self.this.clone()
     }
@@ -175,18 +194,8 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
-        if let Err(error) = self.usable() {
-            return vec![ObjectHandle::failed(error); count];
-        }
-        let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
-        let mut table = self.table.lock();
-        let new = |id: &ObjectId| {
-            table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
-        };
-        let elements = ids.iter().map(new).collect();
         let result = result.id();
-        table.out.push(&FromWorker::Split { result, ids });
-        elements
+        self.promised_all(count, |ids| FromWorker::Split { result, ids })
     }
 
     fn cancel(&self, handles: &mut dyn Iterator<Item = &ObjectHandle>, options: CancelOptions) {

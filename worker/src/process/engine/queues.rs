@@ -35,20 +35,8 @@ impl<L: Link> Queues for Worker<L> {
     }
 
     fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>> {
-        if let Err(error) = self.usable() {
-            return (0..count)
-                .map(|_| ObjectHandle::failed(error.clone()))
-                .collect();
-        }
-        let ids: Vec<ObjectId> = (0..count).map(|_| self.mint()).collect();
-        let mut table = self.table.lock();
-        let new = |id: &ObjectId| {
-            table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
-        };
-        let entries = ids.iter().map(new).collect();
         let queue = queue.id();
-        table.out.push(&FromWorker::QueueGet { ids, queue, waits });
-        entries
+        self.promised_all(count, |ids| FromWorker::QueueGet { ids, queue, waits })
     }
 
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool) {

@@ -156,14 +156,17 @@ impl Driver {
         self.with(|scheduler, peers| {
             let id = scheduler.mint();
             match make(id, scheduler, peers) {
-                Ok(()) => {
-                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                    scheduler.attach(id, &handle);
-                    handle
-                }
+                Ok(()) => self.new_handle(id, scheduler),
                 Err(violation) => ObjectHandle::failed(Error::internal(violation.to_string())),
             }
         })
+    }
+
+    /// Returns the handle of a new object, which may be pending.
+    fn new_handle(&self, id: ObjectId, scheduler: &mut Scheduler) -> Arc<ObjectHandle> {
+        let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
+        scheduler.attach(id, &handle);
+        handle
     }
 
     fn as_engine(&self) -> Weak<dyn Engine> {
@@ -274,12 +277,10 @@ impl Engine for Driver {
                 let ids = scheduler
                     .split_here(result.id(), count)
                     .map_err(|violation| Error::internal(violation.to_string()))?;
-                let handle = |id| {
-                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                    scheduler.attach(id, &handle);
-                    handle
-                };
-                Ok(ids.into_iter().map(handle).collect())
+                Ok(ids
+                    .into_iter()
+                    .map(|id| self.new_handle(id, scheduler))
+                    .collect())
             })
         });
         split.unwrap_or_else(|error| vec![ObjectHandle::failed(error); count])

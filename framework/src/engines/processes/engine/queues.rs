@@ -45,12 +45,10 @@ impl Queues for Driver {
                 let ids = scheduler
                     .queue_get_here(count, queue, waits, peers)
                     .map_err(|violation| Error::internal(violation.to_string()))??;
-                let handle = |id| {
-                    let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
-                    scheduler.attach(id, &handle);
-                    handle
-                };
-                Ok(ids.into_iter().map(handle).collect())
+                Ok(ids
+                    .into_iter()
+                    .map(|id| self.new_handle(id, scheduler))
+                    .collect())
             })
         });
         let failed = |error: Error| {
