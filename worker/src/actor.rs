@@ -13,20 +13,26 @@
 //! waits.
 
 mod here;
+mod line;
 
 use std::{
     any::{Any, type_name},
     fmt,
-    sync::atomic::{AtomicBool, Ordering},
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tokio::sync::{RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use mobula_protocol::{Error, Result};
 
 use crate::process::block_on;
 
 pub use here::BorrowedHere;
+pub(crate) use line::InLine;
 
 /// The place of one actor's value.
 ///
@@ -34,7 +40,7 @@ pub use here::BorrowedHere;
 /// the worker (see [`block_on`]), since the one that it waits for may need the turn to end.
 #[derive(Default)]
 pub struct ActorState {
-    value: RwLock<Option<Installed>>,
+    value: Arc<RwLock<Option<Installed>>>,
     /// The value of an actor that is bound to a thread.
     here: here::Place,
     /// Whether the actor is bound to a thread.
@@ -80,12 +86,9 @@ impl ActorState {
     ///
     /// # Errors
     /// There is no value, or it is of another type.
-    pub fn read<A: Any>(&self) -> Result<RwLockReadGuard<'_, A>> {
-        let guard = match self.value.try_read() {
-            Ok(guard) => guard,
-            Err(_) => block_on(self.value.read()),
-        };
-        RwLockReadGuard::try_map(guard, |place| place.as_ref()?.value.downcast_ref())
+    pub fn read<A: Any>(&self) -> Result<impl Deref<Target = A> + use<A>> {
+        let turn = line::taken_shared(&self.value).unwrap_or_else(|| line::shared(&self.value));
+        OwnedRwLockReadGuard::try_map(turn.wait(), |place| place.as_ref()?.value.downcast_ref())
             .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
     }
 
@@ -93,13 +96,16 @@ impl ActorState {
     ///
     /// # Errors
     /// There is no value, or it is of another type.
-    pub fn write<A: Any>(&self) -> Result<RwLockMappedWriteGuard<'_, A>> {
-        let guard = match self.value.try_write() {
-            Ok(guard) => guard,
-            Err(_) => block_on(self.value.write()),
-        };
-        RwLockWriteGuard::try_map(guard, |place| place.as_mut()?.value.downcast_mut())
+    pub fn write<A: Any>(&self) -> Result<impl DerefMut<Target = A> + use<A>> {
+        let turn = line::taken_alone(&self.value).unwrap_or_else(|| line::alone(&self.value));
+        OwnedRwLockWriteGuard::try_map(turn.wait(), |place| place.as_mut()?.value.downcast_mut())
             .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
+    }
+
+    /// Takes a place in line for the value, for the method that this thread is about to run. Who has
+    /// an earlier place has the value earlier. Does not block.
+    pub(crate) fn line_up(&self, exclusive: bool) -> InLine {
+        InLine::enter(&self.value, exclusive)
     }
 
     /// Binds the actor to the thread that installs its value. From here on no thread may take over
@@ -199,7 +205,14 @@ mod tests {
     fn a_value_is_there_once_and_of_one_type() {
         let state = ActorState::new();
         assert!(!state.is_installed());
-        assert!(state.read::<u32>().unwrap_err().to_string().contains("u32"));
+        assert!(
+            state
+                .read::<u32>()
+                .map(drop)
+                .unwrap_err()
+                .to_string()
+                .contains("u32")
+        );
         state.install(5_u32).unwrap();
         assert!(state.is_installed());
         assert!(state.install(6_u32).is_err());

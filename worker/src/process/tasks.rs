@@ -20,6 +20,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    actor::InLine,
     context,
     end::die,
     link::{Claims, Link, Out, mailbox::LOST},
@@ -115,7 +116,13 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         }
-        let Some((task, may, starts)) = next_task(worker, &runner) else {
+        let Some(Taken {
+            task,
+            most: may,
+            starts,
+            in_line,
+        }) = next_task(worker, &runner)
+        else {
             worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
             break;
         };
@@ -130,6 +137,7 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
             RUNS_TASK.set(true);
             worker.has_turn(task.attempt);
             run(worker, task);
+            drop(in_line);
             RUNS_TASK.set(false);
             worker.cancellations.end(&runner);
         }
@@ -138,12 +146,22 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
     worker.loops.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// The next task of the lane, with the turn, how many may have that at a time, and whether the task
-/// may start; `None` when the worker closes.
+/// A task of the lane, with the turn.
+struct Taken {
+    task: TaskMessage,
+    /// How many may have the turn at a time.
+    most: usize,
+    /// Whether the task may start.
+    starts: bool,
+    /// Its place in line for the actor's value, where several calls run at a time.
+    in_line: Option<InLine>,
+}
+
+/// The next task of the lane; `None` when the worker closes.
 ///
 /// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that,
 /// and the driver, which takes tasks back from the end.
-fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<(TaskMessage, usize, bool)> {
+fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<Taken> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();
         match lane.next(&worker.closing, &worker.turn, &worker.decoded) {
@@ -161,8 +179,26 @@ fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<(TaskMessag
     if starts {
         worker.cancellations.begin(runner, task.attempt);
     }
+    let in_line = (starts && most > 1)
+        .then(|| line_up(worker, task.function))
+        .flatten();
     drop(lane);
-    Some((task, most, starts))
+    Some(Taken {
+        task,
+        most,
+        starts,
+        in_line,
+    })
+}
+
+/// Calls of one caller that need the actor's value alone have it in the order of the lane.
+fn line_up<L: Link>(worker: &Worker<L>, function: FunctionIndex) -> Option<InLine> {
+    match worker.registry.function(function)?.role {
+        Role::Method { exclusive, .. } if !worker.actor.is_bound() => {
+            Some(worker.actor.line_up(exclusive))
+        }
+        _ => None,
+    }
 }
 
 /// Drops decoded values of freed objects, in a turn, since that runs user code.

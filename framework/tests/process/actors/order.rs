@@ -117,3 +117,23 @@ fn calls_keep_their_order_among_others_that_wait() {
         .count();
     assert_eq!(wrong, 0, "of 1500");
 }
+
+#[mobula::test]
+fn calls_that_need_the_value_alone_run_in_order_beside_others() {
+    let rt = runtime(1);
+    let log = rt.spawn_actor(Log::remote().max_concurrency(8));
+    ActorRef::ready(&log).unwrap();
+    for round in 0..40 {
+        let calls: Vec<_> = (0..50)
+            .map(|n| {
+                let _read = log.entries().spawn();
+                log.add(round * 50 + n).spawn()
+            })
+            .collect();
+        let sizes = rt.get(&calls).unwrap();
+        let first = round as usize * 50 + 1;
+        assert!(sizes.into_iter().eq(first..first + 50), "in round {round}");
+    }
+    let entries = log.entries().spawn().get().unwrap();
+    assert!(entries.into_iter().eq(0..2000));
+}
