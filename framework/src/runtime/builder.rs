@@ -1,5 +1,7 @@
 //! The settings of a new runtime.
 
+use std::time::Duration;
+
 use mobula_protocol::Result;
 
 use super::Runtime;

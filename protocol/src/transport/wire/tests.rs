@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mobula_store::{Block, Loc};
+use mobula_store::{Block, Loc, SegmentId};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::{
     ActorOptions, Error,
-    ids::WorkerId,
+    ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
+    message::{Arg, ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
     options::{CallOptions, CancelOptions, TaskOptions},
     progress::TaskProgress,
     resources::{Amount, Demand, Resources},
@@ -566,7 +567,7 @@ fn options_end_where_their_length_says() {
     let mut bytes = Vec::new();
     encode_from_worker(&message, &mut bytes).unwrap();
     let mut packed = Vec::new();
-    write_packed(&mut packed, &CancelOptions::default()).unwrap();
+    fields::write_packed(&mut packed, &CancelOptions::default()).unwrap();
     let start = 1;
     assert_eq!(bytes[start..start + packed.len()], packed);
 
@@ -711,7 +712,7 @@ fn long_chains_of_causes_do_not_exhaust_small_stacks() {
     let (nil, start) = encoded.split_last().unwrap();
     assert_eq!(*nil, 0xc0);
     let deep = [&start.repeat(5000)[..], &encoded].concat();
-    let mut bytes = vec![to_worker::NO_GRANT];
+    let mut bytes = vec![to_worker::kind::NO_GRANT];
     writer::bytes(&mut bytes, &deep);
     let result = on_a_small_stack(bytes);
     assert!(
