@@ -1,15 +1,20 @@
 //! The settings of a runtime: from the builder, from the environment, and from the machine.
 
+mod machine;
+
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use mobula_protocol::{Amount, Error, Result};
-use mobula_store::limits::{self, CgroupLimit};
+use mobula_store::limits;
+use rustix::process::{Resource, getrlimit};
 
 use crate::{
     engine_kind::{EngineKind, Kind},
     resources::{self, Totals},
 };
-use rustix::process::{Resource, getrlimit};
+use machine::{
+    available_cores, cgroup_memory, cgroup_memory_with_swap, default_capacity, machine_memory,
+};
 
 /// Most workers that one runtime may have: each takes some descriptors and a mailbox.
 const MAX_WORKERS: usize = 4096;
@@ -22,12 +27,10 @@ const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How many workers may die with a task before it counts as the cause, by default.
 const WORKER_DEATHS: u8 = 3;
+
 /// How long the end of a runtime waits for detached tasks by default. It suffices to write or send
 /// something, and is bearable where a task hangs.
 const DETACHED_GRACE: Duration = Duration::from_secs(5);
-
-/// The share of the machine's memory that the store takes by default: 30 %.
-const SHARE: (u64, u64) = (3, 10);
 
 /// The stack of tasks where the main thread's has no limit. It is large, and small beside the
 /// addresses that a process has.
@@ -51,9 +54,6 @@ const ACTORS: u64 = 8;
 
 /// Where workers are threads, one process has as many more mappings of each segment.
 const MAPPINGS_IN_THREADS: u64 = 4;
-
-/// The memory that is assumed where the system does not say it.
-const UNKNOWN_MEMORY: u64 = 1 << 30;
 
 /// The cores that each worker has: see [`Builder::pin`](crate::Builder::pin).
 ///
@@ -267,58 +267,6 @@ fn variable(name: &str) -> Result<Option<String>> {
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(Error::usage(format!("{name} is not text"))),
     }
-}
-
-/// `std` counts the cores that affinity and the cgroup's quota leave to this process.
-fn available_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Returns 30 % of the memory that this process may have.
-///
-/// If `/dev/shm` holds less, it is the bound. Containers often give it 64 MiB. If it holds less than
-/// half of that share, anonymous memory takes its place and the bound does not count.
-fn default_capacity() -> u64 {
-    let memory = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
-    let share = (memory / SHARE.1 * SHARE.0).max(MIN_CAPACITY);
-    match mobula_store::shared_memory_free() {
-        Some(free) if free >= share / 2 => share.min(free),
-        _ => share,
-    }
-}
-
-/// The machine's memory in bytes, from `/proc`: `sysinfo` cannot say that it has failed.
-fn machine_memory() -> u64 {
-    memory_info("MemTotal").unwrap_or(UNKNOWN_MEMORY)
-}
-
-/// A line of `/proc/meminfo`, in bytes.
-fn memory_info(name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kib = line?.trim().trim_end_matches("kB").trim();
-    kib.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// The tightest memory limit of this process' cgroup and those above it, version 2 or 1.
-fn cgroup_memory() -> Option<u64> {
-    memory_limit().map(|limit| limit.limit)
-}
-
-fn memory_limit() -> Option<CgroupLimit> {
-    CgroupLimit::of("memory", "memory.max", "memory.limit_in_bytes")
-}
-
-/// Returns that limit and the bytes that the group may swap out. Beyond that, the kernel kills.
-fn cgroup_memory_with_swap() -> Option<u64> {
-    let limit = memory_limit()?;
-    let swap = memory_info("SwapTotal").unwrap_or(0);
-    let swap = limit
-        .read("memory.swap.max")
-        .map_or(swap, |most| most.min(swap));
-    Some(limit.limit.saturating_add(swap))
 }
 
 /// # Errors

@@ -1,19 +1,23 @@
 //! Refs in the order in which they become ready.
 
+mod arrivals;
+#[cfg(feature = "stream")]
+mod stream;
+
 use std::{
     cell::Cell,
     collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
-    task::{Wake, Waker},
+    task::Waker,
     time::{Duration, Instant},
 };
 
 use mobula_protocol::{Awaited, Engine, Error, ObjectHandle, Result};
-use parking_lot::Mutex;
 
 use super::ObjectRef;
 use crate::{bars::Bar, promise::ENGINE};
+use arrivals::{Arrival, Arrivals};
 
 /// Refs in the order in which they become ready.
 /// [`Runtime::as_completed`](crate::Runtime::as_completed) returns it.
@@ -67,41 +71,6 @@ struct Pending<T> {
     object: ObjectRef<T>,
     /// Registered with the object until that is ready.
     waker: Waker,
-}
-
-/// The refs that have become ready, by number.
-#[derive(Default)]
-struct Arrivals(Mutex<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    arrived: VecDeque<usize>,
-    waiting: Option<Waker>,
-}
-
-impl Arrivals {
-    fn arrive(&self, number: usize) {
-        let waiting = {
-            let mut queue = self.0.lock();
-            queue.arrived.push_back(number);
-            queue.waiting.take()
-        };
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-    }
-}
-
-/// Wakes the thread or task that iterates, and says which ref is ready.
-struct Arrival {
-    number: usize,
-    to: Arc<Arrivals>,
-}
-
-impl Wake for Arrival {
-    fn wake(self: Arc<Self>) {
-        self.to.arrive(self.number);
-    }
 }
 
 impl<T> AsCompleted<T> {
@@ -426,100 +395,6 @@ impl<T> Iterator for AsCompleted<T> {
 }
 
 #[cfg(feature = "stream")]
-mod stream {
-    use std::{
-        fmt,
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use mobula_protocol::Awaited;
-
-    use super::{Any, AsCompleted, Bar, ObjectRef};
-    use crate::typed::turn::in_turn;
-
-    /// Refs in the order in which they become ready, for asynchronous code. [`AsCompleted::stream`]
-    /// returns it.
-    ///
-    /// # Examples
-    /// ```
-    /// # use mobula::prelude::*;
-    /// use futures::StreamExt;
-    ///
-    /// # #[mobula::main]
-    /// # async fn main() -> mobula::Result<()> {
-    /// # let rt = Runtime::builder().workers(1).start()?;
-    /// let refs = rt.as_completed([rt.put(&1)?, rt.put(&2)?]).stream();
-    /// let values: Vec<_> = refs.then(async |one| one.await.unwrap()).collect().await;
-    /// assert_eq!(values.len(), 2);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use = "streams do nothing unless they are polled"]
-    pub struct AsCompletedStream<T>(pub(super) AsCompleted<T>);
-
-    impl<T> AsCompletedStream<T> {
-        /// Adds a ref.
-        ///
-        /// # Examples
-        /// ```
-        /// # use mobula::prelude::*;
-        /// use futures::StreamExt;
-        ///
-        /// # #[mobula::main]
-        /// # async fn main() -> mobula::Result<()> {
-        /// # let rt = Runtime::builder().workers(1).start()?;
-        /// let mut refs = rt.as_completed([rt.put(&1)?]).stream();
-        /// refs.push(rt.put(&2)?);
-        /// assert_eq!(refs.count().await, 2);
-        /// # Ok(())
-        /// # }
-        /// ```
-        pub fn push(&mut self, object: ObjectRef<T>) {
-            self.0.push(object);
-        }
-    }
-
-    impl<T> futures_core::Stream for AsCompletedStream<T> {
-        type Item = ObjectRef<T>;
-
-        fn poll_next(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<Option<ObjectRef<T>>> {
-            let refs = &mut self.0;
-            in_turn(context, |context| {
-                loop {
-                    if let Some(object) = refs.try_next() {
-                        return Poll::Ready(Some(object));
-                    }
-                    if refs.is_empty() {
-                        refs.bar = Bar::none();
-                        return Poll::Ready(None);
-                    }
-                    if Any(refs).subscribe(context.waker()) {
-                        return Poll::Pending;
-                    }
-                }
-            })
-        }
-
-        fn size_hint(&self) -> (usize, Option<usize>) {
-            self.0.size_hint()
-        }
-    }
-
-    // Nothing in it is pinned.
-    impl<T> Unpin for AsCompletedStream<T> {}
-
-    impl<T> fmt::Debug for AsCompletedStream<T> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_tuple("AsCompletedStream").field(&self.0).finish()
-        }
-    }
-}
-
-#[cfg(feature = "stream")]
 pub use stream::AsCompletedStream;
 
 impl<T> Extend<ObjectRef<T>> for AsCompleted<T> {
@@ -551,7 +426,7 @@ mod tests {
         future::Future,
         pin::Pin,
         sync::Weak,
-        task::{Context, Waker},
+        task::{Context, Wake, Waker},
     };
 
     use super::*;

@@ -8,9 +8,11 @@ mod array;
 mod atomics;
 mod element;
 mod handle;
+mod lent;
 mod locks;
 mod part;
 mod split;
+mod tile;
 
 pub use array::SharedArray;
 pub use atomics::AtomicArray;
@@ -21,6 +23,5 @@ pub use locks::{
     SharedSemaphore, SharedWriteGuard,
 };
 pub use mobula_store::TileView;
-pub use part::{OpenPart, OpenTile, Part, Tile, Torn};
-
-pub use part::{lend_part, lend_tile};
+pub use part::{OpenPart, Part, Torn, lend_part};
+pub use tile::{OpenTile, Tile, lend_tile};

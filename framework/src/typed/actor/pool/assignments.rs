@@ -27,7 +27,7 @@ struct Assignment<A: Actor, R> {
 }
 
 /// Actors, and items by number.
-pub(super) struct Flights<A: Actor, R> {
+pub(super) struct Assignments<A: Actor, R> {
     idle: VecDeque<ActorRef<A>>,
     flying: Vec<Assignment<A, R>>,
     waiting: VecDeque<(u64, Start<A, R>)>,
@@ -35,9 +35,9 @@ pub(super) struct Flights<A: Actor, R> {
     next: u64,
 }
 
-impl<A: Actor, R> Flights<A, R> {
-    pub(super) fn new(idle: VecDeque<ActorRef<A>>) -> Flights<A, R> {
-        Flights {
+impl<A: Actor, R> Assignments<A, R> {
+    pub(super) fn new(idle: VecDeque<ActorRef<A>>) -> Assignments<A, R> {
+        Assignments {
             idle,
             flying: Vec::new(),
             waiting: VecDeque::new(),
@@ -213,7 +213,7 @@ impl<A: Actor, R> Flights<A, R> {
     fn wait_until<T>(
         &mut self,
         deadline: Option<Instant>,
-        find: impl Fn(&Flights<A, R>) -> Option<T>,
+        find: impl Fn(&Assignments<A, R>) -> Option<T>,
     ) -> Option<T> {
         loop {
             self.complete();
@@ -239,7 +239,7 @@ impl<A: Actor, R> Flights<A, R> {
     }
 }
 
-impl<A: Actor, R: Value> Flights<A, R> {
+impl<A: Actor, R: Value> Assignments<A, R> {
     /// The result of an item, once it is there.
     pub(super) fn take(&mut self, number: u64) -> Option<Result<R>> {
         let landed = self.landed.remove(&number)?;

@@ -4,12 +4,12 @@ use std::{collections::VecDeque, fmt, iter::Fuse};
 
 use mobula_protocol::Result;
 
-use super::assignments::Flights;
+use super::assignments::Assignments;
 use crate::{ActorRef, UnspawnedCall, Value, typed::Actor};
 
 /// Items on their way, for both orders.
 struct Items<'a, A: Actor, R, I: Iterator, F> {
-    assignments: &'a mut Flights<A, R>,
+    assignments: &'a mut Assignments<A, R>,
     call: F,
     items: Fuse<I>,
     /// Items on their way, in order.
@@ -125,7 +125,7 @@ pub struct PoolMapUnordered<'a, A: Actor, R, I: Iterator, F>(Items<'a, A, R, I, 
 macro_rules! maps {
     ($($map:ident: $find:expr;)*) => { $(
         impl<'a, A: Actor, R, I: Iterator, F> $map<'a, A, R, I, F> {
-            pub(super) fn new(assignments: &'a mut Flights<A, R>, call: F, items: I) -> Self {
+            pub(super) fn new(assignments: &'a mut Assignments<A, R>, call: F, items: I) -> Self {
                 $map(Items {
                     assignments,
                     call,
@@ -147,7 +147,7 @@ macro_rules! maps {
 
             fn next(&mut self) -> Option<Result<R>> {
                 let items = &mut self.0;
-                let find: fn(&VecDeque<u64>, &Flights<A, R>) -> Option<usize> = $find;
+                let find: fn(&VecDeque<u64>, &Assignments<A, R>) -> Option<usize> = $find;
                 loop {
                     items.fill();
                     if let Some(at) = find(&items.numbers, items.assignments) {

@@ -1,0 +1,53 @@
+//! What an object or an argument that stands for a part says.
+
+use std::{any::type_name, sync::Arc};
+
+use mobula_protocol::{
+    Engine, Error, Format, Input, Inputs, Lot, ObjectHandle, Result, Side, TypeTag,
+};
+use mobula_store::codec::type_tag;
+
+use super::SharedElement;
+use crate::promise::ENGINE;
+
+/// Returns the part that an object stands for, with its array.
+pub(super) fn parts_of(entry: &Arc<ObjectHandle>) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
+    entry.wait(None);
+    let payload = entry.payload()?;
+    let Format::Part { of, lot } = payload.format else {
+        return Err(Error::type_mismatch("expected a part of a shared array"));
+    };
+    match payload.side.into_iter().next() {
+        Some(Side::Ref(array)) => Ok((array, *lot, of)),
+        _ => Err(Error::internal("a part without its array")),
+    }
+}
+
+/// Returns the region of an array, if its elements are `T`.
+pub(super) fn region<T: SharedElement>(
+    array: &Arc<ObjectHandle>,
+    of: TypeTag,
+) -> Result<mobula_store::Region> {
+    if of != TypeTag(type_tag::<T>()) {
+        return Err(Error::type_mismatch(format!(
+            "expected a part of elements `{}`, found one of another type",
+            type_name::<T>()
+        )));
+    }
+    let engine: Arc<dyn Engine> = array.engine(ENGINE).ok_or_else(Error::shutdown)?;
+    engine.need_shared_memory()?.region(array)
+}
+
+/// Returns the part that an argument stands for.
+pub(super) fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
+    let Input::Value(payload, _) = inputs.take()? else {
+        return Err(Error::type_mismatch("expected one part of a shared array"));
+    };
+    let Format::Part { of, lot } = payload.format else {
+        return Err(Error::type_mismatch("expected a part of a shared array"));
+    };
+    match payload.side.into_iter().next() {
+        Some(Side::Ref(array)) => Ok((array, *lot, of)),
+        _ => Err(Error::internal("a part without its array")),
+    }
+}
