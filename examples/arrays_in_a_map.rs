@@ -113,7 +113,7 @@ fn main() -> Result<()> {
 
 /// Reads the map in as many tasks as there are workers, at the same time, and in this process.
 fn check_readings(rt: &Runtime, object: &ObjectRef<Arrays>, elements: usize) -> Result<()> {
-    let workers = rt.worker_pids().len();
+    let workers = rt.workers();
     let readings = rt.get(rt.spawn_all((0..workers).map(|_| read::remote(object))))?;
     let bytes = u64::from(ARRAYS) * elements as u64 * 8;
     say("get in a task", readings[0].get, 0);

@@ -124,7 +124,7 @@ fn main() -> Result<()> {
         counts? == expected,
         "one worker counts otherwise than this process"
     );
-    let few = one.worker_pids().len();
+    let few = one.workers();
     one.shutdown();
 
     let rt = Runtime::start()?;
@@ -152,7 +152,7 @@ fn main() -> Result<()> {
         [
             row("this process, sequentially".into(), alone),
             row(format!("workers: {few}"), by_one),
-            row(format!("workers: {}", rt.worker_pids().len()), by_all),
+            row(format!("workers: {}", rt.workers()), by_all),
         ],
     );
     println!("All three count the same.");

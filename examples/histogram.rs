@@ -58,8 +58,7 @@ fn shares(values: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn apart(rt: &Runtime, values: &ObjectRef<Array<u32>>, len: usize, bits: u32) -> Result<Vec<u64>> {
-    let calls =
-        shares(len, rt.worker_pids().len()).map(|share| count_apart::remote(values, share, bits));
+    let calls = shares(len, rt.workers()).map(|share| count_apart::remote(values, share, bits));
     let mut sum = vec![0; 1 << bits];
     for counts in rt.spawn_all(calls) {
         // Read where it lies; `get` would copy it.
@@ -78,8 +77,8 @@ fn together(
     bits: u32,
 ) -> Result<Vec<u64>> {
     let counts = rt.atomic_array::<AtomicU64>(1 << bits)?;
-    let calls = shares(len, rt.worker_pids().len())
-        .map(|share| count_together::remote(values, share, bits, &counts));
+    let calls =
+        shares(len, rt.workers()).map(|share| count_together::remote(values, share, bits, &counts));
     rt.get(rt.spawn_all(calls))?;
     Ok(counts.to_vec())
 }
@@ -107,7 +106,7 @@ fn measure(rt: &Runtime, values: &ObjectRef<Array<u32>>, bits: u32) -> Result<[[
     }
     let medians = times.map(|times| times.median());
     let counters = |histograms: usize| format!("{} KiB", (histograms << bits) * 8 / 1024);
-    let workers = rt.worker_pids().len();
+    let workers = rt.workers();
     let row = |name: &str, seconds, histograms| {
         [
             name.to_owned(),
@@ -142,7 +141,7 @@ fn main() -> Result<()> {
     let values = values?;
     println!(
         "{len} values made in the store in {time:.2?}; {} workers, medians of {REPETITIONS}",
-        rt.worker_pids().len()
+        rt.workers()
     );
     for bits in [8, 20] {
         println!("\n{} counters:", 1 << bits);

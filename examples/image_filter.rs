@@ -92,7 +92,7 @@ fn main() -> Result<()> {
     let tiles = tiles?;
     println!(
         "in this process: {alone:.2?}, on {} workers: {time:.2?}",
-        rt.worker_pids().len()
+        rt.workers()
     );
 
     ensure!(tiles == expected, "workers and this process differ");

@@ -166,7 +166,7 @@ fn main() -> Result<()> {
     println!("root mean square error over {STEPS} steps: {error:.2}");
     println!(
         "in this process: {time_alone:.2?}, on {} workers: {time:.2?}",
-        rt.worker_pids().len()
+        rt.workers()
     );
 
     let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -82,7 +82,7 @@ fn in_place(array: &SharedArray<Particle>, workers: usize, case: &Case) -> Resul
 
 /// Measures a case, and compares the results. A line of the table.
 fn measure(rt: &Runtime, case: &Case) -> Result<[String; 6]> {
-    let workers = rt.worker_pids().len();
+    let workers = rt.workers();
     let (mut alone, mut ours) = (Times::default(), Times::default());
     let mut particles = vec![Particle::default(); case.particles];
     let array = rt.shared_array(case.particles, Particle::default())?;
@@ -127,7 +127,7 @@ fn main() -> Result<()> {
     let rt = Runtime::start()?;
     println!(
         "Particles x steps, updated in place by {} workers, medians of {REPETITIONS}:",
-        rt.worker_pids().len()
+        rt.workers()
     );
     let few = Case {
         particles: 1000,

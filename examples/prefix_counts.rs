@@ -252,7 +252,7 @@ fn main() -> Result<()> {
         .map(|document| words(document).count())
         .sum();
     let rt = Runtime::start()?;
-    let actors = rt.worker_pids().len();
+    let actors = rt.workers();
 
     let (mut sequential, mut parallel) = (Times::default(), Times::default());
     let mut most_frequent = Vec::new();

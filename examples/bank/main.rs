@@ -177,7 +177,7 @@ fn main() -> Result<()> {
     let rt = Runtime::start()?;
     each_moment()?;
     let alone = alone(tasks * each)?;
-    let workers = rt.worker_pids().len();
+    let workers = rt.workers();
     let calm = run(&rt, workers, tasks, each, false)?;
     let deadly = run(&rt, workers, tasks, each, true)?;
     println!("{tasks} tasks of {each} transfers between {ACCOUNTS} accounts, {workers} workers:");

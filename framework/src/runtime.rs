@@ -70,7 +70,7 @@ impl Runtime {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// let rt = Runtime::start()?;
-    /// assert!(!rt.worker_pids().is_empty());
+    /// assert!(rt.workers() >= 1);
     /// # Ok(())
     /// # }
     /// ```
@@ -97,7 +97,7 @@ impl Runtime {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// let rt = Runtime::builder().workers(2).store_capacity(64 << 20).start()?;
-    /// assert_eq!(rt.worker_pids().len(), 2);
+    /// assert_eq!(rt.workers(), 2);
     /// # Ok(())
     /// # }
     /// ```
@@ -277,11 +277,36 @@ impl Runtime {
         StoreInfo { runtime: self }
     }
 
+    /// Returns the number of workers that the runtime keeps, on each engine.
+    ///
+    /// The builder or the environment has set it, so a dead worker counts until its replacement
+    /// takes its place. Processes of actors do not count. The inline engine has one worker, which
+    /// is the program. In a task it is the number of the task's own runtime. Costs no look at the
+    /// workers.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::{EngineKind, prelude::*};
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// for engine in [EngineKind::processes(), EngineKind::threads()] {
+    ///     let rt = Runtime::builder().engine(engine).workers(2).start()?;
+    ///     assert_eq!(rt.workers(), 2);
+    /// }
+    /// assert_eq!(Runtime::builder().engine(EngineKind::inline()).start()?.workers(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workers(&self) -> usize {
+        self.engine.workers()
+    }
+
     /// Returns the process ids of the workers that are alive.
     ///
     /// Right after the start this waits until each worker has a process. In a task it returns the
     /// id of the task's own worker. It is empty on an engine without worker processes
-    /// ([`EngineKind::threads`], [`EngineKind::inline`]).
+    /// ([`EngineKind::threads`](crate::EngineKind::threads), [`EngineKind::inline`]), unlike [`workers`](Self::workers).
     ///
     /// # Examples
     /// ```
@@ -323,7 +348,7 @@ impl fmt::Debug for Runtime {
             Some(control) => f
                 .debug_struct("Runtime")
                 .field("name", &control.name())
-                .field("workers", &self.engine.workers())
+                .field("workers", &self.workers())
                 .field("store_capacity", &control.stats().capacity_bytes)
                 .field("worker_setups", &mobula_worker::setup_count())
                 .finish(),

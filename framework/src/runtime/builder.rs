@@ -34,7 +34,7 @@ mod workers;
 ///     .store_capacity(256 << 20)
 ///     .worker_env("OMP_NUM_THREADS", "1")
 ///     .start()?;
-/// assert_eq!(rt.worker_pids().len(), 2);
+/// assert_eq!(rt.workers(), 2);
 /// # Ok(())
 /// # }
 /// ```
@@ -86,7 +86,7 @@ impl Builder {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// let rt = Runtime::builder().workers(3).start()?;
-    /// assert_eq!(rt.worker_pids().len(), 3);
+    /// assert_eq!(rt.workers(), 3);
     /// assert!(Runtime::builder().workers(0).start().unwrap_err().is_usage());
     /// # Ok(())
     /// # }

@@ -8,6 +8,7 @@
 mod cases;
 mod inline_engine;
 mod missing;
+mod workers;
 
 use mobula::{EngineKind, Runtime as Rt};
 
