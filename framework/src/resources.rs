@@ -25,10 +25,20 @@ pub(crate) struct Totals {
     pub(crate) variables: BTreeMap<String, String>,
 }
 
-/// What a task needs, by the numbers of the resources.
+/// Who needs something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needer {
+    /// A task, while it runs.
+    Task,
+    /// An actor, as long as it lives.
+    Actor,
+}
+
+/// What a task or an actor needs, by the numbers of the resources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Need {
-    /// Not zero: a task runs.
+    pub(crate) of: Needer,
+    /// Not zero for a task, which runs. Zero for an actor that asks for no cores.
     pub(crate) cpus: Amount,
     /// Bytes.
     pub(crate) memory: Amount,
@@ -50,22 +60,32 @@ impl Totals {
         self.variables.get(name).cloned().unwrap_or_default()
     }
 
-    /// The need of a task of this function; `None`: its worker, as any task.
+    /// The need of a task of this function, or of an actor with this constructor. `None`: its
+    /// worker, as any task.
     ///
     /// # Errors
     /// It could never be met.
     #[inline]
-    pub(crate) fn need(&self, function: &str, resources: &Resources) -> Result<Option<Need>> {
+    pub(crate) fn need(
+        &self,
+        function: &str,
+        resources: &Resources,
+        of: Needer,
+    ) -> Result<Option<Need>> {
         match resources.is_none() {
             true => Ok(None),
-            false => self.resolve(function, resources).map(Some),
+            false => self.resolve(function, resources, of).map(Some),
         }
     }
 
     #[cold]
-    fn resolve(&self, function: &str, resources: &Resources) -> Result<Need> {
+    fn resolve(&self, function: &str, resources: &Resources, of: Needer) -> Result<Need> {
         let mut need = Need {
-            cpus: Amount::ONE,
+            of,
+            cpus: match of {
+                Needer::Task => Amount::ONE,
+                Needer::Actor => Amount::default(),
+            },
             memory: Amount::default(),
             units: SmallVec::new(),
         };
@@ -223,12 +243,19 @@ mod tests {
     }
 
     fn need(demands: &[(&str, f64)]) -> Result<Option<Need>> {
-        totals().need("train", &resources(demands))
+        totals().need("train", &resources(demands), Needer::Task)
     }
 
     #[test]
     fn a_task_without_resources_needs_nothing_beside_its_worker() {
         assert_eq!(need(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn an_actor_that_asks_for_no_cores_needs_none() {
+        let resources = resources(&[("gpu", 1.0)]);
+        let need = totals().need("Net::new", &resources, Needer::Actor);
+        assert_eq!(need.unwrap().unwrap().cpus, Amount::default());
     }
 
     #[test]
@@ -285,7 +312,8 @@ mod tests {
     fn nothing_is_refused_also_where_a_worker_sends_it() {
         let mut resources = Resources::None;
         resources.set("gpu", Amount::default());
-        assert!(totals().need("train", &resources).unwrap_err().is_usage());
+        let need = totals().need("train", &resources, Needer::Task);
+        assert!(need.unwrap_err().is_usage());
     }
 
     #[test]

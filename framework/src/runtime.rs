@@ -154,7 +154,10 @@ impl Runtime {
     /// Blocks until no task is unfinished.
     ///
     /// This counts tasks whose result somebody has, tasks whose result nobody has, and tasks that
-    /// start meanwhile. So it does not end while something keeps spawning.
+    /// start meanwhile. So it does not end while something keeps spawning. It also counts runs that
+    /// go on after their tasks were cancelled or passed a limit of time. Such a run ends within its
+    /// grace time, unless [`CancelOptions::kill`](crate::CancelOptions::kill) says otherwise or it
+    /// is an actor's.
     ///
     /// # Examples
     /// ```

@@ -191,6 +191,8 @@ use proc_macro::TokenStream;
 ///   whole numbers.
 /// * `groups = [("name", n), ..]`: how many calls of each group run at a time.
 /// * `grace = duration`: how long the value's `Drop` may take.
+/// * `num_cpus = n`, `memory = bytes`, `resources(name = n, ..)`: what the actor needs as long as it
+///   lives, as for functions.
 /// * `crate = path`: where `mobula` is, as for functions.
 ///
 /// The options of a method are:

@@ -110,6 +110,9 @@ impl Place {
                 ("groups", Takes::Groups),
                 ("max_pending_calls", Takes::Number(1)),
                 ("grace", Takes::Duration),
+                ("num_cpus", Takes::Amount),
+                ("memory", Takes::Bytes),
+                ("resources", Takes::Resources),
                 ("crate", Takes::Path),
             ],
             Place::Method => &[
@@ -341,6 +344,16 @@ impl Options {
                 options
             }),
         }
+    }
+
+    /// The options of a constructor, as the field `options` of a registered function: what an actor
+    /// of the type needs. `place` is that of [`of_task`](Options::of_task).
+    pub(crate) fn of_constructor(
+        &self,
+        private: &TokenStream,
+        place: impl Fn(&Expr) -> Expr,
+    ) -> TokenStream {
+        resources::first_options(&self.demands, private, &place)
     }
 
     /// Whether an option that stands alone is there.

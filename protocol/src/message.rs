@@ -208,6 +208,8 @@ pub enum ToWorker {
     Forget(ObjectId),
     /// Nobody waits for this task any more. It should end soon.
     Cancel(Attempt),
+    /// The worker runs this function, or nothing. It shows that to `ps` and `top`.
+    Title(Option<FunctionIndex>),
     /// Give free memory back to the budget, and say how much that was.
     Trim,
     /// The worker is an actor from now on, and runs so many calls at a time. Through the task lane,

@@ -292,6 +292,22 @@ pub struct ActorOptions {
     pub max_pending_calls: Option<u32>,
     /// How long its value's `Drop` may take before the process is killed.
     pub grace: Duration,
+    /// What it needs beside a process, as long as it lives.
+    pub resources: Resources,
+}
+
+impl ActorOptions {
+    /// Returns the options of the call of the constructor, whose function has these. Its resources
+    /// are the actor's.
+    pub fn of_constructor(&self, function: &TaskOptions) -> CallOptions {
+        let differ = self.resources != function.resources;
+        differ.then(|| {
+            Arc::new(TaskOptions {
+                resources: self.resources.clone(),
+                ..function.clone()
+            })
+        })
+    }
 }
 
 impl Default for ActorOptions {
@@ -304,6 +320,7 @@ impl Default for ActorOptions {
             groups: Vec::new(),
             max_pending_calls: None,
             grace: Duration::from_secs(5),
+            resources: Resources::None,
         }
     }
 }

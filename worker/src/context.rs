@@ -27,6 +27,8 @@ struct Here {
     limit: Cell<Option<Instant>>,
     /// Whether it has resources.
     has_resources: Cell<bool>,
+    /// Whether these are its own, and not its actor's: others get its cores while it waits.
+    passes_cores_on: Cell<bool>,
 }
 
 thread_local! {
@@ -40,6 +42,7 @@ thread_local! {
             attempt: Cell::new(0),
             limit: Cell::new(None),
             has_resources: Cell::new(false),
+            passes_cores_on: Cell::new(false),
         }
     };
 
@@ -57,6 +60,7 @@ pub(crate) fn begin(task: ObjectId, function: &'static RemoteFn, attempt: u32) {
         here.attempt.set(attempt);
         here.limit.set(None);
         here.has_resources.set(false);
+        here.passes_cores_on.set(false);
     });
 }
 
@@ -73,13 +77,19 @@ pub(crate) fn set_limit(limit: Option<Instant>) {
 
 /// Says which resources the task of this thread has.
 pub(crate) fn set_resources(resources: &Resources) {
+    set_resources_of_actor(resources);
+    HERE.with(|here| here.passes_cores_on.set(true));
+}
+
+/// Says which resources the actor has of which this thread runs a method, or the constructor.
+pub(crate) fn set_resources_of_actor(resources: &Resources) {
     HERE.with(|here| here.has_resources.set(true));
     RESOURCES.set(resources.clone());
 }
 
-/// Says whether the task of this thread has resources.
-pub(crate) fn has_resources() -> bool {
-    HERE.with(|here| here.has_resources.get())
+/// Says whether others get the cores of this thread's task while it waits.
+pub(crate) fn passes_cores_on() -> bool {
+    HERE.with(|here| here.passes_cores_on.get())
 }
 
 /// Sets the present function of the task of this thread, which runs several.
@@ -301,9 +311,9 @@ impl TaskContext {
         self.task.as_ref()?.run.map(|run| run.worker().0)
     }
 
-    /// Returns which units of a resource the task has got, by their numbers, from 0 on. It is empty
-    /// for a resource that the call does not need, for cores and memory, outside of tasks, and on an
-    /// engine that runs one call at a time.
+    /// Returns which units of a resource the task has got, by their numbers, from 0 on. In a method
+    /// or a constructor: which ones the actor has. It is empty for a resource that the call does not
+    /// need, for cores and memory, outside of tasks, and on an engine that runs one call at a time.
     ///
     /// # Examples
     /// ```

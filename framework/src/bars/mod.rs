@@ -3,5 +3,7 @@
 #[cfg_attr(feature = "progress", path = "shown.rs")]
 #[cfg_attr(not(feature = "progress"), path = "none.rs")]
 mod bar;
+#[cfg(feature = "progress")]
+mod steps;
 
 pub(crate) use bar::{Bar, above};

@@ -1,5 +1,9 @@
 //! What the rest of the crate sees of bars where the feature is off.
 
+use std::sync::Arc;
+
+use mobula_protocol::ObjectHandle;
+
 /// A bar that is never shown.
 #[derive(Debug)]
 pub(crate) struct Bar;
@@ -16,6 +20,12 @@ impl Bar {
 
     #[inline]
     pub(crate) fn advance(&self, _: usize) {}
+
+    #[inline]
+    pub(crate) fn begin(&self, _: &Arc<ObjectHandle>) {}
+
+    #[inline]
+    pub(crate) fn end(&self, _: &Arc<ObjectHandle>) {}
 
     #[inline]
     pub(crate) fn extend(&self, _: usize) {}

@@ -2,16 +2,20 @@
 //! above them.
 
 use std::{
+    fmt,
     io::IsTerminal,
     os::fd::BorrowedFd,
     sync::{
-        LazyLock,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use mobula_protocol::ObjectHandle;
+
+use super::steps::{PARTS, Steps, Ticker};
 
 /// A bar is drawn again after this time, so that its clock goes on while nothing comes.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -20,8 +24,8 @@ const REDRAW: Duration = Duration::from_millis(200);
 const DRAWS: u8 = 15;
 
 /// How a bar looks, with and without a known end.
-const STYLE: &str = "{prefix} {bar:30} {pos}/{len} [{elapsed}, {eta} left]";
-const STYLE_WITHOUT_END: &str = "{prefix} {spinner} {pos} [{elapsed}, {per_sec}]";
+const STYLE: &str = "{prefix} {bar:30} {done}/{total} [{elapsed}, {eta} left]";
+const STYLE_WITHOUT_END: &str = "{prefix} {spinner} {done} [{elapsed}, {rate}/s]";
 
 static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS)));
@@ -31,7 +35,16 @@ static SHOWN: AtomicUsize = AtomicUsize::new(0);
 
 /// A bar, or none where standard error is no terminal.
 #[derive(Debug)]
-pub(crate) struct Bar(Option<ProgressBar>);
+pub(crate) struct Bar(Option<Shown>);
+
+/// A bar that is shown. Its own unit is a part of a step.
+#[derive(Debug)]
+struct Shown {
+    bar: ProgressBar,
+    steps: Arc<Steps>,
+    /// Ends with the bar.
+    ticker: Ticker,
+}
 
 impl Bar {
     pub(crate) const fn none() -> Bar {
@@ -44,31 +57,57 @@ impl Bar {
             return Bar(None);
         }
         let (bar, style) = match total {
-            Some(total) => (ProgressBar::new(total), STYLE),
+            Some(total) => (ProgressBar::new(total.saturating_mul(PARTS)), STYLE),
             None => (ProgressBar::no_length(), STYLE_WITHOUT_END),
         };
-        if let Ok(style) = ProgressStyle::with_template(style) {
+        if let Ok(style) = style_of(style) {
             bar.set_style(style);
         }
         SHOWN.fetch_add(1, Ordering::SeqCst);
         let bar = BARS.add(bar);
         bar.set_prefix(in_one_line(name));
-        bar.enable_steady_tick(REDRAW);
-        Bar(Some(bar))
+        bar.tick();
+        let steps = Arc::new(Steps::default());
+        let ticker = Ticker::start(REDRAW, {
+            let (bar, steps) = (bar.clone(), steps.clone());
+            move || {
+                bar.set_position(steps.parts());
+                bar.tick();
+            }
+        });
+        Bar(Some(Shown { bar, steps, ticker }))
+    }
+
+    /// A task runs that is one of the steps. Until it has ended, its own progress moves the bar.
+    pub(crate) fn begin(&self, task: &Arc<ObjectHandle>) {
+        if let Some(shown) = &self.0 {
+            shown.steps.begin(task);
+        }
+    }
+
+    /// That task has ended, and counts with the next [`advance`](Bar::advance).
+    pub(crate) fn end(&self, task: &Arc<ObjectHandle>) {
+        if let Some(shown) = &self.0 {
+            shown.steps.end(task);
+        }
     }
 
     /// So many further steps are done.
     #[inline]
     pub(crate) fn advance(&self, steps: usize) {
-        if let Some(bar) = &self.0 {
-            bar.inc(steps as u64);
+        if let Some(Shown {
+            bar, steps: all, ..
+        }) = &self.0
+        {
+            all.advance(steps as u64);
+            bar.set_position(all.parts());
         }
     }
 
     /// There are so many further steps to do.
     pub(crate) fn extend(&self, steps: usize) {
-        if let Some(bar) = &self.0 {
-            bar.inc_length(steps as u64);
+        if let Some(Shown { bar, .. }) = &self.0 {
+            bar.inc_length((steps as u64).saturating_mul(PARTS));
         }
     }
 }
@@ -77,21 +116,42 @@ impl Drop for Bar {
     /// A line takes the place of the bar. `indicatif` would forget a finished bar as soon as
     /// something is printed above the others.
     fn drop(&mut self) {
-        let Some(bar) = self.0.take() else { return };
+        let Some(shown) = self.0.take() else { return };
         // A thread that the child does not have may hold the lock of the bars.
         if mobula_store::is_forked_child() {
-            return std::mem::forget(bar);
+            return std::mem::forget(shown);
         }
-        let (name, done, took) = (bar.prefix(), bar.position(), bar.elapsed());
+        let Shown { bar, steps, ticker } = shown;
+        // Nothing draws the bar afterwards.
+        drop(ticker);
+        let (name, done, took) = (bar.prefix(), steps.done(), bar.elapsed());
         let of = bar
             .length()
-            .map_or(String::new(), |total| format!("/{total}"));
+            .map_or(String::new(), |total| format!("/{}", total / PARTS));
         bar.finish_and_clear();
         BARS.remove(&bar);
         // The terminal may be gone.
         let _ = BARS.println(format!("{name} {done}{of} [{:.1} s]", took.as_secs_f64()));
         SHOWN.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// A style whose numbers are steps.
+fn style_of(template: &str) -> Result<ProgressStyle, indicatif::style::TemplateError> {
+    let style = ProgressStyle::with_template(template)?;
+    Ok(style
+        .with_key("done", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{}", state.pos() / PARTS);
+        })
+        .with_key(
+            "total",
+            |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = write!(out, "{}", state.len().unwrap_or(0) / PARTS);
+            },
+        )
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{:.1}", state.per_sec() / PARTS as f64);
+        }))
 }
 
 /// A name that does not break the line.
@@ -129,7 +189,7 @@ mod tests {
     #[test]
     fn styles_are_understood() {
         for style in [STYLE, STYLE_WITHOUT_END] {
-            ProgressStyle::with_template(style).unwrap();
+            style_of(style).unwrap();
         }
     }
 }

@@ -3,10 +3,11 @@
 //! Such a task stays with its worker, which reads its arguments, until the worker says that it has
 //! ended, or is lost. Nobody waits for it, and it does not run again.
 
-use mobula_protocol::Error;
+use mobula_protocol::{Error, ObjectId, WorkerId};
 
 use super::{
     Host, Scheduler,
+    admission::nothing,
     task::{Outputs, TaskState},
     task_table::TaskId,
 };
@@ -43,6 +44,29 @@ impl Scheduler {
     pub(super) fn is_abandoned(&self, id: TaskId) -> bool {
         let task = self.tasks.get(id);
         task.is_some_and(|task| matches!(task.state, TaskState::Abandoned(_)))
+    }
+
+    /// Makes an object, held by the driver, that is ready when no worker has an abandoned task.
+    /// `None`: none has.
+    pub(crate) fn ask_for_end_of_abandoned(&mut self) -> Option<ObjectId> {
+        if self.counts.abandoned == 0 || self.closed.is_some() {
+            return None;
+        }
+        let id = self.mint();
+        self.insert_request(id, WorkerId::DRIVER);
+        self.awaits_abandoned.push(id);
+        Some(id)
+    }
+
+    /// An abandoned task has ended.
+    #[cold]
+    pub(super) fn tell_of_abandoned(&mut self, host: &mut dyn Host) {
+        if self.counts.abandoned > 0 {
+            return;
+        }
+        for id in std::mem::take(&mut self.awaits_abandoned) {
+            self.answer_request(id, Ok(nothing()), host);
+        }
     }
 
     /// Ends a task that is not with its worker any more, and makes nothing.

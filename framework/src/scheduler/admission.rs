@@ -112,13 +112,17 @@ impl Scheduler {
             let waits = self.objects.get(id).is_some_and(|o| o.pending().is_some());
             if waits {
                 self.admission.taken += 1;
-                let place = Value {
-                    format: Format::Packed { of: TypeTag(0) },
-                    body: Body::Inline(Default::default()),
-                    items: Vec::new(),
-                };
-                self.answer_request(id, Ok(Arc::new(place)), host);
+                self.answer_request(id, Ok(nothing()), host);
             }
         }
     }
+}
+
+/// The value of a request whose answer is only that it is ready.
+pub(super) fn nothing() -> Arc<Value> {
+    Arc::new(Value {
+        format: Format::Packed { of: TypeTag(0) },
+        body: Body::Inline(Default::default()),
+        items: Vec::new(),
+    })
 }

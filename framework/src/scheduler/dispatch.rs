@@ -70,7 +70,7 @@ impl Scheduler {
                 .values()
                 .filter(|worker| worker.actor.is_none())
         };
-        if pool().next().is_none() || !pool().all(|worker| stuck(&worker)) {
+        if self.expected > 0 || pool().next().is_none() || !pool().all(|worker| stuck(&worker)) {
             return false;
         }
         let stalled = self.stalled_worker();

@@ -204,6 +204,8 @@ pub(crate) struct Scheduler {
     too_many: usize,
     /// No actor gets the pool's last worker.
     keeps_last: bool,
+    /// Workers that are to be started, and of which nothing says that they cannot be.
+    expected: usize,
     /// Actors of which something has changed.
     dirty_actors: Vec<ObjectId>,
     /// Shared arrays of which parts were lent.
@@ -218,6 +220,8 @@ pub(crate) struct Scheduler {
     /// How many unfinished tasks are detached.
     detached: usize,
     admission: Admission,
+    /// Requests for the end of all abandoned tasks.
+    awaits_abandoned: Vec<ObjectId>,
     unread: Unread,
     /// Some function limits how many of its calls a worker runs.
     limits_calls: bool,
@@ -242,6 +246,7 @@ impl Scheduler {
             limits_calls: Scheduler::any_limit(&functions),
             replaced: 0,
             admission: Admission::new(config.max_pending),
+            awaits_abandoned: Vec::new(),
             unread: Unread::new(config.reports_unread),
             functions,
             objects: Objects::default(),
@@ -265,6 +270,7 @@ impl Scheduler {
             wanting: VecDeque::new(),
             too_many: 0,
             keeps_last: false,
+            expected: 0,
             dirty_actors: Vec::new(),
             lending: NumberMap::default(),
             asked_of_arrays: NumberMap::default(),

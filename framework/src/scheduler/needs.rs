@@ -26,7 +26,14 @@ pub(super) struct Got {
     pub(super) paused: bool,
 }
 
-/// Units that a task has got, by their places in its [`Need::units`].
+/// What an actor has got, as long as its process lives.
+#[derive(Debug)]
+pub(super) struct Grant {
+    pub(super) need: Arc<Need>,
+    pub(super) units: GotUnits,
+}
+
+/// Units that a task or an actor has got, by their places in its [`Need::units`].
 pub(super) type GotUnits = Vec<Vec<u32>>;
 
 /// The place of a task in the order: the highest priority first, then what the innermost task has

@@ -2,8 +2,8 @@
 //!
 //! *Threads.* A worker whose tasks all wait, and which gets no thread to go on with its lane, says
 //! that it is stalled. It gets no task while another worker of the pool takes tasks. When none
-//! does, the first ready task goes to a stalled worker: the worker sees it, and ends a wait with an
-//! error.
+//! does, and none is about to come, the first ready task goes to a stalled worker: the worker sees
+//! it, and ends a wait with an error. A worker that comes up before that takes the task over.
 //!
 //! *Processes.* No actor gets the last worker of a pool that is to have several: there may be no
 //! further process to take its place. A pool of one worker keeps it while starts fail. When starts
@@ -63,6 +63,20 @@ impl Scheduler {
     /// Whether the pool keeps its last worker when an actor wants one.
     pub(crate) fn keep_last_worker(&mut self, keep: bool) {
         self.keeps_last = keep;
+    }
+
+    /// So many workers are about to be started. No task has to give up its wait before they are.
+    pub(crate) fn expect_workers(&mut self, workers: usize) {
+        self.expected = workers;
+    }
+
+    /// A worker takes tasks: what stalled ones were handed because nobody did goes to it.
+    pub(super) fn relieve_stalled(&mut self, host: &mut dyn Host) {
+        let stalled = self.workers.iter().filter(|(_, worker)| worker.stalled);
+        let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
+        for id in stalled {
+            self.take_back(id, u32::MAX, host);
+        }
     }
 
     /// Whether a worker of the pool takes tasks.

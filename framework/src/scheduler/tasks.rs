@@ -19,6 +19,7 @@ use super::{
     task::{Outputs, Task, TaskState, are_plain},
     task_table::TaskId,
 };
+use crate::resources::Needer;
 
 /// What the arguments say about a new task.
 enum Inputs {
@@ -84,7 +85,7 @@ impl Scheduler {
         }
         let mut claim = None;
         if let Inputs::Missing(_) = inputs {
-            match self.claim_of(&spec, role.is_some()) {
+            match self.claim_of(&spec, role.as_ref()) {
                 Ok(claimed) => claim = claimed,
                 Err(error) => inputs = Inputs::Failed(error),
             }
@@ -147,7 +148,12 @@ impl Scheduler {
         self.insert(id, ObjectState::pending(Maker::Task(task)), from);
         match role {
             Some(ActorRole::Call(call)) => self.enter_call(task, call, host),
-            Some(ActorRole::Constructor) => self.dirty_actors.push(id),
+            Some(ActorRole::Constructor) => {
+                self.dirty_actors.push(id);
+                if state == TaskState::Ready && claims {
+                    self.await_resources(task);
+                }
+            }
             None if state == TaskState::Ready && claims => {
                 self.await_resources(task);
             }
@@ -160,24 +166,32 @@ impl Scheduler {
         Ok(Some(task))
     }
 
-    /// What a new task claims, if it has resources. `of_actor`: it is something to an actor.
+    /// What a new task claims, if it has resources. `role`: what it is to an actor.
     ///
     /// # Errors
     /// It could never have them.
     #[inline]
-    fn claim_of(&self, spec: &TaskSpec, of_actor: bool) -> Result<Option<Box<Claim>>, Error> {
+    fn claim_of(
+        &self,
+        spec: &TaskSpec,
+        role: Option<&ActorRole>,
+    ) -> Result<Option<Box<Claim>>, Error> {
         let function = Function::options_of(&self.functions, spec.function);
         let resources = &TaskOptions::of(&spec.options, function).resources;
         if resources.is_none() {
             return Ok(None);
         }
         let name = self.name(spec.function);
-        if of_actor {
-            return Err(Error::usage(format!(
-                "`{name}` needs resources, but runs in the process of an actor, which is there"
-            )));
-        }
-        self.resources.claim(name, resources)
+        let of = match role {
+            None => Needer::Task,
+            Some(ActorRole::Constructor) => Needer::Actor,
+            Some(ActorRole::Call(_)) => {
+                return Err(Error::usage(format!(
+                    "`{name}` needs resources, but runs in the process of an actor, which is there"
+                )));
+            }
+        };
+        self.resources.claim(name, resources, of)
     }
 
     /// Adds a task to the table and to the counts.
@@ -359,8 +373,11 @@ impl Scheduler {
             Some(ActorRole::Constructor) => self.dirty_actors.push(task.id),
             None => {}
         }
-        let admitted = task.admitted;
+        let (admitted, state) = (task.admitted, task.state);
         self.tasks.keep_memory(task);
+        if !self.awaits_abandoned.is_empty() && matches!(state, TaskState::Abandoned(_)) {
+            self.tell_of_abandoned(host);
+        }
         if admitted {
             self.end_admitted(host);
         }
@@ -445,7 +462,10 @@ impl Scheduler {
         let (role, priority) = (task.role.as_deref().copied(), task.priority);
         self.set_state(id, TaskState::Ready);
         match role {
-            Some(ActorRole::Constructor) => self.dirty_actors.push(object),
+            Some(ActorRole::Constructor) => {
+                self.dirty_actors.push(object);
+                self.await_resources(id);
+            }
             Some(ActorRole::Call(call)) => self.dirty_actors.push(call.actor),
             None if claims => drop(self.await_resources(id)),
             None if object.origin == WorkerId::DRIVER => self.ready.push_back(id, priority),

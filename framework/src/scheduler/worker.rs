@@ -8,7 +8,9 @@ use std::{
 use mobula_protocol::{Attempt, IdMap, ObjectId, TaskSlot};
 use mobula_store::NumberHasher;
 
-use super::{claims::Told, pack::PATIENCE, ready::Siblings, task_table::TaskId, term::Term};
+use super::{
+    claims::Told, needs::Grant, pack::PATIENCE, ready::Siblings, task_table::TaskId, term::Term,
+};
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(super) struct Worker {
     pub(super) claims: u32,
     /// It takes no plain tasks, so that tasks with resources have cores.
     pub(super) closed: bool,
+    /// What the ended actor had got that it was. Nobody else gets it before the process is dead.
+    pub(super) grant: Option<Box<Grant>>,
     /// It is being killed because of one of its tasks: the others are not to blame.
     pub(super) killed: bool,
     /// How many tasks it gets at most, beside those that are blocked.
@@ -107,6 +111,7 @@ impl Worker {
             stalled: false,
             claims: 0,
             closed: false,
+            grant: None,
             killed: false,
             depth,
             held: IdMap::default(),

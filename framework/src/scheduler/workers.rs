@@ -1,6 +1,8 @@
 //! Workers come and go.
 
-use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId, message::ToWorker};
+use std::sync::Arc;
+
+use mobula_protocol::{Error, FunctionIndex, ObjectId, TaskOptions, WorkerId, message::ToWorker};
 
 use super::{
     Host, Scheduler, Violation,
@@ -67,6 +69,7 @@ impl Scheduler {
             Some(worker) if worker.state == WorkerState::Starting => {
                 worker.state = WorkerState::Up;
                 self.came_up(id, host);
+                self.relieve_stalled(host);
             }
             // It was told to stop before it got here.
             Some(worker) if worker.state == WorkerState::ShuttingDown => {}
@@ -78,6 +81,12 @@ impl Scheduler {
         }
         self.relist(id);
         Ok(())
+    }
+
+    /// Whether a worker has tasks that have not ended.
+    pub(crate) fn has_tasks(&self, id: WorkerId) -> bool {
+        let worker = self.workers.get(&id);
+        worker.is_some_and(|worker| !worker.assignments.is_empty())
     }
 
     /// Tells a worker to finish what it runs and to exit. What it has not started goes to others.
@@ -115,6 +124,9 @@ impl Scheduler {
         self.free_seats.push(worker.seat);
 
         let assignments = std::mem::take(&mut worker.assignments);
+        if let Some(grant) = worker.grant.take() {
+            self.end_grant(&grant);
+        }
         let actor = worker.actor;
         self.end_decoded(id);
         let at_a_time = actor.map_or(1, |actor| self.threads_of(actor));
@@ -185,7 +197,27 @@ impl Scheduler {
             });
         }
         task.retries -= u32::from(begun && !killed);
+        if begun {
+            self.tell_retries(lost.assignment.task);
+        }
         Verdict::Ready
+    }
+
+    /// Has the worker that runs a task again know how often it may run at most, from which it counts
+    /// the attempts. A call whose actor says this does not say it itself.
+    fn tell_retries(&mut self, id: TaskId) {
+        let of_actor = self.retries_of_actor(self.role_of(id).as_ref());
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let options = task.options(&self.functions);
+        if options.retries.is_none() {
+            let options = TaskOptions {
+                retries: Some(of_actor),
+                ..options.clone()
+            };
+            task.options = Some(Arc::new(options));
+        }
     }
 
     pub(super) fn crash_error(

@@ -21,8 +21,8 @@ use crate::promise::ENGINE;
 /// Its function is told:
 ///
 /// * an asynchronous function is dropped at its next `.await`;
-/// * a blocking function unwinds where it next waits for an object, and can ask
-///   [`is_cancelled`](crate::is_cancelled) before;
+/// * a blocking function unwinds where it waits for an object or for a lock, then or later, and can
+///   ask [`is_cancelled`](crate::is_cancelled) before;
 /// * a function that does neither is killed with its worker after its grace time, which is 1 s
 ///   unless [`grace`](crate::UnspawnedCall::grace) says otherwise.
 ///

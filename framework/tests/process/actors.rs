@@ -4,6 +4,7 @@ mod bound;
 mod concurrency;
 mod end;
 mod failures;
+mod holding;
 mod names;
 mod order;
 mod pools;

@@ -1,5 +1,7 @@
 //! Tasks that are cancelled, and tasks that pass their limits of time.
 
+pub(crate) mod locks;
+
 use std::time::Duration;
 
 use mobula::{CancelOptions, prelude::*};

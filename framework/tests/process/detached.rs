@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use mobula::{Error, prelude::*};
+use mobula::{CancelOptions, Error, prelude::*};
 
 use crate::{
     programs::Program,
-    support::{Marks, lives, mark, runtime},
+    support::{Marks, eventually, lives, mark, runtime},
 };
 
 /// Takes longer than a runtime that is shut down waits for its tasks.
@@ -107,6 +107,40 @@ fn an_idle_runtime_has_done_all_of_its_work() {
     assert!(error.to_string().contains("wait for those"), "{error}");
     rt.clone().shutdown();
     assert!(rt.wait_idle().unwrap_err().is_shutdown());
+}
+
+/// Goes on for a while, whether it is wanted or not.
+#[remote]
+fn does_not_look(path: &str) {
+    mark(path);
+    std::thread::sleep(Duration::from_millis(300));
+    mark(path);
+}
+
+#[remote]
+fn never_ends(path: &str) {
+    mark(path);
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+#[mobula::test]
+fn a_runtime_is_idle_when_runs_of_cancelled_tasks_have_ended_too() {
+    let (rt, marks) = (runtime(2), Marks::new());
+    let run = rt.spawn(does_not_look::remote(marks.path()));
+    eventually("it runs", || marks.count() == 1);
+    run.cancel_with(CancelOptions::new().kill(false));
+    assert!(run.get().unwrap_err().is_cancelled());
+    rt.wait_idle().unwrap();
+    assert_eq!(marks.count(), 2);
+    // One that is killed for it.
+    let pids = rt.worker_pids();
+    let run = rt.spawn(never_ends::remote(marks.path()));
+    eventually("it runs", || marks.count() == 3);
+    run.cancel_with(CancelOptions::new().grace(Duration::from_millis(50)));
+    rt.wait_idle().unwrap();
+    assert_eq!(pids.iter().filter(|pid| lives(**pid)).count(), 1);
 }
 
 #[mobula::test]

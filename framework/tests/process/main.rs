@@ -52,6 +52,7 @@ mod threads;
 mod tiles_0_16;
 #[cfg(feature = "ndarray-0_17")]
 mod tiles_0_17;
+mod titles;
 mod turns;
 mod unread;
 mod waiting_futures;

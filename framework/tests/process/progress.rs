@@ -27,6 +27,18 @@ fn waits_for_a_mark(path: &str) {
     });
 }
 
+/// Is half done until the file has a mark.
+#[remote]
+fn is_half_done(path: &str) {
+    mobula::context().progress().set(1, 2);
+    waits_for_a_mark(path);
+}
+
+#[remote]
+fn numbers(n: u32) -> impl Iterator<Item = u32> {
+    0..n
+}
+
 #[remote]
 fn add(a: u32, b: u32) -> u32 {
     a + b
@@ -67,6 +79,18 @@ fn program() {
             let path = std::env::var(FILE).unwrap();
             let map = rt.map_fn(waits_for_a_mark::remote, [&path[..]]);
             map.progress("waiting").get().unwrap();
+        }
+        Ok("a bar of long tasks") => {
+            let path = std::env::var(FILE).unwrap();
+            let map = rt.map_fn(is_half_done::remote, [&path[..]; 2]);
+            map.progress("long").get().unwrap();
+        }
+        Ok("bars of streams") => {
+            let stream = rt.spawn_stream(numbers::remote(5)).progress("items");
+            assert_eq!(stream.count(), 5);
+            let refs = rt.spawn_stream(numbers::remote(4)).progress("refs");
+            assert_eq!(refs.refs().count(), 4);
+            println!("the end");
         }
         Ok("a bar that is left") => {
             let map = rt.map_fn(says::remote, 0..100).progress("left");
@@ -212,6 +236,41 @@ fn a_bar_is_drawn_again_while_nothing_comes() {
     });
     assert!(child.wait().unwrap().success(), "{text}");
     assert!(text.contains(" 1/1 ["), "{text}");
+}
+
+#[test]
+fn a_bar_of_few_long_tasks_moves_by_what_they_say() {
+    let marks = Marks::new();
+    let Some((mut child, mut user)) = on_a_terminal("a bar of long tasks", marks.path()) else {
+        return skip("no pseudo-terminal to be had");
+    };
+    let mut screen = vt100::Parser::new(40, 80, 0);
+    // One of two tasks is half done, and none has ended.
+    let is_there = |row: String| {
+        let cells = row.matches('\u{2588}').count();
+        row.starts_with("long ") && row.contains(" 0/2 [") && (7..=8).contains(&cells)
+    };
+    read(&mut user, |bytes| {
+        screen.process(bytes);
+        if marks.count() == 0 && screen.screen().rows(0, 80).any(is_there) {
+            mark(marks.path());
+        }
+    });
+    let rows: Vec<String> = screen.screen().rows(0, 80).collect();
+    assert!(child.wait().unwrap().success(), "{rows:#?}");
+    assert!(marks.count() == 1, "{rows:#?}");
+    let [long] = places(&rows, ["long "]);
+    assert!(rows[long].contains(" 2/2 ["), "{rows:#?}");
+}
+
+#[test]
+fn a_bar_of_a_stream_counts_items() {
+    let Some(rows) = rows("bars of streams") else {
+        return;
+    };
+    let [items, refs, _] = places(&rows, ["items ", "refs ", "the end"]);
+    assert!(rows[items].contains(" 5 ["), "{rows:#?}");
+    assert!(rows[refs].contains(" 4 ["), "{rows:#?}");
 }
 
 #[test]

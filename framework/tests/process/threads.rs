@@ -410,3 +410,8 @@ fn program() {
     rt.spawn(worker::remote()).get().unwrap();
     // The thread ends with the program.
 }
+
+#[test]
+fn cancelled_tasks_wait_no_longer_for_locks() {
+    crate::cancel::locks::all(&threads(1));
+}

@@ -43,7 +43,8 @@ pub trait SharedMemory {
     /// Sleeps in the queue of a lock. In a task, others run on the worker during the sleep.
     ///
     /// # Errors
-    /// The runtime has ended: there may be nobody left who wakes this thread.
+    /// The runtime has ended: there may be nobody left who wakes this thread. Or the task of this
+    /// thread is cancelled.
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended>;
 
     /// A future is about to wait for a lock. `wake_all` is called when the runtime ends; it has all
@@ -55,7 +56,8 @@ pub trait SharedMemory {
         Ok(())
     }
 
-    /// Why [`sleep`](SharedMemory::sleep) or [`waits`](SharedMemory::waits) has failed.
+    /// Why [`sleep`](SharedMemory::sleep) or [`waits`](SharedMemory::waits) has failed. In a
+    /// cancelled task this does not return, but unwinds.
     fn why_ended(&self) -> Error {
         Error::shutdown()
     }

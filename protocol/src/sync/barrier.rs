@@ -146,7 +146,13 @@ impl<M: Memory> RawBarrier<M> {
                 Ok(left) => {
                     // All are woken, so nobody has to step aside.
                     let slept = wait.sleep(self.queue(), seq, left, || ());
-                    slept.map_err(|_| BarrierError::Ended)?;
+                    // This one will not come again, and the others would wait for it.
+                    if slept.is_err()
+                        && (state & BROKEN != 0
+                            || self.break_from(state, Cause::here(How::TimedOut)))
+                    {
+                        return Err(BarrierError::Ended);
+                    }
                 }
                 Err(_) if state & BROKEN != 0 => return Err(BarrierError::TimedOut),
                 Err(_) => {

@@ -22,11 +22,13 @@ pub trait Sleeper {
     ///
     /// # Errors
     /// There is nothing left to wait for. Not necessarily at once: only a further sleep must not
-    /// begin.
+    /// begin. A thread that has slept looks at the lock first, since it may have been woken for
+    /// that.
     fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended>;
 }
 
-/// The runtime has ended, so that others may never do what the thread waits for.
+/// The runtime has ended, so that others may never do what the thread waits for; or nobody waits for
+/// the thread's task any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
 

@@ -7,7 +7,7 @@ use std::{
 
 use mobula_store::SegmentId;
 
-use super::{lanes::free, worker::Worker};
+use super::{lanes::free, title, worker::Worker};
 use crate::{
     end::unusable,
     link::{Bell, Files, Lane, Link, Out},
@@ -101,6 +101,7 @@ fn handle<L: Link>(
             }
         }
         ToWorker::Cancel(run) => worker.cancellations.cancel(run),
+        ToWorker::Title(function) => title::show(worker.registry, function),
         ToWorker::Trim => {
             worker.heap.trim(0);
             let spare = worker.grants.take_spare();

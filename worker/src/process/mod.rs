@@ -23,6 +23,7 @@ mod shortage;
 mod table;
 mod tasks;
 mod threads;
+mod title;
 mod turn;
 mod worker;
 
@@ -167,6 +168,7 @@ fn run(
             .map_err(|error| Error::setup(format!("this worker cannot be nicer: {error}")))?;
     }
     be_the_first_victim();
+    title::show_idle();
     watch(descriptors.driver, &socket)?;
     let socket = Socket::new(socket)
         .map_err(|error| Error::setup(format!("cannot use the worker's socket: {error}")))?;

@@ -28,8 +28,8 @@ use crate::{
 };
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
-    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Result, Role, TaskOptions, TaskSlot, Value,
-    lower_items,
+    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Resources, Result, Role, TaskOptions,
+    TaskSlot, Value, lower_items,
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
@@ -237,9 +237,7 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
             let options = TaskOptions::of(&options, &remote.options);
             let own = options.retries.unwrap_or(retries);
             context::begin(id, remote, 1 + own.saturating_sub(retries));
-            if !options.resources.is_none() {
-                context::set_resources(&options.resources);
-            }
+            tell_resources(worker, remote, &options.resources);
             if let Some(timeout) = options.timeout {
                 context::set_limit(Instant::now().checked_add(timeout));
                 let started = FromWorker::Started { id, slot, attempt };
@@ -280,6 +278,24 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
     if worker.printed.as_ref().is_some_and(Printed::is_lost) {
         // The tasks after this one must not find files of others in their place.
         die(LOST);
+    }
+}
+
+/// Has the task know its resources, or those of its actor. The constructor brings these.
+fn tell_resources<L: Link>(worker: &Worker<L>, remote: &RemoteFn, own: &Resources) {
+    match remote.role {
+        Role::Function if own.is_none() => {}
+        Role::Function => context::set_resources(own),
+        Role::Constructor { .. } if own.is_none() => {}
+        Role::Constructor { .. } => {
+            let all = worker.resources_of_actor.get_or_init(|| own.clone());
+            context::set_resources_of_actor(all);
+        }
+        Role::Method { .. } => {
+            if let Some(all) = worker.resources_of_actor.get() {
+                context::set_resources_of_actor(all);
+            }
+        }
     }
 }
 

@@ -31,8 +31,8 @@ use crate::{
     teardown::Locals,
 };
 use mobula_protocol::{
-    Attempt, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Result, TaskProgress,
-    WorkerId, message::FromWorker, sync::Seat,
+    Attempt, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Resources, Result,
+    TaskProgress, WorkerId, message::FromWorker, sync::Seat,
 };
 
 /// A worker, tied to its driver by `L`.
@@ -53,6 +53,8 @@ pub(crate) struct Worker<L: Link> {
     pub(super) shortage: Shortage,
     /// The actor that lives here, if there is one.
     pub(super) own_actor: OwnActor,
+    /// What the actor has got, if it needs anything.
+    pub(super) resources_of_actor: OnceLock<Resources>,
     /// The value, if this worker is an actor.
     pub(super) actor: Arc<ActorState>,
     /// Threads of the task loop.
@@ -136,6 +138,7 @@ impl<L: Link> Worker<L> {
             cancellations: Default::default(),
             shortage: Default::default(),
             own_actor: OwnActor::default(),
+            resources_of_actor: OnceLock::new(),
             actor: Arc::default(),
             loops: AtomicUsize::new(1),
             idle_loops: AtomicUsize::new(0),
@@ -314,7 +317,7 @@ impl<L: Link> Here for Worker<L> {
 /// Says that the task of this thread waits, or goes on, if it has resources: its cores are free
 /// meanwhile.
 fn pass_on_cores(out: &mut impl Out, paused: bool) {
-    if context::has_resources()
+    if context::passes_cores_on()
         && let Some(attempt) = this_run()
     {
         out.push(&FromWorker::Paused { attempt, paused });

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    ActorSpec, Actors, Engine, Error, ObjectHandle, ObjectId, Result, lower_call,
+    ActorSpec, Actors, Engine, Error, ObjectHandle, ObjectId, Registry, Result, lower_call,
 };
 use mobula_worker::ActorState;
 use parking_lot::Mutex;
@@ -101,6 +101,8 @@ impl Inline {
             }
             entry
         };
+        let function = Registry::get()?.function(constructor);
+        let own = function.and_then(|function| options.of_constructor(&function.options));
         let living = Living {
             state: Arc::new(ActorState::new()),
             #[cfg(test)]
@@ -112,7 +114,7 @@ impl Inline {
             id: entry.id(),
             function: constructor,
             args,
-            options: None,
+            options: own,
             keep,
             actor: Some(entry.id()),
         });

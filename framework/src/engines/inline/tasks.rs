@@ -15,7 +15,7 @@ use mobula_protocol::{
 use mobula_worker::{call, context};
 
 use super::Inline;
-use crate::{current::Running, promise::ENGINE};
+use crate::{current::Running, promise::ENGINE, resources::Needer};
 
 /// A call with arguments that are objects or values.
 pub(super) struct Task {
@@ -88,7 +88,11 @@ impl Inline {
         let _running = Running::enter(self.this());
         let options = TaskOptions::of(&task.options, &remote.options);
         // One call runs at a time: what could ever be met is there.
-        self.resources.need(remote.name, &options.resources)?;
+        let of = match remote.role {
+            Role::Constructor { .. } => Needer::Actor,
+            Role::Function | Role::Method { .. } => Needer::Task,
+        };
+        self.resources.need(remote.name, &options.resources, of)?;
         let mut reruns = options.reruns(options.retries.unwrap_or(0));
         let mut attempt = 1;
         loop {

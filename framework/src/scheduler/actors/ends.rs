@@ -5,7 +5,7 @@ use std::time::Duration;
 use mobula_protocol::{Error, ObjectId, WorkerId};
 
 use super::Life;
-use crate::scheduler::{Host, Scheduler, task_table::TaskId};
+use crate::scheduler::{Host, Scheduler, needs::Grant, task_table::TaskId};
 
 impl Scheduler {
     /// Ends an actor at once, whatever it does, and fails its calls.
@@ -61,9 +61,10 @@ impl Scheduler {
                 self.fail_task(task, Error::shutdown(), host);
             }
         }
-        let Some(actor) = self.actors.remove(&id) else {
+        let Some(mut actor) = self.actors.remove(&id) else {
             return;
         };
+        self.end_grant_with(process, actor.grant.take());
         if let Some(name) = &actor.options.name {
             self.names_of_actors.remove(name);
         }
@@ -72,6 +73,15 @@ impl Scheduler {
             self.too_many += 1;
         }
         self.drop_args(&actor.args, host);
+    }
+
+    /// An actor with this process has ended. What it had comes back when the process is dead.
+    pub(super) fn end_grant_with(&mut self, process: Option<WorkerId>, grant: Option<Box<Grant>>) {
+        let Some(grant) = grant else { return };
+        match process.and_then(|worker| self.workers.get_mut(&worker)) {
+            Some(worker) => worker.grant = Some(grant),
+            None => self.end_grant(&grant),
+        }
     }
 
     /// Whether the worker has an actor, or had one, that does not live any more.

@@ -7,6 +7,7 @@ use mobula_protocol::{Error, FunctionIndex, ObjectId, Outcome, WorkerId};
 use super::{ActorRole, Life, is_ready};
 use crate::scheduler::{
     Host, Scheduler,
+    needs::{GotUnits, Grant},
     object::ObjectState,
     task::{Losses, Outputs, Task, TaskState},
     task_table::TaskId,
@@ -29,6 +30,33 @@ impl Scheduler {
             Some(worker) => self.dedicate(worker, id, host),
             None => self.wanting.push_back(id),
         }
+    }
+
+    /// An actor gets what it waited for, and a process.
+    pub(in crate::scheduler) fn begin_actor(
+        &mut self,
+        constructor: TaskId,
+        units: GotUnits,
+        host: &mut dyn Host,
+    ) {
+        let Some(need) = self.provide(constructor, &units) else {
+            return;
+        };
+        let Some(task) = self.tasks.get_mut(constructor) else {
+            return;
+        };
+        task.claim = None;
+        let (id, granted) = (task.id, task.options(&self.functions).resources.clone());
+        let grant = Grant { need, units };
+        self.begin_grant(&grant);
+        let Some(actor) = self.actors.get_mut(&id) else {
+            return self.end_grant(&grant);
+        };
+        actor.grant = Some(Box::new(grant));
+        // Also for the processes after the first one.
+        actor.options.resources = granted;
+        actor.life = Life::Wanting;
+        self.want_process(id, host);
     }
 
     /// A worker takes tasks from now on: those of an actor, if one waits for a process.
@@ -119,10 +147,12 @@ impl Scheduler {
             return;
         };
         let (constructor, args) = (actor.constructor, actor.args.clone());
+        let options = self.constructor_options(constructor, &actor.options);
         for arg in &args {
             arg.for_each_object(|object| self.add_ref(object));
         }
         let mut task = Task::new(id, constructor, args, TaskState::Ready);
+        task.options = options;
         task.outputs = Outputs::None;
         task.role = Some(Box::new(ActorRole::Constructor));
         let task = self.add_task(Box::new(task));

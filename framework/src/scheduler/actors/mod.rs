@@ -25,12 +25,14 @@ mod life;
 use std::collections::{BTreeMap, VecDeque};
 
 use mobula_protocol::{
-    ActorOptions, Body, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value, WorkerId,
+    ActorOptions, Body, CallOptions, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value,
+    WorkerId,
     message::{ArgSpec, Args},
 };
 
 use super::{
-    Host, Scheduler, Violation,
+    Function, Host, Scheduler, Violation,
+    needs::Grant,
     object::ObjectState,
     task::{Losses, Task, TaskState},
     task_table::TaskId,
@@ -76,6 +78,8 @@ pub(super) struct Actor {
     restarts: u32,
     /// Processes that died with the constructor since the value was there.
     losses: Losses,
+    /// What it has got, if it needs resources and has them.
+    grant: Option<Box<Grant>>,
     life: Life,
     queues: BTreeMap<QueueKey, VecDeque<TaskId>>,
     /// The queue that was served last.
@@ -91,6 +95,8 @@ pub(super) struct Actor {
 /// How far an actor is.
 #[derive(Clone, Debug)]
 enum Life {
+    /// It needs resources, and gets a process when it has them.
+    Unprovided,
     /// It has no process.
     Wanting,
     /// It has one; the constructor was not handed over.
@@ -107,8 +113,14 @@ impl Actor {
             Life::Waiting(worker) | Life::Constructing(worker) | Life::Alive(worker) => {
                 Some(worker)
             }
-            Life::Wanting | Life::Dead(_) => None,
+            Life::Unprovided | Life::Wanting | Life::Dead(_) => None,
         }
+    }
+
+    /// What it has got.
+    #[cfg(test)]
+    pub(super) fn grant(&self) -> Option<&Grant> {
+        self.grant.as_deref()
     }
 
     /// The arguments that are kept for a restart, each of which counts as a ref.
@@ -140,7 +152,8 @@ impl Actor {
 
 impl Scheduler {
     /// Makes an actor, and the pending object that stands for it, held by `from`. Its constructor
-    /// runs when a process is there and its inputs are ready.
+    /// runs when a process is there and its inputs are ready. An actor with resources asks for a
+    /// process when it has them, and for them when the inputs are ready.
     ///
     /// # Errors
     /// As for [`submit`](Scheduler::submit).
@@ -169,7 +182,7 @@ impl Scheduler {
             id,
             function: constructor,
             args: args.clone(),
-            options: None,
+            options: self.constructor_options(constructor, &options),
             actor: None,
         };
         let role = Some(ActorRole::Constructor);
@@ -184,6 +197,7 @@ impl Scheduler {
             self.names_of_actors.insert(name.clone(), id);
         }
         let groups = options.groups.len() + 1;
+        let is_provided = options.resources.is_none();
         self.actors.insert(
             id,
             Actor {
@@ -192,7 +206,11 @@ impl Scheduler {
                 restarts: options.max_restarts,
                 losses: Losses::default(),
                 options,
-                life: Life::Wanting,
+                grant: None,
+                life: match is_provided {
+                    true => Life::Wanting,
+                    false => Life::Unprovided,
+                },
                 queues: BTreeMap::new(),
                 served: (0, WorkerId::DRIVER),
                 running: vec![0; groups],
@@ -200,8 +218,20 @@ impl Scheduler {
                 warned: false,
             },
         );
-        self.want_process(id, host);
+        if is_provided {
+            self.want_process(id, host);
+        }
         Ok(())
+    }
+
+    /// The options of the call of a constructor, which says what its actor needs.
+    fn constructor_options(
+        &self,
+        constructor: FunctionIndex,
+        options: &ActorOptions,
+    ) -> CallOptions {
+        let function = Function::options_of(&self.functions, constructor);
+        options.of_constructor(function)
     }
 
     /// Whether the object stands for an actor.
@@ -224,6 +254,7 @@ impl Scheduler {
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
         };
+        let process = actor.process();
         match actor.life {
             Life::Dead(_) => return,
             // The one that was started for it will not be needed.
@@ -231,12 +262,14 @@ impl Scheduler {
             _ => {}
         }
         actor.life = Life::Dead(why.clone());
+        let grant = actor.grant.take();
         let queues = std::mem::take(&mut actor.queues);
         let args = std::mem::take(&mut actor.args);
         if let Some(name) = actor.options.name.take() {
             self.names_of_actors.remove(&name);
         }
         self.wanting.retain(|wanting| *wanting != id);
+        self.end_grant_with(process, grant);
         for call in queues.into_values().flatten() {
             self.fail_call(call, &why, host);
         }

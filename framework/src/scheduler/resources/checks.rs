@@ -5,7 +5,12 @@ use std::collections::{HashMap, HashSet};
 use mobula_protocol::WorkerId;
 
 use super::{PLAIN, pool::Pool};
-use crate::scheduler::{Scheduler, task::TaskState, task_table::TaskId};
+use crate::scheduler::{
+    Scheduler,
+    actors::{Actor, ActorRole},
+    task::TaskState,
+    task_table::TaskId,
+};
 
 impl Scheduler {
     /// Asserts that what tasks have and what is left is all that there is, and that those wait that
@@ -21,7 +26,12 @@ impl Scheduler {
                 assert!(!waiting.contains(&id), "{} needs nothing", task.id);
                 continue;
             };
-            assert!(task.role.is_none(), "{} is an actor's", task.id);
+            let constructs = matches!(task.role.as_deref(), Some(ActorRole::Constructor));
+            assert!(
+                task.role.is_none() || constructs,
+                "{} is an actor's",
+                task.id
+            );
             let waits = task.state == TaskState::Ready;
             assert_eq!(waiting.remove(&id), waits, "{} waits", task.id);
             let hand = task.state.hand();
@@ -35,6 +45,12 @@ impl Scheduler {
                     *claims.entry(got.worker).or_default() += 1;
                 }
             }
+        }
+        let living = self.actors.values().filter_map(Actor::grant);
+        let ended = self.workers.values();
+        let ended = ended.filter_map(|worker| worker.grant.as_deref());
+        for grant in living.chain(ended) {
+            all.take(&grant.need, &grant.units);
         }
         assert!(waiting.is_empty(), "these have ended: {waiting:?}");
         assert_eq!(all.used_cpus, resources.pool.used_cpus);

@@ -29,6 +29,13 @@
 //! Plain tasks that became ready before are handed out before a task with resources closes any
 //! worker ([`Claim::due`]), and those that came later wait until it has begun. So neither kind
 //! starves the other.
+//!
+//! # Actors
+//!
+//! An actor that needs resources waits in the same order, by the task that constructs its value. It
+//! gets a process when it has them, keeps them through restarts, and gives no cores to others while
+//! a method waits. They come back when the actor has ended and its process is dead. An actor without
+//! `num_cpus` uses no core.
 
 #[cfg(test)]
 mod checks;
@@ -38,15 +45,15 @@ mod waiting;
 
 use std::sync::Arc;
 
-use mobula_protocol::{Amount, Attempt, Error, Resources, TaskOptions, WorkerId};
+use mobula_protocol::{Amount, Attempt, CPUS, Error, Resources, TaskOptions, WorkerId};
 
 use super::{
     Host, Scheduler, Violation,
-    needs::{Claim, Got, GotUnits},
+    needs::{Claim, Got, GotUnits, Grant},
     task::Task,
     task_table::TaskId,
 };
-use crate::resources::{Need, Totals};
+use crate::resources::{Need, Needer, Totals};
 use pool::Pool;
 use waiting::Waiting;
 
@@ -66,6 +73,10 @@ pub(super) struct ResourceTable {
     closed: usize,
     /// There may be more workers than cores.
     scarce: bool,
+    /// The cores of actors, in 1/10,000.
+    held_cpus: u64,
+    /// Somebody was told that actors hold too many.
+    warned: bool,
 }
 
 impl ResourceTable {
@@ -77,13 +88,16 @@ impl ResourceTable {
             totals,
             waiting: Waiting::default(),
             closed: 0,
+            held_cpus: 0,
+            warned: false,
         }
     }
 
     /// Whether there is anything to look at.
     #[inline]
     pub(super) fn matters(&self) -> bool {
-        self.closed > 0 || self.scarce || !self.waiting.is_empty()
+        // Workers that come up while actors have cores may be too many.
+        self.closed > 0 || self.scarce || !self.waiting.is_empty() || self.pool.used_cpus > 0
     }
 
     /// Whether any task waits for resources.
@@ -91,7 +105,7 @@ impl ResourceTable {
         !self.waiting.is_empty()
     }
 
-    /// What a new task claims, if it has resources.
+    /// What a new task claims, or a new actor for as long as it lives, if it has resources.
     ///
     /// # Errors
     /// It could never have them.
@@ -100,8 +114,9 @@ impl ResourceTable {
         &self,
         function: &str,
         resources: &Resources,
+        of: Needer,
     ) -> Result<Option<Box<Claim>>, Error> {
-        let need = self.totals.need(function, resources)?;
+        let need = self.totals.need(function, resources, of)?;
         Ok(need.map(|need| Box::new(Claim::new(Arc::new(need), None))))
     }
 
@@ -155,8 +170,14 @@ impl Scheduler {
     pub(super) fn serve_waiting(&mut self, host: &mut dyn Host) {
         loop {
             match self.next_claim() {
-                (Some((task, worker, units)), _) => self.begin_claim(task, worker, units, host),
-                (None, aside) => return self.open_workers(&aside, host),
+                (Some((task, Some(worker), units)), _) => {
+                    self.begin_claim(task, worker, units, host);
+                }
+                (Some((constructor, None, units)), _) => self.begin_actor(constructor, units, host),
+                (None, aside) => {
+                    self.open_workers(&aside, host);
+                    return self.tell_of_held_cores(host);
+                }
             }
         }
     }
@@ -169,36 +190,11 @@ impl Scheduler {
         units: GotUnits,
         host: &mut dyn Host,
     ) {
-        let Some(task) = self.tasks.get_mut(id) else {
+        if self.provide(id, &units).is_none() {
             return;
-        };
-        let resources = task.options(&self.functions).resources.clone();
-        let totals = self.resources.totals.clone();
-        let Some(claim) = &mut task.claim else {
-            return;
-        };
-        if let Some(place) = claim.place {
-            self.resources.waiting.remove(place, &claim.need);
         }
-        self.resources.pool.take(&claim.need, &units);
-        if !units.is_empty() {
-            let of = |name: &str| {
-                let mut all = claim.need.units.iter().zip(&units);
-                let found = all.find(|((resource, _), _)| {
-                    let known = totals.declared.get(usize::from(*resource));
-                    known.is_some_and(|(known, _)| known == name)
-                });
-                let units = found.map(|(_, units)| units.clone());
-                (units.unwrap_or_default(), totals.variable(name))
-            };
-            let granted = resources.granted(of);
-            let options = TaskOptions {
-                resources: granted,
-                ..task.options(&self.functions).clone()
-            };
-            task.options = Some(Arc::new(options));
-        }
-        if let Some(claim) = &mut task.claim {
+        let claim = self.tasks.get_mut(id).and_then(|task| task.claim.as_mut());
+        if let Some(claim) = claim {
             claim.got = Some(Got {
                 worker: worker_id,
                 units,
@@ -207,6 +203,70 @@ impl Scheduler {
         }
         self.add_claim(worker_id);
         self.hand_over(id, worker_id, host);
+    }
+
+    /// Gives a task these units and the rest that it waits for, and has it know which they are.
+    /// Returns its need.
+    pub(super) fn provide(&mut self, id: TaskId, units: &GotUnits) -> Option<Arc<Need>> {
+        let task = self.tasks.get_mut(id)?;
+        let claim = task.claim.as_ref()?;
+        let need = claim.need.clone();
+        if let Some(place) = claim.place {
+            self.resources.waiting.remove(place, &need);
+        }
+        self.resources.pool.take(&need, units);
+        if !units.is_empty() {
+            let totals = &self.resources.totals;
+            let of = |name: &str| {
+                let mut all = need.units.iter().zip(units);
+                let found = all.find(|((resource, _), _)| {
+                    let known = totals.declared.get(usize::from(*resource));
+                    known.is_some_and(|(known, _)| known == name)
+                });
+                let units = found.map(|(_, units)| units.clone());
+                (units.unwrap_or_default(), totals.variable(name))
+            };
+            let options = task.options(&self.functions);
+            let options = TaskOptions {
+                resources: options.resources.granted(of),
+                ..options.clone()
+            };
+            task.options = Some(Arc::new(options));
+        }
+        Some(need)
+    }
+
+    /// An actor that had this is dead.
+    pub(super) fn end_grant(&mut self, grant: &Grant) {
+        let cpus = grant.need.cpus.parts();
+        self.resources.pool.give_back(&grant.need, &grant.units);
+        self.resources.pool.used_cpus -= cpus;
+        self.resources.held_cpus -= cpus;
+    }
+
+    /// An actor has got this.
+    pub(super) fn begin_grant(&mut self, grant: &Grant) {
+        self.resources.held_cpus += grant.need.cpus.parts();
+    }
+
+    /// Says once that calls wait which cannot begin before an actor ends.
+    fn tell_of_held_cores(&mut self, host: &mut dyn Host) {
+        let resources = &self.resources;
+        if resources.warned || resources.held_cpus == 0 {
+            return;
+        }
+        let (held, cpus) = (resources.held_cpus, resources.totals.cpus);
+        let left = cpus.parts().saturating_sub(held);
+        let lacks = |need: &Need| need.cpus.parts() > left;
+        let waits = resources.waiting.firsts().any(|(_, need, _)| lacks(need));
+        if waits || left < PLAIN && !self.ready.is_empty() {
+            self.resources.warned = true;
+            host.say(format!(
+                "actors hold {} of {cpus} cores, so calls wait until an actor ends; lower the \
+                 actors' `{CPUS}`, or raise `Builder::num_cpus`",
+                Amount::of_parts(held)
+            ));
+        }
     }
 
     /// A task with resources runs in a worker.
@@ -280,7 +340,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The first task that waits, which is taken out.
+    /// The first task that waits, which is taken out. An actor does not wait for a worker.
     pub(super) fn next_waiting(&mut self) -> Option<TaskId> {
         self.resources.waiting.pop()
     }

@@ -1,17 +1,20 @@
 //! Which task with resources begins next, and which workers take plain tasks meanwhile.
 
-use mobula_protocol::WorkerId;
+use mobula_protocol::{Amount, WorkerId};
 
 use super::{LOOK, PLAIN, pool::Aside};
-use crate::scheduler::{
-    Host, Scheduler,
-    needs::{Claim, GotUnits, Place},
-    task_table::TaskId,
-    worker::{Worker, WorkerState},
+use crate::{
+    resources::Needer,
+    scheduler::{
+        Host, Scheduler,
+        needs::{Claim, GotUnits, Place},
+        task_table::TaskId,
+        worker::{Worker, WorkerState},
+    },
 };
 
-/// A task that can begin, where, and with which units.
-type Beginning = (TaskId, WorkerId, GotUnits);
+/// A task that can begin, where, and with which units. An actor gets a process of its own.
+type Beginning = (TaskId, Option<WorkerId>, GotUnits);
 
 impl Scheduler {
     /// The first task that can begin. Otherwise: what those that cannot have set aside.
@@ -23,8 +26,9 @@ impl Scheduler {
         let (idle, plain) = self.idle_workers();
         let pool = &self.resources.pool;
         let left = pool.cpus_left(plain);
+        let mut no_cpus = false;
         for (place, need, task) in self.resources.waiting.firsts().take(LOOK) {
-            if !self.has_its_turn(place, task) {
+            if !self.has_its_turn(place, task) || no_cpus && need.cpus > Amount::default() {
                 continue;
             }
             let found = pool.find(need, &aside);
@@ -33,20 +37,20 @@ impl Scheduler {
                 continue;
             };
             let cpus = need.cpus.parts();
-            let worker = idle.get(aside.workers).copied();
-            if let Some(worker) = worker
-                && aside.cpus.saturating_add(cpus) <= left
-            {
+            let (worker, workers) = match need.of {
+                Needer::Task => (idle.get(aside.workers).copied(), 1),
+                Needer::Actor => (None, 0),
+            };
+            let has_cpus = cpus == 0 || aside.cpus.saturating_add(cpus) <= left;
+            if has_cpus && (worker.is_some() || workers == 0) {
                 return (Some((task, worker, units)), aside);
             }
             pool.set_aside(need, &mut aside);
             aside.cpus = aside.cpus.saturating_add(cpus);
-            aside.workers += 1;
+            aside.workers += workers;
             aside.priority.get_or_insert(place.priority.0);
-            if aside.cpus >= pool.cpus_left(0) {
-                // Nothing behind it can have a core.
-                break;
-            }
+            // Nothing behind it can have a core.
+            no_cpus |= aside.cpus >= pool.cpus_left(0);
         }
         (None, aside)
     }

@@ -6,7 +6,7 @@
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use crate::{
-    resources::Need,
+    resources::{Need, Needer},
     scheduler::{needs::Place, task_table::TaskId},
 };
 
@@ -60,9 +60,10 @@ impl Waiting {
         Some(task)
     }
 
-    /// Takes the first task out.
+    /// Takes the first task out that is no actor's.
     pub(super) fn pop(&mut self) -> Option<TaskId> {
-        let (place, need) = self.firsts.first_key_value()?;
+        let mut firsts = self.firsts.iter();
+        let (place, need) = firsts.find(|(_, need)| need.of == Needer::Task)?;
         let (place, need) = (*place, need.clone());
         self.remove(place, &need)
     }

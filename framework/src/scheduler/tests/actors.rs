@@ -4,6 +4,7 @@ mod calls;
 mod deaths;
 mod ends;
 mod processes;
+mod resources;
 
 use mobula_protocol::{
     ActorOptions, FunctionIndex, ObjectId, WorkerId,

@@ -116,3 +116,45 @@ fn what_waits_for_a_process_fails_when_there_will_be_none() {
     wind_up(&mut env, &[]);
     env.assert_over();
 }
+
+#[test]
+fn no_wait_ends_while_another_worker_is_about_to_be_started() {
+    let mut env = Env::new(1, 4);
+    submit_all(&mut env, 1..=1);
+    env.pump();
+    env.scheduler.expect_workers(1);
+    let parent = stalls(&mut env, W1, 1);
+    assert_eq!(env.host.lane(W1), []);
+    env.scheduler.worker_starting(W2).unwrap();
+    env.scheduler.expect_workers(0);
+    env.pump();
+    assert_eq!(env.host.lane(W1), []);
+    env.ok(W2, FromWorker::Registered);
+    env.run(W2, w(W1, 1), good(1));
+    assert_eq!(env.told(W1, w(W1, 1)), Ok(1));
+    env.ok(W1, FromWorker::Stalled(false));
+    env.ok(W1, FromWorker::Unblocked);
+    env.done(W1, &parent, good(1));
+    env.ok(W1, FromWorker::Release(w(W1, 1)));
+    wind_up(&mut env, &[W1, W2]);
+    env.assert_over();
+}
+
+#[test]
+fn a_worker_that_comes_up_takes_over_what_a_stalled_one_was_handed() {
+    let mut env = Env::new(1, 4);
+    submit_all(&mut env, 1..=1);
+    env.pump();
+    let parent = stalls(&mut env, W1, 1);
+    assert_eq!(env.host.lane(W1), [w(W1, 1)]);
+    env.add_worker(W2);
+    env.run(W2, w(W1, 1), good(1));
+    assert_eq!(env.host.start(W1).map(|task| task.id), None);
+    assert_eq!(env.told(W1, w(W1, 1)), Ok(1));
+    env.ok(W1, FromWorker::Stalled(false));
+    env.ok(W1, FromWorker::Unblocked);
+    env.done(W1, &parent, good(1));
+    env.ok(W1, FromWorker::Release(w(W1, 1)));
+    wind_up(&mut env, &[W1, W2]);
+    env.assert_over();
+}

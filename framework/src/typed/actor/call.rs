@@ -45,7 +45,7 @@ use crate::typed::{IntoArg, bound::Bound, codecs::Codec};
 #[must_use = "an actor is not created until `.spawn()`"]
 pub struct ActorCall<A> {
     bound: Bound,
-    options: ActorOptions,
+    pub(super) options: ActorOptions,
     /// The first option that cannot be.
     error: Option<Error>,
     actor: PhantomData<fn() -> A>,
@@ -463,7 +463,7 @@ impl<A: Actor> ActorCall<A> {
         })
     }
 
-    fn wrong(&mut self, why: impl fmt::Display) {
+    pub(super) fn wrong(&mut self, why: impl fmt::Display) {
         self.error.get_or_insert_with(|| {
             Error::usage(format!(
                 "an actor `{}` cannot be created: {why}",
@@ -483,6 +483,7 @@ impl<A: Actor> ActorCall<A> {
             bound: Bound::new(constructor, None),
             options: ActorOptions {
                 groups: groups.collect(),
+                resources: constructor.options.resources.clone(),
                 ..ActorOptions::default()
             },
             error: None,

@@ -10,6 +10,7 @@ mod call;
 mod keeping;
 mod lookup;
 mod pool;
+mod resources;
 mod runtime_api;
 
 use std::{marker::PhantomData, sync::Arc};

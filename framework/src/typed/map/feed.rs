@@ -127,7 +127,7 @@ pub(super) struct Feed<I> {
     again: VecDeque<(usize, Call)>,
     /// Nothing more is taken.
     stopped: bool,
-    /// Shows how many calls have ended.
+    /// Shows how many calls have ended, and how far those are that are tasks of their own.
     bar: Bar,
 }
 
@@ -206,7 +206,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         while self.sent.len() < most
             && let Some((place, call)) = self.again.pop_front()
         {
-            self.entries.push(self.engine.submit_now(call));
+            let entry = self.engine.submit_now(call);
+            self.bar.begin(&entry);
+            self.entries.push(entry);
             self.sent.push(Sent {
                 first: place,
                 calls: 1,
@@ -321,6 +323,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 
     fn sent(&mut self, entry: Arc<ObjectHandle>, calls: usize, kind: Kind, kept: Option<Kept>) {
+        if calls == 1 {
+            self.bar.begin(&entry);
+        }
         self.entries.push(entry);
         self.sent.push(Sent {
             first: self.taken,
@@ -343,6 +348,9 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
                 kind,
                 kept,
             } = self.sent.remove(at);
+            if calls == 1 {
+                self.bar.end(&entry);
+            }
             let payload = entry.payload();
             if let (Err(error), Some(kept)) = (&payload, kept)
                 && error.is_crash()

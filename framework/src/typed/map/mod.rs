@@ -329,6 +329,10 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
     /// counts. It is drawn again several times a second while nothing comes. When the map ends or is
     /// left, a line with the numbers takes its place.
     ///
+    /// A call that is a task of its own moves the bar by what it says of
+    /// [itself](crate::TaskContext::progress), several times a second. Long calls are such tasks. The
+    /// numbers count calls that have ended.
+    ///
     /// A bar starts a thread. What the program itself prints may go through a bar: print above bars
     /// by a task, or when there are none.
     ///

@@ -19,7 +19,7 @@ use std::{
 use mobula_protocol::{Error, ObjectHandle, Result};
 
 use super::{ObjectRef, Value};
-use crate::promise::ENGINE;
+use crate::{bars::Bar, promise::ENGINE};
 
 pub use item_refs::ItemRefs;
 pub use sink::Sink;
@@ -78,6 +78,7 @@ pub struct ObjectStream<T> {
     /// awaited, so that a dropped future loses nothing.
     next: Option<ObjectRef<T>>,
     ended: bool,
+    bar: Bar,
 }
 
 impl<T> ObjectStream<T> {
@@ -87,7 +88,39 @@ impl<T> ObjectStream<T> {
             queue,
             next: None,
             ended: false,
+            bar: Bar::none(),
         }
+    }
+
+    /// Shows a progress bar of this name on standard error until the stream has ended, or is
+    /// dropped: how many items were taken, and how fast. See
+    /// [`Map::progress`](crate::Map::progress). Needs the feature `progress`.
+    ///
+    /// Refs that [`next_ref`](Self::next_ref) gives do not count. With [`refs`](Self::refs), this
+    /// comes before.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn squares(n: u64) -> impl Iterator<Item = u64> {
+    ///     (0..n).map(|i| i * i)
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let stream = rt.spawn_stream(squares::remote(10)).progress("squaring");
+    /// let sum: u64 = stream.sum::<mobula::Result<_>>()?;
+    /// assert_eq!(sum, 285);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "progress")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
+    pub fn progress(mut self, name: impl AsRef<str>) -> ObjectStream<T> {
+        self.bar = Bar::new(name.as_ref(), None);
+        self
     }
 
     /// The ref of the number of items.
@@ -212,9 +245,11 @@ impl<T> ObjectStream<T> {
     fn take_ready(&mut self) -> Option<Result<ObjectRef<T>>> {
         let item = self.next_ref();
         let Some(Err(error)) = item.entry().outcome() else {
+            self.bar.advance(1);
             return Some(Ok(item));
         };
         self.ended = true;
+        self.bar = Bar::none();
         // The function's own error may be that something else was closed.
         match (error.is_closed(), self.call.wait()) {
             (true, Ok(())) => None,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mobula_protocol::{ActorOptions, Registry, Role};
+use mobula_protocol::{ActorOptions, Amount, Registry, Resources, Role};
 
 use super::Rt;
 use crate::{ActorPool, ActorRef, Map, remote};
@@ -19,6 +19,14 @@ fn retries(rt: &Rt) -> Vec<Option<u32>> {
     options.map(|options| options.retries).collect()
 }
 
+fn needs(demands: &[(&str, f64)]) -> Resources {
+    let mut resources = Resources::None;
+    for (name, amount) in demands {
+        resources.set(name, Amount::checked(*amount));
+    }
+    resources
+}
+
 struct Tally(u64);
 
 #[remote(
@@ -27,7 +35,8 @@ struct Tally(u64);
     max_concurrency = 5,
     max_pending_calls = 50,
     groups = [("io", 2)],
-    grace = Duration::from_millis(20)
+    grace = Duration::from_millis(20),
+    num_cpus = 0.5
 )]
 impl Tally {
     fn new(start: u64) -> Self {
@@ -63,6 +72,7 @@ fn options_of_the_block_and_of_the_call_arrive() {
         groups: groups(2, 1),
         max_pending_calls: Some(50),
         grace: Duration::from_millis(20),
+        resources: needs(&[("num_cpus", 0.5)]),
     };
     assert_eq!(given, of_block);
     let call = Tally::remote(0)
@@ -72,7 +82,9 @@ fn options_of_the_block_and_of_the_call_arrive() {
         .max_concurrency(9)
         .group("cpu", 4)
         .max_pending_calls(6)
-        .grace(Duration::ZERO);
+        .grace(Duration::ZERO)
+        .num_cpus(0.25)
+        .memory(7);
     let of_call = ActorOptions {
         name: Some("tally".to_owned()),
         max_restarts: 1,
@@ -81,6 +93,7 @@ fn options_of_the_block_and_of_the_call_arrive() {
         groups: groups(2, 4),
         max_pending_calls: Some(6),
         grace: Duration::ZERO,
+        resources: needs(&[("num_cpus", 0.25), ("memory", 7.0)]),
     };
     assert_eq!(rt.options_of(&rt.spawn_actor(call)), of_call);
 }

@@ -35,7 +35,49 @@ impl Tally {
     }
 }
 
+struct Greedy;
+
+#[remote(num_cpus = 1_000_000.0)]
+impl Greedy {
+    fn new() -> Greedy {
+        Greedy
+    }
+
+    fn ask(&self, n: u32) -> u32 {
+        n + 1
+    }
+}
+
+fn actors(rt: &Rt) {
+    let modest = rt.spawn_actor(Greedy::remote().num_cpus(0.25).memory(1));
+    assert_eq!(rt.spawn(modest.ask(1)).get().unwrap(), 2);
+    drop(modest);
+    for (call, parts) in [
+        (Greedy::remote(), ["Greedy::new", "num_cpus", "1000000"]),
+        (
+            Greedy::remote().num_cpus(1).resource("unheard_of", 1),
+            ["Greedy::new", "`unheard_of`", "Runtime::builder()"],
+        ),
+        (
+            Greedy::remote().num_cpus(1).memory(u64::MAX),
+            ["Greedy::new", "`memory`", "never"],
+        ),
+        (
+            Greedy::remote().num_cpus(0),
+            ["Greedy", "0 of `num_cpus`", "positive"],
+        ),
+    ] {
+        let actor = rt.spawn_actor(call);
+        let error = ActorRef::ready(&actor).unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_usage(), "{text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        assert!(rt.spawn(actor.ask(1)).get().is_err());
+    }
+}
+
 pub(crate) fn all(rt: &Rt) {
+    actors(rt);
     assert_eq!(rt.spawn(modest::remote()).get().unwrap(), 1);
     assert_eq!(
         rt.spawn(modest::remote().num_cpus(0.5).memory(1))

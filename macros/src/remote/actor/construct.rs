@@ -51,7 +51,7 @@ pub(super) fn construct(
         signature: signature(name, function, None),
         asynchronous,
         role: quote!(#private::Role::Constructor { bound: #private::Keeping::<#path>::BOUND }),
-        options: quote!(#private::TaskOptions::DEFAULT),
+        options: options.of_constructor(private, |expr| self_type::in_expression(expr, path)),
         owner: quote!(#path),
     }
     .items(private);

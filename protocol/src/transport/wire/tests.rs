@@ -162,19 +162,23 @@ fn options() -> impl Strategy<Value = ActorOptions> {
         vec((any::<String>(), number32()), 0..4),
         option::of(number32()),
         (number(), 0..1_000_000_000_u32),
+        vec(demand(), 0..4),
     )
-        .prop_map(|(name, numbers, groups, max_pending_calls, grace)| {
-            let (max_restarts, max_call_retries, max_concurrency) = numbers;
-            ActorOptions {
-                name,
-                max_restarts,
-                max_call_retries,
-                max_concurrency,
-                groups,
-                max_pending_calls,
-                grace: Duration::new(grace.0, grace.1),
-            }
-        })
+        .prop_map(
+            |(name, numbers, groups, max_pending_calls, grace, demands)| {
+                let (max_restarts, max_call_retries, max_concurrency) = numbers;
+                ActorOptions {
+                    name,
+                    max_restarts,
+                    max_call_retries,
+                    max_concurrency,
+                    groups,
+                    max_pending_calls,
+                    grace: Duration::new(grace.0, grace.1),
+                    resources: demands.into(),
+                }
+            },
+        )
 }
 
 fn call_options() -> impl Strategy<Value = CallOptions> {
@@ -254,6 +258,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
         number32().prop_map(|threads| ToWorker::Actor { threads }),
         ids().prop_map(ToWorker::Forget),
         number().prop_map(|attempt| ToWorker::Cancel(Attempt(attempt))),
+        option::of(number32()).prop_map(|n| ToWorker::Title(n.map(FunctionIndex))),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
     ]

@@ -67,6 +67,11 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             out.push(kind::CANCEL);
             writer::number(out, attempt.0);
         }
+        ToWorker::Title(None) => out.push(kind::IDLE),
+        ToWorker::Title(Some(function)) => {
+            out.push(kind::RUNS);
+            writer::number(out, function.0.into());
+        }
         ToWorker::Trim => out.push(kind::TRIM),
         ToWorker::Shutdown => out.push(kind::SHUTDOWN),
     }
@@ -153,6 +158,8 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
         kind::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
         kind::FORGET => ToWorker::Forget(reader.id()?),
         kind::CANCEL => ToWorker::Cancel(Attempt(reader.number("an attempt")?)),
+        kind::IDLE => ToWorker::Title(None),
+        kind::RUNS => ToWorker::Title(Some(FunctionIndex(reader.number32("a function")?))),
         kind::TRIM => ToWorker::Trim,
         kind::SHUTDOWN => ToWorker::Shutdown,
         _ => return Err(reader.malformed("the kind of a message to a worker")),
@@ -177,6 +184,8 @@ pub(super) mod kind {
     pub(super) const ACTOR: u8 = 12;
     pub(super) const FORGET: u8 = 13;
     pub(super) const CANCEL: u8 = 14;
+    pub(super) const RUNS: u8 = 15;
+    pub(super) const IDLE: u8 = 16;
 }
 
 /// What the second byte of a task says.

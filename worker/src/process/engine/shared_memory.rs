@@ -1,12 +1,21 @@
 //! Shared memory and its locks, as a worker asks for them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Wake, Waker},
+    time::Duration,
+};
 
 use mobula_store::Region;
 
 use crate::{
     link::{Link, Out},
-    process::{here::Here, tasks, worker::Worker},
+    process::{
+        cancelled::{check, woken_when_cancelled},
+        here::Here,
+        panics, tasks,
+        worker::Worker,
+    },
     promise::ENGINE,
 };
 use mobula_protocol::{
@@ -89,6 +98,15 @@ impl<L: Link> SharedMemory for Worker<L> {
             sleep.sleep(None);
             return Ok(());
         }
+        // The sleep after the one that the cancellation ends does not begin. In between, the thread
+        // looks at the lock, since it may have been woken for that.
+        let _woken = match is_unwinding() {
+            true => None,
+            false => {
+                let waker = Waker::from(Arc::new(Alarm(sleep.alarm())));
+                woken_when_cancelled(&self.cancellations, &waker).map_err(|_| Ended)?
+            }
+        };
         if sleep.has_stepped_aside() {
             // It has let others go first before, and could do so for ever.
             sleep.sleep(Some(KEEP_TURN));
@@ -103,5 +121,28 @@ impl<L: Link> SharedMemory for Worker<L> {
             sleep.step_aside();
         }
         Ok(())
+    }
+
+    /// A cancelled task ends here, by unwinding.
+    fn why_ended(&self) -> Error {
+        match check(&self.cancellations) {
+            Err(error) if tasks::runs_here() && !is_unwinding() => panics::end_task(error),
+            _ => Error::shutdown(),
+        }
+    }
+}
+
+/// A destructor may wait for a lock while the thread unwinds. It gets the lock, though the task may
+/// be cancelled.
+fn is_unwinding() -> bool {
+    std::thread::panicking()
+}
+
+/// What ends the sleep of a cancelled task, as a waker.
+struct Alarm(Box<dyn Fn() + Send + Sync>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
     }
 }

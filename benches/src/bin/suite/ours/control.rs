@@ -1,12 +1,13 @@
 //! Tasks that are cancelled, that go first, and that have options.
 
 use std::{
+    collections::VecDeque,
     thread,
     time::{Duration, Instant},
 };
 
 use mobula::prelude::*;
-use mobula_benches::sampling::{Sampler, measure as sample, timed};
+use mobula_benches::sampling::{Sampler, Summary, measure as sample, timed};
 
 use super::{Out, WORKERS, many::batch, nothing, runtime};
 use crate::Result;
@@ -88,6 +89,40 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
             Ok(seconds)
         })?;
         out.row("overtake", times);
+        Ok(())
+    });
+    out.attempt("limits_late", || {
+        let rt = runtime()?;
+        batch(&rt, 1000)?;
+        let held = rt.spawn_all((0..WORKERS).map(|_| hold::remote()));
+        thread::sleep(Duration::from_millis(5));
+        // Ten pass in each millisecond, and all run until then.
+        let limits =
+            (0..10_000).map(|n| Duration::from_millis(1000) + n * Duration::from_micros(100));
+        let mut due = VecDeque::new();
+        let mut all = Vec::new();
+        for limit in limits {
+            let began = Instant::now();
+            let task = rt.spawn(nothing::remote().deadline(limit));
+            due.push_back((task.clone(), began + limit));
+            all.push(task);
+        }
+        let mut late = Vec::new();
+        for task in rt.as_completed(all) {
+            let now = Instant::now();
+            // They pass in the order in which they are due.
+            let at = due.iter().position(|(other, _)| *other == task);
+            let Some((_, limit)) = at.and_then(|at| due.remove(at)) else {
+                return Err("a task came twice".into());
+            };
+            late.push(now.saturating_duration_since(limit).as_secs_f64());
+            let error = task.get().err();
+            if !error.is_some_and(|error| error.is_task_timeout()) {
+                return Err("a task had no limit, or did not pass it".into());
+            }
+        }
+        held.cancel();
+        out.row("limits_late", Summary::of(late));
         Ok(())
     });
     // In turn with a call that has none.

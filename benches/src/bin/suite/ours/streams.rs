@@ -1,7 +1,7 @@
 //! Functions that give their results one by one, and results that are split.
 
 use mobula::prelude::*;
-use mobula_benches::sampling::{Sampler, measure as sample, timed};
+use mobula_benches::sampling::{Sampler, Summary, measure as sample, timed};
 
 use super::{Out, many::batch, per_second, runtime, runtime_for};
 use crate::Result;
@@ -10,6 +10,10 @@ const ITEMS: u32 = 10_000;
 /// Bytes of an item, and how many there are.
 const BLOCK: usize = 8 << 20;
 const BLOCKS: u32 = 32;
+/// A stream that is ten times as long as its store is large.
+const BEYOND_STORE: u64 = 1 << 30;
+const BEYOND_ITEM: usize = 100_000_000;
+const BEYOND_ITEMS: u32 = 100;
 
 #[remote]
 fn numbers(count: u32) -> impl Iterator<Item = u32> {
@@ -21,6 +25,25 @@ fn numbers(count: u32) -> impl Iterator<Item = u32> {
 fn blocks(count: u32, bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let block = vec![1; bytes];
     (0..count).map(move |_| block.clone())
+}
+
+/// Reads a stream of so many blocks, and says how many seconds that takes.
+fn read_blocks(rt: &Runtime, items: u32, bytes: usize) -> Result<f64> {
+    let mut read = 0;
+    let mut failed = None;
+    let seconds = timed(|| {
+        for item in rt.spawn_stream(blocks::remote(items, bytes)).refs() {
+            match item.and_then(|item| item.view()) {
+                Ok(block) => read += block.len(),
+                Err(error) => failed = Some(error),
+            }
+        }
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None if read != bytes * items as usize => Err("bytes are missing".into()),
+        None => Ok(seconds),
+    }
 }
 
 #[remote]
@@ -57,27 +80,21 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     }
     out.attempt("stream_bytes", || {
         let rt = runtime_for(BLOCK)?;
-        let times = sample(out.slow(10, 3.0), || -> Result<f64> {
-            let mut bytes = 0;
-            let mut failed = None;
-            let seconds = timed(|| {
-                for item in rt.spawn_stream(blocks::remote(BLOCKS, BLOCK)).refs() {
-                    match item.and_then(|item| item.view()) {
-                        Ok(block) => bytes += block.len(),
-                        Err(error) => failed = Some(error),
-                    }
-                }
-            });
-            match failed {
-                Some(error) => Err(error.into()),
-                None if bytes != BLOCK * BLOCKS as usize => Err("bytes are missing".into()),
-                None => Ok(seconds),
-            }
-        })?;
+        let times = sample(out.slow(10, 3.0), || read_blocks(&rt, BLOCKS, BLOCK))?;
         out.row(
             "stream_bytes",
             per_second((BLOCK * BLOCKS as usize) as f64, times),
         );
+        Ok(())
+    });
+    out.attempt("stream_beyond", || {
+        let rt = Runtime::builder()
+            .workers(1)
+            .store_capacity(BEYOND_STORE)
+            .start()?;
+        let seconds = read_blocks(&rt, BEYOND_ITEMS, BEYOND_ITEM)?;
+        let bytes = f64::from(BEYOND_ITEMS) * BEYOND_ITEM as f64;
+        out.row("stream_beyond", Summary::single(bytes / seconds));
         Ok(())
     });
     // In turn with the call as it is.

@@ -194,6 +194,11 @@ pub(crate) const GROUPS: &[Group] = &[
                 "call of priority 1 behind 100,000 others of 20 µs, there and back",
             ),
             row(
+                "limits_late",
+                Time,
+                "how late 10,000 running limits of time pass",
+            ),
+            row(
                 "with_options",
                 Time,
                 "blocking round trip of a call with options of its own",
@@ -225,6 +230,11 @@ pub(crate) const GROUPS: &[Group] = &[
                 "stream_bytes",
                 Bandwidth,
                 "a stream of 32 items of 8 MiB, which its function clones",
+            ),
+            row(
+                "stream_beyond",
+                Bandwidth,
+                "a stream of 100 items of 100 MB through a store of 1 GiB",
             ),
             row(
                 "split",

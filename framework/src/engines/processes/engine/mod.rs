@@ -163,7 +163,11 @@ impl Driver {
     }
 
     /// Returns the handle of a new object, which may be pending.
-    fn new_handle(&self, id: ObjectId, scheduler: &mut Scheduler) -> Arc<ObjectHandle> {
+    pub(in crate::engines::processes) fn new_handle(
+        &self,
+        id: ObjectId,
+        scheduler: &mut Scheduler,
+    ) -> Arc<ObjectHandle> {
         let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
         scheduler.attach(id, &handle);
         handle

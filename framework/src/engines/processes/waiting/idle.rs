@@ -15,7 +15,7 @@ use crate::scheduler::Unfinished;
 const AT_A_TIME: usize = 1 << 16;
 
 impl Driver {
-    /// Blocks until no task is unfinished.
+    /// Blocks until no task is unfinished, and no worker runs one whose result has failed.
     ///
     /// # Errors
     /// The runtime has ended or failed.
@@ -23,7 +23,18 @@ impl Driver {
         if mobula_store::is_forked_child() {
             return Err(Error::forked());
         }
-        self.wait_until_none(Unfinished::All, None);
+        loop {
+            self.wait_until_none(Unfinished::All, None);
+            let runs = self.with(|scheduler, _| {
+                let id = scheduler.ask_for_end_of_abandoned()?;
+                Some(self.new_handle(id, scheduler))
+            });
+            // A new task may have come meanwhile.
+            match runs {
+                Some(runs) => drop(self.wait_for(&*runs, None)),
+                None => break,
+            }
+        }
         match self.failure.get() {
             Some(error) => Err(error.clone()),
             None => Ok(()),

@@ -68,6 +68,14 @@ impl RestartBackoff {
         self.missing = 0;
     }
 
+    /// How many are to be started, if nothing says that they cannot be.
+    pub(in crate::engines::processes) fn expected(&self) -> usize {
+        match self.short || self.unready > 0 {
+            true => 0,
+            false => self.missing,
+        }
+    }
+
     /// Whether one is to be started now.
     pub(in crate::engines::processes) fn is_due(&self, now: Instant) -> bool {
         let late = self.not_before.is_none_or(|time| time <= now);

@@ -15,5 +15,6 @@ pub(super) mod shortage;
 pub(super) mod spawn;
 pub(super) mod surroundings;
 pub(in crate::engines) mod threads;
+mod titles;
 pub(super) mod watched;
 pub(in crate::engines) mod workforce;

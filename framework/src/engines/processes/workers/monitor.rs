@@ -36,7 +36,8 @@ use crate::init::WorkerEntry;
 /// Longer than any program runs.
 const AGES: Duration = Duration::from_secs(1 << 32);
 
-/// While tasks are under way, how often the monitor looks whether a worker is stopped.
+/// While tasks are under way, how often the monitor looks whether a worker is stopped, and what
+/// workers run.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Workers that die one after the other before they have registered, while no other one is there
@@ -180,6 +181,7 @@ impl Driver {
         let mut orphaned = Orphaned::default();
         let mut look_at = None;
         let mut wake_at: Option<Instant> = None;
+        let mut expected = 0;
         loop {
             let requests = std::mem::take(&mut *self.monitor.requests.lock());
             workers.extend(requests.new);
@@ -203,6 +205,10 @@ impl Driver {
                     return;
                 }
                 continue;
+            }
+            if expected != backoff.expected() {
+                expected = backoff.expected();
+                self.with(|scheduler, _| scheduler.expect_workers(expected));
             }
             let now = Instant::now();
             wake_at = [wake_at, requests.wake_at].into_iter().flatten().min();
@@ -351,8 +357,10 @@ impl Driver {
         // Whoever submits a task after the look at what is pending sees this.
         self.monitor.armed.store(false, Ordering::Relaxed);
         let pending = self.pending_work();
-        self.monitor.armed.fetch_or(pending, Ordering::Relaxed);
-        Some(next).filter(|_| pending)
+        // A run may go on whose task has failed.
+        let again = self.show_functions(workers) || pending;
+        self.monitor.armed.fetch_or(again, Ordering::Relaxed);
+        Some(next).filter(|_| again)
     }
 
     /// Says which workers outlive their end. At the end of the runtime they are not waited for any

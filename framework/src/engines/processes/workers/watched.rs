@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::WorkerId;
+use mobula_protocol::{FunctionIndex, WorkerId};
 use mobula_store::SegmentId;
 use rustix::{
     io::Errno,
@@ -55,6 +55,8 @@ pub(in crate::engines::processes) struct Signs {
     hung_up: Option<Instant>,
     /// That it is stopped was said.
     stopped: bool,
+    /// The function that it shows to the system, by what it was told last.
+    pub(in crate::engines::processes) shown: Option<FunctionIndex>,
 }
 
 impl Watched {

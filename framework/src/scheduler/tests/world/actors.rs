@@ -37,6 +37,7 @@ impl World {
             max_call_retries,
             max_concurrency: 1 + self.dice.below(2) as u32,
             max_pending_calls: self.dice.one_in(4).then_some(3),
+            resources: self.perhaps_resources(),
             ..ActorOptions::default()
         };
         self.handles.push(id);
@@ -79,6 +80,15 @@ impl World {
         let actors: Vec<ObjectId> = handles.filter(|id| self.actors.contains_key(id)).collect();
         if let Some(actor) = self.dice.pick(&actors).filter(|_| self.dice.one_in(3)) {
             self.scheduler.kill_actor(actor, &mut self.host);
+        }
+    }
+
+    /// Kills an actor that keeps resources from what waits for them.
+    pub(super) fn kill_one_with_resources(&mut self) {
+        let mut actors = self.scheduler.actors.iter();
+        let found = actors.find(|(_, actor)| actor.grant().is_some());
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.scheduler.kill_actor(id, &mut self.host);
         }
     }
 

@@ -60,6 +60,9 @@ impl World {
             self.let_time_pass();
             self.settle();
             self.let_leave();
+            if round % 50 == 49 {
+                self.kill_one_with_resources();
+            }
         }
     }
 

@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use mobula_protocol::{
-    ObjectId, Value,
+    ObjectId, Value, WorkerId,
     message::{FromWorker, TaskMessage, ToWorker},
 };
+use mobula_store::Loc;
 
 use super::{
     super::{
-        super::Scheduler,
+        super::{Scheduler, counts::stored, task::Outputs},
         env::{again, bad, done, inline, reruns},
         peer::{Entry, Worker},
     },
@@ -37,9 +38,13 @@ impl World {
             // Tasks here know what other tasks of their worker know, but should not make cycles.
             *value = Arc::new(inline(0));
         }
+        let kept = kept_by_worker(&self.scheduler, worker.id, &message);
         self.scheduler
             .on_message(worker.id, message, &mut self.host)
             .unwrap();
+        if let Some(loc) = kept {
+            self.extents.remove(&(loc.offset / 4096));
+        }
         self.settle();
         true
     }
@@ -218,4 +223,22 @@ fn reaches(scheduler: &Scheduler, value: &Value, target: ObjectId) -> bool {
         }
     }
     seen.contains(&target)
+}
+
+/// The bytes of a result that nobody wants, and that stay with a worker until its end, since it has
+/// a view of the object.
+fn kept_by_worker(scheduler: &Scheduler, from: WorkerId, message: &FromWorker) -> Option<Loc> {
+    let FromWorker::Done {
+        id,
+        attempt,
+        outcome: Ok(value),
+        ..
+    } = message
+    else {
+        return None;
+    };
+    let worker = scheduler.workers.get(&from)?;
+    let task = scheduler.tasks.get(worker.assignment(*attempt)?.task)?;
+    let kept = task.outputs == Outputs::None && worker.held.contains(*id);
+    stored(value).filter(|_| kept)
 }
