@@ -73,6 +73,8 @@ pub(super) struct ResourceTable {
     closed: usize,
     /// There may be more workers than cores.
     scarce: bool,
+    /// The cores that all workers with plain tasks leave, in 1/10,000.
+    spare_cpus: u64,
     /// The cores of actors, in 1/10,000.
     held_cpus: u64,
     /// Somebody was told that actors hold too many.
@@ -85,6 +87,7 @@ impl ResourceTable {
         ResourceTable {
             pool: Pool::new(&totals),
             scarce: totals.cpus.wholes() < workers as u64,
+            spare_cpus: totals.cpus.parts().saturating_sub(workers as u64 * PLAIN),
             totals,
             waiting: Waiting::default(),
             closed: 0,
@@ -97,7 +100,8 @@ impl ResourceTable {
     #[inline]
     pub(super) fn matters(&self) -> bool {
         // Workers that come up while actors have cores may be too many.
-        self.closed > 0 || self.scarce || !self.waiting.is_empty() || self.pool.used_cpus > 0
+        let short = self.pool.used_cpus > self.spare_cpus;
+        self.closed > 0 || self.scarce || !self.waiting.is_empty() || short
     }
 
     /// Whether any task waits for resources.

@@ -151,6 +151,22 @@ fn cores_of_actors_are_not_those_of_plain_tasks() {
 }
 
 #[test]
+fn a_worker_that_replaces_a_dead_one_takes_no_cores_of_actors() {
+    let mut env = provided(2, 2.0);
+    let actor = env.holding(W1, &[(CPUS, 2.0)]);
+    env.submit(100, vec![]);
+    env.pump();
+    env.lose(W2);
+    env.pump();
+    env.add_worker(W3);
+    env.pump();
+    assert!(env.host.start(W3).is_none());
+    env.release(actor);
+    env.ends(W1);
+    env.run(W3, d(100), good(0));
+}
+
+#[test]
 fn an_actor_waits_for_its_cores_in_its_turn() {
     let mut env = provided(2, 2.0);
     for seq in 100..102 {
