@@ -15,7 +15,7 @@ use crate::promise::ENGINE;
 /// function takes a tile as `ndarray::ArrayViewMut2<'_, T>` (see [`TileView`]), and writes in
 /// place.
 ///
-/// A tile moves and comes back as a [`Part`] does.
+/// A tile moves and comes back as a [`Part`](crate::Part) does.
 ///
 /// # Examples
 /// ```
