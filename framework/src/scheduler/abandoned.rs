@@ -14,12 +14,12 @@ use super::{
 
 impl Scheduler {
     /// Fails a task. If a worker has it, the task is abandoned.
-    pub(super) fn fail_task(&mut self, id: TaskId, error: Error, host: &mut dyn Host) {
+    pub(super) fn fail_task(&mut self, id: TaskId, error: Error, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         let hand = match task.state {
-            TaskState::Queued(hand) => hand,
+            TaskState::Queued(hand) | TaskState::Running(hand) => hand,
             TaskState::Abandoned(_) => return,
             TaskState::Waiting { .. } | TaskState::Ready => {
                 return self.finish(id, Err(error), host);
@@ -29,7 +29,7 @@ impl Scheduler {
         self.detached -= usize::from(std::mem::take(&mut task.detached));
         let (output, stream) = (task.output(), task.stream());
         task.outputs = Outputs::None;
-        self.set_state(id, TaskState::Abandoned(hand));
+        self.task_abandoned(id, hand, host);
         self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
         if let Some(output) = output {
             self.note_failed(output, &error);
@@ -60,7 +60,7 @@ impl Scheduler {
 
     /// An abandoned task has ended.
     #[cold]
-    pub(super) fn tell_of_abandoned(&mut self, host: &mut dyn Host) {
+    pub(super) fn tell_of_abandoned(&mut self, host: &mut impl Host) {
         if self.counts.abandoned > 0 {
             return;
         }
@@ -70,8 +70,8 @@ impl Scheduler {
     }
 
     /// Ends a task that is not with its worker any more, and makes nothing.
-    pub(super) fn drop_abandoned(&mut self, id: TaskId, host: &mut dyn Host) {
-        if let Some(task) = self.tasks.remove(id) {
+    pub(super) fn drop_abandoned(&mut self, id: TaskId, host: &mut impl Host) {
+        if let Some(task) = self.task_ended(id, true, host) {
             self.end_task(task, None, host);
         }
     }

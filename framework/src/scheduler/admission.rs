@@ -53,7 +53,7 @@ impl Scheduler {
     pub(crate) fn ask_for_place(
         &mut self,
         id: ObjectId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.check_new(id, WorkerId::DRIVER)?;
         if let Some(error) = self.closed.clone() {
@@ -67,7 +67,7 @@ impl Scheduler {
     }
 
     /// Nobody waits for a place any more, or has used it.
-    pub(crate) fn give_up_place(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(crate) fn give_up_place(&mut self, id: ObjectId, host: &mut impl Host) {
         match self.objects.get(id).map(|object| &object.state) {
             Some(ObjectState::Pending(_)) => {
                 let error = Error::internal("a call was dropped before there was a place for it");
@@ -79,13 +79,13 @@ impl Scheduler {
     }
 
     /// A caller does not use its place.
-    pub(crate) fn leave_place(&mut self, host: &mut dyn Host) {
+    pub(crate) fn leave_place(&mut self, host: &mut impl Host) {
         self.admission.taken = self.admission.taken.saturating_sub(1);
         self.admit(host);
     }
 
     /// A call was submitted that had a place: its task has it from here on.
-    pub(crate) fn use_place(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(crate) fn use_place(&mut self, id: ObjectId, host: &mut impl Host) {
         let task = self.task_of(id).and_then(|task| self.tasks.get_mut(task));
         if let Some(task) = task {
             task.admitted = true;
@@ -96,13 +96,13 @@ impl Scheduler {
 
     /// A task has ended that had a place.
     #[cold]
-    pub(super) fn end_admitted(&mut self, host: &mut dyn Host) {
+    pub(super) fn end_admitted(&mut self, host: &mut impl Host) {
         self.admission.admitted -= 1;
         self.admit(host);
     }
 
     /// Gives places to those that wait for one.
-    fn admit(&mut self, host: &mut dyn Host) {
+    fn admit(&mut self, host: &mut impl Host) {
         if self.closed.is_some() {
             return;
         }

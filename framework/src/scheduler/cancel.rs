@@ -27,7 +27,12 @@ impl Scheduler {
     /// Cancels the tasks that make these objects, as far as they have not ended. Costs a constant
     /// for each; where a worker may have begun one and its calls are cancelled too, a look at all
     /// tasks.
-    pub(crate) fn cancel(&mut self, ids: &[ObjectId], options: CancelOptions, host: &mut dyn Host) {
+    pub(crate) fn cancel(
+        &mut self,
+        ids: &[ObjectId],
+        options: CancelOptions,
+        host: &mut impl Host,
+    ) {
         let mut doomed = Vec::new();
         for id in ids {
             let pending = self.objects.get(*id).and_then(|object| object.pending());
@@ -76,11 +81,11 @@ impl Scheduler {
     }
 
     /// Fails a task. Where a worker may run it, that is told, and killed after the grace time.
-    fn stop(&mut self, id: TaskId, error: Error, grace: Option<Duration>, host: &mut dyn Host) {
+    fn stop(&mut self, id: TaskId, error: Error, grace: Option<Duration>, host: &mut impl Host) {
         let Some(task) = self.tasks.get(id) else {
             return;
         };
-        let TaskState::Queued(hand) = task.state else {
+        let Some(hand) = task.state.assigned() else {
             return self.fail_task(id, error, host);
         };
         if !self.take_one_back(id, hand, host) {
@@ -92,7 +97,7 @@ impl Scheduler {
     }
 
     /// Takes a task back that a worker has not begun. Whether it could be.
-    fn take_one_back(&mut self, id: TaskId, hand: Hand, host: &mut dyn Host) -> bool {
+    fn take_one_back(&mut self, id: TaskId, hand: Hand, host: &mut impl Host) -> bool {
         let Some(worker) = self.workers.get_mut(&hand.worker) else {
             return false;
         };
@@ -109,12 +114,12 @@ impl Scheduler {
         self.relist(hand.worker);
         self.wind_up(hand.worker, host);
         self.call_landed(id);
-        self.unqueue(id);
+        self.unqueue(id, host);
         true
     }
 
     /// Nobody waits for a run of a task any more.
-    fn end_run(&mut self, hand: Hand, grace: Option<Duration>, host: &mut dyn Host) {
+    fn end_run(&mut self, hand: Hand, grace: Option<Duration>, host: &mut impl Host) {
         host.send(hand.worker, ToWorker::Cancel(hand.attempt));
         let Some(worker) = self.workers.get(&hand.worker) else {
             return;
@@ -131,7 +136,7 @@ impl Scheduler {
         &mut self,
         worker_id: WorkerId,
         attempt: Attempt,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         let Some(worker) = self.workers.get(&worker_id) else {
             return;
@@ -155,7 +160,7 @@ impl Scheduler {
         &mut self,
         task: TaskId,
         attempt: Attempt,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         let Some(found) = self.tasks.get_mut(task) else {
             return Ok(());
@@ -164,10 +169,11 @@ impl Scheduler {
         if let Some(timer) = old {
             self.timers.remove(timer);
         }
-        let TaskState::Queued(_) = found.state else {
+        if !self.task_started(task, host) {
             return Ok(());
-        };
-        let limit = found.options(&self.functions).timeout;
+        }
+        let found = self.tasks.get(task);
+        let limit = found.and_then(|found| found.options(&self.functions).timeout);
         if let Some(at) = limit.and_then(|limit| host.now().checked_add(limit)) {
             let timer = self.set_timer(at, Due::Limit(task, attempt), host);
             if let Some(found) = self.tasks.get_mut(task) {
@@ -178,7 +184,7 @@ impl Scheduler {
     }
 
     /// A new task must have ended at some time.
-    pub(super) fn begin_deadline(&mut self, id: TaskId, host: &mut dyn Host) {
+    pub(super) fn begin_deadline(&mut self, id: TaskId, host: &mut impl Host) {
         let task = self.tasks.get(id);
         let limit = task.and_then(|task| task.options(&self.functions).deadline);
         let at = limit.and_then(|limit| host.now().checked_add(limit));
@@ -197,7 +203,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn deadline_passed(&mut self, id: TaskId, host: &mut dyn Host) {
+    pub(super) fn deadline_passed(&mut self, id: TaskId, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
@@ -213,14 +219,14 @@ impl Scheduler {
         self.time_out(id, error, &options, host);
     }
 
-    pub(super) fn limit_passed(&mut self, id: TaskId, attempt: Attempt, host: &mut dyn Host) {
+    pub(super) fn limit_passed(&mut self, id: TaskId, attempt: Attempt, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         if let Some(timers) = &mut task.timers {
             timers.limit = None;
         }
-        let TaskState::Queued(hand) = task.state else {
+        let Some(hand) = task.state.assigned() else {
             return;
         };
         if hand.attempt != attempt {
@@ -238,7 +244,7 @@ impl Scheduler {
         self.time_out(id, error, &options, host);
     }
 
-    fn time_out(&mut self, id: TaskId, error: Error, options: &TaskOptions, host: &mut dyn Host) {
+    fn time_out(&mut self, id: TaskId, error: Error, options: &TaskOptions, host: &mut impl Host) {
         let grace = CancelOptions::new().limit(options);
         let mut tasks = vec![id];
         self.add_calls_of(&mut tasks);
@@ -254,7 +260,7 @@ impl Scheduler {
 
     /// Runs a task once more; a run that has taken too long stays with its worker, as one of a task
     /// that makes nothing.
-    fn run_anew(&mut self, id: TaskId, hand: Hand, options: &TaskOptions, host: &mut dyn Host) {
+    fn run_anew(&mut self, id: TaskId, hand: Hand, options: &TaskOptions, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
@@ -271,12 +277,12 @@ impl Scheduler {
         for arg in &old.args {
             arg.for_each_object(|object| self.add_ref(object));
         }
-        let old = self.add_task(Box::new(old));
+        let old = self.task_submitted(Box::new(old), host);
         if let Some(worker) = self.workers.get_mut(&hand.worker) {
             worker.reassign(hand.attempt, old);
         }
         // The pins of the arguments are the old run's now.
-        self.set_state(id, TaskState::Ready);
+        self.task_returned(id, host);
         if !self.await_resources(id) {
             let priority = self.priority_of(id);
             self.ready.give_back(id, priority);

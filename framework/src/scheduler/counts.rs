@@ -38,7 +38,7 @@ impl Scheduler {
     }
 
     /// One ref less; frees the object if that was the last one, and what it alone kept.
-    pub(super) fn drop_ref(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn drop_ref(&mut self, id: ObjectId, host: &mut impl Host) {
         if let Some(object) = self.objects.get_mut(id) {
             object.refs -= 1;
             if object.is_unused() {
@@ -58,7 +58,7 @@ impl Scheduler {
     }
 
     /// Ends what arguments count for.
-    pub(super) fn drop_args(&mut self, args: &[ArgSpec], host: &mut dyn Host) {
+    pub(super) fn drop_args(&mut self, args: &[ArgSpec], host: &mut impl Host) {
         for arg in args {
             arg.for_each_object(|id| self.drop_ref(id, host));
         }
@@ -66,7 +66,7 @@ impl Scheduler {
 
     /// Frees the object if it is unused, and what it alone kept. A list instead of recursion, since
     /// values can be nested deeper than the stack.
-    pub(super) fn free_unused(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn free_unused(&mut self, id: ObjectId, host: &mut impl Host) {
         let mut next = Some(id);
         let mut rest = Vec::new();
         while let Some(id) = next {

@@ -18,13 +18,13 @@ impl Scheduler {
 
     /// The object is freed.
     #[inline]
-    pub(super) fn forget_decoded(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn forget_decoded(&mut self, id: ObjectId, host: &mut impl Host) {
         if !self.decoded.is_empty() {
             self.forget_one_decoded(id, host);
         }
     }
 
-    fn forget_one_decoded(&mut self, id: ObjectId, host: &mut dyn Host) {
+    fn forget_one_decoded(&mut self, id: ObjectId, host: &mut impl Host) {
         for worker in self.decoded.remove(&id).into_iter().flatten() {
             host.send(worker, ToWorker::Forget(id));
         }

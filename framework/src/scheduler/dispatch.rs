@@ -10,7 +10,7 @@ use super::{
     counts::Step,
     loads::Loads,
     object::Object,
-    task::{Hand, Task, TaskState},
+    task::{Hand, Task},
     task_table::TaskId,
     worker::{Assignment, Worker, WorkerState},
 };
@@ -21,7 +21,7 @@ impl Scheduler {
     ///
     /// Costs a constant for each task handed over, nothing for those that stay; and where a worker
     /// is idle while others have tasks ahead, a look at each worker.
-    pub(crate) fn pump(&mut self, host: &mut dyn Host) {
+    pub(crate) fn pump(&mut self, host: &mut impl Host) {
         loop {
             if !self.settled.is_empty() {
                 self.tell_settled(host);
@@ -59,7 +59,7 @@ impl Scheduler {
     /// for another one, nothing can ever run again. Then the first ready task goes to a worker
     /// without a thread, which ends a wait; or else it fails, so that those that wait for it go on.
     /// Whether it did.
-    fn relieve_one(&mut self, host: &mut dyn Host) -> bool {
+    fn relieve_one(&mut self, host: &mut impl Host) -> bool {
         let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
                 && worker.load() == 0
@@ -107,7 +107,7 @@ impl Scheduler {
     }
 
     /// Sends one task; what is to be noted comes after that, since the worker may be waiting.
-    pub(super) fn hand_over(&mut self, id: TaskId, worker_id: WorkerId, host: &mut dyn Host) {
+    pub(super) fn hand_over(&mut self, id: TaskId, worker_id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
@@ -149,7 +149,7 @@ impl Scheduler {
             slot,
             attempt,
         };
-        self.set_state(id, TaskState::Queued(hand));
+        self.task_assigned(id, hand, host);
         if limited {
             self.count_call(id, worker_id, attempt);
         }
@@ -174,7 +174,7 @@ impl Scheduler {
 
     /// Where a worker is idle: takes half of what another has to run, from the one that has the
     /// most. Returns whether there was anything.
-    fn steal(&mut self, host: &mut dyn Host) -> bool {
+    fn steal(&mut self, host: &mut impl Host) -> bool {
         if self.stealable == 0 || !self.any_idle() {
             return false;
         }
@@ -193,7 +193,12 @@ impl Scheduler {
 
     /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue.
     /// Costs the tasks no retry. Returns how many.
-    pub(super) fn take_back(&mut self, worker_id: WorkerId, most: u32, host: &mut dyn Host) -> u32 {
+    pub(super) fn take_back(
+        &mut self,
+        worker_id: WorkerId,
+        most: u32,
+        host: &mut impl Host,
+    ) -> u32 {
         let mut taken = 0;
         while taken < most {
             let Some(worker) = self.workers.get_mut(&worker_id) else {
@@ -221,7 +226,7 @@ impl Scheduler {
             if self.is_abandoned(task) {
                 self.drop_abandoned(task, host);
             } else {
-                self.unqueue(task);
+                self.unqueue(task, host);
                 if !self.return_to_actor(task, worker_id, host) && !self.await_resources(task) {
                     let priority = self.priority_of(task);
                     self.ready.give_back(task, priority);
@@ -239,8 +244,8 @@ impl Scheduler {
     }
 
     /// Makes a task that a worker had ready again, without putting it into the ready queue.
-    pub(super) fn unqueue(&mut self, id: TaskId) {
-        self.set_state(id, TaskState::Ready);
+    pub(super) fn unqueue(&mut self, id: TaskId, host: &mut impl Host) {
+        self.task_returned(id, host);
         self.end_claim_of(id);
         self.with_objects(id, |scheduler, specs| {
             scheduler.shift_arg_pins(specs, Step::End)

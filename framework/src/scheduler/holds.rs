@@ -30,7 +30,7 @@ impl Scheduler {
     }
 
     /// The worker holds the object no longer and does not wait for it.
-    pub(super) fn end_hold(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn end_hold(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
@@ -45,7 +45,7 @@ impl Scheduler {
     }
 
     /// Ends what a hold that is not listed any more stands for.
-    pub(super) fn give_up(&mut self, id: ObjectId, hold: Hold, host: &mut dyn Host) {
+    pub(super) fn give_up(&mut self, id: ObjectId, hold: Hold, host: &mut impl Host) {
         if hold.pinned {
             self.shift_pins(id, Step::End);
         }
@@ -61,7 +61,7 @@ impl Scheduler {
     }
 
     /// The worker wants to be told: now, if the object is finished.
-    pub(super) fn watch(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn watch(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
         };
@@ -79,7 +79,7 @@ impl Scheduler {
     }
 
     /// Tells a worker the outcome. A value comes with a pin.
-    pub(super) fn tell(&mut self, worker: WorkerId, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn tell(&mut self, worker: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(outcome) = self.outcome(id) else {
             return;
         };

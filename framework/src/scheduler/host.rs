@@ -12,10 +12,15 @@ use mobula_protocol::{
 };
 use mobula_store::Loc;
 
+use super::changes::TaskEvent;
+
 /// What the scheduler asks of the driver around it. Calls come in the order in which the effects
 /// must take place, while the scheduler is locked: none may block, call the scheduler or run user
 /// code.
 pub(crate) trait Host {
+    /// The state of a task has changed. A host that does not listen pays nothing.
+    fn observe(&mut self, _: TaskEvent) {}
+
     /// Puts a task on the worker's task lane.
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>);
 

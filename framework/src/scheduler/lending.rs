@@ -252,7 +252,7 @@ impl Scheduler {
 
     /// Tells those who waited for parts that have come back. To be called after each batch of
     /// events.
-    pub(super) fn tell_settled(&mut self, host: &mut dyn Host) {
+    pub(super) fn tell_settled(&mut self, host: &mut impl Host) {
         while let Some(array) = self.settled.pop() {
             let Some(lending) = self.lending.get_mut(&array) else {
                 continue;
@@ -283,7 +283,7 @@ impl Scheduler {
     }
 
     /// A request is answered: if it was one for an array, that is not needed for it any more.
-    pub(super) fn forget_request(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn forget_request(&mut self, id: ObjectId, host: &mut impl Host) {
         if let Some(array) = self.asked_of_arrays.remove(&id) {
             self.drop_ref(array, host);
         }

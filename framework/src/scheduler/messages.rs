@@ -26,7 +26,7 @@ impl Scheduler {
         &mut self,
         from: WorkerId,
         message: FromWorker,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         if let FromWorker::Registered = message {
             return self.worker_up(from, host);
@@ -137,7 +137,7 @@ impl Scheduler {
         from: WorkerId,
         message: FromWorker,
         error: Error,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         if !self.workers.contains_key(&from) {
             return;
@@ -191,7 +191,7 @@ impl Scheduler {
         slot: TaskSlot,
         attempt: Attempt,
         outcome: Outcome,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         if let Ok(value) = &outcome {
             self.check_value(value, id)?;
@@ -255,7 +255,7 @@ impl Scheduler {
         id: ObjectId,
         slot: TaskSlot,
         attempt: Attempt,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         let task_id = self.task_with(from, id, slot, attempt)?;
         match self.tasks.get_mut(task_id) {
@@ -274,7 +274,7 @@ impl Scheduler {
 
     /// The task's children, which it may wait for, must not stand behind what the worker has not
     /// started.
-    fn on_blocked(&mut self, from: WorkerId, host: &mut dyn Host) -> Result<(), Violation> {
+    fn on_blocked(&mut self, from: WorkerId, host: &mut impl Host) -> Result<(), Violation> {
         let Some(worker) = self.workers.get_mut(&from) else {
             return Ok(());
         };

@@ -98,7 +98,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// The driver has no handle of such an object.
-    pub(crate) fn release(&mut self, id: ObjectId, host: &mut dyn Host) -> Result<(), Violation> {
+    pub(crate) fn release(&mut self, id: ObjectId, host: &mut impl Host) -> Result<(), Violation> {
         match self.objects.get_mut(id) {
             Some(object) if object.handles > 0 => object.handles -= 1,
             _ => return Err(unknown(id)),

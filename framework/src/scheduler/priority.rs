@@ -20,7 +20,7 @@ impl Scheduler {
 
     /// While the first of the ready tasks is to go before what some worker has ahead: gives it to
     /// that worker, next.
-    pub(super) fn overtake(&mut self, host: &mut dyn Host) {
+    pub(super) fn overtake(&mut self, host: &mut impl Host) {
         let mut refused: Vec<WorkerId> = Vec::new();
         while let Some(priority) = self.ready.first_priority() {
             if self.any_idle() {

@@ -2,7 +2,7 @@
 
 use mobula_protocol::{Attempt, ObjectId, TaskProgress, WorkerId};
 
-use super::{Scheduler, object::Maker, task::TaskState};
+use super::{Scheduler, object::Maker};
 
 impl Scheduler {
     /// A run says how far it is. It may have ended: a thread of its own has said so too late then.
@@ -22,9 +22,7 @@ impl Scheduler {
             return None;
         };
         let task = self.tasks.get(task)?;
-        let TaskState::Queued(hand) = task.state else {
-            return None;
-        };
+        let hand = task.state.assigned()?;
         // What an earlier run has said is nothing to this one.
         let (run, progress) = task.progress.as_deref()?;
         (*run == hand.attempt).then_some(*progress)

@@ -80,7 +80,7 @@ impl Scheduler {
     }
 
     /// A worker asks to be replaced. That of an actor is not.
-    pub(super) fn on_retire(&mut self, from: WorkerId, host: &mut dyn Host) {
+    pub(super) fn on_retire(&mut self, from: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&from) else {
             return;
         };
@@ -111,7 +111,7 @@ impl Scheduler {
     /// A worker that retires has one task less to run: has a new one started in its place, or has
     /// it end, if that was the last.
     #[cold]
-    pub(super) fn wind_up(&mut self, id: WorkerId, host: &mut dyn Host) {
+    pub(super) fn wind_up(&mut self, id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };

@@ -23,7 +23,7 @@ impl Scheduler {
         &mut self,
         from: WorkerId,
         stalled: bool,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         let Some(worker) = self.workers.get_mut(&from) else {
             return Ok(());
@@ -71,7 +71,7 @@ impl Scheduler {
     }
 
     /// A worker takes tasks: what stalled ones were handed because nobody did goes to it.
-    pub(super) fn relieve_stalled(&mut self, host: &mut dyn Host) {
+    pub(super) fn relieve_stalled(&mut self, host: &mut impl Host) {
         let stalled = self.workers.iter().filter(|(_, worker)| worker.stalled);
         let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
         for id in stalled {
@@ -91,7 +91,7 @@ impl Scheduler {
         &mut self,
         why: &Error,
         any_hope: bool,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> usize {
         let actors: Vec<_> = self.wanting.iter().copied().collect();
         let refused = actors.len();

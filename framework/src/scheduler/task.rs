@@ -2,10 +2,10 @@
 
 use mobula_protocol::{
     Attempt, Body, CallOptions, Error, Format, FunctionIndex, ObjectId, TaskOptions, TaskProgress,
-    TaskSlot, WorkerId,
     message::{ArgSpec, Args},
 };
 
+pub(super) use super::changes::Hand;
 use super::{
     actors::ActorRole, functions::Function, needs::Claim, task_table::TaskId, timers::TimerKey,
 };
@@ -217,27 +217,32 @@ pub(super) enum TaskState {
     Waiting { missing: u32 },
     /// In the ready queue, or that of an actor.
     Ready,
-    /// With a worker, running or ahead.
+    /// With a worker, which may have begun it.
     Queued(Hand),
+    /// With a worker, which has said that it runs: see
+    /// [`TaskChange::Started`](super::changes::TaskChange).
+    Running(Hand),
     /// With a worker, which may run it. Its results have failed, and its end is nobody's. The
     /// worker still reads its arguments.
     Abandoned(Hand),
-}
-
-/// In whose hands a task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hand {
-    pub(super) worker: WorkerId,
-    pub(super) slot: TaskSlot,
-    pub(super) attempt: Attempt,
 }
 
 impl TaskState {
     /// The worker that has it.
     pub(super) fn hand(self) -> Option<Hand> {
         match self {
-            TaskState::Queued(hand) | TaskState::Abandoned(hand) => Some(hand),
+            TaskState::Queued(hand) | TaskState::Running(hand) | TaskState::Abandoned(hand) => {
+                Some(hand)
+            }
             TaskState::Waiting { .. } | TaskState::Ready => None,
+        }
+    }
+
+    /// The worker that has it, if its end is somebody's.
+    pub(super) fn assigned(self) -> Option<Hand> {
+        match self {
+            TaskState::Queued(hand) | TaskState::Running(hand) => Some(hand),
+            TaskState::Waiting { .. } | TaskState::Ready | TaskState::Abandoned(_) => None,
         }
     }
 }
@@ -261,12 +266,12 @@ impl TaskCounts {
         self.waiting + self.ready + self.queued
     }
 
-    /// The number for tasks in that state.
+    /// The number that counts tasks in that state.
     pub(super) fn of(&mut self, state: TaskState) -> &mut usize {
         match state {
             TaskState::Waiting { .. } => &mut self.waiting,
             TaskState::Ready => &mut self.ready,
-            TaskState::Queued(_) => &mut self.queued,
+            TaskState::Queued(_) | TaskState::Running(_) => &mut self.queued,
             TaskState::Abandoned(_) => &mut self.abandoned,
         }
     }

@@ -4,14 +4,8 @@
 //! number that was kept finds nothing once its task has ended: whoever lists tasks, as the ready
 //! queue and dependents do, need not be told of each end.
 
+pub(super) use super::changes::TaskId;
 use super::task::Task;
-
-/// The number of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct TaskId {
-    place: u32,
-    generation: u32,
-}
 
 /// Most memory of ended tasks that is kept: as many as end between two new ones where a thousand are
 /// in flight, since memory that malloc has to look for costs 300 instructions.

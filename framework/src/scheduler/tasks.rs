@@ -46,7 +46,7 @@ impl Scheduler {
         &mut self,
         spec: TaskSpec,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.submit_as(spec, None, None, from, host).map(drop)
     }
@@ -59,7 +59,7 @@ impl Scheduler {
         role: Option<ActorRole>,
         parent: Option<TaskId>,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<Option<TaskId>, Violation> {
         self.check_new(spec.id, from)?;
         if self.functions.len() <= usize::try_from(spec.function.0).unwrap_or(usize::MAX) {
@@ -138,7 +138,7 @@ impl Scheduler {
         task.priority = priority.unwrap_or_else(|| parent.map_or(0, |id| self.priority_of(id)));
         let priority = task.priority;
         let has_deadline = task.options(&self.functions).deadline.is_some();
-        let task = self.add_task(task);
+        let task = self.task_submitted(task, host);
         if has_deadline {
             self.begin_deadline(task, host);
         }
@@ -192,13 +192,6 @@ impl Scheduler {
             }
         };
         self.resources.claim(name, resources, of)
-    }
-
-    /// Adds a task to the table and to the counts.
-    pub(super) fn add_task(&mut self, task: Box<Task>) -> TaskId {
-        *self.counts.of(task.state) += 1;
-        self.prioritized += usize::from(task.priority != 0);
-        self.tasks.insert(task)
     }
 
     /// Looks at the arguments without changing anything.
@@ -281,40 +274,36 @@ impl Scheduler {
         self.objects.get(object).and_then(Object::task)
     }
 
-    /// Moves a task to another state, in the counts too.
-    pub(super) fn set_state(&mut self, id: TaskId, state: TaskState) {
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let old = std::mem::replace(&mut task.state, state);
-        *self.counts.of(old) -= 1;
-        *self.counts.of(state) += 1;
-    }
-
     /// Ends a task, and all that fail with it. The value of `outcome` was
     /// [checked](Scheduler::check_value).
-    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome, host: &mut dyn Host) {
+    pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome, host: &mut impl Host) {
         let mut after = After::default();
         self.finish_one(id, outcome, &mut after, host);
         self.fail_doomed(after, host);
     }
 
     /// Ends a pending object whose task does not, and all that fail with it.
-    pub(super) fn answer_request(&mut self, id: ObjectId, outcome: Outcome, host: &mut dyn Host) {
+    pub(super) fn answer_request(&mut self, id: ObjectId, outcome: Outcome, host: &mut impl Host) {
         let mut after = After::default();
         self.complete(id, outcome, &mut after, host);
         self.fail_doomed(after, host);
     }
 
     // A list instead of recursion: rows of dependents can be longer than the stack.
-    fn fail_doomed(&mut self, mut after: After, host: &mut dyn Host) {
+    fn fail_doomed(&mut self, mut after: After, host: &mut impl Host) {
         while let Some((id, error)) = after.doomed.pop_front() {
             self.finish_one(id, Err(error), &mut after, host);
         }
     }
 
-    fn finish_one(&mut self, id: TaskId, outcome: Outcome, after: &mut After, host: &mut dyn Host) {
-        let Some(task) = self.tasks.remove(id) else {
+    fn finish_one(
+        &mut self,
+        id: TaskId,
+        outcome: Outcome,
+        after: &mut After,
+        host: &mut impl Host,
+    ) {
+        let Some(task) = self.task_ended(id, outcome.is_err(), host) else {
             return;
         };
         // An abandoned task's parts were told of when it was.
@@ -347,7 +336,7 @@ impl Scheduler {
         &mut self,
         mut task: Box<Task>,
         torn_by: Option<Error>,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         *self.counts.of(task.state) -= 1;
         self.detached -= usize::from(task.detached);
@@ -384,7 +373,13 @@ impl Scheduler {
     }
 
     /// Ends a pending object. Tasks that fail with it go to `after`.
-    fn complete(&mut self, id: ObjectId, outcome: Outcome, after: &mut After, host: &mut dyn Host) {
+    fn complete(
+        &mut self,
+        id: ObjectId,
+        outcome: Outcome,
+        after: &mut After,
+        host: &mut impl Host,
+    ) {
         let Some(object) = self.objects.get_mut(id) else {
             return;
         };
@@ -416,7 +411,7 @@ impl Scheduler {
             .unwrap_or_default();
         for dependent in dependents {
             match &outcome {
-                Ok(_) => self.input_ready(dependent, &mut after.siblings),
+                Ok(_) => self.input_ready(dependent, &mut after.siblings, host),
                 Err(cause) => {
                     if let Some(function) = self.tasks.get(dependent).map(|task| task.function) {
                         let error = Error::dependency(self.name(function), cause);
@@ -445,22 +440,15 @@ impl Scheduler {
     }
 
     /// One input more of a waiting task is there.
-    fn input_ready(&mut self, id: TaskId, siblings: &mut Siblings) {
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let TaskState::Waiting { missing } = task.state else {
-            return;
-        };
-        if missing > 1 {
-            task.state = TaskState::Waiting {
-                missing: missing - 1,
-            };
+    fn input_ready(&mut self, id: TaskId, siblings: &mut Siblings, host: &mut impl Host) {
+        if !self.task_input_ready(id, host) {
             return;
         }
+        let Some(task) = self.tasks.get(id) else {
+            return;
+        };
         let (object, claims) = (task.id, task.claims());
         let (role, priority) = (task.role.as_deref().copied(), task.priority);
-        self.set_state(id, TaskState::Ready);
         match role {
             Some(ActorRole::Constructor) => {
                 self.dirty_actors.push(object);

@@ -51,7 +51,7 @@ impl Timers {
 
 impl Scheduler {
     /// Has something happen at this time.
-    pub(super) fn set_timer(&mut self, at: Instant, due: Due, host: &mut dyn Host) -> TimerKey {
+    pub(super) fn set_timer(&mut self, at: Instant, due: Due, host: &mut impl Host) -> TimerKey {
         let key = (at, self.timers.next);
         self.timers.next += 1;
         self.timers.due.insert(key, due);
@@ -59,7 +59,7 @@ impl Scheduler {
         key
     }
 
-    fn ask_for_a_call(&mut self, at: Instant, host: &mut dyn Host) {
+    fn ask_for_a_call(&mut self, at: Instant, host: &mut impl Host) {
         if self.timers.asked.is_none_or(|asked| at < asked) {
             self.timers.asked = Some(at);
             host.wake_at(at);
@@ -67,7 +67,7 @@ impl Scheduler {
     }
 
     /// Does what is due. Asks to be called again where something is to happen later.
-    pub(crate) fn on_time(&mut self, now: Instant, host: &mut dyn Host) {
+    pub(crate) fn on_time(&mut self, now: Instant, host: &mut impl Host) {
         self.timers.asked = None;
         while let Some(due) = self.timers.take(now) {
             match due {

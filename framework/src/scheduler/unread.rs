@@ -99,7 +99,7 @@ impl Scheduler {
 
     /// An object goes that may be an unread failure.
     #[cold]
-    pub(super) fn report_unread(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn report_unread(&mut self, id: ObjectId, host: &mut impl Host) {
         if !self.unread.ids.remove(&id) || self.closed.is_some() {
             return;
         }
@@ -122,7 +122,7 @@ impl Scheduler {
     }
 
     /// Says how many failures were not said.
-    pub(super) fn report_the_rest(&mut self, host: &mut dyn Host) {
+    pub(super) fn report_the_rest(&mut self, host: &mut impl Host) {
         let more = std::mem::take(&mut self.unread.more);
         if more > 0 {
             host.say(format!(

@@ -64,7 +64,11 @@ impl Scheduler {
     ///
     /// # Errors
     /// The worker is not one that was starting.
-    pub(crate) fn worker_up(&mut self, id: WorkerId, host: &mut dyn Host) -> Result<(), Violation> {
+    pub(crate) fn worker_up(
+        &mut self,
+        id: WorkerId,
+        host: &mut impl Host,
+    ) -> Result<(), Violation> {
         match self.workers.get_mut(&id) {
             Some(worker) if worker.state == WorkerState::Starting => {
                 worker.state = WorkerState::Up;
@@ -90,7 +94,7 @@ impl Scheduler {
     }
 
     /// Tells a worker to finish what it runs and to exit. What it has not started goes to others.
-    pub(crate) fn worker_stopping(&mut self, id: WorkerId, host: &mut dyn Host) {
+    pub(crate) fn worker_stopping(&mut self, id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -112,7 +116,7 @@ impl Scheduler {
         id: WorkerId,
         intended: bool,
         mut describe: impl FnMut(FunctionIndex) -> Error,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> bool {
         let Some(mut worker) = self.workers.remove(&id) else {
             return false;
@@ -164,7 +168,7 @@ impl Scheduler {
                 Verdict::Ended => {}
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
-                    self.unqueue(task);
+                    self.unqueue(task, host);
                     if !self.await_resources(task) {
                         let priority = self.priority_of(task);
                         self.ready.push_first(&mut siblings, task, priority);
@@ -233,7 +237,7 @@ impl Scheduler {
     }
 
     /// Ends all that a worker kept which is not in the table any more.
-    fn end_holds(&mut self, id: WorkerId, worker: Worker, host: &mut dyn Host) {
+    fn end_holds(&mut self, id: WorkerId, worker: Worker, host: &mut impl Host) {
         for &object in &worker.watches {
             self.end_watch(id, object);
         }
@@ -248,7 +252,7 @@ impl Scheduler {
     /// What workers read or hold stays until they are [lost](Scheduler::worker_lost): it must not
     /// change under them. From now on workers are only told that things failed, and what is
     /// submitted or put fails with `error`. A second call changes nothing.
-    pub(crate) fn fail_all(&mut self, error: Error, host: &mut dyn Host) {
+    pub(crate) fn fail_all(&mut self, error: Error, host: &mut impl Host) {
         if self.closed.is_some() {
             return;
         }

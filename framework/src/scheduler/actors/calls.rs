@@ -65,7 +65,12 @@ impl Scheduler {
     }
 
     /// Enters a new call, whose task is there.
-    pub(in crate::scheduler) fn enter_call(&mut self, id: TaskId, call: Call, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn enter_call(
+        &mut self,
+        id: TaskId,
+        call: Call,
+        host: &mut impl Host,
+    ) {
         self.add_ref(call.actor);
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending += 1;
@@ -83,7 +88,7 @@ impl Scheduler {
     }
 
     /// A call has ended.
-    pub(in crate::scheduler) fn leave_call(&mut self, call: Call, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn leave_call(&mut self, call: Call, host: &mut impl Host) {
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending -= 1;
         }
@@ -107,7 +112,7 @@ impl Scheduler {
         &mut self,
         id: TaskId,
         worker: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> bool {
         match self.role_of(id) {
             None => return false,
@@ -128,7 +133,7 @@ impl Scheduler {
     }
 
     /// Hands over what can be, for actors of which something has changed.
-    pub(in crate::scheduler) fn pump_actors(&mut self, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn pump_actors(&mut self, host: &mut impl Host) {
         while let Some(id) = self.dirty_actors.pop() {
             self.construct(id, host);
             while let Some((call, worker)) = self.next_call(id) {

@@ -9,7 +9,7 @@ use crate::scheduler::{Host, Scheduler, needs::Grant, task_table::TaskId};
 
 impl Scheduler {
     /// Ends an actor at once, whatever it does, and fails its calls.
-    pub(crate) fn kill_actor(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(crate) fn kill_actor(&mut self, id: ObjectId, host: &mut impl Host) {
         let name = self.actor_name(id);
         let Some(actor) = self.actors.get(&id) else {
             return;
@@ -49,7 +49,7 @@ impl Scheduler {
     }
 
     /// Nobody has a handle of the actor any more, and all its calls have ended.
-    pub(in crate::scheduler) fn end_actor(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn end_actor(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
         };
@@ -104,7 +104,7 @@ impl Scheduler {
     }
 
     /// Has the process drop its value and end, in this time.
-    pub(crate) fn stop_process(&mut self, worker: WorkerId, grace: Duration, host: &mut dyn Host) {
+    pub(crate) fn stop_process(&mut self, worker: WorkerId, grace: Duration, host: &mut impl Host) {
         self.worker_stopping(worker, host);
         host.end_within(worker, grace.max(Duration::from_millis(250)));
     }

@@ -17,7 +17,7 @@ use crate::scheduler::{
 
 impl Scheduler {
     /// Looks for a process, and has one started: for the actor, or for the pool in its place.
-    pub(super) fn want_process(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn want_process(&mut self, id: ObjectId, host: &mut impl Host) {
         host.start_worker();
         let unused = self.workers.iter().find(|(id, worker)| {
             worker.state == WorkerState::Up
@@ -37,7 +37,7 @@ impl Scheduler {
         &mut self,
         constructor: TaskId,
         units: GotUnits,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         let Some(need) = self.provide(constructor, &units) else {
             return;
@@ -61,7 +61,7 @@ impl Scheduler {
 
     /// A worker takes tasks from now on: those of an actor, if one waits for a process.
     /// A pool that keeps its last worker, and has none, comes first.
-    pub(in crate::scheduler) fn came_up(&mut self, worker: WorkerId, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn came_up(&mut self, worker: WorkerId, host: &mut impl Host) {
         if self.keeps_last && !self.pool_has_another(worker) {
             return;
         }
@@ -81,7 +81,7 @@ impl Scheduler {
         }
     }
 
-    fn dedicate(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut dyn Host) {
+    fn dedicate(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let (Some(actor), Some(worker)) =
             (self.actors.get_mut(&id), self.workers.get_mut(&worker_id))
         else {
@@ -102,7 +102,7 @@ impl Scheduler {
 
     /// Hands the constructor over, if there is a process and it can run; or ends the actor, if it
     /// never can.
-    pub(in crate::scheduler) fn construct(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn construct(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
         };
@@ -142,7 +142,7 @@ impl Scheduler {
     }
 
     /// Runs the constructor once more, in another process. That task makes no object.
-    fn reconstruct(&mut self, id: ObjectId, worker: WorkerId, host: &mut dyn Host) {
+    fn reconstruct(&mut self, id: ObjectId, worker: WorkerId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
         };
@@ -155,7 +155,7 @@ impl Scheduler {
         task.options = options;
         task.outputs = Outputs::None;
         task.role = Some(Box::new(ActorRole::Constructor));
-        let task = self.add_task(Box::new(task));
+        let task = self.task_submitted(Box::new(task), host);
         self.hand_over(task, worker, host);
     }
 
@@ -164,7 +164,7 @@ impl Scheduler {
         &mut self,
         id: ObjectId,
         outcome: &Outcome,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
@@ -197,7 +197,7 @@ impl Scheduler {
         assignments: Vec<Lost>,
         intended: bool,
         describe: &mut dyn FnMut(FunctionIndex) -> Error,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         let name = self.actor_name(id);
         let limit = self.config.deaths;
@@ -236,7 +236,7 @@ impl Scheduler {
         for lost in assignments.into_iter().rev() {
             let task = lost.assignment.task;
             if let Some(ActorRole::Constructor) = self.role_of(task) {
-                self.unqueue(task);
+                self.unqueue(task, host);
                 self.forget_reconstruction(task, host);
                 continue;
             }
@@ -245,7 +245,7 @@ impl Scheduler {
                 Verdict::Ended => {}
                 Verdict::Crashed(crash) => crashed.push((task, crash)),
                 Verdict::Ready => {
-                    self.unqueue(task);
+                    self.unqueue(task, host);
                     self.return_to_actor(task, worker, host);
                 }
             }
@@ -299,7 +299,12 @@ impl Scheduler {
     }
 
     /// A constructor that was with the process was not begun, and will not be there.
-    pub(super) fn return_constructor(&mut self, id: TaskId, worker: WorkerId, host: &mut dyn Host) {
+    pub(super) fn return_constructor(
+        &mut self,
+        id: TaskId,
+        worker: WorkerId,
+        host: &mut impl Host,
+    ) {
         let actor = self.tasks.get(id).map(|task| task.id);
         if let Some(actor) = actor.and_then(|actor| self.actors.get_mut(&actor))
             && actor.process() == Some(worker)
@@ -310,7 +315,7 @@ impl Scheduler {
     }
 
     /// Ends a constructor that was to run once more: another process gets a task of its own.
-    fn forget_reconstruction(&mut self, id: TaskId, host: &mut dyn Host) {
+    fn forget_reconstruction(&mut self, id: TaskId, host: &mut impl Host) {
         let task = self.tasks.get(id);
         if task.is_some_and(|task| task.outputs == Outputs::None) {
             self.drop_abandoned(id, host);

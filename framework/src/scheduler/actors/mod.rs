@@ -163,7 +163,7 @@ impl Scheduler {
         (constructor, args): (FunctionIndex, Args<ArgSpec>),
         options: ActorOptions,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         let taken = options
             .name
@@ -250,7 +250,7 @@ impl Scheduler {
     }
 
     /// Fails all that is to be heard of an actor from now on.
-    fn fail_actor(&mut self, id: ObjectId, why: Error, host: &mut dyn Host) {
+    fn fail_actor(&mut self, id: ObjectId, why: Error, host: &mut impl Host) {
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
         };
@@ -284,7 +284,7 @@ impl Scheduler {
         &mut self,
         id: ObjectId,
         why: &Error,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         let name = self.actor_name(id);
         let why = why.clone().at(format!("the {name} got no process"));
@@ -294,7 +294,7 @@ impl Scheduler {
     }
 
     /// Fails a call that was not begun.
-    fn fail_call(&mut self, call: TaskId, why: &Error, host: &mut dyn Host) {
+    fn fail_call(&mut self, call: TaskId, why: &Error, host: &mut impl Host) {
         let Some(function) = self.tasks.get(call).map(|task| task.function) else {
             return;
         };
@@ -333,7 +333,7 @@ impl Scheduler {
         options: ActorOptions,
         found: Option<ObjectId>,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         // Before anything changes.
         self.check_new(id, from)?;

@@ -26,7 +26,7 @@ impl Scheduler {
         array: ObjectId,
         format: Format,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
         let shared = self.shared_array(array);
@@ -110,7 +110,7 @@ impl Scheduler {
     }
 
     /// No process has the array writable any more that `id` is made of.
-    pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, host: &mut dyn Host) {
+    pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, host: &mut impl Host) {
         let Some(&array) = self.asked_of_arrays.get(&id) else {
             // The runtime has ended meanwhile; the memory goes with the array.
             return;

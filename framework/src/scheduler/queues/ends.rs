@@ -10,7 +10,7 @@ use crate::scheduler::{Host, Scheduler, object::Object, worker::Worker};
 impl Scheduler {
     /// A worker is dead; what it holds is not yet released. Its gets end, and the values come back
     /// that were on their way to it. Costs the number of its holds, if there are queues.
-    pub(in crate::scheduler) fn abandon_requests(&mut self, worker: &Worker, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn abandon_requests(&mut self, worker: &Worker, host: &mut impl Host) {
         if self.queues.asked.is_empty() {
             return;
         }
@@ -39,7 +39,7 @@ impl Scheduler {
     }
 
     /// The value that an answer has comes back to its queue, if its caller has not got it.
-    pub(super) fn bring_back(&mut self, id: ObjectId, host: &mut dyn Host) {
+    pub(super) fn bring_back(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(&Asked {
             queue,
             state: Progress::Has(place),
@@ -63,7 +63,7 @@ impl Scheduler {
         &mut self,
         id: ObjectId,
         rest: &mut Vec<ObjectId>,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         self.queues.asked.remove(&id);
         let Some(mut line) = self.queues.lines.remove(&id) else {
@@ -86,7 +86,7 @@ impl Scheduler {
 
     /// The runtime has ended, and all requests that waited have failed. What is in queues stays
     /// until their handles go.
-    pub(in crate::scheduler) fn end_requests(&mut self, host: &mut dyn Host) {
+    pub(in crate::scheduler) fn end_requests(&mut self, host: &mut impl Host) {
         let mut queues: Vec<ObjectId> = self.queues.lines.keys().copied().collect();
         queues.sort_unstable();
         for queue in queues {

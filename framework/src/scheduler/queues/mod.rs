@@ -136,7 +136,7 @@ impl Scheduler {
         values: Args<ArgSpec>,
         waits: bool,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
         if let Some(error) = self.refusal(queue, values.len())? {
@@ -169,7 +169,7 @@ impl Scheduler {
         queue: ObjectId,
         waits: bool,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         for id in &ids {
             self.check_new(*id, from)?;
@@ -202,7 +202,7 @@ impl Scheduler {
         count: usize,
         queue: ObjectId,
         waits: bool,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<Result<Answers, Error>, Violation> {
         if let Some(error) = self.refusal(queue, count)? {
             return Ok(Err(error));
@@ -217,7 +217,7 @@ impl Scheduler {
         Ok(Ok(ids))
     }
 
-    fn get_in_line(&mut self, ids: Answers, queue: ObjectId, waits: bool, host: &mut dyn Host) {
+    fn get_in_line(&mut self, ids: Answers, queue: ObjectId, waits: bool, host: &mut impl Host) {
         let mut events = Vec::new();
         if let (Some(line), Some(first)) = (self.queues.lines.get_mut(&queue), ids.first().copied())
         {
@@ -239,7 +239,7 @@ impl Scheduler {
         queue: ObjectId,
         close: bool,
         from: WorkerId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
         if let Some(error) = self.refusal(queue, 0)? {
@@ -265,7 +265,7 @@ impl Scheduler {
 
     /// Nobody waits for the answer of this request any more. If it has not been done, it will not
     /// be. With `returns`, values that it has taken out come back.
-    pub(crate) fn queue_give_up(&mut self, ids: &[ObjectId], returns: bool, host: &mut dyn Host) {
+    pub(crate) fn queue_give_up(&mut self, ids: &[ObjectId], returns: bool, host: &mut impl Host) {
         let first = ids.first().and_then(|id| self.queues.asked.get(id));
         if let Some(&Asked {
             queue,
@@ -348,7 +348,7 @@ impl Scheduler {
     fn in_line(
         &mut self,
         queue: ObjectId,
-        host: &mut dyn Host,
+        host: &mut impl Host,
         change: impl FnOnce(&mut Line<Item, Answers>, &mut Vec<Event<Item, Answers>>),
     ) {
         let mut events = Vec::new();
@@ -362,7 +362,7 @@ impl Scheduler {
         &mut self,
         queue: ObjectId,
         events: Vec<Event<Item, Answers>>,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         for event in events {
             match event {
@@ -391,7 +391,7 @@ impl Scheduler {
         }
     }
 
-    fn refuse(&mut self, queue: ObjectId, ids: Answers, why: Why, host: &mut dyn Host) {
+    fn refuse(&mut self, queue: ObjectId, ids: Answers, why: Why, host: &mut impl Host) {
         if let Some(first) = ids.first() {
             self.queues.asked.remove(first);
         }

@@ -24,7 +24,7 @@ impl Scheduler {
         &mut self,
         stream: ObjectId,
         failure: Option<Error>,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         if self.is_queue(stream) {
             self.queues.ended.insert(stream, failure);

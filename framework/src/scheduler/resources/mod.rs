@@ -171,7 +171,7 @@ impl Scheduler {
 
     /// Begins what can begin, and closes and opens workers for plain tasks. Costs a look at each
     /// worker, and at the first of each kind of tasks that wait, for each task that begins.
-    pub(super) fn serve_waiting(&mut self, host: &mut dyn Host) {
+    pub(super) fn serve_waiting(&mut self, host: &mut impl Host) {
         loop {
             match self.next_claim() {
                 (Some((task, Some(worker), units)), _) => {
@@ -192,7 +192,7 @@ impl Scheduler {
         id: TaskId,
         worker_id: WorkerId,
         units: GotUnits,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) {
         if self.provide(id, &units).is_none() {
             return;
@@ -254,7 +254,7 @@ impl Scheduler {
     }
 
     /// Says once that calls wait which cannot begin before an actor ends.
-    fn tell_of_held_cores(&mut self, host: &mut dyn Host) {
+    fn tell_of_held_cores(&mut self, host: &mut impl Host) {
         let resources = &self.resources;
         if resources.warned || resources.held_cpus == 0 {
             return;
@@ -319,7 +319,7 @@ impl Scheduler {
         from: WorkerId,
         attempt: Attempt,
         paused: bool,
-        host: &mut dyn Host,
+        host: &mut impl Host,
     ) -> Result<(), Violation> {
         let worker = self.workers.get(&from);
         let task = worker.and_then(|worker| Some(worker.assignment(attempt)?.task));

@@ -84,7 +84,7 @@ impl Scheduler {
     }
 
     /// Has as many workers take plain tasks as there are cores for them.
-    pub(super) fn open_workers(&mut self, aside: &Aside, host: &mut dyn Host) {
+    pub(super) fn open_workers(&mut self, aside: &Aside, host: &mut impl Host) {
         let slots = self.config.slots;
         // Those that run something keep their places before those that could.
         let mut pool: Vec<_> = self
@@ -122,7 +122,7 @@ impl Scheduler {
     /// Takes back what a worker has beside the next task that it is to run, as far as that is of no
     /// higher priority than this. The next task stays: it may have been handed out just now in its
     /// turn.
-    fn leave_one(&mut self, id: WorkerId, priority: Option<i32>, host: &mut dyn Host) {
+    fn leave_one(&mut self, id: WorkerId, priority: Option<i32>, host: &mut impl Host) {
         let last = |scheduler: &Scheduler| {
             let worker = scheduler.workers.get(&id)?;
             let last = worker.assignments.back()?.task;

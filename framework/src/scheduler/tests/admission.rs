@@ -6,7 +6,6 @@ use super::{
     super::admission::Admission,
     env::{D, Env, W1, d, good, spec},
 };
-use crate::scheduler::Host;
 
 fn env(places: usize) -> Env {
     let mut env = Env::new(1, 8);
@@ -23,7 +22,7 @@ impl Env {
     }
 
     fn ask(&mut self, seq: u64) -> ObjectId {
-        let host: &mut dyn Host = &mut self.host;
+        let host = &mut self.host;
         self.scheduler.ask_for_place(d(seq), host).unwrap();
         self.scheduler.sanity_check();
         d(seq)

@@ -12,7 +12,7 @@ use super::{
     env::{D, Env, W1, W2, d, done, good, inline, spawn, spec, w},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 impl Env {
     fn cancel(&mut self, ids: &[ObjectId]) {
@@ -25,7 +25,7 @@ impl Env {
     }
 
     /// So much later.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.host.elapsed += time;
         let now = self.host.now();
         if self.host.wake_at.is_some_and(|at| at <= now) {
@@ -35,7 +35,7 @@ impl Env {
         self.scheduler.sanity_check();
     }
 
-    fn submit_with(&mut self, seq: u64, options: TaskOptions) {
+    pub(super) fn submit_with(&mut self, seq: u64, options: TaskOptions) {
         let options: CallOptions = Some(Arc::new(options));
         let spec = mobula_protocol::message::TaskSpec {
             options,
@@ -60,7 +60,7 @@ impl Env {
     }
 }
 
-fn started(task: &TaskMessage) -> FromWorker {
+pub(super) fn started(task: &TaskMessage) -> FromWorker {
     FromWorker::Started {
         id: task.id,
         slot: task.slot,

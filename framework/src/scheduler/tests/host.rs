@@ -12,7 +12,10 @@ use mobula_protocol::{
 };
 use mobula_store::Loc;
 
-use super::super::Host;
+use super::{
+    super::{Host, changes::TaskEvent},
+    events::Observed,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
@@ -30,6 +33,8 @@ pub(super) struct TestHost {
     control: HashMap<WorkerId, VecDeque<ToWorker>>,
     pub(super) completed: VecDeque<(ObjectId, Outcome)>,
     pub(super) freed: BTreeSet<(u32, u64)>,
+    /// What has happened to tasks, in orders that can be.
+    pub(super) observed: Observed,
     /// How many workers are to be started.
     pub(super) starting: usize,
     /// Workers that have become actors, with their threads.
@@ -114,10 +119,15 @@ impl TestHost {
         assert!(self.completed.is_empty(), "unseen: {:?}", self.completed);
         assert!(self.freed.is_empty(), "unseen: {:?}", self.freed);
         assert!(self.closing.is_empty(), "unseen: {:?}", self.closing);
+        self.observed.assert_all_ended();
     }
 }
 
 impl Host for TestHost {
+    fn observe(&mut self, event: TaskEvent) {
+        self.observed.add(event);
+    }
+
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>) {
         let word = (task.attempt, Word::Queued);
         if let Some((attempt, old)) = self.words.insert((worker, task.slot), word) {

@@ -9,6 +9,7 @@ mod dice;
 mod dispatch;
 mod end;
 mod env;
+mod events;
 mod host;
 mod lending;
 mod messages;
