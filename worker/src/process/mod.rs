@@ -27,6 +27,9 @@ mod title;
 mod turn;
 mod worker;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::{
     convert::Infallible,
     os::fd::{AsFd, OwnedFd},
