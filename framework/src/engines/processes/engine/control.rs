@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mobula_protocol::{Control, ObjectHandle, Result, Stats, TaskProgress};
 
-use crate::engines::processes::{Driver, workers::null};
+use crate::engines::processes::{Driver, workers::no_process};
 
 impl Control for Driver {
     fn name(&self) -> &str {
@@ -44,7 +44,7 @@ impl Control for Driver {
         }
         self.with(|_, peers| {
             let pids = peers.iter_mut().map(|(_, peer)| peer.pid);
-            pids.filter(|pid| *pid != null::NO_PROCESS).collect()
+            pids.filter(|pid| *pid != no_process::NO_PROCESS).collect()
         })
     }
 

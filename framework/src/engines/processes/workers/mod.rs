@@ -9,6 +9,7 @@ pub(super) mod death;
 pub(super) mod descriptors;
 pub(super) mod life;
 pub(super) mod monitor;
+pub(in crate::engines::processes) mod no_process;
 pub(in crate::engines) mod null;
 pub(super) mod program;
 pub(super) mod shortage;

@@ -24,21 +24,18 @@ use mobula_protocol::{
     Error, Result, Value, WorkerId,
     bell::{Bell, Spin},
     link,
-    mailbox::{self, DriverEnd, LaneReader, OutWriter, WorkerEnd, WorkerState},
+    mailbox::{LaneReader, OutWriter, WorkerState},
     message::{FromWorker, TaskMessage, ToWorker},
 };
-use mobula_store::{Backing, SegmentFile, SegmentId};
 use parking_lot::Mutex;
 
 use crate::engines::processes::{
-    Driver, peers::peer::Peer, shared_words, thread, workers::workforce::Workforce,
+    Driver, thread,
+    workers::{no_process::connect, workforce::Workforce},
 };
 
 /// Nothing is ever stored in it.
 const SEGMENT: u64 = 64 << 10;
-
-/// A process id that no worker has.
-pub(in crate::engines::processes) const NO_PROCESS: u32 = 0;
 
 /// One of them, as its tasks see it.
 #[derive(Debug)]
@@ -230,40 +227,16 @@ fn start_all(
 }
 
 fn null_worker(driver: &Driver) -> Result<(Tasks, Control)> {
-    let id = WorkerId(driver.next_worker.fetch_add(1, Ordering::Relaxed) as u32);
-    let failed = |error: &dyn std::fmt::Display| Error::setup(error.to_string());
-    let (_, memory) = shared_words(mailbox::bytes() as u64)?;
-    let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
-    let own = WorkerEnd::open(&memory, &driver.bell).map_err(|error| failed(&error))?;
-    let (socket, own_socket) = link::pair().map_err(|error| failed(&error))?;
-    let seat = driver.with(|_, peers| peers.seats.take());
-    let seat = seat.ok_or_else(|| Error::setup("no further worker"))?;
-    let segment = SegmentId(id.0);
-    let file = SegmentFile::create(SEGMENT, SEGMENT, Backing::Unnamed)?;
-    let registered = Arc::new(AtomicBool::new(false));
-    let peer = Peer::new(
-        end,
-        NO_PROCESS,
-        Arc::new(socket),
-        None,
-        (segment, seat),
-        registered,
-    );
-    driver
-        .with(|scheduler, peers| {
-            peers.add(id, peer, (segment, file));
-            scheduler.worker_starting(id)
-        })
-        .map_err(|violation| Error::internal(violation.to_string()))?;
+    let (ends, ()) = connect(driver, (SEGMENT, SEGMENT), false, |_, _| Ok(()))?;
     let tasks = Tasks {
-        lane: own.task,
-        state: own.state,
-        out: own.out,
+        lane: ends.mailbox.task,
+        state: ends.mailbox.state,
+        out: ends.mailbox.out,
         unit: Value::unit(),
     };
     let control = Control {
-        lane: own.control,
-        socket: own_socket,
+        lane: ends.mailbox.control,
+        socket: ends.socket,
     };
     Ok((tasks, control))
 }

@@ -15,29 +15,23 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use mobula_protocol::{
-    Attempt, Error, Result, WorkerId, link,
-    mailbox::{self, DriverEnd, WorkerEnd},
+    Attempt, Error, Result, WorkerId,
     sync::{Cause, How},
 };
-use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
+use mobula_store::{SegmentFile, SegmentId, descriptors};
 use mobula_worker::in_threads::{InThreads, Parts};
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
     engines::processes::{
         Driver, GRACE,
-        peers::peer::Peer,
-        shared_words,
         workers::{
-            null::NO_PROCESS,
+            no_process::{connect, refused},
             workforce::{Workforce, first_has_come},
         },
     },
@@ -86,59 +80,25 @@ impl Threads {
     /// # Errors
     /// No memory, descriptors or threads.
     fn start_one(&self, driver: &Driver) -> Result<()> {
-        let number = driver.next_worker.fetch_add(1, Ordering::Relaxed);
-        let id = u32::try_from(number).map(WorkerId).map_err(|_| {
-            Error::setup("this runtime has started as many workers as it can number")
-        })?;
-        let failed = |error: &dyn std::fmt::Display| Error::setup(error.to_string());
-        let (_, memory) = shared_words(mailbox::bytes() as u64)?;
-        let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
-        let own = WorkerEnd::open(&memory, &driver.bell).map_err(|error| failed(&error))?;
-        let refused = |error: std::io::Error| {
-            Error::refused("cannot start a worker", Wanted::Descriptor, error)
-        };
-        let (socket, own_socket) = link::pair().map_err(refused)?;
-        let segment = SegmentId(id.0);
         let len = driver.config.worker_segment;
-        let file = SegmentFile::create(len, driver.capacity.capacity(), Backing::Unnamed)?;
-        let copy = |fd| descriptors::duplicate(fd).map_err(|error| refused(error.into()));
-        let writes = file.read_write_fd(ENGINE).map(copy).transpose()?;
-        let own_file =
-            SegmentFile::from_descriptors(copy(file.read_only_fd())?, writes, len, ENGINE)?;
-        driver.segments.insert(segment, &file)?;
-        let seat = driver.with(|_, peers| peers.seats.take());
-        let seat = seat.ok_or_else(|| {
-            Error::setup("no further worker: there are as many as can share locks")
+        let memory = (len, driver.capacity.capacity());
+        let (ends, own_file) = connect(driver, memory, true, |segment, file| {
+            let copy = |fd| descriptors::duplicate(fd).map_err(|error| refused(error.into()));
+            let writes = file.read_write_fd(ENGINE).map(copy).transpose()?;
+            let reads = copy(file.read_only_fd())?;
+            driver.segments.insert(segment, file)?;
+            Ok(SegmentFile::from_descriptors(reads, writes, len, ENGINE)?)
         })?;
-        let registered = Arc::new(AtomicBool::new(false));
-        let mut peer = Peer::new(
-            end,
-            NO_PROCESS,
-            Arc::new(socket),
-            None,
-            (segment, seat),
-            registered,
-        );
-        peer.shares_mappings = true;
-        let started = driver.with(|scheduler, peers| {
-            peers.add(id, peer, (segment, file));
-            let started = scheduler.worker_starting(id);
-            // The runtime may have ended in the meantime.
-            if driver.is_closed() {
-                scheduler.worker_stopping(id, peers);
-            }
-            started
-        });
-        started.map_err(|violation| Error::internal(violation.to_string()))?;
+        let (id, segment) = (ends.id, ends.segment);
         let parts = Parts {
             id,
-            seat,
+            seat: ends.seat,
             workers: driver.config.workers as u32,
             stack: driver.config.stack,
             segment: (segment, own_file),
             segments: driver.segments.clone(),
-            end: own,
-            socket: own_socket,
+            end: ends.mailbox,
+            socket: ends.socket,
         };
         let (weak, shared) = (driver.this.clone(), self.0.clone());
         // Held, so that it is listed before it can end.
