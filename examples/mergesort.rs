@@ -2,8 +2,8 @@
 //!
 //! A task gets a part of the array. A large part becomes two halves, each a task of its own, whose
 //! results this task merges; a small part is sorted at once. Parts are passed by reference: a slice
-//! of the array is a ref and a range, and no numbers travel. Sorted parts are built in the store, so
-//! the task that merges them reads them where they are. While a task waits for its halves, its
+//! of the array is a ref and a range, and no numbers travel. Sorted parts are built in the store,
+//! so the task that merges them reads them where they are. While a task waits for its halves, its
 //! worker runs other tasks, so one worker is enough for any depth.
 //!
 //! The result is compared with that of the standard library.

@@ -1,10 +1,10 @@
 //! The words of eight tragedies, counted by tasks: map and reduce.
 //!
 //! The text is put into the store once. Each task counts the words of a part: a slice of the text,
-//! which nobody copies. Other tasks add up the counts of two neighbours, then those sums, and so on.
-//! All counts but the last stay in the store, so the driver decodes one table and not one of each
-//! part. A text of this size is soon counted by one thread, too: the program prints both times. The
-//! way is that of texts that are larger, or of functions that do more with each word.
+//! which nobody copies. Other tasks add up the counts of two neighbours, then those sums, and so
+//! on. All counts but the last stay in the store, so the driver decodes one table and not one of
+//! each part. A text of this size is soon counted by one thread, too: the program prints both
+//! times. The way is that of texts that are larger, or of functions that do more with each word.
 //!
 //! The result is compared with a count by one thread.
 //!

@@ -33,9 +33,9 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// [`#[mobula::test]`](crate::test) contain it. Output that a worker writes before this call is
 /// thrown away.
 ///
-/// A program may have several versions of this crate in its tree. Each has an `init` of its own, and
-/// leaves the workers of the others alone. Then `main` begins with the `init` of each version that
-/// starts runtimes.
+/// A program may have several versions of this crate in its tree. Each has an `init` of its own,
+/// and leaves the workers of the others alone. Then `main` begins with the `init` of each version
+/// that starts runtimes.
 ///
 /// Calling it again does nothing, and so does calling it in a [`#[mobula::test]`](crate::test).
 /// Costs a look at one environment variable in the driver. In a test program, a backtrace tells

@@ -61,12 +61,11 @@ macro_rules! worker_setup {
 /// the inline engine the process calls them once, when the last inline runtime ends for the first
 /// time.
 ///
-/// The driver shows the lines that they print. Together they have 250 ms at the end of a runtime, and
-/// 5 s in a worker that is replaced ([`max_calls`](crate::UnspawnedCall::max_calls)). After that the
-/// worker is killed. A panic in
-/// one function goes to standard error, and the others are called. A worker that is killed, or that
-/// dies of a task, calls none. The worker's part in the runtime is over at that time: calls fail with
-/// [`is_shutdown`](crate::Error::is_shutdown).
+/// The driver shows the lines that they print. Together they have 250 ms at the end of a runtime,
+/// and 5 s in a worker that is replaced ([`max_calls`](crate::UnspawnedCall::max_calls)). After
+/// that the worker is killed. A panic in one function goes to standard error, and the others are
+/// called. A worker that is killed, or that dies of a task, calls none. The worker's part in the
+/// runtime is over at that time: calls fail with [`is_shutdown`](crate::Error::is_shutdown).
 ///
 /// # Examples
 /// ```standalone_crate

@@ -1,7 +1,8 @@
-//! Messages between driver and workers, and batches of calls and results: any bytes give a value or an
-//! error, and what is read as a message is written as the same bytes. What travels as MessagePack
-//! (errors, the options of calls and actors) has several forms for one value; that one is written as it was read
-//! from the second time on. `fuzz/corpus/messages` keeps inputs that failed once, under names that say how.
+//! Messages between driver and workers, and batches of calls and results: any bytes give a value or
+//! an error, and what is read as a message is written as the same bytes. What travels as
+//! MessagePack (errors, the options of calls and actors) has several forms for one value; that one
+//! is written as it was read from the second time on. `fuzz/corpus/messages` keeps inputs that
+//! failed once, under names that say how.
 
 #![no_main]
 

@@ -31,8 +31,8 @@ pub(crate) fn functions(mut each: impl FnMut(fn())) {
     }
 }
 
-/// Calls `each` for every value, the latest first, and keeps those for which it is `false`. A `Drop`
-/// may make further ones.
+/// Calls `each` for every value, the latest first, and keeps those for which it is `false`. A
+/// `Drop` may make further ones.
 pub(crate) fn values(mut each: impl FnMut(&'static dyn EndsWithWorker) -> bool) {
     let mut kept = Vec::new();
     // Not under the lock: a `Drop` is user code.

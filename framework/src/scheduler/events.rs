@@ -1,8 +1,8 @@
 //! What can happen to a task.
 //!
 //! Each [change](super::changes) of a task's state enters by one function of this file, and
-//! [`Host::observe`] hears of it. A host that does not listen pays nothing: the scheduler is compiled for its host, and the
-//! empty method is inlined away.
+//! [`Host::observe`] hears of it. A host that does not listen pays nothing: the scheduler is
+//! compiled for its host, and the empty method is inlined away.
 //!
 //! ```text
 //! submitted ── input ready ── ready ── assigned ── started ── ended

@@ -1,8 +1,9 @@
 //! Results whose elements are objects of their own.
 //!
 //! The worker that makes such a result makes an object of each element, and a result that refers to
-//! those. The element that the caller knows stands for that object, or has its value if that is small.
-//! So an element can be an argument before the result is there, and lives as long as its own refs.
+//! those. The element that the caller knows stands for that object, or has its value if that is
+//! small. So an element can be an argument before the result is there, and lives as long as its own
+//! refs.
 
 use std::{collections::HashSet, sync::Arc};
 

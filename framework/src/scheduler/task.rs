@@ -146,8 +146,8 @@ impl Task {
         }
     }
 
-    /// Becomes a task such as [`new`](Task::new) makes. To write the fields one by one costs a third
-    /// of what it costs to move a whole task into its place.
+    /// Becomes a task such as [`new`](Task::new) makes. To write the fields one by one costs a
+    /// third of what it costs to move a whole task into its place.
     #[inline]
     pub(super) fn become_new(
         &mut self,

@@ -7,8 +7,8 @@
 pub(super) use super::changes::TaskId;
 use super::task::Task;
 
-/// Most memory of ended tasks that is kept: as many as end between two new ones where a thousand are
-/// in flight, since memory that malloc has to look for costs 300 instructions.
+/// Most memory of ended tasks that is kept: as many as end between two new ones where a thousand
+/// are in flight, since memory that malloc has to look for costs 300 instructions.
 const SPARE: usize = 1024;
 
 /// Places that are kept when all of them are free.

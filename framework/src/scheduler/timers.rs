@@ -27,8 +27,8 @@ pub(super) type TimerKey = (Instant, u64);
 pub(super) struct Timers {
     due: BTreeMap<TimerKey, Due>,
     next: u64,
-    /// When the host was asked to call, and has not yet. It is not told that a timer is gone: a call
-    /// too many each time costs less than two messages for each task with a limit.
+    /// When the host was asked to call, and has not yet. It is not told that a timer is gone: a
+    /// call too many each time costs less than two messages for each task with a limit.
     asked: Option<Instant>,
 }
 

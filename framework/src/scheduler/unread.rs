@@ -1,10 +1,10 @@
 //! Failures that nobody has read.
 //!
 //! A failed result is unread until somebody gets its error: the program, a worker that waits for
-//! it, or a call that has it as an argument and fails with it. If its last ref goes before, the user
-//! of the program is told, in a line on standard error. Cancelled tasks are no failures, nor is what
-//! the end of the runtime cuts. A constructor's failure is that of each call of its actor, and a
-//! stream's is read with its items.
+//! it, or a call that has it as an argument and fails with it. If its last ref goes before, the
+//! user of the program is told, in a line on standard error. Cancelled tasks are no failures, nor
+//! is what the end of the runtime cuts. A constructor's failure is that of each call of its actor,
+//! and a stream's is read with its items.
 
 use std::{
     collections::HashSet,

@@ -1,5 +1,5 @@
-//! The error that a remote function's `Err` becomes: text, chain and, where its type can travel, the
-//! value.
+//! The error that a remote function's `Err` becomes: text, chain and, where its type can travel,
+//! the value.
 
 use std::{any::type_name, cell::RefCell, error::Error as StdError, fmt, iter::successors};
 
@@ -37,8 +37,8 @@ impl<T, E> TaskResult for Result<T, E> {
     }
 }
 
-/// An error of whatever type. Method resolution finds the first trait below whose bounds hold, as for
-/// codecs (see the module `probe`). Not public API.
+/// An error of whatever type. Method resolution finds the first trait below whose bounds hold, as
+/// for codecs (see the module `probe`). Not public API.
 #[derive(Debug)]
 pub struct ErrorProbe<E>(RefCell<Option<E>>);
 

@@ -1,5 +1,5 @@
-//! Values to payloads and back. There are four forms: plain elements, text, packed values, and packed
-//! values that are nothing but one array.
+//! Values to payloads and back. There are four forms: plain elements, text, packed values, and
+//! packed values that are nothing but one array.
 
 use std::any::type_name;
 
@@ -181,8 +181,9 @@ pub(crate) fn as_text(block: &Block) -> Result<&str> {
 
 /// A value that serde writes. `of` is the type that will read it.
 ///
-/// A value that is written as one array and nothing else becomes that array. So an `Array` is a flat
-/// object of its own whatever its elements are, and a value that holds only an `Array` is no copy.
+/// A value that is written as one array and nothing else becomes that array. So an `Array` is a
+/// flat object of its own whatever its elements are, and a value that holds only an `Array` is no
+/// copy.
 ///
 /// # Errors
 /// The type's `Serialize` fails, or the store is full.

@@ -5,8 +5,8 @@ use mobula_worker::context::{self, TaskContext};
 
 /// Returns the context of the task of this thread.
 ///
-/// It has the task's identity, attempt and worker, the time left, and whether anybody still waits for
-/// the task.
+/// It has the task's identity, attempt and worker, the time left, and whether anybody still waits
+/// for the task.
 ///
 /// In the program itself, and on threads that a task has started, the context is that of no task.
 /// Then its parts are `None`, and nothing is cancelled. A context can be moved to such a thread.

@@ -2,8 +2,8 @@
 //!
 //! Code that is generic over all serde types (`put`, `get`) cannot see at compile time that a
 //! `Vec<f64>` is plain. So there is a table by `TypeId`. It has the primitive types, small fixed
-//! arrays of them, and the types in the signatures of this program's remote functions. It is the same
-//! in all processes of a program.
+//! arrays of them, and the types in the signatures of this program's remote functions. It is the
+//! same in all processes of a program.
 
 use std::{
     any::{Any, TypeId, type_name},

@@ -174,8 +174,8 @@ impl<T> ObjectRef<T> {
     /// ```
     ///
     /// # Errors
-    /// The errors of [`wait`](Self::wait), and [`is_timeout`](Error::is_timeout) after the limit. The task
-    /// goes on then.
+    /// The errors of [`wait`](Self::wait), and [`is_timeout`](Error::is_timeout) after the limit.
+    /// The task goes on then.
     pub fn wait_timeout(&self, limit: Duration) -> Result<()> {
         self.ready(Some(limit))
     }
@@ -308,8 +308,8 @@ impl<T: Value> ObjectRef<T> {
     /// other tasks in the meantime.
     ///
     /// Each ref inside of the value costs 50 to 100 ns and about 130 bytes. With 64 refs or more,
-    /// only the first call pays that, since this ref keeps theirs until it is dropped. Further calls
-    /// take a third of the time.
+    /// only the first call pays that, since this ref keeps theirs until it is dropped. Further
+    /// calls take a third of the time.
     ///
     /// # Examples
     /// ```
@@ -360,8 +360,8 @@ impl<T: Value> ObjectRef<T> {
     /// ```
     ///
     /// # Errors
-    /// The errors of [`get`](Self::get), and [`is_timeout`](Error::is_timeout) after the limit. The task
-    /// goes on then, and a later `get` can succeed.
+    /// The errors of [`get`](Self::get), and [`is_timeout`](Error::is_timeout) after the limit. The
+    /// task goes on then, and a later `get` can succeed.
     pub fn get_timeout(&self, limit: Duration) -> Result<T> {
         self.ready(Some(limit))?;
         decode_value(self.entry.payload()?)

@@ -37,11 +37,11 @@ pub use super::{
     split::{SplitLevel1, SplitLevel2},
 };
 
-/// Makes the items beside a remote function: the type that carries `remote(..)`, and the registration.
-/// The type is hidden, so that links to the function stay unambiguous.
+/// Makes the items beside a remote function: the type that carries `remote(..)`, and the
+/// registration. The type is hidden, so that links to the function stay unambiguous.
 ///
-/// A macro makes them for the sake of its name. Where `#[remote]` stands inside of an `impl` block, the
-/// compiler says that such items cannot be there, and where they come from.
+/// A macro makes them for the sake of its name. Where `#[remote]` stands inside of an `impl` block,
+/// the compiler says that such items cannot be there, and where they come from.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __remote_goes_on_free_functions_only {

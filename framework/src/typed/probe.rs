@@ -1,9 +1,9 @@
 //! The choice of a codec at compile time.
 //!
 //! Generated code calls `(&&&&&&&Probe::<T>::NEW).codec()` with a concrete `T`. Method resolution
-//! tries the traits below, from the one with the most references down. It takes the first whose bounds
-//! hold, which is called autoref specialisation. In generic code it would choose too early. So it is
-//! used in generated code only.
+//! tries the traits below, from the one with the most references down. It takes the first whose
+//! bounds hold, which is called autoref specialisation. In generic code it would choose too early.
+//! So it is used in generated code only.
 
 use std::{marker::PhantomData, path::Path};
 

@@ -124,8 +124,8 @@ impl Runtime {
     /// ```
     ///
     /// # Errors
-    /// [`is_backpressure`](crate::Error::is_backpressure): too many calls have not ended. Or what is
-    /// wrong with the call itself.
+    /// [`is_backpressure`](crate::Error::is_backpressure): too many calls have not ended. Or what
+    /// is wrong with the call itself.
     pub fn try_spawn<R>(&self, call: UnspawnedCall<R>) -> Result<ObjectRef<R>> {
         call.try_spawn_on(self.engine())
     }

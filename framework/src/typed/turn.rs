@@ -15,9 +15,9 @@ thread_local! {
 /// Polls as a part of tokio's cooperative budget. Elsewhere this is `poll` alone.
 ///
 /// So a task that awaits ready results again and again lets other tasks run after some of them. Of
-/// polls for which there is no budget, every second one goes on. Inside an executor that runs within
-/// one poll of a tokio task, such as a `block_on` of another library, the budget is not renewed. There,
-/// a future that always let others go first would wait for ever.
+/// polls for which there is no budget, every second one goes on. Inside an executor that runs
+/// within one poll of a tokio task, such as a `block_on` of another library, the budget is not
+/// renewed. There, a future that always let others go first would wait for ever.
 #[inline]
 pub(crate) fn in_turn<R>(
     context: &mut Context<'_>,

@@ -134,8 +134,8 @@ impl Output {
         }
     }
 
-    /// Turns the function's result, given as an expression, into a payload. `awaits`: the expression
-    /// is a future. `which` says which errors are worth a retry.
+    /// Turns the function's result, given as an expression, into a payload. `awaits`: the
+    /// expression is a future. `which` says which errors are worth a retry.
     pub(crate) fn encode(
         &self,
         result: TokenStream,

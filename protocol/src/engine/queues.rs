@@ -28,8 +28,8 @@ pub trait Queues {
     /// then.
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool);
 
-    /// The room that a queue needs which a call fills while its caller reads, where the caller wants
-    /// this much.
+    /// The room that a queue needs which a call fills while its caller reads, where the caller
+    /// wants this much.
     fn stream_capacity(&self, wanted: u32) -> u32 {
         wanted
     }
@@ -37,7 +37,8 @@ pub trait Queues {
     /// The values of these answers are the caller's now.
     fn took(&self, _answers: &mut dyn Iterator<Item = ObjectId>) {}
 
-    /// An object that says how many values are in a queue, whether it is closed, and how many values
-    /// were ever put in or wait for room: a `(u64, bool, u64)`. Closes it before, if that is wanted.
+    /// An object that says how many values are in a queue, whether it is closed, and how many
+    /// values were ever put in or wait for room: a `(u64, bool, u64)`. Closes it before, if that is
+    /// wanted.
     fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle>;
 }

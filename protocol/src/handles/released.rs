@@ -93,8 +93,8 @@ impl Released {
         self.ends_actors.load(Relaxed)
     }
 
-    /// Empties the list: the handles into `ids`, which is empty; `marked` is called for what was said
-    /// first, under the list's lock.
+    /// Empties the list: the handles into `ids`, which is empty; `marked` is called for what was
+    /// said first, under the list's lock.
     #[inline]
     pub fn take(&self, ids: &mut Vec<ObjectId>, mut marked: impl FnMut(ObjectId, Mark)) {
         let mut list = self.list.lock();

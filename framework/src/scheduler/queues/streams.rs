@@ -1,8 +1,8 @@
 //! Streams: queues that a task fills and that end with it.
 //!
 //! The task has the queue as its last argument, as an object. Nothing else does: a queue that users
-//! pass is a ref inside of a value. When the task has ended, in whichever way, the queue takes nothing
-//! more in. What is there can be taken out, and who asks for more gets the task's failure.
+//! pass is a ref inside of a value. When the task has ended, in whichever way, the queue takes
+//! nothing more in. What is there can be taken out, and who asks for more gets the task's failure.
 
 use mobula_protocol::{Error, ObjectId, message::ArgSpec};
 

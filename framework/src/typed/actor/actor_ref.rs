@@ -19,9 +19,9 @@ use crate::{ObjectRef, Runtime, promise::ENGINE};
 /// A handle of an actor. [`ActorCall::spawn`](crate::ActorCall::spawn) returns it.
 ///
 /// It has the actor's methods in their remote form. Each makes an
-/// [`UnspawnedCall`](crate::UnspawnedCall), and takes the arguments as a remote function does. Calls
-/// of one caller run in the order of their spawns, if the actor runs one call at a time. Calls that
-/// are alone with the value do so, too.
+/// [`UnspawnedCall`](crate::UnspawnedCall), and takes the arguments as a remote function does.
+/// Calls of one caller run in the order of their spawns, if the actor runs one call at a time.
+/// Calls that are alone with the value do so, too.
 ///
 /// All else is an associated function, as in `ActorRef::kill(&counter)`. So the actor's methods may
 /// have any name.

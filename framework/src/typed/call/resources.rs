@@ -10,25 +10,25 @@ impl<R> UnspawnedCall<R> {
     ///
     /// The runtime has as many cores as workers, unless
     /// [`Builder::num_cpus`](crate::Builder::num_cpus) says otherwise. The calls that run at a time
-    /// use no more than these. So beside a call with `num_cpus(2)`, four workers run two plain calls,
-    /// and one worker stays idle. A fraction counts in steps of 1/10,000, rounded down. The number
-    /// binds no thread: nothing limits what a library starts by itself.
+    /// use no more than these. So beside a call with `num_cpus(2)`, four workers run two plain
+    /// calls, and one worker stays idle. A fraction counts in steps of 1/10,000, rounded down. The
+    /// number binds no thread: nothing limits what a library starts by itself.
     ///
     /// A call that has to wait for cores gets those that become free. Calls that were spawned later
     /// begin before it only where they leave what it needs. So small calls do not starve a big one,
     /// and calls with resources do not starve plain ones.
     ///
-    /// A task that waits for others, or for a lock, gives its cores to other calls meanwhile. It then
-    /// goes on at once. More cores may be in use than there are until others have ended, and no call
-    /// begins meanwhile.
+    /// A task that waits for others, or for a lock, gives its cores to other calls meanwhile. It
+    /// then goes on at once. More cores may be in use than there are until others have ended, and
+    /// no call begins meanwhile.
     ///
     /// Costs some allocations. Such a call has its worker for itself, and the worker has no further
     /// tasks ahead of it. So each call takes the way to its worker and back.
     ///
     /// # Errors
-    /// The call fails (`is_usage()`) if the number is not above zero, if the runtime has fewer cores,
-    /// and if it is the call of an actor's method. The inline engine checks this too. It runs one call
-    /// at a time, so the number has no other effect there.
+    /// The call fails (`is_usage()`) if the number is not above zero, if the runtime has fewer
+    /// cores, and if it is the call of an actor's method. The inline engine checks this too. It
+    /// runs one call at a time, so the number has no other effect there.
     ///
     /// # Examples
     /// ```
@@ -90,10 +90,10 @@ impl<R> UnspawnedCall<R> {
     /// (`#[remote(resources(gpu = 1))]`). [`Builder::resource`](crate::Builder::resource) declares
     /// it.
     ///
-    /// The amount is a whole number of units, or a part of one unit. Calls with parts share a unit. A
-    /// task that waits keeps its units. So a call that it waits for must not need the last of them.
-    /// Order, errors and cost are those of [`num_cpus`](Self::num_cpus). A resource that is not
-    /// declared is an error too.
+    /// The amount is a whole number of units, or a part of one unit. Calls with parts share a unit.
+    /// A task that waits keeps its units. So a call that it waits for must not need the last of
+    /// them. Order, errors and cost are those of [`num_cpus`](Self::num_cpus). A resource that is
+    /// not declared is an error too.
     ///
     /// # Examples
     /// ```

@@ -2,8 +2,8 @@
 //!
 //! Values that threads may share are kept once per worker process, with the arrays inside, until
 //! their object is freed ([`mobula_protocol::Decoded`]). Values that are not `Send + Sync` are kept
-//! by each thread. These are few, and none refers to an object, since nobody would end that. A value
-//! that holds refs or actors is not kept, since it would keep them.
+//! by each thread. These are few, and none refers to an object, since nobody would end that. A
+//! value that holds refs or actors is not kept, since it would keep them.
 
 use std::{
     any::{Any, TypeId},

@@ -1,6 +1,7 @@
 //! Serde values that are no plain elements: encoded, and decoded where they are used.
 //!
-//! A value that a function borrows is decoded once per object and worker, and kept for the next call.
+//! A value that a function borrows is decoded once per object and worker, and kept for the next
+//! call.
 
 use mobula_protocol::{Format, Input, Payload, Result};
 

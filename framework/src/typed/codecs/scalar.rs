@@ -147,8 +147,8 @@ fn number(bytes: &[u8]) -> Option<Number> {
     })
 }
 
-/// Returns the scalar in a payload that holds a `T`. Returns `None` if it is none, or not in the form
-/// that [`encode`] writes. Then the codec says what there is.
+/// Returns the scalar in a payload that holds a `T`. Returns `None` if it is none, or not in the
+/// form that [`encode`] writes. Then the codec says what there is.
 #[inline]
 pub(crate) fn decode<T: Any>(payload: &Payload) -> Option<T> {
     let is_packed = payload.format == (Format::Packed { of: tag::<T>() });

@@ -1,15 +1,15 @@
 //! How many calls go into a batch.
 //!
-//! A batch should take long enough that its own cost does not matter. It should not take longer, since
-//! its calls run on one worker. Nobody knows beforehand how long a call takes. So batches begin with
-//! one call and grow by the times that the workers measure. Towards the end of the calls they become
-//! smaller again, so that all workers finish together. This is guided self-scheduling
+//! A batch should take long enough that its own cost does not matter. It should not take longer,
+//! since its calls run on one worker. Nobody knows beforehand how long a call takes. So batches
+//! begin with one call and grow by the times that the workers measure. Towards the end of the calls
+//! they become smaller again, so that all workers finish together. This is guided self-scheduling
 //! (Polychronopoulos and Kuck, 1987) with time in place of number.
 
 use std::time::Duration;
 
-/// The time that a batch is to take. The cost of its way there and back is about a hundredth of this where
-/// the workers have all cores, and much less otherwise.
+/// The time that a batch is to take. The cost of its way there and back is about a hundredth of
+/// this where the workers have all cores, and much less otherwise.
 const TARGET: Duration = Duration::from_millis(5);
 
 /// The time that even the last batches take.

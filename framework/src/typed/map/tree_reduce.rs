@@ -256,7 +256,8 @@ impl<I, R, F> fmt::Debug for TreeReduce<I, R, F> {
     }
 }
 
-/// Combines refs by tasks of this engine; see [`Runtime::tree_reduce`](crate::Runtime::tree_reduce).
+/// Combines refs by tasks of this engine; see
+/// [`Runtime::tree_reduce`](crate::Runtime::tree_reduce).
 pub(crate) fn tree_reduce<T>(
     engine: &Arc<dyn Engine>,
     refs: impl IntoIterator<Item = ObjectRef<T>>,

@@ -127,8 +127,8 @@ fn is_in(put: &ObjectRef<()>) -> Result<bool> {
     }
 }
 
-/// Types that a function may return as `impl Stream`: `futures::Stream`, with the feature `stream`. Not
-/// public API.
+/// Types that a function may return as `impl Stream`: `futures::Stream`, with the feature `stream`.
+/// Not public API.
 #[diagnostic::on_unimplemented(
     message = "a remote function that returns `impl Stream` needs the feature `stream` of `mobula`",
     note = "turn the feature on, or return `impl Iterator`"

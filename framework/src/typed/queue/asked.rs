@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Stands for the type of an answer.
 struct Unseen;
 
-/// A request whose answers a caller waits for. A request that is dropped before they are there is given
-/// up. Then it puts nothing in, and the values that it has taken out go back.
+/// A request whose answers a caller waits for. A request that is dropped before they are there is
+/// given up. Then it puts nothing in, and the values that it has taken out go back.
 #[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
     /// Kept, since a queue ends with its last handle.
@@ -114,8 +114,8 @@ impl Asked {
         }
     }
 
-    /// Does for futures what [`wait`](Asked::wait) does for threads. Takes the values and ends the request in one poll, so
-    /// that it is either given up or answered.
+    /// Does for futures what [`wait`](Asked::wait) does for threads. Takes the values and ends the
+    /// request in one poll, so that it is either given up or answered.
     pub(super) async fn answer(mut self) -> Result<Option<Done>> {
         if !ready_by(&self.answers, self.deadline(Duration::ZERO)).await? {
             self.give_up(false);

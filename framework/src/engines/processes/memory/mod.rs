@@ -1,7 +1,7 @@
 //! Memory: who may commit how much in the driver's own heap, and the segments of dead workers.
 //!
-//! The driver's heap asks here, the workers ask by message (`peers/needs.rs`). Whoever finds nothing
-//! left has the others give back what they do not use.
+//! The driver's heap asks here, the workers ask by message (`peers/needs.rs`). Whoever finds
+//! nothing left has the others give back what they do not use.
 
 pub(super) mod orphans;
 

@@ -1,8 +1,8 @@
 //! The locks that this thread has locked for reading.
 //!
-//! Readers are counted and not listed, since there may be many. A thread that reads twice would wait
-//! for itself if a writer came in between. A reader that writes would wait for itself at once. So each
-//! thread lists its own locks.
+//! Readers are counted and not listed, since there may be many. A thread that reads twice would
+//! wait for itself if a writer came in between. A reader that writes would wait for itself at once.
+//! So each thread lists its own locks.
 
 use std::{cell::RefCell, marker::PhantomData};
 
