@@ -177,7 +177,7 @@ impl BuilderOptions {
                 "a store has at least {MIN_CAPACITY} bytes (1 MiB), not {capacity}"
             )));
         }
-        let addresses = match kind {
+        let addresses = match &kind {
             Kind::Threads => addresses / MAPPINGS_IN_THREADS,
             _ => addresses,
         };

@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use mobula_protocol::{Error, Result};
 
+use crate::cluster_address::Address;
+
 /// An engine, which runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
 ///
-/// The environment variable `MOBULA_ENGINE` names one by `processes`, `threads` or `inline`, and so
-/// does `parse`.
+/// The environment variable `MOBULA_ENGINE` names one by `processes`, `threads`, `inline` or
+/// `ray:ADDRESS`, and so does `parse`.
 ///
 /// # Examples
 /// ```
@@ -17,7 +19,7 @@ use mobula_protocol::{Error, Result};
 /// assert!("fibers".parse::<EngineKind>().unwrap_err().is_usage());
 /// # Ok::<(), mobula::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineKind(pub(crate) Kind);
 
 impl EngineKind {
@@ -147,6 +149,41 @@ impl EngineKind {
     pub const fn inline() -> EngineKind {
         EngineKind(Kind::Inline)
     }
+
+    /// Returns the engine that runs calls on a Ray cluster. `address` is `auto`, for the cluster of
+    /// this machine, or the host and port of the cluster's head. This machine has to be one of the
+    /// cluster's nodes. `10.0.0.1:6379?node=10.0.0.2` says by which address the cluster knows it.
+    ///
+    /// The program needs Python with `ray` here, of the cluster's versions: `$MOBULA_PYTHON`, or
+    /// that of `$VIRTUAL_ENV`, or `python3`. The start joins the cluster, and fails (`is_setup`) if
+    /// that fails. Nodes need nothing but Ray: the program's own file is sent to them.
+    ///
+    /// A call costs Ray some milliseconds. `docs/cluster.md` says how to try it, what differs, and
+    /// what it costs.
+    ///
+    /// # Errors
+    /// `is_usage`: this is no address.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use mobula::{EngineKind, prelude::*};
+    ///
+    /// #[remote]
+    /// fn mean(numbers: &[f64]) -> f64 {
+    ///     numbers.iter().sum::<f64>() / numbers.len() as f64
+    /// }
+    ///
+    /// #[mobula::main]
+    /// fn main() -> mobula::Result<()> {
+    ///     let rt = Runtime::builder().engine(EngineKind::ray("auto")?).start()?;
+    ///     let numbers = rt.put(&vec![1.0; 10_000_000])?;
+    ///     println!("{}", rt.spawn(mean::remote(&numbers)).get()?);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn ray(address: &str) -> Result<EngineKind> {
+        Ok(EngineKind(Kind::Ray(address.parse()?)))
+    }
 }
 
 /// The names that `MOBULA_ENGINE` takes.
@@ -158,19 +195,24 @@ impl FromStr for EngineKind {
             "processes" => Ok(EngineKind::processes()),
             "threads" => Ok(EngineKind::threads()),
             "inline" => Ok(EngineKind::inline()),
-            other => Err(Error::usage(format!(
-                "there is no engine `{other}`; there are `processes`, `threads` and `inline`"
-            ))),
+            other => match other.strip_prefix("ray:") {
+                Some(address) => EngineKind::ray(address),
+                None => Err(Error::usage(format!(
+                    "there is no engine `{other}`; there are `processes`, `threads`, `inline` and `ray:ADDRESS`"
+                ))),
+            },
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Kind {
     #[default]
     Processes,
     Threads,
     Inline,
+    /// A Ray cluster.
+    Ray(Address),
     /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
     NullThreads,
     /// Nothing runs, and there are no threads.

@@ -222,6 +222,7 @@ compile_error!(
 extern crate self as mobula;
 
 mod bars;
+mod cluster_address;
 mod config;
 mod current;
 mod engine_kind;

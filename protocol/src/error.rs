@@ -113,6 +113,7 @@ enum Kind {
     Cancelled,
     TaskTimeout,
     Backpressure,
+    Lost,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,11 +8,13 @@
 //! * [`message`] and [`Value`]: what travels.
 //! * [`transport`]: rings, doorbells, mailboxes, the wire format, and the socket that brings
 //!   descriptors.
+//! * [`frames`]: messages over a stream, to a peer in another language.
 //! * [`sync`]: locks between processes.
 
 mod decoded;
 mod engine;
 mod error;
+pub mod frames;
 mod handles;
 mod id_map;
 mod ids;

@@ -268,6 +268,15 @@ impl CancelOptions {
         self.recursive
     }
 
+    pub fn kills(&self) -> bool {
+        self.kills
+    }
+
+    /// The grace time, where it is not that of each task.
+    pub fn grace_time(&self) -> Option<Duration> {
+        self.grace
+    }
+
     /// How long a task with these options may go on; `None`: for as long as it wants.
     pub fn limit(&self, task: &TaskOptions) -> Option<Duration> {
         let own = || task.grace.unwrap_or(TaskOptions::GRACE);

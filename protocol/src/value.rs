@@ -7,7 +7,7 @@ use std::{
 
 use mobula_store::{
     Block, Loc,
-    codec::{NIL, type_tag},
+    codec::{self, NIL, type_tag},
 };
 use serde::{Deserialize, Serialize};
 
@@ -331,6 +331,23 @@ impl Value {
             body: Body::Inline(Block::default()),
             items: vec![item],
         }
+    }
+
+    /// Returns the value that tells of a queue: how many values are in it, whether it is closed, and
+    /// how many were ever put in or wait for room.
+    ///
+    /// # Errors
+    /// It has no encoding.
+    pub fn queue_state(state: (u64, bool, u64)) -> crate::Result<Value> {
+        let encoded =
+            codec::encode(&state).map_err(|error| crate::Error::codec(error.to_string()))?;
+        Ok(Value {
+            format: Format::Packed {
+                of: TypeTag(type_tag::<(u64, bool, u64)>()),
+            },
+            body: Body::Inline(Block::copy_of(&encoded.bytes, 1)),
+            items: Vec::new(),
+        })
     }
 
     /// The item, if the value [stands for](Value::standing_for) it. Encoded values have at least a

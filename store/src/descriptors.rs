@@ -80,6 +80,21 @@ pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     })
 }
 
+/// Makes a pair of connected Unix sockets that bring bytes in order, closed on `exec`.
+///
+/// # Errors
+/// As the system's.
+pub fn stream_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    from_three(|| {
+        rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+    })
+}
+
 /// Makes an event counter that does not block, closed on `exec`.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub use actor::{ActorState, BorrowedHere};
 pub use end::{CANNOT_GO_ON, SHORT};
 pub use local::WorkerLocal;
 pub use process::{
-    EagerLocal, WorkerSetup, block_on, call, enter_if_worker, in_threads, set_up_here, setup_count,
-    tear_down_here, worker_engine,
+    EagerLocal, WorkerSetup, block_on, call, enter_if_worker, in_threads, over_stream, set_up_here,
+    setup_count, tear_down_here, worker_engine,
 };
 pub use teardown::WorkerTeardown;

@@ -2,6 +2,7 @@
 
 pub(crate) mod inline;
 pub(crate) mod processes;
+pub(crate) mod ray;
 
 use std::sync::Arc;
 
@@ -22,8 +23,9 @@ use processes::{
 /// # Errors
 /// Why it cannot start.
 pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
-    let workforce: Box<dyn Workforce> = match config.kind {
+    let workforce: Box<dyn Workforce> = match &config.kind {
         Kind::Inline => return Ok(inline::Inline::start(&config)?),
+        Kind::Ray(address) => return ray::start(&config, address),
         Kind::Processes => Box::new(Processes),
         Kind::Threads => Box::<Threads>::default(),
         Kind::NullThreads => Box::new(NullThreads),

@@ -74,7 +74,7 @@ fn program() {
     };
     let rounds = if case == "inline" { 2 } else { 1 };
     for _ in 0..rounds {
-        let rt = Runtime::builder().engine(engine).workers(1);
+        let rt = Runtime::builder().engine(engine.clone()).workers(1);
         let rt = rt.start().unwrap();
         match case.as_str() {
             "nothing is made" => rt.spawn(makes_none::remote()).get().unwrap(),

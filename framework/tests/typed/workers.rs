@@ -15,7 +15,7 @@ fn a_runtime_knows_its_number_of_workers_on_each_engine() {
         (EngineKind::inline(), 1),
     ];
     for (engine, workers) in engines {
-        let rt = super::start(engine);
+        let rt = super::start(engine.clone());
         assert_eq!(rt.workers(), workers, "{engine:?}");
         let here = rt.spawn(workers_here::remote()).get().unwrap();
         assert_eq!(here, workers, "in a task, {engine:?}");

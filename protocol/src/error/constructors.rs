@@ -109,6 +109,21 @@ impl Error {
         Error::new(Kind::Crash, message, None)
     }
 
+    /// A process that has died somewhere in a cluster.
+    pub fn lost_worker(message: impl Into<String>) -> Error {
+        Error::new(Kind::Crash, message, None)
+    }
+
+    /// A value that has gone with the machine that it was on.
+    pub fn lost(message: impl Into<String>) -> Error {
+        Error::new(Kind::Lost, message, None)
+    }
+
+    /// A store that has no room.
+    pub fn store_is_full(message: impl Into<String>) -> Error {
+        Error::new(Kind::StoreFull, message, None)
+    }
+
     /// A task that was not run, because of `cause`. Dependents of dependents name the first
     /// failure, not the whole row.
     pub fn dependency(function: &str, cause: &Error) -> Error {

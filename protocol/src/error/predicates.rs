@@ -409,6 +409,32 @@ impl Error {
         self.behind_dependencies().0.kind == Kind::Cancelled
     }
 
+    /// Returns whether a value is lost with the machine that it was on, on an engine of several
+    /// machines. So is the result of a call for which the value was an input.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn double(n: u32) -> u32 {
+    ///     2 * n
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// let doubled = match rt.spawn(double::remote(1)).get() {
+    ///     Err(error) if error.is_lost() => rt.spawn(double::remote(1)).get()?,
+    ///     doubled => doubled?,
+    /// };
+    /// assert_eq!(doubled, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_lost(&self) -> bool {
+        self.behind_dependencies().0.kind == Kind::Lost
+    }
+
     /// Returns whether the task's own limit of time has passed (`timeout`, `deadline`), or that of
     /// an input without which it was not run.
     ///

@@ -9,11 +9,12 @@
 //! * [`Claims`]: which of the two sides decides about a task that was sent and has not begun.
 //! * [`Files`]: access to memory that other workers have made.
 //!
-//! [`mailbox`] is the link through rings in shared memory, [`threads`] that of workers in threads. A link that does not reach the driver's
-//! memory, as a socket, starts each task that comes ([`Claims::start`] is true), and brings a copy
-//! of a segment's bytes as a file of its own.
+//! [`mailbox`] is the link through rings in shared memory, [`threads`] that of workers in threads,
+//! [`stream`] that to a peer in another language, through a socket. The last starts each task that
+//! comes ([`Claims::start`] is true).
 
 pub(crate) mod mailbox;
+pub(crate) mod stream;
 pub(crate) mod threads;
 
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) trait Link: Sized + 'static {
     type Claims: Claims + 'static;
     /// Memory of others.
     type Files: Files + 'static;
+    /// Whether several processes can write to memory that they share.
+    const SHARES_MEMORY: bool = true;
 }
 
 /// Messages to the driver.

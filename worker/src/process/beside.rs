@@ -1,16 +1,18 @@
 //! What a worker in threads knows beside what all workers do: who has the turn, and what keeps it
 //! from its end.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
-use mobula_protocol::{Attempt, bell::Bell};
+use mobula_protocol::Attempt;
 use parking_lot::Mutex;
 
 /// See the module's text.
-#[derive(Debug)]
 pub(super) struct Beside {
     /// Runs that have the turn.
     with_turn: Mutex<Vec<Attempt>>,
@@ -18,23 +20,24 @@ pub(super) struct Beside {
     threads: AtomicUsize,
     /// Nobody answers it any more.
     cut: Arc<AtomicBool>,
-    control: Bell,
+    /// Wakes who waits for the worker's end.
+    ring: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Beside {
-    pub(super) fn new(control: Bell) -> Beside {
+    pub(super) fn new(ring: impl Fn() + Send + Sync + 'static) -> Beside {
         Beside {
             with_turn: Mutex::default(),
             threads: AtomicUsize::new(0),
             cut: Arc::default(),
-            control,
+            ring: Box::new(ring),
         }
     }
 
     /// Nobody answers the worker from now on.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
-        self.control.ring();
+        (self.ring)();
     }
 
     /// What [`cut`](Beside::cut) sets.
@@ -71,29 +74,32 @@ impl Beside {
     }
 }
 
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beside")
+            .field("threads", &self.threads)
+            .field("cut", &self.cut)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Keeps a worker from its end.
 pub(super) struct InUse(Arc<Beside>);
 
 impl Drop for InUse {
     fn drop(&mut self) {
         if self.0.threads.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.control.ring();
+            (self.0.ring)();
         }
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use mobula_protocol::primitive::{Memory, Region};
-    use mobula_store::{Backing, SegmentFile, SharedWords};
-
     use super::*;
 
     fn beside() -> Arc<Beside> {
-        let file = SegmentFile::create(8192, 8192, Backing::Anonymous).unwrap();
-        let region = Region::new(SharedWords::map(&file).unwrap());
-        assert!(!region.words().is_empty());
-        Arc::new(Beside::new(Bell::new(region, 0)))
+        Arc::new(Beside::new(|| ()))
     }
 
     #[test]

@@ -78,7 +78,10 @@ impl InThreads {
         ended: impl FnOnce(Result<()>) + Send + 'static,
     ) -> Result<InThreads> {
         let end = parts.end;
-        let beside = Arc::new(Beside::new(end.control.bell()));
+        let beside = Arc::new(Beside::new({
+            let bell = end.control.bell();
+            move || bell.ring()
+        }));
         let socket = Socket::new(parts.socket)
             .map_err(|error| Error::setup(format!("cannot use a worker's socket: {error}")))?;
         let settings = Settings {

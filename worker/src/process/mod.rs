@@ -15,6 +15,7 @@ mod executor;
 pub(crate) mod here;
 pub mod in_threads;
 mod lanes;
+pub mod over_stream;
 mod own_calls;
 mod own_memory;
 mod panics;
@@ -145,6 +146,7 @@ pub fn worker_engine() -> Result<Option<Arc<dyn Engine>>> {
 /// A program that a task launches inherits the environment, but not the socket: it returns from
 /// here like any other program.
 pub fn enter_if_worker() {
+    over_stream::enter_if_worker();
     let Ok(token) = std::env::var(TOKEN_VARIABLE) else {
         return;
     };
@@ -224,7 +226,7 @@ fn run(
     // not work inside of it a second time, and the stacks of all tasks are of one size. This thread
     // serves the control lane, so that a worker has no more threads for it.
     threads::start("mobula-task", worker.stack, move || {
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, panicked)));
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, Some(panicked))));
         crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })
     .map_err(|error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error))?;
@@ -233,11 +235,11 @@ fn run(
 }
 
 /// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
-fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: WorkerPanicked) -> Result<()> {
+fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: Option<WorkerPanicked>) -> Result<()> {
     set_up()?;
     eager()?;
     own_memory::check_at_start(worker.max_rss)?;
-    panics::install_hook(Some(panicked));
+    panics::install_hook(panicked);
     // Before the first task can be here, and after all set-up.
     worker.registered.store(true, Ordering::Release);
     worker.table.lock().out.push(&FromWorker::Registered);

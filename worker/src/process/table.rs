@@ -120,6 +120,19 @@ impl<O: Out> Table<O> {
         self.out.push(&FromWorker::Cancel { ids, options });
     }
 
+    /// The handles that wait for the driver's answer.
+    pub(crate) fn all_watched(&self) -> Vec<Arc<ObjectHandle>> {
+        let watched = self.handles.iter().filter(|(_, slot)| slot.watched);
+        watched
+            .filter_map(|(_, slot)| slot.entry.upgrade())
+            .collect()
+    }
+
+    /// How many objects have handles.
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
     /// Whether there are no handles.
     pub(crate) fn is_empty(&self) -> bool {
         self.handles.is_empty()

@@ -31,7 +31,7 @@ use crate::{
     teardown::Locals,
 };
 use mobula_protocol::{
-    Attempt, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Resources, Result,
+    Attempt, Control, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Resources, Result,
     TaskProgress, WorkerId, message::FromWorker, sync::Seat,
 };
 
@@ -85,6 +85,8 @@ pub(crate) struct Worker<L: Link> {
     pub(super) beside: Option<Arc<Beside>>,
     /// The values of [`WorkerLocal`](crate::WorkerLocal)s, where a process has several workers.
     pub(super) locals: Locals,
+    /// The runtime as a whole, where this process has started it.
+    pub(super) runtime: OnceLock<Arc<dyn Control + Send + Sync>>,
 }
 
 /// What a worker learns at its start.
@@ -157,6 +159,7 @@ impl<L: Link> Worker<L> {
             stack: usize::try_from(settings.stack).unwrap_or(usize::MAX),
             beside: settings.beside,
             locals: Locals::default(),
+            runtime: OnceLock::new(),
         });
         let _ = this.set(Arc::downgrade(&worker));
         Ok(worker)

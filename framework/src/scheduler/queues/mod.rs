@@ -27,10 +27,10 @@ mod tests;
 use std::{collections::HashSet, sync::Arc};
 
 use mobula_protocol::{
-    Body, Error, Format, ObjectId, TypeTag, Value, WorkerId,
+    Error, Format, ObjectId, Value, WorkerId,
     message::{ArgSpec, Args},
 };
-use mobula_store::{Block, NumberMap, codec};
+use mobula_store::NumberMap;
 use smallvec::SmallVec;
 
 use super::{
@@ -430,12 +430,5 @@ pub(crate) type State = (u64, bool, u64);
 /// # Errors
 /// It has no encoding.
 pub(crate) fn state_value(state: State) -> Result<Value, Error> {
-    let encoded = codec::encode(&state).map_err(|error| Error::codec(error.to_string()))?;
-    Ok(Value {
-        format: Format::Packed {
-            of: TypeTag(codec::type_tag::<State>()),
-        },
-        body: Body::Inline(Block::copy_of(&encoded.bytes, 1)),
-        items: Vec::new(),
-    })
+    Value::queue_state(state)
 }

@@ -27,6 +27,7 @@ use std::{error, fmt};
 pub use from_worker::{decode_from_worker, encode_from_worker};
 pub use reader::Reader;
 pub use to_worker::{decode_to_worker, encode_task, encode_to_worker};
+pub use value::{decode_value, encode_value};
 
 /// Why bytes are no message, or a message has no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

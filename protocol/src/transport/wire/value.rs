@@ -48,6 +48,25 @@ pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError
     })
 }
 
+/// Appends a value to `out`. Cost: a copy of what is inline.
+///
+/// # Errors
+/// [`WireError::Unencodable`]; `out` then holds a part of the value.
+pub fn encode_value(value: &Value, out: &mut Vec<u8>) -> Result<(), WireError> {
+    write(out, value)
+}
+
+/// Reads a value, which must take up all of `bytes`.
+///
+/// # Errors
+/// [`WireError::Malformed`].
+pub fn decode_value(bytes: &[u8]) -> Result<Value, WireError> {
+    let mut reader = Reader::new(bytes);
+    let value = read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
 pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
     write_plain(out, value);
     if has_items(&value.format) {

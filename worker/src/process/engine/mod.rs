@@ -24,8 +24,8 @@ use crate::{
     promise::ENGINE,
 };
 use mobula_protocol::{
-    Actors, Awaited, Call, CancelOptions, Engine, Item, ObjectHandle, ObjectId, ObjectStore,
-    Outcome, Queues, SharedMemory, Value, lower_call,
+    Actors, Awaited, Call, CancelOptions, Control, Engine, Item, ObjectHandle, ObjectId,
+    ObjectStore, Outcome, Queues, SharedMemory, Value, lower_call,
     message::{FromWorker, TaskSpec},
     park_until,
 };
@@ -278,6 +278,10 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn shared_memory(&self) -> Option<&dyn SharedMemory> {
-        Some(self)
+        L::SHARES_MEMORY.then_some(self as &dyn SharedMemory)
+    }
+
+    fn control(&self) -> Option<&dyn Control> {
+        Some(&**self.runtime.get()?)
     }
 }

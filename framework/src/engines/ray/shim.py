@@ -1,0 +1,1439 @@
+"""What stands between Ray and the processes of a Mobula program.
+
+The helper of a runtime is one process: it joins the cluster for the program that has started the
+runtime. Each Ray worker runs the same file: it starts the program once more, as its child, and has
+it run calls. Both serve a process of the program by frames over a stream (`Peer`). Values are bytes
+here, which are passed on.
+
+In Ray an object of Mobula is two objects: `meta`, a small tuple that says what it is, and `payload`,
+the bytes of a large value or `None`. So whoever waits for a result does not pull its bytes. `meta`
+is one of
+
+    ("v", blob, handles, has_payload)              a value, and what it refers to
+    ("e", bytes)                                   an error of the program
+    ("f", kind, function, message, meta or None)   a failure that Ray or this file knows
+
+A handle is what one process tells another of an object: (meta or its ref, payload ref or `None`,
+whether its bytes are read with the value, actor or `None`, queue or `None`).
+"""
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import ctypes
+import hashlib
+import json
+import mmap
+import os
+import pickle
+import queue
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+import uuid
+import weakref
+
+import msgpack
+import ray
+import ray.exceptions as errors
+
+VERSION = 1
+# The most bytes of a frame, and bits of a number that count what one side has minted.
+MOST = 256 << 20
+COUNT_BITS = 40
+OWN, PEER, RUNS = 1, 2, 3
+# The number of a process' own segment.
+HEAP = 0
+# How often a thread that waits looks for an interrupt, in seconds.
+LOOK = 0.05
+# How long a process may take to end by itself.
+PATIENCE = 5.0
+
+
+class Gone(Exception):
+    """The process at the other end of a stream has ended."""
+
+
+class Stream:
+    """Frames, and the socket beside them that brings descriptors."""
+
+    def __init__(self, stream, descriptors):
+        self.stream = stream
+        self.descriptors = descriptors
+        self.lock = threading.Lock()
+
+    def send(self, kind, *fields):
+        body = msgpack.packb({kind: fields[0] if len(fields) == 1 else fields} if fields else kind)
+        with self.lock, contextlib.suppress(OSError):
+            self.stream.sendall(struct.pack("<I", len(body)) + body)
+
+    def receive(self):
+        (length,) = struct.unpack("<I", self.exactly(4))
+        if length > MOST:
+            raise Gone(f"a frame of {length} bytes")
+        message = msgpack.unpackb(self.exactly(length), strict_map_key=False)
+        if isinstance(message, str):
+            return message, []
+        if not isinstance(message, dict) or len(message) != 1:
+            raise Gone("a frame that is no message")
+        ((kind, fields),) = message.items()
+        return kind, fields
+
+    def exactly(self, count):
+        data = bytearray(count)
+        view = memoryview(data)
+        while view:
+            try:
+                got = self.stream.recv_into(view)
+            except ConnectionError:
+                got = 0
+            if not got:
+                raise Gone("the stream has ended")
+            view = view[got:]
+        return data
+
+    def send_descriptor(self, segment, fd):
+        with contextlib.suppress(OSError):
+            socket.send_fds(self.descriptors, [struct.pack("<I", segment)], [fd])
+
+    def receive_descriptor(self):
+        data, fds, _, _ = socket.recv_fds(self.descriptors, 4, 1)
+        if len(data) != 4 or len(fds) != 1:
+            raise Gone("no descriptor has come")
+        return fds[0]
+
+    def close(self):
+        for end in (self.stream, self.descriptors):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class Buffer(ctypes.Structure):
+    """`Py_buffer`."""
+
+    _fields_ = [
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    ]
+
+
+def address_of(view):
+    buffer = Buffer()
+    api = ctypes.pythonapi
+    api.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(buffer), 0)
+    address = buffer.buf
+    api.PyBuffer_Release(ctypes.byref(buffer))
+    return address
+
+
+class Segments:
+    """Where payloads lie, for one process: files that it maps, and numbers for them."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.lock = threading.Lock()
+        self.next = HEAP
+        # Ranges of addresses of this process, and the number and the offset of the file behind.
+        self.known = []
+
+    def place(self, view):
+        """The place of a payload, and the number of a segment that is its own alone."""
+        length = view.nbytes
+        address = address_of(view)
+        with self.lock:
+            for start, end, number, offset in self.known:
+                if start <= address and address + length <= end:
+                    return [number, address - start + offset, length], None
+            found = self.mapping(address, length)
+            if found is not None:
+                start, end, offset, device, inode = found
+                fd = raylet_file(device, inode)
+                if fd is not None:
+                    number = self.pass_on(fd)
+                    self.known.append((start, end, number, offset))
+                    return [number, address - start + offset, length], None
+            # Not a file that others can map: a copy.
+            fd = os.memfd_create("mobula-copy", os.MFD_CLOEXEC)
+            os.truncate(fd, max(length, 1))
+            with mmap.mmap(fd, max(length, 1)) as copy:
+                copy[:length] = view.cast("B")
+            number = self.pass_on(fd)
+            return [number, 0, length], number
+
+    def pass_on(self, fd):
+        self.next += 1
+        self.stream.send("Segment", self.next, os.fstat(fd).st_size)
+        self.stream.send_descriptor(self.next, fd)
+        os.close(fd)
+        return self.next
+
+    @staticmethod
+    def mapping(address, length):
+        with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
+            for line in maps:
+                fields = line.split(maxsplit=5)
+                start, end = (int(text, 16) for text in fields[0].split("-"))
+                if start <= address < end:
+                    if "s" not in fields[1] or address + length > end:
+                        return None
+                    major, minor = (int(text, 16) for text in fields[3].split(":"))
+                    return start, end, int(fields[2], 16), os.makedev(major, minor), int(fields[4])
+        return None
+
+
+def raylet_file(device, inode):
+    """A descriptor of a file of the object store, which the raylet of this node has open."""
+    for pid in raylets():
+        directory = f"/proc/{pid}/fd"
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        for name in names:
+            path = f"{directory}/{name}"
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                if status.st_ino == inode and status.st_dev == device:
+                    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return None
+
+
+def raylets():
+    yield os.getppid()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/comm", encoding="utf-8") as comm:
+                if comm.read().strip() == "raylet":
+                    yield int(name)
+
+
+class Object:
+    """An object that the process at the other end knows by a number."""
+
+    __slots__ = (
+        "actor", "buffers", "children", "count", "decoded", "failed", "function", "held", "key", "meta",
+        "own", "payload", "queue", "segments", "token", "watched",
+    )
+
+    def __init__(self, meta=None, payload=None, actor=None, line=None):
+        self.meta = meta
+        self.payload = payload
+        self.actor = actor
+        self.queue = line
+        self.key = None
+        # How often something keeps it, and whether the process is one of these.
+        self.count = 0
+        self.held = False
+        self.watched = False
+        self.decoded = False
+        # A failure that this file knows, which counts before `meta`.
+        self.failed = None
+        # The range of the process' segment that goes with the object.
+        self.own = None
+        # By which its call is cancelled, and the function.
+        self.token = self.function = None
+        self.children = []
+        self.buffers = []
+        self.segments = []
+
+    def handle(self, is_array=False):
+        meta = self.failed or self.meta
+        name = self.key[1] if self.key is not None and self.key[0] == "put" else None
+        return (meta, self.payload, is_array, self.actor, self.queue, name)
+
+
+def failure(kind, message, function=None, cause=None):
+    return ("f", kind, function, message, cause)
+
+
+def failure_of(error, function=None):
+    """What an exception of Ray says."""
+    while isinstance(error, errors.RayTaskError) and isinstance(error.cause, BaseException):
+        if error.cause is error:
+            break
+        error = error.cause
+    text = " ".join(str(error).split()) or type(error).__name__
+    for kinds, kind in (
+        (errors.TaskCancelledError, "cancelled"),
+        ((errors.ActorDiedError, errors.ActorUnavailableError, errors.RayActorError), "actor_dead"),
+        (errors.ObjectStoreFullError, "store_full"),
+        ((errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError,
+          errors.LocalRayletDiedError), "crash"),
+        ((errors.ObjectLostError, errors.ReferenceCountingAssertionError), "lost"),
+        (errors.PendingCallsLimitExceeded, "backpressure"),
+        (errors.RuntimeEnvSetupError, "setup"),
+    ):
+        if isinstance(error, kinds):
+            return failure(kind, text, function)
+    return failure("internal", f"{type(error).__name__}: {text}", function)
+
+
+class Remote:
+    """The functions and classes that Ray knows."""
+
+    def __init__(self, head):
+        source, settings, program, hub = head
+
+        def shim():
+            name = "mobula_shim_" + program[0][:16]
+            module = sys.modules.get(name)
+            if module is None:
+                import types as modules
+
+                module = modules.ModuleType(name)
+                module.__dict__["HEAD"] = head
+                sys.modules[name] = module
+                exec(compile(source, "mobula_shim.py", "exec"), module.__dict__)
+            return module
+
+        def call(spec, *flat):
+            return shim().child().run(spec, flat)
+
+        def pick(meta, place):
+            return shim().pick(meta, place)
+
+        class Actor:
+            def __init__(self, spec, options, *flat):
+                self.inner = shim().ActorProcess(spec, options, flat)
+
+            def made(self):
+                return self.inner.meta
+
+            def call(self, spec, *flat):
+                return self.inner.call(spec, flat)
+
+        class Hub:
+            def __init__(self):
+                self.inner = shim().Hub()
+
+            async def ask(self, sender, number, kind, args):
+                return await self.inner.ask(sender, number, kind, args)
+
+            async def cancelled(self, known):
+                return await self.inner.cancelled(known)
+
+        self.call = ray.remote(num_returns=2, max_retries=0)(call)
+        self.pick = ray.remote(num_returns=2, num_cpus=0)(pick)
+        self.Actor = ray.remote(Actor)
+        self.Hub = ray.remote(num_cpus=0, max_concurrency=100_000, max_restarts=-1)(Hub)
+        self.hub = hub
+
+
+def pick(meta, place):
+    """An element of a result that is split."""
+    if meta[0] != "v":
+        return meta, None
+    if place >= len(meta[2]):
+        return failure("internal", f"a result was split that has no element {place}"), None
+    element, payload, *_ = meta[2][place]
+    element = ray.get(element) if isinstance(element, ray.ObjectRef) else element
+    payload = ray.get(payload) if payload is not None else None
+    return element, pickle.PickleBuffer(payload) if payload is not None else None
+
+
+class Peer:
+    """Serves one process of the program."""
+
+    def __init__(self, stream, remote):
+        self.stream = stream
+        self.remote = remote
+        self.segments = Segments(stream)
+        self.lock = threading.RLock()
+        self.objects = {}
+        self.by_key = {}
+        self.minted = 0
+        # What tells this process from others.
+        self.sender = uuid.uuid4().hex
+        self.asked = 0
+        # The queues of answers that were not given up or taken.
+        self.queue_of = {}
+        self.names = []
+        self.heap = None
+        self.unit = self.stands = None
+        # Calls that may not have ended, by their results.
+        self.unfinished = {}
+        self.detached = {}
+        # The calls that a run of the process has made.
+        self.made_by = collections.defaultdict(list)
+        self.pool = concurrent.futures.ThreadPoolExecutor(8, "mobula")
+
+    # -- the process' side --------------------------------------------------------------------
+
+    def hello(self, number, cores, text):
+        """Reads the first frame, and answers it."""
+        heap = self.stream.receive_descriptor()
+        kind, fields = self.stream.receive()
+        if kind != "Hello":
+            raise Gone("the process did not say hello first")
+        version, self.names, length, self.pid, self.unit, self.stands = fields
+        self.heap = mmap.mmap(heap, length, prot=mmap.PROT_READ)
+        os.close(heap)
+        self.stream.send("Hello", VERSION, number, float(cores), text)
+        if version != VERSION:
+            raise Gone(f"version {version} of the frames")
+
+    def serve(self):
+        """Reads frames until the process ends."""
+        while True:
+            kind, fields = self.stream.receive()
+            handler = getattr(self, "on_" + kind, None)
+            if handler is None:
+                raise Gone(f"a frame of the unknown kind {kind}")
+            if isinstance(fields, list) and kind not in ("QueueTook",):
+                handler(*fields)
+            else:
+                handler(fields)
+
+    # -- objects ------------------------------------------------------------------------------
+
+    def add(self, number, thing):
+        """An object of the process, which holds it."""
+        with self.lock:
+            thing.held = True
+            thing.count += 1
+            self.objects[number] = thing
+        return thing
+
+    def intern(self, handle):
+        """The number of an object that comes from elsewhere; it is kept once more."""
+        meta, payload, _, actor, line, name = handle
+        if actor is not None:
+            key = ("actor", actor._actor_id)
+        elif line is not None:
+            key = ("queue", line)
+        elif isinstance(meta, ray.ObjectRef):
+            key = ("object", meta)
+        elif name is not None:
+            key = ("put", name)
+        else:
+            key = None
+        with self.lock:
+            number = self.by_key.get(key) if key is not None else None
+            if number is None:
+                self.minted += 1
+                number = PEER << COUNT_BITS | self.minted
+                thing = Object(meta, payload, actor, line)
+                thing.key = key
+                self.objects[number] = thing
+                if line is not None:
+                    self.ask("keep", line, 1)
+                if key is not None:
+                    self.by_key[key] = number
+            self.objects[number].count += 1
+            return number
+
+    def name(self, number, thing):
+        """An object of the process that others may send back by this key."""
+        if thing.actor is not None:
+            thing.key = ("actor", thing.actor._actor_id)
+        elif thing.queue is not None:
+            thing.key = ("queue", thing.queue)
+        elif isinstance(thing.meta, ray.ObjectRef):
+            thing.key = ("object", thing.meta)
+        if thing.key is not None:
+            self.by_key.setdefault(thing.key, number)
+
+    def drop(self, number):
+        with self.lock:
+            dropped = [number]
+            while dropped:
+                number = dropped.pop()
+                thing = self.objects.get(number)
+                if thing is None:
+                    continue
+                thing.count -= 1
+                if thing.count > 0:
+                    continue
+                del self.objects[number]
+                if self.by_key.get(thing.key) == number:
+                    del self.by_key[thing.key]
+                dropped.extend(thing.children)
+                if thing.decoded:
+                    self.stream.send("Forget", number)
+                for segment in thing.segments:
+                    self.stream.send("DropSegment", segment)
+                if thing.own is not None:
+                    self.stream.send("Free", [thing.own])
+                if thing.queue is not None:
+                    self.ask("keep", thing.queue, -1)
+                self.queue_of.pop(number, None)
+
+    def handles(self, refs):
+        with self.lock:
+            return tuple(self.objects[number].handle(is_array) for number, is_array in refs)
+
+    def view(self, offset, length):
+        return memoryview(self.heap)[offset:offset + length]
+
+    # -- values for the process -----------------------------------------------------------------
+
+    def value(self, meta, payload, keeper):
+        """A value as the process reads it. `keeper` keeps what belongs to it."""
+        _, blob, handles, has_payload = meta
+        refs, places = [], []
+        if has_payload:
+            places.append(self.locate(payload, keeper))
+        for handle in handles:
+            number = self.intern(handle)
+            keeper.children.append(number)
+            refs.append([number, handle[2]])
+            if handle[2]:
+                inner = handle[0]
+                inner = ray.get(inner) if isinstance(inner, ray.ObjectRef) else inner
+                if inner[0] == "v" and inner[3]:
+                    places.append(self.locate(handle[1], keeper))
+        return [blob, refs, places]
+
+    def locate(self, payload, keeper):
+        if isinstance(payload, ray.ObjectRef):
+            payload = ray.get(payload)
+        view = memoryview(payload)
+        place, segment = self.segments.place(view)
+        keeper.buffers.append(view)
+        if segment is not None:
+            keeper.segments.append(segment)
+        return place
+
+    def outcome(self, meta, payload, keeper):
+        if meta[0] == "v":
+            return {"Value": self.value(meta, payload, keeper)}
+        if meta[0] == "e":
+            return {"Error": meta[1]}
+        if meta[0] == "q":
+            return {"Queue": meta[1:]}
+        _, kind, function, message, cause = meta
+        cause = self.outcome(cause, None, keeper) if cause is not None else None
+        return {"Failure": [kind, function, message, cause]}
+
+    def ready(self, number, thing):
+        """Tells the process what has become of an object, on a thread of the pool."""
+        try:
+            if thing.failed is not None:
+                meta = thing.failed
+            elif isinstance(thing.meta, ray.ObjectRef):
+                meta = ray.get(thing.meta)
+            else:
+                meta = thing.meta
+            if isinstance(thing.payload, int) and meta[0] == "v":
+                # An answer of a queue to several who wait.
+                thing.meta, thing.payload, _, thing.actor, *_ = meta[2][thing.payload]
+                meta = ray.get(thing.meta) if isinstance(thing.meta, ray.ObjectRef) else thing.meta
+            outcome = self.outcome(meta, thing.payload, thing)
+        except BaseException as error:  # noqa: BLE001 - every failure has to reach who waits
+            meta = thing.failed or failure_of(error)
+            outcome = self.outcome(meta, None, thing)
+        self.unfinished.pop(number, None)
+        self.stream.send("Ready", number, outcome)
+
+    # -- what the process says ------------------------------------------------------------------
+
+    def on_Registered(self, *_):
+        pass
+
+    def on_Hold(self, number):
+        with self.lock:
+            thing = self.objects.get(number)
+            if thing is not None and not thing.held:
+                thing.held = True
+                thing.count += 1
+
+    def on_Release(self, number):
+        with self.lock:
+            thing = self.objects.get(number)
+            if thing is not None and thing.held:
+                thing.held = False
+                thing.watched = False
+                self.drop(number)
+
+    def on_Detach(self, number):
+        with self.lock:
+            thing = self.objects.get(number)
+            if thing is not None and isinstance(thing.meta, ray.ObjectRef):
+                self.detached[number] = thing.meta
+
+    def on_Decoded(self, number):
+        thing = self.objects.get(number)
+        if thing is None:
+            self.stream.send("Forget", number)
+        else:
+            thing.decoded = True
+
+    def on_Watch(self, number):
+        with self.lock:
+            thing = self.objects.get(number)
+            if thing is None or thing.watched:
+                return
+            thing.watched = True
+        if thing.failed is None and isinstance(thing.meta, ray.ObjectRef):
+            later = thing.meta.future()
+            later.add_done_callback(lambda _: self.later(self.ready, number, thing))
+        else:
+            self.later(self.ready, number, thing)
+
+    def later(self, work, *args):
+        with contextlib.suppress(RuntimeError):
+            self.pool.submit(work, *args)
+
+    def on_Put(self, number, value):
+        blob, refs, places = value
+        thing = Object()
+        thing.children = [child for child, _ in refs]
+        with self.lock:
+            for child in thing.children:
+                self.objects[child].count += 1
+        thing.meta = ("v", blob, self.handles(refs), bool(places))
+        if places:
+            _, offset, length = places[0]
+            # The process reads its own bytes, so they go with the object.
+            thing.own = [offset, length]
+            try:
+                thing.payload = ray.put(pickle.PickleBuffer(self.view(offset, length)))
+            except Exception as error:  # noqa: BLE001 - as an outcome of the object
+                thing.failed = failure_of(error)
+        thing.key = ("put", f"{self.sender}.{number}")
+        with self.lock:
+            self.by_key[thing.key] = number
+        self.add(number, thing)
+
+    def arguments(self, args):
+        """The arguments of a call: what says how they are read, and what Ray resolves."""
+        spec, flat = [], []
+
+        def flatten(number):
+            thing = self.objects[number]
+            if thing.queue is not None:
+                return ("q", thing.queue)
+            handle = thing.handle()
+            flat.extend(handle[:2])
+            return ("o", len(flat) - 2, handle)
+
+        with self.lock:
+            for arg in args:
+                ((kind, fields),) = arg.items()
+                if kind == "Value":
+                    blob, refs, _ = fields
+                    spec.append(("v", ("v", blob, self.handles(refs), False)))
+                elif kind == "Object":
+                    spec.append(flatten(fields[0]))
+                else:
+                    spec.append(("g", [flatten(number) for number, _ in fields]))
+        return spec, flat
+
+    def options(self, options):
+        names = (
+            "retries", "retry_errors", "timeout", "deadline", "retry_timeouts", "grace", "max_calls",
+            "split", "cpus", "memory", "resources", "group", "own",
+        )
+        return types.SimpleNamespace(**dict(zip(names, options, strict=True)))
+
+    def resources(self, options):
+        chosen = {}
+        if options.cpus is not None:
+            chosen["num_cpus"] = options.cpus
+        if options.memory is not None:
+            chosen["memory"] = options.memory
+        if options.resources:
+            chosen["resources"] = {name: amount for name, amount in options.resources}
+        return chosen
+
+    def on_Spawn(self, number, function, args, options, actor, parent):
+        options = self.options(options)
+        thing = self.add(number, Object())
+        thing.token, thing.function = f"{self.sender}.{number}", function
+        spec, flat = self.arguments(args)
+        spec = (function, spec, vars(options), thing.token)
+        name = self.names[function]
+        refused = self.refusal(name, options)
+        if refused is not None:
+            thing.failed = failure("usage", refused)
+            return
+        try:
+            if actor is None:
+                call = self.remote.call.options(
+                    name=name, max_retries=options.retries or 0, **self.resources(options))
+                thing.meta, thing.payload = call.remote(spec, *flat)
+            elif self.objects[actor].actor is None:
+                thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
+                return
+            else:
+                handle = self.objects[actor]
+                call = handle.actor.call.options(name=name, num_returns=2)
+                thing.meta, thing.payload = call.remote(spec, *flat)
+        except Exception as error:  # noqa: BLE001 - as the outcome of the call
+            thing.failed = failure_of(error, function)
+            return
+        with self.lock:
+            self.name(number, thing)
+            self.unfinished[number] = thing.meta
+            if parent is not None:
+                self.made_by[parent].append((number, thing))
+        self.tidy()
+        if options.deadline is not None:
+            self.after(options.deadline, self.too_late, number, thing, function, options)
+
+    def refusal(self, name, options):
+        """Why a call's resources are never there."""
+        wanted = dict(options.resources)
+        if options.cpus is not None:
+            wanted["num_cpus"] = options.cpus
+        if options.memory is not None:
+            wanted["memory"] = options.memory
+        if not wanted:
+            return None
+        names = {"num_cpus": "CPU"}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(node.get(names.get(what, what), 0) >= amount for what, amount in wanted.items()) for node in nodes):
+            return None
+        amounts = " and ".join(
+            f"{int(amount) if amount == int(amount) else amount} of `{what}`" for what, amount in wanted.items())
+        return (f"`{name}` needs {amounts}, and no node of the cluster has that, so it could never run; on Ray, "
+                "`ray start --resources` declares what `Runtime::builder().resource(..)` declares on one machine")
+
+    def tidy(self):
+        """Forgets calls that have ended, when there are twice as many as after the last time."""
+        with self.lock:
+            if len(self.unfinished) < max(1024, 2 * getattr(self, "tidied", 0)):
+                return
+            refs = list(self.unfinished.items())
+            _, left = ray.wait([ref for _, ref in refs], num_returns=len(refs), timeout=0, fetch_local=False)
+            left = set(left)
+            self.unfinished = {number: ref for number, ref in refs if ref in left}
+            self.tidied = len(self.unfinished)
+
+    def after(self, seconds, work, *args):
+        timer = threading.Timer(seconds, work, args)
+        timer.daemon = True
+        timer.start()
+
+    def too_late(self, number, thing, function, options):
+        if thing.failed is None and is_pending(thing.meta):
+            text = f"has not ended within {options.deadline:g} s of its submission, its deadline"
+            self.stop(number, thing, failure("timeout", text, function), (True, True, None))
+
+    def stop(self, number, thing, reason, how):
+        """Fails a pending call, and has the process that runs it end it.
+
+        Not by `ray.cancel`: it ends the process that calls it where the task ends at that moment.
+        """
+        self.ask("cancel", thing.token, reason, how)
+        thing.failed = reason
+        if thing.watched:
+            self.later(self.ready, number, thing)
+
+    def on_Cancel(self, numbers, *how):
+        for number in numbers:
+            thing = self.objects.get(number)
+            if thing is not None and thing.token and thing.failed is None and is_pending(thing.meta):
+                self.stop(number, thing, failure("cancelled", "", thing.function), how)
+
+    def ask(self, kind, *args):
+        """Asks the hub. What one process asks is answered in order."""
+        with self.lock:
+            self.asked += 1
+            return self.remote.hub.ask.remote(self.sender, self.asked, kind, args)
+
+    def on_Split(self, result, numbers):
+        whole = self.objects[result]
+        for place, number in enumerate(numbers):
+            thing = self.add(number, Object())
+            meta = whole.failed or whole.meta
+            thing.meta, thing.payload = self.remote.pick.remote(meta, place)
+            self.name(number, thing)
+
+    def on_CreateActor(self, number, constructor, args, actor, options, found):
+        options = self.options(options)
+        name, restarts, call_retries, concurrency, groups, most_pending, grace = actor
+        thing = self.add(number, Object())
+        spec, flat = self.arguments(args)
+        threads = concurrency + sum(threads for _, threads in groups)
+        chosen = {"max_restarts": restarts, "max_task_retries": call_retries, **self.resources(options)}
+        if name is not None:
+            chosen.update(name=name, get_if_exists=found is not None)
+        if threads > 1:
+            chosen["max_concurrency"] = threads + 1
+        if most_pending is not None:
+            chosen["max_pending_calls"] = most_pending
+        spec = (constructor, spec, vars(options), f"{self.sender}.{number}")
+        refused = self.refusal(self.names[constructor], options)
+        kept = {"threads": threads, "concurrency": concurrency, "groups": dict(groups), "grace": grace}
+        try:
+            if refused is not None:
+                raise Refused(refused)
+            thing.actor = self.remote.Actor.options(**chosen).remote(spec, kept, *flat)
+            thing.meta = thing.actor.made.remote()
+        except Refused as error:
+            thing.failed = failure("usage", str(error))
+        except ValueError:
+            text = f"there is an actor with the name `{name}` already; names are of one actor at a time"
+            thing.failed = failure("usage", text, constructor)
+        except Exception as error:  # noqa: BLE001 - as the outcome of the call
+            thing.failed = failure_of(error, constructor)
+        with self.lock:
+            self.name(number, thing)
+        if found is not None:
+            self.answer_with(found, thing, number)
+
+    def answer_with(self, answer, thing, number):
+        """An object that names an actor."""
+        if thing.failed is not None:
+            self.add(answer, Object(thing.failed))
+            return
+        with self.lock:
+            self.objects[number].count += 1
+        found = Object(("v", self.stands, (thing.handle(),), False))
+        found.children.append(number)
+        self.add(answer, found)
+
+    def on_FindActor(self, answer, name):
+        try:
+            actor = ray.get_actor(name)
+        except ValueError:
+            text = f"there is no actor with the name `{name}`"
+            self.add(answer, Object(failure("usage", text)))
+            return
+        thing = Object(actor.made.remote(), None, actor)
+        self.answer_with(answer, thing, self.kept(thing))
+
+    def kept(self, thing):
+        """The number of a thing that the answer to come keeps."""
+        number = self.intern(thing.handle())
+        with self.lock:
+            self.objects[number].count -= 1
+        return number
+
+    def on_KillActor(self, number):
+        thing = self.objects.get(number)
+        if thing is not None and thing.actor is not None:
+            with contextlib.suppress(Exception):
+                ray.kill(thing.actor, no_restart=True)
+
+    # -- queues -----------------------------------------------------------------------------------
+
+    def on_CreateQueue(self, number, capacity):
+        name = f"{self.sender}.{number}"
+        self.ask("create", name, capacity)
+        thing = self.add(number, Object(("v", self.unit, (), False), None, None, name))
+        with self.lock:
+            self.name(number, thing)
+
+    def on_QueuePut(self, answer, number, values, waits):
+        spec, _ = self.arguments(values)
+        handles = [
+            (part[1], None, False, None, None, None) if part[0] == "v" else part[2] for part in spec]
+        self.request(answer, number, ["put", handles, waits, self.unit])
+
+    def on_QueueGet(self, answers, number, waits):
+        got = self.request(answers[0], number, ["get", len(answers), waits])
+        for place, answer in enumerate(answers):
+            thing = self.add(answer, Object())
+            thing.meta, thing.payload = got, place
+
+    def request(self, answer, number, request):
+        name = self.objects[number].queue
+        kind, *args = request
+        self.queue_of[answer] = name
+        asked = self.ask(kind, name, f"{self.sender}.{answer}", *args)
+        if kind == "put":
+            self.add(answer, Object(asked))
+        return asked
+
+    def on_QueueGiveUp(self, answers, returns):
+        name = self.queue_of.get(answers[0])
+        if name is not None:
+            self.ask("give_up", name, f"{self.sender}.{answers[0]}", returns)
+
+    def on_QueueTook(self, answers):
+        name = self.queue_of.get(answers[0])
+        if name is not None:
+            self.ask("took", name, f"{self.sender}.{answers[0]}")
+
+    def on_QueueAsk(self, answer, number, close):
+        self.add(answer, Object(self.ask("state", self.objects[number].queue, close)))
+
+    # -- the rest ---------------------------------------------------------------------------------
+
+    def on_Progress(self, *_):
+        pass
+
+    def on_Again(self, _):
+        pass
+
+    def on_Blocked(self, *_):
+        pass
+
+    def on_Unblocked(self, *_):
+        pass
+
+    def on_Retire(self, *_):
+        pass
+
+    def on_Exits(self, *_):
+        pass
+
+
+def is_pending(meta):
+    if not isinstance(meta, ray.ObjectRef):
+        return False
+    done, _ = ray.wait([meta], timeout=0, fetch_local=False)
+    return not done
+
+
+class Helper(Peer):
+    """Serves the program that has started the runtime."""
+
+    def on_Idle(self, question):
+        threading.Thread(target=self.idle, args=(question,), daemon=True).start()
+
+    def idle(self, question):
+        while True:
+            with self.lock:
+                refs = list(self.unfinished.values())
+            if not refs:
+                break
+            with contextlib.suppress(Exception):
+                ray.wait(refs, num_returns=len(refs), fetch_local=False)
+            with self.lock:
+                done = set(refs)
+                self.unfinished = {n: ref for n, ref in self.unfinished.items() if ref not in done}
+        self.stream.send("Idle", question)
+
+    def on_Shutdown(self, grace):
+        refs = list(self.detached.values())
+        if refs and grace > 0:
+            with contextlib.suppress(Exception):
+                ray.wait(refs, num_returns=len(refs), timeout=grace, fetch_local=False)
+        raise Gone("the runtime has ended")
+
+
+class Child(Peer):
+    """Serves a process of the program that runs calls, and starts it anew when it has ended."""
+
+    def __init__(self, head):
+        _, settings, program, _ = head
+        self.settings = settings
+        self.program = program
+        self.runs = {}
+        self.run_number = 0
+        self.calls = collections.Counter()
+        self.process = None
+        self.blocked = 0
+        self.actor_threads = None
+        # Runs by the tokens of their calls, and calls that are cancelled and have not come here.
+        self.tokens = {}
+        self.cancelled = {}
+        super().__init__(None, Remote(head))
+        self.follow_hub()
+
+    def start(self):
+        own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        own_descriptors, its_descriptors = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        socket.send_fds(own, [struct.pack("<I", 0xFFFFFFFF)], [its_descriptors.fileno()])
+        settings = self.settings
+        environment = dict(os.environ)
+        environment.update(settings["env"])
+        environment["MOBULA_PEER"] = f"{settings['capacity']},{settings['stack']}"
+        path = executable(self.program)
+        process = subprocess.Popen([path, *settings["args"]], stdin=its, env=environment)
+        its.close()
+        its_descriptors.close()
+        with self.lock:
+            self.stream = Stream(own, own_descriptors)
+            self.segments = Segments(self.stream)
+            self.objects, self.by_key = {}, {}
+            self.made_by.clear()
+            self.calls.clear()
+            self.blocked = 0
+            self.process = process
+        number = 16 + uuid.uuid4().int % ((1 << 24) - 16)
+        self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
+        threading.Thread(target=self.reads, args=(process,), daemon=True).start()
+        if self.actor_threads is not None:
+            self.stream.send("Actor", self.actor_threads)
+
+    def reads(self, process):
+        try:
+            self.serve()
+        except Gone:
+            pass
+        except BaseException as error:  # noqa: BLE001 - the process cannot go on without this
+            print(f"mobula: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        self.stream.close()
+        # It ends with its stream; one that does not is killed.
+        try:
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        with self.lock:
+            self.process = None
+            runs, self.runs = list(self.runs.values()), {}
+        for run in runs:
+            run.put(("dead", status))
+
+    # -- runs ---------------------------------------------------------------------------------------
+
+    def resolve(self, spec, flat, keeper):
+        """The arguments as the process reads them, or what keeps the call from running."""
+
+        def thing(part):
+            if part[0] == "q":
+                number = self.intern((None, None, False, None, part[1], None))
+                keeper.children.append(number)
+                return [number, [self.unit, [], []]]
+            _, at, handle = part
+            meta, payload = flat[at], flat[at + 1]
+            if meta[0] != "v":
+                raise Failed(meta)
+            number = self.intern(handle)
+            keeper.children.append(number)
+            return [number, self.value(meta, payload, self.objects[number])]
+
+        args = []
+        for part in spec:
+            if part[0] == "v":
+                args.append({"Value": self.value(part[1], None, keeper)})
+            elif part[0] == "g":
+                args.append({"Gather": [thing(inner) for inner in part[1]]})
+            else:
+                args.append({"Object": thing(part)})
+        return args
+
+    def run(self, spec, flat, role="call"):
+        """Runs a call, as often as it may, and gives its two results."""
+        function, parts, options, token = spec
+        options = types.SimpleNamespace(**options)
+        left = options.retries or 0
+        while True:
+            result = self.run_once(function, parts, options, token, flat, left)
+            meta = result[0]
+            again = meta[0] == "f" and (
+                meta[1] == "crash" or meta[1] == "timeout" and options.retry_timeouts)
+            if not again or left == 0 or role != "call":
+                break
+            left -= 1
+        if parts and parts[-1][0] == "q":
+            self.ask("finish", parts[-1][1], None if meta[0] == "v" else meta)
+        return result
+
+    def run_once(self, function, parts, options, token, flat, left):
+        keeper = Object()
+        events = queue.SimpleQueue()
+        number = None
+        try:
+            with self.lock:
+                if self.process is None:
+                    self.start()
+                self.run_number += 1
+                reason = self.cancelled.pop(token, None)
+                if reason is not None:
+                    return reason[0], None
+                number = self.run_number
+                self.runs[number] = events
+                self.tokens[token] = events
+            args = self.resolve(parts, flat, keeper)
+            self.stream.send("Task", [number, function, args, options.own, left])
+            return self.follow(number, function, options, events)
+        except Failed as failed:
+            self.runs.pop(number, None)
+            return failure("dependency", "", function, failed.meta), None
+        finally:
+            self.tokens.pop(token, None)
+            for child in keeper.children:
+                self.drop(child)
+            for segment in keeper.segments:
+                self.stream.send("DropSegment", segment)
+
+    def follow(self, number, function, options, events):
+        """Waits for the end of a run."""
+        began = time.monotonic()
+        reason, killed = None, None
+        while True:
+            event = self.next_event(events)
+            now = time.monotonic()
+            if event is None:
+                if reason is None and options.timeout is not None and now - began >= options.timeout:
+                    text = f"has run for longer than its limit of {options.timeout:g} s"
+                    reason = failure("timeout", text, function)
+                    killed = self.cancel_run(number, (True, True, None), options)
+                if killed is not None and now >= killed and self.process is not None:
+                    self.process.kill()
+                    killed = None
+                continue
+            kind, what = event
+            if kind == "cancel":
+                if reason is None:
+                    reason, how = what
+                    killed = self.cancel_run(number, how, options)
+                continue
+            self.made_by.pop(number, None)
+            if reason is not None:
+                return reason, None
+            if kind == "dead":
+                return failure("crash", describe(what), function), None
+            return what
+
+    def next_event(self, events):
+        try:
+            return events.get(timeout=LOOK if not self.blocked else 0.001)
+        except queue.Empty:
+            pass
+        if self.blocked:
+            # While a thread of Ray waits in Ray, the cores of its task are free for others.
+            with self.lock:
+                refs = [thing.meta for thing in self.objects.values()
+                        if thing.watched and isinstance(thing.meta, ray.ObjectRef)]
+            if refs:
+                ray.wait(refs, timeout=LOOK, fetch_local=False)
+            else:
+                time.sleep(LOOK)
+        return None
+
+    def cancel_run(self, number, how, options):
+        """Tells the process, and gives the time when it is killed, if it is."""
+        recursive, kills, grace = how
+        self.stream.send("Cancel", number)
+        for child, thing in self.made_by.get(number, ()) if recursive else ():
+            if thing.failed is None and is_pending(thing.meta):
+                self.stop(child, thing, failure("cancelled", "", thing.function), how)
+        return time.monotonic() + (options.grace if grace is None else grace) if kills else None
+
+    def follow_hub(self, known=0):
+        """Learns which calls are cancelled, for as long as this process lives."""
+
+        def came(later):
+            try:
+                last, tokens = later.result()
+            except Exception:  # noqa: BLE001 - the hub is gone, and so is the runtime
+                return
+            with self.lock:
+                for token, reason, how in tokens:
+                    run = self.tokens.get(token)
+                    if run is not None:
+                        run.put(("cancel", (reason, how)))
+                    else:
+                        self.cancelled[token] = (reason, how)
+            self.follow_hub(last)
+
+        self.remote.hub.cancelled.remote(known).future().add_done_callback(came)
+
+    def result(self, fields):
+        blob, refs, places = fields
+        meta = ("v", blob, self.handles(refs), bool(places))
+        if not places:
+            return meta, None
+        _, offset, length = places[0]
+        view = self.view(offset, length)
+        # Ray has copied the bytes when nobody has the view any more.
+        weakref.finalize(view, self.stream.send, "Free", [[offset, length]])
+        return meta, pickle.PickleBuffer(view)
+
+    def on_Done(self, number, outcome):
+        run = self.runs.pop(number, None)
+        if run is None:
+            return
+        # Before the process lets go of what the result refers to, which it says next.
+        ((kind, fields),) = outcome.items()
+        if kind == "Value":
+            result = self.result(fields)
+        elif kind == "Error":
+            result = ("e", fields), None
+        else:
+            result = failure(fields[0], fields[2], fields[1]), None
+        run.put(("done", result))
+
+    def on_Blocked(self, *_):
+        self.blocked += 1
+
+    def on_Unblocked(self, *_):
+        self.blocked = max(0, self.blocked - 1)
+
+
+class Refused(Exception):
+    """What a call wants is never there."""
+
+
+class Failed(Exception):
+    """An argument that is a failure."""
+
+    def __init__(self, meta):
+        super().__init__()
+        self.meta = meta
+
+
+class ActorProcess:
+    """The process of an actor."""
+
+    def __init__(self, spec, options, flat):
+        self.child = child()
+        self.child.actor_threads = options["threads"]
+        if self.child.process is not None:
+            self.child.stream.send("Actor", options["threads"])
+        self.groups = {name: threading.BoundedSemaphore(most) for name, most in options["groups"].items()}
+        self.others = threading.BoundedSemaphore(options["concurrency"])
+        self.meta, _ = self.child.run(spec, flat, "constructor")
+        if self.meta[0] == "f" and self.meta[1] == "crash":
+            # So Ray makes it anew, as often as it may.
+            os._exit(1)
+
+    def call(self, spec, flat):
+        function, _, options, _ = spec
+        if self.meta[0] != "v":
+            return failure("actor_dead", "", function, self.meta), None
+        with self.groups.get(options["group"], self.others):
+            result = self.child.run(spec, flat, "method")
+        if result[0][0] == "f" and result[0][1] == "crash":
+            os._exit(1)
+        return result
+
+
+class Line:
+    """A queue. Who asks first is served first."""
+
+    def __init__(self, capacity):
+        self.capacity = capacity
+        self.items = collections.deque()
+        self.putting = collections.OrderedDict()
+        self.getting = collections.OrderedDict()
+        self.taken = {}
+        self.closed = False
+        self.accepted = 0
+        self.ended = failure("closed", "the queue is closed, and nothing is left in it")
+        # How it ends when all that waits for room is in.
+        self.finishing = None
+        self.kept = 1
+        self.unused_since = None
+
+    def step(self):
+        """Serves those who can be served."""
+        moved = True
+        while moved:
+            moved = False
+            if self.putting:
+                key, (handles, unit, later) = next(iter(self.putting.items()))
+                if self.closed or len(self.items) + len(handles) <= self.capacity:
+                    del self.putting[key]
+                    moved = True
+                    if self.closed:
+                        answer(later, self.ended)
+                    else:
+                        self.items.extend(handles)
+                        answer(later, ("v", unit, (), False))
+            if self.getting:
+                key, (count, later) = next(iter(self.getting.items()))
+                if len(self.items) >= count:
+                    del self.getting[key]
+                    moved = True
+                    self.taken[key] = [self.items.popleft() for _ in range(count)]
+                    answer(later, ("v", b"", tuple(self.taken[key]), False))
+                elif self.closed:
+                    del self.getting[key]
+                    moved = True
+                    answer(later, self.ended)
+            if self.finishing is not None and not self.putting and not self.closed:
+                moved = True
+                self.closed, self.ended = True, self.finishing
+
+    def wait(self, table, key, waits, *request):
+        later = asyncio.get_running_loop().create_future()
+        table[key] = (*request, later)
+        self.step()
+        if not waits and table.pop(key, None) is not None:
+            answer(later, LATE)
+        return later
+
+    def put(self, key, handles, waits, unit):
+        if not self.closed:
+            self.accepted += len(handles)
+        later = self.wait(self.putting, key, waits, handles, unit)
+        if later.done() and later.result() is LATE:
+            self.accepted -= len(handles)
+        return later
+
+    def get(self, key, count, waits):
+        return self.wait(self.getting, key, waits, count)
+
+    def give_up(self, key, returns):
+        for table in (self.putting, self.getting):
+            if key in table:
+                answer(table.pop(key)[-1], LATE)
+        values = self.taken.pop(key, None)
+        if returns and values is not None:
+            self.items.extendleft(reversed(values))
+        self.step()
+
+    def took(self, key):
+        self.taken.pop(key, None)
+
+    def state(self, close):
+        if close:
+            self.closed = True
+            self.step()
+        return ("q", len(self.items), self.closed, self.accepted)
+
+    def finish(self, failed):
+        self.finishing = failed or failure("closed", "the stream has ended")
+        self.step()
+
+    def keep(self, count):
+        self.kept += count
+        self.unused_since = time.monotonic() if self.kept <= 0 else None
+
+
+LATE = failure("wait", "the queue was full, or empty, for as long as its caller waits")
+# How long a queue stays that no process keeps: it may be on its way, in seconds.
+UNUSED = 60.0
+# How long the hub knows that a call is cancelled: it may wait for its process, in seconds.
+CANCELLED = 3600.0
+
+
+def answer(later, what):
+    if not later.done():
+        later.set_result(what)
+
+
+class Hub:
+    """What the processes of a runtime ask of one another: queues, and which calls are cancelled."""
+
+    def __init__(self):
+        self.lines = {}
+        self.turns = collections.defaultdict(lambda: [1, {}])
+        self.cancels = []
+        self.first = 0
+        self.changed = asyncio.Event()
+
+    async def ask(self, sender, number, kind, args):
+        # Ray may begin calls in another order than that in which they were made.
+        turn = self.turns[sender]
+        if number != turn[0]:
+            later = asyncio.get_running_loop().create_future()
+            turn[1][number] = later
+            await later
+        try:
+            asked = self.begin(kind, *args)
+        finally:
+            turn[0] += 1
+            following = turn[1].pop(turn[0], None)
+            if following is not None:
+                answer(following, None)
+        return await asked if isinstance(asked, asyncio.Future) else asked
+
+    def begin(self, kind, *args):
+        now = time.monotonic()
+        if kind == "cancel":
+            self.cancels.append((now, args))
+            while self.cancels and now - self.cancels[0][0] > CANCELLED:
+                self.cancels.pop(0)
+                self.first += 1
+            self.changed.set()
+            self.changed = asyncio.Event()
+            return None
+        name, *args = args
+        if kind == "create":
+            unused = [name for name, line in self.lines.items()
+                      if line.unused_since is not None and now - line.unused_since > UNUSED]
+            for old in unused:
+                del self.lines[old]
+            self.lines[name] = Line(*args)
+            return None
+        line = self.lines.get(name)
+        if line is None:
+            return failure("closed", "the queue is gone")
+        return getattr(line, kind)(*args)
+
+    async def cancelled(self, known):
+        """The calls that were cancelled after so many others; waits for the next."""
+        while known >= self.first + len(self.cancels):
+            await self.changed.wait()
+        news = [args for _, args in self.cancels[max(0, known - self.first):]]
+        return self.first + len(self.cancels), news
+
+
+def describe(status):
+    if status < 0:
+        return f"it was ended by signal {-status} ({signal.Signals(-status).name})"
+    return f"it has ended with status {status}"
+
+
+CHILD = None
+CHILD_LOCK = threading.Lock()
+
+
+def child():
+    global CHILD
+    with CHILD_LOCK:
+        if CHILD is None:
+            CHILD = Child(HEAD)  # noqa: F821 - `Remote` sets it
+        return CHILD
+
+
+def executable(program):
+    """The program's file on this node: as others have left it here, or as it comes from Ray."""
+    digest, content = program
+    directory = os.path.join(tempfile.gettempdir(), f"mobula-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    status = os.lstat(directory)
+    if status.st_uid != os.getuid() or status.st_mode & 0o777 != 0o700:
+        raise RuntimeError(f"{directory} is not of this user alone, so no program is run from there")
+    path = os.path.join(directory, digest)
+    if not os.path.exists(path):
+        own = f"{path}.{os.getpid()}"
+        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
+            file.write(ray.get(content))
+        os.rename(own, path)
+    return path
+
+
+def helper(source, settings):
+    stream = socket.socket(fileno=os.dup(0))
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    data, fds, _, _ = socket.recv_fds(stream, 4, 1)
+    if data != struct.pack("<I", 0xFFFFFFFF) or len(fds) != 1:
+        raise SystemExit("mobula: no socket for descriptors has come")
+    stream = Stream(stream, socket.socket(fileno=fds[0]))
+    chosen = {"address": settings["address"], "log_to_driver": True, "configure_logging": False}
+    if settings["node"]:
+        chosen["_node_ip_address"] = settings["node"]
+    try:
+        ray.init(**chosen)
+        with open(settings["program"], "rb") as file:
+            content = file.read()
+        program = (hashlib.sha256(content).hexdigest(), ray.put(content))
+        hub = Remote((source, settings, program, None)).Hub.remote()
+        peer = Helper(stream, Remote((source, settings, program, hub)))
+        text = f"Ray {ray.__version__}, Python {sys.version.split()[0]}"
+        peer.hello(OWN, ray.cluster_resources().get("CPU", 1), text)
+    except Exception as error:  # noqa: BLE001 - the program says it
+        text = " ".join(str(error).split())
+        stream.send("Refused", f"cannot join the Ray cluster `{settings['address']}`: {type(error).__name__}: {text}")
+        raise SystemExit(1) from error
+    with contextlib.suppress(Gone):
+        peer.serve()
+    ray.shutdown()
+    stream.close()
+    os._exit(0)
+
+
+if __name__ == "__main__" and "HEAD" not in globals():
+    # The first argument is this text, the second one the settings.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    helper(sys.argv[1], json.loads(sys.argv[2]))

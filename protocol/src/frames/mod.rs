@@ -1,0 +1,131 @@
+//! Messages between a process of this program and a peer in another language, over a stream.
+//!
+//! The peer is a driver to the process: it says which tasks to run, and answers what they ask. It
+//! reads values as bytes that it passes on, with lists of what they refer to ([`PeerValue`]).
+//!
+//! A frame is the length of its body, four bytes with the lowest first, and the body: MessagePack,
+//! a map of one message's name to its fields in order. [`VERSION`] is the first thing that both say.
+//!
+//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused.
+
+mod from_peer;
+mod outcome;
+pub mod stream;
+mod to_peer;
+mod value;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+pub use from_peer::{FromPeer, TaskFrame};
+pub use outcome::PeerOutcome;
+pub use to_peer::{PeerActorOptions, PeerOptions, ToPeer};
+pub use value::{Bytes, Extent, PeerArg, PeerValue, Place, Reference};
+
+use crate::{
+    Error, Result,
+    ids::{ObjectId, WorkerId},
+};
+
+/// Changes with every change of the frames.
+pub const VERSION: u32 = 1;
+
+/// The most bytes that a frame's body may have. Large values do not travel in frames.
+pub const MOST: usize = 256 << 20;
+
+/// Bytes before a body.
+pub const HEADER: usize = 4;
+
+/// An object, as frames name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerId(pub u64);
+
+/// Bits of a number that count what one side has minted.
+const COUNT_BITS: u32 = 40;
+
+/// The program that has started the runtime. Processes that run calls have numbers from 16 on.
+pub const OWN: WorkerId = WorkerId(1);
+
+/// The other side.
+pub const PEER: WorkerId = WorkerId(2);
+
+/// What stands for the results of runs.
+const RUNS: WorkerId = WorkerId(3);
+
+impl PeerId {
+    /// The result of a run, whose object the peer alone knows.
+    pub fn run(run: u64) -> PeerId {
+        PeerId::from(ObjectId {
+            origin: RUNS,
+            seq: run,
+        })
+    }
+}
+
+impl From<ObjectId> for PeerId {
+    fn from(id: ObjectId) -> PeerId {
+        PeerId((u64::from(id.origin.0) << COUNT_BITS) | id.seq)
+    }
+}
+
+impl From<PeerId> for ObjectId {
+    fn from(id: PeerId) -> ObjectId {
+        ObjectId {
+            origin: WorkerId((id.0 >> COUNT_BITS) as u32),
+            seq: id.0 & ((1 << COUNT_BITS) - 1),
+        }
+    }
+}
+
+/// Returns a message as a whole frame.
+///
+/// # Errors
+/// The body is longer than [`MOST`] bytes (`is_codec`).
+pub fn encode(message: &impl Serialize) -> Result<Vec<u8>> {
+    let mut frame = vec![0; HEADER];
+    rmp_serde::encode::write(&mut frame, message)
+        .map_err(|error| Error::codec(format!("a frame cannot be encoded: {error}")))?;
+    let length = frame.len() - HEADER;
+    match u32::try_from(length) {
+        Ok(header) if length <= MOST => {
+            frame[..HEADER].copy_from_slice(&header.to_le_bytes());
+            Ok(frame)
+        }
+        _ => Err(Error::codec(format!(
+            "a message of {length} bytes is more than the {MOST} that a frame may have; put what is large \
+             into the object store, and pass the ref"
+        ))),
+    }
+}
+
+/// Returns the length of the body that a header announces.
+///
+/// # Errors
+/// It is longer than [`MOST`] bytes.
+pub fn length(header: [u8; HEADER]) -> Result<usize> {
+    let length = u32::from_le_bytes(header) as usize;
+    match length <= MOST {
+        true => Ok(length),
+        false => Err(malformed(format!("a frame of {length} bytes"))),
+    }
+}
+
+/// Reads a message, which must take up the whole body.
+///
+/// # Errors
+/// The body is no such message.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut left = body;
+    let message =
+        T::deserialize(&mut rmp_serde::Deserializer::new(&mut left)).map_err(malformed)?;
+    match left.is_empty() {
+        true => Ok(message),
+        false => Err(malformed("bytes behind a message")),
+    }
+}
+
+fn malformed(why: impl std::fmt::Display) -> Error {
+    Error::codec(format!("a frame is malformed: {why}"))
+}

@@ -1,0 +1,90 @@
+//! How calls end, as frames say it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bytes, PeerValue, malformed};
+use crate::{
+    Error,
+    ids::FunctionIndex,
+    registry::Registry,
+    value::{Outcome, Value},
+};
+
+/// How a call has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerOutcome {
+    /// It has returned this.
+    Value(PeerValue),
+    /// The state of a queue: its length, whether it is closed, how many values it has accepted.
+    Queue(u64, bool, u64),
+    /// It has failed: an error of this program, encoded.
+    Error(Bytes),
+    /// It has failed by something that the peer knows: of which kind, which function, what has
+    /// happened, and the error behind it.
+    Failure(String, Option<u32>, String, Option<Box<PeerOutcome>>),
+}
+
+impl PeerOutcome {
+    /// Returns the form of an outcome. A value without a form becomes the error that says so.
+    pub fn of(outcome: &Outcome) -> PeerOutcome {
+        let formed = match outcome {
+            Ok(value) => PeerValue::of(value),
+            Err(error) => return PeerOutcome::error(error),
+        };
+        formed.map_or_else(|error| PeerOutcome::error(&error), PeerOutcome::Value)
+    }
+
+    fn error(error: &Error) -> PeerOutcome {
+        match rmp_serde::to_vec(error) {
+            Ok(bytes) => PeerOutcome::Error(Bytes(bytes)),
+            Err(why) => {
+                let text = format!("{error} (and the error cannot be encoded: {why})");
+                PeerOutcome::Failure("internal".to_owned(), None, text, None)
+            }
+        }
+    }
+
+    /// Returns the outcome that has arrived. What is malformed is an error as well.
+    pub fn outcome(&self, registry: &Registry) -> Outcome {
+        match self {
+            PeerOutcome::Value(value) => value.value().map(Value::share),
+            PeerOutcome::Queue(length, closed, accepted) => {
+                Value::queue_state((*length, *closed, *accepted)).map(Value::share)
+            }
+            PeerOutcome::Error(bytes) => match rmp_serde::from_slice(&bytes.0) {
+                Ok(error) => Err(error),
+                Err(why) => Err(malformed(why)),
+            },
+            PeerOutcome::Failure(kind, function, message, cause) => {
+                let name = function.map_or("a call", |index| registry.name(FunctionIndex(index)));
+                let cause = cause
+                    .as_ref()
+                    .and_then(|cause| cause.outcome(registry).err());
+                Err(failure(kind, name, message, cause))
+            }
+        }
+    }
+}
+
+/// An error of a kind that the peer names.
+fn failure(kind: &str, name: &str, message: &str, cause: Option<Error>) -> Error {
+    let cause = || cause.unwrap_or_else(|| Error::internal(message));
+    match kind {
+        "crash" => Error::lost_worker(format!("the process that ran `{name}` died: {message}")),
+        "cancelled" => Error::cancelled(name),
+        "timeout" => Error::task_timeout(format!("`{name}` {message}")),
+        "dependency" => Error::dependency(name, &cause()),
+        "actor_dead" => Error::actor_dead(name, &cause()),
+        "actor" => Error::actor(message, None),
+        "lost" => Error::lost(format!("the value of `{name}` is lost: {message}")),
+        "store_full" => Error::store_is_full(message),
+        "resource_limit" => Error::resource_limit(message),
+        "backpressure" => Error::backpressure(message),
+        "closed" => Error::closed(message),
+        "wait" => Error::timeout(message),
+        "usage" => Error::usage(message),
+        "setup" => Error::setup(message),
+        "shutdown" => Error::shutdown(),
+        _ => Error::internal(format!("`{name}`: {message}")),
+    }
+}

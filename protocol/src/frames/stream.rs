@@ -1,0 +1,151 @@
+//! The stream between a process and its peer, and the socket beside it that brings descriptors.
+
+use std::{
+    io::{self, IsTerminal},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use mobula_store::descriptors;
+use rustix::{
+    io::Errno,
+    net::{SendFlags, SocketType},
+};
+
+use super::{HEADER, decode, encode, length};
+use crate::{Error, Result, link};
+
+/// The environment variable of a process whose peer has started it: its standard input is the
+/// stream. Its value says what the process needs to know before the first frame.
+pub const VARIABLE: &str = "MOBULA_PEER";
+
+/// The number of the socket for descriptors, as a segment.
+const SOCKET: mobula_store::SegmentId = mobula_store::SegmentId(u32::MAX);
+
+/// Returns two ends of a stream.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(descriptors::stream_pair()?)
+}
+
+/// Passes an end of the socket for descriptors through a new stream.
+///
+/// # Errors
+/// The peer is gone.
+pub fn pass_socket(stream: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result<()> {
+    link::send_segment(stream, SOCKET, socket)
+}
+
+/// Takes the stream that is the standard input of this process, if it is one, and the socket that
+/// the peer has passed through it.
+///
+/// # Errors
+/// Something else came.
+pub fn of_standard_input() -> io::Result<Option<(OwnedFd, OwnedFd)>> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() || !is_stream(stdin.as_fd()) {
+        return Ok(None);
+    }
+    let (id, socket) = link::receive_segment(stdin.as_fd())?;
+    match id == SOCKET {
+        true => Ok(Some((descriptors::duplicate(stdin.as_fd())?, socket))),
+        false => Err(io::Error::other("not the socket for descriptors")),
+    }
+}
+
+fn is_stream(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_socket())
+        && rustix::net::sockopt::socket_type(fd) == Ok(SocketType::STREAM)
+}
+
+/// Writes a whole frame. Blocks while the peer reads more slowly.
+///
+/// # Errors
+/// The peer is gone.
+pub fn write(stream: BorrowedFd<'_>, frame: &[u8]) -> io::Result<()> {
+    let mut left = frame;
+    while !left.is_empty() {
+        match rustix::net::send(stream, left, SendFlags::NOSIGNAL) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => left = left.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Says one message.
+///
+/// # Errors
+/// The peer is gone, or the message is too long.
+pub fn say(stream: BorrowedFd<'_>, message: &impl serde::Serialize) -> Result<()> {
+    let frame = encode(message)?;
+    write(stream, &frame).map_err(|error| Error::setup(format!("the peer is gone: {error}")))
+}
+
+/// Reads frames.
+#[derive(Debug)]
+pub struct Frames {
+    stream: OwnedFd,
+    body: Vec<u8>,
+}
+
+/// A body that is kept between two frames.
+const KEPT: usize = 1 << 20;
+
+impl Frames {
+    /// Of this stream.
+    pub fn new(stream: OwnedFd) -> Frames {
+        Frames {
+            stream,
+            body: Vec::new(),
+        }
+    }
+
+    /// Waits for the next message; `None` at the end of the stream. Memory is taken as the bytes
+    /// arrive, whatever length a header says.
+    ///
+    /// # Errors
+    /// The stream breaks, or brings no message.
+    pub fn receive<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let mut header = [0; HEADER];
+        if !self.fill(&mut header)? {
+            return Ok(None);
+        }
+        let mut left = length(header)?;
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        while left > 0 {
+            let start = body.len();
+            body.resize(start + left.min(KEPT), 0);
+            if !self.fill(&mut body[start..])? {
+                return Err(Error::codec("the stream ends within a frame"));
+            }
+            left -= body.len() - start;
+        }
+        let message = decode(&body)?;
+        if body.capacity() <= KEPT {
+            self.body = body;
+        }
+        Ok(Some(message))
+    }
+
+    /// `false`: the stream has ended before the first byte.
+    fn fill(&self, bytes: &mut [u8]) -> Result<bool> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match rustix::io::read(&self.stream, &mut bytes[filled..]) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(Error::codec("the stream ends within a frame")),
+                Ok(read) => filled += read,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) if filled == 0 => return Ok(false),
+                Err(error) => return Err(Error::setup(format!("the stream breaks: {error}"))),
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,193 @@
+//! What is said arrives, and bytes that are no message are errors.
+
+use std::sync::Arc;
+
+use mobula_store::{Block, Loc, SegmentId};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    ids::{Attempt, TaskSlot},
+    message::ToWorker,
+    registry::Registry,
+    shape::Shape,
+    value::{Body, Format, Item, TypeTag, Value},
+};
+
+fn id(seq: u64) -> ObjectId {
+    ObjectId { origin: OWN, seq }
+}
+
+fn stored(offset: u64, len: u64) -> Value {
+    Value {
+        format: Format::Flat {
+            elem: TypeTag(7),
+            shape: Shape::of_vec(len),
+        },
+        body: Body::Stored(Loc {
+            segment: SegmentId(3),
+            offset,
+            len,
+        }),
+        items: Vec::new(),
+    }
+}
+
+/// A value with everything that a peer has to replace.
+fn rich() -> Value {
+    let mut small = stored(0, 2);
+    small.body = Body::Inline(Block::copy_of(&[1, 2], 64));
+    Value {
+        format: Format::Packed { of: TypeTag(5) },
+        body: Body::Inline(Block::copy_of(&[9, 8], 1)),
+        items: vec![
+            Item::Ref { id: id(4) },
+            Item::InlineArray(Arc::new(small)),
+            Item::Array {
+                id: id(5),
+                value: Arc::new(stored(128, 640)),
+            },
+        ],
+    }
+}
+
+#[test]
+fn a_value_arrives_with_the_objects_and_places_that_the_peer_says() {
+    let said = PeerValue::of(&rich()).unwrap();
+    assert!(said.places.is_empty());
+    let refs: Vec<_> = said.refs.iter().map(|r| (r.id.0, r.is_array)).collect();
+    assert_eq!(refs, [((1 << 40) | 4, false), ((1 << 40) | 5, true)]);
+
+    let mut told = said.clone();
+    told.refs[0].id = PeerId((2 << 40) | 1);
+    told.refs[1].id = PeerId((2 << 40) | 2);
+    told.places.push(Place {
+        segment: 9,
+        offset: 64,
+        len: 640,
+    });
+    let value = told.value().unwrap();
+    let ids: Vec<_> = value.nested().map(|id| (id.origin.0, id.seq)).collect();
+    assert_eq!(ids, [(2, 1), (2, 2)]);
+    let Item::Array { value: array, .. } = &value.items[2] else {
+        panic!("{value:?}");
+    };
+    let Body::Stored(loc) = array.body else {
+        panic!("{array:?}");
+    };
+    assert_eq!((loc.segment.0, loc.offset, loc.len), (9, 64, 640));
+
+    // A list that does not fit is an error, whichever.
+    for spoil in [
+        |value: &mut PeerValue| value.refs.truncate(1),
+        |value: &mut PeerValue| value.refs.push(value.refs[0]),
+        |value: &mut PeerValue| value.refs[0].is_array = true,
+        |value: &mut PeerValue| value.places.clear(),
+        |value: &mut PeerValue| value.places[0].len = 1,
+        |value: &mut PeerValue| value.places.push(value.places[0]),
+    ] {
+        let mut spoiled = told.clone();
+        spoil(&mut spoiled);
+        assert!(spoiled.value().unwrap_err().is_codec());
+    }
+}
+
+#[test]
+fn frames_have_one_form_each_way() {
+    let frames = [
+        FromPeer::Hello(VERSION, 17, 4.0, "a peer".to_owned()),
+        FromPeer::Ready(
+            PeerId(3),
+            PeerOutcome::Failure("crash".to_owned(), None, "gone".to_owned(), None),
+        ),
+        FromPeer::Free(vec![Extent { offset: 1, len: 2 }]),
+        FromPeer::Task(TaskFrame {
+            run: 8,
+            function: 0,
+            args: vec![PeerArg::Value(PeerValue::of(&rich()).unwrap())],
+            options: None,
+            retries: 2,
+        }),
+        FromPeer::Shutdown,
+    ];
+    for frame in frames {
+        let bytes = encode(&frame).unwrap();
+        let header = bytes[..HEADER].try_into().unwrap();
+        assert_eq!(length(header).unwrap(), bytes.len() - HEADER);
+        assert_eq!(decode::<FromPeer>(&bytes[HEADER..]).unwrap(), frame);
+        // Neither a part of a frame nor more than one is a frame.
+        assert!(decode::<FromPeer>(&bytes[HEADER..bytes.len() - 1]).is_err());
+        let longer = [&bytes[HEADER..], &[0]].concat();
+        assert!(decode::<FromPeer>(&longer).is_err());
+    }
+    assert!(length([0xff; HEADER]).is_err());
+}
+
+#[test]
+fn a_task_is_named_by_its_run() {
+    let frame = FromPeer::Task(TaskFrame {
+        run: 6,
+        function: 2,
+        args: Vec::new(),
+        options: None,
+        retries: 1,
+    });
+    let registry = Registry::get().unwrap();
+    let message = frame.message(registry, SegmentId(0)).unwrap();
+    let Some(ToWorker::Task(task)) = message else {
+        panic!("{message:?}");
+    };
+    assert_eq!((task.attempt, task.slot), (Attempt(6), TaskSlot(0)));
+    assert_eq!(PeerId::from(task.id), PeerId::run(6));
+    assert!(!task.revocable && task.retries == 1);
+}
+
+#[test]
+fn failures_of_the_peer_keep_their_kinds() {
+    let registry = Registry::get().unwrap();
+    let failure = |kind: &str, cause| {
+        PeerOutcome::Failure(kind.to_owned(), None, "it is so".to_owned(), cause)
+            .outcome(registry)
+            .unwrap_err()
+    };
+    assert!(failure("crash", None).is_crash());
+    assert!(failure("cancelled", None).is_cancelled());
+    assert!(failure("timeout", None).is_task_timeout());
+    assert!(failure("wait", None).is_timeout());
+    assert!(failure("lost", None).is_lost());
+    assert!(failure("store_full", None).is_store_full());
+    assert!(failure("backpressure", None).is_backpressure());
+    assert!(failure("closed", None).is_closed());
+    assert!(failure("usage", None).is_usage());
+    let inner = PeerOutcome::Failure("crash".to_owned(), None, "first".to_owned(), None);
+    let error = failure("dependency", Some(Box::new(inner.clone())));
+    assert!(
+        error.is_dependency() && error.root().is_crash(),
+        "{error:?}"
+    );
+    assert!(failure("actor_dead", Some(Box::new(inner))).is_actor_dead());
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_are_no_frame_are_errors(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let registry = Registry::get().unwrap();
+        if let Ok(frame) = decode::<FromPeer>(&bytes) {
+            let _ = frame.message(registry, SegmentId(0));
+        }
+        let _ = decode::<ToPeer>(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_frame_is_an_error_or_another_frame(at in 0_usize..400, with in any::<u8>()) {
+        let registry = Registry::get().unwrap();
+        let value = PeerValue::of(&rich()).unwrap();
+        let frame = FromPeer::Ready(PeerId(1), PeerOutcome::Value(value));
+        let mut bytes = encode(&frame).unwrap().split_off(HEADER);
+        let at = at % bytes.len();
+        bytes[at] = with;
+        if let Ok(frame) = decode::<FromPeer>(&bytes) {
+            let _ = frame.message(registry, SegmentId(0));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The link to a peer in another language, through a stream of frames.
+//!
+//! A thread reads the stream, and puts each message into the lane that it belongs to.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use mobula_protocol::{
+    Attempt, Error, FunctionIndex, ObjectId, Registry, Result, TaskSlot,
+    frames::{self, FromPeer, ToPeer, stream},
+    message::{FromWorker, ToWorker},
+};
+use mobula_store::SegmentId;
+use parking_lot::{Condvar, Mutex};
+
+use super::{Bell, Claims, Lane, Link, Out, mailbox::Socket};
+
+/// The link of a worker whose driver is a peer in another language.
+#[derive(Debug)]
+pub(crate) struct Stream;
+
+impl Link for Stream {
+    type Out = FrameOut;
+    type Lane = Inbox;
+    type Claims = Starts;
+    type Files = Socket;
+    const SHARES_MEMORY: bool = false;
+}
+
+/// Messages that have come and were not read. A clone is the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inbox(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Mutex<VecDeque<ToWorker>>,
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Inbox {
+    pub(crate) fn push(&self, message: ToWorker) {
+        self.0.messages.lock().push_back(message);
+        self.ring();
+    }
+}
+
+impl Lane for Inbox {
+    type Bell = Inbox;
+
+    fn receive(&mut self) -> std::result::Result<Option<ToWorker>, String> {
+        Ok(self.0.messages.lock().pop_front())
+    }
+
+    fn ready(&self) -> bool {
+        !self.0.messages.lock().is_empty()
+    }
+
+    fn bell(&self) -> Inbox {
+        self.clone()
+    }
+}
+
+impl Bell for Inbox {
+    fn ring(&self) {
+        *self.0.rung.lock() = true;
+        self.0.changed.notify_one();
+    }
+
+    fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut rung = self.0.rung.lock();
+        if !*rung && !has_work() {
+            while !*rung {
+                match deadline {
+                    None => self.0.changed.wait(&mut rung),
+                    Some(deadline) => {
+                        if self.0.changed.wait_until(&mut rung, deadline).timed_out() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        *rung = false;
+    }
+}
+
+/// The peer has decided by the time that it sends a task.
+#[derive(Debug)]
+pub(crate) struct Starts;
+
+impl Claims for Starts {
+    fn start(&self, _: TaskSlot, _: Attempt, _: bool) -> bool {
+        true
+    }
+
+    fn is_revoked(&self, _: TaskSlot, _: Attempt) -> bool {
+        false
+    }
+
+    fn set_function(&self, _: FunctionIndex) {}
+}
+
+/// The writing end. A clone is the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer(Arc<Mutex<OwnedFd>>);
+
+impl Writer {
+    pub(crate) fn new(stream: OwnedFd) -> Writer {
+        Writer(Arc::new(Mutex::new(stream)))
+    }
+
+    /// # Errors
+    /// The message has no form. A peer that is gone is noticed by who reads the stream.
+    pub(crate) fn say(&self, message: &ToPeer) -> Result<()> {
+        let frame = frames::encode(message)?;
+        let stream = self.0.lock();
+        let _ = stream::write(stream.as_fd(), &frame);
+        Ok(())
+    }
+}
+
+/// What the worker says.
+#[derive(Debug)]
+pub(crate) struct FrameOut {
+    writer: Writer,
+    registry: &'static Registry,
+    control: Inbox,
+    /// Bytes that the worker's segment may still take.
+    budget: AtomicU64,
+    /// Objects of messages that could not be said.
+    failed: HashMap<ObjectId, Error>,
+}
+
+impl FrameOut {
+    pub(crate) fn new(
+        writer: Writer,
+        registry: &'static Registry,
+        control: Inbox,
+        capacity: u64,
+    ) -> FrameOut {
+        FrameOut {
+            writer,
+            registry,
+            control,
+            budget: AtomicU64::new(capacity),
+            failed: HashMap::new(),
+        }
+    }
+
+    fn grant(&self, bytes: u64) {
+        let take = |left: u64| left.checked_sub(bytes);
+        let taken = self
+            .budget
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        let answer = taken.map(|_| bytes).map_err(|left| {
+            Error::store_is_full(format!(
+                "the object store of this process has {left} bytes left, and {bytes} are wanted; drop refs that \
+                 are not needed, or raise `Builder::store_capacity`"
+            ))
+        });
+        self.control.push(ToWorker::Grant(answer));
+    }
+}
+
+impl Out for FrameOut {
+    fn push(&mut self, message: &FromWorker) {
+        match message {
+            FromWorker::NeedBytes(bytes) => return self.grant(*bytes),
+            FromWorker::ReturnBytes(bytes) => {
+                self.budget.fetch_add(*bytes, Ordering::SeqCst);
+                return;
+            }
+            FromWorker::Watch(id) => {
+                if let Some(error) = self.failed.get(id) {
+                    let (id, outcome) = (*id, Err(error.clone()));
+                    return self.control.push(ToWorker::Ready { id, outcome });
+                }
+            }
+            FromWorker::Release(id) if self.failed.remove(id).is_some() => return,
+            _ => {}
+        }
+        let said = ToPeer::of(message, self.registry).and_then(|message| match message {
+            None => Ok(()),
+            Some(message) => self.writer.say(&message),
+        });
+        let Err(error) = said else {
+            return;
+        };
+        if let FromWorker::Done {
+            id, slot, attempt, ..
+        } = message
+        {
+            // An error is short.
+            let outcome = Err(error);
+            let (id, slot, attempt) = (*id, *slot, *attempt);
+            return self.push(&FromWorker::Done {
+                id,
+                slot,
+                attempt,
+                outcome,
+            });
+        }
+        for id in made_by(message) {
+            self.failed.insert(id, error.clone());
+        }
+    }
+}
+
+/// The objects that are there when a message has been read.
+fn made_by(message: &FromWorker) -> Vec<ObjectId> {
+    match message {
+        FromWorker::Spawn(task, _) => vec![task.id],
+        FromWorker::Put { id, .. }
+        | FromWorker::FindActor { id, .. }
+        | FromWorker::CreateQueue { id, .. }
+        | FromWorker::QueuePut { id, .. }
+        | FromWorker::QueueAsk { id, .. }
+        | FromWorker::Settle { id, .. }
+        | FromWorker::Seal { id, .. } => vec![*id],
+        FromWorker::CreateActor { id, found, .. } => Some(*id).into_iter().chain(*found).collect(),
+        FromWorker::Split { ids, .. } | FromWorker::QueueGet { ids, .. } => ids.clone(),
+        FromWorker::Lend { parts, .. } => parts.iter().map(|(id, _)| *id).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Reads the stream to its end, and puts what is for the worker into its lanes. `other` gets the
+/// rest.
+///
+/// # Errors
+/// The stream breaks, or brings what is no message.
+pub(crate) fn read(
+    frames: &mut stream::Frames,
+    registry: &Registry,
+    heap: SegmentId,
+    (tasks, control): (&Inbox, &Inbox),
+    mut other: impl FnMut(FromPeer),
+) -> Result<()> {
+    while let Some(frame) = frames.receive::<FromPeer>()? {
+        match frame {
+            FromPeer::Idle(_) | FromPeer::Progress(..) | FromPeer::Refused(_) => other(frame),
+            frame => {
+                let is_for_tasks = matches!(frame, FromPeer::Task(_) | FromPeer::Actor(_));
+                if let Some(message) = frame.message(registry, heap)? {
+                    match is_for_tasks {
+                        true => tasks.push(message),
+                        false => control.push(message),
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
