@@ -362,6 +362,8 @@ class Peer:
         # What tells this process from others.
         self.sender = uuid.uuid4().hex
         self.asked = 0
+        # How many calls this process has made of each actor's groups.
+        self.order = collections.Counter()
         # The queues of answers that were not given up or taken.
         self.queue_of = {}
         self.names = []
@@ -675,7 +677,10 @@ class Peer:
             else:
                 handle = self.objects[actor]
                 call = handle.actor.call.options(name=name, num_returns=2)
-                thing.meta, thing.payload = call.remote(spec, *flat)
+                key = (handle.actor._actor_id, options.group)
+                self.order[key] += 1
+                order = (self.sender, options.group, self.order[key])
+                thing.meta, thing.payload = call.remote((*spec, order), *flat)
         except Exception as error:  # noqa: BLE001 - as the outcome of the call
             thing.failed = failure_of(error, function)
             return
@@ -1015,13 +1020,13 @@ class Child(Peer):
                 args.append({"Object": thing(part)})
         return args
 
-    def run(self, spec, flat, role="call"):
-        """Runs a call, as often as it may, and gives its two results."""
+    def run(self, spec, flat, role="call", begun=lambda: None):
+        """Runs a call, as often as it may, and gives its two results. Says when it has `begun`."""
         function, parts, options, token = spec
         options = types.SimpleNamespace(**options)
         left = options.retries or 0
         while True:
-            result = self.run_once(function, parts, options, token, flat, left)
+            result = self.run_once(function, parts, options, token, flat, left, begun)
             meta = result[0]
             again = meta[0] == "f" and (
                 meta[1] == "crash" or meta[1] == "timeout" and options.retry_timeouts)
@@ -1032,7 +1037,7 @@ class Child(Peer):
             self.ask("finish", parts[-1][1], None if meta[0] == "v" else meta)
         return result
 
-    def run_once(self, function, parts, options, token, flat, left):
+    def run_once(self, function, parts, options, token, flat, left, begun):
         keeper = Object()
         events = queue.SimpleQueue()
         number = None
@@ -1049,6 +1054,7 @@ class Child(Peer):
                 self.tokens[token] = events
             args = self.resolve(parts, flat, keeper)
             self.stream.send("Task", [number, function, args, options.own, left])
+            begun()
             return self.follow(number, function, options, events)
         except Failed as failed:
             self.runs.pop(number, None)
@@ -1177,10 +1183,33 @@ class Failed(Exception):
         self.meta = meta
 
 
+class Turn:
+    """The turn of a call among those of one caller to one group of an actor.
+
+    Threads of Ray take up calls in any order. A call waits for those before it until they have begun,
+    but not for ever: one that still waits for its arguments needs a thread, too.
+    """
+
+    WAIT = 1.0
+
+    def __init__(self, turns, caller, group, number):
+        self.turns, self.key, self.number = turns, (caller, group), number
+        changed, following = turns
+        with changed:
+            changed.wait_for(lambda: following.get(self.key, 1) >= number, self.WAIT)
+
+    def end(self):
+        changed, following = self.turns
+        with changed:
+            following[self.key] = max(following.get(self.key, 1), self.number + 1)
+            changed.notify_all()
+
+
 class ActorProcess:
     """The process of an actor."""
 
     def __init__(self, spec, options, flat):
+        self.turns = (threading.Condition(), {})
         self.child = child()
         self.child.actor_threads = options["threads"]
         if self.child.process is not None:
@@ -1193,11 +1222,16 @@ class ActorProcess:
             os._exit(1)
 
     def call(self, spec, flat):
+        *spec, order = spec
         function, _, options, _ = spec
         if self.meta[0] != "v":
             return failure("actor_dead", "", function, self.meta), None
-        with self.groups.get(options["group"], self.others):
-            result = self.child.run(spec, flat, "method")
+        turn = Turn(self.turns, *order)
+        try:
+            with self.groups.get(options["group"], self.others):
+                result = self.child.run(spec, flat, "method", turn.end)
+        finally:
+            turn.end()
         if result[0][0] == "f" and result[0][1] == "crash":
             os._exit(1)
         return result
