@@ -165,6 +165,14 @@ impl EngineKind {
     /// `is_usage`: this is no address.
     ///
     /// # Examples
+    /// ```
+    /// use mobula::EngineKind;
+    ///
+    /// assert_eq!(EngineKind::ray("auto")?, "ray:auto".parse()?);
+    /// assert!(EngineKind::ray("two words").unwrap_err().is_usage());
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    ///
     /// ```no_run
     /// use mobula::{EngineKind, prelude::*};
     ///
