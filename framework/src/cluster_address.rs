@@ -12,7 +12,7 @@ pub(crate) struct Address {
     pub(crate) node: Option<String>,
 }
 
-/// What separates the address of the own node.
+/// The text before the address of the own node.
 const NODE: &str = "?node=";
 
 impl FromStr for Address {

@@ -92,7 +92,7 @@ impl Bar {
         }
     }
 
-    /// So many further steps are done.
+    /// Adds steps that are done.
     #[inline]
     pub(crate) fn advance(&self, steps: usize) {
         if let Some(Shown {

@@ -26,7 +26,7 @@ struct State {
 }
 
 impl Steps {
-    /// So many further steps are done.
+    /// Adds steps that are done.
     pub(super) fn advance(&self, steps: u64) {
         self.0.lock().done += steps;
     }

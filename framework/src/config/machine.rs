@@ -1,4 +1,4 @@
-//! What the machine has, and its container leaves: cores and memory.
+//! The cores and the memory of this machine, within the limits of the container.
 
 use mobula_store::limits::CgroupLimit;
 

@@ -1,4 +1,4 @@
-//! What `ps` and `top` show in the place of a worker's program.
+//! The title of a worker in `ps` and `top`, in the place of the program's name.
 
 use mobula_protocol::{FunctionIndex, Registry};
 

@@ -138,7 +138,7 @@ impl Cluster {
     }
 }
 
-/// What is asked by the engine.
+/// The engine's questions about the runtime.
 impl Control for Cluster {
     fn name(&self) -> &str {
         &self.name

@@ -126,7 +126,7 @@ fn python() -> PathBuf {
     }
 }
 
-/// What the helper has to know before the first frame, as JSON.
+/// Returns the settings that the helper needs before the first frame, as JSON.
 ///
 /// # Errors
 /// This process cannot be started again.

@@ -21,7 +21,7 @@ use crate::engines::processes::{Driver, peers::peer::Peer, shared_words};
 /// A process id that no worker has.
 pub(in crate::engines::processes) const NO_PROCESS: u32 = 0;
 
-/// What such a worker gets.
+/// The ends of a worker that is no process.
 pub(super) struct Ends {
     pub(super) id: WorkerId,
     pub(super) seat: Seat,

@@ -130,7 +130,7 @@ impl Threads {
     fn wait_for_ends(&self, driver: &Driver) {
         let begun = Instant::now();
         loop {
-            // Who ends has something to say.
+            // A worker that ends says so.
             driver.poll();
             let mut state = self.0.state.lock();
             let until = |id: &WorkerId| {
@@ -189,7 +189,7 @@ impl Workforce for Threads {
         let intended = driver.with(|scheduler, _| scheduler.is_of_ended_actor(id));
         match self.worker(id) {
             Some(worker) if intended => worker.close(),
-            // What it says makes no sense: something wrote over the memory of this program.
+            // The worker's message is malformed: something wrote over this program's memory.
             Some(_) => driver.fail(&Error::internal(format!("a worker is not usable: {why}"))),
             None => {}
         }
@@ -217,7 +217,7 @@ impl Workforce for Threads {
             );
         }
         left.values().for_each(InThreads::cut);
-        // Who was about to wait for room in a full lane finds some.
+        // A thread that is about to wait for room in a full lane finds some.
         driver.with(|scheduler, peers| peers.drain_all(scheduler));
         drop(left);
         if is_set_up {

@@ -1,4 +1,4 @@
-//! What `ps` and `top` show of workers: the functions that they run.
+//! The titles of workers in `ps` and `top`: the functions that they run.
 //!
 //! The monitor looks twice a second while tasks are under way, and tells a worker whose function has
 //! changed since. So a task pays nothing for it, and short tasks are mostly not seen.
