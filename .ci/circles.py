@@ -26,7 +26,7 @@ KNOWN = {
     # The worker's state is one value, on which the steps of a task are methods.
     "worker::process": "own_calls shortage tasks worker",
     # The scheduler is one value as well; plain types and its methods are not yet apart.
-    "framework::scheduler": "actors claims functions pack task worker workers counts lending "
+    "framework::scheduler": "actors claims functions task worker workers counts lending "
     "objects",
     # A type that travels knows how it is encoded, and the codecs know those types.
     "framework::typed": "actor arg as_completed bound bytes call codecs flat join map mismatch nd object_ref "

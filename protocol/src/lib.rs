@@ -10,6 +10,7 @@
 //!   descriptors.
 //! * [`frames`]: messages over a stream, to a peer in another language.
 //! * [`sync`]: locks between processes.
+//! * [`waiting`]: for how long threads spin before they sleep, and how much they do at once.
 
 mod decoded;
 mod engine;
@@ -29,6 +30,7 @@ pub mod sync;
 mod threads;
 pub mod transport;
 mod value;
+pub mod waiting;
 
 use handles::{lower, object_handle, park, payload, released, waiters};
 pub use transport::{bell, link, mailbox, primitive, ring, wire};

@@ -10,13 +10,12 @@
 //! stuck; one more in its place would make the turns longer. As soon as tasks are not short, each
 //! idle worker gets one.
 
+use mobula_protocol::waiting::STUCK_ROUNDS;
+
 use super::{
     Scheduler,
     worker::{IDLE, Worker},
 };
-
-/// An active worker that has ended nothing for so many rounds is stuck.
-pub(super) const PATIENCE: u8 = 4;
 
 impl Scheduler {
     /// Says whether tasks have been short since the last tick. To be called after some tens of
@@ -26,7 +25,7 @@ impl Scheduler {
         let mut places = if short { self.config.cores as usize } else { 0 };
         let mut others = Vec::new();
         for (id, worker) in &mut self.workers {
-            let works = worker.actor.is_none() && (worker.ended || worker.quiet < PATIENCE);
+            let works = worker.actor.is_none() && (worker.ended || worker.quiet < STUCK_ROUNDS);
             if worker.active && works && places > 0 {
                 places -= 1;
             } else if worker.active {

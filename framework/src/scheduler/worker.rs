@@ -5,12 +5,10 @@ use std::{
     hash::BuildHasherDefault,
 };
 
-use mobula_protocol::{Attempt, IdMap, ObjectId, TaskSlot};
+use mobula_protocol::{Attempt, IdMap, ObjectId, TaskSlot, waiting::STUCK_ROUNDS};
 use mobula_store::NumberHasher;
 
-use super::{
-    claims::Told, needs::Grant, pack::PATIENCE, ready::Siblings, task_table::TaskId, term::Term,
-};
+use super::{claims::Told, needs::Grant, ready::Siblings, task_table::TaskId, term::Term};
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +119,7 @@ impl Worker {
             seat,
             room: None,
             ended: false,
-            quiet: PATIENCE,
+            quiet: STUCK_ROUNDS,
             active: false,
             stealable: false,
             term: Term::default(),

@@ -8,12 +8,9 @@ use std::{
 
 use super::LockError;
 use crate::{
-    bell::Spin,
     primitive::{Futex, Memory},
+    waiting::{LONG, Mechanism, Spin},
 };
-
-/// How long a thread waits before it bars those who come later.
-pub(super) const LONG: Duration = Duration::from_millis(1);
 
 /// How a process lets a thread sleep in the queue of a lock: a worker gives the turn of the
 /// thread's task to another task meanwhile, and a driver ends the sleep when its runtime ends.
@@ -223,7 +220,7 @@ impl<M: Memory, F: FnMut()> Sleep for InQueue<'_, M, F> {
 /// Looks now and then, for some microseconds, before a sleep. Not in models: to look again is no
 /// other order of events.
 pub(super) fn spin(ready: impl FnMut() -> bool) {
-    if !cfg!(loom) {
+    if !cfg!(loom) && Mechanism::LockSpin.is_on() {
         Spin::for_this_machine().until(ready);
     }
 }

@@ -15,8 +15,8 @@ use crate::{
 };
 use mobula_protocol::{
     Decoded, ObjectId,
-    bell::Spin,
     message::{TaskMessage, ToWorker},
+    waiting::Spin,
 };
 
 /// What a task loop is to do.

@@ -2,13 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use mobula_protocol::Mark;
+use mobula_protocol::{Mark, waiting::STUCK};
 use parking_lot::MutexGuard;
 
 use super::{
     Driver, State,
     peers::{Deferred, Peers},
-    waiting::task_duration,
 };
 use crate::{promise::ENGINE, scheduler::Scheduler};
 
@@ -200,7 +199,7 @@ impl Driver {
         let state = self.state.lock();
         let packed = state.scheduler.is_packed();
         self.sleeps_long.store(!packed, Ordering::Relaxed);
-        packed.then_some(task_duration::STUCK)
+        packed.then_some(STUCK)
     }
 
     /// Whether there is something to read, or room for what had found none.

@@ -13,8 +13,8 @@ use std::{
     time::Instant,
 };
 
-use super::{LockError, wait::LONG, waiter_count::Record};
-use crate::primitive::Memory;
+use super::{LockError, waiter_count::Record};
+use crate::{primitive::Memory, waiting::LONG};
 
 use place::Place;
 use waiters::Found;

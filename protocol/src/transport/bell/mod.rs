@@ -5,8 +5,6 @@
 
 mod driver;
 mod followers;
-mod spin;
-mod yields;
 
 #[cfg(all(test, loom))]
 mod models;
@@ -24,8 +22,6 @@ use crate::primitive::{Futex, Memory, Region};
 pub(crate) use driver::FUTEXES;
 pub use driver::{DriverBell, Lead};
 pub use followers::Followers;
-pub use spin::{Spin, Spun};
-pub use yields::{Yields, may_yield};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;

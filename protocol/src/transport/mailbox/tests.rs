@@ -6,10 +6,11 @@ use mobula_store::{Backing, Block, Loc, SegmentFile, SegmentId};
 
 use super::*;
 use crate::{
-    bell::{DriverBell, Spin},
+    bell::DriverBell,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
     message::{Arg, FromWorker, TaskMessage, ToWorker},
     value::{Body, Format, Value},
+    waiting::Spin,
 };
 
 const LONG: Option<Duration> = Some(Duration::from_secs(600));

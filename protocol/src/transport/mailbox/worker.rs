@@ -7,10 +7,11 @@ use super::{
     trim,
 };
 use crate::{
-    bell::{Bell, DriverBell, Spin},
+    bell::{Bell, DriverBell},
     message::{FromWorker, ToWorker},
     primitive::Region,
     ring::{Consumer, Producer},
+    waiting::{LANE_SLEEP, LANE_SLEEPS, LANE_YIELDS, Mechanism, Spin},
     wire,
 };
 
@@ -172,10 +173,14 @@ struct Patience {
 
 impl Patience {
     fn pause(&mut self) {
-        const YIELDS: u32 = 64;
-        match self.pauses.saturating_sub(YIELDS) {
+        let yields = if Mechanism::LaneYields.is_on() {
+            LANE_YIELDS
+        } else {
+            0
+        };
+        match (self.pauses + 1).saturating_sub(yields) {
             0 => thread::yield_now(),
-            n => thread::sleep(Duration::from_micros(50 * u64::from(n.min(20)))),
+            n => thread::sleep(LANE_SLEEP * n.min(LANE_SLEEPS)),
         }
         self.pauses += 1;
     }

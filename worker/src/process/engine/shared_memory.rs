@@ -3,7 +3,6 @@
 use std::{
     sync::Arc,
     task::{Wake, Waker},
-    time::Duration,
 };
 
 use mobula_store::Region;
@@ -22,12 +21,8 @@ use mobula_protocol::{
     Error, Format, Lot, ObjectHandle, ObjectId, Result, SharedMemory, Value, WorkerId,
     message::FromWorker,
     sync::{Ended, Seat, Sleep},
+    waiting::KEEP_TURN,
 };
-
-/// How long a task that waits for a lock sleeps with its turn, once it has come too late because
-/// another task had the turn. Long enough for a short critical section; the owner of the lock may
-/// be a task of this worker, which then waits for so long.
-const KEEP_TURN: Duration = Duration::from_millis(2);
 
 impl<L: Link> SharedMemory for Worker<L> {
     fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region> {

@@ -16,16 +16,13 @@ use mobula_protocol::{
     Actors, Admission, Awaited, Call, CancelOptions, Control, Engine, Error, Item, ObjectHandle,
     ObjectId, ObjectStore, Queues, Result, SharedMemory, Value, WorkerId, lower_call,
     message::TaskSpec,
+    waiting::{AT_ONCE, Mechanism},
 };
 
 use mobula_worker::in_threads;
 
 use super::{Driver, peers::Peers};
 use crate::scheduler::{Scheduler, Violation};
-
-/// So many calls of a list are submitted under one lock: then workers begin with them, and get more
-/// in place of those that they have done, while the next are prepared.
-const AT_ONCE: usize = 8;
 
 /// A call whose arguments can travel, without its id, and handles that keep them until it is a
 /// task.
@@ -220,9 +217,14 @@ impl Engine for Driver {
             }));
             return;
         }
+        let at_once = if Mechanism::Groups.is_on() {
+            AT_ONCE
+        } else {
+            1
+        };
         let (mut lowered, mut kept) = (Vec::new(), Vec::new());
         loop {
-            for call in calls.take(AT_ONCE) {
+            for call in calls.take(at_once) {
                 lowered.push(call.and_then(|call| self.lower(call)));
             }
             if lowered.is_empty() {

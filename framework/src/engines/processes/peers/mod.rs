@@ -20,6 +20,7 @@ use std::{
 use mobula_protocol::{
     Attempt, Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
+    waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism, SMALL_BATCH},
 };
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
 
@@ -31,19 +32,6 @@ use crate::engines::processes::{
     waiting::task_duration::TaskDurationEstimate,
 };
 use crate::scheduler::Scheduler;
-
-/// Messages that are read from one worker before others get their turn.
-const BATCH: usize = 512;
-
-/// The same, for a caller that came for something else.
-const SMALL_BATCH: usize = 64;
-
-/// With no more workers than this, all of them are looked at each time.
-const FEW: usize = 8;
-
-/// With more, all of them are looked at each so many times, and otherwise those that had
-/// something to say lately or were sent something.
-const ALL_EVERY: u32 = 16;
 
 /// A list of ids that is longer is not kept.
 const KEEP_SCRATCH: usize = 1 << 14;
@@ -239,7 +227,7 @@ impl Peers {
 
     /// The same of those workers that are likely to.
     pub(in crate::engines::processes) fn any_busy_ready(&self) -> bool {
-        if self.peers.len() <= FEW {
+        if self.are_few() {
             return self.any_ready();
         }
         let mut busy = self.busy.iter().filter_map(|&id| self.peers.get(id));
@@ -260,8 +248,7 @@ impl Peers {
         scheduler: &mut Scheduler,
     ) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        if self.peers.len() <= FEW || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready()
-        {
+        if self.are_few() || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready() {
             self.look_at_all();
         }
         self.drain_busy(scheduler, BATCH);
@@ -271,10 +258,20 @@ impl Peers {
     /// Reads and acts on some of what those workers have said that are likely to have something to
     /// say.
     pub(in crate::engines::processes) fn drain_some(&mut self, scheduler: &mut Scheduler) {
-        if self.peers.len() <= FEW {
+        if self.are_few() {
             self.look_at_all();
         }
-        self.drain_busy(scheduler, SMALL_BATCH);
+        let most = if Mechanism::SmallBatch.is_on() {
+            SMALL_BATCH
+        } else {
+            BATCH
+        };
+        self.drain_busy(scheduler, most);
+    }
+
+    /// Whether all workers are looked at each time.
+    fn are_few(&self) -> bool {
+        self.peers.len() <= FEW_WORKERS || !Mechanism::Likely.is_on()
     }
 
     fn drain_busy(&mut self, scheduler: &mut Scheduler, most: usize) {

@@ -1,21 +1,17 @@
 //! The thread that reads the workers' answers when no caller does.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
-use mobula_protocol::bell::Spin;
+use mobula_protocol::waiting::{Mechanism, NAP, Spin, WATCHFUL};
 
 use crate::engines::processes::Driver;
 
-/// While tasks are under way, how long the thread sleeps at most, in case something wrote over the
-/// bell. Without tasks it sleeps until it is rung.
-const WATCHFUL: Duration = Duration::from_millis(500);
-
-/// A nap. The system adds some 50 us to it.
-const NAP: Duration = Duration::from_micros(50);
-
 impl Driver {
     pub(in crate::engines::processes) fn run_background(&self) {
-        let spin = Spin::for_this_machine();
+        let spin = match Mechanism::BackgroundSpin.is_on() {
+            true => Spin::for_this_machine(),
+            false => Spin::NONE,
+        };
         let closed = || self.closed.load(Ordering::SeqCst);
         loop {
             let watchful = self.pending_work().then_some(WATCHFUL);
@@ -29,7 +25,10 @@ impl Driver {
                 // A caller that waits reads the answers itself.
                 let led = self.bell.is_led();
                 let any = !led && self.poll();
-                if self.poll_policy.take_served() && !self.poll_policy.is_watched() {
+                if self.poll_policy.take_served()
+                    && Mechanism::Nap.is_on()
+                    && !self.poll_policy.is_watched()
+                {
                     self.bell.nap(NAP, || {
                         closed() || self.poll_policy.is_watched_after_announcing()
                     });

@@ -11,14 +11,9 @@ use std::{
     time::Duration,
 };
 
-/// A caller that spawns looks at the rings after each so many calls.
-const LOOK_EVERY: u32 = 16;
-
-/// How long a future's caller looks for the answer at once: less than waking it would cost.
-const LINGER: Duration = Duration::from_micros(6);
-
-/// About what waking it, and a worker, does cost.
-const LINGER_LONG: Duration = Duration::from_micros(30);
+use mobula_protocol::waiting::{
+    LINGER, LINGER_LONG, LINGER_ONCE_IN, LOOK_EVERY, Mechanism, SPIN_ONCE_IN, UNLUCKY,
+};
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -34,9 +29,6 @@ pub(in crate::engines::processes) struct PollPolicy {
     /// Whether it pays to spin before a sleep.
     spin: SuccessRate,
 }
-
-/// So many more failures than successes, lately, and something is no longer tried each time.
-const UNLUCKY: u32 = 4;
 
 /// Whether something that often fails is worth another try.
 #[derive(Debug, Default)]
@@ -78,7 +70,7 @@ impl PollPolicy {
     pub(in crate::engines::processes) fn count_spawn(&self) -> bool {
         let count = self.spawned.load(Ordering::Relaxed).wrapping_add(1);
         self.spawned.store(count, Ordering::Relaxed);
-        count.is_multiple_of(LOOK_EVERY) && !self.is_watched()
+        count.is_multiple_of(LOOK_EVERY) && Mechanism::Look.is_on() && !self.is_watched()
     }
 
     /// A foreground caller has spared the background thread being woken.
@@ -117,8 +109,14 @@ impl PollPolicy {
     /// that has worked lately. If not, now and then for as long as being woken takes: the workers,
     /// who fell asleep while this one slept, would never be quick enough otherwise.
     pub(in crate::engines::processes) fn may_linger(&self) -> Option<Duration> {
+        if !Mechanism::Linger.is_on() {
+            return None;
+        }
+        if !Mechanism::LingerRate.is_on() {
+            return Some(LINGER);
+        }
         let good = self.linger.is_good();
-        self.linger.may_try(32).then_some(match good {
+        self.linger.may_try(LINGER_ONCE_IN).then_some(match good {
             true => LINGER,
             false => LINGER_LONG,
         })
@@ -134,7 +132,7 @@ impl PollPolicy {
     /// workers then; and while it waits for its turn after a yield, the system counts it as one who
     /// wants a core, and shares the cores accordingly.
     pub(in crate::engines::processes) fn may_spin(&self) -> bool {
-        self.spin.may_try(16)
+        !Mechanism::SpinRate.is_on() || self.spin.may_try(SPIN_ONCE_IN)
     }
 
     /// What came of it.

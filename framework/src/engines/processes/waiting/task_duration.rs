@@ -1,21 +1,10 @@
 //! How long tasks take at the moment, roughly: whether waking a further worker for one is worth it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use mobula_protocol::waiting::{ENDS, Mechanism, ROUND, SHORT, STUCK};
 
 use crate::scheduler::Scheduler;
-
-/// A task that takes no longer is short: about what it costs to wake a worker and to have it find
-/// its way back into the caches.
-const SHORT: Duration = Duration::from_micros(10);
-
-/// Ends of tasks between two looks at the clock.
-const ENDS: u32 = 64;
-
-/// How long tasks wait for active workers that end none.
-pub(in crate::engines::processes) const STUCK: Duration = Duration::from_millis(1);
-
-/// How long a round takes at least, in which each active worker should end a task.
-const ROUND: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(in crate::engines::processes) struct TaskDurationEstimate {
@@ -60,7 +49,7 @@ impl TaskDurationEstimate {
         // As if one worker had run them one after the other: several make a task look shorter than
         // it is, by as many as there are cores at most where they have been busy.
         let each = now.duration_since(self.since) / self.ended.max(1);
-        scheduler.tick(self.ended > 0 && each <= SHORT);
+        scheduler.tick(Mechanism::Packing.is_on() && self.ended > 0 && each <= SHORT);
         self.since = now;
         self.ended = 0;
     }

@@ -12,18 +12,13 @@ use std::{
 
 use mobula_protocol::{
     Awaited, Error, ObjectHandle,
-    bell::{Lead, Spin, Spun, Yields, may_yield},
+    bell::Lead,
     current_thread_waker,
+    waiting::{Mechanism, QUICK, Spin, Spun, WATCHFUL, Yields, may_yield},
 };
 
 use crate::engines::processes::Driver;
 use crate::promise::ENGINE;
-
-/// A sleeping leader looks again after this time, in case something wrote over the bell.
-const WATCHFUL: Duration = Duration::from_millis(500);
-
-/// An answer from another core is there by then, if the task is short.
-const QUICK: Duration = Duration::from_nanos(2_500);
 
 impl Driver {
     /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
@@ -131,7 +126,7 @@ impl Driver {
             if handle.outcome().is_some() || spent >= limit {
                 break;
             }
-            if spent < QUICK {
+            if spent < QUICK && Mechanism::Quick.is_on() {
                 hint::spin_loop();
             } else {
                 // The worker may have been put on this core.

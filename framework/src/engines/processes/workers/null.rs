@@ -22,10 +22,11 @@ use std::{
 
 use mobula_protocol::{
     Error, Result, Value, WorkerId,
-    bell::{Bell, Spin},
+    bell::Bell,
     link,
     mailbox::{LaneReader, OutWriter, WorkerState},
     message::{FromWorker, TaskMessage, ToWorker},
+    waiting::Spin,
 };
 use parking_lot::Mutex;
 

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::yields::{Yields, may_yield};
+use super::{
+    FEW_LOOKS, FREE, MANY_LOOKS, Mechanism, SPIN, SPIN_ALONE, SPIN_FREE,
+    yields::{Yields, may_yield},
+};
 
 /// How long to look again and again before sleeping. An answer that comes within that time costs no
 /// system call on either side, and no wake-up.
@@ -27,9 +30,7 @@ pub struct Spin {
     pub many: u32,
     /// No more rounds after this much time on a core that others want.
     pub limit: Duration,
-    /// No more rounds after this much time on a core that nobody else wants: about what a sleep and
-    /// a wake-up take together, so that at most twice as much is spent as with the better of the
-    /// two (Karlin et al., "Competitive snoopy caching", 1988).
+    /// No more rounds after this much time on a core that nobody else wants.
     pub limit_free: Duration,
     /// No more looks after this much time where a yield would take long: see [`may_yield`].
     pub limit_alone: Duration,
@@ -40,9 +41,6 @@ pub struct Spin {
 /// What this process saw last. Threads on different cores may see different things; then one of
 /// them looks too often, or yields too early, for one round.
 static CORE_IS_FREE: AtomicBool = AtomicBool::new(false);
-
-/// A yield that took no longer has found nobody else to run.
-const FREE: Duration = Duration::from_nanos(1_000);
 
 /// What came of spinning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +78,15 @@ impl Spin {
         static CORES: OnceLock<usize> = OnceLock::new();
         let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
         Spin {
-            few: if cores > 1 { 5 } else { 0 },
-            many: if cores > 1 { 60 } else { 0 },
-            limit: Duration::from_micros(12),
-            limit_free: Duration::from_micros(60),
-            limit_alone: Duration::from_micros(if cores > 1 { 3 } else { 0 }),
+            few: if cores > 1 { FEW_LOOKS } else { 0 },
+            many: if cores > 1 { MANY_LOOKS } else { 0 },
+            limit: SPIN,
+            limit_free: SPIN_FREE,
+            limit_alone: if cores > 1 {
+                SPIN_ALONE
+            } else {
+                Duration::ZERO
+            },
             yields: Yields::DRIVER,
         }
     }
@@ -102,13 +104,16 @@ impl Spin {
         if ready() {
             return Spun::InTime;
         }
-        if self.limit.is_zero() {
+        if self.limit.is_zero() || !Mechanism::Spin.is_on() {
             return Spun::InVain;
         }
         let begin = Instant::now();
+        if !Mechanism::Yields.is_on() {
+            return self.alone(begin, self.limit_free, ready);
+        }
         match may_yield(begin) {
             true => self.yielding(begin, ready),
-            false => self.alone(begin, ready),
+            false => self.alone(begin, self.limit_alone, ready),
         }
     }
 
@@ -133,7 +138,7 @@ impl Spin {
                     false => Spun::InTime,
                 };
             }
-            let free = after.duration_since(before) <= FREE;
+            let free = after.duration_since(before) <= FREE || !Mechanism::FreeCore.is_on();
             let limit = if free { self.limit_free } else { self.limit };
             if after.duration_since(begin) >= limit {
                 return Spun::InVain;
@@ -145,7 +150,7 @@ impl Spin {
     }
 
     /// Looks without a yield.
-    fn alone(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
+    fn alone(&self, begin: Instant, limit: Duration, mut ready: impl FnMut() -> bool) -> Spun {
         loop {
             for _ in 0..self.few {
                 hint::spin_loop();
@@ -153,7 +158,7 @@ impl Spin {
                     return Spun::InTime;
                 }
             }
-            if begin.elapsed() >= self.limit_alone {
+            if begin.elapsed() >= limit {
                 return Spun::InVain;
             }
         }
@@ -161,5 +166,69 @@ impl Spin {
 
     fn pauses(&self, free: bool) -> u32 {
         if free { self.many } else { self.few }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spinning_has_an_end_and_stops_early() {
+        let mut looks = 0;
+        let spun = Spin::NONE.until(|| {
+            looks += 1;
+            false
+        });
+        assert_eq!((spun, looks), (Spun::InVain, 1));
+
+        let spin = Spin {
+            few: 5,
+            many: 5,
+            limit: Duration::from_secs(1_000),
+            limit_free: Duration::from_millis(1),
+            limit_alone: Duration::from_millis(1),
+            yields: Yields::DRIVER,
+        };
+        looks = 0;
+        let spun = spin.until(|| {
+            looks += 1;
+            looks == 7
+        });
+        assert_eq!((spun, looks), (Spun::InTime, 7));
+
+        let spin = Spin {
+            limit: Duration::from_millis(1),
+            ..spin
+        };
+        looks = 0;
+        let spun = spin.until(|| {
+            looks += 1;
+            false
+        });
+        assert_eq!(spun, Spun::InVain);
+        assert!(looks > 6, "{looks}");
+        assert_eq!(Spin::for_this_machine().until(|| false), Spun::InVain);
+    }
+
+    #[test]
+    fn what_is_found_after_a_long_absence_is_late() {
+        let spin = Spin {
+            few: 1,
+            many: 1,
+            limit: Duration::from_nanos(1),
+            limit_free: Duration::from_secs(1_000),
+            limit_alone: Duration::from_secs(1_000),
+            yields: Yields::DRIVER,
+        };
+        // The second look comes after the first yield, and no yield takes as little as a nanosecond.
+        // Not through `until`, which does not yield while another test's long yield bars it.
+        let mut looks = 0;
+        let spun = spin.yielding(Instant::now(), || {
+            looks += 1;
+            looks == 2
+        });
+        assert_eq!((spun, looks), (Spun::Late, 2));
+        assert!(spun.is_ready());
     }
 }

@@ -21,6 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{Mechanism, REST, REST_OF_A_WORKER, SHORT_YIELD, SHORT_YIELD_OF_A_WORKER};
+
 /// When yields have shown that somebody computes here, and what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Yields {
@@ -40,21 +42,20 @@ static SUSPECT_UNTIL: AtomicU64 = AtomicU64::new(0);
 /// Whether it is worth a try. Costs a load where yields are short.
 pub fn may_yield(now: Instant) -> bool {
     let until = BARRED_UNTIL.load(Ordering::Relaxed);
-    until == 0 || since_start(now) >= until
+    until == 0 || !Mechanism::Bars.is_on() || since_start(now) >= until
 }
 
 impl Yields {
     /// For a thread that waits for workers.
     pub const DRIVER: Yields = Yields {
-        short: Duration::from_micros(300),
-        rest: 50,
+        short: SHORT_YIELD,
+        rest: REST,
     };
 
-    /// For a worker. The driver may be at work on the same core, handing out tasks, and to be woken
-    /// for each of them would cost more than to wait for its end.
+    /// For a worker.
     pub const WORKER: Yields = Yields {
-        short: Duration::from_millis(2),
-        rest: 8,
+        short: SHORT_YIELD_OF_A_WORKER,
+        rest: REST_OF_A_WORKER,
     };
 
     /// Yields; returns the time after it. `before` is the time before it.
@@ -78,7 +79,8 @@ impl Yields {
             return None;
         }
         let rest = took.saturating_mul(self.rest.into());
-        let barred_until = (before < suspect_until).then(|| after.saturating_add(rest));
+        let barred_until = (before < suspect_until || !Mechanism::Doubt.is_on())
+            .then(|| after.saturating_add(rest));
         let suspect_until = barred_until.unwrap_or(after).saturating_add(rest);
         Some(Verdict {
             barred_until,
