@@ -9,6 +9,7 @@ pub mod busy;
 pub mod floors;
 pub mod handover;
 pub mod machine;
+pub mod neighbour;
 pub mod particles;
 pub mod plate;
 pub mod processes;

@@ -9,6 +9,11 @@ Runs our rows and those of the peers that are installed, and writes a report.
   --only A,B       of our rows and the floors only these parts, such as `calls` or `actors`
   --peers A,B      only these peers, or programs of peers (`none` for none)
   --curves         cost curves of ours in place of the rows
+  --ablation       what each mechanism of waiting gains, in place of the rows
+  --without A,B    of the mechanisms only these
+  --before PROGRAM in place of the mechanisms another build of this program
+  --rows A,B       of the ablation only these rows
+  --seconds N      for about so long (420)
   --out FOLDER     where the report goes (benches/results)
   --date DATE      the date for the head, in place of today's";
 
@@ -19,6 +24,8 @@ pub(crate) enum Invocation {
     Suite(Options),
     /// The curves.
     Curves(Options),
+    /// What mechanisms gain.
+    Ablation(Ablation),
     /// One part of our rows, as lines on standard output: what the suite starts.
     Part {
         part: String,
@@ -37,11 +44,31 @@ pub(crate) struct Options {
     pub(crate) date: Option<String>,
 }
 
+/// What an ablation is to measure.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Ablation {
+    /// The mechanisms; `None` for all.
+    pub(crate) mechanisms: Option<String>,
+    /// Another build of this program, in place of the mechanisms.
+    pub(crate) before: Option<PathBuf>,
+    /// The rows; `None` for all.
+    pub(crate) rows: Option<String>,
+    /// For how long.
+    pub(crate) seconds: u64,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) date: Option<String>,
+}
+
 /// # Errors
 /// What is wrong with the arguments.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, String> {
     let mut options = Options::default();
     let (mut curves, mut part) = (false, None);
+    let mut ablation = false;
+    let mut ablated = Ablation {
+        seconds: 420,
+        ..Ablation::default()
+    };
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut value = || {
@@ -52,6 +79,15 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation
             "--help" | "-h" => return Ok(Invocation::Help),
             "--quick" => options.quick = true,
             "--curves" => curves = true,
+            "--ablation" => ablation = true,
+            "--without" => ablated.mechanisms = Some(value()?),
+            "--before" => ablated.before = Some(value()?.into()),
+            "--rows" => ablated.rows = Some(value()?),
+            "--seconds" => {
+                let seconds = value()?;
+                let wrong = |_| format!("`{seconds}` is no number of seconds");
+                ablated.seconds = seconds.parse().map_err(wrong)?;
+            }
             "--part" => part = Some(value()?),
             "--only" => options.only = Some(list(&value()?).collect()),
             "--peers" => {
@@ -65,6 +101,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation
     let quick = options.quick;
     Ok(match part {
         Some(part) => Invocation::Part { part, quick },
+        None if ablation => Invocation::Ablation(Ablation {
+            out: options.out,
+            date: options.date,
+            ..ablated
+        }),
         None if curves => Invocation::Curves(options),
         None => Invocation::Suite(options),
     })
@@ -119,6 +160,13 @@ mod tests {
             quick: true,
         };
         assert_eq!(parsed(&["--part", "calls", "--quick"]), Ok(part));
+        let ablation = parsed(&["--ablation", "--rows", "put", "--seconds", "9"]);
+        let options = Ablation {
+            rows: Some("put".into()),
+            seconds: 9,
+            ..Ablation::default()
+        };
+        assert_eq!(ablation, Ok(Invocation::Ablation(options)));
         assert_eq!(parsed(&["--help"]), Ok(Invocation::Help));
     }
 
@@ -127,6 +175,7 @@ mod tests {
         for (args, wrong) in [
             (&["--peers"][..], "`--peers` needs"),
             (&["--fast"], "`--fast`"),
+            (&["--seconds", "long"], "`long`"),
         ] {
             let error = parsed(args).unwrap_err();
             assert!(error.contains(wrong), "{error}");

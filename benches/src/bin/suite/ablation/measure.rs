@@ -1,0 +1,241 @@
+//! The rows of an ablation: one for each thing that a mechanism of waiting serves. Each takes about
+//! a tenth of a second, and gives the seconds that one of something takes.
+
+use std::{env, time::Duration};
+
+use mobula::{AtomicArray, SharedBarrier, SharedMutex, prelude::*};
+use mobula_benches::{
+    busy::{beside_work, busy},
+    handover::{LOCKS, hand_over},
+    neighbour::Neighbour,
+    sampling::{Plan, Sampler, measure as sample, timed},
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{
+    Result,
+    ours::{WORKERS, nothing, runtime},
+};
+
+/// The environment variable with the names of the rows to measure, separated by commas.
+pub(super) const ROWS: &str = "MOBULA_ABLATION_ROWS";
+
+/// The rows and what they are.
+pub(super) const LABELS: &[(&str, &str)] = &[
+    ("roundtrip", "blocking round trip"),
+    (
+        "roundtrip_neighbour",
+        "the same beside half a core's neighbour",
+    ),
+    (
+        "roundtrip_busy",
+        "the same, two threads of the driver compute",
+    ),
+    ("await", "`.await` of a task"),
+    ("await_neighbour", "the same beside half a core's neighbour"),
+    ("await_busy", "the same, two threads of the driver compute"),
+    ("inflight", "task of 1,000 in flight"),
+    ("spawned", "task of 1,000 that are spawned one by one"),
+    ("nested", "child that a task waits for"),
+    ("map_trivial", "trivial item of a map"),
+    ("map_single", "trivial item that is handed out by itself"),
+    ("map_busy", "item of 100 µs while the driver computes"),
+    ("put", "put of a small value"),
+    ("worker_puts", "put of a small value in a worker"),
+    ("workers_16", "task of 10,000 on 16 workers"),
+    ("workers_64", "task of 10,000 on 64 workers"),
+    ("handover", "hand-over of a mutex between two workers"),
+];
+
+/// About so long a row is measured.
+const TIME: Duration = Duration::from_millis(100);
+
+const FAST: Plan = Plan {
+    warm_up: 500,
+    least: 20,
+    most: 500_000,
+    time: TIME,
+};
+
+const SLOW: Plan = Plan {
+    warm_up: 1,
+    least: 3,
+    most: 10_000,
+    time: TIME,
+};
+
+#[remote]
+fn same(item: u64) -> u64 {
+    item
+}
+
+#[remote]
+fn work(nanoseconds: u64) -> u64 {
+    busy(nanoseconds)
+}
+
+/// Seconds of one child, of so many that are waited for one by one.
+#[remote]
+fn parent(children: usize) -> mobula::Result<f64> {
+    let mut done = Ok(());
+    let seconds = timed(|| done = (0..children).try_for_each(|_| nothing::remote().spawn().get()));
+    done.map(|()| seconds / children as f64)
+}
+
+/// Seconds of one put, of so many whose refs are kept.
+#[remote]
+fn puts(count: usize) -> mobula::Result<f64> {
+    let rt = Runtime::current()?;
+    let mut kept: mobula::Result<Vec<_>> = Ok(Vec::new());
+    let seconds = timed(|| kept = (0..count).map(|_| rt.put(&0_i64)).collect());
+    kept.map(|kept| seconds / kept.len() as f64)
+}
+
+/// Measures the rows, and prints one line for each.
+///
+/// # Errors
+/// When a runtime does not start, or a task fails.
+pub(crate) fn part() -> Result<()> {
+    let wanted = env::var(ROWS).ok();
+    let is_wanted = |row: &str| {
+        let names = wanted.as_ref().map(|rows| rows.split(','));
+        names.is_none_or(|mut names| names.any(|name| name == row))
+    };
+    let row = |row: &str, measure: &mut dyn FnMut() -> Result<f64>| -> Result<()> {
+        if is_wanted(row) {
+            println!("{row} {}", measure()?);
+        }
+        Ok(())
+    };
+    let rt = runtime()?;
+    let tokio = tokio::runtime::Builder::new_current_thread().build()?;
+    row("roundtrip", &mut || roundtrip(&rt))?;
+    row("roundtrip_neighbour", &mut || {
+        let _neighbour = Neighbour::start()?;
+        roundtrip(&rt)
+    })?;
+    row("roundtrip_busy", &mut || beside_work(2, || roundtrip(&rt)))?;
+    row("await", &mut || tokio.block_on(awaited(&rt)))?;
+    row("await_neighbour", &mut || {
+        let _neighbour = Neighbour::start()?;
+        tokio.block_on(awaited(&rt))
+    })?;
+    row("await_busy", &mut || {
+        beside_work(2, || tokio.block_on(awaited(&rt)))
+    })?;
+    row("inflight", &mut || batch(&rt, 1000))?;
+    row("spawned", &mut || {
+        each(1000, || {
+            let refs: Vec<_> = (0..1000).map(|_| rt.spawn(nothing::remote())).collect();
+            rt.get(&refs).map(drop)
+        })
+    })?;
+    row("nested", &mut || {
+        Ok(sample(SLOW, || rt.spawn(parent::remote(1000)).get())?.median)
+    })?;
+    row("map_trivial", &mut || {
+        each(200_000, || {
+            rt.map_fn(same::remote, 0..200_000).get().map(drop)
+        })
+    })?;
+    row("map_single", &mut || {
+        each(5_000, || {
+            let map = rt.map_fn(same::remote, 0..5_000).chunk_size(1);
+            map.get().map(drop)
+        })
+    })?;
+    row("map_busy", &mut || {
+        let items = vec![100_000; 1_000];
+        beside_work(1, || {
+            each(items.len(), || {
+                rt.map_fn(work::remote, items.iter().copied())
+                    .get()
+                    .map(drop)
+            })
+        })
+    })?;
+    row("put", &mut || {
+        each(1000, || {
+            (0..1000).try_for_each(|_| rt.put(&0_i64).map(drop))
+        })
+    })?;
+    row("worker_puts", &mut || {
+        Ok(sample(SLOW, || rt.spawn(puts::remote(5_000)).get())?.median)
+    })?;
+    row("handover", &mut || handed_over(&rt))?;
+    drop(rt);
+    for workers in [16, 64] {
+        row(&format!("workers_{workers}"), &mut || {
+            let many = Runtime::builder().workers(workers).start()?;
+            batch(&many, 1000)?;
+            batch(&many, 10_000)
+        })?;
+    }
+    Ok(())
+}
+
+fn roundtrip(rt: &Runtime) -> Result<f64> {
+    let mut sampler = Sampler::new(FAST);
+    while sampler.more() {
+        let mut done = Ok(());
+        sampler.add(timed(|| done = rt.spawn(nothing::remote()).get()));
+        done?;
+    }
+    Ok(sampler.summary().median)
+}
+
+async fn awaited(rt: &Runtime) -> Result<f64> {
+    let mut sampler = Sampler::new(FAST);
+    while sampler.more() {
+        let start = std::time::Instant::now();
+        rt.spawn(nothing::remote()).await?;
+        sampler.add(start.elapsed().as_secs_f64());
+    }
+    Ok(sampler.summary().median)
+}
+
+/// Seconds of one task of a batch.
+fn batch(rt: &Runtime, tasks: usize) -> Result<f64> {
+    each(tasks, || {
+        let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
+        rt.get(&refs).map(drop)
+    })
+}
+
+/// Seconds of one of so many things that `work` does.
+fn each(count: usize, mut work: impl FnMut() -> mobula::Result<()>) -> Result<f64> {
+    let times = sample(SLOW, || {
+        let mut done = Ok(());
+        let seconds = timed(|| done = work());
+        done.map(|()| seconds)
+    })?;
+    Ok(times.median / count as f64)
+}
+
+/// Seconds of a hand-over, for one of two players in two workers.
+#[remote]
+fn plays(
+    locks: Vec<SharedMutex<u64>>,
+    arrived: &AtomicArray<AtomicU64>,
+    barrier: &SharedBarrier,
+    player: usize,
+) -> mobula::Result<f64> {
+    // Both workers have a player before one of them waits, and so gives its turn to the other.
+    arrived[0].fetch_add(1, Ordering::SeqCst);
+    while arrived[0].load(Ordering::SeqCst) < WORKERS as u64 {
+        std::thread::yield_now();
+    }
+    barrier.wait()?;
+    let ready = || barrier.wait().map(drop);
+    hand_over(player, 2_000, |n| locks[n].lock(), ready)
+}
+
+fn handed_over(rt: &Runtime) -> Result<f64> {
+    let locks: mobula::Result<Vec<_>> = (0..LOCKS).map(|_| rt.shared_mutex(0_u64)).collect();
+    let locks = locks?;
+    let barrier = rt.shared_barrier(2)?;
+    let arrived = rt.atomic_array(1)?;
+    let calls = (0..2).map(|player| plays::remote(&locks, &arrived, &barrier, player));
+    let times = rt.get(rt.spawn_all(calls))?;
+    Ok(times.into_iter().sum::<f64>() / WORKERS as f64)
+}
