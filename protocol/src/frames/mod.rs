@@ -6,7 +6,8 @@
 //! A frame is the length of its body, four bytes with the lowest first, and the body: MessagePack,
 //! a map of one message's name to its fields in order. [`VERSION`] is the first thing that both say.
 //!
-//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused.
+//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused. The
+//! fuzz target is `fuzz/fuzz_targets/frames.rs`.
 
 mod from_peer;
 mod outcome;
