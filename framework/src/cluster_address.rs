@@ -42,6 +42,49 @@ impl FromStr for Address {
     }
 }
 
+/// The dashboard of a cluster's head, as an URL without a path.
+#[cfg(feature = "ray-job")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeadAddress(String);
+
+#[cfg(feature = "ray-job")]
+impl HeadAddress {
+    pub(crate) fn url(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(feature = "ray-job")]
+impl std::fmt::Display for HeadAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(feature = "ray-job")]
+impl FromStr for HeadAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<HeadAddress> {
+        let url = text.trim_end_matches('/');
+        let host = url.strip_prefix("http://");
+        let plain = |host: &str| {
+            !host.is_empty()
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || ".:-_[]".contains(c))
+        };
+        match host {
+            Some(host) if plain(host) => Ok(HeadAddress(url.to_owned())),
+            _ => Err(Error::usage(format!(
+                "`{text}` is no address of a Ray dashboard; it is `http://`, a host and a port, as in \
+                 `http://10.0.0.1:8265`; forward the port of a dashboard behind HTTPS (`kubectl port-forward`, \
+                 `ssh -L`)"
+            ))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +97,22 @@ mod tests {
         assert_eq!("auto".parse::<Address>().unwrap().node, None);
         for bad in ["", "a b", "auto?node=", "auto?other=1", "x\"y"] {
             assert!(bad.parse::<Address>().unwrap_err().is_usage(), "{bad}");
+        }
+    }
+
+    #[cfg(feature = "ray-job")]
+    #[test]
+    fn a_head_is_an_url_without_a_path() {
+        let address: HeadAddress = "http://head:8265/".parse().unwrap();
+        assert_eq!(address.url(), "http://head:8265");
+        for bad in [
+            "head:8265",
+            "https://head:8265",
+            "http://",
+            "http://h/p",
+            "http://a b",
+        ] {
+            assert!(bad.parse::<HeadAddress>().unwrap_err().is_usage(), "{bad}");
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::cluster_address::Address;
 
 /// An engine, which runs the calls of a runtime: see [`Builder::engine`](crate::Builder::engine).
 ///
-/// The environment variable `MOBULA_ENGINE` names one by `processes`, `threads`, `inline` or
-/// `ray:ADDRESS`, and so does `parse`.
+/// The environment variable `MOBULA_ENGINE` names one by `processes`, `threads`, `inline`,
+/// `ray:ADDRESS` or, with the feature `ray-job`, `ray-job:URL`, and so does `parse`.
 ///
 /// # Examples
 /// ```
@@ -192,6 +192,41 @@ impl EngineKind {
     pub fn ray(address: &str) -> Result<EngineKind> {
         Ok(EngineKind(Kind::Ray(address.parse()?)))
     }
+
+    /// Returns the engine that hands the whole program to a Ray cluster, from a machine that is no
+    /// node of it and has neither Python nor Ray. `url` is the address of the cluster's dashboard,
+    /// such as `http://10.0.0.1:8265`. Needs the feature `ray-job`.
+    ///
+    /// [`Builder::start`](crate::Builder::start) uploads this program's file and submits it as a job
+    /// of Ray, with the arguments of this process. The job runs on the cluster with
+    /// `MOBULA_ENGINE=ray:auto`, which comes before what the builder says. `start` shows the job's
+    /// output on standard output, and ends this process with the job's exit code. So it only returns
+    /// errors, and what precedes it runs in both places. Ctrl-C and SIGTERM stop the job.
+    ///
+    /// With `MOBULA_ENGINE=ray-job:URL`, [`init`](crate::init) does this before anything of `main`
+    /// runs.
+    ///
+    /// The program's file must run on the nodes: a static build (`--target
+    /// x86_64-unknown-linux-musl`), or one for a C library that is no newer. It has at most 100 MiB.
+    /// `$RAY_AUTH_TOKEN` is sent where it is set. A job takes some seconds to start.
+    ///
+    /// # Errors
+    /// `is_usage`: this is no such address.
+    ///
+    /// # Examples
+    /// ```
+    /// use mobula::EngineKind;
+    ///
+    /// let engine = EngineKind::ray_job("http://head:8265")?;
+    /// assert_eq!("ray-job:http://head:8265".parse::<EngineKind>()?, engine);
+    /// assert!(EngineKind::ray_job("head").unwrap_err().is_usage());
+    /// # Ok::<(), mobula::Error>(())
+    /// ```
+    #[cfg(feature = "ray-job")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "ray-job")))]
+    pub fn ray_job(url: &str) -> Result<EngineKind> {
+        Ok(EngineKind(Kind::RayJob(url.parse()?)))
+    }
 }
 
 /// The names that `MOBULA_ENGINE` takes.
@@ -203,14 +238,28 @@ impl FromStr for EngineKind {
             "processes" => Ok(EngineKind::processes()),
             "threads" => Ok(EngineKind::threads()),
             "inline" => Ok(EngineKind::inline()),
-            other => match other.strip_prefix("ray:") {
-                Some(address) => EngineKind::ray(address),
-                None => Err(Error::usage(format!(
-                    "there is no engine `{other}`; there are `processes`, `threads`, `inline` and `ray:ADDRESS`"
+            other => match other.split_once(':') {
+                Some(("ray", address)) => EngineKind::ray(address),
+                Some(("ray-job", url)) => job(url),
+                _ => Err(Error::usage(format!(
+                    "there is no engine `{other}`; there are `processes`, `threads`, `inline`, `ray:ADDRESS` and \
+                     `ray-job:URL`"
                 ))),
             },
         }
     }
+}
+
+#[cfg(feature = "ray-job")]
+fn job(url: &str) -> Result<EngineKind> {
+    EngineKind::ray_job(url)
+}
+
+#[cfg(not(feature = "ray-job"))]
+fn job(url: &str) -> Result<EngineKind> {
+    Err(Error::usage(format!(
+        "the engine `ray-job:{url}` needs the feature `ray-job` of `mobula` (`cargo build --features mobula/ray-job`)"
+    )))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -221,6 +270,9 @@ pub(crate) enum Kind {
     Inline,
     /// A Ray cluster.
     Ray(Address),
+    /// A job of a Ray cluster, which is the whole program.
+    #[cfg(feature = "ray-job")]
+    RayJob(crate::cluster_address::HeadAddress),
     /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
     NullThreads,
     /// Nothing runs, and there are no threads.

@@ -37,6 +37,10 @@ const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so eac
 /// and leaves the workers of the others alone. Then `main` begins with the `init` of each version
 /// that starts runtimes.
 ///
+/// With the feature `ray-job` and `MOBULA_ENGINE=ray-job:URL` in the environment, it runs the whole
+/// program on a Ray cluster, and ends this process with the exit code of that job. See
+/// [`EngineKind::ray_job`](crate::EngineKind).
+///
 /// Calling it again does nothing, and so does calling it in a [`#[mobula::test]`](crate::test).
 /// Costs a look at one environment variable in the driver. In a test program, a backtrace tells
 /// whether the thread runs a test.
@@ -66,6 +70,8 @@ pub fn init() {
     );
     if TEST.get().is_none() {
         INITIALISED.store(true, Ordering::Release);
+        #[cfg(feature = "ray-job")]
+        crate::ray_job::take_over(&arguments());
     }
 }
 
@@ -75,6 +81,11 @@ pub(crate) fn test_entry(name: &'static str) {
     mobula_worker::enter_if_worker();
     let _ = TEST.set(name);
     IN_TEST.set(true);
+}
+
+/// The arguments of this process.
+fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
 }
 
 /// How a further process of this program gets to `init` or a test entry.
@@ -99,9 +110,8 @@ pub(crate) fn worker_entry() -> Result<WorkerEntry> {
         ));
     }
     if INITIALISED.load(Ordering::Acquire) {
-        let args = std::env::args_os().skip(1).collect();
         return Ok(WorkerEntry {
-            args,
+            args: arguments(),
             env: Vec::new(),
         });
     }

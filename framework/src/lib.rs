@@ -191,6 +191,7 @@
 //! | `ndarray-0_16`, `ndarray-0_17` | for this version of `ndarray`: `ArrayView` parameters without a copy, `ArrayViewMut2` parameters for tiles, `put` of arrays and views with their shape |
 //! | `ndarray` | the same as `ndarray-0_16` |
 //! | `progress` | progress bars of maps and `as_completed`: `.progress("scoring")` |
+//! | `ray-job` | `MOBULA_ENGINE=ray-job:URL` and `EngineKind::ray_job`: the program as a job of a Ray cluster, from any machine |
 //! | `stream` | [`ObjectStream`] as a stream, remote functions that return `impl Stream`, `stream` of queues, maps and `as_completed`: for `futures::Stream` and the crates that build on it |
 //!
 //! One program may use both versions of `ndarray`. Then [`NdArray`] and [`SharedArray::seal_nd`]
@@ -229,7 +230,10 @@ mod engine_kind;
 mod engines;
 mod harness;
 mod init;
+mod json;
 mod promise;
+#[cfg(feature = "ray-job")]
+mod ray_job;
 mod resources;
 mod runtime;
 mod scheduler;

@@ -26,6 +26,12 @@ pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
     let workforce: Box<dyn Workforce> = match &config.kind {
         Kind::Inline => return Ok(inline::Inline::start(&config)?),
         Kind::Ray(address) => return ray::start(&config, address),
+        #[cfg(feature = "ray-job")]
+        Kind::RayJob(address) => {
+            let entry = crate::init::worker_entry()?;
+            let code = crate::ray_job::run(address, &entry.args, &entry.env)?;
+            std::process::exit(code)
+        }
         Kind::Processes => Box::new(Processes),
         Kind::Threads => Box::<Threads>::default(),
         Kind::NullThreads => Box::new(NullThreads),

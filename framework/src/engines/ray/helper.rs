@@ -1,7 +1,7 @@
 //! The Python process that joins the cluster for this program.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     io,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
@@ -11,7 +11,7 @@ use std::{
 
 use mobula_protocol::{Error, Result, frames::stream, link};
 
-use crate::{cluster_address::Address, config::Config, init::worker_entry};
+use crate::{cluster_address::Address, config::Config, init::worker_entry, json::quoted};
 
 /// The program of the helper, and of what stands before each process on the cluster.
 const SHIM: &str = include_str!("shim.py");
@@ -164,29 +164,4 @@ fn settings(config: &Config, address: &Address) -> Result<String> {
         config.start_timeout.as_secs_f64(),
         quoted(config.name.as_ref()),
     ))
-}
-
-/// A text in JSON. What is no UTF-8 is replaced.
-fn quoted(text: &OsStr) -> String {
-    let mut quoted = String::from('"');
-    for c in text.to_string_lossy().chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if u32::from(c) < 0x20 => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_quoted_as_json_wants_it() {
-        assert_eq!(quoted("a\"b\\c\n".as_ref()), r#""a\"b\\c\u000a""#);
-        assert_eq!(quoted("ä".as_ref()), "\"ä\"");
-    }
 }
