@@ -207,7 +207,15 @@ pub enum ToWorker {
     /// An object is freed of which the worker has said [`FromWorker::Decoded`].
     Forget(ObjectId),
     /// Nobody waits for this task any more. It should end soon.
-    Cancel(Attempt),
+    Cancel {
+        /// Which of the worker's runs.
+        run: Attempt,
+        /// Whether the calls that the task has made are cancelled too.
+        calls: bool,
+    },
+    /// Another worker is idle: calls that this one keeps to itself are wanted. Holds until the worker
+    /// gives some away, or says [`FromWorker::Done`] or [`FromWorker::Blocked`].
+    Share,
     /// The worker runs this function, or nothing. It shows that to `ps` and `top`.
     Title(Option<FunctionIndex>),
     /// Give free memory back to the budget, and say how much that was.
@@ -268,6 +276,17 @@ pub enum FromWorker {
     /// A task of the worker's own, and the run that makes the call, if it is known. The worker holds
     /// the result.
     Spawn(TaskSpec, Option<Attempt>),
+    /// The worker keeps calls of its tasks to itself from now on, until it says
+    /// [`Done`](FromWorker::Done) or [`Blocked`](FromWorker::Blocked).
+    Keeps,
+    /// A call that the worker has kept and run: its result is an object from now on. The worker holds
+    /// it.
+    Ran {
+        /// Its id.
+        id: ObjectId,
+        /// The result.
+        outcome: Outcome,
+    },
     /// An object of the worker's own. The worker holds it.
     Put {
         /// Its id.

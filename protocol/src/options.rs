@@ -114,6 +114,34 @@ impl TaskOptions {
         let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
         !(split || limited || retry_errors && retries.is_some_and(|retries| retries > 0))
     }
+
+    /// Whether a call with these options can run within the task that makes it, where the scheduler
+    /// knows nothing of it.
+    pub fn fit_a_caller(&self) -> bool {
+        let TaskOptions {
+            // A further run after the worker's death takes the driver.
+            retries,
+            // Without retries it means nothing.
+            retry_errors: _,
+            // The scheduler decides about the order of its tasks only.
+            priority,
+            // The driver's timers belong to tasks of its own.
+            timeout,
+            deadline,
+            retry_timeouts: _,
+            // A run within another one ends with that.
+            grace,
+            // The scheduler counts calls.
+            max_calls,
+            // The driver makes the objects of the elements.
+            split,
+            // The driver gives them out.
+            ref resources,
+        } = *self;
+        let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
+        let chosen = priority.is_some() || grace.is_some() || !resources.is_none();
+        !(split || limited || chosen || retries.is_some_and(|retries| retries > 0))
+    }
 }
 
 /// The options of one call. `None`: those of its function ([`RemoteFn::options`](crate::RemoteFn)),

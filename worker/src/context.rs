@@ -97,6 +97,11 @@ pub(crate) fn set_function(function: &'static RemoteFn) {
     HERE.with(|here| here.function.set(Some(function)));
 }
 
+/// Says whether the task of this thread has resources or a limit of time.
+pub(crate) fn is_limited() -> bool {
+    HERE.with(|here| here.has_resources.get() || here.limit.get().is_some())
+}
+
 /// Says that the task of this thread runs once more.
 pub(crate) fn count_attempt() {
     HERE.with(|here| here.attempt.update(|attempt| attempt + 1));
@@ -109,6 +114,8 @@ pub struct Nested {
     function: Option<&'static RemoteFn>,
     task: ObjectId,
     attempt: u32,
+    limit: Option<Instant>,
+    has_resources: bool,
 }
 
 /// Says that this thread runs a task from now on, inside of the task that it runs already.
@@ -117,6 +124,8 @@ pub fn nest(task: ObjectId, function: &'static RemoteFn, attempt: u32) -> Nested
         function: here.function.get(),
         task: here.task.get(),
         attempt: here.attempt.get(),
+        limit: here.limit.get(),
+        has_resources: here.has_resources.get(),
     });
     begin(task, function, attempt);
     outer
@@ -128,6 +137,8 @@ impl Drop for Nested {
             here.function.set(self.function);
             here.task.set(self.task);
             here.attempt.set(self.attempt);
+            here.limit.set(self.limit);
+            here.has_resources.set(self.has_resources);
         });
     }
 }
@@ -430,8 +441,9 @@ impl TaskContext {
     /// # }
     /// ```
     pub fn progress(&self) -> Progress {
+        let run = self.task.as_ref().and_then(|task| task.run);
         Progress {
-            run: self.task.as_ref().and_then(|task| task.run),
+            run: run.filter(|run| !run.is_within()),
         }
     }
 

@@ -13,7 +13,7 @@ use mobula_protocol::{Awaited, ObjectHandle, park_until};
 use parking_lot::Mutex;
 
 use crate::{
-    process::{here, worker_engine},
+    process::{Barred, here, worker_engine},
     teardown::{self, EndsWithWorker, Locals},
 };
 
@@ -143,6 +143,8 @@ impl<T: Send> WorkerLocal<T> {
             }
             value
         });
+        // A call that ran on this thread meanwhile would find the value in use.
+        let _barred = Barred::enter();
         f(value)
     }
 

@@ -52,7 +52,7 @@ impl Scheduler {
             };
             let error = Error::cancelled(self.name(found.function));
             let grace = options.limit(found.options(&self.functions));
-            self.stop(task, error, grace, host);
+            self.stop(task, error, (grace, options.is_recursive()), host);
         }
     }
 
@@ -80,8 +80,15 @@ impl Scheduler {
         }
     }
 
-    /// Fails a task. Where a worker may run it, that is told, and killed after the grace time.
-    fn stop(&mut self, id: TaskId, error: Error, grace: Option<Duration>, host: &mut impl Host) {
+    /// Fails a task. Where a worker may run it, that is told, and killed after the grace time. `calls`:
+    /// so do the calls that the task has made.
+    fn stop(
+        &mut self,
+        id: TaskId,
+        error: Error,
+        (grace, calls): (Option<Duration>, bool),
+        host: &mut impl Host,
+    ) {
         let Some(task) = self.tasks.get(id) else {
             return;
         };
@@ -90,7 +97,7 @@ impl Scheduler {
         };
         if !self.take_one_back(id, hand, host) {
             self.fail_task(id, error, host);
-            self.end_run(hand, grace, host);
+            self.end_run(hand, (grace, calls), host);
         } else {
             self.finish(id, Err(error), host);
         }
@@ -119,8 +126,14 @@ impl Scheduler {
     }
 
     /// Nobody waits for a run of a task any more.
-    fn end_run(&mut self, hand: Hand, grace: Option<Duration>, host: &mut impl Host) {
-        host.send(hand.worker, ToWorker::Cancel(hand.attempt));
+    fn end_run(
+        &mut self,
+        hand: Hand,
+        (grace, calls): (Option<Duration>, bool),
+        host: &mut impl Host,
+    ) {
+        let run = hand.attempt;
+        host.send(hand.worker, ToWorker::Cancel { run, calls });
         let Some(worker) = self.workers.get(&hand.worker) else {
             return;
         };
@@ -248,12 +261,12 @@ impl Scheduler {
         let grace = CancelOptions::new().limit(options);
         let mut tasks = vec![id];
         self.add_calls_of(&mut tasks);
-        self.stop(id, error, grace, host);
+        self.stop(id, error, (grace, true), host);
         for call in tasks.split_off(1) {
             if let Some(task) = self.tasks.get(call) {
                 let error = Error::cancelled(self.name(task.function));
                 let grace = CancelOptions::new().limit(task.options(&self.functions));
-                self.stop(call, error, grace, host);
+                self.stop(call, error, (grace, true), host);
             }
         }
     }
@@ -287,6 +300,6 @@ impl Scheduler {
             let priority = self.priority_of(id);
             self.ready.give_back(id, priority);
         }
-        self.end_run(hand, CancelOptions::new().limit(options), host);
+        self.end_run(hand, (CancelOptions::new().limit(options), false), host);
     }
 }

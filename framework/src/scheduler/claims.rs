@@ -225,6 +225,9 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
     match message {
         FromWorker::Done {
             outcome: Ok(value), ..
+        }
+        | FromWorker::Ran {
+            outcome: Ok(value), ..
         } => value.nested().for_each(f),
         FromWorker::Put { value, .. } => value.nested().for_each(f),
         FromWorker::Spawn(spec, _) => {
@@ -258,6 +261,10 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         | FromWorker::Done {
             outcome: Err(_), ..
         }
+        | FromWorker::Ran {
+            outcome: Err(_), ..
+        }
+        | FromWorker::Keeps
         | FromWorker::Again { .. }
         | FromWorker::Started { .. }
         | FromWorker::Progress(..)

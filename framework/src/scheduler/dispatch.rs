@@ -50,6 +50,9 @@ impl Scheduler {
             }
             // An actor that has ended can bring parts home, too.
             if !more && self.settled.is_empty() && self.dirty_actors.is_empty() {
+                if self.keepers > 0 {
+                    self.ask_keepers(host);
+                }
                 return;
             }
         }

@@ -3,6 +3,7 @@
 use super::{
     Host, Scheduler, Violation,
     counts::stored,
+    keepers::Keeping,
     object::ObjectState,
     objects::unknown,
     ready::Siblings,
@@ -66,8 +67,14 @@ impl Scheduler {
             FromWorker::Spawn(spec, parent) => {
                 let parent = parent.and_then(|run| self.workers.get(&from)?.assignment(run));
                 let parent = parent.map(|assignment| assignment.task);
+                self.has_shared(from);
                 self.submit_as(spec, None, parent, from, host).map(drop)
             }
+            FromWorker::Keeps => {
+                self.set_keeping(from, Keeping::Calls);
+                Ok(())
+            }
+            FromWorker::Ran { id, outcome } => self.on_ran(id, outcome, from),
             FromWorker::Put { id, value } => self.put(id, value, from),
             FromWorker::Hold(id) => self.known(id).map(|()| self.hold(from, id)),
             FromWorker::Release(id) => {
@@ -157,6 +164,10 @@ impl Scheduler {
                 let _ = self.put(id, value, from);
                 return;
             }
+            FromWorker::Ran { id, outcome } => {
+                let _ = self.on_ran(id, outcome, from);
+                return;
+            }
             FromWorker::Spawn(task, _) => vec![task.id],
             FromWorker::CreateActor { id, found, .. } => found.into_iter().chain([id]).collect(),
             FromWorker::FindActor { id, .. }
@@ -204,11 +215,15 @@ impl Scheduler {
         worker.complete(attempt);
         worker.children = Siblings::default();
         worker.ended = true;
+        let keeps = worker.keeping != Keeping::Nothing;
         let actor = worker.actor;
         let retires = worker.state == WorkerState::Retiring;
 
         worker.depth = most.min(worker.depth.saturating_add(1));
         worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
+        if keeps {
+            self.set_keeping(from, Keeping::Nothing);
+        }
         if actor.is_some() {
             self.call_landed(task_id);
         }
@@ -288,6 +303,7 @@ impl Scheduler {
         worker.children = Siblings::default();
         // What waits for its turn at an actor may share the value with this one.
         self.dirty_actors.extend(worker.actor);
+        self.set_keeping(from, Keeping::Nothing);
         self.take_back(from, u32::MAX, host);
         self.wind_up(from, host);
         Ok(())

@@ -88,6 +88,7 @@ mod events;
 mod functions;
 mod holds;
 mod host;
+mod keepers;
 mod lending;
 mod loads;
 mod messages;
@@ -219,6 +220,8 @@ pub(crate) struct Scheduler {
     queues: Queues,
     /// The workers that keep a decoded value of an object.
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
+    /// How many workers keep calls to themselves and were not asked for some.
+    keepers: usize,
     /// How many unfinished tasks are detached.
     detached: usize,
     admission: Admission,
@@ -279,6 +282,7 @@ impl Scheduler {
             settled: Vec::new(),
             queues: Queues::default(),
             decoded: NumberMap::default(),
+            keepers: 0,
             detached: 0,
             used: 0,
             closed: None,

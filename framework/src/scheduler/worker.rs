@@ -8,7 +8,9 @@ use std::{
 use mobula_protocol::{Attempt, IdMap, ObjectId, TaskSlot, waiting::STUCK_ROUNDS};
 use mobula_store::NumberHasher;
 
-use super::{claims::Told, needs::Grant, ready::Siblings, task_table::TaskId, term::Term};
+use super::{
+    claims::Told, keepers::Keeping, needs::Grant, ready::Siblings, task_table::TaskId, term::Term,
+};
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(super) struct Worker {
     pub(super) active: bool,
     /// Whether it counts in [`stealable`](super::Scheduler::stealable).
     pub(super) stealable: bool,
+    /// Whether it keeps calls to itself.
+    pub(super) keeping: Keeping,
     /// When it is replaced.
     pub(super) term: Term,
 }
@@ -122,6 +126,7 @@ impl Worker {
             quiet: STUCK_ROUNDS,
             active: false,
             stealable: false,
+            keeping: Keeping::default(),
             term: Term::default(),
         }
     }

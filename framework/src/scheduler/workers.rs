@@ -6,6 +6,7 @@ use mobula_protocol::{Error, FunctionIndex, ObjectId, TaskOptions, WorkerId, mes
 
 use super::{
     Host, Scheduler, Violation,
+    keepers::Keeping,
     object::Maker,
     ready::Siblings,
     task::Losses,
@@ -118,6 +119,7 @@ impl Scheduler {
         mut describe: impl FnMut(FunctionIndex) -> Error,
         host: &mut impl Host,
     ) -> bool {
+        self.set_keeping(id, Keeping::Nothing);
         let Some(mut worker) = self.workers.remove(&id) else {
             return false;
         };

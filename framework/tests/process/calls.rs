@@ -381,16 +381,26 @@ fn deep(n: u32) -> mobula::Result<u32> {
     Ok(deep::remote(n - 1).spawn().get()? + 1)
 }
 
+/// Has calls that may run again, so each is a task of the driver's.
+#[remote(retries = 1)]
+fn deep_tasks(n: u32) -> mobula::Result<u32> {
+    if n == 0 {
+        return Ok(0);
+    }
+    Ok(deep_tasks::remote(n - 1).spawn().get()? + 1)
+}
+
 #[mobula::test]
 fn a_recursion_that_is_too_deep_is_an_error_not_a_hang() {
     let rt = runtime(1);
-    assert_eq!(rt.spawn(deep::remote(300)).get().unwrap(), 300);
-    let error = rt.spawn(deep::remote(3000)).get().unwrap_err();
+    assert_eq!(rt.spawn(deep::remote(3000)).get().unwrap(), 3000);
+    assert_eq!(rt.spawn(deep_tasks::remote(300)).get().unwrap(), 300);
+    let error = rt.spawn(deep_tasks::remote(3000)).get().unwrap_err();
     assert!(
         format!("{error:?}").contains("recurse less deeply"),
         "{error:?}"
     );
-    assert_eq!(rt.spawn(deep::remote(3)).get().unwrap(), 3);
+    assert_eq!(rt.spawn(deep_tasks::remote(3)).get().unwrap(), 3);
     nothing_is_left(&rt);
 }
 

@@ -34,9 +34,10 @@ fn plus_one(n: u32) -> u32 {
     n + 1
 }
 
+/// Waits for a task of the driver's: a call that may run again does not run within its caller.
 #[remote]
 fn nested(n: u32) -> mobula::Result<u32> {
-    plus_one::remote(n).spawn().get()
+    plus_one::remote(n).retries(1).spawn().get()
 }
 
 #[remote]

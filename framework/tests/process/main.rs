@@ -21,6 +21,7 @@ mod limits;
 mod locals;
 mod locks;
 mod maps;
+mod nested;
 mod null;
 mod output;
 mod packing;

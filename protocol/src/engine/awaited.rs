@@ -14,6 +14,11 @@ pub trait Awaited {
 
     /// Calls `f` with each entry that it may depend on.
     fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle));
+
+    /// Returns the entry, if the outcome of one entry is all that the thread waits for.
+    fn only_entry(&self) -> Option<&ObjectHandle> {
+        None
+    }
 }
 
 impl Awaited for ObjectHandle {
@@ -27,6 +32,10 @@ impl Awaited for ObjectHandle {
 
     fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle)) {
         f(self);
+    }
+
+    fn only_entry(&self) -> Option<&ObjectHandle> {
+        Some(self)
     }
 }
 

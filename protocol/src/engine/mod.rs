@@ -105,6 +105,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// waits for it. Takes no lock that user code could be called under.
     fn detach(&self, _: &ObjectHandle) {}
 
+    /// A value or a call that leaves this process is about to refer to the object. An engine that
+    /// keeps calls to itself tells the others of this one. May block until a call has ended that
+    /// another thread of this process runs.
+    fn publish(&self, _: &ObjectHandle) {}
+
     /// Makes objects of the elements of a result. The result is that of a call with the option
     /// [`split`](crate::TaskOptions::split), and may be pending. An element fails if the call does.
     fn split(&self, _result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {

@@ -130,7 +130,11 @@ impl FromPeer {
             },
             FromPeer::DropSegment(id) => ToWorker::DropSegment(SegmentId(id)),
             FromPeer::Forget(id) => ToWorker::Forget(id.into()),
-            FromPeer::Cancel(run) => ToWorker::Cancel(Attempt(run)),
+            // A peer has no worker that keeps calls to itself.
+            FromPeer::Cancel(run) => ToWorker::Cancel {
+                run: Attempt(run),
+                calls: true,
+            },
             FromPeer::Actor(threads) => ToWorker::Actor { threads },
             FromPeer::Shutdown => ToWorker::Shutdown,
             FromPeer::Hello(..)

@@ -225,6 +225,9 @@ impl ToPeer {
             | FromWorker::Stalled(_)
             | FromWorker::NeedBytes(_)
             | FromWorker::ReturnBytes(_) => return Ok(None),
+            FromWorker::Keeps | FromWorker::Ran { .. } => {
+                return Err(Error::internal("a worker of a peer keeps calls to itself"));
+            }
             FromWorker::Lend { .. }
             | FromWorker::Settle { .. }
             | FromWorker::Seal { .. }

@@ -272,8 +272,13 @@ pub fn lower_call(
     Ok((lowered, keep))
 }
 
+/// Sees to it that others can find the object, which belongs to `engine`.
+///
+/// # Errors
+/// It belongs to another runtime.
 fn check_owner(engine: &dyn Engine, entry: &ObjectHandle) -> Result<()> {
     if entry.belongs_to(engine) {
+        engine.publish(entry);
         return Ok(());
     }
     match entry.outcome() {

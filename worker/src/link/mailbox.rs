@@ -109,6 +109,11 @@ impl Claims for WorkerState {
     fn set_function(&self, function: FunctionIndex) {
         WorkerState::set_function(self, function);
     }
+
+    #[inline]
+    fn function(&self) -> Option<FunctionIndex> {
+        WorkerState::function(self)
+    }
 }
 
 /// The worker's end of the socket, and which file that is.

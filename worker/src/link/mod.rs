@@ -37,6 +37,9 @@ pub(crate) trait Link: Sized + 'static {
     type Files: Files + 'static;
     /// Whether several processes can write to memory that they share.
     const SHARES_MEMORY: bool = true;
+    /// Whether the driver asks for calls that the worker keeps to itself. A worker that nobody asks
+    /// keeps none, because idle workers would not get them.
+    const KEEPS_CALLS: bool = true;
 }
 
 /// Messages to the driver.
@@ -85,6 +88,9 @@ pub(crate) trait Claims: Send + Sync {
 
     /// A run of this function begins.
     fn set_function(&self, function: FunctionIndex);
+
+    /// The function whose run has begun last.
+    fn function(&self) -> Option<FunctionIndex>;
 }
 
 /// Memory of others.

@@ -32,6 +32,7 @@ impl Link for Stream {
     type Claims = Starts;
     type Files = Socket;
     const SHARES_MEMORY: bool = false;
+    const KEEPS_CALLS: bool = false;
 }
 
 /// Messages that have come and were not read. A clone is the same one.
@@ -107,6 +108,10 @@ impl Claims for Starts {
     }
 
     fn set_function(&self, _: FunctionIndex) {}
+
+    fn function(&self) -> Option<FunctionIndex> {
+        None
+    }
 }
 
 /// The writing end. A clone is the same one.

@@ -45,8 +45,9 @@ pub(crate) struct Cancellations {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Runs that are cancelled. Some may have ended.
-    cancelled: Vec<Attempt>,
+    /// Runs that are cancelled, and whether the calls that they have made are cancelled too. Some may
+    /// have ended.
+    cancelled: Vec<(Attempt, bool)>,
     /// Which runs the threads are in.
     threads: Vec<Weak<AtomicU64>>,
     /// Runs that sleep, with what wakes them.
@@ -93,11 +94,11 @@ impl Cancellations {
         runner.0.store(NONE, Ordering::Release);
     }
 
-    /// Nobody waits for this run any more.
-    pub(super) fn cancel(&self, run: Attempt) {
+    /// Nobody waits for this run any more. `calls`: neither for the calls that it has made.
+    pub(super) fn cancel(&self, run: Attempt, calls: bool) {
         let mut state = self.state.lock();
         state.forget_ended(self.begun.load(Ordering::Acquire));
-        state.cancelled.push(run);
+        state.cancelled.push((run, calls));
         self.any.store(true, Ordering::SeqCst);
         EVER.store(true, Ordering::SeqCst);
         let woken = state.asleep.extract_if(.., |(asleep, _)| *asleep == run);
@@ -114,31 +115,31 @@ impl Cancellations {
         let runs: Vec<u64> = runs.filter(|run| *run != NONE).collect();
         drop(state);
         for run in runs {
-            self.cancel(Attempt(run));
+            self.cancel(Attempt(run), true);
         }
     }
 
-    /// Whether this run is cancelled.
+    /// Whether this run is cancelled; `within`: a call that the run makes within itself.
     #[inline]
-    pub(super) fn has(&self, run: Attempt) -> bool {
-        self.any.load(Ordering::SeqCst) && self.looks_for(run)
+    pub(super) fn has(&self, run: Attempt, within: bool) -> bool {
+        self.any.load(Ordering::SeqCst) && self.looks_for(run, within)
     }
 
     #[cold]
-    fn looks_for(&self, run: Attempt) -> bool {
+    fn looks_for(&self, run: Attempt, within: bool) -> bool {
         let mut state = self.state.lock();
         state.forget_ended(self.begun.load(Ordering::Acquire));
         if state.cancelled.is_empty() {
             self.any.store(false, Ordering::SeqCst);
         }
-        state.cancelled.contains(&run)
+        state.is_cancelled(run, within)
     }
 
     /// Leaves a waker for when the run is cancelled, in the place of an earlier one, unless it is
     /// already: then `false`.
-    pub(super) fn subscribe(&self, run: Attempt, waker: &Waker) -> bool {
+    pub(super) fn subscribe(&self, run: Attempt, within: bool, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        if state.cancelled.contains(&run) {
+        if state.is_cancelled(run, within) {
             return false;
         }
         let asleep = state.asleep.iter_mut().find(|(asleep, _)| *asleep == run);
@@ -164,6 +165,11 @@ impl Cancellations {
 }
 
 impl State {
+    fn is_cancelled(&self, run: Attempt, within: bool) -> bool {
+        let mut cancelled = self.cancelled.iter();
+        cancelled.any(|(cancelled, calls)| *cancelled == run && (*calls || !within))
+    }
+
     /// Forgets cancelled runs that have begun and that no thread is in.
     fn forget_ended(&mut self, begun: u64) {
         let threads = &self.threads;
@@ -171,7 +177,8 @@ impl State {
             let mut threads = threads.iter().filter_map(Weak::upgrade);
             threads.any(|thread| thread.load(Ordering::Acquire) == run.0)
         };
-        self.cancelled.retain(|run| run.0 >= begun || is_run(run));
+        self.cancelled
+            .retain(|(run, _)| run.0 >= begun || is_run(run));
     }
 }
 
@@ -198,17 +205,17 @@ mod tests {
         let cancellations = Cancellations::default();
         let runner = cancellations.runner();
         cancellations.begin(&runner, Attempt(0));
-        cancellations.cancel(Attempt(2));
-        assert!(!cancellations.has(Attempt(0)));
+        cancellations.cancel(Attempt(2), true);
+        assert!(!cancellations.has(Attempt(0), false));
         cancellations.end(&runner);
         cancellations.begin(&runner, Attempt(1));
-        assert!(!cancellations.has(Attempt(1)));
+        assert!(!cancellations.has(Attempt(1), false));
         cancellations.end(&runner);
         cancellations.begin(&runner, Attempt(2));
-        assert!(cancellations.has(Attempt(2)));
+        assert!(cancellations.has(Attempt(2), false));
         cancellations.end(&runner);
         cancellations.begin(&runner, Attempt(3));
-        assert!(!cancellations.has(Attempt(3)));
+        assert!(!cancellations.has(Attempt(3), false));
         assert_eq!(known(&cancellations), 0);
         assert!(!cancellations.any.load(Ordering::SeqCst));
     }
@@ -220,17 +227,29 @@ mod tests {
         for run in 0..100 {
             cancellations.begin(&runner, Attempt(run));
             cancellations.end(&runner);
-            cancellations.cancel(Attempt(run));
+            cancellations.cancel(Attempt(run), true);
             assert!(known(&cancellations) <= 1);
         }
         // That of another thread, which has gone since.
         let other = cancellations.runner();
         cancellations.begin(&other, Attempt(100));
         drop(other);
-        cancellations.cancel(Attempt(100));
+        cancellations.cancel(Attempt(100), true);
         cancellations.begin(&runner, Attempt(101));
-        assert!(!cancellations.has(Attempt(101)));
+        assert!(!cancellations.has(Attempt(101), false));
         assert_eq!(known(&cancellations), 0);
+    }
+
+    #[test]
+    fn a_call_within_a_run_is_cancelled_with_the_calls_of_the_run_only() {
+        let cancellations = Cancellations::default();
+        let runner = cancellations.runner();
+        cancellations.begin(&runner, Attempt(0));
+        cancellations.cancel(Attempt(0), false);
+        assert!(cancellations.has(Attempt(0), false));
+        assert!(!cancellations.has(Attempt(0), true));
+        cancellations.cancel(Attempt(0), true);
+        assert!(cancellations.has(Attempt(0), true));
     }
 
     #[test]
@@ -241,12 +260,12 @@ mod tests {
         let counts = [0, 1].map(|_| Arc::new(Count(AtomicUsize::new(0))));
         let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
         // The second one in the place of the first.
-        assert!(cancellations.subscribe(Attempt(0), &wakers[0]));
-        assert!(cancellations.subscribe(Attempt(0), &wakers[1]));
-        cancellations.cancel(Attempt(0));
+        assert!(cancellations.subscribe(Attempt(0), false, &wakers[0]));
+        assert!(cancellations.subscribe(Attempt(0), false, &wakers[1]));
+        cancellations.cancel(Attempt(0), true);
         let woken = counts.map(|count| count.0.load(Ordering::SeqCst));
         assert_eq!(woken, [0, 1]);
-        assert!(!cancellations.subscribe(Attempt(0), &wakers[0]));
+        assert!(!cancellations.subscribe(Attempt(0), false, &wakers[0]));
         assert!(cancellations.state.lock().asleep.is_empty());
         cancellations.unsubscribe(Attempt(0));
     }
@@ -263,8 +282,8 @@ mod tests {
                     cancellations.begin(&runner, Attempt(0));
                     ready.send(()).unwrap();
                     let waker = mobula_protocol::current_thread_waker();
-                    while !cancellations.has(Attempt(0)) {
-                        if cancellations.subscribe(Attempt(0), &waker) {
+                    while !cancellations.has(Attempt(0), false) {
+                        if cancellations.subscribe(Attempt(0), false, &waker) {
                             thread::park();
                         }
                     }
@@ -272,7 +291,7 @@ mod tests {
                 })
             };
             begun.recv().unwrap();
-            cancellations.cancel(Attempt(0));
+            cancellations.cancel(Attempt(0), true);
             sleeper.join().unwrap();
         }
     }

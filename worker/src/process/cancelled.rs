@@ -10,7 +10,7 @@ use mobula_protocol::{Attempt, Awaited, Error, ObjectHandle, Result, TaskProgres
 use super::{
     cancellations::{self, Cancellations, this_run},
     here::{self, Here, Number},
-    panics,
+    panics, within,
 };
 
 /// A run of a task in a worker, for who wants to know whether it is cancelled.
@@ -19,6 +19,8 @@ pub(crate) struct Run {
     run: Attempt,
     worker: WorkerId,
     here: Number,
+    /// A call within the run.
+    within: bool,
 }
 
 impl Run {
@@ -26,7 +28,18 @@ impl Run {
     pub(crate) fn of_this_thread() -> Option<Run> {
         let run = this_run()?;
         let (worker, here) = here::with(|worker| (worker.id(), worker.number()))?;
-        Some(Run { run, worker, here })
+        let within = within::depth() > 0;
+        Some(Run {
+            run,
+            worker,
+            here,
+            within,
+        })
+    }
+
+    /// Whether it is a call that its caller runs within itself.
+    pub(crate) fn is_within(self) -> bool {
+        self.within
     }
 
     /// Tells the driver how far it is.
@@ -41,7 +54,7 @@ impl Run {
     /// # Errors
     /// Nobody waits for it any more.
     pub(crate) fn check_cancelled(self) -> Result<()> {
-        let is_cancelled = |worker: &dyn Here| worker.cancellations().has(self.run);
+        let is_cancelled = |worker: &dyn Here| worker.cancellations().has(self.run, self.within);
         match cancellations::ever() && here::with_number(self.here, is_cancelled) == Some(true) {
             true => Err(cancelled()),
             false => Ok(()),
@@ -66,7 +79,7 @@ fn check_this_run() -> Result<()> {
 
 /// Whether nobody waits for the task of this thread any more.
 pub(super) fn is_cancelled(cancellations: &Cancellations) -> bool {
-    this_run().is_some_and(|run| cancellations.has(run))
+    this_run().is_some_and(|run| cancellations.has(run, within::depth() > 0))
 }
 
 /// # Errors
@@ -120,7 +133,9 @@ impl Awaited for OrCancelled<'_> {
 
     fn subscribe(&self, waker: &Waker) -> bool {
         if let Some(run) = self.run
-            && !self.cancellations.subscribe(run, waker)
+            && !self
+                .cancellations
+                .subscribe(run, within::depth() > 0, waker)
         {
             return false;
         }
@@ -151,7 +166,7 @@ pub(super) fn woken_when_cancelled<'a>(
     let Some(run) = this_run() else {
         return Ok(None);
     };
-    match cancellations.subscribe(run, waker) {
+    match cancellations.subscribe(run, within::depth() > 0, waker) {
         true => Ok(Some(Woken(cancellations, run))),
         false => Err(cancelled()),
     }

@@ -32,6 +32,7 @@ pub(super) fn serve<L: Link>(
     mut over: impl FnMut() -> Over,
 ) {
     let bell = lane.bell();
+    let mut kept_pause = Duration::ZERO;
     loop {
         match lane.receive() {
             Ok(Some(message)) => handle(worker, message, files, task_bell),
@@ -41,7 +42,9 @@ pub(super) fn serve<L: Link>(
                     Over::LookAgain(pause) => Some(pause),
                     Over::Yes => return,
                 };
-                bell.sleep(pause, || {
+                let look = worker.look_at_kept(&mut kept_pause);
+                let until = look.into_iter().chain(pause).min();
+                bell.sleep(until, || {
                     lane.ready() || pause.is_none() && !matches!(over(), Over::No)
                 });
             }
@@ -100,7 +103,14 @@ fn handle<L: Link>(
                 task_bell.ring();
             }
         }
-        ToWorker::Cancel(run) => worker.cancellations.cancel(run),
+        ToWorker::Cancel { run, calls } => {
+            worker.cancellations.cancel(run, calls);
+            if calls {
+                let cancelled = worker.table.lock().cancel_kept_of(run);
+                worker.fail_cancelled(cancelled);
+            }
+        }
+        ToWorker::Share => worker.want_share(),
         ToWorker::Title(function) => title::show(worker.registry, function),
         ToWorker::Trim => {
             worker.heap.trim(0);

@@ -24,6 +24,7 @@ use super::{
     panics,
     shortage::RETRY,
     tasks,
+    within::Barred,
 };
 use mobula_protocol::{Error, Result};
 
@@ -94,7 +95,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Err(error) = check(worker.cancellations()) {
             return Poll::Ready(Err(error));
         }
+        // Another future beside one that calls may have to go on.
+        let barred = Barred::enter();
         let poll = future.as_mut().poll(context);
+        drop(barred);
         if poll.is_pending() {
             match woken_when_cancelled(worker.cancellations(), context.waker()) {
                 Ok(waits) => woken = waits,

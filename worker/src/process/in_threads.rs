@@ -110,7 +110,7 @@ impl InThreads {
             Error::refused("cannot start a thread for a worker", Wanted::Thread, error)
         };
         let (tasks, first, told) = (worker.clone(), beside.thread(), result.clone());
-        threads::start("mobula-task", worker.stack, move || {
+        threads::start_for_tasks(worker.stack, move || {
             let _first = first;
             let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks)));
             let internal = |_| Err(Error::internal("the task loop panicked"));
@@ -151,7 +151,8 @@ impl InThreads {
             .is_some_and(|beside| beside.gives_turn(run));
         if taken {
             worker.turn.end();
-            worker.table.lock().out.push(&FromWorker::Blocked);
+            let spent = worker.table.lock().leave(&FromWorker::Blocked);
+            drop(spent);
             let _ = worker.look_for_stand_in();
         }
         taken

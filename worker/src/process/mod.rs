@@ -14,7 +14,9 @@ mod engine;
 mod executor;
 pub(crate) mod here;
 pub mod in_threads;
+mod kept;
 mod lanes;
+mod nested;
 pub mod over_stream;
 mod own_calls;
 mod own_memory;
@@ -26,6 +28,7 @@ mod tasks;
 mod threads;
 mod title;
 mod turn;
+mod within;
 mod worker;
 
 #[cfg(all(test, not(loom)))]
@@ -72,6 +75,7 @@ pub(crate) use cancelled::{Run, check_cancelled};
 pub use executor::block_on;
 pub use tasks::call;
 pub(crate) use tasks::runs_function;
+pub(crate) use within::Barred;
 
 /// How many engines run remote functions in this process.
 static ENGINES_HERE: AtomicUsize = AtomicUsize::new(0);
@@ -225,7 +229,7 @@ fn run(
     // On a thread of its own: `init()` may have been called inside an executor, whose functions do
     // not work inside of it a second time, and the stacks of all tasks are of one size. This thread
     // serves the control lane, so that a worker has no more threads for it.
-    threads::start("mobula-task", worker.stack, move || {
+    threads::start_for_tasks(worker.stack, move || {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, Some(panicked))));
         crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })

@@ -313,7 +313,7 @@ fn run(settings: &str, (stream, socket): (OwnedFd, OwnedFd)) -> Result<()> {
     let task_bell = tasks.bell();
     let (runs, lane) = (worker.clone(), inbox.clone());
     let refused = |error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error);
-    threads::start("mobula-task", worker.stack, move || {
+    threads::start_for_tasks(worker.stack, move || {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&runs, None)));
         end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })

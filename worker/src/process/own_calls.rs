@@ -44,6 +44,11 @@ impl OwnActor {
         let _ = self.0.set(actor);
     }
 
+    /// Whether the process is an actor, or is about to become one.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// The process has called `actor`.
     pub(super) fn called(&self, actor: ObjectId, result: ObjectId) {
         if self.0.get() == Some(&actor) {

@@ -90,6 +90,13 @@ impl Printed {
         }
     }
 
+    /// Waits until all is out that was printed before, as [`settle`](Printed::settle).
+    pub(super) fn settle_all(&self, closing: impl Fn() -> bool) {
+        if self.is_unsettled() {
+            self.wait(closing);
+        }
+    }
+
     fn is_unsettled(&self) -> bool {
         let mut event = [epoll::Event {
             flags: epoll::EventFlags::empty(),

@@ -8,8 +8,16 @@
 
 use std::sync::{Arc, Weak};
 
+use super::kept::{KeptCall, KeptCalls};
 use crate::link::Out;
-use mobula_protocol::{CancelOptions, IdMap, ObjectHandle, ObjectId, message::FromWorker};
+use mobula_protocol::{
+    Attempt, CancelOptions, FunctionIndex, IdMap, ObjectHandle, ObjectId, Outcome,
+    message::FromWorker,
+};
+
+/// Handles that were needed until now. They are dropped when the table's lock is free: the end of a
+/// handle takes it.
+pub(super) type Spent = Vec<Arc<ObjectHandle>>;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -18,6 +26,29 @@ pub(crate) struct Table<O> {
     handles: IdMap<Slot>,
     /// Handles that may be covered only; some may be gone or held by now.
     covered: Vec<ObjectId>,
+    kept: KeptCalls,
+}
+
+/// Whether the driver knows an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It does, or will have read so.
+    Driver,
+    /// It is the result of a call that this worker keeps, and that nobody has begun.
+    Kept,
+    /// A thread of this worker runs the call of this function.
+    Runs(FunctionIndex),
+    /// The call has ended.
+    Ended,
+}
+
+/// What [`Table::publish`] has found.
+#[derive(Debug)]
+pub(super) enum Published {
+    /// The driver knows the object.
+    Yes(Spent),
+    /// A thread of this worker runs the call that makes it.
+    Runs,
 }
 
 #[derive(Debug)]
@@ -28,6 +59,7 @@ struct Slot {
     entries: usize,
     held: bool,
     watched: bool,
+    place: Place,
 }
 
 impl<O: Out> Table<O> {
@@ -36,6 +68,7 @@ impl<O: Out> Table<O> {
             out,
             handles: IdMap::default(),
             covered: Vec::new(),
+            kept: KeptCalls::default(),
         }
     }
 
@@ -62,6 +95,7 @@ impl<O: Out> Table<O> {
             entries: 0,
             held: false,
             watched: false,
+            place: Place::Driver,
         });
         slot.held |= held;
         if let Some(entry) = slot.entry.upgrade() {
@@ -72,7 +106,7 @@ impl<O: Out> Table<O> {
         // The answer to an earlier question may have been used up by the entry before.
         slot.watched = false;
         slot.entries += 1;
-        if !slot.held {
+        if !slot.held && slot.place == Place::Driver {
             self.covered.push(id);
             self.tidy();
         }
@@ -91,13 +125,188 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// Asks the driver, once, to tell when the object is ready.
-    pub(crate) fn watch(&mut self, id: ObjectId) {
+    /// Keeps a call to this worker. Returns the handle of its result, which `make` makes.
+    pub(super) fn keep(
+        &mut self,
+        call: Box<KeptCall>,
+        make: impl FnOnce() -> Arc<ObjectHandle>,
+    ) -> (Arc<ObjectHandle>, Spent) {
+        let entry = make();
+        let slot = Slot {
+            entry: Arc::downgrade(&entry),
+            entries: 1,
+            held: false,
+            watched: false,
+            place: Place::Kept,
+        };
+        self.handles.insert(call.id, slot);
+        self.kept.push(call);
+        if !self.kept.told {
+            self.kept.told = true;
+            self.out.push(&FromWorker::Keeps);
+        }
+        let spent = match self.kept.wanted {
+            true => self.share(false),
+            false => Spent::new(),
+        };
+        (entry, spent)
+    }
+
+    /// Takes a call out that nobody has begun and that `run` has made, which is to run it.
+    pub(super) fn begin_kept(
+        &mut self,
+        id: ObjectId,
+        run: Option<Attempt>,
+    ) -> Option<Box<KeptCall>> {
+        let slot = self.handles.get_mut(id)?;
+        if slot.place != Place::Kept {
+            return None;
+        }
+        let call = self.kept.take_if(id, |call| Some(call.parent) == run)?;
+        slot.place = Place::Runs(call.function);
+        Some(call)
+    }
+
+    /// Whether the call has ended here whose result this is, and the driver does not know of it.
+    pub(super) fn is_untold(&self, id: ObjectId) -> bool {
+        let slot = self.handles.get(id);
+        slot.is_some_and(|slot| slot.place == Place::Ended)
+    }
+
+    /// The call has ended that [`begin_kept`](Table::begin_kept) has given. `outcome`: the driver has
+    /// to know the result, and what it refers to.
+    pub(super) fn end_kept(&mut self, id: ObjectId, outcome: Option<&Outcome>) {
         let Some(slot) = self.handles.get_mut(id) else {
             return;
         };
+        match outcome {
+            None => slot.place = Place::Ended,
+            Some(outcome) => {
+                slot.place = Place::Driver;
+                slot.held = true;
+                let outcome = outcome.clone();
+                self.out.push(&FromWorker::Ran { id, outcome });
+            }
+        }
+    }
+
+    /// Has the driver know an object.
+    pub(super) fn publish(&mut self, id: ObjectId) -> Published {
+        let Some(slot) = self.handles.get_mut(id) else {
+            return Published::Yes(Spent::new());
+        };
+        match slot.place {
+            Place::Driver => Published::Yes(Spent::new()),
+            Place::Kept => Published::Yes(self.send_kept(id)),
+            Place::Runs(_) => Published::Runs,
+            Place::Ended => {
+                let entry = slot.entry.upgrade();
+                if let Some(outcome) = entry.as_ref().and_then(|entry| entry.outcome()) {
+                    self.end_kept(id, Some(outcome));
+                }
+                Published::Yes(entry.into_iter().collect())
+            }
+        }
+    }
+
+    /// Tells the driver of a call, if this is one that nobody has begun.
+    fn send_kept(&mut self, id: ObjectId) -> Spent {
+        match self.kept.take(id) {
+            Some(call) => self.send_call(*call),
+            None => Spent::new(),
+        }
+    }
+
+    fn send_call(&mut self, call: KeptCall) -> Spent {
+        let (id, expected) = (call.id, call.expected);
+        let (spawn, spent) = call.into_spawn();
+        self.out.push(&spawn);
+        if let Some(slot) = self.handles.get_mut(id) {
+            slot.place = Place::Driver;
+            slot.held = true;
+            if expected {
+                slot.watched = true;
+                self.out.push(&FromWorker::Watch(id));
+            }
+        }
+        spent
+    }
+
+    /// Tells the driver of all calls that nobody has begun.
+    fn send_all_kept(&mut self) -> Spent {
+        let mut spent = Spent::new();
+        for call in self.kept.take_all() {
+            spent.append(&mut self.send_call(*call));
+        }
+        self.kept.told = false;
+        self.kept.wanted = false;
+        spent
+    }
+
+    /// An idle worker wants calls that are kept.
+    pub(super) fn want_share(&mut self) -> Spent {
+        // Otherwise the driver asks again when it hears of the next one.
+        self.kept.wanted = self.kept.told;
+        self.share(false)
+    }
+
+    /// Gives calls to the driver if they are wanted. `is_look`: this is called now and then. Returns
+    /// whether it should be.
+    pub(super) fn look_at_kept(&mut self) -> (bool, Spent) {
+        if !self.kept.wanted {
+            return (false, Spent::new());
+        }
+        let spent = self.share(true);
+        (self.kept.wanted, spent)
+    }
+
+    fn share(&mut self, is_look: bool) -> Spent {
+        let mut spent = Spent::new();
+        for call in self.kept.take_share(is_look) {
+            spent.append(&mut self.send_call(*call));
+        }
+        spent
+    }
+
+    /// Takes out the calls of a run that nobody has begun, and that nobody is to begin. Returns them
+    /// with their functions: they fail here.
+    pub(super) fn cancel_kept_of(
+        &mut self,
+        parent: Attempt,
+    ) -> (Vec<(ObjectId, FunctionIndex)>, Spent) {
+        let (mut here, mut spent) = (Vec::new(), Spent::new());
+        for call in self.kept.take_of(parent) {
+            self.end_kept(call.id, None);
+            here.push((call.id, call.function));
+            spent.extend(call.keep);
+        }
+        (here, spent)
+    }
+
+    /// A task ends, or gives up its turn.
+    pub(super) fn leave(&mut self, message: &FromWorker) -> Spent {
+        let spent = self.send_all_kept();
+        self.finish(message);
+        spent
+    }
+
+    /// The handle of an object, if there is one.
+    pub(super) fn known(&self, id: ObjectId) -> Option<Arc<ObjectHandle>> {
+        self.handles.get(id)?.entry.upgrade()
+    }
+
+    /// Asks the driver, once, to tell when the object is ready.
+    pub(super) fn watch(&mut self, id: ObjectId) -> Spent {
+        let spent = self.send_kept(id);
+        let Some(slot) = self.handles.get_mut(id) else {
+            return spent;
+        };
+        if slot.place != Place::Driver {
+            // The end of the call tells those who wait.
+            return spent;
+        }
         if slot.watched {
-            return;
+            return spent;
         }
         slot.watched = true;
         if !slot.held {
@@ -105,19 +314,62 @@ impl<O: Out> Table<O> {
             self.out.push(&FromWorker::Hold(id));
         }
         self.out.push(&FromWorker::Watch(id));
+        spent
+    }
+
+    /// As [`watch`](Table::watch), where the task that asks may come to run the call by itself.
+    pub(super) fn expect(&mut self, id: ObjectId) -> Spent {
+        match self.kept.get_mut(id) {
+            Some(call) => {
+                call.expected = true;
+                Spent::new()
+            }
+            None => self.watch(id),
+        }
     }
 
     /// Tells the driver that nobody will ask for the result of this task. The handle is there, so
     /// the driver counts the object: as held, or as covered.
-    pub(crate) fn detach(&mut self, id: ObjectId) {
-        if self.handles.get_mut(id).is_some() {
+    pub(super) fn detach(&mut self, id: ObjectId) -> Spent {
+        let mut spent = Spent::new();
+        if self.handles.get_mut(id).is_some()
+            && let Published::Yes(published) = self.publish(id)
+        {
+            spent = published;
             self.out.push(&FromWorker::Detach(id));
         }
+        spent
     }
 
-    /// Has the driver cancel the tasks that make these objects, of which there are handles.
-    pub(crate) fn cancel(&mut self, ids: Vec<ObjectId>, options: CancelOptions) {
-        self.out.push(&FromWorker::Cancel { ids, options });
+    /// Has the driver cancel the tasks that make these objects, of which there are handles. Returns
+    /// those that it does not know of, with their functions: they fail here.
+    pub(super) fn cancel(
+        &mut self,
+        mut ids: Vec<ObjectId>,
+        options: CancelOptions,
+    ) -> (Vec<(ObjectId, FunctionIndex)>, Spent) {
+        let (mut here, mut spent) = (Vec::new(), Spent::new());
+        ids.retain(|id| {
+            let slot = self.handles.get_mut(*id);
+            match slot.as_ref().map_or(Place::Driver, |slot| slot.place) {
+                Place::Driver => return true,
+                Place::Ended => {}
+                // It goes on within its caller.
+                Place::Runs(function) => here.push((*id, function)),
+                Place::Kept => {
+                    if let (Some(call), Some(slot)) = (self.kept.take(*id), slot) {
+                        slot.place = Place::Ended;
+                        here.push((*id, call.function));
+                        spent.extend(call.keep);
+                    }
+                }
+            }
+            false
+        });
+        if !ids.is_empty() {
+            self.out.push(&FromWorker::Cancel { ids, options });
+        }
+        (here, spent)
     }
 
     /// The handles that wait for the driver's answer.
@@ -139,20 +391,25 @@ impl<O: Out> Table<O> {
     }
 
     /// An entry was dropped.
-    pub(crate) fn release(&mut self, id: ObjectId) {
+    pub(super) fn release(&mut self, id: ObjectId) -> Spent {
         let Some(slot) = self.handles.get_mut(id) else {
-            return;
+            return Spent::new();
         };
         slot.entries -= 1;
         if slot.entries > 0 {
-            return;
+            return Spent::new();
         }
-        let held = slot.held;
-        self.handles.remove(id);
+        // Its call runs, though nobody looks.
+        let spent = match slot.place {
+            Place::Kept => self.send_kept(id),
+            _ => Spent::new(),
+        };
+        let held = self.handles.remove(id).is_some_and(|slot| slot.held);
         if held {
             self.hold_covered();
             self.out.push(&FromWorker::Release(id));
         }
+        spent
     }
 
     /// Pushes a message that may end covers.
@@ -212,7 +469,7 @@ mod tests {
     fn what_ends_with_its_task_costs_no_message() {
         let mut table = Table::new(Log::default());
         drop(table.handle(id(1), false, entry));
-        table.release(id(1));
+        let _ = table.release(id(1));
         table.finish(&FromWorker::Blocked);
         assert_eq!(texts(&mut table), ["Blocked"]);
         assert!(table.handles.is_empty());
@@ -226,7 +483,7 @@ mod tests {
         table.finish(&FromWorker::Blocked);
         assert_eq!(texts(&mut table), ["Hold", "Blocked", "Blocked"]);
         drop(kept);
-        table.release(id(1));
+        let _ = table.release(id(1));
         assert_eq!(texts(&mut table), ["Release"]);
     }
 
@@ -236,7 +493,7 @@ mod tests {
         let outer = table.handle(id(1), true, entry);
         let _inner = table.handle(id(2), false, entry);
         drop(outer);
-        table.release(id(1));
+        let _ = table.release(id(1));
         assert_eq!(texts(&mut table), ["Hold2", "Release"]);
     }
 
@@ -245,9 +502,9 @@ mod tests {
         let mut table = Table::new(Log::default());
         drop(table.handle(id(1), true, entry));
         let _new = table.handle(id(1), false, entry);
-        table.release(id(1));
+        let _ = table.release(id(1));
         assert_eq!(texts(&mut table), Vec::<String>::new());
-        table.release(id(1));
+        let _ = table.release(id(1));
         assert_eq!(texts(&mut table), ["Release"]);
     }
 
@@ -257,7 +514,7 @@ mod tests {
         let _kept = table.handle(id(0), false, entry);
         for n in 1..10_000 {
             drop(table.handle(id(n), false, entry));
-            table.release(id(n));
+            let _ = table.release(id(n));
         }
         assert!(table.covered.len() < 200);
         table.finish(&FromWorker::Blocked);
@@ -268,8 +525,8 @@ mod tests {
     fn watching_holds_first_and_asks_once() {
         let mut table = Table::new(Log::default());
         let _entry = table.handle(id(1), false, entry);
-        table.watch(id(1));
-        table.watch(id(1));
+        let _ = table.watch(id(1));
+        let _ = table.watch(id(1));
         assert_eq!(texts(&mut table), ["Hold", "Watch"]);
         assert!(table.watched(id(1)).is_some());
     }
@@ -278,8 +535,8 @@ mod tests {
     fn an_answer_to_a_released_handle_is_not_for_its_successor() {
         let mut table = Table::new(Log::default());
         drop(table.handle(id(1), false, entry));
-        table.watch(id(1));
-        table.release(id(1));
+        let _ = table.watch(id(1));
+        let _ = table.release(id(1));
         let _new = table.handle(id(1), false, entry);
         assert!(table.watched(id(1)).is_none());
     }

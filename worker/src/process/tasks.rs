@@ -16,7 +16,7 @@ use super::{
     own_calls::InMethod,
     own_memory, panics,
     printed::{Begun, Printed},
-    threads,
+    threads, within,
     worker::Worker,
 };
 use crate::{
@@ -90,7 +90,7 @@ pub(super) fn stand_in<L: Link>(worker: &Worker<L>) -> io::Result<()> {
     worker.loops.fetch_add(1, Ordering::SeqCst);
     let looping = worker.clone();
     let in_use = worker.beside.as_ref().map(Beside::thread);
-    let started = threads::start("mobula-task", worker.stack, move || {
+    let started = threads::start_for_tasks(worker.stack, move || {
         let _in_use = in_use;
         let _member = looping
             .beside
@@ -107,6 +107,7 @@ pub(super) fn stand_in<L: Link>(worker: &Worker<L>) -> io::Result<()> {
 /// then returns; a stand-in also returns when there are more loops than needed.
 pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
     let _loop = Loop;
+    within::begin_stack();
     let runner = worker.cancellations.runner();
     // How many tasks run at a time, as far as this thread knows.
     let mut most = 1;
@@ -267,14 +268,14 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
         worker.table.lock().out.push(&FromWorker::Retire);
     }
     worker.keep_turn_to_the_end();
-    worker.table.lock().finish(&FromWorker::Done {
+    let spent = worker.table.lock().leave(&FromWorker::Done {
         id,
         slot,
         attempt,
         outcome,
     });
     // What the result refers to is counted by the driver from here on.
-    drop(keep);
+    drop((keep, spent));
     if worker.printed.as_ref().is_some_and(Printed::is_lost) {
         // The tasks after this one must not find files of others in their place.
         die(LOST);
@@ -300,7 +301,7 @@ fn tell_resources<L: Link>(worker: &Worker<L>, remote: &RemoteFn, own: &Resource
 }
 
 /// A result, and handles that keep what it refers to.
-type Made = (Arc<Value>, Vec<Arc<ObjectHandle>>);
+pub(super) type Made = (Arc<Value>, Vec<Arc<ObjectHandle>>);
 
 /// Why a run of a function made nothing.
 enum Failed {
@@ -418,7 +419,7 @@ pub(crate) fn runs_function(function: FunctionIndex) {
 }
 
 /// The arguments with readable bytes.
-fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Result<Vec<Input>> {
+pub(super) fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Result<Vec<Input>> {
     let engine: &dyn Engine = &**worker;
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
         match &value.body {
@@ -469,7 +470,7 @@ fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
 
 /// Makes the result of a task out of what its function returned, with the handles that keep what
 /// the result refers to.
-fn finish<L: Link>(
+pub(super) fn finish<L: Link>(
     worker: &Arc<Worker<L>>,
     id: ObjectId,
     payload: Payload,

@@ -128,6 +128,10 @@ impl Claims for TakenBack {
     }
 
     fn set_function(&self, _: FunctionIndex) {}
+
+    fn function(&self) -> Option<FunctionIndex> {
+        None
+    }
 }
 
 struct NoFiles;

@@ -8,6 +8,8 @@ use std::{
 
 use mobula_store::limits;
 
+use super::within;
+
 /// Starts a thread that has `stack` bytes for calls.
 ///
 /// # Errors
@@ -21,4 +23,16 @@ pub(super) fn start<T: Send + 'static>(
         .name(name.to_owned())
         .stack_size(limits::stack_for(stack))
         .spawn(body)
+}
+
+/// Starts a thread that runs tasks, which have `stack` bytes for calls, also where one runs
+/// [within](super::nested) another one.
+///
+/// # Errors
+/// The system gives no thread.
+pub(super) fn start_for_tasks<T: Send + 'static>(
+    stack: usize,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    start("mobula-task", stack.saturating_add(within::STACK), body)
 }

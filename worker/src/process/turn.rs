@@ -130,6 +130,11 @@ impl<M: Monitor<State>> Turn<M> {
         });
     }
 
+    /// Whether a task waits for it to go on.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.state.until(|state| Some(state.resuming > 0))
+    }
+
     /// Whether nobody has it.
     pub(crate) fn is_free(&self) -> bool {
         self.state.until(|state| Some(state.taken == 0))

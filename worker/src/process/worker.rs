@@ -278,10 +278,12 @@ impl<L: Link> Here for Worker<L> {
         }
         let mut table = self.table.lock();
         pass_on_cores(&mut table.out, true);
-        if has_turn {
-            table.out.push(&FromWorker::Blocked);
-        }
+        let spent = match has_turn {
+            true => table.leave(&FromWorker::Blocked),
+            false => Vec::new(),
+        };
         drop(table);
+        drop(spent);
         tasks::stand_in(self).is_ok()
     }
 

@@ -47,7 +47,7 @@ impl Env {
 
     fn is_told(&mut self, task: &TaskMessage) -> bool {
         let told = self.host.control(W1);
-        matches!(told, Some(ToWorker::Cancel(attempt)) if attempt == task.attempt)
+        matches!(told, Some(ToWorker::Cancel { run, .. }) if run == task.attempt)
     }
 
     #[track_caller]

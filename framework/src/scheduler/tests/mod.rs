@@ -11,6 +11,7 @@ mod end;
 mod env;
 mod events;
 mod host;
+mod keepers;
 mod lending;
 mod messages;
 mod objects;

@@ -7,7 +7,7 @@ use std::{
 
 use mobula_protocol::{
     Item, ObjectId, Value, WorkerId,
-    message::{Arg, FromWorker, TaskMessage},
+    message::{Arg, FromWorker, TaskMessage, TaskSpec},
 };
 
 use super::{
@@ -31,6 +31,12 @@ pub(super) struct Worker {
     pub(super) entries: BTreeMap<ObjectId, Entry>,
     /// The tasks that it has begun, and whether they wait. At most one does not.
     pub(super) tasks: Vec<(TaskMessage, bool)>,
+    /// Calls that it keeps to itself.
+    pub(super) kept: Vec<TaskSpec>,
+    /// It has told the driver that there are some.
+    told: bool,
+    /// It was asked for some.
+    pub(super) asked: bool,
     /// It was told to end.
     pub(super) closing: bool,
     minted: u64,
@@ -45,6 +51,9 @@ impl Worker {
             outbox,
             entries: BTreeMap::new(),
             tasks: Vec::new(),
+            kept: Vec::new(),
+            told: false,
+            asked: false,
             closing: false,
             minted: 0,
         }
@@ -52,6 +61,35 @@ impl Worker {
 
     pub(super) fn say(&mut self, message: FromWorker) {
         self.outbox.push_back(message);
+    }
+
+    /// Keeps a call.
+    pub(super) fn keep(&mut self, call: TaskSpec) {
+        self.kept.push(call);
+        if !self.told {
+            self.told = true;
+            self.say(FromWorker::Keeps);
+        }
+        if self.asked {
+            self.share(1);
+        }
+    }
+
+    /// Gives some of the calls away.
+    pub(super) fn share(&mut self, most: usize) {
+        let most = most.min(self.kept.len());
+        self.asked &= most == 0;
+        for call in self.kept.drain(..most).collect::<Vec<_>>() {
+            self.entries.insert(call.id, Entry::default());
+            self.say(FromWorker::Spawn(call, None));
+        }
+    }
+
+    /// A task ends or blocks.
+    pub(super) fn leave(&mut self, message: FromWorker) {
+        self.share(usize::MAX);
+        (self.told, self.asked) = (false, false);
+        self.say(message);
     }
 
     pub(super) fn running(&self) -> Option<usize> {

@@ -8,10 +8,11 @@ use super::super::{
     Scheduler, TaskCounts,
     actors::ActorRole,
     counts::{footprint, stored},
+    keepers::Keeping,
     object::{Maker, ObjectState},
     task::TaskState,
     task_table::TaskId,
-    worker::WorkerState,
+    worker::{Worker, WorkerState},
 };
 
 /// Counts made anew from what can be reached.
@@ -281,6 +282,8 @@ impl Scheduler {
     fn check_workers(&self) {
         let mut room = BTreeSet::new();
         let (mut stealable, mut active, mut replaced) = (0, 0, 0);
+        let keeps = |worker: &&Worker| worker.keeping == Keeping::Calls;
+        assert_eq!(self.keepers, self.workers.values().filter(keeps).count());
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
             assert_eq!(self.seats[worker.seat], id);

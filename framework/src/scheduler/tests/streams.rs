@@ -192,7 +192,10 @@ fn a_cancelled_task_gives_nothing_more() {
     env.scheduler
         .cancel(&[stream.task], CancelOptions::new(), &mut env.host);
     env.scheduler.sanity_check();
-    assert!(matches!(env.host.control(W1), Some(ToWorker::Cancel(_))));
+    assert!(matches!(
+        env.host.control(W1),
+        Some(ToWorker::Cancel { .. })
+    ));
     // It has not heard of that yet.
     env.give(W1, 2, &stream, 8);
     assert!(env.scheduler.outcome(w(W1, 2)).unwrap().is_err());

@@ -66,6 +66,13 @@ impl<M: Memory> State<M> {
     fn current(&self) -> &M::Word {
         &self.memory.words()[self.current]
     }
+
+    fn function(&self) -> Option<FunctionIndex> {
+        let number = self.current().load(Relaxed) & FUNCTION;
+        u32::try_from(number.checked_sub(1)?)
+            .ok()
+            .map(FunctionIndex)
+    }
 }
 
 /// What the driver does with a worker's state words. A clone is the same words.
@@ -102,10 +109,7 @@ impl<M: Memory> DriverState<M> {
     /// The function that the worker runs, or ran last, as the worker said it. Not checked against
     /// the registry: a worker that went wild may have written any number.
     pub fn function(&self) -> Option<FunctionIndex> {
-        let number = self.0.current().load(Relaxed) & FUNCTION;
-        u32::try_from(number.checked_sub(1)?)
-            .ok()
-            .map(FunctionIndex)
+        self.0.function()
     }
 
     /// Another number for each run that the worker begins, until they repeat after 2^31 runs. Zero
@@ -153,5 +157,10 @@ impl<M: Memory> WorkerState<M> {
         let current = self.0.current();
         let run = (current.load(Relaxed) >> RUN) + 1;
         current.store(run << RUN | (u64::from(function.0) + 1), Relaxed);
+    }
+
+    /// The function whose run has begun last.
+    pub fn function(&self) -> Option<FunctionIndex> {
+        self.0.function()
     }
 }

@@ -66,6 +66,11 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             }
             write_arg_specs(out, &task.args)?;
         }
+        FromWorker::Keeps => out.push(kind::KEEPS),
+        FromWorker::Ran { id, outcome } => {
+            write_about(out, kind::RAN, *id);
+            value::write_outcome(out, outcome)?;
+        }
         FromWorker::Put { id, value } => {
             out.push(kind::PUT);
             writer::id(out, *id);
@@ -231,6 +236,11 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             };
             FromWorker::Spawn(task, parent)
         }
+        kind::KEEPS => FromWorker::Keeps,
+        kind::RAN => FromWorker::Ran {
+            id: reader.id()?,
+            outcome: value::read_outcome(&mut reader)?,
+        },
         kind::PUT => FromWorker::Put {
             id: reader.id()?,
             value: Arc::new(value::read(&mut reader)?),
@@ -359,4 +369,6 @@ mod kind {
     pub(super) const PAUSED: u8 = 112;
     pub(super) const RESUMED: u8 = 113;
     pub(super) const SPLIT: u8 = 97;
+    pub(super) const KEEPS: u8 = 98;
+    pub(super) const RAN: u8 = 99;
 }

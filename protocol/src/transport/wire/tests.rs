@@ -257,7 +257,11 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
         locs().prop_map(ToWorker::Close),
         number32().prop_map(|threads| ToWorker::Actor { threads }),
         ids().prop_map(ToWorker::Forget),
-        number().prop_map(|attempt| ToWorker::Cancel(Attempt(attempt))),
+        (number(), any::<bool>()).prop_map(|(attempt, calls)| ToWorker::Cancel {
+            run: Attempt(attempt),
+            calls,
+        }),
+        Just(ToWorker::Share),
         option::of(number32()).prop_map(|n| ToWorker::Title(n.map(FunctionIndex))),
         Just(ToWorker::Trim),
         Just(ToWorker::Shutdown),
@@ -374,6 +378,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         (ids(), any::<String>()).prop_map(|(id, name)| FromWorker::FindActor { id, name }),
         ids().prop_map(FromWorker::KillActor),
         (ids(), values()).prop_map(|(id, value)| FromWorker::Put { id, value }),
+        (ids(), outcomes()).prop_map(|(id, outcome)| FromWorker::Ran { id, outcome }),
+        Just(FromWorker::Keeps),
         ids().prop_map(FromWorker::Hold),
         ids().prop_map(FromWorker::Release),
         ids().prop_map(FromWorker::Detach),
@@ -455,7 +461,9 @@ impl Hidden {
     fn of_from_worker(message: &FromWorker) -> Hidden {
         let mut hidden = Hidden::default();
         match message {
-            FromWorker::Done { outcome, .. } => hidden.outcome(outcome),
+            FromWorker::Done { outcome, .. } | FromWorker::Ran { outcome, .. } => {
+                hidden.outcome(outcome);
+            }
             FromWorker::Put { value, .. } => hidden.value(value),
             FromWorker::Spawn(TaskSpec { args, .. }, _)
             | FromWorker::CreateActor { args, .. }

@@ -63,10 +63,14 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
             writer::number(out, u64::from(id.0));
         }
         ToWorker::Forget(id) => write_about(out, kind::FORGET, *id),
-        ToWorker::Cancel(attempt) => {
-            out.push(kind::CANCEL);
-            writer::number(out, attempt.0);
+        ToWorker::Cancel { run, calls } => {
+            out.push(match calls {
+                true => kind::CANCEL,
+                false => kind::CANCEL_ALONE,
+            });
+            writer::number(out, run.0);
         }
+        ToWorker::Share => out.push(kind::SHARE),
         ToWorker::Title(None) => out.push(kind::IDLE),
         ToWorker::Title(Some(function)) => {
             out.push(kind::RUNS);
@@ -157,7 +161,11 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
         },
         kind::DROP_SEGMENT => ToWorker::DropSegment(SegmentId(reader.number32("a segment")?)),
         kind::FORGET => ToWorker::Forget(reader.id()?),
-        kind::CANCEL => ToWorker::Cancel(Attempt(reader.number("an attempt")?)),
+        number @ (kind::CANCEL | kind::CANCEL_ALONE) => ToWorker::Cancel {
+            run: Attempt(reader.number("an attempt")?),
+            calls: number == kind::CANCEL,
+        },
+        kind::SHARE => ToWorker::Share,
         kind::IDLE => ToWorker::Title(None),
         kind::RUNS => ToWorker::Title(Some(FunctionIndex(reader.number32("a function")?))),
         kind::TRIM => ToWorker::Trim,
@@ -184,6 +192,8 @@ pub(super) mod kind {
     pub(super) const ACTOR: u8 = 12;
     pub(super) const FORGET: u8 = 13;
     pub(super) const CANCEL: u8 = 14;
+    pub(super) const CANCEL_ALONE: u8 = 17;
+    pub(super) const SHARE: u8 = 18;
     pub(super) const RUNS: u8 = 15;
     pub(super) const IDLE: u8 = 16;
 }

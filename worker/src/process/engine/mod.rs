@@ -15,7 +15,7 @@ use super::{
     cancelled::OrCancelled,
     here::{Here, Served},
     shortage::RETRY,
-    table::Table,
+    table::{Spent, Table},
     tasks,
     worker::Worker,
 };
@@ -99,7 +99,7 @@ impl<L: Link> Worker<L> {
         entries
     }
 
-    fn as_engine(&self) -> Weak<dyn Engine> {
+    pub(super) fn as_engine(&self) -> Weak<dyn Engine> {
         self.this.clone()
     }
 
@@ -146,6 +146,11 @@ impl<L: Link> Engine for Worker<L> {
         let actor = call.actor.clone();
         match lower_call(self, &mut call.args) {
             Ok((args, keep)) => {
+                let keep = match self.keep_call((function, &options, &actor), args, keep) {
+                    Ok(entry) => return entry,
+                    Err(refused) => refused,
+                };
+                let (args, keep) = keep;
                 let id = self.mint();
                 let mut table = self.table.lock();
                 let entry =
@@ -184,16 +189,23 @@ impl<L: Link> Engine for Worker<L> {
     }
 
     fn release(&self, entry: &ObjectHandle) {
-        self.table.lock().release(entry.id());
+        let spent = self.table.lock().release(entry.id());
+        drop(spent);
     }
 
     fn detach(&self, entry: &ObjectHandle) {
         if self.usable().is_ok() {
-            self.table.lock().detach(entry.id());
+            let spent = self.table.lock().detach(entry.id());
+            drop(spent);
         }
     }
 
+    fn publish(&self, entry: &ObjectHandle) {
+        self.publish_kept(entry);
+    }
+
     fn split(&self, result: &ObjectHandle, count: usize) -> Vec<Arc<ObjectHandle>> {
+        self.publish_kept(result);
         let result = result.id();
         self.promised_all(count, |ids| FromWorker::Split { result, ids })
     }
@@ -205,7 +217,8 @@ impl<L: Link> Engine for Worker<L> {
         let pending = handles.filter(|handle| handle.outcome().is_none());
         let ids: Vec<_> = pending.map(ObjectHandle::id).collect();
         if !ids.is_empty() {
-            self.table.lock().cancel(ids, options);
+            let cancelled = self.table.lock().cancel(ids, options);
+            self.fail_cancelled(cancelled);
         }
     }
 
@@ -213,19 +226,23 @@ impl<L: Link> Engine for Worker<L> {
         if let Err(error) = self.usable() {
             return entry.complete(Err(error), ENGINE);
         }
-        self.table.lock().watch(entry.id());
+        let spent = self.table.lock().watch(entry.id());
+        drop(spent);
     }
 
     fn expect(&self, entries: &mut dyn Iterator<Item = &ObjectHandle>) {
         if let Err(error) = self.usable() {
             return entries.for_each(|entry| entry.complete(Err(error.clone()), ENGINE));
         }
+        let mut spent = Spent::new();
         let mut table = self.table.lock();
         for entry in entries {
             if entry.outcome().is_none() {
-                table.watch(entry.id());
+                spent.append(&mut table.expect(entry.id()));
             }
         }
+        drop(table);
+        drop(spent);
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
@@ -233,6 +250,12 @@ impl<L: Link> Engine for Worker<L> {
             what.for_each_entry(&mut |entry| entry.complete(Err(error.clone()), ENGINE));
             // A value of the worker's own is no object.
             return park_until(what, deadline);
+        }
+        if deadline.is_none()
+            && let Some(entry) = what.only_entry()
+            && self.run_kept(entry)
+        {
+            return true;
         }
         what.for_each_entry(&mut |entry| self.watch(entry));
         if what.is_known() {

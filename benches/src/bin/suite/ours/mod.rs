@@ -19,6 +19,7 @@ mod control;
 mod life;
 mod many;
 mod maps;
+mod nested;
 mod objects;
 mod queue;
 mod results;
@@ -32,9 +33,10 @@ pub(crate) const WORKERS: usize = 2;
 type Measure = fn(&Out) -> Result<()>;
 
 /// The parts, in the order in which they are run.
-pub(crate) const PARTS: [(&str, Measure); 13] = [
+pub(crate) const PARTS: [(&str, Measure); 14] = [
     ("calls", calls::measure),
     ("many", many::measure),
+    ("nested", nested::measure),
     ("queue", queue::measure),
     ("clients", clients::measure),
     ("control", control::measure),

@@ -35,6 +35,7 @@ pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
         Bandwidth,
     ),
     ("fill_800", "filling private memory", Bandwidth),
+    ("driver_call", "blocking call of the driver, in turn", Time),
     ("empty_task", "empty task, in turn", Time),
     ("small_task", "task that gives two bytes, in turn", Time),
     ("no_options", "the same without options, in turn", Time),
@@ -172,6 +173,28 @@ pub(crate) const GROUPS: &[Group] = &[
                 "throughput of 64 workers, of that of 2",
             )
             .reach(&[Reach::at_least(&[], 0.7)]),
+        ],
+    },
+    Group {
+        id: "nested",
+        title: "Calls of tasks",
+        rows: &[
+            row(
+                "nested_call",
+                Time,
+                "call that a task makes and waits for, 1,000 one by one",
+            )
+            .beside(&["driver_call"])
+            .reach(&[
+                most(&[Term::floor(3.0, "driver_call")]),
+                Reach::at_most(&[], 3e-6),
+            ]),
+            row(
+                "fib",
+                Rate,
+                "`fib(20)` with each call a task: tasks per second",
+            )
+            .reach(&[Reach::at_least(&[], 5e5)]),
         ],
     },
     Group {

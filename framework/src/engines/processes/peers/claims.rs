@@ -18,13 +18,18 @@ impl Peers {
             FromWorker::Done {
                 outcome: Ok(value), ..
             }
+            | FromWorker::Ran {
+                outcome: Ok(value), ..
+            }
             | FromWorker::Put { value, .. } => value,
             _ => return Ok(()),
         };
         let Body::Stored(loc) = value.body else {
             return Ok(());
         };
-        if let (Format::Shared { .. }, FromWorker::Done { .. }) = (&value.format, message) {
+        if let (Format::Shared { .. }, FromWorker::Done { .. } | FromWorker::Ran { .. }) =
+            (&value.format, message)
+        {
             return Err("it said that a result of its is shared memory".to_owned());
         }
         let file = self

@@ -13,7 +13,8 @@ impl World {
     pub(in super::super) fn quiesce(&mut self) {
         for index in 0..self.workers.len() {
             while self.deliver(index) {}
-            while self.read(index) {}
+            // A worker that is asked for calls answers.
+            while self.read(index) || self.deliver(index) {}
             if self.is_condemned(index) {
                 continue;
             }
@@ -77,7 +78,7 @@ impl World {
                 }
                 let outcome = Ok(self.value(&worker.known()));
                 self.host.end(worker.id, &task);
-                worker.say(done(&task, outcome));
+                worker.leave(done(&task, outcome));
             }
             self.take_up(&mut worker);
             self.workers.insert(index, worker);

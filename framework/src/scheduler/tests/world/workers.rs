@@ -25,7 +25,7 @@ impl World {
             return false;
         };
         if self.host.killed.contains(&worker.id) {
-            self.forget_message(Some(message));
+            self.ignore_message(message);
             return true;
         }
         if let FromWorker::Done {
@@ -38,9 +38,10 @@ impl World {
             // Tasks here know what other tasks of their worker know, but should not make cycles.
             *value = Arc::new(inline(0));
         }
-        let kept = kept_by_worker(&self.scheduler, worker.id, &message);
+        let from = worker.id;
+        let kept = kept_by_worker(&self.scheduler, from, &message);
         self.scheduler
-            .on_message(worker.id, message, &mut self.host)
+            .on_message(from, message, &mut self.host)
             .unwrap();
         if let Some(loc) = kept {
             self.extents.remove(&(loc.offset / 4096));
@@ -56,7 +57,11 @@ impl World {
             None => return false,
             Some(ToWorker::Shutdown) => worker.closing = true,
             // What it runs does not look.
-            Some(ToWorker::Cancel(_)) => {}
+            Some(ToWorker::Cancel { .. }) => {}
+            Some(ToWorker::Share) => {
+                worker.asked = true;
+                worker.share(1);
+            }
             Some(ToWorker::Ready { id, outcome }) => match worker.entries.get_mut(&id) {
                 Some(entry) if entry.watching => {
                     entry.watching = false;
@@ -117,7 +122,28 @@ impl World {
 
     fn execute(&mut self, worker: &mut Worker, running: usize) {
         let known = worker.known();
-        match self.dice.below(10) {
+        match self.dice.below(12) {
+            10 => {
+                let id = worker.mint();
+                let spec = self.spec(id, &known);
+                if spec.args.is_empty() && spec.actor.is_none() {
+                    worker.keep(spec);
+                } else {
+                    worker.entries.insert(id, Entry::default());
+                    worker.say(FromWorker::Spawn(spec, None));
+                }
+            }
+            11 => {
+                let id = worker.mint();
+                let outcome = match self.dice.one_in(3) {
+                    true => bad("no"),
+                    false => Ok(self.value(&known)),
+                };
+                let value = outcome.as_ref().ok().cloned();
+                let watching = false;
+                worker.entries.insert(id, Entry { value, watching });
+                worker.say(FromWorker::Ran { id, outcome });
+            }
             0 | 1 => {
                 let (task, _) = worker.tasks.swap_remove(running);
                 if reruns(&task) > 0 && self.dice.one_in(2) {
@@ -130,13 +156,13 @@ impl World {
                     Ok(self.value(&known))
                 };
                 self.host.end(worker.id, &task);
-                worker.say(done(&task, outcome));
+                worker.leave(done(&task, outcome));
             }
             2 => {
                 worker.tasks[running].1 = true;
                 let attempt = worker.tasks[running].0.attempt;
                 self.pause(worker, attempt, true);
-                worker.say(FromWorker::Blocked);
+                worker.leave(FromWorker::Blocked);
             }
             3 => {
                 let id = worker.mint();
