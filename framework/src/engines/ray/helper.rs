@@ -58,6 +58,8 @@ impl Helper {
             .arg(settings(config, address)?)
             .stdin(Stdio::from(its_stream))
             .env("RAY_DEDUP_LOGS", "0")
+            // The program reports errors that nobody reads.
+            .env("RAY_IGNORE_UNHANDLED_ERRORS", "1")
             .spawn()
             .map_err(|error| {
                 Error::setup(format!(

@@ -43,6 +43,7 @@ import weakref
 import msgpack
 import ray
 import ray.exceptions as errors
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 VERSION = 1
 # The most bytes of a frame, and bits of a number that count what one side has minted.
@@ -332,7 +333,11 @@ class Remote:
         self.call = ray.remote(num_returns=2, max_retries=0)(call)
         self.pick = ray.remote(num_returns=2, num_cpus=0)(pick)
         self.Actor = ray.remote(Actor)
-        self.Hub = ray.remote(num_cpus=0, max_concurrency=100_000, max_restarts=-1)(Hub)
+        # On the node of the program, with which the runtime ends. It is not made anew: what it knows
+        # would be lost, and calls that wait for their turn would wait for ever.
+        node = ray.get_runtime_context().get_node_id()
+        here = NodeAffinitySchedulingStrategy(node, soft=False)
+        self.Hub = ray.remote(num_cpus=0, max_concurrency=100_000, scheduling_strategy=here)(Hub)
         self.hub = hub
 
 
@@ -1435,6 +1440,21 @@ def executable(program):
     return path
 
 
+def end_with_node():
+    """Ends the helper when the Ray node of its program is gone: Ray answers nothing any more.
+
+    The raylet keeps a connection open that says nothing, until it dies.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet:
+        with contextlib.suppress(ConnectionError):
+            raylet.connect(ray._private.worker._global_node.raylet_socket_name)
+            raylet.recv(1)
+    # Errors of calls that Ray knows already reach the program before.
+    time.sleep(1)
+    print("mobula: the Ray node that the program belongs to has ended", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def helper(source, settings):
     stream = socket.socket(fileno=os.dup(0))
     null = os.open("/dev/null", os.O_RDONLY)
@@ -1460,6 +1480,7 @@ def helper(source, settings):
         text = " ".join(str(error).split())
         stream.send("Refused", f"cannot join the Ray cluster `{settings['address']}`: {type(error).__name__}: {text}")
         raise SystemExit(1) from error
+    threading.Thread(target=end_with_node, daemon=True).start()
     with contextlib.suppress(Gone):
         peer.serve()
     ray.shutdown()

@@ -3,23 +3,16 @@
 
 #![forbid(unsafe_code)]
 
+mod kills;
+mod links;
+mod nodes;
+mod support;
+
 use std::time::{Duration, Instant};
 
-use mobula::{EngineKind, prelude::*};
+use mobula::prelude::*;
 
-/// What only a hang exceeds.
-const LONG: Duration = Duration::from_secs(60);
-
-fn start() -> Option<Runtime> {
-    let Ok(address) = std::env::var("MOBULA_TEST_RAY") else {
-        eprintln!(
-            "skipped: $MOBULA_TEST_RAY names no Ray cluster; CONTRIBUTING.md says how to start one"
-        );
-        return None;
-    };
-    let engine = EngineKind::ray(&address).unwrap();
-    Some(Runtime::builder().engine(engine).start().unwrap())
-}
+use support::{LONG, start};
 
 #[remote]
 fn sum(numbers: &[f64]) -> f64 {
