@@ -5,7 +5,7 @@ import time
 
 import dask
 import numpy
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, LocalCluster, worker_client
 
 from common import MIB, SIZES, WORKERS, BareServer, Peer, busy, descendants, make, nothing, same
 
@@ -33,6 +33,64 @@ def start(workers):
 def touch(array):
     """Reads one element."""
     return int(array[-1])
+
+
+def busy_20us(_):
+    busy(20_000)
+
+
+def calls_one_by_one(calls):
+    """Seconds of one of the calls that this task makes one by one."""
+    with worker_client() as client:
+        began = time.perf_counter()
+        for _ in range(calls):
+            client.submit(nothing, pure=False).result()
+        return (time.perf_counter() - began) / calls
+
+
+def fib(n):
+    if n < 2:
+        return n
+    with worker_client() as client:
+        return sum(client.gather([client.submit(fib, n - 1, pure=False), client.submit(fib, n - 2, pure=False)]))
+
+
+def control(peer, client):
+    tasks = peer.size(3_000, 1_000)
+
+    def cancel_queued():
+        rates = []
+        for _ in range(2):
+            held = client.map(time.sleep, [1.0] * WORKERS, pure=False)
+            time.sleep(0.2)
+            futures = client.map(nothing, [0] * tasks, pure=False)
+            began = time.perf_counter()
+            client.cancel(futures)
+            rates.append(tasks / (time.perf_counter() - began))
+            assert all(future.cancelled() for future in futures), "tasks ran though they were cancelled"
+            client.gather(held)
+        peer.emit("cancel_queued", "1/s", rates, f"{tasks} tasks")
+
+    def overtake():
+        taken = []
+        for _ in range(3):
+            others = client.map(busy_20us, range(tasks), pure=False)
+            began = time.perf_counter()
+            client.submit(nothing, pure=False, priority=1).result()
+            taken.append(time.perf_counter() - began)
+            client.cancel(others)
+        peer.emit("overtake", "s", taken, f"behind {tasks} others")
+
+    def nested():
+        calls = peer.size(200, 50)
+        client.submit(calls_one_by_one, 5, pure=False).result()
+        taken = [client.submit(calls_one_by_one, calls, pure=False).result() for _ in range(3)]
+        peer.emit("nested_call", "s", taken, f"{calls} one by one")
+        work = lambda: client.submit(fib, 6, pure=False).result()
+        peer.rate("fib", work, 25, "`fib(6)`, which is 25 tasks", least=2, seconds=3.0)
+
+    for row, work in [("cancel_queued", cancel_queued), ("overtake", overtake), ("nested_call", nested)]:
+        peer.row(row, work)
 
 
 def measure(peer, work, client):
@@ -74,6 +132,7 @@ def main():
     peer.row("start_2", lambda: peer.emit("start_2", "s", [start(2) for _ in range(repeat)]))
     with cluster(WORKERS) as started, Client(started) as client:
         measure(peer, work, client)
+        control(peer, client)
     work.close()
 
 

@@ -19,6 +19,24 @@ def in_flight(pool, tasks):
         future.result()
 
 
+def cancel_queued(peer, pool):
+    """All workers are held, tasks are queued, then these are cancelled, each by a call."""
+    tasks = peer.size(10_000, 1_000)
+    rates = []
+    for _ in range(3):
+        held = [pool.submit(time.sleep, 0.5) for _ in range(2 * WORKERS)]
+        time.sleep(0.1)
+        futures = [pool.submit(nothing) for _ in range(tasks)]
+        began = time.perf_counter()
+        cancelled = sum(future.cancel() for future in futures)
+        rates.append(cancelled / (time.perf_counter() - began))
+        # The pool has handed some on, which cannot be cancelled any more.
+        assert cancelled > tasks - 3 * WORKERS, "tasks ran though they were cancelled"
+        for future in held:
+            future.result()
+    peer.emit("cancel_queued", "1/s", rates, f"{tasks} tasks, one call for each")
+
+
 def mapped(pool, function, items):
     """A map in as many chunks as `Pool.map` would take: four for each worker."""
     return list(pool.map(function, items, chunksize=max(1, len(items) // (4 * WORKERS))))
@@ -47,6 +65,7 @@ def main():
         peer.busy_maps(work, lambda items: mapped(pool, busy, items), counts)
         for name, size in SIZES.items():
             peer.time(f"result_{name}", lambda: pool.submit(make, size).result(), seconds=0.5)
+        peer.row("cancel_queued", lambda: cancel_queued(peer, pool))
     work.close()
 
 

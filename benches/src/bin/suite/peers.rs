@@ -46,7 +46,7 @@ const fn python(name: &'static str, script: &'static str, module: &'static str) 
 }
 
 /// In the order in which they are run and shown.
-pub(crate) const PEERS: [Peer; 10] = [
+pub(crate) const PEERS: [Peer; 11] = [
     rust("rayon"),
     rust("tokio"),
     rust("procspawn"),
@@ -61,6 +61,7 @@ pub(crate) const PEERS: [Peer; 10] = [
     python("dask", "dask_local.py", "distributed"),
     python("Ray", "ray_local.py", "ray"),
     python("Ray", "ray_actors.py", "ray"),
+    python("Ray", "ray_control.py", "ray"),
 ];
 
 /// The names of the peers, each once, although some have several programs.
@@ -216,7 +217,7 @@ mod tests {
     fn programs_are_called_by_the_peer_or_by_their_names() {
         let called = |name| PEERS.iter().filter(|peer| peer.is_called(name)).count();
         let counts = ["ray", "ray_actors", "rayon", "ray_"].map(called);
-        assert_eq!(counts, [2, 1, 1, 0]);
+        assert_eq!(counts, [3, 1, 1, 0]);
     }
 
     #[test]

@@ -25,6 +25,14 @@ fn in_flight(pool: &rayon::ThreadPool, tasks: usize) {
     });
 }
 
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (one, two) = rayon::join(|| fib(n - 1), || fib(n - 2));
+    one + two
+}
+
 fn main() {
     let peer = Peer::new("rayon", env!("PEER_RAYON"));
     let start = |threads| {
@@ -78,4 +86,17 @@ fn main() {
         vec![rate],
         Some(&format!("{tasks} tasks, which run while others are queued")),
     );
+    let calls = 1000;
+    let taken = peer.samples(1.0, 1, || {
+        pool.install(|| {
+            for _ in 0..calls {
+                rayon::join(|| black_box(()), || black_box(()));
+            }
+        });
+    });
+    let each = taken.iter().map(|taken| taken / calls as f64).collect();
+    peer.emit("nested_call", "s", each, Some("`join` of two"));
+    peer.rate("fib", 21_891, Some("`join`"), || {
+        assert_eq!(pool.install(|| fib(black_box(20))), 6765);
+    });
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
+use std::{pin::Pin, time::Instant};
 
 use mobula_peers::{Peer, WORKERS};
 use tokio::runtime::{Builder, Runtime};
@@ -24,6 +24,46 @@ async fn in_flight(tasks: usize) {
             .await
             .unwrap_or_else(|error| panic!("the task failed: {error}"));
     }
+}
+
+fn done<T>(result: Result<T, tokio::task::JoinError>) -> T {
+    result.unwrap_or_else(|error| panic!("the task failed: {error}"))
+}
+
+fn fib(n: u64) -> Pin<Box<dyn Future<Output = u64> + Send>> {
+    Box::pin(async move {
+        if n < 2 {
+            return n;
+        }
+        let (one, two) = (tokio::spawn(fib(n - 1)), tokio::spawn(fib(n - 2)));
+        done(one.await) + done(two.await)
+    })
+}
+
+/// The seconds of one of the calls that a task makes one by one.
+async fn calls_one_by_one(calls: u32) -> f64 {
+    let start = Instant::now();
+    for _ in 0..calls {
+        round_trip().await;
+    }
+    start.elapsed().as_secs_f64() / f64::from(calls)
+}
+
+/// Tasks that wait are cancelled, each by a call: how many per second.
+async fn cancel_waiting(tasks: usize) -> f64 {
+    let handles: Vec<_> = (0..tasks)
+        .map(|_| tokio::spawn(std::future::pending::<()>()))
+        .collect();
+    let start = Instant::now();
+    for handle in &handles {
+        handle.abort();
+    }
+    let rate = tasks as f64 / start.elapsed().as_secs_f64();
+    for handle in handles {
+        let ended = handle.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()), "it ran");
+    }
+    rate
 }
 
 /// The seconds of each round trip, all in one future.
@@ -81,4 +121,13 @@ fn main() {
         vec![rate],
         Some(&format!("{tasks} tasks, which run while others are queued")),
     );
+    let rates = (0..30).map(|_| runtime.block_on(cancel_waiting(10_000)));
+    let note = "futures that wait, one call for each";
+    peer.emit("cancel_queued", "1/s", rates.collect(), Some(note));
+    let calls = (0..30).map(|_| done(runtime.block_on(runtime.spawn(calls_one_by_one(1000)))));
+    peer.emit("nested_call", "s", calls.collect(), None);
+    peer.rate("fib", 21_891, None, || {
+        let result = runtime.block_on(async { done(tokio::spawn(fib(20)).await) });
+        assert_eq!(result, 6765);
+    });
 }

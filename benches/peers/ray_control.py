@@ -1,0 +1,190 @@
+"""Ray's tasks under control: those that are cancelled, have options, give several results, or call others.
+
+Ray has no priorities and no limits of time for tasks, so it has no rows about those.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+
+# Sets up the environment for Ray, so it comes before it.
+import ray_local
+from ray_local import empty, hold, leave_nothing, start
+from common import MIB, WORKERS, Peer, descendants
+
+import numpy
+import ray
+
+BLOCK = 8 * MIB
+BLOCKS = 32
+BEYOND_STORE = 1 << 30
+BEYOND_ITEM = 100_000_000
+BEYOND_ITEMS = 100
+
+
+@ray.remote
+def hold_briefly():
+    """Keeps its worker until it is cancelled: an interrupt comes between two of its steps."""
+    while True:
+        time.sleep(0.0002)
+
+
+@ray.remote
+def numbers(count):
+    # Ray sends to what the generator delegates to, which a range does not take.
+    for number in range(count):
+        yield number
+
+
+@ray.remote
+def blocks(count, size):
+    block = numpy.ones(size, numpy.uint8)
+    for _ in range(count):
+        yield block
+
+
+@ray.remote
+def pair():
+    return 1, 2
+
+
+@ray.remote
+def calls_one_by_one(calls):
+    began = time.perf_counter()
+    for _ in range(calls):
+        ray.get(empty.remote())
+    return (time.perf_counter() - began) / calls
+
+
+@ray.remote
+def fib(n):
+    if n < 2:
+        return n
+    return sum(ray.get([fib.remote(n - 1), fib.remote(n - 2)]))
+
+
+def is_cancelled(ref):
+    try:
+        ray.get(ref)
+    except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError):
+        return True
+    return False
+
+
+def cancel_queued(peer):
+    tasks = peer.size(10_000, 1_000)
+    rates = []
+    for _ in range(2):
+        held = [hold.remote(60.0) for _ in range(WORKERS)]
+        time.sleep(0.5)
+        refs = [empty.remote() for _ in range(tasks)]
+        began = time.perf_counter()
+        for ref in refs:
+            ray.cancel(ref)
+        rates.append(tasks / (time.perf_counter() - began))
+        assert all(is_cancelled(ref) for ref in refs), "tasks ran though they were cancelled"
+        for ref in held:
+            ray.cancel(ref, force=True)
+    peer.emit("cancel_queued", "1/s", rates, f"{tasks} tasks, one call for each")
+
+
+def cancel_running(peer):
+    # Each needs all of the machine: they run one by one.
+    alone = {"num_cpus": WORKERS}
+    taken = []
+    for _ in range(peer.size(20, 5)):
+        running = hold_briefly.options(**alone).remote()
+        following = empty.options(**alone).remote()
+        time.sleep(0.2)
+        began = time.perf_counter()
+        ray.cancel(running)
+        ray.get(following)
+        taken.append(time.perf_counter() - began)
+        assert is_cancelled(running)
+    peer.emit("cancel_running", "s", taken, "interrupted, without looking")
+
+
+def read(stream):
+    return [ray.get(ref) for ref in stream]
+
+
+def stream(peer, row, buffer):
+    items = peer.size(10_000, 1_000)
+    call = numbers.options(num_returns="streaming", _generator_backpressure_num_objects=buffer)
+
+    def work():
+        assert len(read(call.remote(items))) == items
+
+    peer.rate(row, work, items, f"{items} items", least=2)
+
+
+def read_blocks(items, size):
+    """Reads a stream of so many blocks, of which no more than a few are there at a time."""
+    call = blocks.options(num_returns="streaming", _generator_backpressure_num_objects=4)
+    length = 0
+    for ref in call.remote(items, size):
+        length += len(ray.get(ref))
+    assert length == items * size
+
+
+def streams(peer):
+    stream(peer, "stream_items", 1000)
+    stream(peer, "stream_items_4", 4)
+    peer.rate("stream_bytes", lambda: read_blocks(BLOCKS, BLOCK), BLOCKS * BLOCK, unit="B/s", least=2)
+
+    def split():
+        ray.get(list(pair.options(num_returns=2).remote()))
+
+    peer.time("split", split, warm_up=100)
+
+
+def options(peer):
+    peer.time("with_options", lambda: ray.get(empty.options(max_retries=1).remote()), warm_up=100)
+
+
+def nested(peer):
+    calls = peer.size(1000, 200)
+    ray.get(calls_one_by_one.remote(10))
+    taken = [ray.get(calls_one_by_one.remote(calls)) for _ in range(3)]
+    peer.emit("nested_call", "s", taken, f"{calls} one by one")
+    # Each call that waits keeps a process: `fib(20)` would want thousands.
+    peer.rate("fib", lambda: ray.get(fib.remote(6)), 25, "`fib(6)`, which is 25 tasks", least=2, seconds=3.0)
+
+
+def beyond(peer):
+    """The store is much smaller than the stream, and is one of its own."""
+    ray_local.STORE = BEYOND_STORE
+    folder = tempfile.mkdtemp(prefix="mobula-ray-")
+    try:
+        start(folder)
+        work = lambda: read_blocks(BEYOND_ITEMS, BEYOND_ITEM)
+        peer.rate("stream_beyond", work, BEYOND_ITEMS * BEYOND_ITEM, unit="B/s", least=1, seconds=0.1, warm_up=0)
+    finally:
+        end(folder)
+
+
+def end(folder):
+    ours = set(descendants()) - {os.getpid()}
+    ray.shutdown()
+    leave_nothing(ours)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="mobula-ray-")
+    peer = Peer("Ray", ray.__version__)
+    try:
+        start(folder)
+        options(peer)
+        streams(peer)
+        peer.row("nested_call", lambda: nested(peer))
+        peer.row("cancel_running", lambda: cancel_running(peer))
+        peer.row("cancel_queued", lambda: cancel_queued(peer))
+    finally:
+        end(folder)
+    beyond(peer)
+
+
+if __name__ == "__main__":
+    main()
