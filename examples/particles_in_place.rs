@@ -74,8 +74,8 @@ fn in_place(array: &SharedArray<Particle>, workers: usize, case: &Case) -> Resul
         for part in array.chunks_mut(case.particles.div_ceil(workers))? {
             advance::remote(part, case.steps).spawn().detach();
         }
-        let torn = array.settle()?;
-        ensure!(torn.is_empty(), "a call failed: {}", torn[0]);
+        let incomplete = array.settle()?;
+        ensure!(incomplete.is_empty(), "a call failed: {}", incomplete[0]);
     }
     Ok(())
 }

@@ -74,8 +74,8 @@ impl Bank {
     pub(crate) fn lock(&self, low: usize, high: usize) -> mobula::Result<[Guard<'_>; 2]> {
         loop {
             let mut guards = [
-                self.accounts[low].lock_anyway()?,
-                self.accounts[high].lock_anyway()?,
+                self.accounts[low].lock_ignoring_poison()?,
+                self.accounts[high].lock_ignoring_poison()?,
             ];
             if guards.iter().all(|guard| guard.poison().is_none()) {
                 return Ok(guards);
@@ -121,7 +121,7 @@ impl Bank {
     /// Repairs a poisoned account, which named this partner a moment ago.
     fn repair_with(&self, own: usize, partner: u64) -> mobula::Result<()> {
         let Some(other) = partner.checked_sub(1).map(|other| other as usize) else {
-            let mut guard = self.accounts[own].lock_anyway()?;
+            let mut guard = self.accounts[own].lock_ignoring_poison()?;
             // It may have got another partner, and been poisoned again: then it is looked at again.
             if guard.poison().is_some() && guard.partner == 0 {
                 guard.clear_poison();
@@ -131,8 +131,8 @@ impl Bank {
         };
         let (low, high) = (own.min(other), own.max(other));
         let mut guards = [
-            self.accounts[low].lock_anyway()?,
-            self.accounts[high].lock_anyway()?,
+            self.accounts[low].lock_ignoring_poison()?,
+            self.accounts[high].lock_ignoring_poison()?,
         ];
         let place = usize::from(own == high);
         if guards[place].poison().is_none() || guards[place].partner != partner {

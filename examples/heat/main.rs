@@ -105,8 +105,8 @@ fn by_calls(grids: &[SharedArray<f64>; 2], layout: Layout, steps: usize) -> Resu
             call.spawn().detach();
         }
         for grid in [from, to] {
-            let torn = grid.settle()?;
-            ensure!(torn.is_empty(), "a call failed: {}", torn[0]);
+            let incomplete = grid.settle()?;
+            ensure!(incomplete.is_empty(), "a call failed: {}", incomplete[0]);
         }
         (from, to) = (to, from);
     }

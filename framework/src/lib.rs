@@ -245,7 +245,7 @@ pub use config::Pin;
 pub use engine_kind::EngineKind;
 pub use init::init;
 pub use mobula_macros::{main, remote, test, worker_local};
-pub use mobula_protocol::{CancelOptions, Error, Lot, Result, TaskProgress};
+pub use mobula_protocol::{CancelOptions, Error, PartRange, Result, TaskProgress};
 pub use mobula_store::{Array, AtomicF32, AtomicF64, Plain, SharedAtomic};
 pub use mobula_worker::{
     WorkerLocal,
@@ -254,13 +254,13 @@ pub use mobula_worker::{
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, ArrayChunks, ArraySlice,
-    AsCompleted, AtomicArray, Cancel, CancelOnDrop, Elements, IntoArg, ItemRefs, JoinOne, Joinable,
-    Map, MapFold, MapFuture, MapIter, MapUnordered, ObjectRef, ObjectStream, OpenPart, OpenTile,
-    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap, PoolMapUnordered, Put, Queue,
-    QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement,
-    SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock,
-    SharedSemaphore, SharedWriteGuard, Tile, Torn, TreeReduce, UnspawnedCall, UnspawnedStream,
-    Value, check_cancelled, context, how, is_cancelled,
+    AsCompleted, AtomicArray, Cancel, CancelOnDrop, Elements, IncompletePart, IntoArg, ItemRefs,
+    JoinOne, Joinable, Map, MapFold, MapFuture, MapIter, MapUnordered, ObjectRef, ObjectStream,
+    OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, PoolMap,
+    PoolMapUnordered, Put, Queue, QueueIter, Shape, SharedArray, SharedBarrier, SharedCondvar,
+    SharedData, SharedElement, SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit,
+    SharedReadGuard, SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TreeReduce,
+    UnspawnedCall, UnspawnedStream, Value, check_cancelled, context, how, is_cancelled,
 };
 #[cfg(feature = "stream")]
 pub use typed::{AsCompletedStream, MapStream, MapUnorderedStream, QueueStream};

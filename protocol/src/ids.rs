@@ -5,28 +5,28 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// How many processes can share memory at a time.
-pub const SEATS: usize = if cfg!(loom) { 64 } else { 4160 };
+pub const PROCESS_SLOTS: usize = if cfg!(loom) { 64 } else { 4160 };
 
-/// A small number of a process, below [`SEATS`]. No two living processes of a runtime have the
-/// same. The seat of a dead process can be given away again after everything that it shared was
+/// A small number of a process, below [`PROCESS_SLOTS`]. No two living processes of a runtime have the
+/// same. The process slot of a dead process can be given away again after everything that it shared was
 /// recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Seat(u16);
+pub struct ProcessSlot(u16);
 
-impl Seat {
+impl ProcessSlot {
     /// The driver's.
-    pub const DRIVER: Seat = Seat(0);
+    pub const DRIVER: ProcessSlot = ProcessSlot(0);
 
-    /// Seat `number`, if there is one.
-    pub const fn new(number: u16) -> Option<Seat> {
-        if (number as usize) < SEATS {
-            Some(Seat(number))
+    /// ProcessSlot `number`, if there is one.
+    pub const fn new(number: u16) -> Option<ProcessSlot> {
+        if (number as usize) < PROCESS_SLOTS {
+            Some(ProcessSlot(number))
         } else {
             None
         }
     }
 
-    /// Its number, below [`SEATS`].
+    /// Its number, below [`PROCESS_SLOTS`].
     pub const fn number(self) -> u16 {
         self.0
     }

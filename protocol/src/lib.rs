@@ -53,4 +53,6 @@ pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, Rem
 pub use released::{Mark, Released};
 pub use resources::{Amount, CPUS, Demand, MEMORY, Resources};
 pub use shape::Shape;
-pub use value::{Body, Format, Item, Lot, Outcome, SharedKind, TornLot, TypeTag, Value};
+pub use value::{
+    Body, Format, IncompleteRange, Item, Outcome, PartRange, SharedKind, TypeTag, Value,
+};

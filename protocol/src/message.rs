@@ -10,7 +10,7 @@ use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
     options::{ActorOptions, CallOptions, CancelOptions},
     progress::TaskProgress,
-    value::{Format, Lot, Outcome, Value},
+    value::{Format, Outcome, PartRange, Value},
 };
 
 /// The arguments of a call, in whichever form. Those of most functions take no memory of their own.
@@ -360,12 +360,12 @@ pub enum FromWorker {
         /// The array.
         array: ObjectId,
         /// The parts.
-        parts: Vec<(ObjectId, Lot)>,
+        parts: Vec<(ObjectId, PartRange)>,
     },
     /// An object of the worker's that is ready when all parts of a shared array are back. The
     /// worker holds it.
     Settle {
-        /// The object: the parts that are torn.
+        /// The object: the incomplete parts.
         id: ObjectId,
         /// The array.
         array: ObjectId,

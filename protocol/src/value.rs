@@ -51,7 +51,7 @@ pub enum Format {
         /// The element type.
         of: TypeTag,
         /// Which part.
-        lot: Box<Lot>,
+        range: Box<PartRange>,
     },
 }
 
@@ -94,7 +94,7 @@ impl SharedKind {
 ///
 /// # Examples
 /// ```
-/// use mobula::{Lot, prelude::*};
+/// use mobula::{PartRange, prelude::*};
 ///
 /// #[remote]
 /// fn fails(part: &mut [u32]) -> Result<(), String> {
@@ -106,12 +106,12 @@ impl SharedKind {
 /// # let rt = Runtime::builder().workers(1).start()?;
 /// let array = rt.shared_array::<u32>(100, 0)?;
 /// fails::remote(array.part_mut(30..50)?).spawn().detach();
-/// assert_eq!(array.settle()?[0].part, Lot::Span { start: 30, end: 50 });
+/// assert_eq!(array.settle()?[0].part, PartRange::Span { start: 30, end: 50 });
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Lot {
+pub enum PartRange {
     /// Consecutive elements.
     Span {
         /// The first element.
@@ -130,22 +130,22 @@ pub enum Lot {
     },
 }
 
-impl Lot {
+impl PartRange {
     /// Returns the first element and the element after the last. For a tile, other elements lie
     /// between. `None` if the part is no part of any array.
     ///
     /// # Examples
     /// ```
-    /// use mobula::Lot;
+    /// use mobula::PartRange;
     ///
-    /// assert_eq!(Lot::Span { start: 3, end: 7 }.bounds(), Some((3, 7)));
-    /// let tile = Lot::Tile { rows: (1, 3), columns: (2, 4), width: 10 };
+    /// assert_eq!(PartRange::Span { start: 3, end: 7 }.bounds(), Some((3, 7)));
+    /// let tile = PartRange::Tile { rows: (1, 3), columns: (2, 4), width: 10 };
     /// assert_eq!(tile.bounds(), Some((12, 24)));
     /// ```
     pub fn bounds(&self) -> Option<(u64, u64)> {
         match *self {
-            Lot::Span { start, end } => (start <= end).then_some((start, end)),
-            Lot::Tile {
+            PartRange::Span { start, end } => (start <= end).then_some((start, end)),
+            PartRange::Tile {
                 rows,
                 columns,
                 width,
@@ -169,24 +169,24 @@ impl Lot {
     ///
     /// # Examples
     /// ```
-    /// use mobula::Lot;
+    /// use mobula::PartRange;
     ///
-    /// let span = |start, end| Lot::Span { start, end };
+    /// let span = |start, end| PartRange::Span { start, end };
     /// assert!(span(0, 5).overlaps(&span(4, 8)));
     /// assert!(!span(0, 5).overlaps(&span(5, 8)));
-    /// let tile = |columns| Lot::Tile { rows: (0, 2), columns, width: 10 };
+    /// let tile = |columns| PartRange::Tile { rows: (0, 2), columns, width: 10 };
     /// assert!(!tile((0, 5)).overlaps(&tile((5, 10))));
     /// ```
-    pub fn overlaps(&self, other: &Lot) -> bool {
+    pub fn overlaps(&self, other: &PartRange) -> bool {
         let common = |(a, b): (u64, u64), (c, d): (u64, u64)| a.max(c) < b.min(d);
         match (self, other) {
             (
-                Lot::Tile {
+                PartRange::Tile {
                     rows,
                     columns,
                     width,
                 },
-                Lot::Tile {
+                PartRange::Tile {
                     rows: others,
                     columns: theirs,
                     width: its,
@@ -200,11 +200,11 @@ impl Lot {
     }
 }
 
-impl fmt::Display for Lot {
+impl fmt::Display for PartRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Lot::Span { start, end } => write!(f, "elements {start}..{end}"),
-            Lot::Tile { rows, columns, .. } => write!(
+            PartRange::Span { start, end } => write!(f, "elements {start}..{end}"),
+            PartRange::Tile { rows, columns, .. } => write!(
                 f,
                 "rows {}..{}, columns {}..{}",
                 rows.0, rows.1, columns.0, columns.1
@@ -215,9 +215,9 @@ impl fmt::Display for Lot {
 
 /// A part whose last task began and failed: its elements may be half written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TornLot {
+pub struct IncompleteRange {
     /// Which part.
-    pub lot: Lot,
+    pub range: PartRange,
     /// How the task failed.
     pub error: crate::Error,
 }
@@ -443,7 +443,7 @@ mod tests {
             of,
             shape: Shape::of_vec(1),
         };
-        let lot = Box::new(Lot::Span { start: 0, end: 1 });
+        let range = Box::new(PartRange::Span { start: 0, end: 1 });
         let beside = |format: Format| Item::Array {
             id,
             value: Arc::new(value(format, vec![])),
@@ -453,14 +453,14 @@ mod tests {
         assert!(value(Format::Text, vec![]).is_data() && value(flat.clone(), vec![]).is_data());
         assert!(packed(vec![]) && packed(vec![inline.clone(), beside(flat)]));
         assert!(!value(shared.clone(), vec![]).is_data());
-        assert!(!value(Format::Part { of, lot }, vec![]).is_data());
+        assert!(!value(Format::Part { of, range }, vec![]).is_data());
         assert!(!packed(vec![inline, beside(shared)]) && !packed(vec![Item::Ref { id }]));
     }
 
     #[test]
     fn lots_overlap_where_they_share_an_element() {
-        let span = |start, end| Lot::Span { start, end };
-        let tile = |rows, columns| Lot::Tile {
+        let span = |start, end| PartRange::Span { start, end };
+        let tile = |rows, columns| PartRange::Tile {
             rows,
             columns,
             width: 10,

@@ -18,8 +18,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Body, Error, Format, Item, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value, WorkerId,
-    message::ArgSpec,
+    Body, Error, Format, IncompleteRange, Item, ObjectId, PartRange, SharedKind, TypeTag, Value,
+    WorkerId, message::ArgSpec,
 };
 use mobula_store::{Loc, codec};
 
@@ -34,12 +34,12 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Lending {
     /// By first and last element (the end), which do not overlap unless both are tiles.
-    lots: BTreeMap<(u64, u64), Vec<Lot>>,
+    ranges: BTreeMap<(u64, u64), Vec<PartRange>>,
     /// How many.
     count: usize,
     /// The longest way from a tile's first element to its last.
     longest: u64,
-    torn: Vec<TornLot>,
+    incomplete: Vec<IncompleteRange>,
     /// Objects that become ready when all is back.
     settlers: Vec<ObjectId>,
     sealing: bool,
@@ -47,9 +47,9 @@ pub(super) struct Lending {
 
 impl Lending {
     /// Takes a part out, unless an element of it is lent.
-    fn take(&mut self, lot: Lot) -> Result<(), Lot> {
-        let Some((start, end)) = lot.bounds() else {
-            return Err(lot);
+    fn take(&mut self, range: PartRange) -> Result<(), PartRange> {
+        let Some((start, end)) = range.bounds() else {
+            return Err(range);
         };
         if start == end {
             self.count += 1;
@@ -57,25 +57,28 @@ impl Lending {
         }
         // All that begin before the end, and not so early that they must have ended.
         let from = (start.saturating_sub(self.longest), 0);
-        let near = self.lots.range(from..(end, 0)).flat_map(|(_, lots)| lots);
-        if let Some(other) = near.into_iter().find(|other| other.overlaps(&lot)) {
+        let near = self
+            .ranges
+            .range(from..(end, 0))
+            .flat_map(|(_, ranges)| ranges);
+        if let Some(other) = near.into_iter().find(|other| other.overlaps(&range)) {
             return Err(*other);
         }
-        self.lots.entry((start, end)).or_default().push(lot);
+        self.ranges.entry((start, end)).or_default().push(range);
         self.count += 1;
         self.longest = self.longest.max(end - start);
         Ok(())
     }
 
-    fn give_back(&mut self, lot: &Lot) {
+    fn give_back(&mut self, range: &PartRange) {
         self.count -= 1;
-        let Some(bounds) = lot.bounds() else { return };
-        if let Some(lots) = self.lots.get_mut(&bounds) {
-            if let Some(at) = lots.iter().position(|other| other == lot) {
-                lots.swap_remove(at);
+        let Some(bounds) = range.bounds() else { return };
+        if let Some(ranges) = self.ranges.get_mut(&bounds) {
+            if let Some(at) = ranges.iter().position(|other| other == range) {
+                ranges.swap_remove(at);
             }
-            if lots.is_empty() {
-                self.lots.remove(&bounds);
+            if ranges.is_empty() {
+                self.ranges.remove(&bounds);
             }
         }
         if self.count == 0 {
@@ -93,9 +96,9 @@ impl Scheduler {
     pub(crate) fn lend(
         &mut self,
         array: ObjectId,
-        lots: &[Lot],
+        ranges: &[PartRange],
     ) -> Result<Result<Vec<ObjectId>, Error>, Violation> {
-        let parts = match self.take_lots(array, lots)? {
+        let parts = match self.take_lots(array, ranges)? {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(error)),
         };
@@ -114,7 +117,7 @@ impl Scheduler {
     pub(super) fn lend_to_worker(
         &mut self,
         array: ObjectId,
-        parts: &[(ObjectId, Lot)],
+        parts: &[(ObjectId, PartRange)],
         from: WorkerId,
     ) -> Result<(), Violation> {
         let mut ids = HashSet::new();
@@ -124,8 +127,8 @@ impl Scheduler {
                 return Err(Violation::new(format!("object {id} was made twice")));
             }
         }
-        let lots: Vec<Lot> = parts.iter().map(|(_, lot)| *lot).collect();
-        match self.take_lots(array, &lots)? {
+        let ranges: Vec<PartRange> = parts.iter().map(|(_, range)| *range).collect();
+        match self.take_lots(array, &ranges)? {
             Ok(lent) => {
                 for ((id, _), part) in parts.iter().zip(lent) {
                     self.insert_part(*id, part, from);
@@ -144,7 +147,7 @@ impl Scheduler {
     fn take_lots(
         &mut self,
         array: ObjectId,
-        lots: &[Lot],
+        ranges: &[PartRange],
     ) -> Result<Result<Vec<Value>, Error>, Violation> {
         let Some(value) = self.shared_array(array).cloned() else {
             return Err(unknown(array));
@@ -154,30 +157,32 @@ impl Scheduler {
         };
         let len = shape.iter().copied().fold(1, u64::saturating_mul);
         let lending = self.lending.entry(array).or_default();
-        for (at, lot) in lots.iter().enumerate() {
+        for (at, range) in ranges.iter().enumerate() {
             let why = if lending.sealing {
                 "the array is being sealed".to_owned()
-            } else if lot.bounds().is_none_or(|(_, end)| end > len) {
-                format!("{lot} is no part of an array of {len} elements")
-            } else if let Err(other) = lending.take(*lot) {
-                match lots[..at].contains(&other) {
-                    true => format!("{lot} and {other} overlap"),
+            } else if range.bounds().is_none_or(|(_, end)| end > len) {
+                format!("{range} is no part of an array of {len} elements")
+            } else if let Err(other) = lending.take(*range) {
+                match ranges[..at].contains(&other) {
+                    true => format!("{range} and {other} overlap"),
                     false => format!(
-                        "{lot} overlaps with {other}, which is lent; `settle()` waits for all parts"
+                        "{range} overlaps with {other}, which is lent; `settle()` waits for all parts"
                     ),
                 }
             } else {
                 continue;
             };
-            lots[..at].iter().for_each(|lot| lending.give_back(lot));
+            ranges[..at]
+                .iter()
+                .for_each(|range| lending.give_back(range));
             return Ok(Err(Error::usage(format!(
                 "the shared array cannot be split: {why}"
             ))));
         }
-        let part = |lot: &Lot| Value {
+        let part = |range: &PartRange| Value {
             format: Format::Part {
                 of: *of,
-                lot: (*lot).into(),
+                range: (*range).into(),
             },
             body: Body::Inline(Default::default()),
             items: vec![Item::Array {
@@ -185,7 +190,7 @@ impl Scheduler {
                 value: value.clone(),
             }],
         };
-        Ok(Ok(lots.iter().map(part).collect()))
+        Ok(Ok(ranges.iter().map(part).collect()))
     }
 
     fn insert_part(&mut self, id: ObjectId, part: Value, from: WorkerId) {
@@ -195,34 +200,34 @@ impl Scheduler {
 
     /// A part is nobody's any more.
     pub(super) fn give_back(&mut self, part: &Value) {
-        let Format::Part { lot, .. } = &part.format else {
+        let Format::Part { range, .. } = &part.format else {
             return;
         };
         let array = part.nested().next();
         let Some(lending) = array.and_then(|array| self.lending.get_mut(&array)) else {
             return;
         };
-        lending.give_back(lot);
+        lending.give_back(range);
         if lending.count == 0 && !lending.settlers.is_empty() {
             self.settled.extend(array);
         }
     }
 
-    /// A task that had begun has failed for good: the parts among its arguments are torn.
+    /// A task that had begun has failed for good: the parts among its arguments are incomplete.
     pub(super) fn tear(&mut self, args: &[ArgSpec], error: &Error) {
         for arg in args {
             let ArgSpec::Object(id) = arg else { continue };
             let Some(value) = self.objects.get(*id).and_then(|object| object.value()) else {
                 continue;
             };
-            let Format::Part { lot, .. } = &value.format else {
+            let Format::Part { range, .. } = &value.format else {
                 continue;
             };
-            let lot = **lot;
+            let range = **range;
             let array = value.nested().next();
             if let Some(lending) = array.and_then(|array| self.lending.get_mut(&array)) {
                 let error = error.clone();
-                lending.torn.push(TornLot { lot, error });
+                lending.incomplete.push(IncompleteRange { range, error });
             }
         }
     }
@@ -260,9 +265,9 @@ impl Scheduler {
             if lending.count > 0 {
                 continue;
             }
-            let torn = std::mem::take(&mut lending.torn);
+            let incomplete = std::mem::take(&mut lending.incomplete);
             let settlers = std::mem::take(&mut lending.settlers);
-            let result = report(&torn);
+            let result = report(&incomplete);
             for id in settlers {
                 self.answer_request(id, result.clone(), host);
             }
@@ -302,12 +307,12 @@ impl Scheduler {
     }
 }
 
-/// The parts that are torn, as a value.
-fn report(torn: &[TornLot]) -> mobula_protocol::Outcome {
-    let encoded = codec::encode(torn).map_err(|error| Error::codec(error.to_string()))?;
+/// The parts that are incomplete, as a value.
+fn report(incomplete: &[IncompleteRange]) -> mobula_protocol::Outcome {
+    let encoded = codec::encode(incomplete).map_err(|error| Error::codec(error.to_string()))?;
     Ok(Value {
         format: Format::Packed {
-            of: TypeTag(codec::type_tag::<Vec<TornLot>>()),
+            of: TypeTag(codec::type_tag::<Vec<IncompleteRange>>()),
         },
         body: Body::Inline(mobula_store::Block::copy_of(&encoded.bytes, 1)),
         items: Vec::new(),

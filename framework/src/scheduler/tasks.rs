@@ -331,7 +331,7 @@ impl Scheduler {
     }
 
     /// Ends what a task counts for that is not in the table any more. `torn_by`: it has begun, and
-    /// failed for this reason, so the parts among its arguments are torn.
+    /// failed for this reason, so the parts among its arguments are incomplete.
     pub(super) fn end_task(
         &mut self,
         mut task: Box<Task>,

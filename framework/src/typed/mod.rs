@@ -75,10 +75,10 @@ pub use put::{Put, how};
 pub use queue::QueueStream;
 pub use queue::{Queue, QueueIter};
 pub use shared::{
-    AtomicArray, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, Part, Shape,
-    SharedArray, SharedBarrier, SharedCondvar, SharedData, SharedElement, SharedMutex,
-    SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard, SharedRwLock, SharedSemaphore,
-    SharedWriteGuard, Tile, TileView, Torn,
+    AtomicArray, IncompletePart, OpenPart, OpenTile, OwnedMutexGuard, OwnedReadGuard,
+    OwnedWriteGuard, Part, Shape, SharedArray, SharedBarrier, SharedCondvar, SharedData,
+    SharedElement, SharedMutex, SharedMutexGuard, SharedOnce, SharedPermit, SharedReadGuard,
+    SharedRwLock, SharedSemaphore, SharedWriteGuard, Tile, TileView,
 };
 pub use split::Elements;
 pub use value::Value;

@@ -228,7 +228,7 @@ fn the_death_of_a_holder_is_told_to_the_next() {
     assert!(dead.get().unwrap_err().is_crash());
     // It stays so until somebody has looked after the value.
     assert!(mutex.lock().unwrap_err().is_poisoned());
-    let mut guard = mutex.lock_anyway().unwrap();
+    let mut guard = mutex.lock_ignoring_poison().unwrap();
     assert!(guard.poison().unwrap().contains(&pid));
     assert_eq!(*guard, 77);
     *guard = 5;
@@ -273,7 +273,7 @@ fn locking_twice_is_an_error_and_no_deadlock() {
     assert!(same.read_timeout(LONG).unwrap_err().is_usage());
     assert!(same.write().unwrap_err().is_usage());
     assert!(lock.write_timeout(LONG).unwrap_err().is_usage());
-    assert!(lock.write_anyway().unwrap_err().is_usage());
+    assert!(lock.write_ignoring_poison().unwrap_err().is_usage());
     // Other threads and other locks are others.
     let other = rt.shared_rwlock(2_u64).unwrap();
     let both = (other.read().unwrap(), &reading);
@@ -499,8 +499,8 @@ fn the_total_stays_right_while_workers_are_killed() {
             // In one order, against deadlock; and whoever finds one that a dead one left repairs
             // it: the amount in transit is in the second word of the journal.
             let (low, high) = (a.min(b) as usize, a.max(b) as usize);
-            let mut first = accounts[low].lock_anyway()?;
-            let mut second = accounts[high].lock_anyway()?;
+            let mut first = accounts[low].lock_ignoring_poison()?;
+            let mut second = accounts[high].lock_ignoring_poison()?;
             first.clear_poison();
             second.clear_poison();
             // Death before the change or after it, with both locks, leaves the total right.
@@ -526,7 +526,7 @@ fn the_total_stays_right_while_workers_are_killed() {
     );
     let total: i64 = accounts
         .iter()
-        .map(|account| *account.lock_anyway().unwrap())
+        .map(|account| *account.lock_ignoring_poison().unwrap())
         .sum();
     assert_eq!(total, 8000);
 }

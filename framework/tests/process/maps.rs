@@ -217,13 +217,16 @@ fn a_map_says_which_parts_its_failed_calls_have_torn() {
         let results: Vec<_> = rt.map(calls).chunk_size(size).iter().collect();
         let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
         assert_eq!(failed, [false, true, true, true]);
-        let mut torn = array.settle().unwrap();
-        torn.sort_by_key(|torn| torn.part.bounds());
-        let starts: Vec<_> = torn.iter().map(|torn| torn.part.bounds()).collect();
+        let mut incomplete = array.settle().unwrap();
+        incomplete.sort_by_key(|incomplete| incomplete.part.bounds());
+        let starts: Vec<_> = incomplete
+            .iter()
+            .map(|incomplete| incomplete.part.bounds())
+            .collect();
         let of = |start| Some((start, start + 1_000));
         assert_eq!(starts, [of(1_000), of(2_000), of(3_000)]);
-        assert!(torn[0].error.is_application() && torn[1].error.is_panic());
-        assert!(torn[2].error.is_crash());
+        assert!(incomplete[0].error.is_application() && incomplete[1].error.is_panic());
+        assert!(incomplete[2].error.is_crash());
     }
     drop(array);
     nothing_is_left(&rt);

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
 };
 
-use mobula::{AtomicArray, AtomicF64, Lot, SharedArray, prelude::*};
+use mobula::{AtomicArray, AtomicF64, PartRange, SharedArray, prelude::*};
 
 use crate::support::{nothing_is_left, runtime, whole};
 
@@ -184,18 +184,18 @@ fn a_part_comes_home_from_failed_tasks_and_is_torn() {
             .into_iter()
             .map(|part| fill::remote(part, 5.0).spawn())
             .collect();
-        let torn = array.settle().unwrap();
-        let [torn] = &torn[..] else {
-            panic!("{how}: {torn:?}")
+        let incomplete = array.settle().unwrap();
+        let [incomplete] = &incomplete[..] else {
+            panic!("{how}: {incomplete:?}")
         };
-        let whole_range = Lot::Span {
+        let whole_range = PartRange::Span {
             start: 3 * quarter as u64,
             end: LEN as u64,
         };
-        assert_eq!(torn.part, whole_range, "{how}");
+        assert_eq!(incomplete.part, whole_range, "{how}");
         let error = bad.get().unwrap_err();
-        assert_eq!(torn.error.is_crash(), how == "abort");
-        assert_eq!(whole(&torn.error), whole(&error));
+        assert_eq!(incomplete.error.is_crash(), how == "abort");
+        assert_eq!(whole(&incomplete.error), whole(&error));
         rt.get(others).unwrap();
         // It is reported once, and can be refilled.
         assert!(array.settle().unwrap().is_empty());

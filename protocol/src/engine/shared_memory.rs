@@ -8,8 +8,8 @@ use crate::{
     Error, Result,
     ids::WorkerId,
     object_handle::ObjectHandle,
-    sync::{Ended, Seat, Sleep},
-    value::{Format, Lot},
+    sync::{Ended, ProcessSlot, Sleep},
+    value::{Format, PartRange},
 };
 
 /// What a process can ask for about shared memory.
@@ -27,10 +27,14 @@ pub trait SharedMemory {
     ///
     /// # Errors
     /// They overlap, with one another or with what is lent, or are not in the array.
-    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>>;
+    fn lend(
+        &self,
+        array: &Arc<ObjectHandle>,
+        parts: Vec<PartRange>,
+    ) -> Result<Vec<Arc<ObjectHandle>>>;
 
-    /// An object that is ready when all parts of the array are back: the parts that are torn, as
-    /// `Vec<TornLot>`. Does not block.
+    /// An object that is ready when all parts of the array are back: the incomplete parts, as
+    /// `Vec<IncompleteRange>`. Does not block.
     fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle>;
 
     /// The object that a shared array turns into, once no process has it writable any more. It
@@ -38,7 +42,7 @@ pub trait SharedMemory {
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle>;
 
     /// Who this process is among those of its runtime.
-    fn process(&self) -> (WorkerId, Seat);
+    fn process(&self) -> (WorkerId, ProcessSlot);
 
     /// Sleeps in the queue of a lock. In a task, others run on the worker during the sleep.
     ///

@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::word::{DETACHED, NUMBER, encode};
-use crate::ids::{Seat, WorkerId};
+use crate::ids::{ProcessSlot, WorkerId};
 
 /// Who takes a lock: a process, and within it a thread, or one guard that threads pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     process: WorkerId,
-    seat: Seat,
+    slot: ProcessSlot,
     tag: u32,
 }
 
@@ -24,36 +24,36 @@ impl Holder {
     /// The calling thread. A lock that it holds and takes once more is an error then, and only it
     /// can unlock. Cost: a system call the first time in each thread.
     #[inline]
-    pub fn this_thread(process: WorkerId, seat: Seat) -> Holder {
+    pub fn this_thread(process: WorkerId, slot: ProcessSlot) -> Holder {
         let mut tag = THREAD.get();
         if tag == 0 {
             tag = thread_id();
             THREAD.set(tag);
         }
-        Holder { process, seat, tag }
+        Holder { process, slot, tag }
     }
 
     /// A holder that is no thread: for what an asynchronous task holds, which may go on in another
     /// thread. Each call gives another one. Nothing is known about recursion then: a task that
     /// takes a lock twice waits for itself.
-    pub fn detached(process: WorkerId, seat: Seat) -> Holder {
+    pub fn detached(process: WorkerId, slot: ProcessSlot) -> Holder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // Numbers come again after 2^26. That does harm only if two guards with the same number are
         // alive in one process, and one of them is used to unlock what the other one holds.
         let number = NEXT.fetch_add(1, Relaxed) & NUMBER;
         Holder {
             process,
-            seat,
+            slot,
             tag: number | DETACHED,
         }
     }
 
     /// A thread of the tests, which play several processes.
     #[cfg(test)]
-    pub(super) fn of(process: u32, seat: u16, thread: u32) -> Holder {
+    pub(super) fn of(process: u32, slot: u16, thread: u32) -> Holder {
         Holder {
             process: WorkerId(process),
-            seat: Seat::new(seat).unwrap(),
+            slot: ProcessSlot::new(slot).unwrap(),
             tag: thread & NUMBER,
         }
     }
@@ -63,9 +63,9 @@ impl Holder {
         self.process
     }
 
-    /// The seat of its process.
-    pub const fn seat(self) -> Seat {
-        self.seat
+    /// The process slot of its process.
+    pub const fn slot(self) -> ProcessSlot {
+        self.slot
     }
 
     /// What tells it from other holders of its process: the kernel's thread id, or for a

@@ -31,7 +31,7 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use crate::ids::{SEATS, Seat};
+pub use crate::ids::{PROCESS_SLOTS, ProcessSlot};
 pub use barrier::{BarrierError, RawBarrier};
 pub use cause::{Cause, How};
 pub use condvar::{RawCondvar, WaitError, Waited};

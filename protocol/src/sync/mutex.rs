@@ -100,7 +100,7 @@ impl<M: Memory> RawMutex<M> {
     }
 
     /// To be called after the process `dead` is known to be dead, for each mutex that it could
-    /// reach, before its seat is given away. Says whether it held this one, which is free and
+    /// reach, before its process slot is given away. Says whether it held this one, which is free and
     /// poisoned then. One system call.
     pub fn recover(&self, dead: WorkerId, cause: Cause) -> bool {
         self.raw_lock

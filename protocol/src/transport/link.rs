@@ -21,7 +21,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, ids::WorkerId, sync::Seat};
+use crate::{Error, Result, ids::WorkerId, sync::ProcessSlot};
 
 /// The environment variable that tells a process to look for a bootstrap message on descriptor 0.
 /// Its value is the token of that message.
@@ -92,7 +92,7 @@ pub struct Bootstrap {
     /// Which worker this is.
     pub worker: WorkerId,
     /// Its number among the processes that live now.
-    pub seat: u16,
+    pub process_slot: u16,
     /// How many workers the runtime has.
     pub workers: u32,
     /// The stack of the threads that run tasks, in bytes.
@@ -136,7 +136,7 @@ impl Bootstrap {
     pub fn new(
         token: String,
         fingerprint: u64,
-        (worker, seat, workers): (WorkerId, Seat, u32),
+        (worker, process_slot, workers): (WorkerId, ProcessSlot, u32),
         (stack, umask, nice, max_rss): (u64, u32, u32, Option<u64>),
         mailbox_len: u64,
         bell_len: u64,
@@ -147,7 +147,7 @@ impl Bootstrap {
             token,
             fingerprint,
             worker,
-            seat: seat.number(),
+            process_slot: process_slot.number(),
             workers,
             stack,
             umask,

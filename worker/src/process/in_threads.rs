@@ -16,7 +16,7 @@ use std::{
 
 use mobula_protocol::{
     Attempt, Error, Registry, Result, WorkerId, bell::Bell, mailbox::WorkerEnd,
-    message::FromWorker, sync::Seat,
+    message::FromWorker, sync::ProcessSlot,
 };
 use mobula_store::{SegmentFile, SegmentId, Segments, limits::Wanted};
 use parking_lot::Mutex;
@@ -45,7 +45,7 @@ pub struct Parts {
     /// Which worker it is.
     pub id: WorkerId,
     /// Its number among those that share locks.
-    pub seat: Seat,
+    pub process_slot: ProcessSlot,
     /// How many workers the runtime has.
     pub workers: u32,
     /// The stack of each thread that runs tasks, in bytes.
@@ -87,7 +87,7 @@ impl InThreads {
         let settings = Settings {
             number: Number::next(),
             id: parts.id,
-            seat: parts.seat,
+            process_slot: parts.process_slot,
             registry: Registry::get()?,
             segment: parts.segment,
             segments: parts.segments,

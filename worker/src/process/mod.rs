@@ -66,7 +66,7 @@ use mobula_protocol::{
     mailbox::{WorkerEnd, WorkerPanicked},
     message::FromWorker,
     primitive::Region,
-    sync::Seat,
+    sync::ProcessSlot,
 };
 use printed::Printed;
 use worker::{Settings, Worker};
@@ -191,8 +191,8 @@ fn run(
             "this worker has other remote functions than its driver; was the program replaced while it ran?",
         ));
     }
-    let seat = Seat::new(bootstrap.seat).ok_or_else(|| {
-        Error::setup("this worker has no seat among the processes of its runtime")
+    let process_slot = ProcessSlot::new(bootstrap.process_slot).ok_or_else(|| {
+        Error::setup("this worker has no process_slot among the processes of its runtime")
     })?;
     let mailbox = shared(descriptors.mailbox, bootstrap.mailbox_len)?;
     let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
@@ -207,7 +207,7 @@ fn run(
     let settings = Settings {
         number: Number::PROCESS,
         id: bootstrap.worker,
-        seat,
+        process_slot,
         registry,
         segment: (segment, file),
         segments: Arc::default(),

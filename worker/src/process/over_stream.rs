@@ -14,7 +14,7 @@ use mobula_protocol::{
     Control, Engine, Error, Item, ObjectId, Registry, Result, Value, WorkerId,
     frames::{self, FromPeer, PeerValue, ToPeer, stream},
     link,
-    sync::Seat,
+    sync::ProcessSlot,
 };
 use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
 use rustix::fs::{Mode, OFlags};
@@ -122,7 +122,7 @@ fn make(parts: Parts, number: Number, beside: Option<Arc<Beside>>) -> Result<Mad
     let settings = Settings {
         number,
         id,
-        seat: Seat::DRIVER,
+        process_slot: ProcessSlot::DRIVER,
         registry,
         segment: (HEAP, file),
         segments: Arc::default(),

@@ -12,7 +12,7 @@ use mobula_protocol::{
     Attempt, Error, Format, FunctionIndex, IndexCell, Input, Inputs, ObjectId, Payload, Registered,
     Registry, RemoteFn, Result, Role, TaskOptions, TaskSlot, TypeTag, Value, WorkerId,
     message::{Arg, FromWorker, TaskMessage, ToWorker},
-    sync::Seat,
+    sync::ProcessSlot,
 };
 use mobula_store::{Backing, Block, SegmentFile, SegmentId, Segments};
 use parking_lot::{Condvar, Mutex};
@@ -176,7 +176,7 @@ fn a_worker_runs_tasks_over_a_link_that_is_not_the_mailbox() {
     let settings = Settings {
         number: Number::next(),
         id: WorkerId(7),
-        seat: Seat::DRIVER,
+        process_slot: ProcessSlot::DRIVER,
         registry: Registry::get().unwrap(),
         segment: (SegmentId(7), segment),
         segments: Arc::new(Segments::new()),

@@ -32,7 +32,7 @@ use crate::{
 };
 use mobula_protocol::{
     Attempt, Control, Decoded, Engine, Error, FunctionIndex, ObjectId, Registry, Resources, Result,
-    TaskProgress, WorkerId, message::FromWorker, sync::Seat,
+    TaskProgress, WorkerId, message::FromWorker, sync::ProcessSlot,
 };
 
 /// A worker, tied to its driver by `L`.
@@ -40,7 +40,7 @@ pub(crate) struct Worker<L: Link> {
     pub(super) this: Weak<Worker<L>>,
     number: Number,
     pub(super) id: WorkerId,
-    pub(super) seat: Seat,
+    pub(super) process_slot: ProcessSlot,
     pub(super) registry: &'static Registry,
     pub(super) table: Mutex<Table<L::Out>>,
     pub(super) tasks: Mutex<TaskLane<L::Lane>>,
@@ -93,7 +93,7 @@ pub(crate) struct Worker<L: Link> {
 pub(super) struct Settings {
     pub(super) number: Number,
     pub(super) id: WorkerId,
-    pub(super) seat: Seat,
+    pub(super) process_slot: ProcessSlot,
     pub(super) registry: &'static Registry,
     /// Its own segment, with both descriptors.
     pub(super) segment: (SegmentId, SegmentFile),
@@ -130,7 +130,7 @@ impl<L: Link> Worker<L> {
             this: this.clone(),
             number: settings.number,
             id: settings.id,
-            seat: settings.seat,
+            process_slot: settings.process_slot,
             registry: settings.registry,
             table: Mutex::new(Table::new(out)),
             tasks: Mutex::new(TaskLane::new(tasks, heap.clone())),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mobula_protocol::{Format, Lot, ObjectId};
+use mobula_protocol::{Format, ObjectId, PartRange};
 
 use super::Lending;
 use crate::scheduler::Scheduler;
@@ -17,14 +17,14 @@ impl Lending {
 impl Scheduler {
     /// Asserts that what is lent is what there are parts of.
     pub(in crate::scheduler) fn check_lending(&self) {
-        let mut lent: HashMap<ObjectId, Vec<Lot>> = HashMap::new();
+        let mut lent: HashMap<ObjectId, Vec<PartRange>> = HashMap::new();
         for (id, object) in self.objects.iter() {
             if let Some(value) = object.value()
-                && let Format::Part { lot, .. } = &value.format
+                && let Format::Part { range, .. } = &value.format
             {
                 let array = value.nested().next().unwrap();
                 assert!(self.lending.contains_key(&array), "{id} is lent of nothing");
-                lent.entry(array).or_default().push(**lot);
+                lent.entry(array).or_default().push(**range);
             }
         }
         for (array, lending) in &self.lending {
@@ -32,22 +32,27 @@ impl Scheduler {
             let parts = lent.remove(array).unwrap_or_default();
             assert_eq!(parts.len(), lending.count, "parts of {array}");
             let (mut noted, mut there) = (Vec::new(), Vec::new());
-            for (bounds, lots) in &lending.lots {
-                assert!(!lots.is_empty());
-                for lot in lots {
-                    assert_eq!(lot.bounds(), Some(*bounds));
+            for (bounds, ranges) in &lending.ranges {
+                assert!(!ranges.is_empty());
+                for range in ranges {
+                    assert_eq!(range.bounds(), Some(*bounds));
                     assert!(bounds.1 - bounds.0 <= lending.longest);
-                    noted.push(format!("{lot}"));
+                    noted.push(format!("{range}"));
                 }
             }
-            let elements = |lot: &&Lot| lot.bounds().is_some_and(|(start, end)| start < end);
-            there.extend(parts.iter().filter(elements).map(Lot::to_string));
+            let elements =
+                |range: &&PartRange| range.bounds().is_some_and(|(start, end)| start < end);
+            there.extend(parts.iter().filter(elements).map(PartRange::to_string));
             noted.sort_unstable();
             there.sort_unstable();
             assert_eq!(noted, there, "parts of {array}");
-            for (at, lot) in parts.iter().enumerate().filter(|(_, lot)| elements(lot)) {
+            for (at, range) in parts
+                .iter()
+                .enumerate()
+                .filter(|(_, range)| elements(range))
+            {
                 let others = parts[..at].iter().filter(elements);
-                others.for_each(|other| assert!(!lot.overlaps(other), "{lot}, {other}"));
+                others.for_each(|other| assert!(!range.overlaps(other), "{range}, {other}"));
             }
         }
         assert!(lent.is_empty());

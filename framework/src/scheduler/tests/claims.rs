@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    ActorOptions, Body, Format, FunctionIndex, Item, Lot, ObjectId, SharedKind, TypeTag, Value,
-    WorkerId,
+    ActorOptions, Body, Format, FunctionIndex, Item, ObjectId, PartRange, SharedKind, TypeTag,
+    Value, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
 use mobula_store::{Loc, SegmentId};
@@ -89,7 +89,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &Item) -> Vec<FromWorker> {
         FromWorker::KillActor(id),
         FromWorker::Lend {
             array: id,
-            parts: vec![(w(W1, 90), Lot::Span { start: 0, end: 1 })],
+            parts: vec![(w(W1, 90), PartRange::Span { start: 0, end: 1 })],
         },
         FromWorker::Settle {
             id: w(W1, 90),

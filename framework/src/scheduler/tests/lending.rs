@@ -1,11 +1,11 @@
-//! Shared arrays: parts that are lent, come home and are torn; arrays that become objects.
+//! Shared arrays: parts that are lent, come home and are incomplete; arrays that become objects.
 
 mod sealing;
 
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Body, Error, Format, Lot, ObjectId, SharedKind, TornLot, TypeTag, Value,
+    Body, Error, Format, IncompleteRange, ObjectId, PartRange, SharedKind, TypeTag, Value,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 use mobula_store::{Loc, SegmentId, codec};
@@ -39,12 +39,12 @@ pub(super) fn shared(number: u64) -> Value {
     }
 }
 
-fn span(start: u64, end: u64) -> Lot {
-    Lot::Span { start, end }
+fn span(start: u64, end: u64) -> PartRange {
+    PartRange::Span { start, end }
 }
 
-fn tile(rows: (u64, u64), columns: (u64, u64)) -> Lot {
-    Lot::Tile {
+fn tile(rows: (u64, u64), columns: (u64, u64)) -> PartRange {
+    PartRange::Tile {
         rows,
         columns,
         width: 10,
@@ -55,20 +55,20 @@ impl Env {
     fn try_lend(
         &mut self,
         array: ObjectId,
-        lots: &[Lot],
+        ranges: &[PartRange],
     ) -> Result<Result<Vec<ObjectId>, Error>, Violation> {
-        let lent = self.scheduler.lend(array, lots);
+        let lent = self.scheduler.lend(array, ranges);
         self.scheduler.sanity_check();
         lent
     }
 
-    fn lend(&mut self, array: ObjectId, lots: &[Lot]) -> Vec<ObjectId> {
-        self.try_lend(array, lots).unwrap().unwrap()
+    fn lend(&mut self, array: ObjectId, ranges: &[PartRange]) -> Vec<ObjectId> {
+        self.try_lend(array, ranges).unwrap().unwrap()
     }
 
     /// Why these parts cannot be lent.
-    fn refused(&mut self, array: ObjectId, lots: &[Lot]) -> String {
-        let error = self.try_lend(array, lots).unwrap().unwrap_err();
+    fn refused(&mut self, array: ObjectId, ranges: &[PartRange]) -> String {
+        let error = self.try_lend(array, ranges).unwrap().unwrap_err();
         assert!(error.is_usage());
         error.to_string()
     }
@@ -92,18 +92,19 @@ impl Env {
         id
     }
 
-    /// The torn parts that were told to the one that asks, with their errors; `None` while it
+    /// The incomplete parts that were told to the one that asks, with their errors; `None` while it
     /// waits.
-    pub(super) fn torn(&mut self, settler: ObjectId) -> Option<Vec<(String, String)>> {
+    pub(super) fn incomplete(&mut self, settler: ObjectId) -> Option<Vec<(String, String)>> {
         self.pump();
         let outcome = self.scheduler.outcome(settler)?;
         let value = outcome.unwrap();
         let Body::Inline(block) = &value.body else {
             panic!("a list is small")
         };
-        let torn: Vec<TornLot> = codec::decode(block.bytes(), &[]).unwrap();
-        let all = torn.into_iter();
-        let all = all.map(|torn| (torn.lot.to_string(), torn.error.to_string()));
+        let incomplete: Vec<IncompleteRange> = codec::decode(block.bytes(), &[]).unwrap();
+        let all = incomplete.into_iter();
+        let all =
+            all.map(|incomplete| (incomplete.range.to_string(), incomplete.error.to_string()));
         Some(all.collect())
     }
 
@@ -125,12 +126,12 @@ fn parts_are_lent_once_and_come_home_with_their_last_handle() {
     let mut env = Env::new(0, 1);
     let array = env.put(0, shared(1));
     let parts = env.lend(array, &[span(0, 50), span(60, 100)]);
-    for (lots, other) in [
+    for (ranges, other) in [
         (vec![span(40, 45)], "0..50"),
         (vec![span(50, 60), span(99, 100)], "60..100"),
         (vec![span(0, 100)], "0..50"),
     ] {
-        let why = env.refused(array, &lots);
+        let why = env.refused(array, &ranges);
         assert!(why.contains(other) && why.contains("settle"), "{why}");
     }
     // What lies between was not lent by the ones that failed.
@@ -156,7 +157,7 @@ fn parts_are_lent_once_and_come_home_with_their_last_handle() {
 fn what_cannot_be_lent_is_said_and_nothing_is_lent() {
     let mut env = Env::new(0, 1);
     let id = env.put(0, shared(1));
-    for (lots, why) in [
+    for (ranges, why) in [
         (vec![span(0, 101)], "no part of an array of 100"),
         (vec![span(3, 2)], "no part"),
         (vec![span(u64::MAX - 1, u64::MAX)], "no part"),
@@ -169,7 +170,7 @@ fn what_cannot_be_lent_is_said_and_nothing_is_lent() {
             "rows 4..6, columns 4..6 and rows 0..5, columns 0..5 overlap",
         ),
     ] {
-        let said = env.refused(id, &lots);
+        let said = env.refused(id, &ranges);
         assert!(said.contains(why), "{said}");
         let all = env.lend(id, &[span(0, 100)]);
         env.release(all[0]);
@@ -195,16 +196,16 @@ fn tiles_lie_between_one_another_and_empty_parts_are_parts() {
     ];
     let mut parts = env.lend(array, &tiles);
     parts.extend(env.lend(array, &[span(7, 7), span(7, 7), tile((3, 3), (0, 10))]));
-    for lot in [span(33, 34), tile((4, 6), (4, 6)), tile((9, 10), (9, 10))] {
-        env.refused(array, &[lot]);
+    for range in [span(33, 34), tile((4, 6), (4, 6)), tile((9, 10), (9, 10))] {
+        env.refused(array, &[range]);
     }
     let settler = env.settle(array);
     // The long tile goes first, so that what is left is found though it begins far before.
     for part in parts {
-        assert_eq!(env.torn(settler), None);
+        assert_eq!(env.incomplete(settler), None);
         env.release(part);
     }
-    assert_eq!(env.torn(settler), Some(vec![]));
+    assert_eq!(env.incomplete(settler), Some(vec![]));
     assert_eq!(env.completed().len(), 1);
     let all = env.lend(array, &[span(0, 100)]);
     for id in [all[0], settler, array] {
@@ -219,9 +220,9 @@ fn a_call_takes_its_part_along_and_gives_it_back_however_it_ends() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
     let early = env.settle(array);
-    assert_eq!(env.torn(early), Some(vec![]));
-    let lots = [span(0, 10), span(10, 20), span(20, 30)];
-    let parts = env.lend(array, &lots);
+    assert_eq!(env.incomplete(early), Some(vec![]));
+    let ranges = [span(0, 10), span(10, 20), span(20, 30)];
+    let parts = env.lend(array, &ranges);
     let calls: Vec<_> = parts.into_iter().map(|part| env.write(part, 0)).collect();
     let settlers = [env.settle(array), env.settle(array)];
     env.run(W1, calls[0], good(0));
@@ -230,15 +231,15 @@ fn a_call_takes_its_part_along_and_gives_it_back_however_it_ends() {
     env.refused(array, &[span(25, 26)]);
     let again = env.lend(array, &[span(0, 20)]);
     env.release(again[0]);
-    assert_eq!(env.torn(settlers[0]), None);
+    assert_eq!(env.incomplete(settlers[0]), None);
     env.run(W1, calls[2], good(2));
-    let torn = vec![("elements 10..20".to_owned(), "boom".to_owned())];
+    let incomplete = vec![("elements 10..20".to_owned(), "boom".to_owned())];
     for settler in settlers {
-        assert_eq!(env.torn(settler), Some(torn.clone()));
+        assert_eq!(env.incomplete(settler), Some(incomplete.clone()));
     }
     // It is told once.
     let late = env.settle(array);
-    assert_eq!(env.torn(late), Some(vec![]));
+    assert_eq!(env.incomplete(late), Some(vec![]));
     assert_eq!(env.completed().len(), 7);
     for id in [calls, settlers.to_vec(), vec![early, late, array]].concat() {
         env.release(id);
@@ -268,12 +269,12 @@ fn only_what_was_begun_can_be_torn() {
     env.pump();
     env.start(W1, dies);
     env.lose(W1);
-    assert_eq!(env.torn(settler), None);
+    assert_eq!(env.incomplete(settler), None);
     env.refused(array, &[span(20, 21)]);
     env.add_worker(W2);
     env.run(W2, queued, good(3));
-    let torn = vec![("elements 10..20".to_owned(), "crash of 0".to_owned())];
-    assert_eq!(env.torn(settler), Some(torn));
+    let incomplete = vec![("elements 10..20".to_owned(), "crash of 0".to_owned())];
+    assert_eq!(env.incomplete(settler), Some(incomplete));
     assert_eq!(env.completed().len(), 5);
     for id in [id, failing, dies, queued, settler, array] {
         env.release(id);
@@ -310,8 +311,8 @@ fn retries_keep_the_loan_and_the_last_failure_counts() {
             env.lose(second);
         }
     }
-    let torn = vec![("elements 10..20".to_owned(), "crash of 0".to_owned())];
-    assert_eq!(env.torn(settler), Some(torn));
+    let incomplete = vec![("elements 10..20".to_owned(), "crash of 0".to_owned())];
+    assert_eq!(env.incomplete(settler), Some(incomplete));
     assert_eq!(env.completed().len(), 3);
     for id in [calls, vec![settler, array]].concat() {
         env.release(id);
@@ -329,12 +330,12 @@ fn workers_make_arrays_and_lend_parts() {
     let array = w(W1, 1);
     let value = Arc::new(shared(1));
     env.ok(W1, FromWorker::Put { id: array, value });
-    let lend = |numbers: &[u64], lots: &[Lot]| FromWorker::Lend {
+    let lend = |numbers: &[u64], ranges: &[PartRange]| FromWorker::Lend {
         array,
         parts: numbers
             .iter()
             .map(|n| w(W1, *n))
-            .zip(lots.iter().copied())
+            .zip(ranges.iter().copied())
             .collect(),
     };
     env.ok(W1, lend(&[2, 3], &[span(0, 50), span(50, 100)]));
@@ -370,7 +371,7 @@ fn workers_make_arrays_and_lend_parts() {
     env.pump();
     assert!(env.told(W1, settler).is_ok());
     assert_eq!(
-        env.torn(settler),
+        env.incomplete(settler),
         Some(vec![("elements 0..50".to_owned(), "boom".to_owned())])
     );
     // What a dead worker has comes home: the part, and the array itself.
@@ -390,7 +391,7 @@ fn no_value_of_a_worker_is_a_part() {
     let part = Value {
         format: Format::Part {
             of: TypeTag(1),
-            lot: span(0, 1).into(),
+            range: span(0, 1).into(),
         },
         body: Body::Inline(Default::default()),
         items: vec![mobula_protocol::Item::Array {

@@ -48,8 +48,8 @@ pub(super) use sealing::seal;
 /// for (n, part) in array.chunks_mut(250_000)?.into_iter().enumerate() {
 ///     fill::remote(part, n as f64).spawn().detach();
 /// }
-/// let torn = array.settle()?;              // waits until all parts are back
-/// assert!(torn.is_empty());
+/// let incomplete = array.settle()?;              // waits until all parts are back
+/// assert!(incomplete.is_empty());
 /// assert_eq!(array.with(|all| all[999_999])?, 3.0);
 /// let object = array.seal()?;              // from here on an ordinary object, without a copy
 /// assert_eq!(object.view()?[250_000], 1.0);

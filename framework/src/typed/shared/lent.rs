@@ -3,7 +3,7 @@
 use std::{any::type_name, sync::Arc};
 
 use mobula_protocol::{
-    Engine, Error, Format, Input, Inputs, Lot, ObjectHandle, Result, Side, TypeTag,
+    Engine, Error, Format, Input, Inputs, ObjectHandle, PartRange, Result, Side, TypeTag,
 };
 use mobula_store::codec::type_tag;
 
@@ -11,14 +11,16 @@ use super::SharedElement;
 use crate::promise::ENGINE;
 
 /// Returns the part that an object stands for, with its array.
-pub(super) fn parts_of(entry: &Arc<ObjectHandle>) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
+pub(super) fn parts_of(
+    entry: &Arc<ObjectHandle>,
+) -> Result<(Arc<ObjectHandle>, PartRange, TypeTag)> {
     entry.wait(None);
     let payload = entry.payload()?;
-    let Format::Part { of, lot } = payload.format else {
+    let Format::Part { of, range } = payload.format else {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, *lot, of)),
+        Some(Side::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }
@@ -39,15 +41,15 @@ pub(super) fn region<T: SharedElement>(
 }
 
 /// Returns the part that an argument stands for.
-pub(super) fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, Lot, TypeTag)> {
+pub(super) fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, PartRange, TypeTag)> {
     let Input::Value(payload, _) = inputs.take()? else {
         return Err(Error::type_mismatch("expected one part of a shared array"));
     };
-    let Format::Part { of, lot } = payload.format else {
+    let Format::Part { of, range } = payload.format else {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, *lot, of)),
+        Some(Side::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }

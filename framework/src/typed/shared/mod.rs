@@ -23,5 +23,5 @@ pub use locks::{
     SharedSemaphore, SharedWriteGuard,
 };
 pub use mobula_store::TileView;
-pub use part::{OpenPart, Part, Torn, lend_part};
+pub use part::{IncompletePart, OpenPart, Part, lend_part};
 pub use tile::{OpenTile, Tile, lend_tile};

@@ -2,7 +2,7 @@
 
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
-use mobula_protocol::{Error, Inputs, Lot, ObjectHandle, Result, TypeTag};
+use mobula_protocol::{Error, Inputs, ObjectHandle, PartRange, Result, TypeTag};
 use mobula_store::Lent;
 
 use super::{
@@ -195,34 +195,38 @@ impl<T: SharedElement> std::ops::DerefMut for OpenPart<T> {
 /// # let rt = Runtime::builder().workers(1).start()?;
 /// let array = rt.shared_array::<u32>(100, 0)?;
 /// fails::remote(array.part_mut(30..50)?).spawn().detach();
-/// let torn = array.settle()?;
-/// assert_eq!(torn[0].part.bounds(), Some((30, 50)));
-/// assert!(torn[0].to_string().contains("half done"));
+/// let incomplete = array.settle()?;
+/// assert_eq!(incomplete[0].part.bounds(), Some((30, 50)));
+/// assert!(incomplete[0].to_string().contains("half done"));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Torn {
+pub struct IncompletePart {
     /// The part: elements, or rows and columns.
-    pub part: Lot,
+    pub part: PartRange,
     /// The failure of the task.
     pub error: Error,
 }
 
-impl fmt::Display for Torn {
+impl fmt::Display for IncompletePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.part, self.error)
     }
 }
 
 fn lent<T: SharedElement>(part: &Arc<ObjectHandle>) -> Result<Lent<T>> {
-    let (array, lot, of) = parts_of(part)?;
-    span(&array, lot, of)
+    let (array, range, of) = parts_of(part)?;
+    span(&array, range, of)
 }
 
-fn span<T: SharedElement>(array: &Arc<ObjectHandle>, lot: Lot, of: TypeTag) -> Result<Lent<T>> {
+fn span<T: SharedElement>(
+    array: &Arc<ObjectHandle>,
+    range: PartRange,
+    of: TypeTag,
+) -> Result<Lent<T>> {
     let region = region::<T>(array, of)?;
-    let Lot::Span { start, end } = lot else {
+    let PartRange::Span { start, end } = range else {
         return Err(Error::type_mismatch(
             "expected consecutive elements of a shared array, found a tile",
         ));
@@ -232,7 +236,7 @@ fn span<T: SharedElement>(array: &Arc<ObjectHandle>, lot: Lot, of: TypeTag) -> R
     offset
         .zip(count)
         .and_then(|(offset, count)| region.lend(offset, count, ENGINE))
-        .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
+        .ok_or_else(|| Error::internal(format!("{range} are not in their array")))
 }
 
 /// Resolves the next argument, a part.
@@ -240,6 +244,6 @@ fn span<T: SharedElement>(array: &Arc<ObjectHandle>, lot: Lot, of: TypeTag) -> R
 /// # Errors
 /// It is something else.
 pub fn lend_part<T: SharedElement>(inputs: &mut Inputs) -> Result<Lent<T>> {
-    let (array, lot, of) = taken(inputs)?;
-    span(&array, lot, of)
+    let (array, range, of) = taken(inputs)?;
+    span(&array, range, of)
 }

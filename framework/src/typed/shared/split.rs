@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use mobula_protocol::{Error, Lot, Result};
+use mobula_protocol::{Error, PartRange, Result};
 
 /// Returns consecutive ranges of `step` elements. The last may be shorter.
 ///
@@ -20,15 +20,15 @@ pub(super) fn steps(len: usize, step: usize) -> Result<Vec<Range<usize>>> {
         .collect())
 }
 
-pub(super) fn span(range: &Range<usize>) -> Lot {
-    Lot::Span {
+pub(super) fn span(range: &Range<usize>) -> PartRange {
+    PartRange::Span {
         start: range.start as u64,
         end: range.end as u64,
     }
 }
 
-pub(super) fn tile(rows: &Range<usize>, columns: &Range<usize>, width: usize) -> Lot {
-    Lot::Tile {
+pub(super) fn tile(rows: &Range<usize>, columns: &Range<usize>, width: usize) -> PartRange {
+    PartRange::Tile {
         rows: (rows.start as u64, rows.end as u64),
         columns: (columns.start as u64, columns.end as u64),
         width: width as u64,

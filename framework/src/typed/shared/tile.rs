@@ -2,7 +2,7 @@
 
 use std::{any::type_name, fmt, marker::PhantomData, ops::Range, sync::Arc};
 
-use mobula_protocol::{Error, Inputs, Lot, ObjectHandle, Result, TypeTag};
+use mobula_protocol::{Error, Inputs, ObjectHandle, PartRange, Result, TypeTag};
 use mobula_store::{LentTile, TileView};
 
 use super::{
@@ -224,30 +224,30 @@ impl<T: SharedElement> OpenTile<T> {
 }
 
 fn lent_tile<T: SharedElement>(part: &Arc<ObjectHandle>) -> Result<LentTile<T>> {
-    let (array, lot, of) = parts_of(part)?;
-    rectangle(&array, lot, of)
+    let (array, range, of) = parts_of(part)?;
+    rectangle(&array, range, of)
 }
 
 fn rectangle<T: SharedElement>(
     array: &Arc<ObjectHandle>,
-    lot: Lot,
+    range: PartRange,
     of: TypeTag,
 ) -> Result<LentTile<T>> {
     let region = region::<T>(array, of)?;
-    let Lot::Tile {
+    let PartRange::Tile {
         rows,
         columns,
         width,
-    } = lot
+    } = range
     else {
         return Err(Error::type_mismatch(
             "expected a tile of a shared array, found consecutive elements",
         ));
     };
-    let range = |(start, end): (u64, u64)| start as usize..end as usize;
+    let span = |(start, end): (u64, u64)| start as usize..end as usize;
     region
-        .lend_tile(0, width as usize, range(rows), range(columns), ENGINE)
-        .ok_or_else(|| Error::internal(format!("{lot} are not in their array")))
+        .lend_tile(0, width as usize, span(rows), span(columns), ENGINE)
+        .ok_or_else(|| Error::internal(format!("{range} are not in their array")))
 }
 
 /// Resolves the next argument, a tile.
@@ -255,6 +255,6 @@ fn rectangle<T: SharedElement>(
 /// # Errors
 /// It is something else.
 pub fn lend_tile<T: SharedElement>(inputs: &mut Inputs) -> Result<LentTile<T>> {
-    let (array, lot, of) = taken(inputs)?;
-    rectangle(&array, lot, of)
+    let (array, range, of) = taken(inputs)?;
+    rectangle(&array, range, of)
 }

@@ -156,7 +156,7 @@ fn loom_a_dead_reader_s_turn_ends() {
         shared.memory.words()[0].fetch_or(READERS | TURN, AcqRel);
         let writer = run(&shared, |shared| shared.write(2));
         shared.lock.unlock_write(holder(1)).unwrap();
-        shared.lock.recover(WorkerId(0), holder(0).seat(), cause());
+        shared.lock.recover(WorkerId(0), holder(0).slot(), cause());
         writer.join().unwrap();
     });
 }
@@ -170,8 +170,8 @@ fn loom_a_dead_reader_is_not_waited_for() {
         let reader = run(&shared, |shared| {
             shared.read(0);
         });
-        let seat = holder(1).seat();
-        assert!(!shared.lock.recover(WorkerId(1), seat, cause()));
+        let slot = holder(1).slot();
+        assert!(!shared.lock.recover(WorkerId(1), slot, cause()));
         writer.join().unwrap();
         reader.join().unwrap();
         assert_eq!(shared.lock.poison(), None);
@@ -187,8 +187,8 @@ fn loom_a_dead_writer_s_lock_goes_on_to_readers_and_writers() {
         let reader = run(&shared, |shared| {
             shared.read(0);
         });
-        let seat = holder(1).seat();
-        assert!(shared.lock.recover(WorkerId(1), seat, cause()));
+        let slot = holder(1).slot();
+        assert!(shared.lock.recover(WorkerId(1), slot, cause()));
         writer.join().unwrap();
         reader.join().unwrap();
         assert_eq!(shared.lock.poison(), Some(cause()));

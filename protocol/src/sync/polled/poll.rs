@@ -113,7 +113,7 @@ impl<M: Memory> RawRwLock<M> {
         wait.begin(waker);
         loop {
             let seq = self.entrance().futex().load(Acquire);
-            let ObjectHandle::Closed(word) = self.enter(holder.seat(), local) else {
+            let ObjectHandle::Closed(word) = self.enter(holder.slot(), local) else {
                 if std::mem::take(&mut wait.bars) {
                     self.end_turn();
                 }

@@ -7,7 +7,7 @@ mod reading;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
 use super::{
-    Acquired, Cause, Holder, LockError, NotHolder, Seat, Waiting,
+    Acquired, Cause, Holder, LockError, NotHolder, ProcessSlot, Waiting,
     cause::Poison,
     raw_lock::RawLock,
     wait::{Queue, Wait, spin},
@@ -31,7 +31,7 @@ pub(super) use reading::ObjectHandle;
 ///
 /// Reading costs three atomic read-modify-writes to begin and three to end, one of each in shared
 /// memory; one each while other threads of the same process read. Writing costs that of a mutex,
-/// and a look at the bits of all processes, [`SEATS`](super::SEATS) of them.
+/// and a look at the bits of all processes, [`PROCESS_SLOTS`](super::PROCESS_SLOTS) of them.
 #[derive(Clone, Debug)]
 pub struct RawRwLock<M: Memory = Region> {
     /// Its word is the writer's.
@@ -198,12 +198,12 @@ impl<M: Memory> RawRwLock<M> {
         self.poison_word().clear();
     }
 
-    /// To be called after the process `dead`, which had this seat, is known to be dead, for each
-    /// lock that it could reach, before its seat is given away. If it was the writer, the lock is
+    /// To be called after the process `dead`, which had this process slot, is known to be dead, for each
+    /// lock that it could reach, before its process slot is given away. If it was the writer, the lock is
     /// free and poisoned then. What it read is no reason for that, and neither is its death while
     /// it slept until readers left. Says whether it was the writer. Three system calls.
-    pub fn recover(&self, dead: WorkerId, seat: Seat, cause: Cause) -> bool {
-        self.processes().remove(seat);
+    pub fn recover(&self, dead: WorkerId, slot: ProcessSlot, cause: Cause) -> bool {
+        self.processes().remove(slot);
         let owned = self.raw_lock.recover(dead, |word| {
             if word & DRAINING == 0 {
                 self.poison_word().set(cause);

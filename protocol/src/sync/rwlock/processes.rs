@@ -2,27 +2,27 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::super::{SEATS, Seat};
+use super::super::{PROCESS_SLOTS, ProcessSlot};
 use crate::primitive::Word;
 
-/// One bit for each seat.
+/// One bit for each process slot.
 #[derive(Debug)]
 pub(super) struct Processes<'a, W>(pub(super) &'a [W]);
 
 impl<W: Word> Processes<'_, W> {
     /// How many words it takes.
-    pub(super) const WORDS: usize = SEATS.div_ceil(64);
+    pub(super) const WORDS: usize = PROCESS_SLOTS.div_ceil(64);
 
     #[inline]
-    pub(super) fn insert(&self, seat: Seat) {
-        let (at, bit) = place(seat);
+    pub(super) fn insert(&self, slot: ProcessSlot) {
+        let (at, bit) = place(slot);
         // This and the accesses below are sequentially consistent: README, "Readers and writers".
         self.0[at].fetch_or(bit, SeqCst);
     }
 
     #[inline]
-    pub(super) fn remove(&self, seat: Seat) {
-        let (at, bit) = place(seat);
+    pub(super) fn remove(&self, slot: ProcessSlot) {
+        let (at, bit) = place(slot);
         self.0[at].fetch_and(!bit, SeqCst);
     }
 
@@ -34,7 +34,7 @@ impl<W: Word> Processes<'_, W> {
 }
 
 #[inline]
-fn place(seat: Seat) -> (usize, u64) {
-    let seat = usize::from(seat.number());
-    (seat / 64, 1 << (seat % 64))
+fn place(slot: ProcessSlot) -> (usize, u64) {
+    let slot = usize::from(slot.number());
+    (slot / 64, 1 << (slot % 64))
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
 use super::{
     super::{
-        Acquired, Holder, LockError, NotHolder, Seat, Waiting,
+        Acquired, Holder, LockError, NotHolder, ProcessSlot, Waiting,
         wait::{Wait, spin},
         word::{DRAINING, FLAGS, READERS, TURN, is_free},
     },
@@ -32,7 +32,7 @@ impl<M: Memory> RawRwLock<M> {
         holder: Holder,
         local: &LocalReaders<M::Futex>,
     ) -> Result<Acquired, LockError> {
-        match self.enter(holder.seat(), local) {
+        match self.enter(holder.slot(), local) {
             ObjectHandle::In => Ok(Acquired::new(self.poison())),
             ObjectHandle::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
                 Err(LockError::Recursive)
@@ -53,7 +53,7 @@ impl<M: Memory> RawRwLock<M> {
         local: &LocalReaders<M::Futex>,
         waiting: impl Into<Waiting<'s>>,
     ) -> Result<Acquired, LockError> {
-        if let ObjectHandle::Closed(_) = self.enter(holder.seat(), local) {
+        if let ObjectHandle::Closed(_) = self.enter(holder.slot(), local) {
             self.read_later(holder, local, waiting.into())?;
         }
         Ok(Acquired::new(self.poison()))
@@ -71,7 +71,7 @@ impl<M: Memory> RawRwLock<M> {
         let end = loop {
             spin(|| is_free(self.raw_lock.word().load(Acquire)));
             let seq = self.entrance().futex().load(Acquire);
-            let word = match self.enter(holder.seat(), local) {
+            let word = match self.enter(holder.slot(), local) {
                 ObjectHandle::In => break Ok(()),
                 ObjectHandle::Closed(word) => word,
             };
@@ -113,7 +113,7 @@ impl<M: Memory> RawRwLock<M> {
 
     pub(in super::super) fn enter(
         &self,
-        seat: Seat,
+        slot: ProcessSlot,
         local: &LocalReaders<M::Futex>,
     ) -> ObjectHandle {
         let word = self.raw_lock.word().load(Acquire);
@@ -125,13 +125,13 @@ impl<M: Memory> RawRwLock<M> {
         let Change::Edge = local.join() else {
             return ObjectHandle::In;
         };
-        self.processes().insert(seat);
+        self.processes().insert(slot);
         let word = self.raw_lock.word().load(SeqCst);
         if is_free(word) {
             local.settle(1);
             return ObjectHandle::In;
         }
-        let drained = self.withdraw(seat);
+        let drained = self.withdraw(slot);
         local.settle(0);
         if drained {
             self.wake_writer();
@@ -153,7 +153,7 @@ impl<M: Memory> RawRwLock<M> {
             Change::Among => {}
             Change::None => return Err(NotHolder),
             Change::Edge => {
-                let drained = self.withdraw(holder.seat());
+                let drained = self.withdraw(holder.slot());
                 local.settle(0);
                 if drained {
                     self.wake_writer();
@@ -165,8 +165,8 @@ impl<M: Memory> RawRwLock<M> {
 
     /// Takes the process out. Says whether a writer sleeps that can go on now.
     #[inline]
-    fn withdraw(&self, seat: Seat) -> bool {
-        self.processes().remove(seat);
+    fn withdraw(&self, slot: ProcessSlot) -> bool {
+        self.processes().remove(slot);
         self.raw_lock.word().load(SeqCst) & DRAINING != 0 && self.processes().is_empty()
     }
 }

@@ -98,13 +98,13 @@ fn every_thing_is_consumed_though_the_notified_die() {
     const EACH: u64 = 2000;
     let mappings = mappings();
     thread::scope(|scope| {
-        for seat in 1..9_u16 {
-            let memory = mappings[usize::from(seat % 2)].clone();
+        for slot in 1..9_u16 {
+            let memory = mappings[usize::from(slot % 2)].clone();
             scope.spawn(move || {
-                if seat % 4 < 2 {
-                    produce(&memory, seat, EACH);
+                if slot % 4 < 2 {
+                    produce(&memory, slot, EACH);
                 } else {
-                    consume(&memory, seat, EACH);
+                    consume(&memory, slot, EACH);
                 }
             });
         }
@@ -114,9 +114,9 @@ fn every_thing_is_consumed_though_the_notified_die() {
     assert_eq!(words[THINGS].load(SeqCst), 0);
 }
 
-fn produce(memory: &Region, seat: u16, count: u64) {
+fn produce(memory: &Region, slot: u16, count: u64) {
     let (mutex, condvar) = parts(memory);
-    let mut life = Life::new(seat);
+    let mut life = Life::new(slot);
     for _ in 0..count {
         let _ = mutex.lock(life.holder(), soon()).unwrap();
         add_one(memory, THINGS);
@@ -132,9 +132,9 @@ fn produce(memory: &Region, seat: u16, count: u64) {
     }
 }
 
-fn consume(memory: &Region, seat: u16, count: u64) {
+fn consume(memory: &Region, slot: u16, count: u64) {
     let (mutex, condvar) = parts(memory);
-    let mut life = Life::new(seat);
+    let mut life = Life::new(slot);
     let things = &memory.words()[THINGS];
     let mut consumed = 0;
     while consumed < count {
@@ -150,7 +150,7 @@ fn consume(memory: &Region, seat: u16, count: u64) {
             assert!(impatient || !waited.timed_out);
             if life.below(20) == 0 {
                 let dead = life.die();
-                assert!(mutex.recover(dead, killed(seat.into())));
+                assert!(mutex.recover(dead, killed(slot.into())));
                 condvar.recover();
                 let _ = mutex.lock(life.holder(), soon()).unwrap();
             }

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_thread_is_the_same_holder_each_time() {
-    let here = || Holder::this_thread(WorkerId(3), Seat::DRIVER);
+    let here = || Holder::this_thread(WorkerId(3), ProcessSlot::DRIVER);
     assert_eq!(here(), here());
     let there = thread::spawn(here).join().unwrap();
     assert_ne!(here(), there);
@@ -11,22 +11,22 @@ fn a_thread_is_the_same_holder_each_time() {
 
 #[test]
 fn detached_holders_differ_from_each_other_and_from_threads() {
-    let detached = || Holder::detached(WorkerId(3), Seat::DRIVER);
+    let detached = || Holder::detached(WorkerId(3), ProcessSlot::DRIVER);
     let (one, other) = (detached(), detached());
     assert_ne!(one, other);
     let mark = 1 << 26;
     assert_ne!(one.tag() & mark, 0);
-    let here = Holder::this_thread(WorkerId(3), Seat::DRIVER);
+    let here = Holder::this_thread(WorkerId(3), ProcessSlot::DRIVER);
     assert_eq!(here.tag() & mark, 0);
 }
 
 #[test]
-fn there_are_as_many_seats_as_said() {
+fn there_are_as_many_process_slots_as_said() {
     assert_eq!(
-        Seat::new(SEATS as u16 - 1).unwrap().number(),
-        SEATS as u16 - 1
+        ProcessSlot::new(PROCESS_SLOTS as u16 - 1).unwrap().number(),
+        PROCESS_SLOTS as u16 - 1
     );
-    assert_eq!(Seat::new(SEATS as u16), None);
+    assert_eq!(ProcessSlot::new(PROCESS_SLOTS as u16), None);
 }
 
 #[test]

@@ -62,30 +62,30 @@ const SHORT: Duration = Duration::from_millis(5);
 /// Processes that die and are succeeded by others, with ids that are never used again.
 struct Life {
     id: u32,
-    seat: u16,
+    slot: u16,
     random: u64,
 }
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(1000);
 
 impl Life {
-    fn new(seat: u16) -> Life {
+    fn new(slot: u16) -> Life {
         Life {
             id: NEXT_ID.fetch_add(1, Relaxed),
-            seat,
-            random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(seat) << 17,
+            slot,
+            random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(slot) << 17,
         }
     }
 
     fn holder(&self) -> Holder {
-        Holder::of(self.id, self.seat, self.id)
+        Holder::of(self.id, self.slot, self.id)
     }
 
-    fn seat(&self) -> Seat {
-        Seat::new(self.seat).unwrap()
+    fn slot(&self) -> ProcessSlot {
+        ProcessSlot::new(self.slot).unwrap()
     }
 
-    /// The next process on this seat; returns the id of the dead one.
+    /// The next process on this process slot; returns the id of the dead one.
     fn die(&mut self) -> WorkerId {
         let dead = WorkerId(self.id);
         self.id = NEXT_ID.fetch_add(1, Relaxed);

@@ -37,7 +37,7 @@ fn a_thread_that_locks_twice_is_told() {
     assert_eq!(mutex.lock(holder(1), None), Err(LockError::Recursive));
     mutex.unlock(holder(1)).unwrap();
 
-    let task = Holder::detached(WorkerId(1), Seat::DRIVER);
+    let task = Holder::detached(WorkerId(1), ProcessSlot::DRIVER);
     let _ = mutex.lock(task, None).unwrap();
     assert_eq!(mutex.lock(task, after(SHORT)), Err(LockError::TimedOut));
     // In another thread.
@@ -208,9 +208,9 @@ fn nothing_is_lost_when_holders_die() {
     let mappings = mappings();
     let done: u64 = thread::scope(|scope| {
         let threads: Vec<_> = (1..9_u16)
-            .map(|seat| {
-                let memory = mappings[usize::from(seat % 2)].clone();
-                scope.spawn(move || count(&memory, seat))
+            .map(|slot| {
+                let memory = mappings[usize::from(slot % 2)].clone();
+                scope.spawn(move || count(&memory, slot))
             })
             .collect();
         threads
@@ -224,9 +224,9 @@ fn nothing_is_lost_when_holders_die() {
     let _ = mutex.try_lock(holder(1)).unwrap();
 }
 
-fn count(memory: &Region, seat: u16) -> u64 {
+fn count(memory: &Region, slot: u16) -> u64 {
     let mutex = RawMutex::new(memory.clone(), 0, 0);
-    let mut life = Life::new(seat);
+    let mut life = Life::new(slot);
     let mut done = 0;
     while done < 3000 {
         let impatient = life.below(10) == 0;
@@ -245,17 +245,17 @@ fn count(memory: &Region, seat: u16) -> u64 {
         match life.below(100) {
             0 => {
                 let dead = life.die();
-                assert!(mutex.recover(dead, killed(seat.into())));
+                assert!(mutex.recover(dead, killed(slot.into())));
             }
             1 => {
                 // Freed, and nobody woken.
                 memory.words()[0].fetch_and(STARVING, SeqCst);
-                assert!(!mutex.recover(life.die(), killed(seat.into())));
+                assert!(!mutex.recover(life.die(), killed(slot.into())));
             }
             2 => {
                 mutex.unlock(life.holder()).unwrap();
                 sleep_and_die(memory, &mut life);
-                mutex.recover(life.die(), killed(seat.into()));
+                mutex.recover(life.die(), killed(slot.into()));
             }
             _ => mutex.unlock(life.holder()).unwrap(),
         }

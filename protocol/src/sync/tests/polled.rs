@@ -80,7 +80,7 @@ where
 }
 
 fn detached(process: u32) -> Holder {
-    Holder::detached(WorkerId(process), Seat::new(process as u16).unwrap())
+    Holder::detached(WorkerId(process), ProcessSlot::new(process as u16).unwrap())
 }
 
 /// A step of a future that locks.

@@ -42,10 +42,13 @@ fn many_read_or_one_writes() {
 }
 
 #[test]
-fn every_seat_can_read() {
+fn every_process_slot_can_read() {
     let lock = lock();
-    for seat in (0..SEATS as u16).step_by(61).chain([SEATS as u16 - 1]) {
-        let (reader, local) = (Holder::of(7, seat, 1), LocalReaders::new());
+    for slot in (0..PROCESS_SLOTS as u16)
+        .step_by(61)
+        .chain([PROCESS_SLOTS as u16 - 1])
+    {
+        let (reader, local) = (Holder::of(7, slot, 1), LocalReaders::new());
         let _ = lock.read(reader, &local, None).unwrap();
         assert_eq!(lock.try_write(holder(1)), Err(LockError::Busy));
         lock.unlock_read(reader, &local).unwrap();
@@ -117,14 +120,14 @@ fn a_writer_is_not_passed_by_readers() {
 #[test]
 fn dead_writers_poison_and_dead_readers_do_not() {
     let (lock, [one, two, ..]) = (lock(), locals());
-    let seat = |process| holder(process).seat();
+    let slot = |process| holder(process).slot();
     let _ = lock.read(holder(1), &one, None).unwrap();
     let _ = lock.read(holder(2), &two, None).unwrap();
-    assert!(!lock.recover(WorkerId(1), seat(1), killed(1)));
+    assert!(!lock.recover(WorkerId(1), slot(1), killed(1)));
     assert_eq!(lock.try_write(holder(3)), Err(LockError::Busy));
     lock.unlock_read(holder(2), &two).unwrap();
     assert_eq!(lock.try_write(holder(3)), Ok(Acquired::Clean));
-    assert!(lock.recover(WorkerId(3), seat(3), killed(3)));
+    assert!(lock.recover(WorkerId(3), slot(3), killed(3)));
     let poisoned = Acquired::Poisoned(killed(3));
     assert_eq!(lock.read(holder(2), &two, None), Ok(poisoned));
     lock.unlock_read(holder(2), &two).unwrap();
@@ -148,7 +151,7 @@ fn a_writer_that_dies_while_it_sleeps_does_not_poison() {
             assert_eq!(read, Ok(Acquired::Clean));
         });
         until(|| memory.words()[0].load(SeqCst) & READERS != 0);
-        assert!(lock.recover(WorkerId(3), holder(3).seat(), killed(3)));
+        assert!(lock.recover(WorkerId(3), holder(3).slot(), killed(3)));
     });
     assert_eq!(lock.poison(), None);
 }
@@ -222,7 +225,7 @@ fn a_reader_s_turn_is_not_taken_by_a_writer() {
         memory.words()[FIRST].store(1, SeqCst);
         lock.unlock_read(holder(3), &local).unwrap();
         // It was somebody else's turn, who is dead.
-        lock.recover(WorkerId(4), holder(4).seat(), killed(4));
+        lock.recover(WorkerId(4), holder(4).slot(), killed(4));
     });
 }
 
@@ -246,7 +249,7 @@ fn garbage_ends_in_an_outcome() {
             1 => drop(lock.try_write(holder(1))),
             2 => drop(lock.read(holder(1), &local, deadline)),
             3 => drop(lock.try_read(holder(1), &local)),
-            _ => drop(lock.recover(WorkerId(1), holder(1).seat(), killed(1))),
+            _ => drop(lock.recover(WorkerId(1), holder(1).slot(), killed(1))),
         }
         let _ = lock.unlock_read(holder(1), &local);
         let _ = lock.unlock_write(holder(1));
@@ -279,7 +282,7 @@ fn readers_see_whole_writes_though_others_die() {
 fn read_and_write(memory: &Region, thread: u16, together: Option<&LocalReaders>) -> u64 {
     let lock = RawRwLock::new(memory.clone(), 0, 0);
     let mut life = Life::new(thread.min(7));
-    // Threads of one process differ in their ids, but not in their seat.
+    // Threads of one process differ in their ids, but not in their process slot.
     life.random ^= u64::from(thread) << 40;
     let mut own = LocalReaders::new();
     let mut written = 0;
@@ -298,7 +301,7 @@ fn read_and_write(memory: &Region, thread: u16, together: Option<&LocalReaders>)
                 add_one(memory, SECOND);
                 written += 1;
                 if dies {
-                    assert!(lock.recover(life.die(), life.seat(), cause));
+                    assert!(lock.recover(life.die(), life.slot(), cause));
                 } else {
                     lock.unlock_write(life.holder()).unwrap();
                 }
@@ -309,7 +312,7 @@ fn read_and_write(memory: &Region, thread: u16, together: Option<&LocalReaders>)
                 let [first, second] = [FIRST, SECOND].map(|at| memory.words()[at].load(Relaxed));
                 assert_eq!(first, second);
                 if dies {
-                    assert!(!lock.recover(life.die(), life.seat(), cause));
+                    assert!(!lock.recover(life.die(), life.slot(), cause));
                 } else {
                     lock.unlock_read(life.holder(), local).unwrap();
                 }

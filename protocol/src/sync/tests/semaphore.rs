@@ -122,12 +122,12 @@ fn permits_are_neither_lost_nor_doubled_when_holders_die() {
     RawSemaphore::init(mappings[0].clone(), 0, 0, PERMITS);
     let inside = AtomicUsize::new(0);
     thread::scope(|scope| {
-        for seat in 1..9_u16 {
-            let memory = mappings[usize::from(seat % 2)].clone();
+        for slot in 1..9_u16 {
+            let memory = mappings[usize::from(slot % 2)].clone();
             let inside = &inside;
             scope.spawn(move || {
                 let semaphore = RawSemaphore::new(memory, 0, 0);
-                let mut life = Life::new(seat);
+                let mut life = Life::new(slot);
                 let mut done = 0;
                 while done < 3000 {
                     let impatient = life.below(10) == 0;

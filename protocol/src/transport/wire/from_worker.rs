@@ -123,9 +123,9 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
         FromWorker::Lend { array, parts } => {
             write_about(out, kind::LEND, *array);
             writer::number(out, parts.len() as u64);
-            for (id, lot) in parts {
+            for (id, range) in parts {
                 writer::id(out, *id);
-                value::write_lot(out, lot);
+                value::write_lot(out, range);
             }
         }
         FromWorker::Settle { id, array } => {

@@ -14,7 +14,7 @@ use crate::{
     progress::TaskProgress,
     resources::{Amount, Demand, Resources},
     shape::Shape,
-    value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value},
+    value::{Body, Format, Item, Outcome, PartRange, SharedKind, TypeTag, Value},
 };
 
 fn ids() -> impl Strategy<Value = ObjectId> {
@@ -59,11 +59,11 @@ fn formats() -> impl Strategy<Value = Format> {
     ]
 }
 
-fn lots() -> impl Strategy<Value = Lot> {
+fn ranges() -> impl Strategy<Value = PartRange> {
     prop_oneof![
-        (number(), number()).prop_map(|(start, end)| Lot::Span { start, end }),
+        (number(), number()).prop_map(|(start, end)| PartRange::Span { start, end }),
         ((number(), number()), (number(), number()), number()).prop_map(
-            |(rows, columns, width)| Lot::Tile {
+            |(rows, columns, width)| PartRange::Tile {
                 rows,
                 columns,
                 width,
@@ -105,17 +105,18 @@ fn values() -> impl Strategy<Value = Arc<Value>> {
             items,
         })
     });
-    let part =
-        (any::<u64>(), lots(), bodies(), vec(items(), 0..2)).prop_map(|(of, lot, body, items)| {
+    let part = (any::<u64>(), ranges(), bodies(), vec(items(), 0..2)).prop_map(
+        |(of, range, body, items)| {
             Arc::new(Value {
                 format: Format::Part {
                     of: TypeTag(of),
-                    lot: lot.into(),
+                    range: range.into(),
                 },
                 body,
                 items,
             })
-        });
+        },
+    );
     prop_oneof![plain(), packed, part]
 }
 
@@ -396,7 +397,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         Just(FromWorker::Exits),
         number().prop_map(FromWorker::NeedBytes),
         number().prop_map(FromWorker::ReturnBytes),
-        (ids(), vec((ids(), lots()), 0..50))
+        (ids(), vec((ids(), ranges()), 0..50))
             .prop_map(|(array, parts)| FromWorker::Lend { array, parts }),
         (ids(), ids()).prop_map(|(id, array)| FromWorker::Settle { id, array }),
         (ids(), ids(), formats()).prop_map(|(id, array, format)| FromWorker::Seal {

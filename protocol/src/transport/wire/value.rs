@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mobula_store::Block;
 
 use super::{WireError, reader::Reader, writer};
-use crate::value::{Body, Format, Item, Lot, Outcome, SharedKind, TypeTag, Value};
+use crate::value::{Body, Format, Item, Outcome, PartRange, SharedKind, TypeTag, Value};
 
 // A value begins with a byte: its format, plus one of the marks for its body.
 const FLAT: u8 = 0;
@@ -127,10 +127,10 @@ pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
             writer::number(out, shape.len() as u64);
             shape.iter().for_each(|len| writer::number(out, *len));
         }
-        Format::Part { of, lot } => {
+        Format::Part { of, range } => {
             out.push(PART | mark);
             out.extend_from_slice(&of.0.to_le_bytes());
-            write_lot(out, lot);
+            write_lot(out, range);
         }
     }
 }
@@ -162,10 +162,10 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     })
 }
 
-pub(super) fn write_lot(out: &mut Vec<u8>, lot: &Lot) {
-    let (kind, numbers): (_, &[u64]) = match lot {
-        Lot::Span { start, end } => (SPAN, &[*start, *end]),
-        Lot::Tile {
+pub(super) fn write_lot(out: &mut Vec<u8>, range: &PartRange) {
+    let (kind, numbers): (_, &[u64]) = match range {
+        PartRange::Span { start, end } => (SPAN, &[*start, *end]),
+        PartRange::Tile {
             rows,
             columns,
             width,
@@ -177,15 +177,15 @@ pub(super) fn write_lot(out: &mut Vec<u8>, lot: &Lot) {
         .for_each(|number| writer::number(out, *number));
 }
 
-pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<Lot, WireError> {
+pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<PartRange, WireError> {
     let kind = reader.byte("a part")?;
     let mut number = || reader.number("a part's bounds");
     Ok(match kind {
-        SPAN => Lot::Span {
+        SPAN => PartRange::Span {
             start: number()?,
             end: number()?,
         },
-        TILE => Lot::Tile {
+        TILE => PartRange::Tile {
             rows: (number()?, number()?),
             columns: (number()?, number()?),
             width: number()?,
@@ -222,7 +222,7 @@ fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), Wir
         },
         PART => Format::Part {
             of: TypeTag(reader.eight("an element type")?),
-            lot: read_lot(reader)?.into(),
+            range: read_lot(reader)?.into(),
         },
         _ => return Err(reader.malformed("the format of a value")),
     };

@@ -18,9 +18,9 @@ use crate::{
     promise::ENGINE,
 };
 use mobula_protocol::{
-    Error, Format, Lot, ObjectHandle, ObjectId, Result, SharedMemory, Value, WorkerId,
+    Error, Format, ObjectHandle, ObjectId, PartRange, Result, SharedMemory, Value, WorkerId,
     message::FromWorker,
-    sync::{Ended, Seat, Sleep},
+    sync::{Ended, ProcessSlot, Sleep},
     waiting::KEEP_TURN,
 };
 
@@ -34,12 +34,19 @@ impl<L: Link> SharedMemory for Worker<L> {
         Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
-    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
+    fn lend(
+        &self,
+        array: &Arc<ObjectHandle>,
+        parts: Vec<PartRange>,
+    ) -> Result<Vec<Arc<ObjectHandle>>> {
         self.usable()?;
-        let parts: Vec<_> = parts.into_iter().map(|lot| (self.mint(), lot)).collect();
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|range| (self.mint(), range))
+            .collect();
         let entries: Vec<_> = {
             let mut table = self.table.lock();
-            let new = |(id, _): &(ObjectId, Lot)| {
+            let new = |(id, _): &(ObjectId, PartRange)| {
                 table.handle(*id, true, || ObjectHandle::new(*id, self.as_engine(), None))
             };
             let entries = parts.iter().map(new).collect();
@@ -64,10 +71,10 @@ impl<L: Link> SharedMemory for Worker<L> {
         while Arc::strong_count(first) > 1 {
             std::thread::yield_now();
         }
-        for (entry, (_, lot)) in entries.iter().zip(parts).skip(1) {
+        for (entry, (_, range)) in entries.iter().zip(parts).skip(1) {
             let mut part = Value::clone(&known);
-            if let Format::Part { lot: own, .. } = &mut part.format {
-                **own = lot;
+            if let Format::Part { range: own, .. } = &mut part.format {
+                **own = range;
             }
             entry.complete(Ok(part.into()), ENGINE);
         }
@@ -84,8 +91,8 @@ impl<L: Link> SharedMemory for Worker<L> {
         self.promised(|id| FromWorker::Seal { id, array, format })
     }
 
-    fn process(&self) -> (WorkerId, Seat) {
-        (self.id, self.seat)
+    fn process(&self) -> (WorkerId, ProcessSlot) {
+        (self.id, self.process_slot)
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Error, Format, Lot, ObjectHandle, ObjectId, Result, SharedMemory, WorkerId,
-    sync::{Ended, Seat, Sleep},
+    Error, Format, ObjectHandle, ObjectId, PartRange, Result, SharedMemory, WorkerId,
+    sync::{Ended, ProcessSlot, Sleep},
 };
 use mobula_store::Region;
 
@@ -25,7 +25,11 @@ impl SharedMemory for Driver {
         Ok(self.writables.open(loc, lease, ENGINE)?)
     }
 
-    fn lend(&self, array: &Arc<ObjectHandle>, parts: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
+    fn lend(
+        &self,
+        array: &Arc<ObjectHandle>,
+        parts: Vec<PartRange>,
+    ) -> Result<Vec<Arc<ObjectHandle>>> {
         self.usable()?;
         let id = array.id();
         self.with(|scheduler, _| {
@@ -50,8 +54,8 @@ impl SharedMemory for Driver {
         })
     }
 
-    fn process(&self) -> (WorkerId, Seat) {
-        (WorkerId::DRIVER, Seat::DRIVER)
+    fn process(&self) -> (WorkerId, ProcessSlot) {
+        (WorkerId::DRIVER, ProcessSlot::DRIVER)
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {

@@ -60,7 +60,7 @@ mod tests {
     use mobula_protocol::{
         ObjectId, SharedKind, TypeTag, Value,
         mailbox::{self, DriverEnd},
-        sync::Seat,
+        sync::ProcessSlot,
     };
     use mobula_store::{
         Backing, Block, Budget, Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, descriptors,
@@ -88,9 +88,16 @@ mod tests {
             let (_, words) = shared_words(mailbox::bytes() as u64).unwrap();
             let end = DriverEnd::create(&words).unwrap();
             let socket = Arc::new(descriptors::event().unwrap());
-            let seat = Seat::new(id.0 as u16).unwrap();
+            let process_slot = ProcessSlot::new(id.0 as u16).unwrap();
             let segment = SegmentId(id.0);
-            let peer = Peer::new(end, 0, socket, None, (segment, seat), Arc::default());
+            let peer = Peer::new(
+                end,
+                0,
+                socket,
+                None,
+                (segment, process_slot),
+                Arc::default(),
+            );
             peers.add(id, peer, (segment, file()));
         }
         peers

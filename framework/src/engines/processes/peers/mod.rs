@@ -28,7 +28,9 @@ use smallvec::SmallVec;
 
 use crate::engines::processes::{
     memory::orphans::Orphans,
-    peers::{closing::Closings, needs::Needs, peer::Peer, peer_table::PeerTable, recovery::Seats},
+    peers::{
+        closing::Closings, needs::Needs, peer::Peer, peer_table::PeerTable, recovery::ProcessSlots,
+    },
     waiting::task_duration::TaskDurationEstimate,
 };
 use crate::scheduler::Scheduler;
@@ -58,7 +60,7 @@ pub(in crate::engines::processes) struct Peers {
     /// Where this process writes in segments of others.
     pub(in crate::engines::processes) writables: Arc<Writables>,
     pub(in crate::engines::processes) closings: Closings,
-    pub(in crate::engines::processes) seats: Seats,
+    pub(in crate::engines::processes) process_slots: ProcessSlots,
     /// Workers that wait for memory.
     pub(in crate::engines::processes) needs: Needs,
     /// Finished objects whose waiters are to be woken after the lock.
@@ -121,7 +123,7 @@ impl Peers {
             orphans: Orphans::default(),
             writables,
             closings: Closings::default(),
-            seats: Seats::default(),
+            process_slots: ProcessSlots::default(),
             needs: Needs::default(),
             completions: Completions::new(),
             to_kill: Vec::new(),
@@ -470,7 +472,7 @@ impl Peers {
         let Some(peer) = self.peers.remove(id) else {
             return;
         };
-        self.seats.give_back(peer.seat);
+        self.process_slots.give_back(peer.process_slot);
         self.forget_need(id);
         self.forget_closings(id);
         if let Some(file) = self.files.get(&segment) {

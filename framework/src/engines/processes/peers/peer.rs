@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use mobula_protocol::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::Seat};
+use mobula_protocol::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::ProcessSlot};
 use mobula_store::{Loc, SegmentId};
 
 /// Which descriptor of a segment.
@@ -35,7 +35,7 @@ pub(in crate::engines::processes) struct Peer {
     /// Locks that the worker can reach.
     pub(in crate::engines::processes) locks: HashMap<Loc, SharedKind>,
     /// Its number among the processes that live.
-    pub(in crate::engines::processes) seat: Seat,
+    pub(in crate::engines::processes) process_slot: ProcessSlot,
     /// Descriptors that are still to be sent.
     pub(in crate::engines::processes) unsent: Vec<(SegmentId, Access)>,
     /// Where the bodies of objects lie in the worker's segment: first byte to end.
@@ -66,7 +66,7 @@ impl Peer {
         pid: u32,
         socket: Arc<OwnedFd>,
         own_life: Option<OwnedFd>,
-        (own, seat): (SegmentId, Seat),
+        (own, process_slot): (SegmentId, ProcessSlot),
         registered: Arc<AtomicBool>,
     ) -> Peer {
         Peer {
@@ -79,7 +79,7 @@ impl Peer {
             writable: Vec::new(),
             writes: HashSet::new(),
             locks: HashMap::new(),
-            seat,
+            process_slot,
             unsent: Vec::new(),
             bodies: BTreeMap::new(),
             frees: Vec::new(),

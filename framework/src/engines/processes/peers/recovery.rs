@@ -8,7 +8,9 @@ use std::sync::{
 use mobula_protocol::{
     SharedKind, WorkerId,
     primitive::Memory,
-    sync::{Cause, How, RawBarrier, RawCondvar, RawMutex, RawOnce, RawRwLock, RawSemaphore, Seat},
+    sync::{
+        Cause, How, ProcessSlot, RawBarrier, RawCondvar, RawMutex, RawOnce, RawRwLock, RawSemaphore,
+    },
 };
 use mobula_store::{Loc, Region};
 use rustix::process::WaitIdStatus;
@@ -18,14 +20,14 @@ use crate::promise::ENGINE;
 
 /// Numbers of living processes.
 #[derive(Debug)]
-pub(in crate::engines::processes) struct Seats {
-    free: Vec<Seat>,
+pub(in crate::engines::processes) struct ProcessSlots {
+    free: Vec<ProcessSlot>,
     fresh: u16,
 }
 
-impl Default for Seats {
-    fn default() -> Seats {
-        Seats {
+impl Default for ProcessSlots {
+    fn default() -> ProcessSlots {
+        ProcessSlots {
             free: Vec::new(),
             // The driver has the first.
             fresh: 1,
@@ -33,21 +35,21 @@ impl Default for Seats {
     }
 }
 
-impl Seats {
-    /// A seat that no living process has; `None` if there are no more.
-    pub(in crate::engines::processes) fn take(&mut self) -> Option<Seat> {
-        if let Some(seat) = self.free.pop() {
-            return Some(seat);
+impl ProcessSlots {
+    /// A process slot that no living process has; `None` if there are no more.
+    pub(in crate::engines::processes) fn take(&mut self) -> Option<ProcessSlot> {
+        if let Some(process_slot) = self.free.pop() {
+            return Some(process_slot);
         }
         // Asked in vain it stays where it is, and never comes round to the driver's.
-        let seat = Seat::new(self.fresh)?;
+        let process_slot = ProcessSlot::new(self.fresh)?;
         self.fresh += 1;
-        Some(seat)
+        Some(process_slot)
     }
 
     /// The process is dead, and all that it could reach was recovered.
-    pub(in crate::engines::processes) fn give_back(&mut self, seat: Seat) {
-        self.free.push(seat);
+    pub(in crate::engines::processes) fn give_back(&mut self, process_slot: ProcessSlot) {
+        self.free.push(process_slot);
     }
 }
 
@@ -101,10 +103,10 @@ impl Peers {
         let Some(peer) = self.peers.get_mut(dead) else {
             return;
         };
-        let seat = peer.seat;
+        let process_slot = peer.process_slot;
         for (loc, kind) in std::mem::take(&mut peer.locks) {
             if let Some(region) = self.region_of(loc) {
-                recover(region, kind, dead, seat, cause);
+                recover(region, kind, dead, process_slot, cause);
             }
         }
     }
@@ -120,7 +122,13 @@ impl Peers {
     }
 }
 
-fn recover(region: Region, kind: SharedKind, dead: WorkerId, seat: Seat, cause: Cause) {
+fn recover(
+    region: Region,
+    kind: SharedKind,
+    dead: WorkerId,
+    process_slot: ProcessSlot,
+    cause: Cause,
+) {
     let words = |count: usize, futexes: usize| {
         let memory = Words {
             futexes_at: count * 8,
@@ -137,7 +145,7 @@ fn recover(region: Region, kind: SharedKind, dead: WorkerId, seat: Seat, cause: 
         }
         SharedKind::RwLock => {
             words(RawRwLock::<Words>::WORDS, RawRwLock::<Words>::FUTEXES).map(|memory| {
-                RawRwLock::new(memory, 0, 0).recover(dead, seat, cause);
+                RawRwLock::new(memory, 0, 0).recover(dead, process_slot, cause);
             })
         }
         SharedKind::Condvar => words(RawCondvar::<Words>::WORDS, RawCondvar::<Words>::FUTEXES)
@@ -170,27 +178,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seat_is_taken_once() {
-        let mut seats = Seats::default();
-        let (one, two) = (seats.take().unwrap(), seats.take().unwrap());
+    fn a_process_slot_is_taken_once() {
+        let mut process_slots = ProcessSlots::default();
+        let (one, two) = (process_slots.take().unwrap(), process_slots.take().unwrap());
         assert_ne!(one, two);
-        assert_ne!(one, Seat::DRIVER);
-        seats.give_back(one);
-        assert_eq!(seats.take(), Some(one));
+        assert_ne!(one, ProcessSlot::DRIVER);
+        process_slots.give_back(one);
+        assert_eq!(process_slots.take(), Some(one));
     }
 
     #[test]
-    fn asking_in_vain_gives_no_seat_however_often() {
-        let mut seats = Seats::default();
+    fn asking_in_vain_gives_no_process_slot_however_often() {
+        let mut process_slots = ProcessSlots::default();
         let mut taken = 0;
-        while seats.take().is_some() {
+        while process_slots.take().is_some() {
             taken += 1;
         }
         for _ in 0..=u32::from(u16::MAX) {
-            assert_eq!(seats.take(), None);
+            assert_eq!(process_slots.take(), None);
         }
-        let back = Seat::new(taken).unwrap();
-        seats.give_back(back);
-        assert_eq!((seats.take(), seats.take()), (Some(back), None));
+        let back = ProcessSlot::new(taken).unwrap();
+        process_slots.give_back(back);
+        assert_eq!(
+            (process_slots.take(), process_slots.take()),
+            (Some(back), None)
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use mobula_protocol::{
     Error, Result, WorkerId, link,
     mailbox::{self, DriverEnd, WorkerEnd},
-    sync::Seat,
+    sync::ProcessSlot,
 };
 use mobula_store::{Backing, SegmentFile, SegmentId, limits::Wanted};
 
@@ -24,7 +24,7 @@ pub(in crate::engines::processes) const NO_PROCESS: u32 = 0;
 /// The ends of a worker that is no process.
 pub(super) struct Ends {
     pub(super) id: WorkerId,
-    pub(super) seat: Seat,
+    pub(super) process_slot: ProcessSlot,
     pub(super) segment: SegmentId,
     pub(super) mailbox: WorkerEnd,
     /// Brings descriptors.
@@ -55,12 +55,19 @@ pub(super) fn connect<T>(
     let segment = SegmentId(id.0);
     let file = SegmentFile::create(len, most, Backing::Unnamed)?;
     let seen = look(segment, &file)?;
-    let seat = driver.with(|_, peers| peers.seats.take());
-    let seat = seat
+    let process_slot = driver.with(|_, peers| peers.process_slots.take());
+    let process_slot = process_slot
         .ok_or_else(|| Error::setup("no further worker: there are as many as can share locks"))?;
     let registered = Arc::new(AtomicBool::new(false));
     let socket = Arc::new(socket);
-    let mut peer = Peer::new(end, NO_PROCESS, socket, None, (segment, seat), registered);
+    let mut peer = Peer::new(
+        end,
+        NO_PROCESS,
+        socket,
+        None,
+        (segment, process_slot),
+        registered,
+    );
     peer.shares_mappings = shares_mappings;
     let started = driver.with(|scheduler, peers| {
         peers.add(id, peer, (segment, file));
@@ -74,7 +81,7 @@ pub(super) fn connect<T>(
     started.map_err(|violation| Error::internal(violation.to_string()))?;
     let ends = Ends {
         id,
-        seat,
+        process_slot,
         segment,
         mailbox,
         socket: own_socket,

@@ -20,7 +20,7 @@ use mobula_protocol::{
     Error, Result, WorkerId,
     link::{self, Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{self, DriverEnd, Stream as Printed},
-    sync::Seat,
+    sync::ProcessSlot,
 };
 use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
 use rustix::{event::epoll, process::Pid};
@@ -44,21 +44,26 @@ impl Driver {
     /// # Errors
     /// No memory, no descriptors, no process.
     pub(in crate::engines::processes) fn start_worker(&self, hushed: bool) -> Result<()> {
-        let seat = self.with(|_, peers| peers.seats.take());
-        let seat = seat.ok_or_else(|| {
+        let process_slot = self.with(|_, peers| peers.process_slots.take());
+        let process_slot = process_slot.ok_or_else(|| {
             Error::setup("no further worker: there are as many processes as can share locks")
         })?;
-        let mut unused = Some(seat);
-        let started = self.start_worker_at(seat, &mut unused, hushed);
-        if let Some(seat) = unused {
-            self.with(|_, peers| peers.seats.give_back(seat));
+        let mut unused = Some(process_slot);
+        let started = self.start_worker_at(process_slot, &mut unused, hushed);
+        if let Some(process_slot) = unused {
+            self.with(|_, peers| peers.process_slots.give_back(process_slot));
         }
         started
     }
 
-    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the seat belongs to a
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the process slot belongs to a
     /// peer.
-    fn start_worker_at(&self, seat: Seat, unused: &mut Option<Seat>, hushed: bool) -> Result<()> {
+    fn start_worker_at(
+        &self,
+        process_slot: ProcessSlot,
+        unused: &mut Option<ProcessSlot>,
+        hushed: bool,
+    ) -> Result<()> {
         let number = self.next_worker.fetch_add(1, Ordering::Relaxed);
         let id = u32::try_from(number).map(WorkerId).map_err(|_| {
             Error::setup("this runtime has started 4,294,967,295 workers, and cannot number more")
@@ -109,7 +114,7 @@ impl Driver {
         Bootstrap::new(
             token.clone(),
             self.registry.fingerprint(),
-            (id, seat, self.config.workers as u32),
+            (id, process_slot, self.config.workers as u32),
             (
                 self.config.stack,
                 self.surroundings.umask,
@@ -160,7 +165,7 @@ impl Driver {
             pid,
             socket,
             own.kept,
-            (segment, seat),
+            (segment, process_slot),
             registered.clone(),
         );
         *unused = None;

@@ -92,7 +92,7 @@ impl Threads {
         let (id, segment) = (ends.id, ends.segment);
         let parts = Parts {
             id,
-            seat: ends.seat,
+            process_slot: ends.process_slot,
             workers: driver.config.workers as u32,
             stack: driver.config.stack,
             segment: (segment, own_file),

@@ -1,6 +1,6 @@
 //! Processes that die: restarts, retries, and what is told to whom.
 
-use mobula_protocol::Lot;
+use mobula_protocol::PartRange;
 
 use super::{
     super::env::{array_item, packed},
@@ -253,11 +253,11 @@ fn parts_of_calls_that_a_death_has_cut_short_are_torn() {
     let mut env = env(1, 4);
     let shared = env.put(100, super::super::lending::shared(1));
     let actor = env.alive(W1, restarts(5, 0));
-    let lots = [0, 10, 20].map(|start| Lot::Span {
+    let ranges = [0, 10, 20].map(|start| PartRange::Span {
         start,
         end: start + 10,
     });
-    let parts = env.scheduler.lend(shared, &lots).unwrap().unwrap();
+    let parts = env.scheduler.lend(shared, &ranges).unwrap().unwrap();
     let calls = [0, 1, 2].map(|n| {
         let call = env.call_of(actor, ALONE, vec![object(parts[n])]);
         env.release(parts[n]);
@@ -272,9 +272,9 @@ fn parts_of_calls_that_a_death_has_cut_short_are_torn() {
     env.run(W2, calls[2], good(1));
     let settler = env.scheduler.mint();
     env.scheduler.settle(settler, shared, D).unwrap();
-    let torn = env.torn(settler).unwrap();
+    let incomplete = env.incomplete(settler).unwrap();
     assert_eq!(
-        torn,
+        incomplete,
         [("elements 10..20".to_owned(), "crash of 1".to_owned())]
     );
     env.failed([calls[1]], "crash");

@@ -1,6 +1,6 @@
 //! Kills, last handles, and the end of the runtime.
 
-use mobula_protocol::Lot;
+use mobula_protocol::PartRange;
 
 use super::*;
 
@@ -236,11 +236,11 @@ fn what_a_killed_call_was_lent_stays_until_the_process_is_gone_and_is_torn() {
     let mut env = env(1, 4);
     let shared = env.put(100, super::super::lending::shared(1));
     let actor = env.alive(W1, restarts(5));
-    let lots = [0, 10].map(|start| Lot::Span {
+    let ranges = [0, 10].map(|start| PartRange::Span {
         start,
         end: start + 10,
     });
-    let parts = env.scheduler.lend(shared, &lots).unwrap().unwrap();
+    let parts = env.scheduler.lend(shared, &ranges).unwrap().unwrap();
     let calls = [0, 1].map(|n| {
         let call = env.call_of(actor, ALONE, vec![object(parts[n])]);
         env.release(parts[n]);
@@ -255,12 +255,12 @@ fn what_a_killed_call_was_lent_stays_until_the_process_is_gone_and_is_torn() {
     env.release(actor);
     env.pump();
     // It may write until it is dead.
-    assert_eq!(env.torn(settler), None);
+    assert_eq!(env.incomplete(settler), None);
     env.lose(W1);
-    let torn = env.torn(settler).unwrap();
-    assert_eq!(torn.len(), 1, "{torn:?}");
-    assert_eq!(torn[0].0, "elements 0..10");
-    assert!(torn[0].1.contains("killed by"), "{torn:?}");
+    let incomplete = env.incomplete(settler).unwrap();
+    assert_eq!(incomplete.len(), 1, "{incomplete:?}");
+    assert_eq!(incomplete[0].0, "elements 0..10");
+    assert!(incomplete[0].1.contains("killed by"), "{incomplete:?}");
     env.succeeded([settler]);
     env.release(shared);
     env.host.closing.clear();

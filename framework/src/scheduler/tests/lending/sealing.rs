@@ -122,7 +122,7 @@ fn it_is_refused_for_a_reason_while_others_could_write() {
     let settler = env.settle(array);
     let why = env.seal(array);
     assert!(env.not_sealed(why).contains("other handles"));
-    assert_eq!(env.torn(settler), Some(vec![]));
+    assert_eq!(env.incomplete(settler), Some(vec![]));
 
     let sealed = env.seal(array);
     let why = env.scheduler.mint();
@@ -311,8 +311,8 @@ fn torn_parts_are_for_the_one_who_settles() {
     env.release(part);
     env.run(W1, call_again, good(1));
     let settler = env.settle(array);
-    let torn = vec![("elements 3..4".to_owned(), "boom".to_owned())];
-    assert_eq!(env.torn(settler), Some(torn));
+    let incomplete = vec![("elements 3..4".to_owned(), "boom".to_owned())];
+    assert_eq!(env.incomplete(settler), Some(incomplete));
     let _ = env.completed();
     for id in [call, call_again, settler, array] {
         env.release(id);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_protocol::{Format, Lot, ObjectId, Shape, TypeTag};
+use mobula_protocol::{Format, ObjectId, PartRange, Shape, TypeTag};
 
 use super::{
     super::{env::D, lending::shared},
@@ -48,15 +48,15 @@ impl World {
             return;
         }
         let count = 1 + self.dice.below(3);
-        let lots: Vec<Lot> = (0..count)
+        let ranges: Vec<PartRange> = (0..count)
             .map(|_| {
                 let start = self.dice.below(100) as u64;
                 let end = (start + self.dice.below(20) as u64).min(100);
-                Lot::Span { start, end }
+                PartRange::Span { start, end }
             })
             .collect();
         // Where they overlap, none is lent.
-        if let Ok(parts) = self.scheduler.lend(array, &lots).unwrap() {
+        if let Ok(parts) = self.scheduler.lend(array, &ranges).unwrap() {
             for part in parts {
                 self.handles.push(part);
                 self.outcomes

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use mobula_protocol::{Error, Lot, ObjectHandle, Result, TornLot};
+use mobula_protocol::{Error, IncompleteRange, ObjectHandle, PartRange, Result};
 
 use super::SharedArray;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     typed::{
         codecs::decode_value,
         shared::{
-            Part, SharedElement, Tile, Torn,
+            IncompletePart, Part, SharedElement, Tile,
             split::{span, steps, tile},
         },
     },
@@ -206,9 +206,10 @@ impl<T: SharedElement> SharedArray<T> {
                 "the shared array cannot be split: rows {rows:?}, columns {columns:?} are not in {height} x {width}"
             )));
         }
-        let lots = tiles.iter();
+        let ranges = tiles.iter();
         let entries = self.lend(
-            lots.map(|(rows, columns)| tile(rows, columns, width))
+            ranges
+                .map(|(rows, columns)| tile(rows, columns, width))
                 .collect(),
         )?;
         let tiles = entries.into_iter().zip(tiles);
@@ -226,19 +227,19 @@ impl<T: SharedElement> SharedArray<T> {
         })
     }
 
-    fn lend(&self, lots: Vec<Lot>) -> Result<Vec<Arc<ObjectHandle>>> {
+    fn lend(&self, ranges: Vec<PartRange>) -> Result<Vec<Arc<ObjectHandle>>> {
         let handle = self.handle()?;
         handle
             .engine()?
             .need_shared_memory()?
-            .lend(handle.entry(), lots)
+            .lend(handle.entry(), ranges)
     }
 
-    /// Blocks until all parts are back, and returns those that are torn.
+    /// Blocks until all parts are back, and returns those that are incomplete.
     ///
-    /// A part is torn if its task began and then failed for good, so that the elements may be half
+    /// A part is incomplete if its task began and then failed for good, so that the elements may be half
     /// written. Elements that were not lent, or came back from a task that succeeded, are whole.
-    /// Each torn part is reported once.
+    /// Each incomplete part is reported once.
     ///
     /// # Examples
     /// ```
@@ -255,19 +256,19 @@ impl<T: SharedElement> SharedArray<T> {
     /// for (part, by) in array.chunks_mut(50)?.into_iter().zip([2, 0]) {
     ///     halve::remote(part, by).spawn().detach();
     /// }
-    /// let torn = array.settle()?;
-    /// assert_eq!(torn.len(), 1);
-    /// assert!(torn[0].error.is_panic()); // division by zero
+    /// let incomplete = array.settle()?;
+    /// assert_eq!(incomplete.len(), 1);
+    /// assert!(incomplete[0].error.is_panic()); // division by zero
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// The runtime was shut down.
-    pub fn settle(&self) -> Result<Vec<Torn>> {
+    pub fn settle(&self) -> Result<Vec<IncompletePart>> {
         let entry = self.settling()?;
         entry.wait(None);
-        torn(&entry)
+        incomplete(&entry)
     }
 
     /// Does what [`settle`](Self::settle) does, without blocking.
@@ -293,9 +294,13 @@ impl<T: SharedElement> SharedArray<T> {
     ///
     /// # Errors
     /// The errors of [`settle`](Self::settle).
-    pub async fn settled(&self) -> Result<Vec<Torn>> {
-        let result: ObjectRef<Vec<TornLot>> = ObjectRef::from_entry(self.settling()?);
-        Ok(result.await?.into_iter().map(Torn::from).collect())
+    pub async fn settled(&self) -> Result<Vec<IncompletePart>> {
+        let result: ObjectRef<Vec<IncompleteRange>> = ObjectRef::from_entry(self.settling()?);
+        Ok(result
+            .await?
+            .into_iter()
+            .map(IncompletePart::from)
+            .collect())
     }
 
     fn settling(&self) -> Result<Arc<ObjectHandle>> {
@@ -307,16 +312,16 @@ impl<T: SharedElement> SharedArray<T> {
     }
 }
 
-fn torn(entry: &Arc<ObjectHandle>) -> Result<Vec<Torn>> {
-    let torn: Vec<TornLot> = decode_value(entry.payload()?)?;
-    Ok(torn.into_iter().map(Torn::from).collect())
+fn incomplete(entry: &Arc<ObjectHandle>) -> Result<Vec<IncompletePart>> {
+    let incomplete: Vec<IncompleteRange> = decode_value(entry.payload()?)?;
+    Ok(incomplete.into_iter().map(IncompletePart::from).collect())
 }
 
-impl From<TornLot> for Torn {
-    fn from(torn: TornLot) -> Torn {
-        Torn {
-            part: torn.lot,
-            error: torn.error,
+impl From<IncompleteRange> for IncompletePart {
+    fn from(incomplete: IncompleteRange) -> IncompletePart {
+        IncompletePart {
+            part: incomplete.range,
+            error: incomplete.error,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use mobula_protocol::{
     Engine, Error, Result, SharedKind, WorkerId,
     primitive::Memory,
-    sync::{Ended, Holder, LockError, Seat, Sleep, Sleeper, Waiting},
+    sync::{Ended, Holder, LockError, ProcessSlot, Sleep, Sleeper, Waiting},
 };
 use mobula_store::{AtomicSlice, Building, Region};
 
@@ -67,7 +67,7 @@ pub(super) struct Cell {
     pub(super) handle: SharedHandle,
     pub(super) memory: CellMemory,
     process: WorkerId,
-    seat: Seat,
+    slot: ProcessSlot,
 }
 
 impl Cell {
@@ -105,12 +105,12 @@ impl Cell {
         let (Some(words), Some(futexes)) = (words, futexes) else {
             return Err(Error::internal("the memory of a lock is too short"));
         };
-        let (process, seat) = handle.engine()?.need_shared_memory()?.process();
+        let (process, slot) = handle.engine()?.need_shared_memory()?.process();
         Ok(Cell {
             memory: CellMemory { words, futexes },
             handle,
             process,
-            seat,
+            slot,
         })
     }
 
@@ -119,11 +119,11 @@ impl Cell {
     }
 
     pub(super) fn this_thread(&self) -> Holder {
-        Holder::this_thread(self.process, self.seat)
+        Holder::this_thread(self.process, self.slot)
     }
 
     pub(super) fn detached(&self) -> Holder {
-        Holder::detached(self.process, self.seat)
+        Holder::detached(self.process, self.slot)
     }
 
     /// For how long a thread may wait here. While it sleeps, a task lets others run on its worker:

@@ -42,7 +42,7 @@ pub(super) fn checked<G: Caused>(what: &str, guard: Result<G>) -> Result<G> {
 fn poisoned(what: &str, cause: Cause) -> Error {
     Error::poisoned(format!(
         "{what} is poisoned: {cause} while it held it, so what it protects may be half changed; \
-         the `_anyway` form gives it all the same, and `clear_poison()` declares it in order"
+         the `_ignoring_poison` form gives it all the same, and `clear_poison()` declares it in order"
     ))
 }
 

@@ -96,7 +96,7 @@ fn check(grids: &Grids, expected: &[f64]) -> Result<()> {
 /// Seconds of all steps, with two calls for each.
 fn by_calls(grids: &Grids, count: usize) -> Result<f64> {
     let [mut from, mut to] = [&grids[0], &grids[1]];
-    let mut torn = Vec::new();
+    let mut incomplete = Vec::new();
     let (_, time) = clocked(|| {
         for _ in 0..count {
             let blocks = from.split_mut((0..PLATE.bands).map(|band| PLATE.block(band)))?;
@@ -106,15 +106,15 @@ fn by_calls(grids: &Grids, count: usize) -> Result<f64> {
                 let [above, below] = [to.part_mut(above)?, to.part_mut(below)?];
                 step::remote(block, own, above, below).spawn().detach();
             }
-            torn.append(&mut to.settle()?);
-            torn.append(&mut from.settle()?);
+            incomplete.append(&mut to.settle()?);
+            incomplete.append(&mut from.settle()?);
             (from, to) = (to, from);
         }
         Ok::<_, mobula::Error>(())
     })?;
-    match torn.first() {
+    match incomplete.first() {
         None => Ok(time.as_secs_f64()),
-        Some(torn) => Err(torn.to_string().into()),
+        Some(incomplete) => Err(incomplete.to_string().into()),
     }
 }
 

@@ -71,17 +71,17 @@ pub(super) fn measure(out: &Out, case: &Case) -> Result<()> {
         expected = checksum(&private);
 
         array.with_mut(begin)?;
-        let (torn, time) = clocked(|| {
-            let mut torn = Vec::new();
+        let (incomplete, time) = clocked(|| {
+            let mut incomplete = Vec::new();
             for _ in 0..rounds {
                 for part in array.chunks_mut(part)? {
                     moves::remote(part, steps).spawn().detach();
                 }
-                torn.append(&mut array.settle()?);
+                incomplete.append(&mut array.settle()?);
             }
-            Ok::<_, mobula::Error>(torn)
+            Ok::<_, mobula::Error>(incomplete)
         })?;
-        if !torn.is_empty() || array.with(checksum)? != expected {
+        if !incomplete.is_empty() || array.with(checksum)? != expected {
             return Err("workers came to something else".into());
         }
         ours.add(time.as_secs_f64());

@@ -64,7 +64,7 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
     /// let value = rt.shared_mutex(1_u64)?;
     /// assert_eq!(value.lock()?.poison(), None);
     /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
-    /// println!("{}", value.lock_anyway()?.poison().unwrap());
+    /// println!("{}", value.lock_ignoring_poison()?.poison().unwrap());
     /// # Ok(())
     /// # }
     /// ```
@@ -89,7 +89,7 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let value = rt.shared_mutex(1_u64)?;
     /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
-    /// value.lock_anyway()?.clear_poison();
+    /// value.lock_ignoring_poison()?.clear_poison();
     /// assert!(value.lock().is_ok());
     /// # Ok(())
     /// # }

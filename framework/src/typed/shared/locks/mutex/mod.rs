@@ -35,7 +35,7 @@ const WHAT: &str = "the shared mutex";
 ///   waited for 1 ms gets it before threads that come later.
 /// * When a process dies with it, or a thread panics, the next lock is an error for which
 ///   [`is_poisoned`](crate::Error::is_poisoned) holds. It says which process died and how.
-///   [`lock_anyway`](Self::lock_anyway) gives the value nevertheless. Nobody hangs.
+///   [`lock_ignoring_poison`](Self::lock_ignoring_poison) gives the value nevertheless. Nobody hangs.
 /// * A task that waits for it lets other tasks run on its worker meanwhile.
 /// * Guards stay on their thread. Asynchronous code uses [`lock_async`](Self::lock_async), whose
 ///   guard may be held across `.await`.
@@ -194,7 +194,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// let value = rt.shared_mutex(1_u64)?;
     /// assert!(rt.spawn(fails::remote(&value)).get().unwrap_err().is_panic());
     /// assert!(value.lock().unwrap_err().is_poisoned());
-    /// let mut guard = value.lock_anyway()?;
+    /// let mut guard = value.lock_ignoring_poison()?;
     /// assert!(guard.poison().is_some());
     /// *guard = 1; // mends the value
     /// guard.clear_poison();
@@ -205,7 +205,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
     /// # Errors
     /// `is_usage()`: this thread has it already. `is_shutdown()`: the runtime ended while another
     /// thread had it.
-    pub fn lock_anyway(&self) -> Result<SharedMutexGuard<'_, T>> {
+    pub fn lock_ignoring_poison(&self) -> Result<SharedMutexGuard<'_, T>> {
         self.acquire(None)
     }
 

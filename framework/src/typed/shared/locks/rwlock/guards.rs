@@ -50,7 +50,7 @@ impl<T: SharedData + ?Sized> SharedReadGuard<'_, T> {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// # let rt = Runtime::builder().workers(1).start()?;
-    /// assert_eq!(rt.shared_rwlock(7)?.read_anyway()?.poison(), None);
+    /// assert_eq!(rt.shared_rwlock(7)?.read_ignoring_poison()?.poison(), None);
     /// # Ok(())
     /// # }
     /// ```
@@ -110,7 +110,7 @@ impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
     /// # fn main() -> mobula::Result<()> {
     /// # mobula::init();
     /// # let rt = Runtime::builder().workers(1).start()?;
-    /// assert_eq!(rt.shared_rwlock(7)?.write_anyway()?.poison(), None);
+    /// assert_eq!(rt.shared_rwlock(7)?.write_ignoring_poison()?.poison(), None);
     /// # Ok(())
     /// # }
     /// ```
@@ -135,7 +135,7 @@ impl<T: SharedData + ?Sized> SharedWriteGuard<'_, T> {
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let value = rt.shared_rwlock(1_u64)?;
     /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
-    /// value.write_anyway()?.clear_poison();
+    /// value.write_ignoring_poison()?.clear_poison();
     /// assert!(value.read().is_ok());
     /// # Ok(())
     /// # }

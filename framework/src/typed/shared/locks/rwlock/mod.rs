@@ -188,7 +188,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// let value = rt.shared_rwlock(1_u64)?;
     /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
     /// assert!(value.read().unwrap_err().is_poisoned());
-    /// assert_eq!(*value.read_anyway()?, 2);
+    /// assert_eq!(*value.read_ignoring_poison()?, 2);
     /// # Ok(())
     /// # }
     /// ```
@@ -196,7 +196,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// `is_usage()`: this thread reads or writes it already. `is_shutdown()`: the runtime ended
     /// while another thread wrote.
-    pub fn read_anyway(&self) -> Result<SharedReadGuard<'_, T>> {
+    pub fn read_ignoring_poison(&self) -> Result<SharedReadGuard<'_, T>> {
         self.acquire_read(self.begin_read()?, None)
     }
 
@@ -266,7 +266,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let value = rt.shared_rwlock(1_u64)?;
     /// rt.spawn(fails::remote(&value)).wait().unwrap_err();
-    /// let mut guard = value.write_anyway()?;
+    /// let mut guard = value.write_ignoring_poison()?;
     /// *guard = 1; // mends the value
     /// guard.clear_poison();
     /// drop(guard);
@@ -278,7 +278,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
     /// # Errors
     /// `is_usage()`: this thread reads or writes it already. `is_shutdown()`: the runtime ended
     /// while others had it.
-    pub fn write_anyway(&self) -> Result<SharedWriteGuard<'_, T>> {
+    pub fn write_ignoring_poison(&self) -> Result<SharedWriteGuard<'_, T>> {
         self.acquire_write(None)
     }
 
