@@ -4,6 +4,12 @@ use mobula_protocol::Error;
 
 use super::world::World;
 
+/// So many seeds from `first` on; `$MOBULA_TEST_HISTORIES` times as many where that is set.
+fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
+    let times = std::env::var("MOBULA_TEST_HISTORIES").map(|times| times.parse().unwrap());
+    first..first + count * times.unwrap_or(1)
+}
+
 /// A step of one part of the world.
 fn step(world: &mut World) {
     let index = match world.workers.len() {
@@ -38,7 +44,7 @@ fn step(world: &mut World) {
 
 #[test]
 fn everything_ends_and_nothing_is_left() {
-    for seed in 0..400 {
+    for seed in seeds(0, 150) {
         let mut world = World::new(seed);
         for _ in 0..400 {
             step(&mut world);
@@ -50,9 +56,9 @@ fn everything_ends_and_nothing_is_left() {
 
 #[test]
 fn the_end_may_come_at_any_moment() {
-    for seed in 1000..1300 {
+    for seed in seeds(100_000, 120) {
         let mut world = World::new(seed);
-        for _ in 0..seed % 300 {
+        for _ in 0..seed * 7 % 300 {
             step(&mut world);
         }
         world.scheduler.fail_all(Error::shutdown(), &mut world.host);
