@@ -124,6 +124,7 @@ fn fails_for_ever(with_actor: bool) {
     let error = error.unwrap_err();
     assert!(error.is_setup(), "{}", whole(&error));
     assert!(whole(&error).contains("no licence is left"), "{error}");
+    assert!(whole(&error).contains("set_up.rs:"), "{error}");
     if let Some(actor) = &actor {
         assert_eq!(actor.seven().spawn().get().unwrap(), 7);
     }

@@ -268,9 +268,11 @@ fn eager() -> Result<()> {
 }
 
 fn set_up_by(function: fn()) -> Result<()> {
-    panics::catch("the set-up function of the workers", || {
-        function();
-        Ok(())
+    panics::in_set_up(|| {
+        panics::catch("the set-up function of the workers", || {
+            function();
+            Ok(())
+        })
     })
 }
 

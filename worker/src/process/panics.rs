@@ -10,7 +10,7 @@ use std::{
     cell::{Cell, RefCell},
     hint,
     panic::{self, AssertUnwindSafe, PanicHookInfo},
-    sync::{Once, OnceLock},
+    sync::{Arc, Once, OnceLock},
 };
 
 use parking_lot::Mutex;
@@ -23,6 +23,9 @@ struct Captured {
     message: String,
     backtrace: String,
 }
+
+/// Done once the hook of [`install_hook`] is there.
+static INSTALLED: Once = Once::new();
 
 /// Where the driver looks when this process is dead.
 static TOLD: OnceLock<Mutex<WorkerPanicked>> = OnceLock::new();
@@ -40,8 +43,7 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 /// called where the text goes into the error. To be called after the user's own set-up, which may
 /// set a hook.
 pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    INSTALLED.call_once(|| {
         if let Some(told) = told {
             let _ = TOLD.set(Mutex::new(told));
         }
@@ -63,6 +65,37 @@ pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
             }
         }));
     });
+}
+
+/// Calls a set-up function of the user. A panic inside [`catch`] is kept for the error, and the hook
+/// that the process has is called, too. A hook that the function sets stays. Once the hook of
+/// [`install_hook`] is there, it does the same.
+pub(super) fn in_set_up<T>(f: impl FnOnce() -> T) -> T {
+    if INSTALLED.is_completed() {
+        return f();
+    }
+    let outer: Arc<Hook> = Arc::new(panic::take_hook());
+    let inner = outer.clone();
+    let hook: Hook = Box::new(move |info| {
+        if RUNNING.get() {
+            ANY_CAPTURED.set(true);
+            CAPTURED.set(Some(capture(info)));
+        }
+        inner(info);
+    });
+    let own = (&raw const *hook).cast::<()>();
+    panic::set_hook(hook);
+    let result = f();
+    let now = panic::take_hook();
+    if (&raw const *now).cast::<()>() == own {
+        drop(now);
+        if let Ok(outer) = Arc::try_unwrap(outer) {
+            panic::set_hook(outer);
+        }
+    } else {
+        panic::set_hook(now);
+    }
+    result
 }
 
 /// Whether this hook is the standard library's own.
