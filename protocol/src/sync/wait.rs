@@ -221,6 +221,9 @@ impl<M: Memory, F: FnMut()> Sleep for InQueue<'_, M, F> {
 /// other order of events.
 pub(super) fn spin(ready: impl FnMut() -> bool) {
     if !cfg!(loom) && Mechanism::LockSpin.is_on() {
-        Spin::for_this_machine().until(ready);
+        thread_local! {
+            static SPIN: Spin = Spin::of_the_driver();
+        }
+        SPIN.with(|spin| spin.until(ready));
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod apart;
 mod spin;
 mod switches;
 mod yields;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 pub use spin::{Spin, Spun};
 pub use switches::{Mechanism, WITHOUT};
-pub use yields::{Yields, may_yield};
+pub use yields::Yields;
 
 /// Looks of each round of a [`Spin`] on a core that others want.
 pub const FEW_LOOKS: u32 = 5;
@@ -42,6 +43,12 @@ pub const SHORT_YIELD_OF_A_WORKER: Duration = Duration::from_millis(2);
 
 /// As [`REST`], of a worker.
 pub const REST_OF_A_WORKER: u32 = 8;
+
+/// So many answers in a row that came in yields show that a worker shares its core with the driver.
+pub const APART_AFTER: u32 = 32;
+
+/// For so long after it has left a core a worker leaves none.
+pub const APART_REST: Duration = Duration::from_millis(10);
 
 /// What has failed so much more often than it has succeeded is no longer tried each time.
 pub const UNLUCKY: u32 = 4;

@@ -2,45 +2,44 @@
 
 use std::{
     hint,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
-    FEW_LOOKS, FREE, MANY_LOOKS, Mechanism, SPIN, SPIN_ALONE, SPIN_FREE,
-    yields::{Yields, may_yield},
+    FEW_LOOKS, FREE, MANY_LOOKS, Mechanism, SPIN, SPIN_ALONE, SPIN_FREE, apart::Apart,
+    yields::Yields,
 };
 
-/// How long to look again and again before sleeping. An answer that comes within that time costs no
-/// system call on either side, and no wake-up.
+/// How a thread looks again and again before it sleeps, and what it has seen of its core. An answer
+/// that comes within that time costs no system call on either side, and no wake-up.
 ///
 /// Each round is some looks with nothing but a pause instruction between them, then a
 /// `sched_yield`, and a look. A yield that takes long has let somebody else run, so this core is
 /// not free: the looks of the next round are only a few then, and many otherwise. The first round
 /// goes by what the last one has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Threads on different cores may share it, and see different things. Then one of them looks too
+/// often, or yields too early, for one round.
+#[derive(Debug)]
 pub struct Spin {
     /// Looks of each round on a core that others want.
-    pub few: u32,
+    few: u32,
     /// Looks of each round on a core that nobody else wants.
-    pub many: u32,
+    many: u32,
     /// No more rounds after this much time on a core that others want.
-    pub limit: Duration,
+    limit: Duration,
     /// No more rounds after this much time on a core that nobody else wants.
-    pub limit_free: Duration,
-    /// No more looks after this much time where a yield would take long: see [`may_yield`].
-    pub limit_alone: Duration,
-    /// Which yields are long.
-    pub yields: Yields,
+    limit_free: Duration,
+    /// No more looks after this much time where a yield would take long.
+    limit_alone: Duration,
+    /// What was seen last.
+    core_is_free: AtomicBool,
+    yields: Yields,
+    /// For a worker.
+    apart: Option<Apart>,
 }
-
-/// What this process saw last. Threads on different cores may see different things; then one of
-/// them looks too often, or yields too early, for one round.
-static CORE_IS_FREE: AtomicBool = AtomicBool::new(false);
 
 /// What came of spinning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,41 +61,34 @@ impl Spun {
 }
 
 impl Spin {
-    /// No look but the first.
-    pub const NONE: Spin = Spin {
-        few: 0,
-        many: 0,
-        limit: Duration::ZERO,
-        limit_free: Duration::ZERO,
-        limit_alone: Duration::ZERO,
-        yields: Yields::DRIVER,
-    };
-
-    /// What suits this machine, for a thread of the driver. With one core, whoever is waited for
-    /// cannot run while we spin.
-    pub fn for_this_machine() -> Spin {
-        static CORES: OnceLock<usize> = OnceLock::new();
-        let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
+    /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
+    fn new(yields: Yields, apart: Option<Apart>) -> Spin {
+        let several = thread::available_parallelism().map_or(1, usize::from) > 1;
         Spin {
-            few: if cores > 1 { FEW_LOOKS } else { 0 },
-            many: if cores > 1 { MANY_LOOKS } else { 0 },
+            few: if several { FEW_LOOKS } else { 0 },
+            many: if several { MANY_LOOKS } else { 0 },
             limit: SPIN,
             limit_free: SPIN_FREE,
-            limit_alone: if cores > 1 {
-                SPIN_ALONE
-            } else {
-                Duration::ZERO
-            },
-            yields: Yields::DRIVER,
+            limit_alone: if several { SPIN_ALONE } else { Duration::ZERO },
+            core_is_free: AtomicBool::new(false),
+            yields,
+            apart: apart.filter(|_| several),
         }
     }
 
-    /// The same, for a worker that waits for a task.
-    pub fn for_a_worker() -> Spin {
-        Spin {
-            yields: Yields::WORKER,
-            ..Spin::for_this_machine()
-        }
+    /// For threads that wait for workers. Costs some system calls.
+    pub fn of_the_driver() -> Spin {
+        Spin::new(Yields::of_the_driver(), None)
+    }
+
+    /// For a worker that waits for tasks. Costs some system calls.
+    pub fn of_a_worker() -> Spin {
+        Spin::new(Yields::of_a_worker(), Some(Apart::new()))
+    }
+
+    /// The yields, for a thread that looks by itself.
+    pub fn yields(&self) -> &Yields {
+        &self.yields
     }
 
     /// Looks until `ready` says yes or it is time to sleep.
@@ -104,27 +96,30 @@ impl Spin {
         if ready() {
             return Spun::InTime;
         }
-        if self.limit.is_zero() || !Mechanism::Spin.is_on() {
+        if !Mechanism::Spin.is_on() {
             return Spun::InVain;
         }
         let begin = Instant::now();
         if !Mechanism::Yields.is_on() {
             return self.alone(begin, self.limit_free, ready);
         }
-        match may_yield(begin) {
+        match self.yields.may_yield(begin) {
             true => self.yielding(begin, ready),
             false => self.alone(begin, self.limit_alone, ready),
         }
     }
 
     /// Looks, with yields in between.
-    pub(super) fn yielding(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
-        let mut pauses = self.pauses(CORE_IS_FREE.load(Ordering::Relaxed));
+    fn yielding(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
+        let mut pauses = self.pauses(self.core_is_free.load(Relaxed));
         let mut before = begin;
         loop {
             for _ in 0..pauses {
                 hint::spin_loop();
                 if ready() {
+                    if let Some(apart) = &self.apart {
+                        apart.came_between();
+                    }
                     return Spun::InTime;
                 }
             }
@@ -132,18 +127,22 @@ impl Spin {
                 before = Instant::now();
             }
             let after = self.yields.yield_core(before);
+            let took = after.saturating_duration_since(before);
+            let free = took <= FREE || !Mechanism::FreeCore.is_on();
             if ready() {
-                return match after.duration_since(before) > self.limit {
+                if let Some(apart) = self.apart.as_ref().filter(|_| !free) {
+                    apart.came_in_yield(after);
+                }
+                return match took > self.limit {
                     true => Spun::Late,
                     false => Spun::InTime,
                 };
             }
-            let free = after.duration_since(before) <= FREE || !Mechanism::FreeCore.is_on();
             let limit = if free { self.limit_free } else { self.limit };
             if after.duration_since(begin) >= limit {
                 return Spun::InVain;
             }
-            CORE_IS_FREE.store(free, Ordering::Relaxed);
+            self.core_is_free.store(free, Relaxed);
             pauses = self.pauses(free);
             before = after;
         }
@@ -175,22 +174,15 @@ mod tests {
 
     #[test]
     fn spinning_has_an_end_and_stops_early() {
-        let mut looks = 0;
-        let spun = Spin::NONE.until(|| {
-            looks += 1;
-            false
-        });
-        assert_eq!((spun, looks), (Spun::InVain, 1));
-
         let spin = Spin {
             few: 5,
             many: 5,
             limit: Duration::from_secs(1_000),
             limit_free: Duration::from_millis(1),
             limit_alone: Duration::from_millis(1),
-            yields: Yields::DRIVER,
+            ..Spin::of_the_driver()
         };
-        looks = 0;
+        let mut looks = 0;
         let spun = spin.until(|| {
             looks += 1;
             looks == 7
@@ -208,7 +200,7 @@ mod tests {
         });
         assert_eq!(spun, Spun::InVain);
         assert!(looks > 6, "{looks}");
-        assert_eq!(Spin::for_this_machine().until(|| false), Spun::InVain);
+        assert_eq!(Spin::of_a_worker().until(|| false), Spun::InVain);
     }
 
     #[test]
@@ -219,16 +211,16 @@ mod tests {
             limit: Duration::from_nanos(1),
             limit_free: Duration::from_secs(1_000),
             limit_alone: Duration::from_secs(1_000),
-            yields: Yields::DRIVER,
+            ..Spin::of_a_worker()
         };
-        // The second look comes after the first yield, and no yield takes as little as a nanosecond.
-        // Not through `until`, which does not yield while another test's long yield bars it.
+        // The second look comes before the first yield, the third one after it, and no yield takes
+        // as little as a nanosecond.
         let mut looks = 0;
-        let spun = spin.yielding(Instant::now(), || {
+        let spun = spin.until(|| {
             looks += 1;
-            looks == 2
+            looks == 3
         });
-        assert_eq!((spun, looks), (Spun::Late, 2));
+        assert_eq!((spun, looks), (Spun::Late, 3));
         assert!(spun.is_ready());
     }
 }

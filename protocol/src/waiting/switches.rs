@@ -15,6 +15,8 @@ pub enum Mechanism {
     Bars,
     /// A single long yield bars nothing.
     Doubt,
+    /// A worker leaves a core that it shares with the driver.
+    Apart,
     /// No spinning of a caller where it has not paid lately.
     SpinRate,
     /// A future's first poll waits on the spot.
@@ -45,12 +47,13 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them.
-    pub const ALL: [Mechanism; 18] = [
+    pub const ALL: [Mechanism; 19] = [
         Mechanism::Spin,
         Mechanism::Yields,
         Mechanism::FreeCore,
         Mechanism::Bars,
         Mechanism::Doubt,
+        Mechanism::Apart,
         Mechanism::SpinRate,
         Mechanism::Linger,
         Mechanism::LingerRate,

@@ -13,10 +13,7 @@
 //! they barred.
 
 use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -24,83 +21,77 @@ use std::{
 use super::{Mechanism, REST, REST_OF_A_WORKER, SHORT_YIELD, SHORT_YIELD_OF_A_WORKER};
 
 /// When yields have shown that somebody computes here, and what follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Threads on different cores may share it, and see different things. Then one of them sleeps too
+/// early for a while.
+#[derive(Debug)]
 pub struct Yields {
     /// One that took no longer has passed the core on to somebody who waits, too.
-    pub short: Duration,
+    short: Duration,
     /// After two longer ones there is none for so many times as long.
-    pub rest: u32,
-}
-
-/// Nanoseconds of [`since_start`] before which nobody of this process yields. Threads on different
-/// cores may see different things; then one of them sleeps too early for a while.
-static BARRED_UNTIL: AtomicU64 = AtomicU64::new(0);
-
-/// Nanoseconds of [`since_start`] before which the next long yield bars others.
-static SUSPECT_UNTIL: AtomicU64 = AtomicU64::new(0);
-
-/// Whether it is worth a try. Costs a load where yields are short.
-pub fn may_yield(now: Instant) -> bool {
-    let until = BARRED_UNTIL.load(Ordering::Relaxed);
-    until == 0 || !Mechanism::Bars.is_on() || since_start(now) >= until
+    rest: u32,
+    /// The times below count from here.
+    began: Instant,
+    /// Nanoseconds before which nobody yields.
+    barred_until: AtomicU64,
+    /// Nanoseconds before which the next long yield bars others.
+    suspect_until: AtomicU64,
 }
 
 impl Yields {
-    /// For a thread that waits for workers.
-    pub const DRIVER: Yields = Yields {
-        short: SHORT_YIELD,
-        rest: REST,
-    };
+    fn new(short: Duration, rest: u32) -> Yields {
+        Yields {
+            short,
+            rest,
+            began: Instant::now(),
+            barred_until: AtomicU64::new(0),
+            suspect_until: AtomicU64::new(0),
+        }
+    }
+
+    /// For threads that wait for workers.
+    pub(super) fn of_the_driver() -> Yields {
+        Yields::new(SHORT_YIELD, REST)
+    }
 
     /// For a worker.
-    pub const WORKER: Yields = Yields {
-        short: SHORT_YIELD_OF_A_WORKER,
-        rest: REST_OF_A_WORKER,
-    };
+    pub(super) fn of_a_worker() -> Yields {
+        Yields::new(SHORT_YIELD_OF_A_WORKER, REST_OF_A_WORKER)
+    }
+
+    /// Whether a yield is worth a try. Costs a load where yields are short.
+    pub fn may_yield(&self, now: Instant) -> bool {
+        let until = self.barred_until.load(Relaxed);
+        until == 0 || !Mechanism::Bars.is_on() || self.nanoseconds(now) >= until
+    }
 
     /// Yields; returns the time after it. `before` is the time before it.
-    pub fn yield_core(self, before: Instant) -> Instant {
+    pub fn yield_core(&self, before: Instant) -> Instant {
         thread::yield_now();
         let after = Instant::now();
-        let suspect = SUSPECT_UNTIL.load(Ordering::Relaxed);
-        if let Some(verdict) = self.judge(since_start(before), since_start(after), suspect) {
-            SUSPECT_UNTIL.store(verdict.suspect_until, Ordering::Relaxed);
-            if let Some(until) = verdict.barred_until {
-                BARRED_UNTIL.store(until, Ordering::Relaxed);
-            }
+        if after.saturating_duration_since(before) > self.short {
+            self.took_long(self.nanoseconds(before), self.nanoseconds(after));
         }
         after
     }
 
-    /// What a yield between these times says, if it took long.
-    fn judge(self, before: u64, after: u64, suspect_until: u64) -> Option<Verdict> {
+    /// Notes a long yield between these times.
+    #[cold]
+    fn took_long(&self, before: u64, after: u64) {
         let took = after.saturating_sub(before);
-        if u128::from(took) <= self.short.as_nanos() {
-            return None;
-        }
         let rest = took.saturating_mul(self.rest.into());
-        let barred_until = (before < suspect_until || !Mechanism::Doubt.is_on())
-            .then(|| after.saturating_add(rest));
-        let suspect_until = barred_until.unwrap_or(after).saturating_add(rest);
-        Some(Verdict {
-            barred_until,
-            suspect_until,
-        })
+        let mut end = after;
+        if before < self.suspect_until.load(Relaxed) || !Mechanism::Doubt.is_on() {
+            end = after.saturating_add(rest);
+            self.barred_until.store(end, Relaxed);
+        }
+        self.suspect_until.store(end.saturating_add(rest), Relaxed);
     }
-}
 
-/// See [`Yields::judge`].
-#[derive(Debug, PartialEq, Eq)]
-struct Verdict {
-    barred_until: Option<u64>,
-    suspect_until: u64,
-}
-
-/// Nanoseconds since the first call in this process.
-fn since_start(now: Instant) -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let start = *START.get_or_init(|| now);
-    u64::try_from(now.saturating_duration_since(start).as_nanos()).unwrap_or(u64::MAX)
+    fn nanoseconds(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.began);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -109,41 +100,47 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
+    /// Notes a long yield, and says until when others are barred and suspect.
+    fn note(yields: &Yields, before: u64, after: u64) -> (u64, u64) {
+        yields.took_long(before, after);
+        let [barred, suspect] = [&yields.barred_until, &yields.suspect_until];
+        (barred.load(Relaxed), suspect.load(Relaxed))
+    }
+
     #[test]
     fn two_long_yields_in_a_row_bar_others_for_a_multiple_of_their_time() {
-        let judge = |before, after, suspect| Yields::DRIVER.judge(before, after, suspect);
-        assert_eq!(judge(1_000, 301_000, u64::MAX), None);
-        let first = judge(0, 4 * MS, 0).unwrap();
-        let (barred_until, suspect_until) = (None, 204 * MS);
-        assert_eq!(
-            first,
-            Verdict {
-                barred_until,
-                suspect_until
-            }
-        );
-        let second = judge(5 * MS, 9 * MS, suspect_until).unwrap();
-        let (barred_until, suspect_until) = (Some(209 * MS), 409 * MS);
-        assert_eq!(
-            second,
-            Verdict {
-                barred_until,
-                suspect_until
-            }
-        );
+        let yields = Yields::of_the_driver();
+        assert_eq!(note(&yields, 0, 4 * MS), (0, 204 * MS));
+        assert!(yields.may_yield(yields.began + Duration::from_millis(6)));
+        assert_eq!(note(&yields, 5 * MS, 9 * MS), (209 * MS, 409 * MS));
+        let at = |ms| yields.began + Duration::from_millis(ms);
+        assert!(!yields.may_yield(at(208)) && yields.may_yield(at(209)));
         // Right after what these have barred, one is enough; later it takes two again.
-        let third = judge(210 * MS, 214 * MS, suspect_until).unwrap();
-        assert_eq!(third.barred_until, Some(414 * MS));
-        let late = judge(410 * MS, 414 * MS, suspect_until).unwrap();
-        assert_eq!(late.barred_until, None);
+        assert_eq!(note(&yields, 210 * MS, 214 * MS), (414 * MS, 614 * MS));
+        assert_eq!(note(&yields, 615 * MS, 619 * MS), (414 * MS, 819 * MS));
+    }
+
+    #[test]
+    fn a_short_yield_bars_nothing() {
+        let yields = Yields::of_a_worker();
+        (0..100).for_each(|_| {
+            let before = Instant::now();
+            // A test beside others can wait for its core for long.
+            let long = yields.yield_core(before) - before > SHORT_YIELD_OF_A_WORKER;
+            if long {
+                yields.suspect_until.store(0, Relaxed);
+            }
+        });
+        assert_eq!(yields.barred_until.load(Relaxed), 0);
     }
 
     #[test]
     fn times_out_of_range_do_no_harm() {
-        let judge = |before, after| Yields::DRIVER.judge(before, after, u64::MAX);
-        let late = judge(u64::MAX - MS, u64::MAX - 1).unwrap();
-        assert_eq!(late.barred_until, Some(u64::MAX));
-        assert_eq!(judge(5, 0), None);
-        assert_eq!(Yields::WORKER.judge(0, 2 * MS, u64::MAX), None);
+        let yields = Yields::of_the_driver();
+        note(&yields, 0, MS);
+        assert_eq!(note(&yields, 1, u64::MAX - 1), (u64::MAX, u64::MAX));
+        assert!(!yields.may_yield(Instant::now()));
+        let early = yields.began - Duration::from_nanos(1);
+        assert_eq!(yields.nanoseconds(early), 0);
     }
 }

@@ -37,6 +37,7 @@ pub(crate) struct TaskLane<L> {
     pub(super) heap: Arc<Heap>,
     /// A task that was taken out of the lane to look at it.
     head: Option<TaskMessage>,
+    spin: Spin,
 }
 
 impl<L: Lane> TaskLane<L> {
@@ -45,6 +46,7 @@ impl<L: Lane> TaskLane<L> {
             lane,
             heap,
             head: None,
+            spin: Spin::of_a_worker(),
         }
     }
 
@@ -91,7 +93,7 @@ impl<L: Lane> TaskLane<L> {
                 return Next::Task(task);
             }
             let work = || self.lane.ready() || told();
-            if !Spin::for_a_worker().until(work).is_ready() {
+            if !self.spin.until(work).is_ready() {
                 self.lane.bell().sleep(None, work);
             }
         }

@@ -34,6 +34,7 @@ use mobula_protocol::{
     bell::{DriverBell, Followers},
     mailbox::TASK_SLOTS,
     primitive::Region,
+    waiting::Spin,
 };
 use mobula_store::{
     Backing, Budget, Capacity, Heap, SegmentFile, SegmentId, Segments, SharedWords, Writables,
@@ -85,6 +86,8 @@ pub(crate) struct Driver {
     sleeps_long: AtomicBool,
     /// What foreground callers do for the background thread, and want of it.
     poll_policy: PollPolicy,
+    /// How this process' threads look before they sleep.
+    spin: Spin,
     next_worker: AtomicU64,
     heap: Arc<Heap>,
     segments: Arc<Segments>,
@@ -189,6 +192,7 @@ impl Driver {
             has_actors,
             sleeps_long: AtomicBool::new(false),
             poll_policy: PollPolicy::default(),
+            spin: Spin::of_the_driver(),
             next_worker: AtomicU64::new(1),
             heap,
             segments,

@@ -185,10 +185,11 @@ impl Driver {
     }
 
     /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if
-    /// there is something: for whoever looks again and again.
+    /// a worker that is likely to say something has: for whoever looks again and again. Before a
+    /// sleep all workers are looked at.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
-        let Some(state) = state.filter(|state| state.peers.any_ready()) else {
+        let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
             return false;
         };
         self.step_in(state, false, read, |_, any| any)

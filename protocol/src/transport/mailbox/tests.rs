@@ -10,7 +10,6 @@ use crate::{
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
     message::{Arg, FromWorker, TaskMessage, ToWorker},
     value::{Body, Format, Value},
-    waiting::Spin,
 };
 
 const LONG: Option<Duration> = Some(Duration::from_secs(600));
@@ -291,7 +290,7 @@ fn a_driver_with_more_than_fits_is_called_back() {
                 let message = loop {
                     match control.receive().unwrap() {
                         Some(message) => break message,
-                        None => control.wait(Spin::NONE, LONG),
+                        None => control.wait(LONG),
                     }
                 };
                 let ToWorker::Free(locs) = message else {
@@ -386,7 +385,7 @@ fn tasks_and_results_go_round() {
                 let message = loop {
                     match task.receive().unwrap() {
                         Some(message) => break message,
-                        None => task.wait(Spin::for_this_machine(), LONG),
+                        None => task.wait(LONG),
                     }
                 };
                 let ToWorker::Task(task) = message else {

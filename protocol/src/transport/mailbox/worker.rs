@@ -11,7 +11,7 @@ use crate::{
     message::{FromWorker, ToWorker},
     primitive::Region,
     ring::{Consumer, Producer},
-    waiting::{LANE_SLEEP, LANE_SLEEPS, LANE_YIELDS, Mechanism, Spin},
+    waiting::{LANE_SLEEP, LANE_SLEEPS, LANE_YIELDS, Mechanism},
     wire,
 };
 
@@ -104,10 +104,8 @@ impl LaneReader {
 
     /// Waits until [`receive`](LaneReader::receive) has something to do, somebody rings, or the
     /// timeout has passed; returns early now and then.
-    pub fn wait(&self, spin: Spin, timeout: Option<Duration>) {
-        if !spin.until(|| self.ready()).is_ready() {
-            self.bell.sleep(timeout, || self.ready());
-        }
+    pub fn wait(&self, timeout: Option<Duration>) {
+        self.bell.sleep(timeout, || self.ready());
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use mobula_protocol::waiting::{Mechanism, NAP, Spin, WATCHFUL};
+use mobula_protocol::waiting::{Mechanism, NAP, WATCHFUL};
 
 use crate::engines::processes::Driver;
 
 impl Driver {
     pub(in crate::engines::processes) fn run_background(&self) {
-        let spin = match Mechanism::BackgroundSpin.is_on() {
-            true => Spin::for_this_machine(),
-            false => Spin::NONE,
-        };
+        let spins = Mechanism::BackgroundSpin.is_on();
         let closed = || self.closed.load(Ordering::SeqCst);
         loop {
             let watchful = self.pending_work().then_some(WATCHFUL);
@@ -35,12 +32,8 @@ impl Driver {
                     continue;
                 }
                 // Answers of small tasks come in quick succession.
-                if led
-                    || !any
-                        && !spin
-                            .until(|| self.bell.is_led() || self.any_ready())
-                            .is_ready()
-                {
+                let news = || self.bell.is_led() || self.any_ready();
+                if led || !(any || spins && self.spin.until(news).is_ready()) {
                     break;
                 }
             }

@@ -14,7 +14,7 @@ use mobula_protocol::{
     Awaited, Error, ObjectHandle,
     bell::Lead,
     current_thread_waker,
-    waiting::{Mechanism, QUICK, Spin, Spun, WATCHFUL, Yields, may_yield},
+    waiting::{Mechanism, QUICK, Spun, WATCHFUL},
 };
 
 use crate::engines::processes::Driver;
@@ -57,7 +57,6 @@ impl Driver {
         let Some(mut lead) = self.bell.lead() else {
             return false;
         };
-        let spin = Spin::for_this_machine();
         loop {
             if !what.is_known() {
                 self.poll();
@@ -78,7 +77,7 @@ impl Driver {
             };
             let news = || what.is_known() || self.read_ready();
             let found = if self.poll_policy.may_spin() {
-                let spun = spin.until(news);
+                let spun = self.spin.until(news);
                 self.poll_policy.spun(spun != Spun::InTime);
                 spun.is_ready()
             } else {
@@ -131,10 +130,10 @@ impl Driver {
             } else {
                 // The worker may have been put on this core.
                 let now = Instant::now();
-                if !may_yield(now) {
+                if !self.spin.yields().may_yield(now) {
                     break;
                 }
-                Yields::DRIVER.yield_core(now);
+                self.spin.yields().yield_core(now);
             }
         }
         // After a long yield, being woken would have been no later.
@@ -144,11 +143,12 @@ impl Driver {
         self.pass_on();
     }
 
-    /// Whether there is something to read, as far as that can be seen without waiting.
+    /// Whether a worker that is likely to say something has, as far as that can be seen without
+    /// waiting.
     pub(in crate::engines::processes) fn any_ready(&self) -> bool {
         self.state
             .try_lock()
-            .is_some_and(|state| state.peers.any_ready())
+            .is_some_and(|state| state.peers.any_busy_ready())
     }
 
     /// Parks while another caller has the lead.

@@ -88,13 +88,14 @@ impl Tasks {
 
     /// Answers until `closing`.
     fn serve(&mut self, closing: &AtomicBool) -> Result<()> {
+        let spin = Spin::of_the_driver();
         while !closing.load(Ordering::SeqCst) {
             if let Some(task) = self.next()? {
                 self.answer(&task)?;
                 continue;
             }
             let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
-            if !Spin::for_this_machine().until(work).is_ready() {
+            if !spin.until(work).is_ready() {
                 self.lane.bell().sleep(None, work);
             }
         }
@@ -127,7 +128,7 @@ impl Control {
             match self.next()? {
                 Some(true) => break,
                 Some(false) => {}
-                None => self.lane.wait(Spin::NONE, None),
+                None => self.lane.wait(None),
             }
         }
         closing.store(true, Ordering::SeqCst);
