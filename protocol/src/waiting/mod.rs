@@ -34,7 +34,7 @@ pub const FREE: Duration = Duration::from_nanos(1_000);
 /// A yield of the driver that took no longer has passed the core on to somebody who waits, too.
 pub const SHORT_YIELD: Duration = Duration::from_micros(300);
 
-/// After two longer ones no thread of the driver yields for so many times as long.
+/// After a longer one no thread of the driver yields for so many times as long.
 pub const REST: u32 = 50;
 
 /// As [`SHORT_YIELD`], of a worker. The driver may be at work on its core, handing out tasks, and

@@ -13,8 +13,6 @@ pub enum Mechanism {
     FreeCore,
     /// No yields for a while after long ones.
     Bars,
-    /// A single long yield bars nothing.
-    Doubt,
     /// A worker leaves a core that it shares with the driver.
     Apart,
     /// No spinning of a caller where it has not paid lately.
@@ -47,12 +45,11 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them.
-    pub const ALL: [Mechanism; 19] = [
+    pub const ALL: [Mechanism; 18] = [
         Mechanism::Spin,
         Mechanism::Yields,
         Mechanism::FreeCore,
         Mechanism::Bars,
-        Mechanism::Doubt,
         Mechanism::Apart,
         Mechanism::SpinRate,
         Mechanism::Linger,
