@@ -81,9 +81,6 @@ pub const LOOK_EVERY: u32 = 16;
 /// Messages that are read from one worker before others get their turn.
 pub const BATCH: usize = 512;
 
-/// The same, for a caller that came for something else.
-pub const SMALL_BATCH: usize = 64;
-
 /// With no more workers than this, all of them are looked at each time.
 pub const FEW_WORKERS: usize = 8;
 

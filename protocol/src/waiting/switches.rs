@@ -33,8 +33,6 @@ pub enum Mechanism {
     Packing,
     /// Of many workers, only those are looked at that are likely to have said something.
     Likely,
-    /// A caller that spawns reads few messages at a time.
-    SmallBatch,
     /// Calls of a list are submitted in small groups.
     Groups,
     /// Looks before the sleep in the queue of a lock.
@@ -45,7 +43,7 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them.
-    pub const ALL: [Mechanism; 18] = [
+    pub const ALL: [Mechanism; 17] = [
         Mechanism::Spin,
         Mechanism::Yields,
         Mechanism::FreeCore,
@@ -60,7 +58,6 @@ impl Mechanism {
         Mechanism::BackgroundSpin,
         Mechanism::Packing,
         Mechanism::Likely,
-        Mechanism::SmallBatch,
         Mechanism::Groups,
         Mechanism::LockSpin,
         Mechanism::LaneYields,

@@ -20,7 +20,7 @@ use std::{
 use mobula_protocol::{
     Attempt, Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
-    waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism, SMALL_BATCH},
+    waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism},
 };
 use mobula_store::{Capacity, Heap, Loc, SegmentFile, SegmentId, Segments, Writables};
 
@@ -240,7 +240,7 @@ impl Peers {
     /// that the lock is not held for long and others get their turn.
     pub(in crate::engines::processes) fn drain_all(&mut self, scheduler: &mut Scheduler) {
         self.look_at_all();
-        self.drain_busy(scheduler, BATCH);
+        self.drain_busy(scheduler);
     }
 
     /// As [`drain_all`](Peers::drain_all), but where there are many workers, those of whom nothing
@@ -253,22 +253,16 @@ impl Peers {
         if self.are_few() || self.looks.is_multiple_of(ALL_EVERY) || !self.any_busy_ready() {
             self.look_at_all();
         }
-        self.drain_busy(scheduler, BATCH);
+        self.drain_busy(scheduler);
         !self.busy.is_empty()
     }
 
-    /// Reads and acts on some of what those workers have said that are likely to have something to
-    /// say.
+    /// Reads and acts on what those workers have said that are likely to have something to say.
     pub(in crate::engines::processes) fn drain_some(&mut self, scheduler: &mut Scheduler) {
         if self.are_few() {
             self.look_at_all();
         }
-        let most = if Mechanism::SmallBatch.is_on() {
-            SMALL_BATCH
-        } else {
-            BATCH
-        };
-        self.drain_busy(scheduler, most);
+        self.drain_busy(scheduler);
     }
 
     /// Whether all workers are looked at each time.
@@ -276,10 +270,10 @@ impl Peers {
         self.peers.len() <= FEW_WORKERS || !Mechanism::Likely.is_on()
     }
 
-    fn drain_busy(&mut self, scheduler: &mut Scheduler, most: usize) {
+    fn drain_busy(&mut self, scheduler: &mut Scheduler) {
         for at in 0..self.busy.len() {
             if let Some(&id) = self.busy.get(at) {
-                self.drain(id, scheduler, most);
+                self.drain(id, scheduler, BATCH);
             }
         }
     }
