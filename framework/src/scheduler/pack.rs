@@ -68,9 +68,11 @@ impl Scheduler {
         least.is_some_and(|(rank, _)| rank <= IDLE)
     }
 
-    /// Whether only active workers get tasks.
+    /// Whether only active workers get tasks. Without more workers than cores there is none to
+    /// spare, and an idle one takes tasks back from the other ones.
     pub(super) fn packs(&self) -> bool {
-        self.short && self.active >= self.config.cores as usize
+        let cores = self.config.cores as usize;
+        self.short && self.active >= cores && self.workers.len() > cores
     }
 
     /// The seat of the worker that gets the next task.
