@@ -34,6 +34,7 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("await", "`.await` of a task"),
     ("await_neighbour", "the same beside half a core's neighbour"),
     ("await_busy", "the same, two threads of the driver compute"),
+    ("joined", "future of 1,000 that are awaited together"),
     ("inflight", "task of 1,000 in flight"),
     ("spawned", "task of 1,000 that are spawned one by one"),
     ("nested", "child that a task waits for"),
@@ -42,13 +43,15 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("map_busy", "item of 100 µs while the driver computes"),
     ("put", "put of a small value"),
     ("worker_puts", "put of a small value in a worker"),
+    ("roundtrip_64", "blocking round trip with 64 workers"),
+    ("naps_64", "task of 1,000 that sleep for 20 µs, 64 workers"),
     ("workers_16", "task of 10,000 on 16 workers"),
     ("workers_64", "task of 10,000 on 64 workers"),
     ("handover", "hand-over of a mutex between two workers"),
 ];
 
 /// About so long a row is measured.
-const TIME: Duration = Duration::from_millis(100);
+const TIME: Duration = Duration::from_millis(70);
 
 const FAST: Plan = Plan {
     warm_up: 500,
@@ -72,6 +75,11 @@ fn same(item: u64) -> u64 {
 #[remote]
 fn work(nanoseconds: u64) -> u64 {
     busy(nanoseconds)
+}
+
+#[remote]
+fn naps() {
+    std::thread::sleep(Duration::from_micros(20));
 }
 
 /// Seconds of one child, of so many that are waited for one by one.
@@ -123,6 +131,14 @@ pub(crate) fn part() -> Result<()> {
     row("await_busy", &mut || {
         beside_work(2, || tokio.block_on(awaited(&rt)))
     })?;
+    row("joined", &mut || {
+        let times = sample(SLOW, || -> Result<f64> {
+            let start = std::time::Instant::now();
+            tokio.block_on(joined(&rt, 1000))?;
+            Ok(start.elapsed().as_secs_f64() / 1000.0)
+        })?;
+        Ok(times.median)
+    })?;
     row("inflight", &mut || batch(&rt, 1000))?;
     row("spawned", &mut || {
         each(1000, || {
@@ -171,6 +187,16 @@ pub(crate) fn part() -> Result<()> {
             batch(&many, 10_000)
         })?;
     }
+    if is_wanted("roundtrip_64") || is_wanted("naps_64") {
+        let many = Runtime::builder().workers(64).start()?;
+        row("roundtrip_64", &mut || roundtrip(&many))?;
+        row("naps_64", &mut || {
+            each(1_000, || {
+                let refs = many.spawn_all((0..1_000).map(|_| naps::remote()));
+                many.get(&refs).map(drop)
+            })
+        })?;
+    }
     Ok(())
 }
 
@@ -192,6 +218,24 @@ async fn awaited(rt: &Runtime) -> Result<f64> {
         sampler.add(start.elapsed().as_secs_f64());
     }
     Ok(sampler.summary().median)
+}
+
+/// Awaits so many results, of which each has a task of its own.
+async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
+    let local = tokio::task::LocalSet::new();
+    let one = || {
+        let result = rt.spawn(nothing::remote());
+        local.spawn_local(async move { result.await })
+    };
+    let all: Vec<_> = (0..tasks).map(|_| one()).collect();
+    local
+        .run_until(async {
+            for one in all {
+                one.await??;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Seconds of one task of a batch.

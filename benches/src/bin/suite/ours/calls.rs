@@ -9,6 +9,7 @@ use mobula::prelude::*;
 use mobula_benches::{
     busy::beside_work,
     floors::{Rings, cold_ping_pong, message_game, message_ping_pong, ping_pong},
+    neighbour::Neighbour,
     sampling::{Plan, Sampler, Summary, measure as sample, timed},
 };
 use tokio::runtime as tokio_runtime;
@@ -65,6 +66,18 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     out.attempt("roundtrip_busy", || {
         let times = beside_work(2, || sample(plan, || blocking(&rt)))?;
         out.row("roundtrip_busy", times);
+        Ok(())
+    });
+    out.attempt("roundtrip_neighbour", || {
+        // How the system places the two processes beside the neighbour is settled at their start.
+        let _neighbour = Neighbour::start()?;
+        let run = |_| -> Result<f64> {
+            let rt = runtime()?;
+            Ok(sample(out.fast(0.3), || blocking(&rt))?.median)
+        };
+        let runs = (0..out.size(10, 3)).map(run).collect::<Result<Vec<_>>>()?;
+        let note = format!("medians of {} runs", runs.len());
+        out.row_with("roundtrip_neighbour", Summary::of(runs), note);
         Ok(())
     });
     out.attempt("await_busy", || {

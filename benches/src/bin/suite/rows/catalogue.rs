@@ -126,6 +126,13 @@ pub(crate) const GROUPS: &[Group] = &[
                 "tokio's `spawn_blocking`, from outside",
             ),
             row(
+                "roundtrip_neighbour",
+                Time,
+                "blocking round trip, a foreign program uses half of a core",
+            )
+            .beside(&["spin_message"])
+            .reach(&[most(&[Term::floor(4.0, "spin_message")])]),
+            row(
                 "roundtrip_busy",
                 Time,
                 "blocking round trip, two threads of the driver compute",
