@@ -9,6 +9,7 @@ use mobula_store::limits;
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
+    current,
     engine_kind::{EngineKind, Kind},
     resources::{self, Totals},
 };
@@ -142,11 +143,16 @@ impl BuilderOptions {
     /// # Errors
     /// A number is out of range or does not parse.
     pub(crate) fn resolve(self) -> Result<Config> {
-        let kind = match variable("MOBULA_ENGINE")? {
+        // The variables say where the program runs. A runtime that a task starts is the task's own.
+        let program = |name| match current::in_task() {
+            true => Ok(None),
+            false => variable(name),
+        };
+        let kind = match program("MOBULA_ENGINE")? {
             Some(name) => name.parse::<EngineKind>()?.0,
             None => self.kind.unwrap_or_default(),
         };
-        let workers = match variable("MOBULA_WORKERS")? {
+        let workers = match program("MOBULA_WORKERS")? {
             Some(text) => Some(text.parse().map_err(|_| {
                 Error::usage(format!("MOBULA_WORKERS is `{text}`, which is not a number"))
             })?),

@@ -160,6 +160,11 @@ pub(crate) fn current() -> Result<Current> {
     }
 }
 
+/// Whether a task runs here: in a worker, or on a thread of an engine without workers.
+pub(crate) fn in_task() -> bool {
+    engine_of_this_task().is_some() || matches!(mobula_worker::worker_engine(), Ok(Some(_)))
+}
+
 /// Returns the runtime that this thread started, if it is the only one.
 fn only_one() -> Option<Arc<Guard>> {
     let guard = started_here(|started| match &started[..] {

@@ -16,12 +16,13 @@ mod workers;
 
 /// Settings of a runtime. [`Runtime::builder`] makes it.
 ///
-/// Environment variables override what the program says, so that its user decides:
+/// Environment variables override what the program says, so that its user decides. The first two do
+/// not reach a runtime of [`EngineKind::threads`] that a task starts for itself:
 ///
 /// | Variable | Meaning |
 /// | --- | --- |
 /// | `MOBULA_WORKERS` | number of workers |
-/// | `MOBULA_ENGINE` | the engine: `processes`, `threads` or `inline` |
+/// | `MOBULA_ENGINE` | the engine, as [`EngineKind`] is parsed |
 /// | `MOBULA_STORE_CAPACITY` | bytes of the store; `KiB`, `MiB`, `GiB` or `kB`, `MB`, `GB` may follow the number |
 ///
 /// # Examples

@@ -415,3 +415,37 @@ fn program() {
 fn cancelled_tasks_wait_no_longer_for_locks() {
     crate::cancel::locks::all(&threads(1));
 }
+
+#[remote]
+fn doubled(number: u64) -> u64 {
+    2 * number
+}
+
+/// The sum of what a pool of this task doubles, how many workers it has, and whether processes are
+/// refused.
+#[remote]
+fn in_a_pool(numbers: Vec<u64>) -> mobula::Result<(u64, usize, bool)> {
+    let engine = EngineKind::threads();
+    let pool = Runtime::builder().engine(engine).workers(3).start()?;
+    let all = pool.map(numbers.into_iter().map(doubled::remote)).get()?;
+    let processes = Runtime::builder().engine(EngineKind::processes()).start();
+    let refused = processes.is_err_and(|error| error.is_usage());
+    Ok((all.iter().sum(), pool.workers(), refused))
+}
+
+#[mobula::test]
+fn a_task_may_have_a_pool_of_threads() {
+    // The variables are for the program, whose workers inherit them.
+    let rt = Runtime::builder()
+        .engine(EngineKind::processes())
+        .workers(1)
+        .worker_env("MOBULA_ENGINE", "inline")
+        .worker_env("MOBULA_WORKERS", "7")
+        .start()
+        .unwrap();
+    for _ in 0..3 {
+        let numbers: Vec<u64> = (0..1000).collect();
+        let found = rt.spawn(in_a_pool::remote(numbers)).get().unwrap();
+        assert_eq!(found, (999_000, 3, true));
+    }
+}

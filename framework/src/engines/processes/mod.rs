@@ -134,9 +134,10 @@ impl Driver {
     /// # Errors
     /// No memory, no processes, or workers that do not come up.
     pub(crate) fn start(config: Config, workforce: Box<dyn Workforce>) -> Result<Arc<Driver>> {
-        if mobula_worker::worker_engine()?.is_some() {
+        // Threads can be a pool of the task's own, on a node where it has several cores.
+        if !workforce.is_of_threads() && mobula_worker::worker_engine()?.is_some() {
             return Err(Error::usage(
-                "a task cannot start a runtime of its own; it uses the one that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver",
+                "a task cannot start worker processes of its own; it uses the runtime that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver; a task with several cores may start a runtime of `EngineKind::threads()`",
             ));
         }
         if mobula_store::is_forked_child() {

@@ -150,6 +150,10 @@ impl Threads {
 }
 
 impl Workforce for Threads {
+    fn is_of_threads(&self) -> bool {
+        true
+    }
+
     fn entry(&self) -> Result<WorkerEntry> {
         // No process is started.
         Ok(WorkerEntry {

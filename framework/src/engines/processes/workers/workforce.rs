@@ -23,6 +23,11 @@ pub(crate) trait Workforce: fmt::Debug + Send + Sync {
         crate::init::worker_entry()
     }
 
+    /// Whether workers are threads of this process, so that also a task may start them.
+    fn is_of_threads(&self) -> bool {
+        false
+    }
+
     /// Brings up the pool. Returns when the first worker takes tasks.
     ///
     /// # Errors
