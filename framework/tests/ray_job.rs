@@ -302,12 +302,14 @@ fn a_builder_names_a_head_as_well() {
 #[test]
 fn a_failed_job_gives_its_exit_code_and_reason() {
     let head = Head::start(State {
-        states: vec![r#"{"status": "FAILED", "message": "it was bad", "driver_exit_code": 41}"#],
+        states: vec![
+            r#"{"status": "FAILED", "message": "it was bad, last available logs: much", "driver_exit_code": 41}"#,
+        ],
         ..State::default()
     });
     let (code, _, err) = run(&head.url);
     assert_eq!(code, 41, "{err}");
-    assert!(err.contains("it was bad"), "{err}");
+    assert!(err.contains("it was bad") && !err.contains("much"), "{err}");
 }
 
 #[test]

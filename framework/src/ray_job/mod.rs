@@ -177,6 +177,8 @@ impl Watched {
             "STOPPED" if stopped => Some(INTERRUPTED),
             "STOPPED" | "FAILED" => {
                 let why = job.message.as_deref().unwrap_or("no reason was given");
+                // The output, which was shown already, follows.
+                let why = why.split(", last available logs").next().unwrap_or(why);
                 eprintln!(
                     "mobula: {} has ended as {}: {}",
                     self.id,
