@@ -37,8 +37,8 @@ pub use transport::{bell, link, mailbox, primitive, ring, wire};
 
 pub use decoded::{AnyValue, Decoded};
 pub use engine::{
-    ActorSpec, Actors, Admission, Awaited, Call, CallArg, Control, Engine, ObjectStore, Queues,
-    SharedMemory, Stats, readable,
+    ActorSpec, Actors, Admission, Awaited, BATCH_TIME, Call, CallArg, Control, Engine, ObjectStore,
+    Queues, SharedMemory, Stats, readable,
 };
 pub use error::{Error, Result};
 pub use id_map::IdMap;

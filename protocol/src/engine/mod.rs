@@ -14,7 +14,10 @@ mod readable;
 mod shared_memory;
 mod store;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use actors::{ActorSpec, Actors};
 pub use admission::Admission;
@@ -35,6 +38,9 @@ use crate::{
     payload::Payload,
     value::{Item, Value},
 };
+
+/// How long a batch of short calls takes between processes of one machine.
+pub const BATCH_TIME: Duration = Duration::from_millis(5);
 
 /// An argument of a call that has not been submitted yet.
 #[derive(Clone, Debug)]
@@ -140,6 +146,11 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
 
     /// How many workers the runtime has, as it was asked for.
     fn workers(&self) -> usize;
+
+    /// How long a batch of short calls should take, so that its own cost does not matter.
+    fn batch_time(&self) -> Duration {
+        BATCH_TIME
+    }
 
     /// Where objects are kept.
     fn store(&self) -> &dyn ObjectStore;

@@ -20,7 +20,7 @@ pub(crate) mod threads;
 use std::time::Duration;
 
 use mobula_protocol::{
-    Attempt, FunctionIndex, TaskSlot,
+    Attempt, BATCH_TIME, FunctionIndex, TaskSlot,
     message::{FromWorker, ToWorker},
 };
 use mobula_store::{SegmentFile, SegmentId};
@@ -40,6 +40,8 @@ pub(crate) trait Link: Sized + 'static {
     /// Whether the driver asks for calls that the worker keeps to itself. A worker that nobody asks
     /// keeps none, because idle workers would not get them.
     const KEEPS_CALLS: bool = true;
+    /// How long a batch of short calls should take.
+    const BATCH_TIME: Duration = BATCH_TIME;
 }
 
 /// Messages to the driver.

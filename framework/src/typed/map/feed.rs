@@ -144,10 +144,10 @@ impl<I> Drop for Feed<I> {
 impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     pub(super) fn new(engine: Arc<dyn Engine>, calls: I, size: Option<usize>, bar: Bar) -> Feed<I> {
         Feed {
+            sizes: Sizes::new(size, engine.batch_time()),
             engine,
             calls: calls.fuse(),
             held_over: None,
-            sizes: Sizes::new(size),
             taken: 0,
             entries: Vec::new(),
             sent: Vec::new(),

@@ -41,9 +41,9 @@ pub(crate) use tree_reduce::tree_reduce;
 ///
 /// The map takes calls from the iterator when workers have room, some milliseconds of work ahead.
 /// It sends short calls many at a time, in *batches*. The first batch is one call. Later ones are
-/// as many calls as take 5 ms, by the measured time, and fewer towards the end. A batch whose
-/// worker is busy goes to another worker. So a single long call delays only its own batch, by 5 ms
-/// at most. [`chunk_size`](Self::chunk_size) sets a number instead.
+/// as many calls as take 5 ms, by the measured time, and fewer towards the end. On a Ray cluster,
+/// where a task costs more, it is 100 ms. A batch whose worker is busy goes to another worker. So a
+/// single long call delays only its own batch, by that time at most. [`chunk_size`](Self::chunk_size) sets a number instead.
 ///
 /// A map that is left before its end sends no further calls, and [cancels](crate::Cancel) those on
 /// their way. A `break`, a dropped future and a failure in [`get`](Self::get) leave it.

@@ -8,12 +8,8 @@
 
 use std::time::Duration;
 
-/// The time that a batch is to take. The cost of its way there and back is about a hundredth of
-/// this where the workers have all cores, and much less otherwise.
-const TARGET: Duration = Duration::from_millis(5);
-
-/// The time that even the last batches take.
-const LEAST: Duration = Duration::from_micros(100);
+/// The time that even the last batches take is this part of what a batch is to take.
+const LEAST_PART: u32 = 50;
 
 /// By how much a batch may be larger than those before it: times of few calls say little.
 const GROWTH: usize = 8;
@@ -24,6 +20,9 @@ const MOST: usize = 1 << 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     fixed: Option<usize>,
+    /// The time that a batch is to take. The cost of its way there and back is about a hundredth of
+    /// this where the workers have all cores, and much less otherwise.
+    target: Duration,
     /// How many of the calls so far fit into the target time.
     fitting: usize,
     /// How many fit into the least time.
@@ -32,9 +31,10 @@ pub(super) struct Sizes {
 
 impl Sizes {
     /// By time, or always the same.
-    pub(super) fn new(fixed: Option<usize>) -> Sizes {
+    pub(super) fn new(fixed: Option<usize>, target: Duration) -> Sizes {
         Sizes {
             fixed,
+            target,
             fitting: 1,
             least: 1,
         }
@@ -57,9 +57,9 @@ impl Sizes {
         let most = calls.saturating_mul(GROWTH).min(MOST);
         // Shrinks at once, but by half at most: one slow call among many is no trend.
         let least = (self.fitting / 2).max(1);
-        let fitting = fit(TARGET).clamp(1, most.max(self.fitting));
+        let fitting = fit(self.target).clamp(1, most.max(self.fitting));
         self.fitting = fitting.max(least);
-        self.least = fit(LEAST).clamp(1, self.fitting);
+        self.least = fit(self.target / LEAST_PART).clamp(1, self.fitting);
     }
 }
 
@@ -68,10 +68,11 @@ mod tests {
     use super::*;
 
     const LONG: Option<usize> = Some(10_000_000);
+    const LOCAL: Duration = Duration::from_millis(5);
 
     /// The sizes that calls of this duration lead to.
     fn sizes(each: Duration, batches: usize) -> Vec<usize> {
-        let mut sizes = Sizes::new(None);
+        let mut sizes = Sizes::new(None, LOCAL);
         let step = |_| {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, each * size as u32);
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn one_slow_call_does_not_end_batches() {
-        let mut sizes = Sizes::new(None);
+        let mut sizes = Sizes::new(None, LOCAL);
         for _ in 0..6 {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, Duration::from_micros(size as u64));
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_last_batches_are_small_but_not_tiny() {
-        let mut sizes = Sizes::new(None);
+        let mut sizes = Sizes::new(None, LOCAL);
         for _ in 0..6 {
             let size = sizes.next(LONG, 2);
             sizes.measured(size, Duration::from_micros(size as u64));
@@ -118,8 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_whose_tasks_cost_more_has_longer_batches() {
+        let mut sizes = Sizes::new(None, Duration::from_millis(100));
+        for wanted in [1, 8, 64, 512, 1000, 1000] {
+            let size = sizes.next(LONG, 2);
+            assert_eq!(size, wanted);
+            sizes.measured(size, Duration::from_micros(100) * size as u32);
+        }
+        assert_eq!(sizes.next(Some(8), 2), 20);
+    }
+
+    #[test]
     fn a_fixed_size_stays() {
-        let mut sizes = Sizes::new(Some(7));
+        let mut sizes = Sizes::new(Some(7), LOCAL);
         sizes.measured(7, Duration::from_secs(7));
         assert_eq!(sizes.next(Some(3), 64), 7);
     }

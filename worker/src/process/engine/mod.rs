@@ -7,7 +7,7 @@ mod store;
 
 use std::{
     sync::{Arc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -286,6 +286,10 @@ impl<L: Link> Engine for Worker<L> {
 
     fn workers(&self) -> usize {
         self.workers
+    }
+
+    fn batch_time(&self) -> Duration {
+        L::BATCH_TIME
     }
 
     fn store(&self) -> &dyn ObjectStore {
