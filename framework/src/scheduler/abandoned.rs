@@ -1,7 +1,8 @@
 //! Tasks whose results have failed while a worker may run them.
 //!
-//! Such a task stays with its worker, which reads its arguments, until the worker says that it has
-//! ended, or is lost. Nobody waits for it, and it does not run again.
+//! The worker may still read the arguments of an abandoned task. The task therefore stays assigned
+//! until the worker reports its end or is lost. Nobody waits for an abandoned task, and it does not
+//! run again.
 
 use mobula_protocol::{Error, ObjectId, WorkerId};
 
@@ -13,7 +14,7 @@ use super::{
 };
 
 impl Scheduler {
-    /// Fails a task. If a worker has it, the task is abandoned.
+    /// Fails a task. An assigned task becomes abandoned.
     pub(super) fn fail_task(&mut self, id: TaskId, error: Error, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
@@ -40,14 +41,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether the results of a task that a worker has have failed.
+    /// Returns whether the task is abandoned.
     pub(super) fn is_abandoned(&self, id: TaskId) -> bool {
         let task = self.tasks.get(id);
         task.is_some_and(|task| matches!(task.state, TaskState::Abandoned(_)))
     }
 
     /// Makes an object, held by the driver, that is ready when no worker has an abandoned task.
-    /// `None`: none has.
+    /// Returns `None` if no worker has one, or after the end of the runtime.
     pub(crate) fn ask_for_end_of_abandoned(&mut self) -> Option<ObjectId> {
         if self.counts.abandoned == 0 || self.closed.is_some() {
             return None;
@@ -58,7 +59,7 @@ impl Scheduler {
         Some(id)
     }
 
-    /// An abandoned task has ended.
+    /// Answers the requests for the end of abandoned tasks if none is left.
     #[cold]
     pub(super) fn tell_of_abandoned(&mut self, host: &mut impl Host) {
         if self.counts.abandoned > 0 {
@@ -69,7 +70,7 @@ impl Scheduler {
         }
     }
 
-    /// Ends a task that is not with its worker any more, and makes nothing.
+    /// Ends a task that has left its worker. The task completes no object.
     pub(super) fn drop_abandoned(&mut self, id: TaskId, host: &mut impl Host) {
         if let Some(task) = self.task_ended(id, true, host) {
             self.end_task(task, None, host);

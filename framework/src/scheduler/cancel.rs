@@ -1,10 +1,10 @@
 //! Tasks that are to end before they have.
 //!
-//! A task that no worker has begun is over at once. One that a worker runs is
-//! [abandoned](super::abandoned): its results fail, and the worker is told. An asynchronous function
-//! is dropped there where it waits next, a blocking one can ask whether it is cancelled. Where it
-//! goes on for longer than its grace time, the worker is killed. The process of an actor is not,
-//! since others use its value.
+//! A task that no worker has begun ends at once. A task that a worker runs is
+//! [abandoned](super::abandoned): its results fail, and the worker gets a message. An asynchronous
+//! function is dropped at its next await point. A blocking function can ask whether it is
+//! cancelled. After the grace time, the driver kills the worker of a run that goes on. Actors'
+//! processes survive, since other calls use the value.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -80,8 +80,8 @@ impl Scheduler {
         }
     }
 
-    /// Fails a task. Where a worker may run it, that is told, and killed after the grace time. `calls`:
-    /// so do the calls that the task has made.
+    /// Fails a task. A worker that may run the task gets a message, and is killed after the grace
+    /// time. `calls`: also stops the calls that the task has made.
     fn stop(
         &mut self,
         id: TaskId,

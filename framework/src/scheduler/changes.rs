@@ -1,38 +1,38 @@
-//! The changes of a task's state, as a host hears of them. They enter in [`events`](super::events).
+//! The changes of a task's state that a host observes. [`events`](super::events) emits them.
 
 use mobula_protocol::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
 
 /// A change of a task's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskEvent {
-    /// Which task. No other task ever has this number.
+    /// The number of the task, which no other task reuses.
     pub(crate) task: TaskId,
-    /// The id by which workers and errors know it. Two tasks have it where a run that has passed
-    /// its limit of time ends beside the next run.
+    /// The task's id for workers and errors. A timed-out run that ends beside the next run shares
+    /// the id with it.
     pub(crate) id: ObjectId,
     pub(crate) function: FunctionIndex,
     pub(crate) change: TaskChange,
 }
 
-/// What has happened to a task.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TaskChange {
-    /// It is there, and waits for this many mentions of pending objects. With 0 it is ready.
+    /// The task waits for `missing` mentions of pending objects. A task with 0 is ready.
     Submitted { missing: u32 },
-    /// One more input is ready. It waits for this many further ones, at least 1.
+    /// One more input is ready. The task waits for `missing` further inputs, at least 1.
     InputReady { missing: u32 },
-    /// Its last input is ready.
+    /// The last input is ready.
     Ready,
-    /// A worker has it, behind what that was given before.
+    /// A worker has the task, behind the tasks assigned earlier.
     Assigned(Hand),
-    /// The worker says that a run begins. Only tasks with a limit of time, and further runs after
-    /// an error, are told of.
+    /// The worker reports the start of a run. Workers report only tasks with a time limit and
+    /// retries after an error.
     Started(Hand),
-    /// The worker does not have it any more. It is ready again.
+    /// The task has left the worker and is ready again.
     Returned(Hand),
-    /// Its results have failed while the worker may run it.
+    /// The results have failed while the worker may run the task.
     Abandoned(Hand),
-    /// It is gone.
+    /// The task has ended.
     Ended { failed: bool },
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct TaskId {
     pub(super) generation: u32,
 }
 
-/// In whose hands a task is.
+/// The worker, slot and attempt of an assigned task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hand {
     pub(crate) worker: WorkerId,

@@ -1,14 +1,14 @@
-//! Which workers keep decoded values of which objects.
+//! The workers that keep decoded values, by object.
 //!
-//! A decoded value does not count as a ref to its object. The workers are told when the object is
-//! freed: then they drop the value, and with it what they hold of arrays inside.
+//! A decoded value does not count as a ref to its object. Workers get a message when the object is
+//! freed. They then drop the value and its refs to arrays.
 
 use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
 
 use super::{Host, Scheduler};
 
 impl Scheduler {
-    /// The worker keeps a decoded value of an object that exists.
+    /// Records that the worker keeps a decoded value of an existing object.
     pub(super) fn keeps_decoded(&mut self, worker: WorkerId, id: ObjectId) {
         let keepers = self.decoded.entry(id).or_default();
         if !keepers.contains(&worker) {
@@ -16,7 +16,7 @@ impl Scheduler {
         }
     }
 
-    /// The object is freed.
+    /// Tells all keepers that the object is freed.
     #[inline]
     pub(super) fn forget_decoded(&mut self, id: ObjectId, host: &mut impl Host) {
         if !self.decoded.is_empty() {
@@ -30,7 +30,7 @@ impl Scheduler {
         }
     }
 
-    /// The worker is dead. Costs the number of objects of which workers keep decoded values.
+    /// Removes a dead worker. Costs the number of objects with decoded values.
     pub(super) fn end_decoded(&mut self, worker: WorkerId) {
         self.decoded.retain(|_, keepers| {
             keepers.retain(|keeper| *keeper != worker);

@@ -9,12 +9,12 @@ use super::{
     task::{Task, TaskState},
 };
 
-/// Some of the unfinished tasks.
+/// Selects unfinished tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// All.
+    /// All tasks except abandoned tasks.
     All,
-    /// The detached ones.
+    /// The detached tasks.
     Detached,
 }
 
@@ -28,8 +28,8 @@ impl Unfinished {
 }
 
 impl Scheduler {
-    /// Nobody will ask for the result of this task, but its work is wanted. Nothing, if it has
-    /// ended.
+    /// Marks a task as detached: nobody asks for its result, but the runtime completes the task.
+    /// Does nothing for a task that has ended.
     pub(crate) fn detach(&mut self, id: ObjectId) {
         let task = self.task_of(id).and_then(|task| self.tasks.get_mut(task));
         if let Some(task) = task
@@ -40,15 +40,15 @@ impl Scheduler {
         }
     }
 
-    /// The results of at most so many of these tasks. Costs the number of tasks, unless there is no
-    /// such task.
+    /// Returns the results of at most `most` selected tasks. Costs the number of all tasks, or
+    /// nothing if no task can match.
     pub(crate) fn unfinished(&self, which: Unfinished, most: usize) -> Vec<ObjectId> {
         let results = self.some_tasks(which).filter_map(Task::output);
         results.take(most).collect()
     }
 
-    /// These tasks by the names of their functions, with how many there are. Costs the number of
-    /// tasks, unless there is no such task.
+    /// Counts the selected tasks by function name. Costs the number of all tasks, or nothing if no
+    /// task can match.
     pub(crate) fn unfinished_names(&self, which: Unfinished) -> BTreeMap<&'static str, usize> {
         let mut names = BTreeMap::new();
         for task in self.some_tasks(which) {

@@ -1,4 +1,4 @@
-//! The scheduler's way out, and its complaint about what came in.
+//! The scheduler's interface to its surroundings, and the error for invalid input.
 
 use std::{
     fmt,
@@ -14,53 +14,54 @@ use mobula_store::Loc;
 
 use super::changes::TaskEvent;
 
-/// What the scheduler asks of the driver around it. Calls come in the order in which the effects
-/// must take place, while the scheduler is locked: none may block, call the scheduler or run user
-/// code.
+/// The scheduler's requests to the surrounding driver. The order of the calls is the order of the
+/// effects. The scheduler is locked during a call: no method may block, call the scheduler or run
+/// user code.
 pub(crate) trait Host {
-    /// The state of a task has changed. A host that does not listen pays nothing.
+    /// Reports a change of a task's state. The default does nothing.
     fn observe(&mut self, _: TaskEvent) {}
 
-    /// Puts a task on the worker's task lane.
+    /// Sends a task to the worker through its task ring.
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>);
 
-    /// Puts a message on the worker's control lane.
+    /// Sends a message to the worker through its control ring.
     fn send(&mut self, worker: WorkerId, message: ToWorker);
 
-    /// Takes a task back that was sent. `true`: the worker has not started it and will not; the
-    /// slot is free for another attempt at once.
+    /// Takes a sent task back. Returns `true` if the worker has not started the task and will not.
+    /// The slot is then free for another attempt at once.
     fn revoke(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool;
 
-    /// Whether a dead worker had started the task. Asked of dead workers only.
+    /// Returns whether a dead worker had started the task. Live workers are not valid here.
     fn started(&mut self, worker: WorkerId, slot: TaskSlot, attempt: Attempt) -> bool;
 
-    /// An object for which the driver has handles is finished: those who wait for it are to be
-    /// woken, after the lock is released.
+    /// Completes an object with handles of the driver. The host wakes the waiters after the lock is
+    /// released.
     fn complete(&mut self, id: ObjectId, entry: Weak<ObjectHandle>, outcome: Outcome);
 
-    /// These stored bytes are not used any more.
+    /// Frees stored bytes.
     fn free(&mut self, loc: Loc);
 
-    /// What time it is.
+    /// Returns the current time.
     fn now(&mut self) -> Instant;
 
-    /// [`Scheduler::on_time`](super::Scheduler::on_time) is to be called at this time, or earlier.
+    /// Requests a call of [`Scheduler::on_time`](super::Scheduler::on_time) at this time or
+    /// earlier.
     fn wake_at(&mut self, at: Instant);
 
-    /// Has one more worker started.
+    /// Starts one more worker.
     fn start_worker(&mut self);
 
-    /// The worker is an actor from now on, and runs so many calls at a time. Before its next task.
+    /// Turns the worker into an actor that runs `threads` calls at a time, before its next task.
     fn make_actor(&mut self, worker: WorkerId, threads: u32);
 
-    /// Says something to the user of the program, as a line on standard error.
+    /// Prints a line for the user on standard error.
     fn say(&mut self, line: String);
 
     /// Kills a worker, because of `why`.
     fn kill(&mut self, worker: WorkerId, why: String);
 
-    /// Ends a run that does not end by itself, because of `why`. Whether that kills its worker.
-    /// Otherwise the worker goes on beside the run, as if that were blocked.
+    /// Ends a run that does not end by itself, because of `why`. Returns whether the worker is
+    /// killed. A surviving worker treats the run as blocked and continues with other tasks.
     fn end_run(&mut self, worker: WorkerId, _run: Attempt, why: String) -> bool {
         self.kill(worker, why);
         true
@@ -69,14 +70,14 @@ pub(crate) trait Host {
     /// Kills a worker if it has not ended by itself after this time.
     fn end_within(&mut self, worker: WorkerId, grace: Duration);
 
-    /// Takes shared memory from all processes that have it writable. Afterwards it is
-    /// [freed](Host::free), or [`Scheduler::sealed`](super::Scheduler::sealed) is called with what
-    /// is given here.
+    /// Closes shared memory in all processes that have it writable. With `then: None`, the host
+    /// [frees](Host::free) the memory afterwards. Otherwise the host calls
+    /// [`Scheduler::sealed`](super::Scheduler::sealed) with the content of `then`.
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>);
 }
 
-/// A message or call that makes no sense. The scheduler has not changed. From a worker it means
-/// that its memory is damaged or its program is another one: the driver kills it.
+/// An invalid message or call. The scheduler has not changed. A worker that sends one has damaged
+/// memory or runs another program: the driver kills it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation(String);
 

@@ -1,4 +1,4 @@
-//! An object, and who waits for it.
+//! The scheduler's record of an object and of its followers.
 
 use std::sync::{Arc, Weak};
 
@@ -6,21 +6,21 @@ use mobula_protocol::{Error, ObjectHandle, ObjectId, Outcome, Value, WorkerId};
 
 use super::task_table::TaskId;
 
-/// An object. Users of the object are counted here and listed where they rely on it.
+/// An object. The counters tell when the scheduler can free the object or its bytes.
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) state: ObjectState,
-    /// How many places need it to exist; `handles` is part of it.
+    /// Number of places that need the object to exist. The count includes `handles`.
     pub(super) refs: u64,
-    /// Handles of the driver.
+    /// Number of the driver's handles.
     pub(super) handles: u32,
-    /// How many places use its bytes where they lie.
+    /// Number of places that use the bytes in shared memory without a copy.
     pub(super) pins: u32,
-    /// The driver's handle, to be told the end of the task.
+    /// The driver's handle, which the end of the task completes.
     pub(super) entry: Weak<ObjectHandle>,
 }
 
-/// How far an object is. It never goes back.
+/// The state of an object. `Ready` and `Failed` are final.
 #[derive(Debug)]
 pub(super) enum ObjectState {
     Pending(Pending),
@@ -28,37 +28,37 @@ pub(super) enum ObjectState {
     Failed(Error),
 }
 
-/// An object that is not there yet.
+/// An object without an outcome.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) maker: Maker,
-    /// Most objects are waited for by the driver's handle alone, and there can be a million.
+    /// `None` without followers. The box keeps the record small: there can be a million objects.
     pub(super) followers: Option<Box<Followers>>,
 }
 
-/// Where the value of a pending object comes from.
+/// The source of a pending object's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Maker {
-    /// This task makes it.
+    /// The task computes the value.
     Task(TaskId),
-    /// The scheduler answers a request with it: of a [queue](super::queues), or for a
-    /// [shared array](super::lending).
+    /// The scheduler answers a request: of a [queue](super::queues), for a [shared
+    /// array](super::lending), or for the end of [abandoned tasks](super::abandoned).
     Request,
 }
 
-/// Who waits for an object.
+/// The tasks and workers that wait for an object.
 #[derive(Debug, Default)]
 pub(super) struct Followers {
-    /// Tasks, once for each mention. A task that has ended meanwhile is passed over in the end.
+    /// Tasks, once for each mention of the object. The scheduler skips tasks that have ended.
     pub(super) dependents: Vec<TaskId>,
-    /// Workers that want to be told.
+    /// Workers that asked for a message about the outcome.
     pub(super) watchers: Vec<WorkerId>,
-    /// The objects that its elements are.
+    /// The objects that stand for the elements of this object's value.
     pub(super) elements: Vec<ObjectId>,
 }
 
 impl ObjectState {
-    /// Of a pending object for which nobody waits.
+    /// Returns the state of a pending object without followers.
     pub(super) fn pending(maker: Maker) -> ObjectState {
         ObjectState::Pending(Pending {
             maker,
@@ -97,7 +97,7 @@ impl Object {
         }
     }
 
-    /// The task that makes it.
+    /// Returns the task that makes the pending object.
     pub(super) fn task(&self) -> Option<TaskId> {
         match self.pending()?.maker {
             Maker::Task(task) => Some(task),
@@ -105,14 +105,14 @@ impl Object {
         }
     }
 
-    /// Whether the object can go.
+    /// Returns whether the object can be freed.
     pub(super) fn is_unused(&self) -> bool {
         self.refs == 0 && !matches!(self.state, ObjectState::Pending(_))
     }
 }
 
 impl Pending {
-    /// Where one more is to be entered who waits for it.
+    /// Returns the followers for an addition.
     pub(super) fn more_followers(&mut self) -> &mut Followers {
         self.followers.get_or_insert_default()
     }

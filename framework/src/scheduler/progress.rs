@@ -1,11 +1,12 @@
-//! How far tasks are, as they say themselves.
+//! The progress that tasks report.
 
 use mobula_protocol::{Attempt, ObjectId, TaskProgress, WorkerId};
 
 use super::{Scheduler, object::Maker};
 
 impl Scheduler {
-    /// A run says how far it is. It may have ended: a thread of its own has said so too late then.
+    /// Records the progress of a run. Ignores a run that has ended: its own threads may report
+    /// late.
     pub(super) fn on_progress(&mut self, from: WorkerId, run: Attempt, progress: TaskProgress) {
         let worker = self.workers.get(&from);
         let assignment = worker.and_then(|worker| worker.assignment(run));
@@ -15,7 +16,7 @@ impl Scheduler {
         }
     }
 
-    /// How far the task is that makes this object, if it has said so and runs.
+    /// Returns the last reported progress of the assigned task that makes this object.
     pub(crate) fn progress(&self, id: ObjectId) -> Option<TaskProgress> {
         let pending = self.objects.get(id)?.pending()?;
         let Maker::Task(task) = pending.maker else {
@@ -23,7 +24,7 @@ impl Scheduler {
         };
         let task = self.tasks.get(task)?;
         let hand = task.state.assigned()?;
-        // What an earlier run has said is nothing to this one.
+        // The progress of an earlier run does not apply to this run.
         let (run, progress) = task.progress.as_deref()?;
         (*run == hand.attempt).then_some(*progress)
     }

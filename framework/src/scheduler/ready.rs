@@ -1,4 +1,4 @@
-//! The tasks that could run now, in the order in which they should.
+//! The ready tasks, in the order of dispatch.
 
 use std::{
     cmp::Reverse,
@@ -10,24 +10,24 @@ use super::task_table::TaskId;
 /// Tasks by priority, the highest first.
 #[derive(Debug, Default)]
 pub(super) struct ReadyQueue {
-    /// Those of priority 0: nearly all.
+    /// The tasks of priority 0, which most programs use alone.
     usual: Line,
-    /// The others, as far as there are any.
+    /// The tasks of other priorities. Empty lines are removed.
     others: BTreeMap<Reverse<i32>, Line>,
     /// The number for the next family.
     next: u64,
     len: usize,
-    /// How many tasks have been taken out.
+    /// Number of tasks taken out.
     handed_out: u64,
 }
 
-/// Tasks of one priority: three queues, emptied one after the other.
+/// Tasks of one priority. The three queues are emptied in the order of the fields.
 #[derive(Debug, Default)]
 struct Line {
-    /// Tasks that go first: a stack of families, so that the latest parent's children lead. Within
-    /// a family the order is that of arrival.
+    /// Tasks that go first: a stack of families. The children of the latest parent lead. Within a
+    /// family, tasks keep the order of arrival.
     families: Vec<Family>,
-    /// Tasks that workers gave back.
+    /// Tasks that workers returned.
     returned: VecDeque<TaskId>,
     /// Tasks of the driver.
     driver: VecDeque<TaskId>,
@@ -39,7 +39,7 @@ struct Family {
     tasks: VecDeque<TaskId>,
 }
 
-/// Where further siblings go. The default begins a family of its own.
+/// The family of further siblings. The default starts a new family.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Siblings(Option<(usize, u64)>);
 
@@ -48,7 +48,7 @@ impl ReadyQueue {
         self.len == 0
     }
 
-    /// The priority of the first task.
+    /// Returns the priority of the first task.
     pub(super) fn first_priority(&self) -> Option<i32> {
         match self.others.first_key_value() {
             Some((Reverse(priority), _)) if *priority > 0 || self.usual.is_empty() => {
@@ -67,18 +67,18 @@ impl ReadyQueue {
         }
     }
 
-    /// A task of the driver, behind all others of its priority.
+    /// Adds a task of the driver behind all others of its priority.
     pub(super) fn push_back(&mut self, id: TaskId, priority: i32) {
         self.line(priority).driver.push_back(id);
     }
 
-    /// A task that goes before all of its priority but its older siblings and later families.
+    /// Adds a task before all others of its priority except its older siblings and later families.
     pub(super) fn push_first(&mut self, siblings: &mut Siblings, id: TaskId, priority: i32) {
         let next = self.next;
         let line = self.line(priority);
         if let Some((index, number)) = siblings.0
             && let Some(family) = line.families.get_mut(index)
-            // Once a family has been used up, another may lie in its place.
+            // Another family may occupy the index of an emptied family.
             && family.number == number
         {
             family.tasks.push_back(id);
@@ -92,8 +92,8 @@ impl ReadyQueue {
         self.next += 1;
     }
 
-    /// A task that a worker gave back, before those given back earlier: give back the last one
-    /// first.
+    /// Adds a returned task before all tasks returned earlier. To keep their order, return the last
+    /// task first.
     pub(super) fn give_back(&mut self, id: TaskId, priority: i32) {
         self.line(priority).returned.push_front(id);
     }
@@ -101,7 +101,7 @@ impl ReadyQueue {
     /// Takes the first task.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<TaskId> {
-        // Each step of the scheduler ends with a look that finds nothing.
+        // Fast path: each step of the scheduler ends with a call that finds the queue empty.
         if self.len == 0 {
             return None;
         }
@@ -135,7 +135,7 @@ impl ReadyQueue {
         };
     }
 
-    /// All tasks, in order.
+    /// Returns all tasks in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = TaskId> + '_ {
         let (higher, lower): (Vec<_>, Vec<_>) =
@@ -150,7 +150,7 @@ impl ReadyQueue {
         self.len
     }
 
-    /// How many tasks have been taken out so far, those included that had ended there.
+    /// Returns the number of tasks taken out so far, including tasks that had already ended.
     pub(super) fn handed_out(&self) -> u64 {
         self.handed_out
     }

@@ -51,8 +51,8 @@ impl Scheduler {
         self.submit_as(spec, None, None, from, host).map(drop)
     }
 
-    /// As [`submit`](Scheduler::submit), for what may be an actor's constructor or the call of a task.
-    /// The task, unless it has failed.
+    /// Submits a task like [`submit`](Scheduler::submit), also for an actor's constructor or the
+    /// call of a task. Returns the task unless it has failed.
     pub(super) fn submit_as(
         &mut self,
         spec: TaskSpec,

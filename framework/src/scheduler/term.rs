@@ -1,25 +1,25 @@
-//! What the scheduler knows of the planned end of a worker.
+//! The planned end of a worker.
 
 use mobula_protocol::{Attempt, FunctionIndex};
 
-/// What a worker knows of its end.
+/// The scheduler's record of a worker's planned end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Term {
-    /// The calls of functions with a limit that were handed over, by function.
+    /// The number of assigned calls, for each function with a limit.
     calls: Vec<(FunctionIndex, u32)>,
-    /// With which hand-over the worker has retired, if it was that.
+    /// The attempt with whose assignment the worker retired, if an assignment retired it.
     pub(super) last: Option<Attempt>,
-    /// A new one was asked for in its place.
+    /// Whether the scheduler has requested a replacement.
     pub(super) replaced: bool,
 }
 
 impl Term {
-    /// Whether any calls have been counted.
+    /// Returns whether any calls have been counted.
     pub(super) fn counts_calls(&self) -> bool {
         !self.calls.is_empty()
     }
 
-    /// The calls of this function, to be changed.
+    /// Returns the call counter of the function.
     pub(super) fn calls_of(&mut self, function: FunctionIndex) -> &mut u32 {
         let known = self.calls.iter().position(|(of, _)| *of == function);
         let at = known.unwrap_or_else(|| {

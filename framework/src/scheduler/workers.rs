@@ -1,4 +1,4 @@
-//! Workers come and go.
+//! The start, registration, shutdown and loss of workers.
 
 use std::sync::Arc;
 
@@ -18,35 +18,35 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
     pub(super) assignment: Assignment,
-    /// The state word says that the worker had begun it.
+    /// The state word shows that the worker had begun the task.
     pub(super) said: bool,
-    /// It may have run, as far as the driver knows by itself.
+    /// The driver's own records allow that the task ran.
     pub(super) near: bool,
 }
 
-/// What becomes of it.
+/// The consequence of a worker's death for a task.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verdict {
-    /// Nothing: it has ended already.
+    /// The task had already ended.
     Ended,
-    /// It runs again.
+    /// The task runs again.
     Ready,
     Crashed(Crash),
 }
 
-/// How a task has crashed.
+/// The details of a task's crash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crash {
     pub(super) function: FunctionIndex,
-    /// It counts as begun, although the state word did not say so.
+    /// `Some` if the task counts as begun although the state word did not show it.
     unsaid: Option<Losses>,
 }
 
 impl Scheduler {
-    /// A worker process was started. It gets no tasks yet.
+    /// Adds a worker whose process has started. The worker gets no tasks yet.
     ///
     /// # Errors
-    /// The number is in use, or the driver's.
+    /// `id` is in use or is the driver's.
     pub(crate) fn worker_starting(&mut self, id: WorkerId) -> Result<(), Violation> {
         if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
             return Err(Violation::new(format!("{id} was started already")));
@@ -61,10 +61,11 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A worker has registered. It gets tasks from the next [`pump`](Scheduler::pump) on.
+    /// Marks a worker as registered. The worker gets tasks from the next [`pump`](Scheduler::pump)
+    /// on.
     ///
     /// # Errors
-    /// The worker is not one that was starting.
+    /// The worker was not starting.
     pub(crate) fn worker_up(
         &mut self,
         id: WorkerId,
@@ -76,7 +77,7 @@ impl Scheduler {
                 self.came_up(id, host);
                 self.relieve_stalled(host);
             }
-            // It was told to stop before it got here.
+            // The shutdown came before the registration.
             Some(worker) if worker.state == WorkerState::ShuttingDown => {}
             _ => {
                 return Err(Violation::new(format!(
@@ -88,13 +89,14 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Whether a worker has tasks that have not ended.
+    /// Returns whether a worker has tasks that have not ended.
     pub(crate) fn has_tasks(&self, id: WorkerId) -> bool {
         let worker = self.workers.get(&id);
         worker.is_some_and(|worker| !worker.assignments.is_empty())
     }
 
-    /// Tells a worker to finish what it runs and to exit. What it has not started goes to others.
+    /// Tells a worker to finish its running tasks and to exit. Tasks that the worker has not
+    /// started go to others.
     pub(crate) fn worker_stopping(&mut self, id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -106,12 +108,12 @@ impl Scheduler {
         }
     }
 
-    /// A worker is dead, and all that it had sent has been passed on. Decides what becomes of its
-    /// tasks (see the [module](super)); `describe` makes the crash error for a task that was
-    /// running, `intended` says that it exited by itself, with code 0. Does nothing for a worker
-    /// that is not there.
+    /// Removes a dead worker and decides about its tasks (see the [module](super)). The caller has
+    /// passed on all messages of the worker before. `describe` makes the crash error for a running
+    /// task. `intended`: the worker exited by itself with code 0. Does nothing for an unknown
+    /// worker.
     ///
-    /// Says whether the pool has one worker less, in whose place none was asked for.
+    /// Returns whether the pool has one worker less and the scheduler has requested no replacement.
     pub(crate) fn worker_lost(
         &mut self,
         id: WorkerId,
@@ -185,16 +187,16 @@ impl Scheduler {
         !replaced
     }
 
-    /// Whether a task of a dead worker runs again, and at what cost. `again`: somebody is there to
-    /// run it. `killed`: the driver has killed the worker for another task's sake, so this one does
-    /// not pay with a retry.
+    /// Decides whether a task of a dead worker runs again, and at what cost. `again`: a process can
+    /// run the task. `killed`: the driver killed the worker because of another task, so this run
+    /// costs no retry.
     pub(super) fn judge(&mut self, lost: Lost, again: bool, killed: bool) -> Verdict {
         let limit = self.config.deaths;
         let Some(task) = self.tasks.get_mut(lost.assignment.task) else {
             return Verdict::Ended;
         };
         let begun = lost.said || task.losses.count(lost.near, limit);
-        // It may have written to what it was lent.
+        // The task may have written to the shared memory lent to it.
         task.begun |= begun || lost.near;
         if begun && (task.retries == 0 || !again) {
             return Verdict::Crashed(Crash {
@@ -209,8 +211,8 @@ impl Scheduler {
         Verdict::Ready
     }
 
-    /// Has the worker that runs a task again know how often it may run at most, from which it counts
-    /// the attempts. A call whose actor says this does not say it itself.
+    /// Sets the maximum number of retries in the task's options, from which the worker counts the
+    /// attempts. A call without its own setting takes the setting of its actor.
     fn tell_retries(&mut self, id: TaskId) {
         let of_actor = self.retries_of_actor(self.role_of(id).as_ref());
         let Some(task) = self.tasks.get_mut(id) else {
@@ -238,7 +240,7 @@ impl Scheduler {
         }
     }
 
-    /// Ends all that a worker kept which is not in the table any more.
+    /// Ends the watches, requests and refs of a worker that has left the table.
     fn end_holds(&mut self, id: WorkerId, worker: Worker, host: &mut impl Host) {
         for &object in &worker.watches {
             self.end_watch(id, object);
@@ -249,11 +251,11 @@ impl Scheduler {
         }
     }
 
-    /// The end of the runtime: every unfinished task fails with `error`, and nothing runs any more
-    /// but what workers have started. What the driver has handles of stays until they are released.
-    /// What workers read or hold stays until they are [lost](Scheduler::worker_lost): it must not
-    /// change under them. From now on workers are only told that things failed, and what is
-    /// submitted or put fails with `error`. A second call changes nothing.
+    /// Ends the runtime. Every unfinished task fails with `error`, and only started tasks still
+    /// run. Objects with handles of the driver stay until their handles are released. Objects that
+    /// workers read or hold stay until the workers are [lost](Scheduler::worker_lost), because the
+    /// bytes must not change before. Workers get only failures from now on. Later submissions and
+    /// puts fail with `error`. A second call changes nothing.
     pub(crate) fn fail_all(&mut self, error: Error, host: &mut impl Host) {
         if self.closed.is_some() {
             return;
@@ -268,7 +270,8 @@ impl Scheduler {
         }
         self.ready.clear();
         self.resources.clear_waiting();
-        // All fail of the same cause, not of one another.
+        // Without dependents, each task fails with `error` itself, not with the failure of an
+        // input.
         let mut requests = Vec::new();
         for (id, object) in self.objects.iter_mut() {
             if let Some(pending) = object.pending_mut() {

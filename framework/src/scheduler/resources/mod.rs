@@ -32,10 +32,10 @@
 //!
 //! # Actors
 //!
-//! An actor that needs resources waits in the same order, by the task that constructs its value. It
-//! gets a process when it has them, keeps them through restarts, and gives no cores to others while
-//! a method waits. They come back when the actor has ended and its process is dead. An actor without
-//! `num_cpus` uses no core.
+//! An actor that needs resources waits in the common order, by the task that constructs its value.
+//! The actor gets a process when its resources are granted, and keeps the resources through
+//! restarts. An actor whose method waits gives no cores to others. The resources are released when
+//! the actor has ended and its process is dead. An actor without `num_cpus` uses no core.
 
 #[cfg(test)]
 mod checks;
