@@ -1,9 +1,8 @@
-//! How many calls of the driver's program may be pending.
+//! The limit on pending calls of the driver's program.
 //!
-//! With a limit, a caller takes a *place* before it submits a call. A place is free again when the
-//! task has ended. Who finds none asks for one: that is a pending object, which is ready when there
-//! is a place, in the order of the requests. Calls that tasks make need no place, since what waits
-//! for them has one.
+//! With a limit, a caller takes a *place* before it submits a call. The end of the task frees the
+//! place. A caller without a place requests one: a pending object that becomes ready, in the order
+//! of the requests. Calls from tasks need no place, because the waiting task or its root has one.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,15 +10,15 @@ use mobula_protocol::{Body, Error, Format, ObjectId, TypeTag, Value, WorkerId};
 
 use super::{Host, Scheduler, Violation, object::ObjectState};
 
-/// See the [module](self).
+/// The admission of calls: see the [module](self).
 #[derive(Debug)]
 pub(super) struct Admission {
     limit: usize,
-    /// Tasks that have a place.
+    /// Number of tasks with a place.
     pub(super) admitted: usize,
-    /// Places that callers have, and no task yet.
+    /// Number of places of callers that have not submitted their calls.
     taken: usize,
-    /// Requests for a place, the oldest first. Some have been given up.
+    /// Requests for a place, the oldest first, including requests that were given up.
     line: VecDeque<ObjectId>,
 }
 
@@ -39,7 +38,7 @@ impl Admission {
 }
 
 impl Scheduler {
-    /// Takes a place for a call, if there is one and nobody else waits for it.
+    /// Takes a place for a call if one is free and no other caller waits.
     pub(crate) fn try_take_place(&mut self) -> bool {
         let free = self.admission.has_place() && self.admission.line.is_empty();
         self.admission.taken += usize::from(free);
@@ -49,7 +48,7 @@ impl Scheduler {
     /// Makes an object that is ready when the caller has a place.
     ///
     /// # Errors
-    /// As for [`submit`](Scheduler::submit).
+    /// Fails in the cases of [`submit`](Scheduler::submit).
     pub(crate) fn ask_for_place(
         &mut self,
         id: ObjectId,
@@ -66,7 +65,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Nobody waits for a place any more, or has used it.
+    /// Gives up a request for a place, or the place itself.
     pub(crate) fn give_up_place(&mut self, id: ObjectId, host: &mut impl Host) {
         match self.objects.get(id).map(|object| &object.state) {
             Some(ObjectState::Pending(_)) => {
@@ -78,13 +77,13 @@ impl Scheduler {
         }
     }
 
-    /// A caller does not use its place.
+    /// Frees a place that a caller does not use.
     pub(crate) fn leave_place(&mut self, host: &mut impl Host) {
         self.admission.taken = self.admission.taken.saturating_sub(1);
         self.admit(host);
     }
 
-    /// A call was submitted that had a place: its task has it from here on.
+    /// Passes a caller's place to the task of the submitted call.
     pub(crate) fn use_place(&mut self, id: ObjectId, host: &mut impl Host) {
         let task = self.task_of(id).and_then(|task| self.tasks.get_mut(task));
         if let Some(task) = task {
@@ -94,14 +93,14 @@ impl Scheduler {
         self.leave_place(host);
     }
 
-    /// A task has ended that had a place.
+    /// Frees the place of an ended task.
     #[cold]
     pub(super) fn end_admitted(&mut self, host: &mut impl Host) {
         self.admission.admitted -= 1;
         self.admit(host);
     }
 
-    /// Gives places to those that wait for one.
+    /// Gives free places to the waiting requests.
     fn admit(&mut self, host: &mut impl Host) {
         if self.closed.is_some() {
             return;
@@ -118,7 +117,7 @@ impl Scheduler {
     }
 }
 
-/// The value of a request whose answer is only that it is ready.
+/// Returns the value for requests that report only that they are ready.
 pub(super) fn nothing() -> Arc<Value> {
     Arc::new(Value {
         format: Format::Packed { of: TypeTag(0) },

@@ -56,7 +56,7 @@ impl Scheduler {
         }
     }
 
-    /// Adds the unfinished calls that these tasks have made, and the calls of those.
+    /// Adds the unfinished calls that these tasks have made, and their calls in turn.
     fn add_calls_of(&self, tasks: &mut Vec<TaskId>) {
         let may_have_called = |id: &TaskId| {
             let task = self.tasks.get(*id);
@@ -80,8 +80,9 @@ impl Scheduler {
         }
     }
 
-    /// Fails a task. A worker that may run the task gets a message, and is killed after the grace
-    /// time. `calls`: also stops the calls that the task has made.
+    /// Fails a task. A worker that may run the task gets a message. After the grace time, if there
+    /// is one, the driver kills the worker unless it is an actor. `calls`: the worker also cancels
+    /// the calls that the task has kept.
     fn stop(
         &mut self,
         id: TaskId,
@@ -103,7 +104,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes a task back that a worker has not begun. Whether it could be.
+    /// Takes back a task that a worker has not begun. Returns whether the worker gave the task
+    /// back.
     fn take_one_back(&mut self, id: TaskId, hand: Hand, host: &mut impl Host) -> bool {
         let Some(worker) = self.workers.get_mut(&hand.worker) else {
             return false;
@@ -125,7 +127,7 @@ impl Scheduler {
         true
     }
 
-    /// Nobody waits for a run of a task any more.
+    /// Ends a run whose result nobody waits for.
     fn end_run(
         &mut self,
         hand: Hand,

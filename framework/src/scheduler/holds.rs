@@ -1,4 +1,4 @@
-//! What workers hold, and what they want to be told.
+//! The objects that workers hold, and the outcomes that they wait for.
 
 use mobula_protocol::{ObjectId, WorkerId, message::ToWorker};
 
@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Scheduler {
-    /// The worker holds the object from now on, with a pin if it is ready.
+    /// Records that the worker holds the object, with a pin if the object is ready.
     pub(super) fn hold(&mut self, worker: WorkerId, id: ObjectId) {
         let Some(worker) = self.workers.get_mut(&worker) else {
             return;
@@ -29,7 +29,7 @@ impl Scheduler {
         }
     }
 
-    /// The worker holds the object no longer and does not wait for it.
+    /// Ends the worker's hold of the object and its wait for the outcome.
     pub(super) fn end_hold(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
@@ -44,7 +44,7 @@ impl Scheduler {
         }
     }
 
-    /// Ends what a hold that is not listed any more stands for.
+    /// Releases the ref and the pin of a hold that is no longer listed.
     pub(super) fn give_up(&mut self, id: ObjectId, hold: Hold, host: &mut impl Host) {
         if hold.pinned {
             self.shift_pins(id, Step::End);
@@ -52,7 +52,7 @@ impl Scheduler {
         self.drop_ref(id, host);
     }
 
-    /// Strikes the worker off those that want to be told.
+    /// Removes the worker from the watchers of the object.
     pub(super) fn end_watch(&mut self, worker: WorkerId, id: ObjectId) {
         let pending = self.objects.get_mut(id).and_then(Object::pending_mut);
         if let Some(followers) = pending.and_then(|pending| pending.followers.as_mut()) {
@@ -60,7 +60,7 @@ impl Scheduler {
         }
     }
 
-    /// The worker wants to be told: now, if the object is finished.
+    /// Sends the outcome to the worker when the object is finished, or at once.
     pub(super) fn watch(&mut self, worker_id: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
@@ -78,7 +78,7 @@ impl Scheduler {
         }
     }
 
-    /// Tells a worker the outcome. A value comes with a pin.
+    /// Sends the outcome to a worker. A value comes with a pin.
     pub(super) fn tell(&mut self, worker: WorkerId, id: ObjectId, host: &mut impl Host) {
         let Some(outcome) = self.outcome(id) else {
             return;

@@ -21,10 +21,10 @@ pub(crate) trait Host {
     /// Reports a change of a task's state. The default does nothing.
     fn observe(&mut self, _: TaskEvent) {}
 
-    /// Sends a task to the worker through its task ring.
+    /// Sends a task to the worker through its task lane.
     fn send_task(&mut self, worker: WorkerId, task: TaskMessage<ArgRef<'_>>);
 
-    /// Sends a message to the worker through its control ring.
+    /// Sends a message to the worker through its control lane.
     fn send(&mut self, worker: WorkerId, message: ToWorker);
 
     /// Takes a sent task back. Returns `true` if the worker has not started the task and will not.

@@ -1,27 +1,27 @@
-//! Workers that keep calls of their tasks to themselves.
+//! Workers that keep calls of their tasks.
 //!
-//! The scheduler knows that there are such calls, and not how many. When a worker is idle and
-//! nothing is ready, it asks all workers that keep calls; each gives some away when it has any. A
-//! worker keeps nothing when it says that a task has ended or has blocked, and is asked once until
-//! then, or until it has given something away.
+//! The scheduler knows that a worker keeps calls, but not how many. When a worker is idle and
+//! nothing is ready, the scheduler asks all keepers. Each keeper gives some calls away if it has
+//! any. A report of an ended or blocked task ends the keeping. Until then, the scheduler asks a
+//! keeper only once, or again after the keeper has given a call away.
 
 use mobula_protocol::{ObjectId, Outcome, WorkerId, message::ToWorker};
 
 use super::{Host, Scheduler, Violation, object::ObjectState};
 
-/// Whether a worker keeps calls to itself.
+/// Whether a worker keeps calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Keeping {
     #[default]
     Nothing,
-    /// It may.
+    /// The worker may keep calls.
     Calls,
-    /// It may, and was asked for some.
+    /// The worker may keep calls, and was asked for some.
     Asked,
 }
 
 impl Scheduler {
-    /// A worker keeps calls to itself, or has given some away, or keeps none any more.
+    /// Sets whether a worker keeps calls.
     pub(super) fn set_keeping(&mut self, id: WorkerId, keeping: Keeping) {
         if let Some(worker) = self.workers.get_mut(&id) {
             self.keepers -= usize::from(worker.keeping == Keeping::Calls);
@@ -30,7 +30,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker has told of a call: it may be asked again.
+    /// Allows to ask a worker again after it has given a call away.
     #[inline]
     pub(super) fn has_shared(&mut self, id: WorkerId) {
         let worker = self.workers.get(&id);
@@ -39,7 +39,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker has run a call that it has kept.
+    /// Records the outcome of a call that a worker has kept and run.
     pub(super) fn on_ran(
         &mut self,
         id: ObjectId,
@@ -50,14 +50,14 @@ impl Scheduler {
             Ok(value) => self.put(id, value, from),
             Err(error) => {
                 self.check_new(id, from)?;
-                // Its task has waited for it, so somebody has read the error.
+                // The calling task has waited for the call, so it has read the error.
                 self.insert(id, ObjectState::Failed(error), from);
                 Ok(())
             }
         }
     }
 
-    /// Asks those that keep calls, if the next task would go to an idle worker.
+    /// Asks the keepers for calls if the next task would go to an idle worker.
     #[cold]
     pub(super) fn ask_keepers(&mut self, host: &mut impl Host) {
         let next = self.next_seat().map(|seat| self.seats[seat]);

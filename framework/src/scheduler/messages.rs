@@ -1,4 +1,4 @@
-//! What workers say.
+//! The messages of workers.
 
 use super::{
     Host, Scheduler, Violation,
@@ -137,8 +137,8 @@ impl Scheduler {
         }
     }
 
-    /// After the end, a worker finishes what it runs. What it asks for has failed; what it puts it
-    /// may read for as long as it lives.
+    /// Handles a message after the end of the runtime, when workers finish their running tasks.
+    /// Requests fail. Values that a worker puts stay readable for the worker until it ends.
     fn on_late_message(
         &mut self,
         from: WorkerId,
@@ -160,7 +160,7 @@ impl Scheduler {
                 return host.send(from, ToWorker::Ready { id, outcome });
             }
             FromWorker::Put { id, value } => {
-                // What makes no sense does no harm any more.
+                // Invalid messages do no harm after the end.
                 let _ = self.put(id, value, from);
                 return;
             }
@@ -245,15 +245,16 @@ impl Scheduler {
             return Ok(());
         };
         task.begun |= outcome.is_err();
-        // Who holds the result has a view of its bytes, which stay until the worker ends.
+        // A worker that holds a ref of the result may have a view of its bytes. The bytes stay
+        // until the worker ends.
         let has_view = |worker: &Worker| worker.held.contains(id);
         if task.outputs == Outputs::None
             && let Ok(value) = &outcome
             && let Some(loc) = stored(value)
             && !self.workers.get(&from).is_some_and(has_view)
         {
-            // An abandoned task, or a constructor that has run once more: the object is what the
-            // first run has made.
+            // The task is abandoned or is a repeated constructor. The object keeps its first
+            // outcome.
             host.free(loc);
         }
         self.finish(task_id, outcome, host);
@@ -263,7 +264,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A task has returned an error, and its worker runs it again.
+    /// Handles a task that returned an error and that its worker runs again.
     fn on_again(
         &mut self,
         from: WorkerId,
@@ -278,7 +279,7 @@ impl Scheduler {
             Some(task) if task.options(&self.functions).reruns(task.retries) > 0 => {
                 task.retries -= 1;
                 task.begun = true;
-                // The limit is that of one run.
+                // The time limit applies to each run.
                 self.on_started(task_id, attempt, host)
             }
             _ => Err(Violation::new(format!(
@@ -287,13 +288,13 @@ impl Scheduler {
         }
     }
 
-    /// The task's children, which it may wait for, must not stand behind what the worker has not
-    /// started.
+    /// Handles a task that blocks. The task may wait for its children, so they must not queue
+    /// behind tasks that the worker has not started.
     fn on_blocked(&mut self, from: WorkerId, host: &mut impl Host) -> Result<(), Violation> {
         let Some(worker) = self.workers.get_mut(&from) else {
             return Ok(());
         };
-        // Threads that a task has started by itself do not count as blocked.
+        // Threads that a task has started do not count as blocked tasks.
         if worker.assignments.len() <= worker.near(0) {
             return Err(Violation::new(format!(
                 "{from} has more blocked tasks than tasks"
@@ -301,7 +302,7 @@ impl Scheduler {
         }
         worker.blocked += 1;
         worker.children = Siblings::default();
-        // What waits for its turn at an actor may share the value with this one.
+        // A waiting call of the actor may share the value with the blocked call.
         self.dirty_actors.extend(worker.actor);
         self.set_keeping(from, Keeping::Nothing);
         self.take_back(from, u32::MAX, host);
@@ -323,7 +324,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The task that the worker has, by what it says of it.
+    /// Returns the worker's task of this id, slot and attempt.
     fn task_with(
         &self,
         from: WorkerId,

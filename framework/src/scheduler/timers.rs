@@ -1,6 +1,6 @@
-//! What happens at a given time: limits of tasks, and the kill of workers whose task does not end.
+//! Timers: time limits of tasks, and kills of workers whose task does not end.
 //!
-//! The scheduler has no clock: it asks its [`Host`] for the time, and to be called again.
+//! The scheduler has no clock: its [`Host`] reports the time and calls back.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -8,18 +8,18 @@ use mobula_protocol::{Attempt, WorkerId};
 
 use super::{Host, Scheduler, task_table::TaskId};
 
-/// What is to happen.
+/// The action of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The task must have ended.
+    /// Ends the task if it has not ended.
     Deadline(TaskId),
-    /// This run of the task must have ended.
+    /// Ends this run of the task if it has not ended.
     Limit(TaskId, Attempt),
-    /// The worker is killed if it still has this.
+    /// Kills the worker if it still has this attempt.
     Kill(WorkerId, Attempt),
 }
 
-/// A timer, by its time and by a number of its own.
+/// The key of a timer: its time and a unique number.
 pub(super) type TimerKey = (Instant, u64);
 
 /// All timers, the earliest first.
@@ -27,8 +27,8 @@ pub(super) type TimerKey = (Instant, u64);
 pub(super) struct Timers {
     due: BTreeMap<TimerKey, Due>,
     next: u64,
-    /// When the host was asked to call, and has not yet. It is not told that a timer is gone: a
-    /// call too many each time costs less than two messages for each task with a limit.
+    /// The time of the pending callback. Removed timers do not cancel the callback: one superfluous
+    /// call costs less than two messages for each task with a limit.
     asked: Option<Instant>,
 }
 
@@ -37,7 +37,7 @@ impl Timers {
         self.due.remove(&key);
     }
 
-    /// Takes the first out whose time has come.
+    /// Removes and returns the first timer whose time has come.
     fn take(&mut self, now: Instant) -> Option<Due> {
         let first = self.due.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
@@ -50,7 +50,7 @@ impl Timers {
 }
 
 impl Scheduler {
-    /// Has something happen at this time.
+    /// Sets a timer.
     pub(super) fn set_timer(&mut self, at: Instant, due: Due, host: &mut impl Host) -> TimerKey {
         let key = (at, self.timers.next);
         self.timers.next += 1;
@@ -66,7 +66,7 @@ impl Scheduler {
         }
     }
 
-    /// Does what is due. Asks to be called again where something is to happen later.
+    /// Runs the due timers, and requests a callback for later timers.
     pub(crate) fn on_time(&mut self, now: Instant, host: &mut impl Host) {
         self.timers.asked = None;
         while let Some(due) = self.timers.take(now) {

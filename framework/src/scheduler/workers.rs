@@ -211,8 +211,8 @@ impl Scheduler {
         Verdict::Ready
     }
 
-    /// Sets the maximum number of retries in the task's options, from which the worker counts the
-    /// attempts. A call without its own setting takes the setting of its actor.
+    /// Copies the actor's number of retries into the options of a call without its own setting. The
+    /// worker counts the attempts of the next run from these options.
     fn tell_retries(&mut self, id: TaskId) {
         let of_actor = self.retries_of_actor(self.role_of(id).as_ref());
         let Some(task) = self.tasks.get_mut(id) else {

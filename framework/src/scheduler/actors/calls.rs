@@ -1,4 +1,4 @@
-//! Calls of actors: in which order they go to the process.
+//! The order in which actors' calls go to the process.
 
 use mobula_protocol::{Error, FunctionIndex, ObjectId, WorkerId};
 
@@ -9,17 +9,17 @@ use crate::scheduler::{
     worker::{Worker, WorkerState},
 };
 
-/// With so many calls that have not ended, their maker is told that they pile up.
+/// The number of unfinished calls at which the user gets a warning.
 const MANY: u32 = 5_000;
 
-/// A call, and the queue that it stands in.
+/// A call and its queue.
 type Place = (QueueKey, TaskId);
 
 impl Scheduler {
-    /// Where a new call belongs.
+    /// Returns the role of a new call, with the queue for it.
     ///
     /// # Errors
-    /// Why it cannot run.
+    /// The call cannot run.
     pub(in crate::scheduler) fn place_call(
         &self,
         actor: ObjectId,
@@ -55,7 +55,7 @@ impl Scheduler {
         }))
     }
 
-    /// How often a call of an actor runs again that does not say so itself.
+    /// Returns the number of retries of an actor's call without its own setting.
     pub(in crate::scheduler) fn retries_of_actor(&self, role: Option<&ActorRole>) -> u32 {
         let Some(ActorRole::Call(call)) = role else {
             return 0;
@@ -64,7 +64,7 @@ impl Scheduler {
         actor.map_or(0, |actor| actor.options.max_call_retries)
     }
 
-    /// Enters a new call, whose task is there.
+    /// Queues a new call whose task exists.
     pub(in crate::scheduler) fn enter_call(
         &mut self,
         id: TaskId,
@@ -87,7 +87,7 @@ impl Scheduler {
         self.dirty_actors.push(call.actor);
     }
 
-    /// A call has ended.
+    /// Removes an ended call from the counts of its actor.
     pub(in crate::scheduler) fn leave_call(&mut self, call: Call, host: &mut impl Host) {
         if let Some(actor) = self.actors.get_mut(&call.actor) {
             actor.pending -= 1;
@@ -96,7 +96,7 @@ impl Scheduler {
         self.drop_ref(call.actor, host);
     }
 
-    /// A call that was with the process is not any more.
+    /// Records that a call has left the process.
     pub(in crate::scheduler) fn call_landed(&mut self, id: TaskId) {
         if let Some(ActorRole::Call(call)) = self.role_of(id)
             && let Some(actor) = self.actors.get_mut(&call.actor)
@@ -106,8 +106,8 @@ impl Scheduler {
         }
     }
 
-    /// Puts a task that was with the process, and was not begun, back to where it was: the last one
-    /// that was handed over first. Whether it is an actor's.
+    /// Puts an assigned task that has not begun back to its place. Call it for the last assigned
+    /// task first, to keep the order. Returns whether the task belongs to an actor.
     pub(in crate::scheduler) fn return_to_actor(
         &mut self,
         id: TaskId,
@@ -127,12 +127,12 @@ impl Scheduler {
         true
     }
 
-    /// What a task is to an actor.
+    /// Returns the role of a task for an actor.
     pub(in crate::scheduler) fn role_of(&self, id: TaskId) -> Option<ActorRole> {
         self.tasks.get(id)?.role.as_deref().copied()
     }
 
-    /// Hands over what can be, for actors of which something has changed.
+    /// Assigns ready constructors and calls of actors that have changed.
     pub(in crate::scheduler) fn pump_actors(&mut self, host: &mut impl Host) {
         while let Some(id) = self.dirty_actors.pop() {
             self.construct(id, host);
@@ -142,7 +142,7 @@ impl Scheduler {
         }
     }
 
-    /// The next call of an actor, taken out of its queue, if one may go to the process now.
+    /// Removes and returns the next call of an actor if its process can take one now.
     fn next_call(&mut self, id: ObjectId) -> Option<(TaskId, WorkerId)> {
         let actor = self.actors.get(&id)?;
         let Life::Alive(worker_id) = actor.life else {
@@ -166,8 +166,8 @@ impl Scheduler {
         Some((call, worker_id))
     }
 
-    /// Which call of an actor may go to the process now, and those before it that have ended where
-    /// they stood, since their inputs have failed. `None`: the process takes no further call.
+    /// Returns the next ready call of an actor, and the ended calls before it in the queues. A call
+    /// ends in its queue if an input fails. Returns `None` if the process takes no further call.
     pub(super) fn waiting_call(&self, actor: &Actor) -> Option<(Vec<Place>, Option<Place>)> {
         let Life::Alive(worker_id) = actor.life else {
             return None;
@@ -179,7 +179,7 @@ impl Scheduler {
         if !self.takes_calls(actor, worker) {
             return None;
         }
-        // In turn, beginning behind the one that was served last.
+        // Queues are served in turn, beginning after the last served queue.
         let later = actor.queues.range((
             std::ops::Bound::Excluded(actor.served),
             std::ops::Bound::Unbounded,
@@ -207,7 +207,7 @@ impl Scheduler {
         Some((ended, found))
     }
 
-    /// Whether the process takes a further call.
+    /// Returns whether the process takes a further call.
     fn takes_calls(&self, actor: &Actor, worker: &Worker) -> bool {
         if worker.state != WorkerState::Up || !worker.has_slot(self.config.slots) {
             return false;
@@ -215,7 +215,7 @@ impl Scheduler {
         if !actor.is_serial() {
             return true;
         }
-        // A call that waits has the value; only those that share it may begin meanwhile.
+        // A call that waits borrows the value. Only calls that share the value may begin meanwhile.
         let held = worker.blocked > 0
             && worker.assignments.iter().any(|assignment| {
                 let task = self.tasks.get(assignment.task);

@@ -8,7 +8,7 @@ use super::Life;
 use crate::scheduler::{Host, Scheduler, needs::Grant, task_table::TaskId};
 
 impl Scheduler {
-    /// Ends an actor at once, whatever it does, and fails its calls.
+    /// Ends an actor at once, even during a call, and fails its calls.
     pub(crate) fn kill_actor(&mut self, id: ObjectId, host: &mut impl Host) {
         let name = self.actor_name(id);
         let Some(actor) = self.actors.get(&id) else {
@@ -19,7 +19,7 @@ impl Scheduler {
         }
         let why = Error::actor(format!("the {name} was killed by `ActorRef::kill`"), None);
         if let Some(worker) = actor.process() {
-            // These have not begun, and will not.
+            // The revoked calls have not begun and never will.
             self.take_back(worker, u32::MAX, host);
             host.kill(
                 worker,
@@ -39,7 +39,7 @@ impl Scheduler {
         self.fail_actor(id, why, host);
     }
 
-    /// The tasks that were handed over to a worker and have not ended.
+    /// Returns the assigned tasks of a worker that have not ended.
     fn tasks_of(&self, worker: WorkerId) -> Vec<TaskId> {
         let worker = self.workers.get(&worker);
         worker.map_or_else(Vec::new, |worker| {
@@ -48,7 +48,7 @@ impl Scheduler {
         })
     }
 
-    /// Nobody has a handle of the actor any more, and all its calls have ended.
+    /// Ends an actor without handles and unfinished calls.
     pub(in crate::scheduler) fn end_actor(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
@@ -56,7 +56,7 @@ impl Scheduler {
         let (process, grace) = (actor.process(), actor.options.grace);
         if let Some(worker) = process {
             self.stop_process(worker, grace, host);
-            // If it is being made once more, and that has begun: nobody waits for it.
+            // The constructor may be running again after a restart. Nobody waits for its result.
             for task in self.tasks_of(worker) {
                 self.fail_task(task, Error::shutdown(), host);
             }
@@ -75,7 +75,7 @@ impl Scheduler {
         self.drop_args(&actor.args, host);
     }
 
-    /// An actor with this process has ended. What it had comes back when the process is dead.
+    /// Keeps the resources of an ended actor until its process is dead.
     pub(super) fn end_grant_with(&mut self, process: Option<WorkerId>, grant: Option<Box<Grant>>) {
         let Some(grant) = grant else { return };
         match process.and_then(|worker| self.workers.get_mut(&worker)) {
@@ -84,7 +84,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether the worker has an actor, or had one, that does not live any more.
+    /// Returns whether the worker belongs to an actor that has ended or that uses another process.
     pub(crate) fn is_of_ended_actor(&self, worker: WorkerId) -> bool {
         let actor = self.workers.get(&worker).and_then(|worker| worker.actor);
         actor.is_some_and(|actor| {
@@ -93,7 +93,7 @@ impl Scheduler {
         })
     }
 
-    /// The processes of actors that have nothing to do, and how long each may take to end.
+    /// Returns the processes of actors without assigned tasks, each with its grace time.
     pub(crate) fn idle_actors(&self) -> Vec<(WorkerId, Duration)> {
         let processes = self.actors.values().filter_map(|actor| {
             let process = actor.process()?;
@@ -103,7 +103,7 @@ impl Scheduler {
         processes.collect()
     }
 
-    /// Has the process drop its value and end, in this time.
+    /// Stops the process of an actor. The grace time is at least 250 ms.
     pub(crate) fn stop_process(&mut self, worker: WorkerId, grace: Duration, host: &mut impl Host) {
         self.worker_stopping(worker, host);
         host.end_within(worker, grace.max(Duration::from_millis(250)));

@@ -1,4 +1,5 @@
-//! The processes of actors: who gets which, what runs there first, and what follows from its death.
+//! The assignment of processes to actors, the constructor's run, and the consequences of a
+//! process's death.
 
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ use crate::scheduler::{
 };
 
 impl Scheduler {
-    /// Looks for a process, and has one started: for the actor, or for the pool in its place.
+    /// Dedicates an unused worker to the actor, or queues the actor for the next worker. Starts one
+    /// worker in either case.
     pub(super) fn want_process(&mut self, id: ObjectId, host: &mut impl Host) {
         host.start_worker();
         let unused = self.workers.iter().find(|(id, worker)| {
             worker.state == WorkerState::Up
                 && worker.actor.is_none()
                 && worker.next_attempt == 0
-                // Nobody may come in the place of the last one.
+                // No other worker replaces the last one of the pool.
                 && (!self.keeps_last || self.pool_has_another(**id))
         });
         match unused.map(|(worker, _)| *worker) {
@@ -32,7 +34,7 @@ impl Scheduler {
         }
     }
 
-    /// An actor gets what it waited for, and a process.
+    /// Grants the resources that an actor waited for, and requests a process.
     pub(in crate::scheduler) fn begin_actor(
         &mut self,
         constructor: TaskId,
@@ -53,14 +55,14 @@ impl Scheduler {
             return self.end_grant(&grant);
         };
         actor.grant = Some(Box::new(grant));
-        // Also for the processes after the first one.
+        // The granted resources also apply to processes after a restart.
         actor.options.resources = granted;
         actor.life = Life::Wanting;
         self.want_process(id, host);
     }
 
-    /// A worker takes tasks from now on: those of an actor, if one waits for a process.
-    /// A pool that keeps its last worker, and has none, comes first.
+    /// Handles a newly registered worker. An actor that waits for a process gets the worker. A pool
+    /// that keeps its last worker, and has none, comes first.
     pub(in crate::scheduler) fn came_up(&mut self, worker: WorkerId, host: &mut impl Host) {
         if self.keeps_last && !self.pool_has_another(worker) {
             return;
@@ -68,7 +70,7 @@ impl Scheduler {
         if let Some(id) = self.wanting.pop_front() {
             self.dedicate(worker, id, host);
         } else if self.too_many > 0 {
-            // The actor that it was started for is no more.
+            // The actor that requested this process has ended.
             self.too_many -= 1;
             if let Some(found) = self.workers.get_mut(&worker) {
                 found.actor = Some(ObjectId {
@@ -100,8 +102,8 @@ impl Scheduler {
         self.dirty_actors.push(id);
     }
 
-    /// Hands the constructor over, if there is a process and it can run; or ends the actor, if it
-    /// never can.
+    /// Assigns the constructor if a process exists and the inputs are ready. Ends the actor if the
+    /// constructor can never run.
     pub(in crate::scheduler) fn construct(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
@@ -129,7 +131,7 @@ impl Scheduler {
             return;
         }
         match self.task_of(id) {
-            // For the first time.
+            // The first run of the constructor.
             Some(task) if self.tasks.get(task).is_some_and(is_ready) => {
                 self.hand_over(task, worker, host);
             }
@@ -141,7 +143,7 @@ impl Scheduler {
         }
     }
 
-    /// Runs the constructor once more, in another process. That task makes no object.
+    /// Runs the constructor again in another process. The new task makes no object.
     fn reconstruct(&mut self, id: ObjectId, worker: WorkerId, host: &mut impl Host) {
         let Some(actor) = self.actors.get(&id) else {
             return;
@@ -159,7 +161,7 @@ impl Scheduler {
         self.hand_over(task, worker, host);
     }
 
-    /// A constructor has ended in the process of its actor.
+    /// Handles the end of a constructor in the process of its actor.
     pub(in crate::scheduler) fn constructed(
         &mut self,
         id: ObjectId,
@@ -187,9 +189,9 @@ impl Scheduler {
         }
     }
 
-    /// The process of an actor is dead. Of its calls, those that were not begun, or may be run
-    /// again, wait for the next process, if there is to be one. `describe` makes the crash error of
-    /// a function; `intended`: the process ended itself, and well.
+    /// Handles the death of an actor's process. If the actor restarts, calls that have not begun or
+    /// have retries left wait for the next process. `describe` makes the crash error of a function.
+    /// `intended`: the process exited by itself with code 0.
     pub(in crate::scheduler) fn process_lost(
         &mut self,
         id: ObjectId,
@@ -206,7 +208,7 @@ impl Scheduler {
             .get_mut(&id)
             .filter(|actor| actor.process() == Some(worker))
         else {
-            // The end of an actor ends its calls, or has them abandoned.
+            // The end of an actor has ended or abandoned its calls.
             for lost in assignments {
                 self.drop_abandoned(lost.assignment.task, host);
             }
@@ -219,14 +221,15 @@ impl Scheduler {
         let construction = assignments
             .iter()
             .find(|lost| constructs(lost.assignment.task));
-        // As for a task: the state word alone does not give the constructor runs without limit.
+        // The limit of deaths applies to constructors too. The state word alone would allow endless
+        // restarts.
         let began = constructed
             || construction.is_some_and(|lost| lost.said || actor.losses.count(lost.near, limit));
         let unsaid = construction
             .is_some_and(|lost| !lost.said)
             .then_some(actor.losses);
         let intended = intended && constructed;
-        // A process that has not begun with the constructor was no attempt.
+        // A death before the start of the constructor costs no restart.
         let again = self.closed.is_none() && !intended && (!began || actor.restarts > 0);
         if again {
             actor.restarts -= u32::from(began);
@@ -252,7 +255,7 @@ impl Scheduler {
         }
         crashed.reverse();
         if again {
-            // First: with the last of these calls the actor may go.
+            // The request for a process comes first: the end of the last call can end the actor.
             self.want_process(id, host);
             for (call, crash) in crashed {
                 let error = self.crash_error(crash, describe);
@@ -298,7 +301,7 @@ impl Scheduler {
         self.fail_actor(id, why, host);
     }
 
-    /// A constructor that was with the process was not begun, and will not be there.
+    /// Handles a constructor that was assigned, was not begun and is taken back.
     pub(super) fn return_constructor(
         &mut self,
         id: TaskId,
@@ -314,7 +317,7 @@ impl Scheduler {
         self.forget_reconstruction(id, host);
     }
 
-    /// Ends a constructor that was to run once more: another process gets a task of its own.
+    /// Ends the task of a repeated constructor. The next process gets a new task.
     fn forget_reconstruction(&mut self, id: TaskId, host: &mut impl Host) {
         let task = self.tasks.get(id);
         if task.is_some_and(|task| task.outputs == Outputs::None) {

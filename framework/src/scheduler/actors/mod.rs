@@ -1,20 +1,19 @@
 //! Actors: a value in a process of its own, whose methods are calls.
 //!
-//! An actor is known by the object that its constructor makes: the refs of that object are the
-//! actor's handles, and each unfinished call has one, too. When the last is gone, the process is
-//! told to end. So an actor lives as long as somebody could hear of it.
+//! The object that the constructor makes stands for the actor. The refs of this object are the
+//! actor's handles, and each unfinished call holds one. Without refs, the process gets a shutdown
+//! message.
 //!
-//! *Processes.* An actor gets a worker that has not run anything yet, and the pool gets another one
-//! for it; or the next that comes up. It never goes back to the pool, and its death is no loss to
-//! it.
+//! *Processes.* An actor gets an unused worker, and the pool starts a replacement. Without an
+//! unused worker, the actor gets the next worker that registers. The process never returns to the
+//! pool, and its death does not shrink the pool.
 //!
-//! *Order.* Calls wait here, in a queue for each caller (a process) and group of methods. The head
-//! of a queue goes to the process as soon as its inputs are ready, and what stands behind it does
-//! not overtake it. A caller whose head has to wait holds up nobody else.
+//! *Order.* Calls wait in a queue for each caller (a process) and group of methods. The head of a
+//! queue goes to the process as soon as its inputs are ready. Later calls of the queue do not
+//! overtake the head. A head that waits does not block other callers.
 //!
-//! *How many at a time.* An actor of one call at a time without groups gets calls ahead, as a
-//! worker of the pool does; its process runs them in the order of the lane. Others get as many as
-//! may run.
+//! *Concurrency.* A serial actor without groups gets calls ahead, like a worker of the pool. Its
+//! process runs them in the order of arrival. Other actors get as many calls as may run.
 
 mod calls;
 #[cfg(test)]
@@ -38,72 +37,73 @@ use super::{
     task_table::TaskId,
 };
 
-/// What a registered function is to an actor.
+/// The role of a registered function for an actor.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CallRole {
-    /// It is asynchronous and borrows the value together with others: while it is pending, further
-    /// calls may begin.
+    /// The asynchronous method borrows the value together with others. Further calls may begin
+    /// while the method is pending.
     pub(crate) interleaves: bool,
     /// The group of the method.
     pub(crate) group: Option<&'static str>,
 }
 
-/// What an unfinished task is to an actor.
+/// The role of an unfinished task for an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ActorRole {
-    /// It makes the value. The task's object is the actor's.
+    /// The task makes the value. The task's object stands for the actor.
     Constructor,
-    /// It calls a method.
+    /// The task calls a method.
     Call(Call),
 }
 
-/// Where a call stands.
+/// The actor and the queue of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) actor: ObjectId,
     queue: QueueKey,
 }
 
-/// A group by its place among the options', from 1 on; 0 for methods without. And a caller.
+/// A group and a caller. Groups count from 1 in the order of the options; 0 stands for methods
+/// without a group.
 type QueueKey = (usize, WorkerId);
 
-/// See the [module](self).
+/// An actor: see the [module](self).
 #[derive(Debug)]
 pub(super) struct Actor {
     constructor: FunctionIndex,
-    /// The constructor's, kept for a restart.
+    /// The arguments of the constructor, kept for a restart.
     args: Args<ArgSpec>,
     options: ActorOptions,
-    /// How many restarts are left.
+    /// Number of restarts left.
     restarts: u32,
-    /// Processes that died with the constructor since the value was there.
+    /// The deaths of processes during the constructor since the value last existed.
     losses: Losses,
-    /// What it has got, if it needs resources and has them.
+    /// The granted resources, if the actor needs any and has them.
     grant: Option<Box<Grant>>,
     life: Life,
     queues: BTreeMap<QueueKey, VecDeque<TaskId>>,
     /// The queue that was served last.
     served: QueueKey,
-    /// Calls with the process, by group.
+    /// Number of assigned calls, by group.
     running: Vec<u32>,
-    /// Calls that have not ended.
+    /// Number of unfinished calls.
     pending: u32,
-    /// Somebody was told that there are many.
+    /// Whether the user was warned about too many unfinished calls.
     warned: bool,
 }
 
-/// How far an actor is.
+/// The state of an actor's life.
 #[derive(Clone, Debug)]
 enum Life {
-    /// It needs resources, and gets a process when it has them.
+    /// The actor waits for its resources. It asks for a process afterwards.
     Unprovided,
-    /// It has no process.
+    /// The actor has no process.
     Wanting,
-    /// It has one; the constructor was not handed over.
+    /// The actor has a process, and its constructor was not assigned.
     Waiting(WorkerId),
     Constructing(WorkerId),
     Alive(WorkerId),
-    /// For good, for this reason.
+    /// The actor has ended for good, because of this error.
     Dead(Error),
 }
 
@@ -117,24 +117,24 @@ impl Actor {
         }
     }
 
-    /// What it has got.
+    /// Returns the granted resources.
     #[cfg(test)]
     pub(super) fn grant(&self) -> Option<&Grant> {
         self.grant.as_deref()
     }
 
-    /// The arguments that are kept for a restart, each of which counts as a ref.
+    /// Returns the arguments kept for a restart. Each counts as a ref.
     #[cfg(test)]
     pub(super) fn kept_args(&self) -> &[ArgSpec] {
         &self.args
     }
 
-    /// Whether it runs one call at a time, in order.
+    /// Returns whether the actor runs one call at a time, in order.
     fn is_serial(&self) -> bool {
         self.options.max_concurrency == 1 && self.options.groups.is_empty()
     }
 
-    /// How many calls of a group may be with the process at a time.
+    /// Returns how many calls of a group may be assigned at a time.
     fn limit(&self, group: usize) -> u32 {
         match group.checked_sub(1) {
             None if self.is_serial() => u32::MAX,
@@ -143,7 +143,7 @@ impl Actor {
         }
     }
 
-    /// How many calls its process runs at a time, at most.
+    /// Returns the maximum number of calls that the process runs at a time.
     fn threads(&self) -> u32 {
         let groups = self.options.groups.iter().map(|(_, limit)| *limit);
         groups.fold(self.options.max_concurrency, u32::saturating_add)
@@ -151,12 +151,13 @@ impl Actor {
 }
 
 impl Scheduler {
-    /// Makes an actor, and the pending object that stands for it, held by `from`. Its constructor
-    /// runs when a process is there and its inputs are ready. An actor with resources asks for a
-    /// process when it has them, and for them when the inputs are ready.
+    /// Makes an actor and the pending object that stands for the actor, held by `from`. The
+    /// constructor runs when a process exists and the inputs are ready. An actor with resources
+    /// requests them when the inputs are ready. It requests a process when the resources are
+    /// granted.
     ///
     /// # Errors
-    /// As for [`submit`](Scheduler::submit).
+    /// Fails in the cases of [`submit`](Scheduler::submit).
     pub(crate) fn create_actor(
         &mut self,
         id: ObjectId,
@@ -224,7 +225,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The options of the call of a constructor, which says what its actor needs.
+    /// Returns the options of a constructor's call, which contain the needs of the actor.
     fn constructor_options(
         &self,
         constructor: FunctionIndex,
@@ -234,22 +235,22 @@ impl Scheduler {
         options.of_constructor(function)
     }
 
-    /// Whether the object stands for an actor.
+    /// Returns whether the object stands for an actor.
     pub(crate) fn is_actor(&self, id: ObjectId) -> bool {
         self.actors.contains_key(&id)
     }
 
-    /// How many calls the process of an actor runs at a time.
+    /// Returns how many calls the process of an actor runs at a time.
     pub(super) fn threads_of(&self, id: ObjectId) -> u32 {
         self.actors.get(&id).map_or(1, Actor::threads)
     }
 
-    /// The living actor of this name.
+    /// Returns the living actor of this name.
     pub(crate) fn named_actor(&self, name: &str) -> Option<ObjectId> {
         self.names_of_actors.get(name).copied()
     }
 
-    /// Fails all that is to be heard of an actor from now on.
+    /// Ends an actor, and fails its waiting calls and its pending constructor.
     fn fail_actor(&mut self, id: ObjectId, why: Error, host: &mut impl Host) {
         let Some(actor) = self.actors.get_mut(&id) else {
             return;
@@ -257,7 +258,7 @@ impl Scheduler {
         let process = actor.process();
         match actor.life {
             Life::Dead(_) => return,
-            // The one that was started for it will not be needed.
+            // The process started for the actor is surplus.
             Life::Wanting => self.too_many += 1,
             _ => {}
         }
@@ -279,7 +280,8 @@ impl Scheduler {
         self.drop_args(&args, host);
     }
 
-    /// An actor that has no process gets none, because of `why`. None is started for it any more.
+    /// Ends an actor without a process because of `why`. The driver starts no process for the actor
+    /// any more.
     pub(in crate::scheduler) fn refuse_process(
         &mut self,
         id: ObjectId,
@@ -293,7 +295,7 @@ impl Scheduler {
         self.too_many = before;
     }
 
-    /// Fails a call that was not begun.
+    /// Fails a call that has not begun.
     fn fail_call(&mut self, call: TaskId, why: &Error, host: &mut impl Host) {
         let Some(function) = self.tasks.get(call).map(|task| task.function) else {
             return;
@@ -302,7 +304,7 @@ impl Scheduler {
         self.finish(call, Err(error), host);
     }
 
-    /// What the name of an actor is, for messages.
+    /// Returns the description of an actor for messages.
     fn actor_name(&self, id: ObjectId) -> String {
         let Some(actor) = self.actors.get(&id) else {
             return format!("actor {id}");
@@ -318,14 +320,15 @@ impl Scheduler {
     }
 }
 
-/// The state in which a task of an actor waits.
+/// Returns whether the inputs of a waiting task are ready.
 pub(super) fn is_ready(task: &Task) -> bool {
     task.state == TaskState::Ready
 }
 
 impl Scheduler {
-    /// As [`create_actor`](Scheduler::create_actor), for a worker. With `found` it asks for the
-    /// actor of that name, or else a new one: that object then refers to the one or the other.
+    /// Creates an actor like [`create_actor`](Scheduler::create_actor) for a worker. With `found`,
+    /// uses the living actor of that name if there is one. The object `found` then refers to the
+    /// existing or the new actor.
     pub(super) fn create_for_worker(
         &mut self,
         id: ObjectId,
@@ -335,7 +338,7 @@ impl Scheduler {
         from: WorkerId,
         host: &mut impl Host,
     ) -> Result<(), Violation> {
-        // Before anything changes.
+        // The checks come first: a violation must leave the scheduler unchanged.
         self.check_new(id, from)?;
         if let Some(found) = found {
             self.check_new(found, from)?;
@@ -365,7 +368,7 @@ impl Scheduler {
         }
     }
 
-    /// Makes an object that refers to the actor of this name.
+    /// Makes an object that refers to the living actor of this name, or fails.
     pub(super) fn find_for_worker(
         &mut self,
         id: ObjectId,
@@ -386,7 +389,7 @@ impl Scheduler {
         let state = match actor {
             Ok(actor) => {
                 let value = Value {
-                    // With the tag 0, the value would stand for the actor's own.
+                    // A value with the tag 0 would stand for the actor's own value.
                     format: Format::Packed { of: TypeTag(1) },
                     body: Body::Inline(Default::default()),
                     items: vec![Item::Ref { id: actor }],
@@ -401,12 +404,12 @@ impl Scheduler {
     }
 }
 
-/// Nobody has this name.
+/// Makes the error for a name without a living actor.
 pub(crate) fn no_such_actor(name: &str) -> Error {
     Error::usage(format!("there is no living actor of the name {name:?}"))
 }
 
-/// Somebody has this name.
+/// Makes the error for a name that a living actor has.
 pub(crate) fn name_is_taken(name: &str) -> Error {
     Error::usage(format!(
         "there is a living actor of the name {name:?}; `get_or_create()` gives that one, or makes it"

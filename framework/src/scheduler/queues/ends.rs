@@ -1,4 +1,4 @@
-//! How requests and queues end: by a death, with the last handle, with the runtime.
+//! The end of requests and queues: by a death, with the last handle, or with the runtime.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use super::{Asked, Event, Item, Progress};
 use crate::scheduler::{Host, Scheduler, object::Object, worker::Worker};
 
 impl Scheduler {
-    /// A worker is dead; what it holds is not yet released. Its gets end, and the values come back
-    /// that were on their way to it. Costs the number of its holds, if there are queues.
+    /// Ends the requests of a dead worker before its holds are released. Its gets end, and values
+    /// that its callers do not have return to their queues. Costs the number of the worker's holds
+    /// if requests exist.
     pub(in crate::scheduler) fn abandon_requests(&mut self, worker: &Worker, host: &mut impl Host) {
         if self.queues.asked.is_empty() {
             return;
@@ -23,7 +24,8 @@ impl Scheduler {
                 Progress::Has(place) => taken.push((asked.queue, place, id)),
             }
         }
-        // First: nothing that comes back is for these, and nothing that was there is.
+        // The waiting requests go first: returned values and existing values must not go to a dead
+        // worker.
         waiting.sort_unstable();
         for (queue, ticket) in &waiting {
             self.in_line(*queue, host, |line, events| line.strike(*ticket, events));
@@ -38,7 +40,7 @@ impl Scheduler {
         }
     }
 
-    /// The value that an answer has comes back to its queue, if its caller has not got it.
+    /// Returns the value of an answer to its queue if the caller does not have the value.
     pub(super) fn bring_back(&mut self, id: ObjectId, host: &mut impl Host) {
         let Some(&Asked {
             queue,
@@ -58,7 +60,8 @@ impl Scheduler {
         });
     }
 
-    /// The object is about to be freed. The objects that only its values kept go to `rest`.
+    /// Ends the queue of an object before the object is freed. Adds the objects that only the
+    /// queue's values kept to `rest`.
     pub(in crate::scheduler) fn end_queue(
         &mut self,
         id: ObjectId,
@@ -84,8 +87,8 @@ impl Scheduler {
         }
     }
 
-    /// The runtime has ended, and all requests that waited have failed. What is in queues stays
-    /// until their handles go.
+    /// Ends all waiting requests at the end of the runtime. Values in queues stay until the queues'
+    /// handles are released.
     pub(in crate::scheduler) fn end_requests(&mut self, host: &mut impl Host) {
         let mut queues: Vec<ObjectId> = self.queues.lines.keys().copied().collect();
         queues.sort_unstable();
@@ -96,7 +99,7 @@ impl Scheduler {
     }
 }
 
-/// The item that an answer was made of.
+/// Returns the item that became this answer.
 fn item_of(value: &Arc<Value>) -> Item {
     match value.stands_for().and_then(worker::Item::id) {
         Some(id) => Item::Object(id),

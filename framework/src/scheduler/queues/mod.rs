@@ -1,20 +1,21 @@
-//! Queues: values that wait for somebody who takes them out.
+//! Queues: values that wait for a get.
 //!
-//! A queue is an object, whose refs are its handles; its [`Line`] is kept beside. A request is
-//! answered by an object, as a call is by its result: one for a put, and one for each value of a
-//! get. While the request waits, that object is pending, and no task makes it.
+//! A queue is an object whose refs are its handles. The scheduler keeps its [`Line`] beside the
+//! object. Objects answer a request: one for a put, and one for each value of a get. The objects
+//! are pending while the request waits, and no task makes them.
 //!
 //! # Who has a value
 //!
-//! The queue, until a get has it; then the object that answers the get. The process that has asked
-//! says when the value is its caller's. If it gives the request up instead, or dies before, the
-//! value comes back to its [place](line::Place). So no value is lost that no caller has got.
+//! A value belongs to the queue until a get takes the value, and then to the object that answers
+//! the get. The requesting process reports when its caller has the value. If the process gives the
+//! request up or dies before, the value returns to its [place](line::Place). A value that no caller
+//! has got is therefore never lost.
 //!
-//! A put that waits is done although its process has died meanwhile: the value had been sent. A get
-//! that waits ends with its process.
+//! A waiting put succeeds even if its process has died, because the value had been sent. A waiting
+//! get ends with its process.
 //!
-//! Requests do not count as handles: with the last handle, all that waits ends. Who waits has a
-//! handle.
+//! Requests do not count as handles: all waiting requests end with the last handle. Waiting callers
+//! have a handle.
 
 #[cfg(test)]
 mod checks;
@@ -49,10 +50,10 @@ pub(super) type Answers = SmallVec<[ObjectId; 1]>;
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     lines: NumberMap<ObjectId, Line<Item, Answers>>,
-    /// By the objects that answer: the first of a request that waits, and each with a value that is
-    /// not its caller's yet.
+    /// Requests by the objects that answer them: the first object of a waiting request, and each
+    /// object whose caller does not have its value yet.
     asked: NumberMap<ObjectId, Asked>,
-    /// The streams whose tasks have ended, and why those failed that have.
+    /// The streams whose tasks have ended, with the failure of the task, if any.
     ended: NumberMap<ObjectId, Option<Error>>,
 }
 
@@ -68,7 +69,7 @@ struct Asked {
     state: Progress,
 }
 
-/// How far a request is.
+/// The state of a request.
 #[derive(Clone, Copy, Debug)]
 enum Progress {
     Waits(Ticket),
@@ -76,12 +77,12 @@ enum Progress {
     Has(Place),
 }
 
-/// A value in a queue. It counts the objects that it refers to.
+/// A value in a queue. The item counts as a ref of the objects inside.
 #[derive(Clone, Debug)]
 enum Item {
-    /// A small one.
+    /// A value of its own, without stored bytes.
     Own(Arc<Value>),
-    /// That of an object, which is ready.
+    /// The value of a ready object.
     Object(ObjectId),
 }
 
@@ -95,10 +96,10 @@ impl Item {
 }
 
 impl Scheduler {
-    /// Makes a queue with room for so many values, held by `from`.
+    /// Makes a queue with room for `capacity` values, held by `from`.
     ///
     /// # Errors
-    /// The id is not `from`'s or is in use, or there is no room.
+    /// The id is not `from`'s or is in use, or the capacity is 0.
     pub(crate) fn create_queue(
         &mut self,
         id: ObjectId,
@@ -119,7 +120,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Whether the object stands for a queue.
+    /// Returns whether the object stands for a queue.
     pub(crate) fn is_queue(&self, id: ObjectId) -> bool {
         self.queues.lines.contains_key(&id)
     }
@@ -263,8 +264,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Nobody waits for the answer of this request any more. If it has not been done, it will not
-    /// be. With `returns`, values that it has taken out come back.
+    /// Gives up a request whose answer nobody awaits. A waiting request is withdrawn. With
+    /// `returns`, the values that an answered request has taken return to the queue.
     pub(crate) fn queue_give_up(&mut self, ids: &[ObjectId], returns: bool, host: &mut impl Host) {
         let first = ids.first().and_then(|id| self.queues.asked.get(id));
         if let Some(&Asked {
@@ -278,7 +279,7 @@ impl Scheduler {
         }
     }
 
-    /// The values of these answers are their caller's now.
+    /// Records that the callers have the values of these answers.
     pub(super) fn queue_took(&mut self, ids: &[ObjectId]) {
         let asked = &mut self.queues.asked;
         for id in ids {
@@ -292,7 +293,7 @@ impl Scheduler {
         }
     }
 
-    /// Why so many values can never go through this queue.
+    /// Returns the error of a request for `count` values that can never succeed.
     ///
     /// # Errors
     /// There is no such queue.
@@ -314,7 +315,7 @@ impl Scheduler {
         }))
     }
 
-    /// A value that is to be put in by request `id`.
+    /// Returns the item for a value that request `id` puts in.
     fn item(&self, value: ArgSpec, id: ObjectId) -> Result<Item, Violation> {
         let wrong =
             |how: &str| Violation::new(format!("a value that {id} puts into a queue {how}"));
@@ -338,13 +339,13 @@ impl Scheduler {
         }
     }
 
-    /// A request is in line; it may have an answer already, which has not been told.
+    /// Records a request that is in line. An answer may exist already, but has not been sent.
     fn asks(&mut self, queue: ObjectId, first: ObjectId, ticket: Ticket) {
         let state = Progress::Waits(ticket);
         self.queues.asked.insert(first, Asked { queue, state });
     }
 
-    /// Changes the line of a queue, if that is there, and answers whom that concerns.
+    /// Changes the line of an existing queue, and sends the answers that follow.
     fn in_line(
         &mut self,
         queue: ObjectId,
@@ -401,7 +402,7 @@ impl Scheduler {
         }
     }
 
-    /// What the answer of a get is: the value, or one that stands for that of an object.
+    /// Returns the answer of a get: the value, or a value that stands for an object.
     fn value_of(&self, item: &Item) -> Arc<Value> {
         match item {
             Item::Own(value) => value.clone(),
@@ -421,14 +422,14 @@ impl Why {
     }
 }
 
-/// How many values are in a queue, whether it is closed, and how many were ever put in or wait for
-/// room.
+/// The number of values in a queue, whether the queue is closed, and the number of values ever put
+/// in or waiting for room.
 pub(crate) type State = (u64, bool, u64);
 
-/// The value that tells of a queue.
+/// Makes the value that reports the state of a queue.
 ///
 /// # Errors
-/// It has no encoding.
+/// The value has no encoding.
 pub(crate) fn state_value(state: State) -> Result<Value, Error> {
     Value::queue_state(state)
 }

@@ -1,8 +1,9 @@
 //! Streams: queues that a task fills and that end with it.
 //!
-//! The task has the queue as its last argument, as an object. Nothing else does: a queue that users
-//! pass is a ref inside of a value. When the task has ended, in whichever way, the queue takes
-//! nothing more in. What is there can be taken out, and who asks for more gets the task's failure.
+//! The task has the queue as its last argument, as an object. Queues that users pass are refs
+//! inside values, so no other task has such an argument. After the end of the task, the queue
+//! accepts no values. The remaining values can be taken out. Further gets fail with the task's
+//! failure.
 
 use mobula_protocol::{Error, ObjectId, message::ArgSpec};
 
@@ -10,7 +11,7 @@ use super::Why;
 use crate::scheduler::{Host, Scheduler};
 
 impl Scheduler {
-    /// The stream among the arguments of a task.
+    /// Returns the stream among the arguments of a task.
     #[inline]
     pub(in crate::scheduler) fn stream_among(&self, args: &[ArgSpec]) -> Option<ObjectId> {
         match args.last() {
@@ -19,7 +20,7 @@ impl Scheduler {
         }
     }
 
-    /// The task that fills this stream has ended. Values of it that wait for room still go in.
+    /// Ends a stream whose task has ended. Values that wait for room still go in.
     pub(in crate::scheduler) fn end_stream(
         &mut self,
         stream: ObjectId,
@@ -32,7 +33,7 @@ impl Scheduler {
         }
     }
 
-    /// Why a request to a queue cannot be done.
+    /// Returns the error of a refused request.
     pub(super) fn stream_error(&self, queue: ObjectId, why: Why) -> Error {
         match (why, self.queues.ended.get(&queue)) {
             (Why::Closed, Some(failure)) => failure.clone().unwrap_or_else(stream_ended),
@@ -41,7 +42,7 @@ impl Scheduler {
     }
 }
 
-/// What a ref behind the last item of a stream fails with.
+/// Makes the error of a ref behind the last item of a stream.
 pub(crate) fn stream_ended() -> Error {
     Error::closed("the stream has ended: its function gave no further item")
 }
