@@ -2,7 +2,7 @@
 //!
 //! With a limit, a caller takes a *place* before it submits a call. The end of the task frees the
 //! place. A caller without a place requests one: a pending object that becomes ready, in the order
-//! of the requests. Calls from tasks need no place, because the waiting task or its root has one.
+//! of the requests. Calls from tasks need no place, because the call that waits for them has one.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -48,7 +48,7 @@ impl Scheduler {
     /// Makes an object that is ready when the caller has a place.
     ///
     /// # Errors
-    /// Fails in the cases of [`submit`](Scheduler::submit).
+    /// The id is not new: see [`submit`](Scheduler::submit).
     pub(crate) fn ask_for_place(
         &mut self,
         id: ObjectId,

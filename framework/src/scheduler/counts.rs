@@ -9,10 +9,10 @@ use super::{
     object::{Object, ObjectState},
 };
 
-/// The store gives out memory in pieces of this many bytes.
+/// The store allocates memory in units of this many bytes.
 const GRANULE: u64 = 64;
 
-/// Up or down.
+/// The direction of a change to a count.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     Begin,
@@ -20,8 +20,8 @@ pub(super) enum Step {
 }
 
 impl Scheduler {
-    /// Counts what a value refers to and where it lies. The value was
-    /// [checked](Scheduler::check_value).
+    /// Counts the refs and the stored bytes of a value. The caller has
+    /// [checked](Scheduler::check_value) the value.
     pub(super) fn begin_value(&mut self, value: &Value) {
         for nested in value.nested() {
             self.add_ref(nested);
@@ -37,7 +37,7 @@ impl Scheduler {
         }
     }
 
-    /// One ref less; frees the object if that was the last one, and what it alone kept.
+    /// Drops a ref. Without refs, frees the object and the objects that it alone kept.
     pub(super) fn drop_ref(&mut self, id: ObjectId, host: &mut impl Host) {
         if let Some(object) = self.objects.get_mut(id) {
             object.refs -= 1;
@@ -47,7 +47,7 @@ impl Scheduler {
         }
     }
 
-    /// One ref less; the object goes to `rest` if that was the last one, for the caller to free.
+    /// Drops a ref. Adds an object without refs to `rest`, for the caller to free.
     pub(super) fn drop_ref_later(&mut self, id: ObjectId, rest: &mut Vec<ObjectId>) {
         if let Some(object) = self.objects.get_mut(id) {
             object.refs -= 1;
@@ -57,15 +57,15 @@ impl Scheduler {
         }
     }
 
-    /// Ends what arguments count for.
+    /// Drops the refs of arguments.
     pub(super) fn drop_args(&mut self, args: &[ArgSpec], host: &mut impl Host) {
         for arg in args {
             arg.for_each_object(|id| self.drop_ref(id, host));
         }
     }
 
-    /// Frees the object if it is unused, and what it alone kept. A list instead of recursion, since
-    /// values can be nested deeper than the stack.
+    /// Frees an unused object and the objects that it alone kept. Uses a list, not recursion,
+    /// because values can be nested deeper than the stack.
     pub(super) fn free_unused(&mut self, id: ObjectId, host: &mut impl Host) {
         let mut next = Some(id);
         let mut rest = Vec::new();
@@ -107,8 +107,8 @@ impl Scheduler {
         }
     }
 
-    /// Pins or unpins an object, and the arrays inside if it is ready: who reads it reads those
-    /// where they lie.
+    /// Pins or unpins an object, and the arrays inside if the object is ready. A reader of the
+    /// object reads its arrays in place.
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
         self.shift_pin(id, step);
         let value = self.objects.get(id).and_then(Object::value);
@@ -117,7 +117,7 @@ impl Scheduler {
         }
     }
 
-    /// Pins or unpins all that a task reads where it lies.
+    /// Pins or unpins all objects and arrays that a task reads in place.
     pub(super) fn shift_arg_pins(&mut self, args: &[ArgSpec], step: Step) {
         for arg in args {
             match arg {

@@ -1,4 +1,4 @@
-//! A task that has not ended.
+//! The record of an unfinished task.
 
 use mobula_protocol::{
     Attempt, Body, CallOptions, Error, Format, FunctionIndex, ObjectId, TaskOptions, TaskProgress,
@@ -10,66 +10,68 @@ use super::{
     actors::ActorRole, functions::Function, needs::Claim, task_table::TaskId, timers::TimerKey,
 };
 
-/// A task that has not ended.
+/// An unfinished task.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// The id by which workers and errors know it: its first result's, or the actor's that a
-    /// constructor makes once more.
+    /// The task's id for workers and errors. It is the id of the first result, or of the actor
+    /// whose constructor runs again.
     pub(super) id: ObjectId,
     pub(super) outputs: Outputs,
     pub(super) args: Args<ArgSpec>,
     pub(super) function: FunctionIndex,
-    /// The call's own options, if it has any.
+    /// The call's own options, if any.
     pub(super) options: CallOptions,
-    /// How many more times it may run.
+    /// Number of retries left.
     pub(super) retries: u32,
     pub(super) state: TaskState,
-    /// What it is to an actor.
+    /// The role of the task for an actor.
     pub(super) role: Option<Box<ActorRole>>,
-    /// A worker may have begun it, in whichever attempt, and have written to what it was lent.
+    /// A worker may have begun the task in some attempt, and may have written to memory lent to it.
     pub(super) begun: bool,
-    /// On which dead workers it was.
+    /// The deaths of workers that had the task.
     pub(super) losses: Losses,
-    /// Its work is wanted, although nobody will ask for its result: see
+    /// The task runs although nobody asks for its result: see
     /// [`Scheduler::detach`](super::Scheduler::detach).
     pub(super) detached: bool,
-    /// It has a place: see [`admission`](super::admission).
+    /// The task has a place: see [`admission`](super::admission).
     pub(super) admitted: bool,
-    /// Its arguments are values of its own, which refer to no object.
+    /// The arguments are inline values that refer to no object.
     pub(super) plain: bool,
-    /// Which ready tasks it goes before.
+    /// The priority among ready tasks. Higher priorities go first.
     pub(super) priority: i32,
-    /// The task that has made the call.
+    /// The task that made the call.
     pub(super) parent: Option<TaskId>,
-    /// Its limits of time, if it has any.
+    /// The task's time limits, if any.
     pub(super) timers: Option<Box<TaskTimers>>,
-    /// Its resources, if it has any.
+    /// The task's resources, if any.
     pub(super) claim: Option<Box<Claim>>,
-    /// How far this run of it is, if that has said so.
+    /// The progress that a run of the task has reported, if any.
     pub(super) progress: Option<Box<(Attempt, TaskProgress)>>,
 }
 
-/// What happens at a given time unless a task has ended before.
+/// The timers of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TaskTimers {
-    /// The end of the run that it is in.
+    /// The time limit of the current run.
     pub(super) limit: Option<TimerKey>,
-    /// Its own end.
+    /// The deadline of the task.
     pub(super) deadline: Option<TimerKey>,
 }
 
 /// The objects that a task makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outputs {
-    /// That of its id.
+    /// The object of the task's id.
     One,
-    /// That of its id, and the values of a [stream](super::queues), which is its last argument.
+    /// The object of the task's id, and the values of a [stream](super::queues), which is the last
+    /// argument.
     Stream,
-    /// None: nobody waits for its end.
+    /// No object: nobody waits for the end of the task.
     None,
 }
 
-/// Whether the arguments are inline values that refer to no object. A part of an array does.
+/// Returns whether all arguments are inline values that refer to no object. Parts of arrays refer
+/// to one.
 pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
     args.iter().all(|arg| match arg {
         ArgSpec::Value(value) => {
@@ -81,21 +83,21 @@ pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
     })
 }
 
-/// A task that stood behind others on this many dead workers counts as begun on the next one.
+/// A task that was behind others on this many dead workers counts as begun on the last of them.
 pub(super) const BEHIND: u8 = 64;
 
-/// On how many dead workers a task was whose state words said that it had not begun.
+/// The number of dead workers that had the task while the state words showed no start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Losses {
-    /// Where it may have run.
+    /// Workers on which the task may have run.
     near: u8,
-    /// Where it stood behind others.
+    /// Workers on which the task was behind others.
     behind: u8,
 }
 
 impl Losses {
-    /// Counts a further dead worker. `near`: the task may have run there. Whether it counts as
-    /// begun.
+    /// Counts a further dead worker. `near`: the task may have run there. Returns whether the task
+    /// counts as begun.
     pub(super) fn count(&mut self, near: bool, limit: u8) -> bool {
         let (losses, limit) = match near {
             true => (&mut self.near, limit),
@@ -105,7 +107,7 @@ impl Losses {
         *losses >= limit
     }
 
-    /// Adds to a crash error that nobody said that the task had begun.
+    /// Adds to a crash error that no worker reported the start of the task.
     pub(super) fn explain(self, crash: Error, function: &str) -> Error {
         let workers = u32::from(self.near) + u32::from(self.behind);
         crash.context(format!(
@@ -116,8 +118,8 @@ impl Losses {
 }
 
 impl Task {
-    /// A task that nobody has begun. It makes the object `id`, runs once, and is nothing to an
-    /// actor.
+    /// Makes a task that no worker has begun. The task makes the object `id`, runs once, and has no
+    /// role for an actor.
     pub(super) fn new(
         id: ObjectId,
         function: FunctionIndex,
@@ -146,8 +148,8 @@ impl Task {
         }
     }
 
-    /// Becomes a task such as [`new`](Task::new) makes. To write the fields one by one costs a
-    /// third of what it costs to move a whole task into its place.
+    /// Resets the task to the state that [`new`](Task::new) makes. Writing the fields one by one
+    /// costs a third of moving a whole task.
     #[inline]
     pub(super) fn become_new(
         &mut self,
@@ -177,7 +179,7 @@ impl Task {
         self.progress = None;
     }
 
-    /// Its options: its own, or those of its function.
+    /// Returns the task's own options, or the options of its function.
     pub(super) fn options<'a>(&'a self, functions: &'a [Function]) -> &'a TaskOptions {
         TaskOptions::of(
             &self.options,
@@ -185,7 +187,7 @@ impl Task {
         )
     }
 
-    /// The object that it makes.
+    /// Returns the object that the task makes.
     pub(super) fn output(&self) -> Option<ObjectId> {
         match self.outputs {
             Outputs::One | Outputs::Stream => Some(self.id),
@@ -193,7 +195,7 @@ impl Task {
         }
     }
 
-    /// The stream that it fills.
+    /// Returns the stream that the task fills.
     pub(super) fn stream(&self) -> Option<ObjectId> {
         match (self.outputs, self.args.last()) {
             (Outputs::Stream, Some(ArgSpec::Object(queue))) => Some(*queue),
@@ -201,7 +203,7 @@ impl Task {
         }
     }
 
-    /// The actor whose method it calls.
+    /// Returns the actor whose method the task calls.
     pub(super) fn actor(&self) -> Option<ObjectId> {
         match self.role.as_deref() {
             Some(ActorRole::Call(call)) => Some(call.actor),
@@ -210,25 +212,25 @@ impl Task {
     }
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TaskState {
-    /// In the dependents of pending objects, this many times.
+    /// The dependents of pending objects list the task this many times.
     Waiting { missing: u32 },
-    /// In the ready queue, or that of an actor.
+    /// The task is in the ready queue or in the queue of an actor.
     Ready,
-    /// With a worker, which may have begun it.
+    /// A worker has the task and may have begun it.
     Queued(Hand),
-    /// With a worker, which has said that it runs: see
+    /// A worker has reported the start of the task: see
     /// [`TaskChange::Started`](super::changes::TaskChange).
     Running(Hand),
-    /// With a worker, which may run it. Its results have failed, and its end is nobody's. The
-    /// worker still reads its arguments.
+    /// A worker may run the task, and still reads the arguments. The results have failed, and
+    /// nobody waits for the end.
     Abandoned(Hand),
 }
 
 impl TaskState {
-    /// The worker that has it.
+    /// Returns the assignment of the task.
     pub(super) fn hand(self) -> Option<Hand> {
         match self {
             TaskState::Queued(hand) | TaskState::Running(hand) | TaskState::Abandoned(hand) => {
@@ -238,7 +240,7 @@ impl TaskState {
         }
     }
 
-    /// The worker that has it, if its end is somebody's.
+    /// Returns the assignment of the task unless the task is abandoned.
     pub(super) fn assigned(self) -> Option<Hand> {
         match self {
             TaskState::Queued(hand) | TaskState::Running(hand) => Some(hand),
@@ -247,26 +249,26 @@ impl TaskState {
     }
 }
 
-/// How many tasks are in which state.
+/// The number of tasks by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TaskCounts {
-    /// An input is not there yet.
+    /// Tasks with a pending input.
     pub(crate) waiting: usize,
-    /// No worker has them yet.
+    /// Ready tasks without a worker.
     pub(crate) ready: usize,
-    /// A worker has them, running or ahead.
+    /// Tasks on a worker, running or not.
     pub(crate) queued: usize,
-    /// A worker has them, and their results have failed.
+    /// Tasks on a worker whose results have failed.
     pub(crate) abandoned: usize,
 }
 
 impl TaskCounts {
-    /// All unfinished tasks but the abandoned ones.
+    /// Returns the number of unfinished tasks without abandoned tasks.
     pub(crate) fn total(self) -> usize {
         self.waiting + self.ready + self.queued
     }
 
-    /// The number that counts tasks in that state.
+    /// Returns the counter of tasks in this state.
     pub(super) fn of(&mut self, state: TaskState) -> &mut usize {
         match state {
             TaskState::Waiting { .. } => &mut self.waiting,

@@ -1,4 +1,4 @@
-//! A worker, as the scheduler sees it.
+//! The scheduler's record of a worker.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,24 +12,24 @@ use super::{
     claims::Told, keepers::Keeping, needs::Grant, ready::Siblings, task_table::TaskId, term::Term,
 };
 
-/// How far a worker is.
+/// The state of a worker's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerState {
-    /// Started; it has not said anything yet.
+    /// The process was started and has not registered.
     Starting,
-    /// It takes tasks.
+    /// The worker takes tasks.
     Up,
-    /// It takes no further tasks, and ends when those that it has have ended: see
+    /// The worker takes no further tasks and ends after its assigned tasks: see
     /// [`recycle`](super::recycle).
     Retiring,
-    /// It finishes what it has begun.
+    /// The worker finishes the tasks that it has begun.
     ShuttingDown,
 }
 
-/// The highest [rank](Worker::rank) of a worker where nothing runs or could run.
+/// The highest [rank](Worker::rank) of a worker without running or runnable tasks.
 pub(super) const IDLE: u32 = 1;
 
-/// A task in a worker's hands.
+/// A task on a worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Assignment {
     pub(super) attempt: Attempt,
@@ -41,58 +41,60 @@ pub(super) struct Assignment {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) state: WorkerState,
-    /// The actor that it is, or was.
+    /// The actor that the worker runs or ran.
     pub(super) actor: Option<ObjectId>,
-    /// What was handed over and has not ended, in the order of the attempts, which is the order in
-    /// which the worker takes the tasks up.
+    /// The unfinished assignments in the order of the attempts. The worker starts the tasks in this
+    /// order.
     pub(super) assignments: VecDeque<Assignment>,
-    /// The number for the next hand-over.
+    /// The number of the next attempt.
     pub(super) next_attempt: u64,
-    /// Slots that were used before and are free.
+    /// Used slots that are free again.
     pub(super) free_slots: Vec<TaskSlot>,
-    /// Slots from this one on have never been used.
+    /// The first slot that was never used.
     pub(super) fresh_slot: u32,
-    /// Threads of the worker that wait in `get` and have given up their place.
+    /// Number of the worker's threads that wait in `get` and have given up their turn.
     pub(super) blocked: u32,
-    /// All that it has wait, and it has no thread to take further tasks with.
+    /// All tasks of the worker wait, and no thread is left for further tasks.
     pub(super) stalled: bool,
-    /// How many of its tasks have resources and use their cores.
+    /// Number of its tasks that have resources and use their cores.
     pub(super) claims: u32,
-    /// It takes no plain tasks, so that tasks with resources have cores.
+    /// The worker takes no plain tasks, so that tasks with resources have cores.
     pub(super) closed: bool,
-    /// What the ended actor had got that it was. Nobody else gets it before the process is dead.
+    /// The resources of the ended actor that the worker ran. They stay allocated until the process
+    /// is dead.
     pub(super) grant: Option<Box<Grant>>,
-    /// It is being killed because of one of its tasks: the others are not to blame.
+    /// The driver kills the worker because of one task. The death costs the other tasks no retry.
     pub(super) killed: bool,
-    /// How many tasks it gets at most, beside those that are blocked.
+    /// The maximum number of unblocked tasks.
     pub(super) depth: u32,
-    /// What the worker holds, and whether the hold is a pin too.
+    /// The objects that the worker holds, with their pins.
     pub(super) held: IdMap<Hold>,
-    /// The ids that it was told of; made when that is asked.
+    /// The ids that the worker was told, computed on demand.
     pub(super) told: Told,
-    /// Pending objects whose end the worker wants to be told.
+    /// The pending objects whose outcome the worker waits for.
     pub(super) watches: HashSet<ObjectId, BuildHasherDefault<NumberHasher>>,
-    /// Where tasks that it spawns go; begun anew whenever the worker turns to another task.
+    /// The family of tasks that the worker spawns. A new family starts when the worker changes to
+    /// another task.
     pub(super) children: Siblings,
-    /// Its place in the list of workers by load.
+    /// The worker's index in the list of workers by load.
     pub(super) seat: usize,
-    /// Its [rank](Worker::rank) in [`room`](super::Scheduler::room), while it is listed there.
+    /// The worker's [rank](Worker::rank) in [`room`](super::Scheduler::room), if listed.
     pub(super) room: Option<u32>,
-    /// It has ended a task in this round.
+    /// The worker has ended a task in this round.
     pub(super) ended: bool,
-    /// In how many rounds in a row before it had ended none.
+    /// Number of rounds in a row, before this one, without an ended task.
     pub(super) quiet: u8,
-    /// It gets short tasks: see [`pack`](super::pack).
+    /// The worker gets short tasks: see [`pack`](super::pack).
     pub(super) active: bool,
-    /// Whether it counts in [`stealable`](super::Scheduler::stealable).
+    /// Whether the worker counts in [`stealable`](super::Scheduler::stealable).
     pub(super) stealable: bool,
-    /// Whether it keeps calls to itself.
+    /// Whether the worker keeps calls of its tasks.
     pub(super) keeping: Keeping,
-    /// When it is replaced.
+    /// The planned end of the worker.
     pub(super) term: Term,
 }
 
-/// That a worker holds an object.
+/// A worker's hold of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hold {
     /// The worker knows where the bytes are.
@@ -100,7 +102,7 @@ pub(super) struct Hold {
 }
 
 impl Worker {
-    /// A worker that was just started and may have `depth` tasks.
+    /// Makes the record of a started worker with at most `depth` unblocked tasks.
     pub(super) fn new(depth: u32, seat: usize) -> Worker {
         Worker {
             state: WorkerState::Starting,
@@ -131,28 +133,28 @@ impl Worker {
         }
     }
 
-    /// How many of its tasks have begun or may have begun, if it runs so many at a time. It takes
-    /// them up in the order of its flights.
+    /// Returns how many of its tasks may have begun if it runs `at_a_time` at a time. The worker
+    /// starts tasks in the order of the attempts.
     pub(super) fn near(&self, at_a_time: u32) -> usize {
         let near = self.blocked.saturating_add(at_a_time);
         usize::try_from(near).unwrap_or(usize::MAX)
     }
 
-    /// How many of its tasks run or could run. Threads that a task started itself may block too, so
-    /// there can be more blocked threads than tasks.
+    /// Returns the number of running or runnable tasks. Threads that a task started may block too,
+    /// so blocked threads can outnumber tasks.
     pub(super) fn load(&self) -> u32 {
         let tasks = u32::try_from(self.assignments.len()).unwrap_or(u32::MAX);
         tasks.saturating_sub(self.blocked)
     }
 
-    /// Its place among the workers that take tasks: by load, and of one load those first where no
-    /// task waits. A task would keep the worker's turn from one that waits there, which may want to
-    /// go on first, as an asynchronous one whose timer ends.
+    /// Returns the order among workers that take tasks: by load, then workers without a blocked
+    /// task. A new task would delay a blocked task that wants to continue, such as an asynchronous
+    /// one whose timer ends.
     pub(super) fn rank(&self) -> u32 {
         2 * self.load() + u32::from(self.blocked > 0)
     }
 
-    /// Whether it takes a further task.
+    /// Returns whether the worker takes a further task.
     pub(super) fn has_room(&self, slots: u32) -> bool {
         self.state == WorkerState::Up
             && self.actor.is_none()
@@ -162,12 +164,12 @@ impl Worker {
             && self.has_slot(slots)
     }
 
-    /// Whether it has a state word left for a further task.
+    /// Returns whether a state word is left for a further task.
     pub(super) fn has_slot(&self, slots: u32) -> bool {
         !self.free_slots.is_empty() || self.fresh_slot < slots
     }
 
-    /// A slot that is free. Only where [`has_room`](Worker::has_room).
+    /// Returns a free slot. Requires [`has_slot`](Worker::has_slot).
     pub(super) fn take_slot(&mut self) -> TaskSlot {
         self.free_slots.pop().unwrap_or_else(|| {
             self.fresh_slot += 1;
@@ -175,7 +177,7 @@ impl Worker {
         })
     }
 
-    /// Slot and number for a hand-over. Only where [`has_slot`](Worker::has_slot).
+    /// Returns slot and attempt of a new assignment. Requires [`has_slot`](Worker::has_slot).
     pub(super) fn next_assignment(&mut self) -> (TaskSlot, Attempt) {
         let slot = self.take_slot();
         let attempt = Attempt(self.next_attempt);
@@ -183,13 +185,13 @@ impl Worker {
         (slot, attempt)
     }
 
-    /// What became of a hand-over, while it has not ended.
+    /// Returns the assignment of an attempt that has not ended.
     pub(super) fn assignment(&self, attempt: Attempt) -> Option<&Assignment> {
         self.assignments.get(self.position(attempt)?)
     }
 
     fn position(&self, attempt: Attempt) -> Option<usize> {
-        // Mostly it is the oldest.
+        // Usually the oldest attempt ends first.
         if self.assignments.front()?.attempt == attempt {
             return Some(0);
         }
@@ -198,14 +200,14 @@ impl Worker {
             .ok()
     }
 
-    /// Has another task stand for a hand-over.
+    /// Replaces the task of an assignment.
     pub(super) fn reassign(&mut self, attempt: Attempt, task: TaskId) {
         if let Some(at) = self.position(attempt) {
             self.assignments[at].task = task;
         }
     }
 
-    /// Ends a hand-over and frees its slot.
+    /// Ends an assignment and frees its slot.
     pub(super) fn complete(&mut self, attempt: Attempt) -> Option<Assignment> {
         let index = self.position(attempt)?;
         let assignment = self.assignments.remove(index)?;
