@@ -146,7 +146,7 @@ impl Scheduler {
     }
 }
 
-/// Where the value lies in the store, if it does.
+/// Returns the location of a value in the store, or `None` for an inline value.
 pub(super) fn stored(value: &Value) -> Option<Loc> {
     match value.body {
         Body::Stored(loc) => Some(loc),
@@ -154,8 +154,8 @@ pub(super) fn stored(value: &Value) -> Option<Loc> {
     }
 }
 
-/// What a stored body costs. The sum wraps: a length that no segment has, if one came in, goes out
-/// again as it came.
+/// Returns the bytes that a stored body occupies. The sum wraps, so even an impossible length
+/// cancels out when the value goes.
 pub(super) fn footprint(loc: Loc) -> u64 {
     loc.len
         .checked_next_multiple_of(GRANULE)

@@ -1,8 +1,8 @@
-//! What can happen to a task.
+//! The changes of a task's state.
 //!
-//! Each [change](super::changes) of a task's state enters by one function of this file, and
-//! [`Host::observe`] hears of it. A host that does not listen pays nothing: the scheduler is
-//! compiled for its host, and the empty method is inlined away.
+//! Each [change](super::changes) of a task's state enters through one function of this file, which
+//! calls [`Host::observe`]. A host without an observer pays nothing: the scheduler is compiled for
+//! its host, and the compiler removes the empty method.
 //!
 //! ```text
 //! submitted ── input ready ── ready ── assigned ── started ── ended
@@ -11,8 +11,7 @@
 //!                                         └─ abandoned ┴──── ended
 //! ```
 //!
-//! A task can end in each state. A call that fails when it is submitted becomes no task and has no
-//! event.
+//! A task can end in each state. A call that fails on submission makes no task and no event.
 
 use super::{
     Host, Scheduler,
@@ -21,7 +20,7 @@ use super::{
 };
 
 impl Scheduler {
-    /// A new task. It is in the table and in the counts from now on.
+    /// Adds a new task to the table and to the counts.
     pub(super) fn task_submitted(&mut self, task: Box<Task>, host: &mut impl Host) -> TaskId {
         *self.counts.of(task.state) += 1;
         self.prioritized += usize::from(task.priority != 0);
@@ -43,7 +42,7 @@ impl Scheduler {
         task
     }
 
-    /// An input of a waiting task is ready. Returns whether it was the last one.
+    /// Records that an input of a waiting task is ready. Returns whether it was the last input.
     pub(super) fn task_input_ready(&mut self, id: TaskId, host: &mut impl Host) -> bool {
         let Some(task) = self.tasks.get_mut(id) else {
             return false;
@@ -61,7 +60,7 @@ impl Scheduler {
         true
     }
 
-    /// A worker was given a ready task.
+    /// Records the assignment of a ready task to a worker.
     pub(super) fn task_assigned(&mut self, id: TaskId, hand: Hand, host: &mut impl Host) {
         self.change(
             id,
@@ -71,7 +70,7 @@ impl Scheduler {
         );
     }
 
-    /// A worker begins a run of a task that it has. Nothing begins where the task is abandoned.
+    /// Records the start of a run. Returns `false` for an abandoned task, which cannot start.
     pub(super) fn task_started(&mut self, id: TaskId, host: &mut impl Host) -> bool {
         let Some(hand) = self.tasks.get(id).and_then(|task| task.state.assigned()) else {
             return false;
@@ -81,21 +80,20 @@ impl Scheduler {
         true
     }
 
-    /// A task is not with its worker any more, and could run elsewhere.
+    /// Records that a task has left its worker and can run elsewhere.
     pub(super) fn task_returned(&mut self, id: TaskId, host: &mut impl Host) {
         if let Some(hand) = self.tasks.get(id).and_then(|task| task.state.assigned()) {
             self.change(id, TaskState::Ready, TaskChange::Returned(hand), host);
         }
     }
 
-    /// The results of a task have failed, and its worker may run it.
+    /// Records that the results of an assigned task have failed.
     pub(super) fn task_abandoned(&mut self, id: TaskId, hand: Hand, host: &mut impl Host) {
         let state = TaskState::Abandoned(hand);
         self.change(id, state, TaskChange::Abandoned(hand), host);
     }
 
-    /// A task has ended, and is taken out of the table. Its counts go in
-    /// [`end_task`](Scheduler::end_task).
+    /// Removes an ended task from the table. [`end_task`](Scheduler::end_task) ends its counts.
     pub(super) fn task_ended(
         &mut self,
         id: TaskId,
@@ -107,7 +105,7 @@ impl Scheduler {
         Some(task)
     }
 
-    /// Moves a task to another state, in the counts too.
+    /// Changes the state of a task and the counts.
     #[inline]
     fn change(&mut self, id: TaskId, state: TaskState, change: TaskChange, host: &mut impl Host) {
         let Some(task) = self.tasks.get_mut(id) else {

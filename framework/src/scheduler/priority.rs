@@ -1,8 +1,8 @@
-//! Tasks that go before others.
+//! Priorities of ready tasks over assigned tasks.
 //!
-//! The [ready queue](super::ready) gives the highest priority first. Workers have tasks ahead, so a
-//! task that comes later and is to go first has those taken back that stand before it in some
-//! worker. As long as no unfinished task has a priority, this costs a comparison for each step.
+//! The [ready queue](super::ready) returns the highest priority first. Workers have tasks ahead. A
+//! later task of higher priority therefore takes back the tasks of lower priority that some worker
+//! has not begun. If no unfinished task has a priority, this costs one comparison for each step.
 
 use mobula_protocol::WorkerId;
 
@@ -13,13 +13,13 @@ use super::{
 };
 
 impl Scheduler {
-    /// The priority of a task.
+    /// Returns the priority of a task.
     pub(super) fn priority_of(&self, id: TaskId) -> i32 {
         self.tasks.get(id).map_or(0, |task| task.priority)
     }
 
-    /// While the first of the ready tasks is to go before what some worker has ahead: gives it to
-    /// that worker, next.
+    /// Assigns ready tasks that have a higher priority than tasks ahead on some worker. Such a task
+    /// runs next on that worker.
     pub(super) fn overtake(&mut self, host: &mut impl Host) {
         let mut refused: Vec<WorkerId> = Vec::new();
         while let Some(priority) = self.ready.first_priority() {
@@ -38,7 +38,7 @@ impl Scheduler {
             if self.last_ahead(worker).is_some_and(|last| last < priority)
                 || !self.workers.get(&worker).is_some_and(has_slot)
             {
-                // It has begun them meanwhile.
+                // The worker has begun these tasks meanwhile.
                 refused.push(worker);
                 continue;
             }
@@ -49,8 +49,8 @@ impl Scheduler {
         }
     }
 
-    /// The worker where a task of this priority would begin soonest, as far as that is known: of
-    /// those that have others of a lower one ahead, the one with the fewest before it.
+    /// Returns the worker where a task of this priority would begin soonest. Of the workers with
+    /// tasks of lower priority ahead, this is the one with the fewest tasks before the new task.
     fn to_be_overtaken(&self, priority: i32, refused: &[WorkerId]) -> Option<WorkerId> {
         let workers = self.workers.iter().filter(|(id, worker)| {
             worker.state == WorkerState::Up
@@ -71,7 +71,7 @@ impl Scheduler {
             .map(|(_, id)| id)
     }
 
-    /// The priority of the last task that a worker has not begun, as far as the driver knows.
+    /// Returns the priority of the last task that a worker has not begun, by the driver's records.
     fn last_ahead(&self, worker: WorkerId) -> Option<i32> {
         let worker = self.workers.get(&worker)?;
         let last = worker.assignments.back()?;

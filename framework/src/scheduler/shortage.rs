@@ -1,13 +1,13 @@
-//! The system gives no further thread or process.
+//! The shortage of threads or processes.
 //!
-//! *Threads.* A worker whose tasks all wait, and which gets no thread to go on with its lane, says
-//! that it is stalled. It gets no task while another worker of the pool takes tasks. When none
-//! does, and none is about to come, the first ready task goes to a stalled worker: the worker sees
-//! it, and ends a wait with an error. A worker that comes up before that takes the task over.
+//! *Threads.* A worker reports that it is stalled when all its tasks wait and no thread is left for
+//! its lane. A stalled worker gets no task while another worker of the pool takes tasks. If no
+//! worker takes tasks and none is starting, the first ready task goes to a stalled worker. That
+//! worker then ends a wait with an error. A worker that registers earlier takes the task over.
 //!
-//! *Processes.* No actor gets the last worker of a pool that is to have several: there may be no
-//! further process to take its place. A pool of one worker keeps it while starts fail. When starts
-//! have failed for some time, the driver [gives up](Scheduler::refuse_processes) what waits for a
+//! *Processes.* An actor does not get the last worker of a pool with several workers, because no
+//! process may be left to replace it. A pool of one worker keeps it while starts fail. After
+//! repeated failed starts, the driver [gives up](Scheduler::refuse_processes) all that waits for a
 //! process.
 
 use mobula_protocol::{Error, WorkerId};
@@ -18,7 +18,7 @@ use super::{
 };
 
 impl Scheduler {
-    /// A worker has got no thread to take tasks with, or has one again.
+    /// Records that a worker has no thread for tasks, or has one again.
     pub(super) fn on_stalled(
         &mut self,
         from: WorkerId,
@@ -36,7 +36,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A stalled worker of the pool that can be handed a task.
+    /// Returns a stalled worker of the pool that can take a task.
     pub(super) fn stalled_worker(&self) -> Option<WorkerId> {
         let mut pool = self.workers.iter();
         let found = pool.find(|(_, worker)| {
@@ -45,7 +45,7 @@ impl Scheduler {
         found.map(|(id, _)| *id)
     }
 
-    /// Whether the pool has a worker that is up, besides this one.
+    /// Returns whether the pool has a registered worker besides `than`.
     pub(super) fn pool_has_another(&self, than: WorkerId) -> bool {
         let in_pool = |worker: &Worker| worker.actor.is_none() && worker.state == WorkerState::Up;
         self.workers
@@ -53,24 +53,25 @@ impl Scheduler {
             .any(|(id, worker)| *id != than && in_pool(worker))
     }
 
-    /// Whether the pool has no worker, and none that is about to come.
+    /// Returns whether the pool has no worker, including starting ones.
     pub(crate) fn pool_is_empty(&self) -> bool {
         let in_pool =
             |worker: &Worker| worker.actor.is_none() && worker.state != WorkerState::ShuttingDown;
         !self.workers.values().any(in_pool)
     }
 
-    /// Whether the pool keeps its last worker when an actor wants one.
+    /// Sets whether the pool keeps its last worker when an actor requests a worker.
     pub(crate) fn keep_last_worker(&mut self, keep: bool) {
         self.keeps_last = keep;
     }
 
-    /// So many workers are about to be started. No task has to give up its wait before they are.
+    /// Sets the number of workers that the driver is about to start. No task gives up its wait
+    /// before the start.
     pub(crate) fn expect_workers(&mut self, workers: usize) {
         self.expected = workers;
     }
 
-    /// A worker takes tasks: what stalled ones were handed because nobody did goes to it.
+    /// Moves tasks from stalled workers to a worker that has begun to take tasks.
     pub(super) fn relieve_stalled(&mut self, host: &mut impl Host) {
         let stalled = self.workers.iter().filter(|(_, worker)| worker.stalled);
         let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
@@ -79,14 +80,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether a worker of the pool takes tasks.
+    /// Returns whether a worker of the pool takes tasks.
     pub(crate) fn pool_is_up(&self) -> bool {
         self.pool_has_another(WorkerId::DRIVER)
     }
 
-    /// Fails what waits for a process, because of `why`: all actors that have none and, where the
-    /// pool has no worker, all tasks that could run. `any_hope`: a worker that was started, and is
-    /// not up, counts as one. Says how many processes fewer are needed.
+    /// Fails the actors without a process because of `why`. If the pool has no worker, fails all
+    /// ready tasks too. `any_hope`: a worker that is starting counts as a worker. Returns how many
+    /// processes fewer are needed.
     pub(crate) fn refuse_processes(
         &mut self,
         why: &Error,

@@ -1,10 +1,10 @@
 //! Failures that nobody has read.
 //!
-//! A failed result is unread until somebody gets its error: the program, a worker that waits for
-//! it, or a call that has it as an argument and fails with it. If its last ref goes before, the
-//! user of the program is told, in a line on standard error. Cancelled tasks are no failures, nor
-//! is what the end of the runtime cuts. A constructor's failure is that of each call of its actor,
-//! and a stream's is read with its items.
+//! A failed result is unread until the program, a waiting worker or a dependent call gets its
+//! error. A dependent call has the result as an argument and fails with it. If the last ref of an
+//! unread result goes, the scheduler prints a line on standard error. Cancelled tasks and tasks
+//! that the end of the runtime ends are not failures. Each call of an actor reports the failure of
+//! its constructor, and the items of a stream report its failure.
 
 use std::{
     collections::HashSet,
@@ -22,20 +22,20 @@ use super::{
     task::Task,
 };
 
-/// Most lines in this time.
+/// The maximum number of lines in each `WINDOW`.
 const LINES: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// See the [module](self).
+/// The unread failures: see the [module](self).
 #[derive(Debug)]
 pub(super) struct Unread {
     reports: bool,
     /// Failed results that nobody has read.
     pub(super) ids: HashSet<ObjectId, BuildHasherDefault<NumberHasher>>,
-    /// When the first of the latest lines was said, and how many since.
+    /// The time of the first line in the current window. `lines` counts the lines in it.
     window: Option<Instant>,
     lines: u32,
-    /// How many failures were not said.
+    /// Number of failures without a line.
     more: u64,
 }
 
@@ -52,7 +52,7 @@ impl Unread {
 }
 
 impl Scheduler {
-    /// A task is about to fail with `error`.
+    /// Records a task that is about to fail with `error`.
     #[cold]
     pub(super) fn note_failure(&mut self, task: &Task, error: &Error) {
         let constructs = matches!(task.role.as_deref(), Some(ActorRole::Constructor));
@@ -64,7 +64,7 @@ impl Scheduler {
         }
     }
 
-    /// The result of a call fails, or has failed, with `error`.
+    /// Records a result that fails or has failed with `error`.
     pub(super) fn note_failed(&mut self, id: ObjectId, error: &Error) {
         let expected = error.is_cancelled() || error.is_shutdown();
         if !self.unread.reports || expected || self.closed.is_some() {
@@ -81,7 +81,8 @@ impl Scheduler {
         }
     }
 
-    /// A call fails at once, since an input has failed: whoever gets its error hears of that.
+    /// Records a call that fails at once because an input has failed. Its error reports the failed
+    /// input too.
     #[cold]
     pub(super) fn fail_at_once(&mut self, spec: &TaskSpec, error: &Error) {
         for arg in &spec.args {
@@ -90,14 +91,14 @@ impl Scheduler {
         self.note_failed(spec.id, error);
     }
 
-    /// Somebody has read this failure.
+    /// Records that a failure was read.
     pub(crate) fn heard(&mut self, id: ObjectId) {
         if !self.unread.ids.is_empty() {
             self.unread.ids.remove(&id);
         }
     }
 
-    /// An object goes that may be an unread failure.
+    /// Reports an object that is about to be freed if its failure is unread.
     #[cold]
     pub(super) fn report_unread(&mut self, id: ObjectId, host: &mut impl Host) {
         if !self.unread.ids.remove(&id) || self.closed.is_some() {
@@ -121,7 +122,7 @@ impl Scheduler {
         }
     }
 
-    /// Says how many failures were not said.
+    /// Prints the number of failures without a line.
     pub(super) fn report_the_rest(&mut self, host: &mut impl Host) {
         let more = std::mem::take(&mut self.unread.more);
         if more > 0 {
