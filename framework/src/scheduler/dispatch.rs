@@ -1,4 +1,4 @@
-//! Who gets which task.
+//! The dispatch of tasks to workers.
 
 use mobula_protocol::{
     Error, ObjectId, WorkerId,
@@ -16,11 +16,11 @@ use super::{
 };
 
 impl Scheduler {
-    /// Hands ready tasks to workers, and takes tasks back from busy workers for idle ones. To be
-    /// called after each batch of events.
+    /// Assigns ready tasks to workers, and takes tasks back from busy workers for idle ones. The
+    /// driver calls it after each batch of events.
     ///
-    /// Costs a constant for each task handed over, nothing for those that stay; and where a worker
-    /// is idle while others have tasks ahead, a look at each worker.
+    /// Costs a constant for each assigned task, and nothing for other ready tasks. If a worker is
+    /// idle while others have tasks ahead, costs the number of workers.
     pub(crate) fn pump(&mut self, host: &mut impl Host) {
         loop {
             if !self.settled.is_empty() {
@@ -45,10 +45,10 @@ impl Scheduler {
                 false => self.relieve_one(host),
             };
             if !more && self.resources.any_waits() {
-                // Its turn may have come with the last plain task that was handed out.
+                // The last assigned plain task may have made a waiting task due.
                 more = self.ready.handed_out() > handed_out || self.relieve_one(host);
             }
-            // An actor that has ended can bring parts home, too.
+            // An ended actor can settle the parts of shared arrays too.
             if !more && self.settled.is_empty() && self.dirty_actors.is_empty() {
                 if self.keepers > 0 {
                     self.ask_keepers(host);
@@ -58,10 +58,10 @@ impl Scheduler {
         }
     }
 
-    /// When every place of every worker is taken by a task that waits, or its worker has no thread
-    /// for another one, nothing can ever run again. Then the first ready task goes to a worker
-    /// without a thread, which ends a wait; or else it fails, so that those that wait for it go on.
-    /// Whether it did.
+    /// Ends a deadlock of the pool: on each worker, waiting tasks take every slot, or no thread is
+    /// left. The first ready task goes to a worker without a thread, which then ends a wait.
+    /// Without such a worker, the task fails, so that its waiters continue. Returns whether a task
+    /// was assigned or failed.
     fn relieve_one(&mut self, host: &mut impl Host) -> bool {
         let stuck = |worker: &&Worker| {
             worker.state == WorkerState::Up
@@ -97,8 +97,7 @@ impl Scheduler {
         true
     }
 
-    /// Takes the first task that could run out of the ready queue, and those before it that have
-    /// ended there.
+    /// Removes and returns the first ready task. Skips tasks that have ended in the queue.
     #[inline]
     pub(super) fn next_ready(&mut self) -> Option<TaskId> {
         loop {
@@ -109,7 +108,8 @@ impl Scheduler {
         }
     }
 
-    /// Sends one task; what is to be noted comes after that, since the worker may be waiting.
+    /// Assigns a task to a worker. The message goes before most of the bookkeeping, because the
+    /// worker may be idle.
     pub(super) fn hand_over(&mut self, id: TaskId, worker_id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&worker_id) else {
             return;
@@ -158,7 +158,7 @@ impl Scheduler {
         }
     }
 
-    /// The argument with the values of its objects, which are all ready.
+    /// Returns the argument with the values of its objects, which are all ready.
     #[inline]
     pub(super) fn resolve<'a>(&'a self, spec: &'a ArgSpec) -> ArgRef<'a> {
         let value = |id: &ObjectId| {
@@ -175,8 +175,8 @@ impl Scheduler {
         }
     }
 
-    /// Where a worker is idle: takes half of what another has to run, from the one that has the
-    /// most. Returns whether there was anything.
+    /// If a worker is idle, takes back half of the load of the busiest worker that gives tasks
+    /// back. Returns whether any task was taken back.
     fn steal(&mut self, host: &mut impl Host) -> bool {
         if self.stealable == 0 || !self.any_idle() {
             return false;
@@ -194,8 +194,8 @@ impl Scheduler {
             .any(|(load, worker)| self.take_back(worker, load / 2, host) > 0)
     }
 
-    /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue.
-    /// Costs the tasks no retry. Returns how many.
+    /// Takes up to `most` tasks back from the end of the worker's queue, into the ready queue. The
+    /// tasks lose no retry. Returns the number of tasks taken back.
     pub(super) fn take_back(
         &mut self,
         worker_id: WorkerId,
@@ -207,7 +207,7 @@ impl Scheduler {
             let Some(worker) = self.workers.get_mut(&worker_id) else {
                 return taken;
             };
-            // So many have begun, whatever their state words say.
+            // The blocked tasks have begun, whatever their state words say.
             if worker.assignments.len() <= worker.near(0) {
                 break;
             }
@@ -219,7 +219,8 @@ impl Scheduler {
             else {
                 break;
             };
-            // The queue is run in order: if this one has been started, all before it have.
+            // The worker starts tasks in order: a started task means that all tasks before it have
+            // started.
             if !host.revoke(worker_id, slot, attempt) {
                 break;
             }
@@ -246,7 +247,7 @@ impl Scheduler {
         taken
     }
 
-    /// Makes a task that a worker had ready again, without putting it into the ready queue.
+    /// Makes an assigned task ready without putting it into the ready queue.
     pub(super) fn unqueue(&mut self, id: TaskId, host: &mut impl Host) {
         self.task_returned(id, host);
         self.end_claim_of(id);
@@ -255,8 +256,8 @@ impl Scheduler {
         });
     }
 
-    /// Calls `f` with the arguments of a task, which are taken out of it meanwhile, if they refer
-    /// to objects.
+    /// Calls `f` with the arguments of a task if they refer to objects. The task has no arguments
+    /// during the call.
     pub(super) fn with_objects(&mut self, id: TaskId, f: impl FnOnce(&mut Scheduler, &[ArgSpec])) {
         let args = match self.tasks.get_mut(id) {
             Some(task) if !task.plain => std::mem::take(&mut task.args),
@@ -268,8 +269,8 @@ impl Scheduler {
         }
     }
 
-    /// Lists the worker where its load belongs. To be called after each change of its load, state,
-    /// depth or slots.
+    /// Updates the worker's entry in the list by load. Required after each change of its load,
+    /// state, depth or slots.
     pub(super) fn relist(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.relist(self.config.slots, &mut self.room, &mut self.stealable);
@@ -290,7 +291,7 @@ impl Worker {
         }
     }
 
-    /// Whether it has tasks that it has probably not started.
+    /// Returns whether the worker has tasks that it has probably not started.
     pub(super) fn is_laden(&self) -> bool {
         matches!(self.state, WorkerState::Up | WorkerState::Retiring)
             && self.actor.is_none()

@@ -1,4 +1,4 @@
-//! What a task with resources needs, and what it has got.
+//! The needs and the granted resources of a task or an actor.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -6,49 +6,49 @@ use mobula_protocol::WorkerId;
 
 use crate::resources::Need;
 
-/// See the [module](self).
+/// The resources of a task: see the [module](self).
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) need: Arc<Need>,
-    /// Where it stands among those that wait, from the first time on that it could run.
+    /// The task's place in the order of waiting tasks, from the first time that it was ready.
     pub(super) place: Option<Place>,
-    /// It is its turn when this many plain tasks have been handed out.
+    /// The number of plain tasks after whose dispatch the task is due.
     pub(super) due: u64,
     pub(super) got: Option<Got>,
 }
 
-/// What a task has got with which a worker was given it.
+/// The resources granted to an assigned task.
 #[derive(Debug)]
 pub(super) struct Got {
     pub(super) worker: WorkerId,
     pub(super) units: GotUnits,
-    /// It waits, and its cores are free.
+    /// The task waits, and its cores are free.
     pub(super) paused: bool,
 }
 
-/// What an actor has got, as long as its process lives.
+/// The resources granted to an actor for the life of its process.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) need: Arc<Need>,
     pub(super) units: GotUnits,
 }
 
-/// Units that a task or an actor has got, by their places in its [`Need::units`].
+/// The granted units, by the indices of [`Need::units`].
 pub(super) type GotUnits = Vec<Vec<u32>>;
 
-/// The place of a task in the order: the highest priority first, then what the innermost task has
-/// called, then what came first.
+/// The place of a task in the order: by priority, then by depth of calls (deepest first), then by
+/// arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) priority: Reverse<i32>,
-    /// How many tasks have called one another to call this one.
+    /// The number of nested calls that led to this task.
     pub(super) depth: Reverse<u32>,
-    /// No two tasks have the same.
+    /// A unique number.
     pub(super) number: u64,
 }
 
 impl Claim {
-    /// That of a task that has got this, and has not waited.
+    /// Makes the claim of a task that holds `got` and has not waited.
     pub(super) fn new(need: Arc<Need>, got: Option<Got>) -> Claim {
         Claim {
             need,
@@ -58,7 +58,8 @@ impl Claim {
         }
     }
 
-    /// That of a run that goes on beside the next one of its task. It has got what this has.
+    /// Makes the claim of a run that continues beside the next run of its task. The new claim takes
+    /// the granted resources.
     pub(super) fn split_off(&mut self) -> Box<Claim> {
         Box::new(Claim::new(self.need.clone(), self.got.take()))
     }

@@ -1,13 +1,13 @@
-//! Workers that are replaced although nothing is wrong with them.
+//! The planned replacement of healthy workers.
 //!
-//! A function can say how many of its calls a worker runs (`max_calls`), and a worker says when it
+//! A function can limit how many of its calls a worker runs (`max_calls`). A worker reports when it
 //! has become too large ([`FromWorker::Retire`](mobula_protocol::message::FromWorker::Retire)).
-//! Such a worker *retires*: it gets no further task, and what it has not begun is free to go to
-//! others. When all that it has waits, a new worker is started in its place: what it waits for may
-//! need one. When it has nothing any more, it is told to end, as at the end of the runtime.
+//! Such a worker *retires*: it gets no further task, and others can take the tasks that it has not
+//! begun. When all its tasks wait, the driver starts a replacement, because the tasks may wait for
+//! work that needs a worker. A retired worker without tasks gets a shutdown message.
 //!
-//! Calls are counted when they are handed over, so a worker never begins one too many. If the one
-//! that was the last for the worker is taken back, the worker goes on.
+//! Calls count on assignment, so a worker never begins more calls than the limit. If the call that
+//! reached the limit is taken back, the worker stays in use.
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ use super::{
     worker::{Worker, WorkerState},
 };
 
-/// How long a worker that is replaced may take for its tear-down and for the values that it drops.
+/// The time for a replaced worker to tear down and to drop its values.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Retired workers whose tasks wait while new ones have taken their places. With more of them, one
-/// that waits takes further tasks, in place of a further process.
+/// The maximum number of retired workers that wait although they have replacements. Above it, a
+/// waiting worker takes tasks again, which saves a process.
 const MOST_WAITING: usize = 64;
 
 impl Scheduler {
-    /// Whether calls without options of their own can have a limit.
+    /// Returns whether calls without options of their own can have a limit.
     pub(super) fn any_limit(functions: &[Function]) -> bool {
         let mut limits = functions.iter().map(|known| known.options.max_calls);
         limits.any(|limit| limit.is_some())
@@ -40,7 +40,7 @@ impl Scheduler {
         Some((task.function, limit))
     }
 
-    /// A task was handed over that may have a limit.
+    /// Counts an assigned task that may have a limit.
     #[cold]
     pub(super) fn count_call(&mut self, id: TaskId, worker_id: WorkerId, attempt: Attempt) {
         let Some((function, most)) = self.max_calls(id) else {
@@ -57,7 +57,7 @@ impl Scheduler {
         }
     }
 
-    /// A task was taken back from a worker that has not begun it.
+    /// Uncounts a task that was taken back before it began.
     pub(super) fn uncount_call(&mut self, id: TaskId, worker_id: WorkerId, attempt: Attempt) {
         let counts = |worker: &Worker| worker.term.counts_calls();
         if !self.workers.get(&worker_id).is_some_and(counts) {
@@ -79,7 +79,7 @@ impl Scheduler {
         }
     }
 
-    /// A worker asks to be replaced. That of an actor is not.
+    /// Retires a worker at its own request, except for the worker of an actor.
     pub(super) fn on_retire(&mut self, from: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&from) else {
             return;
@@ -87,7 +87,7 @@ impl Scheduler {
         if worker.actor.is_some() || worker.state == WorkerState::ShuttingDown {
             return;
         }
-        // Whatever becomes of a last call.
+        // The worker retires even if its last call is taken back.
         worker.term.last = None;
         self.begin_to_retire(from);
         self.take_back(from, u32::MAX, host);
@@ -99,7 +99,7 @@ impl Scheduler {
             return;
         };
         worker.state = WorkerState::Retiring;
-        // Short tasks are not to wait for it.
+        // Short tasks must not wait for a retiring worker.
         if worker.active {
             worker.active = false;
             self.active -= 1;
@@ -108,8 +108,8 @@ impl Scheduler {
         self.relist(id);
     }
 
-    /// A worker that retires has one task less to run: has a new one started in its place, or has
-    /// it end, if that was the last.
+    /// Continues the retirement of a worker without runnable tasks: requests a replacement, and
+    /// stops a worker without tasks.
     #[cold]
     pub(super) fn wind_up(&mut self, id: WorkerId, host: &mut impl Host) {
         let Some(worker) = self.workers.get_mut(&id) else {

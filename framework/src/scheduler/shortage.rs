@@ -71,7 +71,7 @@ impl Scheduler {
         self.expected = workers;
     }
 
-    /// Moves tasks from stalled workers to a worker that has begun to take tasks.
+    /// Takes back the tasks of stalled workers, for a worker that has begun to take tasks.
     pub(super) fn relieve_stalled(&mut self, host: &mut impl Host) {
         let stalled = self.workers.iter().filter(|(_, worker)| worker.stalled);
         let stalled: Vec<_> = stalled.map(|(id, _)| *id).collect();
@@ -85,9 +85,9 @@ impl Scheduler {
         self.pool_has_another(WorkerId::DRIVER)
     }
 
-    /// Fails the actors without a process because of `why`. If the pool has no worker, fails all
-    /// ready tasks too. `any_hope`: a worker that is starting counts as a worker. Returns how many
-    /// processes fewer are needed.
+    /// Fails the actors without a process because of `why`. If the pool has no worker, also fails
+    /// all ready tasks and tasks that wait for resources. `any_hope`: a worker that is starting
+    /// counts as a worker. Returns how many processes fewer are needed.
     pub(crate) fn refuse_processes(
         &mut self,
         why: &Error,

@@ -1,8 +1,8 @@
 //! Results whose elements are objects of their own.
 //!
-//! The worker that makes such a result makes an object of each element, and a result that refers to
-//! those. The element that the caller knows stands for that object, or has its value if that is
-//! small. So an element can be an argument before the result is there, and lives as long as its own
+//! The worker makes an object of each element, and a result that refers to these objects. The
+//! caller's element stands for the worker's object, or has its value if the value is small. An
+//! element can therefore be an argument before the result is ready. It lives as long as its own
 //! refs.
 
 use std::{collections::HashSet, sync::Arc};
@@ -16,10 +16,10 @@ use super::{
 };
 
 impl Scheduler {
-    /// Makes the objects `ids`, held by `from`, of the elements of a result.
+    /// Makes the objects `ids`, held by `from`, for the elements of a result.
     ///
     /// # Errors
-    /// There is no such result, or an id cannot be used.
+    /// The result does not exist, or an id cannot be used.
     pub(super) fn split(
         &mut self,
         result: ObjectId,
@@ -41,10 +41,10 @@ impl Scheduler {
         Ok(())
     }
 
-    /// As [`split`](Scheduler::split), for the driver; gives the objects.
+    /// Splits a result like [`split`](Scheduler::split) for the driver. Returns the objects.
     ///
     /// # Errors
-    /// There is no such result.
+    /// The result does not exist.
     pub(crate) fn split_here(
         &mut self,
         result: ObjectId,
@@ -93,7 +93,7 @@ impl Scheduler {
         self.insert(id, state, from);
     }
 
-    /// What becomes of the element at this place of a result.
+    /// Returns the outcome of one element of a result.
     pub(super) fn element(&self, result: &Outcome, place: usize) -> Outcome {
         let result = result.as_ref().map_err(Clone::clone)?;
         let item = result.items.get(place).ok_or_else(|| {
