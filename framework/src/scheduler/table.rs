@@ -1,29 +1,29 @@
-//! The objects by their ids.
+//! The table of objects by id.
 //!
-//! Objects of the driver, which in most programs are nearly all, lie in a vector of slots: their
-//! ids say where. A slot that is free is used again, the latest first, with another generation, so
-//! that the memory in use is small and warm, and an old id finds nothing. Workers count their ids
-//! out without asking, so for theirs there is a map.
+//! Nearly all objects of most programs belong to the driver. A vector of slots contains them, and
+//! their ids contain the index. The latest free slot is reused first, with another generation. This
+//! keeps the used memory small and in the cache, and an old id finds nothing. Workers choose their
+//! ids without asking, so a map contains their objects.
 
 use mobula_protocol::{IdMap, ObjectId, WorkerId};
 
 use super::object::Object;
 
-/// Slots that are kept when all of them are free.
+/// Number of slots kept when all of them are free.
 const KEEP: usize = 1 << 12;
 
-/// From this generation on slots are kept, so that enough generations are left for new ones.
+/// Slots of this generation or later are kept, so that enough generations remain for new slots.
 const LAST_BASE: u32 = 1 << 31;
 
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     slots: Vec<Slot>,
-    /// Slots that were given back, the latest last. One may be in use again without having been
-    /// taken from here.
+    /// Freed slots, the latest last. A listed slot may be in use again without a removal from this
+    /// list.
     free: Vec<u32>,
-    /// How many slots have an object.
+    /// Number of slots with an object.
     taken: usize,
-    /// The generation that new slots begin with: later than that of each slot that was thrown away.
+    /// The first generation of new slots, later than the generation of each discarded slot.
     base: u32,
     /// The latest generation of all slots.
     newest: u32,
@@ -32,7 +32,7 @@ pub(super) struct Objects {
 
 #[derive(Debug)]
 struct Slot {
-    /// Of the object that is here, or of the next one.
+    /// The generation of the current object, or of the next one.
     generation: u32,
     object: Option<Object>,
 }
@@ -53,8 +53,8 @@ fn driver_id(index: u32, generation: u32) -> ObjectId {
 }
 
 impl Objects {
-    /// An id for the next object of the driver, to be [inserted](Objects::insert) before another
-    /// one is minted or any object removed.
+    /// Returns an id for the next object of the driver. The caller must [insert](Objects::insert)
+    /// the object before another id is minted or any object is removed.
     pub(super) fn mint(&mut self) -> ObjectId {
         while let Some(&index) = self.free.last() {
             let slot = &self.slots[index as usize];
@@ -92,7 +92,7 @@ impl Objects {
         self.get(id).is_some()
     }
 
-    /// Whether an object of this id could be inserted: there is none, and none in its place.
+    /// Returns whether an object of this id can be inserted: the id and its slot are unused.
     pub(super) fn has_place_for(&self, id: ObjectId) -> bool {
         if id.origin != WorkerId::DRIVER {
             return !self.others.contains(id);
@@ -137,7 +137,7 @@ impl Objects {
             return None;
         }
         let object = slot.object.take()?;
-        // A slot that has used up its generations is not used again.
+        // A slot without a further generation is not reused.
         if let Some(next) = slot.generation.checked_add(1) {
             slot.generation = next;
             self.newest = self.newest.max(next);

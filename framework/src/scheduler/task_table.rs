@@ -1,8 +1,8 @@
-//! The unfinished tasks, by numbers of their own.
+//! The table of unfinished tasks by number.
 //!
-//! A task's number says where it lies, and which of the tasks that have lain there it is. So a
-//! number that was kept finds nothing once its task has ended: whoever lists tasks, as the ready
-//! queue and dependents do, need not be told of each end.
+//! A task's number contains its index and the generation of that index. A stale number finds
+//! nothing after the end of its task. The ready queue and dependents therefore need no notice of
+//! each end.
 
 pub(super) use super::changes::TaskId;
 use super::task::Task;
@@ -11,19 +11,19 @@ use super::task::Task;
 /// are in flight, since memory that malloc has to look for costs 300 instructions.
 const SPARE: usize = 1024;
 
-/// Places that are kept when all of them are free.
+/// Number of places kept when all of them are free.
 const KEEP: usize = 1 << 12;
 
-/// See the [module](self).
+/// The table of tasks: see the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     places: Vec<Place>,
-    /// The free places, the latest last: its memory is warm.
+    /// The free places, the latest last: its memory is in the cache.
     free: Vec<u32>,
-    /// Memory of tasks that have ended, used before new one is allocated.
+    /// Memory of ended tasks, reused before new memory is allocated.
     #[expect(clippy::vec_box, reason = "the allocations are what is kept")]
     spare: Vec<Box<Task>>,
-    /// The generation that new places begin with.
+    /// The first generation of new places.
     base: u32,
     /// The latest generation of all places.
     newest: u32,
@@ -31,13 +31,13 @@ pub(super) struct Tasks {
 
 #[derive(Debug)]
 struct Place {
-    /// Of the task that is here, or of the next one.
+    /// The generation of the current task, or of the next one.
     generation: u32,
     task: Option<Box<Task>>,
 }
 
 impl Tasks {
-    /// Memory for a task: that of one which has ended, if any was kept.
+    /// Returns the memory of an ended task, if any was kept.
     #[inline]
     pub(super) fn memory(&mut self) -> Option<Box<Task>> {
         self.spare.pop()
@@ -94,7 +94,7 @@ impl Tasks {
             return None;
         }
         let task = place.task.take()?;
-        // A place that has used up its generations is not used again.
+        // A place without a further generation is not reused.
         if let Some(next) = place.generation.checked_add(1) {
             place.generation = next;
             self.newest = self.newest.max(next);
@@ -108,7 +108,7 @@ impl Tasks {
         Some(task)
     }
 
-    /// Keeps the memory of a task that was removed, and drops what is in it.
+    /// Keeps the memory of a removed task and drops the task's contents.
     #[inline]
     pub(super) fn keep_memory(&mut self, mut task: Box<Task>) {
         if self.spare.len() < SPARE {
@@ -118,7 +118,7 @@ impl Tasks {
         }
     }
 
-    /// All tasks. Costs the number of places.
+    /// Returns all tasks. Costs the number of places.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TaskId, &Task)> {
         let places = self.places.iter().enumerate();
         places.filter_map(|(at, place)| {

@@ -125,8 +125,8 @@ impl Scheduler {
         self.queues.lines.contains_key(&id)
     }
 
-    /// Puts all of the values into a queue when there is room, or now or never. The object `id` is
-    /// the answer, held by `from`.
+    /// Puts all values into a queue: when there is room, or only if there is room now. The object
+    /// `id` is the answer, held by `from`.
     ///
     /// # Errors
     /// There is no such queue, a value cannot be one, or the id cannot be used.
@@ -159,8 +159,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes values out of a queue when there is one for each of the objects `ids`, or now or
-    /// never. These are the answers, held by `from`.
+    /// Takes one value for each of the objects `ids` out of a queue: when there are enough, or only
+    /// if there are enough now. The objects are the answers, held by `from`.
     ///
     /// # Errors
     /// There is no such queue, or an id cannot be used.
@@ -194,7 +194,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// As [`queue_get`](Scheduler::queue_get), for the driver; gives the objects.
+    /// Takes values like [`queue_get`](Scheduler::queue_get) for the driver. Returns the objects.
     ///
     /// # Errors
     /// There is no such queue.
@@ -229,8 +229,8 @@ impl Scheduler {
         self.answer_requests(queue, events, host);
     }
 
-    /// Closes a queue, or only looks at it. The object `id`, held by `from`, says how many values
-    /// are in it and whether it is closed: see [`State`].
+    /// Closes a queue or reads its state. The object `id`, held by `from`, contains the state: see
+    /// [`State`].
     ///
     /// # Errors
     /// There is no such queue, or the id cannot be used.
