@@ -27,13 +27,13 @@ pub(super) fn this_run() -> Option<Attempt> {
 /// Whether anything was ever cancelled in this process.
 static EVER: AtomicBool = AtomicBool::new(false);
 
-/// As the static says.
+/// Returns whether anything was ever cancelled in this process.
 #[inline]
 pub(super) fn ever() -> bool {
     EVER.load(Ordering::SeqCst)
 }
 
-/// What is cancelled in a worker.
+/// The cancelled runs of a worker.
 #[derive(Debug)]
 pub(crate) struct Cancellations {
     /// Whether there is anything in the list.
@@ -45,7 +45,7 @@ pub(crate) struct Cancellations {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Runs that are cancelled, and whether the calls that they have made are cancelled too. Some may
+    /// Cancelled runs, and whether the calls that they have made are cancelled too. Some runs may
     /// have ended.
     cancelled: Vec<(Attempt, bool)>,
     /// Which runs the threads are in.

@@ -159,7 +159,7 @@ fn text(payload: &(dyn Any + Send)) -> String {
     }
 }
 
-/// What [`end_task`] unwinds with.
+/// The panic payload of [`end_task`].
 struct TaskEnd(Error);
 
 /// Ends the task of this thread with an error, where its code has no way to return one. Calls no
@@ -171,7 +171,7 @@ pub(super) fn end_task(error: Error) -> ! {
 /// Runs `f`; a panic becomes an error that names `function`.
 ///
 /// # Errors
-/// What `f` returns, or its panic.
+/// `f` fails or panics.
 pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     forget();
     let outer = RUNNING.replace(true);

@@ -16,11 +16,12 @@ pub(in crate::engines::processes) struct Orphans {
 struct Orphan {
     /// The live extents: offset to end.
     extents: BTreeMap<u64, u64>,
-    /// What the budget is charged for them. Their places are the dead worker's word.
+    /// The bytes that the budget is charged for the extents, at most the producer's grant: only
+    /// the dead worker has said where the extents lie.
     charged: u64,
 }
 
-/// What freeing an extent gave back.
+/// The result of freeing an extent.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::engines::processes) struct Freed {
     pub(in crate::engines::processes) bytes: u64,

@@ -1,4 +1,4 @@
-//! What workers print, passed on line by line with the function's name and the process' id.
+//! Passes on the workers' output line by line, with the function's name and the process id.
 //!
 //! A thread of its own does this. It reads a worker's pipe only as fast as the driver's own output
 //! takes the lines, so a task that prints waits for a slow reader as if it wrote there itself. The
@@ -45,7 +45,7 @@ pub(super) struct Output {
     wake: OwnedFd,
     /// No stream is added any more.
     closed: AtomicBool,
-    /// What has not been passed on is given up.
+    /// The driver gives up all output that has not been passed on.
     given_up: AtomicBool,
     progress: Mutex<Progress>,
     has_progress: Condvar,
@@ -59,7 +59,7 @@ struct Progress {
 }
 
 impl Output {
-    /// An empty list.
+    /// Makes an empty list.
     ///
     /// # Errors
     /// Out of descriptors.
@@ -98,7 +98,7 @@ impl Output {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
-    /// Waits until what a dead worker has printed is passed on, but no longer than `patience`.
+    /// Waits until the output of a dead worker is passed on, but no longer than `patience`.
     pub(super) fn wait_for(&self, streams: [&Stream; 2], patience: Duration) {
         self.ring();
         let deadline = Instant::now() + patience;
@@ -158,7 +158,7 @@ impl Output {
         self.has_progress.notify_all();
     }
 
-    /// Passes on what there is, and sleeps until there is more. Whether to go on.
+    /// Passes on the available output, and sleeps until there is more. Returns whether to go on.
     fn step(&self) -> bool {
         let mut streams = self.streams.lock().clone();
         for (stdout, stderr) in &streams {

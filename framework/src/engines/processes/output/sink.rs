@@ -14,14 +14,13 @@ use rustix::{
     io::Errno,
 };
 
-/// So many bytes wait in a sink before no more are read for it.
+/// Streams of a sink are not read while this many bytes, or more, wait in the sink.
 pub(super) const ROOM: usize = 64 << 10;
 
-/// Bytes of one write: a pipe that has room at all has room for so many (`PIPE_BUF`), and does not
-/// tear them.
+/// Bytes of one write (`PIPE_BUF`): a pipe that polls as writable takes them whole.
 const PIECE: usize = 4096;
 
-/// See the module's text.
+/// One output of the driver, with the bytes that wait for it.
 #[derive(Debug)]
 pub(super) struct Sink {
     which: mailbox::Stream,
@@ -31,7 +30,7 @@ pub(super) struct Sink {
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,
-    /// So many of them are gone.
+    /// The number of bytes at the front of `bytes` that are already written or given up.
     start: usize,
     /// How many bytes ever came, and how many of these are gone.
     came: u64,
@@ -60,7 +59,7 @@ impl Sink {
         }
     }
 
-    /// Appends bytes; says how many will be gone when these are.
+    /// Appends bytes. Returns the value of [`gone`](Self::gone) once these bytes are gone.
     pub(super) fn push(&self, bytes: &[u8]) -> u64 {
         let mut state = self.state.lock();
         state.bytes.extend_from_slice(bytes);
@@ -77,12 +76,12 @@ impl Sink {
         self.state.lock().bytes.is_empty()
     }
 
-    /// How many bytes are gone.
+    /// Returns how many bytes are gone.
     pub(super) fn gone(&self) -> u64 {
         self.state.lock().gone
     }
 
-    /// How many bytes wait.
+    /// Returns how many bytes wait.
     pub(super) fn waiting(&self) -> u64 {
         let state = self.state.lock();
         state.came - state.gone
@@ -122,7 +121,7 @@ impl Sink {
     }
 }
 
-/// As many whole lines as fit, or the next part of a longer one.
+/// Returns all whole lines that fit into [`PIECE`] bytes, or the next part of a longer line.
 fn next_piece(bytes: &[u8]) -> &[u8] {
     let most = &bytes[..bytes.len().min(PIECE)];
     match most.iter().rposition(|byte| *byte == b'\n') {

@@ -39,7 +39,7 @@ pub(in crate::engines::processes) struct Stream {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What came after the last line's end.
+    /// The bytes after the last line's end.
     partial: Vec<u8>,
     /// Whole lines with their prefix, to be printed.
     lines: Vec<u8>,

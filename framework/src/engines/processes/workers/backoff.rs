@@ -1,44 +1,45 @@
-//! How fast workers are started: at once, unless those before them have died soon after their
-//! start.
+//! The pace of worker starts: at once, unless earlier workers have died soon after their start.
 //!
-//! Those that die before they are ready, such as by a set-up function that fails, are followed by
-//! pauses that double, up to a minute. What else wants a worker has one start that does not wait
-//! for the end of the pause: it may be needed, and things may be different by now.
+//! Deaths before readiness, for example by a failing set-up function, lead to pauses that double.
+//! The longest pause is one minute. Any other request for a worker allows one start during the
+//! pause: tasks may need that worker, and the cause of the deaths may be gone.
 
 use std::time::{Duration, Instant};
 
 /// A worker that dies sooner than this after its readiness has died at its start.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Such deaths follow each other when there is no more time than this between them. Longer than
-/// [`SOON`] and the longest delay together.
+/// Deaths and failed starts at most this far apart form a row. Longer than [`SOON`] and
+/// [`LONGEST_DELAY`] together.
 const ROW: Duration = Duration::from_secs(3);
 
-/// So many of them in a row are taken for chance.
+/// This many deaths in a row delay no start: they may be chance.
 const FREE: u32 = 3;
 
-/// Each one more delays the next start by so much more.
+/// Each early death after [`FREE`] in a row delays the next start by this much more.
+/// Deaths before readiness double the delay instead.
 const DELAY: Duration = Duration::from_millis(10);
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 /// The longest pause after deaths before readiness, while other workers of the pool run tasks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The same while the pool has no worker: tasks wait for the next one, or for its failure.
+/// The longest pause after deaths before readiness, while the pool has no worker. Tasks wait for
+/// the next worker, or for its failure.
 const LONGEST_PAUSE_ALONE: Duration = Duration::from_secs(5);
 
-/// Why a worker has died before it was ready, as far as that says when to try again.
+/// The cause of a death before readiness, which decides the longest pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engines::processes) enum Unready {
-    /// For want of something that the system has too little of.
+    /// The system lacks a resource.
     Short,
-    /// For another reason, while the pool has workers.
+    /// Another cause, while the pool has workers.
     BesideOthers,
-    /// For another reason, and the pool has no worker.
+    /// Another cause, while the pool has no worker.
     Alone,
 }
 
-/// What the monitor knows of the workers that are to be started.
+/// The monitor's record of missing workers, and of when to start the next one.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct RestartBackoff {
     missing: usize,
@@ -46,7 +47,7 @@ pub(in crate::engines::processes) struct RestartBackoff {
     misfortunes: u32,
     last: Option<Instant>,
     not_before: Option<Instant>,
-    /// The next start does not wait until then.
+    /// The next start does not wait for `not_before`.
     urgent: bool,
     /// Workers in a row that have died before they were ready.
     unready: u32,
@@ -57,18 +58,18 @@ pub(in crate::engines::processes) struct RestartBackoff {
 }
 
 impl RestartBackoff {
-    /// So many more are to be started.
+    /// Adds `workers` to the missing ones.
     pub(in crate::engines::processes) fn want(&mut self, workers: usize) {
         self.missing += workers;
         self.urgent |= workers > 0 && self.unready > 0;
     }
 
-    /// None is to be started any more.
+    /// Cancels all starts that are still to come.
     pub(in crate::engines::processes) fn stop(&mut self) {
         self.missing = 0;
     }
 
-    /// How many are to be started, if nothing says that they cannot be.
+    /// Returns the number of missing workers, or 0 while starts fail or new workers die unready.
     pub(in crate::engines::processes) fn expected(&self) -> usize {
         match self.short || self.unready > 0 {
             true => 0,
@@ -76,30 +77,31 @@ impl RestartBackoff {
         }
     }
 
-    /// Whether one is to be started now.
+    /// Returns whether a worker is to be started now.
     pub(in crate::engines::processes) fn is_due(&self, now: Instant) -> bool {
         let late = self.not_before.is_none_or(|time| time <= now);
         self.missing > 0 && (self.urgent || late)
     }
 
-    /// When the next one is to be started.
+    /// Returns when the next worker is to be started, if one is missing.
     pub(in crate::engines::processes) fn next(&self, now: Instant) -> Option<Instant> {
         let at = self.not_before.filter(|_| !self.urgent);
         (self.missing > 0).then(|| at.unwrap_or(now))
     }
 
-    /// One was started.
+    /// Records that a worker was started.
     pub(in crate::engines::processes) fn started(&mut self) {
         self.missing = self.missing.saturating_sub(1);
         self.urgent = false;
     }
 
-    /// Whether the latest workers have died before they were ready.
+    /// Returns whether the latest worker has died before it was ready.
     pub(in crate::engines::processes) fn are_unready(&self) -> bool {
         self.unready > 0
     }
 
-    /// One has died before it was ready, and is still missing. Says how many that are in a row.
+    /// Records a death before readiness: the worker is missing again. Returns the number of such
+    /// deaths in a row.
     pub(in crate::engines::processes) fn died_unready(
         &mut self,
         why: Unready,
@@ -121,20 +123,22 @@ impl RestartBackoff {
         self.unready
     }
 
-    /// One could not be started; it is still missing. Whether this is the first of a row.
+    /// Records a failed start: the worker is still missing. Returns whether this failure is the
+    /// first failed start or early death of its row.
     pub(in crate::engines::processes) fn failed(&mut self, now: Instant) -> bool {
         self.urgent = false;
         self.misfortune(now, LONGEST_DELAY);
         self.misfortunes == 1
     }
 
-    /// Since when starts fail, if one fails now.
+    /// Records a failed start at `now`. Returns the time of the first failed start since a worker
+    /// last became ready.
     pub(in crate::engines::processes) fn failing_since(&mut self, now: Instant) -> Instant {
         self.short = true;
         *self.failing.get_or_insert(now)
     }
 
-    /// So many fewer are to be started.
+    /// Removes `workers` from the missing ones.
     pub(in crate::engines::processes) fn give_up(&mut self, workers: usize) {
         self.missing = self.missing.saturating_sub(workers);
     }
@@ -162,7 +166,7 @@ impl RestartBackoff {
         }
     }
 
-    /// How many misfortunes one at this time would follow.
+    /// Returns the number of misfortunes in the row that one at `now` would continue.
     fn count(&self, now: Instant) -> u32 {
         match self.last {
             Some(last) if now.saturating_duration_since(last) <= ROW => self.misfortunes,

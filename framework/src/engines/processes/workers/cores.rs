@@ -94,7 +94,7 @@ impl Drop for Pinned {
 /// instruction on.
 ///
 /// # Errors
-/// Those of `start`, or the system refuses the cores.
+/// `start` fails, or the system refuses the cores.
 pub(super) fn start_on<R>(
     cores: Option<&Arc<Cores>>,
     start: impl FnOnce() -> Result<R>,

@@ -11,7 +11,7 @@ use mobula_protocol::{Error, Result};
 use mobula_store::descriptors;
 use rustix::fs::{Mode, OFlags};
 
-/// What a process has where `/proc` does not say it.
+/// The umask to assume where `/proc` does not tell the umask of this process.
 const USUAL_UMASK: u32 = 0o022;
 
 /// See the module's text.
