@@ -223,11 +223,9 @@ async fn awaited(rt: &Runtime) -> Result<f64> {
 /// Awaits so many results, of which each has a task of its own.
 async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
     let local = tokio::task::LocalSet::new();
-    let one = || {
-        let result = rt.spawn(nothing::remote());
-        local.spawn_local(async move { result.await })
-    };
-    let all: Vec<_> = (0..tasks).map(|_| one()).collect();
+    let all: Vec<_> = (0..tasks)
+        .map(|_| local.spawn_local(rt.spawn(nothing::remote())))
+        .collect();
     local
         .run_until(async {
             for one in all {
