@@ -78,8 +78,8 @@ const MAPPINGS_IN_THREADS: u64 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pin {
-    /// Each worker has an equal share of the cores that this process may use, and no core of another
-    /// worker. With more workers than cores, some workers share one.
+    /// Each worker has an equal share of the cores that this process may use, and no core of
+    /// another worker. With more workers than cores, some workers share one.
     Cores,
     /// Each worker has the cores of one NUMA node, and the nodes have equally many workers.
     NumaNodes,

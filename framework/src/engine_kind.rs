@@ -46,10 +46,10 @@ impl EngineKind {
         EngineKind(Kind::Processes)
     }
 
-    /// Returns the engine whose workers are threads of this process. They start in less than a millisecond, share the
-    /// statics of the program, and pass arrays on without copies or descriptors. For functions that
-    /// bear threads beside one another, in programs that may not start processes, and for debuggers
-    /// and profilers that follow one process.
+    /// Returns the engine whose workers are threads of this process. They start in less than a
+    /// millisecond, share the statics of the program, and pass arrays on without copies or
+    /// descriptors. For functions that bear threads beside one another, in programs that may not
+    /// start processes, and for debuggers and profilers that follow one process.
     ///
     /// Values are encoded and decoded as for worker processes, and results and errors are the same;
     /// so are actors, queues, shared arrays and locks, priorities, and tasks that wait for others.
@@ -61,22 +61,22 @@ impl EngineKind {
     ///   built with `panic = "abort"`.
     /// * A thread cannot be killed. A task that is cancelled, or has passed its limit of time, and
     ///   does not end within its grace time, goes on. Its results have failed by then. Another
-    ///   thread takes its place, and a line on standard error says so. An actor that is killed lives
-    ///   on until its running calls have returned; then its value is dropped. The end of the runtime
-    ///   waits 250 ms for tasks, and leaves the others running.
+    ///   thread takes its place, and a line on standard error says so. An actor that is killed
+    ///   lives on until its running calls have returned; then its value is dropped. The end of the
+    ///   runtime waits 250 ms for tasks, and leaves the others running.
     /// * All workers have the environment, the working directory and the standard streams of the
     ///   program, which passes nothing on: [`Builder::worker_env`](crate::Builder::worker_env),
-    ///   [`Builder::current_dir`](crate::Builder::current_dir), [`Builder::pin`](crate::Builder::pin),
-    ///   [`Builder::nice`](crate::Builder::nice) and
+    ///   [`Builder::current_dir`](crate::Builder::current_dir),
+    ///   [`Builder::pin`](crate::Builder::pin), [`Builder::nice`](crate::Builder::nice) and
     ///   [`Builder::max_worker_rss`](crate::Builder::max_worker_rss) mean nothing.
     ///   [`Runtime::worker_pids`](crate::Runtime::worker_pids) is empty.
     /// * Statics are the program's. Each worker has its own value of a
     ///   [`worker_local`](crate::worker_local), as in processes. Functions of
-    ///   [`worker_setup!`](crate::worker_setup) and [`worker_teardown!`](crate::worker_teardown) run
-    ///   once in the program, before the first and behind the last worker of all its runtimes.
+    ///   [`worker_setup!`](crate::worker_setup) and [`worker_teardown!`](crate::worker_teardown)
+    ///   run once in the program, before the first and behind the last worker of all its runtimes.
     /// * A ref belongs to the worker, or the program, that has got it. One that comes to another
-    ///   through a static or a channel is refused as an argument, by an error for which `is_usage()`
-    ///   holds. As an argument, in a value, or as a result it may go anywhere.
+    ///   through a static or a channel is refused as an argument, by an error for which
+    ///   `is_usage()` holds. As an argument, in a value, or as a result it may go anywhere.
     /// * A thread that a task has started belongs to no worker: it calls functions as the program
     ///   does. All workers share the threads of one tokio runtime.
     ///
@@ -197,18 +197,18 @@ impl EngineKind {
     /// node of it and has neither Python nor Ray. `url` is the address of the cluster's dashboard,
     /// such as `http://10.0.0.1:8265`. Needs the feature `ray-job`.
     ///
-    /// [`Builder::start`](crate::Builder::start) uploads this program's file and submits it as a job
-    /// of Ray, with the arguments of this process. The job runs on the cluster with
+    /// [`Builder::start`](crate::Builder::start) uploads this program's file and submits it as a
+    /// job of Ray, with the arguments of this process. The job runs on the cluster with
     /// `MOBULA_ENGINE=ray:auto`, which comes before what the builder says. `start` shows the job's
-    /// output on standard output, and ends this process with the job's exit code. So it only returns
-    /// errors, and what precedes it runs in both places. Ctrl-C and SIGTERM stop the job.
+    /// output on standard output, and ends this process with the job's exit code. So it only
+    /// returns errors, and what precedes it runs in both places. Ctrl-C and SIGTERM stop the job.
     ///
     /// With `MOBULA_ENGINE=ray-job:URL`, [`init`](crate::init) does this before anything of `main`
     /// runs.
     ///
     /// The program's file must run on the nodes: a static build (`--target
-    /// x86_64-unknown-linux-musl`), or one for a C library that is no newer. It has at most 100 MiB.
-    /// `$RAY_AUTH_TOKEN` is sent where it is set. A job takes some seconds to start.
+    /// x86_64-unknown-linux-musl`), or one for a C library that is no newer. It has at most 100
+    /// MiB. `$RAY_AUTH_TOKEN` is sent where it is set. A job takes some seconds to start.
     ///
     /// # Errors
     /// `is_usage`: this is no such address.

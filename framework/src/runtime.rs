@@ -309,8 +309,8 @@ impl Runtime {
     ///
     /// Right after the start this waits until each worker has a process. In a task it returns the
     /// id of the task's own worker. It is empty on an engine without worker processes
-    /// ([`EngineKind::threads`](crate::EngineKind::threads), [`inline`](crate::EngineKind::inline)),
-    /// unlike [`workers`](Self::workers).
+    /// ([`EngineKind::threads`](crate::EngineKind::threads),
+    /// [`inline`](crate::EngineKind::inline)), unlike [`workers`](Self::workers).
     ///
     /// # Examples
     /// ```

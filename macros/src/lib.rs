@@ -191,8 +191,8 @@ use proc_macro::TokenStream;
 ///   whole numbers.
 /// * `groups = [("name", n), ..]`: how many calls of each group run at a time.
 /// * `grace = duration`: how long the value's `Drop` may take.
-/// * `num_cpus = n`, `memory = bytes`, `resources(name = n, ..)`: what the actor needs as long as it
-///   lives, as for functions.
+/// * `num_cpus = n`, `memory = bytes`, `resources(name = n, ..)`: what the actor needs as long as
+///   it lives, as for functions.
 /// * `crate = path`: where `mobula` is, as for functions.
 ///
 /// The options of a method are:
@@ -200,9 +200,9 @@ use proc_macro::TokenStream;
 /// * `retries = n`: run the call again, up to `n` times, after the actor's process died. It needs
 ///   `max_restarts`, too. Default: the actor's `max_call_retries`, which is 0, so that nothing is
 ///   done twice.
-/// * `retry_errors`, `retry_errors = function`: as for functions. If one call runs at a time and the
-///   method does not wait, the next run comes before all calls that were made later. It finds the
-///   value as the failed run has left it. Otherwise other calls may come in between.
+/// * `retry_errors`, `retry_errors = function`: as for functions. If one call runs at a time and
+///   the method does not wait, the next run comes before all calls that were made later. It finds
+///   the value as the failed run has left it. Otherwise other calls may come in between.
 /// * `timeout = duration`, `deadline = duration`: as for functions, but that the actor's process is
 ///   not killed. A method that does not ask whether it is cancelled runs to its end.
 /// * `group = "name"`: the group that it is in. Default: none; then `max_concurrency` holds for it.
@@ -276,9 +276,9 @@ pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 /// be any expression. `NAME.with(|value| ..)` evaluates it at the first use in a worker, and lends
 /// the value as `&mut T`. In the documentation of `mobula` the static is a `WorkerLocal<T>`.
 ///
-/// * A worker drops the value at its end, within the 250 ms that the end of a runtime waits. Its last
-///   task and the functions of `worker_teardown!` come before. Of several values the latest goes
-///   first. A worker that is killed or crashes drops nothing.
+/// * A worker drops the value at its end, within the 250 ms that the end of a runtime waits. Its
+///   last task and the functions of `worker_teardown!` come before. Of several values the latest
+///   goes first. A worker that is killed or crashes drops nothing.
 /// * A panic in the expression fails the task. The next task evaluates it again.
 /// * The type has to be `Send`, since the tasks of a worker run on several threads, one at a time.
 ///   It need not be `Sync`.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 /// How many processes can share memory at a time.
 pub const PROCESS_SLOTS: usize = if cfg!(loom) { 64 } else { 4160 };
 
-/// A small number of a process, below [`PROCESS_SLOTS`]. No two living processes of a runtime have the
-/// same. The process slot of a dead process can be given away again after everything that it shared was
-/// recovered.
+/// A small number of a process, below [`PROCESS_SLOTS`]. No two living processes of a runtime have
+/// the same. The process slot of a dead process can be given away again after everything that it
+/// shared was recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessSlot(u16);
 

@@ -213,8 +213,8 @@ pub enum ToWorker {
         /// Whether the calls that the task has made are cancelled too.
         calls: bool,
     },
-    /// Another worker is idle: calls that this one keeps to itself are wanted. Holds until the worker
-    /// gives some away, or says [`FromWorker::Done`] or [`FromWorker::Blocked`].
+    /// Another worker is idle: calls that this one keeps to itself are wanted. Holds until the
+    /// worker gives some away, or says [`FromWorker::Done`] or [`FromWorker::Blocked`].
     Share,
     /// The worker runs this function, or nothing. It shows that to `ps` and `top`.
     Title(Option<FunctionIndex>),
@@ -273,14 +273,14 @@ pub enum FromWorker {
         /// How.
         options: CancelOptions,
     },
-    /// A task of the worker's own, and the run that makes the call, if it is known. The worker holds
-    /// the result.
+    /// A task of the worker's own, and the run that makes the call, if it is known. The worker
+    /// holds the result.
     Spawn(TaskSpec, Option<Attempt>),
     /// The worker keeps calls of its tasks to itself from now on, until it says
     /// [`Done`](FromWorker::Done) or [`Blocked`](FromWorker::Blocked).
     Keeps,
-    /// A call that the worker has kept and run: its result is an object from now on. The worker holds
-    /// it.
+    /// A call that the worker has kept and run: its result is an object from now on. The worker
+    /// holds it.
     Ran {
         /// Its id.
         id: ObjectId,
@@ -298,8 +298,8 @@ pub enum FromWorker {
     Hold(ObjectId),
     /// The worker no longer holds the object.
     Release(ObjectId),
-    /// Each element of this result is to be an object of the worker's, which it holds. The result is
-    /// that of a call with the option [`split`](crate::TaskOptions::split).
+    /// Each element of this result is to be an object of the worker's, which it holds. The result
+    /// is that of a call with the option [`split`](crate::TaskOptions::split).
     Split {
         /// The result.
         result: ObjectId,

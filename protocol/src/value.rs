@@ -223,8 +223,9 @@ pub struct IncompleteRange {
 }
 
 impl Format {
-    /// Returns how bytes of this format are to be aligned in private memory. Elements begin at a cache
-    /// line, as in the store. Other formats are decoded, and never read in place as anything but bytes.
+    /// Returns how bytes of this format are to be aligned in private memory. Elements begin at a
+    /// cache line, as in the store. Other formats are decoded, and never read in place as anything
+    /// but bytes.
     pub fn align(&self) -> usize {
         match self {
             Format::Flat { .. } => 64,
@@ -333,8 +334,8 @@ impl Value {
         }
     }
 
-    /// Returns the value that tells of a queue: how many values are in it, whether it is closed, and
-    /// how many were ever put in or wait for room.
+    /// Returns the value that tells of a queue: how many values are in it, whether it is closed,
+    /// and how many were ever put in or wait for room.
     ///
     /// # Errors
     /// It has no encoding.
@@ -365,9 +366,10 @@ impl Value {
 
     /// Whether the value is data that never changes, all the way down.
     ///
-    /// Memory that processes write to, a part of such memory, and an object that may be pending are no
-    /// such data, and neither is a value that refers to one of them. A call with data alone waits for nothing, and leaves nothing
-    /// half done in its arguments. Cost: one step for each item, up to the first that decides.
+    /// Memory that processes write to, a part of such memory, and an object that may be pending are
+    /// no such data, and neither is a value that refers to one of them. A call with data alone
+    /// waits for nothing, and leaves nothing half done in its arguments. Cost: one step for each
+    /// item, up to the first that decides.
     pub fn is_data(&self) -> bool {
         let data = match &self.format {
             Format::Flat { .. } | Format::Text | Format::Packed { .. } => true,

@@ -102,8 +102,8 @@ impl ActorState {
             .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
     }
 
-    /// Takes a place in line for the value, for the method that this thread is about to run. Who has
-    /// an earlier place has the value earlier. Does not block.
+    /// Takes a place in line for the value, for the method that this thread is about to run. Who
+    /// has an earlier place has the value earlier. Does not block.
     pub(crate) fn line_up(&self, exclusive: bool) -> InLine {
         InLine::enter(&self.value, exclusive)
     }

@@ -272,11 +272,11 @@ impl TaskContext {
         self.task.as_ref().map(|task| task.function.name)
     }
 
-    /// Returns the number of the run: 1 in the first run of the task, 2 in its first retry, and so on.
-    /// Returns 0 outside of tasks.
+    /// Returns the number of the run: 1 in the first run of the task, 2 in its first retry, and so
+    /// on. Returns 0 outside of tasks.
     ///
-    /// Runs that the death of another task's worker has cut short, and that used up no retry, do not
-    /// count.
+    /// Runs that the death of another task's worker has cut short, and that used up no retry, do
+    /// not count.
     ///
     /// # Examples
     /// ```
@@ -323,8 +323,9 @@ impl TaskContext {
     }
 
     /// Returns which units of a resource the task has got, by their numbers, from 0 on. In a method
-    /// or a constructor: which ones the actor has. It is empty for a resource that the call does not
-    /// need, for cores and memory, outside of tasks, and on an engine that runs one call at a time.
+    /// or a constructor: which ones the actor has. It is empty for a resource that the call does
+    /// not need, for cores and memory, outside of tasks, and on an engine that runs one call at a
+    /// time.
     ///
     /// # Examples
     /// ```
@@ -352,9 +353,9 @@ impl TaskContext {
     /// is to use, such as `CUDA_VISIBLE_DEVICES` with `0,1` for the resource `gpu`.
     /// `Builder::resource_variable` declares others.
     ///
-    /// They are for the processes that the task starts. The worker's own environment does not change:
-    /// several tasks use it at a time, and code of other languages may read it meanwhile. Code in the
-    /// worker takes the numbers from [`units`](Self::units).
+    /// They are for the processes that the task starts. The worker's own environment does not
+    /// change: several tasks use it at a time, and code of other languages may read it meanwhile.
+    /// Code in the worker takes the numbers from [`units`](Self::units).
     ///
     /// # Examples
     /// ```

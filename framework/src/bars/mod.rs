@@ -1,4 +1,5 @@
-//! Progress bars on standard error, with the feature `progress`. Without it, all of this is nothing.
+//! Progress bars on standard error, with the feature `progress`. Without it, all of this is
+//! nothing.
 
 #[cfg_attr(feature = "progress", path = "shown.rs")]
 #[cfg_attr(not(feature = "progress"), path = "none.rs")]

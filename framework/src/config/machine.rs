@@ -11,8 +11,8 @@ pub(super) fn available_cores() -> usize {
 
 /// Returns 30 % of the memory that this process may have.
 ///
-/// If `/dev/shm` holds less, it is the bound. Containers often give it 64 MiB. If it holds less than
-/// half of that share, anonymous memory takes its place and the bound does not count.
+/// If `/dev/shm` holds less, it is the bound. Containers often give it 64 MiB. If it holds less
+/// than half of that share, anonymous memory takes its place and the bound does not count.
 pub(super) fn default_capacity() -> u64 {
     let memory = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
     let share = (memory / SHARE.1 * SHARE.0).max(MIN_CAPACITY);

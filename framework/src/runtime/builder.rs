@@ -100,8 +100,8 @@ impl Builder {
     /// Sets how many cores the calls may use at a time, at least 1. Default: the number of
     /// [workers](Self::workers).
     ///
-    /// A call without resources uses 1. So with fewer cores than workers only so many plain calls run
-    /// at a time, and calls that use a part of a core have the other workers. See
+    /// A call without resources uses 1. So with fewer cores than workers only so many plain calls
+    /// run at a time, and calls that use a part of a core have the other workers. See
     /// [`UnspawnedCall::num_cpus`](crate::UnspawnedCall::num_cpus).
     ///
     /// # Examples
@@ -180,8 +180,8 @@ impl Builder {
     /// [`TaskContext::variables`](crate::TaskContext::variables) returns it.
     ///
     /// # Errors
-    /// [`start`](Self::start) fails if the resource is not declared, or the name cannot be that of a
-    /// variable.
+    /// [`start`](Self::start) fails if the resource is not declared, or the name cannot be that of
+    /// a variable.
     ///
     /// # Examples
     /// ```
@@ -276,10 +276,10 @@ impl Builder {
 
     /// Sets how many calls of this program may be pending, at least 1. Default: no limit.
     ///
-    /// A call is pending from its spawn to its end. With that many, `spawn` blocks until one of them
-    /// has ended. [`spawn_async`](crate::UnspawnedCall::spawn_async) waits without blocking, and
-    /// [`try_spawn`](crate::UnspawnedCall::try_spawn) returns an error at once. So a program that
-    /// makes calls faster than workers run them needs a bounded amount of memory.
+    /// A call is pending from its spawn to its end. With that many, `spawn` blocks until one of
+    /// them has ended. [`spawn_async`](crate::UnspawnedCall::spawn_async) waits without blocking,
+    /// and [`try_spawn`](crate::UnspawnedCall::try_spawn) returns an error at once. So a program
+    /// that makes calls faster than workers run them needs a bounded amount of memory.
     ///
     /// Calls of actors' methods count. Not counted, and never held up, are:
     ///
@@ -318,13 +318,12 @@ impl Builder {
     /// Default: yes.
     ///
     /// The line comes when the last ref of the result goes. A failure is read when the program has
-    /// got the error, when a task has waited for the result, or when another call has failed because
-    /// of it.
-    /// A call that was cancelled, or cut by the end of the runtime, has not failed. Of many failures
-    /// five lines a second are printed, and the number of the others.
+    /// got the error, when a task has waited for the result, or when another call has failed
+    /// because of it. A call that was cancelled, or cut by the end of the runtime, has not failed.
+    /// Of many failures five lines a second are printed, and the number of the others.
     ///
-    /// Not reported are calls that could not be made, actors that could not be created, and calls on
-    /// the inline engine.
+    /// Not reported are calls that could not be made, actors that could not be created, and calls
+    /// on the inline engine.
     ///
     /// # Examples
     /// ```

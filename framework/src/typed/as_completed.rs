@@ -120,9 +120,9 @@ impl<T> AsCompleted<T> {
         self.pending.insert(number, Pending { object, waker });
     }
 
-    /// Shows a progress bar of this name on standard error until no ref is left, or this is dropped:
-    /// how many refs were given out, and how many there are. See [`Map::progress`](crate::Map::progress). Needs the
-    /// feature `progress`.
+    /// Shows a progress bar of this name on standard error until no ref is left, or this is
+    /// dropped: how many refs were given out, and how many there are. See
+    /// [`Map::progress`](crate::Map::progress). Needs the feature `progress`.
     ///
     /// # Examples
     /// ```

@@ -124,8 +124,8 @@ impl<R> UnspawnedCall<R> {
     ///
     /// # Errors
     /// * [`is_backpressure`](crate::Error::is_backpressure): as many calls as
-    ///   [`Builder::max_pending`](crate::Builder::max_pending) says have not ended, or as many of the
-    ///   actor as its [`max_pending_calls`](crate::ActorCall::max_pending_calls) says.
+    ///   [`Builder::max_pending`](crate::Builder::max_pending) says have not ended, or as many of
+    ///   the actor as its [`max_pending_calls`](crate::ActorCall::max_pending_calls) says.
     /// * What is wrong with the call itself, such as an argument that cannot be encoded.
     pub fn try_spawn(self) -> Result<ObjectRef<R>> {
         let engine = self.engine()?;

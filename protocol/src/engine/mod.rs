@@ -72,7 +72,8 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     fn this(&self) -> Arc<dyn Engine>;
 
     /// Starts a call. Does not fail: what is wrong with the call is the outcome of the object. Does
-    /// not block, unless the engine has a limit of pending calls ([`admission`](Engine::admission)).
+    /// not block, unless the engine has a limit of pending calls
+    /// ([`admission`](Engine::admission)).
     fn submit(&self, call: Call) -> Arc<ObjectHandle>;
 
     /// Starts a call of something that limits its calls itself. Does not block.

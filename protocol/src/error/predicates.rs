@@ -353,8 +353,8 @@ impl Error {
     }
 
     /// Returns whether a call was not made because too many had not ended: as many as
-    /// `Builder::max_pending` or `ActorCall::max_pending_calls` says. The call can be made again when
-    /// some of them have ended.
+    /// `Builder::max_pending` or `ActorCall::max_pending_calls` says. The call can be made again
+    /// when some of them have ended.
     ///
     /// # Examples
     /// ```

@@ -4,10 +4,11 @@
 //! reads values as bytes that it passes on, with lists of what they refer to ([`PeerValue`]).
 //!
 //! A frame is the length of its body, four bytes with the lowest first, and the body: MessagePack,
-//! a map of one message's name to its fields in order. [`VERSION`] is the first thing that both say.
+//! a map of one message's name to its fields in order. [`VERSION`] is the first thing that both
+//! say.
 //!
-//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused. The
-//! fuzz target is `fuzz/fuzz_targets/frames.rs`.
+//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused.
+//! The fuzz target is `fuzz/fuzz_targets/frames.rs`.
 
 mod from_peer;
 mod outcome;

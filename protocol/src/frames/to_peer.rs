@@ -66,8 +66,8 @@ pub struct PeerActorOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToPeer {
     /// The first frame: [`VERSION`](super::VERSION), the names of all functions, the bytes of the
-    /// segment that the next descriptor on the socket belongs to, the process, the value of `()`, and
-    /// the value that stands for its one reference.
+    /// segment that the next descriptor on the socket belongs to, the process, the value of `()`,
+    /// and the value that stands for its one reference.
     Hello(u32, Vec<String>, u64, u32, Bytes, Bytes),
     /// Tasks may come.
     Registered,
@@ -97,8 +97,8 @@ pub enum ToPeer {
     Watch(PeerId),
     /// The process is to be told when the object is gone.
     Decoded(PeerId),
-    /// The tasks of these objects are to be cancelled; whether with their children, whether they are
-    /// killed, and after how many seconds.
+    /// The tasks of these objects are to be cancelled; whether with their children, whether they
+    /// are killed, and after how many seconds.
     Cancel(Vec<PeerId>, bool, bool, Option<f64>),
     /// Each element of a result is to be an object.
     Split(PeerId, Vec<PeerId>),

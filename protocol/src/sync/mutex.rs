@@ -100,8 +100,8 @@ impl<M: Memory> RawMutex<M> {
     }
 
     /// To be called after the process `dead` is known to be dead, for each mutex that it could
-    /// reach, before its process slot is given away. Says whether it held this one, which is free and
-    /// poisoned then. One system call.
+    /// reach, before its process slot is given away. Says whether it held this one, which is free
+    /// and poisoned then. One system call.
     pub fn recover(&self, dead: WorkerId, cause: Cause) -> bool {
         self.raw_lock
             .recover(dead, |_| self.poison_word().set(cause))

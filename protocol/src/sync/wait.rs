@@ -24,8 +24,8 @@ pub trait Sleeper {
     fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended>;
 }
 
-/// The runtime has ended, so that others may never do what the thread waits for; or nobody waits for
-/// the thread's task any more.
+/// The runtime has ended, so that others may never do what the thread waits for; or nobody waits
+/// for the thread's task any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
 

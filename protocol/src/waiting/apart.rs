@@ -1,7 +1,7 @@
 //! How two who wait for each other leave a core that they share.
 //!
-//! Linux puts a thread that is woken beside the one that wakes it where the other cores are taken at
-//! that moment. There the two hand the core to each other by yields, some thousand times in the
+//! Linux puts a thread that is woken beside the one that wakes it where the other cores are taken
+//! at that moment. There the two hand the core to each other by yields, some thousand times in the
 //! slice of anybody else. So both have run just now whenever the balancer looks, which leaves such
 //! threads where they are, also when the other core has become free. A round trip takes two
 //! switches between threads then, several times what it takes between two cores.

@@ -1,6 +1,6 @@
-//! The line of methods for the actor's value. A thread takes a place in it when it takes a call from
-//! the lane, and while no other thread can take one. So calls that need the value alone have it in
-//! the order of the lane, though several threads decode their arguments at the same time.
+//! The line of methods for the actor's value. A thread takes a place in it when it takes a call
+//! from the lane, and while no other thread can take one. So calls that need the value alone have
+//! it in the order of the lane, though several threads decode their arguments at the same time.
 
 use std::{
     cell::RefCell,

@@ -1,7 +1,8 @@
 //! How a worker is tied to its driver.
 //!
-//! A worker (`process/worker.rs`) is one value whatever stands between it and its driver. A [`Link`]
-//! names the parts that differ. Its user is generic over it, so a message costs no virtual call.
+//! A worker (`process/worker.rs`) is one value whatever stands between it and its driver. A
+//! [`Link`] names the parts that differ. Its user is generic over it, so a message costs no virtual
+//! call.
 //!
 //! * [`Lane`]: messages to the worker. Two of them, each read by one thread at a time: one brings
 //!   tasks and what must not overtake them, the other one brings all else while tasks run.

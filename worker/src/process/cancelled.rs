@@ -1,7 +1,8 @@
 //! Tasks of this worker that nobody waits for any more.
 //!
 //! The control lane says which, by the number of the run. An asynchronous function is dropped where
-//! it waits next. A blocking one ends by unwinding where it waits for an object, and can ask before.
+//! it waits next. A blocking one ends by unwinding where it waits for an object, and can ask
+//! before.
 
 use std::task::Waker;
 

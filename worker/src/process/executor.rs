@@ -64,8 +64,8 @@ fn runtime() -> Result<&'static Runtime> {
 ///
 /// # Panics
 /// If the future does, or if the thread is inside another tokio runtime. Where the system gives no
-/// thread that the future needs, and where nobody waits for the task any more, this drops the future
-/// and unwinds with an [`Error`], which the task ends with.
+/// thread that the future needs, and where nobody waits for the task any more, this drops the
+/// future and unwinds with an [`Error`], which the task ends with.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);

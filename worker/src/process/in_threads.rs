@@ -2,8 +2,8 @@
 //!
 //! It is the worker of a process, but for what belongs to a process: standard input and output, the
 //! end with its driver, and the kill. A thread cannot be killed. A run that does not end in time
-//! loses its turn ([`InThreads::take_turn`]): a stand-in goes on with the lane beside it. The end of
-//! the worker waits for all of its threads and for all handles of its objects, since what these
+//! loses its turn ([`InThreads::take_turn`]): a stand-in goes on with the lane beside it. The end
+//! of the worker waits for all of its threads and for all handles of its objects, since what these
 //! keep must not change under them.
 
 use std::{
@@ -177,8 +177,8 @@ impl fmt::Debug for InThreads {
 #[must_use]
 pub struct PausedHere(Arc<dyn Here>);
 
-/// If this thread runs a task of a worker, says that it sleeps. For who waits by other means than the
-/// worker's engine.
+/// If this thread runs a task of a worker, says that it sleeps. For who waits by other means than
+/// the worker's engine.
 #[inline]
 pub fn pause_here() -> Option<PausedHere> {
     match tasks::runs_here() {
@@ -232,7 +232,8 @@ fn begin(worker: &Arc<Worker<Threads>>) -> Result<()> {
 /// Whether the worker has ended: no thread runs tasks any more, and no thread of the program has
 /// anything that lies in the worker's memory, or that the worker keeps. Or nobody answers it.
 ///
-/// Nobody says when that comes, once the threads have ended: then the pauses between two looks grow.
+/// Nobody says when that comes, once the threads have ended: then the pauses between two looks
+/// grow.
 fn over(worker: &Worker<Threads>, pause: &mut Duration) -> Over {
     let Some(beside) = &worker.beside else {
         return Over::Yes;

@@ -1,9 +1,9 @@
 //! Calls that a task makes and runs by itself.
 //!
 //! A plain call of a task stays in its worker ([`kept`](super::kept)). If the task waits for it and
-//! nobody has begun it, the task's thread runs it, within the wait: no message goes to the driver. The
-//! call goes to the driver where something else wants it: an idle worker, a value or a call that
-//! refers to its result, or a task that waits for something else or ends.
+//! nobody has begun it, the task's thread runs it, within the wait: no message goes to the driver.
+//! The call goes to the driver where something else wants it: an idle worker, a value or a call
+//! that refers to its result, or a task that waits for something else or ends.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -37,8 +37,8 @@ use mobula_protocol::{
 const LOOKS: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(8));
 
 impl<L: Link> Worker<L> {
-    /// Keeps a call to this worker, if it is one that its task may run. Otherwise returns what is left
-    /// of it.
+    /// Keeps a call to this worker, if it is one that its task may run. Otherwise returns what is
+    /// left of it.
     ///
     /// # Errors
     /// It goes to the driver.

@@ -67,8 +67,8 @@ pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
     });
 }
 
-/// Calls a set-up function of the user. A panic inside [`catch`] is kept for the error, and the hook
-/// that the process has is called, too. A hook that the function sets stays. Once the hook of
+/// Calls a set-up function of the user. A panic inside [`catch`] is kept for the error, and the
+/// hook that the process has is called, too. A hook that the function sets stays. Once the hook of
 /// [`install_hook`] is there, it does the same.
 pub(super) fn in_set_up<T>(f: impl FnOnce() -> T) -> T {
     if INSTALLED.is_completed() {

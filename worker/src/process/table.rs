@@ -173,8 +173,8 @@ impl<O: Out> Table<O> {
         slot.is_some_and(|slot| slot.place == Place::Ended)
     }
 
-    /// The call has ended that [`begin_kept`](Table::begin_kept) has given. `outcome`: the driver has
-    /// to know the result, and what it refers to.
+    /// The call has ended that [`begin_kept`](Table::begin_kept) has given. `outcome`: the driver
+    /// has to know the result, and what it refers to.
     pub(super) fn end_kept(&mut self, id: ObjectId, outcome: Option<&Outcome>) {
         let Some(slot) = self.handles.get_mut(id) else {
             return;
@@ -250,8 +250,8 @@ impl<O: Out> Table<O> {
         self.share(false)
     }
 
-    /// Gives calls to the driver if they are wanted. `is_look`: this is called now and then. Returns
-    /// whether it should be.
+    /// Gives calls to the driver if they are wanted. `is_look`: this is called now and then.
+    /// Returns whether it should be.
     pub(super) fn look_at_kept(&mut self) -> (bool, Spent) {
         if !self.kept.wanted {
             return (false, Spent::new());
@@ -268,8 +268,8 @@ impl<O: Out> Table<O> {
         spent
     }
 
-    /// Takes out the calls of a run that nobody has begun, and that nobody is to begin. Returns them
-    /// with their functions: they fail here.
+    /// Takes out the calls of a run that nobody has begun, and that nobody is to begin. Returns
+    /// them with their functions: they fail here.
     pub(super) fn cancel_kept_of(
         &mut self,
         parent: Attempt,

@@ -173,8 +173,8 @@ impl<L: Link> Worker<L> {
     }
 
     /// # Errors
-    /// Nothing can be asked of the driver: this process is one that the worker has forked, where the
-    /// rings are not; or the worker has ended.
+    /// Nothing can be asked of the driver: this process is one that the worker has forked, where
+    /// the rings are not; or the worker has ended.
     #[inline]
     pub(super) fn usable(&self) -> Result<()> {
         if mobula_store::is_forked_child() {

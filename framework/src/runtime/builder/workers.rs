@@ -6,15 +6,15 @@ use super::Builder;
 use crate::config::Pin;
 
 impl Builder {
-    /// Pins each worker to cores of its own, or to those of a NUMA node, so that the system does not
-    /// move it. Default: workers use all cores that this process may use.
+    /// Pins each worker to cores of its own, or to those of a NUMA node, so that the system does
+    /// not move it. Default: workers use all cores that this process may use.
     ///
-    /// A worker has its cores before its first instruction, and a replacement has those of the worker
-    /// that it replaces. The processes of actors have cores too. This process keeps its own.
+    /// A worker has its cores before its first instruction, and a replacement has those of the
+    /// worker that it replaces. The processes of actors have cores too. This process keeps its own.
     ///
     /// # Errors
-    /// [`start`](Self::start) fails (`is_setup()`) if the system lets no cores be chosen, or does not
-    /// list its NUMA nodes.
+    /// [`start`](Self::start) fails (`is_setup()`) if the system lets no cores be chosen, or does
+    /// not list its NUMA nodes.
     ///
     /// # Examples
     /// ```
@@ -160,9 +160,9 @@ impl Builder {
     /// runtime starts.
     ///
     /// Workers also have variables that say how many threads libraries start: `OMP_NUM_THREADS`,
-    /// `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS`, `NUMEXPR_NUM_THREADS` and `RAYON_NUM_THREADS`. Each
-    /// is the number of cores divided by that of workers, and at least 1. A variable that this process
-    /// has, or that this method sets, stays as it is.
+    /// `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS`, `NUMEXPR_NUM_THREADS` and `RAYON_NUM_THREADS`.
+    /// Each is the number of cores divided by that of workers, and at least 1. A variable that this
+    /// process has, or that this method sets, stays as it is.
     ///
     /// # Examples
     /// ```

@@ -281,7 +281,8 @@ impl<A: Actor> ActorCall<A> {
     }
 
     /// Sets how many calls may run or wait for their turn. Further calls fail at once with
-    /// `is_backpressure()`, until there are fewer. Default: any number, in the memory of the driver.
+    /// `is_backpressure()`, until there are fewer. Default: any number, in the memory of the
+    /// driver.
     ///
     /// The number is at least 1. Otherwise creating the actor fails with `is_usage()`.
     ///

@@ -9,8 +9,8 @@ impl<A: Actor> ActorCall<A> {
     /// Default: none, so that actors run beside the calls of the pool.
     ///
     /// An actor gets its resources when its arguments are ready, and then a process. It keeps them
-    /// through restarts. They come back when the actor has ended and its process is dead. Actors and
-    /// calls wait for resources in one order: see
+    /// through restarts. They come back when the actor has ended and its process is dead. Actors
+    /// and calls wait for resources in one order: see
     /// [`UnspawnedCall::num_cpus`](crate::UnspawnedCall::num_cpus). The cores of an actor are not
     /// passed on while a method waits.
     ///
@@ -96,9 +96,10 @@ impl<A: Actor> ActorCall<A> {
     /// Sets how much of a declared resource the actor holds, in place of the type's own
     /// (`#[remote(resources(gpu = 1))]`). Default: none.
     ///
-    /// [`TaskContext::units`](crate::TaskContext::units) tells the constructor and the methods which
-    /// units the actor has. An actor that is made anew has the same ones. Order, duration and errors
-    /// are those of [`num_cpus`](Self::num_cpus). A resource that is not declared is an error too.
+    /// [`TaskContext::units`](crate::TaskContext::units) tells the constructor and the methods
+    /// which units the actor has. An actor that is made anew has the same ones. Order, duration and
+    /// errors are those of [`num_cpus`](Self::num_cpus). A resource that is not declared is an
+    /// error too.
     ///
     /// # Examples
     /// ```

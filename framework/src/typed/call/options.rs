@@ -251,8 +251,8 @@ impl<R> UnspawnedCall<R> {
     ///
     /// The default is the function's own (`#[remote(max_calls = n)]`), else no limit. This is for
     /// code that keeps memory or descriptors, or that can be used only once. `multiprocessing` has
-    /// `maxtasksperchild` for that. [`Builder::max_worker_rss`](crate::Builder::max_worker_rss) looks
-    /// at the memory instead.
+    /// `maxtasksperchild` for that. [`Builder::max_worker_rss`](crate::Builder::max_worker_rss)
+    /// looks at the memory instead.
     ///
     /// Calls that fail count, and runs after an error count once. Calls of the function without a
     /// limit do not count. Nothing else fails:

@@ -43,7 +43,8 @@ pub(crate) use tree_reduce::tree_reduce;
 /// It sends short calls many at a time, in *batches*. The first batch is one call. Later ones are
 /// as many calls as take 5 ms, by the measured time, and fewer towards the end. On a Ray cluster,
 /// where a task costs more, it is 100 ms. A batch whose worker is busy goes to another worker. So a
-/// single long call delays only its own batch, by that time at most. [`chunk_size`](Self::chunk_size) sets a number instead.
+/// single long call delays only its own batch, by that time at most.
+/// [`chunk_size`](Self::chunk_size) sets a number instead.
 ///
 /// A map that is left before its end sends no further calls, and [cancels](crate::Cancel) those on
 /// their way. A `break`, a dropped future and a failure in [`get`](Self::get) leave it.
@@ -319,19 +320,19 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
         TreeReduce::new(self.engine, self.calls, f, bar)
     }
 
-    /// Shows a progress bar of this name on standard error while the map runs: how many of its calls
-    /// have ended, for how long it has run, and for how long it will run if it goes on like this.
-    /// Needs the feature `progress`.
+    /// Shows a progress bar of this name on standard error while the map runs: how many of its
+    /// calls have ended, for how long it has run, and for how long it will run if it goes on like
+    /// this. Needs the feature `progress`.
     ///
     /// There is no bar where standard error is no terminal, so in tasks neither. Several bars at a
     /// time are below each other, and lines that workers print go above them. Where the number of
     /// calls is not known beforehand (the iterator's `size_hint` is not exact), the bar only
-    /// counts. It is drawn again several times a second while nothing comes. When the map ends or is
-    /// left, a line with the numbers takes its place.
+    /// counts. It is drawn again several times a second while nothing comes. When the map ends or
+    /// is left, a line with the numbers takes its place.
     ///
     /// A call that is a task of its own moves the bar by what it says of
-    /// [itself](crate::TaskContext::progress), several times a second. Long calls are such tasks. The
-    /// numbers count calls that have ended.
+    /// [itself](crate::TaskContext::progress), several times a second. Long calls are such tasks.
+    /// The numbers count calls that have ended.
     ///
     /// A bar starts a thread. What the program itself prints may go through a bar: print above bars
     /// by a task, or when there are none.

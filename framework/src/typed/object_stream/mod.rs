@@ -1,7 +1,7 @@
 //! Streams of results: one call, whose items can be read before it has ended.
 //!
-//! A stream is a bounded queue, which is the last argument of the call. The call's own result is the
-//! number of items. The engine ends the queue when the call has ended.
+//! A stream is a bounded queue, which is the last argument of the call. The call's own result is
+//! the number of items. The engine ends the queue when the call has ended.
 
 mod item_refs;
 mod sink;

@@ -198,10 +198,10 @@ impl<M: Memory> RawRwLock<M> {
         self.poison_word().clear();
     }
 
-    /// To be called after the process `dead`, which had this process slot, is known to be dead, for each
-    /// lock that it could reach, before its process slot is given away. If it was the writer, the lock is
-    /// free and poisoned then. What it read is no reason for that, and neither is its death while
-    /// it slept until readers left. Says whether it was the writer. Three system calls.
+    /// To be called after the process `dead`, which had this process slot, is known to be dead, for
+    /// each lock that it could reach, before its process slot is given away. If it was the writer,
+    /// the lock is free and poisoned then. What it read is no reason for that, and neither is its
+    /// death while it slept until readers left. Says whether it was the writer. Three system calls.
     pub fn recover(&self, dead: WorkerId, slot: ProcessSlot, cause: Cause) -> bool {
         self.processes().remove(slot);
         let owned = self.raw_lock.recover(dead, |word| {

@@ -56,8 +56,8 @@ impl Driver {
         started
     }
 
-    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the process slot belongs to a
-    /// peer.
+    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the process slot belongs
+    /// to a peer.
     fn start_worker_at(
         &self,
         process_slot: ProcessSlot,

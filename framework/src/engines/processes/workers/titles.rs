@@ -1,7 +1,7 @@
 //! The titles of workers in `ps` and `top`: the functions that they run.
 //!
-//! The monitor looks twice a second while tasks are under way, and tells a worker whose function has
-//! changed since. So a task pays nothing for it, and short tasks are mostly not seen.
+//! The monitor looks twice a second while tasks are under way, and tells a worker whose function
+//! has changed since. So a task pays nothing for it, and short tasks are mostly not seen.
 
 use mobula_protocol::message::ToWorker;
 

@@ -237,9 +237,9 @@ impl<T: SharedElement> SharedArray<T> {
 
     /// Blocks until all parts are back, and returns those that are incomplete.
     ///
-    /// A part is incomplete if its task began and then failed for good, so that the elements may be half
-    /// written. Elements that were not lent, or came back from a task that succeeded, are whole.
-    /// Each incomplete part is reported once.
+    /// A part is incomplete if its task began and then failed for good, so that the elements may be
+    /// half written. Elements that were not lent, or came back from a task that succeeded, are
+    /// whole. Each incomplete part is reported once.
     ///
     /// # Examples
     /// ```

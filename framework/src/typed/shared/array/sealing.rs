@@ -20,11 +20,11 @@ impl<T: SharedElement> SharedArray<T> {
     /// Turns the array into an ordinary object that never changes, without a copy. Up to 4 KiB are
     /// copied.
     ///
-    /// The result is pending for some microseconds, until no process can write there any more. It fails
-    /// if parts are lent or there are other handles of the array. Clones, handles in values, and
-    /// arguments of calls that have not ended are such handles. A handle that the driver's program
-    /// gives to a call does not count from then on. A handle that a task gives to a call of its own may
-    /// count for some microseconds more.
+    /// The result is pending for some microseconds, until no process can write there any more. It
+    /// fails if parts are lent or there are other handles of the array. Clones, handles in values,
+    /// and arguments of calls that have not ended are such handles. A handle that the driver's
+    /// program gives to a call does not count from then on. A handle that a task gives to a call of
+    /// its own may count for some microseconds more.
     ///
     /// # Examples
     /// ```

@@ -71,8 +71,8 @@ impl SharedBarrier {
     /// ```
     ///
     /// # Errors
-    /// * [`is_poisoned`](Error::is_poisoned): the barrier is broken, or was reset during the wait. A
-    ///   cancelled task that waits breaks it.
+    /// * [`is_poisoned`](Error::is_poisoned): the barrier is broken, or was reset during the wait.
+    ///   A cancelled task that waits breaks it.
     /// * [`is_shutdown`](Error::is_shutdown): the runtime ended during the wait.
     pub fn wait(&self) -> Result<bool> {
         self.wait_for(None)
