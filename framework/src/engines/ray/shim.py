@@ -529,23 +529,6 @@ class Peer:
         cause = self.outcome(cause, None, keeper) if cause is not None else None
         return {"Failure": [kind, function, message, cause]}
 
-    def came(self, number, thing, done):
-        """Tells the process of a result, on the thread of Ray that has it.
-
-        What may block there takes a thread of the pool: values with refs, or with bytes in Ray's store,
-        answers of the hub to several who wait, and failures.
-        """
-        if thing.failed is None and done.exception() is None and not isinstance(thing.payload, int):
-            meta = done.result()
-            if meta[0] == "v" and not meta[2] and not meta[3]:
-                self.say_ready(number, self.outcome(meta, None, thing))
-                return
-        self.later(self.ready, number, thing)
-
-    def say_ready(self, number, outcome):
-        self.unfinished.pop(number, None)
-        self.stream.send("Ready", number, outcome)
-
     def ready(self, number, thing):
         """Tells the process what has become of an object, on a thread of the pool."""
         try:
@@ -563,7 +546,8 @@ class Peer:
         except BaseException as error:  # noqa: BLE001 - every failure has to reach who waits
             meta = thing.failed or failure_of(error)
             outcome = self.outcome(meta, None, thing)
-        self.say_ready(number, outcome)
+        self.unfinished.pop(number, None)
+        self.stream.send("Ready", number, outcome)
 
     # -- what the process says ------------------------------------------------------------------
 
@@ -605,7 +589,8 @@ class Peer:
                 return
             thing.watched = True
         if thing.failed is None and isinstance(thing.meta, ray.ObjectRef):
-            thing.meta.future().add_done_callback(lambda done: self.came(number, thing, done))
+            later = thing.meta.future()
+            later.add_done_callback(lambda _: self.later(self.ready, number, thing))
         else:
             self.later(self.ready, number, thing)
 
@@ -956,6 +941,7 @@ class Child(Peer):
         self.program = program
         self.runs = {}
         self.run_number = 0
+        self.calls = collections.Counter()
         self.process = None
         self.blocked = 0
         self.actor_threads = None
@@ -982,17 +968,11 @@ class Child(Peer):
             self.segments = Segments(self.stream)
             self.objects, self.by_key = {}, {}
             self.made_by.clear()
+            self.calls.clear()
             self.blocked = 0
+            self.process = process
         number = 16 + uuid.uuid4().int % ((1 << 24) - 16)
-        try:
-            self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
-        except BaseException:
-            # Nobody reads what this process says, so the next call starts another one.
-            process.kill()
-            process.wait()
-            self.stream.close()
-            raise
-        self.process = process
+        self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
         threading.Thread(target=self.reads, args=(process,), daemon=True).start()
         if self.actor_threads is not None:
             self.stream.send("Actor", self.actor_threads)
@@ -1082,9 +1062,9 @@ class Child(Peer):
             begun()
             return self.follow(number, function, options, events)
         except Failed as failed:
+            self.runs.pop(number, None)
             return failure("dependency", "", function, failed.meta), None
         finally:
-            self.runs.pop(number, None)
             self.tokens.pop(token, None)
             for child in keeper.children:
                 self.drop(child)
