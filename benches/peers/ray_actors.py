@@ -4,13 +4,11 @@ Where Ray's microbenchmark says `n`, there are as many actors as workers. Its ba
 and 10,000 tasks are smaller here, because a batch would take many seconds.
 """
 
-import os
-import shutil
 import tempfile
 
 # Sets up the environment for Ray, so it comes before it.
-from ray_local import empty, leave_nothing, start
-from common import MIB, WORKERS, Peer, descendants
+from ray_local import empty, end, start
+from common import MIB, WORKERS, Peer
 
 import numpy
 import ray
@@ -131,10 +129,7 @@ def main():
         many(peer, "async_actor", AsyncServer)
         submitters(peer)
     finally:
-        ours = set(descendants()) - {os.getpid()}
-        ray.shutdown()
-        leave_nothing(ours)
-        shutil.rmtree(folder, ignore_errors=True)
+        end(folder)
 
 
 if __name__ == "__main__":

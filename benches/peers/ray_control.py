@@ -3,15 +3,13 @@
 Ray has no priorities and no limits of time for tasks, so it has no rows about those.
 """
 
-import os
-import shutil
 import tempfile
 import time
 
 # Sets up the environment for Ray, so it comes before it.
 import ray_local
-from ray_local import empty, hold, leave_nothing, start
-from common import MIB, WORKERS, Peer, descendants
+from ray_local import empty, end, hold, start
+from common import MIB, WORKERS, Peer
 
 import numpy
 import ray
@@ -162,13 +160,6 @@ def beyond(peer):
         peer.rate("stream_beyond", work, BEYOND_ITEMS * BEYOND_ITEM, unit="B/s", least=1, seconds=0.1, warm_up=0)
     finally:
         end(folder)
-
-
-def end(folder):
-    ours = set(descendants()) - {os.getpid()}
-    ray.shutdown()
-    leave_nothing(ours)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():

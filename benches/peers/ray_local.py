@@ -229,11 +229,16 @@ def main():
         for part in (calls, store, limits, maps):
             part(peer)
     finally:
-        ours = set(descendants()) - {os.getpid()}
-        ray.shutdown()
         WORK.close()
-        leave_nothing(ours)
-        shutil.rmtree(folder, ignore_errors=True)
+        end(folder)
+
+
+def end(folder):
+    """Ends Ray, with all processes and files that it has made here."""
+    ours = set(descendants()) - {os.getpid()}
+    ray.shutdown()
+    leave_nothing(ours)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def leave_nothing(pids):

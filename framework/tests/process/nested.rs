@@ -7,7 +7,7 @@ use mobula::prelude::*;
 use crate::support::{Marks, eventually, mark, nothing_is_left, runtime};
 
 #[remote]
-fn fib(n: u64) -> mobula::Result<u64> {
+pub(crate) fn fib(n: u64) -> mobula::Result<u64> {
     if n < 2 {
         return Ok(n);
     }

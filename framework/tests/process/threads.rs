@@ -14,6 +14,7 @@ use mobula::{Array, CancelOptions, EngineKind, SharedMutex, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    nested::fib,
     programs::{CASE, Program},
     support::{eventually, nothing_is_left},
 };
@@ -78,15 +79,6 @@ fn arrays_of_tasks_outlive_their_worker_and_their_runtime() {
     let passed = rt.spawn(passed_on::remote(&first)).get().unwrap();
     rt.shutdown();
     assert!(passed.len() == 1 << 16 && passed.iter().all(|n| *n == 7));
-}
-
-#[remote]
-fn fib(n: u64) -> mobula::Result<u64> {
-    if n < 2 {
-        return Ok(n);
-    }
-    let (one, two) = (fib::remote(n - 1).spawn(), fib::remote(n - 2).spawn());
-    Ok(one.get()? + two.get()?)
 }
 
 #[mobula::test]

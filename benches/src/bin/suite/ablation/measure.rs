@@ -5,16 +5,23 @@ use std::{env, time::Duration};
 
 use mobula::{AtomicArray, SharedBarrier, SharedMutex, prelude::*};
 use mobula_benches::{
-    busy::{beside_work, busy},
+    busy::beside_work,
     handover::{LOCKS, hand_over},
     neighbour::Neighbour,
     sampling::{Plan, Sampler, measure as sample, timed},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use crate::{
     Result,
-    ours::{WORKERS, nothing, runtime},
+    ours::{
+        WORKERS,
+        calls::blocking,
+        many,
+        maps::{same, work},
+        nothing, runtime,
+        shared::gather,
+    },
 };
 
 /// The environment variable with the names of the rows to measure, separated by commas.
@@ -66,16 +73,6 @@ const SLOW: Plan = Plan {
     most: 10_000,
     time: TIME,
 };
-
-#[remote]
-fn same(item: u64) -> u64 {
-    item
-}
-
-#[remote]
-fn work(nanoseconds: u64) -> u64 {
-    busy(nanoseconds)
-}
 
 #[remote]
 fn naps() {
@@ -201,13 +198,7 @@ pub(crate) fn part() -> Result<()> {
 }
 
 fn roundtrip(rt: &Runtime) -> Result<f64> {
-    let mut sampler = Sampler::new(FAST);
-    while sampler.more() {
-        let mut done = Ok(());
-        sampler.add(timed(|| done = rt.spawn(nothing::remote()).get()));
-        done?;
-    }
-    Ok(sampler.summary().median)
+    Ok(sample(FAST, || blocking(rt))?.median)
 }
 
 async fn awaited(rt: &Runtime) -> Result<f64> {
@@ -238,10 +229,7 @@ async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
 
 /// Seconds of one task of a batch.
 fn batch(rt: &Runtime, tasks: usize) -> Result<f64> {
-    each(tasks, || {
-        let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
-        rt.get(&refs).map(drop)
-    })
+    Ok(sample(SLOW, || many::batch(rt, tasks))?.median / tasks as f64)
 }
 
 /// Seconds of one of so many things that `work` does.
@@ -262,11 +250,7 @@ fn plays(
     barrier: &SharedBarrier,
     player: usize,
 ) -> mobula::Result<f64> {
-    // Both workers have a player before one of them waits, and so gives its turn to the other.
-    arrived[0].fetch_add(1, Ordering::SeqCst);
-    while arrived[0].load(Ordering::SeqCst) < WORKERS as u64 {
-        std::thread::yield_now();
-    }
+    gather(arrived);
     barrier.wait()?;
     let ready = || barrier.wait().map(drop);
     hand_over(player, 2_000, |n| locks[n].lock(), ready)

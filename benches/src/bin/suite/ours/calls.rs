@@ -111,7 +111,7 @@ fn floors(out: &Out) -> Result<()> {
 }
 
 /// Seconds of one round trip.
-pub(super) fn blocking(rt: &Runtime) -> mobula::Result<f64> {
+pub(crate) fn blocking(rt: &Runtime) -> mobula::Result<f64> {
     let mut result = Ok(());
     let seconds = timed(|| result = rt.spawn(nothing::remote()).get());
     result.map(|()| seconds)

@@ -36,7 +36,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
 }
 
 /// Seconds until all of a batch are spawned, done, fetched and dropped.
-pub(super) fn batch(rt: &Runtime, tasks: usize) -> mobula::Result<f64> {
+pub(crate) fn batch(rt: &Runtime, tasks: usize) -> mobula::Result<f64> {
     let start = Instant::now();
     let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
     rt.get(&refs)?;

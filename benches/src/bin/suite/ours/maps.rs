@@ -12,12 +12,12 @@ use super::{Out, WORKERS, per_second, runtime};
 use crate::Result;
 
 #[remote]
-fn same(item: u64) -> u64 {
+pub(crate) fn same(item: u64) -> u64 {
     item
 }
 
 #[remote]
-fn work(nanoseconds: u64) -> u64 {
+pub(crate) fn work(nanoseconds: u64) -> u64 {
     busy(nanoseconds)
 }
 

@@ -13,17 +13,17 @@ use crate::{
 };
 
 mod actors;
-mod calls;
+pub(crate) mod calls;
 mod clients;
 mod control;
 mod life;
-mod many;
-mod maps;
+pub(crate) mod many;
+pub(crate) mod maps;
 mod nested;
 mod objects;
 mod queue;
 mod results;
-mod shared;
+pub(crate) mod shared;
 mod store;
 mod streams;
 

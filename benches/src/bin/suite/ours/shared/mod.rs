@@ -46,7 +46,7 @@ fn on_threads<R: Send>(work: impl Fn(usize) -> R + Sync) -> Result<Vec<R>> {
 
 /// Returns when the tasks of all workers are here. It spins: a task that waits lets another one run
 /// on its worker, and two on one worker would take turns afterwards, too.
-fn gather(arrived: &AtomicArray<AtomicU64>) {
+pub(crate) fn gather(arrived: &AtomicArray<AtomicU64>) {
     const PATIENCE: Duration = Duration::from_secs(30);
     arrived[0].fetch_add(1, SeqCst);
     let start = Instant::now();
