@@ -38,7 +38,7 @@ fn item(nanoseconds: u64) {
     busy(nanoseconds);
 }
 
-/// What the rows read.
+/// The objects that the rows read.
 struct Measured {
     rt: Runtime,
     small: ObjectRef<Vec<u8>>,

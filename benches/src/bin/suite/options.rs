@@ -24,7 +24,7 @@ pub(crate) enum Invocation {
     Suite(Options),
     /// The curves.
     Curves(Options),
-    /// What mechanisms gain.
+    /// The gains of the mechanisms of waiting.
     Ablation(Ablation),
     /// One part of our rows, as lines on standard output: what the suite starts.
     Part {
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) date: Option<String>,
 }
 
-/// What an ablation is to measure.
+/// The mechanisms and rows of an ablation.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Ablation {
     /// The mechanisms; `None` for all.

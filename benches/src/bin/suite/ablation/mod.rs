@@ -1,4 +1,4 @@
-//! What each mechanism of waiting gains: all rows with all mechanisms on, then with each one off,
+//! The gain of each mechanism of waiting: all rows with all mechanisms on, then with each one off,
 //! again and again in turn.
 //!
 //! Another build of this program can stand in the place of a mechanism, so that two versions are

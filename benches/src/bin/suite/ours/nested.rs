@@ -8,13 +8,13 @@ use mobula_benches::sampling::{Summary, measure as sample};
 use super::{Out, calls::blocking, nothing, runtime};
 use crate::Result;
 
-/// So many times calls are measured in turn with the driver's own.
+/// Number of turns, each of calls of a task and of the driver.
 const TURNS: usize = 21;
 
 /// Calls of one task, one by one.
 const CALLS: u32 = 1000;
 
-/// What `fib` is called with, and the calls that this takes.
+/// The argument of `fib`, and the number of calls that it takes.
 const FIB: (u64, f64) = (20, 21_891.0);
 
 /// Seconds of one of the calls that this task makes one by one.
