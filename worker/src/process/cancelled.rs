@@ -29,7 +29,7 @@ impl Run {
     pub(crate) fn of_this_thread() -> Option<Run> {
         let run = this_run()?;
         let (worker, here) = here::with(|worker| (worker.id(), worker.number()))?;
-        let within = within::depth() > 0;
+        let within = within::is_within();
         Some(Run {
             run,
             worker,
@@ -80,7 +80,7 @@ fn check_this_run() -> Result<()> {
 
 /// Whether nobody waits for the task of this thread any more.
 pub(super) fn is_cancelled(cancellations: &Cancellations) -> bool {
-    this_run().is_some_and(|run| cancellations.has(run, within::depth() > 0))
+    this_run().is_some_and(|run| cancellations.has(run, within::is_within()))
 }
 
 /// # Errors
@@ -136,7 +136,7 @@ impl Awaited for OrCancelled<'_> {
         if let Some(run) = self.run
             && !self
                 .cancellations
-                .subscribe(run, within::depth() > 0, waker)
+                .subscribe(run, within::is_within(), waker)
         {
             return false;
         }
@@ -167,7 +167,7 @@ pub(super) fn woken_when_cancelled<'a>(
     let Some(run) = this_run() else {
         return Ok(None);
     };
-    match cancellations.subscribe(run, within::depth() > 0, waker) {
+    match cancellations.subscribe(run, within::is_within(), waker) {
         true => Ok(Some(Woken(cancellations, run))),
         false => Err(cancelled()),
     }

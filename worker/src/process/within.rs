@@ -33,6 +33,12 @@ pub(super) fn depth() -> u32 {
     DEPTH.get()
 }
 
+/// Whether this thread runs a call within another one.
+#[inline]
+pub(super) fn is_within() -> bool {
+    depth() > 0
+}
+
 /// Whether this thread has enough of its stack left for a task.
 #[inline]
 pub(super) fn has_stack() -> bool {
