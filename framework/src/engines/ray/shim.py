@@ -229,8 +229,22 @@ class Object:
     """An object that the process at the other end knows by a number."""
 
     __slots__ = (
-        "actor", "buffers", "children", "count", "decoded", "failed", "function", "held", "key", "meta",
-        "own", "payload", "queue", "segments", "token", "watched",
+        "actor",
+        "buffers",
+        "children",
+        "count",
+        "decoded",
+        "failed",
+        "function",
+        "held",
+        "key",
+        "meta",
+        "own",
+        "payload",
+        "queue",
+        "segments",
+        "token",
+        "watched",
     )
 
     def __init__(self, meta=None, payload=None, actor=None, line=None):
@@ -275,8 +289,15 @@ def failure_of(error, function=None):
         (errors.TaskCancelledError, "cancelled"),
         ((errors.ActorDiedError, errors.ActorUnavailableError, errors.RayActorError), "actor_dead"),
         (errors.ObjectStoreFullError, "store_full"),
-        ((errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError,
-          errors.LocalRayletDiedError), "crash"),
+        (
+            (
+                errors.WorkerCrashedError,
+                errors.OutOfMemoryError,
+                errors.NodeDiedError,
+                errors.LocalRayletDiedError,
+            ),
+            "crash",
+        ),
         ((errors.ObjectLostError, errors.ReferenceCountingAssertionError), "lost"),
         (errors.PendingCallsLimitExceeded, "backpressure"),
         (errors.RuntimeEnvSetupError, "setup"),
@@ -487,7 +508,7 @@ class Peer:
             return tuple(self.objects[number].handle(is_array) for number, is_array in refs)
 
     def view(self, offset, length):
-        return memoryview(self.heap)[offset:offset + length]
+        return memoryview(self.heap)[offset : offset + length]
 
     # -- values for the process -----------------------------------------------------------------
 
@@ -645,8 +666,19 @@ class Peer:
 
     def options(self, options):
         names = (
-            "retries", "retry_errors", "timeout", "deadline", "retry_timeouts", "grace", "max_calls",
-            "split", "cpus", "memory", "resources", "group", "own",
+            "retries",
+            "retry_errors",
+            "timeout",
+            "deadline",
+            "retry_timeouts",
+            "grace",
+            "max_calls",
+            "split",
+            "cpus",
+            "memory",
+            "resources",
+            "group",
+            "own",
         )
         return types.SimpleNamespace(**dict(zip(names, options, strict=True)))
 
@@ -674,7 +706,8 @@ class Peer:
         try:
             if actor is None:
                 call = self.remote.call.options(
-                    name=name, max_retries=options.retries or 0, **self.resources(options))
+                    name=name, max_retries=options.retries or 0, **self.resources(options)
+                )
                 thing.meta, thing.payload = call.remote(spec, *flat)
             elif self.objects[actor].actor is None:
                 thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
@@ -709,12 +742,19 @@ class Peer:
             return None
         names = {"num_cpus": "CPU"}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if any(all(node.get(names.get(what, what), 0) >= amount for what, amount in wanted.items()) for node in nodes):
+        if any(
+            all(node.get(names.get(what, what), 0) >= amount for what, amount in wanted.items())
+            for node in nodes
+        ):
             return None
         amounts = " and ".join(
-            f"{int(amount) if amount == int(amount) else amount} of `{what}`" for what, amount in wanted.items())
-        return (f"`{name}` needs {amounts}, and no node of the cluster has that, so it could never run; on Ray, "
-                "`ray start --resources` declares what `Runtime::builder().resource(..)` declares on one machine")
+            f"{int(amount) if amount == int(amount) else amount} of `{what}`"
+            for what, amount in wanted.items()
+        )
+        return (
+            f"`{name}` needs {amounts}, and no node of the cluster has that, so it could never run; on Ray, "
+            "`ray start --resources` declares what `Runtime::builder().resource(..)` declares on one machine"
+        )
 
     def tidy(self):
         """Forgets calls that have ended, when there are twice as many as after the last time."""
@@ -722,7 +762,9 @@ class Peer:
             if len(self.unfinished) < max(1024, 2 * getattr(self, "tidied", 0)):
                 return
             refs = list(self.unfinished.items())
-            _, left = ray.wait([ref for _, ref in refs], num_returns=len(refs), timeout=0, fetch_local=False)
+            _, left = ray.wait(
+                [ref for _, ref in refs], num_returns=len(refs), timeout=0, fetch_local=False
+            )
             left = set(left)
             self.unfinished = {number: ref for number, ref in refs if ref in left}
             self.tidied = len(self.unfinished)
@@ -750,7 +792,12 @@ class Peer:
     def on_Cancel(self, numbers, *how):
         for number in numbers:
             thing = self.objects.get(number)
-            if thing is not None and thing.token and thing.failed is None and is_pending(thing.meta):
+            if (
+                thing is not None
+                and thing.token
+                and thing.failed is None
+                and is_pending(thing.meta)
+            ):
                 self.stop(number, thing, failure("cancelled", "", thing.function), how)
 
     def ask(self, kind, *args):
@@ -773,7 +820,11 @@ class Peer:
         thing = self.add(number, Object())
         spec, flat = self.arguments(args)
         threads = concurrency + sum(threads for _, threads in groups)
-        chosen = {"max_restarts": restarts, "max_task_retries": call_retries, **self.resources(options)}
+        chosen = {
+            "max_restarts": restarts,
+            "max_task_retries": call_retries,
+            **self.resources(options),
+        }
         if name is not None:
             chosen.update(name=name, get_if_exists=found is not None)
         if threads > 1:
@@ -782,7 +833,12 @@ class Peer:
             chosen["max_pending_calls"] = most_pending
         spec = (constructor, spec, vars(options), f"{self.sender}.{number}")
         refused = self.refusal(self.names[constructor], options)
-        kept = {"threads": threads, "concurrency": concurrency, "groups": dict(groups), "grace": grace}
+        kept = {
+            "threads": threads,
+            "concurrency": concurrency,
+            "groups": dict(groups),
+            "grace": grace,
+        }
         try:
             if refused is not None:
                 raise Refused(refused)
@@ -846,7 +902,8 @@ class Peer:
     def on_QueuePut(self, answer, number, values, waits):
         spec, _ = self.arguments(values)
         handles = [
-            (part[1], None, False, None, None, None) if part[0] == "v" else part[2] for part in spec]
+            (part[1], None, False, None, None, None) if part[0] == "v" else part[2] for part in spec
+        ]
         self.request(answer, number, ["put", handles, waits, self.unit])
 
     def on_QueueGet(self, answers, number, waits):
@@ -1034,7 +1091,8 @@ class Child(Peer):
             result = self.run_once(function, parts, options, token, flat, left, begun)
             meta = result[0]
             again = meta[0] == "f" and (
-                meta[1] == "crash" or meta[1] == "timeout" and options.retry_timeouts)
+                meta[1] == "crash" or meta[1] == "timeout" and options.retry_timeouts
+            )
             if not again or left == 0 or role != "call":
                 break
             left -= 1
@@ -1079,7 +1137,11 @@ class Child(Peer):
             event = self.next_event(events)
             now = time.monotonic()
             if event is None:
-                if reason is None and options.timeout is not None and now - began >= options.timeout:
+                if (
+                    reason is None
+                    and options.timeout is not None
+                    and now - began >= options.timeout
+                ):
                     text = f"has run for longer than its limit of {options.timeout:g} s"
                     reason = failure("timeout", text, function)
                     killed = self.cancel_run(number, (True, True, None), options)
@@ -1108,8 +1170,11 @@ class Child(Peer):
         if self.blocked:
             # While a thread of Ray waits in Ray, the cores of its task are free for others.
             with self.lock:
-                refs = [thing.meta for thing in self.objects.values()
-                        if thing.watched and isinstance(thing.meta, ray.ObjectRef)]
+                refs = [
+                    thing.meta
+                    for thing in self.objects.values()
+                    if thing.watched and isinstance(thing.meta, ray.ObjectRef)
+                ]
             if refs:
                 ray.wait(refs, timeout=LOOK, fetch_local=False)
             else:
@@ -1219,7 +1284,9 @@ class ActorProcess:
         self.child.actor_threads = options["threads"]
         if self.child.process is not None:
             self.child.stream.send("Actor", options["threads"])
-        self.groups = {name: threading.BoundedSemaphore(most) for name, most in options["groups"].items()}
+        self.groups = {
+            name: threading.BoundedSemaphore(most) for name, most in options["groups"].items()
+        }
         self.others = threading.BoundedSemaphore(options["concurrency"])
         self.meta, _ = self.child.run(spec, flat, "constructor")
         if self.meta[0] == "f" and self.meta[1] == "crash":
@@ -1385,8 +1452,11 @@ class Hub:
             return None
         name, *args = args
         if kind == "create":
-            unused = [name for name, line in self.lines.items()
-                      if line.unused_since is not None and now - line.unused_since > UNUSED]
+            unused = [
+                name
+                for name, line in self.lines.items()
+                if line.unused_since is not None and now - line.unused_since > UNUSED
+            ]
             for old in unused:
                 del self.lines[old]
             self.lines[name] = Line(*args)
@@ -1400,7 +1470,7 @@ class Hub:
         """The calls that were cancelled after so many others; waits for the next."""
         while known >= self.first + len(self.cancels):
             await self.changed.wait()
-        news = [args for _, args in self.cancels[max(0, known - self.first):]]
+        news = [args for _, args in self.cancels[max(0, known - self.first) :]]
         return self.first + len(self.cancels), news
 
 
@@ -1430,7 +1500,9 @@ def executable(program):
         os.mkdir(directory, 0o700)
     status = os.lstat(directory)
     if status.st_uid != os.getuid() or status.st_mode & 0o777 != 0o700:
-        raise RuntimeError(f"{directory} is not of this user alone, so no program is run from there")
+        raise RuntimeError(
+            f"{directory} is not of this user alone, so no program is run from there"
+        )
     path = os.path.join(directory, digest)
     if not os.path.exists(path):
         own = f"{path}.{os.getpid()}"
@@ -1478,7 +1550,10 @@ def helper(source, settings):
         peer.hello(OWN, ray.cluster_resources().get("CPU", 1), text)
     except Exception as error:  # noqa: BLE001 - the program says it
         text = " ".join(str(error).split())
-        stream.send("Refused", f"cannot join the Ray cluster `{settings['address']}`: {type(error).__name__}: {text}")
+        stream.send(
+            "Refused",
+            f"cannot join the Ray cluster `{settings['address']}`: {type(error).__name__}: {text}",
+        )
         raise SystemExit(1) from error
     threading.Thread(target=end_with_node, daemon=True).start()
     with contextlib.suppress(Gone):
