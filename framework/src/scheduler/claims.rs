@@ -1,16 +1,17 @@
-//! What a worker says is compared with what the driver knows.
+//! The comparison of workers' messages with the driver's records.
 //!
-//! A worker whose memory is damaged can send well-formed messages that are wrong. The driver does
-//! not act on a claim that it can check: an id must be one that the worker was told of, the value
-//! beside an id must be that of the object, a format must fit what it describes. A worker that
-//! fails a check is killed.
+//! A worker whose memory is damaged can send well-formed messages that are wrong. The driver checks
+//! each claim that it can check before it acts. It checks that the worker was told of each id, and
+//! that a value beside an id is the object's. It also checks that each format fits its bytes. The
+//! driver kills a worker that fails a check.
 //!
 //! # Ids
 //!
 //! A worker is told of an id by a hold, by the arguments of a task, or by a value that it was told
-//! of. Most ids are held, and a hold takes a look-up. For others the arguments of the worker's
-//! first tasks are searched, and then a set is made of all that it was told of. The set stays and
-//! grows by what it is told later, so that many ids cost their number and not its square.
+//! of. Most ids are held, and the check of a hold is one look-up. For other ids, the scheduler
+//! first searches the arguments of the worker's tasks. After that, it makes a set of all ids that
+//! the worker was told of. The set stays and gets all later ids. The cost of many ids therefore
+//! grows with their number, not with its square.
 
 use std::{collections::HashSet, fmt, hash::BuildHasherDefault};
 
@@ -19,24 +20,26 @@ use mobula_store::NumberHasher;
 
 use super::{Scheduler, Violation, object::Object, task_table::TaskId, worker::Worker};
 
-/// So many ids are looked at in the arguments of the worker's tasks before a set is made.
+/// The number of ids that the scheduler searches in the arguments of the worker's tasks before it
+/// makes a set.
 const SEARCH: usize = 64;
 
-/// A set that has grown by more than this factor is made anew, without what has ended meanwhile.
+/// A set that has grown by more than this factor is dropped. The next set omits the ids that the
+/// worker no longer has.
 const GROWTH: usize = 2;
 
-/// The ids that a worker was told of, as far as that was asked.
+/// The ids that a worker was told of, computed on demand.
 #[derive(Default)]
 pub(super) struct Told {
-    /// Whether there is a set.
+    /// Whether the set exists.
     made: bool,
-    /// Some of them may be of objects that the worker has let go since.
+    /// The set. The worker may have released some of the objects.
     ids: HashSet<ObjectId, BuildHasherDefault<NumberHasher>>,
-    /// Objects that it was told of since the set was last walked.
+    /// Objects that the worker was told of since the last update of the set.
     objects: Vec<ObjectId>,
-    /// Tasks that it got since then.
+    /// Tasks that the worker got since the last update of the set.
     tasks: Vec<TaskId>,
-    /// How many ids there were when the set was made.
+    /// Number of ids when the set was made.
     at_first: usize,
 }
 
@@ -47,14 +50,14 @@ impl Told {
 }
 
 impl fmt::Debug for Told {
-    /// Nothing: the set only saves searches.
+    /// Omits the content: the set only saves searches.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Told").finish_non_exhaustive()
     }
 }
 
 impl Worker {
-    /// The worker is told of an object.
+    /// Records that the worker was told of an object.
     #[inline]
     pub(super) fn is_told(&mut self, id: ObjectId) {
         if self.told.made {
@@ -63,7 +66,7 @@ impl Worker {
         }
     }
 
-    /// The worker gets a task.
+    /// Records that the worker got a task.
     #[inline]
     pub(super) fn is_given(&mut self, task: TaskId) {
         if self.told.made {
@@ -72,7 +75,7 @@ impl Worker {
         }
     }
 
-    /// Nobody has looked at the set for long.
+    /// Drops the set if more additions wait than its limit: no check has used the set for long.
     fn limit_told(&mut self) {
         let told = &self.told;
         if told.objects.len() + told.tasks.len() > told.limit() {
@@ -82,7 +85,7 @@ impl Worker {
 }
 
 impl Scheduler {
-    /// Whether the worker was told of all ids in the message that are not new.
+    /// Checks that the worker was told of all ids in the message that are not new.
     pub(super) fn check_ids(
         &mut self,
         from: WorkerId,
@@ -99,7 +102,7 @@ impl Scheduler {
         }
     }
 
-    /// The same, where not all of them are held.
+    /// Checks the ids of a message that mentions at least one object without a hold.
     fn check_others(&mut self, from: WorkerId, message: &FromWorker) -> Result<(), Violation> {
         let mut stranger = None;
         for_each_mention(message, |id| {
@@ -115,7 +118,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether the worker has the object from anywhere.
+    /// Returns whether the worker was told of the object in any way.
     fn was_told(&mut self, from: WorkerId, id: ObjectId) -> bool {
         let Some(worker) = self.workers.get(&from) else {
             return false;
@@ -126,11 +129,12 @@ impl Scheduler {
         if !worker.told.made && self.is_near(worker, id) {
             return true;
         }
-        // A set that has not been looked at for long is made anew before a worker is accused.
+        // An old set may lack ids. The scheduler makes a new set before it accuses a worker.
         self.is_in_set(from, id, false) || self.is_in_set(from, id, true)
     }
 
-    /// Whether the id is among the first in the arguments of the worker's tasks.
+    /// Returns whether the id is a task of the worker or one of the first ids in the tasks'
+    /// arguments. The search ends with the argument that has id number `SEARCH`.
     fn is_near(&self, worker: &Worker, id: ObjectId) -> bool {
         let mut left = SEARCH;
         let mut found = false;
@@ -170,7 +174,7 @@ impl Scheduler {
         found
     }
 
-    /// All ids that a worker has, through whatever.
+    /// Makes the set of all ids that the worker has from its holds and its tasks.
     fn all_told(&self, from: WorkerId) -> Told {
         let mut told = Told::default();
         let Some(worker) = self.workers.get(&from) else {
@@ -185,7 +189,7 @@ impl Scheduler {
         told
     }
 
-    /// Enters what the worker was told of since the last time, and all that it refers to.
+    /// Adds the ids that the worker was told of since the last update, and all ids in their values.
     fn catch_up(&self, told: &mut Told) {
         let mut roots = std::mem::take(&mut told.objects);
         for task in std::mem::take(&mut told.tasks) {
@@ -201,7 +205,7 @@ impl Scheduler {
         let mut rest = Vec::new();
         for root in roots {
             told.ids.insert(root);
-            // What it refers to may have come since it was entered.
+            // The value of the root may be newer than the root's entry in the set.
             self.refers_to(root, &mut rest);
             while let Some(id) = rest.pop() {
                 if told.ids.insert(id) {
@@ -211,7 +215,7 @@ impl Scheduler {
         }
     }
 
-    /// The objects in the value of an object.
+    /// Adds the objects in the value of an object to the list.
     fn refers_to(&self, id: ObjectId, to: &mut Vec<ObjectId>) {
         if let Some(value) = self.objects.get(id).and_then(Object::value) {
             to.extend(value.nested());
@@ -219,7 +223,7 @@ impl Scheduler {
     }
 }
 
-/// Calls `f` with the ids of objects that the sender of a message must have.
+/// Calls `f` with the id of each object that the sender of a message must have.
 #[inline]
 fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
     match message {
@@ -256,7 +260,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
         FromWorker::QueueGiveUp { ids, .. }
         | FromWorker::QueueTook(ids)
         | FromWorker::Cancel { ids, .. } => ids.iter().copied().for_each(f),
-        // A release of what is not held means nothing: it has crossed a failed answer.
+        // A release without a hold has no effect: the release has crossed a failed answer.
         FromWorker::Release(_)
         | FromWorker::Done {
             outcome: Err(_), ..
@@ -285,7 +289,7 @@ fn for_each_mention(message: &FromWorker, mut f: impl FnMut(ObjectId)) {
 
 #[cfg(test)]
 impl Scheduler {
-    /// Has the worker know what a message mentions, in tests of something else.
+    /// Marks the ids that a message mentions as told to the worker, for tests of other checks.
     pub(super) fn show(&mut self, to: WorkerId, message: &FromWorker) {
         let Some(worker) = self.workers.get_mut(&to) else {
             return;

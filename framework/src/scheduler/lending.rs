@@ -1,12 +1,12 @@
-//! Shared arrays: which parts of them are lent to whom, and how they become ordinary objects
+//! Shared arrays: the parts that are lent, and the change of arrays to ordinary objects
 //! ([`sealing`]).
 //!
-//! A part is an object like any other: whoever may write to it has a ref, and the last ref's end
-//! brings it home. So a call takes its parts along, through retries, and gives them back when it
-//! has ended, however that was.
+//! A part is an ordinary object. A process that may write to the part has a ref, and the end of the
+//! last ref returns the part to its array. A call therefore keeps its parts through retries. It
+//! returns the parts when it has ended, with any outcome.
 //!
-//! What waits for parts, or for processes to close their mappings, is a pending object that no task
-//! makes. It keeps the array.
+//! A request waits for parts, or for processes to close their mappings. The request is a pending
+//! object that no task makes, and it keeps the array.
 
 #[cfg(test)]
 mod checks;
@@ -30,23 +30,27 @@ use super::{
     objects::unknown,
 };
 
-/// What is lent of one shared array.
+/// The lent parts of one shared array.
 #[derive(Debug, Default)]
 pub(super) struct Lending {
-    /// By first and last element (the end), which do not overlap unless both are tiles.
+    /// The parts by their first element and the element after the last. Only the bounds of two
+    /// tiles may overlap. A part without elements is not listed.
     ranges: BTreeMap<(u64, u64), Vec<PartRange>>,
-    /// How many.
+    /// Number of lent parts, including parts without elements.
     count: usize,
-    /// The longest way from a tile's first element to its last.
+    /// An upper limit of the distance between the bounds of a part.
     longest: u64,
     incomplete: Vec<IncompleteRange>,
-    /// Objects that become ready when all is back.
+    /// Objects that become ready when all parts are back.
     settlers: Vec<ObjectId>,
     sealing: bool,
 }
 
 impl Lending {
-    /// Takes a part out, unless an element of it is lent.
+    /// Lends a part.
+    ///
+    /// # Errors
+    /// Returns the part itself if it is impossible, or a lent part that overlaps with it.
     fn take(&mut self, range: PartRange) -> Result<(), PartRange> {
         let Some((start, end)) = range.bounds() else {
             return Err(range);
@@ -55,7 +59,8 @@ impl Lending {
             self.count += 1;
             return Ok(());
         }
-        // All that begin before the end, and not so early that they must have ended.
+        // Only parts that begin before `end` can overlap. Parts that begin before `from` have ended
+        // before `start`.
         let from = (start.saturating_sub(self.longest), 0);
         let near = self
             .ranges
@@ -91,8 +96,8 @@ impl Scheduler {
     /// Lends parts of an array to the driver, which gets one handle of each new object.
     ///
     /// # Errors
-    /// There is no such array; or why it cannot be, for the one who asked. Nothing has changed
-    /// then.
+    /// There is no such array. The inner error tells the caller why the parts cannot be lent.
+    /// Nothing has changed then.
     pub(crate) fn lend(
         &mut self,
         array: ObjectId,
@@ -112,8 +117,8 @@ impl Scheduler {
             .collect()))
     }
 
-    /// Lends parts of an array to a worker, which holds the new objects. It is told through them if
-    /// that cannot be.
+    /// Lends parts of an array to a worker, which holds the new objects. If the parts cannot be
+    /// lent, the new objects fail.
     pub(super) fn lend_to_worker(
         &mut self,
         array: ObjectId,
@@ -143,7 +148,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Takes parts out of an array, as the values of their objects.
+    /// Lends parts of an array, and returns them as the values of their objects.
     fn take_lots(
         &mut self,
         array: ObjectId,
@@ -198,7 +203,7 @@ impl Scheduler {
         self.insert(id, ObjectState::Ready(part.into()), from);
     }
 
-    /// A part is nobody's any more.
+    /// Returns a part without refs to its array. Does nothing for a value that is no part.
     pub(super) fn give_back(&mut self, part: &Value) {
         let Format::Part { range, .. } = &part.format else {
             return;
@@ -213,7 +218,8 @@ impl Scheduler {
         }
     }
 
-    /// A task that had begun has failed for good: the parts among its arguments are incomplete.
+    /// Records the parts among the arguments as incomplete, because their task may have begun and
+    /// has failed for good.
     pub(super) fn tear(&mut self, args: &[ArgSpec], error: &Error) {
         for arg in args {
             let ArgSpec::Object(id) = arg else { continue };
@@ -232,7 +238,7 @@ impl Scheduler {
         }
     }
 
-    /// Makes an object that is ready when all parts of the array are back.
+    /// Makes an object that becomes ready when all parts of the array are back.
     ///
     /// # Errors
     /// There is no such array, or the id cannot be used.
@@ -255,8 +261,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Tells those who waited for parts that have come back. To be called after each batch of
-    /// events.
+    /// Completes the objects that wait for parts if all parts are back. The caller calls it after
+    /// each batch of events.
     pub(super) fn tell_settled(&mut self, host: &mut impl Host) {
         while let Some(array) = self.settled.pop() {
             let Some(lending) = self.lending.get_mut(&array) else {
@@ -274,20 +280,20 @@ impl Scheduler {
         }
     }
 
-    /// A pending object that keeps the array.
+    /// Makes a pending object that keeps the array.
     fn promise(&mut self, id: ObjectId, array: ObjectId, from: WorkerId) {
         self.add_ref(array);
         self.asked_of_arrays.insert(id, array);
         self.insert_request(id, from);
     }
 
-    /// A pending object that the scheduler completes itself.
+    /// Makes a pending object that the scheduler completes itself.
     pub(super) fn insert_request(&mut self, id: ObjectId, from: WorkerId) {
         self.requests += 1;
         self.insert(id, ObjectState::pending(Maker::Request), from);
     }
 
-    /// A request is answered: if it was one for an array, that is not needed for it any more.
+    /// Ends an answered request. A request for an array keeps the array no longer.
     pub(super) fn forget_request(&mut self, id: ObjectId, host: &mut impl Host) {
         if let Some(array) = self.asked_of_arrays.remove(&id) {
             self.drop_ref(array, host);
@@ -307,7 +313,7 @@ impl Scheduler {
     }
 }
 
-/// The parts that are incomplete, as a value.
+/// Returns the incomplete parts as an encoded value.
 fn report(incomplete: &[IncompleteRange]) -> mobula_protocol::Outcome {
     let encoded = codec::encode(incomplete).map_err(|error| Error::codec(error.to_string()))?;
     Ok(Value {
@@ -320,7 +326,7 @@ fn report(incomplete: &[IncompleteRange]) -> mobula_protocol::Outcome {
     .into())
 }
 
-/// Whether this is shared memory, which processes may have to close before it is used otherwise.
+/// Returns the location of shared memory, which processes may have to close before another use.
 pub(super) fn is_shared(value: &Value) -> Option<Loc> {
     match value.format {
         Format::Shared { .. } => stored(value),

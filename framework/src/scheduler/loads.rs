@@ -1,22 +1,22 @@
-//! Workers by load, so that the least laden is found at once. Here a load is any number, such as a
+//! Workers by load, to find the worker with the least load at once. A load is any number, such as a
 //! worker's [rank](super::worker::Worker::rank).
 //!
-//! For each load there is a row of bits, one for each worker by its seat, and one more row says
-//! which loads have any worker.
+//! Each load has a row of bits, one for each worker by its seat. One more row marks the loads that
+//! have a worker.
 
-/// Seats that a word of a row stands for.
+/// Number of seats in a word of a row.
 const WORD: usize = 64;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Loads {
-    /// Row after row.
+    /// The words of all rows, one row after the other.
     bits: Vec<u64>,
-    /// Words in a row.
+    /// Number of words in a row.
     width: usize,
-    /// How many rows there are.
+    /// Number of rows.
     rows: usize,
-    /// Which rows are not empty.
+    /// One bit for each row with a worker.
     taken: Vec<u64>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Loads {
 }
 
 impl Loads {
-    /// Lists the worker in this seat, which is not listed, with this load.
+    /// Lists the worker in this seat with this load. The worker must not be listed.
     #[inline]
     fn insert(&mut self, load: u32, seat: usize) {
         let load = load as usize;
@@ -43,21 +43,20 @@ impl Loads {
         self.taken[load / WORD] |= 1 << (load % WORD);
     }
 
-    /// Strikes off the worker in this seat, which is listed with this load.
+    /// Removes the worker in this seat from this load. The worker must be listed with this load.
     #[inline]
     fn remove(&mut self, load: u32, seat: usize) {
         let load = load as usize;
         let word = &mut self.bits[load * self.width + seat / WORD];
         *word &= !(1 << (seat % WORD));
-        // With one word in a row, as mostly, there is no loop.
+        // Fast path: up to 64 workers have one word in a row.
         let empty = *word == 0;
         if empty && (self.width == 1 || self.row(load).iter().all(|word| *word == 0)) {
             self.taken[load / WORD] &= !(1 << (load % WORD));
         }
     }
 
-    /// Moves the worker in this seat from the load under which it is listed to another one, or to
-    /// none.
+    /// Moves the worker in this seat to another load, or off the list.
     #[inline]
     pub(super) fn relist(&mut self, seat: usize, listed: &mut Option<u32>, load: Option<u32>) {
         if *listed != load {
@@ -70,14 +69,15 @@ impl Loads {
         }
     }
 
-    /// One with the least load, the first by its seat. Costs a look for each 64 workers.
+    /// Returns the least load and the first seat with it. Costs one step for each 64 workers.
     #[inline]
     pub(super) fn least(&self) -> Option<(u32, usize)> {
         let load = first(&self.taken)?;
         Some((load as u32, first(self.row(load))?))
     }
 
-    /// The same among some of them. Costs that for each load that only others have.
+    /// Returns the least load and the first seat with it, among some seats. Costs one step for each
+    /// 64 workers, for each listed load up to the result.
     #[inline]
     pub(super) fn least_of(&self, some: &Seats) -> Option<(u32, usize)> {
         for (n, &loads) in self.taken.iter().enumerate() {
@@ -114,7 +114,7 @@ impl Loads {
         (self.bits, self.width, self.rows) = (bits, width, rows);
     }
 
-    /// All that are listed, in order.
+    /// Returns all loads and seats in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
         self.bits.iter().enumerate().flat_map(|(n, word)| {
@@ -125,7 +125,7 @@ impl Loads {
     }
 }
 
-/// Some seats.
+/// A set of seats.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seats(Vec<u64>);
 
@@ -143,7 +143,7 @@ impl Seats {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of seats.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()

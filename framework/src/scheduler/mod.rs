@@ -1,78 +1,82 @@
-//! The scheduler: which objects exist, which tasks there are, and who works on what.
+//! The scheduler of objects, tasks and workers.
 //!
-//! Plain data, and functions that take one event each. What has to happen outside goes through
-//! [`Host`], at once and in order. There is no clock, no I/O and no user code in here, so that unit
-//! tests can drive every case without a process, and so that the driver can run it under one lock.
+//! The scheduler is plain data, and functions that take one event each. [`Host`] receives all
+//! effects, at once and in order. The module contains no clock, no I/O and no user code. Unit tests
+//! can therefore drive every case without a process, and the driver can run the scheduler under one
+//! lock.
 //!
 //! # Objects
 //!
-//! An [`Object`](object::Object) is pending, ready or failed. A pending one names its
+//! An [`Object`](object::Object) is pending, ready or failed. A pending object names its
 //! [maker](object::Maker): a task, which is in a [table](task_table) of its own, or a request that
-//! the scheduler itself answers. Two counts:
+//! the scheduler itself answers. An object has two counts:
 //!
-//! * `refs`: the object must exist. One for each handle of the driver, one for each worker that
-//!   holds the object, one for each time that an unfinished task's arguments mention it, one for
-//!   each time that a value mentions it (its *nested* ids). A finished object without refs is freed
-//!   at once. A pending one stays until its task has ended: the task runs, though nobody looks.
-//! * `pins`: its bytes are in use where they are. A task pins its arguments, and the arrays in
-//!   them, from the hand-over to a worker until the end (or the revocation). A worker that holds
-//!   a resolved object pins it until it releases it. Who pins also has a ref.
+//! * `refs`: the object must exist. Each handle of the driver counts, and each worker that holds
+//!   the object. Each mention in an unfinished task's arguments counts, and each mention in a value
+//!   (its *nested* ids). A finished object without refs is freed at once. A pending object stays
+//!   until its task has ended: the task runs even if nobody waits for its result.
+//! * `pins`: readers use the object's bytes in place. A task pins its arguments, and the arrays in
+//!   them, from the assignment to a worker until the end or the revocation. A worker that holds a
+//!   ready object pins it until the release. Each pin comes with a ref.
 //!
-//! Freeing works off a list and does not recurse. Counts do not find cycles, and honest tasks make
-//! none: a task knows its arguments and what it made itself. A result that contains its own ref is
-//! made an error; longer cycles, which take a global variable in a worker process, stay until the
+//! Freeing uses a list and does not recurse. Counts do not find cycles, and honest tasks make none:
+//! a task knows only its arguments and the objects that it made. A result that contains its own ref
+//! becomes an error. Longer cycles need a global variable in a worker process. They stay until the
 //! end of the runtime.
 //!
-//! # What a worker holds
+//! # Holds of a worker
 //!
-//! For each worker and object there is one hold, not a number. `Spawn`, `Put`, `Hold` and the
-//! answer to `Watch` begin it, `Release` ends it together with its pin and with a pending watch. A
-//! `Release` without a hold means nothing: it has crossed a failed answer. A worker must therefore
-//! disregard a `Ready` for an object that it released after it had asked; the release has
-//! ended, or will end, what came with the answer.
+//! For each worker and object, there is at most one hold. `Spawn`, `Put`, `Hold` and the answer to
+//! `Watch` begin a hold. `Release` ends the hold together with its pin and with a pending watch. A
+//! `Release` without a hold has no effect: it has crossed a failed answer. A worker must therefore
+//! ignore a `Ready` for an object that it released after its request. The release has ended, or
+//! will end, the hold that came with the answer.
 //!
 //! # Order of work
 //!
-//! Tasks that a task spawned come before everything else, the latest parent's first, and children
-//! of one parent in the order in which they were spawned: depth first, so that few tasks are
-//! half done at any time. Tasks of the driver run in the order of submission.
+//! Within one priority, tasks that a task spawned go before all other tasks. The children of the
+//! latest parent go first, and children of one parent go in the order of their spawns. This order
+//! is depth first, so that few tasks are half done at any time. Tasks of the driver run in the
+//! order of submission.
 //!
-//! Workers without work are served first, one task each (but see [`pack`]); after that tasks go to
-//! the worker that has the least, up to a number of tasks *ahead*, so that a busy worker need not
-//! be woken for each. When a worker is idle and nothing is ready, half of what the busiest worker
-//! has not started is taken back and handed out anew. A worker that blocks gives back all that it
-//! has not started: the children that it waits for must not stand behind its own queue. Either way
-//! the worker gets less ahead from then on, and one more for each task that it finishes: so a
-//! worker that runs one long task does not collect revoked messages without limit.
+//! Workers without work get one task each first (but see [`pack`]). After that, tasks go to the
+//! worker with the least load, up to a number of tasks *ahead*. A busy worker then need not be
+//! woken for each task. When a worker is idle and no task is ready, the scheduler takes back half
+//! of the load of the busiest worker, as far as that worker has not started it. The scheduler
+//! assigns these tasks anew. A worker that blocks gives back all tasks that it has not started,
+//! because its children must not queue behind them. In both cases, the worker gets fewer tasks
+//! ahead from then on, and one more for each task that it finishes. A worker with one long task
+//! therefore does not collect revoked messages without limit.
 //!
 //! Tasks that need more than a worker wait in an order of their own: see [`resources`].
 //!
-//! # When a worker dies
+//! # Death of a worker
 //!
-//! The caller kills it, waits for its exit and passes on all that it had sent, before
-//! [`Scheduler::worker_lost`]. Of the tasks that it had, those not started are ready again, at the
-//! front and free of charge; a started one uses up a retry and is ready again, or fails with a
-//! crash error.
+//! The caller kills the worker, waits for its exit and passes on all its messages. Then the caller
+//! calls [`Scheduler::worker_lost`]. The worker's tasks that were not started are ready again, at
+//! the front and without a lost retry. A started task uses up a retry and is ready again, or fails
+//! with a crash error.
 //!
-//! *A state word is a hint.* Whether a task was started says a word that the worker can write, and
-//! a task that goes wild may clear it. The order of the hand-overs and the number of blocked tasks
-//! are kept here. They say which tasks may have run: the first of the worker's tasks, one more than
-//! are blocked. Such a task is ready again free of charge on [`Config::deaths`] dead workers at
-//! most, and any other on [`BEHIND`](task::BEHIND); after that each death uses up a retry. For the
-//! same reason a task among the blocked ones is never taken back, and an actor's constructor is
-//! begun free of charge as often as a task.
+//! *A state word is a hint.* A word that the worker can write says whether a task was started, and
+//! a task that goes wild may clear the word. The scheduler keeps the order of the assignments and
+//! the number of blocked tasks. They determine which tasks may have run: the first tasks of the
+//! worker, one more than are blocked. For an actor, as many more count as it runs at a time. Such a
+//! task is ready again free of charge on fewer than [`Config::deaths`] dead workers, and any other
+//! task on fewer than [`BEHIND`](task::BEHIND). After that, each death uses up a retry. For this
+//! reason, a task among the blocked ones is never taken back. The constructor of an actor has the
+//! same number of free attempts as a task.
 //!
-//! *Children of a dead attempt.* Objects that the worker had put or whose tasks it had spawned
-//! belong to the runtime, not to the worker: the tasks go on, and their results live as long as
-//! somebody else holds them. The dead worker's own holds end, so that what only the dead attempt
-//! knew is freed when it is finished. The next attempt spawns its own children under new ids;
-//! effects of the old ones outside the store may therefore happen twice.
+//! *Children of a dead attempt.* Objects that the worker has put, and the results of tasks that it
+//! has spawned, belong to the runtime. The tasks continue, and their results live while others hold
+//! them. The dead worker's holds end. An object that only the dead attempt knew is therefore freed
+//! when it is finished. The next attempt spawns its own children with new ids. Effects of the old
+//! children outside the store may therefore happen twice.
 //!
 //! # The end
 //!
-//! [`Scheduler::fail_all`] fails every task. Workers may still run for a while; what they read
-//! stays where it is until they are lost, since a view never changes. A task that waits for a
-//! result is told that it failed, so that it comes to its end.
+//! [`Scheduler::fail_all`] fails every task. Workers may still run for a while. The bytes that they
+//! read stay in place until the workers are lost, since a view never changes. A task that waits for
+//! a result gets its failure, so that the task ends.
 
 mod abandoned;
 mod actors;
@@ -149,22 +153,23 @@ use timers::Timers;
 use unread::Unread;
 use worker::Worker;
 
-/// What can be chosen.
+/// The settings of a scheduler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Config {
-    /// How many tasks a worker has at most: the running one and those ahead. Tasks that wait in
-    /// `get` do not count. At least 1 is used.
+    /// The maximum number of a worker's tasks: the running task and the tasks ahead. Tasks that
+    /// wait in `get` do not count. A value of 0 counts as 1.
     pub(crate) prefetch: u32,
-    /// State words in a worker's mailbox: how many tasks it has at most with those that wait.
+    /// Number of state words in a worker's mailbox: the maximum number of its tasks, waiting tasks
+    /// included.
     pub(crate) slots: u32,
-    /// How many tasks can run at the same time, whatever the number of workers.
+    /// Number of tasks that can run at the same time, for any number of workers.
     pub(crate) cores: u32,
-    /// A task that may have run on this many dead workers counts as begun there, whatever their
-    /// state words say. At least 1 is used.
+    /// A task that may have run on this many dead workers counts as begun on the last of them,
+    /// independent of the state words. A value of 0 counts as 1.
     pub(crate) deaths: u8,
-    /// How many calls of the driver's program may be pending, if that has a limit.
+    /// The maximum number of pending calls of the driver's program, if limited.
     pub(crate) max_pending: Option<usize>,
-    /// Whether failures are said that nobody has read.
+    /// Whether the scheduler reports failures that nobody has read.
     pub(crate) reports_unread: bool,
 }
 
@@ -172,7 +177,7 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     config: Config,
-    /// The registered functions, by [`FunctionIndex`].
+    /// The registered functions, by `FunctionIndex`.
     functions: Arc<[Function]>,
     objects: Objects,
     tasks: Tasks,
@@ -180,66 +185,67 @@ pub(crate) struct Scheduler {
     workers: NumberMap<WorkerId, Worker>,
     ready: ReadyQueue,
     resources: ResourceTable,
-    /// Workers that take a further task, by rank: the first gets the next one.
+    /// Workers that take a further task, by rank. The first worker gets the next task.
     room: Loads,
-    /// Tasks have been short lately.
+    /// Whether tasks were short at the last [`tick`](Scheduler::tick).
     short: bool,
-    /// How many workers are active.
+    /// Number of active workers: see [`pack`].
     active: usize,
-    /// Their seats.
+    /// The seats of the active workers.
     active_seats: Seats,
-    /// How many workers have more than one task to run: work can be taken back from them.
+    /// Number of workers that have more than one task to run. Work can be taken back from them.
     stealable: usize,
-    /// The workers' numbers by their seats, which those in `room` stand for.
+    /// The worker of each used seat. The entries of `room` are seats.
     seats: Vec<WorkerId>,
     free_seats: Vec<usize>,
     counts: TaskCounts,
-    /// Unfinished tasks that have a priority.
+    /// Number of unfinished tasks with a priority other than 0.
     prioritized: usize,
-    /// Pending objects that no task makes.
+    /// Number of pending objects that no task makes.
     requests: usize,
-    /// Living actors, and dead ones of which somebody has a handle.
+    /// Living actors, and dead actors with handles.
     actors: NumberMap<ObjectId, Actor>,
     names_of_actors: HashMap<String, ObjectId>,
     /// Actors that wait for a process.
     wanting: VecDeque<ObjectId>,
-    /// Processes that are being started and will not be needed.
+    /// Number of starting processes that will not be needed.
     too_many: usize,
-    /// No actor gets the pool's last worker.
+    /// Whether the pool keeps its last worker when an actor requests a worker.
     keeps_last: bool,
-    /// Workers that are to be started, and of which nothing says that they cannot be.
+    /// Number of workers that the driver is about to start.
     expected: usize,
-    /// Actors of which something has changed.
+    /// Actors with a change since the last [`pump`](Scheduler::pump).
     dirty_actors: Vec<ObjectId>,
-    /// Shared arrays of which parts were lent.
+    /// The lent parts by shared array.
     lending: NumberMap<ObjectId, Lending>,
-    /// Pending objects that keep a shared array, with that.
+    /// The shared array of each pending object that keeps one.
     asked_of_arrays: NumberMap<ObjectId, ObjectId>,
-    /// Those of them whose parts may all be back, with somebody who waits for that.
+    /// Shared arrays with waiting requests whose parts may all be back.
     settled: Vec<ObjectId>,
     queues: Queues,
     /// The workers that keep a decoded value of an object.
     decoded: NumberMap<ObjectId, SmallVec<[WorkerId; 4]>>,
-    /// How many workers keep calls to themselves and were not asked for some.
+    /// Number of workers that keep calls and were not asked for calls.
     keepers: usize,
-    /// How many unfinished tasks are detached.
+    /// Number of unfinished detached tasks.
     detached: usize,
     admission: Admission,
     /// Requests for the end of all abandoned tasks.
     awaits_abandoned: Vec<ObjectId>,
     unread: Unread,
-    /// Some function limits how many of its calls a worker runs.
+    /// Whether a function limits how many of its calls a worker runs.
     limits_calls: bool,
-    /// Workers in whose places new ones were asked for.
+    /// Number of living workers for which a replacement was requested.
     replaced: usize,
-    /// Stored bytes of all objects.
+    /// The stored bytes of all objects.
     used: u64,
-    /// Why nothing is accepted any more.
+    /// The error of all requests after the end of the runtime.
     closed: Option<Error>,
 }
 
 impl Scheduler {
-    /// A scheduler without workers. `functions` are those of the registry, by [`FunctionIndex`].
+    /// Makes a scheduler without workers. `functions` are the functions of the registry, by
+    /// `FunctionIndex`.
     pub(crate) fn new(config: Config, functions: Arc<[Function]>) -> Scheduler {
         let config = Config {
             prefetch: config.prefetch.max(1),
@@ -289,12 +295,13 @@ impl Scheduler {
         }
     }
 
-    /// The stored bytes of all objects, each rounded up to the store's granule.
+    /// Returns the stored bytes of all objects, each rounded up to the store's granule.
     pub(crate) fn used_bytes(&self) -> u64 {
         self.used
     }
 
-    /// The bodies of all objects in one segment. Walks all objects: for a worker's death.
+    /// Returns the locations of all objects in one segment, after a worker's death. Costs the
+    /// number of all objects.
     pub(crate) fn stored_in(&self, segment: SegmentId) -> Vec<Loc> {
         let values = self.objects.iter().filter_map(|(_, object)| object.value());
         values
@@ -303,36 +310,36 @@ impl Scheduler {
             .collect()
     }
 
-    /// How many objects there are, pending ones included.
+    /// Returns the number of objects, including pending ones.
     pub(crate) fn object_count(&self) -> usize {
         self.objects.len()
     }
 
-    /// How many unfinished tasks are in which state.
+    /// Returns the number of unfinished tasks by state.
     #[cfg(test)]
     pub(crate) fn task_counts(&self) -> TaskCounts {
         self.counts
     }
 
-    /// Whether any task or request is unfinished.
+    /// Returns whether a task or a request is unfinished. Abandoned tasks do not count.
     pub(crate) fn pending_work(&self) -> bool {
         self.counts.total() + self.requests > 0
     }
 
-    /// Whether no task is unfinished and no worker holds anything: the workers have nothing left to
-    /// say.
+    /// Returns whether no task or request is unfinished and no worker holds an object. Workers then
+    /// send no further messages.
     #[cfg(test)]
     pub(crate) fn is_quiet(&self) -> bool {
         !self.pending_work() && self.workers.values().all(|worker| worker.held.is_empty())
     }
 
-    /// How many users of the object's bytes rely on their place; 0 for an object that is not there.
+    /// Returns how many readers use the object's bytes in place, or 0 for an unknown object.
     #[cfg(test)]
     pub(crate) fn pins(&self, id: ObjectId) -> u32 {
         self.objects.get(id).map_or(0, |object| object.pins)
     }
 
-    /// What became of the object; `None` while it is pending and when it is not there.
+    /// Returns the outcome of the object, or `None` for a pending or unknown object.
     pub(crate) fn outcome(&self, id: ObjectId) -> Option<Outcome> {
         self.objects.get(id).and_then(Object::outcome)
     }

@@ -1,4 +1,4 @@
-//! Objects, as the driver sees them, and what a value may look like.
+//! The driver's operations on objects, and the checks of values.
 
 use std::sync::{Arc, Weak};
 
@@ -10,21 +10,21 @@ use super::{
     object::{Object, ObjectState},
 };
 
-/// What is wrong with the ids in a value.
+/// The fault of a value.
 #[derive(Debug)]
 pub(super) enum BadItem {
-    /// No such object.
+    /// The value refers to an object that does not exist.
     Unknown(ObjectId),
-    /// No value can look like this.
+    /// No value can look like this. The text completes a sentence about the value.
     Malformed(&'static str),
 }
 
 impl Scheduler {
-    /// Makes an object whose value is known, held by `from`: one handle of the driver, or the
-    /// worker's hold. Takes over a stored body. Costs the number of nested ids.
+    /// Makes an object with a known value, held by `from`: with one handle of the driver, or the
+    /// worker's hold. The object takes over a stored body. Costs the number of nested ids.
     ///
     /// # Errors
-    /// The id is not `from`'s or is in use; a nested id is not that of an object.
+    /// The id is not `from`'s or is in use, or the value cannot be one.
     pub(crate) fn put(
         &mut self,
         id: ObjectId,
@@ -32,20 +32,21 @@ impl Scheduler {
         from: WorkerId,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
-        // After the end of the runtime too: what the caller still reads must not be freed before
-        // its last handle is gone.
+        // A put also succeeds after the end of the runtime. The caller may still read the value, so
+        // the bytes must not be freed before its last handle is dropped.
         self.check_value(&value, id)?;
         self.begin_value(&value);
         self.insert(id, ObjectState::Ready(value), from);
         Ok(())
     }
 
-    /// The id for the next object of the driver, to be used before anything else happens.
+    /// Returns the id for the driver's next object. The caller uses the id before any other
+    /// operation.
     pub(crate) fn mint(&mut self) -> ObjectId {
         self.objects.mint()
     }
 
-    /// Returns a value that stands for that of an object.
+    /// Returns a value that stands for the object's value.
     pub(super) fn standing_for(&self, id: ObjectId) -> Arc<Value> {
         let known = self.objects.get(id).and_then(Object::value);
         let item = match known.filter(|value| value.items.is_empty()) {
@@ -53,14 +54,15 @@ impl Scheduler {
                 id,
                 value: value.clone(),
             },
-            // Values in items have none.
+            // Values inside items have no items of their own.
             None => Item::Ref { id },
         };
         Arc::new(Value::standing_for(item))
     }
 
-    /// The driver's handle of an object: that of a pending object, if there is one, or else one
-    /// more, made by `make` of the outcome. Without that it will be told by [`Host::complete`].
+    /// Returns the driver's handle of an object. For a pending object with a living handle, returns
+    /// this handle. Otherwise `make` makes a further handle from the outcome. Without an outcome,
+    /// [`Host::complete`] completes the handle later.
     ///
     /// # Errors
     /// There is no such object.
@@ -84,8 +86,8 @@ impl Scheduler {
         Ok(entry)
     }
 
-    /// From now on `entry` is the driver's handle of a pending object, for [`Host::complete`].
-    /// Costs nothing for objects that are finished.
+    /// Makes `entry` the driver's handle of a pending object, for [`Host::complete`]. Does nothing
+    /// for a finished object.
     pub(crate) fn attach(&mut self, id: ObjectId, entry: &Arc<ObjectHandle>) {
         if let Some(object) = self.objects.get_mut(id)
             && object.pending().is_some()
@@ -94,7 +96,7 @@ impl Scheduler {
         }
     }
 
-    /// One handle of the driver less. Costs the number of objects that are freed by it.
+    /// Drops one handle of the driver. Costs the number of objects that this frees.
     ///
     /// # Errors
     /// The driver has no handle of such an object.
@@ -107,7 +109,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A new object, held by whoever made it.
+    /// Adds an object, held by `from`.
     pub(super) fn insert(&mut self, id: ObjectId, state: ObjectState, from: WorkerId) {
         let by_driver = from == WorkerId::DRIVER;
         let object = Object {
@@ -123,7 +125,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether `from` may make an object of this id.
+    /// Checks that `from` may make an object with this id.
     pub(super) fn check_new(&self, id: ObjectId, from: WorkerId) -> Result<(), Violation> {
         if id.origin != from {
             return Err(Violation::new(format!(
@@ -136,7 +138,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Whether the value can be that of object `id`.
+    /// Checks that the value can be the value of object `id`.
     pub(super) fn check_value(&self, value: &Value, id: ObjectId) -> Result<(), Violation> {
         self.check_items(value).map_err(|bad| match bad {
             BadItem::Unknown(nested) => Violation::new(format!(
@@ -146,7 +148,8 @@ impl Scheduler {
         })
     }
 
-    /// Whether all that the value refers to is there and is what it should be.
+    /// Checks the format of the value, and that all objects inside exist. An array inside must be
+    /// the value of its object.
     pub(super) fn check_items(&self, value: &Value) -> Result<(), BadItem> {
         check_format(value)?;
         for item in &value.items {
@@ -181,8 +184,8 @@ impl Scheduler {
     }
 }
 
-/// Arrays are flat. This also bounds how deep values can be nested in one another, and with it the
-/// stack that it takes to drop one.
+/// Checks that an array inside a value is flat. This bounds the nesting of values, and with it the
+/// stack that the drop of a value takes.
 fn check_array(array: &Value) -> Result<(), BadItem> {
     let has_elements = matches!(array.format, Format::Flat { .. } | Format::Shared { .. });
     if array.items.is_empty() && has_elements {
@@ -192,7 +195,7 @@ fn check_array(array: &Value) -> Result<(), BadItem> {
     }
 }
 
-/// Whether the format can be that of the bytes.
+/// Checks that the format fits the bytes.
 #[inline]
 pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
     match &value.format {
@@ -201,7 +204,7 @@ pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
     }
 }
 
-/// Whether a format that says how memory is used can be that of the bytes.
+/// Checks that a `Flat`, `Shared` or `Part` format fits the bytes.
 fn check_memory(value: &Value) -> Result<(), BadItem> {
     let bytes = match &value.body {
         Body::Inline(block) => block.len() as u64,
@@ -223,7 +226,7 @@ fn check_memory(value: &Value) -> Result<(), BadItem> {
     }
 }
 
-/// How many elements an array of this shape has.
+/// Returns the number of elements of an array of this shape. `None`: the number exceeds `u64`.
 pub(super) fn elements(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
@@ -233,7 +236,7 @@ pub(super) fn elements(shape: &[u64]) -> Option<u64> {
         .try_fold(1, |count: u64, len| count.checked_mul(*len))
 }
 
-/// Whether an array that came with its id is that of the object.
+/// Returns whether an array that came with its id is the value of the object.
 fn is_same(array: &Arc<Value>, known: &Arc<Value>) -> bool {
     let same_bytes = || match (&array.body, &known.body) {
         (Body::Stored(one), Body::Stored(other)) => one == other,

@@ -1,4 +1,4 @@
-//! What must be true of what is lent, for the tests.
+//! The invariants of lent parts, for the tests.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use super::Lending;
 use crate::scheduler::Scheduler;
 
 impl Lending {
-    /// Whether nobody waits who need not.
+    /// Returns whether every waiting request has to wait.
     pub(in crate::scheduler) fn has_patience(&self) -> bool {
         self.count > 0 || self.settlers.is_empty()
     }
 }
 
 impl Scheduler {
-    /// Asserts that what is lent is what there are parts of.
+    /// Asserts that the records of lent parts match the objects that are parts.
     pub(in crate::scheduler) fn check_lending(&self) {
         let mut lent: HashMap<ObjectId, Vec<PartRange>> = HashMap::new();
         for (id, object) in self.objects.iter() {

@@ -16,10 +16,13 @@ use crate::scheduler::{
 };
 
 impl Scheduler {
-    /// Makes an object that the array turns into when no process has it writable any more.
+    /// Turns the array into an ordinary object, which becomes ready when no process has the array
+    /// writable. The object fails if parts are lent, others have refs, or a seal is in progress. It
+    /// also fails if the requesting task has the array as an argument and may run again after an
+    /// error.
     ///
     /// # Errors
-    /// There is no such array, or the id cannot be used.
+    /// There is no such array, the format does not fit the array, or the id cannot be used.
     pub(crate) fn seal(
         &mut self,
         id: ObjectId,
@@ -68,7 +71,7 @@ impl Scheduler {
         }
         lending.sealing = true;
         if let Some(task) = argument_of.and_then(|task| self.tasks.get_mut(task)) {
-            // Another attempt would get the array again, and could write to the object.
+            // Another attempt would get the array again, and could write to the sealed object.
             task.retries = 0;
         }
         self.promise(id, array, from);
@@ -81,8 +84,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Refs of an array beside what the process has that wants to seal it: its handle, or its hold,
-    /// or else the argument of the task that asks, which is returned, too.
+    /// Counts the refs of an array besides the requesting process's own. The process has a handle,
+    /// a hold, or a task with the array as an argument. In the last case, also returns the task.
     fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<TaskId>) {
         let Some(object) = self.objects.get(array) else {
             return (0, None);
@@ -93,8 +96,8 @@ impl Scheduler {
         if worker.held.contains(array) {
             return (object.refs - 1, None);
         }
-        // If all refs are one task's, it is the one that asks: who knows the array from elsewhere
-        // knows it from a value, which counts, or holds it.
+        // If one task has all refs, it is the requesting task. A request from outside the task
+        // would need another ref: a value that contains the array, or a hold.
         let mentions = |task: TaskId| {
             let mut mentions = 0;
             for arg in self.tasks.get(task).iter().flat_map(|task| &task.args) {
@@ -109,17 +112,17 @@ impl Scheduler {
         }
     }
 
-    /// No process has the array writable any more that `id` is made of.
+    /// Completes `id`: every process has closed the array.
     pub(crate) fn sealed(&mut self, id: ObjectId, value: Value, host: &mut impl Host) {
         let Some(&array) = self.asked_of_arrays.get(&id) else {
-            // The runtime has ended meanwhile; the memory goes with the array.
+            // The runtime has ended. The memory is freed with the array.
             return;
         };
         if let Some(object) = self.objects.get_mut(array)
             && let ObjectState::Ready(old) = &object.state
             && let Some(loc) = stored(old)
         {
-            // The memory is the new object's.
+            // The new object takes the memory.
             object.state = ObjectState::Ready(
                 Value {
                     format: old.format.clone(),
@@ -134,7 +137,7 @@ impl Scheduler {
     }
 }
 
-/// Whether a sealed array of that format has as many elements of the same type.
+/// Returns whether the flat format has as many elements as the shared one, of the same type.
 fn is_flat_form(format: &Format, shared: &Format) -> bool {
     let (
         Format::Flat { elem, shape },
@@ -155,7 +158,7 @@ fn is_flat_form(format: &Format, shared: &Format) -> bool {
     is_type && elements(shape).is_some_and(|count| elements(own) == Some(count))
 }
 
-/// Whether atomics of type `atomic` hold values of type `elem`.
+/// Returns whether atomics of type `atomic` hold values of type `elem`.
 fn is_value_of(elem: TypeTag, atomic: TypeTag) -> bool {
     fn holds<A: SharedAtomic>(elem: TypeTag, atomic: TypeTag) -> bool {
         atomic.0 == type_tag::<A>() && elem.0 == type_tag::<A::Value>()

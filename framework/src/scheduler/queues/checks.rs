@@ -1,4 +1,4 @@
-//! What must be true of queues, for the tests.
+//! The invariants of queues, for the tests.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::Progress;
 use crate::scheduler::{Scheduler, object::Object};
 
 impl Scheduler {
-    /// Calls `f` with each object that a queue keeps, as often as it does.
+    /// Calls `f` with each object that a queue keeps, once for each ref.
     pub(in crate::scheduler) fn for_each_queued(&self, mut f: impl FnMut(ObjectId)) {
         for line in self.queues.lines.values() {
             line.all_values()
@@ -16,7 +16,7 @@ impl Scheduler {
         }
     }
 
-    /// Asserts what ties queues to objects and requests.
+    /// Asserts that queues match their objects and requests.
     pub(in crate::scheduler) fn check_queues(&self) {
         let mut waiting = HashMap::new();
         for (queue, line) in &self.queues.lines {

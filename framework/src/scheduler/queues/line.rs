@@ -1,46 +1,46 @@
-//! The order of a queue: values, and those who wait to put some in or to take some out.
+//! The order of a queue: its values, and the requests that wait to put or to get values.
 //!
-//! Plain data. It knows neither what the values are nor who asks: each request has a name `R`, and
-//! what becomes of it is an [`Event`].
+//! The line is plain data. It knows neither the meaning of the values nor the callers. Each request
+//! has a name `R`, and an [`Event`] reports its result.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Names a request that waits.
+/// The number of a request.
 pub(crate) type Ticket = u64;
 
-/// Where a value stands among all that were ever put in. A value that comes back takes its place
-/// again.
+/// The place of a value among all values that were ever put in. A returned value takes its old
+/// place.
 pub(crate) type Place = u64;
 
-/// What has become of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event<V, R> {
-    /// Its values are in the queue.
+    /// The values of the put are in the queue.
     Put(R),
-    /// These values are its own.
+    /// The get has these values.
     Got(R, Vec<(Place, V)>),
-    /// Nothing was done. The values are those that it wanted to put in.
+    /// The request had no effect. The list contains the values of a put.
     Refused(R, Why, Vec<V>),
 }
 
-/// Why nothing was done.
+/// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// It could not be done at once, or the request was given up.
+    /// The request could not succeed at once, or was given up.
     NotNow,
-    /// It can never be done: the queue is closed.
+    /// The queue is closed, so the request can never succeed.
     Closed,
 }
 
-/// See the [module](self).
+/// The values and the waiting requests of a queue: see the [module](self).
 #[derive(Debug)]
 pub(crate) struct Line<V, R> {
     capacity: usize,
-    /// In the order of their places.
+    /// The values in the order of their places.
     values: VecDeque<(Place, V)>,
     /// The place of the next value.
     next_place: Place,
-    /// Both in the order in which they came.
+    /// The waiting puts in the order of arrival.
     putters: BTreeMap<Ticket, (R, Vec<V>)>,
     getters: BTreeMap<Ticket, (R, usize)>,
     next_ticket: Ticket,
@@ -72,13 +72,14 @@ impl<V, R> Line<V, R> {
         self.closed
     }
 
-    /// How many values were ever put in, with those that wait for room.
+    /// Returns the number of values that were ever put in or wait for room.
     pub(crate) fn accepted(&self) -> u64 {
         let waiting = self.putters.values().map(|(_, values)| values.len() as u64);
         self.next_place + waiting.sum::<u64>()
     }
 
-    /// Puts all of the values in when there is room, or now or never. At most the capacity.
+    /// Puts all values in when there is room for all. Without `waits`, the put is refused if it
+    /// cannot succeed now. The number of values must not exceed the capacity.
     pub(crate) fn put(
         &mut self,
         request: R,
@@ -102,7 +103,8 @@ impl<V, R> Line<V, R> {
         ticket
     }
 
-    /// Takes so many values out when there are as many, or now or never. At most the capacity.
+    /// Takes `count` values out when there are enough. Without `waits`, the get is refused if it
+    /// cannot succeed now. `count` must not exceed the capacity.
     pub(crate) fn get(
         &mut self,
         request: R,
@@ -126,7 +128,7 @@ impl<V, R> Line<V, R> {
         ticket
     }
 
-    /// Nobody waits for this request any more.
+    /// Withdraws a waiting request. Does nothing for a request that has ended.
     pub(crate) fn give_up(&mut self, ticket: Ticket, events: &mut Vec<Event<V, R>>) {
         if let Some((request, values)) = self.putters.remove(&ticket) {
             events.push(Event::Refused(request, Why::NotNow, values));
@@ -136,22 +138,22 @@ impl<V, R> Line<V, R> {
         self.serve(events);
     }
 
-    /// Ends a get that waits; does nothing for a put. [`serve`](Line::serve) is to follow, when all
-    /// gets of the same process have ended, so that none of them is served.
+    /// Ends a waiting get. Does nothing for a put. The caller then calls [`serve`](Line::serve),
+    /// after it has ended all gets of the same process, so that none of them is served.
     pub(crate) fn strike(&mut self, ticket: Ticket, events: &mut Vec<Event<V, R>>) {
         if let Some((request, _)) = self.getters.remove(&ticket) {
             events.push(Event::Refused(request, Why::NotNow, Vec::new()));
         }
     }
 
-    /// A value that was taken out comes back to its place, beyond the capacity, too.
+    /// Returns a value to its place, even beyond the capacity.
     pub(crate) fn give_back(&mut self, place: Place, value: V, events: &mut Vec<Event<V, R>>) {
         let at = self.values.partition_point(|(other, _)| *other < place);
         self.values.insert(at, (place, value));
         self.serve(events);
     }
 
-    /// Takes nothing more in. Who waits to put fails, and who waits for more than there is.
+    /// Closes the queue. Waiting puts fail, and so do gets that wait for more values than exist.
     pub(crate) fn close(&mut self, events: &mut Vec<Event<V, R>>) {
         self.closed = true;
         for (_, (request, values)) in std::mem::take(&mut self.putters) {
@@ -160,13 +162,14 @@ impl<V, R> Line<V, R> {
         self.serve(events);
     }
 
-    /// As [`close`](Line::close), but who waits to put still does.
+    /// Closes the queue like [`close`](Line::close), but waiting puts still succeed when there is
+    /// room.
     pub(crate) fn finish(&mut self, events: &mut Vec<Event<V, R>>) {
         self.closed = true;
         self.serve(events);
     }
 
-    /// Ends all requests that wait.
+    /// Ends all waiting requests.
     pub(crate) fn give_all_up(&mut self, events: &mut Vec<Event<V, R>>) {
         for (_, (request, values)) in std::mem::take(&mut self.putters) {
             events.push(Event::Refused(request, Why::NotNow, values));
@@ -176,12 +179,12 @@ impl<V, R> Line<V, R> {
         }
     }
 
-    /// The values that the queue holds, in their order.
+    /// Returns the values in the queue, in their order.
     pub(crate) fn into_values(self) -> impl Iterator<Item = V> {
         self.values.into_iter().map(|(_, value)| value)
     }
 
-    /// Does what can be done, in the order of those who wait.
+    /// Serves the waiting puts and gets that can succeed, each in the order of arrival.
     pub(crate) fn serve(&mut self, events: &mut Vec<Event<V, R>>) {
         loop {
             let (room, there) = (self.room(), self.values.len());
@@ -224,20 +227,20 @@ impl<V, R> Line<V, R> {
 
 #[cfg(test)]
 impl<V, R> Line<V, R> {
-    /// All values, those of waiting requests included.
+    /// Returns all values, including values of waiting requests.
     pub(crate) fn all_values(&self) -> impl Iterator<Item = &V> {
         let waiting = self.putters.values().flat_map(|(_, values)| values);
         self.values.iter().map(|(_, value)| value).chain(waiting)
     }
 
-    /// Those who wait.
+    /// Returns the waiting requests.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (Ticket, &R)> {
         let putters = self.putters.iter().map(|(ticket, (who, _))| (*ticket, who));
         let getters = self.getters.iter().map(|(ticket, (who, _))| (*ticket, who));
         putters.chain(getters)
     }
 
-    /// Asserts what holds between any two calls.
+    /// Asserts the invariants between any two calls.
     pub(crate) fn check(&self) {
         assert!(
             self.values
