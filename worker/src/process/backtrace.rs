@@ -3,12 +3,13 @@
 /// The standard library's mark between a panic and the function that panicked.
 const END: &str = "__rust_end_short_backtrace";
 
-/// What calls a task: the function that `#[remote]` makes for each remote function, or else
-/// `panics::catch` by the standard library's name for such a mark.
+/// The callers of a task. One is the function that `#[remote]` makes for each remote function. The
+/// other is the one in `panics`, with the standard library's name for such a mark.
 const BEGINNINGS: [&str; 2] = ["__mobula_run", "__rust_begin_short_backtrace"];
 
-/// The frames of a captured backtrace that are the program's own: without those of the panic itself
-/// at the beginning, and without those that called the task at the end. `in_full`: all of them.
+/// Returns the frames of a captured backtrace that are the program's own. Leaves out the frames of
+/// the panic itself at the beginning, and the frames that called the task at the end. `in_full`:
+/// all frames.
 ///
 /// A program without symbols has no marks, and its frames stay as they are.
 pub(super) fn trimmed(backtrace: &str, in_full: bool) -> String {
@@ -38,7 +39,7 @@ pub(super) fn trimmed(backtrace: &str, in_full: bool) -> String {
     text
 }
 
-/// The lines of each frame. The first begins with the frame's number.
+/// Returns the lines of each frame. The first line begins with the frame's number.
 fn frames(backtrace: &str) -> Vec<Vec<&str>> {
     let mut frames: Vec<Vec<&str>> = Vec::new();
     for line in backtrace.lines() {

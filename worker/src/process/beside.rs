@@ -1,5 +1,5 @@
-//! What a worker in threads knows beside what all workers do: who has the turn, and what keeps it
-//! from its end.
+//! The state that only a worker in threads of a program has. It says which runs have the turn, and
+//! counts the threads that keep the worker from its end.
 
 use std::{
     fmt,
@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 pub(super) struct Beside {
     /// Runs that have the turn.
     with_turn: Mutex<Vec<Attempt>>,
-    /// Threads that may run code of its tasks.
+    /// How many threads may run code of the worker's tasks.
     threads: AtomicUsize,
-    /// Nobody answers it any more.
+    /// Whether nobody answers the worker any more.
     cut: Arc<AtomicBool>,
-    /// Wakes who waits for the worker's end.
+    /// Wakes the thread that waits for the worker's end.
     ring: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -34,13 +34,13 @@ impl Beside {
         }
     }
 
-    /// Nobody answers the worker from now on.
+    /// Notes that nobody answers the worker from now on.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         (self.ring)();
     }
 
-    /// What [`cut`](Beside::cut) sets.
+    /// Returns the flag that [`cut`](Beside::cut) sets.
     pub(super) fn cut_flag(&self) -> Arc<AtomicBool> {
         self.cut.clone()
     }
@@ -55,19 +55,20 @@ impl Beside {
         self.cut.load(Ordering::SeqCst)
     }
 
-    /// This run has the turn from now on.
+    /// Notes that this run has the turn from now on.
     pub(super) fn has_turn(&self, run: Attempt) {
         self.with_turn.lock().push(run);
     }
 
-    /// This run has not got the turn from now on; `false`: it was taken away before.
+    /// Notes that this run does not have the turn from now on. Returns `false` if the turn was
+    /// taken away before.
     pub(super) fn gives_turn(&self, run: Attempt) -> bool {
         let mut runs = self.with_turn.lock();
         let at = runs.iter().position(|with| *with == run);
         at.map(|at| runs.swap_remove(at)).is_some()
     }
 
-    /// A thread that runs tasks, until this is dropped.
+    /// Counts a thread that runs tasks, until the result is dropped.
     pub(super) fn thread(self: &Arc<Self>) -> InUse {
         self.threads.fetch_add(1, Ordering::SeqCst);
         InUse(self.clone())

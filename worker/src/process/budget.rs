@@ -1,4 +1,4 @@
-//! A worker's share of the store: asked of the driver, in steps.
+//! A worker's share of the store. The worker asks the driver for it in steps.
 
 use std::{fmt, time::Duration};
 
@@ -7,11 +7,12 @@ use parking_lot::{Condvar, Mutex};
 
 use mobula_protocol::{Error, Result, message::FromWorker};
 
-/// The least that is asked for at once, so that a row of middling results costs one question.
+/// The least number of bytes that is asked for at once. Several results of medium size then cost
+/// one question.
 const STEP: u64 = 4 << 20;
 
-/// How long an answer may take. The driver answers at once or after other workers have given
-/// memory back; a driver that is stopped in a debugger is the case that this must not break.
+/// How long an answer may take. The driver answers at once, or after other workers have given
+/// memory back. This wait must be long enough for a driver that is stopped in a debugger.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See the module's text.
@@ -19,20 +20,21 @@ pub(crate) struct Grants {
     send: Box<dyn Fn(FromWorker) + Send + Sync>,
     state: Mutex<State>,
     answered: Condvar,
-    /// One question at a time.
+    /// Held by the thread that asks: one question at a time.
     asking: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Granted and not in use.
+    /// Bytes that are granted and not in use.
     spare: u64,
-    /// Questions that were asked, and answers that came, in the same order.
+    /// How many questions were asked, and how many answers came. Answers come in the order of the
+    /// questions.
     asked: u64,
     answers: u64,
-    /// The part of the answer that the asker is to take, before anybody else can.
+    /// The part of the answer that the asker takes before anybody else can.
     reserve: u64,
-    /// Why the last question was answered with no.
+    /// Why the driver refused the last question.
     refusal: Option<Error>,
 }
 
@@ -46,13 +48,13 @@ impl Grants {
         }
     }
 
-    /// The driver's answer, from the control thread.
+    /// Takes the driver's answer. The control thread calls this.
     pub(crate) fn answer(&self, answer: Result<u64>) {
         let mut state = self.state.lock();
         state.answers += 1;
         match answer {
             Ok(granted) => {
-                // What was asked for is not spare: it must not be given back in between.
+                // Bytes that were asked for are not spare: they must not be given back in between.
                 let reserve = if state.answers == state.asked {
                     state.reserve
                 } else {
@@ -66,7 +68,7 @@ impl Grants {
         self.answered.notify_all();
     }
 
-    /// Gives back what is not in use; how many bytes that were.
+    /// Takes the bytes that are not in use, to give them back. Returns their number.
     pub(crate) fn take_spare(&self) -> u64 {
         std::mem::take(&mut self.state.lock().spare)
     }
@@ -93,7 +95,7 @@ impl Grants {
         while state.answers < question {
             if self.answered.wait_for(&mut state, PATIENCE).timed_out() && state.answers < question
             {
-                // If the answer comes yet, all of it is spare.
+                // If the answer still comes, all of it is spare.
                 state.reserve = 0;
                 return Err(Error::internal(
                     "the driver did not answer a worker's request for memory within 60 s",
@@ -113,7 +115,7 @@ impl Budget for Grants {
         if self.take(bytes) {
             return Ok(());
         }
-        // The step is a wish: where only less is left, what is needed is asked for.
+        // The step is a wish. If less is left, the worker asks for the bytes that it needs.
         let mut asked = self.ask(bytes.max(STEP), bytes);
         if asked.is_err() && bytes < STEP {
             asked = self.ask(bytes, bytes);
@@ -122,7 +124,7 @@ impl Budget for Grants {
     }
 
     fn release(&self, bytes: u64) {
-        // Kept for the next need; the driver gets it when it asks.
+        // Kept for the next need. The driver gets the bytes when it asks.
         self.state.lock().spare += bytes;
     }
 }
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, OnceLock, Weak};
 
-    /// A driver that answers from a number of bytes, and trims in between.
+    /// Returns grants whose driver answers from a number of bytes, and trims after each answer.
     fn grants(left: u64) -> Arc<Grants> {
         let this: Arc<OnceLock<Weak<Grants>>> = Arc::default();
         let (me, left) = (this.clone(), Mutex::new(left));
@@ -168,7 +170,7 @@ mod tests {
         grants.acquire(100).unwrap();
         grants.acquire(STEP - 200).unwrap();
         assert!(grants.acquire(1 << 30).unwrap_err().is_full());
-        // The wish does not fit any more, the need does.
+        // The wish does not fit any more, but the need does.
         grants.acquire(110).unwrap();
         assert!(grants.acquire(1).unwrap_err().is_full());
         grants.release(100);

@@ -1,4 +1,5 @@
-//! The runs of a worker that nobody waits for any more: a list, and who is woken by it.
+//! The cancelled runs of a worker: runs that nobody waits for any more. A list of them, and the
+//! wakers of runs that sleep.
 
 use std::{
     cell::Cell,
@@ -19,7 +20,7 @@ thread_local! {
     static RUN: Cell<u64> = const { Cell::new(NONE) };
 }
 
-/// The run that this thread is in.
+/// Returns the run that this thread is in.
 pub(super) fn this_run() -> Option<Attempt> {
     Some(RUN.get()).filter(|run| *run != NONE).map(Attempt)
 }
@@ -36,7 +37,7 @@ pub(super) fn ever() -> bool {
 /// The cancelled runs of a worker.
 #[derive(Debug)]
 pub(crate) struct Cancellations {
-    /// Whether there is anything in the list.
+    /// Whether the list of cancelled runs has an element.
     any: AtomicBool,
     /// The latest run that has begun, plus 1. Runs begin in the order of their numbers.
     begun: AtomicU64,
@@ -45,12 +46,12 @@ pub(crate) struct Cancellations {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Cancelled runs, and whether the calls that they have made are cancelled too. Some runs may
-    /// have ended.
+    /// Cancelled runs, each with whether the calls that it has made are cancelled too. Some runs
+    /// may have ended.
     cancelled: Vec<(Attempt, bool)>,
-    /// Which runs the threads are in.
+    /// The run that each thread is in.
     threads: Vec<Weak<AtomicU64>>,
-    /// Runs that sleep, with what wakes them.
+    /// Runs that sleep, with their wakers.
     asleep: Vec<(Attempt, Waker)>,
 }
 
@@ -69,7 +70,7 @@ impl Default for Cancellations {
 pub(super) struct Runner(Arc<AtomicU64>);
 
 impl Cancellations {
-    /// A new thread.
+    /// Adds a thread.
     pub(super) fn runner(&self) -> Runner {
         let run = Arc::new(AtomicU64::new(NONE));
         let mut state = self.state.lock();
@@ -78,23 +79,24 @@ impl Cancellations {
         Runner(run)
     }
 
-    /// The thread begins a run. To be called in the order of the runs' numbers.
+    /// Notes that the thread begins a run. To be called in the order of the runs' numbers.
     #[inline]
     pub(super) fn begin(&self, runner: &Runner, run: Attempt) {
         runner.0.store(run.0, Ordering::Relaxed);
-        // Who sees this sees the thread in the run, or after it.
+        // A thread that sees this sees the runner in the run, or after it.
         self.begun.store(run.0 + 1, Ordering::Release);
         RUN.set(run.0);
     }
 
-    /// The thread has ended its run.
+    /// Notes that the thread has ended its run.
     #[inline]
     pub(super) fn end(&self, runner: &Runner) {
         RUN.set(NONE);
         runner.0.store(NONE, Ordering::Release);
     }
 
-    /// Nobody waits for this run any more. `calls`: neither for the calls that it has made.
+    /// Cancels a run, which nobody waits for any more. `calls`: nobody waits for the calls that it
+    /// has made either.
     pub(super) fn cancel(&self, run: Attempt, calls: bool) {
         let mut state = self.state.lock();
         state.forget_ended(self.begun.load(Ordering::Acquire));
@@ -107,7 +109,7 @@ impl Cancellations {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Nobody waits any more for what runs now.
+    /// Cancels all runs that threads are in at the moment, with their calls.
     pub(super) fn cancel_all(&self) {
         let state = self.state.lock();
         let threads = state.threads.iter().filter_map(Weak::upgrade);
@@ -119,7 +121,8 @@ impl Cancellations {
         }
     }
 
-    /// Whether this run is cancelled; `within`: a call that the run makes within itself.
+    /// Whether this run is cancelled. `within`: the question is about a call that the run makes
+    /// within itself.
     #[inline]
     pub(super) fn has(&self, run: Attempt, within: bool) -> bool {
         self.any.load(Ordering::SeqCst) && self.looks_for(run, within)
@@ -135,8 +138,8 @@ impl Cancellations {
         state.is_cancelled(run, within)
     }
 
-    /// Leaves a waker for when the run is cancelled, in the place of an earlier one, unless it is
-    /// already: then `false`.
+    /// Leaves a waker for when the run is cancelled, in the place of an earlier waker. Returns
+    /// `false`, and leaves none, if the run is cancelled already.
     pub(super) fn subscribe(&self, run: Attempt, within: bool, waker: &Waker) -> bool {
         let mut state = self.state.lock();
         if state.is_cancelled(run, within) {
@@ -230,7 +233,7 @@ mod tests {
             cancellations.cancel(Attempt(run), true);
             assert!(known(&cancellations) <= 1);
         }
-        // That of another thread, which has gone since.
+        // The run of another thread, which has gone since.
         let other = cancellations.runner();
         cancellations.begin(&other, Attempt(100));
         drop(other);
@@ -259,7 +262,7 @@ mod tests {
         cancellations.begin(&runner, Attempt(0));
         let counts = [0, 1].map(|_| Arc::new(Count(AtomicUsize::new(0))));
         let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
-        // The second one in the place of the first.
+        // The second waker takes the place of the first.
         assert!(cancellations.subscribe(Attempt(0), false, &wakers[0]));
         assert!(cancellations.subscribe(Attempt(0), false, &wakers[1]));
         cancellations.cancel(Attempt(0), true);

@@ -1,8 +1,8 @@
 //! Tasks of this worker that nobody waits for any more.
 //!
-//! The control lane says which, by the number of the run. An asynchronous function is dropped where
-//! it waits next. A blocking one ends by unwinding where it waits for an object, and can ask
-//! before.
+//! The control lane brings the number of the cancelled run. The worker drops an asynchronous
+//! function where it waits next. A blocking function ends by unwinding where it waits for an
+//! object. The code of a task can ask earlier whether the task is cancelled.
 
 use std::task::Waker;
 
@@ -14,18 +14,18 @@ use super::{
     panics, within,
 };
 
-/// A run of a task in a worker, for who wants to know whether it is cancelled.
+/// A run of a task in a worker. Code that wants to know whether the run is cancelled holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     run: Attempt,
     worker: WorkerId,
     here: Number,
-    /// A call within the run.
+    /// Whether this is a call within the run.
     within: bool,
 }
 
 impl Run {
-    /// The one that this thread is in.
+    /// Returns the run that this thread is in.
     pub(crate) fn of_this_thread() -> Option<Run> {
         let run = this_run()?;
         let (worker, here) = here::with(|worker| (worker.id(), worker.number()))?;
@@ -38,12 +38,12 @@ impl Run {
         })
     }
 
-    /// Whether it is a call that its caller runs within itself.
+    /// Whether this is a call that its caller runs within itself.
     pub(crate) fn is_within(self) -> bool {
         self.within
     }
 
-    /// Tells the driver how far it is.
+    /// Tells the driver how far the run is.
     pub(crate) fn report(self, progress: TaskProgress) {
         here::with_number(self.here, |worker| worker.report(self.run, progress));
     }
@@ -52,8 +52,10 @@ impl Run {
         self.worker
     }
 
+    /// Checks that this run is not cancelled.
+    ///
     /// # Errors
-    /// Nobody waits for it any more.
+    /// Nobody waits for the run any more.
     pub(crate) fn check_cancelled(self) -> Result<()> {
         let is_cancelled = |worker: &dyn Here| worker.cancellations().has(self.run, self.within);
         match cancellations::ever() && here::with_number(self.here, is_cancelled) == Some(true) {
@@ -63,8 +65,10 @@ impl Run {
     }
 }
 
+/// Checks that the task of this thread is not cancelled.
+///
 /// # Errors
-/// Nobody waits for the task of this thread any more.
+/// Nobody waits for the task any more.
 #[inline]
 pub(crate) fn check_cancelled() -> Result<()> {
     match cancellations::ever() {
@@ -83,8 +87,10 @@ pub(super) fn is_cancelled(cancellations: &Cancellations) -> bool {
     this_run().is_some_and(|run| cancellations.has(run, within::is_within()))
 }
 
+/// Checks that the task of this thread is not cancelled.
+///
 /// # Errors
-/// The task of this thread is cancelled. Nobody will see this error.
+/// The task is cancelled. Nobody will see this error.
 #[inline]
 pub(super) fn check(cancellations: &Cancellations) -> Result<()> {
     match is_cancelled(cancellations) {
@@ -98,7 +104,7 @@ fn cancelled() -> Error {
     Error::cancelled("the task")
 }
 
-/// Something that this thread's task waits for, or its cancellation.
+/// The object that this thread's task waits for, or the task's cancellation.
 pub(super) struct OrCancelled<'a> {
     cancellations: &'a Cancellations,
     what: &'a dyn Awaited,
@@ -114,8 +120,7 @@ impl<'a> OrCancelled<'a> {
         }
     }
 
-    /// If nobody waits for this thread's task any more, and what it waits for is not there, the
-    /// task ends here.
+    /// Ends this thread's task if it is cancelled and the awaited object is not there.
     pub(super) fn end_task_if_cancelled(&self) {
         // A destructor may wait while the thread unwinds.
         if !self.what.is_known()
@@ -156,10 +161,14 @@ impl Drop for OrCancelled<'_> {
     }
 }
 
-/// Wakes the task of this thread when it is cancelled, for as long as this lives.
+/// While this lives, the cancellation of this thread's task calls a waker.
 pub(super) struct Woken<'a>(&'a Cancellations, Attempt);
 
-/// Has the waker called when the task of this thread is cancelled. `Err`: it is.
+/// Has the waker called when the task of this thread is cancelled. Returns `None` if the thread is
+/// in no run.
+///
+/// # Errors
+/// The task is cancelled already.
 pub(super) fn woken_when_cancelled<'a>(
     cancellations: &'a Cancellations,
     waker: &Waker,

@@ -1,4 +1,4 @@
-//! The control lane, served while tasks run.
+//! The control lane. A thread serves it while tasks run.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -15,15 +15,16 @@ use crate::{
 };
 use mobula_protocol::message::{FromWorker, ToWorker};
 
-/// Whether a worker's control lane means nothing any more.
+/// Whether a worker's control lane is over.
 pub(super) enum Over {
     No,
-    /// Not yet, and nobody rings when it is.
+    /// Not yet, and nobody rings when it is. The thread looks again after this time.
     LookAgain(Duration),
     Yes,
 }
 
-/// Serves the lane until that is over. `task_bell` wakes the task loop when it is to close.
+/// Serves the lane until `over` says that the lane is over. `task_bell` wakes the task loop when it
+/// is to close or to drop decoded values.
 pub(super) fn serve<L: Link>(
     worker: &Arc<Worker<L>>,
     mut lane: L::Lane,
@@ -99,7 +100,7 @@ fn handle<L: Link>(
         }
         ToWorker::Forget(id) => {
             if worker.decoded.forget(id) {
-                // A task loop drops the values: that runs user code.
+                // A task loop drops the values, since a drop runs user code.
                 task_bell.ring();
             }
         }
@@ -128,13 +129,13 @@ fn handle<L: Link>(
     }
 }
 
-/// Tells those who wait for a segment.
+/// Wakes the tasks that wait for a segment.
 fn arrived<L: Link>(worker: &Worker<L>, id: SegmentId, mapped: Result<(), String>) {
-    // A task that needs the segment says what went wrong.
+    // A task that needs the segment reports what went wrong.
     if let Err(why) = mapped {
         worker.failed_segments.lock().insert(id, why);
     } else {
-        // Whoever is between its look and its sleep must not miss the next line.
+        // A task between its look and its sleep must not miss the wake-up below.
         drop(worker.failed_segments.lock());
     }
     worker.segment_arrived.notify_all();

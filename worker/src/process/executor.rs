@@ -1,5 +1,5 @@
-//! Asynchronous remote functions: polled on the thread of their task, with timers and spawned
-//! tasks on one tokio runtime per worker.
+//! Asynchronous remote functions. The thread of their task polls them. Their timers and spawned
+//! tasks run on one tokio runtime per worker.
 
 use std::{
     future::{Future, poll_fn},
@@ -28,11 +28,13 @@ use super::{
 };
 use mobula_protocol::{Error, Result};
 
-/// The stack of threads that run what asynchronous functions spawn: as tokio has it.
+/// The stack of threads that run what asynchronous functions spawn. This is tokio's default.
 const ASYNC_STACK: usize = 2 << 20;
 
+/// Returns the tokio runtime. The first call starts it.
+///
 /// # Errors
-/// The system gives no thread or descriptor for it; a later call can succeed.
+/// The system gives no thread or descriptor for the runtime. A later call can succeed.
 fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     static START: Mutex<()> = Mutex::new(());
@@ -58,14 +60,15 @@ fn runtime() -> Result<&'static Runtime> {
 
 /// Runs an asynchronous remote function to its end, on this thread.
 ///
-/// Between two polls, while the future waits for whatever it may be, the worker may run another
-/// task; the future is polled only when it is this task's turn. What the future spawns with
-/// `tokio::spawn` runs on another thread of the worker, in nobody's turn.
+/// While the future waits, the worker may run another task. The future is polled only when its task
+/// has the turn. Tasks that the future spawns with `tokio::spawn` run on another thread of the
+/// worker, without a turn.
 ///
 /// # Panics
-/// If the future does, or if the thread is inside another tokio runtime. Where the system gives no
-/// thread that the future needs, and where nobody waits for the task any more, this drops the
-/// future and unwinds with an [`Error`], which the task ends with.
+/// The future panics, or the thread is inside another tokio runtime.
+///
+/// In two cases this drops the future and unwinds with an [`Error`], with which the task ends. The
+/// system gives no thread that the future needs, or nobody waits for the task any more.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = runtime().unwrap_or_else(|error| panics::end_task(error));
     let mut future = pin!(future);
@@ -95,7 +98,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Err(error) = check(worker.cancellations()) {
             return Poll::Ready(Err(error));
         }
-        // Another future beside one that calls may have to go on.
+        // The future may poll other futures beside one that calls. These may have to go on.
         let barred = Barred::enter();
         let poll = future.as_mut().poll(context);
         drop(barred);

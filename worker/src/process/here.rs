@@ -1,7 +1,8 @@
-//! The worker that a thread belongs to, as code reaches it that user code calls.
+//! The worker that a thread belongs to. Code that user code calls finds its worker here.
 //!
 //! A thread that runs tasks has a worker of its own ([`Member`]). In a worker process all other
-//! threads belong to the process' one worker too: those that tasks start, and those of executors.
+//! threads belong to the process' one worker too: threads that tasks start, and threads of
+//! executors.
 
 use std::{
     cell::RefCell,
@@ -30,39 +31,39 @@ thread_local! {
     static MEMBER_OF: RefCell<Option<Arc<dyn Here>>> = const { RefCell::new(None) };
 }
 
-/// What no other worker of this process has, also of another runtime.
+/// A number that no other worker of this process has, also not a worker of another runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Number(u64);
 
 impl Number {
-    /// Of the worker that this process is.
+    /// The number of the worker that this process is.
     pub(super) const PROCESS: Number = Number(0);
 
-    /// Of a new worker in threads.
+    /// Returns the number of a new worker in threads.
     pub(super) fn next() -> Number {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Number(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// This process is the worker from now on. `false`: it is one already.
+/// Makes `worker` the worker of this process. Returns `false` if the process has one already.
 pub(super) fn set_process(worker: Arc<dyn Here>) -> bool {
     PROCESS.set(worker).is_ok()
 }
 
-/// The worker is found by its number until it is [struck](strike).
+/// Lists a worker: it is found by its number until it is [struck](strike).
 pub(super) fn list(worker: &Arc<dyn Here>) {
     let entry = Arc::downgrade(worker);
     IN_THREADS.lock().insert(worker.number(), entry);
 }
 
-/// The worker has ended.
+/// Strikes a worker from the list, since it has ended.
 pub(super) fn strike(number: Number) {
     let struck = IN_THREADS.lock().remove(&number);
     drop(struck);
 }
 
-/// This thread belongs to a worker in threads until this is dropped.
+/// While this lives, the thread belongs to a worker in threads.
 #[must_use]
 pub(super) struct Member(PhantomData<*const ()>);
 
@@ -75,7 +76,7 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // Behind the borrow: the last handle of a worker may go.
+        // Dropped after the borrow: this may be the last handle of a worker.
         let left = MEMBER_OF.try_with(RefCell::take);
         drop(left);
     }
@@ -90,17 +91,18 @@ pub(crate) fn with<R>(f: impl FnOnce(&dyn Here) -> R) -> Option<R> {
     }
 }
 
-/// The worker of this thread, if it has one.
+/// Returns the worker of this thread, if it has one.
 pub(crate) fn current() -> Option<Arc<dyn Here>> {
     PROCESS.get().cloned().or_else(member_of)
 }
 
 fn member_of() -> Option<Arc<dyn Here>> {
-    // While the thread is torn down there is none.
+    // While the thread is torn down, there is no worker.
     MEMBER_OF.try_with(|worker| worker.borrow().clone()).ok()?
 }
 
-/// Calls `f` with the worker of this number, on any thread of its process. None, if it has ended.
+/// Calls `f` with the worker of this number, on any thread of its process. Returns `None` if the
+/// worker has ended.
 pub(super) fn with_number<R>(number: Number, f: impl FnOnce(&dyn Here) -> R) -> Option<R> {
     if number == Number::PROCESS {
         return PROCESS.get().map(|worker| f(&**worker));
@@ -109,17 +111,18 @@ pub(super) fn with_number<R>(number: Number, f: impl FnOnce(&dyn Here) -> R) -> 
     worker.map(|worker| f(&*worker))
 }
 
-/// A worker, whatever ties it to its driver.
+/// A worker, with any kind of link to its driver.
 pub(crate) trait Here: Engine {
     fn id(&self) -> WorkerId;
 
-    /// What no other worker of this process has, also of another runtime.
+    /// Returns the number that no other worker of this process has, also not a worker of another
+    /// runtime.
     fn number(&self) -> Number;
 
-    /// The engine for the code of this thread.
+    /// Returns the engine for the code of this thread.
     ///
     /// # Errors
-    /// The driver takes no request from it.
+    /// The driver takes no request from the worker.
     fn engine(&self) -> Result<Arc<dyn Engine>>;
 
     fn cancellations(&self) -> &Cancellations;
@@ -127,53 +130,54 @@ pub(crate) trait Here: Engine {
     /// Tells the driver how far a run is.
     fn report(&self, run: Attempt, progress: TaskProgress);
 
-    /// The values of [`WorkerLocal`](crate::WorkerLocal)s, where a process has several workers.
+    /// Returns the values of [`WorkerLocal`](crate::WorkerLocal)s, where a process has several
+    /// workers.
     fn locals(&self) -> Option<&Locals>;
 
     /// Says which function the task of this thread runs at the moment.
     fn set_function(&self, function: FunctionIndex);
 
-    /// Says that the task of this thread sleeps, and gives its turn to another one until it has
-    /// [resumed](Here::resumed). Whether some thread of the worker goes on with the lane; see
-    /// [`shortage`](super::shortage).
+    /// Says that the task of this thread sleeps, and gives its turn to another task until the task
+    /// has [resumed](Here::resumed). Returns whether some thread of the worker goes on with the
+    /// lane; see [`shortage`](super::shortage).
     ///
     /// # Panics
-    /// If the thread does not run a task, or has given up its turn already.
+    /// The thread runs no task, or has given up its turn already.
     fn sleeps(&self) -> bool;
 
-    /// As [`sleeps`](Here::sleeps), until the result is dropped.
+    /// Does what [`sleeps`](Here::sleeps) does, until the result is dropped.
     ///
     /// # Panics
-    /// As there.
+    /// The thread runs no task, or has given up its turn already.
     fn pause(&self) -> Paused<'_>;
 
-    /// Takes the turn back if that needs no waiting.
+    /// Takes the turn back if that needs no waiting. Returns whether it did.
     fn try_resume(&self) -> bool;
 
-    /// The task of this thread goes on. Waits for the turn unless it `has_turn`.
+    /// Says that the task of this thread goes on. Waits for the turn unless the task `has_turn`.
     fn resumed(&self, has_turn: bool);
 
-    /// Looks for a thread that goes on with the lane, and tells the driver if that has changed.
+    /// Looks for a thread that goes on with the lane. Tells the driver if the answer has changed.
     fn look_for_stand_in(&self) -> Served;
 
-    /// A task goes on that has waited without a stand-in. At its end, its thread goes on with the
-    /// lane.
+    /// Says that a task goes on that has waited without a stand-in. At the task's end, its thread
+    /// goes on with the lane.
     fn ends_shortage(&self);
 }
 
-/// Who goes on with the lane while a task waits.
+/// Whether a thread goes on with the lane while a task waits.
 #[derive(Debug)]
 pub(crate) enum Served {
     /// A thread of the worker does.
     Yes,
-    /// Nobody does, and nothing stands in the lane for which that would matter.
+    /// No thread does, and no task in the lane needs one at the moment.
     No,
-    /// Nobody does, and nothing can run any more: the wait has to end with this error.
+    /// No thread does, and nothing can run any more. The wait has to end with this error.
     GiveUp(Error),
 }
 
-/// The task of this thread has given up its turn, and gets it back when this is dropped, which
-/// waits for that. Only a sleep may happen until then, and no code of the user's.
+/// The task of this thread has given up its turn. The drop of this waits until the task has the
+/// turn back. Until then the thread may only sleep, and runs no code of the user's.
 #[must_use]
 pub(crate) struct Paused<'w> {
     worker: &'w dyn Here,
@@ -193,7 +197,7 @@ impl<'w> Paused<'w> {
         }
     }
 
-    /// Takes the turn back if that needs no waiting.
+    /// Takes the turn back if that needs no waiting. Returns whether the task has the turn.
     pub(super) fn try_resume(&mut self) -> bool {
         self.has_turn = self.has_turn || self.worker.try_resume();
         self.has_turn

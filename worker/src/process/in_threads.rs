@@ -1,10 +1,12 @@
 //! A worker whose threads are threads of its driver's program.
 //!
-//! It is the worker of a process, but for what belongs to a process: standard input and output, the
-//! end with its driver, and the kill. A thread cannot be killed. A run that does not end in time
-//! loses its turn ([`InThreads::take_turn`]): a stand-in goes on with the lane beside it. The end
-//! of the worker waits for all of its threads and for all handles of its objects, since what these
-//! keep must not change under them.
+//! Such a worker works like a worker process, except for three things that belong to a process.
+//! These are standard input and output, the end with the driver, and the kill.
+//!
+//! A thread cannot be killed. A run that does not end in time loses its turn
+//! ([`InThreads::take_turn`]), and a stand-in goes on with the lane beside it. The worker's end
+//! waits for all of its threads and for all handles of its objects. The memory that these keep must
+//! not change under them.
 
 use std::{
     fmt,
@@ -39,28 +41,28 @@ use crate::link::{
 /// The first and the longest pause between two looks whether an ended worker is still in use.
 const LOOKS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(100));
 
-/// What a worker in threads is made of.
+/// The parts of a worker in threads.
 #[derive(Debug)]
 pub struct Parts {
-    /// Which worker it is.
+    /// The worker's id.
     pub id: WorkerId,
-    /// Its number among those that share locks.
+    /// The worker's number among the workers that share locks.
     pub process_slot: ProcessSlot,
     /// How many workers the runtime has.
     pub workers: u32,
     /// The stack of each thread that runs tasks, in bytes.
     pub stack: u64,
-    /// Its own segment, with both descriptors.
+    /// The worker's own segment, with both descriptors.
     pub segment: (SegmentId, SegmentFile),
-    /// The mappings of all segments of the runtime, which all of its workers share.
+    /// The mappings of all segments of the runtime. All of its workers share them.
     pub segments: Arc<Segments>,
-    /// Its end of the mailbox.
+    /// The worker's end of the mailbox.
     pub end: WorkerEnd,
-    /// Its end of the socket that brings descriptors for shared memory.
+    /// The worker's end of the socket that brings descriptors for shared memory.
     pub socket: OwnedFd,
 }
 
-/// A worker in threads, for its driver.
+/// A worker in threads, as its driver sees it.
 #[derive(Clone)]
 pub struct InThreads {
     worker: Arc<Worker<Threads>>,
@@ -68,8 +70,9 @@ pub struct InThreads {
 }
 
 impl InThreads {
-    /// Starts a worker. It calls `ended` when nothing of it is left that could use the memory of
-    /// the store, or with the error that keeps it from its first task.
+    /// Starts a worker. The worker calls `ended` when nothing of it is left that could use the
+    /// memory of the store. If an error keeps the worker from its first task, `ended` gets this
+    /// error.
     ///
     /// # Errors
     /// The system gives no threads, or the segment cannot be mapped.
@@ -124,7 +127,7 @@ impl InThreads {
             control::serve(&serves, control, &socket, &bell, || {
                 over(&serves, &mut pause)
             });
-            // It takes a lock that is taken around the end of a handle.
+            // `ended` takes a lock. Other threads take this lock around the end of a handle.
             let result = std::mem::replace(&mut *result.lock(), Ok(()));
             here::strike(serves.number());
             drop(serves);
@@ -134,7 +137,8 @@ impl InThreads {
         Ok(InThreads { worker, task_bell })
     }
 
-    /// Ends the worker as soon as its runs have ended, which are told that they are cancelled.
+    /// Tells all runs of the worker that they are cancelled. The worker ends as soon as they have
+    /// ended.
     pub fn close(&self) {
         self.worker.closing.store(true, Ordering::SeqCst);
         self.worker.cancellations.cancel_all();
@@ -142,7 +146,7 @@ impl InThreads {
     }
 
     /// Takes the turn from a run that does not end, and has another thread go on with the tasks.
-    /// `false`: the run has ended, or waits.
+    /// Returns `false` if the run has ended, or waits.
     pub fn take_turn(&self, run: Attempt) -> bool {
         let worker = &*self.worker;
         let taken = worker
@@ -158,8 +162,8 @@ impl InThreads {
         taken
     }
 
-    /// Nobody reads what the worker says from now on. Its threads may go on: what they ask for
-    /// fails.
+    /// Notes that nobody reads the worker's messages from now on. The worker's threads may go on.
+    /// Their requests fail.
     pub fn cut(&self) {
         if let Some(beside) = &self.worker.beside {
             beside.cut();
@@ -173,12 +177,12 @@ impl fmt::Debug for InThreads {
     }
 }
 
-/// The task of this thread sleeps, and others run on its worker, until this is dropped.
+/// While this lives, the task of this thread sleeps, and other tasks run on its worker.
 #[must_use]
 pub struct PausedHere(Arc<dyn Here>);
 
-/// If this thread runs a task of a worker, says that it sleeps. For who waits by other means than
-/// the worker's engine.
+/// If this thread runs a task of a worker, says that the task sleeps. For code that waits by other
+/// means than the worker's engine.
 #[inline]
 pub fn pause_here() -> Option<PausedHere> {
     match tasks::runs_here() {
@@ -190,7 +194,7 @@ pub fn pause_here() -> Option<PausedHere> {
 impl PausedHere {
     #[cold]
     fn new(worker: Arc<dyn Here>) -> PausedHere {
-        // Where no thread goes on with the lane, its tasks wait for this one.
+        // If no thread goes on with the lane, its tasks wait for this thread.
         let _ = worker.sleeps();
         PausedHere(worker)
     }
@@ -208,7 +212,8 @@ impl fmt::Debug for PausedHere {
     }
 }
 
-/// Makes the values that are wanted before the first task, and runs tasks until the worker closes.
+/// Makes the values that are to be made before the first task. Then runs tasks until the worker
+/// closes.
 fn begin(worker: &Arc<Worker<Threads>>) -> Result<()> {
     let _member = Member::enter(worker.clone());
     eager()?;
@@ -229,11 +234,12 @@ fn begin(worker: &Arc<Worker<Threads>>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the worker has ended: no thread runs tasks any more, and no thread of the program has
-/// anything that lies in the worker's memory, or that the worker keeps. Or nobody answers it.
+/// Whether the worker has ended. Then no thread runs its tasks any more. And no thread of the
+/// program has anything that lies in the worker's memory, or that the worker keeps. A worker that
+/// nobody answers has ended, too.
 ///
-/// Nobody says when that comes, once the threads have ended: then the pauses between two looks
-/// grow.
+/// Once the threads have ended, nobody reports the rest. So the thread looks again and again, with
+/// longer and longer pauses.
 fn over(worker: &Worker<Threads>, pause: &mut Duration) -> Over {
     let Some(beside) = &worker.beside else {
         return Over::Yes;
@@ -250,7 +256,7 @@ fn over(worker: &Worker<Threads>, pause: &mut Duration) -> Over {
     }
     let table = worker.table.lock();
     if table.is_empty() && !worker.has_extents() {
-        // Whoever makes a handle after this finds that out when it waits.
+        // A thread that makes a handle after this finds that out when it waits.
         beside.cut();
         return Over::Yes;
     }

@@ -1,9 +1,9 @@
-//! Calls of tasks that the driver does not know of: a list of those that nobody has begun.
+//! Calls of tasks that the driver does not know of: a list of the calls that nobody has begun.
 //!
-//! The list is in the order of the calls. A task that waits for one of its calls takes that out and
-//! runs it. What is given away to idle workers are the latest calls of the outermost task in the
-//! list: its first calls are waited for first, and its calls have more work below them than calls
-//! that they make.
+//! The list is in the order of the calls. A task that waits for one of its calls takes this call
+//! out and runs it. Idle workers get the latest calls of the outermost task in the list, for two
+//! reasons. The task waits for its first calls first. And its calls have more work below them than
+//! the calls that they make.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -12,7 +12,8 @@ use mobula_protocol::{
     message::{ArgSpec, Args, FromWorker, TaskSpec},
 };
 
-/// The most calls that are given away at once.
+/// Half of the most calls of one task that are looked at for an idle worker. This is also the most
+/// calls that are given away at once.
 const MOST: usize = 512;
 
 /// A call that nobody has begun.
@@ -21,18 +22,20 @@ pub(crate) struct KeptCall {
     pub(super) id: ObjectId,
     pub(super) function: FunctionIndex,
     pub(super) args: Args<ArgSpec>,
-    /// Handles that keep the objects among the arguments. To be dropped without the table's lock.
+    /// Handles that keep the objects among the arguments. They are to be dropped without the
+    /// table's lock.
     pub(super) keep: Vec<Arc<ObjectHandle>>,
     /// The run that makes the call.
     pub(super) parent: Attempt,
     /// How many runs are below that run on its thread.
     pub(super) depth: u32,
-    /// The result is going to be waited for.
+    /// Whether the result is going to be waited for.
     pub(super) expected: bool,
 }
 
 impl KeptCall {
-    /// Returns the message that tells the driver of the call, and what has kept its arguments.
+    /// Returns the message that tells the driver of the call, and the handles that have kept its
+    /// arguments.
     pub(super) fn into_spawn(self) -> (FromWorker, Vec<Arc<ObjectHandle>>) {
         let task = TaskSpec {
             id: self.id,
@@ -49,23 +52,23 @@ impl KeptCall {
 #[derive(Debug, Default)]
 pub(crate) struct KeptCalls {
     calls: VecDeque<Box<KeptCall>>,
-    /// The driver was told that there are some.
+    /// Whether the driver was told that there are kept calls.
     pub(super) told: bool,
-    /// An idle worker wants some.
+    /// Whether an idle worker wants kept calls.
     pub(super) wanted: bool,
     /// The first call at the latest look.
     seen: Option<ObjectId>,
 }
 
 impl KeptCalls {
-    /// Adds a call, whose id is the highest.
+    /// Adds a call. Its id is the highest in the list.
     pub(super) fn push(&mut self, call: Box<KeptCall>) {
         debug_assert!(self.calls.back().is_none_or(|last| last.id < call.id));
         self.calls.push_back(call);
     }
 
     fn position(&self, id: ObjectId) -> Option<usize> {
-        // Mostly it is the latest or the first.
+        // Mostly the call is the latest or the first.
         let last = self.calls.len().checked_sub(1)?;
         if self.calls[last].id == id {
             return Some(last);
@@ -86,7 +89,7 @@ impl KeptCalls {
         self.take_if(id, |_| true)
     }
 
-    /// The same, if the call fits.
+    /// Takes a call out if it fits.
     pub(super) fn take_if(
         &mut self,
         id: ObjectId,
@@ -111,10 +114,11 @@ impl KeptCalls {
         of_run
     }
 
-    /// Takes out what an idle worker gets, in order: the latter half of the outermost task's calls.
+    /// Takes out the calls that an idle worker gets, in order: the latter half of the outermost
+    /// task's calls.
     ///
-    /// A single call is likely to be taken by its own task soon. It is given away if it was the
-    /// first one at the look before, where this `is_look` of a thread that looks now and then.
+    /// A single call is likely to be taken by its own task soon. It is given away if `is_look` and
+    /// the call was the first one at the look before. `is_look`: the caller looks now and then.
     pub(super) fn take_share(&mut self, is_look: bool) -> VecDeque<Box<KeptCall>> {
         let Some(first) = self.calls.front() else {
             return VecDeque::new();

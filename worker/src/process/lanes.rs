@@ -19,18 +19,18 @@ use mobula_protocol::{
     waiting::Spin,
 };
 
-/// What a task loop is to do.
+/// The next step of a task loop.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Run this.
+    /// Run this task.
     Task(TaskMessage),
     /// Drop decoded values of freed objects.
     Forget,
-    /// End.
+    /// End the loop.
     Close,
 }
 
-/// Where tasks come from.
+/// The source of a worker's tasks.
 #[derive(Debug)]
 pub(crate) struct TaskLane<L> {
     pub(super) lane: L,
@@ -50,7 +50,7 @@ impl<L: Lane> TaskLane<L> {
         }
     }
 
-    /// The next task, if one is there. Does what other messages say.
+    /// Takes the next task, if there is one. Handles the messages before it.
     fn take(&mut self, turn: &Turn) -> Option<TaskMessage> {
         if let Some(task) = self.head.take() {
             return Some(task);
@@ -67,7 +67,8 @@ impl<L: Lane> TaskLane<L> {
         }
     }
 
-    /// The first task in the lane that the driver has not taken back. Drops those that it has.
+    /// Returns the first task in the lane that the driver has not taken back. Drops the tasks
+    /// before it.
     pub(super) fn first_task(&mut self, turn: &Turn, state: &impl Claims) -> Option<ObjectId> {
         while let Some(task) = self.take(turn) {
             let id = task.id;
@@ -79,7 +80,7 @@ impl<L: Lane> TaskLane<L> {
         None
     }
 
-    /// Waits for something to do.
+    /// Blocks until there is something to do.
     pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn, decoded: &Decoded) -> Next {
         let told = || closing.load(Ordering::SeqCst) || decoded.any_forgotten();
         loop {
@@ -100,7 +101,7 @@ impl<L: Lane> TaskLane<L> {
     }
 }
 
-/// Frees extents of this worker's segment that the driver does not know any object in.
+/// Frees extents of this worker's segment in which the driver knows no object.
 pub(super) fn free(heap: &Heap, locs: Vec<Loc>) {
     for loc in locs {
         if let Err(error) = heap.free(loc, ENGINE) {

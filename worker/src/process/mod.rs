@@ -1,8 +1,8 @@
-//! A worker process: from the first instruction of `init()` to its end.
+//! A worker process, from the first instruction of `init()` to its end.
 //!
-//! Threads: the one that called `init()` serves the control lane; another one runs tasks; *watch*
-//! waits for the driver's end. More run tasks only while one of them waits for an object (see
-//! [`turn`]).
+//! The thread that called `init()` serves the control lane. A second thread runs tasks. The thread
+//! `mobula-watch` waits for the driver's end. Further threads run tasks while a task waits for an
+//! object, or where an actor runs several tasks at a time (see [`turn`]).
 
 mod backtrace;
 mod beside;
@@ -77,16 +77,16 @@ pub use tasks::call;
 pub(crate) use tasks::runs_function;
 pub(crate) use within::Barred;
 
-/// How many engines run remote functions in this process.
+/// The number of engines that run remote functions in this process.
 static ENGINES_HERE: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes this process one that runs remote functions itself: calls the set-up functions of the
-/// workers, once, and sees to it that a panic in a remote function becomes an error with its place.
-/// `is_worker`: the process stands for a worker, so the values that a worker makes before its first
-/// task are made.
+/// Prepares this process to run remote functions itself. Calls the set-up functions of the workers,
+/// once. Installs the panic hook, so that a panic in a remote function becomes an error with its
+/// place. `is_worker`: the process stands for a worker. Then the values that a worker makes before
+/// its first task are made.
 ///
 /// # Errors
-/// A set-up function has panicked, or what makes a value.
+/// A set-up function, or a function that makes a value, has panicked.
 pub fn set_up_here(is_worker: bool) -> Result<()> {
     static DONE: OnceLock<Result<()>> = OnceLock::new();
     DONE.get_or_init(|| {
@@ -102,8 +102,8 @@ pub fn set_up_here(is_worker: bool) -> Result<()> {
     Ok(())
 }
 
-/// Ends what [`set_up_here`] has begun, for the last engine: calls the tear-down functions, once,
-/// and drops the values of [`WorkerLocal`](crate::WorkerLocal)s.
+/// Ends what [`set_up_here`] has begun, if the caller is the last engine. Calls the tear-down
+/// functions, once. Drops the values of [`WorkerLocal`](crate::WorkerLocal)s.
 pub fn tear_down_here() {
     static DONE: Once = Once::new();
     if ENGINES_HERE.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -112,10 +112,10 @@ pub fn tear_down_here() {
     }
 }
 
-/// How long a process that ends waits to say so.
+/// How long a process that ends waits for the lock that it needs to tell the driver.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// The worker that this process is, for its own end.
+/// The worker that this process is. The process needs it at its own end.
 static WORKER: OnceLock<Arc<Worker<Mailbox>>> = OnceLock::new();
 
 /// A function that each worker calls before its first task.
@@ -124,31 +124,32 @@ pub struct WorkerSetup(pub fn());
 
 inventory::collect!(WorkerSetup);
 
-/// The value of a [`WorkerLocal`](crate::WorkerLocal) that each worker makes before its first task.
+/// A function that makes a value of a [`WorkerLocal`](crate::WorkerLocal). Each worker calls it
+/// before its first task.
 #[derive(Debug)]
 pub struct EagerLocal(pub fn());
 
 inventory::collect!(EagerLocal);
 
-/// How many functions of this program each worker calls before its first task.
+/// Returns how many functions of this program each worker calls before its first task.
 pub fn setup_count() -> usize {
     let functions = inventory::iter::<WorkerSetup>.into_iter().count();
     functions + inventory::iter::<EagerLocal>.into_iter().count()
 }
 
-/// The engine of the worker that this thread belongs to, if it does.
+/// Returns the engine of the worker that this thread belongs to, if it belongs to one.
 ///
 /// # Errors
 /// A set-up function asks: the driver takes no request before the worker has registered. Or a
-/// tear-down function does: the driver answers none any more.
+/// tear-down function asks: the driver no longer answers.
 pub fn worker_engine() -> Result<Option<Arc<dyn Engine>>> {
     here::with(|worker| worker.engine()).transpose()
 }
 
-/// If this process was started as a worker, becomes one and does not return.
+/// If this process was started as a worker, becomes that worker and does not return.
 ///
-/// A program that a task launches inherits the environment, but not the socket: it returns from
-/// here like any other program.
+/// A program that a task launches inherits the environment, but not the socket. In such a program
+/// this function returns, like in any other program.
 pub fn enter_if_worker() {
     over_stream::enter_if_worker();
     let Ok(token) = std::env::var(TOKEN_VARIABLE) else {
@@ -172,7 +173,7 @@ fn run(
     mobula_store::signals::unblock_all();
     rustix::process::umask(Mode::from_bits_truncate(bootstrap.umask));
     if bootstrap.nice > 0 {
-        // Its threads inherit that.
+        // The threads of this process inherit the nice value.
         rustix::process::nice(i32::try_from(bootstrap.nice).unwrap_or(i32::MAX))
             .map_err(|error| Error::setup(format!("this worker cannot be nicer: {error}")))?;
     }
@@ -182,7 +183,7 @@ fn run(
     let socket = Socket::new(socket)
         .map_err(|error| Error::setup(format!("cannot use the worker's socket: {error}")))?;
     mobula_store::descriptors::when_lost(|why| die(why));
-    // A command that asks for a password fails, in place of being stopped with its worker.
+    // A command that asks for a password then fails. Otherwise it would be stopped with its worker.
     mobula_store::leave_terminal();
     quiet_stdio(&descriptors.stdout)?;
     let registry = Registry::get()?;
@@ -222,13 +223,14 @@ fn run(
         return Err(Error::internal("this process is a worker already"));
     }
     mobula_store::at_exit(exits);
-    // Before the task loop has the lane.
+    // Before the task loop locks the lane.
     let task_bell = worker.tasks.lock().lane.bell();
     let tasks = worker.clone();
     let panicked = end.panicked;
-    // On a thread of its own: `init()` may have been called inside an executor, whose functions do
-    // not work inside of it a second time, and the stacks of all tasks are of one size. This thread
-    // serves the control lane, so that a worker has no more threads for it.
+    // Tasks run on a thread of their own, for two reasons. `init()` may have been called inside an
+    // executor, whose functions do not work inside of it a second time. And the stacks of all tasks
+    // have one size. The calling thread serves the control lane, so the worker needs no further
+    // thread for it.
     threads::start_for_tasks(worker.stack, move || {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| begin(&tasks, Some(panicked))));
         crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
@@ -238,20 +240,20 @@ fn run(
     Err(Error::internal("the control lane has ended"))
 }
 
-/// Calls the set-up functions, says that this worker is ready, and runs tasks until it closes.
+/// Calls the set-up functions, tells the driver that this worker is ready, and runs tasks until the
+/// worker closes.
 fn begin<L: Link>(worker: &Arc<Worker<L>>, panicked: Option<WorkerPanicked>) -> Result<()> {
     set_up()?;
     eager()?;
     own_memory::check_at_start(worker.max_rss)?;
     panics::install_hook(panicked);
-    // Before the first task can be here, and after all set-up.
+    // After all set-up, and before the first task can be here.
     worker.registered.store(true, Ordering::Release);
     worker.table.lock().out.push(&FromWorker::Registered);
     work(worker);
     Ok(())
 }
 
-/// Calls the set-up functions.
 fn set_up() -> Result<()> {
     for WorkerSetup(function) in inventory::iter::<WorkerSetup> {
         set_up_by(*function)?;
@@ -259,7 +261,7 @@ fn set_up() -> Result<()> {
     Ok(())
 }
 
-/// Makes the values that are wanted before the first task.
+/// Makes the values that are to be made before the first task.
 fn eager() -> Result<()> {
     for EagerLocal(make) in inventory::iter::<EagerLocal> {
         set_up_by(*make)?;
@@ -276,7 +278,7 @@ fn set_up_by(function: fn()) -> Result<()> {
     })
 }
 
-/// Calls the tear-down functions. Each is called, also when one before it has panicked.
+/// Calls each tear-down function, also when an earlier one has panicked.
 fn tear_down() {
     teardown::functions(|function| at_the_end("a tear-down function of the workers", function));
 }
@@ -290,7 +292,7 @@ fn drop_values() {
     });
 }
 
-/// Calls `f`, for which nobody waits. A panic goes to standard error.
+/// Calls `f`, for which nobody waits. Writes a panic to standard error.
 fn at_the_end(what: &str, f: impl FnOnce()) {
     let ended = panics::catch(what, || {
         f();
@@ -301,9 +303,9 @@ fn at_the_end(what: &str, f: impl FnOnce()) {
     }
 }
 
-/// Tells the driver that this process means to end, and well.
+/// Tells the driver that this process is about to end with status 0.
 fn exits(status: i32) {
-    // Whoever ends the process may have the lock.
+    // The thread that ends the process may hold the lock.
     if status == 0
         && let Some(worker) = WORKER.get()
         && let Some(mut table) = worker.table.try_lock_for(LAST_WORD)
@@ -312,10 +314,10 @@ fn exits(status: i32) {
     }
 }
 
-/// Runs tasks until the worker closes.
+/// Runs tasks until the worker closes. Then calls the tear-down functions and drops the values.
 fn work<L: Link>(worker: &Arc<Worker<L>>) {
     tasks::task_loop(worker, true);
-    // A task that runs on another thread may finish; one that waits is given up.
+    // A task that runs on another thread may finish. A task that waits is given up.
     worker.turn.begin();
     // An actor's value ends with its actor.
     if worker.actor.is_installed() {
@@ -334,13 +336,13 @@ fn shared(fd: OwnedFd, len: u64) -> Result<Region> {
     Ok(Region::new(SharedWords::map(&file)?))
 }
 
-/// Where memory runs out, the kernel ends workers before their driver, which is told of it and goes
-/// on. This process may always ask for that; where there is no `/proc`, nothing changes.
+/// Has the kernel end workers before their driver when memory runs out. The driver is told of a
+/// worker's end, and goes on. A process may always ask for that. Without `/proc`, nothing changes.
 fn be_the_first_victim() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Standard input becomes /dev/null, and standard output goes to the driver from here on.
+/// Makes /dev/null the standard input. Sends standard output to the driver from here on.
 fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
     let set = || -> std::io::Result<()> {
         let null = descriptors::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
@@ -355,8 +357,8 @@ fn quiet_stdio(stdout: &OwnedFd) -> Result<()> {
     set().map_err(|error| Error::setup(format!("cannot set up standard input and output: {error}")))
 }
 
-/// Ends this process, and all that it started in its process group, when the driver is gone: dead,
-/// or replaced by `exec`.
+/// Ends this process when the driver is dead or was replaced by `exec`. Ends all processes that
+/// this process has started in its process group, too.
 fn watch(driver: OwnedFd, socket: &OwnedFd) -> Result<()> {
     let socket = descriptors::duplicate(socket.as_fd())
         .map_err(|error| Error::setup(format!("cannot copy a descriptor: {error}")))?;

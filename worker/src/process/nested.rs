@@ -1,9 +1,13 @@
 //! Calls that a task makes and runs by itself.
 //!
-//! A plain call of a task stays in its worker ([`kept`](super::kept)). If the task waits for it and
-//! nobody has begun it, the task's thread runs it, within the wait: no message goes to the driver.
-//! The call goes to the driver where something else wants it: an idle worker, a value or a call
-//! that refers to its result, or a task that waits for something else or ends.
+//! A plain call of a task stays in its worker ([`kept`](super::kept)). If the task waits for the
+//! call and nobody has begun it, the task's thread runs it within the wait. Then no message goes to
+//! the driver.
+//!
+//! The call goes to the driver in these cases:
+//! - An idle worker wants it.
+//! - A value or another call refers to its result.
+//! - The task waits for something else, or ends.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -33,15 +37,15 @@ use mobula_protocol::{
     park_until,
 };
 
-/// The pauses between two looks at the calls that an idle worker wants.
+/// The first and the longest pause between two looks at the calls that an idle worker wants.
 const LOOKS: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(8));
 
 impl<L: Link> Worker<L> {
-    /// Keeps a call to this worker, if it is one that its task may run. Otherwise returns what is
-    /// left of it.
+    /// Keeps a call to this worker, if its task may run it. Returns the handle of the result.
     ///
     /// # Errors
-    /// It goes to the driver.
+    /// The call goes to the driver. The error has the call's arguments and the handles that keep
+    /// them.
     pub(super) fn keep_call(
         &self,
         (function, options, actor): (FunctionIndex, &CallOptions, &Option<Arc<ObjectHandle>>),
@@ -77,7 +81,7 @@ impl<L: Link> Worker<L> {
         let fits = |remote: &RemoteFn| {
             remote.role == Role::Function
                 && remote.options.fit_a_caller()
-                // Others should get batches at once: a map is there to use all workers.
+                // Other workers should get batches at once: a map is there to use all workers.
                 && remote.package != env!("CARGO_PKG_NAME")
         };
         L::KEEPS_CALLS
@@ -85,7 +89,7 @@ impl<L: Link> Worker<L> {
             && !within::is_barred()
             && self.registry.function(function).is_some_and(fits)
             && !context::is_limited()
-            // What an actor's process runs is for its value alone.
+            // The process of an actor runs calls for the actor's value alone.
             && !self.own_actor.is_known()
             && !self.closing.load(Ordering::SeqCst)
             && !is_cancelled(&self.cancellations)
@@ -98,13 +102,13 @@ impl<L: Link> Worker<L> {
             && within::has_stack()
             && !self.closing.load(Ordering::SeqCst)
             && !is_cancelled(&self.cancellations)
-            // A task that wants to go on here would have the turn in a wait.
+            // In a wait, a task that wants to go on here would get the turn.
             && !self.turn.is_wanted()
             && !std::thread::panicking()
     }
 
-    /// Runs the call that makes an object, if it is one of this thread's task and nobody has begun
-    /// it. Returns whether it was.
+    /// Runs the call that makes an object, if this thread's task has made the call and nobody has
+    /// begun it. Returns whether the call has run.
     pub(super) fn run_kept(&self, entry: &ObjectHandle) -> bool {
         let id = entry.id();
         if id.origin != self.id || !self.may_run_within() {
@@ -133,7 +137,8 @@ impl<L: Link> Worker<L> {
             Ok((value, refers_to)) => (Ok(value), refers_to),
             Err(error) => (Err(error), Vec::new()),
         };
-        // Others read what lies in the store or refers to objects; the driver counts those.
+        // Other workers read values that lie in the store or refer to objects. The driver counts
+        // these.
         let is_known_here = match &outcome {
             Ok(value) => value.items.is_empty() && matches!(value.body, Body::Inline(_)),
             Err(_) => true,
@@ -145,14 +150,14 @@ impl<L: Link> Worker<L> {
         self.table.lock().end_kept(id, told);
         entry.complete(outcome, ENGINE);
         drop((keep, refers_to));
-        // As where a wait ends since the task is cancelled.
+        // A cancelled task ends here, like in a wait.
         if let Err(error) = check_cancelled() {
             panics::end_task(error);
         }
         true
     }
 
-    /// As [`Engine::publish`].
+    /// See [`Engine::publish`].
     pub(super) fn publish_kept(&self, entry: &ObjectHandle) {
         let id = entry.id();
         if id.origin != self.id {
@@ -174,7 +179,7 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// A result does not overtake what its call has printed.
+    /// Waits until the output of calls is out, so that a result does not overtake it.
     fn settle_printed(&self) {
         if let Some(printed) = &self.printed {
             Printed::settle_all(printed, || self.closing.load(Ordering::SeqCst));
@@ -196,14 +201,14 @@ impl<L: Link> Worker<L> {
         drop(spent);
     }
 
-    /// An idle worker wants calls that this one keeps.
+    /// Notes that an idle worker wants calls that this worker keeps.
     pub(super) fn want_share(&self) {
         let spent = self.table.lock().want_share();
         drop(spent);
     }
 
-    /// Gives calls away that an idle worker wants. Returns after which pause this is to be called
-    /// again, if it is.
+    /// Gives away calls that an idle worker wants. Returns after which pause the caller has to call
+    /// this again, if at all.
     pub(super) fn look_at_kept(&self, pause: &mut Duration) -> Option<Duration> {
         let (again, spent) = self.table.lock().look_at_kept();
         drop(spent);
@@ -221,7 +226,7 @@ impl<L: Link> Worker<L> {
     }
 }
 
-/// Runs a call on this thread, within the task that it has.
+/// Runs a call on this thread, within the thread's task.
 fn run_within<L: Link>(
     worker: &Arc<Worker<L>>,
     remote: &'static RemoteFn,
@@ -239,7 +244,7 @@ fn run_within<L: Link>(
     })
 }
 
-/// An argument with the values of its objects, which `keep` has.
+/// Returns an argument with the values of its objects. `keep` has these objects.
 fn ready(arg: ArgSpec, keep: &[Arc<ObjectHandle>]) -> Result<Arg> {
     let value = |id: ObjectId| -> Result<Arc<Value>> {
         let entry = keep.iter().find(|entry| entry.id() == id);
@@ -261,8 +266,8 @@ fn ready(arg: ArgSpec, keep: &[Arc<ObjectHandle>]) -> Result<Arg> {
     })
 }
 
-/// Whether the arguments are data that is there, so that the call waits for nothing and leaves
-/// nothing half done.
+/// Whether all arguments are data that is there. Then the call waits for nothing and leaves nothing
+/// half done.
 fn is_data(args: &[ArgSpec], keep: &[Arc<ObjectHandle>]) -> bool {
     let own = args.iter().all(|arg| match arg {
         ArgSpec::Value(value) => value.items.is_empty() || value.is_data(),

@@ -1,7 +1,8 @@
 //! A worker whose driver is a peer in another language, at the other end of a stream.
 //!
-//! Two processes have one: a process that the peer has started to run tasks, and the program that
-//! has started the runtime, which runs none. Both ask the peer for all else in the same way.
+//! Two kinds of processes have such a worker. The peer has started a process to run tasks. Or a
+//! program has started the runtime, and this program runs no tasks. Both ask the peer for all else
+//! in one way.
 
 use std::{
     fmt, io,
@@ -40,22 +41,22 @@ use crate::{
 /// The number of the worker's own segment.
 const HEAP: SegmentId = SegmentId(0);
 
-/// What a worker over a stream is made of.
+/// The parts of a worker over a stream.
 #[derive(Debug)]
 pub struct Parts {
-    /// Its end of the stream.
+    /// The worker's end of the stream.
     pub stream: OwnedFd,
-    /// Its end of the socket for descriptors.
+    /// The worker's end of the socket for descriptors.
     pub socket: OwnedFd,
-    /// Bytes that its objects may take, before the peer has copied them.
+    /// How many bytes the worker's objects may take before the peer has copied them.
     pub capacity: u64,
-    /// Bytes of addresses of its segment.
+    /// How many bytes of addresses the worker's segment has.
     pub segment: u64,
     /// The stack of each thread that runs tasks, in bytes.
     pub stack: u64,
 }
 
-/// What the peer says that is for the runtime, and not for the worker.
+/// Gets the messages of the peer that are for the runtime, and not for the worker.
 pub type Listener = Box<dyn FnMut(FromPeer) + Send>;
 
 /// The worker of a program that has started a runtime, and runs no tasks.
@@ -73,11 +74,11 @@ struct Made {
     socket: Socket,
     tasks: Inbox,
     control: Inbox,
-    /// What the peer has said of itself, and how many cores there are.
+    /// How many cores there are, and the peer's text about itself.
     peer: (f64, String),
 }
 
-/// Says hello on both sides, and makes the worker.
+/// Sends a hello, waits for the peer's hello, and makes the worker.
 fn make(parts: Parts, number: Number, beside: Option<Arc<Beside>>) -> Result<Made> {
     let registry = Registry::get()?;
     let file = SegmentFile::create(parts.segment, parts.capacity, Backing::Anonymous)?;
@@ -148,10 +149,11 @@ fn make(parts: Parts, number: Number, beside: Option<Arc<Beside>>) -> Result<Mad
 }
 
 impl OverStream {
-    /// Starts the worker of a runtime. Blocks until the peer has said hello. `runtime` makes what
-    /// the engine answers for the runtime as a whole, out of the worker and of what the peer has
-    /// said of itself. `listener` gets what is for the runtime; `ended` is called when the peer is
-    /// gone, with the reason if it has gone wrong.
+    /// Starts the worker of a runtime. Blocks until the peer has said hello.
+    ///
+    /// `runtime` makes the engine's `Control` out of the worker and of the peer's text about
+    /// itself. `listener` gets the messages for the runtime. `ended` is called when the peer is
+    /// gone, with an error if something has gone wrong.
     ///
     /// # Errors
     /// The peer refuses, or the system gives no thread, descriptor or memory.
@@ -209,19 +211,19 @@ impl OverStream {
         Ok(over)
     }
 
-    /// The engine.
+    /// Returns the engine.
     pub fn engine(&self) -> Arc<dyn Engine> {
         self.worker.clone()
     }
 
-    /// Says something to the peer.
+    /// Sends a message to the peer.
     pub fn say(&self, message: &ToPeer) {
-        // What is said here is short.
+        // The messages sent here are short.
         let _ = self.writer.say(message);
     }
 
-    /// Nobody answers any more: all that waits fails with this error, and what is asked later with
-    /// that of a runtime that is gone.
+    /// Notes that nobody answers any more. Waiting handles fail with `error`. Later requests fail
+    /// with the error of a runtime that is gone.
     pub fn cut(&self, error: &Error) {
         if let Some(beside) = &self.worker.beside {
             beside.cut();
@@ -240,7 +242,8 @@ impl OverStream {
             .is_some_and(|beside| beside.is_cut())
     }
 
-    /// Bytes of this process' segment that are in use, and objects that it has handles of.
+    /// Returns how many bytes of this process' segment are in use, and of how many objects the
+    /// process has handles.
     pub fn in_use(&self) -> (u64, usize) {
         (self.worker.heap.in_use(), self.worker.table.lock().len())
     }
@@ -254,8 +257,8 @@ impl fmt::Debug for OverStream {
 
 /// If a peer has started this process to run tasks, becomes its worker and does not return.
 ///
-/// A program that a task launches inherits the environment, but not the stream: it returns from
-/// here like any other program.
+/// A program that a task launches inherits the environment, but not the stream. In such a program
+/// this function returns, like in any other program.
 pub(super) fn enter_if_worker() {
     let Ok(settings) = std::env::var(stream::VARIABLE) else {
         return;
@@ -266,11 +269,11 @@ pub(super) fn enter_if_worker() {
         Err(error) => die(&format!("cannot take the stream of the peer: {error}")),
     };
     let served = run(&settings, ends);
-    // The peer's end is the worker's.
+    // The worker ends with the peer.
     end(served)
 }
 
-/// What the peer says by the environment variable: bytes of capacity and of stack.
+/// Returns the numbers of the environment variable: bytes of capacity and of stack.
 fn numbers(settings: &str) -> Option<(u64, u64)> {
     let mut numbers = settings.split(',').map(str::parse);
     match (numbers.next(), numbers.next(), numbers.next()) {

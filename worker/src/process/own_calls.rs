@@ -1,5 +1,5 @@
-//! Calls that a method makes of its own actor. If the method has the value alone, they cannot begin
-//! before it returns: so it must not wait for them.
+//! Calls that a method makes of its own actor. If the method has the value alone, such a call
+//! cannot begin before the method returns. So the method must not wait for the call.
 
 use std::{cell::RefCell, sync::OnceLock};
 
@@ -7,10 +7,10 @@ use super::worker::Worker;
 use crate::link::Link;
 use mobula_protocol::{Awaited, Error, ObjectId, RemoteFn, Role};
 
-/// What a thread runs.
+/// The method that a thread runs.
 struct Run {
     method: &'static RemoteFn,
-    /// The calls of its own actor that it has made.
+    /// The calls of its own actor that the method has made.
     calls: Vec<ObjectId>,
 }
 
@@ -18,11 +18,11 @@ thread_local! {
     static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
 }
 
-/// Which actor the process is, once that is known.
+/// The actor that the process is, once that is known.
 #[derive(Debug, Default)]
 pub(super) struct OwnActor(OnceLock<ObjectId>);
 
-/// While it lives, this thread runs a method.
+/// While this lives, the thread runs a method.
 pub(super) struct InMethod(());
 
 impl InMethod {
@@ -49,7 +49,7 @@ impl OwnActor {
         self.0.get().is_some()
     }
 
-    /// The process has called `actor`.
+    /// Notes that the process has called `actor`.
     pub(super) fn called(&self, actor: ObjectId, result: ObjectId) {
         if self.0.get() == Some(&actor) {
             with_run(|run| run.calls.push(result));
@@ -58,8 +58,8 @@ impl OwnActor {
 }
 
 impl<L: Link> Worker<L> {
-    /// Why this thread would wait for ever, if it does: all that is awaited are calls which begin
-    /// when its method has returned.
+    /// Returns an error if this thread would wait for ever. That is so if all awaited objects are
+    /// results of calls that begin when the thread's method has returned.
     pub(super) fn waits_for_itself(&self, what: &dyn Awaited) -> Option<Error> {
         let method = with_run(|run| {
             let (mut any, mut own) = (false, true);
@@ -87,9 +87,9 @@ impl<L: Link> Worker<L> {
     }
 }
 
-/// Calls `f` with the method that this thread runs, if it does.
+/// Calls `f` with the method that this thread runs, if it runs one.
 fn with_run<R>(f: impl FnOnce(&mut Run) -> R) -> Option<R> {
-    // While the thread is torn down there is none.
+    // While the thread is torn down, `RUN` does not exist.
     let run = RUN.try_with(|run| run.borrow_mut().as_mut().map(f));
     run.ok().flatten()
 }

@@ -2,15 +2,16 @@
 
 use mobula_protocol::{Error, Result};
 
-/// Bytes that are resident and no other process shares: not the objects of the store. `None` where
-/// there is no `/proc`.
+/// Returns how many bytes are resident and shared with no other process. Objects of the store do
+/// not count. Returns `None` where there is no `/proc`.
 fn own_bytes() -> Option<u64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
     let own = own_pages(&pages)?;
     own.checked_mul(rustix::param::page_size() as u64)
 }
 
-/// The second number counts resident pages, the third those of them that are shared.
+/// Returns the resident pages that are not shared. The second number of `statm` counts resident
+/// pages, the third number counts the shared pages among them.
 fn own_pages(statm: &str) -> Option<u64> {
     let mut numbers = statm.split_ascii_whitespace().skip(1);
     let mut next = || numbers.next()?.parse::<u64>().ok();
@@ -18,9 +19,10 @@ fn own_pages(statm: &str) -> Option<u64> {
     Some(resident.saturating_sub(shared))
 }
 
+/// Checks the memory of this process before its first task.
+///
 /// # Errors
-/// This process has more than the limit before its first task, and so would each that takes its
-/// place.
+/// This process has more than the limit. Each process that takes its place would have more, too.
 pub(super) fn check_at_start(limit: Option<u64>) -> Result<()> {
     match (limit, own_bytes()) {
         (Some(limit), Some(own)) if own > limit => Err(Error::usage(format!(

@@ -1,8 +1,8 @@
-//! Panics of task code become errors that say what, where and why.
+//! Panics of task code become errors that say what happened, where and why.
 //!
-//! A panic is said three times. The driver finds it in the mailbox, in case the process does not
-//! survive it. A hook that the user has set is called. What unwinds to the task's end becomes the
-//! task's error.
+//! A panic is reported three times. The driver finds it in the mailbox, in case the process does
+//! not survive it. A hook that the user has set is called. If the panic unwinds to the task's end,
+//! it becomes the task's error.
 
 use std::{
     any::Any,
@@ -24,7 +24,7 @@ struct Captured {
     backtrace: String,
 }
 
-/// Done once the hook of [`install_hook`] is there.
+/// Completed once the hook of [`install_hook`] is there.
 static INSTALLED: Once = Once::new();
 
 /// Where the driver looks when this process is dead.
@@ -38,8 +38,8 @@ thread_local! {
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Sees to it that panics inside [`catch`] are kept for the error, and told to the driver at once.
-/// A hook of the user's is called as in any program. The standard library's, which prints, is not
+/// Installs a hook that keeps panics inside [`catch`] for the error and tells the driver at once. A
+/// hook of the user's is called as in any program. The standard library's hook prints. It is not
 /// called where the text goes into the error. To be called after the user's own set-up, which may
 /// set a hook.
 pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
@@ -54,8 +54,8 @@ pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
             if running || cfg!(panic = "abort") {
                 tell(info);
             }
-            // A second one may come while the first unwinds, and then ends the process: it must be
-            // seen. Or the function has caught the first, and this is the one that counts.
+            // A second panic while the first one unwinds ends the process, so the user must see it.
+            // Or the function has caught the first panic, and this panic is the one that counts.
             if !prints || !running || CAPTURED.with_borrow(Option::is_some) {
                 previous(info);
             }
@@ -67,9 +67,9 @@ pub(crate) fn install_hook(told: Option<WorkerPanicked>) {
     });
 }
 
-/// Calls a set-up function of the user. A panic inside [`catch`] is kept for the error, and the
-/// hook that the process has is called, too. A hook that the function sets stays. Once the hook of
-/// [`install_hook`] is there, it does the same.
+/// Calls a set-up function of the user. A panic inside [`catch`] is kept for the error. The hook of
+/// the process is called, too. A hook that the function sets stays. Once the hook of
+/// [`install_hook`] is there, that hook does all this.
 pub(super) fn in_set_up<T>(f: impl FnOnce() -> T) -> T {
     if INSTALLED.is_completed() {
         return f();
@@ -100,22 +100,23 @@ pub(super) fn in_set_up<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether this hook is the standard library's own.
 fn is_default(hook: &Hook) -> bool {
-    // None is set at the moment, so this is one of the standard library's. Such hooks have no
-    // state, so they differ from others in their code alone.
+    // No hook is set at the moment, so this hook is one of the standard library's. Such hooks have
+    // no state, so they differ from other hooks in their code alone.
     let default: Hook = panic::take_hook();
-    // Should two tables of functions differ that stand for the same hook, it prints once too often.
+    // Two tables of functions may differ that stand for one hook. Then the hook prints once too
+    // often.
     std::ptr::eq(&raw const **hook, &raw const *default)
 }
 
-/// Says to the driver what happens, before anything else does.
+/// Tells the driver of the panic before anything else happens.
 fn tell(info: &PanicHookInfo<'_>) {
-    // Another thread that panics at the same time says enough.
+    // If another thread panics now, its report is enough.
     let Some(told) = TOLD.get().and_then(Mutex::try_lock) else {
         return;
     };
     let message = text(info.payload());
     if !told.is_empty() {
-        // Of the standard library's, which aborts after the panic that counts.
+        // Messages of the standard library, which aborts after the panic that counts.
         let follows = [
             "panic in a function that cannot unwind",
             "panic in a destructor during cleanup",
@@ -162,13 +163,13 @@ fn text(payload: &(dyn Any + Send)) -> String {
 /// The panic payload of [`end_task`].
 struct TaskEnd(Error);
 
-/// Ends the task of this thread with an error, where its code has no way to return one. Calls no
+/// Ends the task of this thread with an error where its code has no way to return one. Calls no
 /// panic hook.
 pub(super) fn end_task(error: Error) -> ! {
     panic::resume_unwind(Box::new(TaskEnd(error)))
 }
 
-/// Runs `f`; a panic becomes an error that names `function`.
+/// Runs `f`. A panic becomes an error that names `function`.
 ///
 /// # Errors
 /// `f` fails or panics.
@@ -206,17 +207,17 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
     result
 }
 
-/// Where backtraces of a task end: this name is the one at which the standard library ends those
-/// that it prints.
+/// Marks where backtraces of a task end. At a function of this name the standard library ends the
+/// backtraces that it prints.
 #[inline(never)]
 fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
     let result = f();
-    // Otherwise the call above may become a jump, and this function no frame.
+    // Otherwise the call above may become a jump, and this function would have no frame.
     hint::black_box(());
     result
 }
 
-/// Drops what was captured, if anything was. The flag costs less to look at than the text.
+/// Drops the captured panic, if there is one. The flag costs less to look at than the text.
 fn forget() {
     if ANY_CAPTURED.take() {
         CAPTURED.set(None);

@@ -1,9 +1,10 @@
-//! What a task printed is out before its result is: the worker sees to that at the end of a task.
+//! The output of a task is out before its result: the worker waits for the output at a task's end.
 //!
-//! The driver's thread for output reads the pipes at its own time. A result that overtakes it would
-//! be a result without its output, in a program that exits then. So a task that has printed ends
-//! when the driver has passed all of that on. A task that has printed nothing pays for two looks at
-//! the processor's clock; one that ran for as long as a write takes, for one system call too.
+//! The driver's thread for output reads the pipes at its own time. If a result overtakes it, a
+//! program that exits then shows the result without its output. So a task that has printed ends
+//! when the driver has passed all of the output on. A task that has printed nothing reads the
+//! processor's clock twice. If this task ran for at least as long as a write takes, it makes one
+//! system call too.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -20,13 +21,14 @@ use rustix::{
 
 use mobula_protocol::mailbox::{Stream, WorkerPrinted};
 
-/// Writes into a pipe whose shortest is taken for the shortest there is, less a quarter.
+/// How many writes into a pipe are measured. The shortest of them, less a quarter, counts as the
+/// shortest possible write.
 const SAMPLES: usize = 16;
 
-/// Looks with a yield in between, before those with a sleep in between.
+/// How many looks have a yield in between. Later looks have a sleep in between.
 const YIELDS: u32 = 64;
 
-/// Sleeps between two looks grow up to this.
+/// The longest sleep between two looks.
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// This worker's outputs, seen from the inside.
@@ -35,11 +37,12 @@ pub(super) struct Printed {
     words: WorkerPrinted,
     /// Readable while a pipe has something in it.
     unread: OwnedFd,
-    /// The worker's ends of the two pipes, and which files they are: a task may close descriptors.
+    /// The worker's ends of the two pipes, and which files they are, since a task may close
+    /// descriptors.
     pipes: [Option<(OwnedFd, Identity)>; 2],
-    /// `unread` was closed, or is another file now.
+    /// Whether `unread` was closed, or is another file now.
     lost: AtomicBool,
-    /// Ticks within which nothing can be printed.
+    /// The number of ticks within which nothing can be printed.
     shortest: u64,
 }
 
@@ -48,7 +51,8 @@ pub(super) struct Printed {
 pub(super) struct Begun(u64);
 
 impl Printed {
-    /// Of a worker whose standard output and standard error lead to the driver by now.
+    /// Takes the outputs of a worker whose standard output and standard error lead to the driver by
+    /// now.
     pub(super) fn new(words: WorkerPrinted, unread: OwnedFd) -> Printed {
         let keep = |fd: rustix::fd::BorrowedFd<'_>| {
             let fd = descriptors::duplicate(fd).ok()?;
@@ -67,21 +71,21 @@ impl Printed {
         }
     }
 
-    /// Whether a task has closed descriptors of this worker, as far as that was noticed at its end.
+    /// Whether a task has closed descriptors of this worker, if that was noticed at a task's end.
     #[inline]
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// To be called before the code of a task, as late as that can be: what the worker does itself
-    /// would count against the time that a write takes.
+    /// Notes that the code of a task begins. To be called as late as possible before that code. The
+    /// worker's own work would count against the time that a write takes.
     #[inline]
     pub(super) fn begin(&self) -> Begun {
         Begun(mobula_store::ticks())
     }
 
-    /// Waits until all is out that was printed before, if the task that began then can have printed
-    /// anything; but not after `closing` says that the worker is to end.
+    /// Blocks until all earlier output is out, or until `closing` says that the worker is to end.
+    /// Returns at once if the task that began at `begun` cannot have printed anything.
     #[inline]
     pub(super) fn settle(&self, begun: Begun, closing: impl Fn() -> bool) {
         // A clock that goes backwards yields a long time.
@@ -90,7 +94,7 @@ impl Printed {
         }
     }
 
-    /// Waits until all is out that was printed before, as [`settle`](Printed::settle).
+    /// Blocks until all earlier output is out, or until `closing` says that the worker is to end.
     pub(super) fn settle_all(&self, closing: impl Fn() -> bool) {
         if self.is_unsettled() {
             self.wait(closing);
@@ -135,7 +139,7 @@ impl Printed {
     }
 }
 
-/// Bytes in a pipe. None, if the descriptor is no longer that pipe's.
+/// Returns how many bytes a pipe contains, or 0 if the descriptor is no longer that pipe's.
 fn unread(fd: &OwnedFd, was: Identity) -> u64 {
     match was.is_of(fd) {
         true => ioctl_fionread(fd).unwrap_or(0),
@@ -143,7 +147,7 @@ fn unread(fd: &OwnedFd, was: Identity) -> u64 {
     }
 }
 
-/// How many ticks it takes at least to write into a pipe.
+/// Returns how many ticks a write into a pipe takes at least.
 fn shortest_write() -> rustix::io::Result<u64> {
     let (read, write) = descriptors::pipe()?;
     let mut shortest = u64::MAX;
@@ -156,7 +160,8 @@ fn shortest_write() -> rustix::io::Result<u64> {
     Ok(shortest - shortest / 4)
 }
 
-/// How to wait for the driver, which takes some tens of microseconds unless its own output is slow.
+/// The pauses while a task waits for the driver. The driver takes some tens of microseconds unless
+/// its own output is slow.
 #[derive(Default)]
 struct Pause {
     count: u32,

@@ -1,10 +1,10 @@
 //! A task waits, and the system gives its process no thread that goes on with the task lane.
 //!
-//! The task waits all the same. The worker tells the driver, which hands it no further task while
-//! another worker takes tasks, and tries every [`RETRY`] to get the thread. When no worker takes
-//! tasks any more, the driver hands one over to a worker that is short of threads, and does not
-//! take it back. Then nothing can run unless a task gives up its wait: the wait ends with an error
-//! that names the limit.
+//! The task waits all the same. The worker tells the driver, and tries every [`RETRY`] to get the
+//! thread. The driver hands the worker no further task while another worker takes tasks. When no
+//! worker takes tasks any more, the driver hands a task to a worker that is short of threads, and
+//! does not take the task back. Then nothing can run unless a task gives up its wait. The wait ends
+//! with an error that names the limit.
 
 use std::{
     io,
@@ -21,11 +21,11 @@ use mobula_protocol::{Error, ObjectId, message::FromWorker};
 /// How often a worker tries again.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
-/// A task that has stood in the lane for less long ends no wait. The driver takes back what it has
-/// handed over before it knew of the shortage.
+/// How long a task has to stand in the lane before a wait ends for its sake. In this time the
+/// driver takes back the tasks that it has handed over before it knew of the shortage.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a worker knows of its shortage of threads.
+/// The facts that a worker knows of its shortage of threads.
 #[derive(Debug, Default)]
 pub(crate) struct Shortage {
     state: Mutex<State>,
@@ -33,15 +33,15 @@ pub(crate) struct Shortage {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The driver believes that nobody takes tasks from the lane.
+    /// Whether the driver believes that nobody takes tasks from the lane.
     told: bool,
     /// The task that stands first in the lane, and since when. A task that waits in futures looks
-    /// in between, and the driver hands the first one over anew.
+    /// in between. The driver then hands the first task over anew.
     head: Option<(ObjectId, Instant)>,
 }
 
 impl State {
-    /// For how long this task has stood first in the lane.
+    /// Returns for how long this task has stood first in the lane.
     fn stands_for(&mut self, head: Option<ObjectId>, now: Instant) -> Duration {
         let known = self.head.filter(|(known, _)| Some(*known) == head);
         self.head = head.map(|head| known.unwrap_or((head, now)));
@@ -50,7 +50,7 @@ impl State {
 }
 
 impl<L: Link> Worker<L> {
-    /// As [`Here::look_for_stand_in`](super::here::Here::look_for_stand_in).
+    /// See [`Here::look_for_stand_in`](super::here::Here::look_for_stand_in).
     pub(super) fn look_for_thread(&self) -> Served {
         let mut state = self.shortage.state.lock();
         match tasks::stand_in(self) {
@@ -61,7 +61,7 @@ impl<L: Link> Worker<L> {
             }
             Err(error) => {
                 self.tell(&mut state, true);
-                // Whoever runs a task, or has the lane, looks at it next.
+                // Otherwise the thread that runs a task or has the lane looks at the lane next.
                 if self.turn.is_free()
                     && let Some(mut lane) = self.tasks.try_lock()
                 {
@@ -77,7 +77,7 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// As [`Here::ends_shortage`](super::here::Here::ends_shortage).
+    /// See [`Here::ends_shortage`](super::here::Here::ends_shortage).
     pub(super) fn end_shortage(&self) {
         let mut state = self.shortage.state.lock();
         self.tell(&mut state, false);

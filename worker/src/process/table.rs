@@ -1,10 +1,11 @@
-//! The handles of this process and the lane to the driver, under one lock: what the driver learns
-//! of them is in the order in which it happened here.
+//! The handles of this process and the lane to the driver, under one lock. So the driver learns of
+//! the handles' changes in the order in which they happened here.
 //!
 //! A handle is *covered* as long as the task or the value that brought it lives; the driver counts
-//! that. It becomes *held* when the driver has been told that this process keeps it. Before any
-//! message that may end a cover ([`FromWorker::Done`], [`FromWorker::Release`]) the table tells the
-//! driver of all handles that are not held yet, so that no object is without a count in between.
+//! that. A handle becomes *held* when the driver has been told that this process keeps it. The
+//! messages [`FromWorker::Done`] and [`FromWorker::Release`], for example, may end a cover. Before
+//! such a message the table tells the driver of all handles that are not held yet. So every object
+//! has a count at any moment.
 
 use std::sync::{Arc, Weak};
 
@@ -15,8 +16,8 @@ use mobula_protocol::{
     message::FromWorker,
 };
 
-/// Handles that were needed until now. They are dropped when the table's lock is free: the end of a
-/// handle takes it.
+/// Handles that are no longer needed. They are dropped after the table's lock is released, since
+/// the end of a handle takes this lock.
 pub(super) type Spent = Vec<Arc<ObjectHandle>>;
 
 /// See the module's text.
@@ -24,7 +25,7 @@ pub(super) type Spent = Vec<Arc<ObjectHandle>>;
 pub(crate) struct Table<O> {
     pub(crate) out: O,
     handles: IdMap<Slot>,
-    /// Handles that may be covered only; some may be gone or held by now.
+    /// Handles that may be covered only. Some may be gone or held by now.
     covered: Vec<ObjectId>,
     kept: KeptCalls,
 }
@@ -32,9 +33,9 @@ pub(crate) struct Table<O> {
 /// Whether the driver knows an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// It does, or will have read so.
+    /// The driver knows the object, or will know it when it has read the messages sent so far.
     Driver,
-    /// It is the result of a call that this worker keeps, and that nobody has begun.
+    /// The object is the result of a call that this worker keeps and that nobody has begun.
     Kept,
     /// A thread of this worker runs the call of this function.
     Runs(FunctionIndex),
@@ -42,20 +43,20 @@ enum Place {
     Ended,
 }
 
-/// What [`Table::publish`] has found.
+/// The result of [`Table::publish`].
 #[derive(Debug)]
 pub(super) enum Published {
     /// The driver knows the object.
     Yes(Spent),
-    /// A thread of this worker runs the call that makes it.
+    /// A thread of this worker runs the call that makes the object.
     Runs,
 }
 
 #[derive(Debug)]
 struct Slot {
     entry: Weak<ObjectHandle>,
-    /// Entries made for this object whose drop has not been counted yet: a new one may come
-    /// before the old one's drop gets here.
+    /// How many handles were made for this object whose drop has not been counted yet. A new handle
+    /// may come before the old handle's drop is counted.
     entries: usize,
     held: bool,
     watched: bool,
@@ -72,8 +73,9 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// The handle that waits for the driver's answer to [`watch`](Table::watch). None, if it was
-    /// released after it had asked: then the release has ended what came with the answer.
+    /// Returns the handle that waits for the driver's answer to [`watch`](Table::watch). Returns
+    /// `None` if the handle was released after it had asked. The release has then ended what came
+    /// with the answer.
     pub(crate) fn watched(&self, id: ObjectId) -> Option<Arc<ObjectHandle>> {
         let slot = self.handles.get(id)?;
         if slot.watched {
@@ -83,7 +85,8 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// The handle of an object, made by `make` if there is none. `held`: the driver counts it.
+    /// Returns the handle of an object. `make` makes one if there is none. `held`: the driver
+    /// counts the handle.
     pub(crate) fn handle(
         &mut self,
         id: ObjectId,
@@ -103,7 +106,7 @@ impl<O: Out> Table<O> {
         }
         let entry = make();
         slot.entry = Arc::downgrade(&entry);
-        // The answer to an earlier question may have been used up by the entry before.
+        // The handle before this one may have used up the answer to an earlier question.
         slot.watched = false;
         slot.entries += 1;
         if !slot.held && slot.place == Place::Driver {
@@ -113,8 +116,8 @@ impl<O: Out> Table<O> {
         entry
     }
 
-    /// Forgets covered handles that are gone, in a task that decodes very many refs and says
-    /// nothing in between.
+    /// Removes handles that are gone or held from the list of covered ones. A task that decodes
+    /// very many refs and sends no message in between needs this.
     fn tidy(&mut self) {
         if self.covered.len() > 2 * self.handles.len() + 64 {
             let handles = &self.handles;
@@ -152,7 +155,8 @@ impl<O: Out> Table<O> {
         (entry, spent)
     }
 
-    /// Takes a call out that nobody has begun and that `run` has made, which is to run it.
+    /// Takes out a call that nobody has begun and that `run` has made. The caller is to run the
+    /// call.
     pub(super) fn begin_kept(
         &mut self,
         id: ObjectId,
@@ -167,14 +171,15 @@ impl<O: Out> Table<O> {
         Some(call)
     }
 
-    /// Whether the call has ended here whose result this is, and the driver does not know of it.
+    /// Whether the object is the result of a call that has ended here and that the driver does not
+    /// know.
     pub(super) fn is_untold(&self, id: ObjectId) -> bool {
         let slot = self.handles.get(id);
         slot.is_some_and(|slot| slot.place == Place::Ended)
     }
 
-    /// The call has ended that [`begin_kept`](Table::begin_kept) has given. `outcome`: the driver
-    /// has to know the result, and what it refers to.
+    /// Notes that a call has ended. `outcome` is `Some` if the driver has to know the result and
+    /// the objects which the result refers to.
     pub(super) fn end_kept(&mut self, id: ObjectId, outcome: Option<&Outcome>) {
         let Some(slot) = self.handles.get_mut(id) else {
             return;
@@ -209,7 +214,7 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// Tells the driver of a call, if this is one that nobody has begun.
+    /// Tells the driver of a call, if nobody has begun it.
     fn send_kept(&mut self, id: ObjectId) -> Spent {
         match self.kept.take(id) {
             Some(call) => self.send_call(*call),
@@ -243,15 +248,15 @@ impl<O: Out> Table<O> {
         spent
     }
 
-    /// An idle worker wants calls that are kept.
+    /// Notes that an idle worker wants kept calls, and gives some away.
     pub(super) fn want_share(&mut self) -> Spent {
-        // Otherwise the driver asks again when it hears of the next one.
+        // Otherwise the driver asks again when it hears of the next kept call.
         self.kept.wanted = self.kept.told;
         self.share(false)
     }
 
-    /// Gives calls to the driver if they are wanted. `is_look`: this is called now and then.
-    /// Returns whether it should be.
+    /// Gives calls to the driver if they are wanted. The caller calls this now and then. Returns
+    /// whether the caller should do so again.
     pub(super) fn look_at_kept(&mut self) -> (bool, Spent) {
         if !self.kept.wanted {
             return (false, Spent::new());
@@ -268,8 +273,8 @@ impl<O: Out> Table<O> {
         spent
     }
 
-    /// Takes out the calls of a run that nobody has begun, and that nobody is to begin. Returns
-    /// them with their functions: they fail here.
+    /// Takes out the calls of a run that nobody has begun, since nobody is to begin them. Returns
+    /// them with their functions. They fail here.
     pub(super) fn cancel_kept_of(
         &mut self,
         parent: Attempt,
@@ -283,14 +288,15 @@ impl<O: Out> Table<O> {
         (here, spent)
     }
 
-    /// A task ends, or gives up its turn.
+    /// Sends `message`, with which a task ends or gives up its turn. Before that, sends all kept
+    /// calls.
     pub(super) fn leave(&mut self, message: &FromWorker) -> Spent {
         let spent = self.send_all_kept();
         self.finish(message);
         spent
     }
 
-    /// The handle of an object, if there is one.
+    /// Returns the handle of an object, if there is one.
     pub(super) fn known(&self, id: ObjectId) -> Option<Arc<ObjectHandle>> {
         self.handles.get(id)?.entry.upgrade()
     }
@@ -302,7 +308,7 @@ impl<O: Out> Table<O> {
             return spent;
         };
         if slot.place != Place::Driver {
-            // The end of the call tells those who wait.
+            // The end of the call wakes the threads that wait.
             return spent;
         }
         if slot.watched {
@@ -317,7 +323,7 @@ impl<O: Out> Table<O> {
         spent
     }
 
-    /// As [`watch`](Table::watch), where the task that asks may come to run the call by itself.
+    /// Like [`watch`](Table::watch), for a task that may come to run the call itself.
     pub(super) fn expect(&mut self, id: ObjectId) -> Spent {
         match self.kept.get_mut(id) {
             Some(call) => {
@@ -328,8 +334,8 @@ impl<O: Out> Table<O> {
         }
     }
 
-    /// Tells the driver that nobody will ask for the result of this task. The handle is there, so
-    /// the driver counts the object: as held, or as covered.
+    /// Tells the driver that nobody will ask for the result of this task. The handle exists, so the
+    /// driver counts the object, either as held or as covered.
     pub(super) fn detach(&mut self, id: ObjectId) -> Spent {
         let mut spent = Spent::new();
         if self.handles.get_mut(id).is_some()
@@ -341,8 +347,8 @@ impl<O: Out> Table<O> {
         spent
     }
 
-    /// Has the driver cancel the tasks that make these objects, of which there are handles. Returns
-    /// those that it does not know of, with their functions: they fail here.
+    /// Has the driver cancel the tasks that make these objects. There are handles of the objects.
+    /// Returns the objects that the driver does not know of, with their functions. They fail here.
     pub(super) fn cancel(
         &mut self,
         mut ids: Vec<ObjectId>,
@@ -354,7 +360,7 @@ impl<O: Out> Table<O> {
             match slot.as_ref().map_or(Place::Driver, |slot| slot.place) {
                 Place::Driver => return true,
                 Place::Ended => {}
-                // It goes on within its caller.
+                // The call goes on within its caller.
                 Place::Runs(function) => here.push((*id, function)),
                 Place::Kept => {
                     if let (Some(call), Some(slot)) = (self.kept.take(*id), slot) {
@@ -372,7 +378,7 @@ impl<O: Out> Table<O> {
         (here, spent)
     }
 
-    /// The handles that wait for the driver's answer.
+    /// Returns the handles that wait for the driver's answer.
     pub(crate) fn all_watched(&self) -> Vec<Arc<ObjectHandle>> {
         let watched = self.handles.iter().filter(|(_, slot)| slot.watched);
         watched
@@ -380,17 +386,16 @@ impl<O: Out> Table<O> {
             .collect()
     }
 
-    /// How many objects have handles.
+    /// Returns how many objects have handles.
     pub(crate) fn len(&self) -> usize {
         self.handles.len()
     }
 
-    /// Whether there are no handles.
     pub(crate) fn is_empty(&self) -> bool {
         self.handles.is_empty()
     }
 
-    /// An entry was dropped.
+    /// Counts the drop of a handle. After the last drop, removes the object from the table.
     pub(super) fn release(&mut self, id: ObjectId) -> Spent {
         let Some(slot) = self.handles.get_mut(id) else {
             return Spent::new();
@@ -399,7 +404,7 @@ impl<O: Out> Table<O> {
         if slot.entries > 0 {
             return Spent::new();
         }
-        // Its call runs, though nobody looks.
+        // The call has to run, though nobody looks at its result.
         let spent = match slot.place {
             Place::Kept => self.send_kept(id),
             _ => Spent::new(),

@@ -34,8 +34,8 @@ use mobula_protocol::{
     place, readable,
 };
 
-/// Threads that may wait for the next task beside the one that takes it, so that a task that blocks
-/// often does not start a thread each time.
+/// How many idle threads may wait for the next task beside the thread that takes it. Without them,
+/// a task that blocks often would start a thread each time.
 const SPARE_LOOPS: usize = 2;
 
 thread_local! {
@@ -47,10 +47,10 @@ pub(crate) fn runs_here() -> bool {
     RUNS_TASK.get()
 }
 
-/// The task of this thread gives up the turn.
+/// Notes that the task of this thread gives up the turn.
 ///
 /// # Panics
-/// If it has not got it.
+/// The task does not have the turn.
 pub(super) fn give_up_turn() {
     assert!(
         RUNS_TASK.replace(false),
@@ -58,13 +58,13 @@ pub(super) fn give_up_turn() {
     );
 }
 
-/// The task of this thread has the turn again.
+/// Notes that the task of this thread has the turn again.
 pub(super) fn take_turn_back() {
     RUNS_TASK.set(true);
 }
 
-/// A panic of the loop itself, and not of a task, ends the process: else the task's caller would
-/// wait for ever, and so would the tasks behind it.
+/// Ends the process at a panic of the loop itself, outside of a task. Otherwise the task's caller,
+/// and the tasks behind it, would wait for ever.
 struct Loop;
 
 impl Drop for Loop {
@@ -75,8 +75,8 @@ impl Drop for Loop {
     }
 }
 
-/// Makes sure that somebody goes on with the lane while a task waits. Nobody does in the process of
-/// an actor that is bound to its thread.
+/// Makes sure that a thread goes on with the lane while a task waits. In the process of an actor
+/// that is bound to its thread, no thread goes on.
 ///
 /// # Errors
 /// The system gives no further thread.
@@ -103,8 +103,8 @@ pub(super) fn stand_in<L: Link>(worker: &Worker<L>) -> io::Result<()> {
     })
 }
 
-/// Takes tasks from the lane and runs them, until the worker closes. The first loop of a process
-/// then returns; a stand-in also returns when there are more loops than needed.
+/// Takes tasks from the lane and runs them until the worker closes. The first loop of a process
+/// returns only then. A stand-in also returns when more threads are idle than needed.
 pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
     let _loop = Loop;
     within::begin_stack();
@@ -130,7 +130,8 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
         most = may;
         worker.idle_loops.fetch_sub(1, Ordering::SeqCst);
         if worker.loops.load(Ordering::SeqCst) < most {
-            // The next one need not wait for this one. Without a thread it does.
+            // The next task need not wait for this task. If the system gives no thread, the next
+            // task waits.
             let _ = stand_in(worker);
         }
         if starts {
@@ -150,18 +151,19 @@ pub(super) fn task_loop<L: Link>(worker: &Arc<Worker<L>>, first: bool) {
 /// A task of the lane, with the turn.
 struct Taken {
     task: TaskMessage,
-    /// How many may have the turn at a time.
+    /// How many tasks may have the turn at a time.
     most: usize,
     /// Whether the task may start.
     starts: bool,
-    /// Its place in line for the actor's value, where several calls run at a time.
+    /// The task's place in line for the actor's value, where several calls run at a time.
     in_line: Option<InLine>,
 }
 
-/// The next task of the lane; `None` when the worker closes.
+/// Returns the next task of the lane, or `None` when the worker closes.
 ///
-/// The lane is locked until then, so that tasks start in its order: calls of an actor rely on that,
-/// and the driver, which takes tasks back from the end.
+/// The lane stays locked until the task has the turn, so tasks start in the lane's order. Calls of
+/// an actor rely on this order. The driver relies on it too, since it takes tasks back from the
+/// end.
 fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<Taken> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();
@@ -192,7 +194,8 @@ fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<Taken> {
     })
 }
 
-/// Calls of one caller that need the actor's value alone have it in the order of the lane.
+/// Puts a call that needs the actor's value in line. Calls of one caller that need the value alone
+/// get it in the order of the lane.
 fn line_up<L: Link>(worker: &Worker<L>, function: FunctionIndex) -> Option<InLine> {
     match worker.registry.function(function)?.role {
         Role::Method { exclusive, .. } if !worker.actor.is_bound() => {
@@ -202,7 +205,7 @@ fn line_up<L: Link>(worker: &Worker<L>, function: FunctionIndex) -> Option<InLin
     }
 }
 
-/// Drops decoded values of freed objects, in a turn, since that runs user code.
+/// Drops decoded values of freed objects. Takes a turn for that, since a drop runs user code.
 fn drop_forgotten<L: Link>(worker: &Worker<L>) {
     worker.turn.begin();
     for value in worker.decoded.take_forgotten() {
@@ -264,7 +267,7 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
         printed.settle(begun, closing);
     }
     if worker.max_rss.is_some_and(own_memory::exceeds) {
-        // Before the driver can hand out a further task.
+        // Before `Done`: the driver cannot have handed out a further task yet.
         worker.table.lock().out.push(&FromWorker::Retire);
     }
     worker.keep_turn_to_the_end();
@@ -274,15 +277,15 @@ fn run<L: Link>(worker: &Arc<Worker<L>>, task: TaskMessage) {
         attempt,
         outcome,
     });
-    // What the result refers to is counted by the driver from here on.
+    // From here on the driver counts the objects that the result refers to.
     drop((keep, spent));
     if worker.printed.as_ref().is_some_and(Printed::is_lost) {
-        // The tasks after this one must not find files of others in their place.
+        // The next tasks must not find other files under the worker's descriptors.
         die(LOST);
     }
 }
 
-/// Has the task know its resources, or those of its actor. The constructor brings these.
+/// Tells the task its resources. A method gets those of its actor, which the constructor sets.
 fn tell_resources<L: Link>(worker: &Worker<L>, remote: &RemoteFn, own: &Resources) {
     match remote.role {
         Role::Function if own.is_none() => {}
@@ -300,14 +303,14 @@ fn tell_resources<L: Link>(worker: &Worker<L>, remote: &RemoteFn, own: &Resource
     }
 }
 
-/// A result, and handles that keep what it refers to.
+/// A result, and handles that keep the objects which the result refers to.
 pub(super) type Made = (Arc<Value>, Vec<Arc<ObjectHandle>>);
 
-/// Why a run of a function made nothing.
+/// Why a run of a function made no result.
 enum Failed {
-    /// It returned an error, and may be run again.
+    /// The function returned an error, and may be run again.
     Returned(Error),
-    /// It would fail again.
+    /// A further run would fail again.
     Final(Error),
 }
 
@@ -319,8 +322,8 @@ impl Failed {
     }
 }
 
-/// `begun` says when user code began, if it has. The elements of a result that `splits` become
-/// objects.
+/// Runs a function once. Sets `begun` when user code begins, unless it is set. If `splits`, the
+/// elements of the result become objects.
 fn run_once<L: Link>(
     worker: &Arc<Worker<L>>,
     (remote, splits): (&'static RemoteFn, bool),
@@ -356,7 +359,7 @@ fn run_once<L: Link>(
             _ => (remote.run)(&mut inputs),
         };
         given_up = inputs.has_given_up();
-        // Handles that end here end before the driver is told what the task keeps.
+        // Handles that end here end before the driver is told which handles the task keeps.
         drop(inputs);
         finish(worker, id, payload?)
     });
@@ -366,11 +369,12 @@ fn run_once<L: Link>(
     })
 }
 
-/// Runs a function until it returns no error, but at most so many times more.
+/// Runs a function until it returns no error, but at most `reruns` times more.
 ///
-/// The driver is told before each further run, so that the runs are counted right should this
-/// process die in one of them. Here and not there, because a call of an actor that does not wait
-/// keeps its place before the next one, and no message has to come back.
+/// The worker tells the driver before each further run. So the driver's count of the runs is right
+/// if this process dies in one of them. The worker repeats the run, and not the driver, for two
+/// reasons. A call of an actor that does not wait keeps its place before the next call. And no
+/// message has to come back.
 fn run_again<L: Link>(
     worker: &Arc<Worker<L>>,
     what: (&'static RemoteFn, bool),
@@ -397,10 +401,10 @@ fn run_again<L: Link>(
     run_once(worker, what, id, args, begun).map_err(Failed::error)
 }
 
-/// Calls `f` for a remote function, which its errors name. A panic is an error.
+/// Calls `f` for a remote function. Errors name the function. A panic becomes an error.
 ///
 /// # Errors
-/// Those of `f`, and its panic.
+/// `f` fails or panics.
 pub fn call<T>(remote: &'static RemoteFn, f: impl FnOnce(&RemoteFn) -> Result<T>) -> Result<T> {
     panics::catch(remote.name, || f(remote)).map_err(|error| {
         if error.is_panic() {
@@ -411,14 +415,14 @@ pub fn call<T>(remote: &'static RemoteFn, f: impl FnOnce(&RemoteFn) -> Result<T>
     })
 }
 
-/// Says which function this thread's task runs at the moment, where it runs several.
+/// Says which function this thread's task runs at the moment, where the task runs several.
 pub(crate) fn runs_function(function: FunctionIndex) {
     if runs_here() {
         here::with(|worker| worker.set_function(function));
     }
 }
 
-/// The arguments with readable bytes.
+/// Returns the arguments with readable bytes.
 pub(super) fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Result<Vec<Input>> {
     let engine: &dyn Engine = &**worker;
     let object = |id: ObjectId, value: &Arc<Value>| -> Result<Payload> {
@@ -451,10 +455,10 @@ pub(super) fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Resu
     Ok(inputs)
 }
 
-/// A value of the call's own, with readable bytes.
+/// Returns a value of the call's own, with readable bytes.
 fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
     match value {
-        // Nearly all.
+        // Nearly all values are of this kind.
         Value {
             format,
             body: Body::Inline(block),
@@ -468,8 +472,8 @@ fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
     }
 }
 
-/// Makes the result of a task out of what its function returned, with the handles that keep what
-/// the result refers to.
+/// Makes the result of a task from the payload that its function returned. Also returns the handles
+/// that keep the objects which the result refers to.
 pub(super) fn finish<L: Link>(
     worker: &Arc<Worker<L>>,
     id: ObjectId,
@@ -495,7 +499,7 @@ pub(super) fn finish<L: Link>(
                 items,
             };
             let known = Arc::new(value.clone());
-            // Whoever still has a view of these bytes holds the result from now on.
+            // A view of these bytes that still exists holds the result from now on.
             let lease = extent.adopt(|_| worker.clone().handle(id, Some(&known)));
             if lease
                 .downcast_ref::<ObjectHandle>()

@@ -1,5 +1,4 @@
-//! The threads of a worker: all of them are started here, so that their stacks leave room for
-//! thread-local variables.
+//! Starts all threads of a worker, so that their stacks leave room for thread-local variables.
 
 use std::{
     io,
@@ -25,7 +24,7 @@ pub(super) fn start<T: Send + 'static>(
         .spawn(body)
 }
 
-/// Starts a thread that runs tasks, which have `stack` bytes for calls, also where one runs
+/// Starts a thread that runs tasks. Each task has `stack` bytes for calls, also a task that runs
 /// [within](super::nested) another one.
 ///
 /// # Errors

@@ -2,11 +2,11 @@
 
 use mobula_protocol::{FunctionIndex, Registry};
 
-/// The kernel keeps so many bytes.
+/// The most bytes of a title that the kernel keeps.
 const LONGEST: usize = 15;
 
-/// Shows the function that this process runs, or that it is idle. Changes nothing where there is no
-/// `/proc`.
+/// Shows the function that this process runs, or that the process is idle. Changes nothing where
+/// there is no `/proc`.
 pub(super) fn show(registry: &Registry, function: Option<FunctionIndex>) {
     let function = function.and_then(|function| registry.function(function));
     show_name(function.map_or("idle", |function| function.name));
@@ -16,12 +16,13 @@ pub(super) fn show_idle() {
     show_name("idle");
 }
 
-/// The name of the process is that of its first thread, which may be another one than this.
+/// Sets the name of the process, which is the name of its first thread. The caller may be another
+/// thread.
 fn show_name(name: &str) {
     let _ = std::fs::write("/proc/self/comm", title(name));
 }
 
-/// A name that does not fit is more worth than the whole prefix.
+/// Returns the title. If the name does not fit, its rest is worth more than the whole prefix.
 fn title(name: &str) -> String {
     let whole = format!("mobula: {name}");
     if whole.len() <= LONGEST {

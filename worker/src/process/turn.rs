@@ -1,20 +1,21 @@
-//! Whose turn it is: at most one task of a worker runs at any moment; of an actor as many as it was
-//! told.
+//! The turn: the right to run task code. At most one task of a worker has it at any moment. An
+//! actor sets how many of its tasks have it at a time.
 //!
-//! Users count on processes for libraries that do not bear threads. So a task that sleeps gives up
-//! its turn to the next one, and takes it back before it goes on; tasks that go on come before
-//! those that begin. No user code runs between the two: the turn is given up around a sleep and
-//! nothing else, and [`Paused`](super::worker::Paused) takes it back however the sleep ends.
+//! Users rely on processes for libraries that are not thread-safe. So a task that sleeps gives up
+//! its turn to the next task, and takes the turn back before it goes on. Tasks that go on come
+//! before tasks that begin. No user code runs while a task has given up its turn: the task does
+//! nothing but sleep. [`Paused`](super::worker::Paused) takes the turn back however the sleep ends.
 
 use parking_lot::{Condvar, Mutex};
 
-/// A value behind a lock, on whose changes threads sleep. The models have one of loom's.
+/// A value behind a lock. Threads sleep until it changes. The loom models have an implementation of
+/// their own.
 pub(crate) trait Monitor<T> {
-    /// Calls `f` under the lock until it returns a result. Sleeps until
-    /// [`wake_all`](Monitor::wake_all) in between.
+    /// Calls `f` under the lock until `f` returns a result. Sleeps until
+    /// [`wake_all`](Monitor::wake_all) between two calls.
     fn until<R>(&self, f: impl FnMut(&mut T) -> Option<R>) -> R;
 
-    /// Wakes all sleepers. May be called by `f`.
+    /// Wakes all sleepers. `f` may call this.
     fn wake_all(&self);
 }
 
@@ -49,13 +50,13 @@ pub(crate) struct Turn<M = Locked<State>> {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    /// How many have it.
+    /// How many tasks have the turn.
     taken: usize,
-    /// How many may.
+    /// How many tasks may have the turn at a time.
     most: usize,
-    /// Tasks that want to go on.
+    /// How many tasks want to go on.
     resuming: usize,
-    /// Threads that sleep until the state changes.
+    /// How many threads sleep until the state changes.
     sleepers: usize,
 }
 
@@ -71,7 +72,8 @@ impl Default for State {
 }
 
 impl State {
-    /// Takes it, or counts the caller among the sleepers.
+    /// Takes the turn if the caller `may` and a turn is free. Otherwise counts the caller among the
+    /// sleepers. Returns whether the caller has the turn.
     fn take(&mut self, slept: &mut bool, may: bool) -> bool {
         self.sleepers -= usize::from(*slept);
         let taken = may && self.taken < self.most;
@@ -85,7 +87,7 @@ impl State {
 }
 
 impl<M: Monitor<State>> Turn<M> {
-    /// From now on so many may have it at a time.
+    /// From now on `most` tasks may have the turn at a time, or one if `most` is 0.
     pub(crate) fn set_most(&self, most: usize) {
         self.state.until(|state| {
             state.most = most.max(1);
@@ -94,7 +96,8 @@ impl<M: Monitor<State>> Turn<M> {
         });
     }
 
-    /// Waits for the turn, to begin a task. Says how many may have it at a time.
+    /// Blocks until a task may begin, and takes the turn. Returns how many tasks may have the turn
+    /// at a time.
     pub(crate) fn begin(&self) -> usize {
         let mut slept = false;
         self.state.until(|state| {
@@ -103,7 +106,8 @@ impl<M: Monitor<State>> Turn<M> {
         })
     }
 
-    /// Takes the turn to go on with a task that gave it up, if that needs no waiting.
+    /// Takes the turn to go on with a task that gave it up, if that needs no waiting. Returns
+    /// whether it did.
     pub(crate) fn try_resume(&self) -> bool {
         self.state.until(|state| {
             let free = state.taken < state.most;
@@ -112,7 +116,7 @@ impl<M: Monitor<State>> Turn<M> {
         })
     }
 
-    /// Waits for the turn, to go on with a task that gave it up.
+    /// Blocks until a task that gave up its turn may go on, and takes the turn.
     pub(crate) fn resume(&self) {
         let (mut counted, mut slept) = (false, false);
         self.state.until(|state| {
@@ -123,19 +127,19 @@ impl<M: Monitor<State>> Turn<M> {
             }
             state.resuming -= 1;
             if state.resuming == 0 && state.sleepers > 0 && state.taken < state.most {
-                // Those that begin have let this one go first.
+                // Tasks that begin have let this task go first. They may begin now.
                 self.state.wake_all();
             }
             Some(())
         });
     }
 
-    /// Whether a task waits for it to go on.
+    /// Whether a task waits for the turn to go on.
     pub(crate) fn is_wanted(&self) -> bool {
         self.state.until(|state| Some(state.resuming > 0))
     }
 
-    /// Whether nobody has it.
+    /// Whether no task has the turn.
     pub(crate) fn is_free(&self) -> bool {
         self.state.until(|state| Some(state.taken == 0))
     }
@@ -143,13 +147,14 @@ impl<M: Monitor<State>> Turn<M> {
     /// Gives the turn up.
     ///
     /// # Panics
-    /// If nobody has it.
+    /// No task has the turn.
     pub(crate) fn end(&self) {
         self.state.until(|state| {
             assert!(state.taken > 0, "a turn that nobody has was given up");
             state.taken -= 1;
             if state.sleepers > 0 {
-                // All of them, since one that may not begin yet must not swallow the only wake-up.
+                // Wakes all sleepers. A thread that may not begin yet could take the only wake-up
+                // otherwise.
                 self.state.wake_all();
             }
             Some(())
@@ -226,7 +231,7 @@ mod models {
         builder.check(model);
     }
 
-    /// Two tasks begin, and sleep once in between; none is left asleep.
+    /// Two tasks begin, and sleep once in between. Neither task is left asleep.
     #[test]
     fn loom_tasks_that_begin_and_go_on_take_turns() {
         for most in [1, 2] {
@@ -254,7 +259,7 @@ mod models {
         }
     }
 
-    /// A task goes on, two begin, all need a turn that is given up once for each.
+    /// One task goes on and another task begins. Each needs a turn, and two turns are given up.
     #[test]
     fn loom_a_task_that_begins_is_woken_after_one_that_goes_on() {
         check(3, || {
@@ -266,7 +271,7 @@ mod models {
                 thread::spawn(move || {
                     worker.turn.resume();
                     worker.run(2);
-                    // Keeps it: the task that begins has the other turn.
+                    // Keeps the turn: the task that begins gets the other turn.
                 })
             };
             let begins = {
@@ -283,7 +288,7 @@ mod models {
         });
     }
 
-    /// An actor gets room for a second task while one waits for its turn.
+    /// An actor gets room for a second task while a task waits for its turn.
     #[test]
     fn loom_room_for_more_is_noticed() {
         check(3, || {
@@ -373,7 +378,7 @@ mod tests {
                         true => turn.resume(),
                         false => drop(turn.begin()),
                     }
-                    // There is room for both: none may wait until the other one is done.
+                    // There is room for both: neither may wait until the other one is done.
                     meet.wait();
                     turn.end();
                     let _ = done.send(());

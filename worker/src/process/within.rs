@@ -1,9 +1,10 @@
-//! What a thread knows of the calls that it runs [within](super::nested) others.
+//! The state that a thread has of the calls that it runs [within](super::nested) others.
 
 use std::cell::Cell;
 
-/// Threads that run tasks have so many bytes more for their stacks than a task may use. A call runs
-/// within another one only while no more than this is in use: so each has as much as a task has.
+/// Threads that run tasks have this many bytes of stack beyond the bytes that a task may use. A
+/// call runs within another one only while at most this many bytes are in use. So each call has as
+/// much stack as a task has.
 pub(super) const STACK: usize = 8 << 20;
 
 thread_local! {
@@ -15,19 +16,19 @@ thread_local! {
     static BARS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// An address in the present frame.
+/// Returns an address in the present frame.
 #[inline(never)]
 fn stack_address() -> usize {
     let here = 0_u8;
     std::hint::black_box(&raw const here).addr()
 }
 
-/// Says that the stack of this thread begins here.
+/// Notes that the stack of this thread begins here.
 pub(super) fn begin_stack() {
     STACK_BEGIN.set(stack_address());
 }
 
-/// How many calls this thread runs within others.
+/// Returns how many calls this thread runs within others.
 #[inline]
 pub(super) fn depth() -> u32 {
     DEPTH.get()
@@ -51,10 +52,11 @@ pub(super) fn is_barred() -> bool {
     BARS.get() > 0
 }
 
-/// While it lives, the calls of this thread's task go to the driver.
+/// While this lives, the calls of this thread's task go to the driver.
 ///
-/// A value is lent to the thread, which a call on this thread could want to borrow too. Or the
-/// thread polls a future, which may have others beside it that have to go on.
+/// There are two reasons for that. A value is lent to the thread, and a call on this thread could
+/// want to borrow the value too. Or the thread polls a future, and other futures beside it may have
+/// to go on.
 pub(crate) struct Barred(());
 
 impl Barred {

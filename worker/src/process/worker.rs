@@ -1,4 +1,4 @@
-//! A worker as a value, and its turn.
+//! The type [`Worker`], and how its tasks give up and take back the turn.
 
 use std::{
     collections::HashMap,
@@ -44,25 +44,25 @@ pub(crate) struct Worker<L: Link> {
     pub(super) registry: &'static Registry,
     pub(super) table: Mutex<Table<L::Out>>,
     pub(super) tasks: Mutex<TaskLane<L::Lane>>,
-    /// Who may still decide about a queued task.
+    /// Decides whether a queued task starts here or the driver takes it back.
     pub(super) state: L::Claims,
-    /// `None` where nobody passes on what its tasks print.
+    /// `None` where nobody passes on the output of the worker's tasks.
     pub(super) printed: Option<Printed>,
     pub(super) turn: Turn,
     pub(super) cancellations: Cancellations,
     pub(super) shortage: Shortage,
     /// The actor that lives here, if there is one.
     pub(super) own_actor: OwnActor,
-    /// What the actor has got, if it needs anything.
+    /// The resources of the actor, if it needs any.
     pub(super) resources_of_actor: OnceLock<Resources>,
     /// The value, if this worker is an actor.
     pub(super) actor: Arc<ActorState>,
-    /// Threads of the task loop.
+    /// The number of threads that run the task loop.
     pub(super) loops: AtomicUsize,
-    /// Threads of the task loop that run no task at the moment.
+    /// The number of task-loop threads that run no task at the moment.
     pub(super) idle_loops: AtomicUsize,
-    /// From the return of the set-up functions to the first tear-down function: before, the driver
-    /// takes no message, and behind it, the driver answers none.
+    /// True from the return of the set-up functions to the first tear-down function. Before that,
+    /// the driver takes no message. After that, the driver answers none.
     pub(super) registered: AtomicBool,
     /// Set when no further task is to begin.
     pub(super) closing: AtomicBool,
@@ -71,17 +71,17 @@ pub(crate) struct Worker<L: Link> {
     pub(super) heap: Arc<Heap>,
     pub(super) segments: Arc<Segments>,
     pub(super) writables: Writables,
-    /// Segments that came and could not be mapped, and why.
+    /// Segments that arrived and could not be mapped, with the reason.
     pub(super) failed_segments: Mutex<HashMap<SegmentId, String>>,
     pub(super) segment_arrived: Condvar,
     pub(super) next_id: AtomicU64,
-    /// How many of its kind there are.
+    /// How many workers the runtime has.
     pub(super) workers: usize,
-    /// The stack of all threads that run tasks, in bytes.
+    /// The stack of each thread that runs tasks, in bytes.
     pub(super) stack: usize,
-    /// With how many bytes of its own memory it asks to be replaced.
+    /// The worker asks to be replaced when its own memory exceeds this number of bytes.
     pub(super) max_rss: Option<u64>,
-    /// If its threads are those of its driver's program.
+    /// `Some` if the worker's threads are threads of a program, and not of a worker process.
     pub(super) beside: Option<Arc<Beside>>,
     /// The values of [`WorkerLocal`](crate::WorkerLocal)s, where a process has several workers.
     pub(super) locals: Locals,
@@ -89,29 +89,30 @@ pub(crate) struct Worker<L: Link> {
     pub(super) runtime: OnceLock<Arc<dyn Control + Send + Sync>>,
 }
 
-/// What a worker learns at its start.
+/// The facts that a worker gets at its start.
 pub(super) struct Settings {
     pub(super) number: Number,
     pub(super) id: WorkerId,
     pub(super) process_slot: ProcessSlot,
     pub(super) registry: &'static Registry,
-    /// Its own segment, with both descriptors.
+    /// The worker's own segment, with both descriptors.
     pub(super) segment: (SegmentId, SegmentFile),
-    /// Where it reads segments of others.
+    /// The mappings through which the worker reads segments of others.
     pub(super) segments: Arc<Segments>,
     pub(super) workers: u32,
     pub(super) stack: u64,
-    /// With how many bytes of its own memory it asks to be replaced.
+    /// The worker asks to be replaced when its own memory exceeds this number of bytes.
     pub(super) max_rss: Option<u64>,
     pub(super) printed: Option<Printed>,
     pub(super) beside: Option<Arc<Beside>>,
 }
 
 impl<L: Link> Worker<L> {
-    /// A worker with its ends of a link, but for those of the thread that serves the control lane.
+    /// Creates a worker with its ends of a link. The thread that serves the control lane has the
+    /// remaining ends.
     ///
     /// # Errors
-    /// Its segment cannot be mapped.
+    /// The worker's segment cannot be mapped.
     pub(super) fn new(
         settings: Settings,
         (out, tasks, claims): (L::Out, L::Lane, L::Claims),
@@ -172,9 +173,11 @@ impl<L: Link> Worker<L> {
         }
     }
 
+    /// Checks whether the driver can be asked for anything.
+    ///
     /// # Errors
-    /// Nothing can be asked of the driver: this process is one that the worker has forked, where
-    /// the rings are not; or the worker has ended.
+    /// This process was forked from the worker and does not have the rings, or the worker has
+    /// ended.
     #[inline]
     pub(super) fn usable(&self) -> Result<()> {
         if mobula_store::is_forked_child() {
@@ -186,13 +189,13 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// Whether anything that is not an object yet lies in the worker's segment.
+    /// Whether the worker's segment contains anything that is not an object yet.
     pub(super) fn has_extents(&self) -> bool {
-        // The worker and its lane have one each.
+        // The worker and its lane have one reference each.
         Arc::strong_count(&self.heap) > 2
     }
 
-    /// This run has the turn from now on.
+    /// Notes that this run has the turn from now on.
     #[inline]
     pub(super) fn has_turn(&self, run: Attempt) {
         if let Some(beside) = &self.beside {
@@ -200,8 +203,8 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// The run of this thread gives up its turn; `false`: it was taken away before, and the driver
-    /// knows.
+    /// Notes that the run of this thread gives up its turn. Returns `false` if the turn was taken
+    /// away before; then the driver knows that.
     #[inline]
     fn gives_turn(&self) -> bool {
         match (&self.beside, this_run()) {
@@ -210,8 +213,8 @@ impl<L: Link> Worker<L> {
         }
     }
 
-    /// The run of this thread is about to end. From here on nobody takes its turn away, which it
-    /// gets back if somebody has.
+    /// Prepares the end of this thread's run. From here on nobody takes its turn away. If the turn
+    /// was taken away before, waits until the run has it back.
     #[inline]
     pub(super) fn keep_turn_to_the_end(&self) {
         if !self.gives_turn() {
@@ -319,8 +322,8 @@ impl<L: Link> Here for Worker<L> {
     }
 }
 
-/// Says that the task of this thread waits, or goes on, if it has resources: its cores are free
-/// meanwhile.
+/// If the task of this thread has resources of its own, tells the driver that the task waits or goes
+/// on. The task's cores are free while it waits.
 fn pass_on_cores(out: &mut impl Out, paused: bool) {
     if context::passes_cores_on()
         && let Some(attempt) = this_run()
@@ -337,9 +340,10 @@ impl<L: Link> fmt::Debug for Worker<L> {
     }
 }
 
-/// How many encoded bytes of decoded values a worker keeps: all workers of a runtime together keep
-/// as much as a quarter of the store holds, and each at least 64 MiB. A segment is at most twice as
-/// long as the store's capacity.
+/// Returns how many encoded bytes of decoded values a worker keeps.
+///
+/// The values of all workers of a runtime may take a quarter of the store's capacity together. A
+/// segment is at most twice as long as that capacity. Each worker may keep at least 64 MiB.
 fn decoded_limit(segment_len: u64, workers: u32) -> usize {
     let share = segment_len / 8 / u64::from(workers.max(1));
     usize::try_from(share).unwrap_or(usize::MAX).max(64 << 20)

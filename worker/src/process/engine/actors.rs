@@ -1,4 +1,4 @@
-//! Actors, as a worker asks for them.
+//! A worker's requests about actors.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl<L: Link> Actors for Worker<L> {
     fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>> {
         let (actor, found) = self.create(spec, true)?;
         let found = found.map_or(Ok(actor.clone()), |found| self.actor_of(&found));
-        // If there was one, this object does not exist.
+        // If the actor existed already, the new object does not exist.
         drop(actor);
         found
     }
@@ -43,8 +43,8 @@ impl<L: Link> Actors for Worker<L> {
 }
 
 impl<L: Link> Worker<L> {
-    /// Has an actor made. With `find`: unless there is one of its name; the second object says
-    /// which.
+    /// Has the driver make an actor. With `find`, the driver makes none if there is an actor of
+    /// this name. Then the second object tells which actor was found or made.
     fn create(
         &self,
         spec: ActorSpec,
@@ -73,7 +73,7 @@ impl<L: Link> Worker<L> {
         Ok(entries)
     }
 
-    /// The actor that an object refers to.
+    /// Waits for an object and returns the actor that it refers to.
     fn actor_of(&self, found: &Arc<ObjectHandle>) -> Result<Arc<ObjectHandle>> {
         found.wait(None);
         let actors = match found.outcome() {

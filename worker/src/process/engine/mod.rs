@@ -1,4 +1,5 @@
-//! The engine as a worker sees it: handles here, everything else by message to the driver.
+//! The engine of a worker. The worker has the handles. All other requests are messages to the
+//! driver.
 
 mod actors;
 mod queues;
@@ -31,7 +32,8 @@ use mobula_protocol::{
 };
 
 impl<L: Link> Worker<L> {
-    /// The handle of an object, and what it is to be told once the table is free again.
+    /// Returns the handle of an object. The outcome is `Some` if the caller has to complete the
+    /// handle with it once the table is free again.
     fn handle_in(
         &self,
         table: &mut Table<L::Out>,
@@ -47,7 +49,7 @@ impl<L: Link> Worker<L> {
         (entry, outcome.filter(|_| !made))
     }
 
-    /// The handles of objects that something else keeps alive at the moment.
+    /// Returns the handles of objects that something else keeps alive at the moment.
     pub(super) fn handles_of<'a>(
         &self,
         objects: impl Iterator<Item = (ObjectId, Option<&'a Arc<Value>>)>,
@@ -67,7 +69,8 @@ impl<L: Link> Worker<L> {
         handles
     }
 
-    /// The handle of an object that the driver will have made when it has read the message.
+    /// Sends a message with the id of a new object. Returns the object's handle. The driver makes
+    /// the object when it reads the message.
     fn promised(&self, message: impl FnOnce(ObjectId) -> FromWorker) -> Arc<ObjectHandle> {
         if let Err(error) = self.usable() {
             return ObjectHandle::failed(error);
@@ -80,7 +83,8 @@ impl<L: Link> Worker<L> {
         entry
     }
 
-    /// Returns the handles of objects that the driver will have made when it has read the message.
+    /// Sends a message with the ids of new objects. Returns the objects' handles. The driver makes
+    /// the objects when it reads the message.
     fn promised_all(
         &self,
         count: usize,
@@ -103,8 +107,8 @@ impl<L: Link> Worker<L> {
         self.this.clone()
     }
 
-    /// Waits for objects while nobody goes on with the lane. What is still missing fails when the
-    /// wait has to end.
+    /// Waits for objects while no thread goes on with the lane. If the wait has to end, objects
+    /// that are still missing fail.
     fn wait_short_of_threads(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         let ready = loop {
             match self.look_for_stand_in() {

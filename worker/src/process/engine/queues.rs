@@ -1,4 +1,4 @@
-//! Queues, as a worker asks for them.
+//! A worker's requests about queues.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Shared memory and its locks, as a worker asks for them.
+//! A worker's requests about shared memory and its locks.
 
 use std::{
     sync::Arc,
@@ -56,7 +56,7 @@ impl<L: Link> SharedMemory for Worker<L> {
             });
             entries
         };
-        // All of them are there, or none.
+        // Either all parts are there, or none.
         let Some(first) = entries.first() else {
             return Ok(entries);
         };
@@ -66,8 +66,9 @@ impl<L: Link> SharedMemory for Worker<L> {
             Some(Err(error)) => return Err(error.clone()),
             None => return Err(Error::internal("a part that did not come")),
         };
-        // The thread that brought the answer has the entry for a moment longer. Whoever drops the
-        // part may ask for it again at once, and must not come before its end.
+        // The thread that brought the answer has the handle for a moment longer. A task that drops
+        // the part may ask for it again at once. This request must not come before the end of the
+        // handle.
         while Arc::strong_count(first) > 1 {
             std::thread::yield_now();
         }
@@ -100,8 +101,8 @@ impl<L: Link> SharedMemory for Worker<L> {
             sleep.sleep(None);
             return Ok(());
         }
-        // The sleep after the one that the cancellation ends does not begin. In between, the thread
-        // looks at the lock, since it may have been woken for that.
+        // After a sleep that the cancellation has ended, the next sleep does not begin. In between,
+        // the thread looks at the lock, since the lock may have woken it.
         let _woken = match is_unwinding() {
             true => None,
             false => {
@@ -110,7 +111,7 @@ impl<L: Link> SharedMemory for Worker<L> {
             }
         };
         if sleep.has_stepped_aside() {
-            // It has let others go first before, and could do so for ever.
+            // This thread has let other threads go first before, and could do so for ever.
             sleep.sleep(Some(KEEP_TURN));
             if sleep.is_over() {
                 return Ok(());
@@ -119,13 +120,13 @@ impl<L: Link> SharedMemory for Worker<L> {
         let mut paused = self.pause();
         sleep.sleep(None);
         if !paused.try_resume() {
-            // Whoever wants the lock does not wait for the task that has the turn.
+            // Threads that want the lock do not wait for the task that has the turn.
             sleep.step_aside();
         }
         Ok(())
     }
 
-    /// A cancelled task ends here, by unwinding.
+    /// Ends a cancelled task by unwinding.
     fn why_ended(&self) -> Error {
         match check(&self.cancellations) {
             Err(error) if tasks::runs_here() && !is_unwinding() => panics::end_task(error),
@@ -134,13 +135,13 @@ impl<L: Link> SharedMemory for Worker<L> {
     }
 }
 
-/// A destructor may wait for a lock while the thread unwinds. It gets the lock, though the task may
-/// be cancelled.
+/// Whether the thread unwinds. A destructor may wait for a lock then. It gets the lock, though the
+/// task may be cancelled.
 fn is_unwinding() -> bool {
     std::thread::panicking()
 }
 
-/// What ends the sleep of a cancelled task, as a waker.
+/// A waker that ends the sleep of a cancelled task.
 struct Alarm(Box<dyn Fn() + Send + Sync>);
 
 impl Wake for Alarm {

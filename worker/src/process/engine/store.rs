@@ -1,4 +1,4 @@
-//! The object store, as a worker sees it.
+//! A worker's view of the object store.
 
 use std::{
     sync::Arc,
@@ -16,8 +16,8 @@ use mobula_protocol::{
     message::FromWorker, put,
 };
 
-/// How long a segment's descriptor may take from the driver: it was sent before the message that
-/// names the segment.
+/// How long a segment's descriptor may take from the driver. The driver sends the descriptor before
+/// the message that names the segment.
 const SEGMENT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl<L: Link> ObjectStore for Worker<L> {
@@ -68,7 +68,7 @@ impl<L: Link> ObjectStore for Worker<L> {
 }
 
 impl<L: Link> Worker<L> {
-    /// Waits until a descriptor that the driver has sent has come through the socket.
+    /// Blocks until a descriptor that the driver has sent has come through the socket.
     pub(super) fn await_segment(&self, id: SegmentId, came: impl Fn() -> bool) -> Result<()> {
         if came() {
             return Ok(());
