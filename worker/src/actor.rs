@@ -1,15 +1,17 @@
-//! The state of an actor, in the process that it lives in.
+//! The state of an actor, in its process.
 //!
-//! The constructor [installs](ActorState::install) the value, methods borrow it: `&mut self` alone,
-//! `&self` together with others. Who comes first is served first, so a method that needs the value
-//! alone is not put off for ever by those that do not.
+//! The constructor [installs](ActorState::install) the value, and methods borrow it. A method with
+//! `&mut self` borrows it alone, and a method with `&self` together with others. The methods get
+//! the value in the order in which they ask. So methods that share the value cannot delay a method
+//! that needs it alone for ever.
 //!
-//! A method that panics gives its borrow back like one that returns, and the value stays usable, in
-//! whatever state the method has left it: as with any value behind a `catch_unwind`, which is what
-//! the task loop is. Whoever cannot bear that writes methods that change the value at their end.
+//! A method that panics gives its borrow back like a method that returns. The value stays usable,
+//! in the state in which the method has left it. Any value behind a `catch_unwind` behaves like
+//! this, and the task loop is one. If an actor must not have a half-changed value, its methods
+//! should change the value at their end.
 //!
 //! A value that is not `Send + Sync` is bound to the thread that made it ([`here`]). No other
-//! thread of its process takes calls: a method that waits keeps the thread, and the next call
+//! thread of its process takes calls. A method that waits keeps the thread, and the next call
 //! waits.
 
 mod here;
@@ -36,8 +38,8 @@ pub(crate) use line::InLine;
 
 /// The place of one actor's value.
 ///
-/// A method may wait here while another one is pending: it then gives its turn to other tasks of
-/// the worker (see [`block_on`]), since the one that it waits for may need the turn to end.
+/// A method may wait here while another one is pending. Then it gives its turn to other tasks of
+/// the worker (see [`block_on`]), since the pending method may need the turn to end.
 #[derive(Default)]
 pub struct ActorState {
     value: Arc<RwLock<Option<Installed>>>,
@@ -49,12 +51,12 @@ pub struct ActorState {
 
 struct Installed {
     value: Box<dyn Any + Send + Sync>,
-    /// What messages call its type.
+    /// The name of the value's type, for messages.
     name: &'static str,
 }
 
 impl ActorState {
-    /// A place without a value.
+    /// Creates a place without a value.
     pub fn new() -> ActorState {
         ActorState::default()
     }
@@ -62,7 +64,7 @@ impl ActorState {
     /// Puts the value there.
     ///
     /// # Errors
-    /// There is one.
+    /// There is a value already.
     pub fn install<A: Any + Send + Sync>(&self, value: A) -> Result<()> {
         let mut place = match self.value.try_write() {
             Ok(place) => place,
@@ -81,8 +83,8 @@ impl ActorState {
         Ok(())
     }
 
-    /// Borrows the value together with others, for a method with `&self`. Waits for those that have
-    /// it alone, or asked for that before.
+    /// Borrows the value together with others, for a method with `&self`. Waits for methods that
+    /// have the value alone, or that have asked for it alone before.
     ///
     /// # Errors
     /// There is no value, or it is of another type.
@@ -92,7 +94,7 @@ impl ActorState {
             .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
     }
 
-    /// Borrows the value alone, for a method with `&mut self`. Waits for all that have it.
+    /// Borrows the value alone, for a method with `&mut self`. Waits for all methods that have it.
     ///
     /// # Errors
     /// There is no value, or it is of another type.
@@ -102,14 +104,14 @@ impl ActorState {
             .map_err(|guard| other::<A>(guard.as_ref().map(|there| there.name)))
     }
 
-    /// Takes a place in line for the value, for the method that this thread is about to run. Who
-    /// has an earlier place has the value earlier. Does not block.
+    /// Takes a place in line for the value, for the method that this thread is about to run. A
+    /// method with an earlier place has the value earlier. Does not block.
     pub(crate) fn line_up(&self, exclusive: bool) -> InLine {
         InLine::enter(&self.value, exclusive)
     }
 
-    /// Binds the actor to the thread that installs its value. From here on no thread may take over
-    /// when a method waits.
+    /// Binds the actor to the thread that installs its value. From here on no other thread may take
+    /// over when a method waits.
     pub fn bind(&self) {
         self.bound.store(true, Ordering::Release);
     }
@@ -122,7 +124,7 @@ impl ActorState {
     /// Puts a value there that stays on this thread.
     ///
     /// # Errors
-    /// There is one.
+    /// There is a value already.
     pub fn install_here<A: Any>(&self, value: A) -> Result<()> {
         self.bind();
         self.here.install(value)
@@ -136,12 +138,14 @@ impl ActorState {
         self.here.borrow()
     }
 
-    /// Ends the value: runs its `Drop`, on this thread, when no method has it any more. Methods
-    /// that come later find no value. Does nothing if there is none, or if it is bound to another
-    /// thread.
+    /// Ends the value: waits until no method has it, and runs its `Drop` on this thread. Later
+    /// methods find no value. Does nothing if there is no value.
+    ///
+    /// Does nothing either if the value is bound to another thread, or is bound and in use by a
+    /// method.
     ///
     /// # Panics
-    /// If `Drop` does.
+    /// `Drop` panics.
     pub fn drop_value(&self) {
         if self.is_bound() {
             return drop(self.here.take());
@@ -150,12 +154,12 @@ impl ActorState {
             Ok(mut place) => place.take(),
             Err(_) => block_on(self.value.write()).take(),
         };
-        // Behind the lock: the value's `Drop` is other people's code.
+        // After the lock is released: the value's `Drop` is user code.
         drop(value);
     }
 
-    /// Whether there is a value. A method that has it alone counts as one. Of a value that is bound
-    /// to a thread only that thread knows.
+    /// Whether there is a value, also while a method has it alone. A value that is bound to a
+    /// thread is known to that thread only.
     pub fn is_installed(&self) -> bool {
         if self.is_bound() {
             return self.here.is_installed();

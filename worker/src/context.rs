@@ -14,20 +14,21 @@ use crate::process::Run;
 
 pub use progress::Progress;
 
-/// Facts that a thread has of the task that it runs. They are in parts, so that a task pays for
-/// some stores only.
+/// The facts that a thread has of its task. Each is a cell of its own, so that a task pays for a
+/// few stores only.
 struct Here {
-    /// The function that it runs; `None` on a thread that runs no task.
+    /// The function that the task runs; `None` on a thread that runs no task.
     function: Cell<Option<&'static RemoteFn>>,
-    /// The id of its result.
+    /// The id of the task's result.
     task: Cell<ObjectId>,
-    /// The number of its runs, this one included, as far as this worker knows.
+    /// The number of the task's runs, this one included, as far as this worker knows.
     attempt: Cell<u32>,
-    /// The time by which it has to have ended.
+    /// The time by which the task has to have ended.
     limit: Cell<Option<Instant>>,
-    /// Whether it has resources.
+    /// Whether the task has resources.
     has_resources: Cell<bool>,
-    /// Whether these are its own, and not its actor's: others get its cores while it waits.
+    /// Whether these are the task's own, and not its actor's. Then others get its cores while it
+    /// waits.
     passes_cores_on: Cell<bool>,
 }
 
@@ -46,8 +47,8 @@ thread_local! {
         }
     };
 
-    /// The resources of the task that this thread runs, or of an earlier one, if it has none. Apart
-    /// from the rest, since a value with a destructor makes each access dearer.
+    /// The resources of the task that this thread runs, or of an earlier task if it has none. The
+    /// value has a destructor, which makes each access dearer. So it is apart from the other facts.
     static RESOURCES: RefCell<Resources> = const { RefCell::new(Resources::None) };
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn set_resources(resources: &Resources) {
     HERE.with(|here| here.passes_cores_on.set(true));
 }
 
-/// Says which resources the actor has of which this thread runs a method, or the constructor.
+/// Says which resources the actor has whose method or constructor this thread runs.
 pub(crate) fn set_resources_of_actor(resources: &Resources) {
     HERE.with(|here| here.has_resources.set(true));
     RESOURCES.set(resources.clone());
@@ -107,7 +108,7 @@ pub(crate) fn count_attempt() {
     HERE.with(|here| here.attempt.update(|attempt| attempt + 1));
 }
 
-/// The thread runs a task, maybe inside of another one, until this is dropped.
+/// While this lives, the thread runs a task, maybe inside of another one.
 #[must_use]
 #[derive(Debug)]
 pub struct Nested {
@@ -167,14 +168,14 @@ struct Task {
     id: ObjectId,
     attempt: u32,
     limit: Option<Instant>,
-    /// In a worker, which says whether it is cancelled.
+    /// The run, in a worker. It knows whether it is cancelled.
     run: Option<Run>,
-    /// What it has got.
+    /// The resources that the task has got.
     resources: Resources,
 }
 
-/// The facts that a task can know of itself. `mobula::context()` returns it. A copy can be moved to
-/// a thread that the task has started.
+/// The facts that a task can know of itself. `mobula::context()` returns them. A copy can be moved
+/// to a thread that the task has started.
 ///
 /// `Display` shows it in one line, for logs: `score, attempt 2 (task d:17, worker 3)`.
 ///
@@ -323,9 +324,10 @@ impl TaskContext {
     }
 
     /// Returns which units of a resource the task has got, by their numbers, from 0 on. In a method
-    /// or a constructor: which ones the actor has. It is empty for a resource that the call does
-    /// not need, for cores and memory, outside of tasks, and on an engine that runs one call at a
-    /// time.
+    /// or a constructor, these are the units of the actor.
+    ///
+    /// The list is empty for a resource that the call does not need, for cores and memory, and
+    /// outside of tasks. An engine that runs one call at a time returns an empty list, too.
     ///
     /// # Examples
     /// ```
@@ -417,7 +419,7 @@ impl TaskContext {
         Some(limit.saturating_duration_since(Instant::now()))
     }
 
-    /// Returns what tells the program how far the task is. See [`Progress`].
+    /// Returns the value by which the task tells the program how far it is. See [`Progress`].
     ///
     /// The program reads it by `ObjectRef::progress`. A task that does not use it pays nothing.
     ///
@@ -498,7 +500,7 @@ impl TaskContext {
     ///
     /// # Errors
     /// The task is cancelled ([`is_cancelled`](mobula_protocol::Error::is_cancelled)). Nobody sees
-    /// what it returns.
+    /// the result of the task.
     pub fn check_cancelled(&self) -> Result<()> {
         match self.task.as_ref().and_then(|task| task.run) {
             Some(run) => run.check_cancelled(),

@@ -1,4 +1,4 @@
-//! How a worker's process ends where it cannot go on.
+//! The end of a worker's process that cannot go on.
 
 use std::fmt;
 
@@ -7,14 +7,13 @@ use mobula_protocol::Result;
 /// Exit status of a worker that could not be set up, or whose mailbox is damaged (`EX_SOFTWARE`).
 const BROKEN: i32 = 70;
 
-/// Exit status of a worker that could not be set up, because a limit of the system is reached
+/// Exit status of a worker that could not be set up because a limit of the system is reached
 /// (`EX_TEMPFAIL`).
 pub const SHORT: i32 = 75;
 
-/// What a worker says before it ends with one of these.
+/// The text that a worker writes before it ends with one of these.
 pub const CANNOT_GO_ON: &str = "this worker cannot go on";
 
-/// Ends the process.
 pub(crate) fn end(ended: Result<()>) -> ! {
     match ended {
         Ok(()) => std::process::exit(0),
@@ -26,13 +25,14 @@ pub(crate) fn end(ended: Result<()>) -> ! {
     }
 }
 
-/// Says why on standard error, which the driver shows, and ends the process.
+/// Writes the reason to standard error, which the driver shows, and ends the process.
 pub(crate) fn die(why: &str) -> ! {
     say_why(why);
     std::process::exit(BROKEN)
 }
 
-/// A link that brings garbage says nothing any more: the driver must take this worker for dead.
+/// Ends the process: a damaged link brings no messages any more. The driver must take this worker
+/// for dead.
 pub(crate) fn unusable(error: &dyn fmt::Display) -> ! {
     die(&format!(
         "the mailbox cannot be used any more: {error}; something wrote over shared memory"

@@ -1,4 +1,5 @@
-//! What runs in a worker process of Mobula: the task loop, the turn, the actor, batches of calls.
+//! The parts of Mobula that run in a worker process: the task loop, the turn, the actor, batches of
+//! calls.
 //!
 //! Users depend on the crate `mobula`, which re-exports what they need.
 

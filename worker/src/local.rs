@@ -43,7 +43,7 @@ use crate::{
 pub struct WorkerLocal<T: Send + 'static> {
     name: &'static str,
     make: fn() -> T,
-    /// Of the one worker that this process is, and of threads that belong to no worker.
+    /// The value of the one worker that this process is, and of threads that belong to no worker.
     own: Slot<T>,
 }
 
@@ -60,7 +60,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// Where this thread's worker has its value.
+/// The place in which this thread's worker has its value.
 enum Place<T: Send + 'static> {
     Own(&'static Slot<T>),
     OfWorker(Arc<Slot<T>>),
@@ -80,9 +80,9 @@ impl<T: Send> Deref for Place<T> {
 struct State<T> {
     /// `None` before the first use, and while a thread has it.
     value: Option<Box<T>>,
-    /// The thread that uses it.
+    /// The thread that uses the value.
     user: Option<ThreadId>,
-    /// Threads that want to.
+    /// Threads that want to use the value.
     waiting: Vec<Waker>,
 }
 
@@ -132,7 +132,7 @@ impl<T: Send> WorkerLocal<T> {
     /// ```
     ///
     /// # Panics
-    /// In a call inside of `f`, which has the value already.
+    /// A call inside of `f` calls this again: its thread has the value already.
     pub fn with<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut used = self.take();
         let Used { place, value } = &mut used;
@@ -143,7 +143,7 @@ impl<T: Send> WorkerLocal<T> {
             }
             value
         });
-        // A call that ran on this thread meanwhile would find the value in use.
+        // If this thread ran a further call now, this call would find the value in use.
         let _barred = Barred::enter();
         f(value)
     }
@@ -156,7 +156,7 @@ impl<T: Send> WorkerLocal<T> {
         }
     }
 
-    /// Takes the value when no thread has it.
+    /// Blocks until no thread has the value, and takes it.
     fn take(&'static self) -> Used<T> {
         let me = thread::current().id();
         let place = self.place();
@@ -183,14 +183,14 @@ impl<T: Send> WorkerLocal<T> {
             match worker_engine() {
                 // A task gives its turn to others.
                 Ok(Some(worker)) => worker.wait(&Unused(&place), None),
-                // Elsewhere there is no turn to give.
+                // In other threads there is no turn to give.
                 Ok(None) | Err(_) => park_until(&Unused(&place), None),
             };
         }
     }
 }
 
-/// The value while a thread has it; it goes back at the end.
+/// The value while a thread has it. It goes back when this is dropped.
 struct Used<T: Send + 'static> {
     place: Place<T>,
     value: Option<Box<T>>,
@@ -221,7 +221,7 @@ impl<T: Send> Awaited for Unused<'_, T> {
         if state.user.is_none() {
             return false;
         }
-        // A thread that was woken for something else asks again with the same waker.
+        // A thread that was woken for another reason asks again with the waker that it left before.
         if !state.waiting.iter().any(|known| known.will_wake(waker)) {
             state.waiting.push(waker.clone());
         }
@@ -235,7 +235,7 @@ impl<T: Send> EndsWithWorker for Slot<T> {
     fn end(&self) -> bool {
         let value = {
             let mut state = self.0.lock();
-            // For instance a task that was given up.
+            // For instance a task that was given up uses the value.
             if state.user.is_some() {
                 return false;
             }

@@ -1,4 +1,4 @@
-//! The promise of the engine, as a worker keeps it.
+//! The engine's promise to the store, and how a worker keeps it.
 #![expect(
     unsafe_code,
     reason = "the one place in this crate that vouches for what the compiler does not check"
@@ -6,7 +6,7 @@
 
 use mobula_store::EnginePromise;
 
-/// For functions of the store, and for those of this crate that lead there.
+/// For functions of the store, and for functions of this crate that lead there.
 // SAFETY: this crate passes it on to such functions only; no public item gives it out. The promises
 // are those of `mobula_store`:
 // * One producer: `process/worker.rs` makes the one heap of the segment whose writable descriptor

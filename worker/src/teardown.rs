@@ -1,10 +1,11 @@
-//! The end of a worker: functions that the program has registered, and values that it drops.
+//! The end of a worker: functions that the program has registered, and values that the worker
+//! drops.
 
 use std::{any::Any, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-/// A function that each worker calls behind its last task.
+/// A function that each worker calls after its last task.
 #[derive(Debug)]
 pub struct WorkerTeardown(pub fn());
 
@@ -12,14 +13,14 @@ inventory::collect!(WorkerTeardown);
 
 /// A value of this process that ends with the worker.
 pub(crate) trait EndsWithWorker: Sync {
-    /// Drops the value, unless a thread uses it: then `false`.
+    /// Drops the value, unless a thread uses it. Returns whether it did.
     fn end(&self) -> bool;
 }
 
 /// The values that this process has made, in the order in which they were made.
 static VALUES: Mutex<Vec<&'static dyn EndsWithWorker>> = Mutex::new(Vec::new());
 
-/// The value ends with the worker.
+/// Adds a value that ends with the worker.
 pub(crate) fn add(value: &'static dyn EndsWithWorker) {
     VALUES.lock().push(value);
 }
@@ -31,8 +32,8 @@ pub(crate) fn functions(mut each: impl FnMut(fn())) {
     }
 }
 
-/// Calls `each` for every value, the latest first, and keeps those for which it is `false`. A
-/// `Drop` may make further ones.
+/// Calls `each` for every value, the latest first. Keeps the values for which `each` returns
+/// `false`. A `Drop` may add further values.
 pub(crate) fn values(mut each: impl FnMut(&'static dyn EndsWithWorker) -> bool) {
     let mut kept = Vec::new();
     // Not under the lock: a `Drop` is user code.
@@ -55,7 +56,7 @@ pub(crate) trait OfWorker: EndsWithWorker + Any + Send {}
 impl<T: EndsWithWorker + Any + Send> OfWorker for T {}
 
 impl Locals {
-    /// What the worker has of the static at this address: made by `make` if there is nothing yet.
+    /// Returns the worker's value of the static at this address. `make` makes it if there is none.
     pub(crate) fn of<T: OfWorker>(&self, address: usize, make: impl FnOnce() -> T) -> Arc<T> {
         let mut all = self.0.lock();
         let known = all.iter().find(|(of, _)| *of == address);
@@ -69,7 +70,7 @@ impl Locals {
         made
     }
 
-    /// Calls `each` for every value, the latest first. A `Drop` may make further ones.
+    /// Calls `each` for every value, the latest first. A `Drop` may add further values.
     pub(crate) fn end(&self, mut each: impl FnMut(&dyn EndsWithWorker)) {
         // Not under the lock: a `Drop` is user code.
         let latest = || self.0.lock().pop();

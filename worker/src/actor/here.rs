@@ -1,5 +1,5 @@
 //! Values of actors that are not `Send + Sync`. Each lies in thread-local storage of the thread
-//! that installed it, so no other thread can get at it.
+//! that installed it, so no other thread can reach it.
 
 use std::{
     any::{Any, type_name},
@@ -18,14 +18,14 @@ thread_local! {
 
 struct Local {
     place: u64,
-    /// What messages call its type.
+    /// The name of the value's type, for messages.
     name: &'static str,
     /// `None` while a method has it.
     value: Option<Box<dyn Any>>,
 }
 
-/// The place of one value, on whichever thread installs it. A number is used once per process, so a
-/// value that its actor left behind is not found by another actor.
+/// The place of one value, on the thread that installs it. A number is used once per process. So an
+/// actor does not find a value that an earlier actor left behind.
 pub(super) struct Place(u64);
 
 impl Default for Place {
@@ -93,10 +93,10 @@ fn with<R>(place: u64, f: impl FnOnce(Option<&mut Local>) -> R) -> R {
     VALUES.with_borrow_mut(|values| f(values.iter_mut().find(|local| local.place == place)))
 }
 
-/// A value that a method has; the value goes back to its thread at the end of the borrow.
+/// A value that a method has. The value goes back to its thread at the end of the borrow.
 pub struct BorrowedHere<A: Any> {
     place: u64,
-    /// `None` only while it goes back.
+    /// `None` only while the value goes back.
     value: Option<Box<A>>,
 }
 
@@ -119,7 +119,7 @@ impl<A: Any> DerefMut for BorrowedHere<A> {
 impl<A: Any> Drop for BorrowedHere<A> {
     fn drop(&mut self) {
         let value = self.value.take().map(|value| value as Box<dyn Any>);
-        // The type may be `Send`, so the borrow may have been moved: then the value ends here.
+        // The borrow may have been moved, if its type is `Send`. Then the value ends here.
         let left = VALUES.try_with(|values| {
             let mut values = values.borrow_mut();
             match values.iter_mut().find(|local| local.place == self.place) {
@@ -127,7 +127,7 @@ impl<A: Any> Drop for BorrowedHere<A> {
                 None => value,
             }
         });
-        // Behind the borrow of the list: its `Drop` is user code.
+        // After the borrow of the list: the value's `Drop` is user code.
         drop(left);
     }
 }

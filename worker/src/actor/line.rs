@@ -1,6 +1,8 @@
-//! The line of methods for the actor's value. A thread takes a place in it when it takes a call
-//! from the lane, and while no other thread can take one. So calls that need the value alone have
-//! it in the order of the lane, though several threads decode their arguments at the same time.
+//! The line of methods for the actor's value.
+//!
+//! A thread takes a place in the line when it takes a call from the lane. No other thread can take
+//! a call at that moment. So calls that need the value alone get it in the order of the lane,
+//! though several threads decode their arguments at a time.
 
 use std::{
     cell::RefCell,
@@ -36,7 +38,8 @@ pub(super) enum Turn<G> {
 }
 
 impl<G> Turn<G> {
-    /// The lock serves those who asked first, and a future asks at its first poll.
+    /// Asks for the guard. The lock serves requests in their order, and a future makes its request
+    /// at its first poll.
     fn ask(future: impl Future<Output = G> + 'static) -> Turn<G> {
         let mut future = Box::pin(future);
         let asked = future
@@ -48,7 +51,7 @@ impl<G> Turn<G> {
         }
     }
 
-    /// Waits for the guard.
+    /// Blocks until the guard is there.
     pub(super) fn wait(self) -> G {
         match self {
             Turn::Here(guard) => guard,
@@ -71,7 +74,7 @@ pub(super) fn alone(lock: &Lock) -> Turn<Alone> {
     }
 }
 
-/// A place in line. The method that this thread runs while it lives has it.
+/// A place in line. The method that this thread runs has the place while this lives.
 #[derive(Debug)]
 pub(crate) struct InLine(());
 
@@ -87,14 +90,15 @@ impl InLine {
 }
 
 impl Drop for InLine {
-    /// A call that needed no value, or failed before, lets those behind it go on.
+    /// Gives up a place that was not used, so that the calls behind it go on. The call needed no
+    /// value, or failed before.
     fn drop(&mut self) {
         let unused = PLACE.try_with(RefCell::take);
         drop(unused);
     }
 }
 
-/// The place of this thread for a shared borrow.
+/// Takes the place of this thread for a shared borrow.
 pub(super) fn taken_shared(lock: &Lock) -> Option<Turn<Shared>> {
     match taken(lock)? {
         Place::Shared(turn) => Some(turn),
@@ -102,7 +106,7 @@ pub(super) fn taken_shared(lock: &Lock) -> Option<Turn<Shared>> {
     }
 }
 
-/// The place of this thread for the value alone.
+/// Takes the place of this thread for the value alone.
 pub(super) fn taken_alone(lock: &Lock) -> Option<Turn<Alone>> {
     match taken(lock)? {
         Place::Alone(turn) => Some(turn),

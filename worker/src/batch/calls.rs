@@ -14,17 +14,18 @@ use mobula_protocol::{
     wire::{Reader, WireError, writer},
 };
 
-/// A batch takes no further call once its calls have this many bytes: they travel inside the
-/// message, and fit into a ring several times.
+/// A batch takes no further call once its calls have this many bytes. The calls travel inside the
+/// message, and a ring has room for several such messages.
 const FULL: usize = 15 << 10;
 
-/// The same for small objects that the calls use, which travel with the batch.
+/// A batch takes no further call once its small objects have this many bytes. These travel with the
+/// batch.
 const HEAVY: usize = 64 << 10;
 
-/// A value of more bytes makes its call one of its own.
+/// A call with a value of more bytes is no part of a batch.
 const LARGE: usize = 4 << 10;
 
-/// As many objects can a call have beside those of the calls before it without a map to find them.
+/// A batch with more objects than this has a map to find them.
 const FEW: usize = 8;
 
 /// Packs calls of one function.
@@ -35,14 +36,14 @@ pub struct BatchWriter {
     calls: u32,
     last: Last,
     objects: Vec<Arc<ObjectHandle>>,
-    /// Their places, once there are more than a few.
+    /// The objects' places in the list, once there are more than `FEW`.
     places: NumberMap<ObjectId, u32>,
-    /// Bytes of those that travel inside the message.
+    /// Bytes of the objects that travel inside the message.
     weight: usize,
 }
 
 impl BatchWriter {
-    /// A batch without calls. The calls have these options in common.
+    /// Creates a batch without calls. All its calls have these options.
     pub fn new(function: FunctionIndex, options: CallOptions) -> BatchWriter {
         BatchWriter {
             function,
@@ -56,22 +57,22 @@ impl BatchWriter {
         }
     }
 
-    /// How many calls it has.
+    /// Returns how many calls the batch has.
     pub fn len(&self) -> usize {
         self.calls as usize
     }
 
-    /// Whether it has none.
+    /// Whether the batch has no calls.
     pub fn is_empty(&self) -> bool {
         self.calls == 0
     }
 
-    /// Whether it should be sent before it gets another call.
+    /// Whether the batch should be sent before it gets another call.
     pub fn is_full(&self) -> bool {
         self.bytes.len() >= FULL || self.weight >= HEAVY
     }
 
-    /// Whether this call can be one of this batch: see the [module](super).
+    /// Whether this call can be part of this batch: see the [module](super).
     pub fn takes(
         &self,
         function: &RemoteFn,
@@ -79,7 +80,7 @@ impl BatchWriter {
         options: &CallOptions,
         args: &[CallArg],
     ) -> bool {
-        // An object that the batch has already was looked at before.
+        // An object of the batch was checked when the batch got it.
         let data = |entry: &Arc<ObjectHandle>| {
             self.place_of(entry.id()).is_some()
                 || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
@@ -104,7 +105,7 @@ impl BatchWriter {
         })
     }
 
-    /// Adds a call that it [takes](BatchWriter::takes). Copies its values.
+    /// Adds a call that the batch [takes](BatchWriter::takes). Copies its values.
     pub fn push(&mut self, args: &[CallArg]) {
         self.calls += 1;
         writer::number(&mut self.bytes, args.len() as u64);
@@ -133,7 +134,7 @@ impl BatchWriter {
         }
     }
 
-    /// The place of an object in the list, if it is there.
+    /// Returns the place of an object in the list, if it is there.
     fn place_of(&self, id: ObjectId) -> Option<usize> {
         match self.objects.len() {
             0..=FEW => self.objects.iter().position(|object| object.id() == id),
@@ -141,7 +142,7 @@ impl BatchWriter {
         }
     }
 
-    /// The place of an object in the list, to which it is added if it is not there.
+    /// Returns the place of an object in the list. Adds the object if it is not there.
     fn object(&mut self, entry: &Arc<ObjectHandle>) -> u64 {
         let known = self.place_of(entry.id());
         let place = known.unwrap_or_else(|| {
@@ -161,8 +162,8 @@ impl BatchWriter {
         place as u64
     }
 
-    /// The call of the batch. It never runs again: that would repeat calls that have ended. Who
-    /// sent it runs each of its calls again, by itself.
+    /// Returns the call that runs the batch. A batch never runs again: that would repeat calls that
+    /// have ended. Its sender runs each of its calls again, one by one.
     ///
     /// # Errors
     /// The registry is not usable.
@@ -207,8 +208,10 @@ pub(super) struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
+    /// Opens the calls of a batch.
+    ///
     /// # Errors
-    /// These are no calls.
+    /// The payload contains no calls.
     pub(super) fn new(
         calls: &'a Payload,
         objects: &'a [(Payload, Option<ObjectId>)],
@@ -237,7 +240,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Adds the arguments of the next call to `inputs`; false behind the last.
+    /// Adds the arguments of the next call to `inputs`. Returns `false` after the last call.
     ///
     /// # Errors
     /// The calls are damaged.
@@ -254,7 +257,7 @@ impl<'a> Calls<'a> {
         let args = self.reader.number("a number of arguments")?;
         for place in 0..args {
             let kind = self.reader.byte("an argument")?;
-            // Each argument has taken a byte, so this is bounded by what has arrived.
+            // Each argument has taken a byte, so the bytes that have arrived bound this.
             let last = self.last.at(place as usize);
             let value = cells::read(&mut self.reader, kind, last)?;
             inputs.push(match (value, kind) {

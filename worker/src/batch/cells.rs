@@ -1,4 +1,4 @@
-//! Values inside of a batch: a byte that says what it is, and what belongs to it.
+//! Values inside of a batch: a byte with the kind of the value, and the value's data.
 
 use mobula_store::Block;
 
@@ -7,7 +7,7 @@ use mobula_protocol::{
     wire::{Reader, WireError, writer},
 };
 
-/// A packed value of the same type as the last one in this place.
+/// A packed value whose type is that of the last value in this place.
 pub(super) const SAME: u8 = 0;
 /// A packed value; its type follows.
 pub(super) const PACKED: u8 = 1;
@@ -15,15 +15,16 @@ pub(super) const TEXT: u8 = 2;
 pub(super) const FLAT: u8 = 3;
 /// One of the batch's objects.
 pub(super) const OBJECT: u8 = 4;
-/// Many of them, for one parameter.
+/// Several of the batch's objects, for one parameter.
 pub(super) const GATHER: u8 = 5;
-/// A packed value that refers to the next so many things beside the batch; its type follows.
+/// A packed value that refers to things beside the batch. Its type and the number of things follow.
 pub(super) const WITH_SIDE: u8 = 6;
 /// An array beside the batch.
 pub(super) const ARRAY: u8 = 7;
 pub(super) const ERROR: u8 = 8;
 
-/// The types that were last seen in each place: calls of one function mostly have the same.
+/// The types that were last seen in each place. Mostly all calls of one function have the types in
+/// common.
 #[derive(Debug, Default)]
 pub(super) struct Last(Vec<Option<TypeTag>>);
 
@@ -54,7 +55,8 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
             writer::number(out, shape.len() as u64);
             shape.iter().for_each(|len| writer::number(out, *len));
         }
-        // Never the format of a value that a function takes or returns: of what one refers to.
+        // No value that a function takes or returns has this format, but only things to which a
+        // value refers.
         Format::Shared { of, .. } | Format::Part { of, .. } => {
             out.push(PACKED);
             out.extend_from_slice(&of.0.to_le_bytes());
@@ -64,7 +66,7 @@ pub(super) fn write(out: &mut Vec<u8>, last: &mut Option<TypeTag>, format: &Form
     writer::block(out, block);
 }
 
-/// Reads a packed value of one type where that is what comes next: gives its bytes.
+/// Reads the next value if it is a packed value of this type. Returns its bytes.
 #[inline]
 pub(super) fn read_packed<'a>(
     reader: &mut Reader<'a>,
@@ -75,7 +77,7 @@ pub(super) fn read_packed<'a>(
     is_next.then(|| reader.bytes("a value").ok()).flatten()
 }
 
-/// Reads what [`write`] wrote; `None` for a `kind` that is something else.
+/// Reads what [`write`] wrote. Returns `None` for a `kind` that `write` does not write.
 #[inline]
 pub(super) fn read(
     reader: &mut Reader<'_>,

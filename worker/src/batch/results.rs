@@ -13,8 +13,8 @@ use mobula_protocol::{
     wire::{Reader, WireError, writer},
 };
 
-/// An array of more bytes than this lies beside the batch, so that it can be shared and need not be
-/// copied.
+/// An array of more bytes than this lies beside the batch. Such an array can be shared and need not
+/// be copied.
 const BESIDE: usize = 256;
 
 /// Packs results, in the worker.
@@ -27,7 +27,8 @@ pub(super) struct ResultWriter {
 }
 
 impl ResultWriter {
-    /// Adds the result of the next call. Copies what is not an array or a ref.
+    /// Adds the result of the next call. Copies its bytes, except those of arrays and refs beside
+    /// it.
     pub(super) fn push(&mut self, result: Result<Payload>) {
         self.count += 1;
         let payload = match result {
@@ -72,7 +73,7 @@ impl ResultWriter {
         }
     }
 
-    /// The value of the batch, which took so long.
+    /// Returns the value of the batch. The batch took the time `took`.
     pub(super) fn finish(self, took: Duration) -> Payload {
         let mut bytes = Vec::with_capacity(self.bytes.len() + 20);
         writer::number(&mut bytes, self.count);
@@ -101,7 +102,7 @@ pub struct BatchResults {
 }
 
 impl BatchResults {
-    /// The results of a batch of so many calls.
+    /// Opens the results of a batch of `calls` calls.
     ///
     /// # Errors
     /// The value is something else, or damaged.
@@ -130,13 +131,14 @@ impl BatchResults {
         })
     }
 
-    /// How long the worker took for all of them.
+    /// Returns how long the worker took for all calls.
     pub fn took(&self) -> Duration {
         self.took
     }
 
-    /// The next result, if it is a packed value of this type, as the one before it, and `read` can
-    /// make something of its bytes; otherwise nothing is taken. Cheaper than to make a payload.
+    /// Takes the next result if three conditions hold. The result is a packed value of this type,
+    /// the result before it was one too, and `read` can read its bytes. Otherwise takes nothing.
+    /// This is cheaper than to make a payload.
     #[inline]
     pub fn next_packed<T>(
         &mut self,

@@ -1,4 +1,4 @@
-//! Running a batch, in the worker.
+//! The run of a batch, in the worker.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use super::{calls::Calls, results::ResultWriter};
 use crate::{context, process};
 use mobula_protocol::{Error, Input, Inputs, Payload, Registry, Result};
 
-/// Runs the calls one after the other. What one of them does, a panic too, is its own result.
+/// Runs the calls one after the other. An error or a panic of a call is the result of this call.
 pub(super) fn run(inputs: &mut Inputs) -> Result<Payload> {
     let Input::Value(calls, _) = inputs.take()? else {
         return Err(Error::internal("the calls of a batch are many objects"));

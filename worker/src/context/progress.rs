@@ -1,4 +1,4 @@
-//! What a task says about how far it is.
+//! A task's reports of how far it is.
 
 use std::{
     collections::VecDeque,
@@ -10,14 +10,14 @@ use parking_lot::Mutex;
 
 use crate::process::Run;
 
-/// A task tells the driver no more often than this.
+/// The shortest time between two reports of a task to the driver.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// So many runs are remembered. A worker runs fewer at a time, so old ones have ended.
+/// How many runs are remembered. A worker runs fewer tasks at a time, so old runs have ended.
 const MOST: usize = 256;
 
-/// The latest runs that have said something, in the order of their first words. Nothing is to be
-/// done at the end of a run, so runs that say nothing pay for nothing.
+/// The latest runs that have reported, in the order of their first reports. The end of a run does
+/// nothing here, so runs that report nothing pay for nothing.
 static REPORTS: Mutex<VecDeque<(Run, Report)>> = Mutex::new(VecDeque::new());
 
 /// Tells the program how far the task is. [`TaskContext::progress`](super::TaskContext::progress)
@@ -59,7 +59,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Says that `done` of `total` steps are done. A total of 0 is one that is not known.
+    /// Says that `done` of `total` steps are done. A total of 0 means that the total is not known.
     ///
     /// Does nothing outside of tasks, and on the inline engine, whose calls have ended before
     /// anybody can ask.
@@ -127,7 +127,7 @@ impl Progress {
 }
 
 fn report_of(reports: &mut VecDeque<(Run, Report)>, run: Run) -> &mut Report {
-    // Mostly it is the latest.
+    // Mostly it is the latest run.
     let at = match reports.iter().rposition(|(of, _)| *of == run) {
         Some(at) => at,
         None => {
@@ -144,9 +144,9 @@ fn report_of(reports: &mut VecDeque<(Run, Report)>, run: Run) -> &mut Report {
 #[derive(Clone, Copy, Debug, Default)]
 struct Report {
     progress: TaskProgress,
-    /// When the driver was told.
+    /// When the driver was told last.
     told: Option<Instant>,
-    /// The driver knows that all is done.
+    /// Whether the driver knows that all is done.
     complete: bool,
 }
 
@@ -162,7 +162,8 @@ impl Report {
         if !waited && !completes {
             return false;
         }
-        // Once for each run, so that a task that is complete again and again tells no more often.
+        // Once for each run. Otherwise a task that is complete again and again would report too
+        // often.
         self.complete |= is_complete;
         self.told = Some(now);
         true
@@ -198,7 +199,7 @@ mod tests {
             assert!(!at(&mut report, 3, 3, start + n * MS));
         }
         assert!(at(&mut report, 3, 3, start + 102 * MS));
-        // What is complete from the beginning is told once, too.
+        // A task that is complete from the beginning reports once, too.
         let mut report = Report::default();
         assert!(at(&mut report, 3, 3, start));
         assert!(!at(&mut report, 3, 3, start));

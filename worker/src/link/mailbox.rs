@@ -22,7 +22,7 @@ use crate::{
     promise::ENGINE,
 };
 
-/// What a worker says that ends because of what a task did.
+/// The message of a worker that ends because a task has closed its descriptors.
 pub(crate) const LOST: &str =
     "its descriptors cannot be used any more: a task has closed descriptors that are not its own";
 
@@ -37,7 +37,7 @@ impl Link for Mailbox {
     type Files = Socket;
 }
 
-/// What this worker says to the driver.
+/// The lane of this worker's messages to the driver.
 #[derive(Debug)]
 pub(crate) struct OutLane(pub(crate) OutWriter);
 
@@ -46,7 +46,7 @@ impl Out for OutLane {
         let Err(error) = self.0.send(message) else {
             return;
         };
-        // A result that cannot be sent is the task's failure, and the lane goes on.
+        // A result that cannot be sent fails its task, and the lane goes on.
         let said = match message {
             FromWorker::Done {
                 id, slot, attempt, ..
@@ -131,8 +131,9 @@ impl Socket {
         Ok(Socket { fd, identity })
     }
 
-    /// A worker whose task has closed the socket must not fail the tasks after that one: it ends.
-    /// Neither does it read from a socket that a task has opened since.
+    /// Receives a descriptor. If a task has closed the socket, ends the worker, so that later tasks
+    /// do not fail. The worker does not read from another socket that a task has opened since,
+    /// either.
     fn take_descriptor(&self, id: SegmentId) -> Result<OwnedFd, String> {
         if !self.identity.is_of(&self.fd) {
             die(LOST);

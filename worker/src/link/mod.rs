@@ -1,18 +1,18 @@
-//! How a worker is tied to its driver.
+//! The link between a worker and its driver.
 //!
-//! A worker (`process/worker.rs`) is one value whatever stands between it and its driver. A
-//! [`Link`] names the parts that differ. Its user is generic over it, so a message costs no virtual
-//! call.
+//! All links use one worker type (`process/worker.rs`). A [`Link`] names the parts that differ. The
+//! worker is generic over the link, so a message costs no virtual call.
 //!
-//! * [`Lane`]: messages to the worker. Two of them, each read by one thread at a time: one brings
-//!   tasks and what must not overtake them, the other one brings all else while tasks run.
-//! * [`Out`]: messages to the driver, in the order in which they are pushed.
-//! * [`Claims`]: which of the two sides decides about a task that was sent and has not begun.
-//! * [`Files`]: access to memory that other workers have made.
+//! - [`Lane`]: messages to the worker. A worker has two lanes, and one thread at a time reads each.
+//!   One lane brings tasks and the messages that must not overtake them. The other lane brings all
+//!   other messages while tasks run.
+//! - [`Out`]: messages to the driver, in the order in which they are pushed.
+//! - [`Claims`]: which of the two sides decides about a task that was sent and has not begun.
+//! - [`Files`]: access to memory that other workers have made.
 //!
-//! [`mailbox`] is the link through rings in shared memory, [`threads`] that of workers in threads,
-//! [`stream`] that to a peer in another language, through a socket. The last starts each task that
-//! comes ([`Claims::start`] is true).
+//! [`mailbox`] is the link through rings in shared memory. [`threads`] is the link of workers in
+//! threads. [`stream`] is the link to a peer in another language, through a socket. The last link
+//! starts each task that comes ([`Claims::start`] is true).
 
 pub(crate) mod mailbox;
 pub(crate) mod stream;
@@ -32,9 +32,9 @@ pub(crate) trait Link: Sized + 'static {
     type Out: Out + 'static;
     /// Messages to the worker.
     type Lane: Lane + 'static;
-    /// Who decides about a task that was sent.
+    /// Decides about a task that was sent.
     type Claims: Claims + 'static;
-    /// Memory of others.
+    /// Access to the memory of others.
     type Files: Files + 'static;
     /// Whether several processes can write to memory that they share.
     const SHARES_MEMORY: bool = true;
@@ -47,66 +47,68 @@ pub(crate) trait Link: Sized + 'static {
 
 /// Messages to the driver.
 pub(crate) trait Out: Send {
-    /// Pushes a message; may wait for room. A result that cannot travel fails its task. Where the
+    /// Pushes a message. May wait for room. A result that cannot be sent fails its task. If the
     /// link is broken, this ends the worker.
     fn push(&mut self, message: &FromWorker);
 }
 
 /// Messages to the worker.
 pub(crate) trait Lane: Send {
-    /// What wakes the thread that waits for a message.
+    /// Wakes the thread that waits for a message.
     type Bell: Bell;
 
-    /// The next message, if there is one. Does not block.
+    /// Returns the next message, if there is one. Does not block.
     ///
     /// # Errors
-    /// The link is broken: it brings nothing any more.
+    /// The link is broken: it brings no messages any more.
     fn receive(&mut self) -> Result<Option<ToWorker>, String>;
 
-    /// Whether [`receive`](Lane::receive) has something to do. Some loads.
+    /// Whether [`receive`](Lane::receive) has something to do. Costs some loads.
     fn ready(&self) -> bool;
 
-    /// Rung by the driver behind each message, and by the worker's own threads.
+    /// Returns the bell. The driver rings it after each message, and the worker's own threads ring
+    /// it too.
     fn bell(&self) -> Self::Bell;
 }
 
-/// Wakes one thread. A clone is the same bell.
+/// Wakes one thread. A clone is a handle of one bell.
 pub(crate) trait Bell: Clone + Send + Sync + 'static {
     /// Wakes the thread that sleeps, or is about to.
     fn ring(&self);
 
     /// Sleeps until the bell rings or the time has passed, unless `has_work` is true already. At
-    /// most one thread does at a time.
+    /// most one thread sleeps at a time.
     fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool);
 }
 
-/// Who decides about a task that was sent.
+/// Decides about a task that was sent.
 pub(crate) trait Claims: Send + Sync {
-    /// Takes a task on. `false`: the driver has taken it back, so it must not run, and nothing is
-    /// to be said about it.
+    /// Takes a task on. Returns `false` if the driver has taken the task back. Such a task must not
+    /// run, and the worker reports nothing about it.
     fn start(&self, slot: TaskSlot, attempt: Attempt, revocable: bool) -> bool;
 
-    /// Whether the driver has taken the task back, if it may. A look that changes nothing.
+    /// Whether the driver has taken the task back, if it may. Changes nothing.
     fn is_revoked(&self, slot: TaskSlot, attempt: Attempt) -> bool;
 
-    /// A run of this function begins.
+    /// Notes that a run of this function begins.
     fn set_function(&self, function: FunctionIndex);
 
-    /// The function whose run has begun last.
+    /// Returns the function whose run has begun last.
     fn function(&self) -> Option<FunctionIndex>;
 }
 
-/// Memory of others.
+/// Access to the memory of others.
 pub(crate) trait Files: Send {
-    /// The file of a segment, to be read. The message that names the segment has come.
+    /// Returns the file of a segment, to read. The message that names the segment has come.
     ///
     /// # Errors
-    /// Why there is none.
+    /// There is no file; the text says why.
     fn segment(&self, id: SegmentId, len: u64) -> Result<SegmentFile, String>;
 
-    /// The same, to write shared memory in it.
+    /// Returns the file of a segment, to write shared memory in it. The message that names the
+    /// segment has come.
     ///
     /// # Errors
-    /// Why there is none.
+    /// There is no file; the text says why.
     fn writable(&self, id: SegmentId, len: u64) -> Result<SegmentFile, String>;
 }

@@ -37,7 +37,7 @@ impl Link for Stream {
     const BATCH_TIME: Duration = Duration::from_millis(100);
 }
 
-/// Messages that have come and were not read. A clone is the same one.
+/// Messages that have come and were not read. A clone is a handle of one inbox.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inbox(Arc<Waiting>);
 
@@ -96,7 +96,7 @@ impl Bell for Inbox {
     }
 }
 
-/// The peer has decided by the time that it sends a task.
+/// The peer has decided by the time at which it sends a task.
 #[derive(Debug)]
 pub(crate) struct Starts;
 
@@ -116,7 +116,7 @@ impl Claims for Starts {
     }
 }
 
-/// The writing end. A clone is the same one.
+/// The writing end. A clone is a handle of one end.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(Arc<Mutex<OwnedFd>>);
 
@@ -125,8 +125,11 @@ impl Writer {
         Writer(Arc::new(Mutex::new(stream)))
     }
 
+    /// Sends a message. Does not report that the peer is gone: the thread that reads the stream
+    /// notices that.
+    ///
     /// # Errors
-    /// The message has no form. A peer that is gone is noticed by who reads the stream.
+    /// The message cannot be encoded.
     pub(crate) fn say(&self, message: &ToPeer) -> Result<()> {
         let frame = frames::encode(message)?;
         let stream = self.0.lock();
@@ -135,15 +138,15 @@ impl Writer {
     }
 }
 
-/// What the worker says.
+/// The worker's messages to the peer.
 #[derive(Debug)]
 pub(crate) struct FrameOut {
     writer: Writer,
     registry: &'static Registry,
     control: Inbox,
-    /// Bytes that the worker's segment may still take.
+    /// How many bytes the worker's segment may still take.
     budget: AtomicU64,
-    /// Objects of messages that could not be said.
+    /// Objects of messages that could not be sent.
     failed: HashMap<ObjectId, Error>,
 }
 
@@ -206,7 +209,7 @@ impl Out for FrameOut {
             id, slot, attempt, ..
         } = message
         {
-            // An error is short.
+            // The encoding of an error is short.
             let outcome = Err(error);
             let (id, slot, attempt) = (*id, *slot, *attempt);
             return self.push(&FromWorker::Done {
@@ -222,7 +225,7 @@ impl Out for FrameOut {
     }
 }
 
-/// The objects that are there when a message has been read.
+/// Returns the objects that exist when a message has been read.
 fn made_by(message: &FromWorker) -> Vec<ObjectId> {
     match message {
         FromWorker::Spawn(task, _) => vec![task.id],
@@ -240,11 +243,11 @@ fn made_by(message: &FromWorker) -> Vec<ObjectId> {
     }
 }
 
-/// Reads the stream to its end, and puts what is for the worker into its lanes. `other` gets the
-/// rest.
+/// Reads the stream to its end, and puts the worker's messages into its lanes. `other` gets the
+/// other messages.
 ///
 /// # Errors
-/// The stream breaks, or brings what is no message.
+/// The stream breaks, or brings something that is no message.
 pub(crate) fn read(
     frames: &mut stream::Frames,
     registry: &Registry,

@@ -1,4 +1,4 @@
-//! The link of a worker in threads: a mailbox, whose out lane can be cut.
+//! The link of a worker in threads: a mailbox whose out lane can be cut.
 
 use std::sync::{
     Arc,
@@ -26,8 +26,8 @@ impl Link for Threads {
     type Files = Socket;
 }
 
-/// A lane that nobody reads any more once it is cut. A thread that outlives its runtime must not
-/// wait for room in it.
+/// A lane that nobody reads once it is cut. A thread that outlives its runtime must not wait for
+/// room in the lane.
 #[derive(Debug)]
 pub(crate) struct CutLane {
     lane: OutLane,
