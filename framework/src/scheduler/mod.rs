@@ -212,7 +212,7 @@ pub(crate) struct Scheduler {
     too_many: usize,
     /// Whether the pool keeps its last worker when an actor requests a worker.
     keeps_last: bool,
-    /// Number of workers that the driver is about to start.
+    /// Number of workers that the driver is about to start, or 0 while starts fail.
     expected: usize,
     /// Actors with a change since the last [`pump`](Scheduler::pump).
     dirty_actors: Vec<ObjectId>,

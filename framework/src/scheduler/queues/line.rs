@@ -40,7 +40,7 @@ pub(crate) struct Line<V, R> {
     values: VecDeque<(Place, V)>,
     /// The place of the next value.
     next_place: Place,
-    /// The waiting puts in the order of arrival.
+    /// The waiting puts in the order of arrival. `getters` has the same order.
     putters: BTreeMap<Ticket, (R, Vec<V>)>,
     getters: BTreeMap<Ticket, (R, usize)>,
     next_ticket: Ticket,

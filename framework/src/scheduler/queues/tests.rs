@@ -1,4 +1,4 @@
-//! The line against a model that is slow and plain.
+//! The line compared with a slow and simple model.
 
 use super::line::{Event, Line, Place, Ticket, Why};
 use crate::scheduler::tests::Dice;
@@ -34,7 +34,7 @@ fn who_waits_longer_is_served_first() {
     let mut line = Line32::new(2);
     assert_eq!(get(&mut line, 1, 2, true), []);
     assert_eq!(get(&mut line, 2, 1, true), []);
-    // The second would be content with one.
+    // The second get needs only one value.
     assert_eq!(put(&mut line, 3, &[10], true), [Event::Put(3)]);
     assert_eq!(
         put(&mut line, 4, &[11, 12], true),
@@ -68,7 +68,7 @@ fn what_comes_back_takes_its_place_also_beyond_the_capacity() {
     get(&mut line, 3, 1, true);
     put(&mut line, 4, &[12, 13], true);
     assert_eq!(put(&mut line, 5, &[14], true), []);
-    // In whichever order.
+    // The order of the returns does not matter.
     run(&mut line, |line, events| line.give_back(1, 11, events));
     run(&mut line, |line, events| line.give_back(0, 10, events));
     assert_eq!(line.len(), 4);
@@ -118,13 +118,14 @@ fn a_finished_line_takes_in_what_waited_before() {
     assert_eq!(line.accepted(), 2);
 }
 
-/// What a queue is, as lists that are searched.
+/// A model of a queue: lists that each operation searches.
 #[derive(Default)]
 struct Model {
     capacity: usize,
     values: Vec<(Place, u32)>,
     places: Place,
-    /// In the order in which they came: what they want to put in, or how many they want.
+    /// The waiting puts in the order of arrival, with their values. `getters` has the number of
+    /// values.
     putters: Vec<(Name, Vec<u32>)>,
     getters: Vec<(Name, usize)>,
     closed: bool,
@@ -280,8 +281,8 @@ fn random_histories_go_as_in_the_model() {
                 }
             }
         }
-        // Each value is in one place: in the queue, in a request that waits, or taken, or was
-        // refused.
+        // Each value is in one place only: in the queue, in a waiting request, or with a get.
+        // Refused values are in none.
         let mut seen: Vec<u32> = line.all_values().copied().collect();
         seen.extend(taken.iter().map(|(_, value)| *value));
         seen.sort_unstable();

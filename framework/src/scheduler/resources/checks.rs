@@ -1,4 +1,4 @@
-//! What must be true of resources at any time.
+//! The invariants of resources.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,8 +13,8 @@ use crate::scheduler::{
 };
 
 impl Scheduler {
-    /// Asserts that what tasks have and what is left is all that there is, and that those wait that
-    /// could run.
+    /// Asserts that granted and free resources add up to all resources, and that exactly the ready
+    /// tasks with resources wait.
     pub(in crate::scheduler) fn check_resources(&self) {
         let resources = &self.resources;
         resources.waiting.check();
@@ -65,7 +65,7 @@ impl Scheduler {
         }
     }
 
-    /// The cores in use, in 1/10,000, by tasks with resources and by plain ones.
+    /// Returns the cores that tasks with resources and plain tasks use, in 1/10,000.
     pub(in crate::scheduler) fn cores_in_use(&self) -> u64 {
         let plain = self
             .workers
@@ -74,12 +74,12 @@ impl Scheduler {
         self.resources.pool.used_cpus + PLAIN * plain.count() as u64
     }
 
-    /// All cores.
+    /// Returns all cores, in 1/10,000.
     pub(in crate::scheduler) fn cores(&self) -> u64 {
         self.resources.totals.cpus.parts()
     }
 
-    /// That nothing waits for resources and nothing has any.
+    /// Asserts that no task waits for resources and that all resources are free.
     pub(in crate::scheduler) fn check_all_is_back(&self) {
         let resources = &self.resources;
         assert!(resources.waiting.is_empty());

@@ -1,34 +1,33 @@
-//! Tasks with resources: what they wait for, and who waits for them.
+//! Tasks with resources: the resources that they wait for, and the order in which they wait.
 //!
-//! A task with resources that could run is not in the ready queue but [waits](waiting) in an order
-//! of its own. It begins when its units, its memory and its cores are there, in a worker that has
-//! nothing else to do. All of it comes back where the task [ends](Scheduler::end_task) or is taken
-//! back from its worker.
+//! A ready task with resources is not in the ready queue. It [waits](waiting) in an order of its
+//! own. The task begins when its units, its memory and its cores are free, in a worker without
+//! other tasks to run. The resources come back when the task [ends](Scheduler::end_task) or is
+//! taken back from its worker.
 //!
 //! # Cores
 //!
-//! A plain task uses one core, which is its worker's. Nobody counts plain tasks. Instead, workers
-//! are *closed* for them: `open workers + cores of tasks with resources <= all cores`. A worker
-//! that runs a task with resources is closed too, and has no further task ahead. While there are no
-//! tasks with resources and as many cores as workers, no worker is closed and none of this is
-//! looked at.
+//! A plain task uses the one core of its worker. The scheduler does not count plain tasks. Instead,
+//! it *closes* workers for them: `open workers + cores of tasks with resources <= all cores`. A
+//! worker that runs a task with resources is closed too, and has no further task ahead. Without
+//! tasks with resources, and with at least as many cores as workers, no worker is closed. The
+//! scheduler then skips all these checks.
 //!
-//! A task that waits [pauses](Scheduler::on_paused): its cores come back, and its units and memory
-//! do not. It goes on without asking, so that there can be more cores in use than there are. Then
-//! nothing begins until that is over.
+//! A task that waits [pauses](Scheduler::on_paused): its cores come back, but not its units and its
+//! memory. The task continues without a request, so more cores can be in use than there are. Then
+//! no task begins until enough cores are free again.
 //!
-//! # Nobody starves
+//! # Fairness
 //!
-//! The tasks that wait are looked at in order, as far as the first of each kind is concerned. What
-//! one of them needs beside cores, and does not get now, is set aside: those behind it get only
-//! what is left then. So its units and its memory are there when the tasks have ended that had them
-//! before. From then on its cores are set aside as well: workers are closed, so the cores come
-//! free when the tasks have ended that have begun before. A task that waits for its units sets no
-//! cores aside, since they would be idle meanwhile.
+//! The scheduler looks at the first waiting task of each kind, in order. If a task does not get its
+//! units and its memory now, they are set aside. Later tasks get only the rest. The task's units
+//! and memory are therefore free when the tasks that had them before have ended. From then on, the
+//! task's cores are set aside as well: workers are closed, so cores become free when earlier tasks
+//! end. A task that waits for its units sets no cores aside, since they would be idle meanwhile.
 //!
-//! Plain tasks that became ready before are handed out before a task with resources closes any
-//! worker ([`Claim::due`]), and those that came later wait until it has begun. So neither kind
-//! starves the other.
+//! Plain tasks that became ready earlier are dispatched before a task with resources closes a
+//! worker ([`Claim::due`]). Plain tasks that became ready later wait until the task has begun.
+//! Neither kind of task can therefore block the other forever.
 //!
 //! # Actors
 //!
@@ -57,32 +56,33 @@ use crate::resources::{Need, Needer, Totals};
 use pool::Pool;
 use waiting::Waiting;
 
-/// So many kinds of tasks are looked at to find one that can begin.
+/// The maximum number of kinds of tasks in a search for a task that can begin. Also the maximum
+/// depth of calls that counts.
 const LOOK: usize = 64;
 
 /// The cores of a plain task, in 1/10,000.
 const PLAIN: u64 = Amount::ONE.parts();
 
-/// The resources of a runtime, and who waits for them.
+/// The resources of a runtime, and the tasks that wait for them.
 #[derive(Debug)]
 pub(super) struct ResourceTable {
     totals: Arc<Totals>,
     pool: Pool,
     waiting: Waiting,
-    /// How many workers take no plain tasks, or somewhat more.
+    /// An upper limit of the number of workers that take no plain tasks.
     closed: usize,
-    /// There may be more workers than cores.
+    /// Whether there may be more workers than cores.
     scarce: bool,
-    /// The cores that all workers with plain tasks leave, in 1/10,000.
+    /// The cores that remain if all workers run plain tasks, in 1/10,000.
     spare_cpus: u64,
     /// The cores of actors, in 1/10,000.
     held_cpus: u64,
-    /// Somebody was told that actors hold too many.
+    /// Whether the user was told that actors hold too many cores.
     warned: bool,
 }
 
 impl ResourceTable {
-    /// Those of a runtime with so many workers.
+    /// Makes the table of a runtime with this number of workers.
     pub(super) fn new(totals: Arc<Totals>, workers: usize) -> ResourceTable {
         ResourceTable {
             pool: Pool::new(&totals),
@@ -96,23 +96,24 @@ impl ResourceTable {
         }
     }
 
-    /// Whether there is anything to look at.
+    /// Returns whether resources can affect the dispatch of tasks now.
     #[inline]
     pub(super) fn matters(&self) -> bool {
-        // Workers that come up while actors have cores may be too many.
+        // If workers register while actors hold cores, there may be too many open workers.
         let short = self.pool.used_cpus > self.spare_cpus;
         self.closed > 0 || self.scarce || !self.waiting.is_empty() || short
     }
 
-    /// Whether any task waits for resources.
+    /// Returns whether any task waits for resources.
     pub(super) fn any_waits(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// What a new task claims, or a new actor for as long as it lives, if it has resources.
+    /// Returns the claim of a new task or a new actor, or `None` without resources. An actor keeps
+    /// its claim while it lives.
     ///
     /// # Errors
-    /// It could never have them.
+    /// The runtime can never meet the need.
     #[inline]
     pub(super) fn claim(
         &self,
@@ -124,20 +125,20 @@ impl ResourceTable {
         Ok(need.map(|need| Box::new(Claim::new(Arc::new(need), None))))
     }
 
-    /// Nobody waits any more.
+    /// Removes all waiting tasks.
     pub(super) fn clear_waiting(&mut self) {
         self.waiting.clear();
     }
 }
 
 impl Scheduler {
-    /// What there is, for a runtime with so many workers.
+    /// Sets the resources of a runtime with this number of workers.
     pub(crate) fn set_resources(&mut self, totals: Arc<Totals>, workers: usize) {
         self.resources = ResourceTable::new(totals, workers);
     }
 
-    /// Has a task that could run wait for its resources. Whether it has any; otherwise its place is
-    /// in the ready queue.
+    /// Lets a ready task with resources wait for them. Returns `false` for a task without
+    /// resources, which belongs into the ready queue.
     pub(super) fn await_resources(&mut self, id: TaskId) -> bool {
         if !self.tasks.get(id).is_some_and(Task::claims) {
             return false;
@@ -154,7 +155,7 @@ impl Scheduler {
         };
         let waiting = &mut self.resources.waiting;
         let place = *claim.place.get_or_insert_with(|| {
-            // What a task has called comes first anyway.
+            // A call that a task made goes first anyway.
             claim.due = if depth > 0 { 0 } else { due };
             waiting.place(priority, depth)
         });
@@ -162,15 +163,17 @@ impl Scheduler {
         true
     }
 
-    /// How many tasks have called one another to call this one, as far as they have not ended.
+    /// Returns the number of nested calls that led to this task, up to the first ended caller.
+    /// Counts at most `LOOK` calls.
     fn depth_of(&self, id: TaskId) -> u32 {
         let parent = |id: &TaskId| self.tasks.get(*id).and_then(|task| task.parent);
         let ancestors = std::iter::successors(parent(&id), parent);
         ancestors.take(LOOK).count() as u32
     }
 
-    /// Begins what can begin, and closes and opens workers for plain tasks. Costs a look at each
-    /// worker, and at the first of each kind of tasks that wait, for each task that begins.
+    /// Begins the waiting tasks that can begin, and closes and opens workers for plain tasks. For
+    /// each task that begins, costs one step for each worker and one for each kind of waiting
+    /// tasks.
     pub(super) fn serve_waiting(&mut self, host: &mut impl Host) {
         loop {
             match self.next_claim() {
@@ -186,7 +189,7 @@ impl Scheduler {
         }
     }
 
-    /// Gives a task what it waited for, and a worker.
+    /// Grants the resources of a waiting task, and assigns the task to the worker.
     fn begin_claim(
         &mut self,
         id: TaskId,
@@ -209,8 +212,8 @@ impl Scheduler {
         self.hand_over(id, worker_id, host);
     }
 
-    /// Gives a task these units and the rest that it waits for, and has it know which they are.
-    /// Returns its need.
+    /// Takes the units and the other resources of a task out of the pool. The options of the task
+    /// then name the units. Returns the task's need.
     pub(super) fn provide(&mut self, id: TaskId, units: &GotUnits) -> Option<Arc<Need>> {
         let task = self.tasks.get_mut(id)?;
         let claim = task.claim.as_ref()?;
@@ -240,7 +243,7 @@ impl Scheduler {
         Some(need)
     }
 
-    /// An actor that had this is dead.
+    /// Releases the resources of a dead actor.
     pub(super) fn end_grant(&mut self, grant: &Grant) {
         let cpus = grant.need.cpus.parts();
         self.resources.pool.give_back(&grant.need, &grant.units);
@@ -248,12 +251,12 @@ impl Scheduler {
         self.resources.held_cpus -= cpus;
     }
 
-    /// An actor has got this.
+    /// Counts the cores that an actor has got.
     pub(super) fn begin_grant(&mut self, grant: &Grant) {
         self.resources.held_cpus += grant.need.cpus.parts();
     }
 
-    /// Says once that calls wait which cannot begin before an actor ends.
+    /// Tells the user once that waiting calls cannot begin before an actor ends.
     fn tell_of_held_cores(&mut self, host: &mut impl Host) {
         let resources = &self.resources;
         if resources.warned || resources.held_cpus == 0 {
@@ -273,7 +276,7 @@ impl Scheduler {
         }
     }
 
-    /// A task with resources runs in a worker.
+    /// Counts a task with resources that runs on the worker, and closes the worker.
     fn add_claim(&mut self, worker: WorkerId) {
         if let Some(found) = self.workers.get_mut(&worker) {
             found.claims += 1;
@@ -281,7 +284,8 @@ impl Scheduler {
         }
     }
 
-    /// A task is not with its worker any more, or never was: it has nothing, and waits for nothing.
+    /// Ends the wait of a task and releases its resources. The task has left its worker, or never
+    /// had one.
     pub(super) fn end_claim(&mut self, claim: &mut Claim) {
         if let Some(place) = claim.place {
             self.resources.waiting.remove(place, &claim.need);
@@ -295,7 +299,7 @@ impl Scheduler {
         }
     }
 
-    /// As [`end_claim`](Self::end_claim), of a task that is in the table.
+    /// Ends the claim of a task in the table, like [`end_claim`](Self::end_claim).
     pub(super) fn end_claim_of(&mut self, id: TaskId) {
         let claim = self.tasks.get_mut(id).and_then(|task| task.claim.take());
         if let Some(mut claim) = claim {
@@ -313,7 +317,7 @@ impl Scheduler {
         }
     }
 
-    /// A task with resources waits, and gives its cores to others; or goes on.
+    /// Handles a task with resources that pauses, which frees its cores, or that continues.
     pub(super) fn on_paused(
         &mut self,
         from: WorkerId,
@@ -339,19 +343,19 @@ impl Scheduler {
         }
         self.resources.pool.used_cpus += need.cpus.parts();
         self.add_claim(from);
-        // What else it has stands behind a task that may take long.
+        // The worker's other tasks would queue behind a task that may take long.
         self.take_back(from, u32::MAX, host);
         Ok(())
     }
 
-    /// The first task that waits, which is taken out. An actor does not wait for a worker.
+    /// Removes and returns the first waiting task. Skips actors, which do not wait for a worker.
     pub(super) fn next_waiting(&mut self) -> Option<TaskId> {
         self.resources.waiting.pop()
     }
 }
 
 impl Task {
-    /// Whether it has resources.
+    /// Returns whether the task needs resources.
     pub(super) fn claims(&self) -> bool {
         self.claim.is_some()
     }

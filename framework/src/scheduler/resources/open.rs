@@ -1,4 +1,4 @@
-//! Which task with resources begins next, and which workers take plain tasks meanwhile.
+//! The choice of the next task with resources, and of the workers that take plain tasks.
 
 use mobula_protocol::{Amount, WorkerId};
 
@@ -13,11 +13,13 @@ use crate::{
     },
 };
 
-/// A task that can begin, where, and with which units. An actor gets a process of its own.
+/// A task that can begin, its worker and its units. The constructor of an actor has no worker,
+/// because the actor gets a process of its own.
 type Beginning = (TaskId, Option<WorkerId>, GotUnits);
 
 impl Scheduler {
-    /// The first task that can begin. Otherwise: what those that cannot have set aside.
+    /// Returns the first task that can begin, if any, and what the waiting tasks before it have set
+    /// aside.
     pub(super) fn next_claim(&self) -> (Option<Beginning>, Aside) {
         let mut aside = Aside::default();
         if self.resources.waiting.is_empty() {
@@ -49,13 +51,13 @@ impl Scheduler {
             aside.cpus = aside.cpus.saturating_add(cpus);
             aside.workers += workers;
             aside.priority.get_or_insert(place.priority.0);
-            // Nothing behind it can have a core.
+            // No later task can get a core.
             no_cpus |= aside.cpus >= pool.cpus_left(0);
         }
         (None, aside)
     }
 
-    /// Whether the plain tasks that are to go before this one have been handed out.
+    /// Returns whether the plain tasks that go before this task have been dispatched.
     fn has_its_turn(&self, place: Place, task: TaskId) -> bool {
         let Some(first) = self.ready.first_priority() else {
             return true;
@@ -67,8 +69,8 @@ impl Scheduler {
         claim.is_none_or(|claim: &Claim| claim.due <= self.ready.handed_out())
     }
 
-    /// The workers that could take a task with resources, the best first, and the cores that plain
-    /// tasks use.
+    /// Returns the workers that can take a task with resources, the best first, and the cores that
+    /// plain tasks use.
     fn idle_workers(&self) -> (Vec<WorkerId>, u64) {
         let mut idle = Vec::new();
         let mut plain = 0_u64;
@@ -83,10 +85,10 @@ impl Scheduler {
         (idle.into_iter().map(|(.., id)| id).collect(), plain)
     }
 
-    /// Has as many workers take plain tasks as there are cores for them.
+    /// Opens as many workers for plain tasks as there are cores for them, and closes the others.
     pub(super) fn open_workers(&mut self, aside: &Aside, host: &mut impl Host) {
         let slots = self.config.slots;
-        // Those that run something keep their places before those that could.
+        // Workers that run plain tasks come first. Workers that cannot begin a task come last.
         let mut pool: Vec<_> = self
             .workers
             .iter()
@@ -119,9 +121,9 @@ impl Scheduler {
         }
     }
 
-    /// Takes back what a worker has beside the next task that it is to run, as far as that is of no
-    /// higher priority than this. The next task stays: it may have been handed out just now in its
-    /// turn.
+    /// Takes back a worker's tasks from the last on, except the next task to run. Stops at a task
+    /// of a higher priority than `priority`. The next task stays, because the scheduler may have
+    /// assigned it just now in its turn.
     fn leave_one(&mut self, id: WorkerId, priority: Option<i32>, host: &mut impl Host) {
         let last = |scheduler: &Scheduler| {
             let worker = scheduler.workers.get(&id)?;
@@ -143,14 +145,14 @@ impl Scheduler {
         }
     }
 
-    /// The worker takes no plain tasks from now on.
+    /// Closes the worker for plain tasks.
     pub(super) fn close(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
         self.resources.closed += 1;
         if !std::mem::replace(&mut worker.closed, true) {
-            // Short tasks must not be kept for it.
+            // Short tasks must not wait for a closed worker.
             if std::mem::take(&mut worker.active) {
                 self.active -= 1;
                 self.active_seats.remove(worker.seat);
@@ -161,12 +163,12 @@ impl Scheduler {
 }
 
 impl Worker {
-    /// Whether it runs plain tasks of the pool.
+    /// Returns whether the worker belongs to the pool and runs plain tasks.
     pub(in crate::scheduler) fn is_plainly_busy(&self) -> bool {
         self.actor.is_none() && self.claims == 0 && self.load() > 0
     }
 
-    /// Whether it is one of the pool that has nothing to do and could begin a task.
+    /// Returns whether the worker belongs to the pool, has no task to run and can begin a task.
     fn could_begin(&self, slots: u32) -> bool {
         self.state == WorkerState::Up
             && self.actor.is_none()

@@ -1,4 +1,4 @@
-//! What there is of each resource, what of it is in use, and what is set aside.
+//! The amounts of each resource: in all, in use, and set aside.
 
 use mobula_protocol::Amount;
 
@@ -7,33 +7,34 @@ use crate::{
     scheduler::needs::GotUnits,
 };
 
-/// A unit that nobody uses.
+/// The free amount of an unused unit, in 1/10,000.
 const WHOLE: u16 = Amount::ONE.parts() as u16;
 
-/// How much of each resource is in use. Cores and memory in 1/10,000.
+/// The resources in use. Amounts of cores and memory are in 1/10,000.
 #[derive(Debug)]
 pub(super) struct Pool {
     cpus: u64,
-    /// By tasks with resources. More than there are, where tasks have gone on after a wait.
+    /// The cores in use by actors and by tasks with resources. They exceed `cpus` when paused tasks
+    /// have continued.
     pub(super) used_cpus: u64,
     memory_left: u64,
     units: Vec<Units>,
 }
 
-/// The units of one resource: what is left of each.
+/// The free amount of each unit of one resource, in 1/10,000.
 #[derive(Debug)]
 struct Units(Vec<u16>);
 
-/// What tasks that begin now must leave to others, which have waited for longer.
+/// The resources that new tasks must leave to tasks that have waited longer.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     pub(super) cpus: u64,
-    /// Idle workers.
+    /// Number of idle workers.
     pub(super) workers: usize,
     /// The highest priority of the tasks that wait for cores.
     pub(super) priority: Option<i32>,
     memory: u64,
-    /// Units, with the resources that they are of.
+    /// Pairs of a resource and one of its units.
     units: Vec<(u16, u32)>,
 }
 
@@ -49,13 +50,13 @@ impl Pool {
         }
     }
 
-    /// The cores that nobody uses, if these are used by tasks without resources.
+    /// Returns the unused cores, if plain tasks use `plain` of them.
     pub(super) fn cpus_left(&self, plain: u64) -> u64 {
         let used = self.used_cpus.saturating_add(plain);
         self.cpus.saturating_sub(used)
     }
 
-    /// The units for this need, if they and the memory are there and not set aside.
+    /// Returns the units for this need. `None`: memory or units are in use or set aside.
     pub(super) fn find(&self, need: &Need, aside: &Aside) -> Option<GotUnits> {
         if need.memory.parts() > self.memory_left.saturating_sub(aside.memory) {
             return None;
@@ -67,9 +68,9 @@ impl Pool {
         units.collect()
     }
 
-    /// Sets aside what this need lacks beside cores. Units are those of which most is left. Nobody
-    /// else gets anything of them, so more is left of them with each task that ends, and the same
-    /// or better ones are found the next time.
+    /// Sets aside the memory and the units of this need, but not its cores. Chooses the units with
+    /// the most left. No other task gets anything of these units, so each ending task leaves more
+    /// of them. The next search then finds the same units or better ones.
     pub(super) fn set_aside(&self, need: &Need, aside: &mut Aside) {
         aside.memory = aside.memory.saturating_add(need.memory.parts());
         for &(resource, amount) in &need.units {
@@ -82,7 +83,7 @@ impl Pool {
         }
     }
 
-    /// Gives these units and the rest to a task with this need.
+    /// Takes these units and the other resources of this need.
     pub(super) fn take(&mut self, need: &Need, got: &GotUnits) {
         self.used_cpus += need.cpus.parts();
         self.memory_left -= need.memory.parts();
@@ -93,7 +94,7 @@ impl Pool {
         }
     }
 
-    /// Takes all back but the cores.
+    /// Returns the units and the memory of this need, but not its cores.
     pub(super) fn give_back(&mut self, need: &Need, got: &GotUnits) {
         self.memory_left += need.memory.parts();
         for (&(resource, amount), units) in need.units.iter().zip(got) {
@@ -103,7 +104,7 @@ impl Pool {
         }
     }
 
-    /// What is left: cores, memory, and the sum of each declared resource.
+    /// Returns the free cores, the free memory, and the free sum of each declared resource.
     #[cfg(test)]
     pub(in crate::scheduler) fn left(&self) -> (u64, u64, Vec<u64>) {
         let sum = |units: &Units| units.0.iter().map(|left| u64::from(*left)).sum();
@@ -112,19 +113,19 @@ impl Pool {
     }
 }
 
-/// What a task that wants this much takes of each of its units.
+/// Returns the amount that a demand takes of each of its units.
 fn share(amount: Amount) -> u16 {
     amount.parts().min(u64::from(WHOLE)) as u16
 }
 
-/// How many units a task gets that wants this much.
+/// Returns the number of units that a demand gets.
 fn count(amount: Amount) -> usize {
     amount.wholes().max(1) as usize
 }
 
 impl Units {
-    /// The first units of which nobody uses anything; for a part of a unit, the one that it fills
-    /// best.
+    /// Returns the first units that are completely free. For a part of a unit, returns the unit
+    /// that the part fills best.
     fn find(&self, amount: Amount, free: impl Fn(&u32) -> bool) -> Option<Vec<u32>> {
         let share = share(amount);
         let fit = self
@@ -139,7 +140,7 @@ impl Units {
         (found.len() == count(amount)).then_some(found)
     }
 
-    /// Those of which most is left, as many as this takes.
+    /// Returns the units with the most left, as many as this demand gets.
     fn best(&self, amount: Amount, free: impl Fn(&u32) -> bool) -> Vec<u32> {
         let all = self.0.iter().zip(0..).filter(|(_, unit)| free(unit));
         let mut all: Vec<_> = all.map(|(left, unit)| (WHOLE - left, unit)).collect();

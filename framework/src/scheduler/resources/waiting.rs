@@ -1,7 +1,7 @@
-//! Tasks that could run and wait for resources, in order.
+//! Ready tasks that wait for resources, in order.
 //!
-//! Tasks of the same need are one *kind*. Only the first of a kind can be the next one to begin, so
-//! ten thousand tasks of one function cost as much as one.
+//! Tasks with the same need are one *kind*. Only the first task of a kind can begin next, so ten
+//! thousand tasks of one function cost as much as one.
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
@@ -10,11 +10,11 @@ use crate::{
     scheduler::{needs::Place, task_table::TaskId},
 };
 
-/// See the [module](self).
+/// The waiting tasks: see the [module](self).
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     kinds: BTreeMap<Arc<Need>, BTreeMap<Place, TaskId>>,
-    /// The first of each kind.
+    /// The first task of each kind.
     firsts: BTreeMap<Place, Arc<Need>>,
     next: u64,
 }
@@ -24,7 +24,7 @@ impl Waiting {
         self.firsts.is_empty()
     }
 
-    /// A place behind all others of its priority and depth.
+    /// Returns a place behind all others of its priority and depth.
     pub(super) fn place(&mut self, priority: i32, depth: u32) -> Place {
         self.next += 1;
         Place {
@@ -44,7 +44,7 @@ impl Waiting {
         }
     }
 
-    /// Takes a task out, if it is there.
+    /// Removes and returns a waiting task.
     pub(super) fn remove(&mut self, place: Place, need: &Arc<Need>) -> Option<TaskId> {
         let kind = self.kinds.get_mut(need)?;
         let task = kind.remove(&place)?;
@@ -60,7 +60,7 @@ impl Waiting {
         Some(task)
     }
 
-    /// Takes the first task out that is no actor's.
+    /// Removes and returns the first task that is no actor's constructor.
     pub(super) fn pop(&mut self) -> Option<TaskId> {
         let mut firsts = self.firsts.iter();
         let (place, need) = firsts.find(|(_, need)| need.of == Needer::Task)?;
@@ -68,7 +68,7 @@ impl Waiting {
         self.remove(place, &need)
     }
 
-    /// The first of each kind, in order.
+    /// Returns the first task of each kind, in order.
     pub(super) fn firsts(&self) -> impl Iterator<Item = (Place, &Arc<Need>, TaskId)> {
         self.firsts.iter().filter_map(|(place, need)| {
             let task = self.kinds.get(need)?.get(place)?;
@@ -81,14 +81,14 @@ impl Waiting {
         self.firsts.clear();
     }
 
-    /// All of them.
+    /// Returns all waiting tasks.
     #[cfg(test)]
     pub(in crate::scheduler) fn iter(&self) -> impl Iterator<Item = TaskId> {
         let all = self.kinds.values().flat_map(BTreeMap::values);
         all.copied()
     }
 
-    /// That the first of each kind are listed.
+    /// Asserts that the first task of each kind is listed.
     #[cfg(test)]
     pub(in crate::scheduler) fn check(&self) {
         assert_eq!(self.kinds.len(), self.firsts.len());
