@@ -173,7 +173,7 @@ impl Scheduler {
 
     /// Begins the waiting tasks that can begin, and closes and opens workers for plain tasks. For
     /// each task that begins, costs one step for each worker and one for each kind of waiting
-    /// tasks.
+    /// tasks, up to `LOOK` kinds.
     pub(super) fn serve_waiting(&mut self, host: &mut impl Host) {
         loop {
             match self.next_claim() {

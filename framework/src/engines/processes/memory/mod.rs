@@ -1,7 +1,8 @@
-//! Memory: who may commit how much in the driver's own heap, and the segments of dead workers.
+//! Memory: the budget of the driver's own heap, and the segments of dead workers.
 //!
-//! The driver's heap asks here, the workers ask by message (`peers/needs.rs`). Whoever finds
-//! nothing left has the others give back what they do not use.
+//! The driver's heap requests memory here. The workers request memory by message
+//! (`peers/needs.rs`). If nothing is left, the other processes are asked to return the memory that
+//! they do not use.
 
 pub(super) mod orphans;
 
@@ -16,7 +17,7 @@ use parking_lot::RwLock;
 
 use crate::engines::processes::Driver;
 
-/// How long the driver's own allocation waits for workers to give memory back.
+/// The maximum time that an allocation of the driver waits for memory from workers.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The budget of the driver's own heap.
@@ -59,8 +60,8 @@ impl Budget for DriverBudget {
 }
 
 impl Driver {
-    /// Has unreferenced objects freed and all workers give back what they do not use; waits for
-    /// their answers.
+    /// Frees unreferenced objects, and asks all workers to return unused memory. Waits up to
+    /// `patience` for their answers.
     fn reclaim(&self, patience: Duration) {
         self.with(|_, peers| peers.trim_all());
         let deadline = Instant::now() + patience;

@@ -1,4 +1,4 @@
-//! Segments whose producer is dead: the driver gives their pages back, object by object.
+//! Segments of dead workers. The driver returns their pages to the system, object by object.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub(in crate::engines::processes) struct Orphans {
 struct Orphan {
     /// The live extents: offset to end.
     extents: BTreeMap<u64, u64>,
-    /// The bytes that the budget is charged for the extents, at most the producer's grant: only
-    /// the dead worker has said where the extents lie.
+    /// The bytes that the budget is charged for the extents, at most the worker's grant. The limit
+    /// is necessary, because only the worker has reported the extents.
     charged: u64,
 }
 
@@ -30,8 +30,8 @@ pub(in crate::engines::processes) struct Freed {
 }
 
 impl Orphans {
-    /// Takes a segment over: all pages outside of the live extents go back to the system. Returns
-    /// how many bytes the remaining pages have, of those that the producer was granted.
+    /// Takes a segment over. All pages outside the live extents go back to the system. Returns the
+    /// bytes of the remaining pages, at most the worker's grant.
     pub(in crate::engines::processes) fn adopt(
         &mut self,
         segment: SegmentId,
@@ -48,7 +48,7 @@ impl Orphans {
         let mut from = 0;
         for (&start, &end) in &extents {
             punch(file, from, start / page * page);
-            // Neighbours can share a page.
+            // Neighbouring extents can share a page.
             let first = (start / page * page).max(from);
             from = from.max(end.div_ceil(page).saturating_mul(page));
             kept += from - first;
@@ -62,7 +62,7 @@ impl Orphans {
         charged
     }
 
-    /// Gives back the pages that only this extent used.
+    /// Returns the pages that only this extent used to the system.
     pub(in crate::engines::processes) fn free(&mut self, loc: Loc, file: &SegmentFile) -> Freed {
         const NOTHING: Freed = Freed {
             bytes: 0,
@@ -103,7 +103,7 @@ fn punch(file: &SegmentFile, from: u64, to: u64) {
     if from < to
         && let Err(error) = file.punch(from, to - from, ENGINE)
     {
-        // The memory stays until the segment goes; nothing is wrong with any object.
+        // The memory stays until the segment is dropped. All objects are intact.
         eprintln!("mobula: giving memory back to the system: {error}");
     }
 }
@@ -157,7 +157,7 @@ mod tests {
         assert!(orphans.segments.is_empty());
     }
 
-    /// Where its objects lie is the worker's word; what it was granted is the driver's.
+    /// The worker reports its extents, but the driver knows the grant.
     #[test]
     fn no_more_goes_back_than_the_worker_was_granted() {
         let len = 64 * PAGE;

@@ -1,10 +1,10 @@
 //! Passes on the workers' output line by line, with the function's name and the process id.
 //!
-//! A thread of its own does this. It reads a worker's pipe only as fast as the driver's own output
-//! takes the lines, so a task that prints waits for a slow reader as if it wrote there itself. The
-//! worker ends a task that has printed when all of that was passed on; see `process/printed.rs` of
-//! the worker. No other thread of the driver waits for this one, but for bounded times at a
-//! worker's death and at the end.
+//! One thread does this. It reads a worker's pipe only as fast as the driver's own output takes the
+//! lines. A task that prints therefore waits for a slow reader, like a task that writes there
+//! itself. The worker ends a task that has printed when all of its output was passed on: see
+//! `process/printed.rs` of the worker. Other threads of the driver wait for this thread only at a
+//! worker's death and at the end, for bounded times.
 
 mod sink;
 mod stream;
@@ -27,25 +27,25 @@ use crate::bars;
 use sink::Sink;
 pub(super) use stream::{Stream, Words};
 
-/// At the end, readers of the driver's output have to take something within this time.
+/// At the end, readers of the driver's output have to take some bytes within this time.
 const STALL: Duration = Duration::from_secs(1);
 
-/// At the end, the wait for readers takes no longer than this in all.
+/// At the end, this is the maximum time of the wait for all readers.
 const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// Standard output and standard error of one worker.
 type Pair = (Arc<Stream>, Arc<Stream>);
 
-/// The output thread's list.
+/// The state of the output thread.
 #[derive(Debug)]
 pub(super) struct Output {
     streams: Mutex<Vec<Pair>>,
     stdout: Sink,
     stderr: Sink,
     wake: OwnedFd,
-    /// No stream is added any more.
+    /// Whether no further stream is added.
     closed: AtomicBool,
-    /// The driver gives up all output that has not been passed on.
+    /// Whether the driver gives up all output that has not been passed on.
     given_up: AtomicBool,
     progress: Mutex<Progress>,
     has_progress: Condvar,
@@ -53,16 +53,16 @@ pub(super) struct Output {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// How many bytes are out.
+    /// Number of bytes that were written or given up.
     bytes: u64,
     done: bool,
 }
 
 impl Output {
-    /// Makes an empty list.
+    /// Makes the state without streams.
     ///
     /// # Errors
-    /// Out of descriptors.
+    /// The process is out of descriptors.
     pub(super) fn new() -> Result<Output> {
         let wake = descriptors::event().map_err(|error| {
             Error::refused(
@@ -98,7 +98,7 @@ impl Output {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
-    /// Waits until the output of a dead worker is passed on, but no longer than `patience`.
+    /// Blocks until the output of a dead worker is passed on, but no longer than `patience`.
     pub(super) fn wait_for(&self, streams: [&Stream; 2], patience: Duration) {
         self.ring();
         let deadline = Instant::now() + patience;
@@ -111,8 +111,8 @@ impl Output {
         }
     }
 
-    /// Waits until all has been passed on, for as long as readers take something, but not for ever.
-    /// Says on standard error what was lost then.
+    /// Blocks until all output is passed on. Gives up when readers have taken nothing for `STALL`,
+    /// or after `LONGEST_END`. Reports the loss on standard error.
     pub(super) fn wait_until_done(&self) {
         let end = Instant::now() + LONGEST_END;
         let mut progress = self.progress.lock();
@@ -151,14 +151,16 @@ impl Output {
         }
     }
 
-    /// The thread: ends when the list is closed and all its streams have ended.
+    /// Runs the output thread. Returns when the list is closed and all its streams have ended, or
+    /// when the driver gives up.
     pub(super) fn run(&self) {
         while self.step() {}
         self.progress.lock().done = true;
         self.has_progress.notify_all();
     }
 
-    /// Passes on the available output, and sleeps until there is more. Returns whether to go on.
+    /// Passes on the available output, and sleeps until there is more. Returns whether the thread
+    /// continues.
     fn step(&self) -> bool {
         let mut streams = self.streams.lock().clone();
         for (stdout, stderr) in &streams {
@@ -209,7 +211,7 @@ impl Output {
         true
     }
 
-    /// Tells workers whose lines are out, and whoever waits in this process.
+    /// Tells the workers and the waiting threads of this process which output is out.
     fn tell(&self, streams: &[Pair]) {
         let gone = (self.stdout.gone(), self.stderr.gone());
         let mut told = false;

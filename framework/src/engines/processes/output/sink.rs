@@ -1,9 +1,10 @@
-//! One of the driver's own outputs, as the thread for output writes to it.
+//! One of the driver's own outputs, for the output thread.
 //!
-//! The thread writes to the descriptor and not through `std`'s handle: whoever holds that handle's
-//! lock may wait for a task whose output has to be out first. It writes only what the descriptor
-//! takes at once, as far as this can be known: a slow reader of one output does not hold up the
-//! other one, and a descriptor that does not block loses nothing.
+//! The thread writes to the descriptor and not through `std`'s handle. A thread that holds that
+//! handle's lock may wait for a task whose output has to be out first. The output thread writes
+//! only as much as the descriptor takes at once, as far as this can be known. A slow reader of one
+//! output therefore does not delay the other output. A descriptor that does not block loses
+//! nothing.
 
 use std::os::fd::BorrowedFd;
 
@@ -17,7 +18,8 @@ use rustix::{
 /// Streams of a sink are not read while this many bytes, or more, wait in the sink.
 pub(super) const ROOM: usize = 64 << 10;
 
-/// Bytes of one write (`PIPE_BUF`): a pipe that polls as writable takes them whole.
+/// The maximum number of bytes of one write (`PIPE_BUF`). A pipe that polls as writable takes them
+/// whole.
 const PIECE: usize = 4096;
 
 /// One output of the driver, with the bytes that wait for it.
@@ -32,7 +34,7 @@ struct State {
     bytes: Vec<u8>,
     /// The number of bytes at the front of `bytes` that are already written or given up.
     start: usize,
-    /// How many bytes ever came, and how many of these are gone.
+    /// `came` is the number of all bytes so far. `gone` is the number of written or given up bytes.
     came: u64,
     gone: u64,
 }
@@ -87,8 +89,8 @@ impl Sink {
         state.came - state.gone
     }
 
-    /// Writes a piece, after the descriptor was found ready. May block where the system has
-    /// promised more than it keeps, with no lock held.
+    /// Writes a piece to a descriptor that has polled as writable. Holds no lock, because the write
+    /// may block nevertheless.
     pub(super) fn write(&self) {
         let mut piece = [0; PIECE];
         let length = {
@@ -100,7 +102,7 @@ impl Sink {
         match rustix::io::write(self.fd(), &piece[..length]) {
             Ok(written) => self.went(written),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Nobody is to be told when the driver's own output is gone.
+            // A failure of the driver's own output is not reported.
             Err(_) => self.went(usize::MAX),
         }
     }

@@ -1,4 +1,5 @@
-//! One of the two outputs of a worker: lines with the function's name and the process' id in front.
+//! One of the two outputs of a worker. Each line gets the function's name and the process id in
+//! front.
 
 use std::{
     collections::VecDeque,
@@ -16,17 +17,18 @@ use parking_lot::Mutex;
 
 use super::sink::ROOM;
 
-/// Lines that are kept for the error of a worker's death.
+/// The number of lines that are kept for the error of a worker's death.
 const TAIL: usize = 20;
 
-/// A line that does not end is passed on in pieces of this length.
+/// A line without an end is passed on in pieces of at least this many bytes. A hushed stream speaks
+/// when it holds more bytes than this.
 const LONGEST: usize = 64 << 10;
 
-/// Reads of one stream in a row: enough for what a pipe can hold, so that a process which never
-/// stops writing does not hold up the others.
+/// The maximum number of reads of one stream in a row, enough for the content of a pipe. A process
+/// that never stops writing therefore does not delay the other streams.
 const READS: usize = 64;
 
-/// See the module's text.
+/// An output of a worker.
 pub(in crate::engines::processes) struct Stream {
     which: mailbox::Stream,
     fd: OwnedFd,
@@ -39,15 +41,15 @@ pub(in crate::engines::processes) struct Stream {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The bytes after the last line's end.
+    /// The bytes after the end of the last line.
     partial: Vec<u8>,
-    /// Whole lines with their prefix, to be printed.
+    /// Whole lines with their prefix, for the sink.
     lines: Vec<u8>,
     tail: VecDeque<Line>,
-    /// Lines go to `held`, and not further.
+    /// Whether lines only go to `held`.
     hushed: bool,
     held: Vec<u8>,
-    /// Bytes were read that are not among those of `handed_out`.
+    /// Whether bytes were read that `handed_out` does not include.
     kept: bool,
     handed_out: VecDeque<HandedOut>,
     ended: bool,
@@ -66,23 +68,23 @@ impl State {
     }
 }
 
-/// Lines that a sink has.
+/// Lines that the sink has got.
 #[derive(Debug)]
 struct HandedOut {
-    /// How many bytes the sink will have got rid of when it is done with them.
+    /// The number of bytes that the sink has written or given up when these lines are out.
     until: u64,
-    /// How many bytes the worker has printed up to them.
+    /// The number of bytes that the worker has printed up to the end of these lines.
     printed: u64,
 }
 
 #[derive(Debug)]
 struct Line {
-    /// The run of a function that was the worker's last one when the line was read.
+    /// The worker's last run of a function when the line was read.
     run: u64,
     text: String,
 }
 
-/// What a worker says about itself in its mailbox, and what it is told there.
+/// The words in a worker's mailbox: about its current function, and about its printed output.
 #[derive(Clone, Debug)]
 pub(in crate::engines::processes) struct Words {
     pub(in crate::engines::processes) current: DriverState,
@@ -90,9 +92,10 @@ pub(in crate::engines::processes) struct Words {
 }
 
 impl Stream {
-    /// The reading end of a pipe, which must not block. If it is `hushed`, lines are kept until the
-    /// worker [speaks](Stream::speak), and lost if it ends before. So a worker that fails at its
-    /// start as those before it does not repeat what they have said.
+    /// Makes a stream from the reading end of a pipe, which must not block. A `hushed` stream holds
+    /// its lines until the worker [speaks](Stream::speak) or more than `LONGEST` bytes are held. It
+    /// loses the held lines if the worker ends earlier. A worker that fails at its start like the
+    /// workers before it therefore does not repeat their output.
     pub(in crate::engines::processes) fn new(
         which: mailbox::Stream,
         fd: OwnedFd,
@@ -115,12 +118,12 @@ impl Stream {
         })
     }
 
-    /// Passes on what was kept, and from now on what comes.
+    /// Passes on the held lines and all later lines.
     pub(in crate::engines::processes) fn speak(&self) {
         self.state.lock().speak();
     }
 
-    /// Reads what is there, but not much more than a sink takes.
+    /// Reads the available bytes, but not much more than the sink takes.
     pub(super) fn read(&self) {
         let mut state = self.state.lock();
         self.read_some(&mut state, ROOM);
@@ -150,8 +153,8 @@ impl Stream {
         }
     }
 
-    /// The worker is dead: what it wrote is read, and what a process that it left behind may still
-    /// write is not waited for.
+    /// Reads the rest of a dead worker's output. Does not wait for output of a process that the
+    /// worker left behind.
     pub(in crate::engines::processes) fn finish(&self) {
         let mut state = self.state.lock();
         self.read_some(&mut state, usize::MAX);
@@ -178,7 +181,7 @@ impl Stream {
         state.ended = true;
     }
 
-    /// The function that the worker runs, or has run last.
+    /// Returns the function that the worker runs, or has run last.
     pub(in crate::engines::processes) fn function(&self) -> Option<&'static str> {
         let function = self.current.function()?;
         Some(self.registry.name(function))
@@ -206,7 +209,7 @@ impl Stream {
         state.tail.push_back(Line { run, text });
     }
 
-    /// The last lines of the run that the worker was in at its end, without prefix.
+    /// Returns the last lines of the run that the worker was in at its end, without prefix.
     pub(in crate::engines::processes) fn tail(&self) -> String {
         let run = self.current.run();
         let state = self.state.lock();
@@ -217,8 +220,8 @@ impl Stream {
             .join("\n")
     }
 
-    /// Hands out the lines that were read. `queue` says how many bytes the sink will have got rid
-    /// of when it is done with them.
+    /// Hands out the lines that were read. `queue` gives them to the sink. It returns the number of
+    /// bytes that the sink has written or given up when these lines are out.
     pub(super) fn hand_out(&self, queue: impl FnOnce(&[u8]) -> u64) {
         let mut state = self.state.lock();
         if state.kept {
@@ -226,13 +229,13 @@ impl Stream {
             let until = queue(&state.lines);
             let printed = self.printed.taken(self.which);
             state.handed_out.push_back(HandedOut { until, printed });
-            // Long lists are rare, and their memory is not kept.
+            // Long lists are rare, so their memory is not kept.
             state.lines = Vec::new();
         }
     }
 
-    /// Tells the worker what is where it belongs by now. `gone`: how many bytes the sink has got
-    /// rid of. Whether there was something to tell.
+    /// Tells the worker which of its bytes are out. `gone` is the number of bytes that the sink has
+    /// written or given up. Returns whether there was anything to tell.
     pub(super) fn tell(&self, gone: u64) -> bool {
         let mut state = self.state.lock();
         let mut printed = None;
@@ -248,23 +251,23 @@ impl Stream {
         printed.is_some()
     }
 
-    /// Bytes that have not come to the sink.
+    /// Returns the number of bytes that the sink has not got.
     pub(super) fn left(&self) -> u64 {
         let unread = rustix::io::ioctl_fionread(&self.fd).unwrap_or(0);
         unread + self.state.lock().lines.len() as u64
     }
 
-    /// Whether nothing is on its way from this stream to its sink.
+    /// Returns whether no read bytes are on their way to the output.
     pub(super) fn is_passed_on(&self) -> bool {
         self.state.lock().is_passed_on()
     }
 
-    /// Where to read, if there may be something.
+    /// Returns the descriptor for reads, unless the stream has ended.
     pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
         (!self.state.lock().ended).then(|| self.fd.as_fd())
     }
 
-    /// Whether nothing comes any more and all was passed on.
+    /// Returns whether the stream has ended and all of it was passed on.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state.lock();
         state.ended && state.is_passed_on()

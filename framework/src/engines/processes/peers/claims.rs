@@ -1,14 +1,15 @@
-//! Claims of workers about memory, of which the scheduler knows nothing.
+//! The checks of workers' claims about memory, which the scheduler cannot check.
 
 use mobula_protocol::{Body, Format, WorkerId, message::FromWorker};
 
 use crate::engines::processes::peers::Peers;
 
 impl Peers {
-    /// Enters where the body of a new object lies, if that is in the store.
+    /// Records the location of a new object's body, if the store contains the body.
     ///
     /// # Errors
-    /// It is not in the worker's own segment, or another object lies there.
+    /// The body is not in the worker's own segment, overlaps with another object, or is a result in
+    /// shared memory.
     pub(in crate::engines::processes) fn take_body(
         &mut self,
         id: WorkerId,
@@ -76,7 +77,7 @@ mod tests {
     const W1: WorkerId = WorkerId(1);
     const W2: WorkerId = WorkerId(2);
 
-    /// Two workers without processes.
+    /// Makes the peers of two workers without processes.
     fn peers() -> Peers {
         let capacity = Arc::new(Capacity::new(LEN));
         let file = || SegmentFile::create(LEN, LEN, Backing::Auto).unwrap();

@@ -1,4 +1,5 @@
-//! Shared memory is taken from the workers that can write it before it is used for anything else.
+//! The closing of shared memory. The workers that can write the memory close it before any other
+//! use.
 
 use std::collections::HashMap;
 
@@ -9,22 +10,24 @@ use smallvec::SmallVec;
 use crate::engines::processes::peers::Peers;
 use crate::scheduler::{Host as _, Scheduler};
 
-/// What workers are asked to close. An answer costs the number of workers that were asked, however
-/// many closings are under way.
+/// The closings in progress. An answer costs the number of workers that were asked, for any number
+/// of closings.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct Closings {
-    /// By what is to be closed: mostly one, and two where an array goes while it is being sealed.
+    /// The closings by location. Usually there is one, and two if an array is freed while it is
+    /// being sealed.
     under_way: HashMap<Loc, SmallVec<[Closing; 1]>>,
-    /// What the driver itself has still to close: rarely any, so that each step can look at all.
+    /// Memory that the driver has not closed yet. The list is usually empty, so each step can check
+    /// all of it.
     here: Vec<Loc>,
-    /// Closed everywhere, for the scheduler.
+    /// Sealed arrays that all processes have closed, for the scheduler.
     sealed: Vec<(ObjectId, Value)>,
 }
 
 #[derive(Debug)]
 struct Closing {
     loc: Loc,
-    /// Workers that have not answered.
+    /// Workers that have not answered. `WorkerId::DRIVER` stands for the driver.
     left: Vec<WorkerId>,
     then: Option<(ObjectId, Value)>,
 }
@@ -37,20 +40,20 @@ impl Closings {
         self.under_way.entry(closing.loc).or_default().push(closing);
     }
 
-    /// Workers that were asked to close this and have not answered.
+    /// Returns the workers that were asked to close this memory and have not answered.
     fn asked(&self, loc: Loc) -> Vec<WorkerId> {
         let same = self.under_way.get(&loc).into_iter().flatten();
         same.flat_map(|closing| closing.left.iter().copied())
             .collect()
     }
 
-    /// Whether this worker was asked to close this and has not answered.
+    /// Returns whether this worker was asked to close this memory and has not answered.
     fn is_asked(&self, worker: WorkerId, loc: Loc) -> bool {
         let mut same = self.under_way.get(&loc).into_iter().flatten();
         same.any(|closing| closing.left.contains(&worker))
     }
 
-    /// Takes out what is closed everywhere, now that a worker has closed this.
+    /// Records that a worker has closed this memory. Removes and returns the complete closings.
     fn closed(&mut self, worker: WorkerId, loc: Loc) -> Vec<Closing> {
         let Some(same) = self.under_way.get_mut(&loc) else {
             return Vec::new();
@@ -62,7 +65,7 @@ impl Closings {
         done
     }
 
-    /// Takes out what is closed everywhere, now that a worker is dead.
+    /// Records that a worker is dead. Removes and returns the complete closings.
     fn forget(&mut self, worker: WorkerId) -> Vec<Closing> {
         let mut done = Vec::new();
         self.under_way.retain(|_, same| {
@@ -73,7 +76,7 @@ impl Closings {
     }
 }
 
-/// Takes out those for which nobody is left but this worker.
+/// Removes the worker from all closings. Removes and returns the closings without further workers.
 fn strike(same: &mut SmallVec<[Closing; 1]>, worker: WorkerId) -> Vec<Closing> {
     for closing in same.iter_mut() {
         closing.left.retain(|id| *id != worker);
@@ -95,7 +98,7 @@ impl Peers {
         for (_, peer) in self.iter_mut() {
             peer.locks.remove(&loc);
         }
-        // Slabs stay as they are: what is freed there is used as the same kind of thing again.
+        // Slabs stay writable: freed memory in a slab is used again for the same kind of object.
         if !is_cell(loc) {
             if !self.closed_here(loc) {
                 left.push(WorkerId::DRIVER);
@@ -111,7 +114,7 @@ impl Peers {
                 peer.send(&ToWorker::Close(loc));
             }
         }
-        // Those that are asked already, where an array goes while it is being sealed.
+        // If an array is freed while it is being sealed, some workers were asked already.
         left.extend(self.closings.asked(loc));
         let closing = Closing { loc, left, then };
         if closing.left.is_empty() {
@@ -121,13 +124,13 @@ impl Peers {
         }
     }
 
-    /// Whether the driver itself has no access to it any more.
+    /// Closes the memory in the driver. Returns whether the driver has no access any more.
     fn closed_here(&self, loc: Loc) -> bool {
         self.writables.close(loc) && !self.heap.has_regions(loc)
     }
 
-    /// Looks again at what the driver itself had still access to when it was to be closed: for a
-    /// moment, where a thread is about to drop its handle.
+    /// Retries the closings in the driver. The driver keeps access for a moment if a thread is
+    /// about to drop its handle.
     fn close_here(&mut self) {
         for loc in std::mem::take(&mut self.closings.here) {
             if self.closed_here(loc) {
@@ -138,10 +141,10 @@ impl Peers {
         }
     }
 
-    /// A worker has closed it.
+    /// Handles a worker's report that it has closed the memory.
     ///
     /// # Errors
-    /// It was not asked to.
+    /// The worker was not asked.
     pub(in crate::engines::processes) fn closed(
         &mut self,
         worker: WorkerId,
@@ -160,7 +163,7 @@ impl Peers {
         }
     }
 
-    /// A worker is dead.
+    /// Ends the closings of a dead worker.
     pub(in crate::engines::processes) fn forget_closings(&mut self, worker: WorkerId) {
         for closing in self.closings.forget(worker) {
             self.closed_everywhere(closing);
@@ -174,7 +177,7 @@ impl Peers {
         }
     }
 
-    /// Passes on to the scheduler what was closed for it; whether there was anything.
+    /// Passes the closed arrays on to the scheduler. Returns whether there were any.
     pub(in crate::engines::processes) fn tell_sealed(&mut self, scheduler: &mut Scheduler) -> bool {
         if !self.closings.here.is_empty() {
             self.close_here();
@@ -245,7 +248,7 @@ mod tests {
             then: None,
         });
         assert!(closings.closed(one, loc(0)).is_empty());
-        // The other one dies.
+        // The other worker dies.
         let closed = closings.forget(two);
         assert!(closed.len() == 2 && closed.iter().all(|closing| closing.loc == loc(0)));
         assert_eq!(closings.forget(one).len(), 1);
@@ -261,7 +264,7 @@ mod tests {
         };
         let (one, two) = (WorkerId(1), WorkerId(2));
         let mut closings = Closings::default();
-        // With a walk over all of them for each answer, this takes minutes.
+        // A search of all closings for each answer would take minutes.
         let many = 200_000;
         for offset in 0..many {
             closings.add(Closing {

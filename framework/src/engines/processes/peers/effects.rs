@@ -1,4 +1,4 @@
-//! What the scheduler's decisions mean for the peers.
+//! The effects of the scheduler's decisions on the peers.
 
 use std::{
     sync::{Weak, atomic::Ordering},
@@ -24,7 +24,8 @@ impl Host for Peers {
         };
         let idle = !task.revocable;
         if idle {
-            // In time for the task to use the same memory again, and without waking another thread.
+            // The frees go before the task, so that the task can use the memory again. In the task
+            // lane, they wake no other thread.
             peer.send_frees_with_task();
         }
         let (id, slot, attempt) = (task.id, task.slot, task.attempt);
@@ -36,7 +37,7 @@ impl Host for Peers {
                     format!("its mailbox does not take messages: {error}"),
                 );
             }
-            // No other worker could be sent it either.
+            // No other worker could receive the task either.
             Err(error) => {
                 let outcome = Err(Error::codec(format!(
                     "the task's arguments cannot be sent to a worker: {error}"
@@ -53,7 +54,7 @@ impl Host for Peers {
             }
         }
         if idle {
-            // It would only wait for the rest of this step.
+            // The message would otherwise wait for the rest of this step.
             self.flush_last(worker);
         }
     }

@@ -1,4 +1,4 @@
-//! The driver's ends of all mailboxes.
+//! The driver's ends of all workers' mailboxes.
 
 pub(super) mod claims;
 pub(super) mod closing;
@@ -35,65 +35,66 @@ use crate::engines::processes::{
 };
 use crate::scheduler::Scheduler;
 
-/// A list of ids that is longer is not kept.
+/// A list with more capacity than this is not kept for reuse.
 const KEEP_SCRATCH: usize = 1 << 14;
 
-/// Handles that are to be told an outcome. One alone, which is that of a caller who waits, takes no
-/// memory.
+/// Handles and the outcomes for them. A single entry, usually for a waiting caller, takes no memory
+/// of its own.
 pub(in crate::engines::processes) type Completions = SmallVec<[(Weak<ObjectHandle>, Outcome); 1]>;
 
-/// All of them, with what the scheduler's effects need.
+/// The peers of all workers, and the state for the effects of the scheduler.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Peers {
     pub(in crate::engines::processes) peers: PeerTable,
-    /// Those that are likely to have something to say.
+    /// Workers that are likely to have sent messages.
     busy: Vec<WorkerId>,
-    /// How often that list was relied upon.
+    /// Number of calls of `drain_likely`.
     looks: u32,
-    /// The segments' files, to hand their descriptors on.
+    /// The files of the segments, whose descriptors the driver sends to workers.
     pub(in crate::engines::processes) files: BTreeMap<SegmentId, SegmentFile>,
     pub(in crate::engines::processes) heap: Arc<Heap>,
     pub(in crate::engines::processes) segments: Arc<Segments>,
     pub(in crate::engines::processes) capacity: Arc<Capacity>,
-    /// Segments of workers that are dead, with live objects in them.
+    /// Segments of dead workers with live objects.
     pub(in crate::engines::processes) orphans: Orphans,
-    /// Where this process writes in segments of others.
+    /// The writable mappings of this process in segments of other processes.
     pub(in crate::engines::processes) writables: Arc<Writables>,
     pub(in crate::engines::processes) closings: Closings,
     pub(in crate::engines::processes) process_slots: ProcessSlots,
     /// Workers that wait for memory.
     pub(in crate::engines::processes) needs: Needs,
-    /// Finished objects whose waiters are to be woken after the lock.
+    /// Finished objects whose waiters the driver wakes after the lock is released.
     pub(in crate::engines::processes) completions: Completions,
-    /// Workers to be killed after the lock.
+    /// Workers that the driver kills after the lock is released.
     to_kill: Vec<(WorkerId, String)>,
-    /// Runs that have not ended in time, whose workers cannot be killed.
+    /// Runs that have not ended in time, on workers that cannot be killed.
     pub(in crate::engines::processes) runs_to_end: Vec<(WorkerId, Attempt, String)>,
     registrations: usize,
-    /// There are, or were, actors: somebody has to notice the end of their last handles.
+    /// Whether actors exist or have existed. A thread then has to notice the end of their last
+    /// handles.
     pub(in crate::engines::processes) has_actors: Arc<AtomicBool>,
-    /// Workers to be started.
+    /// Number of workers to start.
     pub(in crate::engines::processes) to_start: usize,
-    /// Workers that are to end within this time.
+    /// Workers that must end within this time.
     pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
-    /// When the scheduler wants to be called again.
+    /// The time at which the scheduler wants to be called again.
     pub(in crate::engines::processes) wake_at: Option<Instant>,
     /// Lines for the user of the program.
     pub(in crate::engines::processes) said: Vec<String>,
-    /// Tasks that were too large for a message, as if their workers had failed them.
+    /// Tasks that could not be sent, as failures that their workers seem to report.
     pub(in crate::engines::processes) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(in crate::engines::processes) task_duration: TaskDurationEstimate,
-    /// The last step has left released handles to the next one. Looked at and changed under the
-    /// lock only.
+    /// Whether the last step has left released handles to the next step. Threads read and change
+    /// the field only under the lock.
     pub(in crate::engines::processes) defers_releases: bool,
-    /// Peers that may have something to send.
+    /// Peers that may have messages to send.
     unflushed: Vec<WorkerId>,
-    /// Empty lists, kept for their memory.
+    /// Like `spare_completions`, an empty list that is kept for its memory.
     scratch: Vec<ObjectId>,
     spare_completions: Completions,
 }
 
-/// What is to be done after the lock is released.
+/// The effects that follow after the lock is released.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct Deferred {
     pub(in crate::engines::processes) completions: Completions,
@@ -145,26 +146,26 @@ impl Peers {
         }
     }
 
-    /// An empty list that may have memory.
+    /// Returns an empty list, which may have memory.
     pub(in crate::engines::processes) fn take_scratch(&mut self) -> Vec<ObjectId> {
         std::mem::take(&mut self.scratch)
     }
 
-    /// The same for the list of completions.
+    /// Keeps the memory of an empty list of completions, unless it is larger than `KEEP_SCRATCH`.
     pub(in crate::engines::processes) fn keep_completions(&mut self, list: Completions) {
         if list.capacity() <= KEEP_SCRATCH {
             self.spare_completions = list;
         }
     }
 
-    /// Keeps the memory of an empty list, unless it is very much.
+    /// Keeps the memory of an empty list of ids, unless it is larger than `KEEP_SCRATCH`.
     pub(in crate::engines::processes) fn keep_scratch(&mut self, list: Vec<ObjectId>) {
         if list.capacity() <= KEEP_SCRATCH {
             self.scratch = list;
         }
     }
 
-    /// Fails the tasks that could not be sent; whether there were any.
+    /// Fails the tasks that could not be sent. Returns whether there were any.
     pub(in crate::engines::processes) fn fail_unsendable(
         &mut self,
         scheduler: &mut Scheduler,
@@ -180,7 +181,7 @@ impl Peers {
         true
     }
 
-    /// Gives free memory of the driver's own heap back to the budget.
+    /// Returns free memory of the driver's own heap to the budget.
     pub(in crate::engines::processes) fn own_trim(&self) {
         self.heap.trim(0);
     }
@@ -199,7 +200,7 @@ impl Peers {
         self.peers.get_mut(id)
     }
 
-    /// A peer through which something is to be sent: the next flush looks at it.
+    /// Returns the peer for a message, and lists the peer for the next flush.
     pub(in crate::engines::processes) fn touch(&mut self, id: WorkerId) -> Option<&mut Peer> {
         let peer = self.peers.get_mut(id)?;
         if !peer.listed {
@@ -219,15 +220,16 @@ impl Peers {
         self.peers.iter_mut()
     }
 
-    /// Whether any worker has said something that was not read, or made room for what had found
-    /// none.
+    /// Returns whether any worker has sent unread messages, or has made room for messages that
+    /// found none.
     #[inline]
     pub(in crate::engines::processes) fn any_ready(&self) -> bool {
         let mut peers = self.peers.iter();
         peers.any(|(_, peer)| !peer.broken && peer.end.ready())
     }
 
-    /// The same of those workers that are likely to.
+    /// Returns whether any worker that is likely to have sent messages is ready. With few workers,
+    /// checks all of them.
     pub(in crate::engines::processes) fn any_busy_ready(&self) -> bool {
         if self.are_few() {
             return self.any_ready();
@@ -236,15 +238,15 @@ impl Peers {
         busy.any(|peer| !peer.broken && peer.end.ready())
     }
 
-    /// Reads and acts on what the workers have said; not all of it, where one says very much, so
-    /// that the lock is not held for long and others get their turn.
+    /// Reads and handles the messages of all workers, up to `BATCH` of each worker. The limit keeps
+    /// the lock short, and gives each worker its turn.
     pub(in crate::engines::processes) fn drain_all(&mut self, scheduler: &mut Scheduler) {
         self.look_at_all();
         self.drain_busy(scheduler);
     }
 
-    /// As [`drain_all`](Peers::drain_all), but where there are many workers, those of whom nothing
-    /// was expected may have to wait for some more calls. Says whether there was anything.
+    /// Reads and handles messages like [`drain_all`](Peers::drain_all). With more than 8 workers,
+    /// quiet ones may be skipped for up to 15 calls. Returns whether any worker was ready.
     pub(in crate::engines::processes) fn drain_likely(
         &mut self,
         scheduler: &mut Scheduler,
@@ -257,7 +259,7 @@ impl Peers {
         !self.busy.is_empty()
     }
 
-    /// Reads and acts on what those workers have said that are likely to have something to say.
+    /// Reads and handles the messages of the workers that are likely to have sent some.
     pub(in crate::engines::processes) fn drain_some(&mut self, scheduler: &mut Scheduler) {
         if self.are_few() {
             self.look_at_all();
@@ -265,7 +267,7 @@ impl Peers {
         self.drain_busy(scheduler);
     }
 
-    /// Whether all workers are looked at each time.
+    /// Returns whether each call checks all workers.
     fn are_few(&self) -> bool {
         self.peers.len() <= FEW_WORKERS || !Mechanism::Likely.is_on()
     }
@@ -278,7 +280,7 @@ impl Peers {
         }
     }
 
-    /// Lists the workers that have something to say now.
+    /// Lists the workers that are ready now.
     fn look_at_all(&mut self) {
         self.busy.clear();
         for (id, peer) in self.peers.iter_mut() {
@@ -289,7 +291,7 @@ impl Peers {
         }
     }
 
-    /// Reads and acts on what one worker has said, up to a number of messages.
+    /// Reads and handles up to `most` messages of one worker.
     pub(in crate::engines::processes) fn drain(
         &mut self,
         id: WorkerId,
@@ -359,7 +361,8 @@ impl Peers {
         }
     }
 
-    /// A worker whose words make no sense is killed; what it did before counts.
+    /// Marks a worker for the kill, because of `why`. Its earlier messages count. The driver reads
+    /// no later ones.
     pub(in crate::engines::processes) fn mark_for_kill(&mut self, id: WorkerId, why: String) {
         if let Some(peer) = self.peers.get_mut(id)
             && !peer.broken
@@ -369,8 +372,8 @@ impl Peers {
         }
     }
 
-    /// Makes all that was sent visible, and rings where somebody sleeps. Also tries again what had
-    /// found no room; returns whether any of that found some.
+    /// Makes all sent messages visible, and notifies the doorbells of sleeping workers. Also
+    /// retries the messages that found no room. Returns whether any of them found room.
     pub(in crate::engines::processes) fn flush(&mut self) -> bool {
         if self.unflushed.is_empty() {
             return false;
@@ -388,7 +391,7 @@ impl Peers {
         progress
     }
 
-    /// The same for the lane that was listed last.
+    /// Flushes the peer if it was the last one listed.
     pub(in crate::engines::processes) fn flush_last(&mut self, id: WorkerId) {
         if self.unflushed.last() == Some(&id) && !self.flush_one(id, &mut false) {
             self.unflushed.pop();
@@ -398,7 +401,7 @@ impl Peers {
         }
     }
 
-    /// Whether something is left that has found no room.
+    /// Flushes a peer. Returns whether messages or descriptors are left that found no room.
     fn flush_one(&mut self, id: WorkerId, progress: &mut bool) -> bool {
         let Some(peer) = self.peers.get_mut(id) else {
             return false;
@@ -423,7 +426,7 @@ impl Peers {
         waiting(peer) > 0 || !peer.unsent.is_empty()
     }
 
-    /// What is left to be done without the lock, if there is anything.
+    /// Returns the effects that follow after the lock is released, if there are any.
     pub(in crate::engines::processes) fn take_aftermath(&mut self) -> Option<Deferred> {
         let nothing = self.completions.is_empty()
             && self.to_kill.is_empty()
@@ -439,7 +442,7 @@ impl Peers {
     fn aftermath(&mut self) -> Deferred {
         Deferred {
             completions: match self.completions.len() {
-                // The list keeps its memory.
+                // With at most one entry, the list keeps its memory.
                 0 | 1 => self.completions.pop().into_iter().collect(),
                 _ => std::mem::replace(
                     &mut self.completions,
@@ -456,7 +459,8 @@ impl Peers {
         }
     }
 
-    /// A worker is dead and has been read to the end. Its segment lives on for the objects in it.
+    /// Removes a dead worker, after all its messages were read. Its segment stays for the objects
+    /// inside.
     pub(in crate::engines::processes) fn reap(
         &mut self,
         id: WorkerId,
@@ -495,13 +499,14 @@ impl Peers {
         }
     }
 
-    /// Tells the scheduler what the clock says, if it has to know.
+    /// Tells the scheduler about the durations of tasks, if tasks wait although a worker is idle
+    /// and the last report is older than `waiting::STUCK`.
     pub(in crate::engines::processes) fn look_at_the_clock(&mut self, scheduler: &mut Scheduler) {
         self.task_duration.look(scheduler);
     }
 }
 
-/// The text of a refusal that has to travel as an error of ours.
+/// Makes the error for a refused request for memory.
 pub(in crate::engines::processes) fn refusal(wanted: u64, capacity: &Capacity) -> Error {
     Error::store(&mobula_store::StoreError::full(
         wanted,

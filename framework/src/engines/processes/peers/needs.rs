@@ -1,4 +1,4 @@
-//! Workers that ask for memory, and those that are asked to give some back.
+//! The workers that request memory, and the workers that the driver asks to return some.
 
 use std::collections::VecDeque;
 
@@ -8,20 +8,20 @@ use mobula_store::Budget as _;
 use crate::engines::processes::peers::{Peers, refusal};
 use crate::scheduler::Host as _;
 
-/// Questions for memory of one worker that wait at a time, at most. It asks again after 60 s.
+/// The maximum number of waiting requests of one worker. A worker repeats a request after 60 s.
 const QUESTIONS: usize = 16;
 
-/// Workers that wait for memory, in the order of their questions.
+/// Workers that wait for memory, in the order of their requests.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct Needs {
     waiting: VecDeque<(WorkerId, u64)>,
 }
 
 impl Peers {
-    /// A worker wants to commit further bytes.
+    /// Handles a worker's request to commit further bytes.
     ///
     /// # Errors
-    /// It asks again and again without the answers.
+    /// `QUESTIONS` requests of the worker wait already.
     pub(in crate::engines::processes) fn need(
         &mut self,
         worker: WorkerId,
@@ -41,10 +41,10 @@ impl Peers {
         Ok(())
     }
 
-    /// A worker's answer to `Trim`.
+    /// Handles a worker's answer to `Trim`.
     ///
     /// # Errors
-    /// It gives back more than it has, or was not asked.
+    /// The worker returns more than it has, or was not asked.
     pub(in crate::engines::processes) fn returned(
         &mut self,
         worker: WorkerId,
@@ -68,8 +68,8 @@ impl Peers {
         Ok(())
     }
 
-    /// Asks all workers that have memory to give back what they do not use, and trims the driver's
-    /// own heap.
+    /// Asks all workers with memory to return the memory that they do not use. Also trims the
+    /// driver's own heap.
     pub(in crate::engines::processes) fn trim_all(&mut self) {
         self.own_trim();
         let ids: Vec<WorkerId> = self
@@ -85,13 +85,14 @@ impl Peers {
         }
     }
 
-    /// Whether an answer to `Trim` is still under way.
+    /// Returns whether an answer to `Trim` is missing.
     pub(in crate::engines::processes) fn trimming(&mut self) -> bool {
         self.iter_mut()
             .any(|(_, peer)| peer.trimming && !peer.broken)
     }
 
-    /// Answers those who wait: yes as far as there is memory, no when nobody can give any back.
+    /// Grants the waiting requests while there is memory. If no answer to `Trim` is missing, also
+    /// refuses requests, from the first on, until the next one can be granted.
     pub(in crate::engines::processes) fn settle_needs(&mut self) {
         if self.try_needs() || self.trimming() {
             return;
@@ -105,7 +106,7 @@ impl Peers {
         }
     }
 
-    /// Grants in order as far as there is memory; whether nobody waits any more.
+    /// Grants requests in order while there is memory. Returns whether no request waits any more.
     fn try_needs(&mut self) -> bool {
         while let Some(&(worker, bytes)) = self.needs.waiting.front() {
             if !self.capacity.try_charge(bytes) {
@@ -123,7 +124,7 @@ impl Peers {
         true
     }
 
-    /// A worker that is dead does not wait any more.
+    /// Removes the requests of a dead worker.
     pub(in crate::engines::processes) fn forget_need(&mut self, worker: WorkerId) {
         self.needs.waiting.retain(|(waiting, _)| *waiting != worker);
     }

@@ -1,4 +1,4 @@
-//! One worker's mailbox, as the lock holder sees it.
+//! The driver's record of one worker.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,14 +9,14 @@ use std::{
 use mobula_protocol::{SharedKind, mailbox::DriverEnd, message::ToWorker, sync::ProcessSlot};
 use mobula_store::{Loc, SegmentId};
 
-/// Which descriptor of a segment.
+/// The kind of a descriptor of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engines::processes) enum Access {
     Read,
     Write,
 }
 
-/// One worker, as the lock holder sees it.
+/// The record of one worker, for the thread that holds the driver's lock.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Peer {
     pub(in crate::engines::processes) end: DriverEnd,
@@ -34,29 +34,30 @@ pub(in crate::engines::processes) struct Peer {
     pub(in crate::engines::processes) writes: HashSet<Loc>,
     /// Locks that the worker can reach.
     pub(in crate::engines::processes) locks: HashMap<Loc, SharedKind>,
-    /// Its number among the processes that live.
+    /// The worker's slot among the living processes.
     pub(in crate::engines::processes) process_slot: ProcessSlot,
     /// Descriptors that are still to be sent.
     pub(in crate::engines::processes) unsent: Vec<(SegmentId, Access)>,
-    /// Where the bodies of objects lie in the worker's segment: first byte to end.
+    /// The bodies of objects in the worker's segment: first byte to end.
     pub(in crate::engines::processes) bodies: BTreeMap<u64, u64>,
-    /// Extents of the worker's segment that it is to be told of.
+    /// Freed extents of the worker's segment of which the worker was not told.
     pub(in crate::engines::processes) frees: Vec<Loc>,
-    /// Whether it is in the list of those to be flushed.
+    /// Whether the peer is in the list for the next flush.
     pub(in crate::engines::processes) listed: bool,
-    /// Whether it is in the list of those that are likely to have something to say.
+    /// Whether the peer is in the list of workers that are likely to have sent messages.
     pub(in crate::engines::processes) busy: bool,
-    /// Shared with the monitor, which ends workers that never get there.
+    /// Whether the worker has registered. The monitor shares the flag, and ends workers that do not
+    /// register.
     pub(in crate::engines::processes) registered: Arc<AtomicBool>,
-    /// Bytes of the budget that the worker has.
+    /// The bytes of the budget that the worker has.
     pub(in crate::engines::processes) granted: u64,
     /// The worker was asked to trim and has not answered.
     pub(in crate::engines::processes) trimming: bool,
-    /// Why the lane cannot be written to any more; the next flush condemns the worker.
+    /// The error of a write to the mailbox. The next flush marks the worker for the kill.
     pub(in crate::engines::processes) fault: Option<String>,
-    /// The worker has said that it ends itself, with exit code 0.
+    /// The worker has reported that it exits with code 0.
     pub(in crate::engines::processes) exits: bool,
-    /// The worker did what no worker does, and is being killed.
+    /// The driver kills the worker and reads no further messages of it.
     pub(in crate::engines::processes) broken: bool,
 }
 
@@ -94,13 +95,13 @@ impl Peer {
         }
     }
 
-    /// Sends through the control lane, after what was freed before.
+    /// Sends a message through the control lane, after the pending frees.
     pub(in crate::engines::processes) fn send(&mut self, message: &ToWorker) {
         self.send_frees();
         self.push(message);
     }
 
-    /// Tells a worker that has nothing to do, in its task lane.
+    /// Sends the pending frees to an idle worker, through its task lane.
     pub(in crate::engines::processes) fn send_frees_with_task(&mut self) {
         if !self.frees.is_empty() {
             let frees = std::mem::take(&mut self.frees);

@@ -1,11 +1,11 @@
-//! The peers of all workers, by worker.
+//! The table of all peers, by worker.
 
 use mobula_protocol::WorkerId;
 
 use crate::engines::processes::peers::peer::Peer;
 
-/// The peers in one piece of memory, sorted by the workers' ids. A thread that waits looks at all
-/// peers many times in a microsecond, which a tree would make slow.
+/// The peers in one piece of memory, sorted by the workers' ids. A waiting thread checks all peers
+/// many times per microsecond, for which a tree is too slow.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct PeerTable(Vec<(WorkerId, Peer)>);
 
@@ -14,8 +14,8 @@ impl PeerTable {
         self.0.binary_search_by_key(&id, |(id, _)| *id)
     }
 
-    /// Adds a peer, or replaces the worker's. Constant time for the highest id so far, as that of a
-    /// new worker is.
+    /// Adds a peer, or replaces the worker's peer. Moves no other peer if the id is the highest so
+    /// far, like the id of a new worker.
     pub(in crate::engines::processes) fn insert(&mut self, id: WorkerId, peer: Peer) {
         match self.position(id) {
             Ok(at) => self.0[at].1 = peer,
@@ -23,7 +23,7 @@ impl PeerTable {
         }
     }
 
-    /// Takes a peer out. Costs the number of peers behind it.
+    /// Removes a peer. Costs the number of peers behind it.
     pub(in crate::engines::processes) fn remove(&mut self, id: WorkerId) -> Option<Peer> {
         let at = self.position(id).ok()?;
         Some(self.0.remove(at).1)

@@ -1,4 +1,4 @@
-//! Locks that a dead worker may have held, or waited for.
+//! The recovery of locks that a dead worker may have held or waited for.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ use rustix::process::WaitIdStatus;
 use crate::engines::processes::peers::Peers;
 use crate::promise::ENGINE;
 
-/// Numbers of living processes.
+/// The slots of living processes.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct ProcessSlots {
     free: Vec<ProcessSlot>,
@@ -29,32 +29,33 @@ impl Default for ProcessSlots {
     fn default() -> ProcessSlots {
         ProcessSlots {
             free: Vec::new(),
-            // The driver has the first.
+            // The driver has the first slot.
             fresh: 1,
         }
     }
 }
 
 impl ProcessSlots {
-    /// A process slot that no living process has; `None` if there are no more.
+    /// Returns a process slot that no living process has, or `None` if all are in use.
     pub(in crate::engines::processes) fn take(&mut self) -> Option<ProcessSlot> {
         if let Some(process_slot) = self.free.pop() {
             return Some(process_slot);
         }
-        // Asked in vain it stays where it is, and never comes round to the driver's.
+        // Without a further slot, `fresh` stays. It never wraps to the driver's slot.
         let process_slot = ProcessSlot::new(self.fresh)?;
         self.fresh += 1;
         Some(process_slot)
     }
 
-    /// The process is dead, and all that it could reach was recovered.
+    /// Returns the slot of a dead process, after the recovery of all locks that the process could
+    /// reach.
     pub(in crate::engines::processes) fn give_back(&mut self, process_slot: ProcessSlot) {
         self.free.push(process_slot);
     }
 }
 
-/// The words of a lock. How many they are is in the lock: so all of its memory counts as words, and
-/// nothing is looked at beyond those that the lock has.
+/// The memory of a lock: its words, and its futexes behind them. For a semaphore, the first word
+/// determines the number of words.
 #[derive(Clone, Debug)]
 struct Words {
     region: Region,
@@ -82,7 +83,7 @@ impl Memory for Words {
     }
 }
 
-/// How a process died, for those who come to its locks.
+/// Returns how a process died, for processes that use its locks later.
 pub(in crate::engines::processes) fn cause(pid: u32, status: Option<&WaitIdStatus>) -> Cause {
     let code = status.and_then(WaitIdStatus::exit_status);
     let signal = status.and_then(WaitIdStatus::terminating_signal);
@@ -96,9 +97,9 @@ pub(in crate::engines::processes) fn cause(pid: u32, status: Option<&WaitIdStatu
 }
 
 impl Peers {
-    /// Frees what a dead worker held, and wakes those who waited with it. Under the driver's lock,
-    /// so that the locks are not freed meanwhile. Costs a system call or three for each lock that
-    /// the worker could reach.
+    /// Frees the locks that a dead worker held, and wakes the threads that waited for it. The
+    /// caller has the driver's lock, so that the locks are not freed meanwhile. Costs one to three
+    /// system calls for each lock that the worker could reach.
     pub(in crate::engines::processes) fn recover_locks(&mut self, dead: WorkerId, cause: Cause) {
         let Some(peer) = self.peers.get_mut(dead) else {
             return;
