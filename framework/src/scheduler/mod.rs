@@ -41,12 +41,12 @@
 //!
 //! Workers without work get one task each first (but see [`pack`]). After that, tasks go to the
 //! worker with the least load, up to a number of tasks *ahead*. A busy worker then need not be
-//! woken for each task. When a worker is idle and no task is ready, the scheduler takes back half
-//! of the load of the busiest worker, as far as that worker has not started it. The scheduler
-//! assigns these tasks anew. A worker that blocks gives back all tasks that it has not started,
-//! because its children must not queue behind them. In both cases, the worker gets fewer tasks
-//! ahead from then on, and one more for each task that it finishes. A worker with one long task
-//! therefore does not collect revoked messages without limit.
+//! woken for each task. When a worker is idle and no task is ready, the scheduler looks for the
+//! busiest worker. It takes back up to half of that worker's load, as far as the worker has not
+//! started it, and assigns these tasks anew. A worker that blocks gives back all tasks that it has
+//! not started, because its children must not queue behind them. In both cases, the worker gets
+//! fewer tasks ahead from then on, and one more for each task that it finishes. A worker with one
+//! long task therefore does not collect revoked messages without limit.
 //!
 //! Tasks that need more than a worker wait in an order of their own: see [`resources`].
 //!
@@ -57,14 +57,14 @@
 //! the front and without a lost retry. A started task uses up a retry and is ready again, or fails
 //! with a crash error.
 //!
-//! *A state word is a hint.* A word that the worker can write says whether a task was started, and
-//! a task that goes wild may clear the word. The scheduler keeps the order of the assignments and
-//! the number of blocked tasks. They determine which tasks may have run: the first tasks of the
+//! *A state word is a hint.* A state word says whether a task was started. The worker can write the
+//! word, and a task that goes wild may clear it. The scheduler keeps the order of the assignments
+//! and the number of blocked tasks. They determine which tasks may have run: the first tasks of the
 //! worker, one more than are blocked. For an actor, as many more count as it runs at a time. Such a
-//! task is ready again free of charge on fewer than [`Config::deaths`] dead workers, and any other
-//! task on fewer than [`BEHIND`](task::BEHIND). After that, each death uses up a retry. For this
-//! reason, a task among the blocked ones is never taken back. The constructor of an actor has the
-//! same number of free attempts as a task.
+//! task is ready again without a lost retry on fewer than [`Config::deaths`] dead workers, and any
+//! other task on fewer than [`BEHIND`](task::BEHIND). After that, each death uses up a retry. These
+//! limits also apply to the constructor of an actor. A task among the blocked ones is never taken
+//! back, because a state word is only a hint.
 //!
 //! *Children of a dead attempt.* Objects that the worker has put, and the results of tasks that it
 //! has spawned, belong to the runtime. The tasks continue, and their results live while others hold

@@ -19,9 +19,9 @@
 //!
 //! # Fairness
 //!
-//! The scheduler looks at the first waiting task of each kind, in order. If a task does not get its
-//! units and its memory now, they are set aside. Later tasks get only the rest. The task's units
-//! and memory are therefore free when the tasks that had them before have ended. From then on, the
+//! The scheduler looks at the first waiting task of each kind, in order. If a task cannot begin
+//! now, its units and its memory are set aside. Later tasks get only the rest. The task's units and
+//! memory are therefore free when the tasks that had them before have ended. From then on, the
 //! task's cores are set aside as well: workers are closed, so cores become free when earlier tasks
 //! end. A task that waits for its units sets no cores aside, since they would be idle meanwhile.
 //!
@@ -138,7 +138,7 @@ impl Scheduler {
     }
 
     /// Lets a ready task with resources wait for them. Returns `false` for a task without
-    /// resources, which belongs into the ready queue.
+    /// resources, which belongs in the ready queue.
     pub(super) fn await_resources(&mut self, id: TaskId) -> bool {
         if !self.tasks.get(id).is_some_and(Task::claims) {
             return false;

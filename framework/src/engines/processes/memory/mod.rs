@@ -1,8 +1,8 @@
 //! Memory: the budget of the driver's own heap, and the segments of dead workers.
 //!
 //! The driver's heap requests memory here. The workers request memory by message
-//! (`peers/needs.rs`). If nothing is left, the other processes are asked to return the memory that
-//! they do not use.
+//! (`peers/needs.rs`). If nothing is left, the driver trims its own heap and asks all workers to
+//! return unused memory.
 
 pub(super) mod orphans;
 

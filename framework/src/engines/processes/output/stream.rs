@@ -257,7 +257,8 @@ impl Stream {
         unread + self.state.lock().lines.len() as u64
     }
 
-    /// Returns whether no read bytes are on their way to the output.
+    /// Returns whether no bytes are on their way from this stream to its output. Held bytes do not
+    /// count.
     pub(super) fn is_passed_on(&self) -> bool {
         self.state.lock().is_passed_on()
     }
@@ -267,7 +268,7 @@ impl Stream {
         (!self.state.lock().ended).then(|| self.fd.as_fd())
     }
 
-    /// Returns whether the stream has ended and all of it was passed on.
+    /// Returns whether the stream has ended and no bytes are on their way to its output.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state.lock();
         state.ended && state.is_passed_on()
