@@ -322,8 +322,8 @@ impl<L: Link> Here for Worker<L> {
     }
 }
 
-/// If the task of this thread has resources of its own, tells the driver that the task waits or goes
-/// on. The task's cores are free while it waits.
+/// If the task of this thread has resources of its own, tells the driver that the task waits or
+/// goes on. The task's cores are free while it waits.
 fn pass_on_cores(out: &mut impl Out, paused: bool) {
     if context::passes_cores_on()
         && let Some(attempt) = this_run()

@@ -1,12 +1,14 @@
 //! The driver: the scheduler, the workers' mailboxes, and the threads around them.
 //!
-//! * `State` (the scheduler and the peers) stands behind one lock. Whoever changes it also hands
-//!   out tasks and rings bells before it lets go; what runs user code (wakers) comes after.
-//! * Answers of workers are read by a caller that waits ([`wait`](waiting::wait)), or else by the
-//!   *background* thread ([`background`](waiting::background)). The *monitor* thread
-//!   ([`monitor`](workers::monitor)) starts workers, sees them die and replaces them. The *output*
-//!   thread ([`output`]) passes on what they print.
-//! * Where workers come from is the business of a [`Workforce`].
+//! - One lock protects `State` (the scheduler and the peers). A thread that changes the state also
+//!   hands out tasks and rings bells before it releases the lock. User code (wakers) runs after
+//!   that.
+//! - A caller that waits reads the workers' answers ([`wait`](waiting::wait)). If no caller waits,
+//!   the *background* thread reads them ([`background`](waiting::background)).
+//! - The *monitor* thread ([`monitor`](workers::monitor)) starts workers, sees them die and
+//!   replaces them.
+//! - The *output* thread ([`output`]) passes on the workers' output.
+//! - A [`Workforce`] brings up the workers.
 
 mod engine;
 mod memory;
@@ -57,18 +59,18 @@ use workers::monitor::Monitor;
 use workers::surroundings::Surroundings;
 use workers::workforce::Workforce;
 
-/// Tasks that a worker has at most beside those that wait: enough to hide the way there and back.
+/// The most tasks that a worker has beside tasks that wait. They hide the time of a round trip.
 const PREFETCH: u32 = 64;
 
-/// How long workers may take to end by themselves at shutdown. Idle ones take less than 1 ms; one
-/// that is in a task is not waited for any longer.
+/// How long workers may take to end by themselves at shutdown. An idle worker takes less than 1 ms.
+/// A worker that runs a task is not waited for any longer.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// One page of words for the bell, and one that shared memory has for 64-bit words, of which the
-/// bell needs none.
+/// One page of words for the bell, and one page that shared memory has for 64-bit words. The bell
+/// needs none of these.
 const BELL_LEN: u64 = 8192;
 
-/// One runtime's engine.
+/// The engine of one runtime.
 pub(crate) struct Driver {
     this: Weak<Driver>,
     config: Config,
@@ -77,16 +79,16 @@ pub(crate) struct Driver {
     cores: Option<Arc<Cores>>,
     registry: &'static Registry,
     state: Mutex<State>,
-    /// Handles that were dropped: counted by whoever takes the lock next.
+    /// Handles that were dropped. The thread that takes the lock next counts them.
     released: Released,
     /// See [`Peers::has_actors`].
     has_actors: Arc<AtomicBool>,
-    /// A thread that reads answers has gone to sleep, or is about to, for longer than packed tasks
-    /// may wait. Changed under the lock.
+    /// Whether a thread that reads answers sleeps, or is about to sleep, for longer than packed
+    /// tasks may wait. Changed under the lock.
     sleeps_long: AtomicBool,
-    /// What foreground callers do for the background thread, and want of it.
+    /// Decides how foreground callers and the background thread share the work of reading answers.
     poll_policy: PollPolicy,
-    /// How this process' threads look before they sleep.
+    /// How this process' threads spin before they sleep.
     spin: Spin,
     next_worker: AtomicU64,
     heap: Arc<Heap>,
@@ -95,13 +97,13 @@ pub(crate) struct Driver {
     capacity: Arc<Capacity>,
     bell: DriverBell,
     bell_file: SegmentFile,
-    /// Callers that wait while another one has the lead.
+    /// Callers that wait while another caller has the lead.
     followers: Followers<Thread>,
     /// Threads that wait for locks.
     sleepers: Sleepers,
     startup: Mutex<Startup>,
     started: Condvar,
-    /// Why nothing is accepted any more.
+    /// The error with which all calls fail from now on.
     failure: OnceLock<Error>,
     closed: AtomicBool,
     monitor: Monitor,
@@ -120,9 +122,9 @@ struct Startup {
     registered: usize,
     /// Workers that died in a row before they registered.
     failures: usize,
-    /// Those of the pool that nobody has tried to start yet.
+    /// How many workers of the pool nobody has tried to start yet.
     to_come: usize,
-    /// Some worker has had a process.
+    /// Whether some worker has had a process.
     begun: bool,
     error: Option<Error>,
 }
@@ -132,9 +134,9 @@ impl Driver {
     /// when the first worker takes tasks.
     ///
     /// # Errors
-    /// No memory, no processes, or workers that do not come up.
+    /// There is no memory, there are no processes, or the workers do not come up.
     pub(crate) fn start(config: Config, workforce: Box<dyn Workforce>) -> Result<Arc<Driver>> {
-        // Threads can be a pool of the task's own, on a node where it has several cores.
+        // Threads can be a pool of the task's own, on a node where the task has several cores.
         if !workforce.is_of_threads() && mobula_worker::worker_engine()?.is_some() {
             return Err(Error::usage(
                 "a task cannot start worker processes of its own; it uses the runtime that it runs in, `Runtime::current()`: spawn calls and put objects as in the driver; a task with several cores may start a runtime of `EngineKind::threads()`",
@@ -235,7 +237,7 @@ impl Driver {
         self.workforce.start(self)
     }
 
-    /// The runtime cannot go on: everything fails with `error` from now on.
+    /// Fails all tasks and waits with `error` from now on: the runtime cannot go on.
     fn fail(&self, error: &Error) {
         let _ = self.failure.set(error.clone());
         self.with(|scheduler, peers| scheduler.fail_all(error.clone(), peers));
@@ -245,7 +247,7 @@ impl Driver {
         self.started.notify_all();
     }
 
-    /// Another worker of the pool has a process.
+    /// Notes that a further worker of the pool has a process.
     fn one_has_come(&self) {
         let mut startup = self.startup.lock();
         startup.to_come = startup.to_come.saturating_sub(1);
@@ -253,7 +255,7 @@ impl Driver {
         self.started.notify_all();
     }
 
-    /// Whoever waits for the pool to be complete need not wait any longer.
+    /// Wakes the threads that wait for the pool to be complete: no further worker comes.
     fn none_to_come(&self) {
         let mut startup = self.startup.lock();
         if startup.to_come > 0 {
@@ -262,11 +264,13 @@ impl Driver {
         }
     }
 
-    /// Ends the runtime: results that are not there fail, workers end, memory goes back. Takes no
-    /// longer than a grace time for tasks that still run, then they are killed; an actor without a
-    /// call has its own time to drop its value.
+    /// Ends the runtime. Results that are not there fail, workers end, and memory is given back.
+    ///
+    /// Tasks that still run have the time `GRACE` to end, and are killed after that. An actor
+    /// without a call has its own time to drop its value.
     pub(crate) fn shutdown(&self) {
-        // In a child that user code forked, the threads, the locks and the workers are not ours.
+        // In a child that user code forked, the threads, the locks and the workers are the
+        // parent's.
         if mobula_store::is_forked_child() || self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -276,7 +280,7 @@ impl Driver {
             let idle = scheduler.idle_actors();
             let ends = std::mem::take(&mut peers.ends);
             scheduler.fail_all(Error::shutdown(), peers);
-            // An actor that was busy is not waited for longer than a task.
+            // A busy actor has no more time than a task.
             peers.ends = ends;
             let workers: Vec<WorkerId> = peers.iter_mut().map(|(id, _)| id).collect();
             for worker in workers {
@@ -293,13 +297,14 @@ impl Driver {
         self.output.close();
         let own = std::thread::current().id();
         let threads = std::mem::take(&mut *self.threads.lock());
-        // The last handle can be dropped by a waker that one of them calls; they wait for each
-        // other, so then none of them can be waited for.
+        // A waker that one of these threads calls may drop the last handle of the runtime. Then
+        // this thread is one of them. These threads wait for each other, so it can wait for none of
+        // them.
         if threads.iter().all(|thread| thread.thread().id() != own) {
             for thread in threads {
                 let _ = thread.join();
             }
-            // Unlike the others this one can be held up by the readers of the driver's output.
+            // Readers of the driver's output can delay this thread, unlike the others.
             self.output.wait_until_done();
         }
     }
@@ -310,7 +315,8 @@ impl Driver {
     }
 }
 
-/// A file of words that all processes of the runtime may write to, and this process' mapping.
+/// Creates a file of words that all processes of the runtime may write to, and maps it in this
+/// process.
 fn shared_words(len: u64) -> Result<(SegmentFile, Region)> {
     let len = len.next_multiple_of(4096);
     let file = SegmentFile::create(len, len, Backing::Unnamed)?;
@@ -339,7 +345,7 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// What the scheduler has to know of a function.
+/// Returns the facts that the scheduler has to know of a function.
 fn known(function: &'static RemoteFn) -> scheduler::Function {
     scheduler::Function {
         name: function.name,

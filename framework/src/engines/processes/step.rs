@@ -1,4 +1,4 @@
-//! One step: something that happens under the lock, and what follows from it.
+//! One step: a change of the state under the lock, and the work that follows from it.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -11,25 +11,25 @@ use super::{
 };
 use crate::{promise::ENGINE, scheduler::Scheduler};
 
-/// What is left to do for whoever reads the workers' answers.
+/// The work that is left for the thread that reads the workers' answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
-    /// Workers have said something.
+    /// Whether workers have sent answers.
     pub(super) answers: bool,
-    /// There is something else to do at once.
+    /// Whether there is other work to do at once.
     other: bool,
-    /// Tasks are packed, so that somebody has to look at the clock soon.
+    /// Whether tasks are packed. Then a thread has to look at the clock soon.
     pub(super) packed: bool,
 }
 
 impl Left {
-    /// Whether there is something to do at once.
+    /// Whether there is work to do at once.
     pub(super) fn any(self) -> bool {
         self.answers || self.other
     }
 }
 
-/// Reads and acts on what workers have said; whether there was anything.
+/// Reads the workers' answers and acts on them. Returns whether there were any.
 fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
     let ready = peers.drain_likely(scheduler);
     peers.look_at_the_clock(scheduler);
@@ -37,14 +37,14 @@ fn read(scheduler: &mut Scheduler, peers: &mut Peers) -> bool {
 }
 
 impl Driver {
-    /// Runs `f` on the state, then everything that follows from it.
+    /// Runs `f` on the state, then does the work that follows from it.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Scheduler, &mut Peers) -> R) -> R {
         self.step(false, f, |_, result| result)
     }
 
-    /// The same for what a worker may be waiting for. `after` comes when all is sent, before
-    /// anybody can act on an answer. Handles of small values that were dropped are counted at the
-    /// next step, which mostly is while the worker runs.
+    /// Does what `with` does, for a change that a worker may be waiting for. `after` is called when
+    /// all messages are sent, and before any thread can act on an answer. Dropped handles of small
+    /// values are counted at the next step. Mostly the worker runs by then.
     pub(super) fn with_priority<T, R>(
         &self,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
@@ -72,7 +72,7 @@ impl Driver {
         after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
         let State { scheduler, peers } = &mut *state;
-        // Once, so that they do not become many where one hasty step follows the other.
+        // Not in two steps in a row, so that deferred handles do not become many.
         peers.defers_releases =
             latency_critical && !peers.defers_releases && !self.released.has_memory();
         if !peers.defers_releases {
@@ -95,7 +95,7 @@ impl Driver {
             self.follow_up(aftermath);
         }
         if late {
-            // Whoever sleeps did not know that the clock has to be looked at.
+            // The thread that sleeps does not know that it has to look at the clock.
             self.bell.ring_all();
         }
         result
@@ -105,7 +105,8 @@ impl Driver {
         if !self.released.any() {
             return;
         }
-        // Freeing an object can drop values, but no handle of this process: no lock is taken again.
+        // Freeing an object can drop values, but no handle of this process. So no lock is taken
+        // again.
         let mut released = peers.take_scratch();
         self.released.take(&mut released, |id, mark| match mark {
             Mark::Detached => scheduler.detach(id),
@@ -119,7 +120,8 @@ impl Driver {
         peers.keep_scratch(released);
     }
 
-    /// Wakers and the like, with no lock held.
+    /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
+    /// workers.
     fn follow_up(&self, aftermath: Deferred) {
         let Deferred {
             completions,
@@ -171,7 +173,8 @@ impl Driver {
         }
     }
 
-    /// Reads and acts on what workers have said; whether there was anything.
+    /// Reads the workers' answers and acts on them. Returns whether there were any. Does the work
+    /// of workers on this thread before.
     pub(super) fn poll(&self) -> bool {
         let mut any = false;
         while self.workforce.work_here(self) {
@@ -184,9 +187,9 @@ impl Driver {
         self.with(read)
     }
 
-    /// As [`poll`](Driver::poll), under a lock that is taken only where nobody has it, and only if
-    /// a worker that is likely to say something has: for whoever looks again and again. Before a
-    /// sleep all workers are looked at.
+    /// Does what [`poll`](Driver::poll) does if nobody has the lock and a worker that is likely to
+    /// answer has answered. For threads that look again and again. Such a thread looks at all
+    /// workers before it sleeps.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
         let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
@@ -195,7 +198,7 @@ impl Driver {
         self.step_in(state, false, read, |_, any| any)
     }
 
-    /// For how long a thread may sleep that reads the answers; `None` for as long as it wants.
+    /// Returns for how long a thread that reads the answers may sleep. `None` is no limit.
     pub(super) fn patience(&self) -> Option<Duration> {
         let state = self.state.lock();
         let packed = state.scheduler.is_packed();
@@ -203,12 +206,13 @@ impl Driver {
         packed.then_some(STUCK)
     }
 
-    /// Whether there is something to read, or room for what had found none.
+    /// Whether there is work to do at once, such as answers to read, or room for messages that had
+    /// found none.
     pub(super) fn has_work(&self) -> bool {
         self.look().any()
     }
 
-    /// What there is to do.
+    /// Returns the work that there is.
     pub(super) fn look(&self) -> Left {
         let (left, aftermath) = {
             let mut state = self.state.lock();

@@ -1,4 +1,4 @@
-//! Actors, as the driver makes and ends them.
+//! The driver's requests about actors: it makes and ends them.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Actors for Driver {
 }
 
 impl Driver {
-    /// Makes an actor; with `find`, unless there is one of its name.
+    /// Makes an actor. With `find`, returns the actor of this name if there is one.
     fn make_actor(&self, spec: ActorSpec, find: bool) -> Result<Arc<ObjectHandle>> {
         let ActorSpec {
             constructor,
@@ -62,7 +62,7 @@ impl Driver {
             scheduler.attach(id, &handle);
             Ok(handle)
         });
-        // As in `spawn`.
+        // See `Driver::submit_now`.
         drop(keep);
         actor
     }

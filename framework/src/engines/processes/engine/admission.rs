@@ -31,7 +31,8 @@ impl Admission for Driver {
     }
 
     fn try_place(&self) -> bool {
-        // Places of tasks whose end nobody has read yet are free.
+        // A task whose end nobody has read yet still has its place. So this reads all answers if
+        // there is no free place.
         let try_take = || self.with(|scheduler, _| scheduler.try_take_place());
         try_take() || {
             self.with(|scheduler, peers| peers.drain_all(scheduler));
@@ -72,7 +73,7 @@ impl Admission for Driver {
             },
             |scheduler, id| self.submitted(scheduler, id),
         );
-        // As in `submit`.
+        // See `Driver::submit_now`.
         drop(keep);
         handle
     }

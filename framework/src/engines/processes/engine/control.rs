@@ -35,7 +35,7 @@ impl Control for Driver {
     }
 
     fn worker_pids(&self) -> Vec<u32> {
-        // Those that are still to be started after the start of the runtime too.
+        // Waits for the workers that are started after the start of the runtime, too.
         if !mobula_store::is_forked_child() && !self.monitor.is_this_thread() {
             let mut startup = self.startup.lock();
             while startup.to_come > 0 {

@@ -1,4 +1,4 @@
-//! The engine as the driver's own code sees it.
+//! The engine of the driver's own code.
 
 mod actors;
 mod admission;
@@ -24,13 +24,15 @@ use mobula_worker::in_threads;
 use super::{Driver, peers::Peers};
 use crate::scheduler::{Scheduler, Violation};
 
-/// A call whose arguments can travel, without its id, and handles that keep them until it is a
-/// task.
+/// A call whose arguments can travel, without its id. Also the handles that keep these arguments
+/// until the call is a task.
 type Lowered = (TaskSpec, Vec<Arc<ObjectHandle>>);
 
 impl Driver {
+    /// Checks whether this runtime can be asked for anything.
+    ///
     /// # Errors
-    /// Why nothing can be asked of this runtime.
+    /// Nothing can be asked of this runtime; the error says why.
     fn usable(&self) -> Result<()> {
         if mobula_store::is_forked_child() {
             return Err(Error::forked());
@@ -41,6 +43,8 @@ impl Driver {
         }
     }
 
+    /// Prepares the arguments of a call, so that they can travel.
+    ///
     /// # Errors
     /// Nothing can be asked of this runtime, the store is full, or an argument is of another
     /// runtime.
@@ -69,7 +73,7 @@ impl Driver {
         Ok((call, keep))
     }
 
-    /// A handle of an object that something else keeps alive at the moment.
+    /// Returns a handle of an object that something else keeps alive at the moment.
     pub(super) fn handle_in(
         &self,
         scheduler: &mut Scheduler,
@@ -89,7 +93,7 @@ impl Driver {
         })
     }
 
-    /// Makes a task of a call.
+    /// Makes a task of a call. Returns the id of its result.
     fn submit(
         &self,
         (call, keep): (TaskSpec, &mut Vec<Arc<ObjectHandle>>),
@@ -109,9 +113,9 @@ impl Driver {
         Ok(id)
     }
 
-    /// Lets go of the shared memory that a task has from here on, before anybody hears of the task:
-    /// it may seal what it was given, and a handle that this thread is about to drop would count
-    /// against that. Nobody waits for shared memory, so that no waker goes with it.
+    /// Drops the handles of shared memory that a task has from here on, before any worker gets the
+    /// task. The task may seal the memory, and a handle that this thread is about to drop would
+    /// prevent that. Nobody waits for shared memory, so no waker is dropped with these handles.
     fn hand_over_memory(
         &self,
         keep: &mut Vec<Arc<ObjectHandle>>,
@@ -125,7 +129,7 @@ impl Driver {
         }
     }
 
-    /// The handle of a task that was submitted in this step.
+    /// Returns the handle of a task that was submitted in this step.
     fn submitted(
         &self,
         scheduler: &mut Scheduler,
@@ -133,7 +137,7 @@ impl Driver {
     ) -> Arc<ObjectHandle> {
         match id {
             Ok(id) => {
-                // It may have failed already.
+                // The task may have failed already.
                 let handle = ObjectHandle::new(id, self.as_engine(), scheduler.outcome(id));
                 scheduler.attach(id, &handle);
                 handle
@@ -142,7 +146,7 @@ impl Driver {
         }
     }
 
-    /// The handle of an object that `make` makes, which may be pending.
+    /// Returns the handle of an object that `make` makes. The object may be pending.
     fn promised(
         &self,
         make: impl FnOnce(ObjectId, &mut Scheduler, &mut Peers) -> std::result::Result<(), Violation>,
@@ -196,8 +200,8 @@ impl Engine for Driver {
                     |scheduler, peers| self.submit((call, &mut keep), scheduler, peers),
                     |scheduler, id| self.submitted(scheduler, id),
                 );
-                // The task counts its arguments from here on. Not under the lock: with the last
-                // handle of something a waker can go, which is other people's code.
+                // The task counts its arguments from here on. Not under the lock: the last handle
+                // of an object may drop a waker, which is user code.
                 drop(keep);
                 handle
             }
@@ -240,7 +244,7 @@ impl Engine for Driver {
                     Err(error) => ObjectHandle::failed(error),
                 }));
             });
-            // As in `spawn`.
+            // See `submit_now`.
             kept.clear();
         }
     }
@@ -265,7 +269,7 @@ impl Engine for Driver {
         }
         let may_end = self.has_actors.load(Ordering::Relaxed) && handle.may_end_an_actor();
         if self.released.push(handle.id(), !handle.is_small(), may_end) {
-            // Nobody else may come by for long.
+            // No other thread may take the lock for a long time.
             self.bell.ring();
         }
     }
@@ -319,7 +323,7 @@ impl Engine for Driver {
     }
 
     fn wait(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
-        // A task on a thread of this process may have got at a ref of the program's.
+        // A task on a thread of this process may have a ref of the program.
         let _paused = in_threads::pause_here();
         self.wait_for(what, deadline)
     }

@@ -1,4 +1,4 @@
-//! Queues, as the driver makes and serves them.
+//! The driver's requests about queues: it makes and serves them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Shared memory and its locks, as the driver sees them.
+//! The driver's requests about shared memory and its locks.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ impl SharedMemory for Driver {
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
-        // A forked child has no thread that would end the sleep, and perhaps a lock that nobody
-        // opens.
+        // A forked child has no thread that would end the sleep. Perhaps nobody opens the lock in
+        // the child.
         if mobula_store::is_forked_child() {
             return Err(Ended);
         }

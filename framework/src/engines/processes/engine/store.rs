@@ -1,4 +1,4 @@
-//! The object store, as the driver sees it.
+//! The driver's view of the object store.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ impl ObjectStore for Driver {
     }
 
     fn heap(&self) -> &Arc<Heap> {
-        // Whoever asks may be about to allocate, and what was dropped last is the warmest memory.
+        // The caller may be about to allocate. The memory of the values that were dropped last is
+        // most likely in the processor's cache.
         if self.released.any() {
             self.with(|_, _| ());
         }

@@ -1,4 +1,4 @@
-//! Waiting for tasks that nobody asks for, before the end of the runtime.
+//! Waits for tasks that nobody asks for, before the end of the runtime.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,11 @@ use mobula_protocol::{Error, ObjectHandle, Result};
 use crate::engines::processes::Driver;
 use crate::scheduler::Unfinished;
 
-/// Tasks that are waited for at a time: a handle for each.
+/// How many tasks are waited for at a time. The wait takes a handle for each.
 const AT_A_TIME: usize = 1 << 16;
 
 impl Driver {
-    /// Blocks until no task is unfinished, and no worker runs one whose result has failed.
+    /// Blocks until no task is unfinished, and no worker runs a task whose result has failed.
     ///
     /// # Errors
     /// The runtime has ended or failed.
@@ -44,7 +44,7 @@ impl Driver {
     /// Ends the runtime as soon as no task is unfinished, or after the limit.
     ///
     /// # Errors
-    /// Tasks were ended by that.
+    /// The end of the runtime has cut tasks.
     pub(crate) fn shutdown_after(&self, limit: Duration) -> Result<()> {
         if mobula_store::is_forked_child() {
             return Err(Error::forked());
@@ -60,14 +60,14 @@ impl Driver {
         }
     }
 
-    /// With the last handle of the runtime: waits for detached tasks, as long as the settings say,
-    /// and says which ones are cut. Then ends the runtime.
+    /// Ends the runtime when its last handle is dropped. Before that, waits for detached tasks, as
+    /// long as the settings say. Reports the tasks that are cut.
     pub(crate) fn end(&self) {
         if mobula_store::is_forked_child() || self.is_closed() {
             return;
         }
         let own = std::thread::current().id();
-        // Those threads are needed for the tasks to end, and a panic should not be held up.
+        // Tasks need these threads to end, and a panic should not be delayed.
         let on_own_thread = (self.threads.lock().iter()).any(|thread| thread.thread().id() == own);
         let grace = match on_own_thread || std::thread::panicking() {
             true => Duration::ZERO,
@@ -84,9 +84,10 @@ impl Driver {
         self.shutdown();
     }
 
-    /// Waits for these tasks until the limit has passed; those that are left then, by function.
+    /// Waits for these tasks until the limit has passed. Returns the tasks that are left then, by
+    /// function.
     fn finish(&self, which: Unfinished, limit: Duration) -> BTreeMap<&'static str, usize> {
-        // A limit beyond the end of time is none.
+        // A limit beyond the end of time is no limit.
         let deadline = Instant::now().checked_add(limit);
         if !limit.is_zero() && self.wait_until_none(which, deadline) {
             return BTreeMap::new();
@@ -97,8 +98,8 @@ impl Driver {
         })
     }
 
-    /// Blocks until there are no such tasks, new ones included; `false` if the deadline has passed
-    /// before.
+    /// Blocks until there are no such tasks, new ones included. Returns `false` if the deadline has
+    /// passed before.
     fn wait_until_none(&self, which: Unfinished, deadline: Option<Instant>) -> bool {
         loop {
             let tasks: Vec<Arc<ObjectHandle>> = self.with(|scheduler, _| {
@@ -117,7 +118,7 @@ impl Driver {
     }
 }
 
-/// Tasks in words: "3 tasks: `save` (2), `load`".
+/// Returns tasks in words: "3 tasks: `save` (2), `load`".
 fn listed(tasks: &BTreeMap<&'static str, usize>) -> String {
     let name = |(name, count): (&&str, &usize)| match count {
         1 => format!("`{name}`"),

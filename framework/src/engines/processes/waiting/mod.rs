@@ -1,4 +1,5 @@
-//! Waiting for results: who reads what workers have said, how long it spins, and who sleeps.
+//! Waiting for results: which thread reads the workers' answers, how long it spins, and which
+//! threads sleep.
 
 pub(super) mod background;
 pub(super) mod idle;

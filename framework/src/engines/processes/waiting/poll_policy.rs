@@ -1,10 +1,10 @@
-//! Who looks at the rings: what decides between naps and sleep of the background thread.
+//! The policy for reading the rings: whether the background thread parks for a time or sleeps.
 //!
-//! A foreground caller that spawns or waits again and again reads the answers itself on the way, at
-//! less cost than a thread that has to be woken for each. Then the background thread
-//! [naps](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
-//! soon as something waits for an answer without a thread of its own (a future), it stays with the
-//! bell.
+//! A foreground caller that spawns or waits again and again reads the answers itself on the way.
+//! This costs less than to wake a thread for each answer. Then the background thread does a [timed
+//! park](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
+//! soon as a future waits for an answer, and thus has no thread of its own, the background thread
+//! sleeps at the bell again.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence},
@@ -19,10 +19,10 @@ use mobula_protocol::waiting::{
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct PollPolicy {
     spawned: AtomicU32,
-    /// Since the background thread last asked, a foreground caller has read answers or has left
-    /// without a look, trusting in a nap.
+    /// Set when a foreground caller has read answers, or has left some unread for the next look of
+    /// the background thread. Cleared when the background thread asks.
     served: AtomicBool,
-    /// Handles whose completion somebody waits for without a thread.
+    /// How many handles somebody waits for without a thread.
     watched: AtomicUsize,
     /// Whether it pays to wait for a future on the spot.
     linger: SuccessRate,
@@ -30,16 +30,17 @@ pub(in crate::engines::processes) struct PollPolicy {
     spin: SuccessRate,
 }
 
-/// Whether something that often fails is worth another try.
+/// Decides whether an attempt that often fails is worth another try.
 #[derive(Debug, Default)]
 struct SuccessRate {
-    /// Failures less successes. A success among many failures is worth one more try, not as many as
-    /// if it had never failed.
+    /// Failures less successes. A success after many failures is worth one more try, and not as
+    /// many as if there had been no failure.
     misses: AtomicU32,
 }
 
 impl SuccessRate {
-    /// Whether to try. Where that fails mostly, it is done once in so many times only.
+    /// Returns whether to try. If most tries fail, returns `true` only once in `at_least_each`
+    /// calls.
     fn may_try(&self, at_least_each: u32) -> bool {
         if self.is_good() {
             return true;
@@ -50,7 +51,7 @@ impl SuccessRate {
         misses.is_multiple_of(at_least_each)
     }
 
-    /// Whether it has worked lately.
+    /// Whether tries have succeeded lately.
     fn is_good(&self) -> bool {
         self.misses.load(Ordering::Relaxed) < UNLUCKY
     }
@@ -66,29 +67,29 @@ impl SuccessRate {
 }
 
 impl PollPolicy {
-    /// Counts a call; whether it is time to look at the rings.
+    /// Counts a call. Returns whether it is time to look at the rings.
     pub(in crate::engines::processes) fn count_spawn(&self) -> bool {
         let count = self.spawned.load(Ordering::Relaxed).wrapping_add(1);
         self.spawned.store(count, Ordering::Relaxed);
         count.is_multiple_of(LOOK_EVERY) && Mechanism::Look.is_on() && !self.is_watched()
     }
 
-    /// A foreground caller has spared the background thread being woken.
+    /// Notes that a foreground caller has spared the wake-up of the background thread.
     pub(in crate::engines::processes) fn serve(&self) {
         self.served.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that happened since the last question.
+    /// Returns whether that has happened since the last question.
     pub(in crate::engines::processes) fn take_served(&self) -> bool {
         self.served.load(Ordering::Relaxed) && self.served.swap(false, Ordering::Relaxed)
     }
 
-    /// One handle more is watched. A `hurry` of the bell must follow.
+    /// Counts a further watched handle. A `hurry` of the bell must follow.
     pub(in crate::engines::processes) fn watch(&self) {
         self.watched.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One handle less is watched.
+    /// Counts one watched handle less.
     pub(in crate::engines::processes) fn unwatch(&self) {
         self.watched.fetch_sub(1, Ordering::Relaxed);
     }
@@ -98,16 +99,18 @@ impl PollPolicy {
         self.watched.load(Ordering::Relaxed) > 0
     }
 
-    /// As [`is_watched`](Self::is_watched), for a thread that has announced its nap: sees each
-    /// `watch` whose `hurry` did not see the nap.
+    /// Does what [`is_watched`](Self::is_watched) does, for a thread that has announced its timed
+    /// park. Sees each `watch` whose `hurry` did not see the announcement.
     pub(in crate::engines::processes) fn is_watched_after_announcing(&self) -> bool {
         fence(Ordering::SeqCst);
         self.is_watched()
     }
 
-    /// For how long a future's caller should wait on the spot: for the time of a short task, if
-    /// that has worked lately. If not, now and then for as long as being woken takes: the workers,
-    /// who fell asleep while this one slept, would never be quick enough otherwise.
+    /// Returns for how long a future's caller should wait on the spot. If such waits have succeeded
+    /// lately, this is the time of a short task.
+    ///
+    /// If not, it is now and then the time that a wake-up takes. Workers fall asleep while the
+    /// caller sleeps. Without these longer waits they would never be fast enough.
     pub(in crate::engines::processes) fn may_linger(&self) -> Option<Duration> {
         if !Mechanism::Linger.is_on() {
             return None;
@@ -122,20 +125,22 @@ impl PollPolicy {
         })
     }
 
-    /// What came of it.
+    /// Records whether that wait was in vain.
     pub(in crate::engines::processes) fn lingered(&self, in_vain: bool) {
         self.linger.tried(in_vain);
     }
 
-    /// Whether a caller that waits should spin before it sleeps: not where answers have taken much
-    /// longer lately, or came while others had this core. It would only take a core from the
-    /// workers then; and while it waits for its turn after a yield, the system counts it as one who
-    /// wants a core, and shares the cores accordingly.
+    /// Whether a caller that waits should spin before it sleeps. It should not if answers have
+    /// taken much longer lately, or came while other threads had this core.
+    ///
+    /// In these cases the spin would only take a core from the workers. A thread that waits for its
+    /// turn after a yield counts as one that wants a core, and the system shares the cores
+    /// accordingly.
     pub(in crate::engines::processes) fn may_spin(&self) -> bool {
         !Mechanism::SpinRate.is_on() || self.spin.may_try(SPIN_ONCE_IN)
     }
 
-    /// What came of it.
+    /// Records whether the spin was in vain.
     pub(in crate::engines::processes) fn spun(&self, in_vain: bool) {
         self.spin.tried(in_vain);
     }
@@ -160,7 +165,7 @@ mod tests {
         };
         let all_in_vain = tries(true);
         assert!((8..=16).contains(&all_in_vain), "{all_in_vain}");
-        // One success, and it is tried each time again.
+        // After one success, each attempt is made again.
         let all_good = tries(false);
         assert!(all_good >= 144, "{all_good}");
     }

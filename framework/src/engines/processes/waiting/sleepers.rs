@@ -1,6 +1,7 @@
-//! Threads of the driver that sleep in the queue of a lock, and futures that wait there. When the
-//! runtime ends, whoever they wait for may be a worker that is gone: so they are woken, and sleep
-//! no more.
+//! Threads of the driver that sleep in the queue of a lock, and futures that wait there.
+//!
+//! When the runtime ends, they may wait for a worker that is gone. So the end wakes them, and they
+//! sleep no more.
 
 use std::collections::HashMap;
 
@@ -22,6 +23,8 @@ struct State {
 }
 
 impl Sleepers {
+    /// Sleeps in the queue of a lock. The end of the runtime ends the sleep.
+    ///
     /// # Errors
     /// Nobody may sleep any more.
     pub(in crate::engines::processes) fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended> {
@@ -36,14 +39,14 @@ impl Sleepers {
             state.alarms.insert(number, alarm);
             number
         };
-        // An alarm that goes off from here on ends the sleep, or keeps it from beginning.
+        // From here on, an alarm ends the sleep, or keeps it from beginning.
         sleep.sleep(None);
         let alarm = self.0.lock().alarms.remove(&number);
         drop(alarm);
         Ok(())
     }
 
-    /// A future waits: from here on, the end calls `wake_all`.
+    /// Notes that a future waits. From here on, the end calls `wake_all`.
     ///
     /// # Errors
     /// Nobody may wait any more.
@@ -56,7 +59,7 @@ impl Sleepers {
         Ok(())
     }
 
-    /// Wakes all, and lets none sleep from here on.
+    /// Wakes all threads and futures, and lets none sleep from here on.
     pub(in crate::engines::processes) fn end(&self) {
         let (alarms, wake_all) = {
             let mut state = self.0.lock();

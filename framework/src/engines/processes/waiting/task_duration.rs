@@ -1,4 +1,5 @@
-//! How long tasks take at the moment, roughly: whether waking a further worker for one is worth it.
+//! An estimate of how long tasks take at the moment. It decides whether to wake a further worker
+//! for a task.
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ impl TaskDurationEstimate {
         }
     }
 
-    /// So many tasks have ended. Tells the scheduler now and then.
+    /// Counts tasks that have ended. Tells the scheduler now and then.
     pub(in crate::engines::processes) fn count(&mut self, ended: u32, scheduler: &mut Scheduler) {
         self.ended += ended;
         if self.ended >= ENDS {
@@ -31,7 +32,7 @@ impl TaskDurationEstimate {
         }
     }
 
-    /// Tells the scheduler, if tasks wait and nothing has ended for a while.
+    /// Tells the scheduler if tasks wait and nothing has ended for a while.
     pub(in crate::engines::processes) fn look(&mut self, scheduler: &mut Scheduler) {
         if scheduler.is_packed() {
             let now = Instant::now();
@@ -46,8 +47,9 @@ impl TaskDurationEstimate {
             self.round = now;
             scheduler.end_round();
         }
-        // As if one worker had run them one after the other: several make a task look shorter than
-        // it is, by as many as there are cores at most where they have been busy.
+        // Computed as if one worker had run the tasks one after the other. Several workers make a
+        // task look shorter than it is. If the cores were busy, the factor is at most the number of
+        // cores.
         let each = now.duration_since(self.since) / self.ended.max(1);
         scheduler.tick(Mechanism::Packing.is_on() && self.ended > 0 && each <= SHORT);
         self.since = now;

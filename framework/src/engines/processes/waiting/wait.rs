@@ -1,9 +1,10 @@
-//! A caller that waits for a result reads the workers' answers itself: a round trip then costs one
+//! A caller that waits for a result reads the workers' answers itself. A round trip then costs one
 //! hop between processes each way, and none between threads.
 //!
-//! One caller at a time has the *lead* (see the bell in `mobula_protocol::bell`); the others park.
-//! Who leaves the lead gives it back to the background thread and wakes one follower, who takes it.
-//! That follower may have got its result in the meantime; so whoever stops waiting passes this on.
+//! One caller at a time is the *leader* (see the bell in `mobula_protocol::bell`). The other
+//! callers, the *followers*, park. A leader that leaves gives the lead back to the background
+//! thread, and wakes one follower to take it. That follower may have its result already. So each
+//! caller that stops waiting wakes a further follower.
 
 use std::{
     hint, thread,
@@ -21,7 +22,8 @@ use crate::engines::processes::Driver;
 use crate::promise::ENGINE;
 
 impl Driver {
-    /// Blocks until what is awaited is known or the deadline has passed; `false` if it has.
+    /// Blocks until what is awaited is known or the deadline has passed. Returns whether it is
+    /// known.
     pub(in crate::engines::processes) fn wait_for(
         &self,
         what: &dyn Awaited,
@@ -40,7 +42,7 @@ impl Driver {
                 continue;
             }
             if passed() {
-                // What has arrived counts, although nobody may have read it yet.
+                // An answer that has arrived counts, although nobody may have read it yet.
                 self.poll();
                 self.with(|scheduler, peers| peers.drain_all(scheduler));
                 break what.is_known();
@@ -51,8 +53,8 @@ impl Driver {
         ready
     }
 
-    /// Takes the lead, if nobody has it, until it is known (then returns true) or the
-    /// deadline has passed.
+    /// Takes the lead if nobody has it. Returns `true` when the awaited object is known. Returns
+    /// `false` if another caller has the lead, or the deadline has passed.
     fn lead(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
         let Some(mut lead) = self.bell.lead() else {
             return false;
@@ -92,7 +94,8 @@ impl Driver {
 
     /// Gives the lead back.
     fn leave(&self, lead: Lead<'_>) {
-        // What there is to read is a hint, too: the background thread would have had to be woken.
+        // Answers to read are a hint, too: the background thread would have had to be woken for
+        // them.
         let asked = lead.leave(|| {
             let left = self.look();
             if left.answers {
@@ -105,8 +108,8 @@ impl Driver {
         }
     }
 
-    /// For the caller of a future: looks for the answer as long as a short task may take, so that
-    /// the future needs no waking, if that has paid lately.
+    /// Looks for the answer of a future, for the time of a short task, if that has succeeded
+    /// lately. Then the future needs no wake-up. The future's caller calls this.
     pub(in crate::engines::processes) fn linger_for(&self, handle: &ObjectHandle) {
         if mobula_store::is_forked_child() {
             handle.complete(Err(Error::forked()), ENGINE);
@@ -128,7 +131,7 @@ impl Driver {
             if spent < QUICK && Mechanism::Quick.is_on() {
                 hint::spin_loop();
             } else {
-                // The worker may have been put on this core.
+                // The system may have put the worker on this core.
                 let now = Instant::now();
                 if !self.spin.yields().may_yield(now) {
                     break;
@@ -136,15 +139,15 @@ impl Driver {
                 self.spin.yields().yield_core(now);
             }
         }
-        // After a long yield, being woken would have been no later.
+        // After a long yield, a wake-up would have been no later.
         let in_vain = handle.outcome().is_none() || begin.elapsed() > 2 * limit;
         self.poll_policy.lingered(in_vain);
         self.leave(lead);
         self.pass_on();
     }
 
-    /// Whether a worker that is likely to say something has, as far as that can be seen without
-    /// waiting.
+    /// Whether a worker that is likely to answer has answered. Does not wait for the lock: returns
+    /// `false` if another thread has it.
     pub(in crate::engines::processes) fn any_ready(&self) -> bool {
         self.state
             .try_lock()
@@ -158,7 +161,7 @@ impl Driver {
         }
         let own = thread::current();
         self.followers.enter(own.clone());
-        // The leader may have left between our attempt and the line above.
+        // The leader may have left between the attempt to lead and the line above.
         match self.bell.lead() {
             Some(lead) => self.leave(lead),
             None => match deadline {
@@ -171,7 +174,7 @@ impl Driver {
         self.followers.strike(|thread| thread.id() == own.id());
     }
 
-    /// Wakes one follower, to take the lead that is free now.
+    /// Wakes one follower to take the free lead.
     fn pass_on(&self) {
         if let Some(follower) = self.followers.next() {
             follower.unpark();

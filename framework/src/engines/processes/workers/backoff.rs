@@ -143,8 +143,9 @@ impl RestartBackoff {
         self.missing = self.missing.saturating_sub(workers);
     }
 
-    /// One takes tasks. Says whether that is the end of a shortage (starts had failed before, and
-    /// no more are missing), and how many in a row had died before they were ready.
+    /// Records that a worker takes tasks. Returns whether this ends a shortage: starts had failed
+    /// before, and no worker is missing any more. Also returns how many workers in a row had died
+    /// before they were ready.
     pub(in crate::engines::processes) fn recovered(&mut self) -> (bool, u32) {
         self.failing = None;
         let unready = std::mem::take(&mut self.unready);
@@ -155,7 +156,8 @@ impl RestartBackoff {
         (over, unready)
     }
 
-    /// One has died that took tasks since `ready`, and another has to take its place.
+    /// Records the death of a worker that took tasks since `ready`. Another worker has to take its
+    /// place.
     pub(in crate::engines::processes) fn died(&mut self, ready: Instant, now: Instant) {
         self.missing += 1;
         self.urgent |= self.unready > 0;
@@ -181,7 +183,7 @@ impl RestartBackoff {
     }
 
     fn pause(&mut self, now: Instant, delay: Duration) {
-        // In a pool where many die, the first one that is missing does not wait for the others.
+        // If many workers of a pool die, the first missing one does not wait for the others.
         if self.not_before.is_none_or(|time| time <= now) {
             self.not_before = Some(now + delay);
         }
@@ -194,7 +196,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Deaths that each follow the start at once, and how long each next start was put off.
+    /// Returns how long each start is delayed after deaths that follow the starts at once.
     fn delays(backoff: &mut RestartBackoff, mut now: Instant, deaths: usize) -> Vec<Duration> {
         (0..deaths)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! Which cores workers have, and how many threads their libraries start.
+//! The cores that workers have, and the number of threads that their libraries start.
 
 use std::{collections::BTreeSet, ffi::OsString, fs, path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::config::Pin;
 
-/// Variables that say how many threads a library starts.
+/// Variables that set how many threads a library starts.
 const THREADS: [&str; 5] = [
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -24,7 +24,7 @@ const NODES: &str = "/sys/devices/system/node";
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Cores {
     sets: Vec<CpuSet>,
-    /// How many workers have which set.
+    /// How many workers have each set.
     taken: Mutex<Vec<usize>>,
 }
 
@@ -35,14 +35,15 @@ pub(in crate::engines::processes) struct Place {
     set: usize,
 }
 
-/// This thread, and the processes that it starts, have certain cores until this is dropped.
+/// This thread, and the processes that it starts, have certain cores until this is dropped. The
+/// field contains the cores that the thread had before.
 struct Pinned(CpuSet);
 
 impl Cores {
-    /// The sets for so many workers; `None` if they are not pinned.
+    /// Returns the sets for this many workers, or `None` if workers are not pinned.
     ///
     /// # Errors
-    /// The system does not say which cores there are, or lets none be chosen.
+    /// The system does not say which cores there are, or does not let them be chosen.
     pub(in crate::engines::processes) fn of(
         pin: Option<Pin>,
         workers: usize,
@@ -51,7 +52,7 @@ impl Cores {
             return Ok(None);
         };
         let all = sched_getaffinity(None).map_err(|error| refused(&error))?;
-        // A refusal is seen now, and not when workers start.
+        // A refusal shows now, and not when workers start.
         sched_setaffinity(None, &all).map_err(|error| refused(&error))?;
         let all: Vec<usize> = (0..CpuSet::MAX_CPU)
             .filter(|core| all.is_set(*core))
@@ -66,7 +67,7 @@ impl Cores {
         })))
     }
 
-    /// The set that the fewest workers have.
+    /// Takes the set that the fewest workers have.
     fn take(self: &Arc<Cores>) -> Place {
         let mut taken = self.taken.lock();
         let fewest = taken.iter().zip(0..).min();
@@ -85,12 +86,12 @@ impl Drop for Place {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // It had them before.
+        // The system allowed these cores before.
         let _ = sched_setaffinity(None, &self.0);
     }
 }
 
-/// Calls `start`, which starts a process, so that this has cores of its own from its first
+/// Calls `start`, which starts a process, so that this process has cores of its own from its first
 /// instruction on.
 ///
 /// # Errors
@@ -109,8 +110,8 @@ pub(super) fn start_on<R>(
     Ok((start()?, Some(place)))
 }
 
-/// The variables that have libraries in so many workers start no more threads than there are cores.
-/// Those that are set stay as they are.
+/// Returns the variables with which the libraries of all workers start no more threads than there
+/// are cores. Leaves out variables that are set already.
 pub(super) fn threads(
     cores: usize,
     workers: usize,
@@ -130,14 +131,15 @@ fn refused(error: &rustix::io::Errno) -> Error {
     ))
 }
 
-/// An equal share of the cores for each worker. With more workers than cores, some share one.
+/// Returns an equal share of the cores for each worker. With more workers than cores, some share
+/// one.
 fn shares(all: &[usize], workers: usize) -> Vec<Vec<usize>> {
     let each = (all.len() / workers.max(1)).max(1);
     let shares = all.chunks_exact(each).take(workers);
     shares.map(<[usize]>::to_vec).collect()
 }
 
-/// The cores of each node, of those that this process may use.
+/// Returns the cores of each node that this process may use.
 fn nodes(place: &Path, all: &[usize]) -> Result<Vec<Vec<usize>>> {
     let unknown = |why: &dyn std::fmt::Display| {
         Error::setup(format!(
@@ -166,7 +168,7 @@ fn nodes(place: &Path, all: &[usize]) -> Result<Vec<Vec<usize>>> {
     }
 }
 
-/// The numbers of a list such as `0-3,8`.
+/// Returns the numbers of a list such as `0-3,8`.
 fn cores_of(list: &str) -> Option<Vec<usize>> {
     let mut cores = Vec::new();
     for part in list.trim().split(',').filter(|part| !part.is_empty()) {

@@ -1,8 +1,9 @@
-//! How a process ended, in words.
+//! The end of a process, in words.
 
 use rustix::process::WaitIdStatus;
 
-/// "exit code 3", "signal 11 (SIGSEGV)", .. `guess`: say what may be behind a signal.
+/// Returns a text such as "exit code 3" or "signal 11 (SIGSEGV)". `guess`: the text says what may
+/// be the reason for a signal.
 pub(in crate::engines::processes) fn describe(
     status: Option<&WaitIdStatus>,
     guess: bool,
@@ -26,7 +27,7 @@ pub(in crate::engines::processes) fn describe(
     format!("{}{core}{hint}", self::signal(signal))
 }
 
-/// "signal 11 (SIGSEGV)", ..
+/// Returns a text such as "signal 11 (SIGSEGV)".
 pub(in crate::engines::processes) fn signal(signal: i32) -> String {
     format!("signal {signal} ({})", name(signal))
 }

@@ -1,4 +1,5 @@
-//! Workers get the descriptors of segments when something that they are sent first refers to them.
+//! Sends the descriptor of a segment to a worker, before the first message that refers to the
+//! segment.
 
 use std::os::fd::AsFd;
 
@@ -67,8 +68,8 @@ impl Peers {
         }
     }
 
-    /// Sends the descriptors that a worker is to have. Where too many are under way already, the
-    /// rest goes with the next flush; the worker waits for them.
+    /// Sends the descriptors that a worker is to have. If too many are under way already, the rest
+    /// goes with the next flush, and the worker waits for them.
     pub(in crate::engines::processes) fn send_segments(&mut self, worker: WorkerId) {
         let Some(peer) = self.peers.get_mut(worker) else {
             return;
@@ -79,7 +80,7 @@ impl Peers {
                 None if segment == self.heap.id() => Some(self.heap.file()),
                 None => None,
             };
-            // Without a file: the segment is gone, and nothing that the worker gets refers to it.
+            // Without a file, the segment is gone, and no message to the worker refers to it.
             let descriptor = file.and_then(|file| match access {
                 Access::Read => Some((file.read_only_fd(), file.len())),
                 Access::Write => Some((file.read_write_fd(ENGINE)?, file.len())),

@@ -1,14 +1,14 @@
-//! How processes see one another's end: by pidfds, and by pipes and sockets where the system has no
-//! `pidfd_open` (valgrind, some sandboxes, Linux before 5.3).
+//! Processes see one another's end by pidfds. If the system has no `pidfd_open`, they use pipes and
+//! sockets: under valgrind, in some sandboxes, and before Linux 5.3.
 //!
 //! A worker also sees its driver's end by the socket between them, which an `exec` of the driver
-//! closes. Neither suffices alone: a child that the driver has forked keeps the socket open, and
-//! the driver's pid survives an `exec`. Since Linux 6.9 the worker has a pidfd of the *thread* that
-//! started it, which ends in both cases.
+//! closes. Neither the pidfd nor the socket suffices alone. A child that the driver has forked
+//! keeps the socket open, and the driver's pid survives an `exec`. Since Linux 6.9 the worker has a
+//! pidfd of the *thread* that started it, which ends in both cases.
 //!
-//! The substitutes are weaker: a program that a worker has started, and that has inherited the
-//! worker's end of the socket, can delay the news; a child that the driver has forked keeps the
-//! workers from seeing its end.
+//! The substitutes are weaker. A program that a worker has started may have inherited the worker's
+//! end of the socket, and then delays the news. A child that the driver has forked keeps the
+//! workers from seeing the driver's end.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -28,28 +28,28 @@ use rustix::{
     },
 };
 
-/// How long an exit that is under way is waited for.
+/// How long to wait for an exit that is under way.
 const EXIT: Duration = Duration::from_secs(5);
 
-/// Processes that the system lets nobody kill, for tests of what becomes of such a worker.
+/// Processes that nobody may kill. Tests use them to see what becomes of such a worker.
 #[cfg(test)]
 pub(in crate::engines::processes) static REFUSED: parking_lot::Mutex<Vec<Pid>> =
     parking_lot::Mutex::new(Vec::new());
 
-/// What a worker sees its driver's end by.
+/// The means by which a worker sees its driver's end.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct OwnLife {
-    /// Readable, or hung up, when the calling thread, or at least this process, has ended.
+    /// Readable, or hung up, when the calling thread or at least this process has ended.
     pub(in crate::engines::processes) seen_by_worker: OwnedFd,
     /// Open as long as this process lives.
     pub(in crate::engines::processes) kept: Option<OwnedFd>,
 }
 
 impl OwnLife {
-    /// For a worker that the calling thread starts, and outlives.
+    /// Creates the descriptors for a worker that the calling thread starts, and outlives.
     ///
     /// # Errors
-    /// Out of descriptors.
+    /// No descriptor is left.
     pub(in crate::engines::processes) fn new() -> Result<OwnLife> {
         let failed = |error: Errno| {
             let what = "cannot start a worker: no descriptor of this process";
@@ -77,17 +77,17 @@ impl OwnLife {
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Life {
     pid: Pid,
-    /// `None` where the system has none.
+    /// `None` where the system has no pidfds.
     pidfd: Option<OwnedFd>,
     /// The driver's end of the worker's socket.
     socket: Arc<OwnedFd>,
 }
 
 impl Life {
-    /// Of a child whose exit was not collected yet.
+    /// Creates the driver's view of a child whose exit was not collected yet.
     ///
     /// # Errors
-    /// Out of descriptors.
+    /// No descriptor is left.
     pub(in crate::engines::processes) fn of(pid: Pid, socket: Arc<OwnedFd>) -> Result<Life> {
         let pidfd = match descriptors::process(pid) {
             Ok(pidfd) => Some(pidfd),
@@ -100,25 +100,26 @@ impl Life {
         Ok(Life { pid, pidfd, socket })
     }
 
-    /// The driver's end of the worker's socket: hung up when the process has ended or replaced
-    /// itself.
+    /// Returns the driver's end of the worker's socket. It is hung up when the process has ended or
+    /// replaced itself.
     pub(in crate::engines::processes) fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
-    /// Whether an end of the process is told by the socket alone.
+    /// Whether only the socket tells of the end of the process.
     pub(in crate::engines::processes) fn is_told_by_socket(&self) -> bool {
         self.pidfd.is_none()
     }
 
     /// Kills the process, and the process group that it leads.
     ///
-    /// The system refuses that if the driver's user, or the worker's, has changed. Then the worker
-    /// is told that its driver is gone, and ends itself and its group. If it is stopped, it goes on
-    /// for that; a driver may always do this to a process of its session.
+    /// The system refuses this if the user of the driver or of the worker has changed. Then this
+    /// shuts the worker's socket down: the worker takes its driver for dead, and ends itself and
+    /// its group. If the worker is stopped, this makes it go on first. A driver may always do so
+    /// with a process of its session.
     ///
     /// # Errors
-    /// Why the system refuses.
+    /// The system refuses the kill.
     pub(in crate::engines::processes) fn kill(&self) -> std::result::Result<(), Errno> {
         #[cfg(test)]
         if REFUSED.lock().contains(&self.pid) {
@@ -129,7 +130,7 @@ impl Life {
             None => Err(Errno::NOSYS),
         };
         if matches!(group, Err(Errno::INVAL | Errno::NOSYS)) {
-            // The number is not used again before the exit has been collected.
+            // The system does not use the number again before the exit has been collected.
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
         let own = match &self.pidfd {
@@ -146,8 +147,8 @@ impl Life {
         }
     }
 
-    /// Collects the exit of a process that has ended, or was killed; `None` if somebody else has
-    /// done so, or it does not come within 5 s.
+    /// Collects the exit of a process that has ended or was killed. Returns `None` if somebody else
+    /// has collected it, or it does not come within 5 s.
     pub(in crate::engines::processes) fn collect(&self) -> Option<WaitIdStatus> {
         let deadline = Instant::now() + EXIT;
         loop {
@@ -160,7 +161,7 @@ impl Life {
         }
     }
 
-    /// The signal that has stopped the process, if it is stopped.
+    /// Returns the signal that has stopped the process, if it is stopped.
     pub(in crate::engines::processes) fn stopped_by(&self) -> Option<i32> {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(self.whom(), options).ok()??.stopping_signal()
@@ -175,7 +176,7 @@ impl Life {
 }
 
 impl AsFd for Life {
-    /// Readable, or hung up, when the process has ended.
+    /// Returns a descriptor that is readable, or hung up, when the process has ended.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_ref().unwrap_or(&self.socket).as_fd()
     }

@@ -1,11 +1,15 @@
-//! The thread that starts workers, sees them die, decides with the scheduler what becomes of their
-//! tasks, and starts others in their place.
+//! The thread that starts workers and sees them die. With the scheduler it decides what becomes of
+//! a dead worker's tasks, and starts another worker in its place.
 //!
-//! All workers are started by this thread, which outlives them: they end when it does.
-//! `Runtime::start()` returns when the first one takes tasks; the others come up beside it.
+//! This thread starts all workers, and they end when it ends. `Runtime::start()` returns when the
+//! first worker takes tasks. The other workers come up after that.
 //!
-//! When one is dead, the order is that of the design: kill the process group; wait until the exit
-//! is certain; read what the worker had still said; decide; only then give its memory back.
+//! The monitor handles a death in this order:
+//! - The monitor kills the process group.
+//! - The monitor waits until the exit is certain.
+//! - The monitor reads the worker's last messages.
+//! - The monitor decides what becomes of the tasks.
+//! - Only then the monitor gives the worker's memory back.
 
 use std::{
     os::fd::OwnedFd,
@@ -36,18 +40,19 @@ use crate::init::WorkerEntry;
 /// Longer than any program runs.
 const AGES: Duration = Duration::from_secs(1 << 32);
 
-/// While tasks are under way, how often the monitor looks whether a worker is stopped, and what
-/// workers run.
+/// While tasks are under way, how often the monitor looks for stopped workers, and at the functions
+/// that workers run.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Workers that die one after the other before they have registered, while no other one is there
-/// either: then more of them will not help. Before the first has registered, one is enough.
+/// This many start-up deaths in a row, with no registered worker, fail the runtime. Before the
+/// first worker has registered, one such death does. The first rule does not hold if a limit of the
+/// system has caused the latest death.
 const HOPELESS: usize = 10;
 
-/// For how long the readers of the driver's output may hold up the errors of a dead worker's tasks.
+/// For how long the readers of the driver's output may delay the errors of a dead worker's tasks.
 const PRINT_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The part of the monitor that others speak to.
+/// The part of the monitor that other threads use.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Monitor {
     entry: WorkerEntry,
@@ -55,7 +60,8 @@ pub(in crate::engines::processes) struct Monitor {
     wake: OwnedFd,
     requests: Mutex<Requests>,
     thread: OnceLock<ThreadId>,
-    /// Tasks are, or were, under way: the thread looks now and then whether a worker is stopped.
+    /// Whether tasks are, or were, under way. Then the thread looks now and then for stopped
+    /// workers.
     armed: AtomicBool,
 }
 
@@ -63,9 +69,9 @@ pub(in crate::engines::processes) struct Monitor {
 struct Requests {
     new: Vec<Watched>,
     to_kill: Vec<(WorkerId, String)>,
-    /// How many are to be started.
+    /// How many workers are to be started.
     start: usize,
-    /// Workers that are to have ended by then.
+    /// Workers that are to have ended by the given times.
     ends: Vec<(WorkerId, Instant)>,
     /// When the scheduler has something to do.
     wake_at: Option<Instant>,
@@ -74,8 +80,10 @@ struct Requests {
 }
 
 impl Monitor {
+    /// Creates the monitor.
+    ///
     /// # Errors
-    /// Out of descriptors.
+    /// No descriptor is left.
     pub(in crate::engines::processes) fn new(entry: WorkerEntry) -> Result<Monitor> {
         let wake = descriptors::event()
             .map_err(|error| Error::refused("cannot watch workers", Wanted::Descriptor, error))?;
@@ -88,7 +96,7 @@ impl Monitor {
         })
     }
 
-    /// What workers are started with.
+    /// Returns the arguments and variables with which workers are started.
     pub(in crate::engines::processes) fn entry(&self) -> &WorkerEntry {
         &self.entry
     }
@@ -98,13 +106,13 @@ impl Monitor {
         self.ring();
     }
 
-    /// So many more workers are to be started.
+    /// Requests `workers` further workers.
     pub(in crate::engines::processes) fn start(&self, workers: usize) {
         self.requests.lock().start += workers;
         self.ring();
     }
 
-    /// So many more workers are to be started, and these are to end within their times.
+    /// Requests `start` further workers, and the end of other workers within their times.
     pub(in crate::engines::processes) fn change(
         &self,
         start: usize,
@@ -113,7 +121,7 @@ impl Monitor {
         let now = Instant::now();
         let mut requests = self.requests.lock();
         requests.start += start;
-        // A time beyond the end of time is a very long one.
+        // A time beyond the end of time becomes a very long time.
         let at = |grace| now.checked_add(grace).unwrap_or(now + AGES);
         let ends = ends.into_iter().map(|(id, grace)| (id, at(grace)));
         requests.ends.extend(ends);
@@ -121,7 +129,7 @@ impl Monitor {
         self.ring();
     }
 
-    /// The scheduler is to be told the time then.
+    /// Requests that the scheduler is told the time at `at`.
     pub(in crate::engines::processes) fn wake_at(&self, at: Instant) {
         let mut requests = self.requests.lock();
         requests.wake_at = Some(requests.wake_at.map_or(at, |earlier| earlier.min(at)));
@@ -129,19 +137,19 @@ impl Monitor {
         self.ring();
     }
 
-    /// Whether the caller is the monitor's thread, for which nobody else does what it waits for.
+    /// Whether the caller is the monitor's thread. If this thread waits, nobody else does its work.
     pub(in crate::engines::processes) fn is_this_thread(&self) -> bool {
         self.thread.get() == Some(&std::thread::current().id())
     }
 
-    /// This worker has to die, because of `why`.
+    /// Requests the death of this worker, because of `why`.
     pub(in crate::engines::processes) fn mark_for_kill(&self, id: WorkerId, why: String) {
         self.requests.lock().to_kill.push((id, why));
         self.ring();
     }
 
-    /// A task is under way, since the caller has got the lock: if a worker is stopped, that is to
-    /// be said. Cost: a load, and a system call for the first task after a pause.
+    /// Notes that a task is under way. The caller has the lock. The monitor then reports a stopped
+    /// worker. Costs a load, and a system call for the first task after a pause.
     pub(in crate::engines::processes) fn arm(&self) {
         if !self.armed.load(Ordering::Relaxed) {
             self.armed.store(true, Ordering::Relaxed);
@@ -149,19 +157,19 @@ impl Monitor {
         }
     }
 
-    /// Ends the thread when all workers are gone, which is at `end` at the latest, but for those
-    /// that have a later time of their own.
+    /// Ends the thread when all workers are gone. That is at `end` at the latest, except for
+    /// workers with a later time of their own.
     pub(in crate::engines::processes) fn close(&self, end: Instant) {
         self.requests.lock().end = Some(end);
         self.ring();
     }
 
-    /// A descriptor of the monitor's.
+    /// Returns a descriptor of the monitor.
     pub(in crate::engines::processes) fn waker(&self) -> &OwnedFd {
         &self.wake
     }
 
-    /// Has the thread look at what is new: requests, and workers that have registered.
+    /// Has the thread look for news: requests, and workers that have registered.
     pub(in crate::engines::processes) fn ring(&self) {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
@@ -173,7 +181,7 @@ impl Driver {
         let mut workers: Vec<Watched> = Vec::new();
         let mut backoff = RestartBackoff::default();
         let mut reserve = Reserve::default();
-        // Before any actor can take the last ones.
+        // Before any actor can take the last descriptors.
         reserve.fill(&self.monitor.wake);
         let mut end = None;
         let mut reasons: Vec<(WorkerId, String)> = Vec::new();
@@ -199,7 +207,7 @@ impl Driver {
                 self.none_to_come();
             }
             if end.is_some() && workers.is_empty() {
-                // A worker that was being started when the end came is in the next requests.
+                // If a worker was being started when the end came, it is in the next requests.
                 if self.monitor.requests.lock().new.is_empty() {
                     orphaned.collect_all();
                     return;
@@ -213,7 +221,7 @@ impl Driver {
             let now = Instant::now();
             wake_at = [wake_at, requests.wake_at].into_iter().flatten().min();
             if wake_at.is_some_and(|at| at <= now) {
-                // What it asks for is in the next requests.
+                // The scheduler's next time is in the next requests.
                 wake_at = None;
                 self.with(|scheduler, peers| scheduler.on_time(now, peers));
             }
@@ -230,7 +238,7 @@ impl Driver {
             self.end_the_late(&mut workers, (end, &ends), &mut reasons);
             self.give_up(&mut workers, end.is_some_and(|end| end <= now));
             if end.is_some() && workers.is_empty() {
-                // The last one was given up: nothing would wake this thread.
+                // The last worker was given up, and nothing would wake this thread.
                 continue;
             }
             for (id, _) in ends.extract_if(.., |(_, at)| *at <= now) {
@@ -239,14 +247,14 @@ impl Driver {
                     worker.kill();
                 }
             }
-            // One at a time: nothing that has happened meanwhile waits for all of them.
+            // One start at a time, so that events in the meantime do not wait for all starts.
             if backoff.is_due(now) {
                 self.start_missing(&mut backoff, &mut reserve, workers.is_empty());
             } else if end.is_none() && backoff.next(now).is_none() {
                 reserve.fill(&self.monitor.wake);
             }
             let grace = ends.iter().map(|(_, at)| *at).min();
-            // Who outlives the end has a time of its own.
+            // A worker that outlives the end has a time of its own.
             let end_to_come = end.filter(|end| *end > now);
             let next = [
                 end_to_come,
@@ -272,8 +280,8 @@ impl Driver {
         }
     }
 
-    /// Starts one of the workers that are missing. Where that does not work, it is tried again: for
-    /// as long as there are others, or the reason is a limit that may change.
+    /// Starts one of the missing workers. After a failure, tries again if there are other workers,
+    /// or if the reason is a limit that may change.
     fn start_missing(&self, backoff: &mut RestartBackoff, reserve: &mut Reserve, alone: bool) {
         match self.start_worker_somehow(backoff, reserve) {
             Ok(()) => {
@@ -303,8 +311,8 @@ impl Driver {
         }
     }
 
-    /// Kills workers that do not register or run another program, and all of them when the
-    /// runtime's end has come.
+    /// Kills workers that do not register or that run another program. Kills all workers when the
+    /// runtime's end has come, except workers with a later time of their own.
     fn end_the_late(
         &self,
         workers: &mut [Watched],
@@ -337,8 +345,9 @@ impl Driver {
         }
     }
 
-    /// Says which workers are stopped, from time to time while tasks are under way. Returns the
-    /// next time: none as long as there is nothing to do, so that an idle runtime does not wake up.
+    /// Reports stopped workers, from time to time while tasks are under way. Returns the time of
+    /// the next look, or `None` as long as there is nothing to do. So an idle runtime does not wake
+    /// up.
     fn look_for_stopped(
         &self,
         workers: &mut [Watched],
@@ -354,17 +363,16 @@ impl Driver {
             Some(at) if at > now => return Some(at),
             Some(_) => workers.iter_mut().for_each(Watched::tell_if_stopped),
         }
-        // Whoever submits a task after the look at what is pending sees this.
+        // A thread that submits a task after the look at pending work sees this.
         self.monitor.armed.store(false, Ordering::Relaxed);
         let pending = self.pending_work();
-        // A run may go on whose task has failed.
+        // A run whose task has failed may go on.
         let again = self.show_functions(workers) || pending;
         self.monitor.armed.fetch_or(again, Ordering::Relaxed);
         Some(next).filter(|_| again)
     }
 
-    /// Says which workers outlive their end. At the end of the runtime they are not waited for any
-    /// longer.
+    /// Reports workers that outlive their end. At the end of the runtime, stops waiting for them.
     fn give_up(&self, workers: &mut Vec<Watched>, closing: bool) {
         let now = Instant::now();
         for worker in workers.extract_if(.., |worker| worker.outlives_its_end(now) && closing) {
@@ -374,8 +382,8 @@ impl Driver {
         }
     }
 
-    /// Sleeps until a worker is dead, there is something new, or it is time for something. Takes
-    /// the dead out of the list.
+    /// Sleeps until a worker is dead, there is a request, or a time has come. Takes the dead
+    /// workers out of the list.
     fn wait_for_deaths(&self, workers: &mut Vec<Watched>, next: Option<Instant>) -> Vec<Watched> {
         let now = Instant::now();
         let late = workers
@@ -425,7 +433,7 @@ impl Driver {
         self.with(|_, peers| peers.iter_mut().any(|(_, peer)| ready(peer)))
     }
 
-    /// What is left to do when a worker is dead.
+    /// Does the work that is left when a worker is dead.
     fn reap(
         &self,
         mut worker: Watched,
@@ -433,7 +441,8 @@ impl Driver {
         closing: bool,
         backoff: &mut RestartBackoff,
     ) {
-        // Its children first: as long as the exit is not collected, the group's number is its own.
+        // The worker's children come first. As long as the exit is not collected, no other group
+        // has this number.
         worker.kill();
         let status = worker.life.collect();
         worker.stdout.finish();
@@ -457,7 +466,7 @@ impl Driver {
             let registered = peer
                 .as_ref()
                 .is_some_and(|peer| peer.registered.load(Ordering::Acquire));
-            // Where somebody else has collected the status, the worker's word counts.
+            // If somebody else has collected the status, the worker's own message counts.
             let well = match &status {
                 Some(status) => status.exit_status() == Some(0),
                 None => peer.is_some_and(|peer| peer.exits),
@@ -473,7 +482,7 @@ impl Driver {
             peers.reap(worker.id, worker.segment, live);
             (registered, missing)
         });
-        // Another thread may sleep on something that the dead worker did not get to say.
+        // Another thread may sleep on a message that the dead worker did not send any more.
         self.bell.ring_all();
         if closing || self.is_closed() {
             return;
@@ -518,8 +527,9 @@ impl Driver {
     }
 }
 
-/// Says that a worker has ended before it was ready, as so many in a row: for the first, the tenth,
-/// the hundredth and so on. What the first has said was passed on.
+/// Reports that a worker has ended before it was ready. `count` workers in a row have done so.
+/// Reports the first, the tenth, the hundredth and so on. The output of the first worker was passed
+/// on.
 fn tell_unready(count: u32, pid: u32, how: &str, tail: &str) {
     if count == 1 {
         eprintln!(

@@ -27,16 +27,16 @@ pub(super) struct Ends {
     pub(super) process_slot: ProcessSlot,
     pub(super) segment: SegmentId,
     pub(super) mailbox: WorkerEnd,
-    /// Brings descriptors.
+    /// The worker's end of the socket that brings descriptors.
     pub(super) socket: OwnedFd,
 }
 
-/// Adds a worker with a segment of `len` bytes, of which it uses `most`, to the peers and to the
-/// scheduler. `look` sees the segment before. `shares_mappings`: it reads other segments through
-/// the driver's mappings.
+/// Adds a worker to the peers and to the scheduler. Its segment has `len` bytes, of which it uses
+/// `most`. `look` sees the segment before. `shares_mappings`: the worker reads other segments
+/// through the driver's mappings.
 ///
 /// # Errors
-/// No memory, descriptors or numbers, or the error of `look`.
+/// There is no memory, descriptor or number, or `look` fails.
 pub(super) fn connect<T>(
     driver: &Driver,
     (len, most): (u64, u64),

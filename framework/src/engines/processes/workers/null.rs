@@ -1,15 +1,15 @@
-//! Workers that do nothing: for measurements of the driver alone.
+//! Workers that do nothing, for measurements of the driver alone.
 //!
-//! A *null worker* is no process. It takes each task as a worker does, through a mailbox of its own
-//! with the same bells, state words and wire format, and answers at once that the task has returned
-//! `()`. So what is left of a program's time is what the driver costs: the typed surface, the
-//! scheduler and the peers, without functions, processes and the store.
+//! A *null worker* is no process. It takes each task like a worker, through a mailbox of its own
+//! with the bells, state words and wire format of a worker. It answers at once that the task has
+//! returned `()`. So a program's time is the cost of the driver: the typed surface, the scheduler
+//! and the peers. Functions, processes and the store cost nothing.
 //!
-//! Each has two threads of this process, as a worker has for its two lanes. Or it has none, and
-//! whoever waits for a result does its work on the way: then a program does the same each time, so
-//! that instructions can be counted.
+//! A null worker has two threads of this process, like a worker for its two lanes. Or it has none,
+//! and the thread that waits for a result does the null worker's work on the way. Then a program
+//! runs in one way each time, so that instructions can be counted.
 //!
-//! A null worker ends with the runtime, not earlier: there is nothing in it to be ended.
+//! A null worker ends with the runtime, and not earlier: nothing in it needs an end.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -35,20 +35,20 @@ use crate::engines::processes::{
     workers::{no_process::connect, workforce::Workforce},
 };
 
-/// Nothing is ever stored in it.
+/// The length of a null worker's segment. Nothing is ever stored in it.
 const SEGMENT: u64 = 64 << 10;
 
-/// One of them, as its tasks see it.
+/// The part of a null worker that runs its tasks.
 #[derive(Debug)]
 struct Tasks {
     lane: LaneReader,
     state: WorkerState,
     out: OutWriter,
-    /// `()`.
+    /// The value `()`.
     unit: Arc<Value>,
 }
 
-/// The rest of it.
+/// The part of a null worker that serves its control lane.
 #[derive(Debug)]
 struct Control {
     lane: LaneReader,
@@ -56,8 +56,10 @@ struct Control {
 }
 
 impl Tasks {
+    /// Takes the next task of the lane, if there is one.
+    ///
     /// # Errors
-    /// What came is no task, or the mailbox is damaged.
+    /// The message is no task, or the mailbox is damaged.
     fn next(&mut self) -> Result<Option<TaskMessage>> {
         match self.lane.receive() {
             Ok(None) => Ok(None),
@@ -67,7 +69,7 @@ impl Tasks {
         }
     }
 
-    /// As the loop of a worker, but for the call.
+    /// Does what the task loop of a worker does, without the call.
     fn answer(&mut self, task: &TaskMessage) -> Result<()> {
         if !self.state.start(task.slot, task.attempt, task.revocable) {
             return Ok(());
@@ -86,7 +88,7 @@ impl Tasks {
             .map_err(|error| Error::internal(error.to_string()))
     }
 
-    /// Answers until `closing`.
+    /// Answers tasks until `closing`.
     fn serve(&mut self, closing: &AtomicBool) -> Result<()> {
         let spin = Spin::of_the_driver();
         while !closing.load(Ordering::SeqCst) {
@@ -104,7 +106,7 @@ impl Tasks {
 }
 
 impl Control {
-    /// The next message that means something here: whether it says that this is the end.
+    /// Takes the next message, if there is one. Returns whether it ends the worker.
     ///
     /// # Errors
     /// The mailbox or the socket is damaged.
@@ -114,7 +116,7 @@ impl Control {
             None => Ok(None),
             Some(ToWorker::Shutdown) => Ok(Some(true)),
             Some(ToWorker::Segment { .. }) => {
-                // The arguments of tasks are not looked at.
+                // Nobody looks at the arguments of tasks.
                 link::receive_segment(self.socket.as_fd())
                     .map_err(|error| Error::internal(error.to_string()))?;
                 Ok(Some(false))
@@ -167,7 +169,7 @@ impl NullHere {
         })
     }
 
-    /// Does what there is to do; whether there was anything.
+    /// Does the work that there is. Returns whether a task was among it.
     ///
     /// # Errors
     /// A mailbox is damaged.
@@ -210,10 +212,10 @@ impl Workforce for NullHere {
     }
 }
 
-/// Makes `count` null workers; `run` takes each.
+/// Makes `count` null workers. `run` takes each of them.
 ///
 /// # Errors
-/// No memory, descriptors or threads.
+/// There is no memory, descriptor or thread.
 fn start_all(
     driver: &Driver,
     count: usize,
@@ -258,7 +260,7 @@ fn start_threads(driver: &Driver, mut tasks: Tasks, mut control: Control) -> Res
     Ok(())
 }
 
-/// There is no process whose death would tell.
+/// Fails the runtime on an error, since there is no process whose death would report it.
 fn report(driver: &Weak<Driver>, result: Result<()>) {
     if let Some(driver) = driver.upgrade() {
         fail_on_error(&driver, result);

@@ -1,4 +1,4 @@
-//! Which file is this program, and how it is run again.
+//! Finds the file of this program, and how to run it again.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,20 +9,21 @@ use std::{
 
 use mobula_protocol::{Error, Result};
 
-/// The link leads to the file that the kernel has started, also when it was replaced or deleted.
+/// A link to the file that the kernel has started, also when the file was replaced or deleted.
 const EXE: &str = "/proc/self/exe";
 
-/// Of the auxiliary vector: where the kernel has put the dynamic loader.
+/// The key of the auxiliary vector with the address of the dynamic loader.
 const AT_BASE: usize = 7;
 
-/// A command that runs this program again, without arguments.
+/// Returns a command that runs this program again, without arguments.
 ///
-/// The kernel has started another file in two cases. Under valgrind that is valgrind, which knows
-/// what the program is. And a start through the dynamic loader (`ld.so ./program`) is repeated as
-/// it was, with the options for the loader: to the loader, the first argument would be a program.
+/// In two cases the kernel has started another file. Under valgrind, that file is valgrind, which
+/// knows the program. Or the program was started through the dynamic loader (`ld.so ./program`).
+/// Then the command repeats this start with the loader's options: the loader takes its first
+/// argument for a program.
 ///
 /// # Errors
-/// The program's file is not known for certain. No other one is run in its place.
+/// The program's file is not known for certain. The command never runs another file in its place.
 pub(in crate::engines::processes) fn command() -> Result<Command> {
     let emulated = std::env::var_os("LD_PRELOAD")
         .is_some_and(|preload: OsString| preload.to_string_lossy().contains("vgpreload"));
@@ -39,9 +40,10 @@ pub(in crate::engines::processes) fn command() -> Result<Command> {
     Ok(command)
 }
 
-/// The file of this code, if the kernel has not started that one, but the dynamic loader.
+/// Returns the file of this code, if the kernel has started the dynamic loader in the place of this
+/// file.
 ///
-/// Otherwise the kernel loads the loader beside the program, if it needs one.
+/// Otherwise the kernel loads the loader beside the program, if the program needs one.
 fn started_by_loader() -> Option<PathBuf> {
     let exe = std::fs::read_link(EXE).ok()?;
     let vector = std::fs::read("/proc/self/auxv").ok()?;
@@ -54,7 +56,7 @@ fn started_by_loader() -> Option<PathBuf> {
     (own != exe).then(|| own.to_owned())
 }
 
-/// Where the loader is that came with the program.
+/// Returns the address of the loader that came with the program.
 fn loader_of(vector: &[u8]) -> Option<usize> {
     const WORD: usize = size_of::<usize>();
     let word = |bytes: &[u8]| bytes.try_into().ok().map(usize::from_ne_bytes);
@@ -63,7 +65,7 @@ fn loader_of(vector: &[u8]) -> Option<usize> {
     word(&pair[WORD..])
 }
 
-/// The mapped files of `/proc/self/maps`, with their addresses.
+/// Returns the mapped files of `/proc/self/maps`, with their addresses.
 fn mapped(maps: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, &Path)> {
     maps.split(|byte| *byte == b'\n').filter_map(|line| {
         let path = line.iter().position(|byte| *byte == b'/')?;
@@ -75,7 +77,8 @@ fn mapped(maps: &[u8]) -> impl Iterator<Item = (std::ops::Range<usize>, &Path)> 
     })
 }
 
-/// The same loader, with its options and the program's file. `own`: the file of this code.
+/// Returns a command with this process' loader, its options and the program's file. `own`: the file
+/// of this code.
 fn through_loader(own: &Path) -> Result<Command> {
     let failed = |why: &str| {
         Error::setup(format!(
@@ -87,7 +90,7 @@ fn through_loader(own: &Path) -> Result<Command> {
     let mut words = line.strip_suffix(b"\0").unwrap_or(&line).split(|b| *b == 0);
     let loader = words.next().unwrap_or_default();
     let mut words: Vec<&[u8]> = words.collect();
-    // The loader has passed its last words on: the program's name and arguments.
+    // The loader has passed on its last words: the program's name and arguments.
     let options = (words.len() + 1).checked_sub(std::env::args_os().len());
     let Some(options) = options.filter(|options| *options > 0) else {
         return Err(failed("its command line was changed"));
@@ -104,12 +107,12 @@ fn through_loader(own: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The file of this program: what its name leads to if this process has mapped that, or else the
-/// file of this code.
+/// Returns the file of this program. That is the file to which its name leads, if this process has
+/// mapped it. Otherwise it is the file of this code.
 fn file(name: &Path, own: &Path) -> Option<PathBuf> {
     let maps = std::fs::read("/proc/self/maps").ok()?;
     let is_mapped = |file: &PathBuf| mapped(&maps).any(|(_, path)| path == file);
-    // The path of a deleted file has a word behind it, and leads nowhere.
+    // The path of a deleted file has a word behind it, and leads to no file.
     let own = || Some(own.to_owned()).filter(|own| own.exists());
     name.canonicalize().ok().filter(is_mapped).or_else(own)
 }

@@ -1,12 +1,12 @@
-//! Workers cannot be started, since a limit of the system is reached: what is done until it is
-//! over.
+//! The measures against a shortage: a limit of the system is reached, and workers cannot be
+//! started.
 //!
-//! * The soft limit on descriptors is raised to the hard one, when a start has failed for want of
-//!   descriptors.
-//! * Some descriptors are kept in reserve. They are for the case that actors have all others and
-//!   the pool has no worker left: then one worker of the pool is started with them.
-//! * What waits for a process fails after [`PATIENCE`], with the reason of the last failure. The
-//!   monitor goes on trying, so the pool is complete again some time after the shortage.
+//! - When a start has failed for want of descriptors, the driver raises the soft limit on
+//!   descriptors to the hard limit.
+//! - The driver keeps some descriptors in reserve. They are for the case that actors have all other
+//!   descriptors and the pool has no worker left. Then one worker of the pool is started with them.
+//! - Calls that wait for a process fail after [`PATIENCE`], with the reason of the last failure.
+//!   The monitor goes on trying, so the pool is complete again some time after the shortage.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -19,21 +19,21 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::engines::processes::{Driver, workers::backoff::RestartBackoff};
 
-/// How long starts fail before what waits for a process does.
+/// How long starts fail before calls that wait for a process fail.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Descriptors that the start of a worker takes, and some more.
+/// How many descriptors are kept in reserve: those that the start of a worker takes, and some more.
 const RESERVE: usize = 20;
 
-/// With fewer descriptors than this, none is kept in reserve.
+/// If the limit on descriptors is lower than this, none is kept in reserve.
 const LEAST_FOR_RESERVE: u64 = 80;
 
-/// Descriptors that stand for nothing, and are closed where others are needed.
+/// Descriptors that have no use of their own. They are closed when others are needed.
 #[derive(Debug, Default)]
 pub(in crate::engines::processes) struct Reserve(Vec<OwnedFd>);
 
 impl Reserve {
-    /// Takes what is missing, as far as the system gives it. `any` is copied.
+    /// Takes the missing descriptors, as far as the system gives them. They are copies of `any`.
     pub(in crate::engines::processes) fn fill(&mut self, any: impl AsFd) {
         if self.0.len() >= RESERVE {
             return;
@@ -50,13 +50,13 @@ impl Reserve {
         }
     }
 
-    /// Closes them; whether there were any.
+    /// Closes the descriptors. Returns whether there were any.
     fn spend(&mut self) -> bool {
         !std::mem::take(&mut self.0).is_empty()
     }
 }
 
-/// Raises the soft limit on descriptors to the hard one; whether that has changed it.
+/// Raises the soft limit on descriptors to the hard limit. Returns whether that has changed it.
 fn raise_descriptors() -> bool {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -67,10 +67,10 @@ fn raise_descriptors() -> bool {
 }
 
 impl Driver {
-    /// Starts a worker, with more descriptors where that helps.
+    /// Starts a worker, with more descriptors if that helps.
     ///
     /// # Errors
-    /// As for [`start_worker`](Self::start_worker).
+    /// See [`start_worker`](Self::start_worker).
     pub(in crate::engines::processes) fn start_worker_somehow(
         &self,
         backoff: &mut RestartBackoff,
@@ -85,7 +85,7 @@ impl Driver {
             && self.with(|scheduler, _| scheduler.pool_is_empty())
             && reserve.spend()
         {
-            // So the pool gets it, and no actor.
+            // So the pool gets the worker, and no actor.
             backoff.failing_since(Instant::now());
             self.with(|scheduler, _| scheduler.keep_last_worker(true));
             started = self.start_worker(hushed);
@@ -93,13 +93,13 @@ impl Driver {
         started
     }
 
-    /// Whether the pool keeps its last worker, also while workers can be started: where it is the
-    /// only one, an actor would wait for another process each time.
+    /// Whether the pool keeps its last worker, also while workers can be started. A pool of one
+    /// worker does not: otherwise each actor would wait for another process.
     pub(in crate::engines::processes) fn keeps_last_worker(&self) -> bool {
         self.config.workers > 1
     }
 
-    /// A worker could not be started, or died before it was ready.
+    /// Records that a worker could not be started, or died before it was ready.
     pub(in crate::engines::processes) fn start_has_failed(
         &self,
         error: &Error,
@@ -107,7 +107,8 @@ impl Driver {
     ) {
         let now = Instant::now();
         let failing = now.duration_since(backoff.failing_since(now));
-        // A worker that was started meanwhile is no hope any more when it should long be ready.
+        // When a worker that was started in the meantime should long be ready, it is no hope any
+        // more.
         let any_hope = failing < PATIENCE + self.config.start_timeout;
         let refused = self.with(|scheduler, peers| {
             scheduler.keep_last_worker(true);
@@ -119,7 +120,7 @@ impl Driver {
         backoff.give_up(refused);
     }
 
-    /// A worker takes tasks.
+    /// Records that a worker takes tasks.
     pub(in crate::engines::processes) fn start_has_succeeded(
         &self,
         backoff: &mut RestartBackoff,

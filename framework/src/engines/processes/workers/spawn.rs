@@ -1,4 +1,4 @@
-//! Starting a worker: another process of this program, with a mailbox and a segment.
+//! Starts a worker: another process of this program, with a mailbox and a segment.
 
 use std::{
     ffi::OsString,
@@ -38,11 +38,11 @@ use crate::engines::processes::{
 use crate::promise::ENGINE;
 
 impl Driver {
-    /// Starts one further worker. It takes tasks when it has registered, and ends with the calling
-    /// thread. If it is `hushed`, it is not heard before it has registered.
+    /// Starts one further worker. The worker takes tasks when it has registered, and ends with the
+    /// calling thread. The output of a `hushed` worker is not passed on before it has registered.
     ///
     /// # Errors
-    /// No memory, no descriptors, no process.
+    /// There is no memory, descriptor or process.
     pub(in crate::engines::processes) fn start_worker(&self, hushed: bool) -> Result<()> {
         let process_slot = self.with(|_, peers| peers.process_slots.take());
         let process_slot = process_slot.ok_or_else(|| {
@@ -56,8 +56,8 @@ impl Driver {
         started
     }
 
-    /// As [`start_worker`](Self::start_worker). `unused` is emptied when the process slot belongs
-    /// to a peer.
+    /// Does the work of [`start_worker`](Self::start_worker). Empties `unused` when the process
+    /// slot belongs to a peer.
     fn start_worker_at(
         &self,
         process_slot: ProcessSlot,
@@ -85,7 +85,7 @@ impl Driver {
         };
         let made = || {
             let (read, write) = descriptors::pipe()?;
-            // Our end only: the worker's prints wait for room.
+            // Only the driver's end is non-blocking: the worker's prints wait for room.
             rustix::io::ioctl_fionbio(&read, true)?;
             Ok((read, write))
         };
@@ -191,7 +191,7 @@ impl Driver {
             signs: Signs::default(),
             _place: place,
         });
-        // It may have rung before its lane was there to be looked at.
+        // The worker may have rung before the driver could look at its lane.
         self.poll();
         started.map_err(|violation| Error::internal(violation.to_string()))
     }
@@ -226,8 +226,8 @@ impl Driver {
             .stdin(Stdio::from(socket))
             .stdout(Stdio::null())
             .stderr(Stdio::from(stderr))
-            // Ctrl-C in a terminal goes to the driver alone, and what a task starts can be ended
-            // together with its worker.
+            // Ctrl-C in a terminal goes to the driver alone. And the processes that a task starts
+            // can be ended together with their worker.
             .process_group(0);
         let mut child = descriptors::with_standard_in_use(|| command.spawn()).map_err(|error| {
             let program = Path::new(command.get_program()).display();
@@ -241,7 +241,7 @@ impl Driver {
             .ok_or_else(|| Error::internal(format!("a process with the id {pid}")))
             .and_then(|pid| Life::of(pid, own_socket));
         match life {
-            // Its exit status is collected by the monitor.
+            // The monitor collects the exit status.
             Ok(life) => Ok((pid, life)),
             Err(error) => {
                 let _ = child.kill();
@@ -252,7 +252,7 @@ impl Driver {
     }
 }
 
-/// A descriptor that is readable while one of these is.
+/// Returns a descriptor that is readable while one of these is.
 fn watch_of(stdout: &OwnedFd, stderr: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let watch = descriptors::watch()?;
     for fd in [stdout, stderr] {

@@ -1,5 +1,5 @@
-//! What workers find around them: the working directory, the environment and the umask that this
-//! process had when the runtime began, whatever it has by the time that a worker is started.
+//! The surroundings of workers: the working directory, the environment and the umask. Workers get
+//! those that this process had when the runtime began, even if they have changed since.
 
 use std::{
     ffi::OsString,
@@ -17,7 +17,7 @@ const USUAL_UMASK: u32 = 0o022;
 /// See the module's text.
 #[derive(Debug)]
 pub(in crate::engines::processes) struct Surroundings {
-    /// A descriptor and not a path: the directory may be moved.
+    /// A descriptor and not a path, since the directory may be moved.
     directory: OwnedFd,
     pub(in crate::engines::processes) environment: Vec<(OsString, OsString)>,
     pub(in crate::engines::processes) umask: u32,
@@ -26,10 +26,10 @@ pub(in crate::engines::processes) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this process now, with another directory if one is given.
+    /// Takes the present surroundings of this process, with another directory if one is given.
     ///
     /// # Errors
-    /// The directory is none, or cannot be entered.
+    /// The path is no directory, or the directory cannot be entered.
     pub(in crate::engines::processes) fn now(directory: Option<&Path>) -> Result<Surroundings> {
         let path = directory.unwrap_or(Path::new("."));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -47,13 +47,15 @@ impl Surroundings {
         })
     }
 
-    /// A path to the working directory, for a process that still has this one's descriptors.
+    /// Returns a path to the working directory, for a process that still has this process'
+    /// descriptors.
     pub(in crate::engines::processes) fn directory(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.directory.as_raw_fd()).into()
     }
 }
 
-/// This process' umask. The system call that says it changes it too, for other threads to see.
+/// Returns this process' umask. A system call that returns it would change it, and other threads
+/// could see the change.
 fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));

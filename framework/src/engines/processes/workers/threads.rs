@@ -1,16 +1,16 @@
 //! Workers whose threads are threads of this program: the engine
 //! [`threads`](crate::EngineKind::threads).
 //!
-//! Each is a whole worker (`mobula_worker::in_threads`) behind a mailbox of its own, so the
-//! scheduler, the driver and the worker are those of worker processes. What differs is memory: all
-//! of them read through the driver's mappings, so no descriptors of segments travel. And their end:
-//! a thread cannot be killed.
+//! Each is a whole worker (`mobula_worker::in_threads`) behind a mailbox of its own. So the
+//! scheduler, the driver and the worker work like with worker processes. Two things differ. All
+//! these workers read through the driver's mappings, so no descriptors of segments travel. And a
+//! thread cannot be killed:
 //!
-//! * A run that goes on behind its grace time loses its turn, and its worker goes on beside it.
-//! * A worker that is to end (an actor that is killed, or without handles) is closed, and its runs
-//!   are cancelled. It is lost to the scheduler when all of them have ended, and no earlier: until
-//!   then it reads what it was given.
-//! * At the end of the runtime, runs that do not end in time are left to themselves. Nobody answers
+//! - A run that goes on after its grace time loses its turn, and its worker goes on beside it.
+//! - A worker that is to end (an actor that is killed, or has no handles) is closed, and its runs
+//!   are cancelled. The scheduler loses the worker when all runs have ended, and not earlier: until
+//!   then they read their arguments.
+//! - At the end of the runtime, runs that do not end in time are left to themselves. Nobody answers
 //!   them any more.
 
 use std::{
@@ -39,7 +39,7 @@ use crate::{
     promise::ENGINE,
 };
 
-/// How often the end of the runtime looks at what its workers say.
+/// How often the end of the runtime looks at the workers' messages.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// See the module's text.
@@ -49,17 +49,17 @@ pub(in crate::engines) struct Threads(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// A worker has ended.
+    /// Notified when a worker has ended.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that have not ended.
+    /// Workers that have not ended.
     workers: BTreeMap<WorkerId, InThreads>,
-    /// When the runtime's end may take until this one has ended.
+    /// Until when the runtime's end may wait for the end of each worker.
     ends: BTreeMap<WorkerId, Instant>,
-    /// The set-up functions were called, and the tear-down functions were not.
+    /// Whether the set-up functions were called, and the tear-down functions were not.
     is_set_up: bool,
 }
 
@@ -72,13 +72,15 @@ impl Threads {
         for _ in 0..count {
             self.start_one(driver)?;
         }
-        // One may have rung before its lane was there to be looked at.
+        // A worker may have rung before the driver could look at its lane.
         driver.poll();
         Ok(())
     }
 
+    /// Starts one worker.
+    ///
     /// # Errors
-    /// No memory, descriptors or threads.
+    /// There is no memory, descriptor or thread.
     fn start_one(&self, driver: &Driver) -> Result<()> {
         let len = driver.config.worker_segment;
         let memory = (len, driver.capacity.capacity());
@@ -101,7 +103,7 @@ impl Threads {
             socket: ends.socket,
         };
         let (weak, shared) = (driver.this.clone(), self.0.clone());
-        // Held, so that it is listed before it can end.
+        // The lock is held, so that the worker is listed before it can end.
         let mut state = self.0.state.lock();
         let started = InThreads::start(parts, move |ended| {
             lost(&weak, id, segment, ended);
@@ -126,11 +128,11 @@ impl Threads {
         }
     }
 
-    /// Waits until all workers have ended, or their time has passed.
+    /// Blocks until all workers have ended, or their time has passed.
     fn wait_for_ends(&self, driver: &Driver) {
         let begun = Instant::now();
         loop {
-            // A worker that ends says so.
+            // A worker that ends sends a message.
             driver.poll();
             let mut state = self.0.state.lock();
             let until = |id: &WorkerId| {
@@ -165,7 +167,8 @@ impl Workforce for Threads {
     fn start(&self, driver: &Driver) -> Result<()> {
         mobula_worker::set_up_here(false)?;
         self.0.state.lock().is_set_up = true;
-        // The driver reads its own segment by its heap, and the others by this.
+        // The driver reads its own segment through its heap. The workers read it through this
+        // mapping.
         driver
             .segments
             .insert(driver.heap.id(), driver.heap.file())?;
@@ -221,7 +224,7 @@ impl Workforce for Threads {
             );
         }
         left.values().for_each(InThreads::cut);
-        // A thread that is about to wait for room in a full lane finds some.
+        // A thread that is about to wait for room in a full lane finds room.
         driver.with(|scheduler, peers| peers.drain_all(scheduler));
         drop(left);
         if is_set_up {
@@ -230,7 +233,7 @@ impl Workforce for Threads {
     }
 }
 
-/// Nothing is left of a worker: what it had said counts, and its memory goes back.
+/// Ends a worker of which nothing is left. Its last messages count, and its memory is given back.
 fn lost(driver: &Weak<Driver>, id: WorkerId, segment: SegmentId, ended: Result<()>) {
     let Some(driver) = driver.upgrade() else {
         return;
@@ -249,14 +252,14 @@ fn lost(driver: &Weak<Driver>, id: WorkerId, segment: SegmentId, ended: Result<(
         peers.reap(id, segment, live);
         missing
     });
-    // Another thread may sleep on something that the worker did not get to say.
+    // Another thread may sleep on a message that the worker did not send any more.
     driver.bell.ring_all();
     if driver.is_closed() {
         return;
     }
     match why {
         Some(error) => driver.fail(&error),
-        // It has run as many calls as it may.
+        // The worker has run as many calls as it may.
         None if missing => driver.workforce.change(&driver, 1, Vec::new()),
         None => {}
     }

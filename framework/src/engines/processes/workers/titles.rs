@@ -1,7 +1,8 @@
 //! The titles of workers in `ps` and `top`: the functions that they run.
 //!
-//! The monitor looks twice a second while tasks are under way, and tells a worker whose function
-//! has changed since. So a task pays nothing for it, and short tasks are mostly not seen.
+//! The monitor looks twice a second while tasks are under way. It tells a worker whose function has
+//! changed since the last look. So a task pays nothing for its title, and short tasks mostly do not
+//! show.
 
 use mobula_protocol::message::ToWorker;
 
@@ -9,7 +10,7 @@ use super::watched::Watched;
 use crate::{engines::processes::Driver, scheduler::Host};
 
 impl Driver {
-    /// Has workers show what they run. Returns whether any shows a function.
+    /// Has workers show the functions that they run. Returns whether any worker shows a function.
     pub(in crate::engines::processes) fn show_functions(&self, workers: &mut [Watched]) -> bool {
         self.with(|scheduler, peers| {
             let ready = workers.iter_mut().filter(|worker| worker.is_registered());

@@ -1,4 +1,4 @@
-//! The workers of a driver as the driver sees them, whatever they are.
+//! The source of a driver's workers, for all kinds of workers.
 
 use std::{
     fmt,
@@ -11,19 +11,19 @@ use crate::{engines::processes::Driver, init::WorkerEntry};
 
 /// Brings up the workers of one driver, and ends them.
 ///
-/// The driver speaks with each worker through a mailbox. All else that depends on what a worker
-/// is stands in an implementation of this trait: [`Processes`], workers in threads, or the null
+/// The driver speaks with each worker through a mailbox. All else depends on the kind of worker,
+/// and stands in an implementation of this trait: [`Processes`], workers in threads, or the null
 /// workers.
 pub(crate) trait Workforce: fmt::Debug + Send + Sync {
-    /// How a further process of this program becomes a worker.
+    /// Returns how a further process of this program becomes a worker.
     ///
     /// # Errors
-    /// It cannot.
+    /// A further process cannot become a worker.
     fn entry(&self) -> Result<WorkerEntry> {
         crate::init::worker_entry()
     }
 
-    /// Whether workers are threads of this process, so that also a task may start them.
+    /// Whether workers are threads of this process. Then a task may start them, too.
     fn is_of_threads(&self) -> bool {
         false
     }
@@ -34,30 +34,31 @@ pub(crate) trait Workforce: fmt::Debug + Send + Sync {
     /// No worker comes up.
     fn start(&self, driver: &Driver) -> Result<()>;
 
-    /// Starts `count` further workers, and sees to it that each worker in `ends` has ended when
-    /// its time has passed.
+    /// Starts `count` further workers. Makes sure that each worker in `ends` has ended when its
+    /// time has passed.
     fn change(&self, driver: &Driver, count: usize, ends: Vec<(WorkerId, Duration)>);
 
     /// Ends the worker `id`, because of `why`.
     fn kill(&self, driver: &Driver, id: WorkerId, why: String);
 
-    /// A run of a task did not end in time, because of `why`, and its worker cannot be killed. See
-    /// [`Host::end_run`](crate::scheduler::Host::end_run).
+    /// Ends a run of a task that did not end in time, because of `why`. Its worker cannot be
+    /// killed. See [`Host::end_run`](crate::scheduler::Host::end_run).
     fn end_run(&self, driver: &Driver, id: WorkerId, _run: Attempt, why: String) {
         self.kill(driver, id, why);
     }
 
-    /// The runtime has ended: workers were told to end. Waits for those that the monitor does not
-    /// wait for.
+    /// Waits, at the end of the runtime, for workers that the monitor does not wait for. All
+    /// workers were told to end.
     fn end(&self, _driver: &Driver) {}
 
-    /// Does the work of workers that run on the calling thread; whether there was any.
+    /// Does the work of workers that run on the calling thread. Returns whether there was any.
     #[inline]
     fn work_here(&self, _driver: &Driver) -> bool {
         false
     }
 
-    /// Whether workers answer while no caller waits for them, so that a thread has to read it.
+    /// Whether workers answer while no caller waits for them. Then a thread has to read the
+    /// answers.
     fn answers_by_itself(&self) -> bool {
         true
     }
@@ -85,10 +86,10 @@ impl Workforce for Processes {
     }
 }
 
-/// Waits until a worker takes tasks.
+/// Blocks until a worker takes tasks.
 ///
 /// # Errors
-/// Why none does.
+/// No worker takes tasks; the error says why.
 pub(in crate::engines::processes) fn first_has_come(driver: &Driver) -> Result<()> {
     let deadline = Instant::now() + driver.config.start_timeout + Duration::from_secs(1);
     let mut startup = driver.startup.lock();
