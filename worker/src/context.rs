@@ -352,7 +352,7 @@ impl TaskContext {
     }
 
     /// Returns the environment variables that tell a program which units of the task's resources it
-    /// is to use, such as `CUDA_VISIBLE_DEVICES` with `0,1` for the resource `gpu`.
+    /// is to use. An example is `CUDA_VISIBLE_DEVICES` with `0,1` for the resource `gpu`.
     /// `Builder::resource_variable` declares others.
     ///
     /// They are for the processes that the task starts. The worker's own environment does not

@@ -24,7 +24,7 @@ static REPORTS: Mutex<VecDeque<(Run, Report)>> = Mutex::new(VecDeque::new());
 /// returns it.
 ///
 /// A copy can be moved to a thread that the task has started, and to other threads of an
-/// asynchronous function: all copies of a run count together. Calls of a map that share a task
+/// asynchronous function. All copies of a run count together. Calls of a map that share a task
 /// count together, too.
 ///
 /// A call costs some 100 ns. The driver is told at the first call, then not more often than every

@@ -2,9 +2,9 @@
 //!
 //! The task waits all the same. The worker tells the driver, and tries every [`RETRY`] to get the
 //! thread. The driver hands the worker no further task while another worker takes tasks. When no
-//! worker takes tasks any more, the driver hands a task to a worker that is short of threads, and
-//! does not take the task back. Then nothing can run unless a task gives up its wait. The wait ends
-//! with an error that names the limit.
+//! worker takes tasks any more, the driver hands a task to a worker that is short of threads. The
+//! driver does not take this task back. Then nothing can run unless a task gives up its wait. The
+//! wait ends with an error that names the limit.
 
 use std::{
     io,

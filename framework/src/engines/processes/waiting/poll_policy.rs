@@ -2,9 +2,9 @@
 //!
 //! A foreground caller that spawns or waits again and again reads the answers itself on the way.
 //! This costs less than to wake a thread for each answer. Then the background thread does a [timed
-//! park](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. As
-//! soon as a future waits for an answer, and thus has no thread of its own, the background thread
-//! sleeps at the bell again.
+//! park](mobula_protocol::bell::DriverBell::nap): it looks now and then, and nobody rings it. The
+//! timed parks end when a future waits for an answer, since it has no thread of its own: the
+//! background thread sleeps at the bell again.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence},

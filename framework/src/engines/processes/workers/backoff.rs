@@ -2,7 +2,7 @@
 //!
 //! Deaths before readiness, for example by a failing set-up function, lead to pauses that double.
 //! The longest pause is one minute. Any other request for a worker allows one start during the
-//! pause: tasks may need that worker, and the cause of the deaths may be gone.
+//! pause. Tasks may need that worker, and the cause of the deaths may be gone.
 
 use std::time::{Duration, Instant};
 

@@ -441,8 +441,8 @@ impl Driver {
         closing: bool,
         backoff: &mut RestartBackoff,
     ) {
-        // The worker's children come first. As long as the exit is not collected, no other group
-        // has this number.
+        // The worker's children come first. No other group gets this number before the exit is
+        // collected.
         worker.kill();
         let status = worker.life.collect();
         worker.stdout.finish();
