@@ -72,7 +72,7 @@ fn result() -> impl Strategy<Value = Result<Payload, String>> {
     ]
 }
 
-/// What two payloads must have in common.
+/// Returns the facts that two payloads must have in common.
 fn shown(payload: &Payload) -> String {
     let side: Vec<_> = payload
         .side
@@ -98,7 +98,7 @@ fn object(seq: u64) -> Arc<ObjectHandle> {
     ObjectHandle::unowned(id, Ok(Arc::new(value)))
 }
 
-/// What the worker gets as the objects of the batch.
+/// Returns the objects of the batch as the worker gets them.
 fn resolved(args: &[CallArg]) -> Vec<(Payload, Option<ObjectId>)> {
     let one = |arg: &CallArg| match arg {
         CallArg::Object(entry) => (entry.payload().unwrap(), Some(entry.id())),

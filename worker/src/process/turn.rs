@@ -3,8 +3,8 @@
 //!
 //! Users rely on processes for libraries that are not thread-safe. So a task that sleeps gives up
 //! its turn to the next task, and takes the turn back before it goes on. Tasks that go on come
-//! before tasks that begin. No user code runs while a task has given up its turn: the task does
-//! nothing but sleep. [`Paused`](super::worker::Paused) takes the turn back however the sleep ends.
+//! before tasks that begin. A task runs no user code while it has given up its turn: it only sleeps.
+//! [`Paused`](super::worker::Paused) takes the turn back however the sleep ends.
 
 use parking_lot::{Condvar, Mutex};
 
@@ -87,7 +87,7 @@ impl State {
 }
 
 impl<M: Monitor<State>> Turn<M> {
-    /// From now on `most` tasks may have the turn at a time, or one if `most` is 0.
+    /// Lets `most` tasks have the turn at a time from now on, or one task if `most` is 0.
     pub(crate) fn set_most(&self, most: usize) {
         self.state.until(|state| {
             state.most = most.max(1);
