@@ -3,8 +3,8 @@
 //!
 //! Users rely on processes for libraries that are not thread-safe. So a task that sleeps gives up
 //! its turn to the next task, and takes the turn back before it goes on. Tasks that go on come
-//! before tasks that begin. A task runs no user code while it has given up its turn: it only sleeps.
-//! [`Paused`](super::worker::Paused) takes the turn back however the sleep ends.
+//! before tasks that begin. A task runs no user code while it has given up its turn: it only
+//! sleeps. [`Paused`](super::worker::Paused) takes the turn back however the sleep ends.
 
 use parking_lot::{Condvar, Mutex};
 

@@ -173,8 +173,8 @@ impl Driver {
         }
     }
 
-    /// Reads the workers' answers and acts on them. Returns whether there were any. Does the work
-    /// of workers on this thread before.
+    /// Does the work of workers that run on this thread. Then reads the workers' answers and acts
+    /// on them. Returns whether there were any.
     pub(super) fn poll(&self) -> bool {
         let mut any = false;
         while self.workforce.work_here(self) {

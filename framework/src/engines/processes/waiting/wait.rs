@@ -108,8 +108,8 @@ impl Driver {
         }
     }
 
-    /// Looks for the answer of a future, for the time of a short task, if that has succeeded
-    /// lately. Then the future needs no wake-up. The future's caller calls this.
+    /// Looks for the answer of a future on the spot, for as long as `PollPolicy::may_linger` says.
+    /// If the answer comes, the future needs no wake-up. The future's caller calls this.
     pub(in crate::engines::processes) fn linger_for(&self, handle: &ObjectHandle) {
         if mobula_store::is_forked_child() {
             handle.complete(Err(Error::forked()), ENGINE);
