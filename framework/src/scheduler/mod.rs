@@ -187,9 +187,9 @@ pub(crate) struct Scheduler {
     resources: ResourceTable,
     /// Workers that take a further task, by rank. The first worker gets the next task.
     room: Loads,
-    /// Whether tasks were short at the last [`tick`](Scheduler::tick).
+    /// Whether tasks were short at the last `tick`.
     short: bool,
-    /// Number of active workers: see [`pack`].
+    /// Number of active workers.
     active: usize,
     /// The seats of the active workers.
     active_seats: Seats,
@@ -214,7 +214,7 @@ pub(crate) struct Scheduler {
     keeps_last: bool,
     /// Number of workers that the driver is about to start, or 0 while starts fail.
     expected: usize,
-    /// Actors with a change since the last [`pump`](Scheduler::pump).
+    /// Actors with a change since the last `pump`.
     dirty_actors: Vec<ObjectId>,
     /// The lent parts by shared array.
     lending: NumberMap<ObjectId, Lending>,
