@@ -232,6 +232,7 @@ mod engines;
 mod harness;
 mod init;
 mod json;
+mod node;
 mod promise;
 #[cfg(feature = "ray-job")]
 mod ray_job;
@@ -251,6 +252,7 @@ pub use mobula_worker::{
     WorkerLocal,
     context::{Progress, TaskContext, TaskId},
 };
+pub use node::Node;
 pub use runtime::{Builder, Runtime, StoreInfo};
 pub use typed::{
     Actor, ActorCall, ActorId, ActorPool, ActorRef, ArrayBuild, ArrayChunks, ArraySlice,

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use mobula_protocol::{Control, Engine, Error, Result};
 
-use crate::current::{self, Current, Guard};
+use crate::{
+    current::{self, Current, Guard},
+    node::Node,
+};
 
 mod builder;
 mod store_info;
@@ -334,6 +337,40 @@ impl Runtime {
             Some(control) => control.worker_pids(),
             None => vec![std::process::id()],
         }
+    }
+
+    /// Returns the machines that run calls: on a cluster all nodes that are alive, otherwise this
+    /// machine.
+    ///
+    /// On a cluster this asks the cluster, and blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// The runtime has ended ([`is_shutdown`](crate::Error::is_shutdown)), or this is a task: the
+    /// program that started the runtime knows its machines
+    /// ([`is_usage`](crate::Error::is_usage)).
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// let rt = Runtime::builder().workers(1).start()?;
+    /// for node in rt.nodes()? {
+    ///     println!("{}: {} cores", node.name(), node.num_cpus());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nodes(&self) -> Result<Vec<Node>> {
+        let Some(control) = self.control() else {
+            return Err(Error::usage(
+                "`Runtime::nodes` was called in a task; the program that started the runtime has                  the list, and can pass it to the task",
+            ));
+        };
+        if control.is_closed() {
+            return Err(Error::shutdown());
+        }
+        Ok(control.nodes()?.into_iter().map(Node::new).collect())
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {

@@ -107,6 +107,8 @@ use proc_macro::TokenStream;
 /// * `retry_timeouts`: run it again after a run that took too long, within its `retries`.
 /// * `grace = duration`: how long a run goes on that is cancelled or has passed a limit, before its
 ///   worker is killed. `.grace(duration)` on a call overrides it. Default: 1 s.
+/// * `spread`: on a cluster, spread the calls over all nodes, wherever their arguments are.
+///   `.spread(false)` on a call overrides it. Default: near the arguments.
 /// * `max_calls = n`: replace a worker when it has run `n` calls of the function, also those that
 ///   fail. `.max_calls(n)` on a call overrides it. Default: no limit.
 /// * `num_cpus = n`: use `n` cores of the runtime while the function runs, also a part of one.

@@ -101,6 +101,7 @@ impl Place {
                 ("num_cpus", Takes::Amount),
                 ("memory", Takes::Bytes),
                 ("resources", Takes::Resources),
+                ("spread", Takes::Nothing),
                 ("crate", Takes::Path),
             ],
             Place::Actor => &[

@@ -34,6 +34,10 @@ pub struct TaskOptions {
     pub split: bool,
     /// What it needs beside a worker, while it runs.
     pub resources: Resources,
+    /// On which machine it runs. `None`: any, those that have its arguments first.
+    pub node: Option<Box<str>>,
+    /// Whether calls of it are spread over all machines, wherever their arguments are.
+    pub spread: bool,
 }
 
 impl TaskOptions {
@@ -58,6 +62,8 @@ impl TaskOptions {
             max_calls: None,
             split: false,
             resources,
+            node: None,
+            spread: false,
         }
     }
 
@@ -76,6 +82,8 @@ impl TaskOptions {
             priority: self.priority,
             grace: self.grace,
             resources: self.resources.clone(),
+            node: self.node.clone(),
+            spread: self.spread,
             ..TaskOptions::DEFAULT
         };
         (options != TaskOptions::DEFAULT).then(|| Arc::new(options))
@@ -110,6 +118,9 @@ impl TaskOptions {
             resources: _,
             // It would split the result of the batch.
             split,
+            // The batch has them.
+            node: _,
+            spread: _,
         } = *self;
         let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
         !(split || limited || retry_errors && retries.is_some_and(|retries| retries > 0))
@@ -137,9 +148,13 @@ impl TaskOptions {
             split,
             // The driver gives them out.
             ref resources,
+            // Another machine may be the right one.
+            ref node,
+            spread,
         } = *self;
         let limited = timeout.is_some() || deadline.is_some() || max_calls.is_some();
-        let chosen = priority.is_some() || grace.is_some() || !resources.is_none();
+        let placed = node.is_some() || spread;
+        let chosen = priority.is_some() || grace.is_some() || !resources.is_none() || placed;
         !(split || limited || chosen || retries.is_some_and(|retries| retries > 0))
     }
 }
@@ -331,16 +346,19 @@ pub struct ActorOptions {
     pub grace: Duration,
     /// What it needs beside a process, as long as it lives.
     pub resources: Resources,
+    /// On which machine its process is. `None`: any.
+    pub node: Option<Box<str>>,
 }
 
 impl ActorOptions {
     /// Returns the options of the call of the constructor, whose function has these. Its resources
     /// are the actor's.
     pub fn of_constructor(&self, function: &TaskOptions) -> CallOptions {
-        let differ = self.resources != function.resources;
+        let differ = self.resources != function.resources || self.node != function.node;
         differ.then(|| {
             Arc::new(TaskOptions {
                 resources: self.resources.clone(),
+                node: self.node.clone(),
                 ..function.clone()
             })
         })
@@ -358,6 +376,7 @@ impl Default for ActorOptions {
             max_pending_calls: None,
             grace: Duration::from_secs(5),
             resources: Resources::None,
+            node: None,
         }
     }
 }

@@ -323,6 +323,28 @@ impl TaskContext {
         self.task.as_ref()?.run.map(|run| run.worker().0)
     }
 
+    /// Returns the name of the machine that this process is on: in a task on a Ray cluster the
+    /// address of the node, otherwise the host name. `.node(name)` places calls by it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::prelude::*;
+    /// #[remote]
+    /// fn node() -> String {
+    ///     mobula::context().node()
+    /// }
+    ///
+    /// # fn main() -> mobula::Result<()> {
+    /// # mobula::init();
+    /// # let rt = Runtime::builder().workers(1).start()?;
+    /// assert_eq!(rt.spawn(node::remote()).get()?, mobula::context().node());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn node(&self) -> String {
+        mobula_protocol::node()
+    }
+
     /// Returns which units of a resource the task has got, by their numbers, from 0 on. In a method
     /// or a constructor, these are the units of the actor.
     ///

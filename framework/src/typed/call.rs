@@ -1,6 +1,7 @@
 //! Calls that have not been started.
 
 mod options;
+mod placement;
 mod resources;
 
 use std::{
@@ -21,6 +22,8 @@ use super::{
     IntoArg, ObjectRef, Part, SharedElement, Tile, actor::ActorHandle, admission, bound::Bound,
     codecs::Codec,
 };
+
+pub(crate) use placement::check_node;
 
 /// A call that has not been started. `function::remote(..)` returns it, and so does each method of
 /// an [`ActorRef`](crate::ActorRef).
@@ -225,6 +228,9 @@ impl<R> UnspawnedCall<R> {
                 }
             }
             self.check_max_calls(options)?;
+            if let Some(node) = &options.node {
+                self.check_node(node, engine)?;
+            }
         }
         self.check_resources()?;
         self.bound.check(engine)

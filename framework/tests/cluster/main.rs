@@ -6,6 +6,7 @@
 mod kills;
 mod links;
 mod nodes;
+mod placement;
 mod support;
 
 use std::time::{Duration, Instant};

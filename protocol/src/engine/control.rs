@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Result, object_handle::ObjectHandle, progress::TaskProgress};
+use crate::{NodeInfo, Result, object_handle::ObjectHandle, progress::TaskProgress};
 
 /// What the owner of a runtime can ask for.
 pub trait Control {
@@ -11,6 +11,14 @@ pub trait Control {
 
     /// The processes of the workers that run, by their ids. Empty where workers are no processes.
     fn worker_pids(&self) -> Vec<u32>;
+
+    /// The machines that run calls.
+    ///
+    /// # Errors
+    /// The runtime has ended.
+    fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        Ok(vec![NodeInfo::of_this_machine()])
+    }
 
     /// How far the task is that makes this object, if it runs and says so.
     fn progress(&self, _: &ObjectHandle) -> Option<TaskProgress> {

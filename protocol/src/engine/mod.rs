@@ -148,6 +148,12 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// How many workers the runtime has, as it was asked for.
     fn workers(&self) -> usize;
 
+    /// Whether calls can be placed on the machine of this name. An engine that has to ask a cluster
+    /// says yes to all, and a call fails that names no machine of it.
+    fn has_node(&self, name: &str) -> bool {
+        name == crate::node()
+    }
+
     /// How long a batch of short calls should take, so that its own cost does not matter.
     fn batch_time(&self) -> Duration {
         BATCH_TIME

@@ -9,6 +9,7 @@ use mobula_store::{
 };
 
 use super::{Error, Inner, Kind, Panic, Typed, bounded, one_line};
+use crate::node::ProcessName;
 
 /// The beginning of the text of an error of Mobula that a remote function has returned.
 const WRAPPED: &str = "an operation of Mobula failed inside the function";
@@ -47,10 +48,11 @@ impl Error {
     }
 
     /// Says in which function and process an application error arose.
-    pub fn in_task(self, function: &str, pid: u32) -> Error {
+    pub fn in_task<'a>(self, function: &str, process: impl Into<ProcessName<'a>>) -> Error {
+        let process = process.into();
         self.with_message(|kind, message| match kind {
-            Kind::Application(_) => format!("`{function}` failed (pid {pid}): {message}"),
-            _ => format!("`{function}` (pid {pid}): {message}"),
+            Kind::Application(_) => format!("`{function}` failed ({process}): {message}"),
+            _ => format!("`{function}` ({process}): {message}"),
         })
     }
 
@@ -60,9 +62,15 @@ impl Error {
     }
 
     /// A panic in a remote function. The message becomes one line; `Debug` has all of it.
-    pub fn panic(function: &str, pid: u32, location: &str, message: &str) -> Error {
+    pub fn panic<'a>(
+        function: &str,
+        process: impl Into<ProcessName<'a>>,
+        location: &str,
+        message: &str,
+    ) -> Error {
         let line = one_line(message);
-        let place = format!("`{function}` panicked at {location} (pid {pid})");
+        let process = process.into();
+        let place = format!("`{function}` panicked at {location} ({process})");
         let mut inner = Inner {
             kind: Kind::Panic,
             message: bounded(format!("{place}: {line}")),

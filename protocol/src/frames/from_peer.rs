@@ -33,8 +33,8 @@ pub struct TaskFrame {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromPeer {
     /// The first frame: [`VERSION`](super::VERSION), the number of the worker that the process is,
-    /// how many cores there are, and what the peer says of itself.
-    Hello(u32, u32, f64, String),
+    /// how many cores there are, what the peer says of itself, and the name of the process' node.
+    Hello(u32, u32, f64, String, String),
     /// The peer cannot serve the process, and ends.
     Refused(String),
     /// Run this.
@@ -55,6 +55,9 @@ pub enum FromPeer {
     Actor(u32),
     /// All calls had ended when the peer read the question.
     Idle(u64),
+    /// The nodes that there were when the peer read the question: the name of each, its cores, and
+    /// whether the program is there that started the runtime.
+    Nodes(u64, Vec<(String, f64, bool)>),
     /// How far the task of an object is, and of how much.
     Progress(PeerId, u64, u64),
     /// The process is to end.
@@ -140,6 +143,7 @@ impl FromPeer {
             FromPeer::Hello(..)
             | FromPeer::Refused(_)
             | FromPeer::Idle(_)
+            | FromPeer::Nodes(..)
             | FromPeer::Progress(..) => return Ok(None),
         }))
     }

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Changes with every change of the frames.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The most bytes that a frame's body may have. Large values do not travel in frames.
 pub const MOST: usize = 256 << 20;

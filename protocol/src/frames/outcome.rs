@@ -44,6 +44,17 @@ impl PeerOutcome {
         }
     }
 
+    /// Returns whether all bytes of the outcome are in the frame.
+    pub fn is_in_the_frame(&self) -> bool {
+        match self {
+            PeerOutcome::Value(value) => value.places.is_empty(),
+            PeerOutcome::Queue(..) | PeerOutcome::Error(_) => true,
+            PeerOutcome::Failure(.., cause) => {
+                cause.as_ref().is_none_or(|cause| cause.is_in_the_frame())
+            }
+        }
+    }
+
     /// Returns the outcome that has arrived. What is malformed is an error as well.
     pub fn outcome(&self, registry: &Registry) -> Outcome {
         match self {

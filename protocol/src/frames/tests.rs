@@ -95,7 +95,7 @@ fn a_value_arrives_with_the_objects_and_places_that_the_peer_says() {
 #[test]
 fn frames_have_one_form_each_way() {
     let frames = [
-        FromPeer::Hello(VERSION, 17, 4.0, "a peer".to_owned()),
+        FromPeer::Hello(VERSION, 17, 4.0, "a peer".to_owned(), "10.0.0.2".to_owned()),
         FromPeer::Ready(
             PeerId(3),
             PeerOutcome::Failure("crash".to_owned(), None, "gone".to_owned(), None),

@@ -39,6 +39,10 @@ pub struct PeerOptions {
     pub resources: Vec<(String, f64)>,
     /// The group of the method.
     pub group: Option<String>,
+    /// On which node.
+    pub node: Option<String>,
+    /// Whether calls are spread over all nodes.
+    pub spread: bool,
     /// All of the call's own options, for the process that runs it.
     pub own: Option<Bytes>,
 }
@@ -140,6 +144,8 @@ pub enum ToPeer {
     Exits,
     /// The peer is to answer with the same number when all calls have ended.
     Idle(u64),
+    /// The peer is to answer with the same number, and the nodes that there are.
+    Nodes(u64),
     /// The peer is to end, after calls whose results nobody asks for, within so many seconds.
     Shutdown(f64),
 }
@@ -273,6 +279,7 @@ impl PeerOptions {
     ) -> Result<PeerOptions> {
         let mut peer = PeerOptions::of(None, constructor, registry)?;
         peer.need(&actor.resources);
+        peer.node = actor.node.as_deref().map(str::to_owned);
         Ok(peer)
     }
 
@@ -312,6 +319,8 @@ impl PeerOptions {
                 Role::Method { group, .. } => group.map(str::to_owned),
                 Role::Function | Role::Constructor { .. } => None,
             },
+            node: options.node.as_deref().map(str::to_owned),
+            spread: options.spread,
             own: own.map(packed).transpose()?,
             ..PeerOptions::default()
         };

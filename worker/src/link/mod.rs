@@ -41,6 +41,8 @@ pub(crate) trait Link: Sized + 'static {
     /// Whether the driver asks for calls that the worker keeps to itself. A worker that nobody asks
     /// keeps none, because idle workers would not get them.
     const KEEPS_CALLS: bool = true;
+    /// Whether the driver places calls on other machines, too.
+    const HAS_OTHER_NODES: bool = false;
     /// How long a batch of short calls should take.
     const BATCH_TIME: Duration = BATCH_TIME;
 }

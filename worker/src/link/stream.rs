@@ -13,7 +13,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Attempt, Error, FunctionIndex, ObjectId, Registry, Result, TaskSlot,
+    Attempt, Error, FunctionIndex, ObjectId, Outcome, Registry, Result, TaskSlot,
     frames::{self, FromPeer, ToPeer, stream},
     message::{FromWorker, ToWorker},
 };
@@ -34,6 +34,7 @@ impl Link for Stream {
     const SHARES_MEMORY: bool = false;
     const KEEPS_CALLS: bool = false;
     // A task of Ray costs 2 to 5 ms of the cluster's cores.
+    const HAS_OTHER_NODES: bool = true;
     const BATCH_TIME: Duration = Duration::from_millis(100);
 }
 
@@ -243,27 +244,49 @@ fn made_by(message: &FromWorker) -> Vec<ObjectId> {
     }
 }
 
-/// Reads the stream to its end, and puts the worker's messages into its lanes. `other` gets the
-/// other messages.
+/// Where the messages of a stream go.
+pub(crate) struct Readers<'a, R, O> {
+    /// The lane of tasks.
+    pub(crate) tasks: &'a Inbox,
+    /// The lane of the control thread.
+    pub(crate) control: &'a Inbox,
+    /// Takes the outcome of an object that lies in no segment. The reading thread calls it, since
+    /// the way through the control thread costs a wake. Other outcomes stay behind the message that
+    /// brings their segment.
+    pub(crate) ready: R,
+    /// Takes what is for the runtime.
+    pub(crate) other: O,
+}
+
+/// Reads the stream to its end.
 ///
 /// # Errors
 /// The stream breaks, or brings something that is no message.
-pub(crate) fn read(
+pub(crate) fn read<R, O>(
     frames: &mut stream::Frames,
     registry: &Registry,
     heap: SegmentId,
-    (tasks, control): (&Inbox, &Inbox),
-    mut other: impl FnMut(FromPeer),
-) -> Result<()> {
+    mut readers: Readers<'_, R, O>,
+) -> Result<()>
+where
+    R: FnMut(ObjectId, Outcome),
+    O: FnMut(FromPeer),
+{
     while let Some(frame) = frames.receive::<FromPeer>()? {
         match frame {
-            FromPeer::Idle(_) | FromPeer::Progress(..) | FromPeer::Refused(_) => other(frame),
+            FromPeer::Idle(_)
+            | FromPeer::Nodes(..)
+            | FromPeer::Progress(..)
+            | FromPeer::Refused(_) => (readers.other)(frame),
+            FromPeer::Ready(id, outcome) if outcome.is_in_the_frame() => {
+                (readers.ready)(id.into(), outcome.outcome(registry));
+            }
             frame => {
                 let is_for_tasks = matches!(frame, FromPeer::Task(_) | FromPeer::Actor(_));
                 if let Some(message) = frame.message(registry, heap)? {
                     match is_for_tasks {
-                        true => tasks.push(message),
-                        false => control.push(message),
+                        true => readers.tasks.push(message),
+                        false => readers.control.push(message),
                     }
                 }
             }

@@ -13,7 +13,10 @@ use crate::{
     link::{Bell, Files, Lane, Link, Out},
     promise::ENGINE,
 };
-use mobula_protocol::message::{FromWorker, ToWorker};
+use mobula_protocol::{
+    ObjectId, Outcome,
+    message::{FromWorker, ToWorker},
+};
 
 /// Whether a worker's control lane is over.
 pub(super) enum Over {
@@ -65,13 +68,7 @@ fn handle<L: Link>(
         ToWorker::Task(task) => {
             unusable(&format!("task {} came through the control lane", task.id))
         }
-        ToWorker::Ready { id, outcome } => {
-            // The entry must not be dropped under the table's lock.
-            let entry = worker.table.lock().watched(id);
-            if let Some(entry) = entry {
-                entry.complete(outcome, ENGINE);
-            }
-        }
+        ToWorker::Ready { id, outcome } => ready(worker, id, outcome),
         ToWorker::Free(locs) => free(&worker.heap, locs),
         ToWorker::Grant(answer) => worker.grants.answer(answer),
         ToWorker::Segment { id, len } => {
@@ -126,6 +123,15 @@ fn handle<L: Link>(
             worker.closing.store(true, Ordering::SeqCst);
             task_bell.ring();
         }
+    }
+}
+
+/// Completes the handle of an object that this process watches.
+pub(super) fn ready<L: Link>(worker: &Worker<L>, id: ObjectId, outcome: Outcome) {
+    // The entry must not be dropped under the table's lock.
+    let entry = worker.table.lock().watched(id);
+    if let Some(entry) = entry {
+        entry.complete(outcome, ENGINE);
     }
 }
 

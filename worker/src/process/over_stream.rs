@@ -14,7 +14,7 @@ use std::{
 use mobula_protocol::{
     Control, Engine, Error, Item, ObjectId, Registry, Result, Value, WorkerId,
     frames::{self, FromPeer, PeerValue, ToPeer, stream},
-    link,
+    link, set_node,
     sync::ProcessSlot,
 };
 use mobula_store::{Backing, SegmentFile, SegmentId, descriptors, limits::Wanted};
@@ -33,7 +33,7 @@ use crate::{
     link::{
         Lane,
         mailbox::Socket,
-        stream::{self as frames_link, FrameOut, Inbox, Stream, Writer},
+        stream::{self as frames_link, FrameOut, Inbox, Readers, Stream, Writer},
     },
     promise::ENGINE,
 };
@@ -74,8 +74,8 @@ struct Made {
     socket: Socket,
     tasks: Inbox,
     control: Inbox,
-    /// How many cores there are, and the peer's text about itself.
-    peer: (f64, String),
+    /// How many cores there are, the peer's text about itself, and the name of this node.
+    peer: (f64, String, String),
 }
 
 /// Sends a hello, waits for the peer's hello, and makes the worker.
@@ -105,11 +105,11 @@ fn make(parts: Parts, number: Number, beside: Option<Arc<Beside>>) -> Result<Mad
     let mut frames = stream::Frames::new(parts.stream);
     let id;
     let peer = match frames.receive::<FromPeer>()? {
-        Some(FromPeer::Hello(frames::VERSION, number, cores, text)) => {
+        Some(FromPeer::Hello(frames::VERSION, number, cores, text, node)) => {
             id = WorkerId(number);
-            (cores, text)
+            (cores, text, node)
         }
-        Some(FromPeer::Hello(version, _, _, text)) => {
+        Some(FromPeer::Hello(version, _, _, text, _)) => {
             return Err(Error::setup(format!(
                 "the peer ({text}) speaks version {version} of the frames, and this program version {}",
                 frames::VERSION
@@ -201,9 +201,13 @@ impl OverStream {
         let reads = over.clone();
         threads::start("mobula-peer", mobula_protocol::wire::STACK, move || {
             let registry = reads.worker.registry;
-            let read =
-                frames_link::read(&mut frames, registry, HEAP, (&tasks, &inbox), &mut listener);
-            let why = read.err();
+            let readers = Readers {
+                tasks: &tasks,
+                control: &inbox,
+                ready: |id, outcome| control::ready(&reads.worker, id, outcome),
+                other: &mut listener,
+            };
+            let why = frames_link::read(&mut frames, registry, HEAP, readers).err();
             reads.cut(&why.clone().unwrap_or_else(Error::shutdown));
             ended(why);
         })
@@ -308,8 +312,10 @@ fn run(settings: &str, (stream, socket): (OwnedFd, OwnedFd)) -> Result<()> {
         socket,
         tasks,
         control: inbox,
+        peer: (.., node),
         ..
     } = make(parts, Number::PROCESS, None)?;
+    set_node(node);
     if !here::set_process(worker.clone()) {
         return Err(Error::internal("this process is a worker already"));
     }
@@ -326,5 +332,11 @@ fn run(settings: &str, (stream, socket): (OwnedFd, OwnedFd)) -> Result<()> {
         control::serve(&serves, lane, &socket, &task_bell, || Over::No);
     })
     .map_err(refused)?;
-    frames_link::read(&mut frames, worker.registry, HEAP, (&tasks, &inbox), |_| ())
+    let readers = Readers {
+        tasks: &tasks,
+        control: &inbox,
+        ready: |id, outcome| control::ready(&worker, id, outcome),
+        other: |_| (),
+    };
+    frames_link::read(&mut frames, worker.registry, HEAP, readers)
 }

@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::backtrace::trimmed;
-use mobula_protocol::{Error, Result, mailbox::WorkerPanicked};
+use mobula_protocol::{Error, ProcessName, Result, mailbox::WorkerPanicked};
 
 struct Captured {
     location: String,
@@ -196,7 +196,7 @@ pub(crate) fn catch<T>(function: &str, f: impl FnOnce() -> Result<T>) -> Result<
         });
         Err(Error::panic(
             function,
-            std::process::id(),
+            ProcessName::own(),
             &captured.location,
             &captured.message,
         )

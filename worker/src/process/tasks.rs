@@ -28,8 +28,8 @@ use crate::{
 };
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
-    ObjectHandle, ObjectId, Payload, Placed, RemoteFn, Resources, Result, Role, TaskOptions,
-    TaskSlot, Value, lower_items,
+    ObjectHandle, ObjectId, Payload, Placed, ProcessName, RemoteFn, Resources, Result, Role,
+    TaskOptions, TaskSlot, Value, lower_items,
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
@@ -410,7 +410,7 @@ pub fn call<T>(remote: &'static RemoteFn, f: impl FnOnce(&RemoteFn) -> Result<T>
         if error.is_panic() {
             error
         } else {
-            error.in_task(remote.name, std::process::id())
+            error.in_task(remote.name, ProcessName::own())
         }
     })
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Control, Error, ObjectHandle, ObjectId, Result, Stats, TaskProgress,
+    Control, Error, NodeInfo, ObjectHandle, ObjectId, Result, Stats, TaskProgress,
     frames::{FromPeer, ToPeer},
 };
 use mobula_worker::over_stream::OverStream;
@@ -37,6 +37,8 @@ pub(super) struct Cluster {
 struct State {
     /// Questions whether all calls have ended that were answered.
     idle: Vec<u64>,
+    /// Answered questions for nodes.
+    nodes: HashMap<u64, Vec<NodeInfo>>,
     progress: HashMap<ObjectId, TaskProgress>,
     /// The helper has ended.
     gone: bool,
@@ -67,6 +69,12 @@ impl Cluster {
         let mut state = self.state.lock();
         match frame {
             FromPeer::Idle(question) => state.idle.push(question),
+            FromPeer::Nodes(question, nodes) => {
+                let node = |(name, cpus, is_own)| NodeInfo { name, cpus, is_own };
+                state
+                    .nodes
+                    .insert(question, nodes.into_iter().map(node).collect());
+            }
             FromPeer::Progress(id, done, total) => {
                 let progress = TaskProgress { done, total };
                 state.progress.insert(id.into(), progress);
@@ -96,17 +104,22 @@ impl Cluster {
         over.ok_or_else(Error::shutdown)
     }
 
-    /// Waits until all calls have ended; `false`: the limit has passed.
-    fn idle(&self, limit: Option<Duration>) -> Result<bool> {
+    /// Asks the helper, and waits for what `answer` takes of the question with this number; `None`:
+    /// the limit has passed.
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(u64) -> ToPeer,
+        limit: Option<Duration>,
+        answer: impl Fn(&mut State, u64) -> Option<T>,
+    ) -> Result<Option<T>> {
         let over = self.over()?;
-        let question = self.next.fetch_add(1, Ordering::Relaxed);
-        over.say(&ToPeer::Idle(question));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        over.say(&question(number));
         let deadline = limit.map(|limit| Instant::now() + limit);
         let mut state = self.state.lock();
         loop {
-            if let Some(at) = state.idle.iter().position(|answered| *answered == question) {
-                state.idle.swap_remove(at);
-                return Ok(true);
+            if let Some(answer) = answer(&mut state, number) {
+                return Ok(Some(answer));
             }
             if state.gone {
                 return Err(Error::shutdown());
@@ -115,11 +128,24 @@ impl Cluster {
                 None => self.changed.wait(&mut state),
                 Some(deadline) => {
                     if self.changed.wait_until(&mut state, deadline).timed_out() {
-                        return Ok(false);
+                        return Ok(None);
                     }
                 }
             }
         }
+    }
+
+    /// Waits until all calls have ended; `false`: the limit has passed.
+    fn idle(&self, limit: Option<Duration>) -> Result<bool> {
+        let ended = self.ask(ToPeer::Idle, limit, |state, question| {
+            let at = state
+                .idle
+                .iter()
+                .position(|answered| *answered == question)?;
+            state.idle.swap_remove(at);
+            Some(())
+        })?;
+        Ok(ended.is_some())
     }
 
     /// Ends the runtime. The helper waits so long for calls whose results nobody asks for.
@@ -156,6 +182,13 @@ impl Control for Cluster {
 
     fn worker_pids(&self) -> Vec<u32> {
         Vec::new()
+    }
+
+    fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        let nodes = self.ask(ToPeer::Nodes, None, |state, question| {
+            state.nodes.remove(&question)
+        })?;
+        Ok(nodes.unwrap_or_default())
     }
 
     fn progress(&self, object: &ObjectHandle) -> Option<TaskProgress> {

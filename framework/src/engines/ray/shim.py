@@ -45,7 +45,7 @@ import ray
 import ray.exceptions as errors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-VERSION = 1
+VERSION = 2
 # The most bytes of a frame, and bits of a number that count what one side has minted.
 MOST = 256 << 20
 COUNT_BITS = 40
@@ -56,6 +56,8 @@ HEAP = 0
 LOOK = 0.05
 # How long a process may take to end by itself.
 PATIENCE = 5.0
+# How often the progress of a run is passed on, in seconds.
+REPORT = 0.1
 
 
 class Gone(Exception):
@@ -225,6 +227,52 @@ def raylets():
                     yield int(name)
 
 
+class Nodes:
+    """The nodes of the cluster. Their list is asked for at most once in `FRESH` seconds."""
+
+    FRESH = 1.0
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.asked = None
+        self.known = []
+
+    def alive(self, anew=False):
+        """Returns name, id and resources of each node that is alive.
+
+        The name is the address. Nodes that share one have their ids for names.
+        """
+        with self.lock:
+            now = time.monotonic()
+            if anew or self.asked is None or now - self.asked > self.FRESH:
+                nodes = [node for node in ray.nodes() if node["Alive"]]
+                shared = collections.Counter(node["NodeManagerAddress"] for node in nodes)
+                self.known = []
+                for node in nodes:
+                    name = node["NodeManagerAddress"]
+                    name = name if shared[name] == 1 else node["NodeID"]
+                    self.known.append((name, node["NodeID"], node["Resources"]))
+                self.asked = now
+            return self.known
+
+    def find(self, name):
+        """Returns the id of the node with this name, address or id; `None` if there is none."""
+        for anew in (False, True):
+            for known, node, _ in self.alive(anew):
+                if name in (known, node):
+                    return node
+        return None
+
+    def own(self):
+        """Returns the name of this process' node."""
+        own = ray.get_runtime_context().get_node_id()
+        names = [name for name, node, _ in self.alive(True) if node == own]
+        return names[0] if names else own
+
+
+NODES = Nodes()
+
+
 class Object:
     """An object that the process at the other end knows by a number."""
 
@@ -287,7 +335,7 @@ def failure_of(error, function=None):
     text = " ".join(str(error).split()) or type(error).__name__
     for kinds, kind in (
         (errors.TaskCancelledError, "cancelled"),
-        ((errors.ActorDiedError, errors.ActorUnavailableError, errors.RayActorError), "actor_dead"),
+        ((errors.RayActorError, errors.ActorUnschedulableError), "actor_dead"),
         (errors.ObjectStoreFullError, "store_full"),
         (
             (
@@ -298,6 +346,8 @@ def failure_of(error, function=None):
             ),
             "crash",
         ),
+        # Its node is gone.
+        (errors.TaskUnschedulableError, "crash"),
         ((errors.ObjectLostError, errors.ReferenceCountingAssertionError), "lost"),
         (errors.PendingCallsLimitExceeded, "backpressure"),
         (errors.RuntimeEnvSetupError, "setup"),
@@ -351,6 +401,12 @@ class Remote:
             async def cancelled(self, known):
                 return await self.inner.cancelled(known)
 
+            async def progress(self, token, done, total):
+                self.inner.progress(token, done, total)
+
+            async def progressed(self, sender):
+                return await self.inner.progressed(sender)
+
         self.call = ray.remote(num_returns=2, max_retries=0)(call)
         self.pick = ray.remote(num_returns=2, num_cpus=0)(pick)
         self.Actor = ray.remote(Actor)
@@ -393,6 +449,8 @@ class Peer:
         # The queues of answers that were not given up or taken.
         self.queue_of = {}
         self.names = []
+        # Remote functions with the options of calls, by function and options.
+        self.chosen = {}
         self.heap = None
         self.unit = self.stands = None
         # Calls that may not have ended, by their results.
@@ -413,7 +471,7 @@ class Peer:
         version, self.names, length, self.pid, self.unit, self.stands = fields
         self.heap = mmap.mmap(heap, length, prot=mmap.PROT_READ)
         os.close(heap)
-        self.stream.send("Hello", VERSION, number, float(cores), text)
+        self.stream.send("Hello", VERSION, number, float(cores), text, NODES.own())
         if version != VERSION:
             raise Gone(f"version {version} of the frames")
 
@@ -611,9 +669,23 @@ class Peer:
             thing.watched = True
         if thing.failed is None and isinstance(thing.meta, ray.ObjectRef):
             later = thing.meta.future()
-            later.add_done_callback(lambda _: self.later(self.ready, number, thing))
+            later.add_done_callback(lambda later: self.came(number, thing, later))
         else:
             self.later(self.ready, number, thing)
+
+    def came(self, number, thing, later):
+        """Tells the process what has become of an object, on a thread of Ray that must not wait."""
+        if (
+            thing.failed is None
+            and thing.payload.__class__ is not int
+            and later.exception() is None
+        ):
+            meta = later.result()
+            if meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3]:
+                self.unfinished.pop(number, None)
+                self.stream.send("Ready", number, self.outcome(meta, None, thing))
+                return
+        self.later(self.ready, number, thing)
 
     def later(self, work, *args):
         with contextlib.suppress(RuntimeError):
@@ -678,12 +750,25 @@ class Peer:
             "memory",
             "resources",
             "group",
+            "node",
+            "spread",
             "own",
         )
         return types.SimpleNamespace(**dict(zip(names, options, strict=True)))
 
     def resources(self, options):
+        """Returns what Ray is to know of the resources and the place of a call."""
         chosen = {}
+        if options.node is not None:
+            node = NODES.find(options.node)
+            if node is None:
+                names = ", ".join(f"`{name}`" for name, _, _ in NODES.alive())
+                raise Refused(
+                    f"there is no node `{options.node}`; the nodes of the cluster are {names}"
+                )
+            chosen["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
+        elif options.spread:
+            chosen["scheduling_strategy"] = "SPREAD"
         if options.cpus is not None:
             chosen["num_cpus"] = options.cpus
         if options.memory is not None:
@@ -699,15 +784,9 @@ class Peer:
         spec, flat = self.arguments(args)
         spec = (function, spec, vars(options), thing.token)
         name = self.names[function]
-        refused = self.refusal(name, options)
-        if refused is not None:
-            thing.failed = failure("usage", refused)
-            return
         try:
             if actor is None:
-                call = self.remote.call.options(
-                    name=name, max_retries=options.retries or 0, **self.resources(options)
-                )
+                call = self.function(function, name, options)
                 thing.meta, thing.payload = call.remote(spec, *flat)
             elif self.objects[actor].actor is None:
                 thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
@@ -719,6 +798,9 @@ class Peer:
                 self.order[key] += 1
                 order = (self.sender, options.group, self.order[key])
                 thing.meta, thing.payload = call.remote((*spec, order), *flat)
+        except Refused as error:
+            thing.failed = failure("usage", str(error), function)
+            return
         except Exception as error:  # noqa: BLE001 - as the outcome of the call
             thing.failed = failure_of(error, function)
             return
@@ -731,6 +813,34 @@ class Peer:
         if options.deadline is not None:
             self.after(options.deadline, self.too_late, number, thing, function, options)
 
+    def function(self, function, name, options):
+        """Returns the remote function of a call. It is made once for calls with these options."""
+        resources = tuple((name, amount) for name, amount in options.resources)
+        key = (
+            function,
+            options.retries,
+            options.cpus,
+            options.memory,
+            resources,
+            options.node,
+            options.spread,
+        )
+        made = self.chosen.get(key)
+        if made is not None and time.monotonic() - made[1] < NODES.FRESH:
+            return made[0]
+        refused = self.refusal(name, options)
+        if refused is not None:
+            raise Refused(refused)
+        if len(self.chosen) >= 1000:
+            self.chosen.clear()
+        call = self.remote.call.options(
+            name=name, max_retries=options.retries or 0, **self.resources(options)
+        )
+        # Nodes come and go. A call that depends on none is the same at all times.
+        depends = resources or options.node or options.cpus or options.memory
+        self.chosen[key] = (call, time.monotonic() if depends else float("inf"))
+        return call
+
     def refusal(self, name, options):
         """Why a call's resources are never there."""
         wanted = dict(options.resources)
@@ -741,12 +851,13 @@ class Peer:
         if not wanted:
             return None
         names = {"num_cpus": "CPU"}
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if any(
-            all(node.get(names.get(what, what), 0) >= amount for what, amount in wanted.items())
-            for node in nodes
-        ):
-            return None
+
+        def has_all(node):
+            return all(node.get(names.get(what, what), 0) >= wanted[what] for what in wanted)
+
+        for anew in (False, True):
+            if any(has_all(node) for _, _, node in NODES.alive(anew)):
+                return None
         amounts = " and ".join(
             f"{int(amount) if amount == int(amount) else amount} of `{what}`"
             for what, amount in wanted.items()
@@ -823,7 +934,6 @@ class Peer:
         chosen = {
             "max_restarts": restarts,
             "max_task_retries": call_retries,
-            **self.resources(options),
         }
         if name is not None:
             chosen.update(name=name, get_if_exists=found is not None)
@@ -842,6 +952,7 @@ class Peer:
         try:
             if refused is not None:
                 raise Refused(refused)
+            chosen.update(self.resources(options))
             thing.actor = self.remote.Actor.options(**chosen).remote(spec, kept, *flat)
             thing.meta = thing.actor.made.remote()
         except Refused as error:
@@ -981,6 +1092,31 @@ class Helper(Peer):
                 self.unfinished = {n: ref for n, ref in self.unfinished.items() if ref not in done}
         self.stream.send("Idle", question)
 
+    def on_Nodes(self, question):
+        self.later(self.nodes, question)
+
+    def nodes(self, question):
+        own = ray.get_runtime_context().get_node_id()
+        nodes = [
+            (name, float(resources.get("CPU", 0)), node == own)
+            for name, node, resources in NODES.alive(True)
+        ]
+        self.stream.send("Nodes", question, nodes)
+
+    def follow_progress(self):
+        """Passes on how far calls of the program are, for as long as it lives."""
+
+        def came(later):
+            try:
+                news = later.result()
+            except Exception:  # noqa: BLE001 - the hub is gone, and so is the runtime
+                return
+            for token, done, total in news:
+                self.stream.send("Progress", int(token.rpartition(".")[2]), done, total)
+            self.follow_progress()
+
+        self.remote.hub.progressed.remote(self.sender).future().add_done_callback(came)
+
     def on_Shutdown(self, grace):
         refs = list(self.detached.values())
         if refs and grace > 0:
@@ -998,8 +1134,10 @@ class Child(Peer):
         self.program = program
         self.runs = {}
         self.run_number = 0
-        self.calls = collections.Counter()
+        # By run: the token of its call, and when its progress was passed on.
+        self.reported = {}
         self.process = None
+        self.node = NODES.own()
         self.blocked = 0
         self.actor_threads = None
         # Runs by the tokens of their calls, and calls that are cancelled and have not come here.
@@ -1025,11 +1163,16 @@ class Child(Peer):
             self.segments = Segments(self.stream)
             self.objects, self.by_key = {}, {}
             self.made_by.clear()
-            self.calls.clear()
             self.blocked = 0
-            self.process = process
         number = 16 + uuid.uuid4().int % ((1 << 24) - 16)
-        self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
+        try:
+            self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
+        except BaseException:
+            self.stream.close()
+            process.kill()
+            process.wait()
+            raise
+        self.process = process
         threading.Thread(target=self.reads, args=(process,), daemon=True).start()
         if self.actor_threads is not None:
             self.stream.send("Actor", self.actor_threads)
@@ -1115,14 +1258,16 @@ class Child(Peer):
                 number = self.run_number
                 self.runs[number] = events
                 self.tokens[token] = events
+                self.reported[number] = (token, 0.0)
             args = self.resolve(parts, flat, keeper)
             self.stream.send("Task", [number, function, args, options.own, left])
             begun()
             return self.follow(number, function, options, events)
         except Failed as failed:
-            self.runs.pop(number, None)
             return failure("dependency", "", function, failed.meta), None
         finally:
+            self.runs.pop(number, None)
+            self.reported.pop(number, None)
             self.tokens.pop(token, None)
             for child in keeper.children:
                 self.drop(child)
@@ -1159,7 +1304,8 @@ class Child(Peer):
             if reason is not None:
                 return reason, None
             if kind == "dead":
-                return failure("crash", describe(what), function), None
+                text = f"{describe(what)} (pid {self.pid} on node {self.node})"
+                return failure("crash", text, function), None
             return what
 
     def next_event(self, events):
@@ -1233,6 +1379,13 @@ class Child(Peer):
         else:
             result = failure(fields[0], fields[2], fields[1]), None
         run.put(("done", result))
+
+    def on_Progress(self, number, done, total):
+        token, last = self.reported.get(number, (None, 0.0))
+        now = time.monotonic()
+        if token is not None and (now - last >= REPORT or done == total):
+            self.reported[number] = (token, now)
+            self.remote.hub.progress.remote(token, done, total)
 
     def on_Blocked(self, *_):
         self.blocked += 1
@@ -1423,6 +1576,9 @@ class Hub:
         self.cancels = []
         self.first = 0
         self.changed = asyncio.Event()
+        # By process that asks for it: how far its calls are.
+        self.far = {}
+        self.moved = asyncio.Event()
 
     async def ask(self, sender, number, kind, args):
         # Ray may begin calls in another order than that in which they were made.
@@ -1472,6 +1628,22 @@ class Hub:
             await self.changed.wait()
         news = [args for _, args in self.cancels[max(0, known - self.first) :]]
         return self.first + len(self.cancels), news
+
+    def progress(self, token, done, total):
+        news = self.far.get(token.rpartition(".")[0])
+        if news is not None:
+            news[token] = (done, total)
+            self.moved.set()
+            self.moved = asyncio.Event()
+
+    async def progressed(self, sender):
+        """Tells a process how far its calls are; waits for news."""
+        news = self.far.setdefault(sender, {})
+        while not news:
+            await self.moved.wait()
+        told = [(token, done, total) for token, (done, total) in news.items()]
+        news.clear()
+        return told
 
 
 def describe(status):
@@ -1548,6 +1720,7 @@ def helper(source, settings):
         peer = Helper(stream, Remote((source, settings, program, hub)))
         text = f"Ray {ray.__version__}, Python {sys.version.split()[0]}"
         peer.hello(OWN, ray.cluster_resources().get("CPU", 1), text)
+        peer.follow_progress()
     except Exception as error:  # noqa: BLE001 - the program says it
         text = " ".join(str(error).split())
         stream.send(

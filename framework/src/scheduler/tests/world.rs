@@ -172,6 +172,8 @@ impl World {
             max_calls: self.dice.one_in(4).then(|| 1 + self.dice.below(3) as u32),
             resources: self.perhaps_resources(),
             split: false,
+            node: None,
+            spread: self.dice.one_in(4),
         };
         let overlaps = options.retry_timeouts;
         let spec = TaskSpec {

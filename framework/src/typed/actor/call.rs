@@ -7,7 +7,7 @@ use mobula_protocol::{
 };
 
 use super::{Actor, ActorHandle, ActorRef, lookup, lookup::short_name};
-use crate::typed::{IntoArg, bound::Bound, codecs::Codec};
+use crate::typed::{IntoArg, bound::Bound, call::check_node, codecs::Codec};
 
 /// An actor that has not been created. `Type::remote(..)` returns it for an [`Actor`].
 ///
@@ -456,6 +456,11 @@ impl<A: Actor> ActorCall<A> {
         self.bound.check(engine)?;
         if let Some(error) = self.error {
             return Err(error);
+        }
+        if let Some(node) = &self.options.node {
+            let actor = short_name::<A>();
+            check_node(node, engine)
+                .map_err(|error| error.at(format_args!("an actor `{actor}`")))?;
         }
         Ok(ActorSpec {
             constructor: Registry::get()?.index_of(self.bound.function)?,

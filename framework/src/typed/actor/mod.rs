@@ -9,6 +9,7 @@ mod actor_ref;
 mod call;
 mod keeping;
 mod lookup;
+mod placement;
 mod pool;
 mod resources;
 mod runtime_api;

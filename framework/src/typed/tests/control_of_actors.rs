@@ -73,6 +73,7 @@ fn options_of_the_block_and_of_the_call_arrive() {
         max_pending_calls: Some(50),
         grace: Duration::from_millis(20),
         resources: needs(&[("num_cpus", 0.5)]),
+        node: None,
     };
     assert_eq!(given, of_block);
     let call = Tally::remote(0)
@@ -84,7 +85,8 @@ fn options_of_the_block_and_of_the_call_arrive() {
         .max_pending_calls(6)
         .grace(Duration::ZERO)
         .num_cpus(0.25)
-        .memory(7);
+        .memory(7)
+        .node(&mobula_protocol::node());
     let of_call = ActorOptions {
         name: Some("tally".to_owned()),
         max_restarts: 1,
@@ -94,6 +96,7 @@ fn options_of_the_block_and_of_the_call_arrive() {
         max_pending_calls: Some(6),
         grace: Duration::ZERO,
         resources: needs(&[("num_cpus", 0.25), ("memory", 7.0)]),
+        node: Some(mobula_protocol::node().into()),
     };
     assert_eq!(rt.options_of(&rt.spawn_actor(call)), of_call);
 }

@@ -163,10 +163,10 @@ fn options() -> impl Strategy<Value = ActorOptions> {
         vec((any::<String>(), number32()), 0..4),
         option::of(number32()),
         (number(), 0..1_000_000_000_u32),
-        vec(demand(), 0..4),
+        (vec(demand(), 0..4), option::of(".{0,8}")),
     )
         .prop_map(
-            |(name, numbers, groups, max_pending_calls, grace, demands)| {
+            |(name, numbers, groups, max_pending_calls, grace, (demands, node))| {
                 let (max_restarts, max_call_retries, max_concurrency) = numbers;
                 ActorOptions {
                     name,
@@ -177,6 +177,7 @@ fn options() -> impl Strategy<Value = ActorOptions> {
                     max_pending_calls,
                     grace: Duration::new(grace.0, grace.1),
                     resources: demands.into(),
+                    node: node.map(String::into_boxed_str),
                 }
             },
         )
@@ -194,8 +195,10 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
         option::of(number32()),
     );
     let resources = vec(demand(), 0..4).prop_map(Resources::from);
-    let options = (numbers, any::<(bool, bool, bool)>(), limits, resources).prop_map(
-        |(numbers, (retry_errors, retry_timeouts, split), limits, resources)| {
+    let flags = any::<(bool, bool, bool, bool)>();
+    let placed = (resources, option::of(".{0,8}"));
+    let options = (numbers, flags, limits, placed).prop_map(
+        |(numbers, (retry_errors, retry_timeouts, split, spread), limits, (resources, node))| {
             let (retries, priority, max_calls) = numbers;
             let (timeout, deadline, grace) = limits;
             Arc::new(TaskOptions {
@@ -209,6 +212,8 @@ fn call_options() -> impl Strategy<Value = CallOptions> {
                 max_calls,
                 resources,
                 split,
+                node: node.map(String::into_boxed_str),
+                spread,
             })
         },
     );

@@ -292,6 +292,10 @@ impl<L: Link> Engine for Worker<L> {
         self.workers
     }
 
+    fn has_node(&self, name: &str) -> bool {
+        L::HAS_OTHER_NODES || name == mobula_protocol::node()
+    }
+
     fn batch_time(&self) -> Duration {
         L::BATCH_TIME
     }
