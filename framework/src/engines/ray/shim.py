@@ -1,21 +1,28 @@
-"""What stands between Ray and the processes of a Mobula program.
+"""The code between Ray and the processes of a Mobula program.
 
-The helper of a runtime is one process: it joins the cluster for the program that has started the
-runtime. Each Ray worker runs the same file: it starts the program once more, as its child, and has
-it run calls. Both serve a process of the program by frames over a stream (`Peer`). Values are bytes
-here, which are passed on.
+The helper of a runtime is one process. It joins the cluster for the program that has started the
+runtime. Each Ray worker runs the same file: the file starts the program once more, in a child
+process, and the child runs calls. Helper and worker serve a process of the program by frames over
+a stream (`Peer`). A value is bytes to this file, which passes them on.
 
-In Ray an object of Mobula is two objects: `meta`, a small tuple that says what it is, and `payload`,
-the bytes of a large value or `None`. So whoever waits for a result does not pull its bytes. `meta`
-is one of
+In Ray an object of Mobula is two objects: `meta`, a small tuple that describes the object, and
+`payload`, the bytes of a large value or `None`. A process that waits for a result reads `meta` and
+does not pull the bytes. `meta` is one of
 
-    ("v", blob, handles, has_payload)              a value, and what it refers to
+    ("v", blob, handles, has_payload)              a value, and the objects that it refers to
     ("e", bytes)                                   an error of the program
     ("f", kind, function, message, meta or None)   a failure that Ray or this file knows
+    ("q", length, closed, accepted)                the state of a queue
 
-A handle is what one process tells another of an object: (meta or its ref, payload ref or `None`,
-whether its bytes are read with the value, actor or `None`, queue or `None`).
+A handle tells another process of an object. It is (meta or its ref, payload ref or `None`, whether
+its bytes are read with the value, actor or `None`, queue or `None`, name or `None`). The name is of
+an object that a process has put.
+
+Ray pickles these values between processes. They are plain tuples, lists and dicts: a class of this
+file has no name in another process. `Remote` runs this text there as `mobula_shim_<hash>`.
 """
+
+from __future__ import annotations
 
 import asyncio
 import collections
@@ -39,24 +46,131 @@ import time
 import types
 import uuid
 import weakref
+from typing import TYPE_CHECKING, cast
 
 import msgpack
 import ray
 import ray.exceptions as errors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Literal, TypedDict
+
+    # Ray's classes have no complete types.
+    Ref = Any  # `ray.ObjectRef`
+    RayActor = Any  # `ray.actor.ActorHandle`
+    # A buffer, the ref of one, or `None`.
+    Payload = Any
+
+    ValueMeta = tuple[Literal["v"], bytes, tuple["Handle", ...], bool]
+    ErrorMeta = tuple[Literal["e"], bytes]
+    FailureMeta = tuple[Literal["f"], str, "int | None", str, "Meta | None"]
+    StateMeta = tuple[Literal["q"], int, bool, int]
+    Meta = ValueMeta | ErrorMeta | FailureMeta | StateMeta
+    Handle = tuple[
+        "Meta | Ref | None", Payload, bool, "RayActor | None", "str | None", "str | None"
+    ]
+    # The two objects of a result.
+    Result = tuple[Meta, Payload]
+
+    # Arguments of a call. "o" has the place of the object's `meta` among the arguments of Ray.
+    ObjectPart = tuple[Literal["o"], int, Handle]
+    QueuePart = tuple[Literal["q"], str]
+    GatherPart = tuple[Literal["g"], list["ObjectPart | QueuePart"]]
+    Part = tuple[Literal["v"], ValueMeta] | ObjectPart | QueuePart | GatherPart
+    # Caller, group and number: the turn of a method among the caller's calls.
+    Order = tuple[str, "str | None", int]
+    # Function, arguments, options and token of a call.
+    Spec = tuple[int, list[Part], dict[str, Any], str]
+    MethodSpec = tuple[int, list[Part], dict[str, Any], str, Order]
+
+    # The turns of an actor: the number whose turn it is, by caller and group.
+    Turns = tuple[threading.Condition, dict[tuple[str, "str | None"], int]]
+
+    # How a call is cancelled: with its children, by a kill, and after how many seconds.
+    How = tuple[bool, bool, "float | None"]
+    Cancelled = tuple[str, FailureMeta, How]
+    # An event of a run.
+    Event = (
+        tuple[Literal["cancel"], tuple[FailureMeta, How]]
+        | tuple[Literal["dead"], int]
+        | tuple[Literal["done"], Result]
+    )
+
+    # The answer of a queue, later; a request of values and the answer's unit; one of a number.
+    Answer = asyncio.Future["Meta"]
+    Putting = tuple[Sequence[Handle], bytes, Answer]
+    Getting = tuple[int, Answer]
+
+    # Hash and content of the program's file.
+    Program = tuple[str, Ref]
+    # This text, the settings, the program and the hub.
+    Head = tuple[str, "Settings", Program, RayActor]
+    # What a number is found by: a kind, and a name within the kind.
+    Key = tuple[str, Any]
+    # `PeerArg` and `PeerValue` of `protocol/src/frames/value.rs`.
+    WireArg = dict[str, Any]
+    WireValue = Sequence[Any]
+    Refs = Sequence[tuple[int, bool]]
+    # Number, offset and length in a segment.
+    Location = list[int]
+
+    class Settings(TypedDict):
+        """The settings that `helper.rs` writes."""
+
+        address: str
+        node: str | None
+        program: str
+        args: list[str]
+        env: list[tuple[str, str]]
+        capacity: int
+        stack: int
+
+    class Kept(TypedDict):
+        """The options of an actor for its process."""
+
+        threads: int
+        concurrency: int
+        groups: dict[str, int]
+        grace: float
+
+    class Options(types.SimpleNamespace):
+        """`PeerOptions` of `protocol/src/frames/to_peer.rs`."""
+
+        retries: int | None
+        retry_errors: bool
+        timeout: float | None
+        deadline: float | None
+        retry_timeouts: bool
+        grace: float
+        max_calls: int | None
+        split: bool
+        cpus: float | None
+        memory: int | None
+        resources: list[tuple[str, float]]
+        group: str | None
+        node: str | None
+        spread: bool
+        own: bytes | None
+
+    # `Remote` sets it where a Ray worker runs this text.
+    HEAD: Head
+
+
 VERSION = 2
-# The most bytes of a frame, and bits of a number that count what one side has minted.
+# The most bytes of a frame.
 MOST = 256 << 20
+# The bits of a number that count the objects of one side.
 COUNT_BITS = 40
 OWN, PEER, RUNS = 1, 2, 3
 # The number of a process' own segment.
 HEAP = 0
-# How often a thread that waits looks for an interrupt, in seconds.
+# A waiting thread looks for an interrupt at this interval, in seconds.
 LOOK = 0.05
-# How long a process may take to end by itself.
+# The time in which a process has to end by itself, in seconds.
 PATIENCE = 5.0
-# How often the progress of a run is passed on, in seconds.
+# The progress of a run is passed on at this interval, in seconds.
 REPORT = 0.1
 
 
@@ -65,19 +179,21 @@ class Gone(Exception):
 
 
 class Stream:
-    """Frames, and the socket beside them that brings descriptors."""
+    """Frames, and a socket for descriptors beside them."""
 
-    def __init__(self, stream, descriptors):
+    def __init__(self, stream: socket.socket, descriptors: socket.socket) -> None:
         self.stream = stream
         self.descriptors = descriptors
         self.lock = threading.Lock()
 
-    def send(self, kind, *fields):
+    def send(self, kind: str, *fields: object) -> None:
+        """Sends a frame. The thread that receives learns of an end of the stream."""
         body = msgpack.packb({kind: fields[0] if len(fields) == 1 else fields} if fields else kind)
         with self.lock, contextlib.suppress(OSError):
             self.stream.sendall(struct.pack("<I", len(body)) + body)
 
-    def receive(self):
+    def receive(self) -> tuple[str, Any]:
+        """Blocks until a frame has arrived, and returns its kind and its fields."""
         (length,) = struct.unpack("<I", self.exactly(4))
         if length > MOST:
             raise Gone(f"a frame of {length} bytes")
@@ -89,7 +205,8 @@ class Stream:
         ((kind, fields),) = message.items()
         return kind, fields
 
-    def exactly(self, count):
+    def exactly(self, count: int) -> bytearray:
+        """Blocks until `count` bytes have arrived."""
         data = bytearray(count)
         view = memoryview(data)
         while view:
@@ -102,17 +219,17 @@ class Stream:
             view = view[got:]
         return data
 
-    def send_descriptor(self, segment, fd):
+    def send_descriptor(self, segment: int, fd: int) -> None:
         with contextlib.suppress(OSError):
             socket.send_fds(self.descriptors, [struct.pack("<I", segment)], [fd])
 
-    def receive_descriptor(self):
+    def receive_descriptor(self) -> int:
         data, fds, _, _ = socket.recv_fds(self.descriptors, 4, 1)
         if len(data) != 4 or len(fds) != 1:
             raise Gone("no descriptor has come")
         return fds[0]
 
-    def close(self):
+    def close(self) -> None:
         for end in (self.stream, self.descriptors):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -137,27 +254,28 @@ class Buffer(ctypes.Structure):
     ]
 
 
-def address_of(view):
+def address_of(view: memoryview) -> int:
+    """Returns the address of the first byte of a view."""
     buffer = Buffer()
     api = ctypes.pythonapi
     api.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(buffer), 0)
-    address = buffer.buf
+    address: int = buffer.buf
     api.PyBuffer_Release(ctypes.byref(buffer))
     return address
 
 
 class Segments:
-    """Where payloads lie, for one process: files that it maps, and numbers for them."""
+    """The files that one process maps to read payloads, and their numbers."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.lock = threading.Lock()
         self.next = HEAP
-        # Ranges of addresses of this process, and the number and the offset of the file behind.
-        self.known = []
+        # Each known file: a range of addresses here, the file's number, its offset at the start.
+        self.known: list[tuple[int, int, int, int]] = []
 
-    def place(self, view):
-        """The place of a payload, and the number of a segment that is its own alone."""
+    def place(self, view: memoryview) -> tuple[Location, int | None]:
+        """Returns the place of a payload, and the number of a segment made for it alone."""
         length = view.nbytes
         address = address_of(view)
         with self.lock:
@@ -172,7 +290,7 @@ class Segments:
                     number = self.pass_on(fd)
                     self.known.append((start, end, number, offset))
                     return [number, address - start + offset, length], None
-            # Not a file that others can map: a copy.
+            # Other processes cannot map these bytes, so they get a copy.
             fd = os.memfd_create("mobula-copy", os.MFD_CLOEXEC)
             os.truncate(fd, max(length, 1))
             with mmap.mmap(fd, max(length, 1)) as copy:
@@ -180,7 +298,8 @@ class Segments:
             number = self.pass_on(fd)
             return [number, 0, length], number
 
-    def pass_on(self, fd):
+    def pass_on(self, fd: int) -> int:
+        """Passes a file to the process as a new segment, and closes it here."""
         self.next += 1
         self.stream.send("Segment", self.next, os.fstat(fd).st_size)
         self.stream.send_descriptor(self.next, fd)
@@ -188,7 +307,8 @@ class Segments:
         return self.next
 
     @staticmethod
-    def mapping(address, length):
+    def mapping(address: int, length: int) -> tuple[int, int, int, int, int] | None:
+        """Finds the shared mapping of these bytes: its start, end, offset, device and inode."""
         with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
             for line in maps:
                 fields = line.split(maxsplit=5)
@@ -201,8 +321,8 @@ class Segments:
         return None
 
 
-def raylet_file(device, inode):
-    """A descriptor of a file of the object store, which the raylet of this node has open."""
+def raylet_file(device: int, inode: int) -> int | None:
+    """Opens a file of the object store by a descriptor of the raylet of this node."""
     for pid in raylets():
         directory = f"/proc/{pid}/fd"
         try:
@@ -218,7 +338,8 @@ def raylet_file(device, inode):
     return None
 
 
-def raylets():
+def raylets() -> Iterator[int]:
+    """Yields the processes that may be the raylet of this node: first the parent process."""
     yield os.getppid()
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -228,16 +349,16 @@ def raylets():
 
 
 class Nodes:
-    """The nodes of the cluster. Their list is asked for at most once in `FRESH` seconds."""
+    """The nodes of the cluster. A list serves for `FRESH` seconds."""
 
     FRESH = 1.0
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.asked = None
-        self.known = []
+        self.asked: float | None = None
+        self.known: list[tuple[str, str, dict[str, float]]] = []
 
-    def alive(self, anew=False):
+    def alive(self, anew: bool = False) -> list[tuple[str, str, dict[str, float]]]:
         """Returns name, id and resources of each node that is alive.
 
         The name is the address. Nodes that share one have their ids for names.
@@ -255,7 +376,7 @@ class Nodes:
                 self.asked = now
             return self.known
 
-    def find(self, name):
+    def find(self, name: str) -> str | None:
         """Returns the id of the node with this name, address or id; `None` if there is none."""
         for anew in (False, True):
             for known, node, _ in self.alive(anew):
@@ -263,9 +384,9 @@ class Nodes:
                     return node
         return None
 
-    def own(self):
+    def own(self) -> str:
         """Returns the name of this process' node."""
-        own = ray.get_runtime_context().get_node_id()
+        own: str = ray.get_runtime_context().get_node_id()
         names = [name for name, node, _ in self.alive(True) if node == own]
         return names[0] if names else own
 
@@ -274,7 +395,7 @@ NODES = Nodes()
 
 
 class Object:
-    """An object that the process at the other end knows by a number."""
+    """An object with a number that the process at the other end knows."""
 
     __slots__ = (
         "actor",
@@ -295,39 +416,50 @@ class Object:
         "watched",
     )
 
-    def __init__(self, meta=None, payload=None, actor=None, line=None):
+    def __init__(
+        self,
+        meta: Meta | Ref | None = None,
+        payload: Payload = None,
+        actor: RayActor | None = None,
+        line: str | None = None,
+    ) -> None:
         self.meta = meta
         self.payload = payload
-        self.actor = actor
+        self.actor: RayActor = actor
         self.queue = line
-        self.key = None
-        # How often something keeps it, and whether the process is one of these.
+        self.key: Key | None = None
+        # The number of its keepers. `held`: the process is one of them.
         self.count = 0
         self.held = False
         self.watched = False
         self.decoded = False
-        # A failure that this file knows, which counts before `meta`.
-        self.failed = None
-        # The range of the process' segment that goes with the object.
-        self.own = None
-        # By which its call is cancelled, and the function.
-        self.token = self.function = None
-        self.children = []
-        self.buffers = []
-        self.segments = []
+        # A failure that this file knows. It takes precedence over `meta`.
+        self.failed: FailureMeta | None = None
+        # The offset and length of its bytes in the process' segment. They live as long as it.
+        self.own: list[int] | None = None
+        # The hub knows its call by the token.
+        self.token: str | None = None
+        self.function: int | None = None
+        self.children: list[int] = []
+        self.buffers: list[memoryview] = []
+        self.segments: list[int] = []
 
-    def handle(self, is_array=False):
+    def handle(self, is_array: bool = False) -> Handle:
+        """Returns the tuple that tells another process of the object."""
         meta = self.failed or self.meta
         name = self.key[1] if self.key is not None and self.key[0] == "put" else None
         return (meta, self.payload, is_array, self.actor, self.queue, name)
 
 
-def failure(kind, message, function=None, cause=None):
+def failure(
+    kind: str, message: str, function: int | None = None, cause: Meta | None = None
+) -> FailureMeta:
+    """Returns the `meta` of a failure. `protocol/src/frames/outcome.rs` has the kinds."""
     return ("f", kind, function, message, cause)
 
 
-def failure_of(error, function=None):
-    """What an exception of Ray says."""
+def failure_of(error: BaseException, function: int | None = None) -> FailureMeta:
+    """Returns the failure that an exception of Ray stands for."""
     while isinstance(error, errors.RayTaskError) and isinstance(error.cause, BaseException):
         if error.cause is error:
             break
@@ -358,12 +490,15 @@ def failure_of(error, function=None):
 
 
 class Remote:
-    """The functions and classes that Ray knows."""
+    """The functions and classes that Ray knows.
 
-    def __init__(self, head):
+    Ray pickles them by value. Their annotations are texts, which no process evaluates.
+    """
+
+    def __init__(self, head: Head) -> None:
         source, settings, program, hub = head
 
-        def shim():
+        def shim() -> Any:
             name = "mobula_shim_" + program[0][:16]
             module = sys.modules.get(name)
             if module is None:
@@ -375,55 +510,58 @@ class Remote:
                 exec(compile(source, "mobula_shim.py", "exec"), module.__dict__)
             return module
 
-        def call(spec, *flat):
+        def call(spec: Spec, *flat: Any) -> Any:
             return shim().child().run(spec, flat)
 
-        def pick(meta, place):
+        def pick(meta: Meta, place: int) -> Any:
             return shim().pick(meta, place)
 
         class Actor:
-            def __init__(self, spec, options, *flat):
+            def __init__(self, spec: Spec, options: Kept, *flat: Any) -> None:
                 self.inner = shim().ActorProcess(spec, options, flat)
 
-            def made(self):
+            def made(self) -> Any:
                 return self.inner.meta
 
-            def call(self, spec, *flat):
+            def call(self, spec: MethodSpec, *flat: Any) -> Any:
                 return self.inner.call(spec, flat)
 
         class Hub:
-            def __init__(self):
+            def __init__(self) -> None:
                 self.inner = shim().Hub()
 
-            async def ask(self, sender, number, kind, args):
+            async def ask(self, sender: str, number: int, kind: str, args: tuple[Any, ...]) -> Any:
                 return await self.inner.ask(sender, number, kind, args)
 
-            async def cancelled(self, known):
+            async def cancelled(self, known: int) -> Any:
                 return await self.inner.cancelled(known)
 
-            async def progress(self, token, done, total):
+            async def progress(self, token: str, done: int, total: int) -> None:
                 self.inner.progress(token, done, total)
 
-            async def progressed(self, sender):
+            async def progressed(self, sender: str) -> Any:
                 return await self.inner.progressed(sender)
 
-        self.call = ray.remote(num_returns=2, max_retries=0)(call)
-        self.pick = ray.remote(num_returns=2, num_cpus=0)(pick)
-        self.Actor = ray.remote(Actor)
-        # On the node of the program, with which the runtime ends. It is not made anew: what it knows
-        # would be lost, and calls that wait for their turn would wait for ever.
+        self.call: Any = ray.remote(num_returns=2, max_retries=0)(call)
+        self.pick: Any = ray.remote(num_returns=2, num_cpus=0)(pick)
+        self.Actor: Any = ray.remote(Actor)
+        # The hub runs on the node of the program: the runtime ends with that node. Ray does not
+        # restart the hub: a new one would know nothing, and calls would wait for ever.
         node = ray.get_runtime_context().get_node_id()
         here = NodeAffinitySchedulingStrategy(node, soft=False)
-        self.Hub = ray.remote(num_cpus=0, max_concurrency=100_000, scheduling_strategy=here)(Hub)
+        self.Hub: Any = ray.remote(num_cpus=0, max_concurrency=100_000, scheduling_strategy=here)(
+            Hub
+        )
         self.hub = hub
 
 
-def pick(meta, place):
-    """An element of a result that is split."""
+def pick(meta: Meta, place: int) -> Result:
+    """Returns an element of a split result."""
     if meta[0] != "v":
         return meta, None
     if place >= len(meta[2]):
         return failure("internal", f"a result was split that has no element {place}"), None
+    element: Any
     element, payload, *_ = meta[2][place]
     element = ray.get(element) if isinstance(element, ray.ObjectRef) else element
     payload = ray.get(payload) if payload is not None else None
@@ -433,36 +571,39 @@ def pick(meta, place):
 class Peer:
     """Serves one process of the program."""
 
-    def __init__(self, stream, remote):
+    def __init__(self, stream: Stream, remote: Remote) -> None:
         self.stream = stream
         self.remote = remote
         self.segments = Segments(stream)
         self.lock = threading.RLock()
-        self.objects = {}
-        self.by_key = {}
+        self.objects: dict[int, Object] = {}
+        self.by_key: dict[Key, int] = {}
         self.minted = 0
-        # What tells this process from others.
+        # Tells this process from others.
         self.sender = uuid.uuid4().hex
         self.asked = 0
-        # How many calls this process has made of each actor's groups.
-        self.order = collections.Counter()
-        # The queues of answers that were not given up or taken.
-        self.queue_of = {}
-        self.names = []
-        # Remote functions with the options of calls, by function and options.
-        self.chosen = {}
-        self.heap = None
-        self.unit = self.stands = None
+        # The calls that this process has made of each actor's groups.
+        self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
+        # The queue of each answer that the process still knows.
+        self.queue_of: dict[int, str] = {}
+        # Remote functions with the options of calls, and when they were made.
+        self.chosen: dict[tuple[Any, ...], tuple[Any, float]] = {}
+        # `hello` sets the next four.
+        self.names: list[str] = []
+        self.heap: mmap.mmap
+        self.unit: bytes
+        self.stands: bytes
         # Calls that may not have ended, by their results.
-        self.unfinished = {}
-        self.detached = {}
+        self.unfinished: dict[int, Ref] = {}
+        self.detached: dict[int, Ref] = {}
         # The calls that a run of the process has made.
+        self.made_by: collections.defaultdict[int, list[tuple[int, Object]]]
         self.made_by = collections.defaultdict(list)
         self.pool = concurrent.futures.ThreadPoolExecutor(8, "mobula")
 
     # -- the process' side --------------------------------------------------------------------
 
-    def hello(self, number, cores, text):
+    def hello(self, number: int, cores: float, text: str) -> None:
         """Reads the first frame, and answers it."""
         heap = self.stream.receive_descriptor()
         kind, fields = self.stream.receive()
@@ -475,7 +616,7 @@ class Peer:
         if version != VERSION:
             raise Gone(f"version {version} of the frames")
 
-    def serve(self):
+    def serve(self) -> None:
         """Reads frames until the process ends."""
         while True:
             kind, fields = self.stream.receive()
@@ -489,16 +630,17 @@ class Peer:
 
     # -- objects ------------------------------------------------------------------------------
 
-    def add(self, number, thing):
-        """An object of the process, which holds it."""
+    def add(self, number: int, thing: Object) -> Object:
+        """Notes an object that the process has numbered and holds."""
         with self.lock:
             thing.held = True
             thing.count += 1
             self.objects[number] = thing
         return thing
 
-    def intern(self, handle):
-        """The number of an object that comes from elsewhere; it is kept once more."""
+    def intern(self, handle: Handle) -> int:
+        """Returns the number of an object that comes from elsewhere, and keeps it once more."""
+        key: Key | None
         meta, payload, _, actor, line, name = handle
         if actor is not None:
             key = ("actor", actor._actor_id)
@@ -525,8 +667,8 @@ class Peer:
             self.objects[number].count += 1
             return number
 
-    def name(self, number, thing):
-        """An object of the process that others may send back by this key."""
+    def name(self, number: int, thing: Object) -> None:
+        """Gives an object of the process its key, by which `intern` finds it again."""
         if thing.actor is not None:
             thing.key = ("actor", thing.actor._actor_id)
         elif thing.queue is not None:
@@ -536,7 +678,8 @@ class Peer:
         if thing.key is not None:
             self.by_key.setdefault(thing.key, number)
 
-    def drop(self, number):
+    def drop(self, number: int) -> None:
+        """Takes a keeper from an object. An object without a keeper is forgotten."""
         with self.lock:
             dropped = [number]
             while dropped:
@@ -548,7 +691,7 @@ class Peer:
                 if thing.count > 0:
                     continue
                 del self.objects[number]
-                if self.by_key.get(thing.key) == number:
+                if thing.key is not None and self.by_key.get(thing.key) == number:
                     del self.by_key[thing.key]
                 dropped.extend(thing.children)
                 if thing.decoded:
@@ -561,19 +704,21 @@ class Peer:
                     self.ask("keep", thing.queue, -1)
                 self.queue_of.pop(number, None)
 
-    def handles(self, refs):
+    def handles(self, refs: Refs) -> tuple[Handle, ...]:
         with self.lock:
             return tuple(self.objects[number].handle(is_array) for number, is_array in refs)
 
-    def view(self, offset, length):
+    def view(self, offset: int, length: int) -> memoryview:
+        """Returns bytes of the process' own segment."""
         return memoryview(self.heap)[offset : offset + length]
 
     # -- values for the process -----------------------------------------------------------------
 
-    def value(self, meta, payload, keeper):
-        """A value as the process reads it. `keeper` keeps what belongs to it."""
+    def value(self, meta: ValueMeta, payload: Payload, keeper: Object) -> WireValue:
+        """Returns a value in the form for the process. `keeper` keeps its objects and bytes."""
         _, blob, handles, has_payload = meta
-        refs, places = [], []
+        refs: list[list[Any]] = []
+        places: list[Location] = []
         if has_payload:
             places.append(self.locate(payload, keeper))
         for handle in handles:
@@ -581,13 +726,14 @@ class Peer:
             keeper.children.append(number)
             refs.append([number, handle[2]])
             if handle[2]:
-                inner = handle[0]
+                inner: Any = handle[0]
                 inner = ray.get(inner) if isinstance(inner, ray.ObjectRef) else inner
                 if inner[0] == "v" and inner[3]:
                     places.append(self.locate(handle[1], keeper))
         return [blob, refs, places]
 
-    def locate(self, payload, keeper):
+    def locate(self, payload: Payload, keeper: Object) -> Location:
+        """Returns the place of a payload. `keeper` keeps its bytes."""
         if isinstance(payload, ray.ObjectRef):
             payload = ray.get(payload)
         view = memoryview(payload)
@@ -597,7 +743,8 @@ class Peer:
             keeper.segments.append(segment)
         return place
 
-    def outcome(self, meta, payload, keeper):
+    def outcome(self, meta: Meta, payload: Payload, keeper: Object) -> dict[str, Any]:
+        """Returns the outcome of a call in the form for the process."""
         if meta[0] == "v":
             return {"Value": self.value(meta, payload, keeper)}
         if meta[0] == "e":
@@ -605,11 +752,12 @@ class Peer:
         if meta[0] == "q":
             return {"Queue": meta[1:]}
         _, kind, function, message, cause = meta
-        cause = self.outcome(cause, None, keeper) if cause is not None else None
-        return {"Failure": [kind, function, message, cause]}
+        behind = self.outcome(cause, None, keeper) if cause is not None else None
+        return {"Failure": [kind, function, message, behind]}
 
-    def ready(self, number, thing):
-        """Tells the process what has become of an object, on a thread of the pool."""
+    def ready(self, number: int, thing: Object) -> None:
+        """Sends the process the outcome of an object, on a thread of the pool."""
+        meta: Any
         try:
             if thing.failed is not None:
                 meta = thing.failed
@@ -618,11 +766,11 @@ class Peer:
             else:
                 meta = thing.meta
             if isinstance(thing.payload, int) and meta[0] == "v":
-                # An answer of a queue to several who wait.
+                # A queue has answered several requests with one tuple; `payload` is the place.
                 thing.meta, thing.payload, _, thing.actor, *_ = meta[2][thing.payload]
                 meta = ray.get(thing.meta) if isinstance(thing.meta, ray.ObjectRef) else thing.meta
             outcome = self.outcome(meta, thing.payload, thing)
-        except BaseException as error:  # noqa: BLE001 - every failure has to reach who waits
+        except BaseException as error:  # Every failure has to reach the waiting thread.
             meta = thing.failed or failure_of(error)
             outcome = self.outcome(meta, None, thing)
         self.unfinished.pop(number, None)
@@ -630,17 +778,17 @@ class Peer:
 
     # -- what the process says ------------------------------------------------------------------
 
-    def on_Registered(self, *_):
+    def on_Registered(self, *_: object) -> None:
         pass
 
-    def on_Hold(self, number):
+    def on_Hold(self, number: int) -> None:
         with self.lock:
             thing = self.objects.get(number)
             if thing is not None and not thing.held:
                 thing.held = True
                 thing.count += 1
 
-    def on_Release(self, number):
+    def on_Release(self, number: int) -> None:
         with self.lock:
             thing = self.objects.get(number)
             if thing is not None and thing.held:
@@ -648,20 +796,20 @@ class Peer:
                 thing.watched = False
                 self.drop(number)
 
-    def on_Detach(self, number):
+    def on_Detach(self, number: int) -> None:
         with self.lock:
             thing = self.objects.get(number)
             if thing is not None and isinstance(thing.meta, ray.ObjectRef):
                 self.detached[number] = thing.meta
 
-    def on_Decoded(self, number):
+    def on_Decoded(self, number: int) -> None:
         thing = self.objects.get(number)
         if thing is None:
             self.stream.send("Forget", number)
         else:
             thing.decoded = True
 
-    def on_Watch(self, number):
+    def on_Watch(self, number: int) -> None:
         with self.lock:
             thing = self.objects.get(number)
             if thing is None or thing.watched:
@@ -673,25 +821,26 @@ class Peer:
         else:
             self.later(self.ready, number, thing)
 
-    def came(self, number, thing, later):
-        """Tells the process what has become of an object, on a thread of Ray that must not wait."""
+    def came(self, number: int, thing: Object, ended: concurrent.futures.Future[Any]) -> None:
+        """Tells the process how a call has ended, on a thread of Ray that must not wait."""
         if (
             thing.failed is None
-            and thing.payload.__class__ is not int
-            and later.exception() is None
+            and not isinstance(thing.payload, int)
+            and ended.exception() is None
         ):
-            meta = later.result()
+            meta = ended.result()
             if meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3]:
                 self.unfinished.pop(number, None)
                 self.stream.send("Ready", number, self.outcome(meta, None, thing))
                 return
         self.later(self.ready, number, thing)
 
-    def later(self, work, *args):
+    def later(self, work: Callable[..., object], *args: Any) -> None:
+        """Runs `work` on a thread of the pool, unless the pool has ended."""
         with contextlib.suppress(RuntimeError):
             self.pool.submit(work, *args)
 
-    def on_Put(self, number, value):
+    def on_Put(self, number: int, value: WireValue) -> None:
         blob, refs, places = value
         thing = Object()
         thing.children = [child for child, _ in refs]
@@ -701,22 +850,23 @@ class Peer:
         thing.meta = ("v", blob, self.handles(refs), bool(places))
         if places:
             _, offset, length = places[0]
-            # The process reads its own bytes, so they go with the object.
+            # The process reads its own bytes, so they live as long as the object.
             thing.own = [offset, length]
             try:
                 thing.payload = ray.put(pickle.PickleBuffer(self.view(offset, length)))
-            except Exception as error:  # noqa: BLE001 - as an outcome of the object
+            except Exception as error:  # It is the outcome of the object.
                 thing.failed = failure_of(error)
         thing.key = ("put", f"{self.sender}.{number}")
         with self.lock:
             self.by_key[thing.key] = number
         self.add(number, thing)
 
-    def arguments(self, args):
-        """The arguments of a call: what says how they are read, and what Ray resolves."""
-        spec, flat = [], []
+    def arguments(self, args: list[WireArg]) -> tuple[list[Part], list[Any]]:
+        """Returns the parts of a call's arguments, and the objects that Ray resolves for them."""
+        spec: list[Part] = []
+        flat: list[Any] = []
 
-        def flatten(number):
+        def flatten(number: int) -> ObjectPart | QueuePart:
             thing = self.objects[number]
             if thing.queue is not None:
                 return ("q", thing.queue)
@@ -736,7 +886,8 @@ class Peer:
                     spec.append(("g", [flatten(number) for number, _ in fields]))
         return spec, flat
 
-    def options(self, options):
+    def options(self, options: Sequence[Any]) -> Options:
+        """Gives the options of a call their names."""
         names = (
             "retries",
             "retry_errors",
@@ -754,11 +905,13 @@ class Peer:
             "spread",
             "own",
         )
-        return types.SimpleNamespace(**dict(zip(names, options, strict=True)))
+        if len(options) != len(names):
+            raise ValueError(f"a call with {len(options)} options, not {len(names)}")
+        return cast("Options", types.SimpleNamespace(**dict(zip(names, options))))
 
-    def resources(self, options):
-        """Returns what Ray is to know of the resources and the place of a call."""
-        chosen = {}
+    def resources(self, options: Options) -> dict[str, Any]:
+        """Returns the resources and the place of a call by Ray's names."""
+        chosen: dict[str, Any] = {}
         if options.node is not None:
             node = NODES.find(options.node)
             if node is None:
@@ -777,12 +930,20 @@ class Peer:
             chosen["resources"] = {name: amount for name, amount in options.resources}
         return chosen
 
-    def on_Spawn(self, number, function, args, options, actor, parent):
-        options = self.options(options)
+    def on_Spawn(
+        self,
+        number: int,
+        function: int,
+        args: list[WireArg],
+        given: Sequence[Any],
+        actor: int | None,
+        parent: int | None,
+    ) -> None:
+        options = self.options(given)
         thing = self.add(number, Object())
         thing.token, thing.function = f"{self.sender}.{number}", function
-        spec, flat = self.arguments(args)
-        spec = (function, spec, vars(options), thing.token)
+        parts, flat = self.arguments(args)
+        spec: Spec = (function, parts, vars(options), thing.token)
         name = self.names[function]
         try:
             if actor is None:
@@ -801,7 +962,7 @@ class Peer:
         except Refused as error:
             thing.failed = failure("usage", str(error), function)
             return
-        except Exception as error:  # noqa: BLE001 - as the outcome of the call
+        except Exception as error:  # It is the outcome of the call.
             thing.failed = failure_of(error, function)
             return
         with self.lock:
@@ -813,8 +974,8 @@ class Peer:
         if options.deadline is not None:
             self.after(options.deadline, self.too_late, number, thing, function, options)
 
-    def function(self, function, name, options):
-        """Returns the remote function of a call. It is made once for calls with these options."""
+    def function(self, function: int, name: str, options: Options) -> Any:
+        """Returns the remote function of a call. Calls with these options share it."""
         resources = tuple((name, amount) for name, amount in options.resources)
         key = (
             function,
@@ -841,9 +1002,9 @@ class Peer:
         self.chosen[key] = (call, time.monotonic() if depends else float("inf"))
         return call
 
-    def refusal(self, name, options):
-        """Why a call's resources are never there."""
-        wanted = dict(options.resources)
+    def refusal(self, name: str, options: Options) -> str | None:
+        """Says why no node ever has the resources of a call; `None`: a node has them."""
+        wanted: dict[str, float] = dict(options.resources)
         if options.cpus is not None:
             wanted["num_cpus"] = options.cpus
         if options.memory is not None:
@@ -852,7 +1013,7 @@ class Peer:
             return None
         names = {"num_cpus": "CPU"}
 
-        def has_all(node):
+        def has_all(node: dict[str, float]) -> bool:
             return all(node.get(names.get(what, what), 0) >= wanted[what] for what in wanted)
 
         for anew in (False, True):
@@ -863,12 +1024,13 @@ class Peer:
             for what, amount in wanted.items()
         )
         return (
-            f"`{name}` needs {amounts}, and no node of the cluster has that, so it could never run; on Ray, "
-            "`ray start --resources` declares what `Runtime::builder().resource(..)` declares on one machine"
+            f"`{name}` needs {amounts}, and no node of the cluster has that, so it could never "
+            "run; on Ray, `ray start --resources` declares what "
+            "`Runtime::builder().resource(..)` declares on one machine"
         )
 
-    def tidy(self):
-        """Forgets calls that have ended, when there are twice as many as after the last time."""
+    def tidy(self) -> None:
+        """Forgets ended calls when the calls are twice as many as after the last time."""
         with self.lock:
             if len(self.unfinished) < max(1024, 2 * getattr(self, "tidied", 0)):
                 return
@@ -880,27 +1042,31 @@ class Peer:
             self.unfinished = {number: ref for number, ref in refs if ref in left}
             self.tidied = len(self.unfinished)
 
-    def after(self, seconds, work, *args):
+    def after(self, seconds: float, work: Callable[..., object], *args: Any) -> None:
         timer = threading.Timer(seconds, work, args)
         timer.daemon = True
         timer.start()
 
-    def too_late(self, number, thing, function, options):
+    def too_late(self, number: int, thing: Object, function: int, options: Options) -> None:
+        """Fails a call that is pending at its deadline."""
         if thing.failed is None and is_pending(thing.meta):
             text = f"has not ended within {options.deadline:g} s of its submission, its deadline"
             self.stop(number, thing, failure("timeout", text, function), (True, True, None))
 
-    def stop(self, number, thing, reason, how):
+    def stop(self, number: int, thing: Object, reason: FailureMeta, how: How) -> None:
         """Fails a pending call, and has the process that runs it end it.
 
-        Not by `ray.cancel`: it ends the process that calls it where the task ends at that moment.
+        `ray.cancel` is no way: it ends its caller's process if the task ends at that moment.
         """
         self.ask("cancel", thing.token, reason, how)
         thing.failed = reason
         if thing.watched:
             self.later(self.ready, number, thing)
 
-    def on_Cancel(self, numbers, *how):
+    def on_Cancel(
+        self, numbers: list[int], recursive: bool, kills: bool, grace: float | None
+    ) -> None:
+        how = (recursive, kills, grace)
         for number in numbers:
             thing = self.objects.get(number)
             if (
@@ -911,13 +1077,13 @@ class Peer:
             ):
                 self.stop(number, thing, failure("cancelled", "", thing.function), how)
 
-    def ask(self, kind, *args):
-        """Asks the hub. What one process asks is answered in order."""
+    def ask(self, kind: str, *args: Any) -> Ref:
+        """Asks the hub. The hub answers one process in the order of its requests."""
         with self.lock:
             self.asked += 1
             return self.remote.hub.ask.remote(self.sender, self.asked, kind, args)
 
-    def on_Split(self, result, numbers):
+    def on_Split(self, result: int, numbers: list[int]) -> None:
         whole = self.objects[result]
         for place, number in enumerate(numbers):
             thing = self.add(number, Object())
@@ -925,11 +1091,19 @@ class Peer:
             thing.meta, thing.payload = self.remote.pick.remote(meta, place)
             self.name(number, thing)
 
-    def on_CreateActor(self, number, constructor, args, actor, options, found):
-        options = self.options(options)
+    def on_CreateActor(
+        self,
+        number: int,
+        constructor: int,
+        args: list[WireArg],
+        actor: Sequence[Any],
+        given: Sequence[Any],
+        found: int | None,
+    ) -> None:
+        options = self.options(given)
         name, restarts, call_retries, concurrency, groups, most_pending, grace = actor
         thing = self.add(number, Object())
-        spec, flat = self.arguments(args)
+        parts, flat = self.arguments(args)
         threads = concurrency + sum(threads for _, threads in groups)
         chosen = {
             "max_restarts": restarts,
@@ -941,9 +1115,9 @@ class Peer:
             chosen["max_concurrency"] = threads + 1
         if most_pending is not None:
             chosen["max_pending_calls"] = most_pending
-        spec = (constructor, spec, vars(options), f"{self.sender}.{number}")
+        spec: Spec = (constructor, parts, vars(options), f"{self.sender}.{number}")
         refused = self.refusal(self.names[constructor], options)
-        kept = {
+        kept: Kept = {
             "threads": threads,
             "concurrency": concurrency,
             "groups": dict(groups),
@@ -958,17 +1132,18 @@ class Peer:
         except Refused as error:
             thing.failed = failure("usage", str(error))
         except ValueError:
-            text = f"there is an actor with the name `{name}` already; names are of one actor at a time"
+            text = f"there is an actor with the name `{name}` already; "
+            text += "names are of one actor at a time"
             thing.failed = failure("usage", text, constructor)
-        except Exception as error:  # noqa: BLE001 - as the outcome of the call
+        except Exception as error:  # It is the outcome of the call.
             thing.failed = failure_of(error, constructor)
         with self.lock:
             self.name(number, thing)
         if found is not None:
             self.answer_with(found, thing, number)
 
-    def answer_with(self, answer, thing, number):
-        """An object that names an actor."""
+    def answer_with(self, answer: int, thing: Object, number: int) -> None:
+        """Makes `answer` an object that names the actor `thing`."""
         if thing.failed is not None:
             self.add(answer, Object(thing.failed))
             return
@@ -978,7 +1153,7 @@ class Peer:
         found.children.append(number)
         self.add(answer, found)
 
-    def on_FindActor(self, answer, name):
+    def on_FindActor(self, answer: int, name: str) -> None:
         try:
             actor = ray.get_actor(name)
         except ValueError:
@@ -988,14 +1163,14 @@ class Peer:
         thing = Object(actor.made.remote(), None, actor)
         self.answer_with(answer, thing, self.kept(thing))
 
-    def kept(self, thing):
-        """The number of a thing that the answer to come keeps."""
+    def kept(self, thing: Object) -> int:
+        """Returns the number of an object that nothing keeps until its answer does."""
         number = self.intern(thing.handle())
         with self.lock:
             self.objects[number].count -= 1
         return number
 
-    def on_KillActor(self, number):
+    def on_KillActor(self, number: int) -> None:
         thing = self.objects.get(number)
         if thing is not None and thing.actor is not None:
             with contextlib.suppress(Exception):
@@ -1003,28 +1178,33 @@ class Peer:
 
     # -- queues -----------------------------------------------------------------------------------
 
-    def on_CreateQueue(self, number, capacity):
+    def on_CreateQueue(self, number: int, capacity: int) -> None:
         name = f"{self.sender}.{number}"
         self.ask("create", name, capacity)
         thing = self.add(number, Object(("v", self.unit, (), False), None, None, name))
         with self.lock:
             self.name(number, thing)
 
-    def on_QueuePut(self, answer, number, values, waits):
+    def on_QueuePut(self, answer: int, number: int, values: list[WireArg], waits: bool) -> None:
         spec, _ = self.arguments(values)
+        # A value or an object: `Queue::put` passes nothing else.
         handles = [
-            (part[1], None, False, None, None, None) if part[0] == "v" else part[2] for part in spec
+            (part[1], None, False, None, None, None)
+            if part[0] == "v"
+            else cast("ObjectPart", part)[2]
+            for part in spec
         ]
         self.request(answer, number, ["put", handles, waits, self.unit])
 
-    def on_QueueGet(self, answers, number, waits):
+    def on_QueueGet(self, answers: list[int], number: int, waits: bool) -> None:
         got = self.request(answers[0], number, ["get", len(answers), waits])
         for place, answer in enumerate(answers):
             thing = self.add(answer, Object())
             thing.meta, thing.payload = got, place
 
-    def request(self, answer, number, request):
-        name = self.objects[number].queue
+    def request(self, answer: int, number: int, request: list[Any]) -> Ref:
+        """Asks the hub for a request to a queue, whose first answer is `answer`."""
+        name = cast("str", self.objects[number].queue)
         kind, *args = request
         self.queue_of[answer] = name
         asked = self.ask(kind, name, f"{self.sender}.{answer}", *args)
@@ -1032,41 +1212,42 @@ class Peer:
             self.add(answer, Object(asked))
         return asked
 
-    def on_QueueGiveUp(self, answers, returns):
+    def on_QueueGiveUp(self, answers: list[int], returns: bool) -> None:
         name = self.queue_of.get(answers[0])
         if name is not None:
             self.ask("give_up", name, f"{self.sender}.{answers[0]}", returns)
 
-    def on_QueueTook(self, answers):
+    def on_QueueTook(self, answers: list[int]) -> None:
         name = self.queue_of.get(answers[0])
         if name is not None:
             self.ask("took", name, f"{self.sender}.{answers[0]}")
 
-    def on_QueueAsk(self, answer, number, close):
+    def on_QueueAsk(self, answer: int, number: int, close: bool) -> None:
         self.add(answer, Object(self.ask("state", self.objects[number].queue, close)))
 
     # -- the rest ---------------------------------------------------------------------------------
 
-    def on_Progress(self, *_):
+    def on_Progress(self, number: int, done: int, total: int) -> None:
         pass
 
-    def on_Again(self, _):
+    def on_Again(self, _: int) -> None:
         pass
 
-    def on_Blocked(self, *_):
+    def on_Blocked(self, *_: object) -> None:
         pass
 
-    def on_Unblocked(self, *_):
+    def on_Unblocked(self, *_: object) -> None:
         pass
 
-    def on_Retire(self, *_):
+    def on_Retire(self, *_: object) -> None:
         pass
 
-    def on_Exits(self, *_):
+    def on_Exits(self, *_: object) -> None:
         pass
 
 
-def is_pending(meta):
+def is_pending(meta: Meta | Ref | None) -> bool:
+    """Returns whether a call has not ended."""
     if not isinstance(meta, ray.ObjectRef):
         return False
     done, _ = ray.wait([meta], timeout=0, fetch_local=False)
@@ -1076,10 +1257,11 @@ def is_pending(meta):
 class Helper(Peer):
     """Serves the program that has started the runtime."""
 
-    def on_Idle(self, question):
+    def on_Idle(self, question: int) -> None:
         threading.Thread(target=self.idle, args=(question,), daemon=True).start()
 
-    def idle(self, question):
+    def idle(self, question: int) -> None:
+        """Answers a question when all calls have ended, on a thread of its own."""
         while True:
             with self.lock:
                 refs = list(self.unfinished.values())
@@ -1092,10 +1274,11 @@ class Helper(Peer):
                 self.unfinished = {n: ref for n, ref in self.unfinished.items() if ref not in done}
         self.stream.send("Idle", question)
 
-    def on_Nodes(self, question):
+    def on_Nodes(self, question: int) -> None:
         self.later(self.nodes, question)
 
-    def nodes(self, question):
+    def nodes(self, question: int) -> None:
+        """Tells the program the nodes of the cluster."""
         own = ray.get_runtime_context().get_node_id()
         nodes = [
             (name, float(resources.get("CPU", 0)), node == own)
@@ -1103,13 +1286,13 @@ class Helper(Peer):
         ]
         self.stream.send("Nodes", question, nodes)
 
-    def follow_progress(self):
-        """Passes on how far calls of the program are, for as long as it lives."""
+    def follow_progress(self) -> None:
+        """Passes the progress of calls on to the program, as long as it lives."""
 
-        def came(later):
+        def came(later: concurrent.futures.Future[Any]) -> None:
             try:
                 news = later.result()
-            except Exception:  # noqa: BLE001 - the hub is gone, and so is the runtime
+            except Exception:  # The hub is gone, and so is the runtime.
                 return
             for token, done, total in news:
                 self.stream.send("Progress", int(token.rpartition(".")[2]), done, total)
@@ -1117,7 +1300,7 @@ class Helper(Peer):
 
         self.remote.hub.progressed.remote(self.sender).future().add_done_callback(came)
 
-    def on_Shutdown(self, grace):
+    def on_Shutdown(self, grace: float) -> None:
         refs = list(self.detached.values())
         if refs and grace > 0:
             with contextlib.suppress(Exception):
@@ -1126,27 +1309,30 @@ class Helper(Peer):
 
 
 class Child(Peer):
-    """Serves a process of the program that runs calls, and starts it anew when it has ended."""
+    """Serves a process of the program that runs calls. A new process replaces an ended one."""
 
-    def __init__(self, head):
+    def __init__(self, head: Head) -> None:
         _, settings, program, _ = head
         self.settings = settings
         self.program = program
-        self.runs = {}
+        self.runs: dict[int, queue.SimpleQueue[Event]] = {}
         self.run_number = 0
         # By run: the token of its call, and when its progress was passed on.
-        self.reported = {}
-        self.process = None
+        self.reported: dict[int, tuple[str, float]] = {}
+        self.process: subprocess.Popen[bytes] | None = None
         self.node = NODES.own()
         self.blocked = 0
-        self.actor_threads = None
-        # Runs by the tokens of their calls, and calls that are cancelled and have not come here.
-        self.tokens = {}
-        self.cancelled = {}
-        super().__init__(None, Remote(head))
+        self.actor_threads: int | None = None
+        # Runs by the tokens of their calls.
+        self.tokens: dict[str, queue.SimpleQueue[Event]] = {}
+        # Cancelled calls that have not come here.
+        self.cancelled: dict[str, tuple[FailureMeta, How]] = {}
+        # It has no stream before `start`.
+        super().__init__(cast("Stream", None), Remote(head))
         self.follow_hub()
 
-    def start(self):
+    def start(self) -> None:
+        """Starts the process. The caller holds the lock, and no process is there."""
         own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         own_descriptors, its_descriptors = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         socket.send_fds(own, [struct.pack("<I", 0xFFFFFFFF)], [its_descriptors.fileno()])
@@ -1155,7 +1341,7 @@ class Child(Peer):
         environment.update(settings["env"])
         environment["MOBULA_PEER"] = f"{settings['capacity']},{settings['stack']}"
         path = executable(self.program)
-        process = subprocess.Popen([path, *settings["args"]], stdin=its, env=environment)
+        process = subprocess.Popen([path, *settings["args"]], stdin=its.fileno(), env=environment)
         its.close()
         its_descriptors.close()
         with self.lock:
@@ -1177,15 +1363,16 @@ class Child(Peer):
         if self.actor_threads is not None:
             self.stream.send("Actor", self.actor_threads)
 
-    def reads(self, process):
+    def reads(self, process: subprocess.Popen[bytes]) -> None:
+        """Serves the process until it ends, and tells its runs so."""
         try:
             self.serve()
         except Gone:
             pass
-        except BaseException as error:  # noqa: BLE001 - the process cannot go on without this
+        except BaseException as error:  # The process cannot go on without its reader.
             print(f"mobula: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         self.stream.close()
-        # It ends with its stream; one that does not is killed.
+        # A process ends with its stream. It is killed if it has not ended after `PATIENCE`.
         try:
             status = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -1197,12 +1384,17 @@ class Child(Peer):
         for run in runs:
             run.put(("dead", status))
 
-    # -- runs ---------------------------------------------------------------------------------------
+    # -- runs -----------------------------------------------------------------------------------
 
-    def resolve(self, spec, flat, keeper):
-        """The arguments as the process reads them, or what keeps the call from running."""
+    def resolve(
+        self, spec: list[Part], flat: tuple[Any, ...], keeper: Object
+    ) -> list[dict[str, Any]]:
+        """Returns the arguments in the form for the process.
 
-        def thing(part):
+        Raises `Failed` if an argument is a failure.
+        """
+
+        def thing(part: ObjectPart | QueuePart) -> list[Any]:
             if part[0] == "q":
                 number = self.intern((None, None, False, None, part[1], None))
                 keeper.children.append(number)
@@ -1215,7 +1407,7 @@ class Child(Peer):
             keeper.children.append(number)
             return [number, self.value(meta, payload, self.objects[number])]
 
-        args = []
+        args: list[dict[str, Any]] = []
         for part in spec:
             if part[0] == "v":
                 args.append({"Value": self.value(part[1], None, keeper)})
@@ -1225,10 +1417,19 @@ class Child(Peer):
                 args.append({"Object": thing(part)})
         return args
 
-    def run(self, spec, flat, role="call", begun=lambda: None):
-        """Runs a call, as often as it may, and gives its two results. Says when it has `begun`."""
-        function, parts, options, token = spec
-        options = types.SimpleNamespace(**options)
+    def run(
+        self,
+        spec: Spec,
+        flat: tuple[Any, ...],
+        role: str = "call",
+        begun: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Runs a call, again after a crash while it may, and returns its two results.
+
+        Calls `begun` when the process has got the call.
+        """
+        function, parts, given, token = spec
+        options = cast("Options", types.SimpleNamespace(**given))
         left = options.retries or 0
         while True:
             result = self.run_once(function, parts, options, token, flat, left, begun)
@@ -1243,10 +1444,19 @@ class Child(Peer):
             self.ask("finish", parts[-1][1], None if meta[0] == "v" else meta)
         return result
 
-    def run_once(self, function, parts, options, token, flat, left, begun):
+    def run_once(
+        self,
+        function: int,
+        parts: list[Part],
+        options: Options,
+        token: str,
+        flat: tuple[Any, ...],
+        left: int,
+        begun: Callable[[], None],
+    ) -> Result:
         keeper = Object()
-        events = queue.SimpleQueue()
-        number = None
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        number = 0  # Of no run.
         try:
             with self.lock:
                 if self.process is None:
@@ -1274,10 +1484,14 @@ class Child(Peer):
             for segment in keeper.segments:
                 self.stream.send("DropSegment", segment)
 
-    def follow(self, number, function, options, events):
-        """Waits for the end of a run."""
+    def follow(
+        self, number: int, function: int, options: Options, events: queue.SimpleQueue[Event]
+    ) -> Result:
+        """Waits for the end of a run. Ends it if it takes too long or is cancelled."""
         began = time.monotonic()
-        reason, killed = None, None
+        reason: FailureMeta | None = None
+        # The time at which the process is killed.
+        killed: float | None = None
         while True:
             event = self.next_event(events)
             now = time.monotonic()
@@ -1294,27 +1508,27 @@ class Child(Peer):
                     self.process.kill()
                     killed = None
                 continue
-            kind, what = event
-            if kind == "cancel":
+            if event[0] == "cancel":
                 if reason is None:
-                    reason, how = what
+                    reason, how = event[1]
                     killed = self.cancel_run(number, how, options)
                 continue
             self.made_by.pop(number, None)
             if reason is not None:
                 return reason, None
-            if kind == "dead":
-                text = f"{describe(what)} (pid {self.pid} on node {self.node})"
+            if event[0] == "dead":
+                text = f"{describe(event[1])} (pid {self.pid} on node {self.node})"
                 return failure("crash", text, function), None
-            return what
+            return event[1]
 
-    def next_event(self, events):
+    def next_event(self, events: queue.SimpleQueue[Event]) -> Event | None:
+        """Waits for an event of a run, for a short time; `None`: there is none yet."""
         try:
             return events.get(timeout=LOOK if not self.blocked else 0.001)
         except queue.Empty:
             pass
         if self.blocked:
-            # While a thread of Ray waits in Ray, the cores of its task are free for others.
+            # While this thread waits in Ray, other tasks may have the cores of its task.
             with self.lock:
                 refs = [
                     thing.meta
@@ -1327,8 +1541,8 @@ class Child(Peer):
                 time.sleep(LOOK)
         return None
 
-    def cancel_run(self, number, how, options):
-        """Tells the process, and gives the time when it is killed, if it is."""
+    def cancel_run(self, number: int, how: How, options: Options) -> float | None:
+        """Tells the process to end a run, and returns the time of its kill, if `how` has one."""
         recursive, kills, grace = how
         self.stream.send("Cancel", number)
         for child, thing in self.made_by.get(number, ()) if recursive else ():
@@ -1336,13 +1550,13 @@ class Child(Peer):
                 self.stop(child, thing, failure("cancelled", "", thing.function), how)
         return time.monotonic() + (options.grace if grace is None else grace) if kills else None
 
-    def follow_hub(self, known=0):
-        """Learns which calls are cancelled, for as long as this process lives."""
+    def follow_hub(self, known: int = 0) -> None:
+        """Learns of cancelled calls for as long as this process lives."""
 
-        def came(later):
+        def came(later: concurrent.futures.Future[Any]) -> None:
             try:
                 last, tokens = later.result()
-            except Exception:  # noqa: BLE001 - the hub is gone, and so is the runtime
+            except Exception:  # The hub is gone, and so is the runtime.
                 return
             with self.lock:
                 for token, reason, how in tokens:
@@ -1355,23 +1569,25 @@ class Child(Peer):
 
         self.remote.hub.cancelled.remote(known).future().add_done_callback(came)
 
-    def result(self, fields):
+    def result(self, fields: WireValue) -> Result:
+        """Returns the two objects of a value. The process' bytes are free when Ray has them."""
         blob, refs, places = fields
-        meta = ("v", blob, self.handles(refs), bool(places))
+        meta: ValueMeta = ("v", blob, self.handles(refs), bool(places))
         if not places:
             return meta, None
         _, offset, length = places[0]
         view = self.view(offset, length)
-        # Ray has copied the bytes when nobody has the view any more.
+        # Ray has copied the bytes when the last ref to the view is gone.
         weakref.finalize(view, self.stream.send, "Free", [[offset, length]])
         return meta, pickle.PickleBuffer(view)
 
-    def on_Done(self, number, outcome):
+    def on_Done(self, number: int, outcome: dict[str, Any]) -> None:
         run = self.runs.pop(number, None)
         if run is None:
             return
-        # Before the process lets go of what the result refers to, which it says next.
+        # The process releases the objects of the result by its next frames.
         ((kind, fields),) = outcome.items()
+        result: Result
         if kind == "Value":
             result = self.result(fields)
         elif kind == "Error":
@@ -1380,48 +1596,48 @@ class Child(Peer):
             result = failure(fields[0], fields[2], fields[1]), None
         run.put(("done", result))
 
-    def on_Progress(self, number, done, total):
-        token, last = self.reported.get(number, (None, 0.0))
+    def on_Progress(self, number: int, done: int, total: int) -> None:
+        token, last = self.reported.get(number, ("", 0.0))
         now = time.monotonic()
-        if token is not None and (now - last >= REPORT or done == total):
+        if token and (now - last >= REPORT or done == total):
             self.reported[number] = (token, now)
             self.remote.hub.progress.remote(token, done, total)
 
-    def on_Blocked(self, *_):
+    def on_Blocked(self, *_: object) -> None:
         self.blocked += 1
 
-    def on_Unblocked(self, *_):
+    def on_Unblocked(self, *_: object) -> None:
         self.blocked = max(0, self.blocked - 1)
 
 
 class Refused(Exception):
-    """What a call wants is never there."""
+    """No node ever has the resources of a call."""
 
 
 class Failed(Exception):
     """An argument that is a failure."""
 
-    def __init__(self, meta):
+    def __init__(self, meta: Meta) -> None:
         super().__init__()
         self.meta = meta
 
 
 class Turn:
-    """The turn of a call among those of one caller to one group of an actor.
+    """The turn of a call among the calls of one caller to one group of an actor.
 
-    Threads of Ray take up calls in any order. A call waits for those before it until they have begun,
-    but not for ever: one that still waits for its arguments needs a thread, too.
+    Threads of Ray take up calls in any order. A call waits until the calls before it have begun. It
+    waits for up to `WAIT` seconds: a call that still waits for its arguments needs a thread, too.
     """
 
     WAIT = 1.0
 
-    def __init__(self, turns, caller, group, number):
+    def __init__(self, turns: Turns, caller: str, group: str | None, number: int) -> None:
         self.turns, self.key, self.number = turns, (caller, group), number
         changed, following = turns
         with changed:
             changed.wait_for(lambda: following.get(self.key, 1) >= number, self.WAIT)
 
-    def end(self):
+    def end(self) -> None:
         changed, following = self.turns
         with changed:
             following[self.key] = max(following.get(self.key, 1), self.number + 1)
@@ -1431,8 +1647,8 @@ class Turn:
 class ActorProcess:
     """The process of an actor."""
 
-    def __init__(self, spec, options, flat):
-        self.turns = (threading.Condition(), {})
+    def __init__(self, spec: Spec, options: Kept, flat: tuple[Any, ...]) -> None:
+        self.turns: Turns = (threading.Condition(), {})
         self.child = child()
         self.child.actor_threads = options["threads"]
         if self.child.process is not None:
@@ -1443,11 +1659,12 @@ class ActorProcess:
         self.others = threading.BoundedSemaphore(options["concurrency"])
         self.meta, _ = self.child.run(spec, flat, "constructor")
         if self.meta[0] == "f" and self.meta[1] == "crash":
-            # So Ray makes it anew, as often as it may.
+            # Ray restarts the actor while it may.
             os._exit(1)
 
-    def call(self, spec, flat):
-        *spec, order = spec
+    def call(self, given: MethodSpec, flat: tuple[Any, ...]) -> Result:
+        """Runs a method in its turn."""
+        spec, order = given[:4], given[4]
         function, _, options, _ = spec
         if self.meta[0] != "v":
             return failure("actor_dead", "", function, self.meta), None
@@ -1463,24 +1680,26 @@ class ActorProcess:
 
 
 class Line:
-    """A queue. Who asks first is served first."""
+    """A queue. It serves requests in their order."""
 
-    def __init__(self, capacity):
+    def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.items = collections.deque()
-        self.putting = collections.OrderedDict()
-        self.getting = collections.OrderedDict()
-        self.taken = {}
+        self.items: collections.deque[Handle] = collections.deque()
+        self.putting: collections.OrderedDict[str, Putting] = collections.OrderedDict()
+        self.getting: collections.OrderedDict[str, Getting] = collections.OrderedDict()
+        # The values of each answer that its process has not confirmed.
+        self.taken: dict[str, list[Handle]] = {}
         self.closed = False
         self.accepted = 0
         self.ended = failure("closed", "the queue is closed, and nothing is left in it")
-        # How it ends when all that waits for room is in.
-        self.finishing = None
+        # The failure with which it ends when no value waits for room.
+        self.finishing: FailureMeta | None = None
+        # The number of processes that keep it.
         self.kept = 1
-        self.unused_since = None
+        self.unused_since: float | None = None
 
-    def step(self):
-        """Serves those who can be served."""
+    def step(self) -> None:
+        """Serves the first requests while they can be served."""
         moved = True
         while moved:
             moved = False
@@ -1509,15 +1728,17 @@ class Line:
                 moved = True
                 self.closed, self.ended = True, self.finishing
 
-    def wait(self, table, key, waits, *request):
-        later = asyncio.get_running_loop().create_future()
+    def wait(self, table: dict[str, Any], key: str, waits: bool, *request: object) -> Answer:
+        """Serves a request at once, or lets it wait if it `waits`."""
+        later: Answer = asyncio.get_running_loop().create_future()
         table[key] = (*request, later)
         self.step()
         if not waits and table.pop(key, None) is not None:
             answer(later, LATE)
         return later
 
-    def put(self, key, handles, waits, unit):
+    def put(self, key: str, handles: Sequence[Handle], waits: bool, unit: bytes) -> Answer:
+        """Puts values in, all at once."""
         if not self.closed:
             self.accepted += len(handles)
         later = self.wait(self.putting, key, waits, handles, unit)
@@ -1525,10 +1746,12 @@ class Line:
             self.accepted -= len(handles)
         return later
 
-    def get(self, key, count, waits):
+    def get(self, key: str, count: int, waits: bool) -> Answer:
+        """Takes `count` values out, all at once."""
         return self.wait(self.getting, key, waits, count)
 
-    def give_up(self, key, returns):
+    def give_up(self, key: str, returns: bool) -> None:
+        """Ends a request. If it `returns`, its values are the next ones of the queue again."""
         for table in (self.putting, self.getting):
             if key in table:
                 answer(table.pop(key)[-1], LATE)
@@ -1537,51 +1760,60 @@ class Line:
             self.items.extendleft(reversed(values))
         self.step()
 
-    def took(self, key):
+    def took(self, key: str) -> None:
+        """Forgets the values of an answer: its process has them."""
         self.taken.pop(key, None)
 
-    def state(self, close):
+    def state(self, close: bool) -> StateMeta:
+        """Returns the state of the queue, after its end if it is to `close`."""
         if close:
             self.closed = True
             self.step()
         return ("q", len(self.items), self.closed, self.accepted)
 
-    def finish(self, failed):
+    def finish(self, failed: FailureMeta | None) -> None:
+        """Ends the queue when no value waits for room: the call that fills it has ended."""
         self.finishing = failed or failure("closed", "the stream has ended")
         self.step()
 
-    def keep(self, count):
+    def keep(self, count: int) -> None:
+        """Notes that `count` more processes keep the queue."""
         self.kept += count
         self.unused_since = time.monotonic() if self.kept <= 0 else None
 
 
 LATE = failure("wait", "the queue was full, or empty, for as long as its caller waits")
-# How long a queue stays that no process keeps: it may be on its way, in seconds.
+# A queue without a keeper stays for this time, in seconds: it may be on its way to a process.
 UNUSED = 60.0
-# How long the hub knows that a call is cancelled: it may wait for its process, in seconds.
+# The hub knows a cancelled call for this time, in seconds: the call may wait for its process.
 CANCELLED = 3600.0
 
 
-def answer(later, what):
+def answer(later: asyncio.Future[Any], what: Meta | None) -> None:
+    """Answers a request, unless Ray has cancelled it."""
     if not later.done():
         later.set_result(what)
 
 
 class Hub:
-    """What the processes of a runtime ask of one another: queues, and which calls are cancelled."""
+    """The queues of a runtime, and its cancelled calls. All processes of the runtime ask it."""
 
-    def __init__(self):
-        self.lines = {}
+    def __init__(self) -> None:
+        self.lines: dict[str, Line] = {}
+        # For each process: the number of the request whose turn it is, and the waiting requests.
+        self.turns: collections.defaultdict[str, list[Any]]
         self.turns = collections.defaultdict(lambda: [1, {}])
-        self.cancels = []
+        # Cancelled calls and when; `first` of them are forgotten.
+        self.cancels: list[tuple[float, Any]] = []
         self.first = 0
         self.changed = asyncio.Event()
-        # By process that asks for it: how far its calls are.
-        self.far = {}
+        # The progress of calls, by their tokens, for each process that follows it.
+        self.far: dict[str, dict[str, tuple[int, int]]] = {}
         self.moved = asyncio.Event()
 
-    async def ask(self, sender, number, kind, args):
-        # Ray may begin calls in another order than that in which they were made.
+    async def ask(self, sender: str, number: int, kind: str, args: tuple[Any, ...]) -> Any:
+        """Answers a request of a process in its turn."""
+        # Ray may begin calls in another order than the order of their submission.
         turn = self.turns[sender]
         if number != turn[0]:
             later = asyncio.get_running_loop().create_future()
@@ -1596,7 +1828,8 @@ class Hub:
                 answer(following, None)
         return await asked if isinstance(asked, asyncio.Future) else asked
 
-    def begin(self, kind, *args):
+    def begin(self, kind: str, *args: Any) -> Any:
+        """Begins a request, and returns its answer or the future of one."""
         now = time.monotonic()
         if kind == "cancel":
             self.cancels.append((now, args))
@@ -1606,7 +1839,7 @@ class Hub:
             self.changed.set()
             self.changed = asyncio.Event()
             return None
-        name, *args = args
+        name, *rest = args
         if kind == "create":
             unused = [
                 name
@@ -1615,29 +1848,33 @@ class Hub:
             ]
             for old in unused:
                 del self.lines[old]
-            self.lines[name] = Line(*args)
+            self.lines[name] = Line(*rest)
             return None
         line = self.lines.get(name)
         if line is None:
             return failure("closed", "the queue is gone")
-        return getattr(line, kind)(*args)
+        return getattr(line, kind)(*rest)
 
-    async def cancelled(self, known):
-        """The calls that were cancelled after so many others; waits for the next."""
+    async def cancelled(self, known: int) -> tuple[int, list[Cancelled]]:
+        """Waits until more than `known` calls were cancelled.
+
+        Returns the number of cancelled calls, and the calls behind the first `known` ones.
+        """
         while known >= self.first + len(self.cancels):
             await self.changed.wait()
         news = [args for _, args in self.cancels[max(0, known - self.first) :]]
         return self.first + len(self.cancels), news
 
-    def progress(self, token, done, total):
+    def progress(self, token: str, done: int, total: int) -> None:
+        """Notes the progress of a call, if its process follows it."""
         news = self.far.get(token.rpartition(".")[0])
         if news is not None:
             news[token] = (done, total)
             self.moved.set()
             self.moved = asyncio.Event()
 
-    async def progressed(self, sender):
-        """Tells a process how far its calls are; waits for news."""
+    async def progressed(self, sender: str) -> list[tuple[str, int, int]]:
+        """Returns the new progress of the calls of a process; waits for some."""
         news = self.far.setdefault(sender, {})
         while not news:
             await self.moved.wait()
@@ -1646,26 +1883,28 @@ class Hub:
         return told
 
 
-def describe(status):
+def describe(status: int) -> str:
+    """Says how a process has ended."""
     if status < 0:
         return f"it was ended by signal {-status} ({signal.Signals(-status).name})"
     return f"it has ended with status {status}"
 
 
-CHILD = None
+CHILD: Child | None = None
 CHILD_LOCK = threading.Lock()
 
 
-def child():
+def child() -> Child:
+    """Returns the one `Child` of this Ray worker."""
     global CHILD
     with CHILD_LOCK:
         if CHILD is None:
-            CHILD = Child(HEAD)  # noqa: F821 - `Remote` sets it
+            CHILD = Child(HEAD)  # noqa: F821 - `Remote` sets it.
         return CHILD
 
 
-def executable(program):
-    """The program's file on this node: as others have left it here, or as it comes from Ray."""
+def executable(program: Program) -> str:
+    """Returns the path of the program's file on this node. The first caller gets it from Ray."""
     digest, content = program
     directory = os.path.join(tempfile.gettempdir(), f"mobula-{os.getuid()}")
     with contextlib.suppress(FileExistsError):
@@ -1684,31 +1923,36 @@ def executable(program):
     return path
 
 
-def end_with_node():
-    """Ends the helper when the Ray node of its program is gone: Ray answers nothing any more.
+def end_with_node() -> None:
+    """Ends the helper when the Ray node of its program is gone. Ray answers nothing any more.
 
-    The raylet keeps a connection open that says nothing, until it dies.
+    The raylet keeps a silent connection open until it dies.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet:
         with contextlib.suppress(ConnectionError):
             raylet.connect(ray._private.worker._global_node.raylet_socket_name)
             raylet.recv(1)
-    # Errors of calls that Ray knows already reach the program before.
+    # Failures that Ray knows already reach the program before the end.
     time.sleep(1)
     print("mobula: the Ray node that the program belongs to has ended", file=sys.stderr, flush=True)
     os._exit(1)
 
 
-def helper(source, settings):
-    stream = socket.socket(fileno=os.dup(0))
+def helper(source: str, settings: Settings) -> None:
+    """Joins the cluster, and serves the program until it ends."""
+    end = socket.socket(fileno=os.dup(0))
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    data, fds, _, _ = socket.recv_fds(stream, 4, 1)
+    data, fds, _, _ = socket.recv_fds(end, 4, 1)
     if data != struct.pack("<I", 0xFFFFFFFF) or len(fds) != 1:
         raise SystemExit("mobula: no socket for descriptors has come")
-    stream = Stream(stream, socket.socket(fileno=fds[0]))
-    chosen = {"address": settings["address"], "log_to_driver": True, "configure_logging": False}
+    stream = Stream(end, socket.socket(fileno=fds[0]))
+    chosen: dict[str, Any] = {
+        "address": settings["address"],
+        "log_to_driver": True,
+        "configure_logging": False,
+    }
     if settings["node"]:
         chosen["_node_ip_address"] = settings["node"]
     try:
@@ -1721,7 +1965,7 @@ def helper(source, settings):
         text = f"Ray {ray.__version__}, Python {sys.version.split()[0]}"
         peer.hello(OWN, ray.cluster_resources().get("CPU", 1), text)
         peer.follow_progress()
-    except Exception as error:  # noqa: BLE001 - the program says it
+    except Exception as error:  # The program says it.
         text = " ".join(str(error).split())
         stream.send(
             "Refused",
@@ -1737,6 +1981,6 @@ def helper(source, settings):
 
 
 if __name__ == "__main__" and "HEAD" not in globals():
-    # The first argument is this text, the second one the settings.
+    # The first argument is this text. The second one is the settings.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     helper(sys.argv[1], json.loads(sys.argv[2]))
