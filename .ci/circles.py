@@ -5,8 +5,10 @@ The rule: where module A names an item of module B, take the closest module that
 that is A or B itself, the two are parent and descendant, which may use each other. Otherwise the
 import counts between the two children of it that contain A and B. Among the children of one
 module, imports must form no circle. A name that a module re-exports counts for the module that
-defines it. Modules called `tests`, `models` or `checks`, and code under `#[cfg(test)]`, do not count.
+defines it. Modules called `tests`, `models` or `checks` do not count, nor does code under
+`#[cfg(test)]`.
 """
+
 import os
 import re
 import sys
@@ -14,7 +16,8 @@ import sys
 CRATES = ["store", "protocol", "worker", "macros", "framework", "benches", "examples"]
 SKIPPED = {"tests", "models", "checks"}
 
-# Children that may still form circles, by parent, and why. A child that no longer does is taken off.
+# Children that may still form circles, by parent, and why. A child that forms none any more is
+# taken off.
 KNOWN = {
     # A handle asks its engine for its value, and an engine gives out handles.
     "protocol": "engine handles",
@@ -26,11 +29,10 @@ KNOWN = {
     # The worker's state is one value, on which the steps of a task are methods.
     "worker::process": "own_calls shortage tasks worker",
     # The scheduler is one value as well; plain types and its methods are not yet apart.
-    "framework::scheduler": "actors claims functions task worker workers counts lending "
-    "objects",
+    "framework::scheduler": "actors claims functions task worker workers counts lending objects",
     # A type that travels knows how it is encoded, and the codecs know those types.
-    "framework::typed": "actor arg as_completed bound bytes call codecs flat join map mismatch nd object_ref "
-    "object_stream private probe put runtime_api shared split",
+    "framework::typed": "actor arg as_completed bound bytes call codecs flat join map mismatch nd "
+    "object_ref object_stream private probe put runtime_api shared split",
     # A ref finds its actor by name, and what looks for a name gives out refs.
     "framework::typed::actor": "actor_ref call lookup",
 }

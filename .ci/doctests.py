@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Each public item of `mobula` has an example that runs.
 
-Reads the JSON that rustdoc writes of each crate. Items are what users of `mobula` can name: functions,
-macros, types, traits, the methods of types, and the methods that a trait declares. Methods of trait
-implementations and hidden items do not count. An example is a code block that `cargo test --doc` compiles and runs.
+Reads the JSON that rustdoc writes of each crate. Items are what users of `mobula` can name:
+functions, macros, types, traits, the methods of types, and the methods that a trait declares.
+Methods of trait implementations and hidden items do not count. An example is a code block that
+`cargo test --doc` compiles and runs.
 """
+
 import json
 import os
 import re
@@ -60,7 +62,9 @@ class Docs:
                 for child in self.children(*self.item(crate, inner["id"])):
                     self.walk(crate, child, prefix)
             elif inner["id"] is not None:
-                self.walk(crate, inner["id"], prefix, inner["name"], more_docs + (item["docs"] or ""))
+                self.walk(
+                    crate, inner["id"], prefix, inner["name"], more_docs + (item["docs"] or "")
+                )
             return
         name = prefix + (rename or item["name"] or "")
         if kind == "module":
@@ -72,7 +76,9 @@ class Docs:
             self.add(name, item, more_docs)
             for child in self.children(crate, item):
                 method = self.crates[crate]["index"][str(child)]
-                if "function" in method["inner"] and (kind == "trait" or method["visibility"] == "public"):
+                if "function" in method["inner"] and (
+                    kind == "trait" or method["visibility"] == "public"
+                ):
                     self.add(f"{name}::{method['name']}", method)
 
     def children(self, crate, item):
@@ -91,7 +97,9 @@ def runs(docs):
     inside = False
     for line in docs.splitlines():
         if fence := re.match(r"\s*```+(.*)", line):
-            if not inside and all(RUNS.fullmatch(word) for word in re.split(r"[\s,]+", fence[1].strip())):
+            if not inside and all(
+                RUNS.fullmatch(word) for word in re.split(r"[\s,]+", fence[1].strip())
+            ):
                 return True
             inside = not inside
     return False
@@ -106,7 +114,8 @@ def main():
         print(f"{name}: has no example that runs")
     for name in sorted(known - without):
         print(f"{name}: has an example or is gone; take it off the list in .ci/doctests.py")
-    print(f"{len(docs.found) - len(without)} of {len(docs.found)} public items have an example that runs")
+    count = len(docs.found)
+    print(f"{count - len(without)} of {count} public items have an example that runs")
     sys.exit(without != known)
 
 

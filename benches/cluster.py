@@ -26,8 +26,8 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 PLACE = pathlib.Path(tempfile.mkdtemp(prefix="mobray.", dir="/tmp"))
 os.environ["TMPDIR"] = str(PLACE)
 
-import numpy
-import ray
+import numpy  # noqa: E402
+import ray  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MIB = 1 << 20
@@ -43,7 +43,12 @@ ROWS = [
     ("task_large", "a task that reads of an array of {large} MB", "ms", 1e3),
     ("put", "`put` of 100 MiB", "GB/s", 100 * MIB / 1e9),
     ("result", "a task that makes 100 MiB, and reading it here", "ms", 1e3),
-    ("map", "items of 100 us per second: `map` of {items} items; one task for each of {tasks}", "/s", None),
+    (
+        "map",
+        "items of 100 us per second: `map` of {items} items; one task for each of {tasks}",
+        "/s",
+        None,
+    ),
 ]
 
 
@@ -58,18 +63,48 @@ class Nodes:
 
     def start(self):
         port = self.address.rsplit(":", 1)[1]
-        self.node("head", "--head", f"--port={port}", "--include-dashboard=false",
-                  f"--node-ip-address={HEAD}", f"--temp-dir={PLACE}/ray", "--object-store-memory=2000000000")
-        self.until(lambda: subprocess.run(
-            [ray_command(), "health-check", "--address", self.address], capture_output=True, check=False).returncode == 0)
-        self.node("second", f"--address={self.address}", f"--node-ip-address={SECOND}",
-                  "--object-store-memory=500000000")
+        self.node(
+            "head",
+            "--head",
+            f"--port={port}",
+            "--include-dashboard=false",
+            f"--node-ip-address={HEAD}",
+            f"--temp-dir={PLACE}/ray",
+            "--object-store-memory=2000000000",
+        )
+        self.until(
+            lambda: (
+                subprocess.run(
+                    [ray_command(), "health-check", "--address", self.address],
+                    capture_output=True,
+                    check=False,
+                ).returncode
+                == 0
+            )
+        )
+        self.node(
+            "second",
+            f"--address={self.address}",
+            f"--node-ip-address={SECOND}",
+            "--object-store-memory=500000000",
+        )
 
     def node(self, name, *args):
         with open(PLACE / f"{name}.log", "wb") as log:
-            self.running.append(subprocess.Popen(
-                [ray_command(), "start", "--block", "--num-cpus=2", "--disable-usage-stats", *args],
-                stdout=log, stderr=log))
+            self.running.append(
+                subprocess.Popen(
+                    [
+                        ray_command(),
+                        "start",
+                        "--block",
+                        "--num-cpus=2",
+                        "--disable-usage-stats",
+                        *args,
+                    ],
+                    stdout=log,
+                    stderr=log,
+                )
+            )
 
     def until(self, ready):
         for _ in range(120):
@@ -98,8 +133,12 @@ class Ours:
     def __init__(self, program, address, large):
         engine = f"ray:{address}?node={HEAD}"
         self.process = subprocess.Popen(
-            [program, str(large)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "MOBULA_ENGINE": engine, "MOBULA_PYTHON": sys.executable})
+            [program, str(large)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MOBULA_ENGINE": engine, "MOBULA_PYTHON": sys.executable},
+        )
         self.line("ready")
 
     def line(self, wanted=None):
@@ -187,17 +226,32 @@ def cell(values, unit):
 
 def values(row, seconds, scale):
     """Times in milliseconds, or rates."""
-    return [s * scale if row in ("roundtrip", "task_small", "task_large", "result") else scale / s for s in seconds]
+    return [
+        s * scale if row in ("roundtrip", "task_small", "task_large", "result") else scale / s
+        for s in seconds
+    ]
 
 
 def targets(ours, plain):
     """What was wanted, and whether it is so."""
-    median = {who: {row: statistics.median(values) for row, values in rows.items()}
-              for who, rows in (("ours", ours), ("plain", plain))}
+    median = {
+        who: {row: statistics.median(values) for row, values in rows.items()}
+        for who, rows in (("ours", ours), ("plain", plain))
+    }
     mine, theirs = median["ours"], median["plain"]
-    yield "round trip at most 1.2 x that of a Python task", mine["roundtrip"] / theirs["roundtrip"], "<=", 1.2
+    yield (
+        "round trip at most 1.2 x that of a Python task",
+        mine["roundtrip"] / theirs["roundtrip"],
+        "<=",
+        1.2,
+    )
     yield "1,000 in flight at least 0.8 x", mine["inflight"] / theirs["inflight"], ">=", 0.8
-    yield "a task on the large array at most 1.2 x one on 1 MiB", mine["task_large"] / mine["task_small"], "<=", 1.2
+    yield (
+        "a task on the large array at most 1.2 x one on 1 MiB",
+        mine["task_large"] / mine["task_small"],
+        "<=",
+        1.2,
+    )
     yield "`put` at least as fast as Ray's", mine["put"] / theirs["put"], ">=", 1.0
     yield "`map` at least 20 x one task for each item", mine["map"] / theirs["map"], ">=", 20
 
@@ -213,7 +267,15 @@ def main():
     large, items, tasks, rounds = 500_000_000, 100_000, 2_000, args.rounds
     if args.quick:
         large, items, tasks, rounds = 50_000_000, 5_000, 100, 2
-    times = {"roundtrip": 40, "inflight": 1, "task_small": 20, "task_large": 20, "put": 3, "result": 3, "map": 1}
+    times = {
+        "roundtrip": 40,
+        "inflight": 1,
+        "task_small": 20,
+        "task_large": 20,
+        "put": 3,
+        "result": 3,
+        "map": 1,
+    }
     nodes = Nodes()
     mine = None
     try:
@@ -232,10 +294,14 @@ def main():
                 who.measure(which, 1)
             for _ in range(rounds):
                 for found, who, which, count in sides:
-                    found.setdefault(row, []).extend(values(row, who.measure(which, times[row]), count))
+                    found.setdefault(row, []).extend(
+                        values(row, who.measure(which, times[row]), count)
+                    )
             name = name.format(large=large // 1_000_000, items=f"{items:,}", tasks=f"{tasks:,}")
             ratio = statistics.median(ours[row]) / statistics.median(theirs[row])
-            text.append(f"| {name} | {cell(ours[row], unit)} | {cell(theirs[row], unit)} | {ratio:.2f} |")
+            text.append(
+                f"| {name} | {cell(ours[row], unit)} | {cell(theirs[row], unit)} | {ratio:.2f} |"
+            )
             print(text[-1], flush=True)
         if args.only:
             return
@@ -251,9 +317,10 @@ def report(args, text, ours, theirs):
     lines = [
         "# Calls on a Ray cluster",
         "",
-        f"`benches/cluster.py`, {time.strftime('%Y-%m-%d')}: Ray {ray.__version__}, Python {sys.version.split()[0]}, "
-        f"{os.cpu_count()} cores, two nodes of two cores each on this machine. Both programs took turns "
-        f"({args.rounds} rounds). Cells have the median, and the tenth and ninetieth percentile.",
+        f"`benches/cluster.py`, {time.strftime('%Y-%m-%d')}: Ray {ray.__version__}, "
+        f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, two nodes of two cores each "
+        f"on this machine. Both programs took turns ({args.rounds} rounds). Cells have the median, "
+        "and the tenth and ninetieth percentile.",
         "",
         "| row | ours | plain Python tasks | ours / plain |",
         "| --- | --- | --- | --- |",

@@ -39,7 +39,9 @@ class Peer:
     def __init__(self, name, version):
         parser = argparse.ArgumentParser()
         parser.add_argument("--quick", action="store_true", help="a tenth of the time")
-        parser.add_argument("--budget", type=float, default=110.0, help="seconds, after which no row begins")
+        parser.add_argument(
+            "--budget", type=float, default=110.0, help="seconds, after which no row begins"
+        )
         args = parser.parse_args()
         self.name = name
         self.version = version
@@ -162,7 +164,12 @@ class Peer:
 
         `work` measures what the items take without the peer; `run(items)` maps `busy` over them."""
         for name, nanoseconds in [("10us", 10_000), ("100us", 100_000), ("1ms", 1_000_000)]:
-            self.row(f"map_{name}", lambda: self._busy_map(f"map_{name}", work, run, nanoseconds, counts[name]))
+            self.row(
+                f"map_{name}",
+                lambda name=name, nanoseconds=nanoseconds: self._busy_map(
+                    f"map_{name}", work, run, nanoseconds, counts[name]
+                ),
+            )
         self.row("map_skewed", lambda: self._skewed_map(run, counts["skewed"]))
 
     def _busy_map(self, row, work, run, nanoseconds, count):
@@ -224,8 +231,9 @@ class Work:
     """Measures `busy` without a peer."""
 
     def bare(self, items):
-        """The seconds that two processes need for the items, of which each takes some after the other,
-        with nothing to hand over."""
+        """The seconds that two processes need for the items, with nothing to hand over.
+
+        Each takes some after the other."""
         context = multiprocessing.get_context("fork")
         barrier = context.Barrier(WORKERS + 1)
         ends = context.SimpleQueue()

@@ -52,7 +52,11 @@ def fib(n):
     if n < 2:
         return n
     with worker_client() as client:
-        return sum(client.gather([client.submit(fib, n - 1, pure=False), client.submit(fib, n - 2, pure=False)]))
+        return sum(
+            client.gather(
+                [client.submit(fib, n - 1, pure=False), client.submit(fib, n - 2, pure=False)]
+            )
+        )
 
 
 def control(peer, client):
@@ -67,7 +71,9 @@ def control(peer, client):
             began = time.perf_counter()
             client.cancel(futures)
             rates.append(tasks / (time.perf_counter() - began))
-            assert all(future.cancelled() for future in futures), "tasks ran though they were cancelled"
+            assert all(future.cancelled() for future in futures), (
+                "tasks ran though they were cancelled"
+            )
             client.gather(held)
         peer.emit("cancel_queued", "1/s", rates, f"{tasks} tasks")
 
@@ -86,10 +92,17 @@ def control(peer, client):
         client.submit(calls_one_by_one, 5, pure=False).result()
         taken = [client.submit(calls_one_by_one, calls, pure=False).result() for _ in range(3)]
         peer.emit("nested_call", "s", taken, f"{calls} one by one")
-        work = lambda: client.submit(fib, 6, pure=False).result()
+
+        def work():
+            return client.submit(fib, 6, pure=False).result()
+
         peer.rate("fib", work, 25, "`fib(6)`, which is 25 tasks", least=2, seconds=3.0)
 
-    for row, work in [("cancel_queued", cancel_queued), ("overtake", overtake), ("nested_call", nested)]:
+    for row, work in [
+        ("cancel_queued", cancel_queued),
+        ("overtake", overtake),
+        ("nested_call", nested),
+    ]:
         peer.row(row, work)
 
 
@@ -105,22 +118,38 @@ def measure(peer, work, client):
     peer.idle(descendants())
     peer.thousand(lambda: mapped(nothing, [0] * 1000), least=2, warm_up=0)
     many = peer.size(3_000, 1_000)
-    peer.rate("inflight_100k", lambda: mapped(nothing, [0] * many), many, f"{many} tasks", least=1, warm_up=0)
-    peer.rate("map_single", lambda: mapped(same, range(1000)), 1000, "1,000 items", least=2, warm_up=0)
+    peer.rate(
+        "inflight_100k",
+        lambda: mapped(nothing, [0] * many),
+        many,
+        f"{many} tasks",
+        least=1,
+        warm_up=0,
+    )
+    peer.rate(
+        "map_single", lambda: mapped(same, range(1000)), 1000, "1,000 items", least=2, warm_up=0
+    )
     counts = {"10us": 300, "100us": 300, "1ms": 300, "skewed": 300}
     if peer.quick:
         counts = {name: count // 3 for name, count in counts.items()}
     peer.busy_maps(work, lambda items: mapped(busy, items), counts)
     for name, size in SIZES.items():
         if size <= 64 * MIB:
-            peer.time(f"result_{name}", lambda: client.submit(make, size, pure=False).result(), seconds=0.5)
+            peer.time(
+                f"result_{name}",
+                lambda size=size: client.submit(make, size, pure=False).result(),
+                seconds=0.5,
+            )
     peer.rate("put_calls", lambda: client.scatter(0, hash=False), 1)
     small = client.scatter(0, hash=False)
     peer.rate("get_calls", lambda: small.result(), 1)
     # A worker reads what it holds itself in place: no task over one array for all workers.
     held = client.scatter(numpy.ones(MIB // 8, numpy.int64), broadcast=True, hash=False)
     peer.time(
-        "task_shared_1m", lambda: client.submit(touch, held, pure=False).result(), "a copy in each worker", seconds=0.5
+        "task_shared_1m",
+        lambda: client.submit(touch, held, pure=False).result(),
+        "a copy in each worker",
+        seconds=0.5,
     )
 
 

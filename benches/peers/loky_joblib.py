@@ -1,4 +1,4 @@
-"""loky's executor for single calls, and joblib's `Parallel` (which runs on it) for maps and arrays."""
+"""loky's executor for single calls, and joblib's `Parallel`, which runs on it, for the rest."""
 
 import os
 import shutil
@@ -43,12 +43,20 @@ def shared_arrays(peer, parallel):
         for name, size in [("1m", MIB), ("800m", LARGE)]:
             file = os.path.join(folder, name)
             dumped = peer.samples(
-                lambda: joblib.dump(source[: size // 8], file), warm_up=0, seconds=0.0, least=1, most=1
+                lambda size=size, file=file: joblib.dump(source[: size // 8], file),
+                warm_up=0,
+                seconds=0.0,
+                least=1,
+                most=1,
             )
             if size == LARGE:
                 peer.emit("put_800_cold", "B/s", [size / dumped[0]])
             mapped = joblib.load(file, mmap_mode="r")
-            peer.time(f"task_shared_{name}", lambda: parallel([delayed(touch)(mapped)]), seconds=0.5)
+            peer.time(
+                f"task_shared_{name}",
+                lambda mapped=mapped: parallel([delayed(touch)(mapped)]),
+                seconds=0.5,
+            )
     finally:
         shutil.rmtree(folder)
 
@@ -64,9 +72,16 @@ def main():
     peer.idle(descendants())
     peer.thousand(lambda: in_flight(pool, 1000))
     many = peer.size(20_000, 5_000)
-    peer.rate("inflight_100k", lambda: in_flight(pool, many), many, note=f"{many} tasks", least=2, warm_up=0)
+    peer.rate(
+        "inflight_100k",
+        lambda: in_flight(pool, many),
+        many,
+        note=f"{many} tasks",
+        least=2,
+        warm_up=0,
+    )
     for name, size in SIZES.items():
-        peer.time(f"result_{name}", lambda: pool.submit(make, size).result(), seconds=0.5)
+        peer.time(f"result_{name}", lambda size=size: pool.submit(make, size).result(), seconds=0.5)
     pool.shutdown(kill_workers=True)
 
     with Parallel(n_jobs=WORKERS) as parallel:
@@ -83,7 +98,9 @@ def main():
             least=2,
             warm_up=0,
         )
-        peer.rate("map_single", lambda: mapped(same, range(10_000)), 10_000, note="automatic batches")
+        peer.rate(
+            "map_single", lambda: mapped(same, range(10_000)), 10_000, note="automatic batches"
+        )
         counts = {"10us": 50_000, "100us": 10_000, "1ms": 1_000, "skewed": 10_000}
         if peer.quick:
             counts = {name: count // 10 for name, count in counts.items()}

@@ -6,7 +6,19 @@ from multiprocessing import resource_tracker, shared_memory
 
 import numpy
 
-from common import MIB, SIZES, WORKERS, BareServer, Peer, busy, descendants, make, nothing, python_version, same
+from common import (
+    MIB,
+    SIZES,
+    WORKERS,
+    BareServer,
+    Peer,
+    busy,
+    descendants,
+    make,
+    nothing,
+    python_version,
+    same,
+)
 
 LARGE = 800 * MIB
 
@@ -45,13 +57,24 @@ def shared_arrays(peer, pool):
         target = numpy.ndarray(size // 8, numpy.int64, memory.buf)
         try:
             if size == LARGE:
-                copies = peer.samples(lambda: numpy.copyto(target, source), warm_up=0, seconds=1.0, least=4)
+                copies = peer.samples(
+                    lambda target=target: numpy.copyto(target, source),
+                    warm_up=0,
+                    seconds=1.0,
+                    least=4,
+                )
                 peer.emit("put_800_cold", "B/s", [size / copies[0]])
                 peer.emit("put_800_warm", "B/s", [size / taken for taken in copies[1:]])
-                peer.emit("put_gigabytes", "B/s", [0.8e9 / taken for taken in copies[1:]], "SharedMemory")
+                peer.emit(
+                    "put_gigabytes", "B/s", [0.8e9 / taken for taken in copies[1:]], "SharedMemory"
+                )
             else:
                 target[:] = 1
-            peer.time(f"task_shared_{name}", lambda: pool.apply(touch, (memory.name,)), seconds=0.5)
+            peer.time(
+                f"task_shared_{name}",
+                lambda memory=memory: pool.apply(touch, (memory.name,)),
+                seconds=0.5,
+            )
         finally:
             del target
             memory.close()
@@ -80,8 +103,15 @@ def main():
         peer.thousand(lambda: in_flight(pool, 1000))
         peer.rate("inflight_100k", lambda: in_flight(pool, 100_000), 100_000, least=2, warm_up=0)
         base = peer.samples(lambda: in_flight(pool, 1000))
-        peer.rate("map_trivial", lambda: pool.map(same, range(1_000_000)), 1_000_000, note="auto chunks")
-        peer.rate("map_single", lambda: pool.map(same, range(10_000), chunksize=1), 10_000, note="chunksize=1")
+        peer.rate(
+            "map_trivial", lambda: pool.map(same, range(1_000_000)), 1_000_000, note="auto chunks"
+        )
+        peer.rate(
+            "map_single",
+            lambda: pool.map(same, range(10_000), chunksize=1),
+            10_000,
+            note="chunksize=1",
+        )
         peer.rate(
             "map_unordered",
             lambda: sum(1 for _ in pool.imap_unordered(same, range(10_000))),
@@ -93,11 +123,14 @@ def main():
             counts = {name: count // 10 for name, count in counts.items()}
         peer.busy_maps(work, lambda items: pool.map(busy, items), counts)
         for name, size in SIZES.items():
-            peer.time(f"result_{name}", lambda: pool.apply(make, (size,)), seconds=0.5)
+            peer.time(f"result_{name}", lambda size=size: pool.apply(make, (size,)), seconds=0.5)
         peer.row("put_800_warm", lambda: shared_arrays(peer, pool))
         peer.row("queued", lambda: queued(peer, pool))
     for many in (16, 64):
-        peer.row(f"workers_{many}", lambda: workers_of(peer, many, sorted(base)[len(base) // 2]))
+        peer.row(
+            f"workers_{many}",
+            lambda many=many: workers_of(peer, many, sorted(base)[len(base) // 2]),
+        )
     work.close()
 
 
@@ -114,7 +147,12 @@ def queued(peer, pool):
     for result in results:
         result.get()
     taken = queueing + time.perf_counter() - start_time
-    peer.emit("queued", "1/s", [tasks / taken], f"{tasks} tasks; they begin to run while the last are queued")
+    peer.emit(
+        "queued",
+        "1/s",
+        [tasks / taken],
+        f"{tasks} tasks; they begin to run while the last are queued",
+    )
 
 
 if __name__ == "__main__":

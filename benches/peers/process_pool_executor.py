@@ -3,7 +3,18 @@
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from common import SIZES, WORKERS, BareServer, Peer, busy, descendants, make, nothing, python_version, same
+from common import (
+    SIZES,
+    WORKERS,
+    BareServer,
+    Peer,
+    busy,
+    descendants,
+    make,
+    nothing,
+    python_version,
+    same,
+)
 
 
 def start(workers):
@@ -53,18 +64,37 @@ def main():
         peer.idle(descendants())
         peer.thousand(lambda: in_flight(pool, 1000))
         many = peer.size(20_000, 5_000)
-        peer.rate("inflight_100k", lambda: in_flight(pool, many), many, note=f"{many} tasks", least=2, warm_up=0)
-        peer.rate("map_trivial", lambda: mapped(pool, same, range(1_000_000)), 1_000_000, note="chunks, 4 per worker")
+        peer.rate(
+            "inflight_100k",
+            lambda: in_flight(pool, many),
+            many,
+            note=f"{many} tasks",
+            least=2,
+            warm_up=0,
+        )
+        peer.rate(
+            "map_trivial",
+            lambda: mapped(pool, same, range(1_000_000)),
+            1_000_000,
+            note="chunks, 4 per worker",
+        )
         single = peer.size(10_000, 1_000)
         peer.rate(
-            "map_single", lambda: list(pool.map(same, range(single))), single, note="chunksize=1", least=2, warm_up=0
+            "map_single",
+            lambda: list(pool.map(same, range(single))),
+            single,
+            note="chunksize=1",
+            least=2,
+            warm_up=0,
         )
         counts = {"10us": 100_000, "100us": 10_000, "1ms": 1_000, "skewed": 10_000}
         if peer.quick:
             counts = {name: count // 10 for name, count in counts.items()}
         peer.busy_maps(work, lambda items: mapped(pool, busy, items), counts)
         for name, size in SIZES.items():
-            peer.time(f"result_{name}", lambda: pool.submit(make, size).result(), seconds=0.5)
+            peer.time(
+                f"result_{name}", lambda size=size: pool.submit(make, size).result(), seconds=0.5
+            )
         peer.row("cancel_queued", lambda: cancel_queued(peer, pool))
     work.close()
 

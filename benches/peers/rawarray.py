@@ -1,8 +1,8 @@
-"""The standard library's shared memory for processes that it starts: `multiprocessing.RawArray` with views of
-numpy, and its locks and barriers.
+"""The standard library's shared memory: `multiprocessing.RawArray`, with its locks and barriers.
 
-The particles and the plate are those of `benches/src/particles.rs` and `benches/src/plate.rs`: the same arithmetic in
-the same order, so the results are equal bit by bit, and the checksums in the notes are the same.
+The particles and the plate are those of `benches/src/particles.rs` and `benches/src/plate.rs`: the
+same arithmetic in the same order, so the results are equal bit by bit, and the checksums in the
+notes are the same.
 """
 
 import ctypes
@@ -41,7 +41,11 @@ class Particles:
         def array(kind, dtype):
             return numpy.frombuffer(CONTEXT.RawArray(kind, count), dtype)
 
-        return cls(array(ctypes.c_double, float), array(ctypes.c_double, float), array(ctypes.c_uint64, U64))
+        return cls(
+            array(ctypes.c_double, float),
+            array(ctypes.c_double, float),
+            array(ctypes.c_uint64, U64),
+        )
 
     @classmethod
     def private(cls, count):
@@ -81,13 +85,15 @@ class Particles:
 
 
 class Team:
-    """Processes that were forked once, and do what they were forked for whenever they are told to."""
+    """Processes that were forked once, and do their one work whenever they are told to."""
 
     def __init__(self, work):
         """`work(worker)` is called in each for each `run`."""
         self._begin, self._end = CONTEXT.Barrier(WORKERS + 1), CONTEXT.Barrier(WORKERS + 1)
         self._over = CONTEXT.RawValue(ctypes.c_bool, False)
-        self._processes = [CONTEXT.Process(target=self._serve, args=(work, n), daemon=True) for n in range(WORKERS)]
+        self._processes = [
+            CONTEXT.Process(target=self._serve, args=(work, n), daemon=True) for n in range(WORKERS)
+        ]
         for process in self._processes:
             process.start()
 
@@ -166,11 +172,13 @@ def lock_alone(peer):
             lock.acquire()
             lock.release()
 
-    peer.row("mutex", lambda: peer.emit("mutex", "s", [taken / calls for taken in peer.samples(work)]))
+    peer.row(
+        "mutex", lambda: peer.emit("mutex", "s", [taken / calls for taken in peer.samples(work)])
+    )
 
 
 def hand_over(peer):
-    """As `benches/src/handover.rs`: in turn `n` lock `n % 3` goes from player `n % 2` to the other."""
+    """In turn `n`, player `n % 2` hands lock `n % 3` over: `benches/src/handover.rs` is alike."""
     locks, barrier = [CONTEXT.Lock() for _ in range(3)], CONTEXT.Barrier(2)
     games, turns = peer.size(20, 5), peer.size(3000, 300)
     results = CONTEXT.SimpleQueue()
@@ -237,7 +245,9 @@ def atomics(peer):
                 taken.append(time.perf_counter() - start)
         if sum(value.value for value in values) != len(taken) * WORKERS * times:
             raise RuntimeError("an increment was lost")
-        peer.emit(row, "1/s", [WORKERS * times / seconds for seconds in taken], "`Value` with its lock")
+        peer.emit(
+            row, "1/s", [WORKERS * times / seconds for seconds in taken], "`Value` with its lock"
+        )
 
     peer.row("atomic_one", lambda: measure("atomic_one", [CONTEXT.Value(ctypes.c_uint64)]))
     apart = [CONTEXT.Value(ctypes.c_uint64) for _ in range(WORKERS)]
@@ -261,10 +271,14 @@ def step(old, new, scratch):
 def heat(peer):
     """All processes see both grids, so there are no ghost rows but those around the whole."""
     grids = [
-        numpy.frombuffer(CONTEXT.RawArray(ctypes.c_double, (PLATE + 2) * PLATE)).reshape(PLATE + 2, PLATE)
+        numpy.frombuffer(CONTEXT.RawArray(ctypes.c_double, (PLATE + 2) * PLATE)).reshape(
+            PLATE + 2, PLATE
+        )
         for _ in range(2)
     ]
-    beginning = ((numpy.arange(PLATE + 2)[:, None] * 31 + numpy.arange(PLATE) * 17) % 101).astype(float)
+    beginning = ((numpy.arange(PLATE + 2)[:, None] * 31 + numpy.arange(PLATE) * 17) % 101).astype(
+        float
+    )
     steps, rows = peer.size(20, 4), PLATE // WORKERS
     barrier = CONTEXT.Barrier(WORKERS)
 

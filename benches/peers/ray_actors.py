@@ -7,9 +7,10 @@ and 10,000 tasks are smaller here, because a batch would take many seconds.
 import tempfile
 
 # Sets up the environment for Ray, so it comes before it.
-from ray_local import empty, end, start
 from common import MIB, WORKERS, Peer
+from ray_local import empty, end, start
 
+# isort: split
 import numpy
 import ray
 
@@ -90,7 +91,11 @@ def one_async(peer):
     one = AsyncServer.remote()
     peer.rate("async_actor_sync", lambda: ray.get(one.small.remote()), 1, warm_up=200)
     batch(peer, "async_actor_async", one)
-    peer.rate("async_actor_args_async", lambda: ray.get([one.small_of.remote(n) for n in range(1000)]), 1000)
+    peer.rate(
+        "async_actor_args_async",
+        lambda: ray.get([one.small_of.remote(n) for n in range(1000)]),
+        1000,
+    )
 
 
 def many(peer, prefix, kind):
@@ -99,23 +104,40 @@ def many(peer, prefix, kind):
     servers = [kind.remote() for _ in range(WORKERS)]
     ray.get([server.small.remote() for server in servers])
     client = Client.remote(servers)
-    peer.rate(f"{prefix}_1n_async", lambda: ray.get(client.calls.remote(each)), each * WORKERS, note, least=2)
-    work = lambda: ray.get([calls_of.remote(servers, each) for _ in range(CALLERS)])
+    peer.rate(
+        f"{prefix}_1n_async",
+        lambda: ray.get(client.calls.remote(each)),
+        each * WORKERS,
+        note,
+        least=2,
+    )
+
+    def work():
+        return ray.get([calls_of.remote(servers, each) for _ in range(CALLERS)])
+
     peer.rate(f"{prefix}_nn_async", work, each * CALLERS, note, least=2)
     return servers
 
 
 def with_object(peer, servers):
     clients = [Client.remote([server]) for server in servers]
-    work = lambda: ray.get([client.calls_with_object.remote(1000) for client in clients])
+
+    def work():
+        return ray.get([client.calls_with_object.remote(1000) for client in clients])
+
     peer.rate("actor_nn_arg_async", work, 1000 * WORKERS, least=2)
 
 
 def submitters(peer):
     each = peer.size(1_000, 250)
     actors = [Server.remote() for _ in range(CALLERS)]
-    work = lambda: ray.get([actor.submits.remote(each) for actor in actors])
-    peer.rate("multi_tasks_async", work, each * CALLERS, f"{each} tasks at a time for each 10000", least=2)
+
+    def work():
+        return ray.get([actor.submits.remote(each) for actor in actors])
+
+    peer.rate(
+        "multi_tasks_async", work, each * CALLERS, f"{each} tasks at a time for each 10000", least=2
+    )
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Ray's tasks under control: those that are cancelled, have options, give several results, or call others.
+"""Ray's tasks under control: cancelled ones, with options, with several results, with calls.
 
 Ray has no priorities and no limits of time for tasks, so it has no rows about those.
 """
@@ -8,9 +8,10 @@ import time
 
 # Sets up the environment for Ray, so it comes before it.
 import ray_local
-from ray_local import empty, end, hold, start
 from common import MIB, WORKERS, Peer
+from ray_local import empty, end, hold, start
 
+# isort: split
 import numpy
 import ray
 
@@ -31,7 +32,7 @@ def hold_briefly():
 @ray.remote
 def numbers(count):
     # Ray sends to what the generator delegates to, which a range does not take.
-    for number in range(count):
+    for number in range(count):  # noqa: UP028
         yield number
 
 
@@ -129,7 +130,9 @@ def read_blocks(items, size):
 def streams(peer):
     stream(peer, "stream_items", 1000)
     stream(peer, "stream_items_4", 4)
-    peer.rate("stream_bytes", lambda: read_blocks(BLOCKS, BLOCK), BLOCKS * BLOCK, unit="B/s", least=2)
+    peer.rate(
+        "stream_bytes", lambda: read_blocks(BLOCKS, BLOCK), BLOCKS * BLOCK, unit="B/s", least=2
+    )
 
     def split():
         ray.get(list(pair.options(num_returns=2).remote()))
@@ -147,7 +150,14 @@ def nested(peer):
     taken = [ray.get(calls_one_by_one.remote(calls)) for _ in range(3)]
     peer.emit("nested_call", "s", taken, f"{calls} one by one")
     # Each call that waits keeps a process: `fib(20)` would want thousands.
-    peer.rate("fib", lambda: ray.get(fib.remote(6)), 25, "`fib(6)`, which is 25 tasks", least=2, seconds=3.0)
+    peer.rate(
+        "fib",
+        lambda: ray.get(fib.remote(6)),
+        25,
+        "`fib(6)`, which is 25 tasks",
+        least=2,
+        seconds=3.0,
+    )
 
 
 def beyond(peer):
@@ -156,8 +166,19 @@ def beyond(peer):
     folder = tempfile.mkdtemp(prefix="mobula-ray-")
     try:
         start(folder)
-        work = lambda: read_blocks(BEYOND_ITEMS, BEYOND_ITEM)
-        peer.rate("stream_beyond", work, BEYOND_ITEMS * BEYOND_ITEM, unit="B/s", least=1, seconds=0.1, warm_up=0)
+
+        def work():
+            return read_blocks(BEYOND_ITEMS, BEYOND_ITEM)
+
+        peer.rate(
+            "stream_beyond",
+            work,
+            BEYOND_ITEMS * BEYOND_ITEM,
+            unit="B/s",
+            least=1,
+            seconds=0.1,
+            warm_up=0,
+        )
     finally:
         end(folder)
 

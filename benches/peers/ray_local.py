@@ -1,5 +1,6 @@
-"""Ray on one machine: the rows of its own microbenchmark, and those of its single-node limits. Those
-about actors are in `ray_actors.py`.
+"""Ray on one machine: the rows of its own microbenchmark, and those of its single-node limits.
+
+The rows about actors are in `ray_actors.py`.
 
 It listens on the loopback interface only, sends nothing home, and has a bounded object store. The
 rows with many objects use arrays of 10,000 integers.
@@ -21,8 +22,8 @@ from common import MIB, SIZES, WORKERS, BareServer, Peer, busy, descendants, mak
 
 WORK = BareServer() if __name__ == "__main__" else None
 
-import numpy
-import ray
+import numpy  # noqa: E402
+import ray  # noqa: E402
 
 STORE = 6 << 30
 LARGE = 800 * MIB
@@ -145,7 +146,13 @@ def store(peer):
     peer.rate("put_calls", lambda: ray.put(0), 1, warm_up=100)
     small = ray.put(0)
     peer.rate("get_calls", lambda: ray.get(small), 1, warm_up=100)
-    peer.rate("multi_put_calls", lambda: ray.get([puts_small.remote(100) for _ in range(10)]), 1000, warm_up=0, least=2)
+    peer.rate(
+        "multi_put_calls",
+        lambda: ray.get([puts_small.remote(100) for _ in range(10)]),
+        1000,
+        warm_up=0,
+        least=2,
+    )
 
     def large():
         source = numpy.zeros(LARGE // 8, numpy.int64)
@@ -156,7 +163,9 @@ def store(peer):
         peer.emit("put_gigabytes", "B/s", [0.8e9 / taken for taken in puts[1:]])
         shared = ray.put(source)
         peer.time("read_800", lambda: ray.get(shared)[-1], warm_up=10, seconds=0.5)
-        peer.time("task_shared_800m", lambda: ray.get(touch.remote(shared)), warm_up=10, seconds=0.5)
+        peer.time(
+            "task_shared_800m", lambda: ray.get(touch.remote(shared)), warm_up=10, seconds=0.5
+        )
 
     peer.row("put_800_warm", large)
     peer.rate(
@@ -171,7 +180,7 @@ def store(peer):
     shared = ray.put(numpy.ones(MIB // 8, numpy.int64))
     peer.time("task_shared_1m", lambda: ray.get(touch.remote(shared)), warm_up=10, seconds=0.5)
     for name, size in SIZES.items():
-        peer.time(f"result_{name}", lambda: ray.get(bytes_of.remote(size)), seconds=0.5)
+        peer.time(f"result_{name}", lambda size=size: ray.get(bytes_of.remote(size)), seconds=0.5)
     peer.row("dict_put", lambda: dictionary(peer))
 
 
@@ -180,12 +189,15 @@ def dictionary(peer):
     elements = peer.size(10_000_000, 1_000_000)
     private = {key: numpy.full(elements, float(key)) for key in range(20)}
     size = 20 * 8 * elements
-    puts = peer.samples(lambda: ray.put(private), seconds=3.0, least=3)
+    puts = peer.samples(lambda private=private: ray.put(private), seconds=3.0, least=3)
     peer.emit("dict_put", "B/s", [size / taken for taken in puts], f"{elements} elements each")
     stored = ray.put(private)
     del private
     peer.time(
-        "dict_read", lambda: sum(array[-1] for array in ray.get(stored).values()), seconds=0.5, note="put and unpickled"
+        "dict_read",
+        lambda: sum(array[-1] for array in ray.get(stored).values()),
+        seconds=0.5,
+        note="put and unpickled",
     )
 
 
@@ -196,7 +208,9 @@ def limits(peer):
 
     def args():
         objects.extend(ray.put(numpy.zeros(INTEGERS, numpy.int64)) for _ in range(count))
-        taken = peer.samples(lambda: ray.get(lengths.remote(*objects)), seconds=1.0, least=1, warm_up=0)
+        taken = peer.samples(
+            lambda: ray.get(lengths.remote(*objects)), seconds=1.0, least=1, warm_up=0
+        )
         peer.emit("args_10k", "s", taken, f"{count} arguments")
 
     peer.row("args_10k", args)
