@@ -37,6 +37,24 @@ const REASONS: &[Reason] = &[
             kept until its result is back, so that a crash is noticed and the task can run again: `instructions.txt`.",
     },
     Reason {
+        rows: &["nested_call", "fib"],
+        peers: &["rayon"],
+        why: "The caller runs the closure itself, on its own stack, and nothing is kept of it. Our call has an object, encoded arguments and \
+            a decoded result, since an idle worker may take it until the last moment.",
+    },
+    Reason {
+        rows: &["nested_call", "fib"],
+        peers: &["tokio"],
+        why: "A call is one allocation with the future in it, which is polled where it is. Ours is encoded, decoded and called through the \
+            registry, since an idle worker may take it until the last moment.",
+    },
+    Reason {
+        rows: &["cancel_queued"],
+        peers: &["tokio"],
+        why: "It sets a bit in each of its futures, and drops them. Our driver takes the tasks out of the queues of its workers, fails \
+            their objects and those that depend on them, and wakes who waits.",
+    },
+    Reason {
         rows: &["workers_16", "workers_64"],
         peers: &["multiprocessing.Pool"],
         why: "A ratio of its own rates: with two workers it has a sixtieth of ours (\"1,000 in flight\"), limited by the threads of its \
@@ -65,6 +83,12 @@ const REASONS: &[Reason] = &[
         peers: &["rayon"],
         why: "It divides the items in halves, so that the one in the middle, which is the long one here, is begun first. Items are \
             begun in their order by us.",
+    },
+    Reason {
+        rows: &["part_fill"],
+        peers: &["multiprocessing.RawArray"],
+        why: "The floor, which is `fill` in memory of the program alone, is below its rate, too: numpy stores by other instructions than \
+            the loop that the compiler makes of `fill`.",
     },
     Reason {
         rows: &["start_2", "start_16"],
