@@ -72,7 +72,7 @@ pub(crate) const PEERS: [Peer; 11] = [
     python("Ray", "ray_local.py", "ray"),
     python("Ray", "ray_actors.py", "ray"),
     // Cancels 10,000 calls twice, and starts Ray twice.
-    python("Ray", "ray_control.py", "ray").within(600),
+    python("Ray", "ray_control.py", "ray").within(400),
 ];
 
 /// The names of the peers, each once, although some have several programs.
