@@ -1,11 +1,13 @@
-//! Decoded values of arguments that functions borrow, kept for the next call.
+//! Decoded values of arguments that functions borrow. They are kept for the next call.
 //!
 //! A worker keeps one decoded value for each object and type. A kept value may hold arrays of the
-//! store, but it does not keep its object: the engine calls [`Decoded::forget`] when the object is
-//! freed. The limit is in encoded bytes. Values that were not used lately go first (the clock
-//! algorithm: a use marks a value, and the hand passes over marked ones once).
+//! store, but it does not keep its object. The engine calls [`Decoded::forget`] when the object is
+//! freed.
 //!
-//! Values are dropped by their user's code, so nothing here drops one under the lock.
+//! The limit is in encoded bytes. Values that were not used lately go first, by the clock
+//! algorithm. A use marks a value, and the hand passes over a marked value once.
+//!
+//! A drop of a value runs user code, so nothing here drops a value under the lock.
 
 use std::{
     any::{Any, TypeId},
@@ -21,16 +23,16 @@ use smallvec::SmallVec;
 
 use crate::{id_map::IdMap, ids::ObjectId};
 
-/// A value of some type.
+/// A value of any type.
 pub type AnyValue = Arc<dyn Any + Send + Sync>;
 
-/// What a small value costs beside its bytes.
+/// The bytes that a value costs beside its encoded bytes.
 const OVERHEAD: usize = 512;
 
 /// The decoded values of one process.
 pub struct Decoded {
     kept: Mutex<Kept>,
-    /// Values of objects that are freed, to be dropped by a thread that may run user code.
+    /// Values of objects that are freed. A thread that may run user code drops them.
     forgotten: Mutex<Vec<AnyValue>>,
     any_forgotten: AtomicBool,
     limit: usize,
@@ -39,22 +41,22 @@ pub struct Decoded {
 #[derive(Default)]
 struct Kept {
     values: IdMap<SmallVec<[Value; 1]>>,
-    /// Ids in the order of the clock's hand. An id whose values are gone is passed over.
+    /// The ids in the order of the clock's hand. The hand passes over an id without values.
     hand: VecDeque<ObjectId>,
-    /// The sum over all values.
+    /// The sum of the bytes of all values.
     bytes: usize,
 }
 
 struct Value {
     of: TypeId,
     bytes: usize,
-    /// Used since the hand passed.
+    /// Whether the value was used since the hand passed.
     used: bool,
     value: AnyValue,
 }
 
 impl Decoded {
-    /// Keeps values of up to `limit` encoded bytes.
+    /// Returns a cache that keeps values of up to `limit` encoded bytes.
     pub fn new(limit: usize) -> Decoded {
         Decoded {
             kept: Mutex::default(),
@@ -64,7 +66,7 @@ impl Decoded {
         }
     }
 
-    /// The value of an object, as a `T` with this id of its type.
+    /// Returns the value of an object that has this type.
     pub fn find(&self, id: ObjectId, of: TypeId) -> Option<AnyValue> {
         let mut kept = self.kept.lock();
         let mut values = kept.values.get_mut(id)?.iter_mut();
@@ -73,8 +75,8 @@ impl Decoded {
         Some(found.value.clone())
     }
 
-    /// Keeps a value whose encoding has so many bytes; `false` if it is larger than all that may be
-    /// kept. Drops values that were not used lately. Blocks for no other process.
+    /// Keeps a value whose encoding has `bytes` bytes, and drops values that were not used lately.
+    /// Returns `false` if the value is larger than the limit. Waits for no other process.
     pub fn keep(&self, id: ObjectId, bytes: usize, value: AnyValue) -> bool {
         let bytes = bytes.saturating_add(OVERHEAD);
         if bytes > self.limit {
@@ -94,8 +96,8 @@ impl Decoded {
         true
     }
 
-    /// The object is freed: its values are to be [dropped](Decoded::take_forgotten) soon. `false`
-    /// if there is none.
+    /// Takes the values of a freed object from the cache. They are to be
+    /// [dropped](Decoded::take_forgotten) soon. Returns `false` if the object has none.
     pub fn forget(&self, id: ObjectId) -> bool {
         let removed = self.kept.lock().remove(id);
         if removed.is_empty() {
@@ -107,19 +109,19 @@ impl Decoded {
         true
     }
 
-    /// Whether [`take_forgotten`](Decoded::take_forgotten) has something to give.
+    /// Returns whether [`take_forgotten`](Decoded::take_forgotten) has values to return.
     pub fn any_forgotten(&self) -> bool {
         self.any_forgotten.load(Ordering::SeqCst)
     }
 
-    /// Values of objects that are freed. To be dropped where user code may run.
+    /// Takes the values of freed objects. The caller drops them where user code may run.
     pub fn take_forgotten(&self) -> Vec<AnyValue> {
         let mut forgotten = self.forgotten.lock();
         self.any_forgotten.store(false, Ordering::SeqCst);
         std::mem::take(&mut *forgotten)
     }
 
-    /// All values, to be dropped where user code may run.
+    /// Takes all values. The caller drops them where user code may run.
     pub fn take_all(&self) -> Vec<AnyValue> {
         let kept = std::mem::take(&mut *self.kept.lock());
         let values = kept.values.into_entries().flat_map(|(_, values)| values);
@@ -130,7 +132,7 @@ impl Decoded {
 }
 
 impl Kept {
-    /// Gives up values until at most `limit` bytes are left.
+    /// Removes values until at most `limit` bytes are left, and returns them.
     fn make_room(&mut self, limit: usize) -> Vec<Value> {
         let mut outdated = Vec::new();
         while self.bytes > limit {
@@ -150,7 +152,7 @@ impl Kept {
         outdated
     }
 
-    /// Adds a value. Gives the one that another thread has decoded meanwhile.
+    /// Adds a value. Returns the value of the same type that another thread has decoded meanwhile.
     fn insert(&mut self, id: ObjectId, value: Value) -> Option<Value> {
         self.bytes += value.bytes;
         let values = self.values.get_or_insert_with(id, SmallVec::new);

@@ -37,8 +37,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// The type is opaque. Predicates (`is_panic()`, `is_crash()`, ..) say which kind of failure it is.
 /// `Display` says what failed, where, and what to do about it.
-/// [`source`](std::error::Error::source) gives the cause, for as many steps as there are, and
-/// `{:#}` prints them all. A clone is a reference count. Errors travel between processes with their
+/// [`source`](std::error::Error::source) returns the cause of each step in the chain. `{:#}` prints
+/// the whole chain. A clone costs a reference count. Errors travel between processes with their
 /// whole chain.
 ///
 /// # Examples
@@ -68,8 +68,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Error(Arc<Inner>);
 
-/// The most steps of a chain of causes, so that code which prints, sends or drops errors does not
-/// recurse deeply.
+/// The largest number of steps in a chain of causes. Code that prints, sends or drops errors
+/// recurses no deeper than this.
 const MAX_STEPS: usize = 32;
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -91,9 +91,9 @@ struct Panic {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
-    /// A remote function returned `Err`. The bytes are the error value, where its type can travel.
+    /// A remote function returned `Err`. The bytes are the error value, if its type can travel.
     Application(Option<Typed>),
-    /// A step of the chain below an application error: text only.
+    /// A step of the chain below an application error. It has text only.
     Cause,
     Panic,
     Crash,

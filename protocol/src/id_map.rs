@@ -6,17 +6,19 @@ use mobula_store::NumberMap;
 
 use crate::ids::{ObjectId, WorkerId};
 
-/// Entries of a page: one that outlives its neighbours keeps the memory of so many.
+/// The number of entries in a page. One entry that outlives its neighbours keeps the memory of 8
+/// entries.
 const PAGE: usize = 8;
 
-/// A map whose entries lie side by side where their ids follow one another, as those of objects do
-/// that were made one after the other. So whoever goes through many of them waits for memory less
-/// often than a plain map would have it wait.
+/// A map whose entries lie side by side if their ids follow one another. Objects that were made one
+/// after the other have such ids. A loop over many of them waits for memory less often than with a
+/// plain map.
 #[derive(Debug)]
 pub struct IdMap<T> {
     pages: Pages<T>,
     len: usize,
-    /// The page that became empty last, since pages come and go with single entries.
+    /// The page that became empty last. It saves allocations, since pages come and go with single
+    /// entries.
     spare: Option<Box<Page<T>>>,
 }
 
@@ -28,10 +30,10 @@ struct Page<T> {
 
 type Pages<T> = NumberMap<PageNumber, Box<Page<T>>>;
 
-/// The maker of the ids on a page, and the page's place among those of that maker.
+/// The process that made the ids of a page, and the page's place among those of that process.
 type PageNumber = (WorkerId, u64);
 
-/// The page of this number, which is made if it is not there.
+/// Returns the page of this number. Makes the page if there is none.
 #[inline]
 fn page<'a, T>(
     pages: &'a mut Pages<T>,
@@ -72,36 +74,36 @@ impl<T> Default for IdMap<T> {
 }
 
 impl<T> IdMap<T> {
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// Returns whether the map has no entry.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The entry of an id.
+    /// Returns the entry of an id.
     #[inline]
     pub fn get(&self, id: ObjectId) -> Option<&T> {
         let (page, at) = place(id);
         self.pages.get(&page)?.entries[at].as_ref()
     }
 
-    /// The same, to be changed.
+    /// Returns the entry of an id, to be changed.
     #[inline]
     pub fn get_mut(&mut self, id: ObjectId) -> Option<&mut T> {
         let (page, at) = place(id);
         self.pages.get_mut(&page)?.entries[at].as_mut()
     }
 
-    /// Whether the id has an entry.
+    /// Returns whether the id has an entry.
     pub fn contains(&self, id: ObjectId) -> bool {
         self.get(id).is_some()
     }
 
-    /// Gives the id this entry, and returns the one before.
+    /// Sets the entry of the id, and returns the one before.
     #[inline]
     pub fn insert(&mut self, id: ObjectId, entry: T) -> Option<T> {
         let (number, at) = place(id);
@@ -114,7 +116,7 @@ impl<T> IdMap<T> {
         before
     }
 
-    /// The entry of the id, which `make` makes if there is none.
+    /// Returns the entry of the id. Calls `make` for the entry if there is none.
     #[inline]
     pub fn get_or_insert_with(&mut self, id: ObjectId, make: impl FnOnce() -> T) -> &mut T {
         let (number, at) = place(id);
@@ -128,7 +130,7 @@ impl<T> IdMap<T> {
         })
     }
 
-    /// Takes the entry of an id.
+    /// Removes the entry of an id and returns it.
     pub fn remove(&mut self, id: ObjectId) -> Option<T> {
         let (number, at) = place(id);
         let Entry::Occupied(mut place) = self.pages.entry(number) else {
@@ -144,7 +146,7 @@ impl<T> IdMap<T> {
         Some(entry)
     }
 
-    /// All entries, in no order.
+    /// Returns all entries, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (ObjectId, &T)> {
         self.pages.iter().flat_map(|(&page, entries)| {
             let entries = entries.entries.iter().enumerate();
@@ -152,7 +154,7 @@ impl<T> IdMap<T> {
         })
     }
 
-    /// The same, to be changed.
+    /// Returns all entries, in no order, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (ObjectId, &mut T)> {
         self.pages.iter_mut().flat_map(|(&page, entries)| {
             let entries = entries.entries.iter_mut().enumerate();
@@ -160,7 +162,7 @@ impl<T> IdMap<T> {
         })
     }
 
-    /// Takes all entries, in no order.
+    /// Returns all entries by value, in no order.
     pub fn into_entries(self) -> impl Iterator<Item = (ObjectId, T)> {
         self.pages.into_iter().flat_map(|(page, entries)| {
             let entries = entries.entries.into_iter().enumerate();

@@ -1,23 +1,23 @@
-//! Identities. Each is a type of its own, so that one cannot stand for another.
+//! Ids. Each kind is a type of its own, so one cannot stand for another.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many processes can share memory at a time.
+/// The number of processes that can share memory at a time.
 pub const PROCESS_SLOTS: usize = if cfg!(loom) { 64 } else { 4160 };
 
-/// A small number of a process, below [`PROCESS_SLOTS`]. No two living processes of a runtime have
-/// the same. The process slot of a dead process can be given away again after everything that it
-/// shared was recovered.
+/// A small number of a process, below [`PROCESS_SLOTS`]. Two living processes of a runtime never
+/// have the same one. The slot of a dead process may go to another process after everything that
+/// the dead one shared is recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessSlot(u16);
 
 impl ProcessSlot {
-    /// The driver's.
+    /// The slot of the driver.
     pub const DRIVER: ProcessSlot = ProcessSlot(0);
 
-    /// ProcessSlot `number`, if there is one.
+    /// Returns the slot with this number, if there is one.
     pub const fn new(number: u16) -> Option<ProcessSlot> {
         if (number as usize) < PROCESS_SLOTS {
             Some(ProcessSlot(number))
@@ -26,15 +26,15 @@ impl ProcessSlot {
         }
     }
 
-    /// Its number, below [`PROCESS_SLOTS`].
+    /// Returns the number of the slot, below [`PROCESS_SLOTS`].
     pub const fn number(self) -> u16 {
         self.0
     }
 }
 
-/// A worker process, numbered from 1 in the order of their starts within one runtime. A number is
-/// never used again, so that a late message of a dead worker cannot be taken for its successor's.
-/// The driver counts as number 0.
+/// A worker process. Workers are numbered from 1 in the order of their starts within one runtime. A
+/// number is never used again, so a late message of a dead worker cannot be taken for its
+/// successor's. The driver counts as number 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WorkerId(pub u32);
 
@@ -49,14 +49,14 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// An object in one runtime. The process that makes the object mints the id, without asking
-/// anybody: `origin` says which process, `seq` counts there. A task is known by the id of its
+/// An object in one runtime. The process that makes the object makes the id, and asks no other
+/// process. `origin` says which process that is, and `seq` counts its ids. A task has the id of its
 /// result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectId {
-    /// Who minted the id.
+    /// The process that made the id.
     pub origin: WorkerId,
-    /// How many that process had minted before.
+    /// The number of ids that this process had made before.
     pub seq: u64,
 }
 
@@ -66,8 +66,8 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// A remote function: its place in the sorted registry, which is the same in all processes of a
-/// runtime (they compare fingerprints before the first task).
+/// A remote function: its place in the sorted registry. All processes of a runtime have the same
+/// registry. They compare fingerprints before the first task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FunctionIndex(pub u32);
 
@@ -75,7 +75,7 @@ pub struct FunctionIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskSlot(pub u32);
 
-/// Tells one use of a [`TaskSlot`] from every other use of it: one number for each hand-over of a
-/// task to a worker, never repeated for that worker.
+/// A number that tells one use of a [`TaskSlot`] from every other use of it. Each hand-over of a
+/// task to a worker has its own number. Numbers never repeat for that worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attempt(pub u64);

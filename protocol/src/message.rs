@@ -1,4 +1,4 @@
-//! What travels between the driver and a worker, one enum for each direction.
+//! The messages between the driver and a worker: one enum for each direction.
 
 use std::sync::Arc;
 
@@ -13,17 +13,18 @@ use crate::{
     value::{Format, Outcome, PartRange, Value},
 };
 
-/// The arguments of a call, in whichever form. Those of most functions take no memory of their own.
+/// The arguments of a call, in one of their forms. The arguments of most functions need no
+/// allocation.
 pub type Args<T> = SmallVec<[T; 2]>;
 
-/// An argument of a task that is ready to run: everything the worker needs to resolve it.
+/// An argument of a task that is ready to run. It has all that the worker needs to resolve it.
 #[derive(Clone, Debug)]
 pub enum Arg {
     /// A value that belongs to the call alone.
     Value(Box<Value>),
     /// An object.
     Object {
-        /// Which.
+        /// The object's id.
         id: ObjectId,
         /// Its value.
         value: Arc<Value>,
@@ -32,14 +33,15 @@ pub enum Arg {
     Gather(Vec<(ObjectId, Arc<Value>)>),
 }
 
-/// An [`Arg`] that is somebody else's: what the driver has is sent without a copy or a count.
+/// A borrowed [`Arg`]. The driver sends its own values without a copy and without a reference
+/// count.
 #[derive(Clone, Debug)]
 pub enum ArgRef<'a> {
     /// A value that belongs to the call alone.
     Value(&'a Value),
     /// An object.
     Object {
-        /// Which.
+        /// The object's id.
         id: ObjectId,
         /// Its value.
         value: &'a Arc<Value>,
@@ -49,7 +51,7 @@ pub enum ArgRef<'a> {
 }
 
 impl ArgRef<'_> {
-    /// One of its own.
+    /// Returns an argument that owns its values.
     pub fn to_arg(&self) -> Arg {
         match self {
             ArgRef::Value(value) => Arg::Value(Box::new((*value).clone())),
@@ -66,7 +68,7 @@ impl ArgRef<'_> {
 }
 
 impl Arg {
-    /// A look at it.
+    /// Borrows the argument.
     pub fn by_ref(&self) -> ArgRef<'_> {
         match self {
             Arg::Value(value) => ArgRef::Value(value),
@@ -78,7 +80,7 @@ impl Arg {
     }
 }
 
-/// An argument of a task that is being submitted: objects may be pending.
+/// An argument of a task that is being submitted. Its objects may be pending.
 #[derive(Clone, Debug)]
 pub enum ArgSpec {
     /// A value that belongs to the call alone.
@@ -90,7 +92,8 @@ pub enum ArgSpec {
 }
 
 impl ArgSpec {
-    /// Calls `f` with each object that the argument keeps alive, with repetition.
+    /// Calls `f` with each object that the argument keeps alive. `f` may get an object several
+    /// times.
     pub fn for_each_object(&self, mut f: impl FnMut(ObjectId)) {
         match self {
             ArgSpec::Value(value) => value.nested().for_each(f),
@@ -100,52 +103,52 @@ impl ArgSpec {
     }
 }
 
-/// A task as it is submitted.
+/// A task in the form in which it is submitted.
 #[derive(Clone, Debug)]
 pub struct TaskSpec {
-    /// The id of the result, which is also the task's.
+    /// The id of the result. It is also the id of the task.
     pub id: ObjectId,
-    /// What to run.
+    /// The function to run.
     pub function: FunctionIndex,
-    /// With what.
+    /// The arguments of the function.
     pub args: Args<ArgSpec>,
-    /// Its own options, if it has any.
+    /// The call's own options, if it has any.
     pub options: CallOptions,
     /// The actor whose method is called.
     pub actor: Option<ObjectId>,
 }
 
-/// A task as it is handed to a worker. The driver's has [`ArgRef`]s for arguments.
+/// A task in the form in which a worker gets it. In the driver its arguments are [`ArgRef`]s.
 #[derive(Clone, Debug)]
 pub struct TaskMessage<A = Arg> {
     /// The id of the result.
     pub id: ObjectId,
     /// The state word that says whether the task may still start.
     pub slot: TaskSlot,
-    /// This use of the slot.
+    /// The number of this use of the slot.
     pub attempt: Attempt,
-    /// What to run.
+    /// The function to run.
     pub function: FunctionIndex,
-    /// With what.
+    /// The arguments of the function.
     pub args: Args<A>,
-    /// Its own options, if it has any.
+    /// The call's own options, if it has any.
     pub options: CallOptions,
-    /// How often it may run again.
+    /// The number of times that the task may run again.
     pub retries: u32,
-    /// Whether the driver may take it back until it is started. Not if the worker has nothing else
-    /// to do, and starts it at once.
+    /// Whether the driver may take the task back before it starts. It may not if the worker has
+    /// nothing else to do, and starts the task at once.
     pub revocable: bool,
 }
 
 impl TaskMessage {
-    /// A look at it.
+    /// Borrows the message.
     pub fn by_ref(&self) -> TaskMessage<ArgRef<'_>> {
         self.with_args(self.args.iter().map(Arg::by_ref).collect())
     }
 }
 
 impl TaskMessage<ArgRef<'_>> {
-    /// One of its own.
+    /// Returns a message that owns its arguments.
     pub fn to_message(&self) -> TaskMessage {
         self.with_args(self.args.iter().map(ArgRef::to_arg).collect())
     }
@@ -166,23 +169,24 @@ impl<A> TaskMessage<A> {
     }
 }
 
-/// From the driver to a worker. Tasks and what a worker has to know before go through the task
-/// lane, all else through the control lane; what is freed, through either.
+/// A message from the driver to a worker. The task lane has tasks, and messages that a worker needs
+/// before a task. `Free` goes through either lane. All others go through the control lane.
 #[derive(Clone, Debug)]
 pub enum ToWorker {
-    /// Run this.
+    /// Run this task.
     Task(TaskMessage),
-    /// The answer to [`FromWorker::Watch`]. A value comes with a pin that the worker ends with
+    /// The answer to [`FromWorker::Watch`]. A value comes with a pin. The worker ends the pin with
     /// [`FromWorker::Release`].
     Ready {
         /// The object.
         id: ObjectId,
-        /// What became of it.
+        /// The object's value or error.
         outcome: Outcome,
     },
     /// These extents of the worker's own segment are not used any more.
     Free(Vec<Loc>),
-    /// The answer to [`FromWorker::NeedBytes`]: granted, or why not.
+    /// The answer to [`FromWorker::NeedBytes`]: the bytes that are granted, or the reason for a
+    /// refusal.
     Grant(Result<u64, Error>),
     /// The next descriptor on the worker's socket is that of this segment.
     Segment {
@@ -191,247 +195,247 @@ pub enum ToWorker {
         /// Its length in bytes.
         len: u64,
     },
-    /// The next descriptor on the worker's socket is the writable one of this segment, for shared
-    /// memory in it.
+    /// The next descriptor on the worker's socket is the writable one of this segment. The worker
+    /// needs it for shared memory in the segment.
     Writable {
         /// Its number.
         id: SegmentId,
         /// Its length in bytes.
         len: u64,
     },
-    /// Shared memory that the worker was given access to is not to be written any more. Answered by
-    /// [`FromWorker::Closed`].
+    /// The worker must no longer write to this shared memory, to which it had access. It answers
+    /// with [`FromWorker::Closed`].
     Close(Loc),
     /// Nothing refers to this segment any more.
     DropSegment(SegmentId),
-    /// An object is freed of which the worker has said [`FromWorker::Decoded`].
+    /// This object is freed. The worker has said [`FromWorker::Decoded`] of it.
     Forget(ObjectId),
-    /// Nobody waits for this task any more. It should end soon.
+    /// Nobody waits for this task any more. The task should end soon.
     Cancel {
-        /// Which of the worker's runs.
+        /// The run of the task, among the worker's runs.
         run: Attempt,
         /// Whether the calls that the task has made are cancelled too.
         calls: bool,
     },
-    /// Another worker is idle: calls that this one keeps to itself are wanted. Holds until the
-    /// worker gives some away, or says [`FromWorker::Done`] or [`FromWorker::Blocked`].
+    /// Another worker is idle, and wants calls that this worker keeps to itself. The request holds
+    /// until the worker gives some away, or says [`FromWorker::Done`] or [`FromWorker::Blocked`].
     Share,
-    /// The worker runs this function, or nothing. It shows that to `ps` and `top`.
+    /// The worker runs this function, or nothing. It shows the name to `ps` and `top`.
     Title(Option<FunctionIndex>),
-    /// Give free memory back to the budget, and say how much that was.
+    /// The worker should give free memory back to the budget. It answers with the number of bytes.
     Trim,
-    /// The worker is an actor from now on, and runs so many calls at a time. Through the task lane,
-    /// before the first of them.
+    /// The worker is an actor from now on. The message goes through the task lane, before the
+    /// actor's first call.
     Actor {
-        /// How many.
+        /// The number of calls that the actor runs at a time.
         threads: u32,
     },
-    /// Finish the running task and exit.
+    /// The worker should finish the running task and exit.
     Shutdown,
 }
 
-/// From a worker to the driver, in the order in which things happened there.
+/// A message from a worker to the driver. Messages are in the order in which things happened in the
+/// worker.
 #[derive(Clone, Debug)]
 pub enum FromWorker {
     /// The worker has checked its registry and takes tasks.
     Registered,
-    /// A task ended. The worker's holds on what it keeps of the arguments come before this.
+    /// A task ended. The worker says before this which objects of the arguments it keeps.
     Done {
         /// The task.
         id: ObjectId,
-        /// Its slot, free again.
+        /// Its slot, which is free again.
         slot: TaskSlot,
-        /// Which use of the slot.
+        /// The number of this use of the slot.
         attempt: Attempt,
         /// The result.
         outcome: Outcome,
     },
-    /// A task has returned an error, and runs again in the same slot. That is one of its retries.
+    /// A task has returned an error, and runs again in the same slot. This run is one of its
+    /// retries.
     Again {
         /// The task.
         id: ObjectId,
         /// Its slot.
         slot: TaskSlot,
-        /// Which use of the slot.
+        /// The number of this use of the slot.
         attempt: Attempt,
     },
-    /// A task with a limit of time begins.
+    /// A task with a time limit begins.
     Started {
         /// The task.
         id: ObjectId,
         /// Its slot.
         slot: TaskSlot,
-        /// Which use of the slot.
+        /// The number of this use of the slot.
         attempt: Attempt,
     },
-    /// How far this run of a task is. It may have ended.
+    /// The progress of this run of a task. The run may have ended.
     Progress(Attempt, TaskProgress),
-    /// The tasks that make these objects are to be cancelled.
+    /// The driver should cancel the tasks that make these objects.
     Cancel {
         /// The objects.
         ids: Vec<ObjectId>,
-        /// How.
+        /// The options of the cancellation.
         options: CancelOptions,
     },
-    /// A task of the worker's own, and the run that makes the call, if it is known. The worker
+    /// A task that the worker submits, and the run that makes the call, if it is known. The worker
     /// holds the result.
     Spawn(TaskSpec, Option<Attempt>),
-    /// The worker keeps calls of its tasks to itself from now on, until it says
+    /// The worker keeps calls of its tasks to itself from now on. That ends with
     /// [`Done`](FromWorker::Done) or [`Blocked`](FromWorker::Blocked).
     Keeps,
-    /// A call that the worker has kept and run: its result is an object from now on. The worker
-    /// holds it.
+    /// The worker has kept a call and run it. The call's result is an object from now on. The
+    /// worker holds it.
     Ran {
         /// Its id.
         id: ObjectId,
         /// The result.
         outcome: Outcome,
     },
-    /// An object of the worker's own. The worker holds it.
+    /// A new object of the worker. The worker holds it.
     Put {
         /// Its id.
         id: ObjectId,
         /// Its value.
         value: Arc<Value>,
     },
-    /// The worker keeps this object beyond the task or message that it came with.
+    /// The worker keeps this object longer than the task or message that it came with.
     Hold(ObjectId),
     /// The worker no longer holds the object.
     Release(ObjectId),
-    /// Each element of this result is to be an object of the worker's, which it holds. The result
-    /// is that of a call with the option [`split`](crate::TaskOptions::split).
+    /// Each element of this result is to be an object of its own. The worker holds these objects.
+    /// The result is that of a call with the option [`split`](crate::TaskOptions::split).
     Split {
         /// The result.
         result: ObjectId,
         /// One object for each element.
         ids: Vec<ObjectId>,
     },
-    /// Nobody will ask for the result of this task, but its work is wanted.
+    /// Nobody will ask for the result of this task. The task runs all the same.
     Detach(ObjectId),
-    /// Tell the worker when this object is ready.
+    /// The driver should tell the worker when this object is ready.
     Watch(ObjectId),
-    /// The worker keeps a decoded value of this object, which does not count. It is told when the
-    /// object is freed: [`ToWorker::Forget`].
+    /// The worker keeps a decoded value of this object. That is no reference to the object. The
+    /// driver sends [`ToWorker::Forget`] when the object is freed.
     Decoded(ObjectId),
-    /// A task of the worker waits for an object, and has given its place to others.
+    /// A task of the worker waits for an object, so other tasks may use its place.
     Blocked,
     /// A task that waited goes on.
     Unblocked,
-    /// A task with resources waits, so its cores are free; or it goes on.
+    /// A task with resources begins or ends to wait. Its cores are free while it waits.
     Paused {
-        /// Which of the worker's runs.
+        /// The run of the task, among the worker's runs.
         attempt: Attempt,
         /// Whether it waits.
         paused: bool,
     },
-    /// Nobody takes tasks from the lane of this worker, since the system gives it no further thread
-    /// and all that it has wait; or that is over.
+    /// Whether no thread of this worker takes tasks from the lane. Then all its threads wait, and
+    /// the system gives the worker no further thread.
     Stalled(bool),
-    /// The worker has become too large, and is to be replaced: it should get no further task.
+    /// The worker has become too large, and should be replaced. It should get no further task.
     Retire,
-    /// The worker wants to reserve this many further bytes in its segment.
+    /// The worker asks for this many further bytes in its segment.
     NeedBytes(u64),
-    /// An actor of the worker's. The worker holds it.
+    /// A new actor of the worker. The worker holds it.
     CreateActor {
-        /// Its object.
+        /// The actor's object.
         id: ObjectId,
-        /// What makes its value.
+        /// The function that makes the actor's value.
         constructor: FunctionIndex,
-        /// With what.
+        /// The arguments of the constructor.
         args: Args<ArgSpec>,
-        /// How it is to be kept.
+        /// The actor's options.
         options: Box<ActorOptions>,
-        /// If there is a living actor of the name, that one is wanted and this one is not made.
-        /// This object is to refer to the one that there is then; the worker holds it.
+        /// If an actor of the name lives, the worker wants that one, and no actor is made. Then
+        /// this object refers to the living actor. The worker holds it.
         found: Option<ObjectId>,
     },
-    /// An object that refers to the living actor of this name, or fails. The worker holds it.
+    /// A new object that refers to the living actor of this name, or fails. The worker holds it.
     FindActor {
         /// The object.
         id: ObjectId,
         /// The name.
         name: String,
     },
-    /// This actor is to end at once.
+    /// The driver should end this actor at once.
     KillActor(ObjectId),
-    /// The worker wants to have parts of a shared array, each as an object, which it holds. Where
-    /// that is refused all of them fail.
+    /// The worker asks for parts of a shared array. Each becomes an object that the worker holds.
+    /// If the driver refuses one, all of them fail.
     Lend {
         /// The array.
         array: ObjectId,
         /// The parts.
         parts: Vec<(ObjectId, PartRange)>,
     },
-    /// An object of the worker's that is ready when all parts of a shared array are back. The
-    /// worker holds it.
+    /// A new object that is ready when all parts of a shared array are back. The worker holds it.
     Settle {
-        /// The object: the incomplete parts.
+        /// The object. Its value lists the incomplete parts.
         id: ObjectId,
         /// The array.
         array: ObjectId,
     },
-    /// An object of the worker's that a shared array turns into. The worker holds it.
+    /// A new object that a shared array turns into. The worker holds it.
     Seal {
         /// The object.
         id: ObjectId,
         /// The array.
         array: ObjectId,
-        /// How it is to be read.
+        /// The format of the new object.
         format: Format,
     },
-    /// A queue of the worker's. The worker holds it.
+    /// A new queue of the worker. The worker holds it.
     CreateQueue {
-        /// Its object.
+        /// The queue's object.
         id: ObjectId,
-        /// How many values have room.
+        /// The number of values that have room.
         capacity: u32,
     },
-    /// Values are to go into a queue, together. The worker holds the answer.
+    /// The worker puts values into a queue, all at once. It holds the answer.
     QueuePut {
-        /// The answer: ready when they are in.
+        /// The answer, which is ready when the values are in.
         id: ObjectId,
         /// The queue.
         queue: ObjectId,
-        /// The values: those of objects are ready.
+        /// The values. Arguments that are objects are ready.
         values: Args<ArgSpec>,
-        /// Whether to wait for room.
+        /// Whether the request waits for room.
         waits: bool,
     },
-    /// Values are to come out of a queue, together. The worker holds the answers.
+    /// The worker takes values out of a queue, all at once. It holds the answers.
     QueueGet {
         /// One answer for each value.
         ids: Vec<ObjectId>,
         /// The queue.
         queue: ObjectId,
-        /// Whether to wait until there are as many.
+        /// Whether the request waits until the queue has as many values.
         waits: bool,
     },
-    /// Nobody waits for these answers, which are all of one request, any more. They fail if they
-    /// are pending.
+    /// Nobody waits for these answers any more. All are of one request. Pending answers fail.
     QueueGiveUp {
         /// The answers.
         ids: Vec<ObjectId>,
-        /// Whether values that they have go back to the queue.
+        /// Whether the values of ready answers go back to the queue.
         returns: bool,
     },
-    /// The values that these answers have are their caller's now, and do not go back when the
-    /// worker dies.
+    /// The caller has the values of these answers. They do not go back to the queue when the worker
+    /// dies.
     QueueTook(Vec<ObjectId>),
-    /// An object that says how many values are in a queue and whether it is closed. The worker
+    /// A new object that says how many values a queue has, and whether it is closed. The worker
     /// holds it.
     QueueAsk {
         /// The object.
         id: ObjectId,
         /// The queue.
         queue: ObjectId,
-        /// Whether to close the queue before.
+        /// Whether the driver closes the queue before.
         close: bool,
     },
-    /// The process ends itself by `exit`, with code 0. The driver counts on this where the exit
-    /// status was lost: somebody else has collected it.
+    /// The process ends itself by `exit`, with code 0. The driver relies on this if it cannot learn
+    /// the exit status, since another part of the program has collected it.
     Exits,
     /// The answer to [`ToWorker::Close`].
     Closed(Loc),
-    /// The one answer to [`ToWorker::Trim`]: the worker gives back this many bytes, or none.
+    /// The only answer to [`ToWorker::Trim`]: the number of bytes that the worker gives back, or 0.
     ReturnBytes(u64),
 }

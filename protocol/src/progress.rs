@@ -1,6 +1,6 @@
-//! How far a task is.
+//! The progress of a task.
 
-/// How far a task is, as its function has said. `ObjectRef::progress` returns it.
+/// The progress of a task, in steps, which its function reports. `ObjectRef::progress` returns it.
 ///
 /// # Examples
 /// ```
@@ -29,8 +29,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskProgress {
-    /// How many steps are done.
+    /// The number of steps that are done.
     pub done: u64,
-    /// How many steps there are; 0 if the function has not said.
+    /// The number of all steps. It is 0 if the function has not said it.
     pub total: u64,
 }

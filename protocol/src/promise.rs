@@ -1,4 +1,4 @@
-//! The promise of the engine, as code that all processes share keeps it.
+//! The promise of the engine, for code that all processes share.
 #![expect(
     unsafe_code,
     reason = "the one place in this crate that vouches for what the compiler does not check"
@@ -6,7 +6,7 @@
 
 use mobula_store::EnginePromise;
 
-/// For functions of the store, and for those of this crate that lead there.
+/// The promise for functions of the store, and for functions of this crate that lead to them.
 // SAFETY: this crate passes it on to such functions only; no public item gives it out. The promises
 // are those of `mobula_store`:
 // * One producer: this crate makes no heap and maps no segment. It allocates in the heap that the

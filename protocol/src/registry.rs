@@ -1,4 +1,4 @@
-//! The remote functions of this program, the same list in the driver and in every worker.
+//! The remote functions of this program. The driver and every worker have the same list.
 
 mod inputs;
 
@@ -17,13 +17,13 @@ pub use inputs::{Gathered, Input, Inputs};
 
 /// A remote function, as `#[remote]` registers it.
 pub struct RemoteFn {
-    /// `CARGO_PKG_NAME` where it is defined.
+    /// `CARGO_PKG_NAME` of the package that defines the function.
     pub package: &'static str,
-    /// `CARGO_PKG_VERSION` where it is defined.
+    /// `CARGO_PKG_VERSION` of the package that defines the function.
     pub version: &'static str,
     /// `module_path!()`.
     pub module: &'static str,
-    /// The function's name; of an actor's with the type before it, as in `Counter::add`.
+    /// The function's name. A function of an actor has the type before it, like `Counter::add`.
     pub name: &'static str,
     /// `file!()`.
     pub file: &'static str,
@@ -31,16 +31,18 @@ pub struct RemoteFn {
     pub line: u32,
     /// `column!()`.
     pub column: u32,
-    /// The signature as it is written: changes when the meaning of the arguments may have changed.
+    /// The text of the signature. It changes when the meaning of the arguments may have changed.
     pub signature: &'static str,
-    /// Whether it is an `async fn`: then several calls can run in one worker at a time.
+    /// Whether the function is an `async fn`. Several calls of such a function can run in one
+    /// worker at a time.
     pub asynchronous: bool,
-    /// What it is to an actor.
+    /// The function's role for an actor.
     pub role: Role,
-    /// The options of its calls, unless a call has its own.
+    /// The options of the function's calls. A call's own options replace them.
     pub options: TaskOptions,
-    /// The type that belongs to it: its own, or the actor's. Tells functions apart that a macro has
-    /// put into several blocks, with one name at one place.
+    /// The type that owns the function: a type of its own, or the actor's type. A macro may put
+    /// functions into several blocks, with one name at one place. Only the owner tells these
+    /// functions apart.
     pub owner: fn() -> TypeId,
     /// Decodes the arguments, runs the function, encodes the result.
     pub run: fn(&mut Inputs) -> Result<Payload>,
@@ -48,38 +50,41 @@ pub struct RemoteFn {
     pub index: IndexCell,
 }
 
-/// What a remote function is to an actor.
+/// The role of a remote function for an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Nothing: it runs in any worker.
+    /// The function belongs to no actor. It runs in any worker.
     Function,
-    /// It makes the actor's value and installs it where it runs. Its result is a packed value
-    /// without bytes whose type stands for the actor's.
+    /// The function makes the actor's value and installs it in its worker. The result is a packed
+    /// value without bytes. The type of that value stands for the actor's type.
     Constructor {
-        /// Whether the value stays on the thread that made it, since it is not `Send + Sync`.
+        /// Whether the actor's value stays on the thread that made it, since it is not `Send +
+        /// Sync`.
         bound: bool,
     },
-    /// It borrows the actor's value, where that is.
+    /// The function borrows the actor's value in the actor's worker.
     Method {
-        /// Whether it takes `&mut self`: then no other method may run at the same time.
+        /// Whether it takes `&mut self`. No other method may run at the same time then.
         exclusive: bool,
-        /// The group whose limit of calls at a time holds for it, in place of the actor's.
+        /// The group of the method. The group's limit of calls at a time then replaces the actor's
+        /// limit.
         group: Option<&'static str>,
     },
 }
 
-/// The number of a registered function, once it is known: makes a call's dispatch a load.
+/// The number of a registered function, or none yet. A call reads its function's number with one
+/// load.
 #[derive(Debug)]
 pub struct IndexCell(AtomicU32);
 
 impl IndexCell {
-    /// Not numbered yet.
-    // A constant is what a static's initialiser can name; each static gets a cell of its own.
+    /// A cell without a number.
+    // The initialiser of a static names this constant. Each static has a cell of its own.
     #[allow(clippy::declare_interior_mutable_const)]
     pub const NEW: IndexCell = IndexCell(AtomicU32::new(u32::MAX));
 }
 
-/// What a program submits for each remote function.
+/// The item that a program submits for each remote function.
 #[derive(Debug)]
 pub struct Registered(pub &'static RemoteFn);
 
@@ -90,8 +95,8 @@ impl RemoteFn {
         (self.owner)()
     }
 
-    /// What tells the function from others, but for those that differ in their
-    /// [`owner`](RemoteFn::owner).
+    /// Returns the identity of the function. Functions that differ only in their
+    /// [`owner`](RemoteFn::owner) have the same one.
     fn key(
         &self,
     ) -> (
@@ -133,10 +138,10 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of this program, built at the first call.
+    /// Returns the registry of this program. The first call builds it.
     ///
     /// # Errors
-    /// Two functions cannot be told apart; the message has both places.
+    /// Fails if two functions cannot be told apart. The message has both places.
     pub fn get() -> Result<&'static Registry> {
         static REGISTRY: OnceLock<Result<Registry>> = OnceLock::new();
         REGISTRY
@@ -153,7 +158,8 @@ impl Registry {
     }
 
     fn new(mut functions: Vec<&'static RemoteFn>) -> Result<Registry> {
-        // The types' order is that of this program, and all processes run the same one.
+        // The order of the types holds for this program only. All processes of a runtime run the
+        // same program.
         functions.sort_by(|a, b| {
             a.key()
                 .cmp(&b.key())
@@ -186,26 +192,26 @@ impl Registry {
         })
     }
 
-    /// A number that two programs share only if they have the same functions with the same
-    /// signatures.
+    /// Returns a number for the functions and their signatures. Two programs share it only if they
+    /// have the same functions with the same signatures.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// How many functions there are.
+    /// Returns the number of functions.
     pub fn len(&self) -> usize {
         self.functions.len()
     }
 
-    /// Whether there is no function.
+    /// Returns whether there is no function.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty()
     }
 
-    /// The number of a function.
+    /// Returns the number of a function.
     ///
     /// # Errors
-    /// It is not registered.
+    /// Fails if the function is not registered.
     pub fn index_of(&self, function: &'static RemoteFn) -> Result<FunctionIndex> {
         match function.index.0.load(Ordering::Relaxed) {
             u32::MAX => Err(Error::internal(format!("{function:?} is not registered"))),
@@ -213,12 +219,12 @@ impl Registry {
         }
     }
 
-    /// The function with this number.
+    /// Returns the function with this number.
     pub fn function(&self, index: FunctionIndex) -> Option<&'static RemoteFn> {
         self.functions.get(index.0 as usize).copied()
     }
 
-    /// The function's name, for messages.
+    /// Returns the function's name, for messages.
     pub fn name(&self, index: FunctionIndex) -> &'static str {
         self.function(index)
             .map_or("an unknown function", |function| function.name)
@@ -228,7 +234,7 @@ impl Registry {
 struct Fnv(u64);
 
 impl Fnv {
-    /// Length first, so that two neighbouring texts cannot trade letters.
+    /// Hashes the length first, so two neighbouring texts cannot trade letters.
     fn write(&mut self, bytes: &[u8]) {
         for byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);

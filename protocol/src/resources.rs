@@ -1,52 +1,51 @@
-//! What a task needs of the resources of its runtime: cores, memory, and what the program has
-//! declared.
+//! The resources that a task needs: cores, memory, and resources that the program has declared.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The resource of which a worker is one, in [`Demand::name`].
+/// The resource for cores, in [`Demand::name`]. A worker counts as one of it.
 pub const CPUS: &str = "num_cpus";
 
-/// The resource that counts in bytes.
+/// The resource for memory. It counts in bytes.
 pub const MEMORY: &str = "memory";
 
-/// How much of a resource: a multiple of 1/10,000, so that sums are exact.
+/// An amount of a resource: a multiple of 1/10,000, so sums are exact.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Amount(u64);
 
 impl Amount {
-    /// One whole.
+    /// The amount 1.
     pub const ONE: Amount = Amount(10_000);
 
-    /// So many wholes, or as many as can be counted.
+    /// Returns the amount `n`, or the largest amount if `n` is larger than that.
     pub const fn whole(n: u64) -> Amount {
         Amount(n.saturating_mul(Amount::ONE.0))
     }
 
-    /// This much, rounded down to a multiple of 1/10,000: so `n` times `1.0 / n` is never more than
-    /// one. `None` if that is not above zero.
+    /// Returns the amount `n`, rounded down to a multiple of 1/10,000. So `n` times `1.0 / n` is
+    /// never more than 1. Returns `None` if the rounded amount is not above zero.
     pub const fn new(n: f64) -> Option<Amount> {
-        // What was written as a decimal fraction is not below it by a rounding error.
+        // The addend keeps a decimal fraction from falling below its value by a rounding error.
         let parts = n * Amount::ONE.0 as f64 + 1e-6;
         match parts >= 1.0 {
             true => Some(Amount(parts as u64)),
-            // Also what is no number.
+            // NaN also comes here.
             false => None,
         }
     }
 
-    /// Whether this is above zero, also when it is rounded, and finite.
+    /// Returns whether `n` is finite, and above zero after rounding down.
     pub const fn is_amount(n: f64) -> bool {
         n < f64::INFINITY && Amount::new(n).is_some()
     }
 
-    /// As [`new`](Amount::new), for constants.
+    /// Returns the amount `n`, for constants: see [`new`](Amount::new).
     ///
     /// # Panics
-    /// If it is [no amount](Amount::is_amount).
+    /// Panics if `n` is [no amount](Amount::is_amount).
     pub const fn checked(n: f64) -> Amount {
         match Amount::new(n) {
             Some(amount) if n < f64::INFINITY => amount,
@@ -54,22 +53,22 @@ impl Amount {
         }
     }
 
-    /// In 1/10,000.
+    /// Returns the amount in units of 1/10,000.
     pub const fn parts(self) -> u64 {
         self.0
     }
 
-    /// So many 1/10,000.
+    /// Returns the amount of `parts` units of 1/10,000.
     pub const fn of_parts(parts: u64) -> Amount {
         Amount(parts)
     }
 
-    /// How many wholes, rounded down.
+    /// Returns the amount rounded down to a whole number.
     pub const fn wholes(self) -> u64 {
         self.0 / Amount::ONE.0
     }
 
-    /// Whether it is a number of wholes.
+    /// Returns whether the amount is a whole number.
     pub const fn is_whole(self) -> bool {
         self.0.is_multiple_of(Amount::ONE.0)
     }
@@ -88,21 +87,22 @@ impl fmt::Display for Amount {
     }
 }
 
-/// That a task needs so much of one resource.
+/// The need of a task for one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
     /// [`CPUS`], [`MEMORY`], or a name that the program has declared.
     pub name: Cow<'static, str>,
-    /// How much. Of memory: bytes.
+    /// The amount. For memory it is in bytes.
     pub amount: Amount,
-    /// Which units the task has got, in a task that a worker has.
+    /// The units that the task has got. Only a task in a worker has them.
     pub units: Vec<u32>,
-    /// The environment variable that tells programs so, in such a task, if there is one.
+    /// The environment variable that names these units to programs, in such a task. Empty if there
+    /// is none.
     pub variable: Cow<'static, str>,
 }
 
 impl Demand {
-    /// Of a function, whose attribute says it.
+    /// Returns the demand of a function whose attribute declares it.
     pub const fn fixed(name: &'static str, amount: Amount) -> Demand {
         Demand {
             name: Cow::Borrowed(name),
@@ -113,20 +113,20 @@ impl Demand {
     }
 }
 
-/// What a task needs beside its worker. Each resource stands there once.
+/// The resources that a task needs beside its worker. Each resource appears once.
 #[derive(Clone, Debug, Default)]
 pub enum Resources {
-    /// Nothing: nearly all.
+    /// The task needs nothing. Nearly all tasks are of this kind.
     #[default]
     None,
-    /// What the attribute of a function says.
+    /// The demands in the attribute of a function.
     Fixed(&'static [Demand]),
-    /// What a call says, or what it was given.
+    /// The demands of a call, or the resources that it has got.
     Own(Arc<[Demand]>),
 }
 
 impl Resources {
-    /// All that is needed.
+    /// Returns all demands.
     pub fn demands(&self) -> &[Demand] {
         match self {
             Resources::None => &[],
@@ -135,13 +135,13 @@ impl Resources {
         }
     }
 
-    /// Whether nothing is.
+    /// Returns whether the task needs no resource.
     #[inline]
     pub fn is_none(&self) -> bool {
         matches!(self, Resources::None)
     }
 
-    /// Has so much of a resource be needed, in place of what was before.
+    /// Sets the needed amount of a resource. It replaces an amount that was set before.
     pub fn set(&mut self, name: &str, amount: Amount) {
         let mut demands = self.demands().to_vec();
         match demands.iter_mut().find(|demand| demand.name == name) {
@@ -156,8 +156,8 @@ impl Resources {
         *self = demands.into();
     }
 
-    /// Those of a task that has got these units of a resource, by its name, with the variable that
-    /// tells programs so.
+    /// Returns the resources of a task that has got units. For a resource's name, `units` returns
+    /// the units and the environment variable that names them.
     pub fn granted(&self, units: impl Fn(&str) -> (Vec<u32>, String)) -> Resources {
         let mut demands = self.demands().to_vec();
         for demand in &mut demands {

@@ -1,21 +1,21 @@
-//! How many elements an array has along each dimension.
+//! The lengths of an array along its dimensions.
 
 use std::{fmt, ops::Deref};
 
-/// A list of lengths, which takes no allocation for the one length of a vector: each value of
-/// plain elements has such a list, in every process that knows it.
+/// A list of lengths. The one length of a vector needs no allocation, since each value of plain
+/// elements has such a list. Every process that knows the value has it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Lengths);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Lengths {
     One(u64),
-    /// None, or several.
+    /// No length, or several.
     Other(Box<[u64]>),
 }
 
 impl Shape {
-    /// That of a vector.
+    /// Returns the shape of a vector.
     pub fn of_vec(len: u64) -> Shape {
         Shape(Lengths::One(len))
     }

@@ -1,4 +1,5 @@
-//! What the threads of one process share in the pieces that have a model: loom's types there.
+//! The types that threads of one process share, for code that has a loom model. In a model they are
+//! loom's.
 
 #[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{OnceLock, atomic::AtomicBool};
@@ -18,7 +19,7 @@ mod model {
         atomic::{AtomicBool, Ordering},
     };
 
-    /// Without poison, as `parking_lot`'s.
+    /// A mutex without poison, like the one of `parking_lot`.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -36,8 +37,8 @@ mod model {
         }
     }
 
-    /// The value lies in a cell of the standard library, which loom does not see; it is looked at
-    /// only behind a flag that loom does see.
+    /// A cell that is set once. The value lies in a cell of the standard library, which loom does
+    /// not see. A flag that loom sees guards each read of the value.
     #[derive(Debug)]
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,

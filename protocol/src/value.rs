@@ -1,4 +1,5 @@
-//! Values as they are known to the engine: bytes, how to read them, and what they refer to.
+//! Values in the form that the engine uses: bytes, their format, and the objects that they refer
+//! to.
 
 use std::{
     fmt,
@@ -13,15 +14,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::ObjectId, shape::Shape};
 
-/// A number that stands for a Rust type, the same in all processes that run one program.
+/// A number that stands for a Rust type. All processes that run one program have the same number
+/// for a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TypeTag(pub u64);
 
-/// How the bytes of a value are to be read.
+/// The way in which the bytes of a value are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Plain elements one after the other, in the order of `shape` (row-major). One dimension for
-    /// slices, vectors and `Array`, any number for `ndarray`.
+    /// Plain elements one after the other, in the order of `shape` (row-major). Slices, vectors and
+    /// `Array` have one dimension. `ndarray` has any number of them.
     Flat {
         /// The element type.
         elem: TypeTag,
@@ -35,7 +37,7 @@ pub enum Format {
         /// The type that was encoded.
         of: TypeTag,
     },
-    /// Memory that several processes write to: never read as bytes, see
+    /// Memory that several processes write to. Nothing reads it as bytes: see
     /// [`SharedMemory::region`](crate::SharedMemory::region).
     Shared {
         /// The use of the memory.
@@ -45,12 +47,12 @@ pub enum Format {
         /// Elements along each dimension.
         shape: Shape,
     },
-    /// A part of a shared array that is lent to whoever has this object. The array is its only
-    /// item; there are no bytes.
+    /// A part of a shared array, lent to the holder of this object. The array is the value's only
+    /// item. There are no bytes.
     Part {
         /// The element type.
         of: TypeTag,
-        /// Which part.
+        /// The place of the part in its array.
         range: Box<PartRange>,
     },
 }
@@ -72,12 +74,12 @@ pub enum SharedKind {
     Barrier,
     /// A semaphore.
     Semaphore,
-    /// Something that is done once.
+    /// A function that is called once.
     Once,
 }
 
 impl SharedKind {
-    /// All of them, in the order of their numbers.
+    /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [SharedKind; 8] = [
         SharedKind::Array,
         SharedKind::Atomics,
@@ -132,7 +134,7 @@ pub enum PartRange {
 
 impl PartRange {
     /// Returns the first element and the element after the last. For a tile, other elements lie
-    /// between. `None` if the part is no part of any array.
+    /// between. Returns `None` if no array can have this part.
     ///
     /// # Examples
     /// ```
@@ -216,16 +218,16 @@ impl fmt::Display for PartRange {
 /// A part whose last task began and failed: its elements may be half written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IncompleteRange {
-    /// Which part.
+    /// The place of the part.
     pub range: PartRange,
-    /// How the task failed.
+    /// The error of the task.
     pub error: crate::Error,
 }
 
 impl Format {
-    /// Returns how bytes of this format are to be aligned in private memory. Elements begin at a
-    /// cache line, as in the store. Other formats are decoded, and never read in place as anything
-    /// but bytes.
+    /// Returns the alignment that bytes of this format need in private memory. Elements begin at a
+    /// cache line, like those in the store. Values of other formats are decoded: only bytes are
+    /// read in place from them.
     pub fn align(&self) -> usize {
         match self {
             Format::Flat { .. } => 64,
@@ -234,10 +236,10 @@ impl Format {
     }
 }
 
-/// Where the bytes of a value are.
+/// The place of the bytes of a value.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// In private memory of each process that holds the value; copied with each message.
+    /// In private memory of each process that holds the value. Each message copies the bytes.
     Inline(Block),
     /// In a segment of the store.
     Stored(Loc),
@@ -246,10 +248,10 @@ pub enum Body {
 /// An object that a packed value refers to, by index.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// An array, small enough to travel with the value.
+    /// An array that is small enough to travel with the value.
     InlineArray(Arc<Value>),
-    /// An array, or shared memory, that is an object of its own. Its value is known, since such
-    /// objects exist before they are put into anything.
+    /// An array, or shared memory, that is an object of its own. Its value is known, since such an
+    /// object exists before a value can refer to it.
     Array {
         /// The object.
         id: ObjectId,
@@ -264,7 +266,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// The object that the item keeps alive, with its value where that is known.
+    /// Returns the object that the item keeps alive, with its value if the item has it.
     pub fn object(&self) -> Option<(ObjectId, Option<&Arc<Value>>)> {
         match self {
             Item::InlineArray(_) => None,
@@ -273,7 +275,7 @@ impl Item {
         }
     }
 
-    /// The object that the item keeps alive.
+    /// Returns the object that the item keeps alive.
     pub fn id(&self) -> Option<ObjectId> {
         match self {
             Item::InlineArray(_) => None,
@@ -289,11 +291,11 @@ pub struct Value {
     pub format: Format,
     /// The bytes.
     pub body: Body,
-    /// The objects that the bytes refer to by index; empty but for packed values.
+    /// The objects that the bytes refer to by index. Only packed values and parts have items.
     pub items: Vec<Item>,
 }
 
-/// The value of tasks without a result. A program with a million of them saves a value for each.
+/// The value of tasks without a result. A program with a million such tasks saves a million values.
 static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
     Arc::new(Value {
         format: Format::Packed {
@@ -305,13 +307,13 @@ static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
 });
 
 impl Value {
-    /// The value of `()`. Cost: a reference count.
+    /// Returns the value of `()`. Cost: a reference count.
     pub fn unit() -> Arc<Value> {
         UNIT.clone()
     }
 
-    /// This value behind a reference count: an allocation, unless it is that of `()`, which all
-    /// share.
+    /// Returns this value behind a reference count. This costs an allocation, except for the value
+    /// of `()`, which all share.
     pub fn share(self) -> Arc<Value> {
         match self.is_unit() {
             true => Value::unit(),
@@ -325,7 +327,7 @@ impl Value {
             && self.items.is_empty()
     }
 
-    /// Returns the value that stands for another one: that of the object which the item refers to.
+    /// Returns a value that stands for another one: for the value of the item's object.
     pub fn standing_for(item: Item) -> Value {
         Value {
             format: Format::Packed { of: TypeTag(0) },
@@ -334,11 +336,12 @@ impl Value {
         }
     }
 
-    /// Returns the value that tells of a queue: how many values are in it, whether it is closed,
-    /// and how many were ever put in or wait for room.
+    /// Returns the value that describes a queue. `state` has the number of values in it, whether it
+    /// is closed, and a count. The count is that of the values that were ever put in, plus those
+    /// that wait for room.
     ///
     /// # Errors
-    /// It has no encoding.
+    /// Fails if the codec cannot encode `state`.
     pub fn queue_state(state: (u64, bool, u64)) -> crate::Result<Value> {
         let encoded =
             codec::encode(&state).map_err(|error| crate::Error::codec(error.to_string()))?;
@@ -351,8 +354,8 @@ impl Value {
         })
     }
 
-    /// The item, if the value [stands for](Value::standing_for) it. Encoded values have at least a
-    /// byte.
+    /// Returns the item that the value [stands for](Value::standing_for), or `None`. Encoded values
+    /// have at least one byte, so they differ from such a value.
     pub fn stands_for(&self) -> Option<&Item> {
         match (&self.format, &self.body, &*self.items) {
             (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [item])
@@ -364,12 +367,12 @@ impl Value {
         }
     }
 
-    /// Whether the value is data that never changes, all the way down.
+    /// Returns whether the value is data that never changes, with all values that it refers to.
     ///
-    /// Memory that processes write to, a part of such memory, and an object that may be pending are
-    /// no such data, and neither is a value that refers to one of them. A call with data alone
-    /// waits for nothing, and leaves nothing half done in its arguments. Cost: one step for each
-    /// item, up to the first that decides.
+    /// Three things are no such data: memory that processes write to, a part of such memory, and an
+    /// object that may be pending. A value that refers to one of them is no such data either. A
+    /// call with data alone waits for nothing, and leaves no argument half written. Cost: one step
+    /// for each item, up to the first that decides.
     pub fn is_data(&self) -> bool {
         let data = match &self.format {
             Format::Flat { .. } | Format::Text | Format::Packed { .. } => true,
@@ -382,13 +385,13 @@ impl Value {
         })
     }
 
-    /// The objects that this value keeps alive.
+    /// Returns the objects that this value keeps alive.
     pub fn nested(&self) -> impl Iterator<Item = ObjectId> + '_ {
         self.items.iter().filter_map(Item::id)
     }
 }
 
-/// How a task ended.
+/// The end of a task: its result or its error.
 pub type Outcome = Result<Arc<Value>, crate::Error>;
 
 #[cfg(test)]
@@ -410,7 +413,8 @@ mod tests {
         let unit = mobula_store::codec::encode(&()).unwrap().bytes;
         let shared = packed(type_tag::<()>(), &unit).share();
         assert!(Arc::ptr_eq(&shared, &Value::unit()));
-        // The byte of `None`, and a unit's type with other bytes, as damaged memory may have them.
+        // The first has the byte of `None`. The second has a unit's type with other bytes, like a
+        // value in damaged memory.
         for other in [
             packed(type_tag::<Option<u8>>(), &unit),
             packed(type_tag::<()>(), &[7]),
@@ -472,7 +476,7 @@ mod tests {
         assert!(!span(3, 3).overlaps(&span(0, 9)));
         assert!(!tile((0, 5), (0, 5)).overlaps(&tile((0, 5), (5, 10))));
         assert!(tile((0, 5), (0, 5)).overlaps(&tile((4, 6), (4, 6))));
-        // Between the first and the last element of the tile.
+        // This span lies between the first and the last element of the tile.
         assert!(tile((0, 2), (0, 5)).overlaps(&span(7, 8)));
         assert!(!tile((0, 2), (0, 5)).overlaps(&span(15, 20)));
         assert_eq!(tile((2, 4), (1, 3)).bounds(), Some((21, 33)));

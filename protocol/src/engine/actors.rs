@@ -10,32 +10,32 @@ use crate::{
 /// An actor that has not been created yet.
 #[derive(Clone, Debug)]
 pub struct ActorSpec {
-    /// Which function makes its value.
+    /// The function that makes the actor's value.
     pub constructor: FunctionIndex,
-    /// With what.
+    /// The arguments of the constructor.
     pub args: Args<CallArg>,
-    /// How it is to be kept.
+    /// The actor's options.
     pub options: ActorOptions,
 }
 
-/// What a process can ask for about actors.
+/// The engine's operations on actors.
 pub trait Actors {
-    /// Creates an actor, and gives the handle of its object: whose handles are those of the actor,
-    /// and whose outcome is what its constructor made or why there is no actor. Does not block and
-    /// does not fail: what is wrong is the outcome.
+    /// Creates an actor and returns the handle of its object. The handles of this object are the
+    /// handles of the actor. Its outcome is the constructor's result, or the reason for which there
+    /// is no actor. Does not block and does not fail: an error is the outcome.
     fn create(&self, spec: ActorSpec) -> Arc<ObjectHandle>;
 
-    /// The living actor of the name that the options say, or else a new one. However many ask at
-    /// the same time, one actor is created.
+    /// Returns the living actor of the name in the options, or else a new one. Concurrent calls for
+    /// one name create one actor.
     ///
     /// # Errors
-    /// What is wrong with the call, as far as it is known at once.
+    /// Fails if the call has an error that is known at once.
     fn get_or_create(&self, spec: ActorSpec) -> Result<Arc<ObjectHandle>>;
 
-    /// The living actor of this name.
+    /// Returns the living actor of this name.
     ///
     /// # Errors
-    /// There is none (`is_usage`), or the runtime is gone.
+    /// Fails if there is none (`is_usage`), or if the runtime has ended.
     fn named(&self, name: &str) -> Result<Arc<ObjectHandle>>;
 
     /// Ends an actor at once, and fails its calls. Does nothing if it has ended.

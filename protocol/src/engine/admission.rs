@@ -1,24 +1,24 @@
-//! A limit of the calls that are pending.
+//! The limit of pending calls.
 
 use std::sync::Arc;
 
 use super::Call;
 use crate::{ids::ObjectId, object_handle::ObjectHandle};
 
-/// What an engine with a limit of pending calls has. A call needs a place.
+/// The operations of an engine that has a limit of pending calls. Each call needs a place.
 pub trait Admission {
-    /// How many places there are.
+    /// Returns the number of places.
     fn most(&self) -> usize;
 
-    /// Takes a place, if there is one. Does not block.
+    /// Takes a place if one is free, and returns whether it has. Does not block.
     fn try_place(&self) -> bool;
 
-    /// An object that is ready when the caller has a place.
+    /// Returns an object that is ready when the caller has a place.
     fn ask_for_place(&self) -> Arc<ObjectHandle>;
 
-    /// The caller does not want the place that it has, or has asked for by this object.
+    /// Gives up the place that the caller has, or has asked for by this object.
     fn give_up_place(&self, asked: Option<ObjectId>);
 
-    /// Starts a call, which has the caller's place from here on.
+    /// Starts a call. The call has the caller's place from now on.
     fn submit_placed(&self, call: Call) -> Arc<ObjectHandle>;
 }

@@ -1,21 +1,21 @@
-//! What a thread can wait for.
+//! The things that a thread can wait for.
 
 use std::{sync::Arc, task::Waker};
 
 use crate::object_handle::ObjectHandle;
 
-/// What a thread can wait for.
+/// A thing that a thread can wait for.
 pub trait Awaited {
-    /// Whether it is there. Asked very often.
+    /// Returns whether the wait is over. Callers ask very often.
     fn is_known(&self) -> bool;
 
-    /// Leaves a waker for when it is, unless it is there: then `false`.
+    /// Leaves a waker for the end of the wait. Returns `false` if the wait is over.
     fn subscribe(&self, waker: &Waker) -> bool;
 
-    /// Calls `f` with each entry that it may depend on.
+    /// Calls `f` with each handle that the wait may depend on.
     fn for_each_entry(&self, f: &mut dyn FnMut(&ObjectHandle));
 
-    /// Returns the entry, if the outcome of one entry is all that the thread waits for.
+    /// Returns the handle if the thread waits for the outcome of one handle only.
     fn only_entry(&self) -> Option<&ObjectHandle> {
         None
     }
@@ -39,7 +39,7 @@ impl Awaited for ObjectHandle {
     }
 }
 
-/// One of several.
+/// The wait ends when one of the handles has an outcome.
 impl Awaited for Vec<Arc<ObjectHandle>> {
     fn is_known(&self) -> bool {
         self.iter().any(|entry| entry.is_known())

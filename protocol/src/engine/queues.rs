@@ -5,40 +5,40 @@ use std::sync::Arc;
 use super::CallArg;
 use crate::{ids::ObjectId, message::Args, object_handle::ObjectHandle};
 
-/// What a process can ask for about queues. Nothing here blocks or fails: what is wrong is the
-/// outcome of the answer.
+/// The engine's operations on queues. Nothing here blocks or fails: an error is the outcome of the
+/// answer.
 pub trait Queues {
-    /// A queue with room for so many values: its object.
+    /// Returns the object of a new queue with room for `capacity` values.
     fn create(&self, capacity: u32) -> Arc<ObjectHandle>;
 
-    /// Puts values into a queue, together: an object that is ready when they are in. Where they are
-    /// not, it fails: `is_closed`, or `is_timeout` if it was given up or does not wait (`waits`)
-    /// for room.
+    /// Puts values into a queue, all at once. Returns an object that is ready when they are in.
+    /// Otherwise it fails: with `is_closed`, or with `is_timeout` if the request was given up.
+    /// Without `waits` it fails with `is_timeout` if the queue has no room.
     fn put(&self, queue: &ObjectHandle, values: Args<CallArg>, waits: bool) -> Arc<ObjectHandle>;
 
-    /// Takes values out of a queue, together: an object for each, which [is or stands
-    /// for](crate::Value::stands_for) the value. They fail as those of [`put`](Queues::put) do.
+    /// Takes `count` values out of a queue, all at once. Returns an object for each, which [is or
+    /// stands for](crate::Value::stands_for) the value. The objects fail like those of
+    /// [`put`](Queues::put).
     ///
-    /// A value goes back to the queue if this process dies before it has said
-    /// [`took`](Queues::took).
+    /// A value goes back to the queue if this process dies before it calls [`took`](Queues::took).
     fn get(&self, queue: &ObjectHandle, count: usize, waits: bool) -> Vec<Arc<ObjectHandle>>;
 
-    /// Ends one request, whose answers these are, if it still waits: they are complete soon. With
-    /// `returns`, the values go back to the queue if it does not wait any more; nobody may use them
-    /// then.
+    /// Ends the request with these answers if it still waits. The answers are complete soon then.
+    /// If the request does not wait any more and `returns` is set, its values go back to the queue.
+    /// The caller must not use them then.
     fn give_up(&self, answers: &mut dyn Iterator<Item = ObjectId>, returns: bool);
 
-    /// The room that a queue needs which a call fills while its caller reads, where the caller
-    /// wants this much.
+    /// Returns the capacity of a queue that a call fills while its caller reads. The caller wants
+    /// `wanted`.
     fn stream_capacity(&self, wanted: u32) -> u32 {
         wanted
     }
 
-    /// The values of these answers are the caller's now.
+    /// Records that the caller has the values of these answers.
     fn took(&self, _answers: &mut dyn Iterator<Item = ObjectId>) {}
 
-    /// An object that says how many values are in a queue, whether it is closed, and how many
-    /// values were ever put in or wait for room: a `(u64, bool, u64)`. Closes it before, if that is
-    /// wanted.
+    /// Returns an object whose value is a `(u64, bool, u64)`. It has the number of values in the
+    /// queue, whether it is closed, and a count. The count is that of values that were ever put in,
+    /// plus those that wait for room. Closes the queue before if `close` is set.
     fn ask(&self, queue: &ObjectHandle, close: bool) -> Arc<ObjectHandle>;
 }

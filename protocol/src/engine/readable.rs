@@ -1,4 +1,4 @@
-//! Values with bytes that can be read, made of those that say where the bytes lie.
+//! Makes values with readable bytes from values that have the location of their bytes.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::{
     value::{Body, Format, Item, Value},
 };
 
-/// The value with readable bytes.
+/// Returns the value with readable bytes.
 ///
-/// *Pinned while leased*: `lease` keeps them where they are stored.
+/// *Pinned while leased*: `lease` keeps the stored bytes.
 ///
 /// # Errors
-/// A location does not exist, or is not covered by a lease.
+/// Fails if a location does not exist, or if no lease covers it.
 pub fn readable(
     engine: &dyn Engine,
     value: &Value,
@@ -28,10 +28,11 @@ pub fn readable(
     readable_with(engine, value, lease, handles_of(engine, &value.items))
 }
 
-/// As [`readable`], with the handles of the objects among the items.
+/// Returns the value with readable bytes, like [`readable`]. The caller has the handles of the
+/// objects among the items.
 ///
 /// # Errors
-/// As there.
+/// Fails in the cases of [`readable`].
 pub(crate) fn readable_with(
     engine: &dyn Engine,
     value: &Value,
@@ -60,7 +61,7 @@ pub(crate) fn readable_with(
     })
 }
 
-/// The value that another one [stands for](Value::stands_for). Blocks where the process has to ask
+/// Returns the value that `item` [stands for](Value::stands_for). Blocks if the process has to ask
 /// for it.
 fn value_of(engine: &dyn Engine, item: &Item, handles: Vec<Arc<ObjectHandle>>) -> Result<Payload> {
     let handle = handles.into_iter().next();
@@ -79,7 +80,7 @@ fn value_of(engine: &dyn Engine, item: &Item, handles: Vec<Arc<ObjectHandle>>) -
     }
 }
 
-/// The handles of the objects among the items, in order.
+/// Returns the handles of the objects among the items, in order.
 pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
     match items.iter().any(|item| item.id().is_some()) {
         true => engine.this().handles(items),
@@ -87,7 +88,7 @@ pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<ObjectH
     }
 }
 
-/// What a value refers to, with handles that keep it.
+/// Returns the attachments of a value, with handles that keep them.
 fn sides(
     engine: &dyn Engine,
     items: &[Item],

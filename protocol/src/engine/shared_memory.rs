@@ -1,4 +1,4 @@
-//! Memory that processes of an engine write together, and the locks in it.
+//! Memory that the processes of an engine write together, and the locks in it.
 
 use std::sync::Arc;
 
@@ -12,56 +12,60 @@ use crate::{
     value::{Format, PartRange},
 };
 
-/// What a process can ask for about shared memory.
+/// The engine's operations on shared memory.
 pub trait SharedMemory {
-    /// The shared memory that an object stands for, writable in this process. May wait for a
-    /// descriptor of the driver's.
+    /// Returns the shared memory that an object stands for, writable in this process. May wait for
+    /// a descriptor from the driver.
     ///
     /// # Errors
-    /// The object is not shared memory ([`ObjectHandle::shared_memory`]), or its location does not
+    /// Fails if the object is not shared memory ([`ObjectHandle::shared_memory`]), or if its
+    /// location does not exist.
     /// exist.
     fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region>;
 
-    /// Lends parts of a shared array, each as an object of format [`Part`](Format::Part). A part is
-    /// back when nobody has its object any more. In a task this waits for the driver.
+    /// Lends parts of a shared array. Each becomes an object of format [`Part`](Format::Part). A
+    /// part is back when no process has a handle of its object any more. In a task this waits for
+    /// the driver.
     ///
     /// # Errors
-    /// They overlap, with one another or with what is lent, or are not in the array.
+    /// Fails if a part is not in the array, or overlaps another one or a part that is lent.
     fn lend(
         &self,
         array: &Arc<ObjectHandle>,
         parts: Vec<PartRange>,
     ) -> Result<Vec<Arc<ObjectHandle>>>;
 
-    /// An object that is ready when all parts of the array are back: the incomplete parts, as
-    /// `Vec<IncompleteRange>`. Does not block.
+    /// Returns an object that is ready when all parts of the array are back. Its value is the
+    /// incomplete parts, a `Vec<IncompleteRange>`. Does not block.
     fn settle(&self, array: &Arc<ObjectHandle>) -> Arc<ObjectHandle>;
 
-    /// The object that a shared array turns into, once no process has it writable any more. It
-    /// fails if there are other handles of the array, or parts that are lent. Does not block.
+    /// Returns the object that a shared array turns into. It is ready when no process has the array
+    /// writable any more. It fails if the array has other handles, or parts that are lent. Does not
+    /// block.
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle>;
 
-    /// Who this process is among those of its runtime.
+    /// Returns the worker id and the process slot of this process.
     fn process(&self) -> (WorkerId, ProcessSlot);
 
     /// Sleeps in the queue of a lock. In a task, others run on the worker during the sleep.
     ///
     /// # Errors
-    /// The runtime has ended: there may be nobody left who wakes this thread. Or the task of this
-    /// thread is cancelled.
+    /// Fails if the runtime has ended, since then there may be no process that wakes this thread.
+    /// Fails if the task of this thread is cancelled.
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended>;
 
-    /// A future is about to wait for a lock. `wake_all` is called when the runtime ends; it has all
-    /// futures of this process look again.
+    /// Announces that a future is about to wait for a lock. The engine calls `wake_all` when the
+    /// runtime ends. `wake_all` makes all futures of this process check again.
     ///
     /// # Errors
-    /// The runtime has ended: there may be nobody left who wakes the future.
+    /// Fails if the runtime has ended, since then there may be no process that wakes the future.
     fn waits(&self, _wake_all: fn()) -> std::result::Result<(), Ended> {
         Ok(())
     }
 
-    /// Why [`sleep`](SharedMemory::sleep) or [`waits`](SharedMemory::waits) has failed. In a
-    /// cancelled task this does not return, but unwinds.
+    /// Returns the reason for which [`sleep`](SharedMemory::sleep) or
+    /// [`waits`](SharedMemory::waits) has failed. In a cancelled task this does not return, but
+    /// unwinds.
     fn why_ended(&self) -> Error {
         Error::shutdown()
     }

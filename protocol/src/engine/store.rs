@@ -1,4 +1,4 @@
-//! Where an engine keeps objects.
+//! The object store of an engine.
 
 use std::sync::Arc;
 
@@ -9,35 +9,36 @@ use crate::{
     value::Value,
 };
 
-/// The object store, as one process sees it.
+/// The object store, from the side of one process.
 pub trait ObjectStore: Send + Sync {
-    /// Makes an object. Copies the bytes into the store unless they are small or lie there.
+    /// Makes an object. Copies the bytes into the store unless they are few or lie there already.
     ///
     /// # Errors
-    /// The store is full, or the runtime is gone.
+    /// Fails if the store is full, or the runtime has ended.
     fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>>;
 
     /// Makes an object of a value whose body and items are ready to travel. The object takes over
     /// a stored body. Does not block.
     fn register(&self, value: Value) -> Arc<ObjectHandle>;
 
-    /// The readable bytes of a stored value.
+    /// Returns the readable bytes of a stored value.
     ///
-    /// *Pinned while leased*: `lease` keeps them. *One use*: they are no shared memory.
+    /// *Pinned while leased*: `lease` keeps the bytes. *One use*: they are no shared memory.
     ///
     /// # Errors
-    /// The location does not exist.
+    /// Fails if the location does not exist.
     fn block(&self, loc: Loc, lease: Arc<ObjectHandle>, promise: EnginePromise) -> Result<Block>;
 
-    /// Where this process builds objects.
+    /// Returns the heap in which this process builds objects.
     fn heap(&self) -> &Arc<Heap>;
 
-    /// The decoded values that this process keeps for its tasks; `None` where none are kept.
+    /// Returns the decoded values that this process keeps for its tasks, or `None` if it keeps
+    /// none.
     fn decoded(&self) -> Option<&Decoded> {
         None
     }
 
-    /// A decoded value of the object is kept: [`Decoded::forget`] is to be called when the object
-    /// is freed.
+    /// Records that this process keeps a decoded value of the object. The engine calls
+    /// [`Decoded::forget`] when the object is freed.
     fn keeps_decoded(&self, _id: ObjectId) {}
 }

@@ -1,4 +1,5 @@
-//! The parts of an error: its causes, the frames of a panic, the value that a function returned.
+//! The parts of an error: its causes, the frames of a panic, and the value that a function
+//! returned.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -7,8 +8,8 @@ use super::{Error, Kind};
 impl Error {
     /// Returns the failure at the end of the chain.
     ///
-    /// For a task that was not run because an input had failed, this is the failure of that input.
-    /// For others, it is the innermost cause. Costs a walk of the chain, no allocation.
+    /// If a task was not run because an input had failed, this is the failure of that input.
+    /// Otherwise it is the innermost cause. Costs a walk of the chain, and no allocation.
     ///
     /// # Examples
     /// ```
@@ -43,10 +44,10 @@ impl Error {
 
     /// Returns the frames from the panic to the remote function, in one or two lines each.
     ///
-    /// They are there if this error, or a cause of it, is a panic and the worker had
-    /// `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment. With `RUST_BACKTRACE=full`,
-    /// they include the frames of the standard library and of Mobula. Costs a walk of the chain of
-    /// causes.
+    /// They exist if this error or a cause of it is a panic, and the worker had captured them. A
+    /// worker captures them with `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment.
+    /// With `RUST_BACKTRACE=full`, they include the frames of the standard library and of Mobula.
+    /// Costs a walk of the chain of causes.
     ///
     /// # Examples
     /// ```
@@ -78,8 +79,8 @@ impl Error {
 
     /// Returns the error value that the remote function returned.
     ///
-    /// It is there if this error, or the failed input behind it, is an application error whose type
-    /// is `E`, and `E` can travel. Decodes the value.
+    /// Returns `None` unless this error, or a cause of it, is an application error of type `E`. `E`
+    /// must be able to travel. Decodes the value.
     ///
     /// # Examples
     /// ```

@@ -1,7 +1,7 @@
-//! The texts of errors: bounded, and in one line.
+//! The texts of errors. They are bounded, and some are joined to one line.
 
-/// The most bytes of the text of one step. A longer text loses its middle, since a text can grow
-/// with each process that it comes through, and is copied in each.
+/// The largest number of bytes in the text of one step. A longer text loses its middle. A text can
+/// grow with each process that it comes through, and each process copies it.
 pub(super) const MAX_TEXT: usize = 16 << 10;
 
 /// Joins the lines of a text, trimmed, with `; `.
@@ -10,7 +10,7 @@ pub(crate) fn one_line(text: &str) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// Returns the text, or its beginning and its end.
+/// Returns the text, or the beginning and the end of a long one.
 pub(super) fn bounded(text: String) -> String {
     if text.len() <= MAX_TEXT {
         return text;

@@ -1,5 +1,5 @@
-//! From payloads to values: what may travel inline does, all else gets its place in the store, and
-//! what lies there already is not copied.
+//! Makes values from payloads. Small bodies travel inline. All other bodies get a place in the
+//! store. Bytes that are in the store already are not copied.
 
 use std::sync::Arc;
 
@@ -15,32 +15,33 @@ use crate::{
     value::{Body, Format, Item, Value},
 };
 
-/// A body of up to this many bytes travels inside messages and never touches the store.
+/// The largest body, in bytes, that travels inside messages. Such a body is never in the store.
 pub const INLINE_LIMIT: usize = 16 << 10;
 
-/// All inline bodies of one call together; what comes after goes through the store, unless it is
-/// [small](Block::SMALL).
+/// The largest sum of inline bodies, in bytes, in the arguments of one call or in the items of one
+/// value. A further body becomes an object of its own, unless it is a [small](Block::SMALL)
+/// argument.
 pub const INLINE_TOTAL: usize = 64 << 10;
 
-/// Alignment of bodies: a cache line, so that vectorised code meets aligned data.
+/// The alignment of bodies: a cache line, so that vectorised code finds aligned data.
 const ALIGN: usize = 64;
 
-/// A body on its way to becoming part of a value.
+/// A body that is about to become part of a value.
 #[derive(Debug)]
 pub enum Placed {
-    /// Small, in private memory.
+    /// A small body in private memory.
     Inline(Block),
-    /// In this process' heap, owned by no object yet.
+    /// A body in this process' heap that no object owns yet.
     Extent(Arc<Extent>),
 }
 
 /// Gives a block the form in which it can become an object's body.
 ///
 /// # Errors
-/// The store is full.
+/// Fails if the store is full.
 pub fn place(engine: &dyn Engine, format: &Format, block: Block, inline: usize) -> Result<Placed> {
     if block.len() <= inline {
-        // A block with a lease would keep an object (or an extent) in use for some bytes.
+        // A block with a lease would keep an object or an extent in use for a few bytes.
         let own = if block.lease().is_some() {
             Block::copy_of(block.bytes(), format.align())
         } else {
@@ -61,7 +62,7 @@ pub fn place(engine: &dyn Engine, format: &Format, block: Block, inline: usize) 
     Ok(Placed::Extent(building.seal()))
 }
 
-/// The object whose whole body the block is, if that is an object of this engine.
+/// Returns the object of this engine whose whole body is the block, if there is one.
 fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<ObjectHandle>> {
     let lease = block.lease()?;
     let entry = match lease.clone().downcast::<ObjectHandle>() {
@@ -81,10 +82,10 @@ fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<
         .then_some(entry)
 }
 
-/// Makes an object of a payload, or finds the one that it is.
+/// Makes an object of a payload, or returns the object that the payload came from.
 ///
 /// # Errors
-/// The store is full; a ref inside belongs to another runtime.
+/// Fails if the store is full, or if a ref inside belongs to another runtime.
 pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     let Payload {
         format,
@@ -117,8 +118,8 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
             });
             match made {
                 Some(entry) => Ok(entry),
-                // Another thread made an object of these bytes in between; it may read them in
-                // another way, so this object gets bytes of its own.
+                // Another thread has made an object of these bytes meanwhile, maybe with another
+                // format. So this object gets bytes of its own.
                 None => put(
                     engine,
                     Payload {
@@ -132,7 +133,7 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     }
 }
 
-/// Back from items to sides.
+/// Returns the attachments of these items.
 fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
     let value = Value {
         format: Format::Text,
@@ -142,10 +143,11 @@ fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
     Ok(crate::engine::readable(engine, &value, None, ENGINE)?.side)
 }
 
-/// The items of a value, and the handles that keep them until the value has been registered.
+/// Returns the items of a value, and the handles that keep them until the value has been
+/// registered.
 ///
 /// # Errors
-/// The store is full; a ref belongs to another runtime.
+/// Fails if the store is full, or if a ref belongs to another runtime.
 pub fn lower_items(
     engine: &dyn Engine,
     side: Vec<Side>,
@@ -204,11 +206,11 @@ pub fn lower_items(
     Ok((items, keep))
 }
 
-/// A call's arguments, which are taken out of it, as they are submitted, and the handles that keep
-/// them until then.
+/// Takes the arguments out of a call. Returns them in the form in which they are submitted, and the
+/// handles that keep their objects until then.
 ///
 /// # Errors
-/// The store is full; an argument belongs to another runtime.
+/// Fails if the store is full, or if an argument belongs to another runtime.
 pub fn lower_call(
     engine: &dyn Engine,
     args: &mut Args<CallArg>,
@@ -218,7 +220,7 @@ pub fn lower_call(
     let mut inline_left = INLINE_TOTAL;
     for arg in args.drain(..) {
         lowered.push(match arg {
-            // Nearly all.
+            // Nearly all arguments come here.
             CallArg::Value(Payload {
                 format,
                 block,
@@ -272,10 +274,10 @@ pub fn lower_call(
     Ok((lowered, keep))
 }
 
-/// Sees to it that others can find the object, which belongs to `engine`.
+/// Checks that the object belongs to `engine`, and makes it known to other processes.
 ///
 /// # Errors
-/// It belongs to another runtime.
+/// Fails if the object belongs to another runtime.
 fn check_owner(engine: &dyn Engine, entry: &ObjectHandle) -> Result<()> {
     if entry.belongs_to(engine) {
         engine.publish(entry);

@@ -1,4 +1,4 @@
-//! What a process holds of objects, and how values are made ready to travel.
+//! Handles of objects in a process, and values made ready to travel.
 
 pub(crate) mod lower;
 pub(crate) mod object_handle;

@@ -26,15 +26,15 @@ use crate::{
     waiters::{Taken, Waiters},
 };
 
-/// A handle that this process has of an object. Clones of an `ObjectRef` share one, and so do all
-/// refs to an object that is pending; when it is dropped, the engine is told.
+/// A handle of an object in this process. Clones of an `ObjectRef` share one handle, and so do all
+/// refs to a pending object. The drop of a handle tells the engine.
 pub struct ObjectHandle {
-    // The parts of the id: so `is_actor` takes no room, and an entry with its counts no more than
-    // two cache lines, which the compiler copies without a call.
+    // The two parts of the id. In this order `is_actor` takes no room, and a handle with its counts
+    // fits into two cache lines. The compiler copies that much without a call.
     origin: WorkerId,
     /// See [`ObjectHandle::of_actor`].
     is_actor: bool,
-    /// Somebody has read its failure.
+    /// Whether a thread has read the object's failure.
     heard: AtomicBool,
     seq: u64,
     /// `None` for the handle of a call that could not be started.
@@ -43,37 +43,37 @@ pub struct ObjectHandle {
     waiting: Mutex<Waiting>,
 }
 
-/// What becomes of an object. Many handles are made of objects that are there, and an assignment
-/// costs less than what a cell takes for several threads.
+/// The outcome of an object. Many handles belong to objects that are finished, and a plain
+/// assignment costs less than a cell for several threads.
 enum OutcomeCell {
     Known(Outcome),
     Awaited(OnceLock<Outcome>),
 }
 
-/// Changed under a lock. [`ObjectHandle::complete`] sets the outcome before it takes that: so who
-/// finds no outcome under the lock is found there by `complete`.
+/// State under a lock. [`ObjectHandle::complete`] sets the outcome before it takes the lock. So a
+/// thread that finds no outcome under the lock leaves a waker that `complete` finds.
 struct Waiting {
     list: List,
-    /// [`Engine::watch`] was called, or is about to be, and `unwatch` was not.
+    /// Whether [`Engine::watch`] was called, or is about to be, and `unwatch` was not.
     watched: bool,
 }
 
-/// Who waits for the outcome, and then what the value refers to.
+/// The threads that wait for the outcome, and later the handles of the value's items.
 enum List {
     Waiters(Waiters),
-    /// The handles of a value that was read, where those are [`MANY`]: to make them takes longer
-    /// than all the rest, and the value keeps their objects anyway.
+    /// The handles of a value's items after a read, if there are [`MANY`] or more. To make them
+    /// takes longer than the rest of a read. The value keeps their objects anyway.
     Handles(Arc<Vec<Arc<ObjectHandle>>>),
 }
 
-/// How many handles of this process have failed.
+/// The number of handles of this process that have failed.
 static FAILURES: AtomicU64 = AtomicU64::new(0);
 
-/// So many handles are kept as long as that of the value whose they are.
+/// A value with this many refs or more caches their handles while its own handle lives.
 const MANY: usize = 64;
 
 impl ObjectHandle {
-    /// A handle that counts at the engine already.
+    /// Returns a handle that the engine counts already.
     pub fn new(
         id: ObjectId,
         engine: Weak<dyn Engine>,
@@ -82,8 +82,8 @@ impl ObjectHandle {
         Arc::new(ObjectHandle::with(id, Some(engine), outcome))
     }
 
-    /// The same for an object that stands for something else, whose end the last handle is: an
-    /// actor, or a queue, which may keep actors.
+    /// Returns a handle of an object that stands for an actor, or for a queue, which may keep
+    /// actors. The last handle of the object ends the actor or the queue.
     pub fn of_actor(
         id: ObjectId,
         engine: Weak<dyn Engine>,
@@ -94,7 +94,7 @@ impl ObjectHandle {
         Arc::new(entry)
     }
 
-    /// A handle of nothing, for calls that could not be started.
+    /// Returns a handle without an object, for calls that could not be started.
     pub fn failed(error: Error) -> Arc<ObjectHandle> {
         let id = ObjectId {
             origin: WorkerId::DRIVER,
@@ -103,7 +103,7 @@ impl ObjectHandle {
         ObjectHandle::unowned(id, Err(error))
     }
 
-    /// A handle of no engine.
+    /// Returns a handle without an engine.
     pub fn unowned(id: ObjectId, outcome: Outcome) -> Arc<ObjectHandle> {
         Arc::new(ObjectHandle::with(id, None, Some(outcome)))
     }
@@ -136,7 +136,7 @@ impl ObjectHandle {
         }
     }
 
-    /// Which object.
+    /// Returns the id of the object.
     #[inline]
     pub fn id(&self) -> ObjectId {
         ObjectId {
@@ -145,24 +145,24 @@ impl ObjectHandle {
         }
     }
 
-    /// The engine that the object belongs to, while that lives. Programs meet handles behind hidden
-    /// items, since generated code passes them on; safe code of theirs reaches neither the engine
-    /// nor its memory by them.
+    /// Returns the engine that the object belongs to, while it lives. Programs see handles in
+    /// hidden items only, since generated code passes them on. Safe code of programs reaches
+    /// neither the engine nor its memory by them.
     ///
     /// The caller keeps to the contracts of the engine's methods.
     pub fn engine(&self, _: EnginePromise) -> Option<Arc<dyn Engine>> {
         self.engine.as_ref()?.upgrade()
     }
 
-    /// Whether `engine` is the engine that the object belongs to.
+    /// Returns whether the object belongs to `engine`.
     pub fn belongs_to(&self, engine: &dyn Engine) -> bool {
         self.engine
             .as_ref()
             .is_some_and(|own| std::ptr::addr_eq(own.as_ptr(), engine))
     }
 
-    /// Whether both stand for one object of one engine. A process may have several handles of an
-    /// object that is finished.
+    /// Returns whether both handles are of one object of one engine. A process may have several
+    /// handles of a finished object.
     pub fn is_same_object(&self, other: &ObjectHandle) -> bool {
         let same_engine = match (&self.engine, &other.engine) {
             (Some(one), Some(other)) => std::ptr::addr_eq(one.as_ptr(), other.as_ptr()),
@@ -171,8 +171,8 @@ impl ObjectHandle {
         std::ptr::eq(self, other) || same_engine && self.id() == other.id()
     }
 
-    /// Whether the object is known to keep nothing beside some bytes inside of its value, or to
-    /// have failed.
+    /// Returns whether the object is known to have failed, or to keep nothing but bytes inside its
+    /// value.
     #[inline]
     pub fn is_small(&self) -> bool {
         match self.outcome().filter(|_| !self.is_actor) {
@@ -182,8 +182,9 @@ impl ObjectHandle {
         }
     }
 
-    /// Whether an actor may end with the last handle of this object: it is one, or its value
-    /// refers to objects, or that is not known here yet: it may be known elsewhere by now.
+    /// Returns whether an actor may end with the last handle of this object. That is so if it is an
+    /// actor, if its value refers to objects, or if this process does not know the outcome. Another
+    /// process may know it by now.
     pub fn may_end_an_actor(&self) -> bool {
         self.is_actor
             || match self.outcome() {
@@ -193,7 +194,7 @@ impl ObjectHandle {
             }
     }
 
-    /// What became of the object, if that is known here.
+    /// Returns the outcome of the object, if this process knows it.
     #[inline]
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.cell {
@@ -202,29 +203,29 @@ impl ObjectHandle {
         }
     }
 
-    /// Says that somebody learns of the failure of the object, should it fail.
+    /// Records that a thread learns of the object's failure if it fails.
     #[cold]
     pub fn hear(&self) {
         self.heard.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody has learnt of its failure.
+    /// Returns whether a thread has learnt of the object's failure.
     #[inline]
     pub fn is_heard(&self) -> bool {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Tells the outcome, once, and wakes all who wait. Never under a lock of the engine, since
-    /// wakers run user code.
+    /// Sets the outcome, once, and wakes all waiting threads. Must not be called under a lock of
+    /// the engine, since wakers run user code.
     ///
-    /// *Pinned while leased*: memory that the outcome names is that of this object, or of what it
-    /// refers to.
+    /// *Pinned while leased*: memory that the outcome names belongs to this object, or to an object
+    /// that it refers to.
     pub fn complete(&self, outcome: Outcome, _: EnginePromise) {
         let failed = outcome.is_err();
         if let OutcomeCell::Awaited(cell) = &self.cell {
             let _ = cell.set(outcome);
         }
-        // After the outcome: who sees the number finds that.
+        // After the outcome is set: a thread that sees the new number also finds the outcome.
         if failed {
             FAILURES.fetch_add(1, Ordering::Release);
         }
@@ -243,23 +244,23 @@ impl ObjectHandle {
         taken.wake_all();
     }
 
-    /// How many handles of this process have failed: whoever looks for failures among many need not
-    /// look while there are none, or again while there are as many.
+    /// Returns the number of handles of this process that have failed. A search for failures among
+    /// many handles can be left out while the number is 0, or has not changed.
     pub fn failures() -> u64 {
         FAILURES.load(Ordering::Acquire)
     }
 
-    /// Leaves the waker of a poll, unless the outcome is there: then `false`. A waker that would
-    /// wake the same task replaces the one left before. The waker may be called before the outcome
-    /// is there: whoever is woken has to subscribe again.
+    /// Leaves the waker of a poll. Returns `false` if the outcome is there. If a waker of the same
+    /// task is there already, that one stays alone. A waker may be called before the outcome is
+    /// there, so a woken task must subscribe again.
     ///
-    /// Wakers that are left behind cost a bounded number of places, each call constant time on
+    /// The number of wakers that are left behind is bounded. Each call takes constant time on
     /// average.
     pub fn subscribe(&self, waker: &Waker) -> bool {
         if self.outcome().is_some() {
             return false;
         }
-        // Wakers are user code: cloned before the lock, dropped after it.
+        // Wakers are user code, so the clone comes before the lock and the drop after it.
         let own = waker.clone();
         match self.with_waiters(|waiters| waiters.poll(own)) {
             None => false,
@@ -271,11 +272,11 @@ impl ObjectHandle {
         }
     }
 
-    /// Leaves a waker that is called once the outcome is there and not before, unless it is there:
-    /// then `false`. Its owner calls [`unregister`](ObjectHandle::unregister) when it waits no
-    /// longer.
+    /// Leaves a waker that is called when the outcome is there, and not before. Returns `false` if
+    /// the outcome is there already. The waker's owner calls
+    /// [`unregister`](ObjectHandle::unregister) when it waits no longer.
     pub fn register(&self, waker: Waker) -> bool {
-        // What is left over is dropped here, without the lock.
+        // A returned waker is dropped here, without the lock.
         self.with_waiters(|waiters| waiters.register(waker))
             .is_some()
     }
@@ -286,11 +287,12 @@ impl ObjectHandle {
             List::Waiters(waiters) => waiters.unregister(waker),
             List::Handles(_) => None,
         };
-        // It is dropped here, without the lock: that runs user code.
+        // The drop runs user code, so it comes here, without the lock.
         drop(removed);
     }
 
-    /// `None` if the outcome is there. `f` runs no user code: it is under the lock.
+    /// Calls `f` under the lock, so `f` must run no user code. Returns `None` if the outcome is
+    /// there.
     fn with_waiters<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
         let mut waiting = self.waiting.lock();
         let List::Waiters(waiters) = &mut waiting.list else {
@@ -302,7 +304,7 @@ impl ObjectHandle {
         }
     }
 
-    /// Has the engine see to it that [`complete`](ObjectHandle::complete) is called soon. After
+    /// Asks the engine to call [`complete`](ObjectHandle::complete) soon. Must come after
     /// [`subscribe`](ObjectHandle::subscribe).
     pub fn watch(&self, engine: &dyn Engine) {
         let mut waiting = self.waiting.lock();
@@ -314,7 +316,8 @@ impl ObjectHandle {
         engine.watch(self);
     }
 
-    /// Blocks until the outcome is there or the deadline has passed; `false` if it has.
+    /// Blocks until the outcome is there or the deadline has passed. Returns `false` in the second
+    /// case.
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
         if self.outcome().is_some() {
             return true;
@@ -332,7 +335,7 @@ impl ObjectHandle {
         }
     }
 
-    /// Whether the object is known to stand for shared memory.
+    /// Returns whether the object is known to stand for shared memory.
     pub fn is_shared_memory(&self) -> bool {
         self.outcome().is_some_and(|outcome| {
             let format = outcome.as_ref().map(|value| &value.format);
@@ -340,10 +343,10 @@ impl ObjectHandle {
         })
     }
 
-    /// Where the shared memory lies that the object stands for.
+    /// Returns the location of the shared memory that the object stands for.
     ///
     /// # Errors
-    /// The object is pending, has failed, or is something else.
+    /// Fails if the object is pending, has failed, or is no shared memory.
     pub fn shared_memory(&self) -> Result<Loc> {
         match self.outcome() {
             Some(Ok(value)) => match (&value.format, &value.body) {
@@ -357,10 +360,10 @@ impl ObjectHandle {
         }
     }
 
-    /// The value with readable bytes, once the outcome is there.
+    /// Returns the value with readable bytes.
     ///
     /// # Errors
-    /// The object failed, or its runtime is gone.
+    /// Fails if the object is pending or has failed, or if its runtime has ended.
     pub fn payload(self: &Arc<Self>) -> Result<Payload> {
         let value = match self.outcome() {
             Some(Ok(value)) => value,
@@ -390,7 +393,7 @@ impl ObjectHandle {
         readable_with(&*engine, value, Some(self), handles)
     }
 
-    /// The handles of what the value refers to.
+    /// Returns the handles of the objects that the value refers to.
     fn handles(&self, engine: &dyn Engine, value: &Value) -> Vec<Arc<ObjectHandle>> {
         if value.items.len() < MANY {
             return handles_of(engine, &value.items);
@@ -407,10 +410,10 @@ impl ObjectHandle {
         handles
     }
 
-    /// Keeps handles for the next reader of the value, unless others are kept, or `complete` has
-    /// not collected the waiters yet.
+    /// Keeps handles for the next reader of the value. Does nothing if other handles are kept, or
+    /// if `complete` has not collected the waiters yet.
     fn keep(&self, handles: &[Arc<ObjectHandle>]) {
-        // Dropped after the lock, where it is not needed.
+        // The clone is dropped after the lock, if the list does not take it.
         let handles = Arc::new(handles.to_vec());
         let mut waiting = self.waiting.lock();
         if matches!(&waiting.list, List::Waiters(waiters) if waiters.is_empty()) {
@@ -421,7 +424,7 @@ impl ObjectHandle {
 
 impl Drop for ObjectHandle {
     fn drop(&mut self) {
-        // In a child that user code forked, the engine's locks and mappings are not there.
+        // A child that user code forked does not have the engine's locks and mappings.
         if let Some(engine) = self.engine(ENGINE)
             && !mobula_store::is_forked_child()
         {
@@ -464,7 +467,7 @@ mod tests {
         assert!(size_of::<ObjectHandle>() + 2 * size_of::<usize>() <= 128);
     }
 
-    /// Else a failure among many would be found late.
+    /// Otherwise a failure among many would be found late.
     #[test]
     fn handles_that_fail_at_once_are_counted() {
         let before = ObjectHandle::failures();
@@ -472,7 +475,7 @@ mod tests {
         assert!(ObjectHandle::failures() > before);
     }
 
-    /// A reader can be there between the two steps of `complete`.
+    /// A reader can come between the two steps of `complete`.
     #[test]
     fn who_waits_is_woken_though_handles_are_kept() {
         let outcome = || Err(Error::shutdown());

@@ -1,4 +1,4 @@
-//! Blocking a thread until something is known.
+//! Blocks a thread until a wait is over.
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ impl Wake for Unpark {
     }
 }
 
-/// A waker that unparks the thread that calls this.
+/// Returns a waker that unparks the calling thread.
 pub fn current_thread_waker() -> Waker {
     fn new() -> Waker {
         Waker::from(Arc::new(Unpark(thread::current())))
@@ -33,7 +33,8 @@ pub fn current_thread_waker() -> Waker {
     WAKER.try_with(Clone::clone).unwrap_or_else(|_| new())
 }
 
-/// Parks this thread until what is awaited is known or the deadline has passed; `false` if it has.
+/// Parks this thread until the wait is over or the deadline has passed. Returns `false` in the
+/// second case.
 pub fn wait(what: &dyn Awaited, deadline: Option<Instant>) -> bool {
     let waker = current_thread_waker();
     while what.subscribe(&waker) {

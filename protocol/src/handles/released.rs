@@ -1,11 +1,13 @@
-//! What the driver's threads have dropped or detached, until somebody who has the driver's lock
-//! counts it.
+//! A list of the handles and tasks that the driver's threads have dropped or detached. A thread
+//! with the driver's lock counts them later.
 //!
-//! A handle can be dropped where the driver's lock is taken already, so its end goes into a list.
-//! The flags say what is in the list without its lock. All of them are written under that lock, as
-//! the list is. So who has put something in and looks afterwards sees the flag, or what was put in
-//! is taken already; that holds without any order of the flags' own, since a thread sees what it or
-//! an earlier owner of the lock has written.
+//! A handle can be dropped by a thread that has the driver's lock already, so its end goes into a
+//! list. Flags tell what is in the list without its lock. All flags are written under that lock,
+//! like the list.
+//!
+//! A thread that has put an item in and checks afterwards sees the flag, or the item has been taken
+//! already. This holds without a memory ordering of the flags. The thread sees what it wrote
+//! itself, or what an earlier owner of the lock wrote.
 
 use std::{mem, sync::atomic::Ordering::Relaxed};
 
@@ -18,33 +20,33 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Released {
     list: Mutex<List>,
-    /// There is something in the list.
+    /// Whether the list has items.
     any: AtomicBool,
-    /// One of the handles may keep memory of the store, or other objects.
+    /// Whether one of the handles may keep memory of the store, or other objects.
     memory: AtomicBool,
-    /// One of them may be an actor's last.
+    /// Whether one of the handles may be an actor's last one.
     ends_actors: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct List {
     ids: Vec<ObjectId>,
-    /// What was said of objects before: counted first.
+    /// Marks of objects. They are counted before `ids`.
     marks: Vec<(ObjectId, Mark)>,
 }
 
-/// What is said of an object.
+/// A fact about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Nobody asks for the result of its task.
+    /// No thread asks for the result of its task.
     Detached,
-    /// Somebody has read its failure.
+    /// A thread has read its failure.
     Heard,
 }
 
 impl Released {
-    /// The last handle of an object was dropped. Whether it is the first in the list that may end
-    /// an actor.
+    /// Adds an object whose last handle was dropped. Returns whether it is the first in the list
+    /// that may end an actor.
     #[inline]
     pub fn push(&self, id: ObjectId, keeps_memory: bool, may_end_an_actor: bool) -> bool {
         let mut list = self.list.lock();
@@ -58,12 +60,13 @@ impl Released {
         may_end_an_actor && !self.ends_actors.swap(true, Relaxed)
     }
 
-    /// Nobody asks for the result of this task.
+    /// Records that no thread asks for the result of this task.
     pub fn detach(&self, id: ObjectId) {
         self.mark(id, Mark::Detached);
     }
 
-    /// Somebody has read the failure of this object. Before the end of the handle.
+    /// Records that a thread has read the failure of this object. Must come before the end of the
+    /// handle.
     pub fn hear(&self, id: ObjectId) {
         self.mark(id, Mark::Heard);
     }
@@ -75,26 +78,26 @@ impl Released {
         self.any.store(true, Relaxed);
     }
 
-    /// Whether there is something to count.
+    /// Returns whether the list has items.
     #[inline]
     pub fn any(&self) -> bool {
         self.any.load(Relaxed)
     }
 
-    /// Whether a handle may keep memory or other objects.
+    /// Returns whether a handle in the list may keep memory or other objects.
     #[inline]
     pub fn has_memory(&self) -> bool {
         self.memory.load(Relaxed)
     }
 
-    /// Whether a handle may be an actor's last.
+    /// Returns whether a handle in the list may be an actor's last one.
     #[inline]
     pub fn ends_actors(&self) -> bool {
         self.ends_actors.load(Relaxed)
     }
 
-    /// Empties the list: the handles into `ids`, which is empty; `marked` is called for what was
-    /// said first, under the list's lock.
+    /// Empties the list. Moves the ids into `ids`, which must be empty. Calls `marked` for each
+    /// mark, under the list's lock.
     #[inline]
     pub fn take(&self, ids: &mut Vec<ObjectId>, mut marked: impl FnMut(ObjectId, Mark)) {
         let mut list = self.list.lock();
@@ -118,7 +121,7 @@ mod models {
     #[derive(Default)]
     struct Driver {
         released: Released,
-        /// Under the driver's lock.
+        /// Counted items, under the driver's lock.
         counted: Mutex<Vec<u64>>,
     }
 
@@ -134,8 +137,8 @@ mod models {
         }
     }
 
-    /// Who has dropped or detached something and takes the driver's lock finds it counted, by
-    /// itself or by another.
+    /// A thread drops or detaches an item and takes the driver's lock. Then the item is counted, by
+    /// this thread or by another one.
     #[test]
     fn loom_what_was_dropped_is_counted_at_the_next_step() {
         let mut builder = Builder::new();

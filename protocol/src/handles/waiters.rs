@@ -1,31 +1,33 @@
 //! The wakers that wait for one outcome.
 //!
 //! A future that is a plain borrow (`&ObjectRef`) does not notice its own drop, so its waker stays
-//! behind. The list bounds such wakers by early wake-ups, which every `Future` allows: a live
-//! future polls again and comes back, a dropped one does not.
+//! behind. The list bounds such wakers by early wake-ups, which every `Future` allows. A live
+//! future polls again and leaves its waker again. A dropped one does not.
 //!
 //! Wakers of polls have two generations. A *sweep* drops the old generation, makes the young one
 //! old, and wakes it. A poll moves its waker from the old generation to the young one. A sweep
-//! follows after [`FEW`] new wakers, or after half as many as the last sweep saw. The list keeps
-//! the old wakers until the next sweep: no new task can have the address of an old one and pass for
-//! it. With `n` live futures the list holds at most some `4 n + 3 FEW` wakers. A new waker costs
-//! three early wake-ups at most, on average.
+//! follows after [`FEW`] new wakers, or after half as many as the last sweep saw, if that is more.
 //!
-//! A *registered* waker is not woken before the outcome, and is removed by its owner.
+//! The list keeps the old wakers until the next sweep. So no new task can have the address of an
+//! old one and pass for it. With `n` live futures the list holds at most about `4 n + 3 FEW`
+//! wakers. A new waker costs at most three early wake-ups on average.
+//!
+//! A *registered* waker is not woken before the outcome. Its owner removes it.
 
 use std::{collections::HashMap, mem, panic::AssertUnwindSafe, sync::Arc, task::Waker};
 
-/// So many wakers are a plain list.
+/// Up to this many wakers are a plain list.
 const FEW: usize = 32;
 
-/// Wakers by the addresses of their data and their functions. A clone of a waker runs user code, a
-/// clone of an `Arc` does not.
+/// Wakers by the addresses of their data and their functions. They are in an `Arc`, since a clone
+/// of a waker runs user code.
 type Wakers = HashMap<(usize, usize), Arc<Waker>>;
 
-/// Most outcomes have one waiter or none: then there is one small list.
+/// The wakers of one outcome. Most outcomes have one waiter or none, and then there is at most one
+/// small list.
 #[derive(Debug, Default)]
 pub(crate) enum Waiters {
-    /// Nobody has waited: a handle of which that is true goes without a look at lists.
+    /// No thread has waited. A handle in this state is dropped without a look at lists.
     #[default]
     Nobody,
     Polled(Vec<Waker>),
@@ -38,7 +40,7 @@ pub(crate) struct Many {
     registered: Wakers,
     young: Wakers,
     old: Wakers,
-    /// Those that were registered twice while they were few.
+    /// Wakers that were registered twice while they were few.
     twice: Vec<Arc<Waker>>,
     /// New wakers of polls since the last sweep.
     arrived: usize,
@@ -46,12 +48,12 @@ pub(crate) struct Many {
     swept: usize,
 }
 
-/// What a sweep leaves to do without the lock, since both run user code.
+/// The rest of a sweep. The caller does it without the lock, since it runs user code.
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct Swept {
     pub(crate) early: Taken,
-    /// To be dropped.
+    /// Wakers to be dropped.
     #[expect(dead_code, reason = "only its drop matters")]
     dropped: Wakers,
 }
@@ -61,13 +63,13 @@ pub(crate) struct Swept {
 #[must_use]
 pub(crate) struct Taken {
     own: Vec<Waker>,
-    /// Those that the list keeps.
+    /// Wakers that the list keeps.
     shared: Vec<Arc<Waker>>,
 }
 
 impl Taken {
-    /// Wakers run user code: a panic in one must not keep the others asleep, or end one of the
-    /// engine's threads.
+    /// Wakes all. Wakers run user code. A panic in one must not keep the others asleep, or end a
+    /// thread of the engine.
     pub(crate) fn wake_all(self) {
         self.own
             .into_iter()
@@ -92,7 +94,7 @@ fn key(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), functions.addr())
 }
 
-/// By their keys, and those whose key is there already.
+/// Returns the wakers by their keys, and the wakers whose key was there already.
 fn by_key(wakers: Vec<Waker>) -> (Wakers, Vec<Arc<Waker>>) {
     let mut all = Wakers::with_capacity(wakers.len());
     let wakers = wakers.into_iter();
@@ -102,7 +104,7 @@ fn by_key(wakers: Vec<Waker>) -> (Wakers, Vec<Arc<Waker>>) {
 }
 
 impl Waiters {
-    /// Whether nobody waits.
+    /// Returns whether no thread waits.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Waiters::Nobody => true,
@@ -113,9 +115,10 @@ impl Waiters {
         }
     }
 
-    /// Adds the waker of a poll, or gives it back if it is there. A list that has grown sweeps.
+    /// Adds the waker of a poll, or returns it as an error if it is there already. A list that has
+    /// grown sweeps.
     ///
-    /// Nothing here runs user code, as a clone or drop of a waker would: the caller has a lock.
+    /// Nothing here runs user code, which a clone or drop of a waker would: the caller has a lock.
     pub(crate) fn poll(&mut self, waker: Waker) -> Result<Option<Swept>, Waker> {
         match self {
             Waiters::Polled(wakers) => {
@@ -140,8 +143,8 @@ impl Waiters {
         self.many().poll(waker)
     }
 
-    /// Adds a waker that [`unregister`](Waiters::unregister) removes. The caller drops what comes
-    /// back without the lock.
+    /// Adds a waker that [`unregister`](Waiters::unregister) removes. The caller drops the returned
+    /// waker without the lock.
     #[must_use]
     pub(crate) fn register(&mut self, waker: Waker) -> Option<Arc<Waker>> {
         match self {
@@ -155,7 +158,7 @@ impl Waiters {
         None
     }
 
-    /// Removes a registered waker. The caller drops it without the lock.
+    /// Removes a registered waker and returns it. The caller drops it without the lock.
     pub(crate) fn unregister(&mut self, waker: &Waker) -> Option<Arc<Waker>> {
         match self {
             Waiters::Nobody | Waiters::Polled(_) => None,
@@ -167,7 +170,7 @@ impl Waiters {
         }
     }
 
-    /// All wakers, also those that were woken early and have not polled since.
+    /// Takes all wakers, also those that were woken early and have not polled since.
     pub(crate) fn take(&mut self) -> Taken {
         match mem::take(self) {
             Waiters::Nobody => Taken::default(),
@@ -279,7 +282,8 @@ mod tests {
         taken.own.iter().cloned().chain(shared).collect()
     }
 
-    /// Polls for `task`, and again for each live task that a sweep wakes.
+    /// Polls for `task`, and again for each live task that a sweep wakes. Returns the number of
+    /// early wake-ups.
     fn poll(waiters: &mut Waiters, live: &[Waker], task: &Waker) -> usize {
         let mut early = 0;
         let mut woken = vec![task.clone()];

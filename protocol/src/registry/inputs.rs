@@ -1,4 +1,4 @@
-//! The arguments of a call, as the function takes them.
+//! The arguments of a call, in the form that the function takes.
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -7,18 +7,18 @@ use crate::{Error, Result, ids::ObjectId, payload::Payload};
 /// One resolved argument.
 #[derive(Debug)]
 pub enum Input {
-    /// A value, with the id of the object that it is, if it is one.
+    /// A value. If it is an object, its id.
     Value(Payload, Option<ObjectId>),
-    /// Many objects' values.
+    /// The values of many objects.
     Gather(Gathered),
 }
 
-/// The values of many objects, made readable one after the other, so that no list of them is in
-/// memory beside that of what they are decoded to.
+/// The values of many objects, made readable one after the other. No list of them is in memory
+/// beside the list of decoded values.
 pub struct Gathered(Box<dyn ExactSizeIterator<Item = Result<Payload>>>);
 
 impl Gathered {
-    /// What this gives, in order.
+    /// Returns a `Gathered` that gives `values` in order.
     pub fn new(values: impl ExactSizeIterator<Item = Result<Payload>> + 'static) -> Gathered {
         Gathered(Box::new(values))
     }
@@ -53,20 +53,20 @@ impl fmt::Debug for Gathered {
 /// The resolved arguments of a task, in order.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The last one first.
+    /// The arguments that are left, the last one first.
     left: Vec<Input>,
-    /// Where the actor is whose constructor or method is called.
+    /// The place of the actor whose constructor or method is called.
     actor: Option<Arc<dyn Any + Send + Sync>>,
-    /// The error that the function returns would be the same in a further run.
+    /// Whether the error that the function returns would be the same in a further run.
     error_is_final: bool,
-    /// Asked before the function begins.
+    /// A check to call before the function begins.
     check: Option<fn() -> Result<()>>,
-    /// The elements of the result are to be objects.
+    /// Whether the elements of the result are to be objects.
     splits: bool,
 }
 
 impl Inputs {
-    /// The arguments of one call.
+    /// Returns the arguments of one call.
     pub fn new(mut list: Vec<Input>) -> Inputs {
         list.reverse();
         Inputs {
@@ -78,7 +78,7 @@ impl Inputs {
         }
     }
 
-    /// The arguments of one call of an actor's constructor or method.
+    /// Returns the arguments of one call of an actor's constructor or method.
     pub fn of_actor(list: Vec<Input>, actor: Arc<dyn Any + Send + Sync>) -> Inputs {
         Inputs {
             actor: Some(actor),
@@ -86,37 +86,39 @@ impl Inputs {
         }
     }
 
-    /// Has this asked when the arguments are decoded, before the function begins.
+    /// Sets a check that is called after the arguments are decoded and before the function begins.
     pub fn with_check(mut self, check: fn() -> Result<()>) -> Inputs {
         self.check = Some(check);
         self
     }
 
-    /// Whether the elements of the result are to be objects.
+    /// Sets whether the elements of the result are to be objects.
     pub fn with_split(mut self, splits: bool) -> Inputs {
         self.splits = splits;
         self
     }
 
-    /// Whether [`with_split`](Inputs::with_split) has said so.
+    /// Returns whether the elements of the result are to be objects: see
+    /// [`with_split`](Inputs::with_split).
     #[inline]
     pub fn splits(&self) -> bool {
         self.splits
     }
 
-    /// The arguments are decoded.
+    /// Calls the check, now that the arguments are decoded.
     ///
     /// # Errors
-    /// The function is not to begin: its task is cancelled.
+    /// Fails if the function must not begin, since its task is cancelled.
     #[inline]
     pub fn are_decoded(&self) -> Result<()> {
         self.check.map_or(Ok(()), |check| check())
     }
 
-    /// Where the actor is that is called: what [`of_actor`](Inputs::of_actor) was given.
+    /// Returns the place of the called actor: the one given to [`of_actor`](Inputs::of_actor).
     ///
     /// # Errors
-    /// None is, or it is of another type: the engine has taken an actor's method for a function.
+    /// Fails if no actor is called, or the place has another type. The engine has then taken an
+    /// actor's method for a function.
     pub fn actor<P: Any + Send + Sync>(&self) -> Result<Arc<P>> {
         let place = self.actor.clone();
         place
@@ -124,30 +126,31 @@ impl Inputs {
             .ok_or_else(|| Error::internal("an actor's method was called as if it were a function"))
     }
 
-    /// Says that to run the function again would not help.
+    /// Records that a further run of the function would not help.
     pub fn give_up(&mut self) {
         self.error_is_final = true;
     }
 
-    /// Whether the function has said so.
+    /// Returns whether the function has called [`give_up`](Inputs::give_up).
     pub fn has_given_up(&self) -> bool {
         self.error_is_final
     }
 
-    /// The next argument.
+    /// Removes the next argument and returns it.
     ///
     /// # Errors
-    /// There is none: driver and worker disagree about the function.
+    /// Fails if there is none. The driver and the worker then disagree about the function.
     pub fn take(&mut self) -> Result<Input> {
         self.left
             .pop()
             .ok_or_else(|| Error::internal("a task with too few arguments"))
     }
 
-    /// The object that is the next argument.
+    /// Removes the next argument, an object, and returns its id.
     ///
     /// # Errors
-    /// It is none: driver and worker disagree about the function.
+    /// Fails if the next argument is no object. The driver and the worker then disagree about the
+    /// function.
     pub fn take_object(&mut self) -> Result<ObjectId> {
         match self.take()? {
             Input::Value(_, Some(id)) => Ok(id),
@@ -157,7 +160,7 @@ impl Inputs {
         }
     }
 
-    /// The next argument, where it is, if it is a value.
+    /// Returns the next argument if it is one value. Leaves it in place.
     #[inline]
     pub fn peek(&self) -> Option<&Payload> {
         match self.left.last()? {
@@ -172,13 +175,13 @@ impl Inputs {
         self.left.truncate(self.left.len().saturating_sub(1));
     }
 
-    /// All further arguments.
+    /// Removes all further arguments and returns them.
     pub fn rest(&mut self) -> impl Iterator<Item = Input> {
         self.left.drain(..).rev()
     }
 
-    /// The arguments of another call of a function, as `fill` adds them to a list, in place of what
-    /// was not taken. Gives what that gives.
+    /// Puts the arguments of another call in place of those that were not taken. `fill` adds them
+    /// to a list. Returns the result of `fill`.
     #[inline]
     pub fn refill<R>(&mut self, fill: impl FnOnce(&mut Vec<Input>) -> R) -> R {
         self.left.clear();

@@ -1,4 +1,4 @@
-//! Models of handles: a wake-up that is lost is a deadlock, which loom reports.
+//! Models of handles. A lost wake-up is a deadlock, which loom reports.
 
 use std::{
     sync::atomic::{AtomicIsize, Ordering::Relaxed},
@@ -116,8 +116,7 @@ fn outcome() -> Outcome {
     Err(Error::shutdown())
 }
 
-/// One polls, one registers its waker, while the outcome comes, and comes again from somewhere
-/// else.
+/// One thread polls, and one registers its waker, while the outcome comes.
 #[test]
 fn loom_nobody_sleeps_beside_an_outcome() {
     check(3, || {
@@ -150,7 +149,7 @@ fn loom_nobody_sleeps_beside_an_outcome() {
     });
 }
 
-/// What the engine was told to watch, it is told not to watch any more, once, whoever comes first.
+/// The engine is told to unwatch as often as to watch, in any order of the threads.
 #[test]
 fn loom_what_is_watched_is_unwatched_once() {
     check(3, || {
@@ -169,8 +168,8 @@ fn loom_what_is_watched_is_unwatched_once() {
     });
 }
 
-/// A value is read, and its handles are kept, while its outcome is told: who waits is woken all the
-/// same.
+/// A value is read and its handles are kept while its outcome is set. All waiting threads are
+/// woken.
 #[test]
 fn loom_handles_that_are_kept_displace_no_waiter() {
     check(3, || {
