@@ -98,11 +98,11 @@ impl Error {
         self.0.kind == Kind::Dependency
     }
 
-    /// Returns whether this was a call of an actor that is dead, or died before the call had ended
-    /// and will not be restarted.
+    /// Returns whether the call failed since its actor is dead. The actor may have died during the
+    /// call, without a restart.
     ///
-    /// All further calls of the actor fail, too. The [`source`](std::error::Error::source) says why
-    /// it is dead: the error of its constructor, a crash, a kill.
+    /// All further calls of the actor fail, too. The [`source`](std::error::Error::source) has the
+    /// reason of its death: the error of its constructor, a crash, or a kill.
     ///
     /// # Examples
     /// ```
@@ -201,7 +201,7 @@ impl Error {
         self.0.kind == Kind::Codec
     }
 
-    /// Returns whether a value was of another type than the expected one.
+    /// Returns whether a value had another type than the expected one.
     ///
     /// # Examples
     /// ```
@@ -271,8 +271,8 @@ impl Error {
         self.0.kind == Kind::Shutdown
     }
 
-    /// Returns whether a call was made in a way that cannot work: no runtime, several to choose
-    /// from, an option out of range.
+    /// Returns whether a call was made in a way that cannot work. Examples: no runtime, several to
+    /// choose from, an option out of range.
     ///
     /// # Examples
     /// ```
@@ -285,8 +285,8 @@ impl Error {
         self.0.kind == Kind::Usage
     }
 
-    /// Returns whether a process died, or a thread panicked, with a shared lock, or whether a
-    /// shared barrier is broken. The message says which process, and how it died.
+    /// Returns whether a process died or a thread panicked while it held a shared lock, or whether
+    /// a shared barrier is broken. The message says which process it was, and how it died.
     ///
     /// # Examples
     /// ```
@@ -311,7 +311,7 @@ impl Error {
         self.0.kind == Kind::Poisoned
     }
 
-    /// Returns whether the system gave no further thread, process, descriptor or address.
+    /// Returns whether the system refused a further thread, process, descriptor or address.
     ///
     /// The message names the limit that is reached, with its value. The runtime goes on, and tries
     /// again what it can. A later call may succeed.
@@ -331,7 +331,7 @@ impl Error {
         self.0.kind == Kind::ResourceLimit
     }
 
-    /// Returns whether a queue was closed: nothing goes in, and nothing more comes out.
+    /// Returns whether a queue was closed. Then no value goes in, and no further value comes out.
     ///
     /// # Examples
     /// ```
@@ -352,9 +352,9 @@ impl Error {
         self.0.kind == Kind::Closed
     }
 
-    /// Returns whether a call was not made because too many had not ended: as many as
-    /// `Builder::max_pending` or `ActorCall::max_pending_calls` says. The call can be made again
-    /// when some of them have ended.
+    /// Returns whether a call was not made because too many calls had not ended. The limit is that
+    /// of `Builder::max_pending` or `ActorCall::max_pending_calls`. The call can be made again when
+    /// some of them have ended.
     ///
     /// # Examples
     /// ```
@@ -378,8 +378,8 @@ impl Error {
         self.0.kind == Kind::Backpressure
     }
 
-    /// Returns whether the task was cancelled, or was not run because an input was. Then
-    /// [`root`](Error::root) names the task that was cancelled.
+    /// Returns whether the task was cancelled, or was not run because an input was cancelled. In
+    /// the second case [`root`](Error::root) names the cancelled task.
     ///
     /// # Examples
     /// ```
@@ -409,8 +409,8 @@ impl Error {
         self.behind_dependencies().0.kind == Kind::Cancelled
     }
 
-    /// Returns whether a value is lost with the machine that it was on, on an engine of several
-    /// machines. So is the result of a call for which the value was an input.
+    /// Returns whether a value is lost with its machine, on an engine of several machines. The
+    /// result of a call with a lost input is lost, too.
     ///
     /// # Examples
     /// ```
@@ -435,8 +435,8 @@ impl Error {
         self.behind_dependencies().0.kind == Kind::Lost
     }
 
-    /// Returns whether the task's own limit of time has passed (`timeout`, `deadline`), or that of
-    /// an input without which it was not run.
+    /// Returns whether the task's own time limit has passed (`timeout`, `deadline`). This also
+    /// holds if the task was not run because the time limit of an input had passed.
     ///
     /// The task does not go on, unlike after a caller's limit ([`is_timeout`](Error::is_timeout)).
     ///

@@ -1,4 +1,4 @@
-//! Why something is not as it should be, in one word.
+//! The cause of a failure, in one word.
 
 use std::{
     fmt,
@@ -7,12 +7,13 @@ use std::{
 
 use crate::primitive::Word;
 
-/// What became of the process that held something. Shown as in "process 4711 died (signal 9)".
+/// The process that held an object, and what happened to it. Shown like "process 4711 died (signal
+/// 9)".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cause {
-    /// The process, as the kernel numbers it.
+    /// The kernel's number of the process.
     pub pid: u32,
-    /// What became of it.
+    /// The event.
     pub how: How,
 }
 
@@ -28,12 +29,12 @@ pub enum How {
     Panicked,
     /// It gave up waiting at a barrier.
     TimedOut,
-    /// It has died, and nobody knows how.
+    /// It has died in an unknown way.
     Unknown,
 }
 
 impl Cause {
-    /// A panic in the calling process.
+    /// Returns the cause for a panic in the calling process.
     pub fn panic() -> Cause {
         Cause::here(How::Panicked)
     }
@@ -43,7 +44,7 @@ impl Cause {
         Cause { pid, how }
     }
 
-    /// Never zero.
+    /// Returns a word that is never 0.
     pub(super) fn encode(self) -> u64 {
         let (kind, detail) = match self.how {
             How::Exited(code) => (1, code),
@@ -55,7 +56,7 @@ impl Cause {
         kind << 40 | u64::from(detail) << 32 | u64::from(self.pid)
     }
 
-    /// Zero is none, and what nobody has encoded counts as unknown.
+    /// Returns the cause in a word. 0 is none. Any other unknown kind counts as [`How::Unknown`].
     #[cold]
     pub(super) fn decode(word: u64) -> Option<Cause> {
         if word == 0 {
@@ -87,8 +88,8 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A word that keeps the first cause. Those who write it own what it is about, so that there is one
-/// of them at a time.
+/// A word that keeps the first cause. A writer owns the lock or other object, so there is one
+/// writer at a time.
 #[derive(Debug)]
 pub(super) struct Poison<'a, W>(pub(super) &'a W);
 

@@ -1,4 +1,4 @@
-//! Who holds something.
+//! The identity of a lock's holder.
 
 use std::{
     cell::Cell,
@@ -8,7 +8,7 @@ use std::{
 use super::word::{DETACHED, NUMBER, encode};
 use crate::ids::{ProcessSlot, WorkerId};
 
-/// Who takes a lock: a process, and within it a thread, or one guard that threads pass on.
+/// The holder of a lock: a process, and a thread in it, or a guard that threads pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     process: WorkerId,
@@ -21,8 +21,8 @@ thread_local! {
 }
 
 impl Holder {
-    /// The calling thread. A lock that it holds and takes once more is an error then, and only it
-    /// can unlock. Cost: a system call the first time in each thread.
+    /// Returns the calling thread as a holder. A second take of a lock that it holds is an error,
+    /// and only this thread can unlock it. Cost: a system call the first time in each thread.
     #[inline]
     pub fn this_thread(process: WorkerId, slot: ProcessSlot) -> Holder {
         let mut tag = THREAD.get();
@@ -33,13 +33,13 @@ impl Holder {
         Holder { process, slot, tag }
     }
 
-    /// A holder that is no thread: for what an asynchronous task holds, which may go on in another
-    /// thread. Each call gives another one. Nothing is known about recursion then: a task that
+    /// Returns a holder that is no thread, for a lock of an asynchronous task, which may go on in
+    /// another thread. Each call returns another holder. Recursion is not detected: a task that
     /// takes a lock twice waits for itself.
     pub fn detached(process: WorkerId, slot: ProcessSlot) -> Holder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Numbers come again after 2^26. That does harm only if two guards with the same number are
-        // alive in one process, and one of them is used to unlock what the other one holds.
+        // Numbers repeat after 2^26. That does harm only if two guards with one number are alive in
+        // one process, and one of them unlocks what the other one holds.
         let number = NEXT.fetch_add(1, Relaxed) & NUMBER;
         Holder {
             process,
@@ -48,7 +48,7 @@ impl Holder {
         }
     }
 
-    /// A thread of the tests, which play several processes.
+    /// Returns a thread as a holder, for tests that simulate several processes.
     #[cfg(test)]
     pub(super) fn of(process: u32, slot: u16, thread: u32) -> Holder {
         Holder {
@@ -58,29 +58,29 @@ impl Holder {
         }
     }
 
-    /// Its process.
+    /// Returns its process.
     pub const fn process(self) -> WorkerId {
         self.process
     }
 
-    /// The process slot of its process.
+    /// Returns the slot of its process.
     pub const fn slot(self) -> ProcessSlot {
         self.slot
     }
 
-    /// What tells it from other holders of its process: the kernel's thread id, or for a
-    /// [detached](Holder::detached) one a number with a mark.
+    /// Returns the number that tells it from other holders of its process. It is the kernel's
+    /// thread id. A [detached](Holder::detached) holder has a number with a mark.
     pub const fn tag(self) -> u32 {
         self.tag
     }
 
-    /// The word of a lock that it holds.
+    /// Returns the word of a lock that it holds.
     #[inline]
     pub(super) fn word(self) -> u64 {
         encode(self.process, self.tag)
     }
 
-    /// Whether `owner`, a word without flags, is this very thread.
+    /// Returns whether `owner`, a word without flags, is this thread.
     #[inline]
     pub(super) fn is_this_thread(self, owner: u64) -> bool {
         self.tag & DETACHED == 0 && owner == self.word()

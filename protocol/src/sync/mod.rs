@@ -1,15 +1,18 @@
-//! Locks, and other things by which the threads of several processes wait for each other, in shared
-//! memory.
+//! Locks, barriers, semaphores and other objects in shared memory by which the threads of several
+//! processes wait for each other.
 //!
-//! These are the protocols alone, over [`Memory`](crate::primitive::Memory): they protect nothing
-//! by themselves. They bear that a process dies at any instruction: the driver, once it knows that
-//! it is dead, *recovers* everything that the process could reach. Until then others may wait for
-//! what the dead one holds; afterwards nobody does. They bear any content of their words: the worst
-//! that a stray write does is a wait that does not end before its deadline, or an acquisition that
-//! should not have been.
+//! These are the protocols alone, over [`Memory`](crate::primitive::Memory). They protect no data
+//! by themselves.
 //!
-//! Nothing here wakes up periodically, and nothing that is to be had at once makes a system call.
-//! How each works, and why nobody is left asleep, stands in `sync/README.md`.
+//! A process may die at any instruction. When the driver knows of the death, it *recovers*
+//! everything that the process could reach. Until then others may wait for what the dead process
+//! holds, and afterwards no longer.
+//!
+//! The words may have any content. The worst result of a stray write is a wait that does not end
+//! before its deadline, or an acquisition that should have failed.
+//!
+//! Nothing here wakes up periodically. An acquisition that need not wait makes no system call.
+//! `sync/README.md` explains each protocol, and why no thread is left asleep.
 
 mod barrier;
 mod cause;

@@ -1,21 +1,21 @@
-//! What comes of an attempt to get or to give back something.
+//! The results of attempts to acquire or release a lock.
 
 use std::fmt;
 
 use super::Cause;
 
-/// How a lock was acquired. It is held in either case.
+/// The way in which a lock was acquired. The caller holds it in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Acquired {
-    /// Everyone who had it before has left it in order.
+    /// All earlier holders have released it in order.
     Clean,
-    /// Someone died or panicked with it. What the lock protects may be half-changed.
+    /// A holder died or panicked with it. The data that the lock protects may be half changed.
     Poisoned(Cause),
 }
 
 impl Acquired {
-    /// What happened, if it is poisoned.
+    /// Returns the cause, if the lock is poisoned.
     pub fn cause(self) -> Option<Cause> {
         match self {
             Acquired::Clean => None,
@@ -29,10 +29,10 @@ impl Acquired {
     }
 }
 
-/// Why something was not acquired.
+/// The reason for which a lock was not acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LockError {
-    /// It is not to be had without waiting.
+    /// It cannot be acquired without waiting.
     Busy,
     /// The deadline has passed.
     TimedOut,
@@ -55,7 +55,7 @@ impl fmt::Display for LockError {
 
 impl std::error::Error for LockError {}
 
-/// What was to be given back does not belong to the one who gave it.
+/// The caller does not hold what it released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NotHolder;
 

@@ -1,5 +1,5 @@
-//! One owner at a time, and a queue of those who wait to be the next: what the mutex is, and what
-//! the writers of the other lock do among themselves. README: "The raw lock".
+//! A lock with one owner and a queue of waiters. It is the mutex, and the lock among the writers of
+//! the read-write lock. README: "The raw lock".
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -13,15 +13,15 @@ use crate::{
     primitive::{Futex, Memory, Word},
 };
 
-/// What an attempt to get in has found.
+/// The result of an attempt to enter.
 pub(super) enum Look {
     Taken,
     Recursive,
-    /// Not now; this is the word.
+    /// The lock cannot be taken now. This is its word.
     Closed(u64),
 }
 
-/// The word at `word`, and the futex at `futex`.
+/// A raw lock: the word at `word`, and the futex at `futex`.
 #[derive(Clone, Debug)]
 pub(super) struct RawLock<M> {
     memory: M,
@@ -92,7 +92,7 @@ impl<M: Memory> RawLock<M> {
         };
         loop {
             let mut seen = look(&wait, starving);
-            // Where others sleep already, nobody spins: that would only be more of us.
+            // No thread spins if others sleep already, since it would only be one more waiter.
             spin(|| match seen {
                 Look::Closed(word) if word & WAITERS == 0 => {
                     seen = look(&wait, starving);
@@ -100,7 +100,8 @@ impl<M: Memory> RawLock<M> {
                 }
                 _ => true,
             });
-            // README: read before the word, so that a release that we do not see ends the sleep.
+            // README: read before the word, so a release that this thread does not see ends the
+            // sleep.
             let seq = self.queue().futex().load(Acquire);
             if let Look::Closed(_) = seen {
                 seen = look(&wait, starving);
@@ -126,16 +127,17 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// A waiter that has slept cannot look before it has its turn. What it was woken for must not
-    /// be lost: if the raw lock is open, another is woken in its place. README: "Turns".
+    /// Lets others go first, for a waiter that has slept and cannot check before it has its turn.
+    /// Its wake-up must not be lost: if the raw lock is open, another waiter is woken in its place.
+    /// README: "Turns".
     pub(super) fn step_aside(&self, starving: bool) {
         let mut word = self.word().load(Acquire);
         loop {
             let passed_on = is_free(word) && word & TURN == 0;
             let mut new = match passed_on {
-                // As one that unlocks.
+                // Like an unlock.
                 true => word & !WAITERS,
-                // Somebody will open it, or end the turn of the reader, and wake one.
+                // A thread will open it, or end the turn of the reader, and wake a waiter.
                 false => word | WAITERS,
             };
             if starving {
@@ -149,7 +151,7 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// Takes the raw lock if nobody has it and nobody is to have it before us.
+    /// Takes the raw lock if it has no owner and no other thread must have it before this one.
     pub(super) fn enter(&self, mut word: u64, holder: Holder, slept: bool, starving: bool) -> Look {
         loop {
             if holder.is_this_thread(word & !FLAGS) {
@@ -163,7 +165,7 @@ impl<M: Memory> RawLock<M> {
                 new &= !STARVING;
             }
             if slept {
-                // Others may sleep still. Whoever was woken is responsible for them.
+                // Others may still sleep. The woken thread is responsible for them.
                 new |= WAITERS;
             }
             match self.word().exchange(word, new, AcqRel) {
@@ -173,8 +175,8 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// The deadline has passed. What this waiter was woken for must not be lost: if it does not get
-    /// in, somebody else is woken in its place.
+    /// Ends a wait, for example after its deadline. The wake-up of this waiter must not be lost. If
+    /// it does not get in, the word keeps `WAITERS`, so a later release wakes another waiter.
     fn give_up(
         &self,
         holder: Holder,
@@ -200,8 +202,7 @@ impl<M: Memory> RawLock<M> {
         }
     }
 
-    /// Opens the raw lock. Wakes one of those who wait there; of other flags that were taken away
-    /// it tells the caller.
+    /// Opens the raw lock, and wakes a waiter. Returns the flags that it has removed.
     #[inline]
     pub(super) fn release(&self, holder: Holder) -> Result<u64, NotHolder> {
         match self.word().exchange(holder.word(), 0, AcqRel) {
@@ -213,7 +214,7 @@ impl<M: Memory> RawLock<M> {
     #[cold]
     fn release_flagged(&self, mut word: u64, holder: Holder) -> Result<u64, NotHolder> {
         while word & !FLAGS == holder.word() {
-            // Who waits for its turn wakes the queue afterwards.
+            // The reader that waits for its turn wakes the queue afterwards.
             let keep = if word & TURN != 0 {
                 TURN | STARVING | WAITERS
             } else {
@@ -233,7 +234,8 @@ impl<M: Memory> RawLock<M> {
         Err(NotHolder)
     }
 
-    /// A reader that had its turn, or does not want it any longer, lets writers in again.
+    /// Ends the turn of a reader that has had it or does not want it any more. Writers may enter
+    /// again.
     pub(super) fn end_turn(&self) {
         let mut word = self.word().load(Relaxed);
         loop {
@@ -251,10 +253,10 @@ impl<M: Memory> RawLock<M> {
         self.queue().futex().wake_one();
     }
 
-    /// After the death of a process. If it was the owner, nobody is, once `bury` has been told the
-    /// word. In any case the barring that it may have asked for ends, and all who wait look again,
-    /// since it may have died before it woke them or after it was woken. Says whether it was the
-    /// owner.
+    /// Recovers the lock after the death of a process. If that process was the owner, calls `bury`
+    /// with the word, and then the lock has no owner. In any case, a barring that the process may
+    /// have asked for ends. All waiters are woken and check again, since the process may have died
+    /// before it woke them or after it was woken. Returns whether the process was the owner.
     pub(super) fn recover(&self, dead: WorkerId, mut bury: impl FnMut(u64)) -> bool {
         let mut word = self.word().load(Acquire);
         let owned = loop {

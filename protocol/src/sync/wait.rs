@@ -1,4 +1,4 @@
-//! One thread's waiting.
+//! The wait of one thread.
 
 use std::{
     fmt,
@@ -12,49 +12,50 @@ use crate::{
     waiting::{LONG, Mechanism, Spin},
 };
 
-/// How a process lets a thread sleep in the queue of a lock: a worker gives the turn of the
-/// thread's task to another task meanwhile, and a driver ends the sleep when its runtime ends.
+/// The way in which a process lets a thread sleep in the queue of a lock. A worker gives the turn
+/// of the thread's task to another task meanwhile. A driver ends the sleep when its runtime ends.
 pub trait Sleeper {
-    /// Calls [`Sleep::sleep`], and nothing of the user's.
+    /// Calls [`Sleep::sleep`], and no code of the user.
     ///
     /// # Errors
-    /// There is nothing left to wait for. Not necessarily at once: only a further sleep must not
-    /// begin. A thread that has slept looks at the lock first, since it may have been woken for
-    /// that.
+    /// Fails if the thread must not sleep again, since there is nothing left to wait for. The error
+    /// may come late, but no further sleep may begin. After a sleep the thread first checks the
+    /// lock, since a wake-up may have ended the sleep.
     fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended>;
 }
 
-/// The runtime has ended, so that others may never do what the thread waits for; or nobody waits
-/// for the thread's task any more.
+/// The runtime has ended, so others may never do what the thread waits for. Or no task waits for
+/// the thread's task any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended;
 
 /// One sleep of a thread in a queue.
 pub trait Sleep {
-    /// Sleeps until somebody wakes the queue, the deadline passes, or `limit` has passed, or for no
-    /// reason at all.
+    /// Sleeps until a thread wakes the queue, the deadline passes, or `limit` has passed. May also
+    /// return without a reason.
     fn sleep(&mut self, limit: Option<Duration>);
 
-    /// Whether somebody has woken the queue since the thread has looked at the lock.
+    /// Returns whether a thread has woken the queue since this thread has checked the lock.
     fn is_over(&self) -> bool;
 
-    /// After the sleep, if the thread cannot look at the lock at once: others may have what the
-    /// thread was woken for, and nobody is barred for its sake.
+    /// Must follow the sleep if the thread cannot check the lock at once. Another thread may then
+    /// take the lock for which this one was woken, and no thread is barred for this one.
     fn step_aside(&mut self);
 
-    /// Whether it has stepped aside before, while it waited for the same lock.
+    /// Returns whether the thread has stepped aside before, while it waited for the lock.
     fn has_stepped_aside(&self) -> bool;
 
-    /// What ends the sleep of all threads in the queue, from another thread. They look again.
+    /// Returns a function that ends the sleep of all threads in the queue, from another thread.
+    /// They check the lock again.
     fn alarm(&self) -> Box<dyn Fn() + Send + Sync>;
 }
 
-/// For how long a thread may wait, and how it sleeps.
+/// The time limit of a wait, and the way in which the thread sleeps.
 #[derive(Clone, Copy, Default)]
 pub struct Waiting<'s> {
-    /// When it gives up.
+    /// The time at which it gives up.
     pub deadline: Option<Instant>,
-    /// How it sleeps; like any thread, if nothing is said.
+    /// The sleeper of its process. Without one it sleeps like any thread.
     pub sleeper: Option<&'s dyn Sleeper>,
 }
 
@@ -75,19 +76,19 @@ impl fmt::Debug for Waiting<'_> {
     }
 }
 
-/// One thread's waiting.
+/// The wait of one thread.
 #[derive(Debug)]
 pub(super) struct Wait<'s> {
     began: Instant,
     waiting: Waiting<'s>,
-    /// It has slept, and so was there before those who have not.
+    /// Whether it has slept, and so came before threads that have not slept.
     pub(super) slept: bool,
-    /// It has let others go first since the last sleep began.
+    /// Whether it has let others go first since the last sleep began.
     aside: bool,
     aside_before: bool,
 }
 
-/// A queue of sleepers: a futex of a memory.
+/// A queue of sleepers: a futex in a memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue<'q, M> {
     pub(super) memory: &'q M,
@@ -106,7 +107,7 @@ impl<'s> Wait<'s> {
         }
     }
 
-    /// How long the next sleep may last; an error if the deadline has passed.
+    /// Returns how long the next sleep may last, or an error if the deadline has passed.
     pub(super) fn left(&self) -> Result<Option<Duration>, LockError> {
         let Some(deadline) = self.waiting.deadline else {
             return Ok(None);
@@ -117,7 +118,8 @@ impl<'s> Wait<'s> {
         }
     }
 
-    /// Whether it has waited long. In models there is no time: whoever has a deadline has.
+    /// Returns whether it has waited long. Models have no time: a wait with a deadline is long
+    /// there.
     pub(super) fn is_long(&self) -> bool {
         if cfg!(loom) {
             self.waiting.deadline.is_some()
@@ -126,19 +128,20 @@ impl<'s> Wait<'s> {
         }
     }
 
-    /// Whether the last sleep ended with [`Sleep::step_aside`]. What the caller has announced
-    /// before does not count any more.
+    /// Returns whether the last sleep ended with [`Sleep::step_aside`]. An announcement of the
+    /// caller from before the sleep is then void.
     pub(super) fn stepped_aside(&self) -> bool {
         self.aside
     }
 
-    /// Sleeps, unless the sequence of `queue` is no longer `seq`. The caller looks again.
+    /// Sleeps, unless the sequence of `queue` is no longer `seq`. The caller then checks the lock
+    /// again.
     ///
-    /// `step_aside` is called at most once, if the thread cannot look at once. It hands on the
-    /// wake-up that the thread may have got, and takes back what bars others for its sake.
+    /// Calls `step_aside` at most once, if the thread cannot check the lock at once. `step_aside`
+    /// passes on a wake-up that the thread may have got, and ends the barring of others.
     ///
     /// # Errors
-    /// [`LockError::Ended`].
+    /// Fails with [`LockError::Ended`].
     pub(super) fn sleep<M: Memory>(
         &mut self,
         queue: Queue<'_, M>,
@@ -217,8 +220,8 @@ impl<M: Memory, F: FnMut()> Sleep for InQueue<'_, M, F> {
     }
 }
 
-/// Looks now and then, for some microseconds, before a sleep. Not in models: to look again is no
-/// other order of events.
+/// Looks repeatedly before a sleep, for up to 60 us. Not in models, since a repeated look adds no
+/// order of events.
 pub(super) fn spin(ready: impl FnMut() -> bool) {
     if !cfg!(loom) && Mechanism::LockSpin.is_on() {
         thread_local! {

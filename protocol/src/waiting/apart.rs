@@ -1,14 +1,14 @@
-//! How two who wait for each other leave a core that they share.
+//! Separates two threads that wait for each other on one core.
 //!
-//! Linux puts a thread that is woken beside the one that wakes it where the other cores are taken
-//! at that moment. There the two hand the core to each other by yields, some thousand times in the
-//! slice of anybody else. So both have run just now whenever the balancer looks, which leaves such
-//! threads where they are, also when the other core has become free. A round trip takes two
-//! switches between threads then, several times what it takes between two cores.
+//! If the other cores are busy at a wake-up, Linux puts the woken thread on the core of the waking
+//! one. There the two threads hand the core to each other by yields, some thousand times in one
+//! slice of another thread. So both have run just now whenever the balancer checks. It leaves such
+//! threads in place, also when the other core has become free. A round trip then takes two switches
+//! between threads, which is several times longer than between two cores.
 //!
-//! The one of the two that finds its answers right behind yields therefore leaves the core: it
-//! forbids it to itself, and allows it again at once. Only the worker does that, since a thread of
-//! the driver is the user's.
+//! The thread that finds its answers right after yields therefore leaves the core. It removes the
+//! core from those that it may use, and adds it again at once. Only the worker does this, since a
+//! thread of the driver belongs to the user.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -19,13 +19,13 @@ use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::{APART_AFTER, APART_REST, Mechanism};
 
-/// See the [module](self).
+/// Moves a worker's thread to another core: see the [module](self).
 #[derive(Debug)]
 pub(super) struct Apart {
     began: Instant,
-    /// So many answers in a row came in a yield.
+    /// The number of answers in a row that came in a yield.
     in_yields: AtomicU32,
-    /// Nanoseconds before which there is no further move.
+    /// The time, in nanoseconds since `began`, before which there is no further move.
     rest_until: AtomicU64,
 }
 
@@ -38,7 +38,7 @@ impl Apart {
         }
     }
 
-    /// An answer came without a yield, so another core gave it.
+    /// Records that an answer came without a yield. So a thread on another core gave it.
     #[inline]
     pub(super) fn came_between(&self) {
         if self.in_yields.load(Relaxed) != 0 {
@@ -46,7 +46,8 @@ impl Apart {
         }
     }
 
-    /// An answer came in a yield that ended at `now`. Leaves the core if many have.
+    /// Records that an answer came in a yield that ended at `now`. Leaves the core if
+    /// [`APART_AFTER`] answers in a row did.
     #[inline]
     pub(super) fn came_in_yield(&self, now: Instant) {
         let many = self.in_yields.load(Relaxed) + 1;
@@ -78,7 +79,7 @@ fn leave_core() {
     let mut others = all;
     others.unset(sched_getcpu());
     if others.count() > 0 && sched_setaffinity(None, &others).is_ok() {
-        // It was allowed before.
+        // This set was allowed before, so the call does not fail.
         let _ = sched_setaffinity(None, &all);
     }
 }

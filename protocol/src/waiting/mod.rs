@@ -11,117 +11,121 @@ pub use spin::{Spin, Spun};
 pub use switches::{Mechanism, WITHOUT};
 pub use yields::Yields;
 
-/// Looks of each round of a [`Spin`] on a core that others want.
+/// The number of looks in each round of a [`Spin`] on a core that others want.
 pub const FEW_LOOKS: u32 = 5;
 
-/// Looks of each round of a [`Spin`] on a core that nobody else wants.
+/// The number of looks in each round of a [`Spin`] on a core that no other thread wants.
 pub const MANY_LOOKS: u32 = 60;
 
-/// For how long a [`Spin`] looks on a core that others want.
+/// The time for which a [`Spin`] looks on a core that others want.
 pub const SPIN: Duration = Duration::from_micros(12);
 
-/// For how long a [`Spin`] looks on a core that nobody else wants: about what a sleep and a wake-up
-/// take together, so that at most twice as much is spent as with the better of the two (Karlin et
-/// al., "Competitive snoopy caching", 1988).
+/// The time for which a [`Spin`] looks on a core that no other thread wants. A sleep and a wake-up
+/// together take about as long. So a wait costs at most twice as much as the better of the two.
 pub const SPIN_FREE: Duration = Duration::from_micros(60);
 
-/// For how long a [`Spin`] looks where a yield would take long.
+/// The time for which a [`Spin`] looks if a yield would take long.
 pub const SPIN_ALONE: Duration = Duration::from_micros(3);
 
-/// A yield that took no longer has found nobody else to run.
+/// A yield that took no longer has found no other thread to run.
 pub const FREE: Duration = Duration::from_nanos(1_000);
 
-/// A yield of the driver that took no longer has passed the core on to somebody who waits, too.
+/// A yield of the driver that took no longer has passed the core to a thread that waits, too.
 pub const SHORT_YIELD: Duration = Duration::from_micros(300);
 
-/// After a longer one no thread of the driver yields for so many times as long.
+/// After a longer yield no thread of the driver yields for this many times its length.
 pub const REST: u32 = 50;
 
-/// As [`SHORT_YIELD`], of a worker. The driver may be at work on its core, handing out tasks, and
-/// to be woken for each of them would cost more than to wait for its end.
+/// The limit of a short yield ([`SHORT_YIELD`]) for a worker. The driver may use the worker's core
+/// to hand out tasks. A wake-up for each of them would cost more than a wait for the driver's end.
 pub const SHORT_YIELD_OF_A_WORKER: Duration = Duration::from_millis(2);
 
-/// As [`REST`], of a worker.
+/// The factor of the rest after a long yield ([`REST`]) for a worker.
 pub const REST_OF_A_WORKER: u32 = 8;
 
-/// So many answers in a row that came in yields show that a worker shares its core with the driver.
+/// This many answers in a row that came in yields show that a worker shares its core with the
+/// driver.
 pub const APART_AFTER: u32 = 32;
 
-/// For so long after it has left a core a worker leaves none.
+/// The time after a worker has left a core for which it leaves no other one.
 pub const APART_REST: Duration = Duration::from_millis(10);
 
-/// What has failed so much more often than it has succeeded is no longer tried each time.
+/// A mechanism that has failed this many times more often than it has succeeded is no longer tried
+/// each time.
 pub const UNLUCKY: u32 = 4;
 
-/// A caller whose spinning has mostly failed spins once in so many waits.
+/// A caller whose spinning has mostly failed spins once in this many waits.
 pub const SPIN_ONCE_IN: u32 = 16;
 
-/// For how long a future's first poll waits on the spot: less than waking its task would cost.
+/// The time for which a future's first poll waits in place. A wake-up of its task would take
+/// longer.
 pub const LINGER: Duration = Duration::from_micros(6);
 
-/// For how long it does where that has mostly failed: about what waking its task and a worker cost.
+/// The time for which a first poll waits in place after most such waits have failed. A wake-up of
+/// its task and of a worker takes about as long.
 pub const LINGER_LONG: Duration = Duration::from_micros(30);
 
-/// A future whose waiting on the spot has mostly failed does so once in so many polls.
+/// A future's first poll waits in place once in this many polls if most such waits have failed.
 pub const LINGER_ONCE_IN: u32 = 32;
 
-/// For how long a first poll looks without yields. An answer from another core is there by then, if
-/// the task is short.
+/// The time for which a first poll looks without yields. The answer of a short task on another core
+/// comes within this time.
 pub const QUICK: Duration = Duration::from_nanos(2_500);
 
-/// A nap of the background thread. The system adds some 50 us to it.
+/// The length of a timed park of the background thread. The system adds about 50 us to it.
 pub const NAP: Duration = Duration::from_micros(50);
 
-/// How long a sleep for answers lasts at most, in case something wrote over the bell.
+/// The longest sleep for answers. It bounds the harm of a stray write to the doorbell.
 pub const WATCHFUL: Duration = Duration::from_millis(500);
 
-/// A caller that spawns looks at the rings after each so many calls.
+/// A caller that submits calls reads the rings once in this many calls.
 pub const LOOK_EVERY: u32 = 16;
 
-/// Messages that are read from one worker before others get their turn.
+/// The number of messages that are read from one worker before the others get their turn.
 pub const BATCH: usize = 512;
 
-/// With no more workers than this, all of them are looked at each time.
+/// With up to this many workers, each read covers all of them.
 pub const FEW_WORKERS: usize = 8;
 
-/// With more, all of them are looked at each so many times, and otherwise those that had something
-/// to say lately or were sent something.
+/// With more workers, every 16th read covers all of them. The others cover the workers that had
+/// messages lately, or were sent something.
 pub const ALL_EVERY: u32 = 16;
 
-/// So many calls of a list are submitted under one lock: then workers begin with them, and get more
-/// in place of those that they have done, while the next are prepared.
+/// This many calls of a list are submitted under one lock. Workers then begin with them while the
+/// caller prepares the next ones. New calls replace those that have ended.
 pub const AT_ONCE: usize = 8;
 
-/// A task that takes no longer is short: about what it costs to wake a worker and to have it find
-/// its way back into the caches.
+/// The longest duration of a short task. A wake-up of a worker and the reload of its caches take
+/// about as long.
 pub const SHORT: Duration = Duration::from_micros(10);
 
-/// Ends of tasks between two looks at the clock.
+/// The number of ended tasks between two readings of the clock.
 pub const ENDS: u32 = 64;
 
-/// How long tasks wait for active workers that end none.
+/// The time for which tasks wait for active workers that end none.
 pub const STUCK: Duration = Duration::from_millis(1);
 
-/// How long a round takes at least, in which each active worker should end a task.
+/// The shortest length of a round. Each active worker should end a task in a round.
 pub const ROUND: Duration = Duration::from_millis(1);
 
-/// An active worker that has ended nothing for so many rounds is stuck.
+/// An active worker that has ended no task for this many rounds is stuck.
 pub const STUCK_ROUNDS: u8 = 4;
 
-/// How long a thread waits for a lock before it bars those who come later.
+/// The time for which a thread waits for a lock before it bars later threads.
 pub const LONG: Duration = Duration::from_millis(1);
 
-/// How long a task that waits for a lock sleeps with its turn, once it has come too late because
-/// another task had the turn. Long enough for a short critical section; the owner of the lock may
-/// be a task of this worker, which then waits for so long.
+/// The length of a sleep in which a task keeps its turn while it waits for a lock. A task sleeps so
+/// after it came too late, since another task had the turn. A short critical section ends within
+/// this time. If the owner of the lock is a task of this worker, it waits for so long.
 pub const KEEP_TURN: Duration = Duration::from_millis(2);
 
-/// How often a worker whose lane is full yields before it sleeps. The driver needs some tens of
-/// microseconds for a full one.
+/// The number of yields of a worker with a full lane before it sleeps. The driver takes some tens
+/// of microseconds for a full lane.
 pub const LANE_YIELDS: u32 = 64;
 
-/// What each such sleep is longer than the one before, up to [`LANE_SLEEPS`] times this.
+/// The length of the first of these sleeps. Each sleep is longer by this than the one before, up to
+/// [`LANE_SLEEPS`] times this.
 pub const LANE_SLEEP: Duration = Duration::from_micros(50);
 
-/// See [`LANE_SLEEP`].
+/// The limit of the sleeps, in units of [`LANE_SLEEP`].
 pub const LANE_SLEEPS: u32 = 20;

@@ -1,4 +1,4 @@
-//! What a thread does before it sleeps.
+//! The looks of a thread before it sleeps.
 
 use std::{
     hint,
@@ -12,56 +12,57 @@ use super::{
     yields::Yields,
 };
 
-/// How a thread looks again and again before it sleeps, and what it has seen of its core. An answer
-/// that comes within that time costs no system call on either side, and no wake-up.
+/// Repeats a look before a sleep, and records what it has learnt of its core. An answer that comes
+/// in this time costs no system call on either side, and no wake-up.
 ///
-/// Each round is some looks with nothing but a pause instruction between them, then a
-/// `sched_yield`, and a look. A yield that takes long has let somebody else run, so this core is
-/// not free: the looks of the next round are only a few then, and many otherwise. The first round
-/// goes by what the last one has seen.
+/// A round is a number of looks with a pause instruction between them, then a `sched_yield`, and a
+/// look. A yield that takes long has let another thread run, so this core is not free. The next
+/// round then has few looks, and many otherwise. The first round uses what the last call has
+/// learnt.
 ///
-/// Threads on different cores may share it, and see different things. Then one of them looks too
-/// often, or yields too early, for one round.
+/// Threads on different cores may share a `Spin`, and see different states. Then one of them looks
+/// too often, or yields too early, for one round.
 #[derive(Debug)]
 pub struct Spin {
-    /// Looks of each round on a core that others want.
+    /// The looks of each round on a core that others want.
     few: u32,
-    /// Looks of each round on a core that nobody else wants.
+    /// The looks of each round on a core that no other thread wants.
     many: u32,
-    /// No more rounds after this much time on a core that others want.
+    /// The time after which no round begins on a core that others want.
     limit: Duration,
-    /// No more rounds after this much time on a core that nobody else wants.
+    /// The time after which no round begins on a core that no other thread wants.
     limit_free: Duration,
-    /// No more looks after this much time where a yield would take long.
+    /// The time after which the looks end if a yield would take long.
     limit_alone: Duration,
-    /// What was seen last.
+    /// Whether the last yield found the core free.
     core_is_free: AtomicBool,
     yields: Yields,
-    /// For a worker.
+    /// The separation from the driver's core. Only a worker has it.
     apart: Option<Apart>,
 }
 
-/// What came of spinning.
+/// The result of spinning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spun {
-    /// Ready, within the limit.
+    /// The answer came within the limit.
     InTime,
-    /// Ready, but this thread was off its core for longer than the limit meanwhile: it would have
-    /// come no later after a sleep.
+    /// The answer came, but this thread was off its core for longer than the limit meanwhile. After
+    /// a sleep it would have come no later.
     Late,
-    /// Not ready.
+    /// No answer came.
     InVain,
 }
 
 impl Spun {
-    /// Whether it is ready.
+    /// Returns whether the answer came.
     pub fn is_ready(self) -> bool {
         self != Spun::InVain
     }
 }
 
 impl Spin {
-    /// What suits this machine. With one core, whoever is waited for cannot run while we spin.
+    /// Returns a `Spin` for this machine. With one core it does not look without yields, since the
+    /// awaited thread cannot run meanwhile.
     fn new(yields: Yields, apart: Option<Apart>) -> Spin {
         let several = thread::available_parallelism().map_or(1, usize::from) > 1;
         Spin {
@@ -76,22 +77,22 @@ impl Spin {
         }
     }
 
-    /// For threads that wait for workers. Costs some system calls.
+    /// Returns a `Spin` for threads that wait for workers. Costs some system calls.
     pub fn of_the_driver() -> Spin {
         Spin::new(Yields::of_the_driver(), None)
     }
 
-    /// For a worker that waits for tasks. Costs some system calls.
+    /// Returns a `Spin` for a worker that waits for tasks. Costs some system calls.
     pub fn of_a_worker() -> Spin {
         Spin::new(Yields::of_a_worker(), Some(Apart::new()))
     }
 
-    /// The yields, for a thread that looks by itself.
+    /// Returns the yields, for a thread with a loop of its own.
     pub fn yields(&self) -> &Yields {
         &self.yields
     }
 
-    /// Looks until `ready` says yes or it is time to sleep.
+    /// Looks until `ready` returns `true` or it is time to sleep.
     pub fn until(&self, mut ready: impl FnMut() -> bool) -> Spun {
         if ready() {
             return Spun::InTime;
@@ -109,7 +110,7 @@ impl Spin {
         }
     }
 
-    /// Looks, with yields in between.
+    /// Looks, with yields between.
     fn yielding(&self, begin: Instant, mut ready: impl FnMut() -> bool) -> Spun {
         let mut pauses = self.pauses(self.core_is_free.load(Relaxed));
         let mut before = begin;
@@ -148,7 +149,7 @@ impl Spin {
         }
     }
 
-    /// Looks without a yield.
+    /// Looks without yields.
     fn alone(&self, begin: Instant, limit: Duration, mut ready: impl FnMut() -> bool) -> Spun {
         loop {
             for _ in 0..self.few {

@@ -1,8 +1,8 @@
-//! Which mechanisms are on. All are, but in a build with the feature `ablation`, which is for
-//! measurements.
+//! The mechanisms that are on. All are on, except in a build with the feature `ablation`, which is
+//! for measurements.
 
-/// A mechanism that decides how a thread waits or how much it does at once. What each does stands
-/// on the page of the [module](super).
+/// A mechanism that decides how a thread waits or how much it does at once. The page of the
+/// [module](super) describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// Looks before a sleep.
@@ -11,29 +11,29 @@ pub enum Mechanism {
     Yields,
     /// More looks on a core that nobody else wants.
     FreeCore,
-    /// No yields for a while after long ones.
+    /// No yields for a time after a long one.
     Bars,
     /// A worker leaves a core that it shares with the driver.
     Apart,
-    /// No spinning of a caller where it has not paid lately.
+    /// No spinning of a caller after most of its spinning has failed.
     SpinRate,
-    /// A future's first poll waits on the spot.
+    /// A future's first poll waits in place.
     Linger,
-    /// No waiting on the spot where it has not paid lately.
+    /// No waiting in place after most of it has failed.
     LingerRate,
-    /// Looks without yields at the beginning of that.
+    /// Looks without yields at the beginning of waiting in place.
     Quick,
-    /// The background thread naps where callers read the rings.
+    /// The background thread uses timed parks while callers read the rings.
     Nap,
-    /// A caller that spawns reads the rings now and then.
+    /// A caller that submits calls reads the rings now and then.
     Look,
     /// The background thread spins before it sleeps.
     BackgroundSpin,
     /// Short tasks go to as many workers as there are cores.
     Packing,
-    /// Of many workers, only those are looked at that are likely to have said something.
+    /// If there are many workers, a read covers only those that probably have messages.
     Likely,
-    /// Calls of a list are submitted in small groups.
+    /// The calls of a list are submitted in small groups.
     Groups,
     /// Looks before the sleep in the queue of a lock.
     LockSpin,
@@ -42,7 +42,7 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// All of them.
+    /// All mechanisms.
     pub const ALL: [Mechanism; 17] = [
         Mechanism::Spin,
         Mechanism::Yields,
@@ -63,19 +63,20 @@ impl Mechanism {
         Mechanism::LaneYields,
     ];
 
-    /// Its name in [`WITHOUT`].
+    /// Returns its name in [`WITHOUT`].
     pub fn name(self) -> String {
         format!("{self:?}")
     }
 
-    /// Whether it is on. Costs nothing without the feature `ablation`.
+    /// Returns whether it is on. Costs nothing without the feature `ablation`.
     #[cfg(not(feature = "ablation"))]
     #[inline(always)]
     pub const fn is_on(self) -> bool {
         true
     }
 
-    /// Whether it is on: unless the environment has its name in [`WITHOUT`]. Costs two loads.
+    /// Returns whether it is on. It is off if the environment has its name in [`WITHOUT`]. Costs
+    /// two loads.
     #[cfg(feature = "ablation")]
     #[inline]
     pub fn is_on(self) -> bool {

@@ -1,10 +1,12 @@
-//! Whether a thread that waits should offer its core to others.
+//! Decides whether a waiting thread should offer its core to others.
 //!
-//! A yield lets somebody else run who wants this core. If that is one who answers, or waits like we
-//! do, it takes microseconds. If it computes, the kernel leaves it the core for milliseconds,
-//! whatever happens meanwhile: Linux counts a yield as the use of a whole slice. A sleeper is
-//! better off there, since who is woken goes before one who computes. So a yield that took long
-//! bars further ones for much longer than it took; what they cost in all is a small part of the
+//! A yield lets another thread run that wants this core. If that thread gives the answer, or waits
+//! too, the yield takes microseconds. If it computes, the kernel leaves it the core for
+//! milliseconds, since Linux counts a yield as the use of a whole slice. A sleep is better then,
+//! since a woken thread runs before a thread that computes.
+//!
+//! So a yield that took long bars further yields for much longer than it took. All yields together
+//! then cost a small part of the time.
 //! time.
 
 use std::{
@@ -15,19 +17,20 @@ use std::{
 
 use super::{Mechanism, REST, REST_OF_A_WORKER, SHORT_YIELD, SHORT_YIELD_OF_A_WORKER};
 
-/// When yields have shown that somebody computes here, and what follows.
+/// The last long yield, and the time in which it bars further yields. A long yield shows that a
+/// thread computes on this core.
 ///
-/// Threads on different cores may share it, and see different things. Then one of them sleeps too
-/// early for a while.
+/// Threads on different cores may share a `Yields`, and see different states. Then one of them
+/// sleeps too early for a while.
 #[derive(Debug)]
 pub struct Yields {
-    /// One that took no longer has passed the core on to somebody who waits, too.
+    /// A yield that took no longer has passed the core to a thread that waits, too.
     short: Duration,
-    /// After a longer one there is none for so many times as long.
+    /// After a longer yield there is none for this many times its length.
     rest: u32,
-    /// The times below count from here.
+    /// The origin of the times below.
     began: Instant,
-    /// Nanoseconds before which nobody yields.
+    /// The time, in nanoseconds, before which no thread yields.
     barred_until: AtomicU64,
 }
 
@@ -41,23 +44,23 @@ impl Yields {
         }
     }
 
-    /// For threads that wait for workers.
+    /// Returns the yields of threads that wait for workers.
     pub(super) fn of_the_driver() -> Yields {
         Yields::new(SHORT_YIELD, REST)
     }
 
-    /// For a worker.
+    /// Returns the yields of a worker.
     pub(super) fn of_a_worker() -> Yields {
         Yields::new(SHORT_YIELD_OF_A_WORKER, REST_OF_A_WORKER)
     }
 
-    /// Whether a yield is worth a try. Costs a load where yields are short.
+    /// Returns whether a thread may yield. Costs a load if yields are short.
     pub fn may_yield(&self, now: Instant) -> bool {
         let until = self.barred_until.load(Relaxed);
         until == 0 || !Mechanism::Bars.is_on() || self.nanoseconds(now) >= until
     }
 
-    /// Yields; returns the time after it. `before` is the time before it.
+    /// Yields, and returns the time after the yield. `before` is the time before it.
     pub fn yield_core(&self, before: Instant) -> Instant {
         thread::yield_now();
         let after = Instant::now();
@@ -67,7 +70,7 @@ impl Yields {
         after
     }
 
-    /// Notes a long yield between these times.
+    /// Records a long yield between these times.
     #[cold]
     fn took_long(&self, before: u64, after: u64) {
         let took = after.saturating_sub(before);
@@ -94,7 +97,7 @@ mod tests {
         assert!(yields.may_yield(at(0)));
         yields.took_long(5 * MS, 9 * MS);
         assert!(!yields.may_yield(at(208)) && yields.may_yield(at(209)));
-        // The next one counts by itself.
+        // The next long yield counts by itself.
         yields.took_long(210 * MS, 211 * MS);
         assert!(!yields.may_yield(at(260)) && yields.may_yield(at(261)));
         let worker = Yields::of_a_worker();
