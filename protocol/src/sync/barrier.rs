@@ -1,4 +1,4 @@
-//! A place where a number of parties wait for each other.
+//! A barrier, at which a number of parties wait for each other.
 
 use std::{
     fmt,
@@ -11,25 +11,25 @@ use super::{
 };
 use crate::primitive::{Futex, Memory, Region, Word};
 
-/// Nobody can get through any more.
+/// The barrier is broken: no party can pass any more.
 const BROKEN: u64 = 1 << 63;
 /// Counts resets: bits 62..48.
 const RESET: u64 = 1 << 48;
 const RESETS: u64 = BROKEN - RESET;
-/// Counts rounds that were completed: bits 47..20.
+/// Counts completed rounds: bits 47..20.
 const ROUND: u64 = 1 << 20;
 const ROUNDS: u64 = RESET - ROUND;
-/// How many have arrived in this round.
+/// Counts the parties that have arrived in this round.
 const ARRIVED: u64 = ROUND - 1;
 
-/// Why somebody did not get through a barrier.
+/// The reason for which a party did not pass a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BarrierError {
-    /// It is broken, and remains so until it is [reset](RawBarrier::reset).
+    /// It is broken, and stays so until it is [reset](RawBarrier::reset).
     Broken(Cause),
     /// It was reset before this thread noticed that all had arrived.
     Reset,
-    /// The deadline has passed, and the barrier is broken by that.
+    /// The deadline has passed. That breaks the barrier.
     TimedOut,
     /// The runtime has ended before all have arrived.
     Ended,
@@ -48,7 +48,8 @@ impl fmt::Display for BarrierError {
 
 impl std::error::Error for BarrierError {}
 
-/// A barrier in shared memory, for round after round. A clone is the same one. README: "Barriers".
+/// A barrier in shared memory, for any number of rounds. A clone is the same barrier. README:
+/// "Barriers".
 #[derive(Clone, Debug)]
 pub struct RawBarrier<M = Region> {
     memory: M,
@@ -57,18 +58,20 @@ pub struct RawBarrier<M = Region> {
 }
 
 impl<M: Memory> RawBarrier<M> {
-    /// How many 64-bit words it takes. They begin as zero, and then [`init`](RawBarrier::init).
+    /// The number of 64-bit words that it takes. They begin as zero, and then
+    /// [`init`](RawBarrier::init) follows.
     pub const WORDS: usize = 3;
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 1;
-    /// How many parties there can be.
+    /// The largest number of parties.
     pub const MAX_PARTIES: u32 = ARRIVED as u32;
 
-    /// Gives the barrier at these words its size. To be called once, before others know of it. None
-    /// counts as one party.
+    /// Sets the number of parties of the barrier at these words, and returns the barrier. Must be
+    /// called once, before others know of the barrier. 0 counts as one party.
     ///
     /// # Panics
-    /// If the memory has not got them, or there are more than [`MAX_PARTIES`](Self::MAX_PARTIES).
+    /// Panics if the words or the futex are outside the memory, or if there are more than
+    /// [`MAX_PARTIES`](Self::MAX_PARTIES).
     pub fn init(memory: M, word_at: usize, futex_at: usize, parties: u32) -> RawBarrier<M> {
         assert!(
             parties <= Self::MAX_PARTIES,
@@ -79,10 +82,10 @@ impl<M: Memory> RawBarrier<M> {
         barrier
     }
 
-    /// The barrier at these words and this futex of `memory`.
+    /// Returns the barrier at these words and this futex of `memory`.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if they are outside the memory.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawBarrier<M> {
         assert!(
             word_at + Self::WORDS <= memory.words().len(),
@@ -96,18 +99,19 @@ impl<M: Memory> RawBarrier<M> {
         }
     }
 
-    /// How many have to arrive.
+    /// Returns the number of parties.
     pub fn parties(&self) -> u32 {
         let parties = self.words()[0].load(Relaxed);
         parties.clamp(1, ARRIVED) as u32
     }
 
-    /// Returns when all parties of this round have arrived. Says to one of them, the last, that it
-    /// is the leader. What any of them did before is visible to all of them afterwards.
+    /// Blocks until all parties of this round have arrived. Returns `true` to one of them, the
+    /// last, which is the leader. All memory operations of a party before its call are visible to
+    /// all parties after their calls.
     ///
     /// # Errors
-    /// When the barrier is or gets broken, by the deadline among other things; or is reset before
-    /// this thread has noticed that all have arrived; or the runtime ends.
+    /// Fails if the barrier is broken or gets broken, for example by the deadline. Fails if it is
+    /// reset before this thread notices that all have arrived, or if the runtime ends.
     pub fn wait<'s>(&self, waiting: impl Into<Waiting<'s>>) -> Result<bool, BarrierError> {
         let mut wait = Wait::until(waiting.into());
         let mut arrived = None;
@@ -127,7 +131,8 @@ impl<M: Memory> RawBarrier<M> {
                 if let Some(cause) = self.cause() {
                     return Err(BarrierError::Broken(cause));
                 }
-                // Whoever has broken it is about to say why, and wakes us then.
+                // The thread that has broken it is about to store the cause, and then wakes this
+                // one.
             } else if arrived.is_none() {
                 let last = (state & ARRIVED) + 1 >= self.parties().into();
                 let new = if last { next_round(state) } else { state + 1 };
@@ -144,9 +149,9 @@ impl<M: Memory> RawBarrier<M> {
             }
             match wait.left() {
                 Ok(left) => {
-                    // All are woken, so nobody has to step aside.
+                    // All threads are woken, so none has to step aside.
                     let slept = wait.sleep(self.queue(), seq, left, || ());
-                    // This one will not come again, and the others would wait for it.
+                    // This thread will not come again, and the others would wait for it.
                     if slept.is_err()
                         && (state & BROKEN != 0
                             || self.break_from(state, Cause::here(How::TimedOut)))
@@ -164,14 +169,14 @@ impl<M: Memory> RawBarrier<M> {
         }
     }
 
-    /// Breaks the barrier: those who wait, and all who come, get an error with the first cause. To
-    /// be called after a process that could reach it is known to be dead, for it may be one of
-    /// those who had to arrive, and for others that want it broken. One system call.
+    /// Breaks the barrier: all waiting and all later parties get an error with the first cause.
+    /// Must be called after the death of a process that could reach it, since that process may be
+    /// one of the parties. Others may call it, too. Costs one system call.
     pub fn break_with(&self, cause: Cause) {
         loop {
             let state = self.state().load(Acquire);
             if state & BROKEN != 0 {
-                // The dead one may have broken it and not have come to say why.
+                // A dead process may have broken it without storing the cause.
                 let _ = self.words()[2].exchange(0, cause.encode(), AcqRel);
                 return self.wake();
             }
@@ -181,7 +186,7 @@ impl<M: Memory> RawBarrier<M> {
         }
     }
 
-    /// Why it is broken, if it is.
+    /// Returns the cause if the barrier is broken.
     pub fn broken(&self) -> Option<Cause> {
         if self.state().load(Acquire) & BROKEN != 0 {
             self.cause()
@@ -190,7 +195,8 @@ impl<M: Memory> RawBarrier<M> {
         }
     }
 
-    /// Begins anew, with nobody having arrived. Those who wait get an error. One system call.
+    /// Resets the barrier: no party has arrived. Waiting parties get an error. Costs one system
+    /// call.
     pub fn reset(&self) {
         self.words()[2].store(0, Release);
         let mut state = self.state().load(Acquire);
@@ -226,7 +232,7 @@ impl<M: Memory> RawBarrier<M> {
         self.queue().futex().wake();
     }
 
-    /// The size, the state, and the cause.
+    /// Returns the words: the number of parties, the state, and the cause.
     fn words(&self) -> &[M::Word] {
         &self.memory.words()[self.word..self.word + Self::WORDS]
     }
@@ -243,7 +249,7 @@ impl<M: Memory> RawBarrier<M> {
     }
 }
 
-/// Nobody has arrived in the next round.
+/// Returns the state of the next round, in which no party has arrived.
 fn next_round(state: u64) -> u64 {
     state & RESETS | state.wrapping_add(ROUND) & ROUNDS
 }

@@ -1,4 +1,4 @@
-//! Waiting until something that a mutex protects has changed.
+//! A condition variable: a wait until data under a mutex has changed.
 
 use std::sync::atomic::Ordering::Acquire;
 
@@ -9,20 +9,20 @@ use super::{
 };
 use crate::primitive::{Futex, Memory, Region};
 
-/// How a wait has ended. The mutex is held again.
+/// The end of a wait. The caller holds the mutex again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Waited {
-    /// How the mutex was acquired.
+    /// The way in which the mutex was acquired.
     pub acquired: Acquired,
-    /// The deadline passed, and no notification has come.
+    /// Whether the deadline passed before a notification came.
     pub timed_out: bool,
 }
 
-/// Why a wait has ended without the mutex.
+/// The reason for which a wait has ended without the mutex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WaitError {
-    /// The holder does not have the mutex.
+    /// The caller does not hold the mutex.
     NotHolder,
     /// The runtime has ended.
     Ended,
@@ -34,27 +34,28 @@ impl From<NotHolder> for WaitError {
     }
 }
 
-/// A condition variable in shared memory. A clone is the same one. README: "Condition variables".
+/// A condition variable in shared memory. A clone is the same condition variable. README:
+/// "Condition variables".
 ///
-/// A wait may end without a notification, so callers look at what they wait for.
+/// A wait may end without a notification, so callers check their condition again.
 #[derive(Clone, Debug)]
 pub struct RawCondvar<M = Region> {
     memory: M,
-    /// How many wait.
+    /// The waiter count.
     word: usize,
     futex: usize,
 }
 
 impl<M: Memory> RawCondvar<M> {
-    /// How many 64-bit words it takes. They begin as zero.
+    /// The number of 64-bit words that it takes. They begin as zero.
     pub const WORDS: usize = 1;
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 1;
 
-    /// The condition variable at this word and this futex of `memory`.
+    /// Returns the condition variable at this word and this futex of `memory`.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if they are outside the memory.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawCondvar<M> {
         assert!(
             word_at < memory.words().len(),
@@ -68,12 +69,13 @@ impl<M: Memory> RawCondvar<M> {
         }
     }
 
-    /// Unlocks the mutex, sleeps until a notification, and locks again, for as long as that takes:
-    /// the deadline is about the notification. One that is sent after the unlocking is not missed.
+    /// Unlocks the mutex, sleeps until a notification, and locks the mutex again. The deadline
+    /// limits the sleep only, not the second lock. A notification that is sent after the unlock is
+    /// not missed.
     ///
     /// # Errors
-    /// When `holder` does not have the mutex, or the runtime has ended. It does not have the mutex
-    /// afterwards.
+    /// Fails if `holder` does not hold the mutex, or if the runtime has ended. `holder` does not
+    /// hold the mutex after an error.
     pub fn wait<'s>(
         &self,
         mutex: &RawMutex<M>,
@@ -100,7 +102,7 @@ impl<M: Memory> RawCondvar<M> {
                 break Ok(false);
             }
             match wait.left() {
-                // The notification that it was woken for is its own, whenever it has its turn.
+                // A notified thread keeps its notification until it has its turn.
                 Ok(left) => {
                     if wait.sleep(self.queue(), seq, left, || ()).is_err() {
                         break Err(WaitError::Ended);
@@ -117,7 +119,7 @@ impl<M: Memory> RawCondvar<M> {
         };
         let acquired = mutex.lock(holder, waiting).map_err(|error| match error {
             LockError::Ended => WaitError::Ended,
-            // By somebody's stray write, the word says that we have the mutex.
+            // A stray write can make the word say that this holder has the mutex.
             _ => WaitError::NotHolder,
         })?;
         Ok(Waited {
@@ -126,7 +128,7 @@ impl<M: Memory> RawCondvar<M> {
         })
     }
 
-    /// Wakes one of those who wait. Cost: a load, if nobody does; otherwise a system call.
+    /// Wakes one waiting thread. Costs a load if no thread waits, and a system call otherwise.
     pub fn notify_one(&self) {
         if self.waiter_count().look().any() {
             self.futex().increment();
@@ -134,7 +136,7 @@ impl<M: Memory> RawCondvar<M> {
         }
     }
 
-    /// Wakes all who wait. Cost: as [`notify_one`](RawCondvar::notify_one).
+    /// Wakes all waiting threads. Costs as much as [`notify_one`](RawCondvar::notify_one).
     pub fn notify_all(&self) {
         if self.waiter_count().look().any() {
             self.futex().increment();
@@ -142,9 +144,9 @@ impl<M: Memory> RawCondvar<M> {
         }
     }
 
-    /// To be called after a process that could reach it is known to be dead: it may be the one that
-    /// was notified, and not have done what it was woken for. Wakes all, for no reason that they
-    /// can see. One system call.
+    /// Must be called after the death of a process that could reach it. That process may have been
+    /// notified, and not have done its work. Wakes all waiting threads, for no reason that they can
+    /// see. Costs one system call.
     pub fn recover(&self) {
         self.waiter_count().restart();
         self.futex().increment();

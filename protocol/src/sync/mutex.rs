@@ -1,4 +1,4 @@
-//! Mutual exclusion of threads in several processes.
+//! A mutex for threads in several processes.
 
 use super::{
     Acquired, Cause, Holder, LockError, NotHolder, Waiting, cause::Poison, raw_lock::RawLock,
@@ -10,25 +10,25 @@ use crate::{
 
 /// A mutex in shared memory. A clone is the same mutex. README: "The raw lock".
 ///
-/// Locking and unlocking one that nobody else wants is a compare-and-swap each, without a system
-/// call. Whoever has waited for a millisecond gets it before those who come later.
+/// Without other threads, a lock and an unlock are a compare-and-swap each, without a system call.
+/// A thread that has waited for a millisecond gets the mutex before later threads.
 #[derive(Clone, Debug)]
 pub struct RawMutex<M = Region> {
     raw_lock: RawLock<M>,
-    /// The word after the raw lock's.
+    /// The index of the word for the poison, after the raw lock's word.
     poison: usize,
 }
 
 impl<M: Memory> RawMutex<M> {
-    /// How many 64-bit words it takes. Zero is unlocked, without poison.
+    /// The number of 64-bit words that it takes. Zero is unlocked, without poison.
     pub const WORDS: usize = 2;
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 1;
 
-    /// The mutex at these words and this futex of `memory`.
+    /// Returns the mutex at these words and this futex of `memory`.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if they are outside the memory.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawMutex<M> {
         let poison = word_at + 1;
         assert!(poison < memory.words().len(), "a lock outside the memory");
@@ -36,21 +36,21 @@ impl<M: Memory> RawMutex<M> {
         RawMutex { raw_lock, poison }
     }
 
-    /// Takes it if that needs no waiting.
+    /// Locks it if that needs no waiting.
     ///
     /// # Errors
-    /// [`LockError::Busy`], also when it is free but promised to somebody who has waited long;
-    /// [`LockError::Recursive`].
+    /// Fails with [`LockError::Busy`], also if it is free but promised to a thread that has waited
+    /// long. Fails with [`LockError::Recursive`].
     #[inline]
     pub fn try_lock(&self, holder: Holder) -> Result<Acquired, LockError> {
         self.raw_lock.try_take(holder)?;
         Ok(Acquired::new(self.poison()))
     }
 
-    /// Takes it, and waits for that as long as `waiting` permits.
+    /// Locks it, and waits as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`], [`LockError::Recursive`], [`LockError::Ended`].
+    /// Fails with [`LockError::TimedOut`], [`LockError::Recursive`] or [`LockError::Ended`].
     #[inline]
     pub fn lock<'s>(
         &self,
@@ -61,19 +61,19 @@ impl<M: Memory> RawMutex<M> {
         Ok(Acquired::new(self.poison()))
     }
 
-    /// Gives it back. Makes a system call if somebody waits, or has waited during the last hold.
+    /// Unlocks it. Makes a system call if a thread waits, or has waited since the last unlock.
     ///
     /// # Errors
-    /// When `holder` does not have it. Then nothing changes.
+    /// Fails if `holder` does not hold it. Then nothing changes.
     #[inline]
     pub fn unlock(&self, holder: Holder) -> Result<(), NotHolder> {
         self.raw_lock.release(holder).map(drop)
     }
 
-    /// Gives it back, and has everyone know that this process panicked with it.
+    /// Unlocks it, and marks it as poisoned by a panic of this process.
     ///
     /// # Errors
-    /// As [`unlock`](RawMutex::unlock).
+    /// Fails if `holder` does not hold it. Then nothing changes.
     pub fn unlock_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
         if !self.raw_lock.is_owned_by(holder) {
             return Err(NotHolder);
@@ -82,26 +82,27 @@ impl<M: Memory> RawMutex<M> {
         self.unlock(holder)
     }
 
-    /// Whether `holder` has it. Another's answer is out of date at once.
+    /// Returns whether `holder` holds it. For another holder, the answer may be out of date at
+    /// once.
     pub fn is_locked_by(&self, holder: Holder) -> bool {
         self.raw_lock.is_owned_by(holder)
     }
 
-    /// The first that died or panicked with it, since the last
+    /// Returns the cause of the first death or panic of a holder since the last
     /// [`clear_poison`](Self::clear_poison).
     #[inline]
     pub fn poison(&self) -> Option<Cause> {
         self.poison_word().get()
     }
 
-    /// Declares that what it protects is in order again. To be called with the mutex held.
+    /// Declares that the protected data is in order again. The caller must hold the mutex.
     pub fn clear_poison(&self) {
         self.poison_word().clear();
     }
 
-    /// To be called after the process `dead` is known to be dead, for each mutex that it could
-    /// reach, before its process slot is given away. Says whether it held this one, which is free
-    /// and poisoned then. One system call.
+    /// Must be called after the death of the process `dead`, for each mutex that it could reach,
+    /// before its process slot is given away. If `dead` held this mutex, it becomes free and
+    /// poisoned. Returns whether that was so. Costs one system call.
     pub fn recover(&self, dead: WorkerId, cause: Cause) -> bool {
         self.raw_lock
             .recover(dead, |_| self.poison_word().set(cause))
@@ -116,7 +117,7 @@ impl<M: Memory> RawMutex<M> {
         Poison(&self.raw_lock.memory().words()[self.poison])
     }
 
-    /// Whether those who have not waited are barred.
+    /// Returns whether threads that have not waited are barred.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_promised(&self) -> bool {
         use crate::primitive::Word;
@@ -127,7 +128,7 @@ impl<M: Memory> RawMutex<M> {
             != 0
     }
 
-    /// Whether somebody waits, or has lately.
+    /// Returns whether a thread waits, or has waited lately.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_waited_for(&self) -> bool {
         use crate::primitive::Word;

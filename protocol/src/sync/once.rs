@@ -1,4 +1,4 @@
-//! Something that is done once, in one of the processes.
+//! A call of a function that runs once, in one of the processes.
 
 use std::{
     convert::Infallible,
@@ -15,13 +15,14 @@ use crate::{
     primitive::{Futex, Memory, Region, Word},
 };
 
-/// It is done. Nobody's word, since the upper half is zero.
+/// The word after the call. No holder has this word, since its upper half is zero.
 const DONE: u64 = 1;
 
-/// Something that happens once. A clone is the same one. README: "Once".
+/// A function that is called once. A clone is the same one. README: "Once".
 ///
-/// Whoever comes first does it, in its process; the others wait. If it fails, panics or dies amid
-/// it, the next one does it, and finds what the other had got to.
+/// The first caller runs the function, in its process, and the others wait. If the call fails or
+/// panics, or the process dies, the next caller runs it. That one finds the unfinished work of the
+/// call before.
 #[derive(Clone, Debug)]
 pub struct RawOnce<M = Region> {
     memory: M,
@@ -29,22 +30,22 @@ pub struct RawOnce<M = Region> {
     futex: usize,
 }
 
-/// It is being done. Unless it was finished, somebody else may try when this is dropped.
+/// A running call. If it is dropped without success, another thread may try.
 struct Attempt<'a, M: Memory> {
     once: &'a RawOnce<M>,
     end: u64,
 }
 
 impl<M: Memory> RawOnce<M> {
-    /// How many 64-bit words it takes. Zero is not yet done.
+    /// The number of 64-bit words that it takes. Zero means that the call has not happened.
     pub const WORDS: usize = 1;
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 1;
 
-    /// The one at this word and this futex of `memory`.
+    /// Returns the object at this word and this futex of `memory`.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if they are outside the memory.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawOnce<M> {
         assert!(word_at < memory.words().len(), "outside the memory");
         memory.futex(futex_at);
@@ -55,17 +56,17 @@ impl<M: Memory> RawOnce<M> {
         }
     }
 
-    /// Whether it is done. What was written for it can be seen then. Cost: a load.
+    /// Returns whether the call has succeeded. Then its writes are visible. Costs a load.
     #[inline]
     pub fn is_done(&self) -> bool {
         self.word().load(Acquire) == DONE
     }
 
-    /// Returns when it is done: by this call, which says `true` then, or by another.
+    /// Blocks until a call has succeeded. Returns `true` if this call ran `f`.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`] when another was at it until the deadline; [`LockError::Recursive`]
-    /// when `f` itself calls this; [`LockError::Ended`].
+    /// Fails with [`LockError::TimedOut`] if another call ran until the deadline, with
+    /// [`LockError::Recursive`] if `f` calls this itself, or with [`LockError::Ended`].
     #[inline]
     pub fn call<'s>(
         &self,
@@ -83,11 +84,11 @@ impl<M: Memory> RawOnce<M> {
         })
     }
 
-    /// As [`call`](RawOnce::call), with something that may fail. Then it is not done, and the inner
-    /// result is the error.
+    /// Calls `f` like [`call`](RawOnce::call). `f` may fail: then the call has not succeeded, and
+    /// the inner result is the error.
     ///
     /// # Errors
-    /// As [`call`](RawOnce::call).
+    /// Fails in the cases of [`call`](RawOnce::call).
     #[inline]
     pub fn try_call<'s, E>(
         &self,
@@ -107,7 +108,7 @@ impl<M: Memory> RawOnce<M> {
         }))
     }
 
-    /// The right to do it, or none when it is done.
+    /// Returns the right to run the function, or `None` if a call has succeeded.
     #[cold]
     fn begin(
         &self,
@@ -135,14 +136,14 @@ impl<M: Memory> RawOnce<M> {
             let left = wait.left()?;
             let announced = word | WAITERS;
             if announced == word || self.word().exchange(word, announced, AcqRel).is_ok() {
-                // All are woken, so nobody has to step aside.
+                // All threads are woken, so none has to step aside.
                 wait.sleep(self.queue(), seq, left, || ())?;
             }
         }
     }
 
-    /// To be called after the process `dead` is known to be dead. If it was at it, somebody else
-    /// may try; says whether that was so. One system call.
+    /// Must be called after the death of the process `dead`. If `dead` ran the function, another
+    /// thread may try. Returns whether that was so. Costs one system call.
     pub fn recover(&self, dead: WorkerId) -> bool {
         let mut word = self.word().load(Acquire);
         let owned = loop {

@@ -1,4 +1,4 @@
-//! A number of permits.
+//! A semaphore.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
@@ -13,24 +13,29 @@ use crate::{
     primitive::{Futex, Memory, Region, Word},
 };
 
-/// The number of permits, the waiter count, where to begin to look.
+/// The number of words before the permits: the number of permits, the waiter count, and the place
+/// where a search begins.
 const HEAD: usize = 3;
 
-/// What the sequence grows by when all futures are to look: more than wait in one process. It is
-/// odd, so that many deaths do not bring the sequence back to where it was.
+/// The growth of the sequence for which all futures check again. It is more than the number of
+/// waiting futures in a process. It is odd, so many deaths do not bring the sequence back to an old
+/// value.
 const ALL: u32 = (1 << 20) | 1;
 
-/// One of a semaphore's permits, by its number. It belongs to a process, whose threads may pass it
-/// on.
+/// The number of one of a semaphore's permits. The permit belongs to a process, whose threads may
+/// pass it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Permit(pub u32);
 
-/// A semaphore in shared memory. A clone is the same one. README: "Semaphores".
+/// A semaphore in shared memory. A clone is the same semaphore. README: "Semaphores".
 ///
-/// Each permit is a word that names its process, so that a dead one's permits come back, all and no
-/// more. To acquire is to look for a word that is zero, beginning where one was given back last:
-/// with some permits left, a few loads and a compare-and-swap as a rule, with none a load for each
-/// permit. Whoever has waited for a millisecond is served before those who come later.
+/// Each permit is a word that names its process, so exactly the permits of a dead process come
+/// back. An acquisition searches for a word that is zero. The search begins where a permit was
+/// released last, or after the one that was taken last.
+///
+/// With some permits left, an acquisition usually costs a few loads and a compare-and-swap. With
+/// none it costs a load for each permit. A thread that has waited for a millisecond is served
+/// before later threads.
 #[derive(Clone, Debug)]
 pub struct RawSemaphore<M = Region> {
     memory: M,
@@ -40,18 +45,20 @@ pub struct RawSemaphore<M = Region> {
 }
 
 impl<M: Memory> RawSemaphore<M> {
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 1;
 
-    /// How many 64-bit words it takes. They begin as zero, and then [`init`](RawSemaphore::init).
+    /// Returns the number of 64-bit words that it takes. They begin as zero, and then
+    /// [`init`](RawSemaphore::init) follows.
     pub const fn words(permits: u32) -> usize {
         HEAD + permits as usize
     }
 
-    /// Gives the semaphore at these words its size. To be called once, before others know of it.
+    /// Sets the number of permits of the semaphore at these words, and returns the semaphore. Must
+    /// be called once, before others know of it.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if the words or the futex are outside the memory.
     pub fn init(memory: M, word_at: usize, futex_at: usize, permits: u32) -> RawSemaphore<M> {
         assert!(
             word_at + Self::words(permits) <= memory.words().len(),
@@ -61,12 +68,12 @@ impl<M: Memory> RawSemaphore<M> {
         RawSemaphore::new(memory, word_at, futex_at)
     }
 
-    /// The semaphore at these words and this futex of `memory`. Its size is read now, and never
-    /// again.
+    /// Returns the semaphore at these words and this futex of `memory`. Reads the number of permits
+    /// now, and never again.
     ///
     /// # Panics
-    /// If the memory has not got its first words or the futex. One that seems to go beyond the end
-    /// of the memory ends there.
+    /// Panics if the first words or the futex are outside the memory. A semaphore that seems to
+    /// reach beyond the end of the memory ends there.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawSemaphore<M> {
         let words = memory.words().len();
         assert!(word_at + HEAD <= words, "a semaphore outside the memory");
@@ -81,12 +88,13 @@ impl<M: Memory> RawSemaphore<M> {
         }
     }
 
-    /// How many permits there are.
+    /// Returns the number of permits.
     pub fn permits(&self) -> u32 {
         self.permits as u32
     }
 
-    /// How many of them nobody has. Out of date at once. Cost: a load for each.
+    /// Returns the number of free permits. It may be out of date at once. Costs a load for each
+    /// permit.
     pub fn available(&self) -> u32 {
         let free = |word: &&M::Word| word.load(Relaxed) == 0;
         self.slots().iter().filter(free).count() as u32
@@ -95,7 +103,8 @@ impl<M: Memory> RawSemaphore<M> {
     /// Takes a permit for the holder's process if that needs no waiting.
     ///
     /// # Errors
-    /// [`LockError::Busy`], also when what is left is promised to somebody who has waited long.
+    /// Fails with [`LockError::Busy`], also if the free permits are promised to a thread that has
+    /// waited long.
     #[inline]
     pub fn try_acquire(&self, holder: Holder) -> Result<Permit, LockError> {
         if self.waiter_count().look().starving() {
@@ -104,10 +113,10 @@ impl<M: Memory> RawSemaphore<M> {
         self.find(holder).ok_or(LockError::Busy)
     }
 
-    /// Takes a permit for the holder's process, and waits for one as long as `waiting` permits.
+    /// Takes a permit for the holder's process, and waits as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`], [`LockError::Ended`].
+    /// Fails with [`LockError::TimedOut`] or [`LockError::Ended`].
     #[inline]
     pub fn acquire<'s>(
         &self,
@@ -123,7 +132,7 @@ impl<M: Memory> RawSemaphore<M> {
     #[cold]
     fn acquire_later(&self, holder: Holder, waiting: Waiting<'_>) -> Result<Permit, LockError> {
         let mut found = None;
-        // Where others sleep already, nobody spins.
+        // No thread spins if others sleep already.
         spin(|| {
             let others = self.waiter_count().look().any();
             if !others {
@@ -145,7 +154,8 @@ impl<M: Memory> RawSemaphore<M> {
             if wait.is_long() {
                 self.waiter_count().starve();
             }
-            // Behind the entry: whoever gives one back that we do not find will find us entered.
+            // After the entry into the waiter count. A thread may release a permit that this search
+            // misses. It then finds this thread in the count.
             if (wait.slept || !record.starving())
                 && let Some(permit) = self.find(holder)
             {
@@ -173,26 +183,28 @@ impl<M: Memory> RawSemaphore<M> {
 
     pub(super) fn leave(&self, entered: Record, starving: bool) {
         if self.waiter_count().leave(entered, starving) {
-            // Those who were barred for our sake.
+            // Wakes the threads that were barred for this one.
             self.wake();
         }
     }
 
-    /// One that has slept cannot look before it has its turn. README: "Turns".
+    /// Lets others go first, for a thread that has slept and cannot check before it has its turn.
+    /// README: "Turns".
     fn step_aside(&self, entered: Record, starving: bool) {
         self.leave(entered, starving);
         self.pass();
     }
 
-    /// One that was woken does not take the permit that it may have been woken for.
+    /// Passes on a wake-up, for a thread or future that does not take the permit for which it was
+    /// woken.
     pub(super) fn pass(&self) {
         if self.waiter_count().look().any() {
             self.wake_one();
         }
     }
 
-    /// Wakes all who sleep. The sequence grows by as many permits as there are, so that as many
-    /// futures look.
+    /// Wakes all sleepers. The sequence grows by the number of free permits, so this many futures
+    /// check.
     fn wake(&self) {
         self.wake_growing(self.available().max(1));
     }
@@ -202,10 +214,10 @@ impl<M: Memory> RawSemaphore<M> {
         self.queue().futex().wake();
     }
 
-    /// Gives a permit back. Makes a system call if somebody waits.
+    /// Releases a permit. Makes a system call if a thread waits.
     ///
     /// # Errors
-    /// When the holder's process does not have it. Then nothing changes.
+    /// Fails if the holder's process does not have the permit. Then nothing changes.
     #[inline]
     pub fn release(&self, permit: Permit, holder: Holder) -> Result<(), NotHolder> {
         let at = permit.0 as usize;
@@ -219,9 +231,9 @@ impl<M: Memory> RawSemaphore<M> {
         Ok(())
     }
 
-    /// To be called after the process `dead` is known to be dead, for each semaphore that it could
-    /// reach. Gives its permits back and says how many those were. Cost: a load for each permit,
-    /// and a system call.
+    /// Must be called after the death of the process `dead`, for each semaphore that it could
+    /// reach. Frees its permits and returns their number. Costs a load for each permit, and a
+    /// system call.
     pub fn recover(&self, dead: WorkerId) -> u32 {
         let mut freed = 0;
         for slot in self.slots() {
@@ -252,7 +264,7 @@ impl<M: Memory> RawSemaphore<M> {
             Some(at) => begin + at,
             None => before.iter().position(take)?,
         };
-        // Rather than at what is taken, look at the next.
+        // The next search begins at the next word, since this one is taken.
         self.hint().store(at as u64 + 1, Relaxed);
         Some(Permit(at as u32))
     }

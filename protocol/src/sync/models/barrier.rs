@@ -21,7 +21,7 @@ fn loom_all_pass_the_barrier_and_one_leads() {
     });
 }
 
-/// Each sees in each round what the other wrote before it.
+/// Each party sees in each round what the other wrote before it.
 #[test]
 fn loom_a_barrier_serves_round_after_round() {
     check(3, || {
@@ -60,7 +60,8 @@ fn loom_a_broken_barrier_lets_nobody_wait() {
     });
 }
 
-/// The last one arrives and dies before it wakes the others; a breaker dies before it says why.
+/// The last party arrives and dies before it wakes the others. A breaker dies before it stores the
+/// cause.
 #[test]
 fn loom_a_barrier_bears_deaths_amid_its_steps() {
     for broken in [false, true] {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Two wait for two things to be put into a box; whoever puts them notifies one each time.
+/// Two threads wait for two items in a box. After each item, `notify` is called once.
 #[test]
 fn loom_a_notification_is_not_missed() {
     condvar(|condvar| condvar.notify_one());
@@ -41,7 +41,7 @@ fn condvar(notify: impl Fn(&RawCondvar<Model>) + Copy + Send + Sync + 'static) {
     });
 }
 
-/// The one that was notified dies. The other one looks again.
+/// The notified thread dies. The other one checks again.
 #[test]
 fn loom_a_notified_one_s_death_wakes_the_others() {
     check(3, || {

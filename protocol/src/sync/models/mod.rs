@@ -1,5 +1,5 @@
-//! Models: mutual exclusion, and that nobody is left asleep, which would be a deadlock here. What a
-//! dead process did last is played by steps on the words themselves.
+//! Models of mutual exclusion, and of wake-ups: a thread that is left asleep is a deadlock here.
+//! Steps on the words themselves stand for the last steps of a dead process.
 
 mod barrier;
 mod condvar;
@@ -37,7 +37,7 @@ fn holder(process: u32) -> Holder {
     Holder::of(process, process as u16, 1)
 }
 
-/// A deadline that does not come. Whoever has one has waited long: see `Wait`.
+/// A deadline that does not come. A wait with a deadline counts as long: see `Wait`.
 fn far() -> Option<Instant> {
     Some(Instant::now() + Duration::from_secs(1 << 30))
 }
@@ -47,7 +47,7 @@ fn cause() -> Cause {
     Cause { pid: 77, how }
 }
 
-/// A word that only one may change at a time.
+/// Adds one to a word that only one thread may change at a time.
 fn add_one(memory: &Model, at: usize) {
     let word = &memory.words()[at];
     word.store(word.load(Relaxed) + 1, Relaxed);

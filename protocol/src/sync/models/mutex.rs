@@ -1,6 +1,6 @@
 use super::*;
 
-/// What a sleeper of the raw lock does before it sleeps, and then nothing more: it dies.
+/// Does the steps of a sleeper of the raw lock up to its sleep, and then nothing more: it dies.
 fn sleep_and_die(memory: &Model, flags: u64) {
     let seq = memory.futex(0).load(Acquire);
     let word = memory.words()[0].load(Acquire);
@@ -35,7 +35,7 @@ fn loom_one_at_a_time_has_the_mutex() {
     });
 }
 
-/// One bars those who come later. All get it, also when they are barred by more than one.
+/// One thread bars later ones. All get the mutex, also when two of them bar others.
 #[test]
 fn loom_who_has_waited_long_is_next() {
     for hasty in [1, 0] {
@@ -82,7 +82,7 @@ fn loom_a_dead_owner_s_mutex_goes_on_to_a_waiter() {
     });
 }
 
-/// It frees the mutex and dies before it wakes anybody.
+/// A thread frees the mutex and dies before it wakes another.
 #[test]
 fn loom_an_unlocker_s_death_loses_no_wake_up() {
     check(3, || {

@@ -1,5 +1,5 @@
-//! Futures that wait. Process 1 has them, with one thread that sleeps for them. It finds each that
-//! was woken to be late at once, unless the future is faster.
+//! Models of waiting futures. Process 1 has them, with one thread that sleeps for them. It finds
+//! each woken future late at once, unless the future is faster.
 
 use std::task::{Poll, Wake, Waker};
 
@@ -9,7 +9,7 @@ use super::*;
 
 type All = std::sync::Arc<Waiters<Model>>;
 
-/// Whether it was called.
+/// Whether the waker was called.
 struct Called {
     called: Mutex<bool>,
     changed: Condvar,
@@ -46,7 +46,7 @@ fn waiters() -> All {
     })
 }
 
-/// Polls until `poll` has what it wants.
+/// Polls until `poll` returns its result.
 fn get<T>(
     all: &All,
     mut poll: impl FnMut(&mut Polled<Model>, &Waker) -> Poll<Result<T, PollError>>,
@@ -62,8 +62,8 @@ fn get<T>(
     }
 }
 
-/// Something that one has at a time. Process 0 has it. A future wants it, and so does a thread of
-/// process 2. If `gives_up`, the future goes away after one poll.
+/// Checks an object that one party has at a time. Process 0 has it. A future wants it, and so does
+/// a thread of process 2. If `gives_up`, the future goes away after one poll.
 fn check_polled<L: Clone + Send + 'static>(
     preemptions: usize,
     gives_up: bool,
@@ -167,7 +167,7 @@ fn loom_a_future_and_a_thread_write() {
     }
 }
 
-/// Two futures of one process want it, and the first may go away.
+/// Two futures of one process want the mutex, and the first may go away.
 #[test]
 fn loom_a_future_passes_its_wake_up_on() {
     for gives_up in [false, true] {

@@ -2,7 +2,7 @@ use super::*;
 
 struct Shared {
     lock: RawRwLock<Model>,
-    /// Of each process.
+    /// The readers of each process.
     local: [LocalReaders<ModelFutex>; 3],
     memory: Model,
 }
@@ -72,7 +72,7 @@ fn loom_readers_of_one_process_come_and_go_together() {
     });
 }
 
-/// While any of them reads, the bit of their process is set, and afterwards it is not.
+/// While one of the threads reads, the bit of their process is set. Afterwards it is not.
 #[test]
 fn loom_readers_of_one_process_have_their_bit() {
     check(3, || {
@@ -110,7 +110,7 @@ fn loom_tries_keep_each_other_out() {
             shared.lock.unlock_write(holder(1)).unwrap();
         }
         reader.join().unwrap();
-        // Nothing is left of a try that failed.
+        // A failed try leaves no mark.
         let _ = shared.lock.try_write(holder(1)).unwrap();
     });
 }
@@ -147,7 +147,7 @@ fn loom_a_reader_s_turn_ends() {
     });
 }
 
-/// It dies instead.
+/// The reader that has waited long dies.
 #[test]
 fn loom_a_dead_reader_s_turn_ends() {
     check(3, || {

@@ -46,7 +46,7 @@ fn loom_two_permits_wake_two() {
         let memory = Model::new(RawSemaphore::<Model>::words(2), 1);
         let semaphore = RawSemaphore::init(memory, 0, 0, 2);
         let mine = [(); 2].map(|()| semaphore.acquire(holder(0), None).unwrap());
-        // Neither gives its permit back.
+        // No process gives its permit back.
         let others = [1, 2].map(|process| {
             let semaphore = semaphore.clone();
             thread::spawn(move || semaphore.acquire(holder(process), None).unwrap())
@@ -74,7 +74,8 @@ fn loom_a_dead_process_s_permit_is_found() {
     });
 }
 
-/// So does the wake-up that it took, and the bar that it put up. What it counts is forgotten.
+/// The wake-up that a dead process took comes back, and its bar ends. Its entry in the count is
+/// forgotten.
 #[test]
 fn loom_a_waiter_s_death_leaves_the_permit_to_others() {
     for deadline in [false, true] {

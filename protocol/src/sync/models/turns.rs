@@ -1,4 +1,4 @@
-//! One that has slept waits for its turn: the others get what it was woken for.
+//! A thread that has slept waits for its turn. Others get its wake-up.
 
 use loom::sync::{Condvar, Mutex};
 
@@ -38,15 +38,16 @@ impl Sleeper for WithoutTurn {
     }
 }
 
-/// Something that one has at a time. Process 0 has it, process 1 waits for it without a turn,
-/// process 2 waits for it like any thread, and gets it before process 1 has its turn.
+/// Checks an object that one party has at a time. Process 0 has it, and process 1 waits for it
+/// without a turn. Process 2 waits for it like any thread, and gets it before process 1 has its
+/// turn.
 fn check_aside<L: Clone + Send + 'static>(
     preemptions: usize,
     new: impl Fn(Model) -> L + Send + Sync + 'static,
     take: impl Fn(&L, u32, Waiting<'_>) + Copy + Send + Sync + 'static,
     give_back: impl Fn(&L, u32) + Copy + Send + Sync + 'static,
 ) {
-    // Outside of the models.
+    // These are outside of the models, so this `Arc` is the standard library's.
     let (new, words) = (std::sync::Arc::new(new), 80);
     for deadlines in [(None, None), (far(), None), (None, far()), (far(), far())] {
         let new = new.clone();

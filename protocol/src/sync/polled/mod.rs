@@ -1,4 +1,4 @@
-//! Waiting without a thread: what a future does in the place of sleeping. README: "Futures".
+//! Waiting without a thread: the steps of a future in place of a sleep. README: "Futures".
 
 mod place;
 mod poll;
@@ -21,44 +21,43 @@ use waiters::Found;
 
 pub use waiters::Waiters;
 
-/// Why a future has not got what it waits for.
+/// The reason for which a future has not got a lock.
 #[derive(Debug)]
 pub enum PollError {
-    /// What a thread would have been told.
+    /// The error that a thread would get.
     Lock(LockError),
-    /// There is no thread that waits for all futures of this process, and the system refuses to
-    /// start one.
+    /// No thread sleeps for the futures of this process, and the system refuses to start one.
     NoThread(io::Error),
 }
 
-/// The waiting of one future, for one thing. Its drop ends it: others get what it may have been
-/// woken for, and are barred no more for its sake.
+/// The wait of one future for one lock. Its drop ends the wait. Then another waiter gets a wake-up
+/// that the future may have got, and none is barred for it.
 pub struct Polled<M: Memory> {
     waiters: Arc<Waiters<M>>,
-    /// Its number among all who wait, by which they are ordered. It keeps that until the end.
+    /// Its number among all waiting futures, by which they are ordered. It keeps the number until
+    /// the end.
     number: Option<u64>,
-    /// What wakes it, until it is listed.
+    /// The waker of its task, until it is listed.
     waker: Option<Waker>,
-    /// It is listed with `waiters`.
+    /// Whether it is listed with `waiters`.
     listed: bool,
-    /// The address of the futex in whose line it was, if it was taken out without having been
-    /// woken.
+    /// The address of the line's futex, if it was taken out of a line without having been woken.
     left: Option<usize>,
     began: Option<Instant>,
-    /// How often it was not polled in time after it had been woken.
+    /// The number of times that it was not polled in time after it had been woken.
     missed: u32,
-    /// It has been woken, and so was there before those who come now.
+    /// Whether it has been woken, and so came before newcomers.
     slept: bool,
-    /// It bars others: what that means depends on what it waits for.
+    /// Whether it bars others. The kind of lock decides whom.
     bars: bool,
-    /// It owns the raw lock, and waits for readers.
+    /// Whether it owns the raw lock and waits for readers.
     draining: bool,
-    /// It is in the waiter count of a semaphore.
+    /// Its entry in the waiter count of a semaphore.
     record: Option<Record>,
 }
 
 impl<M: Memory> Polled<M> {
-    /// The future has not been polled yet.
+    /// Returns the wait of a future that has not been polled yet.
     pub fn new(waiters: &Arc<Waiters<M>>) -> Polled<M> {
         Polled {
             waiters: waiters.clone(),
@@ -75,8 +74,8 @@ impl<M: Memory> Polled<M> {
         }
     }
 
-    /// The future is polled. From here on it is in no line, so nobody acts for it. The waker is the
-    /// code of others, and so comes first: if that panics, nothing has happened.
+    /// Begins a poll. From now on the future is in no line, so no thread acts for it. The clone of
+    /// the waker runs foreign code, so it comes first: if it panics, nothing has happened.
     fn begin(&mut self, waker: &Waker) {
         self.waker = Some(waker.clone());
         self.began.get_or_insert_with(Instant::now);
@@ -98,13 +97,14 @@ impl<M: Memory> Polled<M> {
         }
     }
 
-    /// Whether it has waited long. In models there is no time: whoever has been woken has.
+    /// Returns whether it has waited long. Models have no time: a woken future has waited long
+    /// there.
     fn is_long(&self) -> bool {
         let long = |began: Instant| cfg!(loom) || began.elapsed() >= LONG;
         self.slept && self.began.is_some_and(long)
     }
 
-    /// The future waits at this place until the futex there is no longer `seq`.
+    /// Lists the future at this place until the futex there is no longer `seq`.
     fn wait<T>(&mut self, place: Place<M>, seq: u32) -> Poll<Result<T, PollError>> {
         let number = *self.number.get_or_insert_with(|| self.waiters.number());
         let waker = self.waker.take();
@@ -124,7 +124,7 @@ impl<M: Memory> Polled<M> {
         }
     }
 
-    /// The line that it has left may be without anybody now.
+    /// Reports a line that it has left, which may now be without a future.
     fn end(&mut self) {
         if let Some(line) = self.left.take() {
             self.waiters.has_left(line);

@@ -1,20 +1,20 @@
-//! Where a future waits, and what its waiting means to others.
+//! The place where a future waits, and the effects of its wait on others.
 
 use super::super::{
     Holder, RawRwLock, RawSemaphore, raw_lock::RawLock, wait::Queue, waiter_count::Record,
 };
 use crate::primitive::{Futex, Memory};
 
-/// The queue of a lock, and what a future has announced there.
+/// The queue of a lock, and the announcements of a future there.
 #[derive(Clone, Debug)]
 pub(super) enum Place<M: Memory> {
-    /// To have the raw lock. `bars`: STARVING was set for it.
+    /// The future wants the raw lock. `bars`: STARVING was set for it.
     RawLock { raw_lock: RawLock<M>, bars: bool },
-    /// To read. `bars`: TURN was set for it.
+    /// The future wants to read. `bars`: TURN was set for it.
     Entrance { lock: RawRwLock<M>, bars: bool },
-    /// To write, with the raw lock, when those who read have left.
+    /// The future has the raw lock, and wants to write when the readers have left.
     Exit { lock: RawRwLock<M>, holder: Holder },
-    /// To get a permit. `bars`: STARVING was set in the waiter count for it.
+    /// The future wants a permit. `bars`: STARVING was set in the waiter count for it.
     Permit {
         semaphore: RawSemaphore<M>,
         record: Record,
@@ -36,24 +36,26 @@ impl<M: Memory> Place<M> {
         self.queue().futex()
     }
 
-    /// What tells the queue from all others of this process, while somebody waits there.
+    /// Returns an address that tells the queue from all others of this process, while a future
+    /// waits there.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self.futex()).addr()
     }
 
-    /// How many are to be woken when the sequence has grown by `growth`.
+    /// Returns the number of futures to wake after the sequence has grown by `growth`.
     pub(super) fn to_wake(&self, growth: u32) -> usize {
         match self {
-            // One that was woken is responsible for the rest.
+            // A woken future is responsible for the rest.
             Place::RawLock { .. } => 1,
             Place::Entrance { .. } | Place::Exit { .. } => usize::MAX,
-            // Each of these was for one.
+            // Each increment was for one future.
             Place::Permit { .. } => growth as usize,
         }
     }
 
-    /// A future that waited here does not look at the lock: it is gone, or is not polled in time.
-    /// Nobody is barred any more for its sake. If it was woken, others get what it was woken for.
+    /// Acts for a future that waited here and does not check the lock, since it is gone or is not
+    /// polled in time. Ends its barring of others. If it was woken, another waiter gets its
+    /// wake-up.
     pub(super) fn pass(&self, woken: bool) {
         match self {
             Place::RawLock { raw_lock, bars } => {
@@ -62,7 +64,7 @@ impl<M: Memory> Place<M> {
                 }
             }
             Place::Entrance { lock, bars } => {
-                // All are woken there.
+                // All futures are woken there.
                 if *bars {
                     lock.end_turn();
                 }
@@ -81,7 +83,7 @@ impl<M: Memory> Place<M> {
         }
     }
 
-    /// A wake-up came to this process when nobody waited here any longer.
+    /// Passes on a wake-up that came to this process when no future waited here any longer.
     pub(super) fn pass_for_nobody(&self) {
         match self {
             Place::RawLock { raw_lock, .. } => raw_lock.step_aside(false),
@@ -90,7 +92,7 @@ impl<M: Memory> Place<M> {
         }
     }
 
-    /// Has all who sleep in the queue look again.
+    /// Wakes all sleepers of the queue. They check the lock again.
     pub(super) fn alarm(&self) {
         self.futex().increment();
         self.futex().wake();

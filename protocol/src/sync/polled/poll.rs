@@ -1,4 +1,4 @@
-//! Each step of a future that wants a lock. It looks, and waits if it cannot have it.
+//! The steps of a future that wants a lock. It checks the lock, and waits if it cannot have it.
 
 use std::{
     sync::atomic::Ordering::{AcqRel, Acquire, SeqCst},
@@ -20,8 +20,8 @@ use super::{
 use crate::primitive::{Futex, Memory, Word};
 
 impl<M: Memory> RawLock<M> {
-    /// As `take`. The sequence is read first, and what is announced is announced in the word that
-    /// was looked at.
+    /// Takes the raw lock like `take`. It reads the sequence first, and announces the wait in the
+    /// word that it has checked.
     fn poll_take(&self, holder: Holder, wait: &mut Polled<M>) -> Poll<Result<(), PollError>> {
         loop {
             let seq = self.queue().futex().load(Acquire);
@@ -46,10 +46,12 @@ impl<M: Memory> RawLock<M> {
 }
 
 impl<M: Memory> RawMutex<M> {
-    /// Takes it, or has the waker called when it may be free. `wait` is this future's, from poll to
-    /// poll.
+    /// Locks it, or arranges that the waker is called when it may be free. `wait` belongs to this
+    /// future in all its polls.
     ///
     /// # Errors
+    /// Fails with [`PollError::NoThread`], or with [`PollError::Lock`] if the holder is a thread
+    /// that has it already.
     /// [`PollError::NoThread`].
     pub fn poll_lock(
         &self,
@@ -65,11 +67,12 @@ impl<M: Memory> RawMutex<M> {
 }
 
 impl<M: Memory> RawRwLock<M> {
-    /// Begins to write, or has the waker called when that may be possible. `wait` is this future's,
-    /// from poll to poll.
+    /// Begins to write, or arranges that the waker is called when that may be possible. `wait`
+    /// belongs to this future in all its polls.
     ///
     /// # Errors
-    /// [`PollError::NoThread`].
+    /// Fails with [`PollError::NoThread`], or with [`PollError::Lock`] if the holder is a thread
+    /// that writes already.
     pub fn poll_write(
         &self,
         holder: Holder,
@@ -98,11 +101,11 @@ impl<M: Memory> RawRwLock<M> {
         Ready(Ok(Acquired::new(self.poison())))
     }
 
-    /// Begins to read, or has the waker called when that may be possible. `wait` is this future's,
-    /// from poll to poll.
+    /// Begins to read, or arranges that the waker is called when that may be possible. `wait`
+    /// belongs to this future in all its polls.
     ///
     /// # Errors
-    /// [`PollError::NoThread`].
+    /// Fails with [`PollError::NoThread`].
     pub fn poll_read(
         &self,
         holder: Holder,
@@ -133,11 +136,11 @@ impl<M: Memory> RawRwLock<M> {
 }
 
 impl<M: Memory> RawSemaphore<M> {
-    /// Takes a permit for the holder's process, or has the waker called when there may be one.
-    /// `wait` is this future's, from poll to poll.
+    /// Takes a permit for the holder's process, or arranges that the waker is called when one may
+    /// be free. `wait` belongs to this future in all its polls.
     ///
     /// # Errors
-    /// [`PollError::NoThread`].
+    /// Fails with [`PollError::NoThread`].
     pub fn poll_acquire(
         &self,
         holder: Holder,
@@ -154,7 +157,8 @@ impl<M: Memory> RawSemaphore<M> {
         if wait.bars {
             self.waiter_count().starve();
         }
-        // Behind the entry: whoever gives one back that we do not find will find us entered.
+        // After the entry into the waiter count. A thread may release a permit that this search
+        // misses. It then finds this future in the count.
         if (wait.slept || !record.starving())
             && let Some(permit) = self.find(holder)
         {

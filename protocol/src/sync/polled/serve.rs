@@ -8,10 +8,10 @@ use std::{
 use super::{place::Place, state::wake_task, waiters::Waiters};
 use crate::primitive::{Futex, Memory};
 
-/// How long a thread stays for whom nobody waits: to start one costs more than a wait.
+/// The time for which a thread stays without a future. To start a thread costs more than a wait.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What a thread is about to sleep on.
+/// The futexes on which a thread is about to sleep.
 struct Watch<M: Memory> {
     bell: Arc<M::Futex>,
     queues: Vec<(Place<M>, u32)>,
@@ -19,11 +19,11 @@ struct Watch<M: Memory> {
 }
 
 enum Sleep {
-    /// A line is without anybody.
+    /// A line is without a future, so the thread does not sleep.
     Not,
-    /// There are lines, or futures that have some time to look.
+    /// There are lines, or woken futures with time to check.
     For(Option<Duration>),
-    /// There is nobody.
+    /// There is no future.
     Idle,
 }
 
@@ -34,7 +34,7 @@ impl<M: Memory> Waiters<M> {
             return;
         };
         loop {
-            // Read first: what changes after this look ends the sleep.
+            // The doorbell is read first, so a change after this ends the sleep.
             let rung = bell.load(Acquire);
             let Some(watch) = self.watch(thread) else {
                 return;
@@ -83,7 +83,7 @@ impl<M: Memory> Waiters<M> {
         let timeout = match watch.sleep {
             Sleep::Not => return,
             Sleep::For(time) => time,
-            // In models a time is over at once, and threads are few.
+            // Models have no time: a wait with a limit ends at once there. They have few threads.
             Sleep::Idle => (!cfg!(loom)).then_some(IDLE),
         };
         let queues = watch
@@ -98,7 +98,7 @@ impl<M: Memory> Waiters<M> {
         M::Futex::wait_any(&all, timeout);
     }
 
-    /// Ends the thread if nobody has come since.
+    /// Ends the thread if no future has come since.
     fn ends(&self, thread: u64) -> bool {
         self.with(|state| {
             let idle = |thread: &super::state::Thread<M>| {

@@ -1,4 +1,4 @@
-//! Who waits where in this process, as plain data.
+//! The waiting futures of this process and their places, as plain data.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,66 +11,67 @@ use std::{
 use super::place::Place;
 use crate::primitive::Memory;
 
-/// Futures that wait, the queues where they wait, and the threads that sleep there for them.
+/// Waiting futures, the queues where they wait, and the threads that sleep there for them.
 pub(super) struct State<M: Memory> {
-    /// By number. Those that came first have the lowest.
+    /// The futures by number. Earlier futures have lower numbers.
     pub(super) futures: BTreeMap<u64, Waiter<M>>,
-    /// By the address of the queue's futex.
+    /// The lines by the address of the queue's futex.
     pub(super) lines: BTreeMap<usize, Line<M>>,
     pub(super) threads: BTreeMap<u64, Thread<M>>,
     pub(super) next: u64,
 }
 
-/// A future that waits.
+/// A waiting future.
 pub(super) struct Waiter<M: Memory> {
     pub(super) place: Place<M>,
     pub(super) stage: Stage,
-    /// How long it has to look, once it is woken.
+    /// The time that it has for a check after it is woken.
     pub(super) time: Duration,
 }
 
 pub(super) enum Stage {
     /// It is in the line of its place.
     Waiting(Option<Waker>),
-    /// It has been woken, and is to look until then. Later the thread passes on what it was woken
-    /// for.
+    /// It has been woken, and should check the lock before `until`. Later the thread passes its
+    /// wake-up on.
     Woken { thread: u64, until: Instant },
-    /// It did not look in time.
+    /// It did not check in time.
     Passed,
 }
 
 /// The futures that wait at one queue.
 pub(super) struct Line<M: Memory> {
-    /// The queue; what it announced is that of some future.
+    /// The queue. Its announcements are those of one of the futures.
     pub(super) place: Place<M>,
-    /// What the sequence was when none of them had missed anything.
+    /// The sequence at a time when none of the futures had missed an increment.
     pub(super) seq: u32,
     pub(super) futures: BTreeSet<u64>,
-    /// Who sleeps there.
+    /// The thread that sleeps there.
     pub(super) thread: u64,
 }
 
 /// A thread that sleeps for futures.
 pub(super) struct Thread<M: Memory> {
-    /// Ends its sleep, so that it looks at its lines again.
+    /// The doorbell that ends its sleep. Then it checks its lines again.
     pub(super) bell: Arc<M::Futex>,
     /// The lines, in the order in which they began.
     pub(super) lines: Vec<usize>,
-    /// The futures that it has woken and that have not looked yet, by the end of their time.
+    /// The futures that it has woken and that have not checked yet, by the end of their time.
     pub(super) woken: BTreeSet<(Instant, u64)>,
 }
 
-/// What is to be done without the lock.
+/// The actions that follow without the lock.
 pub(super) struct Deeds<M: Memory> {
     pub(super) wake: Vec<Waker>,
-    /// These did not look in time.
+    /// The places of futures that did not check in time.
     pub(super) pass: Vec<Place<M>>,
-    /// Nobody waits there.
+    /// The places where no future waits.
     pub(super) pass_for_nobody: Vec<Place<M>>,
 }
 
 impl<M: Memory> State<M> {
-    /// Takes `thread`'s share of what has happened: the sequences of its lines, as they are now.
+    /// Handles the growth of the sequences of `thread`'s lines. `found` has the sequences of now.
+    /// Also marks the woken futures whose time is over.
     pub(super) fn look(&mut self, thread: u64, found: &[(usize, u32)], now: Instant) -> Deeds<M> {
         let mut deeds = Deeds {
             wake: Vec::new(),
@@ -84,7 +85,7 @@ impl<M: Memory> State<M> {
             return deeds;
         };
         while let Some(&(until, number)) = thread.woken.first()
-            // In models there is no time, and it is always over.
+            // Models have no time, so it is always over there.
             && (cfg!(loom) || until <= now)
         {
             thread.woken.pop_first();
@@ -96,8 +97,9 @@ impl<M: Memory> State<M> {
         deeds
     }
 
-    /// Wakes those for whom the sequence has grown. Forgets a line without anybody: only now, since
-    /// until then the thread slept there and others were not woken in its place.
+    /// Wakes the futures for which the sequence has grown. Removes a line without a future. It does
+    /// so only now, since until now the thread slept there and may have been woken in place of
+    /// another process.
     fn deliver(&mut self, at: usize, seq: u32, now: Instant, deeds: &mut Deeds<M>) {
         let Some(line) = self.lines.get_mut(&at) else {
             return;
@@ -130,7 +132,7 @@ impl<M: Memory> State<M> {
         }
     }
 
-    /// All look, though nothing has happened.
+    /// Wakes all futures. They check though nothing has happened.
     pub(super) fn wake_all(&mut self, now: Instant) -> Vec<Waker> {
         let mut wakers = Vec::new();
         for line in self.lines.values_mut() {
@@ -143,7 +145,7 @@ impl<M: Memory> State<M> {
     }
 }
 
-/// A future that was taken out of its line is to look.
+/// Marks a future that was taken out of its line as woken, and returns its waker.
 fn wake<M: Memory>(
     futures: &mut BTreeMap<u64, Waiter<M>>,
     threads: &mut BTreeMap<u64, Thread<M>>,
@@ -162,7 +164,7 @@ fn wake<M: Memory>(
     }
 }
 
-/// Wakes the task of a future. A waker is the code of others, and its panic theirs.
+/// Wakes the task of a future. A waker is foreign code, so its panic is ignored.
 pub(super) fn wake_task(waker: Waker) {
     let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }

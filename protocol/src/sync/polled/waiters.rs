@@ -13,46 +13,46 @@ use super::{
 };
 use crate::primitive::{Futex, Lock, Memory};
 
-/// How long a future has to look after it was woken for the first time, before others get what it
-/// was woken for.
+/// The time that a future has for a check after its first wake-up. Then another waiter gets the
+/// wake-up.
 const FIRST: Duration = Duration::from_millis(1);
 
-/// Each time that it did not look in time it gets twice as long, this often: a task whose worker is
-/// always busy would never get a lock that others always want.
+/// The number of times that this time is doubled, once after each late check. Otherwise a task of a
+/// worker that is always busy would never get a lock that others always want.
 const DOUBLINGS: u32 = 4;
 
-/// What starts a thread.
+/// A function that starts a thread.
 type Start = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
-/// All futures of this process that wait for locks, and the threads that sleep for them: one, as
-/// long as they wait at no more than 127 queues; where there is no `futex_waitv`, one for each
-/// queue. A thread ends when nobody has waited for a second.
+/// All futures of this process that wait for locks, and the threads that sleep for them. One thread
+/// sleeps for futures at up to 127 queues. More queues have more threads. Without `futex_waitv`
+/// each queue has one. A thread ends after a second without a future.
 pub struct Waiters<M: Memory> {
     state: <M::Futex as Futex>::Lock<State<M>>,
-    /// How many futexes a thread sleeps on.
+    /// The largest number of futexes on which a thread sleeps.
     pub(super) most: usize,
     start: Start,
 }
 
-/// What has become of a future that waited.
+/// The former state of a future that was taken out.
 pub(super) enum Found {
     /// It was in this line.
     Waiting { line: usize },
     /// It was woken.
     Woken,
-    /// It was woken, and then passed on what it was woken for.
+    /// It was woken, and then its wake-up was passed on.
     Passed,
 }
 
 impl<M: Memory> Waiters<M> {
-    /// Nobody. `start` starts a thread.
+    /// Returns a set without futures. `start` starts a thread.
     pub fn new(
         start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync + 'static,
     ) -> Arc<Waiters<M>> {
         Waiters::with_most(<M::Futex as Futex>::most_at_once(), start)
     }
 
-    /// As `new`; each thread sleeps on so many futexes at most.
+    /// Returns a set without futures, like `new`. Each thread sleeps on at most `most` futexes.
     pub(in super::super) fn with_most(
         most: usize,
         start: impl Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync + 'static,
@@ -70,18 +70,18 @@ impl<M: Memory> Waiters<M> {
         })
     }
 
-    /// Calls `f` with all, under the lock.
+    /// Calls `f` with the state, under the lock.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut State<M>) -> R) -> R {
         self.state.with(f)
     }
 
-    /// Has all futures look again.
+    /// Wakes all futures. They check their locks again.
     pub fn wake_all(&self) {
         let wakers = self.with(|state| state.wake_all(Instant::now()));
         wakers.into_iter().for_each(wake_task);
     }
 
-    /// A number that no other future has.
+    /// Returns a number that no other future has.
     pub(super) fn number(&self) -> u64 {
         self.with(|state| {
             state.next += 1;
@@ -89,11 +89,12 @@ impl<M: Memory> Waiters<M> {
         })
     }
 
-    /// The future waits at this place. It has announced that, after it had read `seq` there.
+    /// Lists a future that waits at this place. It has announced that, after it had read `seq`
+    /// there.
     ///
     /// # Errors
-    /// There is no thread, and none can be started. Then the future does not wait, and what it had
-    /// announced is taken back.
+    /// Fails if there is no thread and none can be started. Then the future does not wait, and its
+    /// announcement is withdrawn.
     pub(super) fn list(
         self: &Arc<Self>,
         number: u64,
@@ -107,7 +108,7 @@ impl<M: Memory> Waiters<M> {
             let ring = match state.lines.get_mut(&at) {
                 Some(line) => {
                     line.futures.insert(number);
-                    // What this one has missed, one of the line has missed.
+                    // An increment that this future has missed counts as missed by the line.
                     let older = seq.wrapping_sub(line.seq).cast_signed() < 0;
                     if older {
                         line.seq = seq;
@@ -151,9 +152,9 @@ impl<M: Memory> Waiters<M> {
         }
     }
 
-    /// A thread that can sleep at one queue more, and whether it may sleep already.
+    /// Returns a thread that can sleep at one more queue, and whether it may sleep already.
     fn thread(self: &Arc<Self>, state: &mut State<M>) -> io::Result<(u64, bool)> {
-        // One place is the bell's.
+        // The doorbell takes one place.
         let most = self.most.saturating_sub(1).max(1);
         let mut free = state.threads.iter();
         if let Some((thread, _)) = free.find(|(_, thread)| thread.lines.len() < most) {
@@ -172,11 +173,12 @@ impl<M: Memory> Waiters<M> {
         Ok((number, false))
     }
 
-    /// What ends the sleep of a thread.
+    /// Returns a function that ends the sleep of a thread.
     fn bell(&self, state: &State<M>, thread: u64) -> impl FnOnce() + use<M> {
         let thread = state.threads.get(&thread);
         let bell = thread.map(|thread| thread.bell.clone());
-        // A thread that sleeps on one futex does not hear its bell while it sleeps at a queue.
+        // A thread that sleeps on one futex does not notice its doorbell while it sleeps at a
+        // queue.
         let queue = thread
             .filter(|_| self.most == 1)
             .and_then(|thread| state.lines.get(thread.lines.first()?))
@@ -192,14 +194,14 @@ impl<M: Memory> Waiters<M> {
         }
     }
 
-    /// The future is no longer listed.
+    /// Removes the future from its line, and returns its former state.
     pub(super) fn take_out(&self, number: u64) -> Found {
-        // What was listed is dropped outside of the lock: the waker is the code of others.
+        // The removed entry is dropped outside the lock, since its waker is foreign code.
         let (found, _future) = self.with(|state| take_out(state, number));
         found
     }
 
-    /// The future is gone.
+    /// Removes a future that is gone, and acts for it.
     pub(super) fn give_up(&self, number: u64) {
         let (found, future) = self.with(|state| take_out(state, number));
         let Some(future) = future else { return };
@@ -213,7 +215,7 @@ impl<M: Memory> Waiters<M> {
         }
     }
 
-    /// If nobody is left in the line, its thread sleeps there no more.
+    /// Wakes the thread of a line without futures, so it sleeps there no longer.
     pub(super) fn has_left(&self, line: usize) {
         let ring = self.with(|state| {
             let line = state.lines.get(&line)?;
@@ -225,7 +227,7 @@ impl<M: Memory> Waiters<M> {
         }
     }
 
-    /// Ends the threads: in models none is idle for a time.
+    /// Ends the threads. In models no thread is idle for a time.
     #[cfg(all(test, loom))]
     pub(in super::super) fn stop(&self) {
         let threads = self.with(|state| std::mem::take(&mut state.threads));
@@ -235,7 +237,7 @@ impl<M: Memory> Waiters<M> {
         }
     }
 
-    /// How many wait, and how many threads sleep for them.
+    /// Returns the number of waiting futures and of threads that sleep for them.
     #[cfg(test)]
     pub(in super::super) fn count(&self) -> (usize, usize) {
         self.with(|state| (state.futures.len(), state.threads.len()))

@@ -11,19 +11,19 @@ use std::{
 use super::super::wait::spin;
 use crate::primitive::Futex;
 
-/// In a count: a thread is about to enter the process into the lock's readers, or to take it out.
+/// Flag of a count: a thread is about to add the process to the lock's readers, or to remove it.
 const BUSY: u32 = 1 << 31;
-/// In a count that is busy: threads sleep until it no longer is.
+/// Flag of a busy count: threads sleep until the count is no longer busy.
 const SLEEPERS: u32 = 1 << 30;
 
-/// How many threads of this process read. One for each lock in each process, in private memory: the
-/// lock itself has one bit for the process.
+/// The number of threads of this process that read. There is one count for each lock in each
+/// process, in private memory. The lock itself has one bit for the process.
 pub struct LocalReaders<F = AtomicU32> {
     count: F,
 }
 
 impl<F: Futex + Default> LocalReaders<F> {
-    /// None.
+    /// Returns a count of no readers.
     pub fn new() -> LocalReaders<F> {
         let count = F::default();
         LocalReaders { count }
@@ -45,22 +45,22 @@ impl<F: Futex> fmt::Debug for LocalReaders<F> {
     }
 }
 
-/// What a change of the count was.
+/// The effect of a change of the count.
 pub(super) enum Change {
-    /// Others of this process read too, and the lock need not know.
+    /// Other threads of this process read too, so the lock does not change.
     Among,
-    /// The caller is the first to come or the last to leave. It changes the process's bit and calls
-    /// [`LocalReaders::settle`].
+    /// The caller is the first to come or the last to leave. It must change the process's bit and
+    /// call [`LocalReaders::settle`].
     Edge,
-    /// There is none to leave.
+    /// There is no reader to leave.
     None,
 }
 
 impl<F: Futex> LocalReaders<F> {
-    /// One more.
+    /// Counts one reader more.
     ///
     /// # Panics
-    /// If there are 2^30 already.
+    /// Panics if there are 2^30 - 1 already.
     pub(super) fn join(&self) -> Change {
         self.change(|count| {
             assert!(count + 1 < SLEEPERS, "too many readers");
@@ -68,7 +68,7 @@ impl<F: Futex> LocalReaders<F> {
         })
     }
 
-    /// One less.
+    /// Counts one reader less.
     pub(super) fn leave(&self) -> Change {
         self.change(|count| count.checked_sub(1))
     }
@@ -93,7 +93,7 @@ impl<F: Futex> LocalReaders<F> {
         }
     }
 
-    /// After an edge: there are `count` now, none or one.
+    /// Sets the count after an edge. `count` is 0 or 1.
     #[inline]
     pub(super) fn settle(&self, count: u32) {
         if self.count.swap(count, AcqRel) & SLEEPERS != 0 {
@@ -101,8 +101,8 @@ impl<F: Futex> LocalReaders<F> {
         }
     }
 
-    /// The count when nobody is busy with it. That is a matter of a few instructions, unless the
-    /// thread lost its core amid them.
+    /// Returns the count when it is not busy. That takes a few instructions of another thread,
+    /// unless it loses its core meanwhile.
     #[cold]
     fn settled(&self) -> u32 {
         let mut count = BUSY;

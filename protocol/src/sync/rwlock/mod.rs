@@ -1,4 +1,4 @@
-//! Many readers or one writer, in several processes.
+//! A read-write lock for threads in several processes.
 
 mod local;
 mod processes;
@@ -25,33 +25,34 @@ pub(super) use reading::ObjectHandle;
 /// A lock for many readers or one writer, in shared memory. A clone is the same lock. README:
 /// "Readers and writers".
 ///
-/// A writer that has come bars new readers, so it waits for those only who were there. A reader
-/// that has waited for a millisecond comes before the next writer. So a thread that reads must not
-/// begin to read once more: it would wait for a writer that waits for it.
+/// A waiting writer bars new readers, so it waits only for the readers before it. A reader that has
+/// waited for a millisecond comes before the next writer. A thread that reads must not begin to
+/// read again: it would wait for a writer that waits for it.
 ///
-/// Reading costs three atomic read-modify-writes to begin and three to end, one of each in shared
-/// memory; one each while other threads of the same process read. Writing costs that of a mutex,
-/// and a look at the bits of all processes, [`PROCESS_SLOTS`](super::PROCESS_SLOTS) of them.
+/// To begin and to end reading costs three atomic read-modify-writes each, one of them in shared
+/// memory. It costs one each while other threads of the same process read. Writing costs as much as
+/// a mutex, and a look at the bits of all [`PROCESS_SLOTS`](super::PROCESS_SLOTS) processes.
 #[derive(Clone, Debug)]
 pub struct RawRwLock<M: Memory = Region> {
-    /// Its word is the writer's.
+    /// The lock among writers. Its word has the writer.
     raw_lock: RawLock<M>,
-    /// The word of the poison. The readers' follow.
+    /// The index of the word for the poison. The words of the readers follow.
     poison: usize,
-    /// The futex on which readers sleep. That of the writer who waits for readers follows.
+    /// The index of the futex on which readers sleep. The futex of a writer that waits for readers
+    /// follows.
     entrance: usize,
 }
 
 impl<M: Memory> RawRwLock<M> {
-    /// How many 64-bit words it takes. Zero is unlocked, without poison.
+    /// The number of 64-bit words that it takes. Zero is unlocked, without poison.
     pub const WORDS: usize = 2 + Processes::<M::Word>::WORDS;
-    /// How many futexes it takes. They begin with any value.
+    /// The number of futexes that it takes. They begin with any value.
     pub const FUTEXES: usize = 3;
 
-    /// The lock at these words and these futexes of `memory`.
+    /// Returns the lock at these words and these futexes of `memory`.
     ///
     /// # Panics
-    /// If the memory has not got them.
+    /// Panics if they are outside the memory.
     pub fn new(memory: M, word_at: usize, futex_at: usize) -> RawRwLock<M> {
         assert!(
             word_at + Self::WORDS <= memory.words().len(),
@@ -68,9 +69,10 @@ impl<M: Memory> RawRwLock<M> {
     /// Begins to write if that needs no waiting.
     ///
     /// # Errors
-    /// [`LockError::Busy`]; [`LockError::Recursive`] when the calling thread writes already.
+    /// Fails with [`LockError::Busy`], or with [`LockError::Recursive`] if the calling thread
+    /// writes already.
     pub fn try_write(&self, holder: Holder) -> Result<Acquired, LockError> {
-        // A first look, so as not to bar readers for nothing.
+        // Looks first, so as not to bar readers in vain.
         if !self.processes().is_empty() {
             return Err(LockError::Busy);
         }
@@ -83,11 +85,11 @@ impl<M: Memory> RawRwLock<M> {
         Err(LockError::Busy)
     }
 
-    /// Begins to write, and waits for that as long as `waiting` permits.
+    /// Begins to write, and waits as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes already.
-    /// One that reads is not found out. [`LockError::Ended`].
+    /// Fails with [`LockError::TimedOut`], [`LockError::Ended`], or [`LockError::Recursive`] if the
+    /// calling thread writes already. A calling thread that reads is not detected.
     pub fn write<'s>(
         &self,
         holder: Holder,
@@ -103,8 +105,8 @@ impl<M: Memory> RawRwLock<M> {
         }
     }
 
-    /// Waits until nobody reads. New readers are barred already. Says whether the holder still has
-    /// the raw lock; after an error it has not.
+    /// Waits until no process reads. New readers are barred already. Returns whether the holder
+    /// still has the raw lock. After an error it does not have it.
     #[cold]
     fn drain(&self, holder: Holder, waiting: Waiting<'_>) -> Result<bool, LockError> {
         let mut empty = false;
@@ -128,7 +130,7 @@ impl<M: Memory> RawRwLock<M> {
                 .left()
                 .and_then(|left| wait.sleep(self.exit(), seq, left, open));
             match slept {
-                // Others write before this one has its turn. README: "Turns".
+                // Others write before this writer has its turn. README: "Turns".
                 Ok(()) if wait.stepped_aside() => return Ok(false),
                 Ok(()) => {}
                 Err(error) => break error,
@@ -138,13 +140,14 @@ impl<M: Memory> RawRwLock<M> {
         Err(end)
     }
 
-    /// A writer that has the raw lock and waits for readers lets others go first.
+    /// Lets others go first, for a writer that has the raw lock and waits for readers.
     pub(super) fn stop_draining(&self, holder: Holder) {
         self.raw_lock.word().fetch_and(!DRAINING, AcqRel);
         let _ = self.unlock_write(holder);
     }
 
-    /// A reader that had its turn, or does not want it any longer, lets writers in again.
+    /// Ends the turn of a reader that has had it or does not want it any more. Writers may enter
+    /// again.
     pub(super) fn end_turn(&self) {
         self.raw_lock.end_turn();
     }
@@ -157,10 +160,10 @@ impl<M: Memory> RawRwLock<M> {
         !self.processes().is_empty()
     }
 
-    /// Ends writing. Makes a system call if somebody waits, or has waited meanwhile.
+    /// Ends writing. Makes a system call if a thread waits, or has waited meanwhile.
     ///
     /// # Errors
-    /// When `holder` does not write. Then nothing changes.
+    /// Fails if `holder` does not write. Then nothing changes.
     #[inline]
     pub fn unlock_write(&self, holder: Holder) -> Result<(), NotHolder> {
         if self.raw_lock.release(holder)? & READERS != 0 {
@@ -169,10 +172,10 @@ impl<M: Memory> RawRwLock<M> {
         Ok(())
     }
 
-    /// Ends writing, and has everyone know that this process panicked amid it.
+    /// Ends writing, and marks the lock as poisoned by a panic of this process.
     ///
     /// # Errors
-    /// As [`unlock_write`](RawRwLock::unlock_write).
+    /// Fails if `holder` does not write. Then nothing changes.
     pub fn unlock_write_poisoned(&self, holder: Holder) -> Result<(), NotHolder> {
         if !self.raw_lock.is_owned_by(holder) {
             return Err(NotHolder);
@@ -181,27 +184,28 @@ impl<M: Memory> RawRwLock<M> {
         self.unlock_write(holder)
     }
 
-    /// Whether `holder` writes. Another's answer is out of date at once.
+    /// Returns whether `holder` writes. For another holder, the answer may be out of date at once.
     pub fn is_written_by(&self, holder: Holder) -> bool {
         self.raw_lock.is_owned_by(holder)
     }
 
-    /// The first that died or panicked while it wrote, since the last
+    /// Returns the cause of the first death or panic of a writer since the last
     /// [`clear_poison`](Self::clear_poison).
     #[inline]
     pub fn poison(&self) -> Option<Cause> {
         self.poison_word().get()
     }
 
-    /// Declares that what it protects is in order again. To be called by a writer.
+    /// Declares that the protected data is in order again. The caller must write.
     pub fn clear_poison(&self) {
         self.poison_word().clear();
     }
 
-    /// To be called after the process `dead`, which had this process slot, is known to be dead, for
-    /// each lock that it could reach, before its process slot is given away. If it was the writer,
-    /// the lock is free and poisoned then. What it read is no reason for that, and neither is its
-    /// death while it slept until readers left. Says whether it was the writer. Three system calls.
+    /// Must be called after the death of the process `dead`, which had this process slot. It is
+    /// called for each lock that `dead` could reach, before the slot is given away. If `dead` was
+    /// the writer, the lock becomes free and poisoned. The death of a reader does not poison it,
+    /// nor that of a writer which waited for readers. Returns whether `dead` was the writer. Costs
+    /// three system calls.
     pub fn recover(&self, dead: WorkerId, slot: ProcessSlot, cause: Cause) -> bool {
         self.processes().remove(slot);
         let owned = self.raw_lock.recover(dead, |word| {
@@ -219,7 +223,7 @@ impl<M: Memory> RawRwLock<M> {
         self.entrance().futex().wake();
     }
 
-    /// The one that waits for readers.
+    /// Wakes the writer that waits for readers.
     fn wake_writer(&self) {
         self.exit().futex().increment();
         self.exit().futex().wake();

@@ -1,4 +1,4 @@
-//! The processes that read.
+//! The set of processes that read.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -10,7 +10,7 @@ use crate::primitive::Word;
 pub(super) struct Processes<'a, W>(pub(super) &'a [W]);
 
 impl<W: Word> Processes<'_, W> {
-    /// How many words it takes.
+    /// The number of words that it takes.
     pub(super) const WORDS: usize = PROCESS_SLOTS.div_ceil(64);
 
     #[inline]

@@ -1,4 +1,4 @@
-//! The readers' side.
+//! The readers of the lock.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::primitive::{Futex, Memory, Word};
 
-/// Where a reader has got to.
+/// The result of an attempt to begin reading.
 pub(in super::super) enum ObjectHandle {
     In,
-    /// There is a writer; this is its word.
+    /// There is a writer. This is its word.
     Closed(u64),
 }
 
@@ -25,7 +25,8 @@ impl<M: Memory> RawRwLock<M> {
     /// lock.
     ///
     /// # Errors
-    /// [`LockError::Busy`]; [`LockError::Recursive`] when the calling thread writes.
+    /// Fails with [`LockError::Busy`], or with [`LockError::Recursive`] if the calling thread
+    /// writes.
     #[inline]
     pub fn try_read(
         &self,
@@ -41,11 +42,11 @@ impl<M: Memory> RawRwLock<M> {
         }
     }
 
-    /// Begins to read, and waits for that as long as `waiting` permits.
+    /// Begins to read, and waits as long as `waiting` permits.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`]; [`LockError::Recursive`] when the calling thread writes;
-    /// [`LockError::Ended`].
+    /// Fails with [`LockError::TimedOut`], [`LockError::Ended`], or [`LockError::Recursive`] if the
+    /// calling thread writes.
     #[inline]
     pub fn read<'s>(
         &self,
@@ -91,7 +92,7 @@ impl<M: Memory> RawRwLock<M> {
                     .exchange(word, announced, AcqRel)
                     .is_ok()
             {
-                // All readers are woken; but no writer may wait for one that has to wait for its
+                // All readers are woken. But no writer may wait for a reader that waits for its
                 // turn.
                 let aside = || {
                     if starving {
@@ -120,8 +121,8 @@ impl<M: Memory> RawRwLock<M> {
         if !is_free(word) {
             return ObjectHandle::Closed(word);
         }
-        // Among others of this process nothing else is needed: their bit keeps writers out until
-        // the last of us leaves.
+        // If others of this process read, nothing else is needed. Their bit keeps writers out until
+        // the last reader of the process leaves.
         let Change::Edge = local.join() else {
             return ObjectHandle::In;
         };
@@ -139,10 +140,10 @@ impl<M: Memory> RawRwLock<M> {
         ObjectHandle::Closed(word)
     }
 
-    /// Ends reading. Makes a system call if a writer waits for this, the last, reader.
+    /// Ends reading. Makes a system call if a writer waits and this is the last reader.
     ///
     /// # Errors
-    /// When no thread of this process reads. Then nothing changes.
+    /// Fails if no thread of this process reads. Then nothing changes.
     #[inline]
     pub fn unlock_read(
         &self,
@@ -163,7 +164,7 @@ impl<M: Memory> RawRwLock<M> {
         Ok(())
     }
 
-    /// Takes the process out. Says whether a writer sleeps that can go on now.
+    /// Removes the process from the readers. Returns whether a writer sleeps that can now go on.
     #[inline]
     fn withdraw(&self, slot: ProcessSlot) -> bool {
         self.processes().remove(slot);

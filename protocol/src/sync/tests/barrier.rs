@@ -92,7 +92,7 @@ fn a_death_breaks_it_for_those_who_wait_and_who_come() {
     assert_eq!(barrier.wait(soon()), broken);
 }
 
-/// Somebody broke it and died before it said why.
+/// A process broke the barrier and died before it stored the cause.
 #[test]
 fn a_cause_that_is_missing_is_waited_for_and_brought() {
     let memory = memory();
@@ -123,7 +123,7 @@ fn a_reset_sends_away_those_who_wait() {
     assert_eq!(barrier.wait(after(SHORT)), Err(BarrierError::TimedOut));
 }
 
-/// Parties come round after round; deaths break it, and one of the living resets it.
+/// Parties come round after round. Deaths break the barrier, and a living party resets it.
 #[test]
 fn nobody_is_left_behind_when_it_breaks_again_and_again() {
     let barrier = barrier(4);
@@ -140,7 +140,7 @@ fn nobody_is_left_behind_when_it_breaks_again_and_again() {
                             1 => barrier.reset(),
                             _ => {}
                         }
-                        // Others may be through with their rounds.
+                        // Others may have finished their rounds.
                         let patience = Duration::from_micros(200);
                         match barrier.wait(after(patience)) {
                             Ok(_) => rounds += 1,

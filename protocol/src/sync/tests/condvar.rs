@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::*;
 
-/// Behind the mutex and the condition variable.
+/// The place of the items, after the mutex and the condition variable.
 const THINGS: usize = 3;
 const PRODUCED: usize = 4;
 
@@ -32,7 +32,7 @@ fn a_wait_needs_the_mutex_and_gives_it_back() {
     assert!(mutex.is_locked_by(holder(1)));
 }
 
-/// A notification is for those who wait, and is not kept for others.
+/// A notification is for waiting threads, and is not kept for others.
 #[test]
 fn a_notification_without_waiters_is_gone() {
     let memory = memory();
@@ -44,7 +44,7 @@ fn a_notification_without_waiters_is_gone() {
     let _ = mutex.lock(holder(1), None).unwrap();
     let waited = condvar.wait(&mutex, holder(1), after(SHORT)).unwrap();
     assert!(waited.timed_out);
-    // Nobody is counted any longer.
+    // No thread is counted any longer.
     condvar.notify_one();
     assert_eq!(memory.futex(1).load(SeqCst), seq);
 }
@@ -91,8 +91,8 @@ fn who_waits_learns_of_the_poison() {
     });
 }
 
-/// Four produce things and notify one each time, and four consume them. Consumers die when they
-/// were notified, or give up now and then.
+/// Four threads produce items and notify one consumer each time, and four consume them. Consumers
+/// die when they were notified, or give up now and then.
 #[test]
 fn every_thing_is_consumed_though_the_notified_die() {
     const EACH: u64 = 2000;

@@ -1,6 +1,6 @@
-//! The primitives on real futexes, in two mappings of one memory. Threads play processes. A process
-//! dies by doing nothing more, and the tests recover what it held. Which orders of events are right
-//! is the models' business; here the kernel plays its part.
+//! The primitives on real futexes, in two mappings of one memory. Threads stand for processes. A
+//! process dies by doing nothing more, and the tests recover what it held. The models check the
+//! orders of events, and these tests check the use of the kernel.
 
 mod barrier;
 mod condvar;
@@ -26,7 +26,7 @@ use crate::{
     primitive::{Memory, Region, Word},
 };
 
-/// Two mappings of one file, as two processes have them.
+/// Returns two mappings of one file, like those of two processes.
 fn mappings() -> [Region; 2] {
     let len = SharedWords::NARROW_BYTES as u64 + 4096;
     let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
@@ -38,7 +38,7 @@ fn memory() -> Region {
     memory
 }
 
-/// The first thread of a process.
+/// Returns the first thread of a process.
 fn holder(process: u32) -> Holder {
     Holder::of(process, process as u16, 1)
 }
@@ -48,7 +48,7 @@ fn killed(pid: u32) -> Cause {
     Cause { pid, how }
 }
 
-/// A deadline that only a test which hangs gets to see.
+/// Returns a deadline that passes only in a test that hangs.
 fn soon() -> Option<Instant> {
     after(Duration::from_secs(120))
 }
@@ -59,7 +59,7 @@ fn after(time: Duration) -> Option<Instant> {
 
 const SHORT: Duration = Duration::from_millis(5);
 
-/// Processes that die and are succeeded by others, with ids that are never used again.
+/// Processes that die and have successors, with ids that are never used again.
 struct Life {
     id: u32,
     slot: u16,
@@ -85,7 +85,7 @@ impl Life {
         ProcessSlot::new(self.slot).unwrap()
     }
 
-    /// The next process on this process slot; returns the id of the dead one.
+    /// Puts the next process on this process slot. Returns the id of the dead one.
     fn die(&mut self) -> WorkerId {
         let dead = WorkerId(self.id);
         self.id = NEXT_ID.fetch_add(1, Relaxed);
@@ -103,18 +103,18 @@ impl Life {
     }
 }
 
-/// Adds one to a word that only one may change at a time.
+/// Adds one to a word that only one thread may change at a time.
 fn add_one(memory: &Region, at: usize) {
     let word = &memory.words()[at];
     let value = word.load(Relaxed);
     if value.is_multiple_of(64) {
-        // Others get a chance to be wrong.
+        // Gives others the chance to make an error.
         thread::yield_now();
     }
     word.store(value + 1, Relaxed);
 }
 
-/// Waits until `condition` holds, which it does as soon as another thread has got somewhere.
+/// Waits until `condition` holds. Another thread makes it hold.
 fn until(condition: impl Fn() -> bool) {
     while !condition() {
         thread::sleep(Duration::from_micros(50));

@@ -33,14 +33,14 @@ fn a_thread_that_locks_twice_is_told() {
     // Another thread of the process may wait for it.
     let other = Holder::of(1, 1, 2);
     assert_eq!(mutex.lock(other, after(SHORT)), Err(LockError::TimedOut));
-    // The waiter has left a mark; the word is still found to be ours.
+    // The waiter has left a mark. The mutex still finds this thread in the word.
     assert_eq!(mutex.lock(holder(1), None), Err(LockError::Recursive));
     mutex.unlock(holder(1)).unwrap();
 
     let task = Holder::detached(WorkerId(1), ProcessSlot::DRIVER);
     let _ = mutex.lock(task, None).unwrap();
     assert_eq!(mutex.lock(task, after(SHORT)), Err(LockError::TimedOut));
-    // In another thread.
+    // Another thread unlocks it.
     thread::scope(|scope| scope.spawn(|| mutex.unlock(task)).join().unwrap()).unwrap();
 }
 
@@ -55,12 +55,12 @@ fn a_wait_ends_at_the_deadline_and_not_before() {
     );
     assert!(begin.elapsed() >= SHORT);
     assert_eq!(mutex.lock(holder(1), Some(begin)), Err(LockError::TimedOut));
-    // Whoever gave up does not bar others.
+    // A thread that gave up does not bar others.
     mutex.unlock(holder(0)).unwrap();
     assert!(!mutex.is_promised());
     assert_eq!(mutex.try_lock(holder(2)), Ok(Acquired::Clean));
     mutex.unlock(holder(2)).unwrap();
-    // What is free is had even after the deadline.
+    // A free mutex can be locked even after the deadline.
     assert_eq!(mutex.lock(holder(1), Some(begin)), Ok(Acquired::Clean));
 }
 
@@ -104,7 +104,7 @@ fn who_waits_for_the_dead_goes_on() {
     });
 }
 
-/// The dead one has barred all others, and was woken in vain.
+/// The dead process has barred all others, and was woken in vain.
 #[test]
 fn what_was_promised_to_the_dead_is_had_by_others() {
     let memory = memory();
@@ -119,8 +119,8 @@ fn what_was_promised_to_the_dead_is_had_by_others() {
     assert!(mutex.is_locked_by(holder(1)));
 }
 
-/// A thread takes the mutex again and again, without a pause. From the time that another has
-/// announced that it has waited long, the other one is next.
+/// A thread takes the mutex again and again, without a pause. When another one has announced that
+/// it has waited long, that one is next.
 #[test]
 fn who_has_waited_long_is_next() {
     let mutex = mutex();
@@ -156,7 +156,7 @@ fn who_has_waited_long_is_next() {
     });
 }
 
-/// Two threads leave the mutex to nobody but each other, if they can.
+/// Each of two threads leaves the mutex only to the other one, if it can.
 #[test]
 fn who_waits_gets_it_from_two_that_do_not_rest() {
     let mutex = mutex();
@@ -202,7 +202,7 @@ fn garbage_ends_in_an_outcome() {
 }
 
 /// Eight processes count. Many die with the mutex, after they freed it and before they woke
-/// anybody, or while they waited; some give up.
+/// another, or while they waited. Some give up.
 #[test]
 fn nothing_is_lost_when_holders_die() {
     let mappings = mappings();
@@ -248,7 +248,7 @@ fn count(memory: &Region, slot: u16) -> u64 {
                 assert!(mutex.recover(dead, killed(slot.into())));
             }
             1 => {
-                // Freed, and nobody woken.
+                // The mutex is freed, and no thread is woken.
                 memory.words()[0].fetch_and(STARVING, SeqCst);
                 assert!(!mutex.recover(life.die(), killed(slot.into())));
             }
@@ -263,7 +263,7 @@ fn count(memory: &Region, slot: u16) -> u64 {
     done
 }
 
-/// Sleeps as a waiter does, and does nothing when it wakes up.
+/// Sleeps like a waiter, and does nothing when it wakes up.
 fn sleep_and_die(memory: &Region, life: &mut Life) {
     let seq = memory.futex(0).load(SeqCst);
     let word = memory.words()[0].load(SeqCst);

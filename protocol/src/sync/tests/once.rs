@@ -70,7 +70,7 @@ fn who_calls_it_amid_it_is_told() {
     assert_eq!(ran, Ok(true));
 }
 
-/// Threads of many processes want it; each that begins dies amid it, but for the last.
+/// Threads of many processes want the call. Each that begins dies during it, except for the last.
 #[test]
 fn it_is_done_though_many_die_amid_it() {
     let memory = memory();

@@ -1,5 +1,5 @@
-//! Futures that wait, each test with one thread for all, with a thread for each queue, and with few
-//! queues for a thread.
+//! Waiting futures. Each test runs with one thread for all, with a thread for each queue, and with
+//! few queues for a thread.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ fn waiters(most: usize) -> All {
     Waiters::with_most(most, |body| thread::Builder::new().spawn(body).map(drop))
 }
 
-/// Counts how often it was called.
+/// Counts the calls of a waker.
 #[derive(Default)]
 struct Calls(AtomicUsize);
 
@@ -36,11 +36,11 @@ impl Calls {
     }
 }
 
-/// A future that wants something of process 1.
+/// A future of process 1 that wants a lock.
 struct Future<F> {
     wait: Polled<Region>,
     calls: Arc<Calls>,
-    /// How many calls there had been when it was polled last.
+    /// The number of calls at its last poll.
     seen: Option<usize>,
     poll: F,
 }
@@ -66,7 +66,7 @@ where
         }
     }
 
-    /// Polls whenever it is woken, and never before, except for the first time.
+    /// Polls the first time, and then whenever it is woken.
     fn get(&mut self) -> T {
         loop {
             if let Some(seen) = self.seen {
@@ -103,7 +103,7 @@ fn a_future_takes_the_mutex_only_when_it_is_polled() {
         let _ = other.lock(holder(2), None).unwrap();
         let (mine, mut future) = locks(&all, &mutex);
         assert!(future.poll().is_none());
-        // To be polled without having been woken changes nothing.
+        // A poll without a wake-up changes nothing.
         assert!(future.poll().is_none());
         other.unlock(holder(2)).unwrap();
         future.calls.until(1);
@@ -134,14 +134,14 @@ fn a_thousand_futures_need_one_thread_and_all_get_it() {
         );
         assert_eq!(all.count(), (1000, 1));
         mutex.unlock(holder(2)).unwrap();
-        // Those who came first get it first.
+        // The first future gets it first.
         for (mine, future) in &mut futures {
             let _ = future.get();
             mutex.unlock(*mine).unwrap();
         }
         drop(futures);
         assert_eq!(all.count().0, 0);
-        // Nobody sleeps, and nobody is barred.
+        // No thread sleeps, and none is barred.
         until(|| all.count().1 == 0);
         let _ = mutex.lock(holder(2), None).unwrap();
         mutex.unlock(holder(2)).unwrap();
@@ -159,7 +159,7 @@ fn futures_that_are_gone_leave_the_mutex_to_others() {
             let mut gone: Vec<_> = (0..100).map(|_| locks(&all, &mutex)).collect();
             assert!(gone.iter_mut().all(|(_, future)| future.poll().is_none()));
             if lose {
-                // So the first one bars others.
+                // This makes the first one bar others.
                 thread::sleep(SHORT);
                 mutex.unlock(holder(3)).unwrap();
                 gone[0].1.calls.until(1);

@@ -138,7 +138,7 @@ fn dead_writers_poison_and_dead_readers_do_not() {
     assert_eq!(lock.unlock_write_poisoned(holder(2)), Err(NotHolder));
 }
 
-/// It has not written yet.
+/// The dead writer has not written yet.
 #[test]
 fn a_writer_that_dies_while_it_sleeps_does_not_poison() {
     let memory = memory();
@@ -203,7 +203,7 @@ fn a_reader_gets_in_among_writers_that_do_not_rest() {
     });
 }
 
-/// A reader that has waited long comes before all writers, whether they have slept or not.
+/// A reader that has waited long comes before all writers, also before those that have slept.
 #[test]
 fn a_reader_s_turn_is_not_taken_by_a_writer() {
     let memory = memory();
@@ -224,7 +224,7 @@ fn a_reader_s_turn_is_not_taken_by_a_writer() {
         let _ = lock.try_read(holder(3), &local).unwrap();
         memory.words()[FIRST].store(1, SeqCst);
         lock.unlock_read(holder(3), &local).unwrap();
-        // It was somebody else's turn, who is dead.
+        // It was the turn of a reader that is dead.
         lock.recover(WorkerId(4), holder(4).slot(), killed(4));
     });
 }

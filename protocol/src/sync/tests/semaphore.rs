@@ -31,7 +31,7 @@ fn a_permit_is_given_back_once_and_by_its_process() {
     let permit = semaphore.acquire(holder(1), None).unwrap();
     assert_eq!(semaphore.release(permit, holder(2)), Err(NotHolder));
     assert_eq!(semaphore.release(Permit(7), holder(1)), Err(NotHolder));
-    // By another thread of the process.
+    // Another thread of the process releases it.
     assert_eq!(semaphore.release(permit, Holder::of(1, 1, 2)), Ok(()));
     assert_eq!(semaphore.release(permit, holder(1)), Err(NotHolder));
     assert_eq!(semaphore.available(), 2);
@@ -69,7 +69,7 @@ fn its_size_ends_with_the_memory() {
     }
 }
 
-/// One permit, which two take again and again.
+/// Two threads take one permit again and again.
 #[test]
 fn who_waits_gets_one_from_two_that_do_not_rest() {
     let semaphore = semaphore(1);

@@ -1,11 +1,11 @@
-//! Tasks of a worker, which have to wait for their turn after a sleep.
+//! Tasks of a worker, which wait for their turn after a sleep.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::*;
 
-/// Steps aside after each sleep but the first, and is then without a turn until it is given. The
-/// first sleep lasts so long that it bars others in the second as well as it can.
+/// Steps aside after each sleep but the first, and then has no turn until it is given. The first
+/// sleep is so long that the task bars others, if it can, in the second one.
 #[derive(Default)]
 struct WithoutTurn {
     state: Mutex<State>,
@@ -71,7 +71,7 @@ impl Sleeper for WithoutTurn {
     }
 }
 
-/// The runtime has ended.
+/// A sleeper whose runtime has ended.
 struct AfterTheEnd;
 
 impl Sleeper for AfterTheEnd {
@@ -80,8 +80,9 @@ impl Sleeper for AfterTheEnd {
     }
 }
 
-/// `take` and `give_back` are of something that one has at a time. The caller has it, a task waits
-/// for it and another process too; then the task is woken, and has no turn.
+/// Checks an object that one party has at a time, with functions to take it and to give it back.
+/// The caller has it, and a task and another process wait for it. Then the task is woken, and has
+/// no turn.
 fn others_get_it(
     take: impl Fn(u32, Waiting<'_>) + Send + Sync + 'static,
     give_back: impl Fn(u32) + Send + Sync + 'static,
@@ -104,7 +105,7 @@ fn others_get_it(
         turn.until_asleep();
         give_back(1);
         turn.until_aside();
-        // One that has not waited, and would be barred.
+        // Process 3 has not waited, and would be barred.
         take(3, soon().into());
         give_back(3);
         turn.give();
@@ -148,7 +149,7 @@ fn a_lock_for_writing_does_not_wait_for_the_turn_of_a_task() {
     );
 }
 
-/// As a writer it owns the raw lock while it waits until readers have left.
+/// A writer owns the raw lock while it waits until the readers have left.
 #[test]
 fn a_writer_that_waited_for_readers_does_not_keep_others_out() {
     let lock = RawRwLock::new(memory(), 0, 0);
@@ -208,7 +209,7 @@ fn a_reader_that_waits_for_its_turn_bars_no_writer() {
     }
 }
 
-/// Nobody sleeps any more, and what was free stays to be had.
+/// No thread sleeps any more. A lock or permit that is free can still be had.
 #[test]
 fn after_the_end_nobody_waits() {
     let waiting = Waiting {
