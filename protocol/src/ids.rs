@@ -50,13 +50,14 @@ impl fmt::Display for WorkerId {
 }
 
 /// An object in one runtime. The process that makes the object makes the id, and asks no other
-/// process. `origin` says which process that is, and `seq` counts its ids. A task has the id of its
-/// result.
+/// process. `origin` says which process that is, and `seq` tells its ids apart. A task has the id
+/// of its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectId {
     /// The process that made the id.
     pub origin: WorkerId,
-    /// The number of ids that this process had made before.
+    /// The number of the id among those of this process. A worker counts its ids. The driver
+    /// combines the place of the object in its table with the number of earlier uses of the place.
     pub seq: u64,
 }
 

@@ -20,7 +20,6 @@ pub trait SharedMemory {
     /// # Errors
     /// Fails if the object is not shared memory ([`ObjectHandle::shared_memory`]), or if its
     /// location does not exist.
-    /// exist.
     fn region(&self, object: &Arc<ObjectHandle>) -> Result<Region>;
 
     /// Lends parts of a shared array. Each becomes an object of format [`Part`](Format::Part). A

@@ -1,10 +1,10 @@
-//! The Unix socket between the driver and one worker. It carries descriptors only: the first
-//! message makes the worker (see [`Bootstrap`]), later ones bring segments. Values and tasks go
+//! The Unix socket between the driver and one worker. It carries descriptors only. The first
+//! message makes the worker (see [`Bootstrap`]), and later ones bring segments. Values and tasks go
 //! through the mailbox.
 //!
-//! The driver writes the first message before it starts the process, and the process finds the
-//! socket as its standard input: so a worker never waits for its driver to begin, and a program
-//! that a task launches (its standard input is /dev/null) is never mistaken for a worker.
+//! The driver writes the first message before it starts the process, which has the socket as its
+//! standard input. So a worker never waits for its driver to begin. A program that a task launches
+//! has /dev/null as its standard input, so it is never mistaken for a worker.
 
 use std::{
     any::TypeId,
@@ -23,34 +23,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, ids::WorkerId, sync::ProcessSlot};
 
-/// The environment variable that tells a process to look for a bootstrap message on descriptor 0.
+/// The environment variable of a process that must look for a bootstrap message on descriptor 0.
 /// Its value is the token of that message.
 pub const TOKEN_VARIABLE: &str = "MOBULA_WORKER";
 
-/// A token for a new worker. It begins with what tells this copy of the crate from others in the
-/// same program: each leaves the others' workers alone.
+/// Returns a token for a new worker. It begins with a number that tells this copy of the crate from
+/// other copies in the program. Each copy leaves the workers of the others alone.
 pub fn new_token() -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{:016x}-{random:016x}", this_copy())
 }
 
-/// The compiler makes this different for each version of the crate in a program, and each set of
-/// features.
+/// Returns a number of this copy of the crate. The compiler makes it different for each version of
+/// the crate in a program, and for each set of features.
 fn this_copy() -> u64 {
     let mut hasher = DefaultHasher::new();
     TypeId::of::<Bootstrap>().hash(&mut hasher);
     hasher.finish()
 }
 
-/// Whether this process was started as a worker, and no `init` has taken that up: another copy of
-/// this crate has started it.
+/// Returns whether another copy of this crate has started this process as a worker. Then no `init`
+/// has read the bootstrap message yet.
 pub fn is_unclaimed_worker() -> bool {
     let Ok(token) = std::env::var(TOKEN_VARIABLE) else {
         return false;
     };
     let mut peeked = [0; PEEK];
     let message = peek(&mut peeked);
-    // How the other copy writes its message is its own affair.
+    // The format of another copy's message is unknown here, so only the token is searched.
     message.is_some_and(|message| {
         !token.is_empty()
             && message
@@ -59,7 +59,7 @@ pub fn is_unclaimed_worker() -> bool {
     })
 }
 
-/// What is on descriptor 0 if that is a socket; it stays there.
+/// Returns the bytes on descriptor 0 if that is a socket. They stay there.
 fn peek(buffer: &mut [u8; PEEK]) -> Option<&[u8]> {
     let stdin = std::io::stdin();
     let is_socket = rustix::fs::fstat(stdin.as_fd())
@@ -72,16 +72,17 @@ fn peek(buffer: &mut [u8; PEEK]) -> Option<&[u8]> {
     Some(&buffer[..length.min(PEEK)])
 }
 
-/// Longer than a bootstrap message.
+/// A length in bytes that no bootstrap message reaches.
 const PEEK: usize = 1024;
 
-/// Changes with every change of the bootstrap message, the mailbox or the wire format.
+/// The version of the bootstrap message, the mailbox and the wire format. Each change of one of
+/// them changes it.
 const PROTOCOL: u32 = 3;
 
-/// Descriptors in one message: the kernel takes no more than 253.
+/// The largest number of descriptors in one message. The kernel takes at most 253.
 const MAX_DESCRIPTORS: usize = 16;
 
-/// What a worker learns at its start.
+/// The first message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bootstrap {
     protocol: u32,
@@ -89,50 +90,50 @@ pub struct Bootstrap {
     pub token: String,
     /// The registry's fingerprint in the driver.
     pub fingerprint: u64,
-    /// Which worker this is.
+    /// The id of this worker.
     pub worker: WorkerId,
-    /// Its number among the processes that live now.
+    /// The number of its process among those that live now.
     pub process_slot: u16,
-    /// How many workers the runtime has.
+    /// The number of workers of the runtime.
     pub workers: u32,
     /// The stack of the threads that run tasks, in bytes.
     pub stack: u64,
     /// The umask of the driver when the runtime began.
     pub umask: u32,
-    /// By how much it is nicer than the driver.
+    /// The amount by which the worker is nicer than the driver.
     pub nice: u32,
-    /// With how many bytes of its own memory it asks to be replaced.
+    /// The size of its own memory, in bytes, at which it asks to be replaced.
     pub max_rss: Option<u64>,
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
-    /// Length of the segment with the driver's bell.
+    /// The length of the segment with the driver's doorbell, in bytes.
     pub bell_len: u64,
-    /// The worker's own segment in the store.
+    /// The worker's own segment in the store, and its length in bytes.
     pub heap: (SegmentId, u64),
 }
 
 /// The descriptors that come with a [`Bootstrap`].
 #[derive(Debug)]
 pub struct BootstrapDescriptors<Fd> {
-    /// A pidfd of the driver's thread that started the worker, or of the driver, or the reading end
-    /// of a pipe: readable or hung up when it has ended.
+    /// A pidfd of the driver, or of its thread that started the worker, or the reading end of a
+    /// pipe. It is readable or hung up when the driver or the thread has ended.
     pub driver: Fd,
-    /// Where the worker's standard output goes from now on.
+    /// The worker's standard output from now on.
     pub stdout: Fd,
     /// The mailbox, to map for reading and writing.
     pub mailbox: Fd,
-    /// The page with the driver's bell, likewise.
+    /// The page with the driver's doorbell, to map for reading and writing.
     pub bell: Fd,
-    /// The worker's own segment, read-only and read-write.
+    /// The worker's own segment, read-only.
     pub heap_read: Fd,
-    /// The same, read-write.
+    /// The worker's own segment, read-write.
     pub heap_write: Fd,
-    /// An epoll: readable while there is something in the pipes of the worker's outputs.
+    /// An epoll that is readable while the pipes of the worker's outputs have data.
     pub printed: Fd,
 }
 
 impl Bootstrap {
-    /// The message for one worker.
+    /// Returns the message for one worker.
     pub fn new(
         token: String,
         fingerprint: u64,
@@ -162,7 +163,7 @@ impl Bootstrap {
     /// Writes the message into the worker's socket.
     ///
     /// # Errors
-    /// The socket does not take it.
+    /// Fails if the socket does not take it.
     pub fn send(
         &self,
         socket: BorrowedFd<'_>,
@@ -182,11 +183,11 @@ impl Bootstrap {
             .map_err(|error| Error::setup(format!("cannot write to a worker's socket: {error}")))
     }
 
-    /// The message on descriptor 0, if this process was started as a worker with this token, by
-    /// this copy of the crate. Anything else on descriptor 0 is left untouched.
+    /// Reads the message on descriptor 0 if this copy of the crate started this process as a worker
+    /// with this token. Leaves anything else on descriptor 0 untouched.
     ///
     /// # Errors
-    /// The message is damaged, or from another version of this crate.
+    /// Fails if the message is damaged, or comes from another version of this crate.
     pub fn receive(
         token: &str,
     ) -> Result<Option<(Bootstrap, BootstrapDescriptors<OwnedFd>, OwnedFd)>> {
@@ -236,10 +237,10 @@ impl Bootstrap {
     }
 }
 
-/// A pair of connected sockets that keep messages apart: the driver's end and the worker's.
+/// Returns a pair of connected sockets that keep messages apart: the driver's end and the worker's.
 ///
 /// # Errors
-/// Out of descriptors.
+/// Fails if no descriptor is left.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(descriptors::socket_pair()?)
 }
@@ -247,12 +248,13 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// Sends the read-only descriptor of a segment. Does not block.
 ///
 /// # Errors
-/// The worker has left too many unread, or is gone.
+/// Fails if the worker has too many unread descriptors, or has ended.
 pub fn send_segment(socket: BorrowedFd<'_>, id: SegmentId, file: BorrowedFd<'_>) -> io::Result<()> {
     send(socket, &id.0.to_le_bytes(), &[file])
 }
 
-/// Whether [`send_segment`] may work later: the worker has many descriptors to take yet.
+/// Returns whether [`send_segment`] may succeed later, since the worker has many unread
+/// descriptors.
 pub fn is_temporary(error: &io::Error) -> bool {
     let temporary = [
         rustix::io::Errno::AGAIN,
@@ -265,10 +267,10 @@ pub fn is_temporary(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// Receives what [`send_segment`] sent. Blocks until something comes.
+/// Receives a descriptor that [`send_segment`] sent. Blocks until one comes.
 ///
 /// # Errors
-/// The driver is gone, or sent something else.
+/// Fails if the driver has ended, or sent something else.
 pub fn receive_segment(socket: BorrowedFd<'_>) -> io::Result<(SegmentId, OwnedFd)> {
     let mut bytes = [0; 4];
     let (length, mut fds) = receive(socket, &mut bytes)?;

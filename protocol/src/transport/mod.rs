@@ -1,9 +1,9 @@
-//! How messages travel between processes.
+//! The transport of messages between processes.
 //!
 //! `primitive`: words that two processes share. [`ring`]: a buffer of messages with one producer
-//! and one consumer. [`bell`]: how a side sleeps and is woken. [`wire`]: messages as bytes.
-//! [`mailbox`]: all of these between the driver and one worker. [`link`]: the socket that brings
-//! descriptors.
+//! and one consumer. [`bell`]: the doorbell that ends the sleep of a side. [`wire`]: messages as
+//! bytes. [`mailbox`]: all of these between the driver and one worker. [`link`]: the socket that
+//! brings descriptors.
 
 pub mod bell;
 pub mod link;

@@ -1,8 +1,8 @@
-//! The atomics that the ring, the bells and the state words are written against: the standard
-//! library's over shared memory, and loom's in the models.
+//! The atomics under the ring, the doorbells and the state words. They are the standard library's
+//! over shared memory, and loom's in the models.
 //!
-//! The choice is a type parameter and not a `cfg` switch of names, so that the rest of the crate
-//! compiles unchanged when the models are built, and runs the very code that they check.
+//! The choice is a type parameter and not a `cfg` switch of names. So the rest of the crate
+//! compiles unchanged in a build of the models, and runs the code that they check.
 
 use std::{
     fmt,
@@ -28,9 +28,9 @@ pub trait Word: Send + Sync {
     fn store(&self, value: u64, order: Ordering);
     /// See [`AtomicU64::swap`].
     fn swap(&self, value: u64, order: Ordering) -> u64;
-    /// Puts `new` where `current` is, with `AcqRel`; says whether it did.
+    /// Replaces `current` by `new`, with `AcqRel`. Returns whether it did.
     fn replace(&self, current: u64, new: u64) -> bool;
-    /// Puts `new` where `current` is, with `order`; otherwise says what is there, loaded with
+    /// Replaces `current` by `new`, with `order`. Otherwise returns the present value, loaded with
     /// `Acquire`. `order` is `AcqRel` or `SeqCst`.
     fn exchange(&self, current: u64, new: u64, order: Ordering) -> Result<(), u64>;
     /// See [`AtomicU64::fetch_or`].
@@ -39,7 +39,7 @@ pub trait Word: Send + Sync {
     fn fetch_and(&self, bits: u64, order: Ordering) -> u64;
 }
 
-/// A 32-bit atomic on which a thread can sleep until one of another process wakes it.
+/// A 32-bit atomic on which a thread can sleep until a thread of another process wakes it.
 pub trait Futex: Send + Sync {
     /// See [`AtomicU32::load`].
     fn load(&self, order: Ordering) -> u32;
@@ -47,7 +47,7 @@ pub trait Futex: Send + Sync {
     fn store(&self, value: u32, order: Ordering);
     /// See [`AtomicU32::swap`].
     fn swap(&self, value: u32, order: Ordering) -> u32;
-    /// Puts `new` where `current` is, with `AcqRel`; otherwise says what is there.
+    /// Replaces `current` by `new`, with `AcqRel`. Otherwise returns the present value.
     fn replace(&self, current: u32, new: u32) -> Result<(), u32>;
     /// Adds one, wrapping, with `AcqRel`.
     fn increment(&self) {
@@ -55,30 +55,30 @@ pub trait Futex: Send + Sync {
     }
     /// Adds `count`, wrapping, with `AcqRel`.
     fn add(&self, count: u32);
-    /// Sleeps unless the value is no longer `expected`; until [`wake`](Futex::wake), the timeout,
-    /// or for no reason at all. One system call.
+    /// Sleeps unless the value is no longer `expected`. The sleep ends by [`wake`](Futex::wake), by
+    /// the timeout, or without a reason. Costs one system call.
     fn wait(&self, expected: u32, timeout: Option<Duration>);
-    /// Wakes every thread that sleeps here. One system call.
+    /// Wakes every thread that sleeps here. Costs one system call.
     fn wake(&self);
-    /// Wakes one of the threads that sleep here, as a rule the one that has slept longest. One
+    /// Wakes one of the threads that sleep here, usually the one that has slept longest. Costs one
     /// system call.
     fn wake_one(&self);
-    /// How many futexes [`wait_any`](Futex::wait_any) takes. It is one where Linux is older than
-    /// 5.16, or a filter of system calls refuses `futex_waitv`.
+    /// Returns the number of futexes that [`wait_any`](Futex::wait_any) takes. It is 1 if Linux is
+    /// older than 5.16, or if a filter of system calls refuses `futex_waitv`.
     fn most_at_once() -> usize;
-    /// Sleeps unless one of the values is no longer what is expected; until somebody wakes one of
-    /// the futexes, the timeout, or for no reason at all. One system call. A thread that somebody
-    /// else than it has woken at one futex may have been woken at others as well.
+    /// Sleeps unless one of the values is no longer the expected one. The sleep ends by a wake-up
+    /// of one of the futexes, by the timeout, or without a reason. Costs one system call. A thread
+    /// that was woken at one futex may have been woken at others as well.
     fn wait_any(all: &[(&Self, u32)], timeout: Option<Duration>);
-    /// A lock of this process for what [`wait_any`](Futex::wait_any) is used with.
+    /// The lock of this process for the data around [`wait_any`](Futex::wait_any).
     type Lock<T: Send + 'static>: Lock<T>;
 }
 
 /// A lock of threads of one process.
 pub trait Lock<T>: Send + Sync {
-    /// A lock that nobody has.
+    /// Returns a free lock.
     fn new(value: T) -> Self;
-    /// Calls `f` with the value. `f` calls no code of others.
+    /// Calls `f` with the value. `f` must not call foreign code.
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R;
 }
 
@@ -92,17 +92,18 @@ impl<T: Send> Lock<T> for parking_lot::Mutex<T> {
     }
 }
 
-/// Memory that several processes map: a mailbox.
+/// Memory that several processes map, for example a mailbox.
 pub trait Memory: Clone + Send + Sync + 'static {
     /// Its 64-bit atomics.
     type Word: Word;
     /// Its 32-bit atomics. New ones are zero.
     type Futex: Futex + Default + fmt::Debug;
-    /// Its words.
+    /// Returns its words.
     fn words(&self) -> &[Self::Word];
-    /// Its futex number `at`. Futexes and words do not overlap. Panics if there is no such futex.
+    /// Returns its futex number `at`. Futexes and words do not overlap. Panics if there is no such
+    /// futex.
     fn futex(&self, at: usize) -> &Self::Futex;
-    /// A sequentially consistent fence.
+    /// Makes a sequentially consistent fence.
     fn fence();
 }
 
@@ -173,10 +174,10 @@ impl Futex for AtomicU32 {
     }
 
     fn wait(&self, expected: u32, timeout: Option<Duration>) {
-        // A time that the kernel's type cannot hold is as good as none.
+        // A timeout that the kernel's type cannot hold counts as none.
         let timeout = timeout.and_then(|timeout| futex::Timespec::try_from(timeout).ok());
-        // An interruption, a timeout and a value that has changed all mean the same to callers:
-        // look again. Not private: the one who wakes is another process.
+        // An interruption, a timeout and a changed value mean the same to callers: check again. The
+        // futex is not private, since the waking thread is in another process.
         let _ = futex::wait(self, futex::Flags::empty(), expected, timeout.as_ref());
     }
 
@@ -186,7 +187,7 @@ impl Futex for AtomicU32 {
     }
 
     fn wake_one(&self) {
-        // As above.
+        // Fails only for addresses that are not mapped.
         let _ = futex::wake(self, futex::Flags::empty(), 1);
     }
 
@@ -206,7 +207,7 @@ impl Futex for AtomicU32 {
 pub struct Region(Arc<SharedWords>);
 
 impl Region {
-    /// All of `memory`.
+    /// Returns a region of all of `memory`.
     pub fn new(memory: Arc<SharedWords>) -> Region {
         Region(memory)
     }

@@ -7,7 +7,6 @@
 //!
 //! So a yield that took long bars further yields for much longer than it took. All yields together
 //! then cost a small part of the time.
-//! time.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},

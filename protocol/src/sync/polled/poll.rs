@@ -52,7 +52,6 @@ impl<M: Memory> RawMutex<M> {
     /// # Errors
     /// Fails with [`PollError::NoThread`], or with [`PollError::Lock`] if the holder is a thread
     /// that has it already.
-    /// [`PollError::NoThread`].
     pub fn poll_lock(
         &self,
         holder: Holder,

@@ -1,4 +1,4 @@
-//! The one bell of the driver, which all workers ring.
+//! The one doorbell of the driver, which all workers notify.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use crate::primitive::{Futex, Memory, Region};
 
-/// Futexes from one variable to the next: 128 bytes, as in the ring.
+/// The distance of two variables in futexes: 128 bytes, like in the ring.
 const LINE: usize = 32;
 
 const STATE: usize = 0;
@@ -19,33 +19,33 @@ const FOREGROUND_SEQ: usize = 2 * LINE;
 #[cfg(all(test, loom))]
 pub(crate) const FUTEXES: usize = FOREGROUND_SEQ + 1;
 
-/// The background thread is awake, or about to look before it sleeps.
+/// The background thread is awake, or is about to check before it sleeps.
 const BACKGROUND_AWAKE: u32 = 0;
-/// The background thread sleeps, or will notice that it was rung when it tries to.
+/// The background thread sleeps, or will notice a notification when it tries to.
 const BACKGROUND_ASLEEP: u32 = 1;
-/// A foreground caller has the lead, and sleeps.
+/// A foreground caller is the leader, and sleeps.
 const LEAD_ASLEEP: u32 = 2;
-/// A foreground caller has the lead, and polls.
+/// A foreground caller is the leader, and polls.
 const LEAD_AWAKE: u32 = 3;
 
-/// Added to each of these: the background thread is in a nap, and will look soon.
+/// A mark that is added to a state: the background thread is in a timed park, and will check soon.
 const NAPPING: u32 = 4;
 
-/// The state without the mark of a nap.
+/// Returns the state without the mark of a timed park.
 fn who(state: u32) -> u32 {
     state & !NAPPING
 }
 
-/// The driver's doorbell. All workers share it; in the driver, either the background thread answers
-/// it, or a foreground caller that has taken the *lead* because it waits for a result anyway. A
-/// clone is the same bell.
+/// The driver's doorbell. All workers share it. In the driver the background thread answers it, or
+/// a foreground caller that is the *leader*, since it waits for a result anyway. A clone is the
+/// same doorbell.
 ///
-/// States and reasons: `ring/README.md`, "The driver's bell".
+/// `ring/README.md` explains the states and the reasons under "The driver's bell".
 #[derive(Debug)]
 pub struct DriverBell<M: Memory = Region> {
     memory: M,
-    /// 1 while a foreground caller has the lead. Private to the driver, so that taking and leaving
-    /// the lead need not change a word that workers look at.
+    /// 1 while a foreground caller is the leader. It is private to the driver. So a change of the
+    /// leader need not change a word that workers read.
     led: Arc<M::Futex>,
 }
 
@@ -59,10 +59,10 @@ impl<M: Memory> Clone for DriverBell<M> {
 }
 
 impl<M: Memory> DriverBell<M> {
-    /// The bell on the first futexes of `memory`, which must begin as zero.
+    /// Returns the doorbell on the first futexes of `memory`, which must begin as zero.
     ///
     /// # Panics
-    /// If the memory has too few.
+    /// Panics if the memory has too few.
     pub fn new(memory: M) -> DriverBell<M> {
         memory.futex(FOREGROUND_SEQ);
         DriverBell {
@@ -71,8 +71,9 @@ impl<M: Memory> DriverBell<M> {
         }
     }
 
-    /// Wakes whoever answers the bell, if that thread sleeps, to look at what was published before
-    /// this call. Cost: a fence and a load; two atomic operations and a system call if it sleeps.
+    /// Wakes the thread that answers the doorbell, if it sleeps. It then checks for data that was
+    /// published before this call. Costs a fence and a load. If the thread sleeps, costs two atomic
+    /// operations and a system call more.
     pub fn ring(&self) {
         M::fence();
         let state = self.state().load(Relaxed);
@@ -82,8 +83,8 @@ impl<M: Memory> DriverBell<M> {
         }
     }
 
-    /// Makes the background thread return from its present or next sleep, whoever has the lead. For
-    /// what is addressed to that thread itself.
+    /// Ends the present or next sleep of the background thread, whether or not it is the one that
+    /// answers. For work that is addressed to that thread.
     pub fn ring_background(&self) {
         self.change(|state| match who(state) {
             BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
@@ -92,9 +93,9 @@ impl<M: Memory> DriverBell<M> {
         self.bump(BACKGROUND_SEQ);
     }
 
-    /// Wakes both the background thread and a caller that sleeps with the lead, and repairs the
-    /// state. For the death of a worker: it may have died between announcing a wake-up and giving
-    /// it, or while it wrote garbage.
+    /// Wakes the background thread and a sleeping leader, and repairs the state. Must be called
+    /// after the death of a worker. The worker may have died between the announcement of a wake-up
+    /// and the wake-up, or may have written garbage.
     pub fn ring_all(&self) {
         self.change(|state| match who(state) {
             BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
@@ -105,15 +106,16 @@ impl<M: Memory> DriverBell<M> {
         self.bump(FOREGROUND_SEQ);
     }
 
-    /// The background thread's sleep, until the bell is rung for it or the timeout has passed,
-    /// unless `has_work` says that there is no need. That is asked after the intention to sleep is
-    /// visible. It is told whether a foreground caller has the lead: if so, the rings are that
-    /// caller's business, and only what is addressed to the background thread counts.
+    /// Sleeps in the background thread until a notification for it or the timeout, unless
+    /// `has_work` returns `true`. `has_work` is called after the coming sleep is visible, and is
+    /// told whether there is a leader. If there is one, the rings are the leader's, and only work
+    /// that is addressed to the background thread counts.
     ///
-    /// Returns early now and then; the caller looks again in any case. Only the background thread
-    /// may call this. The timeout bounds the harm of a stray write to the bell's memory.
+    /// May return early, so the caller checks again in any case. Only the background thread may
+    /// call this. The timeout bounds the harm of a stray write to the doorbell's memory.
     pub fn sleep_background(&self, timeout: Option<Duration>, has_work: impl FnOnce(bool) -> bool) {
-        // README: read before the state, so that a bump that we have not seen ends the wait.
+        // README: read before the state, so an increment that this thread has not seen ends the
+        // wait.
         let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
         let _ = self.state().replace(BACKGROUND_AWAKE, BACKGROUND_ASLEEP);
         M::fence();
@@ -123,14 +125,13 @@ impl<M: Memory> DriverBell<M> {
         let _ = self.state().replace(BACKGROUND_ASLEEP, BACKGROUND_AWAKE);
     }
 
-    /// The background thread's nap: a sleep of limited length for which nobody has to wake it,
-    /// since it will look afterwards in any case. As long as foreground callers come again and
-    /// again and look themselves, naps spare the workers the ringing and those callers the handing
-    /// over.
+    /// Parks the background thread for at most `limit`. No thread needs to wake it, since it checks
+    /// afterwards in any case. While foreground callers read the rings again and again, timed parks
+    /// spare the workers notifications. They also spare the callers the handing over.
     ///
-    /// `awake` is asked after the nap is visible, and keeps it from beginning: it must look at what
-    /// [`hurry`](DriverBell::hurry) stands for. Only the background thread may call this, and must
-    /// look at the rings afterwards.
+    /// `awake` is called after the timed park is visible, and prevents it by `true`. It must check
+    /// the work for which [`hurry`](DriverBell::hurry) is called. Only the background thread may
+    /// call this, and it must check the rings afterwards.
     pub fn nap(&self, limit: Duration, awake: impl FnOnce() -> bool) {
         let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
         self.change(|state| state | NAPPING);
@@ -139,15 +140,16 @@ impl<M: Memory> DriverBell<M> {
             self.memory.futex(BACKGROUND_SEQ).wait(seq, Some(limit));
         }
         self.change(who);
-        // README, "The driver's bell": who has left the lead in the nap has left the state to us.
+        // README, "The driver's bell": a leader that ended during the timed park has left the state
+        // to this thread.
         M::fence();
         if !self.is_led() {
             let _ = self.state().replace(LEAD_AWAKE, BACKGROUND_AWAKE);
         }
     }
 
-    /// Ends the background thread's nap, if it is in one. Cost: a fence and a load; a system call
-    /// if there is a nap.
+    /// Unparks the background thread early if it is in a timed park. Costs a fence and a load, and
+    /// a system call in that case.
     pub fn hurry(&self) {
         M::fence();
         if self.state().load(Relaxed) & NAPPING != 0 {
@@ -155,19 +157,19 @@ impl<M: Memory> DriverBell<M> {
         }
     }
 
-    /// Whether a foreground caller has the lead.
+    /// Returns whether a foreground caller is the leader.
     pub fn is_led(&self) -> bool {
         self.led.load(Acquire) != 0
     }
 
-    /// Takes the lead for a foreground caller, unless another has it. From then on the rings are
-    /// the caller's to poll, and the background thread is left asleep.
+    /// Makes a foreground caller the leader, unless there is one. From then on this caller polls
+    /// the rings, and the background thread is left asleep.
     pub fn lead(&self) -> Option<Lead<'_, M>> {
         self.led.replace(0, 1).ok()?;
         if who(self.state().load(Relaxed)) != LEAD_AWAKE {
             self.change(|state| state & NAPPING | LEAD_AWAKE);
         }
-        // No fence: the one before the lead sleeps or leaves, and the look behind it, are enough.
+        // No fence: the fence before the leader sleeps or ends, and the check after it, are enough.
         Some(Lead { bell: self })
     }
 
@@ -177,7 +179,8 @@ impl<M: Memory> DriverBell<M> {
         let (awake, seq) = match who(asleep) {
             BACKGROUND_ASLEEP => (nap | BACKGROUND_AWAKE, BACKGROUND_SEQ),
             LEAD_ASLEEP => (nap | LEAD_AWAKE, FOREGROUND_SEQ),
-            // A stray write. Whoever sleeps looks, and sets the state right when it sleeps again.
+            // A stray write. The sleeping threads check, and repair the state when they sleep
+            // again.
             _ => {
                 if self.state().replace(asleep, BACKGROUND_AWAKE).is_ok() {
                     self.ring_all();
@@ -187,13 +190,13 @@ impl<M: Memory> DriverBell<M> {
         };
         match self.state().replace(asleep, awake) {
             Ok(()) => self.bump(seq),
-            // A nap has begun or ended; the same sleeper sleeps on.
+            // A timed park has begun or ended, and the thread of before still sleeps.
             Err(now) if now ^ asleep == NAPPING => self.wake(now),
             Err(_) => {}
         }
     }
 
-    /// Changes the state in one step, always with a write; returns what it was.
+    /// Changes the state in one step, always with a write. Returns the state before.
     fn change(&self, to: impl Fn(u32) -> u32) -> u32 {
         let mut state = self.state().load(Relaxed);
         loop {
@@ -215,9 +218,9 @@ impl<M: Memory> DriverBell<M> {
     }
 }
 
-/// The right and duty to answer the driver's bell, held by a foreground caller. It ends with
-/// [`leave`](Lead::leave); merely dropped, it wakes the background thread, which is correct but
-/// costs a system call.
+/// The right and duty of the leader, a foreground caller, to answer the driver's doorbell. It ends
+/// with [`leave`](Lead::leave). A mere drop wakes the background thread, which is correct but costs
+/// a system call.
 #[must_use = "whoever has the lead must poll the rings"]
 #[derive(Debug)]
 pub struct Lead<'a, M: Memory = Region> {
@@ -225,10 +228,10 @@ pub struct Lead<'a, M: Memory = Region> {
 }
 
 impl<M: Memory> Lead<'_, M> {
-    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there
-    /// is no need. It must look at all rings and at the caller's own condition.
+    /// Sleeps until a notification or the timeout, unless `has_work` returns `true`. `has_work`
+    /// must check all rings and the caller's own condition.
     ///
-    /// Returns early now and then; the caller looks again in any case.
+    /// May return early, so the caller checks again in any case.
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let bell = self.bell;
         let seq = bell.memory.futex(FOREGROUND_SEQ).load(Acquire);
@@ -237,16 +240,16 @@ impl<M: Memory> Lead<'_, M> {
         if !has_work() {
             bell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
         }
-        // Not a mere attempt: a nap may begin or end at any time.
+        // This is no single attempt, since a timed park may begin or end at any time.
         bell.change(|state| match who(state) {
             LEAD_ASLEEP => state & NAPPING | LEAD_AWAKE,
             _ => state,
         });
     }
 
-    /// Gives the lead back to the background thread: without a further look if that is in a nap,
-    /// and otherwise without waking it, unless `has_work` says that there is something in the rings
-    /// now. Returns whether that was asked.
+    /// Gives the rings back to the background thread. In a timed park of that thread, this makes no
+    /// further check. Otherwise it wakes the thread only if `has_work` reports data in the rings.
+    /// Returns whether `has_work` was called.
     pub fn leave(self, has_work: impl FnOnce() -> bool) -> bool {
         let bell = self.bell;
         std::mem::forget(self);
@@ -265,8 +268,8 @@ impl<M: Memory> Lead<'_, M> {
 }
 
 impl<M: Memory> DriverBell<M> {
-    /// The background thread answers from now on, unless another caller that has taken the lead
-    /// meanwhile sleeps with it.
+    /// Leaves the answers to the background thread from now on, unless another leader sleeps
+    /// meanwhile.
     fn hand_back(&self) {
         self.change(|state| match who(state) {
             LEAD_AWAKE => state & NAPPING | BACKGROUND_ASLEEP,

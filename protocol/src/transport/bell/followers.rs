@@ -1,4 +1,4 @@
-//! Callers that wait while another one has the lead.
+//! Callers that wait while another caller is the leader.
 
 use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed};
 
@@ -6,17 +6,17 @@ use parking_lot::Mutex;
 
 use crate::primitive::{Futex, Memory, Region};
 
-/// Callers that sleep because another one [leads](super::Lead), in the order in which they came.
-/// Whoever leaves the lead wakes the next, to take it.
+/// Callers that sleep while another one [leads](super::Lead), in the order in which they came. A
+/// leader that ends wakes the next one, which becomes the leader.
 ///
-/// Mostly there is none, and that costs a load. Nobody is left asleep: a follower is counted, and
-/// then, behind a fence, looks whether the lead is free; a leader frees the lead, and then, behind
-/// a fence, looks whether anybody is counted. One of the two sees the other. If the leader sees a
-/// follower that is not in the list yet, that one finds the lead free.
+/// Mostly there is none, and that costs a load. No caller is left asleep. A follower is counted,
+/// and after a fence checks whether there is a leader. A leader ends, and after a fence checks
+/// whether a follower is counted. One of the two sees the other. If the leader sees a follower that
+/// is not in the list yet, that follower finds no leader.
 #[derive(Debug)]
 pub struct Followers<T, M: Memory = Region> {
     list: Mutex<VecDeque<T>>,
-    /// At least as many as are in the list.
+    /// A count that is never less than the length of the list.
     count: M::Futex,
 }
 
@@ -30,15 +30,15 @@ impl<T, M: Memory> Default for Followers<T, M> {
 }
 
 impl<T, M: Memory> Followers<T, M> {
-    /// Enters one. It must try to take the lead after this, and may sleep only if it did not get
-    /// that.
+    /// Adds a follower. After this it must try to become the leader, and may sleep only if it did
+    /// not.
     pub fn enter(&self, follower: T) {
         self.count.increment();
         self.list.lock().push_back(follower);
         M::fence();
     }
 
-    /// Takes out those that have stopped to follow, if they are still there.
+    /// Removes the followers that have stopped to follow, if they are still there.
     pub fn strike(&self, gone: impl Fn(&T) -> bool) {
         let mut list = self.list.lock();
         let before = list.len();
@@ -48,8 +48,8 @@ impl<T, M: Memory> Followers<T, M> {
         (0..gone).for_each(|_| self.discount());
     }
 
-    /// Takes out the next, for whoever has [left](super::Lead::leave) the lead or has stopped to
-    /// follow to wake.
+    /// Removes the next follower and returns it. The caller wakes it. The caller was the leader
+    /// until it [left](super::Lead::leave), or has stopped to follow.
     pub fn next(&self) -> Option<T> {
         if self.count.load(Relaxed) == 0 {
             return None;

@@ -1,7 +1,7 @@
-//! Doorbells: how a process that has put something into a ring wakes the one that reads it, at the
-//! price of a fence and a load when that one is awake.
+//! Doorbells. A process that has put a message into a ring wakes the reader by a doorbell. That
+//! costs a fence and a load if the reader is awake.
 //!
-//! Why no wake-up is lost stands in `ring/README.md`, under "Bells" and "The driver's bell".
+//! `ring/README.md` explains under "Bells" and "The driver's bell" why no wake-up is lost.
 
 mod driver;
 mod followers;
@@ -26,27 +26,27 @@ pub use followers::Followers;
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 
-/// A doorbell with one sleeper: that of a lane to a worker. Anybody may ring. A clone is the same
-/// bell.
+/// A doorbell with one sleeper, for a lane to a worker. Any thread may notify it. A clone is the
+/// same doorbell.
 #[derive(Clone, Debug)]
 pub struct Bell<M = Region> {
     memory: M,
-    /// The futex that says whether somebody sleeps.
+    /// The index of the futex that says whether a thread sleeps.
     at: usize,
 }
 
 impl<M: Memory> Bell<M> {
-    /// The bell on futex `at` of `memory`, which must begin as zero.
+    /// Returns the doorbell on futex `at` of `memory`. The futex must begin as zero.
     ///
     /// # Panics
-    /// If there is no such futex.
+    /// Panics if there is no such futex.
     pub fn new(memory: M, at: usize) -> Bell<M> {
         memory.futex(at);
         Bell { memory, at }
     }
 
-    /// Wakes the sleeper, if there is one, to look at what was published before this call. Cost: a
-    /// fence and a load; a system call if somebody sleeps.
+    /// Wakes the sleeper, if there is one. It then checks for data that was published before this
+    /// call. Costs a fence and a load, and a system call if a thread sleeps.
     pub fn ring(&self) {
         M::fence();
         let futex = self.futex();
@@ -55,12 +55,12 @@ impl<M: Memory> Bell<M> {
         }
     }
 
-    /// Sleeps until the bell is rung or the timeout has passed, unless `has_work` says that there
-    /// is no need. It is asked after the intention to sleep is visible to those who ring, and must
-    /// look at everything that a ring may stand for.
+    /// Sleeps until a notification or the timeout, unless `has_work` returns `true`. `has_work` is
+    /// called after the coming sleep is visible to notifying threads. It must check everything that
+    /// a notification may stand for.
     ///
-    /// Returns early now and then; the caller looks again in any case. At most one thread may sleep
-    /// at a time.
+    /// May return early, so the caller checks again in any case. At most one thread may sleep at a
+    /// time.
     pub fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let futex = self.futex();
         futex.store(ASLEEP, Relaxed);

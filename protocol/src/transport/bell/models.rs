@@ -1,4 +1,4 @@
-//! Models of the bells: a lost wake-up is a deadlock, which loom reports.
+//! Models of the doorbells. A lost wake-up is a deadlock, which loom reports.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -39,8 +39,8 @@ fn loom_a_lane_is_never_left_asleep() {
     });
 }
 
-/// The driver fills the lane and waits on its bell for room; the worker reads, and sleeps on its
-/// own bell. Neither is left asleep while the other has something for it.
+/// The driver fills the lane and sleeps on its doorbell until there is room. The worker reads, and
+/// sleeps on its own doorbell. Neither is left asleep while the other has data or room for it.
 #[test]
 fn loom_a_full_lane_goes_on() {
     check(2, || {
@@ -85,11 +85,11 @@ fn loom_a_full_lane_goes_on() {
     });
 }
 
-/// One counter in place of each worker's ring, and a lock in place of the driver's.
+/// A driver with a counter in place of each worker's ring, and a lock in place of its own lock.
 struct Driver {
     bell: DriverBell<Model>,
     rings: Model,
-    /// What was drained from each ring.
+    /// The messages that were drained from each ring.
     drained: Mutex<[u64; 2]>,
 }
 
@@ -102,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// A worker publishes one message.
+    /// Publishes one message, like a worker.
     fn publish(&self, ring: usize) {
         self.rings.words()[ring].store(1, Release);
         self.bell.ring();
@@ -122,8 +122,9 @@ impl Driver {
         rings.any(|(drained, ring)| *drained != ring.load(Acquire))
     }
 
-    /// The background thread, until both messages are in. With `naps`, one before each sleep: a nap
-    /// without a limit that ends it would be a deadlock here, so it gives way and looks again.
+    /// Runs the background thread until both messages are in. With `naps`, a timed park comes
+    /// before each sleep. The model has no limit that ends it, so it would be a deadlock. Therefore
+    /// it yields and checks again.
     fn background(&self, naps: bool) {
         while self.drain() != [1, 1] {
             if naps {
@@ -141,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// A caller that leads for one look.
+    /// Runs a caller that leads for one check.
     fn foreground_at_once(&self) {
         let Some(lead) = self.bell.lead() else {
             return;
@@ -153,7 +154,7 @@ impl Driver {
         }
     }
 
-    /// A caller that leads until the message of `ring` is in.
+    /// Runs a caller that leads until the message of `ring` is in.
     fn foreground(&self, ring: usize) {
         let Some(mut lead) = self.bell.lead() else {
             return;
@@ -164,14 +165,14 @@ impl Driver {
             });
         }
         lead.leave(|| self.has_work());
-        // What the lead drained, the background thread did not see.
+        // The background thread did not see the messages that the leader drained.
         if *self.drained.lock().unwrap() == [1, 1] {
             self.bell.ring_background();
         }
     }
 }
 
-/// What is announced before a `hurry` ends a nap.
+/// Work is announced before a `hurry` ends a timed park.
 #[test]
 fn loom_a_hurry_ends_a_nap() {
     check(3, || {
@@ -184,7 +185,7 @@ fn loom_a_hurry_ends_a_nap() {
             })
         };
         while driver.rings.words()[0].load(Acquire) == 0 {
-            // Without the limit, which the model does not have.
+            // There is no limit, since the model has none.
             driver
                 .bell
                 .nap(Duration::MAX, || driver.rings.words()[0].load(Acquire) != 0);
@@ -208,14 +209,14 @@ fn loom_the_background_thread_is_woken() {
     });
 }
 
-/// A caller takes the lead, gets its message and leaves. Both messages arrive, whoever sleeps when,
-/// and the background thread gets the second one without having been woken to take over.
+/// A caller becomes the leader, gets its message and leaves. Both messages arrive in any order of
+/// the threads. The background thread gets the second one without having been woken to take over.
 #[test]
 fn loom_a_lead_hands_over_to_the_background_thread() {
     hand_over(false);
 }
 
-/// The same with a background thread that naps.
+/// A hand-over to a background thread with timed parks.
 #[test]
 fn loom_a_nap_is_a_promise_to_look() {
     hand_over(true);
@@ -241,8 +242,8 @@ fn hand_over(naps: bool) {
     });
 }
 
-/// A caller leaves in a nap, and one takes the lead and leaves again, perhaps in the same nap: then
-/// neither of them changes the state, and the background thread finds who has it.
+/// A caller leads and leaves twice, maybe in one timed park. Then it does not change the state, and
+/// the background thread finds that there is no leader.
 #[test]
 fn loom_callers_come_and_go_in_a_nap() {
     check(2, || {
@@ -259,7 +260,7 @@ fn loom_callers_come_and_go_in_a_nap() {
     });
 }
 
-/// Two callers want the lead, and the one that is late finds what the first did not wait for.
+/// Two callers want to lead. The later one finds the messages for which the first did not wait.
 #[test]
 fn loom_two_callers_share_the_lead() {
     check(3, || {
@@ -278,12 +279,12 @@ fn loom_two_callers_share_the_lead() {
         driver.foreground(1);
         other.join().unwrap();
         worker.join().unwrap();
-        // Whoever was not the lead in the end relies on the background thread.
+        // A caller that was not the last leader relies on the background thread.
         driver.background(false);
     });
 }
 
-/// The lead is dropped, as by a panic, with messages in the rings that woke nobody.
+/// A lead is dropped, like by a panic. The rings have messages that woke no thread.
 #[test]
 fn loom_a_dropped_lead_wakes_the_background_thread() {
     check(2, || {
@@ -300,7 +301,7 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
     });
 }
 
-/// Callers that want the lead at the same time: whoever follows is woken when it is free.
+/// Several callers want to lead at the same time. A follower is woken when there is no leader.
 #[test]
 fn loom_no_follower_is_left_asleep() {
     check(3, || {

@@ -1,5 +1,5 @@
-//! The bells on real futexes. Which orders of events are right is the models' business; here the
-//! kernel plays its part.
+//! The doorbells on real futexes. The models check the orders of events, and these tests check the
+//! use of the kernel.
 
 use std::{
     sync::Arc,
@@ -12,7 +12,7 @@ use mobula_store::{Backing, SegmentFile, SharedWords};
 
 use super::*;
 
-/// Two mappings of one file, as two processes have them.
+/// Returns two mappings of one file, like those of two processes.
 fn memory() -> (Region, Region) {
     let len = SharedWords::NARROW_BYTES as u64 + 4096;
     let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
@@ -20,10 +20,10 @@ fn memory() -> (Region, Region) {
     (map(), map())
 }
 
-/// Long enough that a test which sleeps it through is noticed, short enough to end by itself.
+/// A timeout that is long enough to be noticed in a test, and short enough to end by itself.
 const LONG: Option<Duration> = Some(Duration::from_secs(600));
 
-/// Since `begin` nobody has slept until the timeout: all were woken.
+/// Asserts that no thread has slept until the timeout since `begin`.
 #[track_caller]
 fn all_were_woken(begin: Instant) {
     let took = begin.elapsed();
@@ -91,7 +91,8 @@ fn one_caller_leads_at_a_time() {
     bell.lead().unwrap().leave(|| true);
 }
 
-/// The background thread and three callers that come and go share the work of two ringers.
+/// The background thread and three callers that come and go share the work of two notifying
+/// threads.
 #[test]
 fn whoever_answers_the_driver_s_bell_is_woken() {
     const ROUNDS: u64 = 3000;
@@ -129,7 +130,7 @@ fn whoever_answers_the_driver_s_bell_is_woken() {
                     lead.leave(has_work);
                     thread::yield_now();
                 }
-                // The background thread did not see what the last lead drained.
+                // The background thread did not see the messages that the last leader drained.
                 bell.ring_all();
             });
         }
@@ -137,7 +138,7 @@ fn whoever_answers_the_driver_s_bell_is_woken() {
         for _ in 0..ROUNDS {
             rung.fetch_add(1, SeqCst);
             ringer.ring();
-            // Wait for an answer now and then, so that the others do fall asleep.
+            // Waits for an answer now and then, so that the others fall asleep.
             if rung.load(SeqCst).is_multiple_of(7) {
                 while has_work() {
                     thread::yield_now();
@@ -165,7 +166,7 @@ fn garbage_in_the_state_wakes_everybody_and_is_repaired() {
     memory.futex(0).store(77, SeqCst);
     woken.store(1, SeqCst);
     bell.ring();
-    // Whichever came first, the garbage or the announcement, one of the two rings wakes.
+    // The garbage or the announcement may come first. In both cases one of the two calls wakes.
     bell.ring_all();
     sleeper.join().unwrap();
     all_were_woken(begin);

@@ -12,30 +12,30 @@ use crate::{
     wire::{self, WireError},
 };
 
-/// The driver's end. Its parts can be taken apart and used from different threads; none of them
-/// ever blocks.
+/// The driver's end. Its parts can be taken apart and used by different threads. None of them ever
+/// blocks.
 #[derive(Debug)]
 pub struct DriverEnd {
-    /// Tasks to the worker.
+    /// The lane for tasks to the worker.
     pub task: LaneWriter,
-    /// All else to the worker.
+    /// The lane for all other messages to the worker.
     pub control: LaneWriter,
-    /// What the worker says.
+    /// The lane for messages from the worker.
     pub out: OutReader,
-    /// What the worker may start and runs.
+    /// The tasks that the worker may start, and the task that it runs.
     pub state: DriverState,
-    /// What is said about the worker's output.
+    /// The progress of the driver with the worker's output.
     pub printed: DriverPrinted,
-    /// How the worker panicked, if it did not survive that.
+    /// The text of the worker's panic, if it did not survive the panic.
     pub panicked: DriverPanicked,
 }
 
 impl DriverEnd {
-    /// Makes a mailbox out of memory, all zero, of at least [`bytes`](super::bytes) bytes. Once for
-    /// each mailbox, before the worker opens it.
+    /// Makes a mailbox of memory that is all zero and has at least [`bytes`](super::bytes) bytes.
+    /// Must be called once for each mailbox, before the worker opens it.
     ///
     /// # Errors
-    /// [`MailboxError::TooShort`].
+    /// Fails with [`MailboxError::TooShort`].
     pub fn create(memory: &Region) -> Result<DriverEnd, MailboxError> {
         let parts = Parts::of(memory)?;
         write_header(memory);
@@ -55,11 +55,11 @@ impl DriverEnd {
         })
     }
 
-    /// Sends through the lane that the message belongs to; it becomes visible with the next
-    /// [`flush`](DriverEnd::flush). A revocable task's slot is marked as queued before.
+    /// Sends a message through its lane. It becomes visible with the next
+    /// [`flush`](DriverEnd::flush). Before, the slot of a revocable task is marked as queued.
     ///
     /// # Errors
-    /// Nothing is sent then. See [`LaneWriter::send`].
+    /// Fails like [`LaneWriter::send`]. Then nothing is sent.
     pub fn send(&mut self, message: &ToWorker) -> Result<(), TransportError> {
         match message {
             ToWorker::Task(task) => self.send_task(&task.by_ref()),
@@ -67,10 +67,10 @@ impl DriverEnd {
         }
     }
 
-    /// As [`send`](DriverEnd::send), for a task.
+    /// Sends a task, like [`send`](DriverEnd::send).
     ///
     /// # Errors
-    /// As there.
+    /// Fails like [`send`](DriverEnd::send).
     pub fn send_task(&mut self, task: &TaskMessage<ArgRef<'_>>) -> Result<(), TransportError> {
         if task.revocable {
             self.state.queue(task.slot, task.attempt);
@@ -79,32 +79,34 @@ impl DriverEnd {
             .send_encoded(|buffer| wire::encode_task(task, buffer))
     }
 
-    /// Makes visible what was sent through both lanes, and rings where there is news. Returns
-    /// whether all of it found room; if not, the worker rings the driver's bell when there is some
-    /// ([`ready`](DriverEnd::ready) then says so), and `flush` is to be called again.
+    /// Makes the messages in both lanes visible, and notifies the worker of new ones. Returns
+    /// whether all of them found room. If not, the worker notifies the driver when there is room,
+    /// and then [`ready`](DriverEnd::ready) returns `true`. The caller must call `flush` again
+    /// then.
     ///
     /// # Errors
-    /// As for [`LaneWriter::flush`].
+    /// Fails like [`LaneWriter::flush`].
     pub fn flush(&mut self) -> Result<bool, RingError> {
         let control = self.control.flush()?;
         let task = self.task.flush()?;
         Ok(control && task)
     }
 
-    /// Whether the worker has said something, or made room for what is pending: all that a ring of
-    /// the driver's bell can stand for. A few loads; asked before the driver sleeps.
+    /// Returns whether the worker has sent a message, or has made room for pending messages. The
+    /// driver's doorbell has no other reason. Costs a few loads. The driver calls this before it
+    /// sleeps.
     #[inline]
     pub fn ready(&self) -> bool {
         self.out.ready() || self.control.ready() || self.task.ready()
     }
 }
 
-/// A lane to a worker, for the side that writes.
+/// The writing end of a lane to a worker.
 #[derive(Debug)]
 pub struct LaneWriter {
     ring: OverflowProducer,
     bell: Bell,
-    /// For encoding.
+    /// The buffer for encoded messages.
     buffer: Vec<u8>,
 }
 
@@ -117,12 +119,12 @@ impl LaneWriter {
         }
     }
 
-    /// Takes a message; it becomes visible with the next [`flush`](LaneWriter::flush). Never
-    /// blocks: what the ring has no room for waits in private memory.
+    /// Takes a message. It becomes visible with the next [`flush`](LaneWriter::flush). Never
+    /// blocks: messages without room in the ring wait in private memory.
     ///
     /// # Errors
-    /// A message that cannot be encoded or is too long is not sent, and the lane goes on. A corrupt
-    /// ring is of no further use.
+    /// Fails if the message cannot be encoded or is too long. Then it is not sent, and the lane
+    /// goes on. Fails if the ring is corrupt. Then the lane is of no further use.
     pub fn send(&mut self, message: &ToWorker) -> Result<(), TransportError> {
         self.send_encoded(|buffer| wire::encode_to_worker(message, buffer))
     }
@@ -137,11 +139,11 @@ impl LaneWriter {
         Ok(self.ring.send(&self.buffer)?)
     }
 
-    /// Makes visible what was sent, and rings if there is news. Returns whether all of it found
-    /// room. Cost: a store and the bell's ring; nothing if there is nothing new.
+    /// Makes the messages visible, and notifies the worker if there are new ones. Returns whether
+    /// all of them found room. Costs a store and a notification, or nothing without new messages.
     ///
     /// # Errors
-    /// [`RingError::Corrupt`].
+    /// Fails with [`RingError::Corrupt`].
     pub fn flush(&mut self) -> Result<bool, RingError> {
         let flushed = self.ring.flush()?;
         if flushed.news {
@@ -150,24 +152,25 @@ impl LaneWriter {
         Ok(flushed.all)
     }
 
-    /// Whether [`flush`](LaneWriter::flush) has something to do that it could not do before: the
-    /// worker has made room for what is pending. The driver asks this before it sleeps.
+    /// Returns whether the worker has made room for pending messages, so that
+    /// [`flush`](LaneWriter::flush) can do more than before. The driver calls this before it
+    /// sleeps.
     #[inline]
     pub fn ready(&self) -> bool {
         self.ring.ready()
     }
 
-    /// Messages for which the ring had no room yet.
+    /// Returns the number of messages for which the ring had no room yet.
     pub fn pending(&self) -> usize {
         self.ring.pending()
     }
 }
 
-/// The lane from a worker, for the driver.
+/// The driver's end of the lane from a worker.
 #[derive(Debug)]
 pub struct OutReader {
     ring: Consumer,
-    /// For arriving messages.
+    /// The buffer for received messages.
     buffer: Vec<u8>,
 }
 
@@ -179,12 +182,12 @@ impl OutReader {
         }
     }
 
-    /// The next message, if there is one. Never blocks. It goes on to work after the worker has
-    /// died: what the worker had published is still there.
+    /// Returns the next message, if there is one. Never blocks. It works after the worker's death
+    /// too: messages that the worker had published are still there.
     ///
     /// # Errors
-    /// What arrived is no message: the worker must be killed, for nothing of what it says can be
-    /// believed any more.
+    /// Fails if the received bytes are no message. The driver must then kill the worker, since no
+    /// message of it can be trusted any more.
     pub fn receive(&mut self) -> Result<Option<FromWorker>, TransportError> {
         trim(&mut self.buffer);
         if !self.ring.pop(&mut self.buffer)? {
@@ -193,8 +196,8 @@ impl OutReader {
         Ok(Some(wire::decode_from_worker(&self.buffer)?))
     }
 
-    /// Whether [`receive`](OutReader::receive) has something to do. One or two loads: this is what
-    /// the driver asks before it sleeps.
+    /// Returns whether [`receive`](OutReader::receive) has work. Costs one or two loads. The driver
+    /// calls this before it sleeps.
     #[inline]
     pub fn ready(&self) -> bool {
         self.ring.ready()

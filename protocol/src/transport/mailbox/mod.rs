@@ -1,8 +1,8 @@
-//! A worker's mailbox: the memory that it shares with the driver, and the two typed ends of it.
+//! A worker's mailbox: the memory that it shares with the driver, and its two typed ends.
 //!
-//! The memory holds the bells of the two lanes to the worker, a header, the state words of queued
-//! tasks, and three rings: the task lane and the control lane to the worker, the out lane back.
-//! A worker maps its own mailbox and no other.
+//! The memory holds the doorbells of the two lanes to the worker, a header, the state words of
+//! queued tasks, and three rings. The rings are the task lane and the control lane to the worker,
+//! and the out lane to the driver. A worker maps its own mailbox and no other.
 
 mod driver;
 mod panicked;
@@ -36,14 +36,14 @@ pub use printed::{DriverPrinted, Stream, WorkerPrinted};
 pub use state::{DriverState, TASK_SLOTS, WorkerState};
 pub use worker::{LaneReader, OutWriter, WorkerEnd};
 
-/// The task lane's data, in words: 256 KiB.
+/// The capacity of the task lane, in words: 256 KiB.
 const TASK_WORDS: usize = 256 * 1024 / 8;
-/// The control lane's: 64 KiB.
+/// The capacity of the control lane, in words: 64 KiB.
 const CONTROL_WORDS: usize = 64 * 1024 / 8;
-/// The out lane's: 256 KiB.
+/// The capacity of the out lane, in words: 256 KiB.
 const OUT_WORDS: usize = 256 * 1024 / 8;
 
-/// Words between variables of different writers, as in the ring.
+/// The distance in words of variables of different writers, like in the ring.
 const LINE: usize = 16;
 
 // Futexes.
@@ -63,24 +63,24 @@ const CONTROL_AT: usize = TASK_AT + ring_words(TASK_WORDS);
 const OUT_AT: usize = CONTROL_AT + ring_words(CONTROL_WORDS);
 const END: usize = OUT_AT + ring_words(OUT_WORDS);
 
-/// "mobulaMB", so that another file is not taken for a mailbox.
+/// "mobulaMB", which tells a mailbox from another file.
 const MAGIC: u64 = u64::from_be_bytes(*b"mobulaMB");
-/// Of the layout and of the messages.
+/// The version of the layout and of the messages.
 const VERSION: u64 = 1;
-/// Both ends are the same program, so this differs only by accident.
+/// The version and the length. Both ends are the same program, so they differ only by accident.
 const LAYOUT: u64 = VERSION << 32 | END as u64;
 
-/// The length of a mailbox in bytes.
+/// Returns the length of a mailbox in bytes.
 pub const fn bytes() -> usize {
     SharedWords::NARROW_BYTES + END * 8
 }
 
-/// Why a lane cannot go on.
+/// The reason for which a lane cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportError {
     /// The ring under it is corrupt, or a message is too long for it.
     Ring(RingError),
-    /// A message cannot be encoded, or what arrived is none.
+    /// A message cannot be encoded, or the received bytes are no message.
     Wire(WireError),
 }
 
@@ -107,7 +107,7 @@ impl From<WireError> for TransportError {
     }
 }
 
-/// Why memory is no mailbox.
+/// The reason for which memory is no mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailboxError {
     /// The mapping is too short.
@@ -115,7 +115,7 @@ pub enum MailboxError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The memory was not made a mailbox, or by a program with another layout.
+    /// The memory was not made a mailbox, or was made one by a program with another layout.
     Foreign {
         /// The first two words.
         found: [u64; 2],
@@ -198,7 +198,8 @@ fn check_header(memory: &Region) -> Result<(), MailboxError> {
     }
 }
 
-/// A buffer that grew beyond this for one large message is not kept.
+/// The largest capacity of a kept buffer, in bytes. A buffer that grew beyond it for one large
+/// message shrinks.
 const KEEP_BUFFER: usize = 1 << 20;
 
 fn trim(buffer: &mut Vec<u8>) {

@@ -12,8 +12,8 @@ use crate::{
 
 const SLOT: TaskSlot = TaskSlot(0);
 
-// Words beside the state: how many frames of tasks were sent, how many of them the worker is done
-// with, and what a task does.
+// Words beside the state: the number of sent frames with tasks, the number of those that the worker
+// has finished, and the effects of tasks.
 const SENT: usize = 2;
 const DONE: usize = 3;
 const EFFECT: usize = 4;
@@ -31,7 +31,7 @@ fn state() -> (Model, DriverState<Model>, WorkerState<Model>) {
     (memory, driver, worker)
 }
 
-/// Waits until a word is at least so large.
+/// Waits until a word is at least `number`.
 fn wait_for(memory: &Model, at: usize, number: u64) {
     while memory.words()[at].load(Acquire) < number {
         thread::yield_now();
@@ -52,8 +52,8 @@ fn loom_either_the_worker_starts_or_the_driver_revokes() {
     });
 }
 
-/// A slot is used again as soon as its task was taken back or has ended. The worker meets the frame
-/// of the first task at any time, also when the word is the second one's already.
+/// A slot is used again when its task was revoked or has ended. The worker may read the frame of
+/// the first task at any time, also when the word is already the second one's.
 #[test]
 fn loom_a_slot_that_is_used_again_starts_each_task_once_or_not_at_all() {
     check(|| {
@@ -88,8 +88,8 @@ fn loom_a_slot_that_is_used_again_starts_each_task_once_or_not_at_all() {
     });
 }
 
-/// The worker dies at any step. After its death the driver sees of each task whether it had begun:
-/// of the first, which was sent to an idle worker and cannot be taken back, and of the second.
+/// The worker dies at any step. After its death the driver sees of each task whether it had begun.
+/// The first task was sent to an idle worker and cannot be revoked. The second one can.
 #[test]
 fn loom_what_a_dead_worker_had_begun_is_known() {
     for steps in 0..=4 {
@@ -123,7 +123,7 @@ fn loom_what_a_dead_worker_had_begun_is_known() {
                 driver.queue(SLOT, Attempt(2));
                 sent = 2;
             }
-            // The worker waits for no frame that does not come.
+            // The worker then waits for no frame that does not come.
             memory.words()[SENT].store(2, Release);
             let revoked = sent == 2 && driver.revoke(SLOT, Attempt(2));
             worker.join().unwrap();
@@ -136,7 +136,7 @@ fn loom_what_a_dead_worker_had_begun_is_known() {
                     assert_eq!(begun[1], !revoked && steps > 2);
                 }
             }
-            // What was done was begun, and not taken back.
+            // A task with an effect had begun, and was not revoked.
             assert!(effect < 2 || begun[1] && !revoked);
             assert!(effect != 1 || begun[0] || sent == 2);
         });

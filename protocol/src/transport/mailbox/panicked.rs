@@ -1,16 +1,16 @@
-//! The words in which a worker says how it panicked, for the case that it does not survive.
+//! The words for the text of a worker's panic, in case the worker does not survive.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::primitive::{Memory, Region};
 
-/// Bytes of text that are kept.
+/// The largest length of the text, in bytes.
 const BYTES: usize = 2048;
 
-/// How many words there are: the text's length, and the text.
+/// The number of words: one for the text's length, and the text.
 pub(super) const PANICKED_WORDS: usize = 1 + BYTES / 8;
 
-/// Where the words lie.
+/// The place of the words.
 #[derive(Clone, Debug)]
 pub(super) struct Panicked {
     memory: Region,
@@ -32,13 +32,13 @@ impl Panicked {
     }
 }
 
-/// What the worker says. One thread at a time uses it.
+/// The worker's side. One thread at a time uses it.
 #[derive(Clone, Debug)]
 pub struct WorkerPanicked(pub(super) Panicked);
 
 impl WorkerPanicked {
-    /// Appends a text, as far as there is room. Takes no lock and makes no system call: a panic can
-    /// happen anywhere.
+    /// Appends a text, up to the room that is left. Takes no lock and makes no system call, since a
+    /// panic can happen anywhere.
     pub fn add(&self, text: &str) {
         let (len, words) = (self.0.len(), self.0.words());
         let fitting = &text.as_bytes()[..text.len().min(BYTES - len)];
@@ -50,23 +50,23 @@ impl WorkerPanicked {
         words[0].store((len + fitting.len()) as u64, Release);
     }
 
-    /// Forgets it: the worker goes on. Costs a store.
+    /// Removes the text, since the worker goes on. Costs a store.
     pub fn clear(&self) {
         self.0.words()[0].store(0, Release);
     }
 
-    /// Whether there is nothing.
+    /// Returns whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.0.len() == 0
     }
 }
 
-/// What the driver reads when the worker is dead.
+/// The driver's side. The driver reads it when the worker is dead.
 #[derive(Clone, Debug)]
 pub struct DriverPanicked(pub(super) Panicked);
 
 impl DriverPanicked {
-    /// The text, in one line, if there is one. Whatever stands in the memory is made text.
+    /// Returns the text in one line, if there is one. Any content of the memory becomes text.
     pub fn text(&self) -> Option<String> {
         let words = self.0.words();
         let bytes: Vec<u8> = (0..self.0.len())

@@ -1,8 +1,9 @@
-//! The words that say how far the driver is with what a worker has printed.
+//! The words for the progress of the driver with a worker's output.
 //!
-//! The driver alone writes them: for each of the two outputs how many bytes it has taken out of the
-//! pipe, and how many of these it has passed on. A sequence number is odd while it takes some, so
-//! that the worker sees a count that belongs to what is left in the pipe.
+//! Only the driver writes them. For each of the two outputs they have two counts. One is of the
+//! bytes that the driver has taken out of the pipe. The other is of those among them that it has
+//! passed on. A sequence number is odd while the driver takes bytes. So the worker sees a count
+//! that belongs to the present content of the pipe.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -17,10 +18,10 @@ pub enum Stream {
     Stderr,
 }
 
-/// How many words there are.
+/// The number of words.
 pub(super) const PRINTED_WORDS: usize = 5;
 
-/// Where the words lie.
+/// The place of the words.
 #[derive(Clone, Debug)]
 pub(super) struct Printed {
     memory: Region,
@@ -56,16 +57,16 @@ fn passed_on(stream: Stream) -> usize {
     3 + stream as usize
 }
 
-/// What the driver says. One thread at a time uses it.
+/// The driver's side. One thread at a time uses it.
 #[derive(Clone, Debug)]
 pub struct DriverPrinted(pub(super) Printed);
 
 impl DriverPrinted {
-    /// Takes bytes out of a pipe with `read`, which says how many. What it has taken counts as not
-    /// passed on from then on.
+    /// Takes bytes out of a pipe with `read`, which returns their number. From then on they count
+    /// as not passed on.
     pub fn take(&self, stream: Stream, read: impl FnOnce() -> usize) -> usize {
         self.0.add(SEQUENCE, 1);
-        // The worker must not see an emptier pipe beside the count from before.
+        // The worker must not see an emptier pipe together with the old count.
         Region::fence();
         let length = read();
         self.0.add(taken(stream), length as u64);
@@ -73,23 +74,24 @@ impl DriverPrinted {
         length
     }
 
-    /// How many bytes were taken from this output so far.
+    /// Returns the number of bytes that were taken from this output so far.
     pub fn taken(&self, stream: Stream) -> u64 {
         self.0.load(taken(stream))
     }
 
-    /// So many of them are where they belong.
+    /// Records that `bytes` bytes of this output were passed on so far.
     pub fn pass_on(&self, stream: Stream, bytes: u64) {
         self.0.store(passed_on(stream), bytes);
     }
 }
 
-/// What the worker reads.
+/// The worker's side.
 #[derive(Clone, Debug)]
 pub struct WorkerPrinted(pub(super) Printed);
 
 impl WorkerPrinted {
-    /// Whether the driver has passed on all that it has taken so far, and takes nothing now.
+    /// Returns whether the driver has passed on all bytes that it has taken so far, and takes none
+    /// now.
     pub fn is_settled(&self) -> bool {
         Region::fence();
         let words = &self.0;
@@ -99,9 +101,9 @@ impl WorkerPrinted {
                 .all(|stream| words.load(passed_on(*stream)) == words.load(taken(*stream)))
     }
 
-    /// How many bytes of an output the driver will have passed on when it is done with all that is
-    /// in the pipe now, of which `left` says how much. `None` while the driver takes some: ask
-    /// again.
+    /// Returns the count of passed-on bytes of an output that the driver reaches with the present
+    /// content of the pipe. `left` returns the length of that content. Returns `None` while the
+    /// driver takes bytes. Then the caller must try again.
     pub fn target(&self, stream: Stream, left: impl FnOnce() -> u64) -> Option<u64> {
         let before = self.0.load(SEQUENCE);
         let taken_before = self.0.load(taken(stream));
@@ -112,9 +114,9 @@ impl WorkerPrinted {
         same.then(|| taken_before.wrapping_add(left))
     }
 
-    /// Whether the driver has passed on so many bytes of an output.
+    /// Returns whether the count of passed-on bytes of an output has reached `target`.
     pub fn reached(&self, stream: Stream, target: u64) -> bool {
-        // Both are counts that only grow; the difference bears a count that wraps.
+        // Both counts only grow. The difference is right even if a count wraps.
         self.0.load(passed_on(stream)).wrapping_sub(target) < u64::MAX / 2
     }
 }

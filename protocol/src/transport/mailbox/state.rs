@@ -1,5 +1,5 @@
-//! The words of a mailbox outside its rings: who may still decide about a queued task, and what the
-//! worker runs.
+//! The words of a mailbox outside its rings. They say whether a queued task can still be started or
+//! revoked, and what the worker runs.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -8,34 +8,34 @@ use crate::{
     primitive::{Memory, Region, Word},
 };
 
-/// How many tasks may be with one worker at a time, queued and started together.
+/// The largest number of tasks with one worker at a time, queued and started together.
 pub const TASK_SLOTS: usize = 1024;
 
 const QUEUED: u64 = 1;
 const STARTED: u64 = 2;
 const REVOKED: u64 = 3;
 
-/// Of the word that says what runs: the low bits are the function's index plus one, the rest is the
-/// run's number.
+/// The first bit of the run's number in the word that says what runs. The lower bits are the
+/// function's index plus one.
 const RUN: u32 = 33;
 const FUNCTION: u64 = (1 << RUN) - 1;
 
-/// A state and the attempt that it belongs to, in one word.
+/// Returns a state and the attempt that it belongs to, in one word.
 fn word(attempt: Attempt, state: u64) -> u64 {
     attempt.0 << 2 | state
 }
 
-/// The words. A queued task is the worker's to start and the driver's to revoke; exactly one of
-/// them succeeds (`ring/README.md`, "State words"). A slot that does not exist answers no to
-/// everything.
+/// The state words. The worker can start a queued task, and the driver can revoke it. Exactly one
+/// of them succeeds (`ring/README.md`, "State words"). A slot that does not exist answers no to
+/// each request.
 #[derive(Clone, Debug)]
 pub(super) struct State<M = Region> {
     memory: M,
-    /// The word that says what runs.
+    /// The index of the word that says what runs.
     current: usize,
-    /// The first state word.
+    /// The index of the first state word.
     slots: usize,
-    /// How many there are.
+    /// The number of state words.
     count: usize,
 }
 
@@ -75,7 +75,7 @@ impl<M: Memory> State<M> {
     }
 }
 
-/// What the driver does with a worker's state words. A clone is the same words.
+/// The driver's side of a worker's state words. A clone is of the same words.
 #[derive(Clone, Debug)]
 pub struct DriverState<M = Region>(State<M>);
 
@@ -84,8 +84,8 @@ impl<M: Memory> DriverState<M> {
         DriverState(state)
     }
 
-    /// Begins a use of a slot by a revocable task: before that is sent, and after the slot's last
-    /// use has ended. `attempt` must be below 2^62.
+    /// Begins a use of a slot by a revocable task. Must be called before the task is sent, and
+    /// after the slot's last use has ended. `attempt` must be below 2^62.
     pub fn queue(&self, slot: TaskSlot, attempt: Attempt) {
         debug_assert!(attempt.0 < 1 << 62, "attempts are counted from zero");
         if let Some(state) = self.0.slot(slot) {
@@ -93,33 +93,33 @@ impl<M: Memory> DriverState<M> {
         }
     }
 
-    /// Takes a task back. Returns false if the worker has started it, or it is not revocable.
+    /// Revokes a task. Returns `false` if the worker has started it, or it is not revocable.
     pub fn revoke(&self, slot: TaskSlot, attempt: Attempt) -> bool {
         self.0.decide(slot, attempt, REVOKED)
     }
 
-    /// Whether the worker has started this attempt. To be believed after the worker's death, and
-    /// before the slot is used again.
+    /// Returns whether the worker has started this attempt. The answer is reliable after the
+    /// worker's death, and before the slot is used again.
     pub fn started(&self, slot: TaskSlot, attempt: Attempt) -> bool {
         self.0
             .slot(slot)
             .is_some_and(|state| state.load(Acquire) == word(attempt, STARTED))
     }
 
-    /// The function that the worker runs, or ran last, as the worker said it. Not checked against
-    /// the registry: a worker that went wild may have written any number.
+    /// Returns the function that the worker runs, or ran last, by its own report. It is not checked
+    /// against the registry: a worker may have written any number.
     pub fn function(&self) -> Option<FunctionIndex> {
         self.0.function()
     }
 
-    /// Another number for each run that the worker begins, until they repeat after 2^31 runs. Zero
-    /// before the first.
+    /// Returns the number of the worker's last run. It is 0 before the first run, and numbers
+    /// repeat after 2^31 runs.
     pub fn run(&self) -> u64 {
         self.0.current().load(Relaxed) >> RUN
     }
 }
 
-/// What a worker does with its state words. A clone is the same words.
+/// The worker's side of its state words. A clone is of the same words.
 #[derive(Clone, Debug)]
 pub struct WorkerState<M = Region>(State<M>);
 
@@ -128,9 +128,9 @@ impl<M: Memory> WorkerState<M> {
         WorkerState(state)
     }
 
-    /// Takes a task on. Returns false if the driver has taken it back: then it must not run, and
-    /// nothing is to be said about it. A task that is not `revocable` costs a store, and no wait
-    /// for the other core.
+    /// Starts a task. Returns `false` if the driver has revoked it. Then it must not run, and the
+    /// worker must report nothing about it. A task that is not `revocable` costs a store, and no
+    /// wait for the other core.
     pub fn start(&self, slot: TaskSlot, attempt: Attempt, revocable: bool) -> bool {
         if revocable {
             return self.0.decide(slot, attempt, STARTED);
@@ -144,22 +144,23 @@ impl<M: Memory> WorkerState<M> {
         }
     }
 
-    /// Whether the driver has taken the task back, if it may. A look that changes nothing.
+    /// Returns whether the driver has revoked the task. Changes nothing.
     pub fn is_revoked(&self, slot: TaskSlot, attempt: Attempt) -> bool {
-        // Another attempt's word: this one was revoked, and the slot is used again.
+        // The word of another attempt shows that this one was revoked and the slot is used again.
         self.0
             .slot(slot)
             .is_none_or(|state| state.load(Acquire) != word(attempt, QUEUED))
     }
 
-    /// Says that a run of this function begins, for the driver to name when this worker dies.
+    /// Records that a run of this function begins. The driver names the function when this worker
+    /// dies.
     pub fn set_function(&self, function: FunctionIndex) {
         let current = self.0.current();
         let run = (current.load(Relaxed) >> RUN) + 1;
         current.store(run << RUN | (u64::from(function.0) + 1), Relaxed);
     }
 
-    /// The function whose run has begun last.
+    /// Returns the function whose run has begun last.
     pub fn function(&self) -> Option<FunctionIndex> {
         self.0.function()
     }

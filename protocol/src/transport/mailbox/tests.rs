@@ -1,4 +1,4 @@
-//! Both ends of one mailbox, in two mappings as two processes have them.
+//! Both ends of one mailbox, in two mappings like those of two processes.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 
 const LONG: Option<Duration> = Some(Duration::from_secs(600));
 
-/// Two mappings of a file of `len` bytes.
+/// Returns two mappings of a file of `len` bytes.
 fn map(len: usize) -> [Region; 2] {
     let len = len as u64;
     let file = SegmentFile::create(len, len, Backing::Anonymous).unwrap();
@@ -248,7 +248,7 @@ fn what_is_no_message_is_an_error() {
     assert!(wild.stage(b"\xff no message", &mut 0).unwrap());
     wild.publish();
     assert!(matches!(driver.out.receive(), Err(TransportError::Wire(_))));
-    // Garbage all over the lane, wherever the next frame would begin.
+    // Garbage is all over the lane, wherever the next frame may begin.
     let scribble = |lane: &[std::sync::atomic::AtomicU64]| {
         for word in lane {
             Word::store(word, u64::MAX / 2, Ordering::Relaxed);
@@ -266,7 +266,7 @@ fn what_is_no_message_is_an_error() {
     ));
 }
 
-/// The driver sends more than fits, sleeps until the worker has made room, and goes on.
+/// The driver sends more than the lane holds, sleeps until the worker has made room, and goes on.
 #[test]
 fn a_driver_with_more_than_fits_is_called_back() {
     const MESSAGES: u64 = 20_000;
@@ -310,8 +310,8 @@ fn a_driver_with_more_than_fits_is_called_back() {
     assert_eq!(driver.control.pending(), 0);
 }
 
-/// The worker sends more than fits, and large messages between small ones; the driver leads, and
-/// sleeps when there is nothing.
+/// The worker sends more than the lane holds, and large messages between small ones. The driver is
+/// the leader, and sleeps when there is no message.
 #[test]
 fn a_worker_waits_for_the_driver_to_drain() {
     const MESSAGES: u64 = 3_000;
@@ -364,7 +364,8 @@ fn a_worker_waits_for_the_driver_to_drain() {
     assert!(driver.out.receive().unwrap().is_none());
 }
 
-/// Tasks there and results back, with all bells: what a program of many small tasks does.
+/// Tasks go to the worker and results back, with all doorbells, like in a program of many small
+/// tasks.
 #[test]
 fn tasks_and_results_go_round() {
     const TASKS: u64 = 5_000;

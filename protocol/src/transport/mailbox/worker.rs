@@ -15,29 +15,29 @@ use crate::{
     wire,
 };
 
-/// The worker's end, to be taken apart: the lanes are read by different threads, and the out lane
-/// stands behind a mutex.
+/// The worker's end, to be taken apart. Different threads read the lanes, and the out lane is
+/// behind a mutex.
 #[derive(Debug)]
 pub struct WorkerEnd {
-    /// Tasks.
+    /// The lane for tasks.
     pub task: LaneReader,
-    /// All else.
+    /// The lane for all other messages.
     pub control: LaneReader,
-    /// What this worker says.
+    /// The lane for messages of this worker.
     pub out: OutWriter,
-    /// What this worker starts and runs.
+    /// The tasks that this worker starts, and the one that it runs.
     pub state: WorkerState,
-    /// How far the driver is with what this worker has printed.
+    /// The progress of the driver with this worker's output.
     pub printed: WorkerPrinted,
-    /// Where this worker says how it panics.
+    /// The place for the text of a panic of this worker.
     pub panicked: WorkerPanicked,
 }
 
 impl WorkerEnd {
-    /// Opens a mailbox that the driver has made. Once for each mailbox.
+    /// Opens a mailbox that the driver has made. Must be called once for each mailbox.
     ///
     /// # Errors
-    /// [`MailboxError`], if the memory is none.
+    /// Fails with a [`MailboxError`] if the memory is no mailbox.
     pub fn open(memory: &Region, driver: &DriverBell) -> Result<WorkerEnd, MailboxError> {
         let parts = Parts::of(memory)?;
         check_header(memory)?;
@@ -62,22 +62,23 @@ impl WorkerEnd {
     }
 }
 
-/// A lane to this worker, for the side that reads.
+/// The reading end of a lane to this worker.
 #[derive(Debug)]
 pub struct LaneReader {
     ring: Consumer,
     bell: Bell,
-    /// To be rung when the driver waits for room in the lane.
+    /// The driver's doorbell, to notify when the driver waits for room in the lane.
     driver: DriverBell,
-    /// For arriving messages.
+    /// The buffer for received messages.
     buffer: Vec<u8>,
 }
 
 impl LaneReader {
-    /// The next message, if there is one. Never blocks.
+    /// Returns the next message, if there is one. Never blocks.
     ///
     /// # Errors
-    /// What arrived is no message. The lane is of no further use, and neither is this worker.
+    /// Fails if the received bytes are no message. Then the lane is of no further use, and neither
+    /// is this worker.
     pub fn receive(&mut self) -> Result<Option<ToWorker>, TransportError> {
         trim(&mut self.buffer);
         let some = self.ring.pop(&mut self.buffer)?;
@@ -90,43 +91,43 @@ impl LaneReader {
         Ok(Some(wire::decode_to_worker(&self.buffer)?))
     }
 
-    /// Whether [`receive`](LaneReader::receive) has something to do. One to three loads.
+    /// Returns whether [`receive`](LaneReader::receive) has work. Costs one to three loads.
     pub fn ready(&self) -> bool {
         self.ring.ready()
     }
 
-    /// The lane's bell, for threads that share the reader behind a mutex: they sleep on it with
-    /// [`ready`](LaneReader::ready) as a part of the condition, and ring it to wake each other. At
-    /// most one may sleep on it at a time.
+    /// Returns the lane's doorbell, for threads that share the reader behind a mutex. They sleep on
+    /// it with [`ready`](LaneReader::ready) as a part of the condition, and notify it to wake each
+    /// other. At most one may sleep on it at a time.
     pub fn bell(&self) -> Bell {
         self.bell.clone()
     }
 
-    /// Waits until [`receive`](LaneReader::receive) has something to do, somebody rings, or the
-    /// timeout has passed; returns early now and then.
+    /// Blocks until [`receive`](LaneReader::receive) has work, a thread notifies the doorbell, or
+    /// the timeout has passed. May return early.
     pub fn wait(&self, timeout: Option<Duration>) {
         self.bell.sleep(timeout, || self.ready());
     }
 }
 
-/// The lane from this worker.
+/// The writing end of the lane from this worker.
 ///
-/// It waits when the ring is full. That ends: the driver drains the ring without waiting for
-/// anything, and a worker whose driver is gone is killed by its own watch.
+/// It waits when the ring is full. That ends, since the driver drains the ring without waiting. A
+/// watch in the worker kills the worker if its driver has ended.
 #[derive(Debug)]
 pub struct OutWriter {
     ring: Producer,
     driver: DriverBell,
-    /// For encoding.
+    /// The buffer for encoded messages.
     buffer: Vec<u8>,
 }
 
 impl OutWriter {
-    /// Takes a message; it becomes visible with the next [`flush`](OutWriter::flush), or before.
+    /// Takes a message. It becomes visible with the next [`flush`](OutWriter::flush), or before.
     ///
     /// # Errors
-    /// A message that cannot be encoded or is too long is not sent, and the lane goes on. A corrupt
-    /// ring is of no further use.
+    /// Fails if the message cannot be encoded or is too long. Then it is not sent, and the lane
+    /// goes on. Fails if the ring is corrupt. Then the lane is of no further use.
     pub fn stage(&mut self, message: &FromWorker) -> Result<(), TransportError> {
         trim(&mut self.buffer);
         wire::encode_from_worker(message, &mut self.buffer)?;
@@ -145,17 +146,17 @@ impl OutWriter {
         }
     }
 
-    /// Makes visible what was staged, and rings the driver if there is news.
+    /// Makes the staged messages visible, and notifies the driver if there are new ones.
     pub fn flush(&mut self) {
         if self.ring.publish() {
             self.driver.ring();
         }
     }
 
-    /// [`stage`](OutWriter::stage) and [`flush`](OutWriter::flush).
+    /// Calls [`stage`](OutWriter::stage) and [`flush`](OutWriter::flush).
     ///
     /// # Errors
-    /// As for `stage`.
+    /// Fails like [`stage`](OutWriter::stage).
     pub fn send(&mut self, message: &FromWorker) -> Result<(), TransportError> {
         self.stage(message)?;
         self.flush();
@@ -163,7 +164,8 @@ impl OutWriter {
     }
 }
 
-/// How to wait for a driver that drains rings: it needs some tens of microseconds for a full one.
+/// The pauses of a writer while the driver drains the ring. The driver takes some tens of
+/// microseconds for a full ring.
 #[derive(Default)]
 struct Patience {
     pauses: u32,

@@ -1,4 +1,4 @@
-//! Sleeping on several futexes.
+//! A sleep on several futexes.
 
 use std::{
     ptr,
@@ -18,15 +18,15 @@ use rustix::{
 
 use super::Futex;
 
-/// The most futexes of one call: `FUTEX_WAITV_MAX` of Linux.
+/// The largest number of futexes in one call: `FUTEX_WAITV_MAX` of Linux.
 const MOST: usize = 128;
 
-/// Asks the kernel once.
+/// Asks the kernel once, and returns the number of futexes that one call takes.
 pub(super) fn most_at_once() -> usize {
     static ANSWER: OnceLock<usize> = OnceLock::new();
     *ANSWER.get_or_init(|| {
         let word = AtomicU32::new(0);
-        // The value is another one, so that an answer comes at once.
+        // The expected value differs from the value, so an answer comes at once.
         match waitv(&[(&word, 1)], None) {
             Err(Errno::AGAIN) => MOST,
             _ => 1,
@@ -40,7 +40,7 @@ pub(super) fn wait_any(all: &[(&AtomicU32, u32)], timeout: Option<Duration>) {
     }
     match waitv(all, timeout) {
         Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
-        // Short of memory. The caller comes again at once, and would do nothing else.
+        // The kernel is short of memory. The caller would try again at once, so it waits here.
         Err(_) => thread::sleep(Duration::from_millis(1)),
     }
 }
@@ -50,12 +50,12 @@ fn waitv(all: &[(&AtomicU32, u32)], timeout: Option<Duration>) -> Result<usize, 
         let mut wait = Wait::new();
         wait.val = u64::from(*expected);
         wait.uaddr = WaitPtr::new(ptr::from_ref(*futex).cast_mut().cast());
-        // Not private: the one who wakes is another process.
+        // The futex is not private, since the waking thread is in another process.
         wait.flags = WaitFlags::SIZE_U32;
         wait
     };
     let waits: Vec<Wait> = all.iter().map(wait).collect();
-    // A time that the kernel's type cannot hold is as good as none.
+    // A timeout that the kernel's type cannot hold counts as none.
     let deadline = timeout
         .and_then(|timeout| Timespec::try_from(timeout).ok())
         .and_then(|timeout| clock_gettime(ClockId::Monotonic).checked_add(timeout));

@@ -9,7 +9,7 @@ use loom::sync::{
 
 use super::{Futex, Lock, Memory, Word};
 
-/// A value, and the kernel's queue of sleepers: the lock stands for that of the hash bucket,
+/// A value, and the kernel's queue of sleepers. The lock stands for the lock of the hash bucket,
 /// under which the kernel compares the value.
 #[derive(Debug, Default)]
 pub(crate) struct ModelFutex {
@@ -17,7 +17,7 @@ pub(crate) struct ModelFutex {
     queue: Mutex<Vec<Arc<Sleeping>>>,
 }
 
-/// A thread that sleeps, perhaps in several queues.
+/// A thread that sleeps, maybe in several queues.
 #[derive(Debug, Default)]
 struct Sleeping {
     woken: Mutex<bool>,
@@ -60,9 +60,9 @@ impl Memory for Model {
     }
 }
 
-/// Loom has sequentially consistent fences, but takes such accesses for weaker ones. So a fence
-/// follows each of them that writes, as in compiled code on many machines. Then a load needs
-/// none, so a model does not show whether it should be sequentially consistent.
+/// Loom has sequentially consistent fences, but treats accesses with that ordering as weaker ones.
+/// So a fence follows each of them that writes, like in compiled code on many machines. A load then
+/// needs no fence, so a model does not show whether a load must be sequentially consistent.
 impl Word for AtomicU64 {
     fn load(&self, order: Ordering) -> u64 {
         self.load(match order {
@@ -103,7 +103,7 @@ impl Word for AtomicU64 {
     }
 }
 
-/// What loom is to do in an access that writes.
+/// Returns the ordering of a writing access in loom.
 fn weaker(order: Ordering) -> Ordering {
     match order {
         Ordering::SeqCst => Ordering::AcqRel,
@@ -111,7 +111,7 @@ fn weaker(order: Ordering) -> Ordering {
     }
 }
 
-/// What such an access needs beyond that.
+/// Makes the fence that such an access needs in addition.
 fn behind(order: Ordering) {
     if order == Ordering::SeqCst {
         fence(order);
@@ -119,7 +119,7 @@ fn behind(order: Ordering) {
 }
 
 impl ModelFutex {
-    /// The kernel's part of a wake-up.
+    /// Does the kernel's part of a wake-up.
     fn wake_up_to(&self, count: usize) {
         let mut queue = self.queue.lock().unwrap();
         let count = count.min(queue.len());
@@ -158,7 +158,7 @@ impl Futex for ModelFutex {
         self.value.fetch_add(count, Ordering::AcqRel);
     }
 
-    /// Timeouts are not modelled: a wake-up that is lost shows as a deadlock.
+    /// Has no timeout, so a lost wake-up shows as a deadlock.
     fn wait(&self, expected: u32, _: Option<Duration>) {
         Self::wait_any(&[(self, expected)], None);
     }
@@ -175,7 +175,7 @@ impl Futex for ModelFutex {
         8
     }
 
-    /// A timeout is over at once.
+    /// Returns at once if there is a timeout.
     fn wait_any(all: &[(&ModelFutex, u32)], timeout: Option<Duration>) {
         if timeout.is_some() {
             return;

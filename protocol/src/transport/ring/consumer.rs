@@ -11,19 +11,20 @@ use super::{
 };
 use crate::primitive::{Memory, Region, Word};
 
-/// The end of a ring that reads.
+/// The reading end of a ring.
 ///
-/// It copies each frame into private memory and believes nothing that it has not checked: any
+/// It copies each frame into private memory and trusts no content that it has not checked. Any
 /// content of the shared words gives messages or an error.
 pub struct Consumer<M = Region> {
     ring: Ring<M>,
-    /// Where the next frame begins. Private: the shared copy is for the producer only.
+    /// The index of the next frame. It is private: the copy in shared memory is for the producer
+    /// only.
     tail: u64,
-    /// What the producer was told of `tail`.
+    /// The value of `tail` that the producer knows.
     published: u64,
-    /// What has arrived of a message of several frames.
+    /// The received part of a message of several frames.
     partial: Vec<u8>,
-    /// The producer waits for space, and there is some.
+    /// Whether the producer waits for space, and there is some.
     wake_producer: bool,
 }
 
@@ -38,14 +39,14 @@ impl<M: Memory> Consumer<M> {
         }
     }
 
-    /// Puts the next message into `out`, in place of what was there. Returns whether there was one;
-    /// if not, `out` is as it was.
+    /// Puts the next message into `out`, in place of its content. Returns whether there was a
+    /// message. If not, `out` is unchanged.
     ///
-    /// Cost: the copy. Memory for a message of several frames grows with what has arrived (by
-    /// doubling), and ends at [`MAX_MESSAGE`].
+    /// Costs the copy. The memory for a message of several frames grows with the received part, by
+    /// doubling, up to [`MAX_MESSAGE`].
     ///
     /// # Errors
-    /// [`RingError::Corrupt`].
+    /// Fails with [`RingError::Corrupt`].
     pub fn pop(&mut self, out: &mut Vec<u8>) -> Result<bool, RingError> {
         while let Some(header) = self.header()? {
             let whole = header.first && header.last;
@@ -69,35 +70,35 @@ impl<M: Memory> Consumer<M> {
         Ok(false)
     }
 
-    /// Whether a [`pop`](Consumer::pop) has something to do: frames to read (perhaps not yet a
-    /// whole message, perhaps garbage), or a producer to tell of space. One or two loads.
+    /// Returns whether a [`pop`](Consumer::pop) has work: frames to read, or a producer that waits
+    /// for space. The frames may be less than a message, or garbage. Costs one or two loads.
     ///
-    /// After a fence this is what a thread must ask before it sleeps (README, "Bells").
+    /// A thread must call this after a fence, before it sleeps (README, "Bells").
     #[inline]
     pub fn ready(&self) -> bool {
         self.next().load(Acquire) != frame::NONE || self.ring.wanted().load(Relaxed) != 0
     }
 
-    /// Whether the producer has asked to be told of space, and there is some now. The answer is
-    /// given once; the caller must ring the producer's bell.
+    /// Returns whether the producer has asked for a notification of space, and there is some now.
+    /// Returns `true` once for a request, and then the caller must notify the producer.
     pub fn take_wake_producer(&mut self) -> bool {
         mem::take(&mut self.wake_producer)
     }
 
-    /// Gives back what was read, and looks whether the producer waits for it.
+    /// Gives back the space of the read frames, and checks whether the producer waits for it.
     fn publish(&mut self) {
         if self.published != self.tail {
-            // README, "Publishing": our loads of the words come before the producer's next stores.
+            // README, "Publishing": the loads of the words come before the producer's next stores.
             self.ring.tail().store(self.tail, Release);
             self.published = self.tail;
         }
-        // README, "Waiting for space": no fence here; the one before sleeping is enough.
+        // README, "Waiting for space": no fence here. The fence before a sleep is enough.
         if self.ring.wanted().load(Relaxed) != 0 {
             self.wake_producer |= self.ring.wanted().swap(0, Release) != 0;
         }
     }
 
-    /// The header at `tail`, if a frame was published there that continues the message.
+    /// Returns the header at `tail`, if a frame that continues the message was published there.
     fn header(&self) -> Result<Option<Header>, RingError> {
         // README, "Publishing": Acquire, so that the frame is visible.
         let word = self.next().load(Acquire);
@@ -115,7 +116,7 @@ impl<M: Memory> Consumer<M> {
         Ok(Some(header))
     }
 
-    /// Where the next header is.
+    /// Returns the word of the next header.
     #[inline]
     fn next(&self) -> &M::Word {
         &frame::line(self.ring.data(), self.tail)[0]

@@ -1,41 +1,41 @@
-//! What lies in a ring: frames, each a header word and payload padded to whole words.
+//! The content of a ring: frames. A frame is a header word, and a payload padded to whole words.
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::RingError;
 use crate::primitive::Word;
 
-/// The upper half of each header is made of this and the index at which it lies, so that a reader
-/// that has lost its place, or finds foreign bytes or a frame of an earlier lap, notices at once.
+/// The upper half of each header is this number combined with the header's index. So a reader at
+/// once notices a wrong place, foreign bytes, or a frame of an earlier lap.
 const MARK: u32 = 0x6d6f_6275;
 const FIRST: u64 = 1 << 31;
 const LAST: u64 = 1 << 30;
 const LEN: u64 = LAST - 1;
 
-/// What stands where the next header will be, until its frame is published. No header is zero: it
+/// The word at the place of the next header, until its frame is published. No header is zero: it
 /// has a flag or a length.
 pub(super) const NONE: u64 = 0;
 
-/// Frames begin at multiples of so many words: 64 bytes, so that a short one takes one cache line.
+/// The alignment of frames, in words: 64 bytes, so a short frame takes one cache line.
 pub(super) const ALIGN: usize = 8;
 
 fn mark(at: u64) -> u64 {
     u64::from(at as u32 ^ MARK) << 32
 }
 
-/// A header that has the right form.
+/// A header that has a valid form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The frame begins a message.
+    /// Whether the frame begins a message.
     pub(super) first: bool,
-    /// The frame ends a message.
+    /// Whether the frame ends a message.
     pub(super) last: bool,
-    /// Bytes of payload.
+    /// The length of the payload in bytes.
     pub(super) len: usize,
 }
 
 impl Header {
-    /// The header's word at index `at`.
+    /// Returns the header's word at index `at`.
     pub(super) fn encode(self, at: u64) -> u64 {
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         debug_assert!(self.len as u64 <= LEN);
@@ -66,35 +66,37 @@ impl Header {
         Ok(header)
     }
 
-    /// Words of header and payload, and of what there is up to the next frame.
+    /// Returns the number of words of the header, the payload, and the padding up to the next
+    /// frame.
     pub(super) fn words(self) -> usize {
         (1 + self.len.div_ceil(8)).next_multiple_of(ALIGN)
     }
 }
 
-/// The longest payload of one frame in a ring of `capacity` words, in bytes. A frame takes at most
-/// a quarter of the ring, so that a consumer that gives back half a ring always gives back enough.
+/// Returns the longest payload of one frame in a ring of `capacity` words, in bytes. A frame takes
+/// at most a quarter of the ring. So a consumer that gives back half a ring always gives back
+/// enough.
 pub(super) fn max_payload(capacity: usize) -> usize {
     (capacity / 4 - 1) * 8
 }
 
-/// A line, in bytes.
+/// The length of a line in bytes.
 const BYTES: usize = ALIGN * 8;
 
-/// What the first line of a frame has room for, in bytes.
+/// The room for payload in the first line of a frame, in bytes.
 pub(super) const NEAR: usize = BYTES - 8;
 
-/// The line that begins at index `at`.
+/// Returns the line that begins at index `at`.
 #[inline]
 pub(super) fn line<W>(data: &[W], at: u64) -> &[W; ALIGN] {
     let (lines, _) = data.as_chunks::<ALIGN>();
     &lines[(at as usize / ALIGN) & (lines.len() - 1)]
 }
 
-/// Gives the words that `bytes` are, one after the other; zeros fill up the last one.
+/// Calls `to` with each word of `bytes`, in order. Zeros fill up the last word.
 ///
-/// No word is put together in memory: a load of what was just stored in smaller pieces has to wait
-/// for them.
+/// No word is put together in memory. A load of a word that was just stored in smaller pieces would
+/// wait for these stores.
 #[inline]
 pub(super) fn each_word(bytes: &[u8], mut to: impl FnMut(usize, u64)) {
     let (whole, rest) = bytes.as_chunks::<8>();
@@ -112,8 +114,8 @@ pub(super) fn each_word(bytes: &[u8], mut to: impl FnMut(usize, u64)) {
     }
 }
 
-/// Writes what does not fit into the first line of the frame at index `at`. The words must be the
-/// producer's.
+/// Writes the payload beyond the first line of the frame at index `at`. The words must belong to
+/// the producer.
 pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
     let start = at as usize + ALIGN;
     each_word(far, |n, word| {
@@ -121,12 +123,12 @@ pub(super) fn write_far<W: Word>(data: &[W], at: u64, far: &[u8]) {
     });
 }
 
-/// Appends the payload of the frame at index `at` to `out`. Each word is loaded once; nothing is
-/// believed of what it contains. The words must be the consumer's.
+/// Appends the payload of the frame at index `at` to `out`. Each word is loaded once, and no
+/// content of it is trusted. The words must belong to the consumer.
 #[inline]
 pub(super) fn read<W: Word>(data: &[W], at: u64, header: Header, out: &mut Vec<u8>) {
     let end = out.len() + header.len;
-    // Whole lines, the last of which may be padding.
+    // These are whole lines. The last one may have padding.
     out.extend_from_slice(&[0; NEAR]);
     if let Some(near) = out.last_chunk_mut::<NEAR>() {
         let (_, words) = line(data, at).split_at(1);

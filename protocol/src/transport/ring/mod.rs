@@ -1,7 +1,7 @@
 //! A ring of bytes from one process to another, with one producer and one consumer.
 //!
-//! The protocol, its memory ordering, and why nothing waits for ever are explained in `README.md`
-//! beside this file; comments refer to its headings.
+//! `README.md` beside this file explains the protocol, its memory ordering, and why no side waits
+//! for ever. Comments refer to its headings.
 
 mod consumer;
 mod frame;
@@ -24,10 +24,10 @@ pub use producer::Producer;
 /// The longest message, in bytes: 1 GiB. Larger values go through the store.
 pub const MAX_MESSAGE: usize = 1 << 30;
 
-/// The smallest capacity of a ring, in words: a quarter of it must hold a frame.
+/// The smallest capacity of a ring, in words. A quarter of a ring must hold a frame.
 pub const MIN_CAPACITY: usize = 4 * frame::ALIGN;
 
-/// Words from one shared variable to the next: 128 bytes, since processors fetch cache lines in
+/// The distance in words of shared variables: 128 bytes, since processors fetch cache lines in
 /// pairs.
 const LINE: usize = 16;
 
@@ -35,21 +35,21 @@ const TAIL: usize = 0;
 const WANTED: usize = LINE;
 const DATA: usize = 2 * LINE;
 
-/// Why a ring cannot go on.
+/// The reason for which a ring cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingError {
-    /// The other process, or a stray write, left something in the ring that the protocol does not
-    /// allow. The ring is of no further use; the worker that it belongs to must be killed before
-    /// its memory is.
+    /// The ring has content that the protocol does not allow, from the other process or from a
+    /// stray write. The ring is of no further use. The driver must kill its worker before it unmaps
+    /// the ring.
     Corrupt {
-        /// What was not right.
+        /// The error in words.
         what: &'static str,
-        /// What was found.
+        /// The word that was found.
         found: u64,
-        /// The index, in words, at which the reader or writer was.
+        /// The index, in words, of the reader or writer.
         at: u64,
     },
-    /// A message is longer than [`MAX_MESSAGE`]. Nothing of it was sent.
+    /// A message is longer than [`MAX_MESSAGE`]. No part of it was sent.
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -72,30 +72,30 @@ impl fmt::Display for RingError {
 
 impl error::Error for RingError {}
 
-/// The shared part of a ring, from which its two ends are made.
+/// The shared part of a ring. Its two ends are made from it.
 ///
-/// All words must be zero before the first end is made. One process makes the producer and one the
-/// consumer, each once.
+/// All words must be zero before the first end is made. One process makes the producer and one
+/// makes the consumer, each once.
 #[derive(Clone, Debug)]
 pub struct Ring<M = Region> {
     memory: M,
     /// The first word of the ring in `memory`.
     first: usize,
-    /// Words of data, a power of two.
+    /// The number of words for data, a power of two.
     capacity: usize,
 }
 
-/// How many words of memory a ring of `capacity` words of data takes.
+/// Returns the number of words of memory for a ring of `capacity` words of data.
 pub const fn ring_words(capacity: usize) -> usize {
     DATA + capacity
 }
 
 impl<M: Memory> Ring<M> {
-    /// The ring with `capacity` words of data that begins at word `first` of `memory`.
+    /// Returns the ring with `capacity` words of data that begins at word `first` of `memory`.
     ///
     /// # Panics
-    /// If `capacity` is not a power of two of at least [`MIN_CAPACITY`], or the memory ends before
-    /// the ring does.
+    /// Panics if `capacity` is no power of two or less than [`MIN_CAPACITY`], or if the memory ends
+    /// before the ring.
     pub fn new(memory: M, first: usize, capacity: usize) -> Ring<M> {
         assert!(
             capacity.is_power_of_two() && capacity >= MIN_CAPACITY,
@@ -113,23 +113,23 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// The end that writes.
+    /// Returns the writing end.
     pub fn producer(&self) -> Producer<M> {
         Producer::new(self.clone())
     }
 
-    /// The end that reads.
+    /// Returns the reading end.
     pub fn consumer(&self) -> Consumer<M> {
         Consumer::new(self.clone())
     }
 
-    /// How many words the consumer has given back since the start.
+    /// Returns the word with the number of words that the consumer has given back since the start.
     #[inline]
     fn tail(&self) -> &M::Word {
         &self.memory.words()[self.first + TAIL]
     }
 
-    /// Not zero while the producer waits for space.
+    /// Returns the word that is not zero while the producer waits for space.
     #[inline]
     fn wanted(&self) -> &M::Word {
         &self.memory.words()[self.first + WANTED]

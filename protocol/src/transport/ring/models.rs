@@ -15,7 +15,7 @@ fn ring() -> Ring<Model> {
     Ring::new(Model::new(ring_words(MIN_CAPACITY), 0), 0, MIN_CAPACITY)
 }
 
-/// Three frames of two words and three more go twice around a ring that holds four.
+/// Three frames of two words, and three more, go twice around a ring that holds four.
 #[test]
 fn loom_messages_arrive_whole_and_in_order() {
     check(|| {
@@ -57,10 +57,10 @@ fn loom_frames_of_several_lines_arrive_whole() {
     passes(2 * MIN_CAPACITY, 300, 2);
 }
 
-/// Sends messages of so many bytes through a ring, whatever the number of their frames.
+/// Sends messages of `len` bytes through a ring. They may have any number of frames.
 fn passes(capacity: usize, len: u64, messages: u64) {
     let bytes = move |message: u64| -> Vec<u8> {
-        // No two words of all messages are the same.
+        // All words of all messages are different.
         (0..len).map(|at| (at + 101 * message) as u8).collect()
     };
     let model = move || {

@@ -1,33 +1,33 @@
-//! The writing end of a process that may not wait: what does not fit is kept aside.
+//! The writing end for a process that must not wait. Messages without room are kept aside.
 
 use std::collections::VecDeque;
 
 use super::{Producer, RingError};
 use crate::primitive::{Memory, Region};
 
-/// A [`Producer`] with a queue in private memory for what the ring has no room for.
+/// A [`Producer`] with a queue in private memory for messages without room in the ring.
 #[derive(Debug)]
 pub struct OverflowProducer<M = Region> {
     producer: Producer<M>,
-    /// Messages behind those in the ring, oldest first. Unbounded here: who sends decides how much
-    /// may be under way.
+    /// The messages behind those in the ring, the oldest first. Their number is not bounded here:
+    /// the sender decides how many messages are on the way.
     pending: VecDeque<Vec<u8>>,
-    /// How much of the first pending message is in the ring.
+    /// The number of bytes of the first pending message that are in the ring.
     sent: usize,
 }
 
-/// What [`OverflowProducer::flush`] did.
+/// The result of [`OverflowProducer::flush`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
-    /// Something new is visible to the consumer, whose bell is to be rung.
+    /// Whether new data is visible to the consumer. Then the caller must notify it.
     pub news: bool,
-    /// Nothing is pending. If not, the consumer rings this side when there is room
-    /// ([`OverflowProducer::ready`]), and `flush` is to be called again.
+    /// Whether no message is pending. Otherwise the consumer notifies this side when there is room
+    /// ([`OverflowProducer::ready`]), and the caller must call `flush` again.
     pub all: bool,
 }
 
 impl<M: Memory> OverflowProducer<M> {
-    /// Around a fresh producer.
+    /// Wraps a new producer.
     pub fn new(producer: Producer<M>) -> OverflowProducer<M> {
         OverflowProducer {
             producer,
@@ -36,11 +36,11 @@ impl<M: Memory> OverflowProducer<M> {
         }
     }
 
-    /// Takes a message; it becomes visible with the next [`flush`](OverflowProducer::flush). Never
-    /// blocks. Cost: one copy, and one more if the ring is full.
+    /// Takes a message. It becomes visible with the next [`flush`](OverflowProducer::flush). Never
+    /// blocks. Costs one copy, and one more if the ring is full.
     ///
     /// # Errors
-    /// As for [`Producer::stage`]. After `TooLong` the ring goes on without the message.
+    /// Fails like [`Producer::stage`]. After `TooLong` the ring goes on without the message.
     pub fn send(&mut self, message: &[u8]) -> Result<(), RingError> {
         if self.pending.is_empty() {
             let mut sent = 0;
@@ -55,10 +55,10 @@ impl<M: Memory> OverflowProducer<M> {
         Ok(())
     }
 
-    /// Publishes what was sent, as far as there is room. One fence if there is not enough.
+    /// Publishes the messages for which there is room. Costs one fence if the room is not enough.
     ///
     /// # Errors
-    /// [`RingError::Corrupt`].
+    /// Fails with [`RingError::Corrupt`].
     pub fn flush(&mut self) -> Result<Flushed, RingError> {
         let mut news = self.producer.publish();
         let mut asked = false;
@@ -68,8 +68,8 @@ impl<M: Memory> OverflowProducer<M> {
             if self.pending.is_empty() {
                 return Ok(Flushed { news, all: true });
             }
-            // README, "Waiting for space": done only after an attempt, behind the fence, that found
-            // no room at all.
+            // README, "Waiting for space": finished only after an attempt, behind the fence, that
+            // found no room at all.
             if asked && !progress {
                 return Ok(Flushed { news, all: false });
             }
@@ -78,20 +78,20 @@ impl<M: Memory> OverflowProducer<M> {
         }
     }
 
-    /// Whether something is pending and the consumer has made room, so that
-    /// [`flush`](OverflowProducer::flush) has something to do. At most one load. A thread must ask
-    /// this before it sleeps on the bell that the consumer rings for room.
+    /// Returns whether a message is pending and the consumer has made room, so that
+    /// [`flush`](OverflowProducer::flush) has work. Costs at most one load. A thread must call this
+    /// before it sleeps on the doorbell that the consumer notifies.
     #[inline]
     pub fn ready(&self) -> bool {
         !self.pending.is_empty() && self.producer.was_answered()
     }
 
-    /// How many messages wait for room in the ring.
+    /// Returns the number of messages that wait for room in the ring.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Moves pending messages into the ring. Returns whether anything was moved.
+    /// Moves pending messages into the ring. Returns whether it has moved any bytes.
     fn stage_pending(&mut self) -> Result<bool, RingError> {
         let mut progress = false;
         while let Some(message) = self.pending.front() {

@@ -11,21 +11,20 @@ use super::{
 };
 use crate::primitive::{Memory, Region, Word};
 
-/// The end of a ring that writes. It never blocks; see
-/// [`OverflowProducer`](super::OverflowProducer) and [`OutWriter`](crate::mailbox::OutWriter) for
-/// what to do while the ring is full.
+/// The writing end of a ring. It never blocks. [`OverflowProducer`](super::OverflowProducer) and
+/// [`OutWriter`](crate::mailbox::OutWriter) handle a full ring.
 ///
-/// Messages are *staged* frame by frame and become visible when they are *published*: several
-/// messages cost one store that the other process sees, and one doorbell.
+/// Messages are *staged* frame by frame and become visible when they are *published*. So several
+/// messages cost one store that the other process sees, and one notification.
 pub struct Producer<M = Region> {
     ring: Ring<M>,
-    /// Where the next frame begins.
+    /// The index of the next frame.
     head: u64,
-    /// Where the first frame begins that the consumer does not see; `head` if there is none.
+    /// The index of the first frame that the consumer does not see, or `head` if there is none.
     published: u64,
     /// The first words of that frame, which are kept back.
     kept: [u64; ALIGN],
-    /// The consumer's index as last validated; at most `published`.
+    /// The consumer's index at the last check. It is at most `published`.
     tail: u64,
 }
 
@@ -40,14 +39,15 @@ impl<M: Memory> Producer<M> {
         }
     }
 
-    /// Writes as much of `message` as there is room for, and adds to `sent` how many bytes that
-    /// was. Returns whether it was all: if not, publish, and call again with the same message and
-    /// `sent` before any other message is staged. `sent` begins at 0.
+    /// Writes the part of `message` for which there is room, and adds its length in bytes to
+    /// `sent`. `sent` begins at 0. Returns whether the message is complete. If not, the caller must
+    /// publish, and call again with the same message and `sent` before it stages another message.
     ///
-    /// Cost: the copy; one load of the consumer's index when the ring looks full.
+    /// Costs the copy, and one load of the consumer's index when the ring looks full.
     ///
     /// # Errors
-    /// [`RingError::TooLong`] for more than [`MAX_MESSAGE`] bytes; [`RingError::Corrupt`].
+    /// Fails with [`RingError::TooLong`] for more than [`MAX_MESSAGE`] bytes, or with
+    /// [`RingError::Corrupt`].
     pub fn stage(&mut self, message: &[u8], sent: &mut usize) -> Result<bool, RingError> {
         if message.len() > MAX_MESSAGE {
             return Err(RingError::TooLong { len: message.len() });
@@ -82,12 +82,13 @@ impl<M: Memory> Producer<M> {
         }
     }
 
-    /// Shows the consumer what was staged. Returns whether there was anything, in which case its
-    /// bell is to be rung.
+    /// Makes the staged frames visible to the consumer. Returns whether there were any. Then the
+    /// caller must notify the consumer.
     pub fn publish(&mut self) -> bool {
         let news = self.published != self.head;
         if news {
-            // README, "Publishing": first the end, then the header that shows all up to there.
+            // README, "Publishing": first the end, then the header that shows all frames up to
+            // there.
             let data = self.ring.data();
             frame::line(data, self.head)[0].store(frame::NONE, Relaxed);
             let [header, payload @ ..] = frame::line(data, self.published);
@@ -100,15 +101,17 @@ impl<M: Memory> Producer<M> {
         news
     }
 
-    /// Asks the consumer to say when it has given back space. To be called after
-    /// [`publish`](Producer::publish) when the ring is full; then [`stage`](Producer::stage) must
-    /// be tried once more before the answer is waited for (README, "Waiting for space").
+    /// Asks the consumer for a notification when it has given back space. Must be called after
+    /// [`publish`](Producer::publish) when the ring is full. The caller must then try
+    /// [`stage`](Producer::stage) once more before it waits for the answer (README, "Waiting for
+    /// space").
     pub fn want_space(&mut self) {
         self.ring.wanted().store(1, Relaxed);
         M::fence();
     }
 
-    /// Whether the consumer has answered [`want_space`](Producer::want_space). One load.
+    /// Returns whether the consumer has answered [`want_space`](Producer::want_space). Costs one
+    /// load.
     pub fn was_answered(&self) -> bool {
         self.ring.wanted().load(Acquire) == 0
     }
@@ -117,7 +120,8 @@ impl<M: Memory> Producer<M> {
         if self.free() >= words {
             return Ok(true);
         }
-        // README, "Publishing": Acquire, so that the consumer has read the words we overwrite.
+        // README, "Publishing": Acquire, since the consumer must have read the words before they
+        // are overwritten.
         let tail = self.ring.tail().load(Acquire);
         if tail.wrapping_sub(self.tail) > self.published - self.tail {
             return Err(RingError::Corrupt {
@@ -130,7 +134,7 @@ impl<M: Memory> Producer<M> {
         Ok(self.free() >= words)
     }
 
-    /// Words that a frame may take: one more is needed for the end behind it.
+    /// Returns the number of words that a frame may take. The end behind it needs one more.
     fn free(&self) -> u64 {
         self.ring.capacity as u64 - 1 - (self.head - self.tail)
     }

@@ -41,7 +41,7 @@ impl Memory for Private {
     }
 }
 
-/// Bytes that tell their message and place.
+/// Returns bytes that identify their message and place.
 fn message(number: usize, len: usize) -> Vec<u8> {
     (0..len)
         .map(|i| (number.wrapping_mul(31) ^ i) as u8)
@@ -205,7 +205,7 @@ fn an_index_that_goes_back_is_an_error() {
     corrupt(producer.stage(b"message", &mut 0));
 }
 
-/// A header as it would be at index `at`.
+/// Returns the header of a frame at index `at`.
 fn header(at: u64, first: bool, last: bool, len: usize) -> u64 {
     frame::Header { first, last, len }.encode(at)
 }
@@ -218,11 +218,11 @@ fn a_wrong_header_is_an_error() {
         u64::MAX,
         frame(true, true, 4) ^ 1 << 40,
         frame(true, true, 200),
-        // Of another lap.
+        // This header is of another lap.
         header(64, true, true, 4),
-        // Empty, but not alone.
+        // This frame is empty, but is not a whole message.
         frame(true, false, 0),
-        // Goes on with a message that has not begun.
+        // This frame continues a message that has not begun.
         frame(false, false, 8),
         frame(false, true, 8),
     ];
@@ -231,14 +231,15 @@ fn a_wrong_header_is_an_error() {
         ring.data()[0].store(header, Ordering::Relaxed);
         corrupt(ring.consumer().pop(&mut Vec::new()));
     }
-    // Begins a message within one.
+    // This frame begins a message within another one.
     let ring = Private::ring(64);
     ring.data()[0].store(frame(true, false, 8), Ordering::Relaxed);
     ring.data()[8].store(header(8, true, true, 8), Ordering::Relaxed);
     corrupt(ring.consumer().pop(&mut Vec::new()));
 }
 
-/// What stands where the next header will be is left over from an earlier lap, and looks like one.
+/// The word at the place of the next header is left over from an earlier lap, and looks like a
+/// header.
 #[test]
 fn what_is_left_of_an_earlier_lap_is_never_read() {
     let ring = Private::ring(64);
@@ -303,7 +304,7 @@ proptest! {
                 }
             }
         }
-        // Whatever happened, all that was sent arrives, and nothing else.
+        // All messages that were sent arrive, and no others.
         while !model.is_empty() {
             producer.flush().unwrap();
             while let Some(message) = pop(&mut consumer) {
@@ -314,8 +315,8 @@ proptest! {
         prop_assert!(!consumer.ready() || consumer.take_wake_producer() || pop(&mut consumer).is_none());
     }
 
-    /// Any words: the consumer gives messages that lie in the ring, or an error, and comes to an
-    /// end.
+    /// With any words, the consumer gives messages that lie in the ring, or an error, and comes to
+    /// an end.
     #[test]
     fn garbage_is_an_error_or_a_message(
         words in proptest::collection::vec(any::<u64>(), 32),

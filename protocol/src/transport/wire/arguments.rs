@@ -1,4 +1,4 @@
-//! Arguments, ready or not.
+//! Arguments of ready and of submitted tasks.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::message::{Arg, ArgRef, ArgSpec};
 
-/// First bytes of arguments, ready or not.
+/// The first bytes of arguments, for both kinds.
 mod arg {
     pub(super) const VALUE: u8 = 0;
     pub(super) const OBJECT: u8 = 1;

@@ -1,4 +1,4 @@
-//! Fields that several messages have: options, flags, ids.
+//! Fields of several messages: options, flags, ids.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Reader, WireError, writer};
 use crate::{ids::ObjectId, options::CallOptions};
 
-/// How deep options nest as MessagePack, at most: fields, an option, a duration.
+/// The deepest nesting of options as MessagePack: fields, an option, a duration.
 const MAX_OPTIONS_DEPTH: usize = 16;
 
-/// Writes what is rare and may grow, such as options, as MessagePack.
+/// Writes a value as MessagePack. This is for values that are rare and may grow, such as options.
 pub(super) fn write_packed(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), WireError> {
     let bytes = rmp_serde::to_vec(value).map_err(|error| WireError::Unencodable {
         why: error.to_string(),

@@ -17,10 +17,10 @@ use crate::{
     progress::TaskProgress,
 };
 
-/// Appends a message to the driver to `out`. Cost: a copy of what is inline.
+/// Appends a message to the driver to `out`. Costs a copy of its inline bytes.
 ///
 /// # Errors
-/// [`WireError::Unencodable`]; `out` then holds a part of the message.
+/// Fails with [`WireError::Unencodable`]. `out` then holds a part of the message.
 pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
     match message {
         FromWorker::Registered => out.push(kind::REGISTERED),
@@ -183,10 +183,10 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
     Ok(())
 }
 
-/// Reads a message to the driver, which must take up all of `bytes`.
+/// Reads a message to the driver. All of `bytes` must belong to it.
 ///
 /// # Errors
-/// [`WireError::Malformed`].
+/// Fails with [`WireError::Malformed`].
 pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
     let mut reader = Reader::new(bytes);
     let message = match reader.byte("a message")? {
@@ -329,8 +329,8 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
     Ok(message)
 }
 
-/// First bytes of messages to the driver. No number is used in both directions, so that a message
-/// in the wrong lane is noticed.
+/// The first bytes of messages to the driver. No number is used in both directions, so a message in
+/// the wrong lane is noticed.
 mod kind {
     pub(super) const REGISTERED: u8 = 65;
     pub(super) const DONE: u8 = 66;

@@ -1,15 +1,16 @@
-//! The bytes of messages: a compact binary encoding, written by hand because every task passes
-//! through it twice.
+//! The bytes of messages: a compact binary encoding. It is written by hand, because every task
+//! passes through it twice.
 //!
-//! Numbers are little-endian base-128 (a byte each while small); ids, slots, attempts and type tags
-//! have a fixed size; enums begin with a byte. The format carries no version: driver and workers
-//! are one program.
+//! Numbers are little-endian base-128, with one byte for a small number. Ids, slots, attempts and
+//! type tags have a fixed size. Enums begin with a byte. The format has no version, since driver
+//! and workers are one program.
 //!
-//! A message has one form: what is read is written as the same bytes. Only what travels as
-//! MessagePack (errors, the options of calls, actors and cancellations) may be read in several.
+//! A message has one form: a message that was read is written as the same bytes. Only values that
+//! travel as MessagePack may have several forms: errors, and the options of calls, actors and
+//! cancellations.
 //!
-//! Decoding trusts nothing. It never panics, and it allocates in proportion to the bytes that have
-//! arrived, whatever counts they claim.
+//! The decoder trusts no bytes. It never panics, and it allocates in proportion to the received
+//! bytes, not to the counts in them.
 
 mod arguments;
 mod fields;
@@ -29,19 +30,19 @@ pub use reader::Reader;
 pub use to_worker::{decode_to_worker, encode_task, encode_to_worker};
 pub use value::{decode_value, encode_value};
 
-/// Why bytes are no message, or a message has no bytes.
+/// The reason for which bytes are no message, or a message has no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WireError {
     /// The bytes are not a message. They come from a process or a program that has gone wrong.
     Malformed {
-        /// What was being read.
+        /// The part that was being read.
         what: &'static str,
-        /// The position of the byte where that failed.
+        /// The position of the byte at which the reader failed.
         at: usize,
     },
-    /// The message contradicts its own rules and was not sent. A mistake in Mobula.
+    /// The message violates a rule of messages and was not sent. This is a bug in Mobula.
     Unencodable {
-        /// Which rule.
+        /// The rule.
         why: String,
     },
 }
@@ -59,6 +60,6 @@ impl fmt::Display for WireError {
 
 impl error::Error for WireError {}
 
-/// Bytes of stack that suffice to decode any message: an error comes with all its causes, in builds
-/// without optimisation too.
+/// A stack size in bytes that suffices to decode any message, also in builds without optimisation.
+/// The deepest message is an error with all its causes.
 pub const STACK: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! The parts that messages are read from: every step checks that the bytes are there.
+//! Reads the parts of messages. Every step checks that the bytes are there.
 
 use mobula_store::{Loc, SegmentId};
 use serde::de::DeserializeOwned;
@@ -11,28 +11,28 @@ use crate::{
     shape::Shape,
 };
 
-/// Room is made for so many items of a list before they are read, at most: what a list claims to
-/// hold is not believed.
+/// The largest number of items for which a list gets room before they are read. The count in the
+/// message is not trusted.
 const FORESIGHT: usize = 64;
 
-/// An id takes so many bytes.
+/// The number of bytes of an id.
 const ID_BYTES: usize = 12;
 
-/// How deep an error may nest as MessagePack: a level for each cause, of which an error has a few
-/// tens at most, and a few for what is in one. Some threads that decode have stacks of 1 MiB, of
-/// which this uses less than half.
+/// The deepest nesting of an error as MessagePack. Each cause takes a level, and an error has at
+/// most some tens of causes. The parts of a cause take some more levels. Some threads that decode
+/// have stacks of 1 MiB, and this uses less than half of one.
 const MAX_ERROR_DEPTH: usize = 72;
 
-/// What is left of a message.
+/// The unread rest of a message.
 #[derive(Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    /// The message's length, for positions in errors.
+    /// The message's length, for the positions in errors.
     len: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the first byte on.
+    /// Returns a reader at the first byte.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader {
             rest: bytes,
@@ -40,12 +40,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes that have been read.
     pub fn position(&self) -> usize {
         self.len - self.rest.len()
     }
 
-    /// The message must be over.
+    /// Checks that the message has no further bytes.
     pub fn end(self) -> Result<(), WireError> {
         if self.rest.is_empty() {
             Ok(())
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    /// The error that `what` cannot look like this.
+    /// Returns the error for `what` at the present position.
     pub fn malformed(&self, what: &'static str) -> WireError {
         WireError::Malformed {
             what,
@@ -64,8 +64,10 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    /// Reads a byte.
+    ///
     /// # Errors
-    /// No byte is left.
+    /// Fails if no byte is left.
     pub fn byte(&mut self, what: &'static str) -> Result<u8, WireError> {
         let Some((&byte, rest)) = self.rest.split_first() else {
             return Err(self.malformed(what));
@@ -74,10 +76,10 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    /// A number in its only form: no more bytes than it needs.
+    /// Reads a number in its only form: it has no more bytes than it needs.
     #[inline]
     pub fn number(&mut self, what: &'static str) -> Result<u64, WireError> {
-        // Nearly all of them.
+        // Nearly all numbers come here.
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
         {
@@ -105,8 +107,9 @@ impl<'a> Reader<'a> {
         Err(self.malformed(what))
     }
 
-    /// A length and that many bytes, not more than `N`, with others behind them; `None` where there
-    /// are more, or the message ends soon, or not as it should. Cheaper than to copy just so many.
+    /// Reads a length and that many bytes, at most `N`, with others behind them. Returns `None` if
+    /// the length is larger, if the message ends soon, or if it is malformed. Costs less than a
+    /// copy of exactly that many bytes.
     #[inline]
     pub fn short<const N: usize>(&mut self) -> Option<([u8; N], usize)> {
         let (&len, rest) = self.rest.split_first()?;
@@ -120,14 +123,16 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    /// Reads a number of at most 32 bits.
+    ///
     /// # Errors
-    /// As for [`number`](Reader::number), or it does not fit.
+    /// Fails like [`number`](Reader::number), or if the number does not fit.
     pub fn number32(&mut self, what: &'static str) -> Result<u32, WireError> {
         let number = self.number(what)?;
         u32::try_from(number).map_err(|_| self.malformed(what))
     }
 
-    /// A number in four bytes.
+    /// Reads a number in four bytes.
     #[inline]
     pub fn four(&mut self, what: &'static str) -> Result<u32, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<4>() else {
@@ -137,7 +142,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(*bytes))
     }
 
-    /// A number in eight bytes.
+    /// Reads a number in eight bytes.
     #[inline]
     pub fn eight(&mut self, what: &'static str) -> Result<u64, WireError> {
         let Some((bytes, rest)) = self.rest.split_first_chunk::<8>() else {
@@ -147,7 +152,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
-    /// A length and that many bytes.
+    /// Reads a length and that many bytes.
     #[inline]
     pub fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], WireError> {
         let len = self.number(what)?;
@@ -161,7 +166,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// A count and that many items, each of a byte at least.
+    /// Reads a count and that many items, each of at least one byte.
     #[inline]
     pub fn list<T>(
         &mut self,
@@ -179,7 +184,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// The same for arguments.
+    /// Reads a list of arguments.
     pub fn args<T>(
         &mut self,
         mut arg: impl FnMut(&mut Reader<'a>) -> Result<T, WireError>,
@@ -192,7 +197,7 @@ impl<'a> Reader<'a> {
         Ok(args)
     }
 
-    /// How many items follow, each of a byte at least.
+    /// Reads the number of items that follow, each of at least one byte.
     fn count(&mut self, what: &'static str) -> Result<usize, WireError> {
         let count = self.number(what)?;
         match usize::try_from(count) {
@@ -201,7 +206,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The same for items that begin with an id: what has arrived says how many there can be.
+    /// Reads a list of items that begin with an id. The received bytes limit the number of items.
     pub fn list_by_id<T>(
         &mut self,
         what: &'static str,
@@ -219,7 +224,7 @@ impl<'a> Reader<'a> {
         Ok(items)
     }
 
-    /// The lengths of an array.
+    /// Reads the lengths of an array.
     pub fn shape(&mut self) -> Result<Shape, WireError> {
         let before = self.rest;
         if self.number("a shape")? == 1 {
@@ -232,8 +237,10 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
+    /// Reads an id.
+    ///
     /// # Errors
-    /// There is no id.
+    /// Fails if there is no id.
     pub fn id(&mut self) -> Result<ObjectId, WireError> {
         Ok(ObjectId {
             origin: WorkerId(self.four("the origin of an id")?),
@@ -241,8 +248,10 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads a location.
+    ///
     /// # Errors
-    /// There is no location.
+    /// Fails if there is no location.
     pub fn loc(&mut self) -> Result<Loc, WireError> {
         Ok(Loc {
             segment: SegmentId(self.number32("a location's segment")?),
@@ -251,8 +260,10 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads an error.
+    ///
     /// # Errors
-    /// There is no error, or its causes are nested too deeply.
+    /// Fails if there is no error, or if its causes are nested too deeply.
     pub fn error(&mut self) -> Result<Error, WireError> {
         self.packed("an error", MAX_ERROR_DEPTH)
     }
@@ -260,7 +271,7 @@ impl<'a> Reader<'a> {
     /// Reads a value that travels as MessagePack, behind its length.
     ///
     /// # Errors
-    /// There is no such value, it nests deeper than `depth`, or bytes follow it.
+    /// Fails if there is no such value, if it nests deeper than `depth`, or if bytes follow it.
     pub fn packed<T: DeserializeOwned>(
         &mut self,
         what: &'static str,

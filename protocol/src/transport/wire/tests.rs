@@ -1,4 +1,4 @@
-//! Every message comes back as it was sent, and no bytes at all make decoding panic.
+//! Tests that every message comes back unchanged, and that no bytes make the decoder panic.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ fn ids() -> impl Strategy<Value = ObjectId> {
     })
 }
 
-/// Numbers of every length.
+/// Returns numbers of every length.
 fn number() -> impl Strategy<Value = u64> {
     (any::<u64>(), 0_u32..64).prop_map(|(n, shift)| n >> shift)
 }
@@ -415,7 +415,8 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
     ]
 }
 
-/// What `Debug` leaves out of messages: the bytes of inline values, and the whole of errors.
+/// The parts of messages that `Debug` leaves out: the bytes of inline values, and the whole of
+/// errors.
 #[derive(Default, Debug, PartialEq)]
 struct Hidden(Vec<Vec<u8>>);
 
@@ -550,8 +551,9 @@ proptest! {
     }
 }
 
-/// If the bytes are a message, that is written as the same bytes; or, where it contains
-/// MessagePack, as bytes that are.
+/// Checks the form of a message, if `bytes` are one. It must be written as `bytes`. A message with
+/// MessagePack may be written otherwise, but then those bytes must be read and written as
+/// themselves.
 fn check_form(bytes: &[u8]) {
     fn written(bytes: &[u8]) -> Option<(Vec<u8>, bool)> {
         let mut written = Vec::new();
@@ -596,7 +598,7 @@ fn options_end_where_their_length_says() {
     assert!(error.to_string().contains("how to cancel"), "{error}");
 }
 
-/// The same bytes are in `fuzz/corpus/messages`.
+/// `fuzz/corpus/messages` has the same bytes.
 #[test]
 fn a_task_that_says_how_often_it_runs_again_does_run_again() {
     const NEVER: &[u8] = b"\x01\x01\0\0\xff6666666666666\0\0\0\0\0\0\0\0\0\0\0";
@@ -654,7 +656,7 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         actor: Some(id),
     };
     encode_from_worker(&FromWorker::Spawn(task, None), &mut bytes).unwrap();
-    // Before the id of the actor, whether there is a parent, and the number of arguments.
+    // Before the id of the actor there are the flag for a parent and the number of arguments.
     let mut alone = Vec::new();
     writer::id(&mut alone, id);
     let flag = bytes.len() - 2 - alone.len() - 1;
@@ -725,8 +727,8 @@ fn long_chains_of_causes_do_not_exhaust_small_stacks() {
     encode_to_worker(&longest, &mut bytes).unwrap();
     assert_eq!(on_a_small_stack(bytes), Ok(format!("{longest:?}")));
 
-    // What no `Error` can be: without a cause an error ends with "nil", in the place of which
-    // another one may stand.
+    // This cannot be an `Error`. An error without a cause ends with "nil", and another error may
+    // stand there.
     let encoded = rmp_serde::to_vec(&inner).unwrap();
     let (nil, start) = encoded.split_last().unwrap();
     assert_eq!(*nil, 0xc0);

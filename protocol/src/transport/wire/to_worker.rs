@@ -15,10 +15,10 @@ use crate::{
     message::{ArgRef, TaskMessage, ToWorker},
 };
 
-/// Appends a message to a worker to `out`. Cost: a copy of what is inline.
+/// Appends a message to a worker to `out`. Costs a copy of its inline bytes.
 ///
 /// # Errors
-/// [`WireError::Unencodable`]; `out` then holds a part of the message.
+/// Fails with [`WireError::Unencodable`]. `out` then holds a part of the message.
 pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), WireError> {
     match message {
         ToWorker::Task(task) => encode_task(&task.by_ref(), out)?,
@@ -82,10 +82,10 @@ pub fn encode_to_worker(message: &ToWorker, out: &mut Vec<u8>) -> Result<(), Wir
     Ok(())
 }
 
-/// Appends a [`ToWorker::Task`] to `out`. Cost: a copy of what is inline.
+/// Appends a [`ToWorker::Task`] to `out`. Costs a copy of its inline bytes.
 ///
 /// # Errors
-/// As for [`encode_to_worker`].
+/// Fails like [`encode_to_worker`].
 pub fn encode_task(task: &TaskMessage<ArgRef<'_>>, out: &mut Vec<u8>) -> Result<(), WireError> {
     let flag = |flag, holds| if holds { flag } else { 0 };
     out.push(kind::TASK);
@@ -107,10 +107,10 @@ pub fn encode_task(task: &TaskMessage<ArgRef<'_>>, out: &mut Vec<u8>) -> Result<
     task.args.iter().try_for_each(|arg| write_arg(out, arg))
 }
 
-/// Reads a message to a worker, which must take up all of `bytes`.
+/// Reads a message to a worker. All of `bytes` must belong to it.
 ///
 /// # Errors
-/// [`WireError::Malformed`].
+/// Fails with [`WireError::Malformed`].
 pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
     let mut reader = Reader::new(bytes);
     let message = match reader.byte("a message")? {
@@ -127,7 +127,7 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
                 retries: match flags & task_flag::RETRIES {
                     0 => 0,
                     _ => match reader.number32("how often to run again")? {
-                        // The flag says that there is a number, which 0 does not need.
+                        // The flag announces a number, and 0 needs no number.
                         0 => return Err(reader.malformed("how often to run again")),
                         retries => retries,
                     },
@@ -176,7 +176,7 @@ pub fn decode_to_worker(bytes: &[u8]) -> Result<ToWorker, WireError> {
     Ok(message)
 }
 
-/// First bytes of messages to a worker.
+/// The first bytes of messages to a worker.
 pub(super) mod kind {
     pub(super) const TASK: u8 = 1;
     pub(super) const READY: u8 = 2;
@@ -198,9 +198,9 @@ pub(super) mod kind {
     pub(super) const IDLE: u8 = 16;
 }
 
-/// What the second byte of a task says.
+/// The flags in the second byte of a task.
 mod task_flag {
-    /// A number follows: how often to run again.
+    /// The number of further runs follows.
     pub(super) const RETRIES: u8 = 1;
     pub(super) const REVOCABLE: u8 = 2;
     /// The call's own options follow.

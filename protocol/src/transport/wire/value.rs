@@ -48,18 +48,18 @@ pub(super) fn read_outcome(reader: &mut Reader<'_>) -> Result<Outcome, WireError
     })
 }
 
-/// Appends a value to `out`. Cost: a copy of what is inline.
+/// Appends a value to `out`. Costs a copy of its inline bytes.
 ///
 /// # Errors
-/// [`WireError::Unencodable`]; `out` then holds a part of the value.
+/// Fails with [`WireError::Unencodable`]. `out` then holds a part of the value.
 pub fn encode_value(value: &Value, out: &mut Vec<u8>) -> Result<(), WireError> {
     write(out, value)
 }
 
-/// Reads a value, which must take up all of `bytes`.
+/// Reads a value. All of `bytes` must belong to it.
 ///
 /// # Errors
-/// [`WireError::Malformed`].
+/// Fails with [`WireError::Malformed`].
 pub fn decode_value(bytes: &[u8]) -> Result<Value, WireError> {
     let mut reader = Reader::new(bytes);
     let value = read(&mut reader)?;
@@ -87,13 +87,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     Ok(value)
 }
 
-/// Whether values of this format refer to others.
+/// Returns whether values of this format have items.
 fn has_items(format: &Format) -> bool {
     matches!(format, Format::Packed { .. } | Format::Part { .. })
 }
 
-/// The value without its items. Those of items are written so: they have none, which also bounds
-/// how deep values nest.
+/// Writes a value without its items. Values of items are written by this: they have no items, which
+/// also bounds how deep values nest.
 fn write_plain(out: &mut Vec<u8>, value: &Value) {
     let body = match &value.body {
         Body::Inline(_) => INLINE,
@@ -106,7 +106,7 @@ fn write_plain(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// A format; its first byte has a mark of what follows.
+/// Writes a format. Its first byte has a mark of the following part.
 pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
     match format {
         Format::Flat { elem, shape } => {
@@ -194,13 +194,13 @@ pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<PartRange, WireError> 
     })
 }
 
-/// A format and its mark.
+/// Reads a format and its mark.
 pub(super) fn read_format(reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
     let kind = reader.byte("a format")?;
     read_format_of(kind, reader)
 }
 
-/// The same behind the first byte.
+/// Reads the rest of a format and its mark, after the first byte `kind`.
 fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), WireError> {
     let format = match kind & !BODY {
         FLAT => Format::Flat {

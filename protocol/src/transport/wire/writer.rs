@@ -1,4 +1,4 @@
-//! The parts that messages are written from.
+//! Writes the parts of messages.
 
 use mobula_store::{Block, Loc};
 
@@ -8,11 +8,12 @@ use crate::{
     ids::{Attempt, ObjectId, TaskSlot},
 };
 
-/// Seven bits to a byte, lowest first; the eighth says that there is more.
+/// Writes a number with seven bits in each byte, the lowest first. The eighth bit says that more
+/// follow.
 #[inline]
 pub fn number(out: &mut Vec<u8>, number: u64) {
     match number {
-        // Nearly all of them.
+        // Nearly all numbers come here.
         0..0x80 => out.push(number as u8),
         _ => long_number(out, number),
     }
@@ -26,15 +27,15 @@ fn long_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// A length and that many bytes.
+/// Writes a length and that many bytes.
 #[inline]
 pub fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// The same for those of a block. A small one is copied in whole, since the length of that copy is
-/// known.
+/// Writes the length and the bytes of a block. A small block is copied in whole, since the length
+/// of that copy is constant.
 #[inline]
 pub fn block(out: &mut Vec<u8>, block: &Block) {
     const { assert!(Block::SMALL < 0x80) };
@@ -47,8 +48,8 @@ pub fn block(out: &mut Vec<u8>, block: &Block) {
     out.truncate(end);
 }
 
-/// Twelve bytes: an id's number is seldom small, since it says which place an object has and how
-/// often that was used.
+/// Writes an id in twelve bytes. Its `seq` is seldom small, since in the driver it has an object's
+/// place and the number of the place's uses.
 #[inline]
 pub fn id(out: &mut Vec<u8>, id: ObjectId) {
     let mut bytes = [0; 12];
@@ -57,7 +58,7 @@ pub fn id(out: &mut Vec<u8>, id: ObjectId) {
     out.extend_from_slice(&bytes);
 }
 
-/// Which hand-over of a task: twelve bytes.
+/// Writes the slot and the attempt of a task in twelve bytes.
 #[inline]
 pub fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
     let mut bytes = [0; 12];
@@ -66,14 +67,14 @@ pub fn hand_over(out: &mut Vec<u8>, slot: TaskSlot, attempt: Attempt) {
     out.extend_from_slice(&bytes);
 }
 
-/// A location.
+/// Writes a location.
 pub fn loc(out: &mut Vec<u8>, loc: Loc) {
     number(out, u64::from(loc.segment.0));
     number(out, loc.offset);
     number(out, loc.len);
 }
 
-/// Errors are rare, and private to their type: they travel as MessagePack.
+/// Writes an error as MessagePack, since errors are rare, and private to their type.
 pub fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
     let encoded = rmp_serde::to_vec(error).map_err(|why| WireError::Unencodable {
         why: format!("the error `{error}` has no encoding: {why}"),
