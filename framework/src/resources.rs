@@ -1,31 +1,31 @@
-//! What resources a runtime has, and whether a task's demand could ever be met.
+//! The resources of a runtime, and the check whether a task's demand can ever be met.
 
 use std::collections::BTreeMap;
 
 use mobula_protocol::{Amount, CPUS, Demand, Error, MEMORY, Resources, Result};
 use smallvec::SmallVec;
 
-/// Most units that one resource may have. Each is looked at when a task wants one.
+/// The largest number of units of one resource. A task that wants a unit costs a look at each.
 const MAX_UNITS: u32 = 4096;
 
-/// Most resources that a program may declare.
+/// The largest number of resources that a program may declare.
 const MAX_DECLARED: usize = u16::MAX as usize;
 
 /// The resources of a runtime.
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
-    /// Cores, of which a plain task uses one.
+    /// The number of cores. A plain task uses one.
     pub(crate) cpus: Amount,
-    /// Bytes.
+    /// The bytes of memory.
     pub(crate) memory: Amount,
-    /// What the program has declared, by name: each with a number of units.
+    /// The declared resources, sorted by name, each with its number of units.
     pub(crate) declared: Vec<(String, u32)>,
-    /// The environment variables that tell programs which units of a resource they have, by the
+    /// The environment variables that name the units of a resource to programs, by the name of the
     /// resource.
     pub(crate) variables: BTreeMap<String, String>,
 }
 
-/// Who needs something.
+/// The kind of work that needs a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Needer {
     /// A task, while it runs.
@@ -34,20 +34,22 @@ pub(crate) enum Needer {
     Actor,
 }
 
-/// What a task or an actor needs, by the numbers of the resources.
+/// The needs of a task or an actor, by the numbers of the resources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Need {
     pub(crate) of: Needer,
-    /// Not zero for a task, which runs. Zero for an actor that asks for no cores.
+    /// The number of cores. It is not zero for a task. It is zero for an actor that asks for no
+    /// cores.
     pub(crate) cpus: Amount,
-    /// Bytes.
+    /// The bytes of memory.
     pub(crate) memory: Amount,
-    /// By their places in [`Totals::declared`], in order: a number of units, or a part of one.
+    /// The needs of declared resources, sorted by their places in [`Totals::declared`]. A need is a
+    /// number of units, or a part of one.
     pub(crate) units: SmallVec<[(u16, Amount); 2]>,
 }
 
 impl Totals {
-    /// As many cores as anybody wants.
+    /// The largest amounts of cores and memory, and no declared resource.
     pub(crate) const UNLIMITED: Totals = Totals {
         cpus: Amount::whole(u64::MAX),
         memory: Amount::whole(u64::MAX),
@@ -55,16 +57,16 @@ impl Totals {
         variables: BTreeMap::new(),
     };
 
-    /// The environment variable for a resource, or nothing.
+    /// Returns the environment variable for a resource, or an empty text.
     pub(crate) fn variable(&self, name: &str) -> String {
         self.variables.get(name).cloned().unwrap_or_default()
     }
 
-    /// The need of a task of this function, or of an actor with this constructor. `None`: its
-    /// worker, as any task.
+    /// Returns the need of a task of this function, or of an actor with this constructor. Returns
+    /// `None` if it needs only its worker, like any task.
     ///
     /// # Errors
-    /// It could never be met.
+    /// Fails if the need could never be met.
     #[inline]
     pub(crate) fn need(
         &self,
@@ -163,10 +165,10 @@ impl Totals {
     }
 }
 
-/// What a program has declared, by name. What was said last of a name counts.
+/// Returns the declared resources, sorted by name. The last declaration of a name counts.
 ///
 /// # Errors
-/// A name or a number is not allowed.
+/// Fails if a name or a number is not allowed.
 pub(crate) fn declare(all: Vec<(String, u32)>) -> Result<Vec<(String, u32)>> {
     let all: BTreeMap<String, u32> = all.into_iter().collect();
     if all.len() > MAX_DECLARED {
@@ -191,10 +193,10 @@ pub(crate) fn declare(all: Vec<(String, u32)>) -> Result<Vec<(String, u32)>> {
     Ok(all.into_iter().collect())
 }
 
-/// The variables of a program's resources, with the usual one for GPUs.
+/// Returns the variables of a program's resources, and the usual one for GPUs.
 ///
 /// # Errors
-/// One belongs to no declared resource, or cannot be a variable.
+/// Fails if a variable belongs to no declared resource, or has no valid name.
 pub(crate) fn variables(
     all: Vec<(String, String)>,
     declared: &[(String, u32)],

@@ -17,12 +17,13 @@ use mobula_protocol::{
 };
 
 impl Scheduler {
-    /// Takes one message of a worker, in the order in which it sent them.
+    /// Handles one message of a worker. The caller keeps the order in which the worker sent them.
     /// [`NeedBytes`](FromWorker::NeedBytes) and [`ReturnBytes`](FromWorker::ReturnBytes) are not
     /// for the scheduler.
     ///
     /// # Errors
-    /// The message makes no sense; the scheduler has not changed. The worker must be killed.
+    /// Fails if the message is invalid. The scheduler has not changed then, and the caller must
+    /// kill the worker.
     pub(crate) fn on_message(
         &mut self,
         from: WorkerId,

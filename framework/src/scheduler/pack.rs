@@ -1,14 +1,17 @@
 //! Few workers for short tasks.
 //!
-//! Where there are more workers than cores, short tasks are best run by as many workers as there
-//! are cores: one more to wake costs more than the task, and pushes what the others have in their
-//! caches out of them. So while tasks are short, they go to *active* workers only, and wait for
-//! those if they are full. There are as many as cores. A worker is active as long as it ends tasks;
-//! one that gets stuck in a long one is not any more some [rounds](Scheduler::take_stock) later,
-//! and what it has not started is taken back from it. Not at the first of them: workers take turns
-//! on the cores, and one that waits for its turn, which takes milliseconds, would be taken for
-//! stuck; one more in its place would make the turns longer. As soon as tasks are not short, each
-//! idle worker gets one.
+//! With more workers than cores, short tasks run best on as many workers as there are cores. The
+//! wake-up of one more worker costs more than the task, and displaces the data of the others from
+//! their caches. So while tasks are short, they go to *active* workers only, and wait for these if
+//! they are full. There are as many active workers as cores.
+//!
+//! A worker stays active while it ends tasks. A worker with a long task is no longer active after
+//! `STUCK_ROUNDS` (4) [rounds](Scheduler::end_round), and then its tasks that have not started can
+//! be taken back. One round is not enough. Workers take turns on the cores, and a worker that waits
+//! for its turn, for some milliseconds, would look stuck. One more worker in its place would make
+//! the turns longer.
+//!
+//! When tasks are no longer short, each idle worker gets one.
 
 use mobula_protocol::waiting::STUCK_ROUNDS;
 
@@ -18,8 +21,9 @@ use super::{
 };
 
 impl Scheduler {
-    /// Says whether tasks have been short since the last tick. To be called after some tens of
-    /// ends, and soon after no end has come while tasks [wait](Scheduler::is_packed).
+    /// Sets whether tasks have been short since the last tick, and chooses the active workers. The
+    /// caller calls this after some tens of ended tasks, and also soon after tasks
+    /// [wait](Scheduler::is_packed) and none ends.
     pub(crate) fn tick(&mut self, short: bool) {
         self.short = short;
         let mut places = if short { self.config.cores as usize } else { 0 };
@@ -46,8 +50,8 @@ impl Scheduler {
         }
     }
 
-    /// Ends a round: looks who has ended tasks in it. To be called each few milliseconds, before a
-    /// [tick](Scheduler::tick).
+    /// Ends a round: records which workers have ended tasks in it. The caller calls this before a
+    /// [tick](Scheduler::tick), at most once in a millisecond.
     pub(crate) fn end_round(&mut self) {
         for worker in self.workers.values_mut() {
             worker.quiet = match std::mem::take(&mut worker.ended) {
@@ -57,25 +61,25 @@ impl Scheduler {
         }
     }
 
-    /// Whether tasks wait although a worker is idle.
+    /// Returns whether tasks wait although a worker is idle.
     pub(crate) fn is_packed(&self) -> bool {
         self.packs() && (self.stealable > 0 || !self.ready.is_empty()) && self.any_idle()
     }
 
-    /// Whether a worker that takes tasks has none that runs or could run.
+    /// Returns whether a worker that takes tasks has none that runs or could run.
     pub(super) fn any_idle(&self) -> bool {
         let least = self.room.least();
         least.is_some_and(|(rank, _)| rank <= IDLE)
     }
 
-    /// Whether only active workers get tasks. Without more workers than cores there is none to
-    /// spare, and an idle one takes tasks back from the other ones.
+    /// Returns whether only active workers get tasks. Without more workers than cores there is no
+    /// worker to spare. An idle one then takes tasks back from the others.
     pub(super) fn packs(&self) -> bool {
         let cores = self.config.cores as usize;
         self.short && self.active >= cores && self.workers.len() > cores
     }
 
-    /// The seat of the worker that gets the next task.
+    /// Returns the seat of the worker that gets the next task.
     pub(super) fn next_seat(&self) -> Option<usize> {
         let least = match self.packs() {
             true => self.room.least_of(&self.active_seats),
@@ -84,7 +88,7 @@ impl Scheduler {
         least.map(|(_, seat)| seat)
     }
 
-    /// Whether tasks may be taken back from this worker for one that is idle.
+    /// Returns whether tasks may be taken back from this worker for an idle one.
     pub(super) fn may_steal_from(&self, worker: &Worker) -> bool {
         worker.stealable && !(worker.active && self.packs())
     }

@@ -1,4 +1,4 @@
-//! Tasks: how they begin, and what follows from their end.
+//! The start of tasks, and the consequences of their end.
 
 use std::{collections::VecDeque, sync::Weak};
 
@@ -21,27 +21,27 @@ use super::{
 };
 use crate::resources::Needer;
 
-/// What the arguments say about a new task.
+/// The result of a look at the arguments of a new task.
 enum Inputs {
-    /// It could run once this many mentions of pending objects are ready.
+    /// The task can run when this many mentions of pending objects are ready.
     Missing(u32),
-    /// It will not run.
+    /// The task will not run.
     Failed(Error),
 }
 
 impl Scheduler {
-    /// Makes a task and the pending object of its result, held by `from`: one handle of the
-    /// driver, or the worker's hold. The task waits for the objects that are arguments, not for
-    /// those that are only mentioned inside a value.
+    /// Makes a task and the pending object of its result. `from` holds the object: the driver by
+    /// one handle, a worker by its hold. The task waits for objects that are arguments. It does not
+    /// wait for objects that are only mentioned inside a value.
     ///
-    /// A task that cannot run (an input has failed or does not exist, the runtime is closed) is
-    /// made too, and fails at once: [`Host::complete`] may be called before this returns.
+    /// A task that cannot run fails at once. Its input may have failed or not exist, or the runtime
+    /// may be closed. [`Host::complete`] may be called before this returns.
     ///
-    /// Costs the number of arguments. Runs nothing: see [`pump`](Scheduler::pump).
+    /// Costs the number of arguments. Runs no task: see [`pump`](Scheduler::pump).
     ///
     /// # Errors
-    /// The id is not `from`'s or is in use; there is no such function; a value among the arguments
-    /// cannot be one.
+    /// Fails if the id is not of `from` or is in use, if there is no such function, or if a value
+    /// among the arguments is invalid.
     pub(crate) fn submit(
         &mut self,
         spec: TaskSpec,
@@ -166,10 +166,11 @@ impl Scheduler {
         Ok(Some(task))
     }
 
-    /// What a new task claims, if it has resources. `role`: what it is to an actor.
+    /// Returns the claim of a new task, if it has resources. `role` is the task's role for an
+    /// actor.
     ///
     /// # Errors
-    /// It could never have them.
+    /// Fails if the task could never have the resources.
     #[inline]
     fn claim_of(
         &self,
@@ -194,7 +195,7 @@ impl Scheduler {
         self.resources.claim(name, resources, of)
     }
 
-    /// Looks at the arguments without changing anything.
+    /// Checks the arguments and changes nothing.
     fn inspect(&self, spec: &TaskSpec) -> Result<Inputs, Violation> {
         let mut missing = 0;
         let mut failed = None;
@@ -247,7 +248,8 @@ impl Scheduler {
         ))
     }
 
-    /// Counts the arguments of a new task, and leaves the task with those that it has to wait for.
+    /// Counts the arguments of a new task, and adds the task to the dependents of those that are
+    /// pending.
     fn enlist(&mut self, id: TaskId) {
         self.with_objects(id, |scheduler, args| {
             for arg in args {
@@ -269,27 +271,27 @@ impl Scheduler {
         }
     }
 
-    /// The task that makes an object.
+    /// Returns the task that makes an object.
     pub(super) fn task_of(&self, object: ObjectId) -> Option<TaskId> {
         self.objects.get(object).and_then(Object::task)
     }
 
-    /// Ends a task, and all that fail with it. The value of `outcome` was
-    /// [checked](Scheduler::check_value).
+    /// Ends a task, and all tasks that fail with it. The caller has
+    /// [checked](Scheduler::check_value) the value of `outcome`.
     pub(super) fn finish(&mut self, id: TaskId, outcome: Outcome, host: &mut impl Host) {
         let mut after = After::default();
         self.finish_one(id, outcome, &mut after, host);
         self.fail_doomed(after, host);
     }
 
-    /// Ends a pending object whose task does not, and all that fail with it.
+    /// Ends a pending object of a request, and all tasks that fail with it.
     pub(super) fn answer_request(&mut self, id: ObjectId, outcome: Outcome, host: &mut impl Host) {
         let mut after = After::default();
         self.complete(id, outcome, &mut after, host);
         self.fail_doomed(after, host);
     }
 
-    // A list instead of recursion: rows of dependents can be longer than the stack.
+    // A list replaces recursion, since chains of dependents can be longer than the stack.
     fn fail_doomed(&mut self, mut after: After, host: &mut impl Host) {
         while let Some((id, error)) = after.doomed.pop_front() {
             self.finish_one(id, Err(error), &mut after, host);
@@ -306,7 +308,7 @@ impl Scheduler {
         let Some(task) = self.task_ended(id, outcome.is_err(), host) else {
             return;
         };
-        // An abandoned task's parts were told of when it was.
+        // The parts of an abandoned task became incomplete when it was abandoned.
         let abandoned = matches!(task.state, TaskState::Abandoned(_));
         let torn_by = match &outcome {
             Err(error) if task.begun && !abandoned && !self.lending.is_empty() => {
@@ -330,8 +332,8 @@ impl Scheduler {
         self.end_task(task, torn_by, host);
     }
 
-    /// Ends what a task counts for that is not in the table any more. `torn_by`: it has begun, and
-    /// failed for this reason, so the parts among its arguments are incomplete.
+    /// Ends the counts of a task that has left the table. With `torn_by`, the task had begun and
+    /// failed with this error, so the parts among its arguments are incomplete.
     pub(super) fn end_task(
         &mut self,
         mut task: Box<Task>,
@@ -358,7 +360,7 @@ impl Scheduler {
         }
         match task.role.as_deref() {
             Some(ActorRole::Call(call)) => self.leave_call(*call, host),
-            // There will be no value: what waits for it has to be told.
+            // There will be no value, so the calls that wait for it must learn of that.
             Some(ActorRole::Constructor) => self.dirty_actors.push(task.id),
             None => {}
         }
@@ -372,7 +374,7 @@ impl Scheduler {
         }
     }
 
-    /// Ends a pending object. Tasks that fail with it go to `after`.
+    /// Ends a pending object. Adds the tasks that fail with it to `after`.
     fn complete(
         &mut self,
         id: ObjectId,
@@ -433,13 +435,13 @@ impl Scheduler {
             }
             self.tell(watcher, id, host);
         }
-        // Else the next of them to go does that.
+        // With handles left, the release of the last one frees the object.
         if handles == 0 {
             self.free_unused(id, host);
         }
     }
 
-    /// One input more of a waiting task is there.
+    /// Records that one more input of a waiting task is ready.
     fn input_ready(&mut self, id: TaskId, siblings: &mut Siblings, host: &mut impl Host) {
         if !self.task_input_ready(id, host) {
             return;
@@ -462,16 +464,16 @@ impl Scheduler {
     }
 }
 
-/// What follows from the end of objects.
+/// The consequences of the end of objects.
 #[derive(Default)]
 struct After {
-    /// Where dependents go that are ready now.
+    /// The group of dependents that are ready now.
     siblings: Siblings,
-    /// Dependents that fail.
+    /// The dependents that fail.
     doomed: VecDeque<(TaskId, Error)>,
 }
 
-/// Whether arguments that are [plain](are_plain) can be values.
+/// Checks that [plain](are_plain) arguments can be values.
 fn check_plain(spec: &TaskSpec) -> Result<(), Violation> {
     for arg in &spec.args {
         if let ArgSpec::Value(value) = arg

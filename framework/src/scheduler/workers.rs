@@ -254,8 +254,10 @@ impl Scheduler {
     /// Ends the runtime. Every unfinished task fails with `error`, and only started tasks still
     /// run. Objects with handles of the driver stay until their handles are released. Objects that
     /// workers read or hold stay until the workers are [lost](Scheduler::worker_lost), because the
-    /// bytes must not change before. Workers get only failures from now on. Later submissions and
-    /// puts fail with `error`. A second call changes nothing.
+    /// bytes must not change before.
+    ///
+    /// Later submissions and requests fail with `error`. A later put still makes its object,
+    /// because its bytes must stay while the caller reads them. A second call changes nothing.
     pub(crate) fn fail_all(&mut self, error: Error, host: &mut impl Host) {
         if self.closed.is_some() {
             return;

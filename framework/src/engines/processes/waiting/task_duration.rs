@@ -1,5 +1,5 @@
-//! An estimate of how long tasks take at the moment. It decides whether to wake a further worker
-//! for a task.
+//! A rough estimate of the present duration of tasks. It decides whether the wake-up of a further
+//! worker for a task pays.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ impl TaskDurationEstimate {
         }
     }
 
-    /// Counts tasks that have ended. Tells the scheduler now and then.
+    /// Counts ended tasks. Tells the scheduler after every `ENDS` of them.
     pub(in crate::engines::processes) fn count(&mut self, ended: u32, scheduler: &mut Scheduler) {
         self.ended += ended;
         if self.ended >= ENDS {
@@ -32,7 +32,7 @@ impl TaskDurationEstimate {
         }
     }
 
-    /// Tells the scheduler if tasks wait and nothing has ended for a while.
+    /// Tells the scheduler if tasks wait and none has ended for `STUCK`.
     pub(in crate::engines::processes) fn look(&mut self, scheduler: &mut Scheduler) {
         if scheduler.is_packed() {
             let now = Instant::now();
@@ -47,9 +47,8 @@ impl TaskDurationEstimate {
             self.round = now;
             scheduler.end_round();
         }
-        // Computed as if one worker had run the tasks one after the other. Several workers make a
-        // task look shorter than it is. If the cores were busy, the factor is at most the number of
-        // cores.
+        // The estimate assumes one worker that runs the tasks one after the other. With several
+        // workers a task looks shorter than it is, by at most the number of busy cores.
         let each = now.duration_since(self.since) / self.ended.max(1);
         scheduler.tick(Mechanism::Packing.is_on() && self.ended > 0 && each <= SHORT);
         self.since = now;
