@@ -12,8 +12,8 @@ use std::{
 
 use crate::{Block, Building, Plain, StoreError, plain::any_pattern};
 
-/// A shared, immutable array: cheap to clone, and read in place wherever it lies, in shared memory
-/// or in private memory.
+/// A shared, immutable array. It is cheap to clone, and is read in place, in shared memory or in
+/// private memory.
 ///
 /// It dereferences to a slice at no cost.
 ///
@@ -39,25 +39,25 @@ unsafe impl<E: Send + Sync> Send for Array<E> {}
 unsafe impl<E: Send + Sync> Sync for Array<E> {}
 
 impl<E: Plain> Array<E> {
-    /// Reads a block as elements, in place.
+    /// Returns a block as elements, in place.
     ///
-    /// Where not every bit pattern is an `E` (`bool`, `char`, ..) each element is checked. Private
-    /// bytes that are not aligned for `E`, or lie in the block itself, are copied once.
+    /// If not every bit pattern is an `E` (`bool`, `char`, ..) each element is checked. Private
+    /// bytes are copied once if they are not aligned for `E`, or lie in the block itself.
     ///
     /// # Errors
-    /// Type mismatch, for one of these reasons:
+    /// Fails with a type mismatch in these cases:
     ///
-    /// * the length is no multiple of the element's size;
-    /// * a segment's memory is not aligned for `E`;
-    /// * an element's bits are no `E`;
-    /// * `E` has size zero.
+    /// - the length is no multiple of the element's size;
+    /// - a segment's memory is not aligned for `E`;
+    /// - an element's bits are no `E`;
+    /// - `E` has size zero.
     #[doc(hidden)]
     pub fn from_block(block: Block) -> Result<Array<E>, StoreError> {
         Array::read(block, any_pattern::<E>())
     }
 
-    /// Reads a block as [`Array::from_block`] does. Bits that are `known` to be elements are not
-    /// checked.
+    /// Returns a block as elements, like [`Array::from_block`]. Bits that are `known` to be
+    /// elements are not checked.
     fn read(block: Block, known: bool) -> Result<Array<E>, StoreError> {
         let (name, size) = (type_name::<E>(), size_of::<E>());
         whole(&block, name, size)?;
@@ -68,7 +68,7 @@ impl<E: Plain> Array<E> {
                 block,
             });
         }
-        // From here on the elements' address does not change any more.
+        // From here on the address of the elements stays.
         let block = block.pinned(align_of::<E>());
         let start = NonNull::from(block.bytes()).cast::<E>();
         if !start.is_aligned() {
@@ -89,11 +89,11 @@ impl<E: Plain> Array<E> {
         Ok(Array { start, len, block })
     }
 
-    /// Seals an extent and reads it as elements. The block's lease is the
+    /// Seals an extent and returns it as elements. The block's lease is the
     /// [`Extent`](crate::Extent). Bytes that were written as such elements are not checked again.
     ///
     /// # Errors
-    /// The errors of [`Array::from_block`].
+    /// Fails in the cases of [`Array::from_block`].
     #[doc(hidden)]
     pub fn from_building(building: Building) -> Result<Array<E>, StoreError> {
         if building.is_shared() {
@@ -101,14 +101,15 @@ impl<E: Plain> Array<E> {
                 "memory that other processes are to write cannot be read as an array",
             ));
         }
-        // Nobody writes a sealed extent.
+        // No process writes a sealed extent.
         let known = building.holds::<E>();
         Array::read(building.seal().block(), known)
     }
 }
 
-/// That the block holds a whole number of elements of this name. Not generic, so that programs have
-/// it once. It borrows the block, since each move of one is a copy that the next must wait for.
+/// Checks that the block holds a whole number of elements of this name. The function is not
+/// generic, so programs have it once. It borrows the block, since each move of a block is a copy
+/// for which the next one must wait.
 fn whole(block: &Block, name: &str, size: usize) -> Result<(), StoreError> {
     if size == 0 {
         return Err(mismatch(
@@ -140,7 +141,7 @@ fn mismatch(name: &str, why: fmt::Arguments<'_>) -> StoreError {
 }
 
 impl<E> Array<E> {
-    /// The bytes.
+    /// Returns the bytes.
     #[doc(hidden)]
     pub fn as_block(&self) -> &Block {
         &self.block
@@ -205,7 +206,7 @@ impl<E> Borrow<[E]> for Array<E> {
 }
 
 impl<E> Clone for Array<E> {
-    /// One more owner of the same memory.
+    /// Returns one more owner of the same memory.
     fn clone(&self) -> Array<E> {
         Array {
             start: self.start,
@@ -216,7 +217,7 @@ impl<E> Clone for Array<E> {
 }
 
 impl<E> Default for Array<E> {
-    /// No elements, and no allocation.
+    /// Returns an array without elements and without an allocation.
     fn default() -> Array<E> {
         Array {
             start: NonNull::dangling(),
@@ -227,7 +228,7 @@ impl<E> Default for Array<E> {
 }
 
 impl<E: Plain> From<Vec<E>> for Array<E> {
-    /// Takes over the vector's memory, without a copy.
+    /// Takes over the vector's memory without a copy.
     fn from(vec: Vec<E>) -> Array<E> {
         const {
             assert!(
@@ -237,8 +238,8 @@ impl<E: Plain> From<Vec<E>> for Array<E> {
         };
         let len = vec.len();
         let block = Block::in_place(vec);
-        // The bytes are those of a `[E]`: aligned and valid. A vector without elements gives a
-        // block without an address.
+        // The bytes are those of an `[E]`, so they are aligned and valid. A vector without elements
+        // gives a block without an address.
         let start = if len == 0 {
             NonNull::dangling()
         } else {
@@ -292,7 +293,7 @@ impl<E: PartialEq> PartialEq for Array<E> {
 impl<E: Eq> Eq for Array<E> {}
 
 impl<E: Hash> Hash for Array<E> {
-    /// Gives the hash of the slice, for `Borrow`.
+    /// Hashes like the slice, for `Borrow`.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_slice().hash(state);
     }

@@ -1,10 +1,10 @@
-//! Atomics of a shared extent, found once.
+//! Atomics of a shared extent, located once.
 
 use std::{fmt, ops::Deref, ptr::NonNull, slice};
 
 use crate::{EnginePromise, Region, SharedAtomic};
 
-/// Atomics of a [`Region`], which it keeps: to dereference it costs nothing. A clone is a reference
+/// Atomics of a [`Region`], which it keeps. A dereference costs nothing. A clone is a reference
 /// count.
 pub struct AtomicSlice<A> {
     start: NonNull<A>,
@@ -18,7 +18,7 @@ unsafe impl<A: Sync> Send for AtomicSlice<A> {}
 unsafe impl<A: Sync> Sync for AtomicSlice<A> {}
 
 impl<A: SharedAtomic> AtomicSlice<A> {
-    /// See [`Region::atomics`].
+    /// Returns atomics of a region: see [`Region::atomics`].
     pub fn new(
         region: &Region,
         offset: usize,

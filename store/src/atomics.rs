@@ -40,7 +40,7 @@ pub trait SharedAtomic: sealed::Sealed + Send + Sync + 'static {
     /// The type of the value that it holds.
     type Value: bytemuck::Pod + Send + Sync;
 
-    /// Returns the value, as [`AtomicU64::load`] does.
+    /// Returns the value, like [`AtomicU64::load`].
     ///
     /// # Examples
     /// ```
@@ -53,7 +53,7 @@ pub trait SharedAtomic: sealed::Sealed + Send + Sync + 'static {
     /// ```
     fn load(&self, order: Ordering) -> Self::Value;
 
-    /// Sets the value, as [`AtomicU64::store`] does.
+    /// Sets the value, like [`AtomicU64::store`].
     ///
     /// # Examples
     /// ```

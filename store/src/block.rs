@@ -4,34 +4,34 @@ use std::{fmt, mem::MaybeUninit, ptr::NonNull, slice, sync::Arc};
 
 use crate::{Lease, Loc, Plain, StoreError, location::MAX_ALIGN, map::Mapping};
 
-/// Bytes that are aligned at all are aligned to a cache line, so that vectorised code meets aligned
-/// data.
+/// The least alignment of aligned bytes: a cache line, so that vectorised code finds aligned data.
 const LEAST_ALIGN: usize = 64;
 
 /// Immutable bytes that are cheap to clone and to send between threads.
 ///
-/// They lie either in private memory or in a read-only mapping of a segment, together with a lease
-/// that keeps the store from using the memory for anything else.
+/// They lie in private memory, or in a read-only mapping of a segment. The second kind has a lease
+/// that keeps the store from reusing the memory.
 ///
-/// Up to [`Block::SMALL`] bytes that need no alignment lie in the block itself, without an
-/// allocation. So the address of the bytes can change when the block is moved.
+/// If the bytes need no alignment, up to [`Block::SMALL`] of them lie in the block itself, without
+/// an allocation. So a move of the block can change the address of the bytes.
 #[derive(Clone)]
 pub struct Block {
     place: Place,
 }
 
-/// Where the bytes of a block are. The order of size makes a block 32 bytes, tag included.
+/// The place of the bytes of a block. A block has 32 bytes with the tag, because of the order of
+/// sizes.
 #[derive(Clone)]
 enum Place {
-    /// Here.
+    /// In the block itself.
     Small { len: u8, bytes: [u8; Block::SMALL] },
-    /// `len` bytes after the first `skip` of one allocation, which holds the counts, too.
+    /// `len` bytes after the first `skip` bytes of an allocation, which also holds the counts.
     Copied {
         skip: u16,
         len: usize,
         all: Arc<[u8]>,
     },
-    /// A vector that nobody changes any more.
+    /// A vector that no code changes any more.
     Vector(Arc<dyn Bytes>),
     /// In a segment.
     Shared(View),
@@ -42,13 +42,13 @@ enum Place {
 struct View {
     start: NonNull<u8>,
     len: usize,
-    /// One allocation, so that a clone is one increment.
+    /// The rest is one allocation, so a clone is one increment.
     keep: Arc<Keep>,
 }
 
 struct Keep {
     loc: Loc,
-    // Fields are dropped in this order: the lease ends while the memory is still mapped.
+    // Fields are dropped in this order, so the lease ends while the memory is still mapped.
     lease: Lease,
     _mapping: Arc<Mapping>,
 }
@@ -59,7 +59,7 @@ unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
-/// Elements of any type, seen as bytes.
+/// Elements of any type as bytes.
 trait Bytes: Send + Sync {
     fn bytes(&self) -> &[u8];
 }
@@ -71,16 +71,16 @@ impl<E: Plain> Bytes for Vec<E> {
 }
 
 impl Block {
-    /// So many bytes lie in the block itself where their alignment does not matter: what a block
-    /// with an allocation would need anyway.
+    /// The largest number of bytes that lie in the block itself if they need no alignment. A block
+    /// with an allocation needs as much room.
     pub const SMALL: usize = 30;
 
     /// Copies `bytes` into private memory.
     ///
-    /// With an `align` of 0 or 1 they may lie anywhere, and up to [`Block::SMALL`] of them take no
-    /// allocation. Else they are aligned to `align` bytes or to 64, whichever is more; an alignment
-    /// that is not a power of two is rounded up to one; beyond a page it is cut off there, as in
-    /// the store. More bytes take one allocation.
+    /// With an `align` of 0 or 1 the bytes may lie anywhere, and up to [`Block::SMALL`] of them
+    /// need no allocation. Otherwise they are aligned to `align` bytes, and at least to 64. `align`
+    /// is rounded up to a power of two, and to at most a page, like in the store. More bytes need
+    /// one allocation.
     #[inline]
     pub fn copy_of(bytes: &[u8], align: usize) -> Block {
         if bytes.is_empty() || (align <= 1 && bytes.len() <= Block::SMALL) {
@@ -100,8 +100,8 @@ impl Block {
             };
         }
         let align = align.clamp(LEAST_ALIGN, MAX_ALIGN).next_power_of_two();
-        // Room to move the first byte to an aligned address. To ask the allocator for the alignment
-        // would take it longer than all the rest here.
+        // This is room to move the first byte to an aligned address. A request for the alignment
+        // would take the allocator longer than the rest of this function.
         let mut all = Arc::<[u8]>::new_uninit_slice(bytes.len() + align - 1);
         let skip = all.as_ptr().cast::<u8>().align_offset(align);
         {
@@ -120,7 +120,7 @@ impl Block {
         let all = unsafe { all.assume_init() };
         Block {
             place: Place::Copied {
-                // Less than a page.
+                // It is less than a page.
                 skip: skip as u16,
                 len: bytes.len(),
                 all,
@@ -128,7 +128,7 @@ impl Block {
         }
     }
 
-    /// Takes over the elements of a vector, without a copy; but up to [`Block::SMALL`] elements of
+    /// Takes over the elements of a vector without a copy. But up to [`Block::SMALL`] elements of
     /// one byte move into the block itself.
     pub fn from_vec<E: Plain>(vec: Vec<E>) -> Block {
         if align_of::<E>() == 1 && size_of_val(vec.as_slice()) <= Block::SMALL {
@@ -137,8 +137,8 @@ impl Block {
         Block::in_place(vec)
     }
 
-    /// As [`Block::from_vec`], but never moves elements: those of a block that is not empty stay at
-    /// their address.
+    /// Takes over a vector like [`Block::from_vec`], but never moves elements. If the block is not
+    /// empty, they stay at their address.
     pub(crate) fn in_place<E: Plain>(vec: Vec<E>) -> Block {
         if size_of_val(vec.as_slice()) == 0 {
             return Block::default();
@@ -148,7 +148,7 @@ impl Block {
         }
     }
 
-    /// `bytes`, not more than [`Block::SMALL`], in the block itself.
+    /// Returns a block with `bytes`, at most [`Block::SMALL`] of them, in the block itself.
     #[inline]
     fn small(bytes: &[u8]) -> Block {
         let mut own = [0; Block::SMALL];
@@ -156,7 +156,8 @@ impl Block {
         Block::from_small(own, bytes.len())
     }
 
-    /// The first `len` of these bytes, or all of them if it is more, in the block itself.
+    /// Returns a block with the first `len` of these bytes, or with all if `len` is larger, in the
+    /// block itself.
     #[inline]
     pub fn from_small(bytes: [u8; Block::SMALL], len: usize) -> Block {
         let len = len.min(Block::SMALL) as u8;
@@ -165,8 +166,9 @@ impl Block {
         }
     }
 
-    /// What [lies in the block itself](Block::SMALL): the bytes, with zeros or others behind them,
-    /// and how many they are. A copy of all of it takes less than one of just so many.
+    /// Returns the bytes that [lie in the block itself](Block::SMALL), and their number. The bytes
+    /// after that number may have any value. A copy of all takes less time than one of exactly that
+    /// number.
     #[inline]
     pub fn as_small(&self) -> Option<(&[u8; Block::SMALL], usize)> {
         match &self.place {
@@ -175,8 +177,8 @@ impl Block {
         }
     }
 
-    /// A range of a read-only mapping of the segment that `loc` names. `lease` must be what the
-    /// crate's documentation calls *pinned while leased*.
+    /// Returns a range of a read-only mapping of the segment that `loc` names. `lease` must do what
+    /// the crate's documentation calls *pinned while leased*.
     pub(crate) fn shared(
         mapping: Arc<Mapping>,
         loc: Loc,
@@ -197,7 +199,7 @@ impl Block {
         })
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         match &self.place {
@@ -208,8 +210,9 @@ impl Block {
         }
     }
 
-    /// The same bytes, at an address that stays when the block is moved or cloned, and that is a
-    /// multiple of `align` where the bytes are private. Copies them only where they are not so.
+    /// Returns the bytes at an address that stays when the block is moved or cloned. If the bytes
+    /// are private, the address is a multiple of `align`. Copies them only if they are not so
+    /// already.
     pub(crate) fn pinned(self, align: usize) -> Block {
         let in_place = match &self.place {
             Place::Small { len, .. } => *len == 0,
@@ -221,12 +224,12 @@ impl Block {
         if in_place {
             self
         } else {
-            // An alignment of one would put them into the block.
+            // With an alignment of 1 they would lie in the block itself.
             Block::copy_of(self.bytes(), align.max(LEAST_ALIGN))
         }
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.place {
@@ -237,12 +240,12 @@ impl Block {
         }
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What keeps the bytes in the store; `None` for private memory.
+    /// Returns the lease that keeps the bytes in the store, or `None` for private memory.
     pub fn lease(&self) -> Option<&Lease> {
         match &self.place {
             Place::Shared(view) => Some(&view.keep.lease),
@@ -250,7 +253,7 @@ impl Block {
         }
     }
 
-    /// Where in the store the bytes are; `None` for private memory.
+    /// Returns the location of the bytes in the store, or `None` for private memory.
     pub fn loc(&self) -> Option<Loc> {
         match &self.place {
             Place::Shared(view) => Some(view.keep.loc),
@@ -259,7 +262,7 @@ impl Block {
     }
 }
 
-/// As `copy_from_slice` does, but without a call where there are few bytes.
+/// Copies like `copy_from_slice`, but without a call for few bytes.
 #[inline]
 fn copy_short(to: &mut [u8], from: &[u8]) {
     macro_rules! ends {
@@ -295,7 +298,7 @@ impl View {
 }
 
 impl Default for Block {
-    /// No bytes, and no allocation.
+    /// Returns a block without bytes and without an allocation.
     fn default() -> Block {
         Block::small(&[])
     }

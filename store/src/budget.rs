@@ -1,4 +1,4 @@
-//! Who may commit how much memory.
+//! The budget of the memory that heaps commit.
 
 use std::{
     fmt,
@@ -7,29 +7,29 @@ use std::{
 
 use crate::StoreError;
 
-/// Bounds the memory that heaps commit, over all processes of a runtime.
+/// A bound of the memory that heaps commit, over all processes of a runtime.
 ///
-/// The driver's heap asks a [`Capacity`]; a worker's asks the driver. No lock is held while a heap
-/// asks, so `acquire` may wait for another process.
+/// The driver's heap asks a [`Capacity`], and a worker's heap asks the driver. A heap holds no lock
+/// while it asks, so `acquire` may wait for another process.
 pub trait Budget: Send + Sync {
     /// Takes `bytes` out of the budget.
     ///
     /// # Errors
-    /// Says with numbers why not. Nothing is taken then.
+    /// Fails if the budget has fewer bytes. Then nothing is taken, and the error has the numbers.
     fn acquire(&self, bytes: u64) -> Result<(), StoreError>;
 
     /// Gives back `bytes` that were taken before.
     fn release(&self, bytes: u64);
 }
 
-/// A budget bounded by a number: the driver's.
+/// A budget with a fixed number of bytes: the driver's.
 pub struct Capacity {
     capacity: u64,
     used: AtomicU64,
 }
 
 impl Capacity {
-    /// A budget of `capacity` bytes, all free.
+    /// Returns a budget of `capacity` bytes, all of them free.
     pub fn new(capacity: u64) -> Capacity {
         Capacity {
             capacity,
@@ -37,23 +37,23 @@ impl Capacity {
         }
     }
 
-    /// The bytes that are taken.
+    /// Returns the number of taken bytes.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// The bytes that can be taken in all.
+    /// Returns the number of all bytes.
     pub fn capacity(&self) -> u64 {
         self.capacity
     }
 
-    /// Takes `bytes`, or nothing where fewer are free. Says whether it took them.
+    /// Takes `bytes`, or nothing if fewer are free. Returns whether it took them.
     pub fn try_charge(&self, bytes: u64) -> bool {
         self.charge(bytes).is_ok()
     }
 
     fn charge(&self, bytes: u64) -> Result<(), u64> {
-        // The counter protects nothing but itself.
+        // The counter protects no other data.
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|&sum| sum <= self.capacity)
@@ -72,7 +72,7 @@ impl Budget for Capacity {
         let before = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                // Never below zero, which would turn the counter into a huge number.
+                // It never falls below zero, which would turn the counter into a huge number.
                 Some(used.saturating_sub(bytes))
             });
         debug_assert!(

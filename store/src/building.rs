@@ -1,4 +1,4 @@
-//! Extents on their way to become objects.
+//! Extents that are about to become objects.
 
 use std::{
     any::TypeId,
@@ -12,22 +12,22 @@ use bytemuck::Zeroable;
 
 use crate::{Block, Heap, Lease, Loc, Plain, StoreError, plain::any_pattern};
 
-/// An extent that is being filled, by one owner. Dropping it frees it.
+/// An extent that its one owner fills. A drop frees it.
 ///
-/// It dereferences to its bytes. They are what was there before, which may be zeros or the remains
-/// of an object.
+/// It dereferences to its bytes. They are what was there before: zeros, or the remains of an
+/// object.
 pub struct Building {
     claim: Claim,
     /// The type of which the bytes are known to be valid elements.
     valid_as: Option<TypeId>,
-    /// Whether [`END`] stands behind the extent.
+    /// Whether [`END`] is behind the extent.
     marked: bool,
 }
 
-/// What stands behind an extent that has a gap there, until it is sealed.
+/// The content of a gap behind an extent until the extent is sealed.
 const END: [u8; 64] = *b"the end of an extent of Mobula: what writes here wrote too far. ";
 
-/// A sealed extent that is not an object yet. Dropping it frees it, unless it was adopted.
+/// A sealed extent that is no object yet. A drop frees it, unless it was adopted.
 pub struct Extent {
     claim: Claim,
     adopted: OnceLock<Lease>,
@@ -37,9 +37,9 @@ pub struct Extent {
 struct Claim {
     heap: Arc<Heap>,
     loc: Loc,
-    /// Whether the duty is over.
+    /// Whether the duty has ended.
     done: bool,
-    /// Whether other processes are to write to it.
+    /// Whether other processes will write to the extent.
     shared: bool,
 }
 
@@ -57,7 +57,7 @@ impl Building {
         }
     }
 
-    /// Marks the end of an extent that has a gap behind.
+    /// Writes [`END`] into the gap behind an extent.
     pub(crate) fn mark_end(&mut self) {
         let end = self.claim.loc.offset + self.claim.loc.len;
         // SAFETY: the gap has memory (`Fit::gap` is part of what was reserved), and its bytes
@@ -68,7 +68,7 @@ impl Building {
         self.marked = true;
     }
 
-    /// Whether something has written behind the extent since [`Building::mark_end`].
+    /// Returns whether any code has written behind the extent since [`Building::mark_end`].
     fn is_overrun(&self) -> bool {
         let end = self.claim.loc.offset + self.claim.loc.len;
         let gap = end..end + END.len() as u64;
@@ -82,16 +82,16 @@ impl Building {
         gap.is_some_and(|gap| unsafe { gap.cast::<[u8; END.len()]>().read() } != END)
     }
 
-    /// Makes it one that other processes are to write to.
+    /// Makes it an extent to which other processes will write.
     pub(crate) fn share(&mut self) {
         self.claim.shared = true;
         self.claim.heap.mark_shared(self.claim.loc);
     }
 
-    /// The bytes, to be written.
+    /// Returns the bytes, to be written.
     ///
     /// # Panics
-    /// In a forked child of the process that made this.
+    /// Panics in a forked child of the process that made this.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.valid_as = None;
         let (start, len) = self.claim.writable();
@@ -106,18 +106,19 @@ impl Building {
         unsafe { slice::from_raw_parts_mut(start, len) }
     }
 
-    /// The bytes as elements, to be written.
+    /// Returns the bytes as elements, to be written.
     ///
-    /// Where every bit pattern is an `E`, their values are unspecified: zeros in new memory, what
-    /// remains of earlier objects of this heap in warm memory. To clear that would take as long
-    /// as to fill it. Else (`bool`, `char`, ..) they are all set to zero at the first call.
+    /// If every bit pattern is an `E`, their values are unspecified. They are zeros in new memory,
+    /// and the remains of earlier objects of this heap in warm memory. A clear would take as long
+    /// as the filling. For other types (`bool`, `char`, ..) the first call sets all elements to
+    /// zero.
     ///
     /// # Errors
-    /// Type mismatch: when the length is no multiple of the element's size, the alignment is not
-    /// enough, or `E` has size zero.
+    /// Fails with a type mismatch if the length is no multiple of the element's size, if the
+    /// alignment is not enough, or if `E` has size zero.
     ///
     /// # Panics
-    /// In a forked child of the process that made this.
+    /// Panics in a forked child of the process that made this.
     pub fn elements_mut<E: Plain + Zeroable>(&mut self) -> Result<&mut [E], StoreError> {
         let size = size_of::<E>();
         let (start, len) = self.claim.writable();
@@ -144,12 +145,12 @@ impl Building {
         Ok(unsafe { slice::from_raw_parts_mut(start, len / size) })
     }
 
-    /// Whether other processes are to write to it.
+    /// Returns whether other processes will write to it.
     pub(crate) fn is_shared(&self) -> bool {
         self.claim.shared
     }
 
-    /// Whether the bytes are known to be valid elements of this type.
+    /// Returns whether the bytes are known to be valid elements of this type.
     pub(crate) fn holds<E: Plain>(&self) -> bool {
         any_pattern::<E>() || self.valid_as == Some(TypeId::of::<E>())
     }
@@ -157,7 +158,7 @@ impl Building {
     /// Ends the writing.
     ///
     /// # Panics
-    /// If something has written beyond the end of an extent of 64 KiB or more that was
+    /// Panics if any code has written beyond the end of an extent of 64 KiB or more that was
     /// [reserved](Heap::reserve).
     pub fn seal(self) -> Arc<Extent> {
         let len = self.claim.loc.len;
@@ -189,20 +190,21 @@ impl DerefMut for Building {
 }
 
 impl Extent {
-    /// Where it lies.
+    /// Returns its location.
     pub fn loc(&self) -> Loc {
         self.claim.loc
     }
 
-    /// The heap that it lies in.
+    /// Returns its heap.
     pub fn heap(&self) -> &Arc<Heap> {
         &self.claim.heap
     }
 
-    /// A read-only view. Its lease is the lease that adopted the extent, else the extent itself.
+    /// Returns a read-only block of it. The block's lease is the lease that adopted the extent, or
+    /// else the extent itself.
     ///
     /// # Panics
-    /// If the extent was [reserved as shared](Heap::reserve_shared): its bytes change.
+    /// Panics if the extent was [reserved as shared](Heap::reserve_shared), since its bytes change.
     pub fn block(self: &Arc<Self>) -> Block {
         let shared = self.claim.shared;
         assert!(
@@ -217,22 +219,23 @@ impl Extent {
         })
     }
 
-    /// Makes the extent an object, once. `make` gets its location and gives the lease that owns the
-    /// memory from then on: whoever ends that lease calls [`Heap::free`], and dropping the extent
-    /// only drops the lease. Later callers get the same lease; concurrent ones wait for it.
+    /// Makes the extent an object, once. `make` gets its location and returns the lease that owns
+    /// the memory from then on. The end of that lease must call [`Heap::free`], and a drop of the
+    /// extent only drops the lease. Later callers get this lease, and concurrent ones wait for it.
     ///
-    /// `make` must not adopt the same extent. If it panics, the extent is as before.
+    /// `make` must not adopt this extent. If `make` panics, the extent does not change.
     pub fn adopt(&self, make: impl FnOnce(Loc) -> Lease) -> Lease {
         self.adopted
             .get_or_init(|| {
-                // Before `make`, since `make` may tell others, and they may free at once.
+                // This comes before `make`, since `make` may tell other processes, and they may
+                // free at once.
                 self.heap().mark_adopted(self.loc());
                 make(self.loc())
             })
             .clone()
     }
 
-    /// The lease that adopted the extent.
+    /// Returns the lease that adopted the extent.
     pub fn adopted(&self) -> Option<Lease> {
         self.adopted.get().cloned()
     }
@@ -245,7 +248,7 @@ impl Drop for Extent {
 }
 
 impl Claim {
-    /// Where the extent can be written.
+    /// Returns the writable memory of the extent.
     fn writable(&self) -> (*mut u8, usize) {
         let start = self.heap.writable(self.loc);
         let start = start.expect("an object under construction cannot be used in a forked child");

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A number of bytes for people: three digits at most before the unit, one after the point where
-/// it tells something.
+/// A number of bytes for people. It has at most four digits before the point, and one after it
+/// unless that is 0.
 pub(crate) struct ByteCount(pub(crate) u64);
 
 impl fmt::Display for ByteCount {

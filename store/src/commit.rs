@@ -1,19 +1,25 @@
-//! How a heap gets memory for an extent, and fills it on the way.
+//! The way in which a heap gets memory for an extent, and fills it.
 //!
-//! New memory is made in pieces: a piece gets its pages, they are entered into the writable
-//! mapping, and what is to be copied is written there, while the kernel's zeros are still in the
-//! cache. Several threads do so side by side.
+//! New memory is made in pieces. A piece gets its pages, the pages are entered into the writable
+//! mapping, and the bytes are copied there. The kernel's zeros are still in the cache then. Several
+//! threads do this side by side.
 //!
-//! Figures for 800 MiB of pages of 4 KiB, on two cores where memory is copied at 11 GB/s, in
-//! milliseconds with one thread and with two: to touch a byte of each new page through a mapping
-//! takes 550 and 340; to reserve the pages 170 and 200 (the kernel lets only one thread in), to
-//! enter them into the mapping 210 and 140, to copy 72 and 55; all of this in pieces 450 and
-//! 240. To `pwrite` the bytes into the file instead takes 320 and 330, but leaves pages that
-//! fault, once each, when their memory is used again: the next copy there takes 210 more. To
-//! enter such pages into the mapping at once (`MADV_POPULATE_READ`, which gives writable ones in
-//! a file like this) takes 75 more, and 400 is little less than 450.
+//! The figures below are for 800 MiB in pages of 4 KiB, on two cores that copy memory at 11 GB/s.
+//! They are milliseconds with one thread and with two.
 //!
-//! Small extents gain, too, if all memory is entered into the mapping as it is made: they take
+//! - A touch of one byte in each new page through a mapping: 550 and 340.
+//! - The reservation of the pages: 170 and 200, since the kernel lets only one thread in.
+//! - The entry of the pages into the mapping: 210 and 140.
+//! - The copy: 72 and 55.
+//! - All of this in pieces: 450 and 240.
+//! - A `pwrite` of the bytes into the file instead: 320 and 330.
+//!
+//! After the `pwrite`, each page faults once when its memory is used again, so the next copy there
+//! takes 210 more. The entry of such pages into the mapping at once takes 75 more. It is done by
+//! `MADV_POPULATE_READ`, which gives writable pages in a file like this. The sum is about 400,
+//! little less than 450.
+//!
+//! Small extents gain, too, if all memory is entered into the mapping when it is made. They take
 //! three quarters of the time.
 
 use std::{ops::Range, sync::Arc};
@@ -25,37 +31,36 @@ use crate::{
     threads,
 };
 
-/// Memory is committed in steps of at least this many bytes, while the budget allows it: a system
-/// call for every small object would cost more than the object.
+/// The smallest step in which memory is committed, in bytes, if the budget allows it. A system call
+/// for every small object would cost more than the object.
 const COMMIT_STEP: u64 = 256 << 10;
 
-/// New memory is made in pieces that begin at multiples of this. It fits the cache of a core; and
-/// it is the size of a huge page, which the system may give.
+/// New memory is made in pieces that begin at multiples of this. A piece fits the cache of a core.
+/// It has the size of a huge page, which the system may give.
 const PIECE: u64 = 2 << 20;
 
-/// Extents of at least this many bytes that others than [`Heap::copy`] fill are followed by a gap.
-/// Code that writes beyond the end of what it was given then changes no neighbour, and is found
-/// out.
+/// The size in bytes from which a gap follows an extent. [`Heap::copy`] makes no gaps. Code that
+/// writes beyond the end of its extent then changes no neighbour, and the gap shows the error.
 const GAP_FROM: usize = 64 << 10;
 
-/// How long a gap is.
+/// The length of a gap in bytes.
 const GAP: u64 = 4096;
 
-/// New memory of at least this many bytes is made by several threads.
+/// The size in bytes from which several threads make new memory.
 const SHARE_FROM: u64 = 4 << 20;
 
 impl Heap {
-    /// Allocates `len` bytes, aligned to `align` bytes or to 64, whichever is more.
+    /// Allocates `len` bytes, aligned to `align` bytes, and at least to 64.
     ///
-    /// Warm memory, which was in use before, is taken first; its contents are left as they were.
+    /// Takes warm memory first, which was in use before. Its content stays.
     ///
-    /// From 64 KiB on, 4 KiB of memory behind the extent belong to nobody, unless the store is so
-    /// full that there is no room for them.
+    /// From 64 KiB on, 4 KiB of memory behind the extent belong to no object. If the store is full,
+    /// they may be missing.
     ///
     /// # Errors
-    /// Full when the budget or the system has no memory even after this heap's own free memory was
-    /// given back. Other errors when `align` is not a power of two or larger than a page of 4 KiB,
-    /// and in a forked child.
+    /// Fails with a full store if the budget or the system has no memory, even after this heap's
+    /// own free memory was given back. Fails with other errors in a forked child, or if `align` is
+    /// no power of two or larger than a page of 4 KiB.
     pub fn reserve(self: &Arc<Self>, len: usize, align: usize) -> Result<Building, StoreError> {
         self.check(align)?;
         let fit = Fit::aligned(align);
@@ -71,13 +76,13 @@ impl Heap {
         Ok(self.building(offset, len))
     }
 
-    /// Allocates as [`Heap::reserve`] does, and copies `bytes` there.
+    /// Allocates like [`Heap::reserve`], and copies `bytes` there.
     ///
-    /// This is faster than to copy them afterwards: several threads do it where that helps, and new
-    /// memory is filled while it is made.
+    /// This is faster than a later copy. Several threads copy if that helps, and new memory is
+    /// filled while it is made.
     ///
     /// # Errors
-    /// As for [`Heap::reserve`].
+    /// Fails in the cases of [`Heap::reserve`].
     pub fn copy(self: &Arc<Self>, bytes: &[u8], align: usize) -> Result<Building, StoreError> {
         self.check(align)?;
         let (offset, filled) =
@@ -112,7 +117,7 @@ impl Heap {
         Building::new(self.clone(), loc)
     }
 
-    /// Gives the offset of a new extent, and whether it holds `bytes` already.
+    /// Returns the offset of a new extent, and whether it holds `bytes` already.
     pub(crate) fn allocate(
         &self,
         len: u64,
@@ -130,7 +135,7 @@ impl Heap {
         drop(extents);
         match self.commit(pending, bytes) {
             Ok(offset) => Ok((offset, bytes.is_some())),
-            // Others may have freed something while this thread asked for memory.
+            // Other threads may have freed memory while this thread asked for more.
             Err(error) => {
                 let warm = self.extents.lock().take_warm(len, fit);
                 warm.map(|offset| (offset, false)).ok_or(error)
@@ -138,8 +143,8 @@ impl Heap {
         }
     }
 
-    /// Gets memory for a planned extent: first generously, then exactly what it needs, then with
-    /// what this heap can spare elsewhere.
+    /// Gets memory for a planned extent. Asks first for a generous amount, then for exactly the
+    /// needed amount. At last it gives back free memory of this heap and asks again.
     fn commit(&self, mut pending: Pending, bytes: Option<&[u8]>) -> Result<u64, StoreError> {
         let mut result = self.acquire_and_make(&pending, bytes);
         if result.is_err() && pending.has_surplus() {
@@ -162,7 +167,8 @@ impl Heap {
         }
     }
 
-    /// Charges the budget, makes the memory and copies `bytes` there; or does nothing of it.
+    /// Charges the budget, makes the memory and copies `bytes` there. If one step fails, undoes
+    /// all.
     fn acquire_and_make(&self, pending: &Pending, bytes: Option<&[u8]>) -> Result<(), StoreError> {
         self.budget.acquire(pending.bytes())?;
         let made = self.make(pending, bytes);
@@ -179,7 +185,7 @@ impl Heap {
     fn make(&self, pending: &Pending, bytes: Option<&[u8]>) -> Result<(), StoreError> {
         let cold = pending.ranges().iter().cloned().flat_map(pieces);
         let cold = cold.map(|piece| (piece, true));
-        // Nobody else has the warm parts of the extent, either.
+        // No other thread has the warm parts of the extent, either.
         let warm = pending.warm().iter().cloned().flat_map(pieces);
         let warm = warm.map(|piece| (piece, false));
         let warm = warm.filter(|_| bytes.is_some());
@@ -207,7 +213,7 @@ impl Heap {
         })
     }
 
-    /// Makes holes of ranges that were taken out for it. Says how many bytes.
+    /// Makes holes of ranges that were taken out for this. Returns the number of bytes.
     pub(crate) fn cool(&self, ranges: Vec<Range<u64>>) -> u64 {
         let mut bytes = 0;
         for range in ranges {
@@ -227,9 +233,9 @@ impl Heap {
         bytes
     }
 
-    /// The error for an extent that has no place in the segment's addresses.
+    /// Returns the error for an extent that has no place in the segment's addresses.
     fn does_not_fit(&self, len: u64) -> StoreError {
-        // The budget knows better numbers than this heap; mostly it refuses so much, too.
+        // The budget has better numbers than this heap. It usually refuses that much, too.
         match self.budget.acquire(len) {
             Err(error) => error,
             Ok(()) => {

@@ -1,24 +1,27 @@
 //! Copies of much memory.
 //!
-//! A processor reads a cache line before it writes to it, and what is written drives other things
-//! out of its cache. Stores past the cache avoid both, and are worth it as soon as a copy does not
-//! fit the cache anyway. The standard library's copy makes such stores only from three quarters of
-//! the cache that all cores of the *machine* share; a virtual machine of few cores has 240 MiB
-//! there, and never gets to it.
+//! A processor reads a cache line before it writes to it, and the written lines displace other data
+//! from its cache. Stores past the cache avoid both. They pay if a copy does not fit the cache
+//! anyway.
 //!
-//! Figures in GB/s on two cores that see a shared cache of 32 MiB, for memory that is not in it:
-//! the standard library's copy 11 with one thread, 17 to 20 with two; stores past the cache 17
-//! and 24 to 33 (17 again, while other processes use the second core). For memory that is in
-//! the cache, as after a copy of the same 4 MiB, the standard library's has 38.
+//! The standard library's copy makes such stores only from three quarters of the cache that all
+//! cores of the *machine* share. A virtual machine of few cores may have 240 MiB there, and so
+//! never makes them.
+//!
+//! The figures are in GB/s, on two cores with a shared cache of 32 MiB, for memory that is not in
+//! the cache. The standard library's copy makes 11 with one thread, and 17 to 20 with two. Stores
+//! past the cache make 17 and 24 to 33. Two threads make 17 again while other processes use the
+//! second core. For memory that is in the cache, for example after a copy of the same 4 MiB, the
+//! standard library's copy makes 38.
 
 use crate::threads;
 
-/// Copies of at least this many bytes go past the cache, and are shared among threads: it takes
-/// 50 µs until a new thread does something.
+/// The size in bytes from which a copy goes past the cache, and is shared among threads. A new
+/// thread takes 50 µs until it does its first work.
 const LARGE: usize = 16 << 20;
 
-/// How much a thread takes at a time: threads end at about the same time, even if one of them
-/// began late.
+/// The number of bytes that a thread takes at a time. Threads end at about the same time then, even
+/// if one of them began late.
 const PIECE: usize = 2 << 20;
 
 /// Copies all of `from`, which is as long as `to`, as fast as the machine can.

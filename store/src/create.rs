@@ -1,4 +1,4 @@
-//! How memory files come into being.
+//! The creation of memory files.
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -21,33 +21,33 @@ use crate::{
     names,
 };
 
-/// What kind of file holds a segment.
+/// The kind of file that holds a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backing {
-    /// Shared memory where `/dev/shm` has room, else an anonymous memory file.
+    /// Shared memory if `/dev/shm` has room, else an anonymous memory file.
     #[default]
     Auto,
-    /// A file in `/dev/shm`, made by the `shared_memory` crate. Its size counts against that file
-    /// system's limit (64 MB in a Docker container, unless told otherwise).
+    /// A file in `/dev/shm`, made by the `shared_memory` crate. Its size counts against the limit
+    /// of that file system. That is 64 MB in a Docker container with the default options.
     SharedMemory,
-    /// A memory file without a name (`memfd_create`). Bounded by the machine's memory and the
-    /// cgroup's limit only.
+    /// A memory file without a name (`memfd_create`). Only the machine's memory and the cgroup's
+    /// limit bound it.
     Anonymous,
-    /// As [`Backing::Auto`], but the file has no name at any moment. Where `/dev/shm` has room it
-    /// is an unnamed file there.
+    /// A file like that of [`Backing::Auto`], but without a name at any moment. If `/dev/shm` has
+    /// room it is an unnamed file there.
     Unnamed,
 }
 
 impl SegmentFile {
-    /// Makes a sparse file of `len` bytes (rounded up to whole pages), of which `needed` bytes at
-    /// most will be in use at any moment: [`Backing::Auto`] decides by that number.
+    /// Makes a sparse file of `len` bytes, rounded up to whole pages. At most `needed` bytes of it
+    /// will be in use at any moment. [`Backing::Auto`] decides by that number.
     ///
     /// The file has no name when this returns, and its descriptors are closed on `exec`. A file of
-    /// [`Backing::SharedMemory`] has one for some microseconds. A process that is killed then
-    /// leaves an empty file, which the next process of the user removes that makes such a file.
+    /// [`Backing::SharedMemory`] has a name for some microseconds. A process that is killed then
+    /// leaves an empty file. The next process of the user that makes such a file removes it.
     ///
     /// # Errors
-    /// When the system refuses the file. An empty file is refused, too.
+    /// Fails if the system refuses the file, or if `len` is 0.
     pub fn create(len: u64, needed: u64, backing: Backing) -> Result<SegmentFile, StoreError> {
         let len = checked_len(len)?;
         match backing {
@@ -64,14 +64,14 @@ impl SegmentFile {
     }
 }
 
-/// Whole pages, within what the process may make.
+/// Returns `len` in whole pages, if the process may make a file of that size.
 fn checked_len(len: u64) -> Result<u64, StoreError> {
     let page = rustix::param::page_size() as u64;
     let rounded = len
         .checked_next_multiple_of(page)
         .filter(|&len| len > 0 && i64::try_from(len).is_ok() && usize::try_from(len).is_ok())
         .ok_or_else(|| StoreError::other(format!("a segment cannot have {len} bytes")))?;
-    // Beyond this limit the kernel does not only refuse: it ends the process by a signal.
+    // Beyond this limit the kernel ends the process by a signal.
     if let Some(limit) = rustix::process::getrlimit(Resource::Fsize).current
         && limit < rounded
     {
@@ -100,8 +100,8 @@ fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
         descriptors::open(&path, flags, Mode::empty()).map_err(|e| failed("open", &e))
     };
     let opened = names::while_named(|| {
-        // Mode 0600, close-on-exec. `shmem` removes the name when it goes out of scope, so on every
-        // path; but not if its descriptor were 0.
+        // The mode is 0600, with close-on-exec. `shmem` removes the name when it goes out of scope,
+        // on every path. It would not do so if its descriptor were 0.
         let create = || ShmemConf::new().os_id(&name).size(size).create();
         let shmem = descriptors::with_standard_in_use(create).map_err(|e| failed("create", &e))?;
         let opened = (open(OFlags::RDONLY)?, open(OFlags::RDWR)?);
@@ -113,7 +113,7 @@ fn create_shared(len: u64) -> Result<SegmentFile, StoreError> {
     SegmentFile::new(read_only, Some(read_write), len)
 }
 
-/// A file of `/dev/shm` that nobody can give a name to.
+/// Makes a file in `/dev/shm` to which no process can give a name.
 fn create_unnamed(len: u64) -> Result<SegmentFile, StoreError> {
     let failed = |what: &str, e: Errno| {
         StoreError::other(format!("cannot {what} an unnamed file in {SHM_DIR}: {e}"))
@@ -145,7 +145,7 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
         })
         .map_err(|e| failed("create", e))?;
     rustix::fs::ftruncate(&read_write, len).map_err(|e| failed("size", e))?;
-    // From here on no process can cut the file under the others' mappings.
+    // From here on no process can shorten the file under the mappings of others.
     rustix::fs::fcntl_add_seals(&read_write, SealFlags::SHRINK | SealFlags::GROW)
         .map_err(|e| failed("seal", e))?;
     let read_only = reopen(&read_write).map_err(|e| match e {
@@ -155,7 +155,7 @@ fn create_anonymous(len: u64) -> Result<SegmentFile, StoreError> {
     SegmentFile::new(read_only, Some(read_write), len)
 }
 
-/// A descriptor for reading only.
+/// Returns a descriptor for reading only.
 fn reopen(read_write: &OwnedFd) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", read_write.as_raw_fd());
     descriptors::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

@@ -1,8 +1,8 @@
 //! Descriptors of this project are numbered from 3 up.
 //!
 //! The kernel gives a new descriptor the lowest free number. In a program that has closed its
-//! standard output that is 1, and the next `println!` would write into an array. So all that opens
-//! a descriptor goes through this module.
+//! standard output that is 1, and the next `println!` would write into an array. So all code that
+//! opens a descriptor goes through this module.
 
 use std::{
     io,
@@ -20,12 +20,12 @@ use rustix::{
     process::{Pid, PidfdFlags},
 };
 
-/// The lowest number that a descriptor of ours has.
+/// The lowest number of a descriptor of this project.
 const FIRST: RawFd = 3;
 
-/// What a system call opened.
+/// The descriptors that a system call opened.
 trait Opened {
-    /// The lower number, of two.
+    /// Returns the lowest of their numbers.
     fn lowest(&self) -> RawFd;
 }
 
@@ -44,7 +44,7 @@ impl Opened for (OwnedFd, OwnedFd) {
 /// Opens a file. The descriptor is closed on `exec` if `flags` say so.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn open(path: impl AsRef<Path>, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     from_three(|| rustix::fs::open(path.as_ref(), flags, mode))
 }
@@ -52,15 +52,15 @@ pub fn open(path: impl AsRef<Path>, flags: OFlags, mode: Mode) -> Result<OwnedFd
 /// Makes a memory file without a name.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub(crate) fn memory_file(name: &str, flags: MemfdFlags) -> Result<OwnedFd, Errno> {
     from_three(|| rustix::fs::memfd_create(name, flags))
 }
 
-/// Makes a pipe, whose ends are closed on `exec`: for reading, and for writing.
+/// Makes a pipe: the end for reading, and the end for writing. Both are closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     from_three(|| rustix::pipe::pipe_with(PipeFlags::CLOEXEC))
 }
@@ -68,7 +68,7 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Makes a pair of connected Unix sockets that keep messages apart, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     from_three(|| {
         rustix::net::socketpair(
@@ -83,7 +83,7 @@ pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Makes a pair of connected Unix sockets that bring bytes in order, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn stream_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     from_three(|| {
         rustix::net::socketpair(
@@ -98,15 +98,15 @@ pub fn stream_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Makes an event counter that does not block, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn event() -> Result<OwnedFd, Errno> {
     from_three(|| rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
 }
 
-/// Makes an epoll that watches nothing yet, closed on `exec`.
+/// Makes an epoll that watches no descriptor yet, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn watch() -> Result<OwnedFd, Errno> {
     from_three(|| rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC))
 }
@@ -114,15 +114,16 @@ pub fn watch() -> Result<OwnedFd, Errno> {
 /// Opens a descriptor of a process, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn process(pid: Pid) -> Result<OwnedFd, Errno> {
     from_three(|| rustix::process::pidfd_open(pid, PidfdFlags::empty()))
 }
 
-/// Opens a descriptor of the calling thread, closed on `exec`: readable when the thread has ended.
+/// Opens a descriptor of the calling thread, closed on `exec`. It is readable when the thread has
+/// ended.
 ///
 /// # Errors
-/// As the system's; `Errno::INVAL` before Linux 6.9.
+/// Fails with the error of the system call, which is `Errno::INVAL` before Linux 6.9.
 pub fn this_thread() -> Result<OwnedFd, Errno> {
     let thread = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
     from_three(|| rustix::process::pidfd_open(rustix::thread::gettid(), thread))
@@ -131,15 +132,15 @@ pub fn this_thread() -> Result<OwnedFd, Errno> {
 /// Makes a further descriptor of the same file, closed on `exec`.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_dupfd_cloexec(fd, FIRST)
 }
 
-/// Which file a descriptor stands for. The program may close descriptors that are not its own, and
-/// then the next file that it opens has the number.
+/// The file of a descriptor. The program may close descriptors that are not its own, and then the
+/// next file that it opens has the number.
 ///
-/// Files of the kernel's own (epolls, events) are not told from one another.
+/// Files of the kernel's own (epolls, events) have no different identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
@@ -147,10 +148,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of the file that `fd` stands for now.
+    /// Returns the identity of the present file of `fd`.
     ///
     /// # Errors
-    /// As the system's.
+    /// Fails with the error of the system call.
     pub fn of(fd: impl AsFd) -> Result<Identity, Errno> {
         Ok(Identity::in_stat(&rustix::fs::fstat(fd)?))
     }
@@ -162,7 +163,7 @@ impl Identity {
         }
     }
 
-    /// Whether `fd` still stands for that file. Costs a system call.
+    /// Returns whether `fd` still has that file. Costs a system call.
     pub fn is_of(self, fd: impl AsFd) -> bool {
         Identity::of(fd) == Ok(self)
     }
@@ -170,13 +171,14 @@ impl Identity {
 
 static WHEN_LOST: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Has `f` called when a descriptor of the store's turns out to be closed, or to stand for another
-/// file. The first call counts; what `f` is told says which it is.
+/// Sets `f`, which is called when a descriptor of the store is closed, or has another file. Only
+/// the first call counts. `f` gets a text that says which descriptor it is.
 pub fn when_lost(f: fn(&str)) {
     let _ = WHEN_LOST.set(f);
 }
 
-/// Says that `what` is lost; what an error says, where that does not end the process.
+/// Reports that `what` is lost. Returns the text of an error, in case the report does not end the
+/// process.
 #[cold]
 pub(crate) fn lost(what: &str) -> String {
     let text = format!(
@@ -188,10 +190,10 @@ pub(crate) fn lost(what: &str) -> String {
     text
 }
 
-/// Gives a descriptor that came from elsewhere, perhaps over a socket, a number from 3 up.
+/// Gives a descriptor that came from elsewhere, for example over a socket, a number from 3 up.
 ///
 /// # Errors
-/// As the system's.
+/// Fails with the error of the system call.
 pub fn raise(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= FIRST {
         Ok(fd)
@@ -200,20 +202,20 @@ pub fn raise(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Calls `open`, which opens descriptors in a way that this module does not know, while 0, 1 and 2
-/// are in use: closed ones become `/dev/null`, and stay so.
+/// Calls `open` while 0, 1 and 2 are in use. `open` opens descriptors in a way that this module
+/// does not control. Closed descriptors among the three become `/dev/null`, and stay so.
 ///
-/// Another thread of the program can close one of them meanwhile; then `open` may get its number.
+/// Another thread of the program can close one of them meanwhile. Then `open` may get its number.
 pub fn with_standard_in_use<R>(open: impl FnOnce() -> R) -> R {
     occupy_standard();
     open()
 }
 
-/// Calls `open` until what it opens has numbers from 3 up.
+/// Calls `open` until its descriptors have numbers from 3 up.
 fn from_three<F: Opened>(mut open: impl FnMut() -> Result<F, Errno>) -> Result<F, Errno> {
     occupy_standard();
-    // These keep their numbers taken until the end. More there cannot be, unless another thread
-    // closes them all the time.
+    // These keep their numbers taken until the end. Three are enough, unless another thread closes
+    // them all the time.
     let mut low = [None, None, None];
     for place in &mut low {
         let opened = open()?;
@@ -229,8 +231,8 @@ fn from_three<F: Opened>(mut open: impl FnMut() -> Result<F, Errno>) -> Result<F
     }
 }
 
-/// Puts `/dev/null` in the place of those of 0, 1 and 2 that are closed. Costs three system calls
-/// where none is.
+/// Puts `/dev/null` in the place of the closed ones among 0, 1 and 2. Costs three system calls if
+/// none is closed.
 fn occupy_standard() {
     let closed = || {
         [
@@ -246,13 +248,13 @@ fn occupy_standard() {
         if filler.as_raw_fd() >= FIRST {
             return;
         }
-        // A program that is started inherits it, as it would inherit a descriptor of the user's.
+        // A program that this process starts inherits it, like a descriptor of the user.
         let _ = rustix::io::fcntl_setfd(&filler, FdFlags::empty());
         let _ = filler.into_raw_fd();
     }
 }
 
-/// A descriptor that takes whatever is written, or refuses it as a closed one does.
+/// Returns a descriptor that takes all written bytes, or refuses them like a closed one.
 fn filler() -> io::Result<OwnedFd> {
     let open = |path, flags| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty());
     Ok(open("/dev/null", OFlags::RDWR).or_else(|_| open("/", OFlags::PATH))?)

@@ -1,4 +1,4 @@
-//! What can go wrong in the store.
+//! The error of the store.
 
 use std::{fmt, io, sync::Arc};
 
@@ -7,7 +7,7 @@ use crate::{
     limits::{Refusal, Wanted, is_limit},
 };
 
-/// An error of the store. It is opaque: ask it with the `is_..` methods, or print it.
+/// An error of the store. It is opaque: the `is_..` methods tell its kind, and `Display` its text.
 #[derive(Clone, Debug)]
 pub struct StoreError {
     kind: Kind,
@@ -24,7 +24,8 @@ enum Kind {
 }
 
 impl StoreError {
-    /// The store cannot hold `wanted` further bytes: `used` bytes of `capacity` are taken.
+    /// Returns the error of a store that cannot hold `wanted` further bytes: `used` bytes of
+    /// `capacity` are taken.
     pub fn full(wanted: u64, used: u64, capacity: u64) -> StoreError {
         StoreError::full_because(format!(
             "the store is full: {} wanted, {} of {} in use; drop refs that are not needed any \
@@ -36,33 +37,33 @@ impl StoreError {
         ))
     }
 
-    /// There is no room, for another reason than the store's capacity.
+    /// Returns the error of a store without room, for another reason than its capacity.
     pub fn full_because(message: impl Into<String>) -> StoreError {
         StoreError::new(Kind::Full, message.into())
     }
 
-    /// The bytes are not what they were asked to be read as.
+    /// Returns the error for bytes that are read as a type that they are not.
     pub fn type_mismatch(message: impl Into<String>) -> StoreError {
         StoreError::new(Kind::TypeMismatch, message.into())
     }
 
-    /// A location or handle names nothing, or something that is gone.
+    /// Returns the error for a location or handle that does not exist any more, or never did.
     pub fn invalid_handle(message: impl Into<String>) -> StoreError {
         StoreError::new(Kind::InvalidHandle, message.into())
     }
 
-    /// Anything else; mostly a system call that failed.
+    /// Returns any other error. Usually a system call has failed.
     pub fn other(message: impl Into<String>) -> StoreError {
         StoreError::new(Kind::Other, message.into())
     }
 
-    /// A limit of the system would be exceeded.
+    /// Returns the error for a limit of the system that would be exceeded.
     pub fn limit(message: impl Into<String>) -> StoreError {
         StoreError::new(Kind::Limit, message.into())
     }
 
-    /// The system refused something: `what` says what failed. The message says which limits there
-    /// are, if one of them is the reason.
+    /// Returns the error of a system call that was refused. `what` names the failed step. If a
+    /// limit is the reason, the message names the limits.
     pub fn refused(
         what: impl fmt::Display,
         wanted: Wanted,
@@ -76,22 +77,22 @@ impl StoreError {
         StoreError::new(kind, format!("{what}: {}", Refusal { wanted, error }))
     }
 
-    /// Whether there was no room. Later, with fewer objects alive, the same call can succeed.
+    /// Returns whether there was no room. Later, with fewer objects alive, the call can succeed.
     pub fn is_full(&self) -> bool {
         self.kind == Kind::Full
     }
 
-    /// Whether bytes were asked to be read as a type that they are not.
+    /// Returns whether bytes were read as a type that they are not.
     pub fn is_type_mismatch(&self) -> bool {
         self.kind == Kind::TypeMismatch
     }
 
-    /// Whether a location or handle named nothing, or something that is gone.
+    /// Returns whether a location or handle did not exist any more, or never did.
     pub fn is_invalid_handle(&self) -> bool {
         self.kind == Kind::InvalidHandle
     }
 
-    /// Whether a limit of the system was reached: on descriptors, threads or addresses.
+    /// Returns whether a limit of the system was reached: on descriptors, threads or addresses.
     pub fn is_resource_limit(&self) -> bool {
         self.kind == Kind::Limit
     }

@@ -1,12 +1,12 @@
-//! What is where in a segment: plain data, no input or output.
+//! The table of a segment: plain data, without input or output.
 //!
 //! Every byte of a segment is in one of four states:
 //!
-//! * *used*: part of an extent that was handed out;
-//! * *warm*: free, and backed by memory;
-//! * *cold*: free, a hole in the file; always whole pages;
-//! * *in transit*: between warm and cold, while the caller talks to the budget and the system
-//!   without holding the lock over this table. Nobody else gets such bytes.
+//! - *used*: part of an extent that was handed out;
+//! - *warm*: free, and backed by memory;
+//! - *cold*: free, a hole in the file, always in whole pages;
+//! - *in transit*: between warm and cold. The caller asks the budget and the system meanwhile,
+//!   without the lock over this table. No other caller gets such bytes.
 
 use std::ops::Range;
 
@@ -15,25 +15,26 @@ use crate::{numbers::NumberMap, ranges::RangeSet};
 
 mod pending;
 
-/// Extents begin and end at multiples of this: a cache line, and the least alignment.
+/// The granule: extents begin and end at its multiples. It is a cache line, and the least
+/// alignment.
 pub(crate) const GRANULE: u64 = 64;
 
-/// So many freed ranges are at hand for extents of just their size.
+/// The number of freed ranges that are kept for extents of exactly their size.
 const RECENT: usize = 8;
 
-/// Where an extent may begin, and what it shares with others.
+/// The rules for the place of an extent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fit {
-    /// It begins at a multiple of this: a power of two, [`GRANULE`] or more.
+    /// The extent begins at a multiple of this: a power of two, [`GRANULE`] or more.
     pub(crate) align: u64,
-    /// It takes a multiple of this,
+    /// The extent takes a multiple of this.
     pub(crate) unit: u64,
-    /// and so many bytes behind, which nobody has.
+    /// The number of bytes behind the extent that belong to no extent.
     pub(crate) gap: u64,
 }
 
 impl Fit {
-    /// An extent that may share its first and last page with others.
+    /// Returns the rules of an extent that may share its first and last page with others.
     pub(crate) fn aligned(align: usize) -> Fit {
         Fit {
             align: (align as u64).max(GRANULE),
@@ -52,11 +53,12 @@ pub(crate) struct Extents {
     used: NumberMap<u64, Used>,
     warm: RangeSet,
     cold: RangeSet,
-    /// Warm and cold together: where a large extent fits that is partly one, partly the other.
+    /// Warm and cold ranges together. A large extent may be partly warm and partly cold.
     free: RangeSet,
-    /// Ranges that were freed last, the latest at the end: warm, but in neither set yet. A program
-    /// that makes objects of the same size one after the other gets the same range again and again,
-    /// and its sets stay as they are. All else [settles](Extents::settle) these first.
+    /// The ranges that were freed last, the latest at the end. They are warm, but in neither set
+    /// yet. A program that makes objects of one size one after the other gets one range again and
+    /// again. Its sets then do not change. All other operations [settle](Extents::settle) these
+    /// ranges first.
     recent: Vec<Range<u64>>,
     in_use: u64,
     committed: u64,
@@ -64,20 +66,20 @@ pub(crate) struct Extents {
 
 #[derive(Clone, Copy, Debug)]
 struct Used {
-    /// What was asked for.
+    /// The length that was asked for.
     len: u64,
-    /// What it takes.
+    /// The length that it takes.
     size: u64,
-    /// Whether it belongs to the engine, which frees it by its location, or still to the handle
-    /// that frees it on drop.
+    /// Whether it belongs to the engine, which frees it by its location. Otherwise it belongs to a
+    /// handle, which frees it on drop.
     adopted: bool,
-    /// Whether it is seen as memory that several processes write, and not as immutable bytes.
+    /// Whether several processes write it as shared memory. Otherwise its bytes are immutable.
     shared: bool,
 }
 
 impl Extents {
-    /// A table of `len` bytes, all cold. `len` and `page` are multiples of the granule, `len` also
-    /// of `page`.
+    /// Returns a table of `len` bytes, all cold. `page` is a multiple of the granule, and `len` is
+    /// a multiple of `page`.
     pub(crate) fn new(len: u64, page: u64) -> Extents {
         let mut extents = Extents {
             page,
@@ -94,39 +96,39 @@ impl Extents {
         extents
     }
 
-    /// A table without any bytes, to which some are [added](Extents::add_warm).
+    /// Returns a table without any bytes. Bytes are [added](Extents::add_warm) later.
     pub(crate) fn empty(page: u64) -> Extents {
         Extents::new(0, page)
     }
 
-    /// Takes over bytes that have memory and belong to nobody.
+    /// Takes over bytes that have memory and belong to no extent.
     pub(crate) fn add_warm(&mut self, range: Range<u64>) {
         self.warm.insert(range.clone());
         self.free.insert(range);
     }
 
-    /// The bytes of the extents that are handed out, in whole granules.
+    /// Returns the bytes of the extents that are handed out, in whole granules.
     pub(crate) fn in_use(&self) -> u64 {
         self.in_use
     }
 
-    /// The bytes that are backed by memory: used, warm, or on their way from warm to cold.
+    /// Returns the bytes that are backed by memory: used, warm, or on their way from warm to cold.
     pub(crate) fn committed(&self) -> u64 {
         self.committed
     }
 
-    /// The bytes that are free, backed by memory or not.
+    /// Returns the free bytes, whether or not memory backs them.
     pub(crate) fn free(&self) -> u64 {
         self.free.total() + self.recent_bytes()
     }
 
-    /// The bytes that are free and backed by memory.
+    /// Returns the bytes that are free and backed by memory.
     pub(crate) fn warm(&self) -> u64 {
         self.warm.total() + self.recent_bytes()
     }
 
-    /// Hands out an extent from warm memory: the latest of the [recently freed](RECENT) ranges that
-    /// has just its size, or else the smallest range that fits. Gives its offset.
+    /// Hands out an extent from warm memory and returns its offset. Takes the latest [recently
+    /// freed](RECENT) range of exactly its size, or else the smallest range that fits.
     pub(crate) fn take_warm(&mut self, len: u64, fit: Fit) -> Option<u64> {
         let Fit { align, unit, gap } = fit;
         let size = size_of_extent(len, unit)?.checked_add(gap)?;
@@ -144,8 +146,8 @@ impl Extents {
         Some(offset)
     }
 
-    /// Plans an extent for which memory must be committed, `step` bytes at least if there is room.
-    /// End it by [`Extents::commit`] or [`Extents::abort`].
+    /// Plans an extent for which memory must be committed, at least `step` bytes if there is room.
+    /// The caller ends the plan by [`Extents::commit`] or [`Extents::abort`].
     pub(crate) fn take_cold(&mut self, len: u64, fit: Fit, step: u64) -> Option<Pending> {
         let Fit { align, unit, gap } = fit;
         let size = size_of_extent(len, unit)?.checked_add(gap)?;
@@ -156,7 +158,7 @@ impl Extents {
         let mut cold = self.cold.remove_all(pages);
         let needed: u64 = cold.iter().map(|r| r.end - r.start).sum();
         let mut surplus = 0;
-        // What follows the last of them directly, if anything does, was one range with it.
+        // A cold range that follows the last one directly was one range with it.
         if let Some(last) = cold.last_mut()
             && let Some(more) = self.cold.around(last.end)
         {
@@ -179,7 +181,7 @@ impl Extents {
         Some(pending)
     }
 
-    /// Gives back what `pending` does not strictly need.
+    /// Gives back the bytes that `pending` does not need.
     pub(crate) fn give_up_surplus(&mut self, pending: &mut Pending) {
         if let Some(last) = pending.cold.last_mut() {
             let surplus = last.end - pending.surplus..last.end;
@@ -190,12 +192,12 @@ impl Extents {
         }
     }
 
-    /// Hands out a planned extent, now that its ranges have memory. Gives its offset.
+    /// Hands out a planned extent, whose ranges have memory now. Returns its offset.
     pub(crate) fn commit(&mut self, pending: Pending) -> u64 {
         let used = pending.used();
         self.committed += pending.bytes();
         for range in &pending.cold {
-            // What the pages have beside the extent.
+            // The rest of the pages beside the extent becomes warm.
             for rest in [
                 range.start..range.end.min(used.start),
                 range.start.max(used.end)..range.end,
@@ -208,7 +210,7 @@ impl Extents {
         pending.offset
     }
 
-    /// Drops a plan: everything is as before.
+    /// Drops a plan. The table is like before.
     pub(crate) fn abort(&mut self, pending: Pending) {
         self.free.insert(pending.span());
         for range in pending.warm {
@@ -219,32 +221,32 @@ impl Extents {
         }
     }
 
-    /// Whether an extent is handed out at this offset with this length.
+    /// Returns whether an extent is handed out at this offset with this length.
     pub(crate) fn contains(&self, offset: u64, len: u64) -> bool {
         self.used.get(&offset).is_some_and(|used| used.len == len)
     }
 
-    /// Whether the extent is shared; `None` where there is none of this place and length.
+    /// Returns whether the extent is shared, or `None` if there is none of this offset and length.
     pub(crate) fn is_shared(&self, offset: u64, len: u64) -> Option<bool> {
         let used = self.used.get(&offset).filter(|used| used.len == len)?;
         Some(used.shared)
     }
 
-    /// From now on the extent is shared, or not.
+    /// Sets whether the extent is shared.
     pub(crate) fn set_shared(&mut self, offset: u64, shared: bool) {
         if let Some(used) = self.used.get_mut(&offset) {
             used.shared = shared;
         }
     }
 
-    /// From now on the extent is freed by its location.
+    /// Marks the extent as freed by its location from now on.
     pub(crate) fn adopt(&mut self, offset: u64) {
         if let Some(used) = self.used.get_mut(&offset) {
             used.adopted = true;
         }
     }
 
-    /// Frees an adopted extent. Says whether there was one; if not, nothing changes.
+    /// Frees an adopted extent. Returns whether there was one. If not, nothing changes.
     pub(crate) fn free_adopted(&mut self, offset: u64, len: u64) -> bool {
         let fits = self
             .used
@@ -253,7 +255,7 @@ impl Extents {
         fits && self.free_owned(offset)
     }
 
-    /// Frees an extent for the handle that owns it. Says whether there was one.
+    /// Frees an extent for the handle that owns it. Returns whether there was one.
     pub(crate) fn free_owned(&mut self, offset: u64) -> bool {
         let Some(used) = self.used.remove(&offset) else {
             return false;
@@ -267,7 +269,7 @@ impl Extents {
         true
     }
 
-    /// Enters what was freed recently into the sets, where it joins its neighbours.
+    /// Moves the recently freed ranges into the sets, where they join their neighbours.
     fn settle(&mut self) {
         while let Some(range) = self.recent.pop() {
             self.add_warm(range);
@@ -278,8 +280,8 @@ impl Extents {
         self.recent.iter().map(|r| r.end - r.start).sum()
     }
 
-    /// Takes whole warm pages out, `want` bytes if there are so many, from the highest addresses
-    /// down. End it by [`Extents::cooled`] or [`Extents::not_cooled`] for each range.
+    /// Takes out whole warm pages, `want` bytes if there are that many, from the highest addresses
+    /// down. The caller ends this by [`Extents::cooled`] or [`Extents::not_cooled`] for each range.
     pub(crate) fn take_to_cool(&mut self, want: u64) -> Vec<Range<u64>> {
         self.settle();
         let mut left = want.checked_next_multiple_of(self.page).unwrap_or(u64::MAX);
@@ -303,14 +305,14 @@ impl Extents {
         taken
     }
 
-    /// The range is a hole now.
+    /// Records that the range is a hole now.
     pub(crate) fn cooled(&mut self, range: Range<u64>) {
         self.committed -= range.end - range.start;
         self.cold.insert(range.clone());
         self.free.insert(range);
     }
 
-    /// The range could not be made a hole.
+    /// Records that the range could not be made a hole.
     pub(crate) fn not_cooled(&mut self, range: Range<u64>) {
         self.warm.insert(range.clone());
         self.free.insert(range);
@@ -331,7 +333,8 @@ impl Extents {
     }
 }
 
-/// What an extent of `len` bytes takes. Even an empty one has a place, so that it has a name.
+/// Returns the length that an extent of `len` bytes takes. An empty extent takes some, too, so no
+/// other extent has its offset.
 fn size_of_extent(len: u64, unit: u64) -> Option<u64> {
     len.max(1).checked_next_multiple_of(unit)
 }

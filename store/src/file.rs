@@ -17,31 +17,31 @@ use crate::{
     usage::{self, FileUsage, Usage},
 };
 
-/// Where the file system of the `shared_memory` crate's segments is mounted on Linux.
+/// The mount point on Linux of the file system for the `shared_memory` crate's segments.
 pub(crate) const SHM_DIR: &str = "/dev/shm";
 
 /// The largest unit in which memory is counted.
 const MOST_PAGE: u64 = 4 << 20;
 
-/// So many units a file has at least, or it is counted in small pages.
+/// The smallest number of such units in a file. A smaller file is counted in small pages.
 const LEAST_PAGES: u64 = 64;
 
-/// How much is reserved by one system call. The kernel gives up a reservation when a signal comes,
-/// and undoes it; small calls make progress even where signals are frequent (profilers).
+/// The number of bytes that one system call reserves. When a signal comes, the kernel gives up a
+/// reservation and undoes it. Small calls make progress even if signals are frequent (profilers).
 const RESERVE_STEP: u64 = 16 << 20;
 
-/// How often one step is tried when signals interrupt it.
+/// The number of tries for one step when signals interrupt it.
 const RESERVE_TRIES: u32 = 1000;
 
-/// A memory file without a name: it exists as long as a descriptor or mapping of it does.
+/// A memory file without a name. It exists while a descriptor or a mapping of it does.
 ///
-/// It is sparse. Bytes must be [reserved](SegmentFile::reserve) before they are written, else a
-/// write can end in SIGBUS when memory runs out.
+/// It is sparse. Bytes must be [reserved](SegmentFile::reserve) before they are written. Otherwise
+/// a write can end in SIGBUS when memory runs out.
 #[derive(Debug)]
 pub struct SegmentFile {
     read_only: OwnedFd,
     read_write: Option<OwnedFd>,
-    /// Looked at before the system changes the file for us.
+    /// The identity of the file. It is checked before the system changes the file.
     identity: Identity,
     len: u64,
     anonymous: bool,
@@ -53,14 +53,14 @@ impl SegmentFile {
     /// Takes over descriptors of a file that another process created.
     ///
     /// *One producer*: `read_write` belongs to the producer of the segment, or to both sides of a
-    /// mailbox, and to nobody else; but also to those who write its shared extents, if only
-    /// [`Writables`] gets the file. The file is never cut.
+    /// mailbox, and to no other process. Processes that write its shared extents may have it too,
+    /// if only [`Writables`] gets the file. The file is never cut.
     ///
     /// [`Writables`]: crate::Writables
     ///
     /// # Errors
-    /// When a file is shorter than `len`, so that a mapping could reach beyond its end, or when the
-    /// two descriptors are not of one file.
+    /// Fails if a file is shorter than `len`, so that a mapping could reach beyond its end. Fails
+    /// if the two descriptors are not of one file.
     pub fn from_descriptors(
         read_only: OwnedFd,
         read_write: Option<OwnedFd>,
@@ -70,7 +70,7 @@ impl SegmentFile {
         SegmentFile::new(read_only, read_write, len)
     }
 
-    /// As [`SegmentFile::from_descriptors`], also for a file that is new.
+    /// Takes over descriptors like [`SegmentFile::from_descriptors`], also those of a new file.
     pub(crate) fn new(
         read_only: OwnedFd,
         read_write: Option<OwnedFd>,
@@ -105,15 +105,15 @@ impl SegmentFile {
         })
     }
 
-    /// The descriptor for those who only read.
+    /// Returns the descriptor for readers.
     pub fn read_only_fd(&self) -> BorrowedFd<'_> {
         self.read_only.as_fd()
     }
 
-    /// The producer's descriptor, where this process has it.
+    /// Returns the producer's descriptor, if this process has it.
     ///
-    /// *One producer*: nothing is written through it, nor by whoever gets it, but by a
-    /// [`SegmentFile`] that is [made of it](SegmentFile::from_descriptors).
+    /// *One producer*: the descriptor is written through only by a [`SegmentFile`] that is [made of
+    /// it](SegmentFile::from_descriptors). This holds for every process that gets it.
     pub fn read_write_fd(&self, _: EnginePromise) -> Option<BorrowedFd<'_>> {
         self.write_access()
     }
@@ -122,33 +122,33 @@ impl SegmentFile {
         self.read_write.as_ref().map(AsFd::as_fd)
     }
 
-    /// The length in bytes; most of it may be holes.
+    /// Returns the length in bytes. Most of it may be holes.
     #[expect(clippy::len_without_is_empty, reason = "a file is never empty")]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether this is an anonymous memory file, and not one of `/dev/shm`.
+    /// Returns whether this is an anonymous memory file, and none of `/dev/shm`.
     pub fn is_anonymous(&self) -> bool {
         self.anonymous
     }
 
-    /// The unit in which the file takes memory and gives it back, in bytes: a page, or a huge page
-    /// where the system gives the file such.
+    /// Returns the unit in bytes in which the file takes memory and gives it back. It is a page, or
+    /// a huge page if the system gives such pages to the file.
     pub fn page(&self) -> u64 {
         self.page
     }
 
-    /// Makes sure that the given bytes can be written, by giving them memory.
+    /// Gives memory to a range, so that it can be written.
     ///
     /// # Errors
-    /// Full when there is no memory; a part of the range may be reserved then. Invalid handle where
-    /// the range is not in the file or the descriptor is missing.
+    /// Fails with a full store if there is no memory. A part of the range may be reserved then.
+    /// Fails with an invalid handle if the range is not in the file or the descriptor is missing.
     pub fn reserve(&self, offset: u64, len: u64) -> Result<(), StoreError> {
         self.reserve_part(offset, len, len)
     }
 
-    /// As [`SegmentFile::reserve`], for a part of `wanted` bytes; errors name that number.
+    /// Reserves a part of `wanted` bytes, like [`SegmentFile::reserve`]. Errors name that number.
     pub(crate) fn reserve_part(
         &self,
         offset: u64,
@@ -161,8 +161,8 @@ impl SegmentFile {
         while at < end {
             let step = RESERVE_STEP.min(end - at);
             if let Err(errno) = fallocate_patiently(fd, at, step) {
-                // Earlier steps stay: to punch them here could hit what was reserved before. The
-                // caller knows.
+                // Earlier steps stay, and the caller knows this. A hole here could hit memory that
+                // was reserved before.
                 return Err(self.no_memory(errno, wanted));
             }
             at += step;
@@ -170,14 +170,14 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// Gives the memory of whole pages in the range back to the system. Their bytes read as zeros
-    /// afterwards, and must be reserved again before they are written.
+    /// Gives the memory of whole pages in the range back to the system. Their bytes then read as
+    /// zeros, and must be reserved again before they are written.
     ///
     /// *Pinned while leased*: no lease on anything there is left, in any process, and the producer
     /// has ended or has these bytes in no use.
     ///
     /// # Errors
-    /// When the range is not in the file, the descriptor is missing, or the system refuses.
+    /// Fails if the range is not in the file, the descriptor is missing, or the system refuses.
     pub fn punch(&self, offset: u64, len: u64, _: EnginePromise) -> io::Result<()> {
         self.punch_free(offset, len)
     }
@@ -193,7 +193,7 @@ impl SegmentFile {
         })?)
     }
 
-    /// Declares what this process uses the file for.
+    /// Declares the use of the file in this process.
     pub(crate) fn use_as(&self, usage: Usage) -> Result<(), StoreError> {
         usage::declare(&self.usage, usage)
     }
@@ -245,14 +245,15 @@ impl AsFd for SegmentFile {
     }
 }
 
-/// The bytes that `/dev/shm` can still hold: `u64::MAX` where it has no limit, `None` where there
-/// is none, or where it is not memory but a directory on some disk.
+/// Returns the number of bytes that `/dev/shm` can still hold. It is `u64::MAX` if there is no
+/// limit. Returns `None` if there is no `/dev/shm`, or if it is no memory but a directory on a
+/// disk.
 pub fn shared_memory_free() -> Option<u64> {
     let dir = descriptors::open(SHM_DIR, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     free_of(dir.as_fd())
 }
 
-/// The free bytes of the memory file system that `fd` is on.
+/// Returns the number of free bytes of the memory file system of `fd`.
 fn free_of(fd: BorrowedFd<'_>) -> Option<u64> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let fs = rustix::fs::fstatfs(fd).ok()?;
@@ -268,19 +269,19 @@ fn free_of(fd: BorrowedFd<'_>) -> Option<u64> {
     })
 }
 
-/// Whether a file is none of `/dev/shm`.
+/// Returns whether a file is none of `/dev/shm`.
 fn is_anonymous(stat: &Stat) -> bool {
     !rustix::fs::stat(SHM_DIR).is_ok_and(|dir| dir.st_dev == stat.st_dev)
 }
 
-/// The unit in which a file of `len` bytes takes memory. The file system says it: where it gives
-/// huge pages, a single reserved byte takes a whole one.
+/// Returns the unit in which a file of `len` bytes takes memory. The file system tells it: if it
+/// gives huge pages, one reserved byte takes a whole one.
 fn page_of(stat: &Stat, len: u64) -> u64 {
     let small = rustix::param::page_size() as u64;
     let own = u64::try_from(stat.st_blksize).unwrap_or(0);
-    // A short file would have room for nothing; and with pages of 512 MiB, as some systems have,
-    // every segment would take more than most runtimes need. There the file may take more memory
-    // than what is counted.
+    // A short file would have room for nothing. With pages of 512 MiB, which some systems have,
+    // every segment would take more than most runtimes need. In these cases the file may take more
+    // memory than is counted.
     if own.is_multiple_of(small) && own <= MOST_PAGE && len / own.max(1) >= LEAST_PAGES {
         own.max(small)
     } else {

@@ -1,8 +1,8 @@
-//! Whether this process is a forked child that goes on without `exec`.
+//! Tells whether this process is a forked child that goes on without `exec`.
 //!
-//! Mappings for writing, threads and locks of the parent do not exist in such a child, so handles
-//! must do nothing there. Asking the kernel for the process id at each drop of a handle would cost
-//! more than the drop; a page that the kernel clears in the child costs a load.
+//! Writable mappings, threads and locks of the parent do not exist in such a child, so handles must
+//! do nothing there. A system call for the process id at each drop of a handle would cost more than
+//! the drop. A page that the kernel clears in the child costs a load.
 
 use std::{
     ptr::NonNull,
@@ -14,10 +14,10 @@ use std::{
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
-/// What the page says in the process that made it.
+/// The mark of the page in the process that made it.
 const PARENT: u32 = 0x6d6f_6275;
 
-/// A process, among those that are forked off each other.
+/// The identity of a process among those that are forked off each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessId(u32);
 
@@ -25,9 +25,9 @@ struct Page(NonNull<Words>);
 
 #[repr(C)]
 struct Words {
-    /// [`PARENT`], or zero in a child.
+    /// [`PARENT`], or 0 in a child.
     mark: AtomicU32,
-    /// The number of this process; zero as long as nobody asked the kernel for it.
+    /// The number of this process, or 0 before the kernel was asked for it.
     id: AtomicU32,
 }
 
@@ -36,10 +36,11 @@ unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
 
-/// `None` where the kernel does not know `MADV_WIPEONFORK` (before 4.14).
+/// The page, or `None` if the kernel does not know `MADV_WIPEONFORK` (before 4.14).
 static PAGE: OnceLock<Option<Page>> = OnceLock::new();
 
-/// Whether this process was forked off one that had called this before. Cost: two loads.
+/// Returns whether this process was forked off a process that had called this before. Costs two
+/// loads.
 ///
 /// The first call marks this process as the original.
 #[inline]
@@ -50,7 +51,8 @@ pub fn is_forked_child() -> bool {
     }
 }
 
-/// What `getpid` says, but only the first call in a process, or in a forked child, asks the kernel.
+/// Returns the number that `getpid` returns. Only the first call in a process, or in a forked
+/// child, asks the kernel.
 #[inline]
 pub(crate) fn this_process() -> ProcessId {
     let ask = || rustix::process::getpid().as_raw_pid().cast_unsigned();

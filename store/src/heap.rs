@@ -17,8 +17,8 @@ use crate::{
     usage::Usage,
 };
 
-/// Allocates extents in one segment. Only the process that made it can use it; in a forked child
-/// it does nothing.
+/// Allocates extents in one segment. Only the process that made it can use it. In a forked child it
+/// does nothing.
 ///
 /// All methods may be called from any thread. No lock is held over system calls or the budget.
 pub struct Heap {
@@ -26,30 +26,31 @@ pub struct Heap {
     /// The process that made this heap.
     owner: ProcessId,
     pub(crate) file: SegmentFile,
-    /// Where extents are filled. Its addresses never leave this crate but as `&mut` of a
+    /// The mapping in which extents are filled. Its addresses leave this crate only as `&mut` of a
     /// [`Building`](crate::Building).
     pub(crate) writable: Mapping,
-    /// Where sealed extents are read.
+    /// The mapping in which sealed extents are read.
     readable: Arc<Mapping>,
     pub(crate) budget: Arc<dyn Budget>,
     pub(crate) extents: Mutex<Extents>,
     /// Small extents that other processes write to, in slabs of `extents`: see [`crate::sharing`].
     pub(crate) cells: Mutex<Extents>,
-    /// What keeps the regions of shared extents in this process, by offset. Locked after a table.
+    /// The keepers of the regions of shared extents in this process, by offset. This is locked
+    /// after a table.
     regions: Mutex<NumberMap<u64, Weak<HeapPages>>>,
 }
 
-/// Kept by regions of one extent in the producer's own mapping.
+/// The keeper of the regions of one extent in the producer's own mapping.
 pub(crate) struct HeapPages {
     _heap: Arc<Heap>,
 }
 
 impl Heap {
-    /// Takes a segment over as its producer. The file must be new, or never have held objects that
-    /// are still in use.
+    /// Takes a segment over as its producer. The file must be new, or must have no object that is
+    /// still in use.
     ///
     /// # Errors
-    /// When the file has no writable descriptor, or the system refuses the mappings.
+    /// Fails if the file has no writable descriptor, or if the system refuses the mappings.
     pub fn new(
         id: SegmentId,
         file: SegmentFile,
@@ -58,7 +59,7 @@ impl Heap {
         let writable = Mapping::read_write(&file, Usage::Bytes)?;
         let readable = Mapping::read_only(&file)?;
         let page = file.page();
-        // A last page that is not whole could not be reserved.
+        // The end of the file is left out if it is no whole page, since it could not be reserved.
         let extents = Mutex::new(Extents::new(file.len() / page * page, page));
         // From here on a forked child can tell that it is one.
         let _ = crate::is_forked_child();
@@ -76,22 +77,24 @@ impl Heap {
         }))
     }
 
-    /// Which segment.
+    /// Returns the id of the segment.
     pub fn id(&self) -> SegmentId {
         self.id
     }
 
-    /// The segment's file.
+    /// Returns the segment's file.
     pub fn file(&self) -> &SegmentFile {
         &self.file
     }
 
-    /// The bytes that are backed by memory, in use or not: what the budget is charged.
+    /// Returns the number of bytes that memory backs, in use or not. The budget is charged for
+    /// them.
     pub fn committed(&self) -> u64 {
         self.table().map_or(0, |extents| extents.committed())
     }
 
-    /// The bytes of all extents that are in use, each rounded up to a multiple of 64.
+    /// Returns the number of bytes of all extents that are in use, each rounded up to a multiple of
+    /// 64.
     pub fn in_use(&self) -> u64 {
         self.table().map_or(0, |extents| extents.in_use())
     }
@@ -101,9 +104,9 @@ impl Heap {
     /// *Pinned while leased*: no lease on it is left, in any process.
     ///
     /// # Errors
-    /// Invalid handle, when there is no such extent (any more), or it still belongs to its
-    /// [`Extent`](crate::Extent) or [`Building`](crate::Building), or this process has
-    /// [regions](Heap::region) of it. Nothing changes then.
+    /// Fails with an invalid handle in three cases, and changes nothing: there is no such extent;
+    /// it still belongs to its [`Extent`](crate::Extent) or [`Building`](crate::Building); this
+    /// process has [regions](Heap::region) of it.
     pub fn free(&self, loc: Loc, _: EnginePromise) -> Result<(), StoreError> {
         let Some(mut extents) = self.table() else {
             return Err(StoreError::other(
@@ -111,7 +114,7 @@ impl Heap {
             ));
         };
         let shared = extents.is_shared(loc.offset, loc.len);
-        // What is no extent of the table may be a cell, and those are all shared.
+        // A location that the table does not have may be a cell, and all cells are shared.
         if shared != Some(false) && !self.no_regions(loc) {
             return Err(StoreError::invalid_handle(format!(
                 "{loc} cannot be freed: this process writes there"
@@ -129,8 +132,8 @@ impl Heap {
         }
     }
 
-    /// Gives free memory back to the system and the budget, until at most `keep` bytes of it remain
-    /// (and parts of pages). Says how many bytes were given back.
+    /// Gives free memory back to the system and the budget, until at most `keep` bytes of it are
+    /// left. Parts of pages stay, too. Returns the number of bytes that were given back.
     pub fn trim(&self, keep: u64) -> u64 {
         let Some(mut extents) = self.table() else {
             return 0;
@@ -141,7 +144,7 @@ impl Heap {
         self.cool(ranges)
     }
 
-    /// A read-only view of an extent.
+    /// Returns a read-only block of an extent.
     ///
     /// *Pinned while leased*: the lease keeps the extent from being freed.
     ///
@@ -149,8 +152,8 @@ impl Heap {
     /// here on. *One use*: no other process has it writable any more.
     ///
     /// # Errors
-    /// Invalid handle, when there is no such extent, or this process has [regions](Heap::region) of
-    /// it.
+    /// Fails with an invalid handle if there is no such extent, or if this process has
+    /// [regions](Heap::region) of it.
     pub fn block(&self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Block, StoreError> {
         let missing = || StoreError::invalid_handle(format!("there is no object: {loc}"));
         let mut extents = self.table().ok_or_else(missing)?;
@@ -169,13 +172,13 @@ impl Heap {
         self.view(loc, lease)
     }
 
-    /// A shared extent of this heap, in the producer's own mapping.
+    /// Returns a shared extent of this heap, in the producer's own mapping.
     ///
     /// *Pinned while leased*: the lease keeps the extent from being freed.
     ///
     /// # Errors
-    /// Invalid handle, when there is no such extent, or it is not shared: it was not
-    /// [reserved](Heap::reserve_shared) so, or was [read as an object](Heap::block) since then.
+    /// Fails with an invalid handle if there is no such extent, or if it is not shared. Then it was
+    /// not [reserved](Heap::reserve_shared) so, or was [read as an object](Heap::block) since then.
     pub fn region(
         self: &Arc<Self>,
         loc: Loc,
@@ -206,14 +209,14 @@ impl Heap {
         Region::new(start, loc, pages, lease)
     }
 
-    /// Whether this process has regions of an extent of this heap.
+    /// Returns whether this process has regions of an extent of this heap.
     pub fn has_regions(&self, loc: Loc) -> bool {
         let has = |pages: &Weak<HeapPages>| pages.strong_count() > 0;
         loc.segment == self.id && self.regions.lock().get(&loc.offset).is_some_and(has)
     }
 
-    /// Forgets that there were regions of an extent; `false` if there are. The table is locked, so
-    /// there will be none.
+    /// Forgets the former regions of an extent. Returns `false` if there still are some. The table
+    /// is locked, so there will be no new ones.
     fn no_regions(&self, loc: Loc) -> bool {
         let mut regions = self.regions.lock();
         let none = regions
@@ -225,12 +228,12 @@ impl Heap {
         none
     }
 
-    /// A read-only view of an extent that the caller knows to exist.
+    /// Returns a read-only block of an extent that the caller knows to exist.
     pub(crate) fn view(&self, loc: Loc, lease: Lease) -> Result<Block, StoreError> {
         Block::shared(self.readable.clone(), loc, lease)
     }
 
-    /// The address at which an extent can be written, in this process.
+    /// Returns the address at which this process can write an extent.
     pub(crate) fn writable(&self, loc: Loc) -> Option<NonNull<u8>> {
         if !self.is_ours() {
             return None;
@@ -239,14 +242,14 @@ impl Heap {
             .range(loc.offset..loc.offset.checked_add(loc.len)?)
     }
 
-    /// From now on the extent is shared.
+    /// Marks the extent as shared from now on.
     pub(crate) fn mark_shared(&self, loc: Loc) {
         if let Some(mut extents) = self.table_of(loc) {
             extents.set_shared(loc.offset, true);
         }
     }
 
-    /// From now on [`Heap::free`] works for this extent.
+    /// Allows [`Heap::free`] for this extent from now on.
     pub(crate) fn mark_adopted(&self, loc: Loc) {
         if let Some(mut extents) = self.table_of(loc) {
             extents.adopt(loc.offset);
@@ -261,13 +264,13 @@ impl Heap {
         }
     }
 
-    /// Whether this is the process that made the heap. In a forked child the lock may be held by a
-    /// thread that does not exist there, and the writable mapping is not there at all.
+    /// Returns whether this is the process that made the heap. In a forked child a thread that does
+    /// not exist there may hold the lock, and the writable mapping does not exist.
     pub(crate) fn is_ours(&self) -> bool {
         fork::this_process() == self.owner
     }
 
-    /// The table that has this extent; `None` in a forked child.
+    /// Returns the table that has this extent, or `None` in a forked child.
     fn table_of(&self, loc: Loc) -> Option<MutexGuard<'_, Extents>> {
         let extents = self.table()?;
         if extents.contains(loc.offset, loc.len) {
@@ -277,7 +280,7 @@ impl Heap {
         Some(self.cells.lock())
     }
 
-    /// The table of extents; `None` in a forked child.
+    /// Returns the table of extents, or `None` in a forked child.
     fn table(&self) -> Option<MutexGuard<'_, Extents>> {
         self.is_ours().then(|| self.extents.lock())
     }
@@ -286,8 +289,8 @@ impl Heap {
 impl Drop for Heap {
     fn drop(&mut self) {
         if self.is_ours() {
-            // Blocks may still be looked at, but nothing can be put here any more: what remains
-            // goes with the last mapping and needs no budget of its own.
+            // Blocks may still be read, but no object can be put here any more. The rest goes with
+            // the last mapping and needs no budget.
             let committed = self.extents.get_mut().committed();
             if committed > 0 {
                 self.budget.release(committed);

@@ -1,47 +1,48 @@
-//! Shared-memory store of Mobula: segments, allocation, zero-copy arrays and the encoding of
+//! The shared-memory store of Mobula: segments, allocation, zero-copy arrays and the encoding of
 //! values.
 //!
 //! A *segment* is one sparse memory file. The process that produces it allocates *extents* inside
-//! it through a [`Heap`], fills them through a writable mapping, and seals them. From then on
-//! everybody, the producer included, sees their bytes as [`Block`]s and [`Array`]s in read-only
+//! it through a [`Heap`], fills them through a writable mapping, and seals them. From then on all
+//! processes, the producer included, see their bytes as [`Block`]s and [`Array`]s in read-only
 //! mappings.
 //!
 //! # Threads
 //!
 //! [`Heap::copy`] and [`Heap::reserve`] let up to three further threads help with megabytes of
-//! memory. They run nothing but copies and system calls, and are gone when the call returns. There
-//! are no other threads, and no lock is held over a system call.
+//! memory. They run only copies and system calls, and have ended when the call returns. There are
+//! no other threads, and no lock is held over a system call.
 //!
 //! # Whose promise
 //!
-//! The types here make sure of all that one process can check: bounds, alignment, bit patterns, who
-//! may write, what is free, and that a file holds objects or a mailbox but not both. Two things lie
-//! with the engine that uses this crate, since no process can see them alone:
+//! The types here ensure all that one process can check: bounds, alignment, bit patterns, the right
+//! to write, free memory. They also ensure that a file holds objects or a mailbox but not both. Two
+//! promises are up to the engine that uses this crate, since no process can check them alone:
 //!
-//! * A segment has one producer. Only that process makes a [`Heap`] of it, and only that process
-//!   writes, but for shared extents.
-//! * A sealed extent that was adopted is freed ([`Heap::free`]) only after the last lease on it has
-//!   ended, in every process: the *pins* of the design. A lease that is passed to
+//! - A segment has one producer. Only that process makes a [`Heap`] of it, and only that process
+//!   writes, except for shared extents.
+//! - A sealed extent that was adopted is freed ([`Heap::free`]) only after the last lease on it has
+//!   ended, in every process. These leases are the *pins* of the design. A lease that is passed to
 //!   [`Segments::resolve`], [`Heap::block`], [`Heap::region`] or [`Writables::open`] stands for
 //!   such a pin.
 //!
-//! The `SAFETY` comments call them *one producer* and *pinned while leased*. For extents that were
-//! [reserved as shared](Heap::reserve_shared), which other processes get the writable descriptor
-//! for, there are two more:
+//! The `SAFETY` comments call them *one producer* and *pinned while leased*. Two more are for
+//! extents that were [reserved as shared](Heap::reserve_shared), for which other processes get the
+//! writable descriptor:
 //!
-//! * *One use*: such an extent is never read as a [`Block`], until it is not shared any more and
-//!   [`Writables::close`] has been called wherever it was open; and a byte of it is used either as
-//!   a part of one kind of atomic, or is lent.
-//! * *Lent once*: who calls [`Region::lend`] or [`Region::lend_tile`] has those elements to
-//!   himself, among all processes, until the result is dropped (or only reads it, as all others
-//!   do).
+//! - *One use*: such an extent is never read as a [`Block`] until it is not shared any more, and
+//!   [`Writables::close`] has been called wherever it was open. A byte of it is either used as a
+//!   part of one kind of atomic, or is lent.
+//! - *Lent once*: a caller of [`Region::lend`] or [`Region::lend_tile`] has those elements alone,
+//!   among all processes, until the result is dropped. Or it only reads them, like all others.
 //!
 //! # Who keeps them
 //!
 //! Each function that rests on a promise names it and takes an [`EnginePromise`], which only
-//! `unsafe` code can make. So a program that depends on this crate breaks none with safe code, and
-//! the two places that make one, `promise.rs` in `worker` and in `framework`, say who keeps which
-//! promise. What one process can check is checked all the same: a [`Heap`] knows which extents are
+//! `unsafe` code can make. So a program that depends on this crate breaks none with safe code. The
+//! crates that make one say in their `promise.rs` how each promise is kept. These are `protocol`,
+//! `worker`, `framework` and the benchmarks.
+//!
+//! The store still checks all that one process can check. A [`Heap`] knows which extents are
 //! shared, so in the producer an extent is never written and read as an object at the same time.
 
 mod byte_count;

@@ -1,5 +1,5 @@
-//! Limits of the system: whether a refusal comes from one, which ones there are, how far each is
-//! used, and how to raise it.
+//! Limits of the system: which ones may be behind a refusal, how far each is used, and how to raise
+//! it.
 
 use std::{
     fmt, fs, io,
@@ -15,7 +15,7 @@ use rustix::{
 
 use crate::{byte_count::ByteCount, descriptors};
 
-/// What the system was asked for.
+/// The thing that the system was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// A further open file, socket or pipe.
@@ -26,8 +26,8 @@ pub enum Wanted {
     Addresses,
 }
 
-/// Whether the system refused something because a limit is reached: later, or with a higher limit,
-/// the same request can succeed.
+/// Returns whether the system refused because a limit is reached. The request can succeed later, or
+/// with a higher limit.
 pub fn is_limit(error: &io::Error) -> bool {
     let limits = [
         Errno::AGAIN,
@@ -42,8 +42,8 @@ pub fn is_limit(error: &io::Error) -> bool {
         .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// The limits that can be behind a refusal, with their values, and what to do. Reads some files in
-/// `/proc` and `/sys`.
+/// Returns the limits that can be behind a refusal, with their values, and advice. Reads some files
+/// in `/proc` and `/sys`.
 pub fn advice(wanted: Wanted, error: &io::Error) -> String {
     let errno = error.raw_os_error();
     let is = |other: Errno| errno == Some(other.raw_os_error());
@@ -128,14 +128,14 @@ fn mappings() -> Option<String> {
     ))
 }
 
-/// A number in `/proc/sys`.
+/// Returns a number in `/proc/sys`.
 fn kernel(name: &str) -> Option<u64> {
     let text = fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?;
     text.trim().parse().ok()
 }
 
-/// How many bytes of addresses this process may use: what `ulimit -v` says, else what a processor
-/// of 64 bits gives to programs.
+/// Returns the number of bytes of addresses that this process may use. That is the limit of `ulimit
+/// -v`, but at most the range that a 64-bit processor gives to programs.
 pub fn address_space_bytes() -> u64 {
     const USUAL: u64 = 1 << 47;
     getrlimit(Resource::As)
@@ -143,7 +143,7 @@ pub fn address_space_bytes() -> u64 {
         .map_or(USUAL, |limit| limit.min(USUAL))
 }
 
-/// The tightest limit of this process' control group and those above it, of version 2 or 1.
+/// The lowest limit of this process' control group and the groups above it, of version 2 or 1.
 #[derive(Debug)]
 pub struct CgroupLimit {
     /// Its value.
@@ -152,8 +152,8 @@ pub struct CgroupLimit {
 }
 
 impl CgroupLimit {
-    /// The limit of a `controller` that stands in the file `v2`, or `v1` where that version is
-    /// mounted. `None`: there is no limit, or it cannot be read.
+    /// Returns the limit of a `controller` in the file `v2`, or in `v1` where that version is
+    /// mounted. Returns `None` if there is no limit, or if it cannot be read.
     pub fn of(controller: &str, v2: &str, v1: &str) -> Option<CgroupLimit> {
         let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
         let mut tightest: Option<CgroupLimit> = None;
@@ -185,15 +185,15 @@ impl CgroupLimit {
         tightest
     }
 
-    /// A number that stands in another file of that group.
+    /// Returns a number in another file of that group.
     pub fn read(&self, file: &str) -> Option<u64> {
         let text = fs::read_to_string(self.group.join(file)).ok()?;
         text.trim().parse().ok()
     }
 }
 
-/// The size for a thread's stack of which `bytes` are to be left for calls: glibc takes the memory
-/// of thread-local variables from the stack. Reads the program's file, once.
+/// Returns the stack size for a thread with `bytes` left for calls. glibc takes the memory of
+/// thread-local variables from the stack. Reads the program's file once.
 pub fn stack_for(bytes: usize) -> usize {
     static THREAD_LOCALS: OnceLock<usize> = OnceLock::new();
     let thread_locals = *THREAD_LOCALS.get_or_init(|| {
@@ -208,12 +208,12 @@ pub fn stack_for(bytes: usize) -> usize {
     bytes.saturating_add(thread_locals.next_multiple_of(4096))
 }
 
-/// The bytes of thread-local variables of a program: what its `PT_TLS` header says.
+/// Returns the bytes of a program's thread-local variables, from its `PT_TLS` header.
 fn thread_locals_of(program: &mut (impl io::Read + io::Seek)) -> Option<usize> {
     const TLS: u32 = 7;
     let mut header = [0; 64];
     program.read_exact(&mut header).ok()?;
-    // ELF of 64 bits, in the byte order of this machine.
+    // The file must be ELF of 64 bits, in the byte order of this machine.
     let order = if cfg!(target_endian = "little") { 1 } else { 2 };
     if header[..6] != [0x7f, b'E', b'L', b'F', 2, order] {
         return None;
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(LARGE.get()[7], 1);
         let bytes = 256 << 10;
         assert!((400_000..16 << 20).contains(&(stack_for(bytes) - bytes)));
-        // Without that, the thread would have some KiB, and die of an overflow.
+        // Without the addition, the thread would have some KiB, and die of an overflow.
         let thread = std::thread::Builder::new().stack_size(stack_for(bytes));
         let used = thread.spawn(|| std::hint::black_box([1_u8; 32 << 10]).len());
         assert_eq!(used.unwrap().join().unwrap(), 32 << 10);

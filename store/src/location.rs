@@ -1,4 +1,4 @@
-//! Where bytes lie in the store.
+//! Locations of bytes in the store.
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// The largest alignment that every mapping of a segment can promise.
 pub(crate) const MAX_ALIGN: usize = 4096;
 
-/// What keeps memory of the store from being freed while it is looked at. The store never looks
-/// into it; whoever made it may downcast it.
+/// An owner that keeps memory of the store from being freed while it is read. The store never
+/// inspects it. Its maker may downcast it.
 pub type Lease = Arc<dyn Any + Send + Sync>;
 
-/// A segment. Numbers are given out by the driver and never used again within one runtime.
+/// A segment. The driver gives out the numbers, and never repeats one within a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SegmentId(pub u32);
 
@@ -23,15 +23,15 @@ impl fmt::Display for SegmentId {
 
 /// A range of bytes in a segment.
 ///
-/// It is only a name: it keeps nothing alive, and it may come from another process. Whoever
+/// It is only a name. It keeps nothing alive, and it may come from another process. The code that
 /// resolves it checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Loc {
-    /// Which segment.
+    /// The segment.
     pub segment: SegmentId,
-    /// Where the bytes begin, counted from the segment's first byte.
+    /// The offset of the first byte in the segment.
     pub offset: u64,
-    /// How many bytes.
+    /// The number of bytes.
     pub len: u64,
 }
 

@@ -21,15 +21,16 @@ use crate::{
 
 /// A shared mapping of a whole memory file, unmapped on drop.
 ///
-/// It gives out addresses only; [`Block`](crate::Block) makes slices of read-only mappings, the
-/// heap of the producer's mapping, and [`SharedWords`](crate::SharedWords) atomics.
+/// It gives out addresses only. [`Block`](crate::Block) makes slices of read-only mappings, the
+/// heap makes slices of the producer's mapping, and [`SharedWords`](crate::SharedWords) makes
+/// atomics.
 pub(crate) struct Mapping {
     start: NonNull<u8>,
     len: usize,
-    /// The process that made a writable mapping. It is not inherited: in a forked child other
-    /// things can lie at its addresses.
+    /// The process that made a writable mapping. A forked child does not inherit it: other data can
+    /// lie at its addresses there.
     writer: Option<ProcessId>,
-    /// Keeps what the file is used for known as long as it is mapped.
+    /// Keeps the use of the file known while it is mapped.
     _usage: Lease,
 }
 
@@ -46,7 +47,7 @@ impl Mapping {
         Mapping::new(file, file.read_only_fd(), ProtFlags::READ, None).map(Arc::new)
     }
 
-    /// Maps the file for writing, in this process alone: a forked child does not inherit it.
+    /// Maps the file for writing, in this process alone. A forked child does not inherit it.
     pub(crate) fn read_write(file: &SegmentFile, usage: Usage) -> Result<Mapping, StoreError> {
         file.use_as(usage)?;
         let fd = file.write_access().ok_or_else(|| {
@@ -59,8 +60,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Maps the file without any access, in this process alone: parts are
-    /// [made writable](Mapping::allow_writes) later.
+    /// Maps the file without any access, in this process alone. Parts are [made
+    /// writable](Mapping::allow_writes) later.
     pub(crate) fn closed(file: &SegmentFile) -> Result<Mapping, StoreError> {
         file.use_as(Usage::Bytes)?;
         let fd = file.write_access().ok_or_else(|| {
@@ -73,7 +74,7 @@ impl Mapping {
     }
 
     /// Makes whole pages of a [closed](Mapping::closed) mapping readable and writable, or neither.
-    /// Nobody has references into a range that is closed.
+    /// No reference into a range may exist when it is closed.
     pub(crate) fn allow_writes(&self, range: Range<u64>, allowed: bool) -> Result<(), StoreError> {
         let what = "cannot change the access to shared memory";
         let failed = |e: &dyn fmt::Display| StoreError::other(format!("{what}: {e}"));
@@ -97,12 +98,13 @@ impl Mapping {
         self.len
     }
 
-    /// The first address. Every address below `len()` from here is mapped as long as `self` lives.
+    /// Returns the first address. Every address below `len()` from here is mapped while `self`
+    /// lives.
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.start
     }
 
-    /// The first address of a range, if it lies in the mapping.
+    /// Returns the first address of a range, if it lies in the mapping.
     pub(crate) fn range(&self, range: Range<u64>) -> Option<NonNull<u8>> {
         let start = usize::try_from(range.start).ok()?;
         let end = usize::try_from(range.end).ok()?;
@@ -114,8 +116,8 @@ impl Mapping {
         Some(unsafe { self.start.add(start) })
     }
 
-    /// Makes the pages of a range present, so that writing them does not fault one by one. Where
-    /// the kernel cannot (before 5.14), or a signal comes between, they fault as usual.
+    /// Makes the pages of a range present, so that writes do not fault one by one. They fault as
+    /// usual if the kernel cannot do this (before 5.14), or if a signal interrupts it.
     pub(crate) fn populate(&self, range: Range<u64>) {
         let len = range.end.saturating_sub(range.start);
         let (Some(start), Ok(len)) = (self.range(range), usize::try_from(len)) else {
@@ -129,7 +131,7 @@ impl Mapping {
     /// Copies `bytes` to an offset.
     ///
     /// # Panics
-    /// Where they do not lie in the mapping, or it is not writable here.
+    /// Panics if the range does not lie in the mapping, or if the mapping is not writable here.
     ///
     /// # Safety
     /// The memory there is reserved, and nobody else reads or writes it at the same time.
@@ -145,7 +147,8 @@ impl Mapping {
         unsafe { start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
     }
 
-    /// Whether the addresses are this process' to use: not in a forked child, for a writable one.
+    /// Returns whether the addresses belong to this process. A writable mapping's do not in a
+    /// forked child.
     pub(crate) fn is_ours(&self) -> bool {
         self.writer.is_none_or(|id| id == fork::this_process())
     }
@@ -178,7 +181,8 @@ impl Mapping {
             writer,
             _usage: file.usage().clone(),
         };
-        // A crash should not write gigabytes of arrays into a core file, twice for the producer.
+        // Without this, a crash would write gigabytes of arrays into a core file, twice for the
+        // producer.
         mapping.advise(Advice::LinuxDontDump)?;
         Ok(mapping)
     }

@@ -1,9 +1,9 @@
 //! The names that segments have for the first microseconds of their lives.
 //!
-//! A process that is killed by SIGKILL right then leaves an empty file behind, and cannot help it.
-//! The next process of the user that makes a segment removes such files: at once where the owner is
-//! known to be dead, else after a minute. Exits wait, and catchable signals too where no other
-//! thread takes them.
+//! A process that is killed by SIGKILL in this time leaves an empty file behind. The next process
+//! of the user that makes a segment removes such files. It does so at once if the owner is known to
+//! be dead, and otherwise after a minute. Exits wait for the end of a name. Catchable signals wait,
+//! too, if no other thread takes them.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -25,10 +25,11 @@ use crate::descriptors;
 
 const PREFIX: &str = "mobula-";
 
-/// No live process needs its name for as long as this, however busy the machine is.
+/// No live process needs its name for this long, even on a busy machine.
 const STALE: Duration = Duration::from_secs(60);
 
-/// Exits and other threads wait for a name to go for this long at most. A name takes microseconds.
+/// The longest time for which exits and other threads wait for the end of a name. A name takes
+/// microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Locked while a segment of this process has a name, and from the process' exit on.
@@ -38,8 +39,8 @@ unsafe extern "C" {
     fn atexit(handler: extern "C" fn()) -> i32;
 }
 
-/// Returns a name that nobody else has: the process id, the number of the namespace in which that
-/// is the process' id, and a random number.
+/// Returns a name that no other process has. It has the process id, the number of the id's
+/// namespace, and a random number.
 pub(crate) fn fresh() -> String {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let (pid, namespace) = (std::process::id(), namespace());
@@ -49,7 +50,8 @@ pub(crate) fn fresh() -> String {
 /// Calls `f`, which makes a named file and removes the name.
 ///
 /// `exit` in another thread waits until `f` has returned. Signals that this thread can block come
-/// after that. `None`: the process is exiting, or others have kept their names for long.
+/// after that. Returns `None` if the process is exiting, or if others have kept their names for
+/// long.
 pub(crate) fn while_named<R>(f: impl FnOnce() -> R) -> Option<R> {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
@@ -66,14 +68,14 @@ pub(crate) fn while_named<R>(f: impl FnOnce() -> R) -> Option<R> {
 
 /// Keeps the process from ending while a file has a name, and others from making further ones.
 extern "C" fn at_exit() {
-    // In a forked child the lock may be held by a thread that is not there, and the name is its
+    // In a forked child a thread that does not exist there may hold the lock, and the name is the
     // parent's.
     if !crate::is_forked_child() {
         mem::forget(NAMED.try_lock_for(PATIENCE));
     }
 }
 
-/// While it lives no signal that can be blocked is handled by this thread.
+/// A guard. While it lives, this thread handles no signal that can be blocked.
 struct Blocked {
     before: Option<libc::sigset_t>,
 }
@@ -102,12 +104,12 @@ impl Drop for Blocked {
     }
 }
 
-/// The number of the namespace in which this process' id counts; 0 where that is unknown.
+/// Returns the number of the namespace of this process' id, or 0 if it is unknown.
 fn namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |link| link.ino())
 }
 
-/// Removes what killed processes of this user have left, once in a process.
+/// Removes the files that killed processes of this user have left, once in a process.
 pub(crate) fn sweep(folder: &Path) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| remove_stale(folder, SystemTime::now()));
@@ -138,8 +140,8 @@ fn remove_stale(folder: &Path, now: SystemTime) {
     }
 }
 
-/// Whether the process that chose a name is known to have ended: an id of another namespace says
-/// nothing here.
+/// Returns whether the process that chose a name is known to have ended. An id of another namespace
+/// tells nothing here.
 fn owner_is_dead(rest: &str) -> bool {
     let mut parts = rest.split('-');
     let pid = parts.next().and_then(|pid| pid.parse().ok());
@@ -151,7 +153,7 @@ fn owner_is_dead(rest: &str) -> bool {
         return false;
     }
     match descriptors::process(pid) {
-        // One whose exit nobody has collected is there, and readable.
+        // A process whose exit was not collected still exists, and is readable.
         Ok(process) => {
             let mut fds = [PollFd::new(&process, PollFlags::IN)];
             poll(&mut fds, Some(&Timespec::default())) == Ok(1)
@@ -199,7 +201,7 @@ mod tests {
         let dead = name(child.id(), namespace);
         let id = rustix::process::WaitId::Pid(Pid::from_child(&child));
         let exited = rustix::process::WaitIdOptions::EXITED;
-        // It has ended, and is there until its exit is collected.
+        // It has ended, and exists until its exit is collected.
         rustix::process::waitid(id, exited | rustix::process::WaitIdOptions::NOWAIT).unwrap();
         let removes = |when: &str| {
             write(&dead);

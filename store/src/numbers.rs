@@ -1,4 +1,4 @@
-//! Hashing of numbers that this program counts out itself: ids, offsets in a segment. Nobody can
+//! Hashing of numbers that this program counts itself: ids, and offsets in a segment. No user can
 //! choose them to collide.
 
 use std::{
@@ -22,7 +22,7 @@ impl Hasher for NumberHasher {
     #[inline]
     fn write_u64(&mut self, number: u64) {
         // 2^64 divided by the golden ratio. The upper half of the product depends on all bits of
-        // the number; maps look at both ends of the result.
+        // the number. Maps use both ends of the result.
         let product = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = product ^ (product >> 32);
     }
@@ -53,7 +53,7 @@ mod tests {
                 parts.len()
             };
             assert_eq!(of(|hash| hash >> 57), 128, "step {step}");
-            // Chance would give 647.
+            // A random hash would give 647.
             assert!(of(|hash| hash % 1024) > 400, "step {step}");
         }
     }

@@ -1,5 +1,5 @@
-//! What a process does about its own end, its terminal and its descriptors, through system calls
-//! that have no safe wrapper elsewhere.
+//! The end of a process, its terminal and its descriptors, through system calls that have no safe
+//! wrapper elsewhere.
 
 use std::{
     ffi::{c_int, c_long, c_void},
@@ -27,10 +27,10 @@ const CLOSE_RANGE_UNSHARE: c_long = 1 << 1;
 /// The number of `pidfd_send_signal` on all architectures of Linux.
 const PIDFD_SEND_SIGNAL: c_long = 424;
 
-/// The signal goes to the process group whose number is that of the process.
+/// The flag for a signal to the process group with the number of the process.
 const PIDFD_SIGNAL_PROCESS_GROUP: c_long = 1 << 2;
 
-/// Gives up the controlling terminal.
+/// The request that gives up the controlling terminal.
 const TIOCNOTTY: Opcode = match cfg!(any(target_arch = "mips", target_arch = "mips64")) {
     true => 0x5471,
     false => 0x5422,
@@ -40,25 +40,26 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
 }
 
-/// By what a process sees the end of the one that it must not outlive.
+/// The descriptors by which a process sees the end of the process that it must not outlive.
 #[derive(Debug)]
 pub struct Lifelines {
-    /// Readable, or hung up, when the other process has ended: a pidfd, or the reading end of a
-    /// pipe.
+    /// A pidfd, or the reading end of a pipe. It is readable, or hung up, when the other process
+    /// has ended.
     pub pidfd: OwnedFd,
-    /// Hung up when the other process has ended, or has replaced itself by `exec`. What it sends is
-    /// left alone.
+    /// A socket that is hung up when the other process has ended, or has replaced itself by `exec`.
+    /// Data in it is not read.
     pub socket: OwnedFd,
 }
 
-/// Takes the calling thread for good, and ends this process with its process group by SIGKILL when
-/// one of the two descriptors says that the other process is gone, or can say nothing any more.
+/// Takes the calling thread for good. It ends this process with its process group by SIGKILL when
+/// one of the descriptors shows that the other process has ended. It also does so when a descriptor
+/// cannot show anything any more.
 ///
-/// The thread has a table of descriptors of its own from here on (since Linux 5.9): what the rest
-/// of the process closes or replaces does not reach it. And a stopped process goes on when its
-/// parent ends, so that this thread gets to see that.
+/// From here on the thread has a table of descriptors of its own (since Linux 5.9). A close or
+/// replacement in the rest of the process does not reach it. A stopped process goes on when its
+/// parent ends, so this thread can notice the end.
 ///
-/// Cost: three system calls, then none until the end.
+/// Costs three system calls, then none until the end.
 pub fn end_with(lifelines: &Lifelines) -> ! {
     // SAFETY: this function does not return, so the thread uses none of the descriptors that are
     // closed here; other threads have another table, or all descriptors are left alone.
@@ -69,12 +70,12 @@ pub fn end_with(lifelines: &Lifelines) -> ! {
     loop {
         let mut fds = [
             PollFd::new(&lifelines.pidfd, PollFlags::IN),
-            // A closed end is always reported.
+            // A hang-up is always reported.
             PollFd::new(&lifelines.socket, PollFlags::empty()),
         ];
         match poll(&mut fds, None) {
             Ok(0) | Err(Errno::INTR) => {}
-            // Also what no living process would cause, such as POLLNVAL.
+            // Results that no living process causes, such as POLLNVAL, come here, too.
             _ => end_group(),
         }
     }
@@ -88,8 +89,8 @@ fn end_group() -> ! {
     std::process::abort()
 }
 
-/// Gives the calling thread a table of descriptors of its own, with these two only. Where the
-/// kernel cannot, all remains as it is.
+/// Gives the calling thread a table of descriptors of its own, with these two only. If the kernel
+/// cannot do this, nothing changes.
 ///
 /// # Safety
 /// The calling thread uses no other descriptor from here on.
@@ -115,9 +116,9 @@ unsafe fn keep_only(mut keep: [RawFd; 2]) {
     }
 }
 
-/// Gives up the controlling terminal, for this process and all that it starts from here on: they
-/// can neither be stopped for touching it, nor open `/dev/tty`. A process that leads its session
-/// keeps it.
+/// Gives up the controlling terminal, for this process and all that it starts from here on. They
+/// can then neither be stopped for a use of the terminal, nor open `/dev/tty`. A process that leads
+/// its session keeps it.
 pub fn leave_terminal() {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let Ok(terminal) = descriptors::open("/dev/tty", flags, Mode::empty()) else {
@@ -128,12 +129,13 @@ pub fn leave_terminal() {
     let _ = unsafe { rustix::ioctl::ioctl(&terminal, NoArg::<TIOCNOTTY>::new()) };
 }
 
-/// Kills the process group that the process of `pidfd` leads, or has led. The number cannot be
-/// another one's by now, whoever has collected that process (since Linux 6.9).
+/// Kills the process group that the process of `pidfd` leads, or has led. The number cannot belong
+/// to another group by now, even if the exit of that process was collected (since Linux 6.9).
 ///
 /// # Errors
-/// `Errno::INVAL`, `Errno::NOSYS`: the kernel does not know how. `Errno::SRCH`: nobody is left in
-/// the group. `Errno::PERM`: nobody in it may be killed.
+/// Fails with `Errno::INVAL` or `Errno::NOSYS` if the kernel does not know the call. Fails with
+/// `Errno::SRCH` if the group has no process left. Fails with `Errno::PERM` if no process in it may
+/// be killed.
 pub fn kill_group(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: the descriptor is open, there is no information to be read behind the null pointer,
     // and a signal to other processes touches no memory of this one.
@@ -154,8 +156,9 @@ pub fn kill_group(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
 
 static AT_EXIT: OnceLock<fn(i32)> = OnceLock::new();
 
-/// Has `f` called with the status when this process ends by `exit`, but not in its forked children.
-/// The first call counts. Whether that is possible here: the C library has to tell the status.
+/// Sets `f`, which is called with the status when this process ends by `exit`, but not in its
+/// forked children. Only the first call counts. Returns whether that is possible here, since the C
+/// library has to tell the status.
 pub fn at_exit(f: fn(i32)) -> bool {
     AT_EXIT.set(f).is_ok() && on_exit()
 }

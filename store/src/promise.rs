@@ -1,12 +1,11 @@
-//! What the engine promises, since no process can check it alone.
+//! The promise of the engine, since no process can check it alone.
 
 /// Shows that a caller is the engine of Mobula, and keeps the promises that are listed under
 /// [whose promise](crate#whose-promise).
 ///
-/// What a function of this crate gives out can rest on more than what the function can check: that
-/// memory is freed after its last reader only, or that nobody else has the same elements. Such a
-/// function takes one of these, and names the promise. There is no way to make one without
-/// `unsafe`:
+/// The result of a function of this crate can rest on more than the function can check. Examples:
+/// memory is freed after its last reader only, or no other code has the elements. Such a function
+/// takes an `EnginePromise`, and names the promise. Only `unsafe` code can make one:
 ///
 /// ```compile_fail,E0133
 /// let engine = mobula_store::EnginePromise::new();

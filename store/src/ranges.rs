@@ -5,37 +5,37 @@ use std::{
     ops::Range,
 };
 
-/// A set of numbers as disjoint ranges that do not touch each other, found by place or by size.
-/// All operations are logarithmic in the number of ranges, but for [`RangeSet::remove_all`] and
+/// A set of numbers as disjoint ranges that do not touch each other, found by place or by size. All
+/// operations are logarithmic in the number of ranges, except for [`RangeSet::remove_all`] and
 /// [`RangeSet::best_fit`], which look at more than one range.
 #[derive(Debug, Default)]
 pub(crate) struct RangeSet {
-    /// Start to end.
+    /// The end of each range, by its start.
     by_place: BTreeMap<u64, u64>,
-    /// Length and start.
+    /// The length and the start of each range.
     by_size: BTreeSet<(u64, u64)>,
-    /// How many numbers.
+    /// The count of numbers in the set.
     total: u64,
 }
 
 impl RangeSet {
-    /// How many numbers are in the set.
+    /// Returns the count of numbers in the set.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
-    /// The ranges in order.
+    /// Returns the ranges in order.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Range<u64>> + '_ {
         self.by_place.iter().map(|(&start, &end)| start..end)
     }
 
-    /// The range that contains a number.
+    /// Returns the range that contains a number.
     pub(crate) fn around(&self, at: u64) -> Option<Range<u64>> {
         let (&start, &end) = self.by_place.range(..=at).next_back()?;
         (at < end).then_some(start..end)
     }
 
-    /// Adds a range none of which is in the set, and joins it with its neighbours.
+    /// Adds a range none of whose numbers is in the set, and joins it with its neighbours.
     pub(crate) fn insert(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -58,7 +58,8 @@ impl RangeSet {
         self.put(start..end);
     }
 
-    /// Removes a range all of which is in the set. Says whether it was; if not, nothing changes.
+    /// Removes a range whose numbers are all in the set. Returns whether they were. If not, nothing
+    /// changes.
     pub(crate) fn remove(&mut self, range: Range<u64>) -> bool {
         if range.is_empty() {
             return true;
@@ -72,7 +73,7 @@ impl RangeSet {
         true
     }
 
-    /// Removes what the set has of a range, and returns it.
+    /// Removes the numbers of a range from the set, and returns those that were in it.
     pub(crate) fn remove_all(&mut self, range: Range<u64>) -> Vec<Range<u64>> {
         let parts: Vec<_> = self.overlapping(&range).collect();
         for part in &parts {
@@ -81,7 +82,8 @@ impl RangeSet {
         parts
     }
 
-    /// The start of `size` numbers, at a multiple of `align`, in the smallest range that has them.
+    /// Returns the start of `size` numbers, at a multiple of `align`, in the smallest range that
+    /// has them.
     pub(crate) fn best_fit(&self, size: u64, align: u64) -> Option<u64> {
         self.by_size.range((size, 0)..).find_map(|&(len, start)| {
             let at = start.checked_next_multiple_of(align)?;

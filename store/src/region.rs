@@ -1,4 +1,4 @@
-//! Memory that several processes write to, as one of them sees it.
+//! Memory that several processes write to, from the side of one of them.
 
 mod tile_view;
 
@@ -17,13 +17,13 @@ pub use tile_view::TileView;
 
 use crate::{EnginePromise, Lease, Loc, SharedAtomic, StoreError};
 
-/// What keeps the memory mapped, and writable.
+/// A keeper: its memory stays mapped and writable.
 pub(crate) trait Keep: Send + Sync {}
 
 /// A shared extent, writable in this process. A clone is a reference count.
 ///
-/// It never gives out bytes as such. What it does give rests on promises of the engine, which are
-/// called *one use* and *lent once* (see the crate's documentation).
+/// It never gives out its bytes. The things that it gives out rest on promises of the engine, which
+/// are called *one use* and *lent once* (see the crate's documentation).
 #[derive(Clone)]
 pub struct Region {
     start: NonNull<u8>,
@@ -33,7 +33,8 @@ pub struct Region {
 }
 
 struct Kept {
-    /// Before the lease: whoever learns that the lease has ended may close the mapping at once.
+    /// This is dropped before the lease, since the mapping may be closed at once after the end of
+    /// the lease.
     _mapping: Arc<dyn Keep>,
     _lease: Lease,
 }
@@ -45,9 +46,10 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `start` is the address of the extent in a writable mapping that `mapping` keeps. Called by
-    /// [`Heap::region`](crate::Heap::region), which checks that the extent is shared, and by
-    /// [`Writables::open`](crate::Writables::open), whose callers vouch for it.
+    /// Returns a region. `start` is the address of the extent in a writable mapping that `mapping`
+    /// keeps. [`Heap::region`](crate::Heap::region) calls this, and checks that the extent is
+    /// shared. [`Writables::open`](crate::Writables::open) calls it, too, and its callers promise
+    /// that.
     pub(crate) fn new(
         start: NonNull<u8>,
         loc: Loc,
@@ -68,25 +70,25 @@ impl Region {
         })
     }
 
-    /// Where it lies.
+    /// Returns its location.
     pub fn loc(&self) -> Loc {
         self.loc
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// `count` atomics from byte `offset` on; `None` where they do not fit, or are not aligned
-    /// there.
+    /// Returns `count` atomics from byte `offset` on. Returns `None` if they do not fit, or are not
+    /// aligned there.
     ///
-    /// *One use*: no byte of them is ever used as anything but these atomics.
+    /// *One use*: no byte of them is ever used except as a part of these atomics.
     #[inline]
     pub fn atomics<A: SharedAtomic>(
         &self,
@@ -103,10 +105,10 @@ impl Region {
         Some(unsafe { slice::from_raw_parts(start.as_ptr(), count) })
     }
 
-    /// `count` elements from byte `offset` on, to be read and written; `None` where they do not
-    /// fit, or are not aligned there.
+    /// Returns `count` elements from byte `offset` on, to be read and written. Returns `None` if
+    /// they do not fit, or are not aligned there.
     ///
-    /// *Lent once*: as long as the result lives, nobody else in any process has these bytes.
+    /// *Lent once*: while the result lives, no other code in any process has these bytes.
     pub fn lend<E: Pod>(&self, offset: usize, count: usize, _: EnginePromise) -> Option<Lent<E>> {
         let start = self.place::<E>(offset, count)?;
         Some(Lent {
@@ -116,7 +118,8 @@ impl Region {
         })
     }
 
-    /// As [`lend`](Region::lend), for no longer than `self` is borrowed; costs no reference count.
+    /// Lends like [`lend`](Region::lend), but at most while `self` is borrowed. Costs no reference
+    /// count.
     #[inline]
     pub fn lend_ref<E: Pod>(
         &self,
@@ -132,8 +135,8 @@ impl Region {
         })
     }
 
-    /// As [`lend_ref`](Region::lend_ref), to be read only. Others may read at the same time; *lent
-    /// once* means for them all that nobody writes.
+    /// Lends like [`lend_ref`](Region::lend_ref), for reading only. Others may read at the same
+    /// time. *Lent once* means for all of them that no code writes.
     #[inline]
     pub fn share<E: Pod>(
         &self,
@@ -149,8 +152,8 @@ impl Region {
         })
     }
 
-    /// A rectangle of an array of `width` columns that begins at byte `offset`; `None` where it
-    /// does not fit.
+    /// Returns a rectangle of an array of `width` columns that begins at byte `offset`. Returns
+    /// `None` if it does not fit.
     ///
     /// *Lent once*, for its elements.
     pub fn lend_tile<E: Pod>(
@@ -164,7 +167,7 @@ impl Region {
         if columns.end > width || columns.start > columns.end || rows.start > rows.end {
             return None;
         }
-        // All rows up to the last of the tile are there.
+        // The memory has all rows up to the last one of the tile.
         let all = self.place::<E>(offset, rows.end.checked_mul(width)?)?;
         let first = match rows.is_empty() || columns.is_empty() {
             true => NonNull::dangling(),
@@ -180,7 +183,7 @@ impl Region {
         })
     }
 
-    /// The address of `count` values at a byte offset.
+    /// Returns the address of `count` values at a byte offset.
     fn place<T>(&self, offset: usize, count: usize) -> Option<NonNull<T>> {
         let bytes = count.checked_mul(size_of::<T>())?;
         if offset.checked_add(bytes)? > self.len || size_of::<T>() == 0 {
@@ -198,8 +201,8 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Elements of a shared extent that are this handle's alone. They are nobody's again when it is
-/// dropped.
+/// Elements of a shared extent that belong to this handle alone. They belong to no code after its
+/// drop.
 pub struct Lent<E> {
     start: NonNull<E>,
     len: usize,
@@ -212,7 +215,7 @@ unsafe impl<E: Send> Send for Lent<E> {}
 unsafe impl<E: Sync> Sync for Lent<E> {}
 
 impl<E: Pod> Lent<E> {
-    /// The extent that they are part of.
+    /// Returns the extent that they are part of.
     pub fn region(&self) -> &Region {
         &self.region
     }
@@ -244,7 +247,7 @@ impl<E> fmt::Debug for Lent<E> {
     }
 }
 
-/// As [`Lent`], for no longer than the region is borrowed.
+/// Elements like those of [`Lent`], at most while the region is borrowed.
 pub struct LentRef<'r, E> {
     start: NonNull<E>,
     len: usize,
@@ -280,7 +283,7 @@ impl<E> fmt::Debug for LentRef<'_, E> {
     }
 }
 
-/// Elements of a shared extent that nobody writes as long as this lives.
+/// Elements of a shared extent that no code writes while this lives.
 pub struct SharedRef<'r, E> {
     start: NonNull<E>,
     len: usize,
@@ -310,12 +313,12 @@ impl<E> fmt::Debug for SharedRef<'_, E> {
     }
 }
 
-/// A rectangle of a shared array of rows that is this handle's alone.
+/// A rectangle of a shared array of rows that belongs to this handle alone.
 pub struct LentTile<E> {
     start: NonNull<E>,
     rows: usize,
     columns: usize,
-    /// From a row to the next.
+    /// The number of elements from a row to the next.
     width: usize,
     region: Region,
 }
@@ -326,15 +329,15 @@ unsafe impl<E: Send> Send for LentTile<E> {}
 unsafe impl<E: Sync> Sync for LentTile<E> {}
 
 impl<E: Pod> LentTile<E> {
-    /// How many rows and columns.
+    /// Returns the number of rows and of columns.
     pub fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
     }
 
-    /// One row of the rectangle.
+    /// Returns one row of the rectangle.
     ///
     /// # Panics
-    /// If there is no such row.
+    /// Panics if there is no such row.
     pub fn row_mut(&mut self, row: usize) -> &mut [E] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         if self.columns == 0 {
@@ -349,7 +352,7 @@ impl<E: Pod> LentTile<E> {
         }
     }
 
-    /// All of it, in the form that the caller's type names.
+    /// Returns all of it, in the form that the caller's type names.
     pub fn view_mut<'a, V: TileView<'a, E>>(&'a mut self) -> V {
         V::of(self)
     }
@@ -368,7 +371,8 @@ mod tests {
 
     use super::*;
 
-    /// Implemented once for types that are not `Send`, and twice, so ambiguously, for others.
+    /// Implemented once for types that are not `Send`. Other types have two implementations, which
+    /// is ambiguous.
     trait NotSend<Case> {
         const SO: bool = true;
     }
@@ -377,7 +381,7 @@ mod tests {
     impl<T> NotSend<Any> for T {}
     impl<T: Send> NotSend<IfSend> for T {}
 
-    /// May go to another thread, but not be seen by two.
+    /// A type that may go to another thread, but may not be shared by two.
     #[derive(Clone, Copy)]
     #[repr(transparent)]
     struct OfOneThread(u64, PhantomData<Cell<u64>>);

@@ -23,7 +23,7 @@ pub struct Mapped {
 }
 
 impl Segments {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Segments {
         Segments::default()
     }
@@ -31,7 +31,7 @@ impl Segments {
     /// Maps a segment. The descriptors may be closed afterwards.
     ///
     /// # Errors
-    /// When the number is taken, or the system refuses the mapping.
+    /// Fails if the number is taken, or if the system refuses the mapping.
     pub fn insert(&self, id: SegmentId, file: &SegmentFile) -> Result<(), StoreError> {
         let mapping = Mapping::read_only(file)?;
         match self.mappings.entry(id) {
@@ -43,30 +43,30 @@ impl Segments {
         }
     }
 
-    /// Forgets a segment. It is unmapped when the last block of it is gone. Says whether it was
-    /// there.
+    /// Removes a segment. It is unmapped with its last block. Returns whether the table had it.
     pub fn remove(&self, id: SegmentId) -> bool {
-        // Unmapping takes a while; the lock is free again by then.
+        // The unmapping takes a while. The lock is free again by then.
         let removed = self.mappings.remove(&id);
         removed.is_some()
     }
 
-    /// Whether the segment is mapped.
+    /// Returns whether the segment is mapped.
     pub fn contains(&self, id: SegmentId) -> bool {
         self.mappings.contains_key(&id)
     }
 
-    /// The bytes at a location: base plus offset, no system call and no page is looked at. The
-    /// first read of a page in this process is a fault, which brings 64 KiB: to read 800 MiB takes
-    /// 71 ms then and 29 ms later. To have the kernel enter all pages at once would take 46 ms more
-    /// than the later reads, so nothing is gained by it. `lease` is dropped with the last clone of
-    /// the block.
+    /// Returns the bytes at a location. It adds the offset to the base, makes no system call and
+    /// reads no page. The first read of a page in this process is a fault, which brings 64 KiB. A
+    /// first read of 800 MiB takes 71 ms, and later ones take 29 ms.
+    ///
+    /// If the kernel entered all pages at once, it would take 46 ms more than the later reads, so
+    /// that gains nothing. `lease` is dropped with the last clone of the block.
     ///
     /// *Pinned while leased*: the lease keeps the producer from freeing the location. *One use*: no
     /// process has it writable as shared memory.
     ///
     /// # Errors
-    /// Invalid handle, where the segment is not mapped or the range is not in it.
+    /// Fails with an invalid handle if the segment is not mapped or the range is not in it.
     pub fn resolve(
         &self,
         loc: Loc,
@@ -79,7 +79,7 @@ impl Segments {
         mapped.resolve(loc, lease, engine)
     }
 
-    /// The segment, if it is mapped.
+    /// Returns the segment, if it is mapped.
     pub fn find(&self, id: SegmentId) -> Option<Mapped> {
         let mapping = self.mappings.get(&id)?.clone();
         Some(Mapped { id, mapping })
@@ -87,10 +87,10 @@ impl Segments {
 }
 
 impl Mapped {
-    /// As [`Segments::resolve`], for a location in this segment.
+    /// Returns the bytes at a location in this segment, like [`Segments::resolve`].
     ///
     /// # Errors
-    /// Invalid handle, where the location is not in it.
+    /// Fails with an invalid handle if the location is not in it.
     pub fn resolve(self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Block, StoreError> {
         if loc.segment != self.id {
             return Err(StoreError::invalid_handle(format!(

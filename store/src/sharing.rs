@@ -1,33 +1,34 @@
 //! Extents that other processes write to, too.
 //!
-//! A process that was given access to such an extent maps its pages writable, and none else of the
-//! segment. So a large one has pages of its own; small ones lie together in *slabs*, which are
-//! mapped as a whole, since a page and a mapping for each of a million counters would be too much.
-//! Slabs stay for the heap's life, and are used again.
+//! A process with access to such an extent maps its pages writable, and no others of the segment.
+//! So a large extent has pages of its own. Small ones lie together in *slabs*, which are mapped as
+//! a whole. A page and a mapping for each of a million counters would be too much. Slabs stay for
+//! the heap's life, and are used again.
 
 use std::{ops::Range, sync::Arc};
 
 use crate::{Building, Heap, Loc, StoreError, extents::Fit};
 
-/// A slab's size and alignment.
+/// The size and the alignment of a slab, in bytes.
 const SLAB: u64 = 64 << 10;
 
-/// Longer extents have pages of their own.
+/// The largest size of an extent in a slab, in bytes. Longer extents have pages of their own.
 const CELL_MOST: u64 = 4096;
 
-/// Whether the extent lies in a slab, which never becomes unwritable for those who have mapped it.
+/// Returns whether the extent lies in a slab. A slab stays writable for the processes that have
+/// mapped it.
 pub fn is_cell(loc: Loc) -> bool {
     loc.len <= CELL_MOST
 }
 
-/// The bytes that have to be writable for the extent to be: whole pages.
+/// Returns the range that must be writable for the extent: whole pages.
 pub(crate) fn span(loc: Loc) -> Option<Range<u64>> {
     let unit = if is_cell(loc) { SLAB } else { page() };
     let end = loc.offset.checked_add(loc.len.max(1))?;
     Some(loc.offset / unit * unit..end.checked_next_multiple_of(unit)?)
 }
 
-/// The parts of a span that become writable one by one: slabs, or all of it.
+/// Returns the parts of a span that become writable one by one: slabs, or all of it.
 pub(crate) fn pieces(loc: Loc) -> Option<impl Iterator<Item = Range<u64>>> {
     let span = span(loc)?;
     let step = if is_cell(loc) {
@@ -44,10 +45,11 @@ fn page() -> u64 {
 }
 
 impl Heap {
-    /// Allocates `len` bytes that other processes are to write to: all zero, at a multiple of 64.
+    /// Allocates `len` bytes that other processes will write to. They are all zero, at a multiple
+    /// of 64.
     ///
     /// # Errors
-    /// As for [`Heap::reserve`].
+    /// Fails in the cases of [`Heap::reserve`].
     pub fn reserve_shared(self: &Arc<Self>, len: usize) -> Result<Building, StoreError> {
         self.check(1)?;
         let offset = if len as u64 <= CELL_MOST {
@@ -68,7 +70,7 @@ impl Heap {
 
     fn cell(&self, len: u64) -> Result<u64, StoreError> {
         let fit = Fit::aligned(1);
-        // Two threads may both add a slab; the next cells use what is left.
+        // Two threads may both add a slab. The next cells use the rest.
         loop {
             if let Some(offset) = self.cells.lock().take_warm(len, fit) {
                 return Ok(offset);

@@ -1,6 +1,6 @@
-//! Which signals a thread takes.
+//! The signals that a thread takes.
 
-/// The system's set of signals, which no system makes larger than this.
+/// The system's set of signals. No system has a larger one.
 #[repr(C, align(8))]
 struct Set([u8; 128]);
 

@@ -1,6 +1,6 @@
 //! Work on much memory, by several threads.
 //!
-//! One core does not use up what the memory can do, and the kernel makes pages of a file present
+//! One core does not use the full bandwidth of the memory. The kernel makes pages of a file present
 //! for several threads at once.
 
 use std::{
@@ -10,21 +10,22 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// So many threads saturate the memory of most machines, and leave cores to others.
+/// The largest number of threads. They saturate the memory of most machines, and leave cores to
+/// others.
 const MOST: usize = 4;
 
-/// How many threads should work on much memory, the caller's included.
+/// Returns the number of threads for work on much memory, with the caller's.
 pub(crate) fn most() -> usize {
-    // The cores that this process may use; to ask takes longer than to copy some pages.
+    // The cores that this process may use. The question takes longer than a copy of some pages.
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST)))
 }
 
 /// Calls `each` with every piece of the work, in this thread and up to `threads - 1` others. All of
-/// them are gone when this returns. Where the system refuses threads, fewer do the work.
+/// them have ended when this returns. If the system refuses threads, fewer do the work.
 ///
 /// # Errors
-/// One that `each` gave. No new piece is begun after the first of them.
+/// Fails with an error of `each`. No new piece is begun after the first one.
 pub(crate) fn share<T: Send, E: Send>(
     work: impl Iterator<Item = T> + Send,
     threads: usize,

@@ -2,13 +2,13 @@
 
 use std::{sync::OnceLock, time::Instant};
 
-/// Whether the kernel takes the processor's counter for its own clock: then it is the same on all
-/// cores, and does not stop.
+/// Empty if the kernel uses the processor's counter for its own clock. Then the counter is equal on
+/// all cores, and does not stop. Otherwise the start of another clock.
 static COUNTER: OnceLock<Option<Instant>> = OnceLock::new();
 
-/// A count that grows with time at one rate, which is not known: for comparing short durations
-/// with each other. Costs 10 to 25 ns where the processor's counter can be trusted, otherwise what
-/// [`Instant::now`] costs.
+/// Returns a count that grows with time at one unknown rate, for comparisons of short durations.
+/// Costs 10 to 25 ns if the processor's counter can be trusted, and otherwise as much as
+/// [`Instant::now`].
 #[inline]
 pub fn ticks() -> u64 {
     match COUNTER.get_or_init(other_clock) {
@@ -23,7 +23,7 @@ pub fn ticks() -> u64 {
     }
 }
 
-/// When a clock began that takes the counter's place; `None` where the counter can be trusted.
+/// Returns the start of a clock that replaces the counter, or `None` if the counter can be trusted.
 fn other_clock() -> Option<Instant> {
     let path = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     let trusted = cfg!(target_arch = "x86_64")

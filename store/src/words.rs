@@ -10,7 +10,7 @@ use std::{
 
 use crate::{StoreError, file::SegmentFile, map::Mapping, usage::Usage};
 
-/// A writable mapping of a file that is seen as atomic words only, by all its processes.
+/// A writable mapping of a file that all its processes use as atomic words only.
 ///
 /// The first [`SharedWords::NARROW_BYTES`] bytes are 32-bit words (for futexes), the rest are
 /// 64-bit words. The two never overlap, because atomic accesses of different sizes to the same
@@ -21,14 +21,14 @@ pub struct SharedWords {
 }
 
 impl SharedWords {
-    /// How many bytes at the beginning are 32-bit words.
+    /// The number of bytes at the beginning that are 32-bit words.
     pub const NARROW_BYTES: usize = 4096;
 
     /// Maps the whole file, and reserves its memory first.
     ///
     /// # Errors
-    /// When the file is too short to hold a 64-bit word, when this process has not got the
-    /// writable descriptor, when there is no memory for it, or when it is in use as a segment of
+    /// Fails if the file is too short for a 64-bit word, or if this process does not have the
+    /// writable descriptor. Fails if there is no memory for it, or if it is in use as a segment of
     /// objects.
     pub fn map(file: &SegmentFile) -> Result<Arc<SharedWords>, StoreError> {
         if file.len() < Self::NARROW_BYTES as u64 + 8 {
@@ -42,7 +42,7 @@ impl SharedWords {
         Ok(Arc::new(SharedWords { mapping }))
     }
 
-    /// The 64-bit words: all memory after the first [`Self::NARROW_BYTES`] bytes.
+    /// Returns the 64-bit words: all memory after the first [`Self::NARROW_BYTES`] bytes.
     #[inline]
     pub fn words(&self) -> &[AtomicU64] {
         let bytes = self.mapping.len() - Self::NARROW_BYTES;
@@ -59,7 +59,7 @@ impl SharedWords {
         }
     }
 
-    /// The 32-bit words: the first [`Self::NARROW_BYTES`] bytes.
+    /// Returns the 32-bit words: the first [`Self::NARROW_BYTES`] bytes.
     #[inline]
     pub fn narrow_words(&self) -> &[AtomicU32] {
         let start = self.mapping.start();
@@ -67,8 +67,8 @@ impl SharedWords {
         unsafe { slice::from_raw_parts(start.cast().as_ptr(), Self::NARROW_BYTES / 4) }
     }
 
-    /// The 32-bit word at a byte offset; `None` where there is none: at or beyond
-    /// [`Self::NARROW_BYTES`], or not at a multiple of four.
+    /// Returns the 32-bit word at a byte offset. Returns `None` at or beyond
+    /// [`Self::NARROW_BYTES`], and at an offset that is no multiple of four.
     #[inline]
     pub fn word32(&self, byte_offset: usize) -> Option<&AtomicU32> {
         if !byte_offset.is_multiple_of(4) {

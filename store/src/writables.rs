@@ -1,4 +1,4 @@
-//! What this process may write in segments of others.
+//! The parts of other processes' segments that this process may write.
 
 use std::{
     collections::BTreeMap,
@@ -17,28 +17,29 @@ use crate::{
     sharing::{is_cell, pieces, span},
 };
 
-/// This process' table of mappings of others' segments of which parts are writable: those that it
-/// was given access to, from [`open`](Writables::open) to [`close`](Writables::close).
+/// This process' table of mappings of other processes' segments. A part of them is writable from
+/// [`open`](Writables::open) to [`close`](Writables::close), if this process was given access to
+/// it.
 #[derive(Default)]
 pub struct Writables {
     segments: DashMap<SegmentId, Arc<Writable>>,
 }
 
-/// One segment: addresses that nothing can be read or written at, but for the parts that are open.
+/// One segment: addresses that can be neither read nor written, except for the open parts.
 struct Writable {
     mapping: Mapping,
-    /// By their first byte.
+    /// The open parts, by their first byte.
     open: Mutex<BTreeMap<u64, Open>>,
 }
 
 enum Open {
-    /// For good.
+    /// A slab, which stays open.
     Slab,
-    /// With what keeps it from being closed.
+    /// Pages, with the keeper that prevents their closing.
     Pages(Weak<Pages>),
 }
 
-/// Kept by regions of an extent with pages of its own.
+/// The keeper of the regions of an extent with pages of its own.
 struct Pages {
     _writable: Arc<Writable>,
 }
@@ -48,7 +49,7 @@ impl Keep for Writable {}
 impl Keep for HeapPages {}
 
 impl Writables {
-    /// An empty table.
+    /// Returns an empty table.
     pub fn new() -> Writables {
         Writables::default()
     }
@@ -57,7 +58,7 @@ impl Writables {
     /// descriptors may be closed afterwards. Does nothing for a segment that is there.
     ///
     /// # Errors
-    /// When the descriptor is missing, or the system refuses the mapping.
+    /// Fails if the descriptor is missing, or if the system refuses the mapping.
     pub fn insert(&self, id: SegmentId, file: &SegmentFile) -> Result<(), StoreError> {
         if let Entry::Vacant(place) = self.segments.entry(id) {
             place.insert(Arc::new(Writable {
@@ -68,24 +69,25 @@ impl Writables {
         Ok(())
     }
 
-    /// Forgets a segment. It is unmapped when the last region of it is gone.
+    /// Removes a segment. It is unmapped with its last region.
     pub fn remove(&self, id: SegmentId) {
         drop(self.segments.remove(&id));
     }
 
-    /// Whether the segment is there.
+    /// Returns whether the table has the segment.
     pub fn contains(&self, id: SegmentId) -> bool {
         self.segments.contains_key(&id)
     }
 
-    /// Makes an extent that was reserved as shared writable here, if it is not yet: one system
-    /// call.
+    /// Makes an extent that was reserved as shared writable here, if it is not yet. Costs one
+    /// system call.
     ///
     /// *One use*: it was reserved so, and no process reads it as an object. *Pinned while leased*:
     /// the lease keeps the producer from freeing it.
     ///
     /// # Errors
-    /// Invalid handle, where the segment is not there or the range is not in it.
+    /// Fails with an invalid handle if the table does not have the segment or the range is not in
+    /// it.
     pub fn open(&self, loc: Loc, lease: Lease, _: EnginePromise) -> Result<Region, StoreError> {
         let segment = self.segments.get(&loc.segment).map(|found| found.clone());
         let segment = segment.ok_or_else(|| {
@@ -98,8 +100,8 @@ impl Writables {
         Region::new(start, loc, keep, lease)
     }
 
-    /// Takes the permission back; afterwards a write there ends in SIGSEGV. `false`: there are
-    /// regions of it, and nothing has changed.
+    /// Takes the permission back. A later write there ends in SIGSEGV. Returns `false` if there are
+    /// regions of it. Then nothing has changed.
     pub fn close(&self, loc: Loc) -> bool {
         let segment = self.segments.get(&loc.segment).map(|found| found.clone());
         segment.is_none_or(|segment| segment.close(loc))
@@ -143,7 +145,7 @@ impl Writable {
         match open.get(&span.start) {
             Some(Open::Pages(pages)) if pages.strong_count() == 0 => {
                 open.remove(&span.start);
-                // A failure leaves it writable, which harms nobody who follows the rules.
+                // A failure leaves it writable, which harms no process that follows the rules.
                 let _ = self.mapping.allow_writes(span, false);
                 true
             }

@@ -1,43 +1,43 @@
-//! Extents that are planned, while the caller talks to the budget and the system.
+//! Planned extents, while the caller asks the budget and the system.
 
 use std::ops::Range;
 
-/// An extent whose memory is still to be committed.
+/// An extent whose memory is not committed yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(super) offset: u64,
     pub(super) len: u64,
     pub(super) size: u64,
-    /// Whole pages in transit: those that the extent touches, and further ones behind it.
+    /// Whole pages in transit: the pages of the extent, and further ones behind it.
     pub(super) cold: Vec<Range<u64>>,
     /// The parts of the extent that were warm already.
     pub(super) warm: Vec<Range<u64>>,
-    /// How much at the end of the last of `cold` is there only to save work later.
+    /// The number of bytes at the end of the last of `cold` that only save later work.
     pub(super) surplus: u64,
 }
 
 impl Pending {
-    /// Whether it asks for more than the extent needs.
+    /// Returns whether it asks for more than the extent needs.
     pub(crate) fn has_surplus(&self) -> bool {
         self.surplus > 0
     }
 
-    /// The ranges that need memory.
+    /// Returns the ranges that need memory.
     pub(crate) fn ranges(&self) -> &[Range<u64>] {
         &self.cold
     }
 
-    /// How many bytes of memory they need.
+    /// Returns the number of bytes of these ranges.
     pub(crate) fn bytes(&self) -> u64 {
         self.cold.iter().map(|r| r.end - r.start).sum()
     }
 
-    /// The parts of the extent that have memory already.
+    /// Returns the parts of the extent that have memory already.
     pub(crate) fn warm(&self) -> &[Range<u64>] {
         &self.warm
     }
 
-    /// Where the extent's bytes are to be.
+    /// Returns the range of the extent's bytes.
     pub(crate) fn place(&self) -> Range<u64> {
         self.offset..self.offset + self.len
     }

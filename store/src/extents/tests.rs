@@ -1,4 +1,4 @@
-//! The table against a model that knows the state of every granule.
+//! Tests of the table against a model that knows the state of every granule.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ enum State {
     Cold,
     Warm,
     Used,
-    /// Becoming committed, as part of an extent that is planned.
+    /// The granule gets memory, as a part of a planned extent.
     Warming,
     Cooling,
 }
@@ -97,7 +97,7 @@ impl Model {
         }
     }
 
-    /// The maximal ranges of granules in one of the states.
+    /// Returns the maximal ranges of granules in one of the states.
     fn runs(&self, of: &[State]) -> Vec<Range<u64>> {
         let mut runs: Vec<Range<u64>> = Vec::new();
         for (i, _) in self
@@ -119,7 +119,7 @@ impl Model {
         self.runs(of).iter().map(|r| r.end - r.start).sum()
     }
 
-    /// The length of the smallest run that has room.
+    /// Returns the length of the smallest range that has room.
     fn smallest_fit(&self, of: &[State], len: u64, align: u64) -> Option<u64> {
         let size = size_of_extent(len, GRANULE)?;
         if size > LEN {
@@ -133,7 +133,7 @@ impl Model {
             .min()
     }
 
-    /// Where the latest of the recently freed ranges lies that has just the size.
+    /// Returns the offset of the latest of the recently freed ranges that has exactly the size.
     fn latest_of_size(&self, len: u64, align: u64) -> Option<u64> {
         let size = size_of_extent(len, GRANULE)?;
         let mut recent = self.extents.recent.iter().rev();
@@ -142,7 +142,7 @@ impl Model {
             .map(|r| r.start)
     }
 
-    /// The length of the run that begins or goes on at `at`.
+    /// Returns the length of the range that contains `at`.
     fn run_at(&self, of: &[State], at: u64) -> Option<u64> {
         self.runs(of)
             .into_iter()

@@ -11,7 +11,7 @@ use super::LentTile;
     note = "the known ones are `ArrayViewMut2<'_, {E}>` of `ndarray` 0.16, with the feature `ndarray-0_16` (or `ndarray`), and of `ndarray` 0.17, with the feature `ndarray-0_17`"
 )]
 pub trait TileView<'a, E>: Sized {
-    /// The view. Not public API.
+    /// Returns the view. Not public API.
     #[doc(hidden)]
     fn of(tile: &'a mut LentTile<E>) -> Self;
 }
