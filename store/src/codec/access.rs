@@ -10,14 +10,14 @@ use serde::{
 
 use super::{error::Fault, reader::Decoder};
 
-/// The most elements for which visitors are told to make room in advance. Those that believe a
-/// hint blindly then stay within bounds; the others grow.
+/// The largest number of elements that a visitor is told in advance. A visitor that trusts the hint
+/// then stays within bounds. Other visitors grow.
 const MAX_HINT: usize = 1 << 16;
 
 /// The elements of an array, or the pairs of a map.
 pub(super) struct Elements<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
-    /// How many are still to be read.
+    /// The number of elements that are still to be read.
     left: u32,
 }
 
@@ -28,7 +28,7 @@ impl<'a, 'de> Elements<'a, 'de> {
         Ok(Elements { decoder, left: len })
     }
 
-    /// Makes sure that all of `len` elements were read.
+    /// Checks that all of `len` elements were read.
     #[inline]
     pub(super) fn finish(self, len: u32) -> Result<(), Fault> {
         self.decoder.leave();
@@ -104,7 +104,7 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// A variant: its name alone, or as the key of its data.
+/// A variant: its name alone, or its name as the key of its data.
 pub(super) struct Variant<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
     unit: bool,

@@ -8,8 +8,8 @@ use super::{ArrayHandle, Handle, HandleKind, deserialize_handle, serialize_handl
 use crate::{Array, Plain};
 
 impl<E: Plain> Serialize for Array<E> {
-    /// Lists the array out of band, whatever its size. Works inside of
-    /// [`encode`](crate::codec::encode) only; elsewhere it is an error.
+    /// Lists the array out of band, whatever its size. Works only inside
+    /// [`encode`](crate::codec::encode), and is an error elsewhere.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let elem = type_tag::<E>();
         let handle = Handle::array(self.as_block().clone(), elem, self.len() as u64);
@@ -18,8 +18,8 @@ impl<E: Plain> Serialize for Array<E> {
 }
 
 impl<'de, E: Plain> Deserialize<'de> for Array<E> {
-    /// Takes the array from the items, without a copy. Works inside of
-    /// [`decode`](crate::codec::decode) only; elsewhere it is an error.
+    /// Takes the array from the items, without a copy. Works only inside
+    /// [`decode`](crate::codec::decode), and is an error elsewhere.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Array<E>, D::Error> {
         let fail = |why: &dyn std::fmt::Display| {
             D::Error::custom(format_args!(

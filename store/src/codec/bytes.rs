@@ -1,4 +1,4 @@
-//! Telling `u8` from other elements.
+//! Tells `u8` from other elements.
 
 use std::{any::type_name, fmt};
 
@@ -7,17 +7,17 @@ use serde::{
     ser::{self, Impossible},
 };
 
-/// Whether `T` is `u8`, or a reference to one as iterators over slices give it.
+/// Returns whether `T` is `u8`, or a reference to one, which iterators over slices give.
 ///
-/// `T` need not be `'static`, so there is no `TypeId` to ask. No other type has this name, since
-/// others come with the path of their crate; and if one did, [`ByteProbe`] would refuse it.
+/// `T` need not be `'static`, so there is no `TypeId`. No other type has this name, since the names
+/// of others have the path of their crate. If one did, [`ByteProbe`] would refuse it.
 pub(super) fn is_byte<T: ?Sized>() -> bool {
     matches!(type_name::<T>(), "u8" | "&u8")
 }
 
-/// Takes the value out of a `u8`, and refuses all else.
+/// Takes the value out of a `u8`, and refuses all other types.
 ///
-/// It compiles to a copy of the byte, where writing a number and reading it back would not.
+/// It compiles to a copy of the byte. To write a number and read it back would not.
 pub(super) struct ByteProbe;
 
 /// The value was not a `u8`.

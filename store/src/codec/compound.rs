@@ -1,4 +1,4 @@
-//! Writing collections, tuples and structs.
+//! Writes collections, tuples and structs.
 
 use serde::{
     Serialize,
@@ -22,23 +22,23 @@ const MAP_32: u8 = 0xdf;
 /// Writes the elements of one collection and counts them.
 pub(super) struct Compound<'a> {
     encoder: &'a mut Encoder,
-    /// Where the collection begins.
+    /// The position where the collection begins.
     start: usize,
-    /// The elements that were announced; keys and values count one each.
+    /// The number of elements that were announced. Keys and values count one each.
     len: usize,
-    /// The elements that came.
+    /// The number of elements that have come.
     count: usize,
-    /// The levels to leave at the end.
+    /// The number of levels to leave at the end.
     levels: u16,
     form: Form,
 }
 
-/// What the collection looks like.
+/// The form of the collection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// The head is written.
     Plain,
-    /// The head waits for the first element, which tells elements from bytes.
+    /// The head waits for the first element, which shows whether the elements are bytes.
     Undecided,
     /// The head of packed bytes is written, and all elements so far are bytes.
     Bytes,
@@ -47,7 +47,8 @@ enum Form {
 }
 
 impl<'a> Compound<'a> {
-    /// Whether so many bytes are packed. As elements, fewer take no more room on average.
+    /// Returns whether this number of bytes is packed. Fewer bytes take no more room on average as
+    /// elements.
     pub(super) fn packs(len: usize) -> bool {
         len >= 4
     }
@@ -64,7 +65,7 @@ impl<'a> Compound<'a> {
         Compound::new(encoder, len, 1, Form::Plain)
     }
 
-    /// A sequence that belongs to a named type, with its head inside of what was written.
+    /// Begins a sequence that belongs to a named type, with its head inside the bytes before.
     #[inline]
     pub(super) fn tuple(encoder: &'a mut Encoder, len: usize, levels: u16) -> Result<Self, Fault> {
         encoder.array_head(len)?;
@@ -114,7 +115,7 @@ impl<'a> Compound<'a> {
         })
     }
 
-    /// An element of which it is known that it is not one of many bytes.
+    /// Writes an element that is known not to be one of many bytes.
     #[inline]
     fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
         self.step()?;
@@ -131,7 +132,7 @@ impl<'a> Compound<'a> {
         self.put(value)
     }
 
-    /// An element of a sequence.
+    /// Writes an element of a sequence.
     #[inline]
     fn put_any<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
         if matches!(self.form, Form::Undecided | Form::Bytes) && self.put_byte(value)? {
@@ -140,7 +141,8 @@ impl<'a> Compound<'a> {
         self.put(value)
     }
 
-    /// Writes the element if it is a byte like all before it; else leaves a plain sequence.
+    /// Writes the element if it is a byte like all before it, and returns whether it did. Otherwise
+    /// the sequence becomes a plain one.
     fn put_byte<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<bool, Fault> {
         let byte = is_byte::<T>();
         match (self.form, byte) {
@@ -166,7 +168,8 @@ impl<'a> Compound<'a> {
         Ok(byte)
     }
 
-    /// A tuple began with bytes and goes on with something else: writes the bytes as elements.
+    /// Writes the bytes as elements, for a tuple that began with bytes and goes on with another
+    /// type.
     fn unpack(&mut self) -> Result<(), Fault> {
         let written = self.encoder.buffer().split_off(self.start);
         let (_, head) = ext_head(ext::BYTES, self.len as u32);

@@ -1,4 +1,4 @@
-//! Reading: what serde asks for, and what is there.
+//! Reads values: the requests of serde, and the bytes that are there.
 
 use std::str;
 
@@ -18,8 +18,8 @@ use super::{
 };
 
 impl<'de> Decoder<'de> {
-    /// Hands over what was read, but for bytes in a row: they are for those who may want a
-    /// sequence, and the visitors of structs and names need not be compiled for them.
+    /// Passes on a token, except bytes in a row. Those are for visitors that may want a sequence,
+    /// so the visitors of structs and names need not be compiled for them.
     fn visit_any<V: Visitor<'de>>(
         &mut self,
         token: Token<'de>,
@@ -34,9 +34,9 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// As [`visit_any`](Self::visit_any), for a visitor that has asked for a sequence, a map or a
-    /// name. A number is not what it wants; it gets it in the widest form, so that less is compiled
-    /// for each type that a program has.
+    /// Passes on a token like [`visit_any`](Self::visit_any), to a visitor that has asked for a
+    /// sequence, a map or a name. Such a visitor does not want a number. It gets a number in the
+    /// widest form, so that less code is compiled for each type of a program.
     fn visit<V: Visitor<'de>>(&mut self, token: Token<'de>, visitor: V) -> Result<V::Value, Fault> {
         match token {
             Token::Scalar(marker) => match self.scalar(marker)? {
@@ -62,7 +62,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The scalar with this marker, in the widest form.
+    /// Reads the scalar with this marker, in the widest form.
     #[cold]
     fn scalar(&mut self, marker: u8) -> Result<Scalar, Fault> {
         Ok(match marker {
@@ -218,7 +218,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         if let Some(payload) = self.next_extension(ext::SOME)? {
             return self.visit_some(payload, visitor);
         }
-        // Bounded like the others: a type of options alone asks for ever.
+        // `Some` counts as a level, too, since a type of options alone would read for ever.
         self.enter()?;
         let value = visitor.visit_some(&mut *self)?;
         self.leave();
@@ -227,7 +227,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.next()? {
-            // A sequence when it was written, and wanted as what it is.
+            // The bytes were written as a sequence, and are wanted as bytes.
             Token::Ext(ext::BYTES, bytes) => visitor.visit_borrowed_bytes(bytes),
             token => self.visit(token, visitor),
         }
@@ -243,7 +243,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
             return self.visit_elements(len, visitor);
         }
         match self.next()? {
-            // Either may have been written where the other is wanted.
+            // Either form may have been written when the other one is wanted.
             Token::Ext(ext::BYTES, bytes) | Token::Bin(bytes) => bytes_as_sequence(bytes, visitor),
             token => self.visit(token, visitor),
         }
@@ -270,7 +270,8 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.visit(token, visitor)
     }
 
-    /// Names of fields and variants: short strings, met more often than anything else.
+    /// Reads the name of a field or a variant. Such short strings come more often than any other
+    /// token.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.marker()? {
@@ -319,7 +320,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        // A name alone is read by the visitor.
+        // The visitor reads a name without data.
         if matches!(self.marker()?, 0xa0..=0xbf | 0xd9..=0xdb) {
             return visitor.visit_enum(Variant::unit(self));
         }

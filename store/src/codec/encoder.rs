@@ -1,4 +1,4 @@
-//! The writer that encoding goes through: its buffer, the levels that are open, and heads.
+//! The writer of an encoding: its buffer, the open levels, and heads.
 
 use serde::{Serialize, Serializer as _};
 
@@ -9,16 +9,16 @@ use super::{
 
 /// Writes one value.
 pub(super) struct Encoder {
-    /// Writes scalars and the heads of collections. What needs more goes straight into its buffer.
+    /// Writes scalars and the heads of collections. Other code writes into its buffer directly.
     pub(super) out: rmp_serde::Serializer<Vec<u8>>,
-    /// The levels that are open.
+    /// The number of open levels.
     depth: u16,
     /// Whether an element failed. Its bytes are incomplete, even if its owner goes on.
     failed: bool,
 }
 
 impl Encoder {
-    /// Into this buffer, which is empty.
+    /// Returns an encoder that writes into this empty buffer.
     pub(super) fn into(buffer: Vec<u8>) -> Encoder {
         let out = rmp_serde::Serializer::new(buffer);
         Encoder {
@@ -63,8 +63,9 @@ impl Encoder {
         self.depth -= levels;
     }
 
-    /// `rmp-serde` writes the head of a collection of known length before it hands out the writer
-    /// of its elements. Those come through our own writer, so that one is dropped.
+    /// Writes the head of an array. `rmp-serde` writes the head of a collection of known length
+    /// before it returns the writer of its elements. The encoder writes the elements itself, so
+    /// that writer is dropped.
     #[inline]
     pub(super) fn array_head(&mut self, len: usize) -> Result<(), Fault> {
         check_len(len)?;
@@ -86,7 +87,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Turns what was written since `start` into the payload of an extension.
+    /// Turns the bytes since `start` into the payload of an extension.
     pub(super) fn wrap(&mut self, start: usize, code: u8) -> Result<(), Fault> {
         let len = self.position() - start;
         check_len(len)?;

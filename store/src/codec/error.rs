@@ -1,4 +1,4 @@
-//! What can go wrong with the encoding.
+//! The errors of the encoding.
 
 use std::{any::type_name, fmt};
 
@@ -11,7 +11,7 @@ pub struct CodecError(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     type_name: &'static str,
-    /// How many bytes there were to read; `None` when writing.
+    /// The number of bytes to read, or `None` when writing.
     input: Option<usize>,
     message: String,
 }
@@ -35,12 +35,12 @@ impl CodecError {
         }))
     }
 
-    /// Whether a value could not be written.
+    /// Returns whether a value could not be written.
     pub fn is_encode(&self) -> bool {
         self.0.input.is_none()
     }
 
-    /// Whether a value could not be read.
+    /// Returns whether a value could not be read.
     pub fn is_decode(&self) -> bool {
         !self.is_encode()
     }
@@ -72,8 +72,8 @@ impl fmt::Debug for CodecError {
 
 impl std::error::Error for CodecError {}
 
-/// What went wrong, on its way out. As small as a pointer, since each element of each value is
-/// returned beside one.
+/// An error that is not yet a [`CodecError`]. It is as small as a pointer, since each element of
+/// each value is returned in a result with it.
 #[derive(Debug)]
 #[expect(clippy::box_collection, reason = "a `String` is three times as large")]
 pub(super) struct Fault(Box<String>);

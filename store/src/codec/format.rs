@@ -1,16 +1,16 @@
-//! The form of the bytes, as far as it is ours: extension types, heads, limits.
+//! The form of the bytes beyond MessagePack: extension types, heads, limits.
 
-/// How many levels deep a value may nest.
+/// The deepest nesting of a value, in levels.
 ///
-/// Each collection, tuple, struct, `Some`, array or ref is a level, and so is a variant with data;
-/// struct and tuple variants are two. The deepest value of ordinary types fits into the 2 MiB of a
-/// thread's stack, in unoptimised code too.
+/// Each collection, tuple, struct, `Some`, array or ref is a level. A variant with data is one,
+/// too, and struct and tuple variants are two. The deepest value of ordinary types fits into the 2
+/// MiB of a thread's stack, also in unoptimised code.
 pub const MAX_DEPTH: u16 = 128;
 
-/// Which of its forms a type with two is asked for.
+/// Whether a type with two forms is asked for the readable one.
 ///
-/// The compact one would be smaller. But serde's buffers (of untagged and internally tagged enums
-/// and of flattened fields) ask for the readable one, and would not find it.
+/// The compact form would be smaller. But serde's buffers (of untagged and internally tagged enums
+/// and of flattened fields) ask for the readable form, and would not find it.
 pub(super) const HUMAN_READABLE: bool = true;
 
 /// Extension types.
@@ -23,31 +23,32 @@ pub(super) mod ext {
     pub(crate) const I128: u8 = 0x32;
     /// A `u128`, big-endian.
     pub(crate) const U128: u8 = 0x33;
-    /// What travels out of band; the payload encodes which item it is.
+    /// An item out of band. The payload encodes which item it is.
     pub(crate) const HANDLE: u8 = 0x34;
-    /// An extension of the user's: the payload encodes its type and bytes.
+    /// An extension of the user. The payload encodes its type and bytes.
     pub(crate) const FOREIGN: u8 = 0x35;
 }
 
-/// MessagePack's marker of nil, which is all of `()` and of `None`.
+/// MessagePack's marker of nil. `()` and `None` are this one byte.
 pub const NIL: u8 = 0xc0;
 
-/// Kind, index and tag of a handle.
+/// The number of bytes for the kind, the index and the tag of a handle.
 pub(super) const HANDLE_BYTES: usize = 13;
 
-/// What comes before them: the head of the extension, of the map, nil, the head of the bytes.
+/// The bytes before them: the heads of the extension and of the map, nil, and the head of the
+/// bytes.
 pub(super) const HANDLE_HEAD: [u8; 7] = [0xc7, 17, ext::HANDLE, 0x81, NIL, 0xc4, 13];
 
-/// Whether it is the marker of nil, a truth value or a number.
+/// Returns whether it is the marker of nil, a truth value or a number.
 #[inline]
 pub(super) fn is_scalar(marker: u8) -> bool {
     matches!(marker, 0x00..=0x7f | NIL | 0xc2 | 0xc3 | 0xca..=0xd3 | 0xe0..=0xff)
 }
 
-/// The most bytes of a string or elements of a collection.
+/// The largest number of bytes of a string, or of elements of a collection.
 pub(super) const MAX_LEN: usize = u32::MAX as usize;
 
-/// The head of an extension: its bytes, and how many of them count.
+/// Returns the head of an extension: its bytes, and how many of them count.
 pub(super) fn ext_head(code: u8, len: u32) -> ([u8; 6], usize) {
     let mut head = [0; 6];
     let (marker, width) = match len {
@@ -66,7 +67,8 @@ pub(super) fn ext_head(code: u8, len: u32) -> ([u8; 6], usize) {
     (head, width + 2)
 }
 
-/// Whether a value that is written so would be lost inside `Some`: nil, or `Some` of such.
+/// Returns whether a value with this encoding would be lost inside `Some`: nil, or `Some` of such a
+/// value.
 pub(super) fn reads_as_none(value: &[u8]) -> bool {
     let code = match value.first() {
         Some(&NIL) => return true,

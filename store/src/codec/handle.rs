@@ -1,44 +1,44 @@
-//! What a value refers to instead of containing it: arrays and refs.
+//! The arrays and refs that a value refers to and does not contain.
 
 use std::{any::Any, fmt, sync::Arc};
 
 use crate::Block;
 
-/// The name under which serde carries a handle, as a newtype struct.
+/// The name of the newtype struct by which serde carries a handle.
 pub(super) const HANDLE_NAME: &str = "$mobula::handle";
 
-/// Something that a value refers to instead of containing it.
+/// An array or a ref that a value refers to and does not contain.
 #[derive(Clone)]
 pub enum Handle {
-    /// Plain elements in shared or private memory. Boxed, since lists of refs are longer than lists
-    /// of arrays.
+    /// Plain elements in shared or private memory. They are boxed, since lists of refs are longer
+    /// than lists of arrays.
     Array(Box<ArrayHandle>),
-    /// A ref to an object, as the engine represents it.
+    /// A ref to an object, in the engine's representation.
     Ref(Arc<dyn Any + Send + Sync>),
 }
 
 /// Plain elements in shared or private memory.
 #[derive(Clone, Debug)]
 pub struct ArrayHandle {
-    /// Where the elements are.
+    /// The bytes of the elements.
     pub block: Block,
     /// The [`type_tag`](crate::codec::type_tag) of the element type.
     pub elem: u64,
-    /// How many elements.
+    /// The number of elements.
     pub len: u64,
 }
 
-/// Which kind of handle.
+/// The kind of a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandleKind {
-    /// [`Handle::Array`].
+    /// The kind of [`Handle::Array`].
     Array,
-    /// [`Handle::Ref`].
+    /// The kind of [`Handle::Ref`].
     Ref,
 }
 
 impl Handle {
-    /// Plain elements.
+    /// Returns a handle of plain elements.
     pub fn array(block: Block, elem: u64, len: u64) -> Handle {
         Handle::Array(Box::new(ArrayHandle { block, elem, len }))
     }

@@ -1,7 +1,7 @@
-//! Values as bytes: any serde value, and the same value back.
+//! The encoding of values: any serde value as bytes, and back.
 //!
-//! [`encode`] writes MessagePack through `rmp-serde`, and [`decode`] reads it. Between serde and
-//! `rmp-serde` stands an adapter which keeps what MessagePack as such would lose:
+//! [`encode`] writes MessagePack through `rmp-serde`, and [`decode`] reads it. An adapter between
+//! serde and `rmp-serde` keeps what plain MessagePack would lose:
 //!
 //! | What | How it is written |
 //! | --- | --- |
@@ -13,21 +13,22 @@
 //! | arrays and refs | an extension with an index into [`Encoded::items`] |
 //! | other values of `rmp-serde`'s `_ExtStruct` | an extension around the (type, bytes) pair |
 //!
-//! Extensions say what they are wherever they stand, so they also pass through the buffers of
-//! untagged and internally tagged enums and of flattened fields. For the same reason types are
-//! asked for their human-readable form: the buffers always ask for it, whatever the format says,
-//! and an `IpAddr` that was written in the compact form could not be read back out of them.
+//! Extensions have their own type, so they also pass through the buffers of untagged and internally
+//! tagged enums and of flattened fields. For this reason types are asked for their human-readable
+//! form, too. The buffers always ask for it, whatever the format says. An `IpAddr` that was written
+//! in the compact form could not be read back out of them.
 //!
-//! All that remains is what `rmp-serde` writes, too, and each reads it from the other. The reader
-//! is our own: that of `rmp-serde` does not say what comes next, nor where it stands, which is what
-//! options and extensions need.
+//! All other bytes are those that `rmp-serde` writes, and each side reads them from the other. The
+//! reader is not that of `rmp-serde`. Options and extensions need to know the next token and its
+//! position, and that reader tells neither.
 //!
 //! # What does not come back
-//! What a type's own serde code loses is lost: `#[serde(skip)]`, untagged variants that look
-//! alike. 128-bit integers cannot pass through serde's buffers; [`decode`] says so.
+//! A value loses what the serde code of its type loses: `#[serde(skip)]` fields, and untagged
+//! variants that look alike. 128-bit integers cannot pass through serde's buffers, and then
+//! [`decode`] fails with a clear error.
 //!
 //! # Limits
-//! Values nest at most [`MAX_DEPTH`] levels deep, alike on both sides. A string, byte string or
+//! Values nest at most [`MAX_DEPTH`] levels deep, equally on both sides. A string, byte string or
 //! collection has at most 2³² − 1 bytes or elements.
 
 mod access;
@@ -58,21 +59,21 @@ pub use tag::type_tag;
 /// An encoded value.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// The value, but for what travels out of band.
+    /// The bytes of the value, without the arrays and refs.
     pub bytes: Vec<u8>,
-    /// What the bytes refer to by index: arrays and refs, in the order in which they were met. One
+    /// The arrays and refs that the bytes refer to by index, in the order in which they came. One
     /// that the value holds twice is here twice.
     pub items: Vec<Handle>,
 }
 
 /// Writes a value as bytes.
 ///
-/// The time is linear in the size of the bytes; arrays and refs inside the value are not copied,
-/// only listed.
+/// The time is linear in the number of bytes. Arrays and refs inside the value are only listed, not
+/// copied.
 ///
 /// # Errors
-/// If the type's `Serialize` fails or announces other lengths than it writes, or if the value
-/// nests deeper than [`MAX_DEPTH`] levels.
+/// Fails if the type's `Serialize` fails, or announces other lengths than it writes. Fails if the
+/// value nests deeper than [`MAX_DEPTH`] levels.
 ///
 /// # Example
 /// ```
@@ -89,16 +90,17 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
     })
 }
 
-/// As [`encode`], but the bytes are only lent: small values cost no allocation.
+/// Writes a value like [`encode`], but only lends the bytes to `then`. Small values cost no
+/// allocation.
 ///
 /// # Errors
-/// As for [`encode`].
+/// Fails in the cases of [`encode`].
 pub fn encode_with<T: Serialize + ?Sized, R>(
     value: &T,
     then: impl FnOnce(&[u8], Vec<Handle>) -> R,
 ) -> Result<R, CodecError> {
     let scope = scope::Scope::encode();
-    // Taken, not borrowed: the value's `Serialize` may encode others.
+    // The buffer is taken and not borrowed, since the value's `Serialize` may encode other values.
     let mut encoder = encoder::Encoder::into(BUFFER.try_with(Cell::take).unwrap_or_default());
     let written = value
         .serialize(&mut encoder)
@@ -115,7 +117,7 @@ pub fn encode_with<T: Serialize + ?Sized, R>(
     Ok(result)
 }
 
-/// A larger buffer is not kept.
+/// The largest capacity of a kept buffer, in bytes.
 const KEEP: usize = 64 << 10;
 
 thread_local! {
@@ -124,21 +126,21 @@ thread_local! {
 
 /// Reads a value that [`encode`] wrote, with the items that it listed.
 ///
-/// The bytes need not be trusted: whatever they are, the result is a value or an error, and memory
-/// is taken only in proportion to what is there.
+/// The bytes need not be trusted. With any bytes, the result is a value or an error, and the memory
+/// is in proportion to the bytes.
 ///
 /// # Errors
-/// If the bytes are not a `T`, are cut off or go on after it, or refer to items that are not there
-/// or are something else.
+/// Fails if the bytes are not a `T`, are cut off, or go on after it. Fails if they refer to items
+/// that are missing or of another kind.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], items: &[Handle]) -> Result<T, CodecError> {
     decode_with(bytes, items.iter().cloned())
 }
 
-/// As [`decode`], with items that are given away: those of a value with very many refs need not be
-/// cloned once more.
+/// Reads a value like [`decode`], with owned items. The items of a value with very many refs need
+/// not be cloned once more.
 ///
 /// # Errors
-/// As for [`decode`].
+/// Fails in the cases of [`decode`].
 pub fn decode_with<T: DeserializeOwned>(
     bytes: &[u8],
     items: impl ExactSizeIterator<Item = Handle>,

@@ -1,9 +1,8 @@
-//! What travels out of band: arrays and refs.
+//! Items out of band: arrays and refs.
 //!
-//! The bytes hold an extension that says which of the items it is, and what. Its payload is a map
-//! with the key nil: no struct, tuple or map of ordinary keys reads as that, so in an untagged enum
-//! an array is never taken for another variant. And since it is a map, it can be flattened and
-//! tagged.
+//! The bytes hold an extension with the index and the kind of the item. Its payload is a map with
+//! the key nil. No struct, tuple or map of ordinary keys reads as that, so an untagged enum never
+//! takes an array for another variant. A map can also be flattened and tagged.
 
 use std::fmt;
 
@@ -20,12 +19,12 @@ use super::{
     tag::describe,
 };
 
-/// Writes a handle in the place of a value: for the `Serialize` of types that travel out of band.
+/// Writes a handle in the place of a value, for the `Serialize` of types that travel out of band.
 ///
-/// `tag` is the [`type_tag`](crate::codec::type_tag) of what it refers to.
+/// `tag` is the [`type_tag`](crate::codec::type_tag) of the type that it refers to.
 ///
 /// # Errors
-/// If no [`encode`](super::encode) runs on this thread, since nobody else could read it.
+/// Fails if no [`encode`](super::encode) runs on this thread, since no reader could find it then.
 pub fn serialize_handle<S: Serializer>(
     serializer: S,
     kind: HandleKind,
@@ -52,11 +51,11 @@ pub fn serialize_handle<S: Serializer>(
     )
 }
 
-/// Reads a handle: for the `Deserialize` of types that travel out of band.
+/// Reads a handle, for the `Deserialize` of types that travel out of band.
 ///
 /// # Errors
-/// If no [`decode`](super::decode) runs on this thread, or if what stands there is no handle of
-/// that kind and tag.
+/// Fails if no [`decode`](super::decode) runs on this thread, or if the bytes are no handle of that
+/// kind and tag.
 pub fn deserialize_handle<'de, D: Deserializer<'de>>(
     deserializer: D,
     kind: HandleKind,
@@ -72,12 +71,13 @@ pub fn deserialize_handle<'de, D: Deserializer<'de>>(
     place.resolve(kind, tag).map_err(de::Error::custom)
 }
 
-/// What the bytes say about a handle.
+/// The description of a handle in the bytes.
 struct Place {
     kind: u8,
     index: u32,
     tag: u64,
-    /// Our own decoder comes by here once; what serde has put aside may be read several times.
+    /// Whether it is read only once. The decoder here reads it once, but serde may read a buffered
+    /// value several times.
     once: bool,
 }
 
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for PlaceVisitor {
         inner.deserialize_map(MapVisitor { kind: self.kind })
     }
 
-    /// From our own decoder, which knows what a handle looks like.
+    /// Reads a handle from the decoder here, which knows the form of a handle.
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Place, E> {
         let PlaceBytes(kind, index, tag) = PlaceBytes::read(bytes)?;
         Ok(Place {
@@ -184,7 +184,7 @@ impl<'de> Visitor<'de> for MapVisitor {
     }
 }
 
-/// Kind, index and tag.
+/// The kind, the index and the tag.
 struct PlaceBytes(u8, u32, u64);
 
 impl PlaceBytes {
@@ -286,7 +286,7 @@ mod tests {
 
         let mut encoded = encode(&(Ref, Ref)).unwrap();
         decode::<(Ref, Ref)>(&encoded.bytes, &encoded.items).unwrap();
-        // The second one's number becomes the first one's.
+        // The number of the second one becomes that of the first one.
         let at = encoded.bytes.len() - HANDLE_BYTES + 1;
         assert_eq!(encoded.bytes[at], 1);
         encoded.bytes[at] = 0;

@@ -1,4 +1,4 @@
-//! The bytes of a value, head by head.
+//! Reads the bytes of a value, head by head.
 
 use std::str;
 
@@ -9,24 +9,24 @@ use super::{
     format::{HANDLE_BYTES, HANDLE_HEAD, MAX_DEPTH, NIL, ext, is_scalar},
 };
 
-/// Reads one value. What depends on its type is in `de`.
+/// Reads one value. The code for its type is in `de`.
 pub(super) struct Decoder<'de> {
-    /// What is still to be read. Inside of an extension: of its payload.
+    /// The bytes that are still to be read. Inside an extension they are those of its payload.
     pub(super) rest: &'de [u8],
-    /// The levels that are open.
+    /// The number of open levels.
     depth: u16,
-    /// Whether an element failed. Nobody knows then where the next one begins.
+    /// Whether an element failed. Then the beginning of the next one is unknown.
     failed: bool,
 }
 
-/// The head of a value, with its payload where its length is known.
+/// The head of a value, with its payload if its length is known.
 pub(super) enum Token<'de> {
-    /// The marker of nil, a truth value or a number. What the number is follows.
+    /// The marker of nil, a truth value or a number. The bytes of the number follow.
     Scalar(u8),
     Str(&'de [u8]),
     Bin(&'de [u8]),
     Array(u32),
-    /// So many pairs.
+    /// The number of pairs.
     Map(u32),
     Ext(u8, &'de [u8]),
 }
@@ -40,7 +40,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// Makes sure that all was read, and nothing follows.
+    /// Checks that all was read, and no byte follows.
     pub(super) fn finish(&self) -> Result<(), Fault> {
         if self.failed {
             return Err(Fault::new(
@@ -60,12 +60,13 @@ impl<'de> Decoder<'de> {
         self.failed = true;
     }
 
-    /// How many bytes are left: no fewer than the elements that can follow.
+    /// Returns the number of bytes that are left. At most that many elements can follow.
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    /// One level deeper. After an error nobody leaves it: reading has failed then as a whole.
+    /// Goes one level deeper. After an error no code leaves the level, since the whole reading has
+    /// failed then.
     #[inline]
     pub(super) fn enter(&mut self) -> Result<(), Fault> {
         if self.depth == MAX_DEPTH {
@@ -80,13 +81,13 @@ impl<'de> Decoder<'de> {
         self.depth -= 1;
     }
 
-    /// Goes into a payload, which is a value; gives what is to be read after it.
+    /// Goes into a payload, which is a value. Returns the bytes that are to be read after it.
     pub(super) fn open(&mut self, payload: &'de [u8]) -> Result<&'de [u8], Fault> {
         self.enter()?;
         Ok(std::mem::replace(&mut self.rest, payload))
     }
 
-    /// Comes out of a payload.
+    /// Leaves a payload.
     pub(super) fn close(&mut self, outer: &'de [u8]) -> Result<(), Fault> {
         self.finish()?;
         self.rest = outer;
@@ -105,7 +106,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The `N` bytes of a number, which follow its marker.
+    /// Reads the `N` bytes of a number, which follow its marker.
     #[inline]
     pub(super) fn number<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         match self.rest.split_first_chunk() {
@@ -117,7 +118,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The next marker. It stays where it is.
+    /// Returns the next marker, which stays in place.
     #[inline]
     pub(super) fn marker(&self) -> Result<u8, Fault> {
         match self.rest.first() {
@@ -163,13 +164,13 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The bytes of a string whose length is in its marker.
+    /// Reads the bytes of a string whose length is in its marker.
     #[inline]
     pub(super) fn short_text(&mut self, marker: u8) -> Result<&'de [u8], Fault> {
         Ok(&self.take(1 + usize::from(marker & 0x1f))?[1..])
     }
 
-    /// The length of an array whose length is in its marker, if one comes next.
+    /// Reads the length of an array whose length is in its marker, if one comes next.
     #[inline]
     pub(super) fn next_short_array(&mut self) -> Result<Option<u32>, Fault> {
         match self.rest.split_first() {
@@ -185,7 +186,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// A length of `width` bytes, which follows a marker.
+    /// Reads a length of `width` bytes, which follows a marker.
     fn length(&mut self, width: usize) -> Result<u32, Fault> {
         let bytes = &self.take(1 + width)?[1..];
         Ok(bytes
@@ -203,7 +204,7 @@ impl<'de> Decoder<'de> {
         Ok(Token::Ext(code, self.take(len)?))
     }
 
-    /// An array whose length can be true: each element takes a byte at least.
+    /// Returns the token of an array if its length can be true: each element takes at least a byte.
     fn array(&self, len: u32) -> Result<Token<'de>, Fault> {
         if len as usize > self.rest.len() {
             return Err(cut_off(len as usize, self.rest));
@@ -219,7 +220,7 @@ impl<'de> Decoder<'de> {
         Ok(Token::Map(pairs))
     }
 
-    /// The payload of an extension of that type, if that comes next.
+    /// Reads the payload of an extension of that type, if one comes next.
     #[inline]
     pub(super) fn next_extension(&mut self, wanted: u8) -> Result<Option<&'de [u8]>, Fault> {
         match self.rest.first() {
@@ -239,8 +240,8 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// The bytes of a handle, if one comes next as it is always written: what the general way
-    /// would find, several steps later.
+    /// Reads the bytes of a handle, if one comes next in its usual form. The general way would find
+    /// it, too, several steps later.
     #[inline]
     pub(super) fn next_handle(&mut self) -> Option<&'de [u8; HANDLE_BYTES]> {
         let (head, rest) = self.rest.split_first_chunk()?;
@@ -253,7 +254,8 @@ impl<'de> Decoder<'de> {
         Some(bytes)
     }
 
-    /// The payload of an extension of that type, or the error that says what stands there.
+    /// Reads the payload of an extension of that type. Otherwise returns an error that names the
+    /// token there.
     pub(super) fn named_extension(&mut self, code: u8, what: &str) -> Result<&'de [u8], Fault> {
         match self.next_extension(code)? {
             Some(payload) => Ok(payload),
@@ -263,13 +265,13 @@ impl<'de> Decoder<'de> {
 }
 
 impl<'de> Token<'de> {
-    /// The error that says that the visitor wants something else.
+    /// Returns the error that the visitor wants another type.
     #[cold]
     pub(super) fn refused_by<V: Visitor<'de>>(self, visitor: &V) -> Fault {
         serde::de::Error::invalid_type(self.unexpected(), visitor)
     }
 
-    /// The error that says what should be here.
+    /// Returns the error that names the token that should be here.
     #[cold]
     pub(super) fn instead_of(self, what: &str) -> Fault {
         Fault::new(format_args!("{} where {what} should be", self.unexpected()))

@@ -1,7 +1,7 @@
 //! The handles of the innermost encoding or decoding on this thread.
 //!
-//! Serde has no place for them in its calls. Most values have none, so a scope costs two writes to
-//! thread-local numbers, and the list is touched only when there is a handle.
+//! Serde's calls have no place for them. Most values have none, so a scope costs two writes to
+//! thread-local numbers. The list is used only when there is a handle.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,7 +10,7 @@ use std::{
 
 use super::handle::Handle;
 
-/// What the innermost scope has of its list.
+/// The part of the list that belongs to the innermost scope.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     active: bool,
@@ -24,13 +24,14 @@ const NONE: Frame = Frame {
     len: 0,
 };
 
-/// Encoding or decoding: the lists of all scopes on this thread lie in one, the innermost last.
+/// Encoding or decoding. The handles of all scopes on this thread are in one list, the innermost
+/// scope last.
 pub(super) struct Direction {
     frame: &'static LocalKey<Cell<Frame>>,
     list: &'static LocalKey<RefCell<List>>,
 }
 
-/// Without those that were taken.
+/// The handles, with `None` for those that were taken.
 type List = Vec<Option<Handle>>;
 
 thread_local! {
@@ -40,31 +41,31 @@ thread_local! {
     static DECODED: RefCell<List> = const { RefCell::new(Vec::new()) };
 }
 
-/// What [`encode`](super::encode) has listed so far.
+/// The handles that [`encode`](super::encode) has listed so far.
 pub(super) static ENCODE: Direction = Direction {
     frame: &ENCODING,
     list: &ENCODED,
 };
 
-/// What [`decode`](super::decode) was given.
+/// The handles that [`decode`](super::decode) was given.
 pub(super) static DECODE: Direction = Direction {
     frame: &DECODING,
     list: &DECODED,
 };
 
 impl Direction {
-    /// Whether anything is going on.
+    /// Returns whether a scope is active.
     pub(super) fn is_active(&self) -> bool {
         self.frame.get().active
     }
 
-    /// How many handles the innermost scope has.
+    /// Returns the number of handles of the innermost scope.
     pub(super) fn len(&self) -> usize {
         self.frame.get().len
     }
 
-    /// Adds a handle to the innermost scope, and says its number there; `None` if there is no
-    /// scope.
+    /// Adds a handle to the innermost scope, and returns its number there. Returns `None` if there
+    /// is no scope.
     pub(super) fn push(&self, handle: Handle) -> Option<usize> {
         let frame = self.frame.get();
         if !frame.active {
@@ -91,12 +92,12 @@ impl Direction {
         }
     }
 
-    /// A handle of the innermost scope, which stays there.
+    /// Returns a handle of the innermost scope, which stays there.
     pub(super) fn handle(&self, number: usize) -> Option<Handle> {
         self.with_place(number, |place| place.clone())
     }
 
-    /// A handle of the innermost scope, which nobody else gets then.
+    /// Takes a handle out of the innermost scope.
     #[inline]
     pub(super) fn take(&self, number: usize) -> Option<Handle> {
         self.with_place(number, Option::take)
@@ -115,15 +116,15 @@ impl Direction {
         self.with_list(|list| list.get_mut(frame.start + number).and_then(f))?
     }
 
-    /// Calls `f`, which runs no code of others, with the list. While the thread is torn down there
-    /// is none, and so there are no handles.
+    /// Calls `f` with the list. `f` must run no foreign code. While the thread is torn down there
+    /// is no list, and so there are no handles.
     #[inline]
     fn with_list<R>(&self, f: impl FnOnce(&mut List) -> R) -> Option<R> {
         self.list.try_with(|list| f(&mut list.borrow_mut())).ok()
     }
 }
 
-/// While it lives, handles can be written, or read, on this thread. A panic ends it too.
+/// A guard. While it lives, handles can be written, or read, on this thread. A panic ends it, too.
 pub(super) struct Scope {
     direction: &'static Direction,
     outer: Frame,
@@ -137,7 +138,7 @@ impl Scope {
 
     #[inline]
     pub(super) fn decode(items: impl ExactSizeIterator<Item = Handle>) -> Scope {
-        // Before the scope is entered: `items` may be other people's code.
+        // This comes before the scope is entered, since `items` may run foreign code.
         let items: Option<List> = (items.len() > 0).then(|| items.map(Some).collect());
         let scope = Scope::enter(&DECODE);
         if let Some(items) = items {
@@ -157,7 +158,7 @@ impl Scope {
         Scope { direction, outer }
     }
 
-    /// The handles that were listed.
+    /// Ends the scope and returns the handles that were listed.
     #[inline]
     pub(super) fn finish(self) -> Vec<Handle> {
         let handles = self.leave();
@@ -184,7 +185,8 @@ impl Scope {
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        // The handles are dropped last, when all is as it was: their own drop may encode.
+        // The handles are dropped last, when the scope of before is back, since their drop may
+        // encode.
         drop(self.leave());
     }
 }

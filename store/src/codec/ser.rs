@@ -1,4 +1,4 @@
-//! Writing: serde's calls, handed on to `rmp-serde` where it keeps what they say.
+//! Writes values: passes serde's calls on to `rmp-serde` if that keeps their content.
 
 use rmp_serde::MSGPACK_EXT_STRUCT_NAME;
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
@@ -76,7 +76,7 @@ impl<'a> Serializer for &'a mut Encoder {
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
         let start = self.position();
         self.nested(value)?;
-        // Whatever is wrapped here is short: a nil, and extensions around it.
+        // The wrapped bytes are short: a nil, and extensions around it.
         if reads_as_none(&self.out.get_ref()[start..]) {
             self.wrap(start, ext::SOME)?;
         }
@@ -199,7 +199,7 @@ impl<'a> Serializer for &'a mut Encoder {
             (low, Some(high)) if low == high => Some(low),
             _ => None,
         };
-        // Bytes are many as a rule, and worth a loop without decisions.
+        // Bytes usually come in large numbers, so a loop without decisions pays.
         if let Some(len) = len
             && is_byte::<I::Item>()
             && Compound::packs(len)

@@ -5,10 +5,11 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// A number that stands for the type `T`, the same in all processes that run one program: what the
-/// compiler tells types apart by, in 64 bits. Another build of the program may have another number.
+/// Returns a number that stands for the type `T`. All processes that run one program have the same
+/// number for it. It is the compiler's identity of the type, in 64 bits. Another build of the
+/// program may have another number.
 ///
-/// Cost: none, it is a constant once optimised.
+/// Costs nothing: it is a constant after optimisation.
 #[inline]
 pub fn type_tag<T: 'static>() -> u64 {
     let mut mix = Mix(0);
@@ -16,7 +17,7 @@ pub fn type_tag<T: 'static>() -> u64 {
     mix.0
 }
 
-/// What goes in is mixed already.
+/// A hasher for input that is mixed already.
 struct Mix(u64);
 
 impl Hasher for Mix {
@@ -38,7 +39,7 @@ impl Hasher for Mix {
     }
 }
 
-/// The tag's type for people: its name where it is one of the usual element types.
+/// Returns a description of the tag's type for people: the name of a usual element type.
 pub(super) fn describe(tag: u64) -> String {
     macro_rules! find {
         ($($t:ty)*) => { [$((type_tag::<$t>(), stringify!($t))),*] };
