@@ -1,4 +1,4 @@
-//! Where `mobula` is, seen from the crate that uses a macro.
+//! The path of `mobula` in the crate that uses a macro.
 
 use std::{env, path::Path};
 
@@ -8,14 +8,14 @@ use syn::Path as SynPath;
 
 use crate::manifest;
 
-/// The path that the user gave with `crate = ..`, else the name under which the user's manifest
-/// lists the package.
+/// Returns the path that the user gave with `crate = ..`, or else the name of the package in the
+/// user's manifest.
 pub(crate) fn mobula(given: Option<&SynPath>) -> TokenStream {
     if let Some(path) = given {
         return path.to_token_stream();
     }
-    // The package itself is known as that to its tests and its documentation. Where no manifest
-    // says anything, the message about `::mobula` is as good as any other.
+    // The package itself has that name in its tests and its documentation. If no manifest lists the
+    // package, the compiler's message about `::mobula` is good enough.
     let folder = env::var_os("CARGO_MANIFEST_DIR")
         .filter(|_| env::var_os("CARGO_PKG_NAME").is_none_or(|package| package != "mobula"));
     let listed = folder.and_then(|folder| manifest::name_of("mobula", Path::new(&folder)));

@@ -36,7 +36,8 @@ pub(crate) fn expand_test(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// `first` says what the function does first, and what it has to be.
+/// Expands an attribute. `first` returns the code at the beginning of the function, and checks the
+/// function.
 fn expand(
     args: TokenStream,
     item: TokenStream,
@@ -56,7 +57,7 @@ fn expand(
     let root = crate_path::mobula(options.krate.as_ref());
     let first = first(&mut function, &root, &mut errors);
     if !errors.is_empty() {
-        // The compiler would add that `main` may not be async, or may not have what it has.
+        // The compiler would add errors about an async `main`, or about its parameters.
         let Signature { ident, output, .. } = &function.sig;
         let stub = quote!(fn #ident() #output { loop {} });
         return [errors.into_tokens(), stub].into_iter().collect();
@@ -90,13 +91,14 @@ fn check(function: &ItemFn, attribute: &str, errors: &mut Errors) {
 }
 
 /// Moves an async function into a function that calls it. The body stays an `async fn` of its own,
-/// so that its return type and its `return`s mean what they meant.
+/// so its return type and its `return`s keep their meaning.
 fn make_sync(function: &mut ItemFn, body: impl FnOnce(TokenStream) -> TokenStream) {
     if function.sig.asyncness.is_none() {
         return;
     }
     let mut inner = function.clone();
-    // Attributes like `#[should_panic]` belong to the outer function, lint levels to both.
+    // Attributes like `#[should_panic]` belong to the outer function, and lint levels belong to
+    // both.
     inner.attrs.retain(|attribute| {
         matches!(attribute.style, AttrStyle::Inner(_))
             || ["allow", "expect", "warn", "deny", "forbid"]

@@ -1,4 +1,4 @@
-//! All errors of one use of a macro, so that the user sees them at once.
+//! The errors of one use of a macro. The user sees all at once.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use syn::Error;
 pub(crate) struct Errors(Option<Error>);
 
 impl Errors {
-    /// An error at these tokens.
+    /// Adds an error at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(Error::new_spanned(tokens, message));
     }
@@ -26,7 +26,7 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// Tokens that make the compiler report the errors.
+    /// Returns tokens that make the compiler report the errors.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0
             .map(|error| error.to_compile_error())

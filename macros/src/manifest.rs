@@ -1,10 +1,10 @@
-//! Reads of a `Cargo.toml` under which names it lists its dependencies.
+//! Reads the names of dependencies from a `Cargo.toml`.
 
 use std::{fs, iter::Peekable, path::Path, str::Chars};
 
-/// The name under which the package in `folder` depends on `package`.
+/// Returns the name under which the package in `folder` depends on `package`.
 ///
-/// `None` if no dependency is that, or if the manifest cannot be read.
+/// Returns `None` if it has no such dependency, or if the manifest cannot be read.
 pub(crate) fn name_of(package: &str, folder: &Path) -> Option<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
     let root = || {
@@ -18,7 +18,7 @@ pub(crate) fn name_of(package: &str, folder: &Path) -> Option<String> {
     listed(package, &entries(&manifest), root)
 }
 
-/// The same for a manifest that was read. `root` gives that of its workspace.
+/// Returns the name in a manifest that was read. `root` returns the manifest of its workspace.
 fn listed(
     package: &str,
     manifest: &[Entry],
@@ -64,24 +64,24 @@ fn listed(
     })
 }
 
-/// A key with all keys of the tables that it is in, and its value if that is a text or a word.
+/// A key with all keys of the tables around it, and its value if that is a text or a word.
 struct Entry {
     path: Vec<String>,
     value: String,
 }
 
-/// The entries of a manifest, up to the first thing that is not understood.
+/// Returns the entries of a manifest, up to the first part that cannot be read.
 fn entries(manifest: &str) -> Vec<Entry> {
     let mut reader = Reader {
         rest: manifest.chars().peekable(),
         entries: Vec::new(),
     };
-    // What follows a mistake is unknown; cargo has reported it.
+    // The part after a mistake is unknown. Cargo has reported the mistake.
     let _ = reader.document();
     reader.entries
 }
 
-/// Reads TOML as far as manifests need it. `None` of its functions is a mistake.
+/// Reads the parts of TOML that manifests need. A `None` of its functions is a mistake in the file.
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
     entries: Vec<Entry>,
@@ -106,14 +106,14 @@ impl Reader<'_> {
         }
     }
 
-    /// `key = value`
+    /// Reads `key = value`.
     fn pair(&mut self, table: &[String]) -> Option<()> {
         let path = [table, &self.key()?].concat();
         self.take('=').then_some(())?;
         self.value(&path)
     }
 
-    /// `a.b."c d"`
+    /// Reads `a.b."c d"`.
     fn key(&mut self) -> Option<Vec<String>> {
         let mut keys = Vec::new();
         loop {
@@ -133,7 +133,7 @@ impl Reader<'_> {
         self.skip_blank();
         let value = match self.rest.peek()? {
             '{' => return self.list('}', |reader| reader.pair(path)),
-            // What is in a list has no name.
+            // The values in a list have no names.
             '[' => return self.list(']', |reader| reader.value(&["".to_owned()])),
             '"' | '\'' => self.text()?,
             _ => self.word()?,
@@ -158,7 +158,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in quotes, of one line or of several.
+    /// Reads a text in quotes, of one line or of several.
     fn text(&mut self) -> Option<String> {
         let quote = self.rest.next()?;
         let mut quotes = 1;
@@ -181,7 +181,7 @@ impl Reader<'_> {
         Some(text)
     }
 
-    /// A bare key, a number, a date, `true` or `false`.
+    /// Reads a bare key, a number, a date, `true` or `false`.
     fn word(&mut self) -> Option<String> {
         let is_part = |c: &char| c.is_alphanumeric() || "_-+:".contains(*c);
         let mut word = String::new();
@@ -195,7 +195,7 @@ impl Reader<'_> {
         self.rest.next_if_eq(&wanted).is_some()
     }
 
-    /// White space, lines and comments.
+    /// Skips white space, line ends and comments.
     fn skip_blank(&mut self) {
         while let Some(c) = self.rest.next_if(|c| c.is_whitespace() || *c == '#') {
             if c == '#' {

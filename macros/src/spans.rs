@@ -1,14 +1,14 @@
 //! Generated tokens that the compiler reports at the user's tokens.
 //!
-//! Most of them keep the resolution of generated code and take only the position: then lints of the
-//! user's crate do not apply to them. Those in the declaration of `remote` become the user's in
-//! full: then messages about calls show the user's code and no macro.
+//! Most of them keep the resolution of generated code and take only the position. Lints of the
+//! user's crate do not apply to them then. The tokens in the declaration of `remote` become the
+//! user's in full. Messages about calls then show the user's code and no macro.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// The first and the last position of some tokens. Together they mark the whole, which a single
-/// joined span cannot do in a stable compiler.
+/// The first and the last position of some tokens. Together they mark the whole, for which a stable
+/// compiler has no joined span.
 #[derive(Clone, Copy)]
 pub(crate) struct Extent {
     first: Span,
@@ -29,36 +29,37 @@ impl Extent {
         self.first
     }
 
-    /// `tokens` at the first position.
+    /// Returns `tokens` at the first position.
     pub(crate) fn at(self, tokens: TokenStream) -> TokenStream {
         map_spans(tokens, &|span| span.located_at(self.first))
     }
 
-    /// `tokens` as if the user had written them at the first position.
+    /// Returns `tokens` as if the user had written them at the first position.
     pub(crate) fn open(self, tokens: TokenStream) -> TokenStream {
         written(tokens, self.first)
     }
 
-    /// `tokens` as if the user had written them at the last position.
+    /// Returns `tokens` as if the user had written them at the last position.
     pub(crate) fn close(self, tokens: TokenStream) -> TokenStream {
         written(tokens, self.last)
     }
 }
 
-/// A name of the user's for a generated item or local variable.
+/// Returns a name of the user for a generated item or local variable.
 pub(crate) fn generated(ident: &Ident) -> Ident {
     let mut ident = ident.clone();
     ident.set_span(Span::call_site().located_at(ident.span()));
     ident
 }
 
-/// A local variable of the generated code: it neither hides a name of the user's nor is hidden by
-/// one.
+/// Returns a local variable of the generated code. It neither hides a name of the user nor is
+/// hidden by one.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// Where a token begins; for a type that a `macro_rules!` passed, where its first token does.
+/// Returns the position where a token begins. For a type that a `macro_rules!` passed, that is the
+/// beginning of its first token.
 fn start(tree: &TokenTree) -> Span {
     match tree {
         TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::None => group
@@ -70,7 +71,8 @@ fn start(tree: &TokenTree) -> Span {
     }
 }
 
-/// All but `$crate`, which means what it meant where it was written.
+/// Returns the tokens as if the user had written them. If `$crate` is among them, they take only
+/// the position, so that it keeps its meaning.
 fn written(tokens: TokenStream, at: Span) -> TokenStream {
     if tokens
         .clone()

@@ -37,7 +37,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     } = &local;
     let root = crate_path::mobula(options.krate.as_ref());
     if !errors.is_empty() {
-        // What uses the static is no further error.
+        // The uses of the static are no further errors.
         let errors = errors.into_tokens();
         return quote! {
             #errors
@@ -46,7 +46,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
                 #root::WorkerLocal::new("", || ::core::unreachable!());
         };
     }
-    // In the static's own initial value, so that a `cfg` of the static is one of this, too.
+    // This is in the static's own initial value, so a `cfg` of the static also holds for this.
     let eager = options.has("eager").then(|| {
         quote! {
             fn make_now() {

@@ -1,4 +1,4 @@
-//! How much of which resource a function needs.
+//! The amounts of resources that a function needs.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -12,10 +12,10 @@ use syn::{
 
 use super::ungroup;
 
-/// The least amount that counts.
+/// The smallest amount that counts.
 const LEAST: f64 = 0.0001;
 
-/// How much of a resource.
+/// The amount of one resource.
 pub(super) struct Demand {
     name: String,
     value: Expr,
@@ -23,7 +23,7 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// A number above zero.
+    /// Reads a number above zero.
     pub(super) fn amount(name: &str, value: TokenStream) -> Result<Demand> {
         Ok(Demand {
             name: name.to_owned(),
@@ -32,7 +32,7 @@ impl Demand {
         })
     }
 
-    /// A whole number of bytes above zero.
+    /// Reads a whole number of bytes above zero.
     pub(super) fn bytes(name: &str, value: TokenStream) -> Result<Demand> {
         let wrong = |at: &dyn ToTokens| {
             Err(Error::new_spanned(
@@ -62,8 +62,8 @@ impl Demand {
     }
 }
 
-/// An expression that can be a number above zero: literals are checked here, others by the
-/// constant that they become.
+/// Returns an expression that can be a number above zero. Literals are checked here, and other
+/// expressions by the constant that they become.
 fn amount(name: &str, value: TokenStream) -> Result<Expr> {
     let wrong = |at: &dyn ToTokens| {
         Err(Error::new_spanned(
@@ -94,7 +94,7 @@ fn amount(name: &str, value: TokenStream) -> Result<Expr> {
     }
 }
 
-/// `gpu = 1` or `"my resource" = 0.5`.
+/// A demand such as `gpu = 1` or `"my resource" = 0.5`.
 struct Named {
     name: LitStr,
     value: TokenStream,
@@ -122,7 +122,7 @@ impl Parse for Named {
     }
 }
 
-/// What stands in the parentheses of `resources(..)`.
+/// Reads the list in the parentheses of `resources(..)`.
 pub(super) fn named(value: TokenStream) -> Result<Vec<Demand>> {
     let parser = Punctuated::<Named, Token![,]>::parse_terminated;
     let named = parser.parse2(value).map_err(|error| {
@@ -154,7 +154,8 @@ pub(super) fn named(value: TokenStream) -> Result<Vec<Demand>> {
     Ok(demands)
 }
 
-/// An option has a value where it takes parentheses, or the other way round.
+/// Returns the error for an option with a value in place of parentheses, or with parentheses in
+/// place of a value.
 pub(super) fn wrong_form(name: &Ident, known: &str, in_parentheses: bool) -> Error {
     let what = match in_parentheses {
         true => format!("expected `{known} = <value>`"),
@@ -163,7 +164,7 @@ pub(super) fn wrong_form(name: &Ident, known: &str, in_parentheses: bool) -> Err
     Error::new(name.span(), what)
 }
 
-/// The options of a function that needs this, and has no other options.
+/// Returns the options of a function that has these demands and no other options.
 pub(super) fn first_options(
     demands: &[Demand],
     private: &TokenStream,

@@ -1,8 +1,8 @@
-//! Conditions (`#[cfg]`, `#[cfg_attr]`) on what the macro itself has to read.
+//! Conditions (`#[cfg]`, `#[cfg_attr]`) on parts that the macro itself reads.
 //!
-//! A macro cannot know which conditions hold. So an item with such a condition becomes two: one for
-//! builds where the condition holds, one for the others, each with `#[remote]` again. The compiler
-//! expands only the one that exists.
+//! A macro cannot know which conditions hold. So an item with such a condition becomes two, each
+//! with `#[remote]` again. One is for builds where the condition holds, and one is for the others.
+//! The compiler expands only the item that exists.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -17,12 +17,13 @@ use crate::{
     options::{Options, Place},
 };
 
-/// The two items, if a condition stands on something that the macro reads.
+/// An item that may become two, if a part that the macro reads has a condition.
 pub(super) trait Conditional: Clone + ToTokens {
-    /// Settles the first condition that is found, as if it held or did not. Gives the condition.
+    /// Settles the first condition that is found, so that it holds or does not. Returns the
+    /// condition.
     fn settle(&mut self, holds: bool) -> Option<TokenStream>;
 
-    /// What to expand in place of the item.
+    /// Returns the two items in place of the item, if there is a condition.
     fn split(&self, args: &TokenStream, place: Place) -> Option<TokenStream> {
         let (mut with, mut without) = (self.clone(), self.clone());
         let condition = with.settle(true)?;
@@ -58,8 +59,8 @@ impl Conditional for ItemImpl {
     }
 }
 
-/// Settles a `cfg_attr` that brings an attribute which the macro reads. A `cfg` of the function is
-/// repeated on all that is generated, so it needs no copies.
+/// Settles a `cfg_attr` with an attribute that the macro reads. A `cfg` of the function is repeated
+/// on all generated code, so it needs no second item.
 fn attributes(attributes: &mut Vec<Attribute>, holds: bool) -> Option<TokenStream> {
     for n in 0..attributes.len() {
         let Some((condition, metas)) = cfg_attr(&attributes[n]) else {
@@ -113,7 +114,7 @@ fn parameters(signature: &mut Signature, holds: bool) -> Option<TokenStream> {
     found
 }
 
-/// The condition and the attributes of a `cfg_attr`.
+/// Returns the condition and the attributes of a `cfg_attr`.
 fn cfg_attr(attribute: &Attribute) -> Option<(TokenStream, Vec<Meta>)> {
     if !attribute.path().is_ident("cfg_attr") {
         return None;
@@ -125,7 +126,7 @@ fn cfg_attr(attribute: &Attribute) -> Option<(TokenStream, Vec<Meta>)> {
     Some((condition, metas.collect()))
 }
 
-/// Puts the attributes of a `cfg_attr` into its place if it holds.
+/// Replaces a `cfg_attr` by its attributes if it holds, and otherwise removes it.
 fn replace(attributes: &mut Vec<Attribute>, n: usize, metas: Vec<Meta>, holds: bool) {
     let metas = metas.into_iter().filter(|_| holds);
     let attribute = metas.map(|meta| -> Attribute { parse_quote!(#[#meta]) });

@@ -1,4 +1,4 @@
-//! What is generated beside a remote function.
+//! Generates the code beside a remote function.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -31,13 +31,13 @@ pub(crate) fn generate(
         .collect();
     let allow_deprecated = (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)]));
 
-    // Whether that many are too many is said of the function itself.
+    // The lint for too many parameters belongs to the function itself.
     let allow_many = (params.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     let [call, inputs, types] = ["call", "inputs", "types"].map(local);
     let variables: Vec<_> = (0..params.len())
         .map(|n| local(&format!("argument{n}")))
         .collect();
-    // Items do not have that hygiene.
+    // Names of items do not have the hygiene of local variables.
     let [meta, run, learn] = ["META", "run", "learn"].map(|name| format_ident!("__mobula_{name}"));
 
     let declare = params.iter().map(|param| param.declare(&private));
@@ -122,7 +122,7 @@ pub(crate) fn generate(
     }
 }
 
-/// The conditions under which the function exists, also those inside of `cfg_attr`.
+/// Returns the conditions under which the function exists, also those inside `cfg_attr`.
 pub(super) fn cfgs(attributes: &[Attribute]) -> Vec<TokenStream> {
     let mut cfgs = Vec::new();
     for attribute in attributes {

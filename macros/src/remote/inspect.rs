@@ -1,4 +1,4 @@
-//! What a type is made of, as far as its tokens tell.
+//! Finds the parts of a type in its tokens.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -12,15 +12,15 @@ use syn::{
 /// The first part of each kind that cannot be part of a remote function's signature.
 #[derive(Default)]
 pub(crate) struct Parts {
-    /// `&T` somewhere inside.
+    /// A `&T` somewhere inside.
     pub(crate) borrow: Option<TokenStream>,
     /// A lifetime that is not part of a borrow: `View<'a>`.
     pub(crate) lifetime: Option<TokenStream>,
-    /// `dyn Trait`
+    /// A `dyn Trait`.
     pub(crate) dynamic: Option<TokenStream>,
-    /// `impl Trait`
+    /// An `impl Trait`.
     pub(crate) opaque: Option<TokenStream>,
-    /// `_`
+    /// A `_`.
     pub(crate) inferred: Option<TokenStream>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Visit<'a> for Parts {
     fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
 }
 
-/// The type without parentheses, visible or those of `macro_rules!`.
+/// Returns the type without parentheses, whether visible or of `macro_rules!`.
 pub(crate) fn ungroup(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungroup(&group.elem),
@@ -69,24 +69,25 @@ pub(crate) fn ungroup(ty: &Type) -> &Type {
     }
 }
 
-/// Whether this is `Result<..>` or `path::Result<..>`.
+/// Returns whether this is `Result<..>` or `path::Result<..>`.
 pub(crate) fn is_result(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| word == "Result")
 }
 
-/// The items of what a function gives one by one.
+/// The items that a function gives one by one.
 #[derive(Clone)]
 pub(crate) struct Items {
-    /// Their type.
+    /// The type of an item.
     pub(crate) item: Type,
-    /// It is `impl Stream` and not `impl Iterator`.
+    /// Whether the function returns an `impl Stream` and not an `impl Iterator`.
     pub(crate) asynchronous: bool,
-    /// It is in a `Result`.
+    /// Whether that is in a `Result`.
     pub(crate) fallible: bool,
 }
 
 impl Items {
-    /// Those of `impl Iterator<Item = T>`, `impl Stream<Item = T>`, and `Result` of one of them.
+    /// Returns the items of `impl Iterator<Item = T>`, `impl Stream<Item = T>`, and `Result` of one
+    /// of them.
     pub(crate) fn of(ty: &Type) -> Option<Items> {
         let ty = ungroup(ty);
         if let Some((item, asynchronous)) = items_of_impl(ty) {
@@ -113,7 +114,7 @@ impl Items {
     }
 }
 
-/// Traits whose `impl` gives items.
+/// The traits whose `impl` gives items.
 const ITERATORS: [&str; 5] = [
     "Iterator",
     "IntoIterator",
@@ -122,7 +123,7 @@ const ITERATORS: [&str; 5] = [
     "FusedIterator",
 ];
 
-/// The items of `impl Iterator` or `impl Stream`, and whether it is the second.
+/// Returns the items of `impl Iterator` or `impl Stream`, and whether it is the second.
 fn items_of_impl(ty: &Type) -> Option<(Type, bool)> {
     let Type::ImplTrait(opaque) = ty else {
         return None;
@@ -146,7 +147,7 @@ fn items_of_impl(ty: &Type) -> Option<(Type, bool)> {
     })
 }
 
-/// Whether this is one of `ndarray`'s views, which may be written without their lifetime.
+/// Returns whether this is one of `ndarray`'s views, which may be written without their lifetime.
 pub(crate) fn is_view(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| {
         let rank = word.strip_prefix("ArrayView");
@@ -157,12 +158,12 @@ pub(crate) fn is_view(ty: &Type) -> bool {
     })
 }
 
-/// Whether this is one of `ndarray`'s writable views.
+/// Returns whether this is one of `ndarray`'s writable views.
 pub(crate) fn is_writable_view(ty: &Type) -> bool {
     last_word(ty).is_some_and(|word| word.starts_with("ArrayViewMut"))
 }
 
-/// What stands in for a `Cow<'_, B>`, as a parameter that borrows and as an owned type.
+/// Returns the types that replace a `Cow<'_, B>`: a parameter that borrows, and an owned type.
 pub(crate) fn instead_of_cow(ty: &Type) -> Option<(String, String)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -184,7 +185,7 @@ pub(crate) fn instead_of_cow(ty: &Type) -> Option<(String, String)> {
     Some((format!("&{}", text(borrowed)), owned))
 }
 
-/// The element type of `ArrayViewMut2<'_, T>`.
+/// Returns the element type of `ArrayViewMut2<'_, T>`.
 pub(crate) fn tile_element(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -208,7 +209,8 @@ fn last_word(ty: &Type) -> Option<String> {
     }
 }
 
-/// The type with `'static` for each of its lifetimes, also for the one that a view may leave out.
+/// Returns the type with `'static` for each of its lifetimes, also for a lifetime that a view
+/// leaves out.
 pub(crate) fn with_static(ty: &Type) -> Type {
     struct Static {
         found: bool,

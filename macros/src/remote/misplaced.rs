@@ -1,4 +1,4 @@
-//! `#[remote]` where it cannot be.
+//! `#[remote]` at a place where it is not allowed.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -9,7 +9,7 @@ use syn::{
 
 use crate::errors::Errors;
 
-/// An error at the keyword that says what the item is.
+/// Adds an error at the keyword that tells the kind of the item.
 pub(crate) fn not_a_function(item: TokenStream, errors: &mut Errors) {
     let (keyword, message) = match syn::parse2::<Item>(item.clone()) {
         Ok(Item::Struct(item)) => (item.struct_token.to_token_stream(), FREE_FUNCTION),
@@ -34,7 +34,7 @@ fn function_keyword(item: TokenStream) -> Option<TokenTree> {
         .find(|tree| matches!(tree, TokenTree::Ident(ident) if ident == "fn"))
 }
 
-/// Whether the function can only be part of an `impl` block or a trait; says so then.
+/// Returns whether the function can only be part of an `impl` block or a trait. Adds an error then.
 pub(crate) fn in_an_impl(function: &ItemFn, errors: &mut Errors) -> bool {
     if let Some(FnArg::Receiver(receiver)) = function.sig.inputs.first() {
         errors.at(
@@ -56,7 +56,7 @@ pub(crate) fn in_an_impl(function: &ItemFn, errors: &mut Errors) -> bool {
     false
 }
 
-/// Finds a `Self` that is not that of an item inside the function.
+/// Finds a `Self` outside of items inside the function.
 struct SelfType<'a>(Option<&'a Path>);
 
 impl<'a> Visit<'a> for SelfType<'a> {

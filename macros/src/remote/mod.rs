@@ -24,7 +24,8 @@ use crate::{
 use conditions::Conditional;
 use signature::Callee;
 
-/// The item itself comes out in any case, so that the rest of the user's code is checked as usual.
+/// Expands an item. The item itself is part of the output in any case, so the rest of the user's
+/// code is checked like usual.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     if let Ok(Item::Impl(block)) = syn::parse2::<Item>(item.clone()) {
@@ -47,7 +48,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         return out;
     };
     if misplaced::in_an_impl(&function, &mut errors) {
-        // Nothing but functions may stand there, and this error.
+        // Only functions may stand in an `impl` block, so the output adds only this error.
         out.extend(errors.into_tokens());
         return out;
     }

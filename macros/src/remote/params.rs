@@ -1,4 +1,4 @@
-//! Parameters: what each of them takes from the store, and in which form.
+//! Parameters: the kind of each, and the form in which it comes from the store.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -19,18 +19,18 @@ pub(crate) struct Param {
 }
 
 enum Kind {
-    /// `&T`: what is behind the `&`.
+    /// A `&T`, with the type behind the `&`.
     Borrowed(Type),
-    /// A type with a lifetime, given with `'static`.
+    /// A type with a lifetime, which is replaced by `'static`.
     View(Type),
     Owned(Type),
-    /// `&mut [T]`: the element type.
+    /// A `&mut [T]`, with the element type.
     Part(Type),
-    /// `ArrayViewMut2<'_, T>`: the element type.
+    /// An `ArrayViewMut2<'_, T>`, with the element type.
     Tile(Type),
 }
 
-/// The parameters, each with its position.
+/// Returns the parameters, each with its position.
 pub(crate) fn parse<'a>(
     inputs: impl Iterator<Item = (usize, &'a FnArg)>,
     errors: &mut Errors,
@@ -172,7 +172,7 @@ fn kind(ty: &Type, errors: &mut Errors) -> Option<Kind> {
 }
 
 impl Param {
-    /// The type under which arguments are looked up and encoded.
+    /// Returns the type under which arguments are looked up and encoded.
     fn key(&self, private: &TokenStream) -> TokenStream {
         match &self.kind {
             Kind::Borrowed(ty) | Kind::Owned(ty) | Kind::Part(ty) | Kind::Tile(ty) => {
@@ -188,17 +188,18 @@ impl Param {
         }
     }
 
-    /// Whether it is a part of a shared array, lent for the time of the call.
+    /// Returns whether it is a part of a shared array, lent for the time of the call.
     pub(crate) fn is_part(&self) -> bool {
         matches!(self.kind, Kind::Part(_) | Kind::Tile(_))
     }
 
-    /// Where its type stands.
+    /// Returns the position of its type.
     pub(crate) fn place(&self) -> Span {
         self.extent.first()
     }
 
-    /// The codec of what is encoded; nothing for parts, which are objects of their own.
+    /// Returns the codec of an encoded argument. Parts have none, since they are objects of their
+    /// own.
     pub(crate) fn learns(&self, private: &TokenStream) -> Option<TokenStream> {
         match self.kind {
             Kind::Part(_) | Kind::Tile(_) => None,
@@ -212,7 +213,8 @@ impl Param {
             .at(quote!((&&&&&&&#private::Probe::<#key>::NEW).codec()))
     }
 
-    /// `name: impl IntoArg<..>`, such that the compiler shows the type for the bound.
+    /// Returns `name: impl IntoArg<..>`, in a form for which the compiler shows the type for the
+    /// bound.
     pub(crate) fn declare(&self, private: &TokenStream) -> TokenStream {
         let Param { name, extent, .. } = self;
         let key = self.key(private);
@@ -228,7 +230,7 @@ impl Param {
         quote!(#name: impl #open #key #close)
     }
 
-    /// Adds the argument to `call`.
+    /// Returns code that adds the argument to `call`.
     pub(crate) fn push(&self, call: &Ident, private: &TokenStream) -> TokenStream {
         let name = &self.name;
         match self.kind {
@@ -240,7 +242,8 @@ impl Param {
         quote!(#call.push::<#key, _, _>(::core::stringify!(#name), #name, &#codec);)
     }
 
-    /// Resolves the argument as `variable`, after the codec's check that the type can travel.
+    /// Returns code that resolves the argument as `variable`. The codec first checks that the type
+    /// can travel.
     pub(crate) fn resolve(
         &self,
         variable: &Ident,
@@ -259,7 +262,7 @@ impl Param {
         }
         let codec = self.codec(private);
         let checked = match &self.kind {
-            // The elements of a slice are what may lack something, not the slice.
+            // The elements of a slice may lack a trait, not the slice.
             Kind::Borrowed(Type::Slice(slice)) => slice.elem.to_token_stream(),
             _ => key.clone(),
         };
@@ -273,7 +276,7 @@ impl Param {
         match self.kind {
             Kind::Borrowed(_) => quote! {
                 #check
-                // The guard stays alive behind the borrow of the same name.
+                // The guard stays alive behind the borrow, which has the name of the guard.
                 let #variable = #private::lend::<#key, _>(&#chosen, #inputs, #name)?;
                 let #variable = #private::borrow::<#key, _>(&#chosen, &#variable, #name)?;
             },
@@ -288,7 +291,7 @@ impl Param {
         }
     }
 
-    /// The expression that the function gets.
+    /// Returns the expression that the function gets.
     pub(crate) fn pass(&self, variable: &Ident) -> TokenStream {
         match self.kind {
             Kind::Borrowed(_) | Kind::Owned(_) => quote!(#variable),

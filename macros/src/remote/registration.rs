@@ -1,28 +1,28 @@
-//! What makes a function known to all processes.
+//! The registration that makes a function known to all processes.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
-/// A function that is registered.
+/// The data of a registration.
 pub(super) struct Registration<'a> {
-    /// The static that is registered.
+    /// The name of the static that is registered.
     pub(super) meta: &'a Ident,
-    /// The function that runs it.
+    /// The name of the function that runs it.
     pub(super) run: &'a Ident,
-    /// Its name, an expression.
+    /// An expression for its name.
     pub(super) name: TokenStream,
     pub(super) signature: String,
     pub(super) asynchronous: bool,
-    /// An expression.
+    /// An expression for its role.
     pub(super) role: TokenStream,
-    /// The options of its calls, an expression.
+    /// An expression for the options of its calls.
     pub(super) options: TokenStream,
-    /// The type of that place: the function's own, or the actor's.
+    /// The type that owns the function: its own, or the actor's.
     pub(super) owner: TokenStream,
 }
 
 impl Registration<'_> {
-    /// The static, and its registration. Each is one item, so that conditions can stand before
+    /// Returns the static, and its registration. Each is one item, so conditions can stand before
     /// them.
     pub(super) fn items(&self, private: &TokenStream) -> [TokenStream; 2] {
         let Registration {
@@ -60,7 +60,7 @@ impl Registration<'_> {
     }
 }
 
-/// The traits by which generated code finds codecs, and what becomes of results.
+/// Returns the traits by which generated code finds codecs and the kinds of results.
 pub(super) fn levels(private: &TokenStream) -> TokenStream {
     quote! {
         use #private::{
@@ -69,7 +69,7 @@ pub(super) fn levels(private: &TokenStream) -> TokenStream {
     }
 }
 
-/// Those that the functions that run need beside the [`levels`].
+/// Returns the traits that the running code needs in addition to the [`levels`].
 pub(super) fn result_levels(private: &TokenStream) -> TokenStream {
     quote! {
         use #private::{

@@ -1,4 +1,4 @@
-//! The result: what the ref of a call will be of, and how the value becomes bytes.
+//! The result: the type of the call's ref, and the encoding of the value.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -12,11 +12,11 @@ use crate::{
 };
 
 pub(crate) struct Output {
-    /// Of the result, or of the items of a stream.
+    /// The type of the result, or of the items of a stream.
     ty: Type,
     extent: Extent,
     fallible: bool,
-    /// It is a stream.
+    /// The items, if the result is a stream.
     items: Option<Items>,
 }
 
@@ -74,17 +74,17 @@ pub(crate) fn parse(output: &ReturnType, errors: &mut Errors) -> Output {
 }
 
 impl Output {
-    /// Whether it is a stream.
+    /// Returns whether it is a stream.
     pub(crate) fn is_stream(&self) -> bool {
         self.items.is_some()
     }
 
-    /// Whether the function has to be polled although it is not `async`.
+    /// Returns whether the function must be polled although it is not `async`.
     pub(crate) fn is_polled(&self) -> bool {
         self.items.as_ref().is_some_and(|items| items.asynchronous)
     }
 
-    /// The type of a call, without what it is generic over.
+    /// Returns the type of a call, without its generic arguments.
     pub(crate) fn call(&self, private: &TokenStream) -> TokenStream {
         match self.items {
             None => quote!(#private::UnspawnedCall),
@@ -92,7 +92,7 @@ impl Output {
         }
     }
 
-    /// The `T` of the `ObjectRef<T>`.
+    /// Returns the `T` of the `ObjectRef<T>`.
     pub(crate) fn value(&self, private: &TokenStream) -> TokenStream {
         let Output {
             ty,
@@ -116,8 +116,8 @@ impl Output {
             .at(quote!((&&&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
-    /// Notes where there is no error to run the function again for, and where a further run would
-    /// give items beside the one before.
+    /// Checks the options for further runs. It reports them if there is no error that could cause a
+    /// further run, or if the earlier run could still give items beside a further one.
     pub(crate) fn check_retries(&self, options: &Options, errors: &mut Errors) {
         if self.is_stream() && options.has("retry_timeouts") {
             errors.at(
@@ -134,8 +134,8 @@ impl Output {
         }
     }
 
-    /// Turns the function's result, given as an expression, into a payload. `awaits`: the
-    /// expression is a future. `which` says which errors are worth a retry.
+    /// Returns code that turns the function's result, an expression, into a payload. With `awaits`,
+    /// the expression is a future. `which` tells which errors are worth a retry.
     pub(crate) fn encode(
         &self,
         result: TokenStream,
@@ -155,7 +155,7 @@ impl Output {
         }
     }
 
-    /// Puts the items of a function's result into the stream of its call.
+    /// Returns code that puts the items of a function's result into the stream of its call.
     fn encode_items(
         &self,
         items: &Items,
@@ -220,7 +220,8 @@ impl Output {
         }
     }
 
-    /// `splits`: the result may be one whose elements become objects.
+    /// Returns code that encodes a value. With `splits`, the elements of the result may become
+    /// objects.
     fn encode_value(
         &self,
         result: TokenStream,
@@ -236,7 +237,7 @@ impl Output {
         } = self;
         let (codec, value) = (self.codec(private), self.value(private));
         let admits = extent.at(quote!(admits));
-        // The function is called among these variables: it must not be hidden by one of them.
+        // The function is called among these variables, so none of them may hide its name.
         let [inputs, chosen, output, error] = ["inputs", "codec", "output", "error"].map(local);
         let encode = quote!(#private::encode_result(&#chosen, &#output));
         let encode = match splits {
@@ -288,7 +289,7 @@ impl Output {
     }
 }
 
-/// Turns what was in an `Err` into the failure of the task.
+/// Returns code that turns the content of an `Err` into the failure of the task.
 pub(crate) fn failure(error: &Ident, private: &TokenStream) -> TokenStream {
     let typed = local("typed");
     quote! {{

@@ -1,4 +1,4 @@
-//! What a remote function may be, apart from its parameters and its result.
+//! Checks the form of a remote function, except its parameters and its result.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ const PRIMITIVES: [&str; 19] = [
     "i128", "isize", "f16", "f32", "f64", "f128",
 ];
 
-/// What has the signature.
+/// The kind of function that has the signature.
 #[derive(Clone, Copy)]
 pub(crate) enum Callee {
     Function,
@@ -90,7 +90,7 @@ pub(crate) fn check(signature: &Signature, callee: Callee, errors: &mut Errors) 
     }
 }
 
-/// A function's name is a type's, too.
+/// Checks the name of a function, which is also the name of a type.
 pub(crate) fn check_name(ident: &Ident, errors: &mut Errors) {
     let name = ident.to_string();
     if PRIMITIVES.contains(&name.as_str()) {

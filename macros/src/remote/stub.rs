@@ -1,5 +1,5 @@
-//! What stands in for the generated code after an error, so that calls of the function are not
-//! reported as errors of their own.
+//! Generates a stub in place of the real code after an error. With it, calls of the function are
+//! not reported as errors of their own.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -39,8 +39,8 @@ pub(crate) fn generate(function: &ItemFn, root: &TokenStream) -> TokenStream {
     }
 }
 
-/// The result's type, and the generic parameters that it needs. Where the type is odd, it is the
-/// one that was likely meant, else `()`.
+/// Returns the result's type, and the generic parameters that it needs. An invalid type is replaced
+/// by the type that was likely meant, or else by `()`.
 pub(super) fn value(
     output: &ReturnType,
     generics: &Generics,
@@ -65,7 +65,8 @@ pub(super) fn value(
     } else {
         ty.to_token_stream()
     };
-    // As they are written, without a `where`: the uses say what they are.
+    // The parameters are repeated as they are written, without a `where`. Their uses tell what they
+    // are.
     let needed = Mentions::any(generics, &ty).then(|| Generics {
         where_clause: None,
         ..generics.clone()
@@ -73,7 +74,7 @@ pub(super) fn value(
     (value, needed)
 }
 
-/// What a function returns that does not borrow.
+/// Returns the type of a result that does not borrow.
 fn owned(ty: &Type) -> Type {
     if let Some((_, owned)) = instead_of_cow(ty) {
         return syn::parse_str(&owned).unwrap_or_else(|_| ty.clone());
@@ -91,7 +92,7 @@ fn owned(ty: &Type) -> Type {
     }
 }
 
-/// Whether a type mentions a generic parameter.
+/// Finds whether a type mentions a generic parameter.
 struct Mentions<'a> {
     generics: &'a Generics,
     found: bool,

@@ -5,13 +5,13 @@ use syn::{Attribute, ImplItemFn, Meta};
 
 use crate::errors::Errors;
 
-/// Whether this is `#[remote]`, by whatever path.
+/// Returns whether this is `#[remote]`, with any path.
 pub(super) fn is_remote(attribute: &Attribute) -> bool {
     let last = attribute.path().segments.last();
     last.is_some_and(|segment| segment.ident == "remote")
 }
 
-/// What stands in the parentheses of a function's own `#[remote]`.
+/// Returns the tokens in the parentheses of a function's own `#[remote]`.
 pub(super) fn attribute(function: &ImplItemFn, errors: &mut Errors) -> TokenStream {
     let mut attributes = function.attrs.iter().filter(|a| is_remote(a));
     let first = attributes.next();

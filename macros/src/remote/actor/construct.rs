@@ -1,4 +1,4 @@
-//! `remote` of the actor's type, and what runs its constructor.
+//! Generates `remote` of the actor's type, and the code that runs its constructor.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -105,7 +105,7 @@ pub(super) fn construct(
     }
 }
 
-/// Sets what the attribute says.
+/// Returns the code that sets the options of the attribute.
 fn settings(header: &Header, options: &Options) -> TokenStream {
     let constant = |name: String, ty: TokenStream, value: &Expr| {
         let name = format_ident!("__mobula_{}", name.to_uppercase());

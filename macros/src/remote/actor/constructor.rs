@@ -1,4 +1,4 @@
-//! `fn new`.
+//! Parses the constructor, `fn new`.
 
 use syn::{Error, GenericArgument, ImplItemFn, Path, PathArguments, ReturnType, Type};
 
@@ -20,7 +20,7 @@ use crate::{
 pub(super) struct Constructor {
     pub(super) function: ImplItemFn,
     pub(super) params: Vec<Param>,
-    /// It returns a `Result`.
+    /// Whether it returns a `Result`.
     pub(super) fallible: bool,
 }
 
@@ -61,8 +61,8 @@ pub(super) fn parse(
     })
 }
 
-/// Whether it returns a `Result` of the actor; `None` if it returns something else than that or the
-/// actor.
+/// Returns whether it returns a `Result` of the actor. Returns `None` if it returns neither that
+/// nor the actor.
 fn fallible(output: &ReturnType, actor: &Path) -> Option<bool> {
     let ReturnType::Type(_, ty) = output else {
         return None;

@@ -1,9 +1,9 @@
-//! What is generated beside an actor's `impl` block.
+//! Generates the code beside an actor's `impl` block.
 //!
-//! All of it is in one anonymous constant, so that no name of it can meet one of the user's: the
-//! constructor's call as `remote` of the actor's own type, the calls of the methods as methods of a
-//! type that only an `ActorRef` has, and for each of them the function that runs it where the actor
-//! is.
+//! All of it is in one anonymous constant, so its names cannot meet those of the user. The
+//! constructor's call is `remote` of the actor's own type. The methods' calls are methods of a type
+//! that only an `ActorRef` has. For each of them there is a function that runs it in the actor's
+//! worker.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -93,13 +93,13 @@ pub(super) fn generate(
     }
 }
 
-/// Whether the block asks for calls that run at the same time.
+/// Returns whether the block asks for calls that run at the same time.
 fn is_concurrent(options: &Options, groups: &[String]) -> bool {
     let most = options.number("max_concurrency");
     !groups.is_empty() || most.is_some_and(|most| most.to_token_stream().to_string() != "1")
 }
 
-/// The groups of the methods, each once.
+/// Returns the groups of the methods, each once.
 fn groups(of_methods: impl Iterator<Item = String>) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     for group in of_methods {

@@ -1,4 +1,4 @@
-//! What stands before the braces.
+//! Parses the part of the block before the braces.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
@@ -12,13 +12,13 @@ use crate::{
 /// The actor's type.
 pub(super) struct Header {
     pub(super) path: Path,
-    /// Its last word.
+    /// The last word of the path.
     pub(super) name: Ident,
-    /// The conditions under which it is an actor.
+    /// The conditions under which the type is an actor.
     pub(super) cfgs: Vec<TokenStream>,
 }
 
-/// `None` if nothing can be said of the type.
+/// Checks the header. Returns `None` if nothing is known of the type.
 pub(super) fn check(block: &ItemImpl, errors: &mut Errors) -> Option<Header> {
     let mut usable = true;
     if let Some((path, _)) = &block.trait_ {
@@ -64,7 +64,7 @@ pub(super) fn check(block: &ItemImpl, errors: &mut Errors) -> Option<Header> {
     })
 }
 
-/// Whether this is `Self`, or the same by name.
+/// Returns whether this is `Self`, or the actor by its name.
 pub(super) fn is_actor(ty: &Type, actor: &Path) -> bool {
     match ungroup(ty) {
         Type::Path(path) => {

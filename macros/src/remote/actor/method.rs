@@ -1,4 +1,4 @@
-//! What is generated for one method.
+//! Generates the code of one method.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -15,9 +15,9 @@ use crate::{
     spans::{generated, local},
 };
 
-/// What becomes of one method.
+/// The generated code of one method.
 pub(super) struct Generated {
-    /// What runs it.
+    /// The code that runs it.
     pub(super) items: TokenStream,
     /// The method of the refs.
     pub(super) remote: TokenStream,
@@ -86,13 +86,13 @@ impl Generated {
         let mut called = quote!(<#path>::#name(#borrow #(, #pass)*));
         let mut lock_first = None;
         if output.is_stream() {
-            // Its items may borrow the value.
+            // The items may borrow the value.
             lock_first = Some(quote!(#lock;));
         } else {
             if asynchronous {
                 called = quote!(#private::block_on(#called));
             }
-            // Others need not wait until a large result is written.
+            // Other methods need not wait until a large result is written.
             called = quote! {{
                 #lock;
                 let #result = #called;

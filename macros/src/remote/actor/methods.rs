@@ -1,4 +1,4 @@
-//! What stands between the braces: the constructor and the methods.
+//! Parses the part of the block between the braces: the constructor and the methods.
 
 use proc_macro2::Ident;
 use syn::{
@@ -25,7 +25,7 @@ use crate::{
 
 pub(super) struct Parts {
     pub(super) constructor: Option<Constructor>,
-    /// There is a `new`, right or not.
+    /// Whether there is a `new`, with or without errors.
     pub(super) has_new: bool,
     pub(super) methods: Vec<Method>,
 }
@@ -35,13 +35,13 @@ pub(super) struct Method {
     pub(super) function: ImplItemFn,
     pub(super) params: Vec<Param>,
     pub(super) output: Output,
-    /// It takes `&mut self`.
+    /// Whether it takes `&mut self`.
     pub(super) exclusive: bool,
     pub(super) options: Options,
 }
 
-/// What comes before the methods of the actor when a method of a ref is looked up: what every ref
-/// has by a trait of the standard prelude.
+/// Methods that every ref has by a trait of the standard prelude. The lookup of a method finds them
+/// before the methods of the actor.
 const TAKEN: [&str; 7] = [
     "clone",
     "clone_from",
@@ -156,7 +156,7 @@ fn check_name(name: &Ident, errors: &mut Errors) {
 
 const BORROWS: &str = "an actor's method borrows: it takes `&self` or `&mut self`, since the actor stays for further calls";
 
-/// Whether the method takes `&mut self`.
+/// Returns whether the method takes `&mut self`.
 fn exclusive(receiver: &Receiver, actor: &Path, errors: &mut Errors) -> Option<bool> {
     let (lifetime, mutability) = match &receiver.kind {
         ReceiverKind::Reference(_, lifetime, mutability) => (lifetime, mutability),
@@ -190,7 +190,7 @@ fn exclusive(receiver: &Receiver, actor: &Path, errors: &mut Errors) -> Option<b
     }
 }
 
-/// Each group with a limit has a method.
+/// Checks that each group with a limit has a method.
 pub(super) fn check_groups(limits: &[(LitStr, Expr)], parts: &Parts, errors: &mut Errors) {
     for (name, _) in limits {
         let mut groups = parts

@@ -21,7 +21,8 @@ use crate::{
     options::{Options, Place},
 };
 
-/// The block itself comes out in any case, without the attributes of its methods.
+/// Expands the block. The block itself is part of the output in any case, without the attributes of
+/// its methods.
 pub(super) fn expand(args: TokenStream, block: ItemImpl, mut errors: Errors) -> TokenStream {
     let options = Options::parse(args, Place::Actor, &mut errors);
     let root = crate_path::mobula(options.krate.as_ref());
@@ -42,7 +43,7 @@ pub(super) fn expand(args: TokenStream, block: ItemImpl, mut errors: Errors) -> 
         )),
         _ => {
             out.extend(errors.into_tokens());
-            // Else it may be the second block of an actor.
+            // Without `new`, it may be the second block of an actor.
             if parts.has_new {
                 out.extend(stub::generate(&block, &header, &root));
             }

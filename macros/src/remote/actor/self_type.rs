@@ -1,18 +1,18 @@
-//! `Self` in signatures, which other items repeat.
+//! Replaces `Self` in signatures that other items repeat.
 
 use syn::{
     Expr, Path, Signature,
     visit_mut::{self, VisitMut},
 };
 
-/// The signature with the actor's type in the place of `Self`.
+/// Returns the signature with the actor's type in the place of `Self`.
 pub(super) fn in_signature(signature: &Signature, actor: &Path) -> Signature {
     let mut signature = signature.clone();
     Replace(actor).visit_signature_mut(&mut signature);
     signature
 }
 
-/// The same for an expression.
+/// Returns the expression with the actor's type in the place of `Self`.
 pub(super) fn in_expression(expr: &Expr, actor: &Path) -> Expr {
     let mut expr = expr.clone();
     Replace(actor).visit_expr_mut(&mut expr);

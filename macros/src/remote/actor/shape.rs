@@ -1,4 +1,4 @@
-//! What constructors and methods have in common, their calls and what runs them.
+//! The common parts of constructors and methods: their calls, and the code that runs them.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -6,7 +6,7 @@ use syn::{Attribute, ImplItemFn};
 
 use crate::{remote::params::Param, spans::local};
 
-/// The pieces of generated code that come of parameters and attributes.
+/// The pieces of generated code for parameters and attributes.
 pub(super) struct Shape<'a> {
     pub(super) declare: Vec<TokenStream>,
     pub(super) push: Vec<TokenStream>,
@@ -44,7 +44,7 @@ impl<'a> Shape<'a> {
             pass: with_variables().map(|(param, v)| param.pass(v)).collect(),
             allow_deprecated: (!deprecated.is_empty()).then(|| quote!(#[allow(deprecated)])),
             deprecated,
-            // Whether that many are too many is said of the function itself.
+            // The lint for too many parameters belongs to the function itself.
             allow_many: (params.len() > 6).then(|| quote!(#[allow(clippy::too_many_arguments)])),
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn learn_all(
     quote!(#(#private::learn(&#codecs, #types);)*)
 }
 
-/// The signature as text: a change of it is another program.
+/// Returns the signature as text. A change of it makes another program.
 pub(super) fn signature(name: &Ident, function: &ImplItemFn, group: Option<&str>) -> String {
     let sig = &function.sig;
     let group = group

@@ -1,5 +1,5 @@
-//! What stands in for the generated code after an error, so that uses of the actor are not reported
-//! as errors of their own.
+//! Generates a stub in place of the real code after an error. With it, uses of the actor are not
+//! reported as errors of their own.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -31,7 +31,7 @@ pub(super) fn generate(block: &ItemImpl, header: &Header, root: &TokenStream) ->
             FnArg::Receiver(_) => None,
             FnArg::Typed(_) => Some(quote!(_: impl ::core::marker::Sized)),
         });
-        // There can be one `remote`.
+        // There can be only one `remote`.
         no_remote &= sig.ident != "remote";
         let has_self = matches!(sig.inputs.first(), Some(FnArg::Receiver(_)));
         if sig.ident == "new" && !has_self {
