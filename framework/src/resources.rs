@@ -20,7 +20,7 @@ pub(crate) struct Totals {
     pub(crate) memory: Amount,
     /// The declared resources, sorted by name, each with its number of units.
     pub(crate) declared: Vec<(String, u32)>,
-    /// The environment variables that name the units of a resource to programs, by the name of the
+    /// The environment variables that tell programs the units of a resource, by the name of the
     /// resource.
     pub(crate) variables: BTreeMap<String, String>,
 }

@@ -210,7 +210,7 @@ pub enum ToWorker {
     DropSegment(SegmentId),
     /// This object is freed. The worker has said [`FromWorker::Decoded`] of it.
     Forget(ObjectId),
-    /// Nobody waits for this task any more. The task should end soon.
+    /// No caller waits for this task any more. The task should end soon.
     Cancel {
         /// The run of the task, among the worker's runs.
         run: Attempt,
@@ -312,7 +312,7 @@ pub enum FromWorker {
         /// One object for each element.
         ids: Vec<ObjectId>,
     },
-    /// Nobody will ask for the result of this task. The task runs all the same.
+    /// No caller will ask for the result of this task. The task runs all the same.
     Detach(ObjectId),
     /// The driver should tell the worker when this object is ready.
     Watch(ObjectId),
@@ -411,7 +411,7 @@ pub enum FromWorker {
         /// Whether the request waits until the queue has as many values.
         waits: bool,
     },
-    /// Nobody waits for these answers any more. All are of one request. Pending answers fail.
+    /// No caller waits for these answers any more. All are of one request. Pending answers fail.
     QueueGiveUp {
         /// The answers.
         ids: Vec<ObjectId>,

@@ -93,8 +93,7 @@ impl Heap {
         self.table().map_or(0, |extents| extents.committed())
     }
 
-    /// Returns the number of bytes of all extents that are in use, each rounded up to a multiple of
-    /// 64.
+    /// Returns the number of bytes of all extents in use, each rounded up to a multiple of 64.
     pub fn in_use(&self) -> u64 {
         self.table().map_or(0, |extents| extents.in_use())
     }

@@ -134,7 +134,7 @@ impl Mapping {
     /// Panics if the range does not lie in the mapping, or if the mapping is not writable here.
     ///
     /// # Safety
-    /// The memory there is reserved, and nobody else reads or writes it at the same time.
+    /// The memory there is reserved, and no other code reads or writes it at the same time.
     pub(crate) unsafe fn write(&self, offset: u64, bytes: &[u8]) {
         assert!(self.writer.is_some() && self.is_ours());
         let range = offset..offset + bytes.len() as u64;

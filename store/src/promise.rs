@@ -19,8 +19,9 @@ pub struct EnginePromise(());
 
 impl EnginePromise {
     /// # Safety
-    /// Wherever the caller, or whoever the caller hands the result to, passes it to a function, the
-    /// promises hold that the documentation of that function names. So a crate keeps it private.
+    /// The caller, or code that gets the result from the caller, may pass it to a function.
+    /// Wherever that happens, the promises must hold that the documentation of that function names.
+    /// So a crate keeps it private.
     pub const unsafe fn new() -> EnginePromise {
         EnginePromise(())
     }

@@ -6,10 +6,10 @@
 //! they are full. There are as many active workers as cores.
 //!
 //! A worker stays active while it ends tasks. A worker with a long task is no longer active after
-//! `STUCK_ROUNDS` (4) [rounds](Scheduler::end_round), and then its tasks that have not started can
-//! be taken back. One round is not enough. Workers take turns on the cores, and a worker that waits
-//! for its turn, for some milliseconds, would look stuck. One more worker in its place would make
-//! the turns longer.
+//! `STUCK_ROUNDS` [rounds](Scheduler::end_round). Then its tasks that have not started can be taken
+//! back. A single round is not enough. Workers take turns on the cores, and a worker that waits for
+//! its turn, for some milliseconds, would look stuck. A further worker in its place would make the
+//! turns longer.
 //!
 //! When tasks are no longer short, each idle worker gets one.
 

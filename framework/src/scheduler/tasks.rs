@@ -322,7 +322,8 @@ impl Scheduler {
         let stream = task
             .stream()
             .map(|stream| (stream, outcome.as_ref().err().cloned()));
-        // What the result keeps is counted before the arguments are let go: it may be the same.
+        // The refs of the result are counted before the arguments' refs end, since both may be of
+        // one object.
         if let Some(output) = task.output() {
             self.complete(output, outcome, after, host);
         }

@@ -116,8 +116,8 @@ impl Output {
             .at(quote!((&&&&&&&#private::Probe::<#value>::NEW).codec()))
     }
 
-    /// Checks the options for further runs. It reports them if there is no error that could cause a
-    /// further run, or if the earlier run could still give items beside a further one.
+    /// Checks the options for further runs. Reports them if no error could cause a further run.
+    /// Reports them, too, if the earlier run could still give items beside a further one.
     pub(crate) fn check_retries(&self, options: &Options, errors: &mut Errors) {
         if self.is_stream() && options.has("retry_timeouts") {
             errors.at(

@@ -17,7 +17,7 @@ pub struct Cause {
     pub how: How,
 }
 
-/// What happened to a process, or in it.
+/// The end of a process, or an event in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum How {

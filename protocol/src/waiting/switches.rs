@@ -9,7 +9,7 @@ pub enum Mechanism {
     Spin,
     /// Yields between these looks.
     Yields,
-    /// More looks on a core that nobody else wants.
+    /// More looks on a core that no other thread wants.
     FreeCore,
     /// No yields for a time after a long one.
     Bars,

@@ -201,7 +201,7 @@ impl Model {
                         .iter()
                         .for_each(|r| self.set(r.clone(), &[Cold], Warming));
                     self.set(pending.used(), &[Warming], Warming);
-                    // What remains is needed: each page holds a part of the extent.
+                    // The rest is needed: each page holds a part of the extent.
                     let used = pending.used();
                     for range in after {
                         assert!(range.start + PAGE > used.start && range.end < used.end + PAGE);

@@ -85,7 +85,7 @@ fn it_is_done_though_many_die_amid_it() {
         }
         for _ in 0..100 {
             let dead = life.die();
-            // The successor is at it before anybody else, if the others do not look meanwhile.
+            // The successor runs the call before the others, if they do not check meanwhile.
             if !once.recover(dead)
                 || memory.words()[0]
                     .exchange(0, life.holder().word(), SeqCst)

@@ -378,7 +378,7 @@ fn futures_read_and_write() {
         assert!(lock.is_written_by(mine));
         lock.unlock_write(mine).unwrap();
 
-        // A writer that waits for readers and is gone, or is not polled in time, bars nobody.
+        // A writer that waits for readers bars no other after its drop, or after a late poll.
         for gone in [true, false] {
             let _ = other.read(holder(2), &there, None).unwrap();
             let mut writer = write(mine);
