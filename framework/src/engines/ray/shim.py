@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     Program = tuple[str, Ref]
     # This text, the settings, the program and the hub.
     Head = tuple[str, "Settings", Program, RayActor]
-    # What a number is found by: a kind, and a name within the kind.
+    # `intern` finds an object again by its key: a kind, and a name within the kind.
     Key = tuple[str, Any]
     # `PeerArg` and `PeerValue` of `protocol/src/frames/value.rs`.
     WireArg = dict[str, Any]
@@ -1585,7 +1585,7 @@ class Child(Peer):
         run = self.runs.pop(number, None)
         if run is None:
             return
-        # The process releases the objects of the result by its next frames.
+        # The result keeps its objects now: the process releases them by its next frames.
         ((kind, fields),) = outcome.items()
         result: Result
         if kind == "Value":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pathlib
 import stat
@@ -196,6 +197,33 @@ class Texts(unittest.TestCase):
             for _ in range(2):
                 self.assertEqual(self.remote.call.what("spec", 1, 2), ("spec", (1, 2)))
         self.assertEqual(ran, [self.head])
+
+    def test_the_classes_are_those_of_the_text(self) -> None:
+        self.remote.pick.what(("e", b"x"), 0)
+        module = sys.modules[self.name]
+
+        class Process:
+            def __init__(self, *args: Any) -> None:
+                self.meta = args
+
+            def call(self, *args: Any) -> Any:
+                return args
+
+        class Hub:
+            async def ask(self, *args: Any) -> Any:
+                return args
+
+            async def cancelled(self, known: int) -> Any:
+                return known
+
+        with mock.patch.multiple(module, ActorProcess=Process, Hub=Hub):
+            actor = self.remote.Actor.what("spec", "kept", 1, 2)
+            self.assertEqual(actor.made(), ("spec", "kept", (1, 2)))
+            self.assertEqual(actor.call("method", 3), ("method", (3,)))
+            hub = self.remote.Hub.what()
+            request = asyncio.run(hub.ask("sender", 1, "kind", ()))
+            self.assertEqual(request, ("sender", 1, "kind", ()))
+            self.assertEqual(asyncio.run(hub.cancelled(4)), 4)
 
     def test_the_remote_functions_have_their_options(self) -> None:
         self.assertEqual(self.remote.call.chosen, {"num_returns": 2, "max_retries": 0})

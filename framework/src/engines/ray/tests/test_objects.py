@@ -300,6 +300,15 @@ class Watches(PeerCase):
         self.peer.on_Watch(1)
         self.assertEqual(self.ready(1), {"Failure": ["closed", None, "the end", None]})
 
+    def test_an_object_that_was_released_may_be_watched_again(self) -> None:
+        number = self.peer.intern(handle(value(b"x")))
+        self.peer.on_Hold(number)
+        for _ in range(2):
+            self.peer.on_Watch(number)
+            self.assertEqual(self.ready(number), {"Value": [b"x", [], []]})
+            self.peer.on_Release(number)
+            self.peer.on_Hold(number)
+
     def test_nothing_is_watched_that_is_gone(self) -> None:
         self.peer.on_Watch(1)
         self.peer.pool.shutdown()

@@ -298,6 +298,12 @@ class Runs(ChildCase):
             self.assertEqual(result()[0][1], "timeout")
             self.no_frame()
 
+    def test_other_failures_are_not_tried_again(self) -> None:
+        result = self.begin(self.spec(retries=3, retry_timeouts=True))
+        self.peer.on_Done(self.task()[0], {"Failure": ["usage", 1, "it is so", None]})
+        self.assertEqual(result()[0][1], "usage")
+        self.no_frame()
+
     def test_only_ray_makes_an_actor_again(self) -> None:
         for role in ("constructor", "method"):
             result = self.begin(self.spec(retries=2), role=role)

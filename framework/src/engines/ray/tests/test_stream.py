@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import unittest
+from unittest import mock
 
 import msgpack
 from support import pair, shim
@@ -74,6 +75,19 @@ class Frames(unittest.TestCase):
     def test_a_frame_that_is_too_long_is_refused_before_its_body(self) -> None:
         self.raw(b"", shim.MOST + 1)
         self.assertEqual(self.gone(), f"a frame of {shim.MOST + 1} bytes")
+
+    def test_a_frame_of_the_most_bytes_is_read(self) -> None:
+        body = msgpack.packb("Shutdown")
+        with mock.patch.object(shim, "MOST", len(body)):
+            self.raw(body)
+            self.assertEqual(self.other.receive(), ("Shutdown", []))
+            self.raw(body, len(body) + 1)
+            self.assertIn("bytes", self.gone())
+
+    def test_a_closed_stream_has_no_sockets(self) -> None:
+        self.one.close()
+        ends = (self.one.stream, self.one.descriptors)
+        self.assertEqual([end.fileno() for end in ends], [-1, -1])
 
     def test_the_stream_ends_between_frames(self) -> None:
         self.one.close()
