@@ -229,6 +229,10 @@ class Values(PeerCase):
         inner = handle(value(b"small"), None, True)
         self.assertEqual(self.peer.value(value(b"", (inner,)), None, shim.Object())[2], [])
 
+    def test_an_array_that_has_failed_has_no_place(self) -> None:
+        inner = handle(shim.failure("lost", "", None, value()), None, True)
+        self.assertEqual(self.peer.value(value(b"", (inner,)), None, shim.Object())[2], [])
+
     def test_outcomes(self) -> None:
         def outcome(meta: Any) -> Any:
             return self.peer.outcome(meta, None, shim.Object())
@@ -433,6 +437,10 @@ class Calls(PeerCase):
         done.meta.result.set_result(value())
         self.peer.too_late(2, done, 1, self.peer.options(options(deadline=1.0)))
         self.assertIsNone(done.failed)
+        # The first failure stays.
+        reason = late.failed
+        self.peer.too_late(1, late, 1, self.peer.options(options(deadline=9.0)))
+        self.assertIs(late.failed, reason)
 
     def test_pending_calls_are_cancelled(self) -> None:
         pending, done = self.spawn(1), self.spawn(2)
@@ -585,6 +593,11 @@ class Actors(PeerCase):
         assert failed is not None
         self.assertEqual(failed[1], "usage")
         self.assertIn("an actor with the name `name` already", failed[3])
+
+    def test_an_actor_that_ray_does_not_make(self) -> None:
+        self.fails = ray.exceptions.RuntimeEnvSetupError("no environment")
+        failed = self.create([None, 0, 0, 1, [], None, 0.5]).failed
+        self.assertEqual(failed, shim.failure("setup", "no environment", 0))
 
     def test_resources_that_are_never_there(self) -> None:
         failed = self.create([None, 0, 0, 1, [], None, 0.5], 7, cpus=99.0).failed
