@@ -29,6 +29,7 @@ import collections
 import concurrent.futures
 import contextlib
 import ctypes
+import functools
 import hashlib
 import json
 import mmap
@@ -161,6 +162,8 @@ if TYPE_CHECKING:
 VERSION = 2
 # The most bytes of a frame.
 MOST = 256 << 20
+# The bytes that are asked for at a time, unless a frame has more.
+CHUNK = 1 << 16
 # The bits of a number that count the objects of one side.
 COUNT_BITS = 40
 OWN, PEER, RUNS = 1, 2, 3
@@ -178,6 +181,17 @@ class Gone(Exception):
     """The process at the other end of a stream has ended."""
 
 
+PACKERS = threading.local()
+
+
+def packed(message: object) -> bytes:
+    """Returns a message as MessagePack. Each thread has a packer, since a new one is costly."""
+    packer = getattr(PACKERS, "own", None)
+    if packer is None:
+        packer = PACKERS.own = msgpack.Packer()
+    return cast("bytes", packer.pack(message))
+
+
 class Stream:
     """Frames, and a socket for descriptors beside them."""
 
@@ -185,10 +199,13 @@ class Stream:
         self.stream = stream
         self.descriptors = descriptors
         self.lock = threading.Lock()
+        # Bytes that have arrived, and how many of them are read.
+        self.arrived = bytearray()
+        self.read = 0
 
     def send(self, kind: str, *fields: object) -> None:
         """Sends a frame. The thread that receives learns of an end of the stream."""
-        body = msgpack.packb({kind: fields[0] if len(fields) == 1 else fields} if fields else kind)
+        body = packed({kind: fields[0] if len(fields) == 1 else fields} if fields else kind)
         with self.lock, contextlib.suppress(OSError):
             self.stream.sendall(struct.pack("<I", len(body)) + body)
 
@@ -205,18 +222,26 @@ class Stream:
         ((kind, fields),) = message.items()
         return kind, fields
 
-    def exactly(self, count: int) -> bytearray:
+    def exactly(self, count: int) -> bytes:
         """Blocks until `count` bytes have arrived."""
-        data = bytearray(count)
-        view = memoryview(data)
-        while view:
+        while len(self.arrived) - self.read < count:
+            # Small frames come several at a time.
+            missing = count - (len(self.arrived) - self.read)
             try:
-                got = self.stream.recv_into(view)
+                got = self.stream.recv(max(missing, CHUNK))
             except ConnectionError:
-                got = 0
+                got = b""
             if not got:
                 raise Gone("the stream has ended")
-            view = view[got:]
+            if self.read:
+                del self.arrived[: self.read]
+                self.read = 0
+            self.arrived += got
+        data = bytes(memoryview(self.arrived)[self.read : self.read + count])
+        self.read += count
+        if self.read == len(self.arrived):
+            self.arrived = bytearray()
+            self.read = 0
         return data
 
     def send_descriptor(self, segment: int, fd: int) -> None:
@@ -511,7 +536,8 @@ class Remote:
             return module
 
         def call(spec: Spec, *flat: Any) -> Any:
-            return shim().child().run(spec, flat)
+            module = shim()
+            return module.compact(module.child().run(module.opened(spec), flat))
 
         def pick(meta: Meta, place: int) -> Any:
             return shim().pick(meta, place)
@@ -524,7 +550,8 @@ class Remote:
                 return self.inner.meta
 
             def call(self, spec: MethodSpec, *flat: Any) -> Any:
-                return self.inner.call(spec, flat)
+                module = shim()
+                return module.compact(self.inner.call(module.opened(spec), flat))
 
         class Hub:
             def __init__(self) -> None:
@@ -555,15 +582,48 @@ class Remote:
         self.hub = hub
 
 
+def closed(spec: Any) -> Any:
+    """Returns a call as bytes if its arguments refer to no object. Ray passes bytes on at once, and
+    pickles all else.
+    """
+    _, parts, *_ = spec
+    if all(part[0] == "v" and not part[1][2] for part in parts):
+        return packed(spec)
+    return spec
+
+
+def opened(spec: Any) -> Any:
+    """Returns the call that `closed` has closed."""
+    return msgpack.unpackb(spec, use_list=False) if isinstance(spec, bytes) else spec
+
+
+def compact(result: Result) -> Any:
+    """Returns the objects of a result as bytes if it refers to no object."""
+    meta, _ = result
+    if meta[0] == "v" and not meta[2] and not meta[3]:
+        return b"v" + meta[1], b""
+    if meta[0] == "e":
+        return b"e" + meta[1], b""
+    return result
+
+
+def expanded(meta: Any) -> Meta:
+    """Returns the `meta` that `compact` has made bytes of."""
+    if not isinstance(meta, bytes):
+        return cast("Meta", meta)
+    return ("v", meta[1:], (), False) if meta[:1] == b"v" else ("e", meta[1:])
+
+
 def pick(meta: Meta, place: int) -> Result:
     """Returns an element of a split result."""
+    meta = expanded(meta)
     if meta[0] != "v":
         return meta, None
     if place >= len(meta[2]):
         return failure("internal", f"a result was split that has no element {place}"), None
     element: Any
     element, payload, *_ = meta[2][place]
-    element = ray.get(element) if isinstance(element, ray.ObjectRef) else element
+    element = expanded(ray.get(element) if isinstance(element, ray.ObjectRef) else element)
     payload = ray.get(payload) if payload is not None else None
     return element, pickle.PickleBuffer(payload) if payload is not None else None
 
@@ -727,7 +787,7 @@ class Peer:
             refs.append([number, handle[2]])
             if handle[2]:
                 inner: Any = handle[0]
-                inner = ray.get(inner) if isinstance(inner, ray.ObjectRef) else inner
+                inner = expanded(ray.get(inner) if isinstance(inner, ray.ObjectRef) else inner)
                 if inner[0] == "v" and inner[3]:
                     places.append(self.locate(handle[1], keeper))
         return [blob, refs, places]
@@ -762,13 +822,14 @@ class Peer:
             if thing.failed is not None:
                 meta = thing.failed
             elif isinstance(thing.meta, ray.ObjectRef):
-                meta = ray.get(thing.meta)
+                meta = expanded(ray.get(thing.meta))
             else:
                 meta = thing.meta
             if isinstance(thing.payload, int) and meta[0] == "v":
                 # A queue has answered several requests with one tuple; `payload` is the place.
                 thing.meta, thing.payload, _, thing.actor, *_ = meta[2][thing.payload]
-                meta = ray.get(thing.meta) if isinstance(thing.meta, ray.ObjectRef) else thing.meta
+                meta = thing.meta
+                meta = expanded(ray.get(meta) if isinstance(meta, ray.ObjectRef) else meta)
             outcome = self.outcome(meta, thing.payload, thing)
         except BaseException as error:  # Every failure has to reach the waiting thread.
             meta = thing.failed or failure_of(error)
@@ -816,24 +877,21 @@ class Peer:
                 return
             thing.watched = True
         if thing.failed is None and isinstance(thing.meta, ray.ObjectRef):
-            later = thing.meta.future()
-            later.add_done_callback(lambda later: self.came(number, thing, later))
+            # `future` costs a lock, and a copy of what Ray tells here.
+            thing.meta._on_completed(functools.partial(self.came, number, thing))
         else:
             self.later(self.ready, number, thing)
 
-    def came(self, number: int, thing: Object, ended: concurrent.futures.Future[Any]) -> None:
-        """Tells the process how a call has ended, on a thread of Ray that must not wait."""
-        if (
-            thing.failed is None
-            and not isinstance(thing.payload, int)
-            and ended.exception() is None
-        ):
-            meta = ended.result()
-            if meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3]:
-                self.unfinished.pop(number, None)
-                self.stream.send("Ready", number, self.outcome(meta, None, thing))
-                return
-        self.later(self.ready, number, thing)
+    def came(self, number: int, thing: Object, meta: Any) -> None:
+        """Tells the process how a call has ended, on a thread of Ray that must not wait.
+
+        `meta` is an exception if Ray knows of a failure.
+        """
+        if thing.failed is None and isinstance(meta, bytes):
+            self.unfinished.pop(number, None)
+            self.stream.send("Ready", number, self.outcome(expanded(meta), None, thing))
+        else:
+            self.later(self.ready, number, thing)
 
     def later(self, work: Callable[..., object], *args: Any) -> None:
         """Runs `work` on a thread of the pool, unless the pool has ended."""
@@ -948,7 +1006,7 @@ class Peer:
         try:
             if actor is None:
                 call = self.function(function, name, options)
-                thing.meta, thing.payload = call.remote(spec, *flat)
+                thing.meta, thing.payload = call.remote(closed(spec), *flat)
             elif self.objects[actor].actor is None:
                 thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
                 return
@@ -958,7 +1016,7 @@ class Peer:
                 key = (handle.actor._actor_id, options.group)
                 self.order[key] += 1
                 order = (self.sender, options.group, self.order[key])
-                thing.meta, thing.payload = call.remote((*spec, order), *flat)
+                thing.meta, thing.payload = call.remote(closed((*spec, order)), *flat)
         except Refused as error:
             thing.failed = failure("usage", str(error), function)
             return
@@ -1400,7 +1458,7 @@ class Child(Peer):
                 keeper.children.append(number)
                 return [number, [self.unit, [], []]]
             _, at, handle = part
-            meta, payload = flat[at], flat[at + 1]
+            meta, payload = expanded(flat[at]), flat[at + 1]
             if meta[0] != "v":
                 raise Failed(meta)
             number = self.intern(handle)
