@@ -124,7 +124,10 @@ def _exceptions() -> types.ModuleType:
         ("RayActorError", "RayError"),
         ("ActorDiedError", "RayActorError"),
         ("ActorUnavailableError", "RayActorError"),
+        ("ActorUnschedulableError", "RayError"),
+        ("TaskUnschedulableError", "RayError"),
         ("ObjectStoreFullError", "RayError"),
+        ("OutOfDiskError", "RayError"),
         ("WorkerCrashedError", "RayError"),
         ("OutOfMemoryError", "RayError"),
         ("NodeDiedError", "RayError"),
@@ -140,10 +143,19 @@ def _exceptions() -> types.ModuleType:
     return module
 
 
-# The cluster. Tests of actors fill the last two.
-NODES: list[dict[str, Any]] = [
-    {"Alive": True, "Resources": {"CPU": 4.0, "gpu": 1.0, "memory": 1e9}}
-]
+def node(address: str, name: str, alive: bool = True, **resources: float) -> dict[str, Any]:
+    """Returns a node of the cluster as `ray.nodes` has it."""
+    return {
+        "Alive": alive,
+        "NodeManagerAddress": address,
+        "NodeID": name,
+        "Resources": resources,
+    }
+
+
+# The cluster. `OWN` is the id of this process' node. Tests of actors fill the last two.
+OWN = "id of one"
+NODES: list[dict[str, Any]] = [node("10.0.0.1", OWN, CPU=4.0, gpu=1.0, memory=1e9)]
 ACTORS: dict[str, Actor] = {}
 KILLED: list[Any] = []
 
@@ -173,7 +185,7 @@ def install() -> types.ModuleType:
         wait=wait,
         nodes=lambda: NODES,
         cluster_resources=lambda: {"CPU": 4.0},
-        get_runtime_context=lambda: types.SimpleNamespace(get_node_id=lambda: "node"),
+        get_runtime_context=lambda: types.SimpleNamespace(get_node_id=lambda: OWN),
         get_actor=_get_actor,
         kill=lambda actor, no_restart: KILLED.append((actor, no_restart)),
     )

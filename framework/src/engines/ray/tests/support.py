@@ -11,6 +11,7 @@ import types
 import unittest
 from collections.abc import Callable, Iterable
 from typing import Any
+from unittest import mock
 
 import fake_ray
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import shim  # noqa: E402 - Ray's stand-in is there first.
 
 # A thread that has anything to say has said it by then, in seconds.
-LIMIT = 10.0
+LIMIT = 5.0
 UNIT = b"unit"
 STANDS = b"stands"
 
@@ -40,6 +41,8 @@ class Hub:
     def __init__(self) -> None:
         self.ask = fake_ray.Remote("ask")
         self.cancelled = fake_ray.Remote("cancelled")
+        self.progress = fake_ray.Remote("progress")
+        self.progressed = fake_ray.Remote("progressed")
 
     def asked(self) -> list[tuple[Any, ...]]:
         """Returns kind and arguments of each request so far."""
@@ -71,10 +74,29 @@ def options(**chosen: Any) -> list[Any]:
         "memory": None,
         "resources": [],
         "group": None,
+        "node": None,
+        "spread": False,
         "own": None,
     }
     assert chosen.keys() <= values.keys()
     return list({**values, **chosen}.values())
+
+
+def cluster(case: unittest.TestCase, *nodes: dict[str, Any]) -> list[None]:
+    """Gives Ray these nodes until the test ends. Returns a list of one element for each look."""
+    looks: list[None] = []
+
+    def alive() -> list[dict[str, Any]]:
+        looks.append(None)
+        return list(nodes)
+
+    for patch in (
+        mock.patch.object(ray, "nodes", alive),
+        mock.patch.object(shim, "NODES", shim.Nodes()),
+    ):
+        patch.start()
+        case.addCleanup(patch.stop)
+    return looks
 
 
 def until(is_so: Callable[[], bool]) -> None:
@@ -92,6 +114,7 @@ class PeerCase(unittest.TestCase):
     kind: Any = shim.Peer
 
     def setUp(self) -> None:
+        cluster(self, *fake_ray.NODES)
         mine, self.process = pair()
         self.remote = remote()
         self.peer = self.kind(mine, self.remote)

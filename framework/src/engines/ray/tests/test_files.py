@@ -24,13 +24,19 @@ class Failures(unittest.TestCase):
     def test_each_exception_has_its_kind(self) -> None:
         for kind, names in {
             "cancelled": ["TaskCancelledError"],
-            "actor_dead": ["RayActorError", "ActorDiedError", "ActorUnavailableError"],
+            "actor_dead": [
+                "RayActorError",
+                "ActorDiedError",
+                "ActorUnavailableError",
+                "ActorUnschedulableError",
+            ],
             "store_full": ["ObjectStoreFullError"],
             "crash": [
                 "WorkerCrashedError",
                 "OutOfMemoryError",
                 "NodeDiedError",
                 "LocalRayletDiedError",
+                "TaskUnschedulableError",
             ],
             "lost": ["ObjectLostError", "OwnerDiedError", "ReferenceCountingAssertionError"],
             "backpressure": ["PendingCallsLimitExceeded"],
@@ -216,6 +222,13 @@ class Texts(unittest.TestCase):
             async def cancelled(self, known: int) -> Any:
                 return known
 
+            def progress(self, *args: Any) -> None:
+                progress.append(args)
+
+            async def progressed(self, sender: str) -> Any:
+                return sender
+
+        progress: list[Any] = []
         with mock.patch.multiple(module, ActorProcess=Process, Hub=Hub):
             actor = self.remote.Actor.what("spec", "kept", 1, 2)
             self.assertEqual(actor.made(), ("spec", "kept", (1, 2)))
@@ -224,12 +237,15 @@ class Texts(unittest.TestCase):
             request = asyncio.run(hub.ask("sender", 1, "kind", ()))
             self.assertEqual(request, ("sender", 1, "kind", ()))
             self.assertEqual(asyncio.run(hub.cancelled(4)), 4)
+            self.assertEqual(asyncio.run(hub.progressed("sender")), "sender")
+            asyncio.run(hub.progress("sender.1", 2, 3))
+            self.assertEqual(progress, [("sender.1", 2, 3)])
 
     def test_the_remote_functions_have_their_options(self) -> None:
         self.assertEqual(self.remote.call.chosen, {"num_returns": 2, "max_retries": 0})
         self.assertEqual(self.remote.pick.chosen, {"num_returns": 2, "num_cpus": 0})
         hub = self.remote.Hub.chosen
-        self.assertEqual((hub["num_cpus"], hub["scheduling_strategy"]), (0, ("node", False)))
+        self.assertEqual((hub["num_cpus"], hub["scheduling_strategy"]), (0, (fake_ray.OWN, False)))
 
     def test_ray_can_pickle_what_goes_between_processes(self) -> None:
         # A class of this text would be pickled by the name of its module, which other processes

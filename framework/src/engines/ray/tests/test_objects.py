@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 import fake_ray
-from support import STANDS, UNIT, PeerCase, options, ray, shim, until
+from support import STANDS, UNIT, PeerCase, cluster, options, ray, shim, until
 
 PEER = shim.PEER << shim.COUNT_BITS
 
@@ -395,15 +395,12 @@ class Calls(PeerCase):
             self.assertEqual(thing.failed[1], "usage")
             self.assertIn(f"`second` needs {text}", thing.failed[3])
         self.assertEqual(self.remote.call.calls, [])
-        dead = [{"Alive": False, "Resources": {"CPU": 64.0}}]
-        with mock.patch.object(ray, "nodes", lambda: dead):
-            failed = self.spawn(2, cpus=1.0).failed
-            assert failed is not None
+        cluster(self, fake_ray.node("10.0.0.9", "dead", alive=False, CPU=64.0))
+        self.assertIsNotNone(self.spawn(2, cpus=1.0).failed)
         # One node must have all of it.
-        split = [{"Alive": True, "Resources": {name: 8.0}} for name in ("CPU", "gpu")]
-        with mock.patch.object(ray, "nodes", lambda: split):
-            self.assertIsNotNone(self.spawn(3, cpus=1.0, resources=[["gpu", 1.0]]).failed)
-            self.assertIsNone(self.spawn(4, cpus=8.0).failed)
+        cluster(self, fake_ray.node("a", "1", CPU=8.0), fake_ray.node("b", "2", gpu=8.0))
+        self.assertIsNotNone(self.spawn(3, cpus=1.0, resources=[["gpu", 1.0]]).failed)
+        self.assertIsNone(self.spawn(4, cpus=8.0).failed)
 
     def test_a_call_that_ray_refuses_has_failed(self) -> None:
         self.remote.call.fails = ray.exceptions.PendingCallsLimitExceeded("too many")
@@ -672,7 +669,7 @@ class Frames(PeerCase):
     def test_hello_is_answered(self) -> None:
         self.hello(shim.VERSION)
         self.peer.hello(17, 4, "Ray")
-        self.assertEqual(self.frames(1), [("Hello", [shim.VERSION, 17, 4.0, "Ray"])])
+        self.assertEqual(self.frames(1), [("Hello", [shim.VERSION, 17, 4.0, "Ray", "10.0.0.1"])])
         self.assertEqual((self.peer.names, self.peer.pid), (["f", "g"], 77))
         self.assertEqual((self.peer.unit, self.peer.stands), (b"u", b"s"))
         self.assertEqual(bytes(self.peer.view(8, 8)), b"the heap")

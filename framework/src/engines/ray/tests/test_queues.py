@@ -307,6 +307,22 @@ class Hubs(unittest.IsolatedAsyncioTestCase):
         last, news = await self.hub.cancelled(2)
         self.assertEqual((last, [token for token, *_ in news]), (3, ["new"]))
 
+    async def test_progress_reaches_the_process_that_follows_it(self) -> None:
+        self.hub.progress("one.1", 1, 9)
+        first = asyncio.ensure_future(self.hub.progressed("one"))
+        await self.settle()
+        # Nobody followed it before.
+        self.assertFalse(first.done())
+        self.hub.progress("one.1", 2, 9)
+        self.hub.progress("two.1", 2, 9)
+        self.hub.progress("one.1", 3, 9)
+        self.hub.progress("one.2", 1, 1)
+        # The last of each call counts.
+        self.assertEqual(await first, [("one.1", 3, 9), ("one.2", 1, 1)])
+        self.assertEqual(self.hub.far, {"one": {}})
+        self.hub.progress("one.2", 5, 9)
+        self.assertEqual(await self.hub.progressed("one"), [("one.2", 5, 9)])
+
     async def test_requests_reach_their_queue(self) -> None:
         await self.ask("create", "q", 1)
         await self.ask("create", "r", 1)

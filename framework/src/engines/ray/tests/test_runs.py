@@ -56,7 +56,7 @@ class ChildCase(PeerCase):
     def setUp(self) -> None:
         super().setUp()
         self.own = Process()
-        self.peer.process = self.own
+        self.peer.process, self.peer.pid = self.own, 77
         look = mock.patch.object(shim, "LOOK", 0.005)
         look.start()
         self.addCleanup(look.stop)
@@ -107,7 +107,7 @@ class Follow(ChildCase):
     def test_the_end_of_the_process_is_a_crash(self) -> None:
         meta, payload = self.follow(("dead", -11))
         self.assertEqual((meta[1], meta[2], payload), ("crash", 1, None))
-        self.assertIn("SIGSEGV", meta[3])
+        self.assertEqual(meta[3], "it was ended by signal 11 (SIGSEGV) (pid 77 on node 10.0.0.1)")
 
     def test_a_run_within_its_limit(self) -> None:
         self.assertEqual(self.follow(("done", (value(), None)), timeout=5.0), (value(), None))
@@ -345,6 +345,23 @@ class Runs(ChildCase):
         del payload, result
         gc.collect()
         self.assertEqual(self.frames(1), [("Free", [[4, 3]])])
+
+    def test_progress_is_passed_on_at_intervals_with_the_last(self) -> None:
+        result = self.begin(self.spec())
+        run, _ = self.task()
+        now = 100.0
+        with mock.patch.object(shim.time, "monotonic", lambda: now):
+            for done, passed in ((1, 0.0), (2, shim.REPORT / 2), (3, shim.REPORT), (9, 0.0)):
+                now += passed
+                self.peer.on_Progress(run, done, 9)
+        told = [args for _, args in self.remote.hub.progress.calls]
+        self.assertEqual(told, [("token", 1, 9), ("token", 3, 9), ("token", 9, 9)])
+        self.peer.on_Done(run, {"Value": [b"", [], []]})
+        result()
+        # The progress of a run that has ended is nothing.
+        self.peer.on_Progress(run, 9, 9)
+        self.assertEqual(len(self.remote.hub.progress.calls), 3)
+        self.assertEqual(self.peer.reported, {})
 
     def test_a_run_that_has_ended_is_passed_over(self) -> None:
         self.peer.on_Done(99, {"Value": [b"", [], []]})
