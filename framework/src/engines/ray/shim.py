@@ -437,6 +437,7 @@ class Object:
         "payload",
         "queue",
         "segments",
+        "stream",
         "token",
         "watched",
     )
@@ -464,6 +465,8 @@ class Object:
         self.own: list[int] | None = None
         # The hub knows its call by the token.
         self.token: str | None = None
+        # The queue that its call fills as a stream.
+        self.stream: str | None = None
         self.function: int | None = None
         self.children: list[int] = []
         self.buffers: list[memoryview] = []
@@ -1001,6 +1004,7 @@ class Peer:
         thing = self.add(number, Object())
         thing.token, thing.function = f"{self.sender}.{number}", function
         parts, flat = self.arguments(args)
+        thing.stream = stream_of(parts)
         spec: Spec = (function, parts, vars(options), thing.token)
         name = self.names[function]
         try:
@@ -1009,7 +1013,6 @@ class Peer:
                 thing.meta, thing.payload = call.remote(closed(spec), *flat)
             elif self.objects[actor].actor is None:
                 thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
-                return
             else:
                 handle = self.objects[actor]
                 call = handle.actor.call.options(name=name, num_returns=2)
@@ -1019,10 +1022,14 @@ class Peer:
                 thing.meta, thing.payload = call.remote(closed((*spec, order)), *flat)
         except Refused as error:
             thing.failed = failure("usage", str(error), function)
-            return
         except Exception as error:  # It is the outcome of the call.
             thing.failed = failure_of(error, function)
+        if thing.failed is not None:
+            self.end_stream(thing, thing.failed)
             return
+        if thing.stream is not None:
+            ended = cast("Ref", thing.meta).future()
+            ended.add_done_callback(lambda ended: self.later(self.stream_ended, thing, ended))
         with self.lock:
             self.name(number, thing)
             self.unfinished[number] = thing.meta
@@ -1031,6 +1038,20 @@ class Peer:
         self.tidy()
         if options.deadline is not None:
             self.after(options.deadline, self.too_late, number, thing, function, options)
+
+    def stream_ended(self, thing: Object, ended: concurrent.futures.Future[Any]) -> None:
+        """Ends the stream of a call that Ray has failed for good.
+
+        The process of a call ends the stream in all other cases, behind its last item.
+        """
+        error = ended.exception()
+        if error is not None:
+            self.end_stream(thing, failure_of(error, thing.function))
+
+    def end_stream(self, thing: Object, reason: FailureMeta) -> None:
+        """Ends the stream that a failed call was to fill. A stream ends once."""
+        if thing.stream is not None:
+            self.ask("finish", thing.stream, reason)
 
     def function(self, function: int, name: str, options: Options) -> Any:
         """Returns the remote function of a call. Calls with these options share it."""
@@ -1118,6 +1139,7 @@ class Peer:
         """
         self.ask("cancel", thing.token, reason, how)
         thing.failed = reason
+        self.end_stream(thing, reason)
         if thing.watched:
             self.later(self.ready, number, thing)
 
@@ -1302,6 +1324,11 @@ class Peer:
 
     def on_Exits(self, *_: object) -> None:
         pass
+
+
+def stream_of(parts: Sequence[Part]) -> str | None:
+    """Returns the queue that a call with these arguments fills as a stream."""
+    return parts[-1][1] if parts and parts[-1][0] == "q" else None
 
 
 def is_pending(meta: Meta | Ref | None) -> bool:
@@ -1498,9 +1525,16 @@ class Child(Peer):
             if not again or left == 0 or role != "call":
                 break
             left -= 1
-        if parts and parts[-1][0] == "q":
-            self.ask("finish", parts[-1][1], None if meta[0] == "v" else meta)
+        # After a crash of a method, Ray may make the actor anew and run the method again.
+        if not (role == "method" and meta[:2] == ("f", "crash")):
+            self.finish(parts, meta)
         return result
+
+    def finish(self, parts: list[Part], meta: Meta) -> None:
+        """Ends the stream of a call that has ended."""
+        stream = stream_of(parts)
+        if stream is not None:
+            self.ask("finish", stream, None if meta[0] == "v" else meta)
 
     def run_once(
         self,
@@ -1723,9 +1757,11 @@ class ActorProcess:
     def call(self, given: MethodSpec, flat: tuple[Any, ...]) -> Result:
         """Runs a method in its turn."""
         spec, order = given[:4], given[4]
-        function, _, options, _ = spec
+        function, parts, options, _ = spec
         if self.meta[0] != "v":
-            return failure("actor_dead", "", function, self.meta), None
+            dead = failure("actor_dead", "", function, self.meta)
+            self.child.finish(parts, dead)
+            return dead, None
         turn = Turn(self.turns, *order)
         try:
             with self.groups.get(options["group"], self.others):
@@ -1830,9 +1866,13 @@ class Line:
         return ("q", len(self.items), self.closed, self.accepted)
 
     def finish(self, failed: FailureMeta | None) -> None:
-        """Ends the queue when no value waits for room: the call that fills it has ended."""
-        self.finishing = failed or failure("closed", "the stream has ended")
-        self.step()
+        """Ends the queue when no value waits for room: the call that fills it has ended.
+
+        The first end counts. The submitter of a failed call tells of it, too.
+        """
+        if self.finishing is None:
+            self.finishing = failed or failure("closed", "the stream has ended")
+            self.step()
 
     def keep(self, count: int) -> None:
         """Notes that `count` more processes keep the queue."""

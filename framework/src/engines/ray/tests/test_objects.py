@@ -424,6 +424,69 @@ class Calls(PeerCase):
         broken.failed = reason
         self.assertEqual(self.spawn(2, actor=1).failed, shim.failure("actor_dead", "", 1, reason))
 
+    def stream(self, number: int, **how: Any) -> Any:
+        """Makes a call that fills a stream."""
+        if 1 not in self.peer.objects:
+            self.peer.on_CreateQueue(1, 4)
+        return self.spawn(number, [{"Value": [b"x", [], []]}, {"Object": [1, None]}], **how)
+
+    def ends(self) -> list[Any]:
+        """Returns how the stream was ended, each time."""
+        name = f"{self.peer.sender}.1"
+        return [rest[0] for kind, line, *rest in self.asked() if (kind, line) == ("finish", name)]
+
+    def test_a_stream_whose_call_ray_refuses_has_ended(self) -> None:
+        self.remote.call.fails = ray.exceptions.PendingCallsLimitExceeded("too many")
+        self.assertEqual(self.ends(), [])
+        thing = self.stream(2)
+        self.assertEqual(self.ends(), [shim.failure("backpressure", "too many", 1)])
+        self.assertEqual(self.ends(), [thing.failed])
+
+    def test_a_stream_whose_call_no_node_can_run_has_ended(self) -> None:
+        self.assertEqual(self.ends(), [])
+        thing = self.stream(2, cpus=99.0)
+        self.assertEqual((thing.failed[1], self.ends()), ("usage", [thing.failed]))
+
+    def test_a_stream_of_an_actor_that_was_not_made_has_ended(self) -> None:
+        self.peer.add(9, shim.Object()).failed = shim.failure("usage", "no such resource")
+        thing = self.stream(2, actor=9)
+        self.assertEqual((thing.failed[1], self.ends()), ("actor_dead", [thing.failed]))
+
+    def test_a_stream_whose_call_ray_fails_has_ended(self) -> None:
+        thing = self.stream(2)
+        here: list[Any] = []
+        later = self.peer.later
+
+        def counted(*work: Any) -> None:
+            here.append(work)
+            later(*work)
+
+        with mock.patch.object(self.peer, "later", counted):
+            self.assertEqual(self.ends(), [])
+            thing.meta.result.set_exception(ray.exceptions.WorkerCrashedError("gone"))
+        # Ray's thread has not asked the hub itself.
+        self.assertEqual(len(here), 1)
+        until(lambda: self.ends() == [shim.failure("crash", "gone", 1)])
+
+    def test_a_process_ends_the_stream_of_a_call_that_it_has_run(self) -> None:
+        for number, meta in ((2, value()), (3, ("e", b"x")), (4, shim.failure("usage", ""))):
+            self.stream(number).meta.result.set_result(meta)
+        self.peer.pool.shutdown()
+        self.assertEqual(self.ends(), [])
+
+    def test_only_the_last_argument_is_a_stream(self) -> None:
+        self.peer.on_CreateQueue(1, 4)
+        arguments = [{"Object": [1, None]}, {"Value": [b"x", [], []]}]
+        thing = self.spawn(2, arguments)
+        thing.meta.result.set_exception(ray.exceptions.WorkerCrashedError("gone"))
+        self.peer.pool.shutdown()
+        self.assertEqual(self.ends(), [])
+
+    def test_the_stream_of_a_cancelled_call_has_ended(self) -> None:
+        thing = self.stream(2)
+        self.peer.on_Cancel([2], True, False, None)
+        self.assertEqual(self.ends(), [thing.failed])
+
     def test_a_deadline_fails_a_pending_call_only(self) -> None:
         late, done = self.spawn(1, deadline=0.01), self.spawn(2)
         until(lambda: late.failed is not None)

@@ -183,6 +183,17 @@ class Lines(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.get(line).result(), got(A))
         self.assertEqual(self.get(line).result(), ("e", b"an error"))
 
+    async def test_the_first_end_of_a_stream_counts(self) -> None:
+        line = self.line(1)
+        self.put(line, A)
+        self.put(line, B)
+        line.finish(None)
+        line.finish(shim.failure("crash", ""))
+        self.get(line, 1), self.get(line, 1)
+        self.assertEqual(self.get(line).result()[3], "the stream has ended")
+        line.finish(shim.failure("crash", ""))
+        self.assertEqual(self.get(line).result()[3], "the stream has ended")
+
     async def test_an_answer_that_ray_has_cancelled_is_passed_over(self) -> None:
         line = self.line(2)
         waiting = self.get(line)

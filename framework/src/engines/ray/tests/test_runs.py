@@ -312,6 +312,27 @@ class Runs(ChildCase):
             self.assertEqual(result()[0][1], "crash")
             self.no_frame()
 
+    def test_a_stream_goes_on_while_its_call_may_run_again(self) -> None:
+        def ends() -> list[Any]:
+            return [end for kind, _, end in self.asked() if kind == "finish"]
+
+        # The child runs a task again itself.
+        result = self.begin(self.spec([("q", "line")], retries=1))
+        self.peer.runs.pop(self.task()[0]).put(("dead", 3))
+        run, _ = self.task()
+        self.assertEqual(ends(), [])
+        self.peer.on_Done(run, {"Value": [b"", [], []]})
+        result()
+        self.assertEqual(ends(), [None])
+        # Ray runs a method again, and the submitter ends the stream if Ray does not.
+        result = self.begin(self.spec([("q", "line")]), role="method")
+        self.peer.runs.pop(self.task()[0]).put(("dead", 3))
+        self.assertEqual((result()[0][1], len(ends())), ("crash", 1))
+        result = self.begin(self.spec([("q", "line")]), role="method")
+        self.peer.on_Done(self.task()[0], {"Error": b"x"})
+        result()
+        self.assertEqual(ends()[1:], [("e", b"x")])
+
     def test_a_call_that_was_cancelled_before_it_came_does_not_run(self) -> None:
         self.peer.cancelled["token"] = (CANCELLED, (True, True, None))
         self.assertEqual(self.begin(self.spec(retries=3))(), (CANCELLED, None))
@@ -490,8 +511,13 @@ class Actors(unittest.TestCase):
 
         stream = types.SimpleNamespace(send=lambda *frame: self.said.append(frame))
         self.child = types.SimpleNamespace(
-            actor_threads=None, process=process, stream=stream, run=run
+            actor_threads=None,
+            process=process,
+            stream=stream,
+            run=run,
+            finish=lambda *end: self.ends.append(end),
         )
+        self.ends: list[Any] = []
         self.exits: list[int] = []
         for patch in (
             mock.patch.object(shim, "child", lambda: self.child),
@@ -527,6 +553,8 @@ class Actors(unittest.TestCase):
         failed = shim.failure("actor_dead", "", 1, ("e", b"an error"))
         self.assertEqual(actor.call(self.method(1), ()), (failed, None))
         self.assertEqual(len(self.runs), 1)
+        # A stream that a method was to fill ends.
+        self.assertEqual(self.ends, [([], failed)])
 
     def test_a_crash_ends_the_worker_so_that_ray_makes_it_anew(self) -> None:
         crash = shim.failure("crash", "")
