@@ -127,6 +127,7 @@ if TYPE_CHECKING:
         env: list[tuple[str, str]]
         capacity: int
         stack: int
+        start: float
 
     class Kept(TypedDict):
         """The options of an actor for its process."""
@@ -1417,31 +1418,51 @@ class Child(Peer):
         self.follow_hub()
 
     def start(self) -> None:
-        """Starts the process. The caller holds the lock, and no process is there."""
+        """Starts the process. The caller holds the lock, and no process is there.
+
+        Raises an exception of any kind if the process does not say hello in time.
+        """
+        settings = self.settings
+        path = executable(self.program)
+        cores = ray.cluster_resources().get("CPU", 1)
         own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         own_descriptors, its_descriptors = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        socket.send_fds(own, [struct.pack("<I", 0xFFFFFFFF)], [its_descriptors.fileno()])
-        settings = self.settings
-        environment = dict(os.environ)
-        environment.update(settings["env"])
-        environment["MOBULA_PEER"] = f"{settings['capacity']},{settings['stack']}"
-        path = executable(self.program)
-        process = subprocess.Popen([path, *settings["args"]], stdin=its.fileno(), env=environment)
-        its.close()
-        its_descriptors.close()
         with self.lock:
             self.stream = Stream(own, own_descriptors)
             self.segments = Segments(self.stream)
             self.objects, self.by_key = {}, {}
             self.made_by.clear()
             self.blocked = 0
-        number = 16 + uuid.uuid4().int % ((1 << 24) - 16)
+        environment = dict(os.environ)
+        environment.update(settings["env"])
+        environment["MOBULA_PEER"] = f"{settings['capacity']},{settings['stack']}"
+        process: subprocess.Popen[bytes] | None = None
         try:
-            self.hello(number, ray.cluster_resources().get("CPU", 1), "a Ray worker")
-        except BaseException:
+            with its, its_descriptors:
+                socket.send_fds(own, [struct.pack("<I", 0xFFFFFFFF)], [its_descriptors.fileno()])
+                process = subprocess.Popen(
+                    [path, *settings["args"]], stdin=its.fileno(), env=environment
+                )
+            for end in (own, own_descriptors):
+                end.settimeout(settings["start"])
+            number = 16 + uuid.uuid4().int % ((1 << 24) - 16)
+            self.hello(number, cores, "a Ray worker")
+            for end in (own, own_descriptors):
+                end.settimeout(None)
+        except BaseException as error:
             self.stream.close()
-            process.kill()
-            process.wait()
+            status: int | None = None
+            if process is not None:
+                # A process that has failed closes its stream before it has ended.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(1.0 if isinstance(error, Gone) else 0.0)
+                process.kill()
+                process.wait()
+            if status is not None:
+                raise Gone(describe(status)) from error
+            if isinstance(error, socket.timeout):
+                text = f"it has not said hello within {settings['start']:g} s"
+                raise Gone(text) from error
             raise
         self.process = process
         threading.Thread(target=self.reads, args=(process,), daemon=True).start()
@@ -1552,7 +1573,15 @@ class Child(Peer):
         try:
             with self.lock:
                 if self.process is None:
-                    self.start()
+                    try:
+                        self.start()
+                    except Exception as error:  # It is the outcome of the call.
+                        text = " ".join(str(error).split())
+                        text = (
+                            text if isinstance(error, Gone) else f"{type(error).__name__}: {text}"
+                        )
+                        text = f"the program does not start on node {self.node}: {text}"
+                        return failure("setup", text, function), None
                 self.run_number += 1
                 reason = self.cancelled.pop(token, None)
                 if reason is not None:
@@ -1596,8 +1625,9 @@ class Child(Peer):
                     text = f"has run for longer than its limit of {options.timeout:g} s"
                     reason = failure("timeout", text, function)
                     killed = self.cancel_run(number, (True, True, None), options)
-                if killed is not None and now >= killed and self.process is not None:
-                    self.process.kill()
+                process = self.process
+                if killed is not None and now >= killed and process is not None:
+                    process.kill()
                     killed = None
                 continue
             if event[0] == "cancel":
@@ -1650,16 +1680,21 @@ class Child(Peer):
                 last, tokens = later.result()
             except Exception:  # The hub is gone, and so is the runtime.
                 return
-            with self.lock:
-                for token, reason, how in tokens:
-                    run = self.tokens.get(token)
-                    if run is not None:
-                        run.put(("cancel", (reason, how)))
-                    else:
-                        self.cancelled[token] = (reason, how)
-            self.follow_hub(last)
+            # A start of the process may hold the lock, and needs Ray's thread meanwhile.
+            self.later(self.learn, last, tokens)
 
         self.remote.hub.cancelled.remote(known).future().add_done_callback(came)
+
+    def learn(self, last: int, cancelled: list[Cancelled]) -> None:
+        """Notes cancelled calls, and asks for those behind the first `last` ones."""
+        with self.lock:
+            for token, reason, how in cancelled:
+                run = self.tokens.get(token)
+                if run is not None:
+                    run.put(("cancel", (reason, how)))
+                else:
+                    self.cancelled[token] = (reason, how)
+        self.follow_hub(last)
 
     def result(self, fields: WireValue) -> Result:
         """Returns the two objects of a value. The process' bytes are free when Ray has them."""
@@ -2014,10 +2049,16 @@ def executable(program: Program) -> str:
         )
     path = os.path.join(directory, digest)
     if not os.path.exists(path):
+        data = ray.get(content)
         own = f"{path}.{os.getpid()}"
-        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
-            file.write(ray.get(content))
-        os.rename(own, path)
+        try:
+            with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
+                file.write(data)
+            os.rename(own, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(own)
+            raise
     return path
 
 
@@ -2027,7 +2068,7 @@ def end_with_node() -> None:
     The raylet keeps a silent connection open until it dies.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raylet:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             raylet.connect(ray._private.worker._global_node.raylet_socket_name)
             raylet.recv(1)
     # Failures that Ray knows already reach the program before the end.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pathlib
 import stat
 import sys
+import types
 import unittest
 from typing import Any
 from unittest import mock
@@ -164,8 +166,30 @@ class Programs(unittest.TestCase):
         lost = fake_ray.failed(ray.exceptions.ObjectLostError("gone"))
         with self.assertRaises(ray.exceptions.ObjectLostError):
             shim.executable(("digest", lost))
-        self.assertNotIn("digest", os.listdir(self.place))
+        self.assertEqual(os.listdir(self.place), [])
         self.assertTrue(os.path.exists(shim.executable(self.program)))
+
+    def test_a_file_that_cannot_be_written_leaves_nothing(self) -> None:
+        with (
+            mock.patch.object(shim.os, "rename", side_effect=OSError("no room")),
+            self.assertRaises(OSError),
+        ):
+            shim.executable(self.program)
+        self.assertEqual(os.listdir(self.place), [])
+
+    def test_a_raylet_that_is_not_there_is_an_end(self) -> None:
+        gone = types.SimpleNamespace(raylet_socket_name=os.path.join(self.folder, "none"))
+        worker = types.SimpleNamespace(_global_node=gone)
+        private = types.SimpleNamespace(worker=worker)
+        exits: list[int] = []
+        with (
+            mock.patch.object(ray, "_private", private, create=True),
+            mock.patch.object(shim.time, "sleep", lambda _: None),
+            mock.patch.object(shim.os, "_exit", exits.append),
+            mock.patch.object(sys, "stderr", io.StringIO()),
+        ):
+            shim.end_with_node()
+        self.assertEqual(exits, [1])
 
 
 class Texts(unittest.TestCase):

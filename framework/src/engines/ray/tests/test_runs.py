@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
+import pathlib
 import queue
+import sys
 import threading
 import time
 import types
@@ -12,7 +15,8 @@ from typing import Any
 from unittest import mock
 
 import fake_ray
-from support import LIMIT, PeerCase, options, ray, shim, until
+import msgpack
+from support import LIMIT, PeerCase, folder, options, ray, shim, until
 
 
 def value(blob: bytes = b"", handles: tuple[Any, ...] = (), has_payload: bool = False) -> Any:
@@ -352,9 +356,29 @@ class Runs(ChildCase):
         self.assertEqual(result(), (CANCELLED, None))
         self.assertEqual(self.peer.cancelled, {"other": (CANCELLED, how)})
         # The next question is about those behind.
-        self.assertEqual([args for _, args in poll.calls], [(0,), (2,)])
+        until(lambda: [args for _, args in poll.calls] == [(0,), (2,)])
         poll.refs[1].result.set_exception(ray.exceptions.ActorDiedError("the hub"))
         self.assertEqual(len(poll.calls), 2)
+
+    def test_news_of_the_hub_do_not_hold_a_thread_of_ray(self) -> None:
+        holds, free = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with self.peer.lock:
+                holds.set()
+                free.wait(LIMIT)
+
+        holder = threading.Thread(target=hold, daemon=True)
+        holder.start()
+        holds.wait(LIMIT)
+        news = [("token", CANCELLED, (False, False, None))]
+        # This thread is Ray's here.
+        self.remote.hub.cancelled.refs[0].result.set_result((1, news))
+        self.assertFalse(free.is_set())
+        self.assertEqual(self.peer.cancelled, {})
+        free.set()
+        until(lambda: len(self.remote.hub.cancelled.calls) == 2)
+        self.assertIn("token", self.peer.cancelled)
 
     def test_the_bytes_of_a_result_are_free_when_nobody_has_them(self) -> None:
         result = self.begin(self.spec())
@@ -413,7 +437,110 @@ class Runs(ChildCase):
         self.assertTrue(self.own.killed.is_set())
 
 
+# Says hello, as a program does, and waits for the end of its stream.
+PROGRAM = """#!{python}
+import os, socket, struct, sys
+sys.path[:0] = {path}
+import msgpack
+stream = socket.socket(fileno=os.dup(0))
+_, (fd, *_), _, _ = socket.recv_fds(stream, 4, 1)
+descriptors = socket.socket(fileno=fd)
+{before}
+heap = os.memfd_create("heap")
+os.truncate(heap, 4096)
+socket.send_fds(descriptors, [struct.pack("<I", 0)], [heap])
+body = msgpack.packb({{"Hello": [{version}, ["f"], 4096, os.getpid(), b"u", b"s"]}})
+stream.sendall(struct.pack("<I", len(body)) + body)
+while stream.recv(4096):
+    pass
+"""
+
+
 class Starts(ChildCase):
+    def program(self, before: str = "") -> None:
+        """The program of the child is one that does something `before` its hello."""
+        text = PROGRAM.format(
+            python=sys.executable,
+            path=[str(pathlib.Path(msgpack.__file__).parent.parent)],
+            before=before,
+            version=shim.VERSION,
+        )
+        path = os.path.join(folder(self), "program")
+        pathlib.Path(path).write_text(text, encoding="utf-8")
+        os.chmod(path, 0o700)
+        self.enter(mock.patch.object(shim, "executable", lambda _: path))
+        self.peer.process = None
+        settings = {"env": [], "args": [], "capacity": 1, "stack": 1, "start": LIMIT}
+        self.peer.settings = settings
+
+    def failed(self) -> Any:
+        """Runs a call whose process does not start. Returns its failure."""
+        meta, _ = self.begin(self.spec())()
+        self.assertEqual((meta[:3], self.peer.process), (("f", "setup", 1), None))
+        self.assertEqual((self.peer.runs, self.peer.tokens), ({}, {}))
+        return meta[3]
+
+    def test_a_program_that_says_hello_is_there(self) -> None:
+        self.program()
+        self.peer.start()
+        self.assertEqual((self.peer.names, self.peer.unit), (["f"], b"u"))
+        process: Any = self.peer.process
+        self.assertEqual(self.peer.pid, process.pid)
+        # Later, no read of its stream has a limit.
+        self.assertIsNone(self.peer.stream.stream.gettimeout())
+        self.assertIsNone(self.peer.stream.descriptors.gettimeout())
+        self.peer.stream.close()
+        until(lambda: self.peer.process is None)
+
+    def test_a_program_that_says_nothing_fails_its_call_in_time(self) -> None:
+        for before in (
+            "stream.recv(1)",
+            "socket.send_fds(descriptors, [b'0000'], [0]); stream.recv(1)",
+        ):
+            self.program(before)
+            self.peer.settings["start"] = 0.2
+            text = "the program does not start on node 10.0.0.1: "
+            self.assertEqual(self.failed(), text + "it has not said hello within 0.2 s")
+
+    def test_a_program_that_ends_fails_its_call_and_the_next_starts_anew(self) -> None:
+        self.program("sys.exit(3)")
+        self.assertIn("node 10.0.0.1: it has ended with status 3", self.failed())
+        self.program()
+        result = self.begin(self.spec())
+        until(lambda: self.peer.process is not None)
+        self.peer.stream.close()
+        self.assertEqual(result()[0][1], "crash")
+
+    def test_a_program_that_is_none_fails_its_call(self) -> None:
+        self.program()
+        lost = fake_ray.failed(ray.exceptions.ObjectLostError("gone"))
+        for bad, text in (
+            (lambda _: "/", "PermissionError"),
+            (lambda _: ray.get(lost), "ObjectLostError: gone"),
+        ):
+            with mock.patch.object(shim, "executable", bad):
+                self.assertIn(text, self.failed())
+
+    def test_the_end_of_the_process_before_its_kill(self) -> None:
+        """The process is looked at once: it may end at any time."""
+        happening: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        happening.put(("cancel", (CANCELLED, (False, True, 0.0))))
+        looks: list[int] = []
+
+        class Ends(type(self.peer)):  # type: ignore[misc]
+            @property
+            def process(self) -> Any:
+                looks.append(1)
+                happening.put(("dead", -9))
+                return Process() if len(looks) % 2 else None
+
+            @process.setter
+            def process(self, _: Any) -> None: ...
+
+        self.peer.__class__ = Ends
+        self.assertEqual(self.peer.follow(7, 1, self.options(), happening), (CANCELLED, None))
+        self.assertTrue(looks)
+
     def test_the_next_call_starts_a_process(self) -> None:
         started: list[int] = []
 
