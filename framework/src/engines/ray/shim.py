@@ -297,7 +297,8 @@ class Segments:
         self.stream = stream
         self.lock = threading.Lock()
         self.next = HEAP
-        # Each known file: a range of addresses here, the file's number, its offset at the start.
+        # The mapping of Ray's main file stays. Others may make room for mappings of other files.
+        # Each known one: a range of addresses here, the file's number, its offset at the start.
         self.known: list[tuple[int, int, int, int]] = []
 
     def place(self, view: memoryview) -> tuple[Location, int | None]:
@@ -310,12 +311,14 @@ class Segments:
                     return [number, address - start + offset, length], None
             found = self.mapping(address, length)
             if found is not None:
-                start, end, offset, device, inode = found
+                start, end, offset, device, inode, stays = found
                 fd = raylet_file(device, inode)
                 if fd is not None:
                     number = self.pass_on(fd)
-                    self.known.append((start, end, number, offset))
-                    return [number, address - start + offset, length], None
+                    if stays:
+                        self.known.append((start, end, number, offset))
+                    place = [number, address - start + offset, length]
+                    return place, None if stays else number
             # Other processes cannot map these bytes, so they get a copy.
             fd = os.memfd_create("mobula-copy", os.MFD_CLOEXEC)
             os.truncate(fd, max(length, 1))
@@ -333,8 +336,11 @@ class Segments:
         return self.next
 
     @staticmethod
-    def mapping(address: int, length: int) -> tuple[int, int, int, int, int] | None:
-        """Finds the shared mapping of these bytes: its start, end, offset, device and inode."""
+    def mapping(address: int, length: int) -> tuple[int, int, int, int, int, bool] | None:
+        """Finds the shared mapping of these bytes.
+
+        Returns its start, end, offset, device and inode, and whether it stays.
+        """
         with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
             for line in maps:
                 fields = line.split(maxsplit=5)
@@ -343,7 +349,9 @@ class Segments:
                     if "s" not in fields[1] or address + length > end:
                         return None
                     major, minor = (int(text, 16) for text in fields[3].split(":"))
-                    return start, end, int(fields[2], 16), os.makedev(major, minor), int(fields[4])
+                    device, inode = os.makedev(major, minor), int(fields[4])
+                    stays = len(fields) > 5 and fields[5].startswith("/dev/shm/")
+                    return start, end, int(fields[2], 16), device, inode, stays
         return None
 
 
@@ -435,6 +443,7 @@ class Object:
         "key",
         "meta",
         "own",
+        "parent",
         "payload",
         "queue",
         "segments",
@@ -469,6 +478,8 @@ class Object:
         # The queue that its call fills as a stream.
         self.stream: str | None = None
         self.function: int | None = None
+        # The run that has made its call.
+        self.parent: int | None = None
         self.children: list[int] = []
         self.buffers: list[memoryview] = []
         self.segments: list[int] = []
@@ -497,7 +508,7 @@ def failure_of(error: BaseException, function: int | None = None) -> FailureMeta
     for kinds, kind in (
         (errors.TaskCancelledError, "cancelled"),
         ((errors.RayActorError, errors.ActorUnschedulableError), "actor_dead"),
-        (errors.ObjectStoreFullError, "store_full"),
+        ((errors.ObjectStoreFullError, errors.OutOfDiskError), "store_full"),
         (
             (
                 errors.WorkerCrashedError,
@@ -516,6 +527,13 @@ def failure_of(error: BaseException, function: int | None = None) -> FailureMeta
         if isinstance(error, kinds):
             return failure(kind, text, function)
     return failure("internal", f"{type(error).__name__}: {text}", function)
+
+
+def is_taken(error: Exception) -> bool:
+    """Returns whether an exception says that there is an actor with the name of a new one."""
+    # Older versions of Ray have no class for it.
+    known: Any = getattr(errors, "ActorAlreadyExistsError", ())
+    return isinstance(error, known) or isinstance(error, ValueError) and "already" in str(error)
 
 
 class Remote:
@@ -660,9 +678,8 @@ class Peer:
         # Calls that may not have ended, by their results.
         self.unfinished: dict[int, Ref] = {}
         self.detached: dict[int, Ref] = {}
-        # The calls that a run of the process has made.
-        self.made_by: collections.defaultdict[int, list[tuple[int, Object]]]
-        self.made_by = collections.defaultdict(list)
+        # The calls that a run of the process has made, and whose objects are there.
+        self.made_by: dict[int, dict[int, Object]] = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(8, "mobula")
 
     # -- the process' side --------------------------------------------------------------------
@@ -758,6 +775,11 @@ class Peer:
                 if thing.key is not None and self.by_key.get(thing.key) == number:
                     del self.by_key[thing.key]
                 dropped.extend(thing.children)
+                if thing.parent is not None:
+                    made = self.made_by.get(thing.parent, {})
+                    made.pop(number, None)
+                    if not made:
+                        self.made_by.pop(thing.parent, None)
                 if thing.decoded:
                     self.stream.send("Forget", number)
                 for segment in thing.segments:
@@ -1018,9 +1040,10 @@ class Peer:
                 handle = self.objects[actor]
                 call = handle.actor.call.options(name=name, num_returns=2)
                 key = (handle.actor._actor_id, options.group)
-                self.order[key] += 1
-                order = (self.sender, options.group, self.order[key])
+                order = (self.sender, options.group, self.order[key] + 1)
                 thing.meta, thing.payload = call.remote(closed((*spec, order)), *flat)
+                # The next call would wait for a number that never comes.
+                self.order[key] += 1
         except Refused as error:
             thing.failed = failure("usage", str(error), function)
         except Exception as error:  # It is the outcome of the call.
@@ -1035,7 +1058,8 @@ class Peer:
             self.name(number, thing)
             self.unfinished[number] = thing.meta
             if parent is not None:
-                self.made_by[parent].append((number, thing))
+                thing.parent = parent
+                self.made_by.setdefault(parent, {})[number] = thing
         self.tidy()
         if options.deadline is not None:
             self.after(options.deadline, self.too_late, number, thing, function, options)
@@ -1212,12 +1236,12 @@ class Peer:
             thing.meta = thing.actor.made.remote()
         except Refused as error:
             thing.failed = failure("usage", str(error))
-        except ValueError:
-            text = f"there is an actor with the name `{name}` already; "
-            text += "names are of one actor at a time"
-            thing.failed = failure("usage", text, constructor)
         except Exception as error:  # It is the outcome of the call.
             thing.failed = failure_of(error, constructor)
+            if name is not None and is_taken(error):
+                text = f"there is an actor with the name `{name}` already; "
+                text += "names are of one actor at a time"
+                thing.failed = failure("usage", text, constructor)
         with self.lock:
             self.name(number, thing)
         if found is not None:
@@ -1667,7 +1691,9 @@ class Child(Peer):
         """Tells the process to end a run, and returns the time of its kill, if `how` has one."""
         recursive, kills, grace = how
         self.stream.send("Cancel", number)
-        for child, thing in self.made_by.get(number, ()) if recursive else ():
+        with self.lock:
+            made = list(self.made_by.get(number, {}).items())
+        for child, thing in made if recursive else ():
             if thing.failed is None and is_pending(thing.meta):
                 self.stop(child, thing, failure("cancelled", "", thing.function), how)
         return time.monotonic() + (options.grace if grace is None else grace) if kills else None
@@ -1758,10 +1784,15 @@ class Turn:
 
     WAIT = 1.0
 
-    def __init__(self, turns: Turns, caller: str, group: str | None, number: int) -> None:
+    def __init__(
+        self, turns: Turns, caller: str, group: str | None, number: int, begins: bool = False
+    ) -> None:
+        """Waits for the turn. The first call of a group has it if it `begins` at any number."""
         self.turns, self.key, self.number = turns, (caller, group), number
         changed, following = turns
         with changed:
+            if begins:
+                following.setdefault(self.key, number)
             changed.wait_for(lambda: following.get(self.key, 1) >= number, self.WAIT)
 
     def end(self) -> None:
@@ -1771,11 +1802,21 @@ class Turn:
             changed.notify_all()
 
 
+def was_made_before() -> bool:
+    """Returns whether Ray has made the actor of this worker anew after a death."""
+    try:
+        return bool(ray.get_runtime_context().was_current_actor_reconstructed)
+    except Exception:  # The first calls wait for a second, then.
+        return False
+
+
 class ActorProcess:
     """The process of an actor."""
 
     def __init__(self, spec: Spec, options: Kept, flat: tuple[Any, ...]) -> None:
         self.turns: Turns = (threading.Condition(), {})
+        # Callers go on to count their calls where the actor is made anew.
+        self.is_anew = was_made_before()
         self.child = child()
         self.child.actor_threads = options["threads"]
         if self.child.process is not None:
@@ -1797,7 +1838,7 @@ class ActorProcess:
             dead = failure("actor_dead", "", function, self.meta)
             self.child.finish(parts, dead)
             return dead, None
-        turn = Turn(self.turns, *order)
+        turn = Turn(self.turns, *order, begins=self.is_anew)
         try:
             with self.groups.get(options["group"], self.others):
                 result = self.child.run(spec, flat, "method", turn.end)
@@ -2019,7 +2060,11 @@ class Hub:
 def describe(status: int) -> str:
     """Says how a process has ended."""
     if status < 0:
-        return f"it was ended by signal {-status} ({signal.Signals(-status).name})"
+        try:
+            name = f" ({signal.Signals(-status).name})"
+        except ValueError:  # Real-time signals have no names.
+            name = ""
+        return f"it was ended by signal {-status}{name}"
     return f"it has ended with status {status}"
 
 

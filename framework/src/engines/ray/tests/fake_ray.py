@@ -137,8 +137,10 @@ def _exceptions() -> types.ModuleType:
         ("ReferenceCountingAssertionError", "ObjectLostError"),
         ("PendingCallsLimitExceeded", "RayError"),
         ("RuntimeEnvSetupError", "RayError"),
+        ("ActorAlreadyExistsError", "RayError"),
     ):
-        known[name] = type(name, (known[base],), {})
+        bases = (ValueError,) if name == "ActorAlreadyExistsError" else ()
+        known[name] = type(name, (*bases, known[base]), {})
     module.__dict__.update(known)
     return module
 

@@ -32,7 +32,7 @@ class Failures(unittest.TestCase):
                 "ActorUnavailableError",
                 "ActorUnschedulableError",
             ],
-            "store_full": ["ObjectStoreFullError"],
+            "store_full": ["ObjectStoreFullError", "OutOfDiskError"],
             "crash": [
                 "WorkerCrashedError",
                 "OutOfMemoryError",
@@ -83,6 +83,9 @@ class Ends(unittest.TestCase):
     def test_a_signal_has_its_name(self) -> None:
         self.assertEqual(shim.describe(-9), "it was ended by signal 9 (SIGKILL)")
         self.assertEqual(shim.describe(-11), "it was ended by signal 11 (SIGSEGV)")
+
+    def test_a_signal_without_a_name_has_its_number(self) -> None:
+        self.assertEqual(shim.describe(-35), "it was ended by signal 35")
 
     def test_a_status_is_said(self) -> None:
         self.assertEqual(shim.describe(0), "it has ended with status 0")

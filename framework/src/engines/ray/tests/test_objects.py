@@ -408,6 +408,28 @@ class Calls(PeerCase):
         self.assertEqual(thing.failed, shim.failure("backpressure", "too many", 1))
         self.assertEqual(self.peer.unfinished, {})
 
+    def test_a_method_that_ray_refuses_has_no_number(self) -> None:
+        actor = fake_ray.Actor("id")
+        self.peer.add(1, shim.Object(value(), None, actor))
+        actor.call.fails = ray.exceptions.PendingCallsLimitExceeded("too many")
+        self.assertEqual(self.spawn(2, actor=1).failed[1], "backpressure")
+        actor.call.fails = None
+        self.spawn(3, actor=1)
+        self.assertEqual(actor.call.calls[0][1][0][4], (self.peer.sender, None, 1))
+
+    def test_calls_of_a_run_are_known_while_their_objects_are(self) -> None:
+        first, second = self.spawn(2, parent=7), self.spawn(3, parent=7)
+        self.assertEqual(self.peer.made_by, {7: {2: first, 3: second}})
+        self.peer.on_Release(2)
+        self.assertEqual(self.peer.made_by, {7: {3: second}})
+        self.peer.on_Release(3)
+        self.assertEqual(self.peer.made_by, {})
+        # The run may have ended before the process releases the object.
+        self.spawn(4, parent=8)
+        self.peer.made_by.pop(8)
+        self.peer.on_Release(4)
+        self.assertEqual(self.peer.objects, {})
+
     def test_methods_of_one_group_are_numbered(self) -> None:
         actor = fake_ray.Actor("id")
         self.peer.add(1, shim.Object(value(), None, actor))
@@ -648,11 +670,25 @@ class Actors(PeerCase):
         self.assertEqual(self.counts(), {1: 1})
 
     def test_a_name_that_is_taken(self) -> None:
-        self.fails = ValueError("it is there")
+        for error in (
+            ray.exceptions.ActorAlreadyExistsError("taken"),
+            ValueError("The name name (namespace=None) is already taken."),
+        ):
+            self.fails = error
+            failed = self.create(["name", 0, 0, 1, [], None, 0.5]).failed
+            assert failed is not None
+            self.assertEqual(failed[1], "usage")
+            self.assertIn("an actor with the name `name` already", failed[3])
+
+    def test_another_value_that_ray_refuses(self) -> None:
+        self.fails = ValueError("max_restarts is not -2")
         failed = self.create(["name", 0, 0, 1, [], None, 0.5]).failed
-        assert failed is not None
-        self.assertEqual(failed[1], "usage")
-        self.assertIn("an actor with the name `name` already", failed[3])
+        text = "ValueError: max_restarts is not -2"
+        self.assertEqual(failed, shim.failure("internal", text, 0))
+        # Versions of Ray without the class say it in their text.
+        with mock.patch.object(shim, "errors", types.SimpleNamespace()):
+            self.assertFalse(shim.is_taken(ValueError("no")))
+            self.assertTrue(shim.is_taken(ValueError("it is already there")))
 
     def test_an_actor_that_ray_does_not_make(self) -> None:
         self.fails = ray.exceptions.RuntimeEnvSetupError("no environment")

@@ -179,7 +179,7 @@ class Follow(ChildCase):
         pending, done = shim.Object(fake_ray.ObjectRef()), shim.Object(fake_ray.done(value()))
         pending.token, pending.function = "child", 4
         for recursive, requests in ((False, 0), (True, 1)):
-            self.peer.made_by[7] = [(20, pending), (21, done)]
+            self.peer.made_by[7] = {20: pending, 21: done}
             how = (recursive, False, None)
             self.follow(("cancel", (CANCELLED, how)), ("done", (value(), None)))
             cancels = [request for request in self.asked() if request[0] == "cancel"]
@@ -619,6 +619,16 @@ class Turns(unittest.TestCase):
             self.call(4).join(LIMIT)
         self.assertEqual(self.begun, [3, 4])
 
+    def test_a_row_may_begin_at_any_number(self) -> None:
+        with mock.patch.object(shim.Turn, "WAIT", LIMIT):
+            shim.Turn(self.turns, "one", None, 5, begins=True).end()
+            # A call before it, and the one behind it.
+            shim.Turn(self.turns, "one", None, 4, begins=True).end()
+            late = self.call(7)
+            shim.Turn(self.turns, "one", None, 6, begins=True).end()
+            late.join(LIMIT)
+        self.assertEqual(self.begun, [7])
+
     def test_the_bound_is_a_second(self) -> None:
         self.assertEqual(shim.Turn.WAIT, 1.0)
 
@@ -674,6 +684,18 @@ class Actors(unittest.TestCase):
         self.assertEqual(actor.call(self.method(1), ("y",)), (value(b"x"), None))
         self.assertEqual(self.runs[1], ([1, [], {"group": None}, "token 1"], ("y",), "method"))
         self.assertEqual(actor.turns[1], {("one", None): 2})
+
+    def test_an_actor_that_is_made_anew_waits_for_no_call_of_its_past(self) -> None:
+        for anew, wait, least in ((True, LIMIT, 0.0), (False, 0.05, 0.05)):
+            context = types.SimpleNamespace(was_current_actor_reconstructed=anew)
+            with mock.patch.object(ray, "get_runtime_context", lambda c=context: c):
+                actor = self.actor(value())
+            self.results.append((value(), None))
+            began = time.monotonic()
+            with mock.patch.object(shim.Turn, "WAIT", wait):
+                actor.call(self.method(9), ())
+            self.assertTrue(least <= time.monotonic() - began < LIMIT)
+            self.assertEqual(actor.turns[1], {("one", None): 10})
 
     def test_an_actor_that_was_not_made_has_no_methods(self) -> None:
         actor = self.actor(("e", b"an error"))

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import pathlib
+import tempfile
 import unittest
 from unittest import mock
 
@@ -29,9 +30,16 @@ class Places(unittest.TestCase):
         self.addCleanup(os.close, fd)
         return fields, fd
 
-    def shared(self, pages: int, offset: int = 0) -> tuple[int, mmap.mmap]:
-        """A file of pages that differ, and a mapping of it from the offset on."""
-        fd = os.memfd_create("store")
+    def shared(self, pages: int, offset: int = 0, stays: bool = True) -> tuple[int, mmap.mmap]:
+        """A file of pages that differ, and a mapping of it from the offset on.
+
+        Ray's main file `stays`. It is below /dev/shm.
+        """
+        if stays:
+            fd, path = tempfile.mkstemp(dir="/dev/shm", prefix="mobula-test-")
+            os.unlink(path)
+        else:
+            fd = os.memfd_create("store")
         self.addCleanup(os.close, fd)
         os.write(fd, b"".join(bytes([n + 1]) * PAGE for n in range(pages)))
         return fd, mmap.mmap(fd, pages * PAGE - offset, offset=offset)
@@ -106,6 +114,17 @@ class Places(unittest.TestCase):
         self.process.stream.setblocking(False)
         with self.assertRaises(BlockingIOError):
             self.process.receive()
+
+    def test_a_mapping_that_may_go_is_looked_up_each_time(self) -> None:
+        fd, mapped = self.shared(2, stays=False)
+        for number in (1, 2):
+            place, own = self.place(memoryview(mapped)[PAGE : PAGE + 7], fd)
+            # The segment goes with the payload.
+            self.assertEqual((place, own), ([number, PAGE, 7], number))
+            fields, got = self.received()
+            self.assertEqual(fields, [number, 2 * PAGE])
+            self.assertEqual(os.fstat(got).st_ino, os.fstat(fd).st_ino)
+        self.assertEqual(self.segments.known, [])
 
     def test_the_whole_of_a_mapping_is_found(self) -> None:
         fd, mapped = self.shared(1)
