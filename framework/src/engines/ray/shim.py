@@ -25,12 +25,14 @@ file has no name in another process. `Remote` runs this text there as `mobula_sh
 from __future__ import annotations
 
 import asyncio
+import bisect
 import collections
 import concurrent.futures
 import contextlib
 import ctypes
 import functools
 import hashlib
+import heapq
 import json
 import mmap
 import os
@@ -176,6 +178,8 @@ LOOK = 0.05
 PATIENCE = 5.0
 # The progress of a run is passed on at this interval, in seconds.
 REPORT = 0.1
+# The fewest calls among which `Peer.tidy` looks for ended ones.
+TIDY = 1024
 
 
 class Gone(Exception):
@@ -650,6 +654,39 @@ def pick(meta: Meta, place: int) -> Result:
     return element, pickle.PickleBuffer(payload) if payload is not None else None
 
 
+class Alarms:
+    """Work for later times. One thread waits for all of it, and has it done by `do`."""
+
+    def __init__(self, do: Callable[..., object]) -> None:
+        self.do = do
+        self.changed = threading.Condition()
+        # Each has its time and its number: of two for one time, the first goes first.
+        self.waiting: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
+        self.count = 0
+
+    def after(self, seconds: float, work: Callable[..., object], *args: Any) -> None:
+        """Has `work` done after so many seconds."""
+        with self.changed:
+            self.count += 1
+            if self.count == 1:
+                threading.Thread(target=self.run, daemon=True).start()
+            heapq.heappush(self.waiting, (time.monotonic() + seconds, self.count, work, args))
+            if self.waiting[0][1] == self.count:
+                self.changed.notify()
+
+    def run(self) -> None:
+        """Waits for the next time, for ever."""
+        while True:
+            with self.changed:
+                left = self.waiting[0][0] - time.monotonic() if self.waiting else None
+                if left is None or left > 0:
+                    # A longer wait is an error of the system.
+                    self.changed.wait(left and min(left, threading.TIMEOUT_MAX))
+                    continue
+                _, _, work, args = heapq.heappop(self.waiting)
+            self.do(work, *args)
+
+
 class Peer:
     """Serves one process of the program."""
 
@@ -678,9 +715,12 @@ class Peer:
         # Calls that may not have ended, by their results.
         self.unfinished: dict[int, Ref] = {}
         self.detached: dict[int, Ref] = {}
+        # The sizes at which `tidy` looks for calls that have ended.
+        self.tidied = {"unfinished": TIDY, "detached": TIDY}
         # The calls that a run of the process has made, and whose objects are there.
         self.made_by: dict[int, dict[int, Object]] = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(8, "mobula")
+        self.alarms = Alarms(self.later)
 
     # -- the process' side --------------------------------------------------------------------
 
@@ -888,6 +928,7 @@ class Peer:
             thing = self.objects.get(number)
             if thing is not None and isinstance(thing.meta, ray.ObjectRef):
                 self.detached[number] = thing.meta
+        self.tidy("detached")
 
     def on_Decoded(self, number: int) -> None:
         thing = self.objects.get(number)
@@ -1060,9 +1101,9 @@ class Peer:
             if parent is not None:
                 thing.parent = parent
                 self.made_by.setdefault(parent, {})[number] = thing
-        self.tidy()
+        self.tidy("unfinished")
         if options.deadline is not None:
-            self.after(options.deadline, self.too_late, number, thing, function, options)
+            self.alarms.after(options.deadline, self.too_late, number, thing, function, options)
 
     def stream_ended(self, thing: Object, ended: concurrent.futures.Future[Any]) -> None:
         """Ends the stream of a call that Ray has failed for good.
@@ -1133,23 +1174,18 @@ class Peer:
             "`Runtime::builder().resource(..)` declares on one machine"
         )
 
-    def tidy(self) -> None:
+    def tidy(self, which: Literal["unfinished", "detached"]) -> None:
         """Forgets ended calls when the calls are twice as many as after the last time."""
         with self.lock:
-            if len(self.unfinished) < max(1024, 2 * getattr(self, "tidied", 0)):
+            calls: dict[int, Ref] = getattr(self, which)
+            if len(calls) < self.tidied[which]:
                 return
-            refs = list(self.unfinished.items())
-            _, left = ray.wait(
-                [ref for _, ref in refs], num_returns=len(refs), timeout=0, fetch_local=False
-            )
+            refs = list(calls.values())
+            _, left = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
             left = set(left)
-            self.unfinished = {number: ref for number, ref in refs if ref in left}
-            self.tidied = len(self.unfinished)
-
-    def after(self, seconds: float, work: Callable[..., object], *args: Any) -> None:
-        timer = threading.Timer(seconds, work, args)
-        timer.daemon = True
-        timer.start()
+            calls = {number: ref for number, ref in calls.items() if ref in left}
+            setattr(self, which, calls)
+            self.tidied[which] = max(TIDY, 2 * len(calls))
 
     def too_late(self, number: int, thing: Object, function: int, options: Options) -> None:
         """Fails a call that is pending at its deadline."""
@@ -1435,8 +1471,8 @@ class Child(Peer):
         self.actor_threads: int | None = None
         # Runs by the tokens of their calls.
         self.tokens: dict[str, queue.SimpleQueue[Event]] = {}
-        # Cancelled calls that have not come here.
-        self.cancelled: dict[str, tuple[FailureMeta, How]] = {}
+        # Cancelled calls that have not come here, and when. Most of them never come.
+        self.cancelled: dict[str, tuple[FailureMeta, How, float]] = {}
         # It has no stream before `start`.
         super().__init__(cast("Stream", None), Remote(head))
         self.follow_hub()
@@ -1454,7 +1490,9 @@ class Child(Peer):
         with self.lock:
             self.stream = Stream(own, own_descriptors)
             self.segments = Segments(self.stream)
+            self.leave_queues()
             self.objects, self.by_key = {}, {}
+            self.queue_of.clear()
             self.made_by.clear()
             self.blocked = 0
         environment = dict(os.environ)
@@ -1493,6 +1531,13 @@ class Child(Peer):
         if self.actor_threads is not None:
             self.stream.send("Actor", self.actor_threads)
 
+    def leave_queues(self) -> None:
+        """Tells the hub that a process keeps no queue any more, because it has ended."""
+        for thing in self.objects.values():
+            if thing.queue is not None:
+                self.ask("keep", thing.queue, -1)
+                thing.queue = None
+
     def reads(self, process: subprocess.Popen[bytes]) -> None:
         """Serves the process until it ends, and tells its runs so."""
         try:
@@ -1510,6 +1555,7 @@ class Child(Peer):
             status = process.wait()
         with self.lock:
             self.process = None
+            self.leave_queues()
             runs, self.runs = list(self.runs.values()), {}
         for run in runs:
             run.put(("dead", status))
@@ -1713,13 +1759,20 @@ class Child(Peer):
 
     def learn(self, last: int, cancelled: list[Cancelled]) -> None:
         """Notes cancelled calls, and asks for those behind the first `last` ones."""
+        now = time.monotonic()
         with self.lock:
             for token, reason, how in cancelled:
                 run = self.tokens.get(token)
                 if run is not None:
                     run.put(("cancel", (reason, how)))
                 else:
-                    self.cancelled[token] = (reason, how)
+                    self.cancelled[token] = (reason, how, now)
+            while self.cancelled:
+                oldest = next(iter(self.cancelled))
+                if len(self.cancelled) <= MOST_CANCELLED:
+                    if now - self.cancelled[oldest][2] <= CANCELLED:
+                        break
+                del self.cancelled[oldest]
         self.follow_hub(last)
 
     def result(self, fields: WireValue) -> Result:
@@ -1854,13 +1907,15 @@ class Line:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.items: collections.deque[Handle] = collections.deque()
+        # Each value with its place among all values that were ever put in. A returned value takes
+        # its old place.
+        self.items: collections.deque[tuple[int, Handle]] = collections.deque()
+        self.next_place = 0
         self.putting: collections.OrderedDict[str, Putting] = collections.OrderedDict()
         self.getting: collections.OrderedDict[str, Getting] = collections.OrderedDict()
         # The values of each answer that its process has not confirmed.
-        self.taken: dict[str, list[Handle]] = {}
+        self.taken: dict[str, list[tuple[int, Handle]]] = {}
         self.closed = False
-        self.accepted = 0
         self.ended = failure("closed", "the queue is closed, and nothing is left in it")
         # The failure with which it ends when no value waits for room.
         self.finishing: FailureMeta | None = None
@@ -1881,7 +1936,8 @@ class Line:
                     if self.closed:
                         answer(later, self.ended)
                     else:
-                        self.items.extend(handles)
+                        self.items.extend(enumerate(handles, self.next_place))
+                        self.next_place += len(handles)
                         answer(later, ("v", unit, (), False))
             if self.getting:
                 key, (count, later) = next(iter(self.getting.items()))
@@ -1889,7 +1945,8 @@ class Line:
                     del self.getting[key]
                     moved = True
                     self.taken[key] = [self.items.popleft() for _ in range(count)]
-                    answer(later, ("v", b"", tuple(self.taken[key]), False))
+                    handles = [handle for _, handle in self.taken[key]]
+                    answer(later, ("v", b"", tuple(handles), False))
                 elif self.closed:
                     del self.getting[key]
                     moved = True
@@ -1909,25 +1966,20 @@ class Line:
 
     def put(self, key: str, handles: Sequence[Handle], waits: bool, unit: bytes) -> Answer:
         """Puts values in, all at once."""
-        if not self.closed:
-            self.accepted += len(handles)
-        later = self.wait(self.putting, key, waits, handles, unit)
-        if later.done() and later.result() is LATE:
-            self.accepted -= len(handles)
-        return later
+        return self.wait(self.putting, key, waits, handles, unit)
 
     def get(self, key: str, count: int, waits: bool) -> Answer:
         """Takes `count` values out, all at once."""
         return self.wait(self.getting, key, waits, count)
 
     def give_up(self, key: str, returns: bool) -> None:
-        """Ends a request. If it `returns`, its values are the next ones of the queue again."""
+        """Ends a request. If it `returns`, its values have their places in the queue again."""
         for table in (self.putting, self.getting):
             if key in table:
                 answer(table.pop(key)[-1], LATE)
         values = self.taken.pop(key, None)
-        if returns and values is not None:
-            self.items.extendleft(reversed(values))
+        for value in values or () if returns else ():
+            bisect.insort(self.items, value)
         self.step()
 
     def took(self, key: str) -> None:
@@ -1939,7 +1991,11 @@ class Line:
         if close:
             self.closed = True
             self.step()
-        return ("q", len(self.items), self.closed, self.accepted)
+        return ("q", len(self.items), self.closed, self.accepted())
+
+    def accepted(self) -> int:
+        """Returns the number of values that were ever put in or wait for room."""
+        return self.next_place + sum(len(handles) for handles, _, _ in self.putting.values())
 
     def finish(self, failed: FailureMeta | None) -> None:
         """Ends the queue when no value waits for room: the call that fills it has ended.
@@ -1959,8 +2015,10 @@ class Line:
 LATE = failure("wait", "the queue was full, or empty, for as long as its caller waits")
 # A queue without a keeper stays for this time, in seconds: it may be on its way to a process.
 UNUSED = 60.0
-# The hub knows a cancelled call for this time, in seconds: the call may wait for its process.
+# A cancelled call is known for this time, in seconds: the call may wait for its process.
 CANCELLED = 3600.0
+# The most cancelled calls that a Ray worker knows.
+MOST_CANCELLED = 10_000
 
 
 def answer(later: asyncio.Future[Any], what: Meta | None) -> None:

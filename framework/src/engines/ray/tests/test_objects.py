@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import types
 import unittest
 from typing import Any
@@ -543,7 +544,23 @@ class Calls(PeerCase):
             self.peer.unfinished[-number] = fake_ray.done(value())
         pending = self.spawn(1)
         self.assertEqual(self.peer.unfinished, {1: pending.meta})
-        self.assertEqual(self.peer.tidied, 1)
+
+    def test_ended_calls_that_nobody_asks_for_are_forgotten_in_bulk(self) -> None:
+        with (
+            mock.patch.dict(self.peer.tidied, {"detached": 10}),
+            mock.patch.object(shim, "TIDY", 10),
+        ):
+            pending = {}
+            for number in range(40):
+                thing = self.peer.add(number, shim.Object(fake_ray.ObjectRef()))
+                if number < 8:
+                    pending[number] = thing.meta
+                else:
+                    thing.meta.result.set_result(value())
+                self.peer.on_Detach(number)
+                self.assertLess(len(self.peer.detached), 16)
+            self.assertLessEqual(pending.items(), self.peer.detached.items())
+            self.assertEqual(self.peer.tidied["detached"], 16)
 
     def test_elements_of_a_result_are_picked(self) -> None:
         whole = self.spawn(1)
@@ -553,6 +570,23 @@ class Calls(PeerCase):
         )
         self.assertEqual(self.peer.objects[3].meta, self.remote.pick.refs[1][0])
         self.assertEqual(self.peer.intern(self.peer.objects[3].handle()), 3)
+
+
+class Later(unittest.TestCase):
+    def test_work_is_done_in_the_order_of_its_times_by_one_thread(self) -> None:
+        done: list[Any] = []
+        alarms = shim.Alarms(lambda work, *args: work(*args))
+        before = threading.active_count()
+        for seconds, what in ((1e9, "never"), (0.04, "c"), (0.02, "a"), (0.03, "b"), (0.0, "0")):
+            alarms.after(seconds, done.append, what)
+        self.assertEqual(threading.active_count(), before + 1)
+        until(lambda: len(done) == 4)
+        self.assertEqual(done, ["0", "a", "b", "c"])
+        # It also waits for the first work after none.
+        other = shim.Alarms(lambda work, *args: work(*args))
+        for count in (5, 6):
+            other.after(0.0, done.append, count)
+            until(lambda: len(done) == count)  # noqa: B023 - It ends before the next round.
 
 
 class Picks(unittest.TestCase):

@@ -99,6 +99,39 @@ class Lines(unittest.IsolatedAsyncioTestCase):
         line.give_up("k", True)
         self.assertEqual(self.get(line, 3).result(), got(A, B, C))
 
+    async def test_values_that_are_given_up_have_their_old_places(self) -> None:
+        for order in (("first", "second"), ("second", "first")):
+            line = self.line(4)
+            self.put(line, A, B, C, D)
+            self.get(line, 2, key="first")
+            self.get(line, key="second")
+            for key in order:
+                line.give_up(key, True)
+            self.assertEqual(self.get(line, 4).result(), got(A, B, C, D))
+
+    async def test_a_value_that_comes_back_is_before_later_ones(self) -> None:
+        line = self.line(2)
+        self.put(line, A, B)
+        self.get(line, key="k")
+        self.put(line, C)
+        # Beyond the capacity, too.
+        line.give_up("k", True)
+        self.assertEqual(line.state(False), ("q", 3, False, 3))
+        self.assertEqual(self.get(line, 3).result(), got(A, B, C))
+
+    async def test_values_that_never_get_in_are_not_accepted(self) -> None:
+        line = self.line(1)
+        self.put(line, A)
+        self.put(line, B, key="k")
+        self.put(line, C)
+        self.assertEqual(line.accepted(), 3)
+        line.give_up("k", False)
+        self.assertEqual(line.accepted(), 2)
+        line.state(True)
+        self.assertEqual(line.accepted(), 1)
+        self.put(line, D)
+        self.assertEqual(line.accepted(), 1)
+
     async def test_values_that_are_given_up_serve_who_waits(self) -> None:
         line = self.line(4)
         self.put(line, A)
@@ -147,7 +180,7 @@ class Lines(unittest.IsolatedAsyncioTestCase):
         line = self.line(1)
         self.put(line, A)
         late = self.put(line, B)
-        self.assertEqual(line.state(True), ("q", 1, True, 2))
+        self.assertEqual(line.state(True), ("q", 1, True, 1))
         self.assertEqual(late.result(), line.ended)
         self.assertEqual(self.put(line, C).result(), line.ended)
         self.assertEqual(self.get(line).result(), got(A))

@@ -338,7 +338,7 @@ class Runs(ChildCase):
         self.assertEqual(ends()[1:], [("e", b"x")])
 
     def test_a_call_that_was_cancelled_before_it_came_does_not_run(self) -> None:
-        self.peer.cancelled["token"] = (CANCELLED, (True, True, None))
+        self.peer.cancelled["token"] = (CANCELLED, (True, True, None), 0.0)
         self.assertEqual(self.begin(self.spec(retries=3))(), (CANCELLED, None))
         self.no_frame()
         self.assertEqual((self.peer.cancelled, self.peer.runs), ({}, {}))
@@ -354,7 +354,8 @@ class Runs(ChildCase):
         self.assertEqual(self.frames(1), [("Cancel", run)])
         self.peer.on_Done(run, {"Value": [b"", [], []]})
         self.assertEqual(result(), (CANCELLED, None))
-        self.assertEqual(self.peer.cancelled, {"other": (CANCELLED, how)})
+        self.assertEqual(self.peer.cancelled["other"][:2], (CANCELLED, how))
+        self.assertEqual(len(self.peer.cancelled), 1)
         # The next question is about those behind.
         until(lambda: [args for _, args in poll.calls] == [(0,), (2,)])
         poll.refs[1].result.set_exception(ray.exceptions.ActorDiedError("the hub"))
@@ -379,6 +380,21 @@ class Runs(ChildCase):
         free.set()
         until(lambda: len(self.remote.hub.cancelled.calls) == 2)
         self.assertIn("token", self.peer.cancelled)
+
+    def test_cancelled_calls_that_never_come_are_forgotten(self) -> None:
+        now = 100.0
+        how = (False, False, None)
+        with mock.patch.object(shim.time, "monotonic", lambda: now):
+            self.peer.learn(1, [("old", CANCELLED, how)])
+            now += shim.CANCELLED
+            self.peer.learn(2, [("young", CANCELLED, how)])
+            self.assertEqual(list(self.peer.cancelled), ["old", "young"])
+            now += 1.0
+            self.peer.learn(3, [("new", CANCELLED, how)])
+            self.assertEqual(list(self.peer.cancelled), ["young", "new"])
+            with mock.patch.object(shim, "MOST_CANCELLED", 3):
+                self.peer.learn(9, [(str(n), CANCELLED, how) for n in range(6)])
+            self.assertEqual(list(self.peer.cancelled), ["3", "4", "5"])
 
     def test_the_bytes_of_a_result_are_free_when_nobody_has_them(self) -> None:
         result = self.begin(self.spec())
@@ -520,6 +536,26 @@ class Starts(ChildCase):
         ):
             with mock.patch.object(shim, "executable", bad):
                 self.assertIn(text, self.failed())
+
+    def test_the_hub_learns_that_an_ended_process_keeps_no_queue(self) -> None:
+        number = self.peer.intern((None, None, False, None, "line", None))
+        self.peer.on_CreateQueue(5, 4)
+        self.peer.queue_of[6] = "line"
+        reader = threading.Thread(target=self.peer.reads, args=(self.own,))
+        reader.start()
+        self.process.close()
+        reader.join()
+        self.assertEqual(
+            self.asked()[-2:], [("keep", "line", -1), ("keep", f"{self.peer.sender}.5", -1)]
+        )
+        # It learns so once.
+        self.peer.drop(number)
+        self.program()
+        self.peer.start()
+        self.assertEqual(len(self.asked()), 4)
+        self.assertEqual((self.peer.objects, self.peer.by_key, self.peer.queue_of), ({}, {}, {}))
+        self.peer.stream.close()
+        until(lambda: self.peer.process is None)
 
     def test_the_end_of_the_process_before_its_kill(self) -> None:
         """The process is looked at once: it may end at any time."""
