@@ -84,9 +84,9 @@ if TYPE_CHECKING:
     Part = tuple[Literal["v"], ValueMeta] | ObjectPart | QueuePart | GatherPart
     # Caller, group and number: the turn of a method among the caller's calls.
     Order = tuple[str, "str | None", int]
-    # Function, arguments, options and token of a call.
-    Spec = tuple[int, list[Part], dict[str, Any], str]
-    MethodSpec = tuple[int, list[Part], dict[str, Any], str, Order]
+    # Function, arguments, options in the order of `OPTIONS`, and token of a call.
+    Spec = tuple[int, list[Part], Sequence[Any], str]
+    MethodSpec = tuple[int, list[Part], Sequence[Any], str, Order]
 
     # The turns of an actor: the number whose turn it is, by caller and group.
     Turns = tuple[threading.Condition, dict[tuple[str, "str | None"], int]]
@@ -167,6 +167,24 @@ VERSION = 2
 MOST = 256 << 20
 # The bytes that are asked for at a time, unless a frame has more.
 CHUNK = 1 << 16
+# The options of a call, in the order of `PeerOptions`. They travel as a list of their values.
+OPTIONS = (
+    "retries",
+    "retry_errors",
+    "timeout",
+    "deadline",
+    "retry_timeouts",
+    "grace",
+    "max_calls",
+    "split",
+    "cpus",
+    "memory",
+    "resources",
+    "group",
+    "node",
+    "spread",
+    "own",
+)
 # The bits of a number that count the objects of one side.
 COUNT_BITS = 40
 OWN, PEER, RUNS = 1, 2, 3
@@ -186,6 +204,10 @@ class Gone(Exception):
     """The process at the other end of a stream has ended."""
 
 
+class TooLong(Exception):
+    """A frame is longer than the process reads."""
+
+
 PACKERS = threading.local()
 
 
@@ -194,7 +216,11 @@ def packed(message: object) -> bytes:
     packer = getattr(PACKERS, "own", None)
     if packer is None:
         packer = PACKERS.own = msgpack.Packer()
-    return cast("bytes", packer.pack(message))
+    body = cast("bytes", packer.pack(message))
+    if len(body) > CHUNK:
+        # It keeps a buffer of that size.
+        del PACKERS.own
+    return body
 
 
 class Stream:
@@ -209,8 +235,13 @@ class Stream:
         self.read = 0
 
     def send(self, kind: str, *fields: object) -> None:
-        """Sends a frame. The thread that receives learns of an end of the stream."""
+        """Sends a frame. The thread that receives learns of an end of the stream.
+
+        Raises `TooLong` in place of a frame at which the process would end.
+        """
         body = packed({kind: fields[0] if len(fields) == 1 else fields} if fields else kind)
+        if len(body) > MOST:
+            raise TooLong(f"{len(body)} bytes in one message, which has at most {MOST}")
         with self.lock, contextlib.suppress(OSError):
             self.stream.sendall(struct.pack("<I", len(body)) + body)
 
@@ -717,10 +748,13 @@ class Peer:
         self.detached: dict[int, Ref] = {}
         # The sizes at which `tidy` looks for calls that have ended.
         self.tidied = {"unfinished": TIDY, "detached": TIDY}
-        # The calls that a run of the process has made, and whose objects are there.
+        # The calls that a run of the process has made, and that may not have ended or whose objects
+        # are there.
         self.made_by: dict[int, dict[int, Object]] = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(8, "mobula")
-        self.alarms = Alarms(self.later)
+        # Work that does not wait for results. All threads of the pool may wait for some.
+        self.control = concurrent.futures.ThreadPoolExecutor(2, "mobula-control")
+        self.alarms = Alarms(self.soon)
 
     # -- the process' side --------------------------------------------------------------------
 
@@ -816,10 +850,7 @@ class Peer:
                     del self.by_key[thing.key]
                 dropped.extend(thing.children)
                 if thing.parent is not None:
-                    made = self.made_by.get(thing.parent, {})
-                    made.pop(number, None)
-                    if not made:
-                        self.made_by.pop(thing.parent, None)
+                    self.leave_run(thing.parent, number, thing)
                 if thing.decoded:
                     self.stream.send("Forget", number)
                 for segment in thing.segments:
@@ -829,6 +860,17 @@ class Peer:
                 if thing.queue is not None:
                     self.ask("keep", thing.queue, -1)
                 self.queue_of.pop(number, None)
+
+    def leave_run(self, run: int, number: int, thing: Object) -> None:
+        """Forgets a call of a run with its object, unless the run may have to cancel the call."""
+        made = self.made_by.get(run, {})
+        if number in made and number in self.unfinished:
+            made[number] = call = Object(thing.meta)
+            call.token, call.function, call.stream = thing.token, thing.function, thing.stream
+        else:
+            made.pop(number, None)
+            if not made:
+                self.made_by.pop(run, None)
 
     def handles(self, refs: Refs) -> tuple[Handle, ...]:
         with self.lock:
@@ -900,8 +942,16 @@ class Peer:
         except BaseException as error:  # Every failure has to reach the waiting thread.
             meta = thing.failed or failure_of(error)
             outcome = self.outcome(meta, None, thing)
+        self.tell(number, thing, outcome)
+
+    def tell(self, number: int, thing: Object, outcome: dict[str, Any]) -> None:
+        """Sends the process the outcome of an object, or why it cannot be sent."""
         self.unfinished.pop(number, None)
-        self.stream.send("Ready", number, outcome)
+        try:
+            self.stream.send("Ready", number, outcome)
+        except TooLong as error:
+            failed = failure("resource_limit", f"a result takes {error}", thing.function)
+            self.stream.send("Ready", number, self.outcome(failed, None, thing))
 
     # -- what the process says ------------------------------------------------------------------
 
@@ -955,8 +1005,7 @@ class Peer:
         `meta` is an exception if Ray knows of a failure.
         """
         if thing.failed is None and isinstance(meta, bytes):
-            self.unfinished.pop(number, None)
-            self.stream.send("Ready", number, self.outcome(expanded(meta), None, thing))
+            self.tell(number, thing, self.outcome(expanded(meta), None, thing))
         else:
             self.later(self.ready, number, thing)
 
@@ -964,6 +1013,11 @@ class Peer:
         """Runs `work` on a thread of the pool, unless the pool has ended."""
         with contextlib.suppress(RuntimeError):
             self.pool.submit(work, *args)
+
+    def soon(self, work: Callable[..., object], *args: Any) -> None:
+        """Runs `work` that waits for no result on a thread of its kind, unless these have ended."""
+        with contextlib.suppress(RuntimeError):
+            self.control.submit(work, *args)
 
     def on_Put(self, number: int, value: WireValue) -> None:
         blob, refs, places = value
@@ -1013,26 +1067,9 @@ class Peer:
 
     def options(self, options: Sequence[Any]) -> Options:
         """Gives the options of a call their names."""
-        names = (
-            "retries",
-            "retry_errors",
-            "timeout",
-            "deadline",
-            "retry_timeouts",
-            "grace",
-            "max_calls",
-            "split",
-            "cpus",
-            "memory",
-            "resources",
-            "group",
-            "node",
-            "spread",
-            "own",
-        )
-        if len(options) != len(names):
-            raise ValueError(f"a call with {len(options)} options, not {len(names)}")
-        return cast("Options", types.SimpleNamespace(**dict(zip(names, options))))
+        if len(options) != len(OPTIONS):
+            raise ValueError(f"a call with {len(options)} options, not {len(OPTIONS)}")
+        return cast("Options", types.SimpleNamespace(**dict(zip(OPTIONS, options))))
 
     def resources(self, options: Options) -> dict[str, Any]:
         """Returns the resources and the place of a call by Ray's names."""
@@ -1069,7 +1106,7 @@ class Peer:
         thing.token, thing.function = f"{self.sender}.{number}", function
         parts, flat = self.arguments(args)
         thing.stream = stream_of(parts)
-        spec: Spec = (function, parts, vars(options), thing.token)
+        spec: Spec = (function, parts, given, thing.token)
         name = self.names[function]
         try:
             if actor is None:
@@ -1094,7 +1131,7 @@ class Peer:
             return
         if thing.stream is not None:
             ended = cast("Ref", thing.meta).future()
-            ended.add_done_callback(lambda ended: self.later(self.stream_ended, thing, ended))
+            ended.add_done_callback(lambda ended: self.soon(self.stream_ended, thing, ended))
         with self.lock:
             self.name(number, thing)
             self.unfinished[number] = thing.meta
@@ -1186,6 +1223,11 @@ class Peer:
             calls = {number: ref for number, ref in calls.items() if ref in left}
             setattr(self, which, calls)
             self.tidied[which] = max(TIDY, 2 * len(calls))
+            for run, made in list(self.made_by.items()):
+                for number in made.keys() - self.objects.keys() - self.unfinished.keys():
+                    del made[number]
+                if not made:
+                    self.made_by.pop(run, None)
 
     def too_late(self, number: int, thing: Object, function: int, options: Options) -> None:
         """Fails a call that is pending at its deadline."""
@@ -1202,7 +1244,7 @@ class Peer:
         thing.failed = reason
         self.end_stream(thing, reason)
         if thing.watched:
-            self.later(self.ready, number, thing)
+            self.soon(self.ready, number, thing)
 
     def on_Cancel(
         self, numbers: list[int], recursive: bool, kills: bool, grace: float | None
@@ -1256,7 +1298,7 @@ class Peer:
             chosen["max_concurrency"] = threads + 1
         if most_pending is not None:
             chosen["max_pending_calls"] = most_pending
-        spec: Spec = (constructor, parts, vars(options), f"{self.sender}.{number}")
+        spec: Spec = (constructor, parts, given, f"{self.sender}.{number}")
         refused = self.refusal(self.names[constructor], options)
         kept: Kept = {
             "threads": threads,
@@ -1473,6 +1515,9 @@ class Child(Peer):
         self.tokens: dict[str, queue.SimpleQueue[Event]] = {}
         # Cancelled calls that have not come here, and when. Most of them never come.
         self.cancelled: dict[str, tuple[FailureMeta, How, float]] = {}
+        # Bytes that Ray has copied, and the stream to the process whose they are. `None`: the end.
+        self.freed: queue.SimpleQueue[tuple[Stream, list[int]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self.frees, daemon=True).start()
         # It has no stream before `start`.
         super().__init__(cast("Stream", None), Remote(head))
         self.follow_hub()
@@ -1605,7 +1650,7 @@ class Child(Peer):
         Calls `begun` when the process has got the call.
         """
         function, parts, given, token = spec
-        options = cast("Options", types.SimpleNamespace(**given))
+        options = self.options(given)
         left = options.retries or 0
         while True:
             result = self.run_once(function, parts, options, token, flat, left, begun)
@@ -1666,6 +1711,9 @@ class Child(Peer):
             return self.follow(number, function, options, events)
         except Failed as failed:
             return failure("dependency", "", function, failed.meta), None
+        except TooLong as error:
+            text = f"the arguments of `{self.names[function]}` take {error}"
+            return failure("resource_limit", text, function), None
         finally:
             self.runs.pop(number, None)
             self.reported.pop(number, None)
@@ -1753,7 +1801,7 @@ class Child(Peer):
             except Exception:  # The hub is gone, and so is the runtime.
                 return
             # A start of the process may hold the lock, and needs Ray's thread meanwhile.
-            self.later(self.learn, last, tokens)
+            self.soon(self.learn, last, tokens)
 
         self.remote.hub.cancelled.remote(known).future().add_done_callback(came)
 
@@ -1783,9 +1831,15 @@ class Child(Peer):
             return meta, None
         _, offset, length = places[0]
         view = self.view(offset, length)
-        # Ray has copied the bytes when the last ref to the view is gone.
-        weakref.finalize(view, self.stream.send, "Free", [[offset, length]])
+        # Ray has copied the bytes when the last ref to the view is gone. That may happen at any
+        # place of any thread, also within `send`.
+        weakref.finalize(view, self.freed.put, (self.stream, [offset, length]))
         return meta, pickle.PickleBuffer(view)
+
+    def frees(self) -> None:
+        """Tells processes which of their bytes are free, on a thread of its own."""
+        for stream, extent in iter(self.freed.get, None):
+            stream.send("Free", [extent])
 
     def on_Done(self, number: int, outcome: dict[str, Any]) -> None:
         run = self.runs.pop(number, None)
@@ -1886,14 +1940,15 @@ class ActorProcess:
     def call(self, given: MethodSpec, flat: tuple[Any, ...]) -> Result:
         """Runs a method in its turn."""
         spec, order = given[:4], given[4]
-        function, parts, options, _ = spec
+        function, parts, _, _ = spec
+        _, group, _ = order
         if self.meta[0] != "v":
             dead = failure("actor_dead", "", function, self.meta)
             self.child.finish(parts, dead)
             return dead, None
         turn = Turn(self.turns, *order, begins=self.is_anew)
         try:
-            with self.groups.get(options["group"], self.others):
+            with self.groups.get(group or "", self.others):
                 result = self.child.run(spec, flat, "method", turn.end)
         finally:
             turn.end()

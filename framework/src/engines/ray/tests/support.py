@@ -120,10 +120,15 @@ class PeerCase(unittest.TestCase):
         self.peer = self.kind(mine, self.remote)
         self.addCleanup(self.process.close)
         self.addCleanup(mine.close)
-        self.addCleanup(self.peer.pool.shutdown)
+        self.addCleanup(self.end_threads)
         self.peer.unit, self.peer.stands = UNIT, STANDS
         self.peer.names = ["first", "second"]
         self.peer.heap = memoryview(bytes(range(256)))
+
+    def end_threads(self) -> None:
+        """Waits for all work of the peer's pools."""
+        self.peer.control.shutdown()
+        self.peer.pool.shutdown()
 
     def frames(self, count: int) -> list[tuple[str, Any]]:
         """Reads so many frames that the process has got."""

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 import fake_ray
-from support import STANDS, UNIT, PeerCase, cluster, options, ray, shim, until
+from support import LIMIT, STANDS, UNIT, PeerCase, cluster, options, ray, shim, until
 
 PEER = shim.PEER << shim.COUNT_BITS
 
@@ -264,7 +264,7 @@ class Watches(PeerCase):
         ref.result.set_result(value(b"x"))
         self.assertEqual(self.ready(1), {"Value": [b"x", [], []]})
         self.assertNotIn(1, self.peer.unfinished)
-        self.peer.pool.shutdown()
+        self.end_threads()
         self.no_frame()
 
     def test_an_object_that_is_there_is_told_at_once(self) -> None:
@@ -282,6 +282,18 @@ class Watches(PeerCase):
         thing.failed = shim.failure("timeout", "too late", 3)
         self.peer.on_Watch(1)
         self.assertEqual(self.ready(1), {"Failure": ["timeout", 3, "too late", None]})
+
+    def test_a_result_that_is_too_long_for_a_frame_is_a_failure(self) -> None:
+        long = value(b"x" * 1000)
+        with mock.patch.object(shim, "MOST", 500):
+            # A thread of the pool answers one of them, and Ray's thread the other.
+            for number, ref in ((1, long), (2, fake_ray.done(long))):
+                thing = self.peer.add(number, shim.Object(ref))
+                thing.function = 4
+                self.peer.on_Watch(number)
+                kind, function, text, _ = self.ready(number)["Failure"]
+                self.assertEqual((kind, function), ("resource_limit", 4))
+                self.assertRegex(text, "a result takes 10.. bytes in one message")
 
     def test_a_payload_that_is_lost_is_the_outcome(self) -> None:
         lost = fake_ray.failed(ray.exceptions.ObjectLostError("gone"))
@@ -316,7 +328,7 @@ class Watches(PeerCase):
 
     def test_nothing_is_watched_that_is_gone(self) -> None:
         self.peer.on_Watch(1)
-        self.peer.pool.shutdown()
+        self.end_threads()
         self.no_frame()
         # After the end of the pool, nothing is told and nothing fails.
         self.peer.add(2, shim.Object(value()))
@@ -352,7 +364,8 @@ class Calls(PeerCase):
         self.assertEqual(chosen, {"name": "second", "max_retries": 3, **nodes})
         function, parts, given, token = spec
         self.assertEqual((function, parts, flat), (1, [], []))
-        self.assertEqual((given["retries"], token), (3, f"{self.peer.sender}.1"))
+        self.assertEqual(given, options(retries=3, cpus=2.0, memory=64, resources=[["gpu", 0.5]]))
+        self.assertEqual(token, f"{self.peer.sender}.1")
         self.assertEqual([thing.meta, thing.payload], self.remote.call.refs[0])
         self.assertEqual(self.peer.unfinished, {1: thing.meta})
         # Others may send it back.
@@ -421,15 +434,33 @@ class Calls(PeerCase):
     def test_calls_of_a_run_are_known_while_their_objects_are(self) -> None:
         first, second = self.spawn(2, parent=7), self.spawn(3, parent=7)
         self.assertEqual(self.peer.made_by, {7: {2: first, 3: second}})
-        self.peer.on_Release(2)
-        self.assertEqual(self.peer.made_by, {7: {3: second}})
-        self.peer.on_Release(3)
-        self.assertEqual(self.peer.made_by, {})
+        for number, thing in ((2, first), (3, second)):
+            thing.meta.result.set_result(value())
+            self.peer.on_Watch(number)
+            self.frames(1)
+            self.peer.on_Release(number)
+            self.assertEqual(self.peer.made_by, {7: {3: second}} if number == 2 else {})
         # The run may have ended before the process releases the object.
         self.spawn(4, parent=8)
         self.peer.made_by.pop(8)
         self.peer.on_Release(4)
         self.assertEqual(self.peer.objects, {})
+
+    def test_a_pending_call_of_a_run_is_known_without_its_object(self) -> None:
+        thing = self.spawn(2, parent=7)
+        self.peer.on_Release(2)
+        call = self.peer.made_by[7][2]
+        self.assertEqual((call.token, call.function), (thing.token, 1))
+        self.assertIs(call.meta, thing.meta)
+        # Its bytes are not kept.
+        self.assertIsNone(call.payload)
+        with mock.patch.dict(self.peer.tidied, {"unfinished": 1}):
+            self.peer.tidy("unfinished")
+            self.assertIn(7, self.peer.made_by)
+        thing.meta.result.set_result(value())
+        with mock.patch.dict(self.peer.tidied, {"unfinished": 1}):
+            self.peer.tidy("unfinished")
+        self.assertEqual(self.peer.made_by, {})
 
     def test_methods_of_one_group_are_numbered(self) -> None:
         actor = fake_ray.Actor("id")
@@ -478,13 +509,13 @@ class Calls(PeerCase):
     def test_a_stream_whose_call_ray_fails_has_ended(self) -> None:
         thing = self.stream(2)
         here: list[Any] = []
-        later = self.peer.later
+        soon = self.peer.soon
 
         def counted(*work: Any) -> None:
             here.append(work)
-            later(*work)
+            soon(*work)
 
-        with mock.patch.object(self.peer, "later", counted):
+        with mock.patch.object(self.peer, "soon", counted):
             self.assertEqual(self.ends(), [])
             thing.meta.result.set_exception(ray.exceptions.WorkerCrashedError("gone"))
         # Ray's thread has not asked the hub itself.
@@ -494,7 +525,7 @@ class Calls(PeerCase):
     def test_a_process_ends_the_stream_of_a_call_that_it_has_run(self) -> None:
         for number, meta in ((2, value()), (3, ("e", b"x")), (4, shim.failure("usage", ""))):
             self.stream(number).meta.result.set_result(meta)
-        self.peer.pool.shutdown()
+        self.end_threads()
         self.assertEqual(self.ends(), [])
 
     def test_only_the_last_argument_is_a_stream(self) -> None:
@@ -502,7 +533,7 @@ class Calls(PeerCase):
         arguments = [{"Object": [1, None]}, {"Value": [b"x", [], []]}]
         thing = self.spawn(2, arguments)
         thing.meta.result.set_exception(ray.exceptions.WorkerCrashedError("gone"))
-        self.peer.pool.shutdown()
+        self.end_threads()
         self.assertEqual(self.ends(), [])
 
     def test_the_stream_of_a_cancelled_call_has_ended(self) -> None:
@@ -524,6 +555,21 @@ class Calls(PeerCase):
         reason = late.failed
         self.peer.too_late(1, late, 1, self.peer.options(options(deadline=9.0)))
         self.assertIs(late.failed, reason)
+
+    def test_calls_fail_while_all_threads_wait_for_results(self) -> None:
+        free = threading.Event()
+        self.addCleanup(free.set)
+        for _ in range(8):
+            self.peer.later(free.wait, LIMIT)
+        self.spawn(2, deadline=0.01), self.spawn(3)
+        for number in (2, 3):
+            self.peer.on_Watch(number)
+        self.peer.on_Cancel([3], False, False, None)
+        failed = {fields[0]: fields[1]["Failure"][0] for _, fields in self.frames(2)}
+        self.assertEqual(failed, {2: "timeout", 3: "cancelled"})
+        thing = self.stream(4)
+        thing.meta.result.set_exception(ray.exceptions.WorkerCrashedError("gone"))
+        until(lambda: self.ends() == [shim.failure("crash", "gone", 1)])
 
     def test_pending_calls_are_cancelled(self) -> None:
         pending, done = self.spawn(1), self.spawn(2)

@@ -16,7 +16,7 @@ from unittest import mock
 
 import fake_ray
 import msgpack
-from support import LIMIT, PeerCase, folder, options, ray, shim, until
+from support import LIMIT, PeerCase, folder, options, pair, ray, shim, until
 
 
 def value(blob: bytes = b"", handles: tuple[Any, ...] = (), has_payload: bool = False) -> Any:
@@ -64,6 +64,7 @@ class ChildCase(PeerCase):
         look = mock.patch.object(shim, "LOOK", 0.005)
         look.start()
         self.addCleanup(look.stop)
+        self.addCleanup(self.peer.freed.put, None)
 
     def options(self, **chosen: Any) -> Any:
         return self.peer.options(options(**chosen))
@@ -75,7 +76,7 @@ class ChildCase(PeerCase):
         return run, rest
 
     def spec(self, parts: list[Any] | None = None, **chosen: Any) -> Any:
-        return (1, parts or [], vars(self.options(**chosen)), "token")
+        return (1, parts or [], options(**chosen), "token")
 
     def begin(self, spec: Any, flat: tuple[Any, ...] = (), **how: Any) -> Any:
         """Runs a call on a thread of its own. Returns a function that waits for its result."""
@@ -424,12 +425,57 @@ class Runs(ChildCase):
         self.assertEqual(len(self.remote.hub.progress.calls), 3)
         self.assertEqual(self.peer.reported, {})
 
+    def test_bytes_may_be_free_while_a_frame_is_sent(self) -> None:
+        result = self.begin(self.spec())
+        run, _ = self.task()
+        self.peer.on_Done(run, {"Value": [b"", [], [[shim.HEAP, 4, 3]]]})
+        payloads = [result()[1]]
+        del result
+        stream = self.peer.stream
+
+        def work() -> None:
+            with stream.lock:
+                # The collector of garbage may do this within `send`.
+                payloads.clear()
+                gc.collect()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(LIMIT)
+        self.assertFalse(thread.is_alive())
+        self.assertEqual(self.frames(1), [("Free", [[4, 3]])])
+
+    def test_the_bytes_of_an_ended_process_are_not_those_of_the_next(self) -> None:
+        result = self.begin(self.spec())
+        run, _ = self.task()
+        self.peer.on_Done(run, {"Value": [b"", [], [[shim.HEAP, 4, 3]]]})
+        result()
+        mine, its = pair()
+        self.addCleanup(mine.close)
+        self.peer.stream = its
+        del result
+        gc.collect()
+        self.assertEqual(self.frames(1), [("Free", [[4, 3]])])
+        its.close()
+
+    def test_arguments_that_are_too_long_for_a_frame_fail_their_call(self) -> None:
+        with mock.patch.object(shim, "MOST", 500):
+            meta, _ = self.begin(self.spec([("v", value(b"x" * 1000)), ("q", "line")]))()
+            self.assertEqual(meta[:3], ("f", "resource_limit", 1))
+            self.assertRegex(meta[3], "the arguments of `second` take 1... bytes in one message")
+            # The stream of the call ends, and the process goes on.
+            self.assertEqual(self.asked()[-1], ("finish", "line", meta))
+            result = self.begin(self.spec())
+            self.peer.on_Done(self.task()[0], {"Value": [b"", [], []]})
+            self.assertEqual(result(), (value(), None))
+        self.assertEqual((self.counts(), self.peer.runs, self.peer.tokens), ({}, {}, {}))
+
     def test_a_run_that_has_ended_is_passed_over(self) -> None:
         self.peer.on_Done(99, {"Value": [b"", [], []]})
         self.no_frame()
 
     def test_the_end_of_the_process_ends_all_of_its_runs(self) -> None:
-        results = [self.begin((1, [], vars(self.options()), name)) for name in ("a", "b")]
+        results = [self.begin((1, [], options(), name)) for name in ("a", "b")]
         for _ in results:
             self.task()
         reader = threading.Thread(target=self.peer.reads, args=(self.own,))
@@ -699,14 +745,14 @@ class Actors(unittest.TestCase):
             patch.start()
             self.addCleanup(patch.stop)
         kept: Any = {"threads": 3, "concurrency": 1, "groups": groups, "grace": 1.0}
-        return shim.ActorProcess((0, [], {}, "token"), kept, ("flat",))
+        return shim.ActorProcess((0, [], [], "token"), kept, ("flat",))
 
     def method(self, number: int, group: str | None = None) -> Any:
-        return (1, [], {"group": group}, f"token {number}", ("one", group, number))
+        return (1, [], options(group=group), f"token {number}", ("one", group, number))
 
     def test_the_constructor_runs_first(self) -> None:
         actor = self.actor(value(b"made"))
-        self.assertEqual(self.runs, [([0, [], {}, "token"], ("flat",), "constructor")])
+        self.assertEqual(self.runs, [([0, [], [], "token"], ("flat",), "constructor")])
         self.assertEqual((actor.meta, self.child.actor_threads), (value(b"made"), 3))
         self.assertEqual((self.said, self.exits), ([], []))
 
@@ -718,7 +764,7 @@ class Actors(unittest.TestCase):
         actor = self.actor(value())
         self.results.append((value(b"x"), None))
         self.assertEqual(actor.call(self.method(1), ("y",)), (value(b"x"), None))
-        self.assertEqual(self.runs[1], ([1, [], {"group": None}, "token 1"], ("y",), "method"))
+        self.assertEqual(self.runs[1], ([1, [], options(), "token 1"], ("y",), "method"))
         self.assertEqual(actor.turns[1], {("one", None): 2})
 
     def test_an_actor_that_is_made_anew_waits_for_no_call_of_its_past(self) -> None:
@@ -756,7 +802,7 @@ class Actors(unittest.TestCase):
 
         def run(spec: Any, flat: Any, role: str, begun: Any) -> Any:
             begun()
-            entered.append(spec[2]["group"])
+            entered.append(spec[2][shim.OPTIONS.index("group")])
             release.wait(LIMIT)
             return value(), None
 

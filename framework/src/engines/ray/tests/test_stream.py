@@ -84,6 +84,15 @@ class Frames(unittest.TestCase):
             self.raw(body, len(body) + 1)
             self.assertIn("bytes", self.gone())
 
+    def test_a_frame_that_nobody_would_read_is_not_sent(self) -> None:
+        body = msgpack.packb({"Error": b"x" * 100})
+        with mock.patch.object(shim, "MOST", len(body)):
+            with self.assertRaises(shim.TooLong) as raised:
+                self.one.send("Error", b"x" * 101)
+            self.assertIn(f"{len(body) + 1} bytes", str(raised.exception))
+            self.one.send("Error", b"x" * 100)
+            self.assertEqual(self.other.receive(), ("Error", b"x" * 100))
+
     def test_a_closed_stream_has_no_sockets(self) -> None:
         self.one.close()
         ends = (self.one.stream, self.one.descriptors)
