@@ -1120,7 +1120,7 @@ class Peer:
                 key = (handle.actor._actor_id, options.group)
                 order = (self.sender, options.group, self.order[key] + 1)
                 thing.meta, thing.payload = call.remote(closed((*spec, order)), *flat)
-                # The next call would wait for a number that never comes.
+                # A refused call has no number: the next call would wait for it.
                 self.order[key] += 1
         except Refused as error:
             thing.failed = failure("usage", str(error), function)
@@ -1217,7 +1217,7 @@ class Peer:
             calls: dict[int, Ref] = getattr(self, which)
             if len(calls) < self.tidied[which]:
                 return
-            refs = list(calls.values())
+            refs = list(set(calls.values()))
             _, left = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)
             left = set(left)
             calls = {number: ref for number, ref in calls.items() if ref in left}
@@ -1576,6 +1576,13 @@ class Child(Peer):
         if self.actor_threads is not None:
             self.stream.send("Actor", self.actor_threads)
 
+    def not_started(self, error: Exception, function: int) -> FailureMeta:
+        """Returns the failure of a call whose process has not started."""
+        text = " ".join(str(error).split())
+        if not isinstance(error, Gone):
+            text = f"{type(error).__name__}: {text}"
+        return failure("setup", f"the program does not start on node {self.node}: {text}", function)
+
     def leave_queues(self) -> None:
         """Tells the hub that a process keeps no queue any more, because it has ended."""
         for thing in self.objects.values():
@@ -1691,12 +1698,7 @@ class Child(Peer):
                     try:
                         self.start()
                     except Exception as error:  # It is the outcome of the call.
-                        text = " ".join(str(error).split())
-                        text = (
-                            text if isinstance(error, Gone) else f"{type(error).__name__}: {text}"
-                        )
-                        text = f"the program does not start on node {self.node}: {text}"
-                        return failure("setup", text, function), None
+                        return self.not_started(error, function), None
                 self.run_number += 1
                 reason = self.cancelled.pop(token, None)
                 if reason is not None:
