@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 VERSION = "0.0.fake"
@@ -21,6 +22,15 @@ class ObjectRef:
 
     def future(self) -> concurrent.futures.Future[Any]:
         return self.result
+
+    def _on_completed(self, callback: Callable[[Any], object]) -> None:
+        """Calls back with the value, or with the exception in its place."""
+
+        def ended(result: concurrent.futures.Future[Any]) -> None:
+            error = result.exception()
+            callback(result.result() if error is None else error)
+
+        self.result.add_done_callback(ended)
 
 
 class Remote:

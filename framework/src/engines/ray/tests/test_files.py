@@ -231,6 +231,33 @@ class Texts(unittest.TestCase):
                 self.assertEqual(self.remote.call.what("spec", 1, 2), ("spec", (1, 2)))
         self.assertEqual(ran, [self.head])
 
+    def test_calls_and_results_travel_as_bytes(self) -> None:
+        self.remote.pick.what(("e", b"x"), 0)
+        module = sys.modules[self.name]
+        given: list[Any] = []
+        result: Any = None
+
+        class Process:
+            def __init__(self, *args: Any) -> None:
+                pass
+
+            def run(self, spec: Any, flat: Any) -> Any:
+                given.append((spec, flat))
+                return result
+
+            call = run
+
+        with mock.patch.multiple(module, Child=Process, ActorProcess=Process):
+            actor = self.remote.Actor.what("spec", "kept")
+            for runs in (self.remote.call.what, actor.call):
+                spec = (1, (("v", ("v", b"x", (), False)),), (), "token")
+                result = ("v", b"y", (), False), None
+                self.assertEqual(runs(shim.closed(spec)), (b"vy", b""))
+                result = ("v", b"y", (), True), b"payload"
+                self.assertIs(runs(spec, 2), result)
+                self.assertEqual(given, [(spec, ()), (spec, (2,))])
+                given.clear()
+
     def test_the_classes_are_those_of_the_text(self) -> None:
         self.remote.pick.what(("e", b"x"), 0)
         module = sys.modules[self.name]

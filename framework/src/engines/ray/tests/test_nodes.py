@@ -201,9 +201,9 @@ class Threads(PeerCase):
     def test_small_results_need_no_other_thread(self) -> None:
         later: list[Any] = []
         with mock.patch.object(self.peer, "later", lambda *work: later.append(work)):
-            self.watched().meta.result.set_result(("v", b"x", (), False))
+            self.watched().meta.result.set_result(b"vx")
             self.assertEqual(self.frames(1), [("Ready", [1, {"Value": [b"x", [], []]}])])
-            self.watched().meta.result.set_result(("e", b"x"))
+            self.watched().meta.result.set_result(b"ex")
             self.assertEqual(self.frames(1), [("Ready", [1, {"Error": b"x"}])])
             self.assertEqual(later, [])
             inner = (("v", b"", (), False), None, False, None, None, None)
@@ -217,7 +217,7 @@ class Threads(PeerCase):
             self.watched().meta.result.set_exception(ray.exceptions.WorkerCrashedError(""))
             thing = self.watched()
             thing.failed = shim.failure("timeout", "")
-            thing.meta.result.set_result(("v", b"x", (), False))
+            thing.meta.result.set_result(b"vx")
         self.assertEqual([work[0] for work in later], [self.peer.ready] * 6)
         self.no_frame()
 
@@ -233,7 +233,7 @@ class Threads(PeerCase):
         holder = threading.Thread(target=hold, daemon=True)
         holder.start()
         holds.wait(5)
-        thing.meta.result.set_result(("v", b"x", (), False))
+        thing.meta.result.set_result(b"vx")
         self.assertEqual(len(self.frames(1)), 1)
         free.set()
         holder.join()

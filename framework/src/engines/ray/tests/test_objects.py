@@ -230,6 +230,11 @@ class Values(PeerCase):
         inner = handle(value(b"small"), None, True)
         self.assertEqual(self.peer.value(value(b"", (inner,)), None, shim.Object())[2], [])
 
+    def test_an_array_whose_value_is_bytes_has_no_place(self) -> None:
+        for meta in (b"vsmall", b"ean error"):
+            inner = handle(fake_ray.done(meta), fake_ray.done(b""), True)
+            self.assertEqual(self.peer.value(value(b"", (inner,)), None, shim.Object())[2], [])
+
     def test_an_array_that_has_failed_has_no_place(self) -> None:
         inner = handle(shim.failure("lost", "", None, value()), None, True)
         self.assertEqual(self.peer.value(value(b"", (inner,)), None, shim.Object())[2], [])
@@ -261,11 +266,32 @@ class Watches(PeerCase):
         self.peer.on_Watch(1)
         self.peer.on_Watch(1)
         self.no_frame()
-        ref.result.set_result(value(b"x"))
+        ref.result.set_result(b"vx")
         self.assertEqual(self.ready(1), {"Value": [b"x", [], []]})
         self.assertNotIn(1, self.peer.unfinished)
         self.end_threads()
         self.no_frame()
+
+    def test_a_result_that_is_there_is_told_at_once(self) -> None:
+        inner = handle(value(b"inner"))
+        for number, meta, outcome in (
+            (1, b"vx", {"Value": [b"x", [], []]}),
+            (2, b"ex", {"Error": b"x"}),
+            (3, value(b"x", (inner,)), {"Value": [b"x", [[PEER | 1, False]], []]}),
+            (4, shim.failure("usage", "no"), {"Failure": ["usage", None, "no", None]}),
+        ):
+            self.peer.add(number, shim.Object(fake_ray.done(meta)))
+            self.peer.on_Watch(number)
+            self.assertEqual(self.ready(number), outcome)
+
+    def test_a_thread_of_the_pool_reads_bytes_too(self) -> None:
+        for meta, outcome in (
+            (b"vx", {"Value": [b"x", [], []]}),
+            (b"ex", {"Error": b"x"}),
+        ):
+            thing = self.peer.add(1, shim.Object(fake_ray.done(meta)))
+            self.peer.ready(1, thing)
+            self.assertEqual(self.ready(1), outcome)
 
     def test_an_object_that_is_there_is_told_at_once(self) -> None:
         self.peer.add(1, shim.Object(value(b"x")))
@@ -287,7 +313,7 @@ class Watches(PeerCase):
         long = value(b"x" * 1000)
         with mock.patch.object(shim, "MOST", 500):
             # A thread of the pool answers one of them, and Ray's thread the other.
-            for number, ref in ((1, long), (2, fake_ray.done(long))):
+            for number, ref in ((1, long), (2, fake_ray.done(shim.compact((long, None))[0]))):
                 thing = self.peer.add(number, shim.Object(ref))
                 thing.function = 4
                 self.peer.on_Watch(number)
@@ -303,13 +329,15 @@ class Watches(PeerCase):
 
     def test_each_answer_of_a_queue_is_its_value(self) -> None:
         ref = fake_ray.ObjectRef()
-        later = handle(fake_ray.done(value(b"b")), None)
-        for place in (0, 1):
+        # The result of a call that needs no handle is bytes.
+        later = [handle(fake_ray.done(meta), None) for meta in (value(b"b"), b"vc", b"ed")]
+        for place in range(4):
             self.peer.add(place, shim.Object(ref, place))
             self.peer.on_Watch(place)
-        ref.result.set_result(value(b"", (handle(value(b"a")), later)))
-        outcomes = dict(fields for _, fields in self.frames(2))
-        self.assertEqual(outcomes, {0: {"Value": [b"a", [], []]}, 1: {"Value": [b"b", [], []]}})
+        ref.result.set_result(value(b"", (handle(value(b"a")), *later)))
+        outcomes = dict(fields for _, fields in self.frames(4))
+        values = {place: {"Value": [blob, [], []]} for place, blob in enumerate((b"a", b"b", b"c"))}
+        self.assertEqual(outcomes, {**values, 3: {"Error": b"d"}})
 
     def test_a_queue_that_has_ended_says_so_to_each_answer(self) -> None:
         ref = fake_ray.done(shim.failure("closed", "the end"))
@@ -362,9 +390,12 @@ class Calls(PeerCase):
         nodes = {"num_cpus": 2.0, "memory": 64, "resources": {"gpu": 0.5}}
         self.assertEqual(thing.failed[1] if thing.failed else None, None)
         self.assertEqual(chosen, {"name": "second", "max_retries": 3, **nodes})
-        function, parts, given, token = spec
-        self.assertEqual((function, parts, flat), (1, [], []))
-        self.assertEqual(given, options(retries=3, cpus=2.0, memory=64, resources=[["gpu", 0.5]]))
+        self.assertIsInstance(spec, bytes)
+        function, parts, given, token = shim.opened(spec)
+        self.assertEqual((function, parts, flat), (1, (), []))
+        resources = (("gpu", 0.5),)
+        wanted = options(retries=3, cpus=2.0, memory=64, resources=resources)
+        self.assertEqual(list(given), wanted)
         self.assertEqual(token, f"{self.peer.sender}.1")
         self.assertEqual([thing.meta, thing.payload], self.remote.call.refs[0])
         self.assertEqual(self.peer.unfinished, {1: thing.meta})
@@ -400,6 +431,29 @@ class Calls(PeerCase):
         first, second = [refs[0], "payload 1"], [refs[1], "payload 2"]
         self.assertEqual(flat, second + first + second)
 
+    def test_only_a_call_that_refers_to_no_object_is_bytes(self) -> None:
+        self.peer.add(1, shim.Object(fake_ray.ObjectRef()))
+        self.peer.add(2, shim.Object(value(), None, None, "q"))
+        self.peer.add(3, shim.Object(value(), None, fake_ray.Actor("id")))
+        given: list[tuple[list[Any], bool]] = [
+            ([], True),
+            ([{"Value": [b"x", [], []]}, {"Value": [b"y", [], []]}], True),
+            ([{"Value": [b"x", [], []]}, {"Value": [b"y", [[1, False]], []]}], False),
+            ([{"Object": [1, None]}], False),
+            ([{"Object": [2, None]}], False),
+            ([{"Gather": [[1, None]]}], False),
+        ]
+        for number, (args, is_bytes) in enumerate(given, 10):
+            self.assertIsNone(self.spawn(number, args).failed)
+            self.assertIsNone(self.spawn(number + 10, args, actor=3).failed)
+            calls = [
+                call.calls[-1][1] for call in (self.remote.call, self.peer.objects[3].actor.call)
+            ]
+            self.assertEqual([type(spec) is bytes for spec, *_ in calls], [is_bytes] * 2)
+            parts = [tuple(shim.opened(spec)[1]) for spec, *_ in calls]
+            self.assertEqual(parts[0], tuple(self.peer.arguments(args)[0]))
+            self.assertEqual(parts[1], parts[0])
+
     def test_a_call_that_no_node_can_run_is_refused(self) -> None:
         for wanted, text in (
             ({"cpus": 5.0}, "5 of `num_cpus`"),
@@ -429,7 +483,8 @@ class Calls(PeerCase):
         self.assertEqual(self.spawn(2, actor=1).failed[1], "backpressure")
         actor.call.fails = None
         self.spawn(3, actor=1)
-        self.assertEqual(actor.call.calls[0][1][0][4], (self.peer.sender, None, 1))
+        order = shim.opened(actor.call.calls[0][1][0])[4]
+        self.assertEqual(order, (self.peer.sender, None, 1))
 
     def test_calls_of_a_run_are_known_while_their_objects_are(self) -> None:
         first, second = self.spawn(2, parent=7), self.spawn(3, parent=7)
@@ -467,7 +522,7 @@ class Calls(PeerCase):
         self.peer.add(1, shim.Object(value(), None, actor))
         for number, group in ((2, None), (3, "g"), (4, None)):
             self.spawn(number, actor=1, group=group)
-        orders = [args[0][4] for _, args in actor.call.calls]
+        orders = [shim.opened(args[0])[4] for _, args in actor.call.calls]
         me = self.peer.sender
         self.assertEqual(orders, [(me, None, 1), (me, "g", 1), (me, None, 2)])
         self.assertEqual(actor.call.calls[0][0], {"name": "second", "num_returns": 2})
@@ -643,12 +698,21 @@ class Picks(unittest.TestCase):
         meta, payload = shim.pick(whole, 1)
         self.assertEqual((meta, bytes(payload)), (value(b"b"), b"bytes"))
 
+    def test_an_element_whose_result_is_bytes(self) -> None:
+        for meta, element in ((b"vb", value(b"b")), (b"eb", ("e", b"b"))):
+            whole = value(b"", (handle(fake_ray.done(meta), fake_ray.done(b"")),))
+            self.assertEqual(shim.pick(whole, 0)[0], element)
+
     def test_a_failure_is_that_of_each_element(self) -> None:
-        self.assertEqual(shim.pick(("e", b"x"), 3), (("e", b"x"), None))
+        metas: list[Any] = [("e", b"x"), b"ex"]
+        for meta in metas:
+            self.assertEqual(shim.pick(meta, 3), (("e", b"x"), None))
 
     def test_an_element_that_is_not_there_is_a_failure(self) -> None:
-        meta, payload = shim.pick(value(b"", (handle(value()),)), 1)
-        self.assertEqual((meta[1], payload), ("internal", None))
+        wholes: list[Any] = [value(b"", (handle(value()),)), b"v"]
+        for whole in wholes:
+            meta, payload = shim.pick(whole, 1)
+            self.assertEqual((meta[1], payload), ("internal", None))
 
 
 class Queues(PeerCase):

@@ -223,7 +223,8 @@ class Runs(ChildCase):
             ("q", "line"),
         ]
         begun = threading.Event()
-        flat = (value(b"y"), None, value(b"y"), None)
+        # The result of a call that refers to no object is bytes.
+        flat = (value(b"y"), None, b"vy", b"")
         result = self.begin(self.spec(parts, own=b"own", retries=2), flat, begun=begun.set)
         run, (function, args, own, left) = self.task()
         number, line = shim.PEER << shim.COUNT_BITS | 1, shim.PEER << shim.COUNT_BITS | 2
@@ -245,6 +246,21 @@ class Runs(ChildCase):
         self.assertEqual(self.asked()[-2:], [("keep", "line", -1), ("finish", "line", None)])
         self.assertEqual((self.counts(), self.peer.runs, self.peer.tokens), ({}, {}, {}))
 
+    def test_a_call_that_came_as_bytes_is_the_same_task(self) -> None:
+        parts = [("v", value(b"x")), ("v", value(b"y"))]
+        spec = self.spec(parts, own=b"own", retries=2, resources=[["gpu", 0.5]])
+        self.assertIsInstance(shim.closed(spec), bytes)
+        tasks = []
+        for given in (spec, shim.opened(shim.closed(spec))):
+            result = self.begin(given)
+            run, task = self.task()
+            tasks.append(task)
+            self.assertIn("token", self.peer.tokens)
+            self.peer.on_Done(run, {"Value": [b"z", [], []]})
+            self.assertEqual(result(), (value(b"z"), None))
+        args = [{"Value": [b"x", [], []]}, {"Value": [b"y", [], []]}]
+        self.assertEqual(tasks, [[1, args, b"own", 2]] * 2)
+
     def test_an_error_of_the_program_is_the_result(self) -> None:
         result = self.begin(self.spec([("q", "line")], retries=5))
         run, _ = self.task()
@@ -261,8 +277,10 @@ class Runs(ChildCase):
         handle: Any = (fake_ray.ObjectRef(), None, False, None, None, None)
         good, bad = value(), shim.failure("lost", "")
         parts = [("o", 0, handle), ("o", 2, handle)]
-        result = self.begin(self.spec(parts, retries=3), (good, None, bad, None))
-        self.assertEqual(result(), (shim.failure("dependency", "", 1, bad), None))
+        causes: list[tuple[Any, Any]] = [(bad, bad), (b"ex", ("e", b"x"))]
+        for failed, cause in causes:
+            result = self.begin(self.spec(parts, retries=3), (good, None, failed, None))
+            self.assertEqual(result(), (shim.failure("dependency", "", 1, cause), None))
         self.no_frame()
         self.assertEqual((self.counts(), self.peer.runs, self.peer.tokens), ({}, {}, {}))
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import unittest
+from typing import Any
 from unittest import mock
 
 import msgpack
@@ -136,6 +137,132 @@ class Frames(unittest.TestCase):
         self.addCleanup(duplicate.close)
         self.one.close()
         self.assertEqual(self.gone(), "the stream has ended")
+
+
+class Pieces:
+    """A socket at which bytes arrive in these pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        # How many bytes were asked for, each time.
+        self.asked: list[int] = []
+
+    def recv(self, most: int) -> bytes:
+        self.asked.append(most)
+        piece = self.pieces.pop(0) if self.pieces else b""
+        assert len(piece) <= most
+        return piece
+
+
+def frame(message: object) -> bytes:
+    body = msgpack.packb(message)
+    return struct.pack("<I", len(body)) + bytes(body)
+
+
+class Chunks(unittest.TestCase):
+    def stream(self, *pieces: bytes) -> tuple[shim.Stream, Pieces]:
+        end: Any = Pieces(*pieces)
+        return shim.Stream(end, end), end
+
+    def ends(self, stream: shim.Stream) -> None:
+        """Nothing is left of what has arrived."""
+        self.assertEqual((stream.arrived, stream.read), (b"", 0))
+        with self.assertRaises(shim.Gone):
+            stream.receive()
+
+    def test_frames_that_come_together_are_read_one_by_one(self) -> None:
+        stream, end = self.stream(b"".join(frame({"Hold": number}) for number in range(3)))
+        for number in range(3):
+            self.assertEqual(stream.receive(), ("Hold", number))
+        self.assertEqual(end.asked, [shim.CHUNK])
+        self.ends(stream)
+
+    def test_a_frame_may_come_byte_by_byte(self) -> None:
+        data = frame({"Hold": 1}) + frame("Shutdown")
+        stream, end = self.stream(*(bytes([byte]) for byte in data))
+        self.assertEqual([stream.receive() for _ in range(2)], [("Hold", 1), ("Shutdown", [])])
+        self.assertEqual(len(end.asked), len(data))
+        self.ends(stream)
+
+    def test_a_piece_may_end_at_any_place(self) -> None:
+        frames = [frame({"Error": bytes([number]) * 9}) for number in range(3)]
+        data = b"".join(frames)
+        for first in range(1, len(data) - 1):
+            for second in range(first + 1, len(data)):
+                stream, _ = self.stream(data[:first], data[first:second], data[second:])
+                for number in range(3):
+                    self.assertEqual(stream.receive(), ("Error", bytes([number]) * 9))
+                self.ends(stream)
+
+    def test_all_of_a_long_frame_is_asked_for(self) -> None:
+        body = bytes(range(256)) * (shim.CHUNK // 64)
+        data = frame("Shutdown") + frame({"Error": body})
+        rest = data[shim.CHUNK :]
+        stream, end = self.stream(data[: shim.CHUNK], rest[:1000], rest[1000:])
+        self.assertEqual(stream.receive(), ("Shutdown", []))
+        self.assertEqual(stream.receive(), ("Error", body))
+        self.assertEqual(end.asked, [shim.CHUNK, len(rest), len(rest) - 1000])
+        self.ends(stream)
+
+    def test_the_end_within_a_frame_comes_after_the_frames_before_it(self) -> None:
+        data = frame({"Hold": 1}) + frame({"Hold": 2})
+        for cut in range(1, len(frame({"Hold": 2}))):
+            stream, _ = self.stream(data[:-cut])
+            self.assertEqual(stream.receive(), ("Hold", 1))
+            with self.assertRaises(shim.Gone):
+                stream.receive()
+
+    def test_what_was_read_does_not_change(self) -> None:
+        stream, _ = self.stream(b"abcdef", b"ghi")
+        first = stream.exactly(2)
+        self.assertEqual(
+            (stream.exactly(6), stream.exactly(0), stream.exactly(1)), (b"cdefgh", b"", b"i")
+        )
+        self.assertEqual(first, b"ab")
+
+
+class Packers(unittest.TestCase):
+    def setUp(self) -> None:
+        patch = mock.patch.object(shim, "PACKERS", threading.local())
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def packer(self) -> Any:
+        return getattr(shim.PACKERS, "own", None)
+
+    def test_a_thread_has_one_packer(self) -> None:
+        self.assertIsNone(self.packer())
+        packers = []
+        for message in ("Shutdown", {"Hold": 1}, [b"x", None, 0.5]):
+            self.assertEqual(shim.packed(message), msgpack.packb(message))
+            packers.append(self.packer())
+        self.assertIsNotNone(packers[0])
+        self.assertEqual(packers, packers[:1] * 3)
+
+        def work() -> None:
+            shim.packed("Shutdown")
+            packers.append(self.packer())
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertIsNotNone(packers[3])
+        self.assertIsNot(packers[3], packers[0])
+
+    def test_a_packer_goes_with_a_long_message(self) -> None:
+        # The form has three bytes more than the content.
+        longest = b"x" * (shim.CHUNK - 3)
+        self.assertEqual(shim.packed(longest), msgpack.packb(longest))
+        self.assertIsNotNone(self.packer())
+        self.assertEqual(shim.packed(longest + b"x"), msgpack.packb(longest + b"x"))
+        self.assertIsNone(self.packer())
+        self.assertEqual(shim.packed("Shutdown"), msgpack.packb("Shutdown"))
+        self.assertIsNotNone(self.packer())
+
+    def test_nothing_is_left_of_a_message_that_cannot_be_packed(self) -> None:
+        with self.assertRaises(TypeError):
+            shim.packed([b"first", object()])
+        self.assertEqual(shim.packed("Shutdown"), msgpack.packb("Shutdown"))
 
 
 class Descriptors(unittest.TestCase):
