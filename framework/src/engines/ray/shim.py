@@ -250,7 +250,10 @@ class Stream:
         (length,) = struct.unpack("<I", self.exactly(4))
         if length > MOST:
             raise Gone(f"a frame of {length} bytes")
-        message = msgpack.unpackb(self.exactly(length), strict_map_key=False)
+        try:
+            message = msgpack.unpackb(self.exactly(length), strict_map_key=False)
+        except ValueError as error:
+            raise Gone("a frame that is no message") from error
         if isinstance(message, str):
             return message, []
         if not isinstance(message, dict) or len(message) != 1:
@@ -484,6 +487,7 @@ class Object:
         "segments",
         "stream",
         "token",
+        "told",
         "watched",
     )
 
@@ -503,6 +507,8 @@ class Object:
         self.count = 0
         self.held = False
         self.watched = False
+        # The process knows the outcome.
+        self.told = False
         self.decoded = False
         # A failure that this file knows. It takes precedence over `meta`.
         self.failed: FailureMeta | None = None
@@ -942,11 +948,26 @@ class Peer:
         except BaseException as error:  # Every failure has to reach the waiting thread.
             meta = thing.failed or failure_of(error)
             outcome = self.outcome(meta, None, thing)
+        if self.objects.get(number) is not thing:
+            # The process has released it meanwhile.
+            children, thing.children = thing.children, []
+            for child in children:
+                self.drop(child)
+            for segment in thing.segments:
+                self.stream.send("DropSegment", segment)
         self.tell(number, thing, outcome)
 
     def tell(self, number: int, thing: Object, outcome: dict[str, Any]) -> None:
-        """Sends the process the outcome of an object, or why it cannot be sent."""
+        """Sends the process the outcome of an object, or why it cannot be sent.
+
+        Only the first outcome counts, and none of an object that the process has released.
+        """
         self.unfinished.pop(number, None)
+        # Not under the lock: this may be a thread of Ray, and a start of the process that holds the
+        # lock waits for Ray.
+        if thing.told or self.objects.get(number) is not thing:
+            return
+        thing.told = True
         try:
             self.stream.send("Ready", number, outcome)
         except TooLong as error:
@@ -992,7 +1013,7 @@ class Peer:
             thing = self.objects.get(number)
             if thing is None or thing.watched:
                 return
-            thing.watched = True
+            thing.watched, thing.told = True, False
         if thing.failed is None and isinstance(thing.meta, ray.ObjectRef):
             # `future` costs a lock, and a copy of what Ray tells here.
             thing.meta._on_completed(functools.partial(self.came, number, thing))
@@ -1002,12 +1023,17 @@ class Peer:
     def came(self, number: int, thing: Object, meta: Any) -> None:
         """Tells the process how a call has ended, on a thread of Ray that must not wait.
 
-        `meta` is an exception if Ray knows of a failure.
+        `meta` is an exception if Ray knows of a failure. Threads of the pool may all wait for other
+        results, so an outcome without refs needs none.
         """
-        if thing.failed is None and isinstance(meta, bytes):
-            self.tell(number, thing, self.outcome(expanded(meta), None, thing))
-        else:
-            self.later(self.ready, number, thing)
+        if thing.failed is None and not isinstance(thing.payload, int):
+            meta = expanded(meta)
+            if isinstance(meta, tuple) and (
+                meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3]
+            ):
+                self.tell(number, thing, self.outcome(meta, None, thing))
+                return
+        self.later(self.ready, number, thing)
 
     def later(self, work: Callable[..., object], *args: Any) -> None:
         """Runs `work` on a thread of the pool, unless the pool has ended."""
@@ -1775,7 +1801,8 @@ class Child(Peer):
                 refs = [
                     thing.meta
                     for thing in self.objects.values()
-                    if thing.watched and isinstance(thing.meta, ray.ObjectRef)
+                    # `wait` returns at once for an object that is ready.
+                    if thing.watched and not thing.told and isinstance(thing.meta, ray.ObjectRef)
                 ]
             if refs:
                 ray.wait(refs, timeout=LOOK, fetch_local=False)

@@ -195,6 +195,9 @@ class Follow(ChildCase):
         ref = fake_ray.ObjectRef()
         thing = self.peer.add(30, shim.Object(ref))
         thing.watched = True
+        # Ray would not wait for an object that is ready, so the cores would stay with the task.
+        ready = self.peer.add(31, shim.Object(fake_ray.ObjectRef()))
+        ready.watched = ready.told = True
         self.peer.on_Blocked()
         waited = threading.Event()
         happening: queue.SimpleQueue[Any] = queue.SimpleQueue()
