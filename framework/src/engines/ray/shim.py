@@ -48,6 +48,7 @@ import threading
 import time
 import types
 import uuid
+import warnings
 import weakref
 from typing import TYPE_CHECKING, cast
 
@@ -1941,7 +1942,10 @@ class Turn:
 def was_made_before() -> bool:
     """Returns whether Ray has made the actor of this worker anew after a death."""
     try:
-        return bool(ray.get_runtime_context().was_current_actor_reconstructed)
+        # Ray 2.60 warns that it is no API for users, and has no other.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bool(ray.get_runtime_context().was_current_actor_reconstructed)
     except Exception:  # The first calls wait for a second, then.
         return False
 
