@@ -64,7 +64,7 @@ impl<R> UnspawnedCall<R> {
     /// # mobula::init();
     /// # let rt = Runtime::builder().workers(1).start()?;
     /// let squares = rt.spawn_all((0..4).map(|n| square::remote(n).spread(true)));
-    /// assert_eq!(rt.get_all(&squares)?, [0, 1, 4, 9]);
+    /// assert_eq!(rt.get(&squares)?, [0, 1, 4, 9]);
     /// # drop(squares);
     /// # Ok(())
     /// # }
