@@ -195,6 +195,8 @@ HEAP = 0
 LOOK = 0.05
 # The time in which a process has to end by itself, in seconds.
 PATIENCE = 5.0
+# An actor without handles has this time to end before its name is asked for, in seconds.
+LEAVE = 0.25
 # The progress of a run is passed on at this interval, in seconds.
 REPORT = 0.1
 # The fewest calls among which `Peer.tidy` looks for ended ones.
@@ -480,6 +482,7 @@ class Object:
         "function",
         "held",
         "key",
+        "label",
         "meta",
         "own",
         "parent",
@@ -510,6 +513,8 @@ class Object:
         self.watched = False
         # The process knows the outcome.
         self.told = False
+        # The name of an actor.
+        self.label: str | None = None
         self.decoded = False
         # A failure that this file knows. It takes precedence over `meta`.
         self.failed: FailureMeta | None = None
@@ -743,6 +748,8 @@ class Peer:
         self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
         # The queue of each answer that the process still knows.
         self.queue_of: dict[int, str] = {}
+        # When the last handle of an actor has gone, by the actor's name.
+        self.left: dict[str, float] = {}
         # Remote functions with the options of calls, and when they were made.
         self.chosen: dict[tuple[Any, ...], tuple[Any, float]] = {}
         # `hello` sets the next four.
@@ -853,6 +860,10 @@ class Peer:
                 if thing.count > 0:
                     continue
                 del self.objects[number]
+                if thing.label is not None:
+                    if len(self.left) >= 1000:
+                        self.left.clear()
+                    self.left[thing.label] = time.monotonic()
                 if thing.key is not None and self.by_key.get(thing.key) == number:
                     del self.by_key[thing.key]
                 dropped.extend(thing.children)
@@ -1337,8 +1348,12 @@ class Peer:
             if refused is not None:
                 raise Refused(refused)
             chosen.update(self.resources(options))
+            if name is not None:
+                with contextlib.suppress(ValueError):
+                    self.actor_of(name)
             thing.actor = self.remote.Actor.options(**chosen).remote(spec, kept, *flat)
             thing.meta = thing.actor.made.remote()
+            thing.label = name
         except Refused as error:
             thing.failed = failure("usage", str(error))
         except Exception as error:  # It is the outcome of the call.
@@ -1365,13 +1380,30 @@ class Peer:
 
     def on_FindActor(self, answer: int, name: str) -> None:
         try:
-            actor = ray.get_actor(name)
+            actor = self.actor_of(name)
         except ValueError:
             text = f"there is no actor with the name `{name}`"
             self.add(answer, Object(failure("usage", text)))
             return
         thing = Object(actor.made.remote(), None, actor)
-        self.answer_with(answer, thing, self.kept(thing))
+        number = self.kept(thing)
+        self.objects[number].label = name
+        self.answer_with(answer, thing, number)
+
+    def actor_of(self, name: str) -> RayActor:
+        """Returns the actor of a name. Raises `ValueError` if there is none.
+
+        Ray ends an actor some milliseconds after its last handle has gone. An actor whose last
+        handle of this process has just gone has `LEAVE` to end.
+        """
+        ends = self.left.pop(name, 0.0) + LEAVE
+        while True:
+            actor = ray.get_actor(name)
+            if time.monotonic() >= ends:
+                return actor
+            # The handle would keep the actor.
+            del actor
+            time.sleep(0.005)
 
     def kept(self, thing: Object) -> int:
         """Returns the number of an object that nothing keeps until its answer does."""

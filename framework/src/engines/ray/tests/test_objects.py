@@ -865,6 +865,21 @@ class Actors(PeerCase):
             shim.failure("usage", "there is no actor with the name `name`"),
         )
 
+    def test_a_name_is_free_after_the_last_handle(self) -> None:
+        self.create(["name", 0, 0, 1, [], None, 0.5])
+        self.peer.on_Release(1)
+        # Ray still knows the actor for a moment.
+        answers = [self.actor, self.actor, ValueError("gone")]
+        with mock.patch.object(ray, "get_actor", side_effect=answers) as asked:
+            self.peer.on_FindActor(2, "name")
+        self.assertEqual(asked.call_count, 3)
+        failed = shim.failure("usage", "there is no actor with the name `name`")
+        self.assertEqual(self.peer.objects[2].meta, failed)
+        # Later, Ray's first answer counts.
+        with mock.patch.object(ray, "get_actor", return_value=self.actor) as asked:
+            self.peer.on_FindActor(3, "name")
+        self.assertEqual(asked.call_count, 1)
+
     def test_an_actor_is_killed_for_good(self) -> None:
         self.create([None, 0, 0, 1, [], None, 0.5])
         self.peer.on_KillActor(1)
