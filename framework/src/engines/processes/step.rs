@@ -89,10 +89,10 @@ impl Driver {
             self.sleeps_long.store(false, Ordering::Relaxed);
         }
         let result = after(scheduler, result);
-        let aftermath = peers.take_aftermath();
+        let deferred = peers.take_deferred();
         drop(state);
-        if let Some(aftermath) = aftermath {
-            self.follow_up(aftermath);
+        if let Some(deferred) = deferred {
+            self.follow_up(deferred);
         }
         if late {
             // The thread that sleeps does not know that it has to look at the clock.
@@ -122,7 +122,7 @@ impl Driver {
 
     /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
     /// workers.
-    fn follow_up(&self, aftermath: Deferred) {
+    fn follow_up(&self, deferred: Deferred) {
         let Deferred {
             completions,
             to_kill,
@@ -132,7 +132,7 @@ impl Driver {
             ends,
             wake_at,
             said,
-        } = aftermath;
+        } = deferred;
         if !completions.is_empty() {
             let mut completions = completions;
             for (handle, outcome) in completions.drain(..) {
@@ -214,7 +214,7 @@ impl Driver {
 
     /// Returns the work that there is.
     pub(super) fn look(&self) -> Left {
-        let (left, aftermath) = {
+        let (left, deferred) = {
             let mut state = self.state.lock();
             let progress = state.peers.flush();
             let packed = state.scheduler.is_packed();
@@ -224,10 +224,10 @@ impl Driver {
                 other: progress || late || self.released.ends_actors(),
                 packed,
             };
-            (left, state.peers.take_aftermath())
+            (left, state.peers.take_deferred())
         };
-        if let Some(aftermath) = aftermath {
-            self.follow_up(aftermath);
+        if let Some(deferred) = deferred {
+            self.follow_up(deferred);
         }
         left
     }

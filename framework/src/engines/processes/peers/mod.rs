@@ -427,7 +427,7 @@ impl Peers {
     }
 
     /// Returns the effects that follow after the lock is released, if there are any.
-    pub(in crate::engines::processes) fn take_aftermath(&mut self) -> Option<Deferred> {
+    pub(in crate::engines::processes) fn take_deferred(&mut self) -> Option<Deferred> {
         let nothing = self.completions.is_empty()
             && self.to_kill.is_empty()
             && self.runs_to_end.is_empty()
@@ -436,10 +436,10 @@ impl Peers {
             && self.ends.is_empty()
             && self.wake_at.is_none()
             && self.said.is_empty();
-        (!nothing).then(|| self.aftermath())
+        (!nothing).then(|| self.deferred())
     }
 
-    fn aftermath(&mut self) -> Deferred {
+    fn deferred(&mut self) -> Deferred {
         Deferred {
             completions: match self.completions.len() {
                 // With at most one entry, the list keeps its memory.
