@@ -281,18 +281,18 @@ impl Scheduler {
 impl Worker {
     /// See [`Scheduler::relist`].
     #[inline]
-    pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_laden: &mut usize) {
+    pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_stealable: &mut usize) {
         let room = self.has_room(slots).then(|| self.rank());
         list.relist(self.seat, &mut self.room, room);
-        let stealable = self.is_laden();
+        let stealable = self.is_stealable();
         if self.stealable != stealable {
             self.stealable = stealable;
-            *all_laden = *all_laden + usize::from(stealable) - usize::from(!stealable);
+            *all_stealable = *all_stealable + usize::from(stealable) - usize::from(!stealable);
         }
     }
 
     /// Returns whether the worker has tasks that it has probably not started.
-    pub(super) fn is_laden(&self) -> bool {
+    pub(super) fn is_stealable(&self) -> bool {
         matches!(self.state, WorkerState::Up | WorkerState::Retiring)
             && self.actor.is_none()
             && self.load() > 1

@@ -41,7 +41,7 @@ pub(super) fn wind_up(env: &mut Env, workers: &[WorkerId]) {
 }
 
 #[test]
-fn idle_workers_come_first_and_then_the_least_laden() {
+fn idle_workers_come_first_and_then_the_least_loaded() {
     let mut env = Env::new(3, 3);
     submit_all(&mut env, 1..=7);
     env.pump();

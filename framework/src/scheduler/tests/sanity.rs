@@ -303,7 +303,7 @@ impl Scheduler {
                 assert!(!worker.assignments.is_empty(), "{id} has nothing to end");
                 assert!(worker.load() > 0 || worker.term.replaced, "{id} waits");
             }
-            assert_eq!(worker.stealable, worker.is_laden());
+            assert_eq!(worker.stealable, worker.is_stealable());
             stealable += usize::from(worker.stealable);
             assert!(
                 worker
