@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn lots_overlap_where_they_share_an_element() {
+    fn ranges_overlap_where_they_share_an_element() {
         let span = |start, end| PartRange::Span { start, end };
         let tile = |rows, columns| PartRange::Tile {
             rows,

@@ -31,7 +31,9 @@ impl Scheduler {
         let (output, stream) = (task.output(), task.stream());
         task.outputs = Outputs::None;
         self.task_abandoned(id, hand, host);
-        self.with_objects(id, |scheduler, args| scheduler.tear(args, &error));
+        self.with_objects(id, |scheduler, args| {
+            scheduler.mark_incomplete(args, &error)
+        });
         if let Some(output) = output {
             self.note_failed(output, &error);
             self.answer_request(output, Err(error.clone()), host);

@@ -103,7 +103,7 @@ impl Scheduler {
         array: ObjectId,
         ranges: &[PartRange],
     ) -> Result<Result<Vec<ObjectId>, Error>, Violation> {
-        let parts = match self.take_lots(array, ranges)? {
+        let parts = match self.take_ranges(array, ranges)? {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(error)),
         };
@@ -133,7 +133,7 @@ impl Scheduler {
             }
         }
         let ranges: Vec<PartRange> = parts.iter().map(|(_, range)| *range).collect();
-        match self.take_lots(array, &ranges)? {
+        match self.take_ranges(array, &ranges)? {
             Ok(lent) => {
                 for ((id, _), part) in parts.iter().zip(lent) {
                     self.insert_part(*id, part, from);
@@ -149,7 +149,7 @@ impl Scheduler {
     }
 
     /// Lends parts of an array, and returns them as the values of their objects.
-    fn take_lots(
+    fn take_ranges(
         &mut self,
         array: ObjectId,
         ranges: &[PartRange],
@@ -220,7 +220,7 @@ impl Scheduler {
 
     /// Records the parts among the arguments as incomplete, because their task may have begun and
     /// has failed for good.
-    pub(super) fn tear(&mut self, args: &[ArgSpec], error: &Error) {
+    pub(super) fn mark_incomplete(&mut self, args: &[ArgSpec], error: &Error) {
         for arg in args {
             let ArgSpec::Object(id) = arg else { continue };
             let Some(value) = self.objects.get(*id).and_then(|object| object.value()) else {

@@ -310,7 +310,7 @@ impl Scheduler {
         };
         // The parts of an abandoned task became incomplete when it was abandoned.
         let abandoned = matches!(task.state, TaskState::Abandoned(_));
-        let torn_by = match &outcome {
+        let incomplete_by = match &outcome {
             Err(error) if task.begun && !abandoned && !self.lending.is_empty() => {
                 Some(error.clone())
             }
@@ -330,15 +330,15 @@ impl Scheduler {
         if let Some((stream, failure)) = stream {
             self.end_stream(stream, failure, host);
         }
-        self.end_task(task, torn_by, host);
+        self.end_task(task, incomplete_by, host);
     }
 
-    /// Ends the counts of a task that has left the table. With `torn_by`, the task had begun and
+    /// Ends the counts of a task that has left the table. With `incomplete_by`, the task had begun and
     /// failed with this error, so the parts among its arguments are incomplete.
     pub(super) fn end_task(
         &mut self,
         mut task: Box<Task>,
-        torn_by: Option<Error>,
+        incomplete_by: Option<Error>,
         host: &mut impl Host,
     ) {
         *self.counts.of(task.state) -= 1;
@@ -354,8 +354,8 @@ impl Scheduler {
             if task.state.hand().is_some() {
                 self.shift_arg_pins(&task.args, Step::End);
             }
-            if let Some(error) = torn_by {
-                self.tear(&task.args, &error);
+            if let Some(error) = incomplete_by {
+                self.mark_incomplete(&task.args, &error);
             }
             self.drop_args(&task.args, host);
         }

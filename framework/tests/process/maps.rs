@@ -207,7 +207,7 @@ fn half_of_a_part(part: &mut [u64], how: &str) -> Result<(), String> {
 }
 
 #[mobula::test]
-fn a_map_says_which_parts_its_failed_calls_have_torn() {
+fn a_map_says_which_parts_its_failed_calls_left_incomplete() {
     let rt = runtime(2);
     let array = rt.shared_array::<u64>(4_000, 0).unwrap();
     for size in [1, 4] {

@@ -173,7 +173,7 @@ fn overlapping_and_outlying_parts_are_refused() {
 }
 
 #[mobula::test]
-fn a_part_comes_home_from_failed_tasks_and_is_torn() {
+fn a_part_comes_home_from_failed_tasks_and_is_incomplete() {
     let rt = runtime(2);
     let array = rt.shared_array::<f64>(LEN, 0.0).unwrap();
     let quarter = LEN / 4;

@@ -249,7 +249,7 @@ fn a_call_takes_its_part_along_and_gives_it_back_however_it_ends() {
 }
 
 #[test]
-fn only_what_was_begun_can_be_torn() {
+fn only_what_was_begun_can_be_incomplete() {
     let mut env = Env::new(1, 4);
     let array = env.put(0, shared(1));
     let failing = env.submit(50, vec![]);

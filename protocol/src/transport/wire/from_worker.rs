@@ -125,7 +125,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             writer::number(out, parts.len() as u64);
             for (id, range) in parts {
                 writer::id(out, *id);
-                value::write_lot(out, range);
+                value::write_part_range(out, range);
             }
         }
         FromWorker::Settle { id, array } => {
@@ -279,7 +279,9 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         kind::KILL_ACTOR => FromWorker::KillActor(reader.id()?),
         kind::LEND => FromWorker::Lend {
             array: reader.id()?,
-            parts: reader.list_by_id("parts", |reader, id| Ok((id, value::read_lot(reader)?)))?,
+            parts: reader.list_by_id("parts", |reader, id| {
+                Ok((id, value::read_part_range(reader)?))
+            })?,
         },
         kind::SETTLE => FromWorker::Settle {
             id: reader.id()?,

@@ -130,7 +130,7 @@ pub(super) fn write_format(out: &mut Vec<u8>, format: &Format, mark: u8) {
         Format::Part { of, range } => {
             out.push(PART | mark);
             out.extend_from_slice(&of.0.to_le_bytes());
-            write_lot(out, range);
+            write_part_range(out, range);
         }
     }
 }
@@ -162,7 +162,7 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     })
 }
 
-pub(super) fn write_lot(out: &mut Vec<u8>, range: &PartRange) {
+pub(super) fn write_part_range(out: &mut Vec<u8>, range: &PartRange) {
     let (kind, numbers): (_, &[u64]) = match range {
         PartRange::Span { start, end } => (SPAN, &[*start, *end]),
         PartRange::Tile {
@@ -177,7 +177,7 @@ pub(super) fn write_lot(out: &mut Vec<u8>, range: &PartRange) {
         .for_each(|number| writer::number(out, *number));
 }
 
-pub(super) fn read_lot(reader: &mut Reader<'_>) -> Result<PartRange, WireError> {
+pub(super) fn read_part_range(reader: &mut Reader<'_>) -> Result<PartRange, WireError> {
     let kind = reader.byte("a part")?;
     let mut number = || reader.number("a part's bounds");
     Ok(match kind {
@@ -222,7 +222,7 @@ fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), Wir
         },
         PART => Format::Part {
             of: TypeTag(reader.eight("an element type")?),
-            range: read_lot(reader)?.into(),
+            range: read_part_range(reader)?.into(),
         },
         _ => return Err(reader.malformed("the format of a value")),
     };

@@ -249,7 +249,7 @@ fn nobody_wants_an_actor_that_is_being_restarted() {
 }
 
 #[test]
-fn parts_of_calls_that_a_death_has_cut_short_are_torn() {
+fn parts_of_calls_that_a_death_has_cut_short_are_incomplete() {
     let mut env = env(1, 4);
     let shared = env.put(100, super::super::lending::shared(1));
     let actor = env.alive(W1, restarts(5, 0));

@@ -232,7 +232,7 @@ fn the_end_of_the_runtime_comes_in_every_state() {
 }
 
 #[test]
-fn what_a_killed_call_was_lent_stays_until_the_process_is_gone_and_is_torn() {
+fn what_a_killed_call_was_lent_stays_until_the_process_is_gone_and_is_incomplete() {
     let mut env = env(1, 4);
     let shared = env.put(100, super::super::lending::shared(1));
     let actor = env.alive(W1, restarts(5));

@@ -296,7 +296,7 @@ fn the_end_may_come_between() {
 }
 
 #[test]
-fn torn_parts_are_for_the_one_who_settles() {
+fn incomplete_parts_are_for_the_one_who_settles() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
     let part = env.lend(array, &[span(3, 4)])[0];
