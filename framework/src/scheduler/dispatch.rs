@@ -36,9 +36,9 @@ impl Scheduler {
             if self.prioritized > 0 {
                 self.overtake(host);
             }
-            while let Some(seat) = self.next_seat() {
+            while let Some(index) = self.next_index() {
                 let Some(task) = self.next_ready() else { break };
-                self.hand_over(task, self.seats[seat], host);
+                self.hand_over(task, self.by_index[index], host);
             }
             let mut more = match self.ready.is_empty() {
                 true => self.steal(host),
@@ -283,7 +283,7 @@ impl Worker {
     #[inline]
     pub(super) fn relist(&mut self, slots: u32, list: &mut Loads, all_stealable: &mut usize) {
         let room = self.has_room(slots).then(|| self.rank());
-        list.relist(self.seat, &mut self.room, room);
+        list.relist(self.index, &mut self.room, room);
         let stealable = self.is_stealable();
         if self.stealable != stealable {
             self.stealable = stealable;

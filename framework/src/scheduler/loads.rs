@@ -1,10 +1,10 @@
 //! Workers by load, to find the worker with the least load at once. A load is any number, such as a
 //! worker's [rank](super::worker::Worker::rank).
 //!
-//! Each load has a row of bits, one for each worker by its seat. One more row marks the loads that
+//! Each load has a row of bits, one for each worker by its index. One more row marks the loads that
 //! have a worker.
 
-/// Number of seats in a word of a row.
+/// Number of workers in a word of a row.
 const WORD: usize = 64;
 
 /// See the [module](self).
@@ -32,23 +32,23 @@ impl Default for Loads {
 }
 
 impl Loads {
-    /// Lists the worker in this seat with this load. The worker must not be listed.
+    /// Lists the worker with this index under this load. The worker must not be listed.
     #[inline]
-    fn insert(&mut self, load: u32, seat: usize) {
+    fn insert(&mut self, load: u32, index: usize) {
         let load = load as usize;
-        if seat >= self.width * WORD || load >= self.rows {
-            self.grow(load, seat);
+        if index >= self.width * WORD || load >= self.rows {
+            self.grow(load, index);
         }
-        self.bits[load * self.width + seat / WORD] |= 1 << (seat % WORD);
+        self.bits[load * self.width + index / WORD] |= 1 << (index % WORD);
         self.taken[load / WORD] |= 1 << (load % WORD);
     }
 
-    /// Removes the worker in this seat from this load. The worker must be listed with this load.
+    /// Removes the worker with this index from this load. The worker must be listed with this load.
     #[inline]
-    fn remove(&mut self, load: u32, seat: usize) {
+    fn remove(&mut self, load: u32, index: usize) {
         let load = load as usize;
-        let word = &mut self.bits[load * self.width + seat / WORD];
-        *word &= !(1 << (seat % WORD));
+        let word = &mut self.bits[load * self.width + index / WORD];
+        *word &= !(1 << (index % WORD));
         // Fast path: up to 64 workers have one word in a row.
         let empty = *word == 0;
         if empty && (self.width == 1 || self.row(load).iter().all(|word| *word == 0)) {
@@ -56,39 +56,40 @@ impl Loads {
         }
     }
 
-    /// Moves the worker in this seat to another load, or off the list.
+    /// Moves the worker with this index to another load, or off the list.
     #[inline]
-    pub(super) fn relist(&mut self, seat: usize, listed: &mut Option<u32>, load: Option<u32>) {
+    pub(super) fn relist(&mut self, index: usize, listed: &mut Option<u32>, load: Option<u32>) {
         if *listed != load {
             if let Some(old) = std::mem::replace(listed, load) {
-                self.remove(old, seat);
+                self.remove(old, index);
             }
             if let Some(load) = load {
-                self.insert(load, seat);
+                self.insert(load, index);
             }
         }
     }
 
-    /// Returns the least load and the first seat with it. Costs one step for each 64 workers.
+    /// Returns the least load and the index of the first worker with it. Costs one step for each 64
+    /// workers.
     #[inline]
     pub(super) fn least(&self) -> Option<(u32, usize)> {
         let load = first(&self.taken)?;
         Some((load as u32, first(self.row(load))?))
     }
 
-    /// Returns the least load and the first seat with it, among some seats. Costs one step for each
-    /// 64 workers, for each listed load up to the result.
+    /// Returns the least load and the index of the first worker with it, among some workers. Costs
+    /// one step for each 64 workers, for each listed load up to the result.
     #[inline]
-    pub(super) fn least_of(&self, some: &Seats) -> Option<(u32, usize)> {
+    pub(super) fn least_of(&self, some: &WorkerSet) -> Option<(u32, usize)> {
         for (n, &loads) in self.taken.iter().enumerate() {
             let mut loads = loads;
             while loads != 0 {
                 let load = n * WORD + loads.trailing_zeros() as usize;
                 for (n, (all, some)) in self.row(load).iter().zip(&some.0).enumerate() {
-                    let seats = all & some;
-                    if seats != 0 {
-                        let seat = n * WORD + seats.trailing_zeros() as usize;
-                        return Some((load as u32, seat));
+                    let both = all & some;
+                    if both != 0 {
+                        let index = n * WORD + both.trailing_zeros() as usize;
+                        return Some((load as u32, index));
                     }
                 }
                 loads &= loads - 1;
@@ -103,9 +104,9 @@ impl Loads {
     }
 
     #[cold]
-    fn grow(&mut self, load: usize, seat: usize) {
+    fn grow(&mut self, load: usize, index: usize) {
         let rows = self.rows.max(load + 1);
-        let width = self.width.max((seat / WORD + 1).next_power_of_two());
+        let width = self.width.max((index / WORD + 1).next_power_of_two());
         let mut bits = vec![0; width * rows];
         for (old, new) in self.bits.chunks(self.width).zip(bits.chunks_mut(width)) {
             new[..old.len()].copy_from_slice(old);
@@ -114,7 +115,7 @@ impl Loads {
         (self.bits, self.width, self.rows) = (bits, width, rows);
     }
 
-    /// Returns all loads and seats in order.
+    /// Returns all loads and indexes in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
         self.bits.iter().enumerate().flat_map(|(n, word)| {
@@ -125,34 +126,34 @@ impl Loads {
     }
 }
 
-/// A set of seats.
+/// A set of workers, by their indexes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seats(Vec<u64>);
+pub(super) struct WorkerSet(Vec<u64>);
 
-impl Seats {
-    pub(super) fn insert(&mut self, seat: usize) {
-        if seat / WORD >= self.0.len() {
-            self.0.resize(seat / WORD + 1, 0);
+impl WorkerSet {
+    pub(super) fn insert(&mut self, index: usize) {
+        if index / WORD >= self.0.len() {
+            self.0.resize(index / WORD + 1, 0);
         }
-        self.0[seat / WORD] |= 1 << (seat % WORD);
+        self.0[index / WORD] |= 1 << (index % WORD);
     }
 
-    pub(super) fn remove(&mut self, seat: usize) {
-        if let Some(word) = self.0.get_mut(seat / WORD) {
-            *word &= !(1 << (seat % WORD));
+    pub(super) fn remove(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / WORD) {
+            *word &= !(1 << (index % WORD));
         }
     }
 
-    /// Returns the number of seats.
+    /// Returns the number of workers.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     #[cfg(test)]
-    pub(super) fn contains(&self, seat: usize) -> bool {
-        let word = self.0.get(seat / WORD);
-        word.is_some_and(|word| word >> (seat % WORD) & 1 == 1)
+    pub(super) fn contains(&self, index: usize) -> bool {
+        let word = self.0.get(index / WORD);
+        word.is_some_and(|word| word >> (index % WORD) & 1 == 1)
     }
 }
 
@@ -173,14 +174,14 @@ mod tests {
     fn finds_what_a_sorted_set_finds() {
         let mut dice = Dice(7);
         let (mut loads, mut plain) = (Loads::default(), BTreeSet::new());
-        let mut some = Seats::default();
+        let mut some = WorkerSet::default();
         for step in 0..20_000 {
-            let seats = if step % 2 == 0 {
+            let workers = if step % 2 == 0 {
                 5
             } else {
                 4_096.min(step + 1)
             };
-            let entry = (dice.below(70) as u32, dice.below(seats));
+            let entry = (dice.below(70) as u32, dice.below(workers));
             if plain.remove(&entry) {
                 loads.remove(entry.0, entry.1);
             } else {
@@ -188,12 +189,12 @@ mod tests {
                 loads.insert(entry.0, entry.1);
             }
             assert_eq!(loads.least(), plain.first().copied());
-            let seat = dice.below(seats);
-            match some.contains(seat) {
-                true => some.remove(seat),
-                false => some.insert(seat),
+            let index = dice.below(workers);
+            match some.contains(index) {
+                true => some.remove(index),
+                false => some.insert(index),
             }
-            let first = plain.iter().find(|(_, seat)| some.contains(*seat));
+            let first = plain.iter().find(|(_, index)| some.contains(*index));
             assert_eq!(loads.least_of(&some), first.copied());
             if step % 1_000 == 0 {
                 assert!(loads.iter().eq(plain.iter().copied()));

@@ -142,7 +142,7 @@ use crate::resources::Totals;
 use actors::Actor;
 use admission::Admission;
 use lending::Lending;
-use loads::{Loads, Seats};
+use loads::{Loads, WorkerSet};
 use object::Object;
 use queues::Queues;
 use ready::ReadyQueue;
@@ -191,13 +191,13 @@ pub(crate) struct Scheduler {
     short: bool,
     /// Number of active workers.
     active: usize,
-    /// The seats of the active workers.
-    active_seats: Seats,
+    /// The active workers.
+    active_workers: WorkerSet,
     /// Number of workers that have more than one task to run. Work can be taken back from them.
     stealable: usize,
-    /// The worker of each used seat. The entries of `room` are seats.
-    seats: Vec<WorkerId>,
-    free_seats: Vec<usize>,
+    /// The worker of each used index. The entries of `room` are indexes.
+    by_index: Vec<WorkerId>,
+    free_indexes: Vec<usize>,
     counts: TaskCounts,
     /// Number of unfinished tasks with a priority other than 0.
     prioritized: usize,
@@ -269,10 +269,10 @@ impl Scheduler {
             room: Loads::default(),
             short: false,
             active: 0,
-            active_seats: Seats::default(),
+            active_workers: WorkerSet::default(),
             stealable: 0,
-            seats: Vec::new(),
-            free_seats: Vec::new(),
+            by_index: Vec::new(),
+            free_indexes: Vec::new(),
             counts: TaskCounts::default(),
             prioritized: 0,
             requests: 0,

@@ -35,7 +35,7 @@ impl Scheduler {
             } else if worker.active {
                 worker.active = false;
                 self.active -= 1;
-                self.active_seats.remove(worker.seat);
+                self.active_workers.remove(worker.index);
             } else if works && (worker.ended || worker.quiet == 0) {
                 others.push(*id);
             }
@@ -45,7 +45,7 @@ impl Scheduler {
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.active = true;
                 self.active += 1;
-                self.active_seats.insert(worker.seat);
+                self.active_workers.insert(worker.index);
             }
         }
     }
@@ -79,13 +79,13 @@ impl Scheduler {
         self.short && self.active >= cores && self.workers.len() > cores
     }
 
-    /// Returns the seat of the worker that gets the next task.
-    pub(super) fn next_seat(&self) -> Option<usize> {
+    /// Returns the index of the worker that gets the next task.
+    pub(super) fn next_index(&self) -> Option<usize> {
         let least = match self.packs() {
-            true => self.room.least_of(&self.active_seats),
+            true => self.room.least_of(&self.active_workers),
             false => self.room.least(),
         };
-        least.map(|(_, seat)| seat)
+        least.map(|(_, index)| index)
     }
 
     /// Returns whether tasks may be taken back from this worker for an idle one.

@@ -103,7 +103,7 @@ impl Scheduler {
         if worker.active {
             worker.active = false;
             self.active -= 1;
-            self.active_seats.remove(worker.seat);
+            self.active_workers.remove(worker.index);
         }
         self.relist(id);
     }

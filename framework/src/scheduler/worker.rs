@@ -77,7 +77,7 @@ pub(super) struct Worker {
     /// another task.
     pub(super) children: Siblings,
     /// The worker's index in the list of workers by load.
-    pub(super) seat: usize,
+    pub(super) index: usize,
     /// The worker's [rank](Worker::rank) in [`room`](super::Scheduler::room), if listed.
     pub(super) room: Option<u32>,
     /// The worker has ended a task in this round.
@@ -103,7 +103,7 @@ pub(super) struct Hold {
 
 impl Worker {
     /// Makes the record of a started worker with at most `depth` unblocked tasks.
-    pub(super) fn new(depth: u32, seat: usize) -> Worker {
+    pub(super) fn new(depth: u32, index: usize) -> Worker {
         Worker {
             state: WorkerState::Starting,
             actor: None,
@@ -122,7 +122,7 @@ impl Worker {
             told: Told::default(),
             watches: HashSet::default(),
             children: Siblings::default(),
-            seat,
+            index,
             room: None,
             ended: false,
             quiet: STUCK_ROUNDS,

@@ -51,13 +51,13 @@ impl Scheduler {
         if id == WorkerId::DRIVER || self.workers.contains_key(&id) {
             return Err(Violation::new(format!("{id} was started already")));
         }
-        let seat = self.free_seats.pop().unwrap_or(self.seats.len());
-        if seat == self.seats.len() {
-            self.seats.push(id);
+        let index = self.free_indexes.pop().unwrap_or(self.by_index.len());
+        if index == self.by_index.len() {
+            self.by_index.push(id);
         }
-        self.seats[seat] = id;
+        self.by_index[index] = id;
         self.workers
-            .insert(id, Worker::new(self.config.prefetch, seat));
+            .insert(id, Worker::new(self.config.prefetch, index));
         Ok(())
     }
 
@@ -125,11 +125,11 @@ impl Scheduler {
         let Some(mut worker) = self.workers.remove(&id) else {
             return false;
         };
-        self.room.relist(worker.seat, &mut worker.room, None);
-        self.active_seats.remove(worker.seat);
+        self.room.relist(worker.index, &mut worker.room, None);
+        self.active_workers.remove(worker.index);
         self.active -= usize::from(worker.active);
         self.stealable -= usize::from(worker.stealable);
-        self.free_seats.push(worker.seat);
+        self.free_indexes.push(worker.index);
 
         let assignments = std::mem::take(&mut worker.assignments);
         if let Some(grant) = worker.grant.take() {

@@ -95,7 +95,7 @@ impl Scheduler {
         if worker.active {
             worker.active = false;
             self.active -= 1;
-            self.active_seats.remove(worker.seat);
+            self.active_workers.remove(worker.index);
         }
         self.relist(worker_id);
         host.make_actor(worker_id, threads);

@@ -78,7 +78,7 @@ impl Scheduler {
             if worker.is_plainly_busy() {
                 plain += PLAIN;
             } else if worker.could_begin(self.config.slots) && worker.claims == 0 {
-                idle.push((worker.blocked > 0, !worker.closed, worker.seat, *id));
+                idle.push((worker.blocked > 0, !worker.closed, worker.index, *id));
             }
         }
         idle.sort_unstable();
@@ -99,7 +99,7 @@ impl Scheduler {
                     useless,
                     !worker.is_plainly_busy(),
                     worker.closed,
-                    worker.seat,
+                    worker.index,
                 );
                 (place, *id)
             })
@@ -155,7 +155,7 @@ impl Scheduler {
             // Short tasks must not wait for a closed worker.
             if std::mem::take(&mut worker.active) {
                 self.active -= 1;
-                self.active_seats.remove(worker.seat);
+                self.active_workers.remove(worker.index);
             }
             self.relist(id);
         }

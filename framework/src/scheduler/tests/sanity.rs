@@ -286,14 +286,14 @@ impl Scheduler {
         assert_eq!(self.keepers, self.workers.values().filter(keeps).count());
         for (&id, worker) in &self.workers {
             assert_ne!(id, WorkerId::DRIVER);
-            assert_eq!(self.seats[worker.seat], id);
+            assert_eq!(self.by_index[worker.index], id);
             room.extend(
                 worker
                     .has_room(self.config.slots)
-                    .then(|| (worker.rank(), worker.seat)),
+                    .then(|| (worker.rank(), worker.index)),
             );
             assert_eq!(
-                self.active_seats.contains(worker.seat),
+                self.active_workers.contains(worker.index),
                 worker.active,
                 "{id}"
             );
@@ -336,8 +336,11 @@ impl Scheduler {
         assert!(room.into_iter().eq(self.room.iter()));
         assert_eq!((stealable, active), (self.stealable, self.active));
         assert_eq!(replaced, self.replaced);
-        assert_eq!(self.active_seats.len(), active);
-        assert_eq!(self.seats.len(), self.workers.len() + self.free_seats.len());
+        assert_eq!(self.active_workers.len(), active);
+        assert_eq!(
+            self.by_index.len(),
+            self.workers.len() + self.free_indexes.len()
+        );
         let watchers: usize = self
             .objects
             .iter()
