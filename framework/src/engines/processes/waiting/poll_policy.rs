@@ -152,12 +152,12 @@ mod tests {
 
     #[test]
     fn what_fails_is_tried_now_and_then_and_again_after_a_success() {
-        let luck = SuccessRate::default();
+        let success_rate = SuccessRate::default();
         let tries = |in_vain| {
             let tries = (0..160).map(|_| {
-                let tried = luck.may_try(16);
+                let tried = success_rate.may_try(16);
                 if tried {
-                    luck.tried(in_vain);
+                    success_rate.tried(in_vain);
                 }
                 u32::from(tried)
             });
@@ -172,13 +172,13 @@ mod tests {
 
     #[test]
     fn a_rare_success_is_worth_one_more_try() {
-        let luck = SuccessRate::default();
+        let success_rate = SuccessRate::default();
         for _ in 0..100 {
-            luck.tried(true);
+            success_rate.tried(true);
         }
-        luck.tried(false);
-        assert!(luck.is_good());
-        luck.tried(true);
-        assert!(!luck.is_good());
+        success_rate.tried(false);
+        assert!(success_rate.is_good());
+        success_rate.tried(true);
+        assert!(!success_rate.is_good());
     }
 }
