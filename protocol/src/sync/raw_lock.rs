@@ -253,11 +253,11 @@ impl<M: Memory> RawLock<M> {
         self.queue().futex().wake_one();
     }
 
-    /// Recovers the lock after the death of a process. If that process was the owner, calls `bury`
+    /// Recovers the lock after the death of a process. If that process was the owner, calls `reap`
     /// with the word, and then the lock has no owner. In any case, a barring that the process may
     /// have asked for ends. All waiters are woken and check again, since the process may have died
     /// before it woke them or after it was woken. Returns whether the process was the owner.
-    pub(super) fn recover(&self, dead: WorkerId, mut bury: impl FnMut(u64)) -> bool {
+    pub(super) fn recover(&self, dead: WorkerId, mut reap: impl FnMut(u64)) -> bool {
         let mut word = self.word().load(Acquire);
         let owned = loop {
             let owned = belongs_to(word, dead);
@@ -267,7 +267,7 @@ impl<M: Memory> RawLock<M> {
                 word & !(STARVING | TURN)
             };
             if owned {
-                bury(word);
+                reap(word);
             }
             match self.word().exchange(word, new, AcqRel) {
                 Ok(()) => break owned,
