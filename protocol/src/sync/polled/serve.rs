@@ -43,10 +43,10 @@ impl<M: Memory> Waiters<M> {
             let queue =
                 |(place, _): &(Place<M>, u32)| (place.address(), place.futex().load(Acquire));
             let found: Vec<_> = watch.queues.iter().map(queue).collect();
-            let deeds = self.with(|state| state.look(thread, &found, Instant::now()));
-            deeds.wake.into_iter().for_each(wake_task);
-            deeds.pass.iter().for_each(|place| place.pass(true));
-            deeds
+            let follow_up = self.with(|state| state.look(thread, &found, Instant::now()));
+            follow_up.wake.into_iter().for_each(wake_task);
+            follow_up.pass.iter().for_each(|place| place.pass(true));
+            follow_up
                 .pass_for_nobody
                 .iter()
                 .for_each(Place::pass_for_nobody);

@@ -61,7 +61,7 @@ pub(super) struct Thread<M: Memory> {
 }
 
 /// The actions that follow without the lock.
-pub(super) struct Deeds<M: Memory> {
+pub(super) struct FollowUp<M: Memory> {
     pub(super) wake: Vec<Waker>,
     /// The places of futures that did not check in time.
     pub(super) pass: Vec<Place<M>>,
@@ -72,17 +72,22 @@ pub(super) struct Deeds<M: Memory> {
 impl<M: Memory> State<M> {
     /// Handles the growth of the sequences of `thread`'s lines. `found` has the sequences of now.
     /// Also marks the woken futures whose time is over.
-    pub(super) fn look(&mut self, thread: u64, found: &[(usize, u32)], now: Instant) -> Deeds<M> {
-        let mut deeds = Deeds {
+    pub(super) fn look(
+        &mut self,
+        thread: u64,
+        found: &[(usize, u32)],
+        now: Instant,
+    ) -> FollowUp<M> {
+        let mut follow_up = FollowUp {
             wake: Vec::new(),
             pass: Vec::new(),
             pass_for_nobody: Vec::new(),
         };
         for (at, seq) in found {
-            self.deliver(*at, *seq, now, &mut deeds);
+            self.deliver(*at, *seq, now, &mut follow_up);
         }
         let Some(thread) = self.threads.get_mut(&thread) else {
-            return deeds;
+            return follow_up;
         };
         while let Some(&(until, number)) = thread.woken.first()
             // Models have no time, so it is always over there.
@@ -91,16 +96,16 @@ impl<M: Memory> State<M> {
             thread.woken.pop_first();
             if let Some(future) = self.futures.get_mut(&number) {
                 future.stage = Stage::Passed;
-                deeds.pass.push(future.place.clone());
+                follow_up.pass.push(future.place.clone());
             }
         }
-        deeds
+        follow_up
     }
 
     /// Wakes the futures for which the sequence has grown. Removes a line without a future. It does
     /// so only now, since until now the thread slept there and may have been woken in place of
     /// another process.
-    fn deliver(&mut self, at: usize, seq: u32, now: Instant, deeds: &mut Deeds<M>) {
+    fn deliver(&mut self, at: usize, seq: u32, now: Instant, follow_up: &mut FollowUp<M>) {
         let Some(line) = self.lines.get_mut(&at) else {
             return;
         };
@@ -112,7 +117,7 @@ impl<M: Memory> State<M> {
                 let Some(number) = line.futures.pop_first() else {
                     break;
                 };
-                deeds.wake.extend(wake(
+                follow_up.wake.extend(wake(
                     &mut self.futures,
                     &mut self.threads,
                     (number, line.thread),
@@ -120,7 +125,7 @@ impl<M: Memory> State<M> {
                 ));
             }
             if count == 0 {
-                deeds.pass_for_nobody.push(line.place.clone());
+                follow_up.pass_for_nobody.push(line.place.clone());
             }
         }
         if line.futures.is_empty() {
