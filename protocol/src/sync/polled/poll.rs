@@ -12,7 +12,7 @@ use super::{
     super::{
         Acquired, Holder, LocalReaders, LockError, Permit, RawMutex, RawRwLock, RawSemaphore,
         raw_lock::{Look, RawLock},
-        rwlock::ObjectHandle,
+        rwlock::ReadAttempt,
         word::{DRAINING, READERS, STARVING, TURN, WAITERS},
     },
     Place, PollError, Polled,
@@ -115,7 +115,7 @@ impl<M: Memory> RawRwLock<M> {
         wait.begin(waker);
         loop {
             let seq = self.entrance().futex().load(Acquire);
-            let ObjectHandle::Closed(word) = self.enter(holder.slot(), local) else {
+            let ReadAttempt::Closed(word) = self.enter(holder.slot(), local) else {
                 if std::mem::take(&mut wait.bars) {
                     self.end_turn();
                 }

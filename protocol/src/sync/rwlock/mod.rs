@@ -20,7 +20,7 @@ use crate::{
 
 pub use local::LocalReaders;
 use processes::Processes;
-pub(super) use reading::ObjectHandle;
+pub(super) use reading::ReadAttempt;
 
 /// A lock for many readers or one writer, in shared memory. A clone is the same lock. README:
 /// "Readers and writers".

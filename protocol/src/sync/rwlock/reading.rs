@@ -14,7 +14,7 @@ use super::{
 use crate::primitive::{Futex, Memory, Word};
 
 /// The result of an attempt to begin reading.
-pub(in super::super) enum ObjectHandle {
+pub(in super::super) enum ReadAttempt {
     In,
     /// There is a writer. This is its word.
     Closed(u64),
@@ -34,11 +34,11 @@ impl<M: Memory> RawRwLock<M> {
         local: &LocalReaders<M::Futex>,
     ) -> Result<Acquired, LockError> {
         match self.enter(holder.slot(), local) {
-            ObjectHandle::In => Ok(Acquired::new(self.poison())),
-            ObjectHandle::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
+            ReadAttempt::In => Ok(Acquired::new(self.poison())),
+            ReadAttempt::Closed(word) if holder.is_this_thread(word & !FLAGS) => {
                 Err(LockError::Recursive)
             }
-            ObjectHandle::Closed(_) => Err(LockError::Busy),
+            ReadAttempt::Closed(_) => Err(LockError::Busy),
         }
     }
 
@@ -54,7 +54,7 @@ impl<M: Memory> RawRwLock<M> {
         local: &LocalReaders<M::Futex>,
         waiting: impl Into<Waiting<'s>>,
     ) -> Result<Acquired, LockError> {
-        if let ObjectHandle::Closed(_) = self.enter(holder.slot(), local) {
+        if let ReadAttempt::Closed(_) = self.enter(holder.slot(), local) {
             self.read_later(holder, local, waiting.into())?;
         }
         Ok(Acquired::new(self.poison()))
@@ -73,8 +73,8 @@ impl<M: Memory> RawRwLock<M> {
             spin(|| is_free(self.raw_lock.word().load(Acquire)));
             let seq = self.entrance().futex().load(Acquire);
             let word = match self.enter(holder.slot(), local) {
-                ObjectHandle::In => break Ok(()),
-                ObjectHandle::Closed(word) => word,
+                ReadAttempt::In => break Ok(()),
+                ReadAttempt::Closed(word) => word,
             };
             if holder.is_this_thread(word & !FLAGS) {
                 break Err(LockError::Recursive);
@@ -116,28 +116,28 @@ impl<M: Memory> RawRwLock<M> {
         &self,
         slot: ProcessSlot,
         local: &LocalReaders<M::Futex>,
-    ) -> ObjectHandle {
+    ) -> ReadAttempt {
         let word = self.raw_lock.word().load(Acquire);
         if !is_free(word) {
-            return ObjectHandle::Closed(word);
+            return ReadAttempt::Closed(word);
         }
         // If others of this process read, nothing else is needed. Their bit keeps writers out until
         // the last reader of the process leaves.
         let Change::Edge = local.join() else {
-            return ObjectHandle::In;
+            return ReadAttempt::In;
         };
         self.processes().insert(slot);
         let word = self.raw_lock.word().load(SeqCst);
         if is_free(word) {
             local.settle(1);
-            return ObjectHandle::In;
+            return ReadAttempt::In;
         }
         let drained = self.withdraw(slot);
         local.settle(0);
         if drained {
             self.wake_writer();
         }
-        ObjectHandle::Closed(word)
+        ReadAttempt::Closed(word)
     }
 
     /// Ends reading. Makes a system call if a writer waits and this is the last reader.
