@@ -14,7 +14,7 @@ use crate::support::{eventually, nothing_is_left, runtime, whole};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn nap() {
+fn short_sleep() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
@@ -86,7 +86,7 @@ fn meets(barrier: &SharedBarrier, rounds: u64) -> mobula::Result<u64> {
 
 #[remote]
 fn aborts_before_it_meets(_barrier: &SharedBarrier) {
-    nap();
+    short_sleep();
     std::process::abort()
 }
 
@@ -94,7 +94,7 @@ fn aborts_before_it_meets(_barrier: &SharedBarrier) {
 fn dies_with_a_permit(semaphore: &SharedSemaphore, taken: &AtomicArray<AtomicU64>) {
     let _permits = [semaphore.acquire().unwrap(), semaphore.acquire().unwrap()];
     taken[0].fetch_add(1, SeqCst);
-    nap();
+    short_sleep();
     std::process::abort()
 }
 
@@ -124,7 +124,7 @@ fn does_it_once(
             std::process::abort();
         }
         count[0].fetch_add(1, SeqCst);
-        nap();
+        short_sleep();
     })
 }
 
@@ -151,7 +151,7 @@ fn reads_and_dies(
 ) -> mobula::Result<()> {
     let _guard = lock.read()?;
     state[0].fetch_add(1, SeqCst);
-    nap();
+    short_sleep();
     std::process::abort()
 }
 
@@ -217,7 +217,7 @@ fn the_death_of_a_holder_is_told_to_the_next() {
         let mutex = mutex.clone();
         move || mutex.lock_timeout(LONG).map(|value| *value)
     });
-    nap();
+    short_sleep();
     state[1].store(1, SeqCst);
     let pid = state[0].load(SeqCst).to_string();
     let error = here.join().unwrap().unwrap_err();

@@ -68,7 +68,7 @@ fn first(numbers: &[u64]) -> u64 {
 
 /// How many of these calls run in this process.
 #[remote]
-async fn naps(milliseconds: u64) -> usize {
+async fn sleeps(milliseconds: u64) -> usize {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
     let running = RUNNING.fetch_add(1, Ordering::SeqCst) + 1;
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -370,7 +370,7 @@ fn make(n: u64, len: usize) -> Vec<u64> {
 #[mobula::test]
 fn asynchronous_calls_run_side_by_side() {
     let rt = runtime(1);
-    let running = rt.map_fn(naps::remote, [200; 40]).get().unwrap();
+    let running = rt.map_fn(sleeps::remote, [200; 40]).get().unwrap();
     assert!(running.iter().max() > Some(&4), "{running:?}");
 }
 

@@ -73,7 +73,7 @@ pub const LINGER_ONCE_IN: u32 = 32;
 pub const QUICK: Duration = Duration::from_nanos(2_500);
 
 /// The length of a timed park of the background thread. The system adds about 50 us to it.
-pub const NAP: Duration = Duration::from_micros(50);
+pub const TIMED_PARK: Duration = Duration::from_micros(50);
 
 /// The longest sleep for answers. It bounds the harm of a stray write to the doorbell.
 pub const WATCHFUL: Duration = Duration::from_millis(500);

@@ -29,11 +29,11 @@ const LEAD_ASLEEP: u32 = 2;
 const LEAD_AWAKE: u32 = 3;
 
 /// A mark that is added to a state: the background thread is in a timed park, and will check soon.
-const NAPPING: u32 = 4;
+const TIMED_PARK: u32 = 4;
 
 /// Returns the state without the mark of a timed park.
 fn who(state: u32) -> u32 {
-    state & !NAPPING
+    state & !TIMED_PARK
 }
 
 /// The driver's doorbell. All workers share it. In the driver the background thread answers it, or
@@ -87,7 +87,7 @@ impl<M: Memory> DriverBell<M> {
     /// answers. For work that is addressed to that thread.
     pub fn ring_background(&self) {
         self.change(|state| match who(state) {
-            BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
+            BACKGROUND_ASLEEP => state & TIMED_PARK | BACKGROUND_AWAKE,
             _ => state,
         });
         self.bump(BACKGROUND_SEQ);
@@ -98,8 +98,8 @@ impl<M: Memory> DriverBell<M> {
     /// and the wake-up, or may have written garbage.
     pub fn ring_all(&self) {
         self.change(|state| match who(state) {
-            BACKGROUND_ASLEEP => state & NAPPING | BACKGROUND_AWAKE,
-            LEAD_ASLEEP => state & NAPPING | LEAD_AWAKE,
+            BACKGROUND_ASLEEP => state & TIMED_PARK | BACKGROUND_AWAKE,
+            LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
             _ => state,
         });
         self.bump(BACKGROUND_SEQ);
@@ -130,11 +130,11 @@ impl<M: Memory> DriverBell<M> {
     /// spare the workers notifications. They also spare the callers the handing over.
     ///
     /// `awake` is called after the timed park is visible, and prevents it by `true`. It must check
-    /// the work for which [`hurry`](DriverBell::hurry) is called. Only the background thread may
-    /// call this, and it must check the rings afterwards.
-    pub fn nap(&self, limit: Duration, awake: impl FnOnce() -> bool) {
+    /// the work for which [`unpark_early`](DriverBell::unpark_early) is called. Only the background
+    /// thread may call this, and it must check the rings afterwards.
+    pub fn park_timed(&self, limit: Duration, awake: impl FnOnce() -> bool) {
         let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
-        self.change(|state| state | NAPPING);
+        self.change(|state| state | TIMED_PARK);
         M::fence();
         if !awake() {
             self.memory.futex(BACKGROUND_SEQ).wait(seq, Some(limit));
@@ -150,9 +150,9 @@ impl<M: Memory> DriverBell<M> {
 
     /// Unparks the background thread early if it is in a timed park. Costs a fence and a load, and
     /// a system call in that case.
-    pub fn hurry(&self) {
+    pub fn unpark_early(&self) {
         M::fence();
-        if self.state().load(Relaxed) & NAPPING != 0 {
+        if self.state().load(Relaxed) & TIMED_PARK != 0 {
             self.bump(BACKGROUND_SEQ);
         }
     }
@@ -167,7 +167,7 @@ impl<M: Memory> DriverBell<M> {
     pub fn lead(&self) -> Option<Lead<'_, M>> {
         self.led.replace(0, 1).ok()?;
         if who(self.state().load(Relaxed)) != LEAD_AWAKE {
-            self.change(|state| state & NAPPING | LEAD_AWAKE);
+            self.change(|state| state & TIMED_PARK | LEAD_AWAKE);
         }
         // No fence: the fence before the leader sleeps or ends, and the check after it, are enough.
         Some(Lead { bell: self })
@@ -175,10 +175,10 @@ impl<M: Memory> DriverBell<M> {
 
     #[cold]
     fn wake(&self, asleep: u32) {
-        let nap = asleep & NAPPING;
+        let mark = asleep & TIMED_PARK;
         let (awake, seq) = match who(asleep) {
-            BACKGROUND_ASLEEP => (nap | BACKGROUND_AWAKE, BACKGROUND_SEQ),
-            LEAD_ASLEEP => (nap | LEAD_AWAKE, FOREGROUND_SEQ),
+            BACKGROUND_ASLEEP => (mark | BACKGROUND_AWAKE, BACKGROUND_SEQ),
+            LEAD_ASLEEP => (mark | LEAD_AWAKE, FOREGROUND_SEQ),
             // A stray write. The sleeping threads check, and repair the state when they sleep
             // again.
             _ => {
@@ -191,7 +191,7 @@ impl<M: Memory> DriverBell<M> {
         match self.state().replace(asleep, awake) {
             Ok(()) => self.bump(seq),
             // A timed park has begun or ended, and the thread of before still sleeps.
-            Err(now) if now ^ asleep == NAPPING => self.wake(now),
+            Err(now) if now ^ asleep == TIMED_PARK => self.wake(now),
             Err(_) => {}
         }
     }
@@ -235,14 +235,14 @@ impl<M: Memory> Lead<'_, M> {
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let bell = self.bell;
         let seq = bell.memory.futex(FOREGROUND_SEQ).load(Acquire);
-        bell.change(|state| state & NAPPING | LEAD_ASLEEP);
+        bell.change(|state| state & TIMED_PARK | LEAD_ASLEEP);
         M::fence();
         if !has_work() {
             bell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
         }
         // This is no single attempt, since a timed park may begin or end at any time.
         bell.change(|state| match who(state) {
-            LEAD_ASLEEP => state & NAPPING | LEAD_AWAKE,
+            LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
             _ => state,
         });
     }
@@ -255,7 +255,7 @@ impl<M: Memory> Lead<'_, M> {
         std::mem::forget(self);
         bell.led.store(0, Release);
         M::fence();
-        let asks = bell.state().load(Relaxed) & NAPPING == 0;
+        let asks = bell.state().load(Relaxed) & TIMED_PARK == 0;
         if asks {
             bell.hand_back();
             M::fence();
@@ -272,7 +272,7 @@ impl<M: Memory> DriverBell<M> {
     /// meanwhile.
     fn hand_back(&self) {
         self.change(|state| match who(state) {
-            LEAD_AWAKE => state & NAPPING | BACKGROUND_ASLEEP,
+            LEAD_AWAKE => state & TIMED_PARK | BACKGROUND_ASLEEP,
             _ => state,
         });
     }

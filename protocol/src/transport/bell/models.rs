@@ -122,13 +122,13 @@ impl Driver {
         rings.any(|(drained, ring)| *drained != ring.load(Acquire))
     }
 
-    /// Runs the background thread until both messages are in. With `naps`, a timed park comes
-    /// before each sleep. The model has no limit that ends it, so it would be a deadlock. Therefore
-    /// it yields and checks again.
-    fn background(&self, naps: bool) {
+    /// Runs the background thread until both messages are in. With `timed_parks`, a timed park
+    /// comes before each sleep. The model has no limit that ends it, so it would be a deadlock.
+    /// Therefore it yields and checks again.
+    fn background(&self, timed_parks: bool) {
         while self.drain() != [1, 1] {
-            if naps {
-                self.bell.nap(Duration::ZERO, || {
+            if timed_parks {
+                self.bell.park_timed(Duration::ZERO, || {
                     thread::yield_now();
                     true
                 });
@@ -172,23 +172,23 @@ impl Driver {
     }
 }
 
-/// Work is announced before a `hurry` ends a timed park.
+/// Work is announced before `unpark_early` ends a timed park.
 #[test]
-fn loom_a_hurry_ends_a_nap() {
+fn loom_an_early_unpark_ends_a_timed_park() {
     check(3, || {
         let driver = Arc::new(Driver::new());
         let caller = {
             let driver = driver.clone();
             thread::spawn(move || {
                 driver.rings.words()[0].store(1, Release);
-                driver.bell.hurry();
+                driver.bell.unpark_early();
             })
         };
         while driver.rings.words()[0].load(Acquire) == 0 {
             // There is no limit, since the model has none.
             driver
                 .bell
-                .nap(Duration::MAX, || driver.rings.words()[0].load(Acquire) != 0);
+                .park_timed(Duration::MAX, || driver.rings.words()[0].load(Acquire) != 0);
         }
         caller.join().unwrap();
     });
@@ -218,11 +218,11 @@ fn loom_a_lead_hands_over_to_the_background_thread() {
 
 /// A hand-over to a background thread with timed parks.
 #[test]
-fn loom_a_nap_is_a_promise_to_look() {
+fn loom_a_timed_park_is_a_promise_to_look() {
     hand_over(true);
 }
 
-fn hand_over(naps: bool) {
+fn hand_over(timed_parks: bool) {
     check(2, move || {
         let driver = Arc::new(Driver::new());
         let worker = {
@@ -234,7 +234,7 @@ fn hand_over(naps: bool) {
         };
         let background = {
             let driver = driver.clone();
-            thread::spawn(move || driver.background(naps))
+            thread::spawn(move || driver.background(timed_parks))
         };
         driver.foreground(0);
         worker.join().unwrap();
@@ -245,7 +245,7 @@ fn hand_over(naps: bool) {
 /// A caller leads and leaves twice, maybe in one timed park. Then it does not change the state, and
 /// the background thread finds that there is no leader.
 #[test]
-fn loom_callers_come_and_go_in_a_nap() {
+fn loom_callers_come_and_go_in_a_timed_park() {
     check(2, || {
         let driver = Arc::new(Driver::new());
         let background = {
@@ -305,27 +305,27 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
 #[test]
 fn loom_no_follower_is_left_asleep() {
     check(3, || {
-        type Nap = <Model as Memory>::Futex;
+        type Parking = <Model as Memory>::Futex;
         let bell = DriverBell::new(Model::new(0, FUTEXES));
-        let followers = Arc::new(Followers::<Arc<Nap>, Model>::default());
+        let followers = Arc::new(Followers::<Arc<Parking>, Model>::default());
         let caller = {
             let (bell, followers) = (bell.clone(), followers.clone());
             move || {
-                let nap = Arc::new(Nap::default());
+                let parked = Arc::new(Parking::default());
                 loop {
                     if let Some(lead) = bell.lead() {
                         lead.leave(|| false);
                         break;
                     }
-                    followers.enter(nap.clone());
+                    followers.enter(parked.clone());
                     if let Some(lead) = bell.lead() {
                         lead.leave(|| false);
                     } else {
-                        while nap.load(Acquire) == 0 {
-                            nap.wait(0, None);
+                        while parked.load(Acquire) == 0 {
+                            parked.wait(0, None);
                         }
                     }
-                    followers.strike(|other| Arc::ptr_eq(other, &nap));
+                    followers.strike(|other| Arc::ptr_eq(other, &parked));
                 }
                 if let Some(next) = followers.next() {
                     next.store(1, Release);

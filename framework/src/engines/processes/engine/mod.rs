@@ -310,7 +310,7 @@ impl Engine for Driver {
     fn watch(&self, _: &ObjectHandle) {
         self.poll_policy.watch();
         if !mobula_store::is_forked_child() {
-            self.bell.hurry();
+            self.bell.unpark_early();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use mobula_protocol::waiting::{Mechanism, NAP, WATCHFUL};
+use mobula_protocol::waiting::{Mechanism, TIMED_PARK, WATCHFUL};
 
 use crate::engines::processes::Driver;
 
@@ -26,7 +26,7 @@ impl Driver {
                     && Mechanism::Nap.is_on()
                     && !self.poll_policy.is_watched()
                 {
-                    self.bell.nap(NAP, || {
+                    self.bell.park_timed(TIMED_PARK, || {
                         closed() || self.poll_policy.is_watched_after_announcing()
                     });
                     continue;
