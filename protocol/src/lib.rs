@@ -34,7 +34,7 @@ mod value;
 pub mod waiting;
 
 use handles::{lower, object_handle, park, payload, released, waiters};
-pub use transport::{bell, link, mailbox, primitive, ring, wire};
+pub use transport::{doorbell, link, mailbox, primitive, ring, wire};
 
 pub use decoded::{AnyValue, Decoded};
 pub use engine::{

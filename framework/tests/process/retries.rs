@@ -311,7 +311,7 @@ fn wipes_its_mailbox_and_aborts(path: &str) {
         let range = line.split_whitespace().next().unwrap();
         let (from, to) = range.split_once('-').unwrap();
         let [from, to] = [from, to].map(|hex| usize::from_str_radix(hex, 16).unwrap());
-        // The mailbox; the driver's bell is shorter, and a segment longer.
+        // The mailbox; the driver's doorbell is shorter, and a segment longer.
         if (8193..1 << 20).contains(&(to - from)) {
             let start = std::ptr::with_exposed_provenance_mut::<u8>(from);
             // SAFETY: there is none. The process ends before any other code relies on these bytes.

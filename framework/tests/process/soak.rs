@@ -169,8 +169,8 @@ fn overwrite(mut with: impl FnMut(&mut Random, u64) -> Option<u64>, seed: u64) {
         let Some((begin, end)) = range.map(|(begin, end)| (address(begin), address(end))) else {
             continue;
         };
-        // Mailboxes: not the driver's bell, nor the store's sparse segments, whose pages would be
-        // made.
+        // Mailboxes: not the driver's doorbell, nor the store's sparse segments, whose pages would
+        // be made.
         if !(8192..1 << 20).contains(&(end - begin)) {
             continue;
         }

@@ -107,7 +107,7 @@ pub struct Bootstrap {
     /// Length of the mailbox segment in bytes.
     pub mailbox_len: u64,
     /// The length of the segment with the driver's doorbell, in bytes.
-    pub bell_len: u64,
+    pub doorbell_len: u64,
     /// The worker's own segment in the store, and its length in bytes.
     pub heap: (SegmentId, u64),
 }
@@ -123,7 +123,7 @@ pub struct BootstrapDescriptors<Fd> {
     /// The mailbox, to map for reading and writing.
     pub mailbox: Fd,
     /// The page with the driver's doorbell, to map for reading and writing.
-    pub bell: Fd,
+    pub doorbell: Fd,
     /// The worker's own segment, read-only.
     pub heap_read: Fd,
     /// The worker's own segment, read-write.
@@ -140,7 +140,7 @@ impl Bootstrap {
         (worker, process_slot, workers): (WorkerId, ProcessSlot, u32),
         (stack, umask, nice, max_rss): (u64, u32, u32, Option<u64>),
         mailbox_len: u64,
-        bell_len: u64,
+        doorbell_len: u64,
         heap: (SegmentId, u64),
     ) -> Bootstrap {
         Bootstrap {
@@ -155,7 +155,7 @@ impl Bootstrap {
             nice,
             max_rss,
             mailbox_len,
-            bell_len,
+            doorbell_len,
             heap,
         }
     }
@@ -174,7 +174,7 @@ impl Bootstrap {
             fds.driver,
             fds.stdout,
             fds.mailbox,
-            fds.bell,
+            fds.doorbell,
             fds.heap_read,
             fds.heap_write,
             fds.printed,
@@ -212,7 +212,7 @@ impl Bootstrap {
             driver,
             stdout,
             mailbox,
-            bell,
+            doorbell,
             heap_read,
             heap_write,
             printed,
@@ -226,7 +226,7 @@ impl Bootstrap {
             driver,
             stdout,
             mailbox,
-            bell,
+            doorbell,
             heap_read,
             heap_write,
             printed,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Attempt, Error, FunctionIndex, TaskSlot, bell, link,
+    Attempt, Error, FunctionIndex, TaskSlot, doorbell, link,
     mailbox::{LaneReader, OutWriter, WorkerState},
     message::{FromWorker, ToWorker},
 };
@@ -16,7 +16,7 @@ use mobula_store::{
 };
 use rustix::io::Errno;
 
-use super::{Bell, Claims, Files, Lane, Link, Out};
+use super::{Claims, Doorbell, Files, Lane, Link, Out};
 use crate::{
     end::{die, unusable},
     promise::ENGINE,
@@ -67,7 +67,7 @@ impl Out for OutLane {
 }
 
 impl Lane for LaneReader {
-    type Bell = bell::Bell;
+    type Doorbell = doorbell::Doorbell;
 
     #[inline]
     fn receive(&mut self) -> Result<Option<ToWorker>, String> {
@@ -79,19 +79,19 @@ impl Lane for LaneReader {
         LaneReader::ready(self)
     }
 
-    fn bell(&self) -> bell::Bell {
-        LaneReader::bell(self)
+    fn doorbell(&self) -> doorbell::Doorbell {
+        LaneReader::doorbell(self)
     }
 }
 
-impl Bell for bell::Bell {
-    fn ring(&self) {
-        bell::Bell::ring(self);
+impl Doorbell for doorbell::Doorbell {
+    fn notify(&self) {
+        doorbell::Doorbell::notify(self);
     }
 
     #[inline]
     fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
-        bell::Bell::sleep(self, timeout, has_work);
+        doorbell::Doorbell::sleep(self, timeout, has_work);
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) trait Out: Send {
 /// Messages to the worker.
 pub(crate) trait Lane: Send {
     /// Wakes the thread that waits for a message.
-    type Bell: Bell;
+    type Doorbell: Doorbell;
 
     /// Returns the next message, if there is one. Does not block.
     ///
@@ -68,17 +68,17 @@ pub(crate) trait Lane: Send {
     /// Whether [`receive`](Lane::receive) has something to do. Costs some loads.
     fn ready(&self) -> bool;
 
-    /// Returns the bell. The driver rings it after each message, and the worker's own threads ring
-    /// it too.
-    fn bell(&self) -> Self::Bell;
+    /// Returns the doorbell. The driver notifies it after each message, and the worker's own
+    /// threads do it too.
+    fn doorbell(&self) -> Self::Doorbell;
 }
 
-/// Wakes one thread. A clone is a handle of one bell.
-pub(crate) trait Bell: Clone + Send + Sync + 'static {
+/// Wakes one thread. A clone is a handle of one doorbell.
+pub(crate) trait Doorbell: Clone + Send + Sync + 'static {
     /// Wakes the thread that sleeps, or is about to.
-    fn ring(&self);
+    fn notify(&self);
 
-    /// Sleeps until the bell rings or the time has passed, unless `has_work` is true already. At
+    /// Sleeps until a notification or the time has passed, unless `has_work` is true already. At
     /// most one thread sleeps at a time.
     fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool);
 }

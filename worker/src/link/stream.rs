@@ -20,7 +20,7 @@ use mobula_protocol::{
 use mobula_store::SegmentId;
 use parking_lot::{Condvar, Mutex};
 
-use super::{Bell, Claims, Lane, Link, Out, mailbox::Socket};
+use super::{Claims, Doorbell, Lane, Link, Out, mailbox::Socket};
 
 /// The link of a worker whose driver is a peer in another language.
 #[derive(Debug)]
@@ -45,19 +45,19 @@ pub(crate) struct Inbox(Arc<Waiting>);
 #[derive(Debug, Default)]
 struct Waiting {
     messages: Mutex<VecDeque<ToWorker>>,
-    rung: Mutex<bool>,
+    notified: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Inbox {
     pub(crate) fn push(&self, message: ToWorker) {
         self.0.messages.lock().push_back(message);
-        self.ring();
+        self.notify();
     }
 }
 
 impl Lane for Inbox {
-    type Bell = Inbox;
+    type Doorbell = Inbox;
 
     fn receive(&mut self) -> std::result::Result<Option<ToWorker>, String> {
         Ok(self.0.messages.lock().pop_front())
@@ -67,33 +67,38 @@ impl Lane for Inbox {
         !self.0.messages.lock().is_empty()
     }
 
-    fn bell(&self) -> Inbox {
+    fn doorbell(&self) -> Inbox {
         self.clone()
     }
 }
 
-impl Bell for Inbox {
-    fn ring(&self) {
-        *self.0.rung.lock() = true;
+impl Doorbell for Inbox {
+    fn notify(&self) {
+        *self.0.notified.lock() = true;
         self.0.changed.notify_one();
     }
 
     fn sleep(&self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let mut rung = self.0.rung.lock();
-        if !*rung && !has_work() {
-            while !*rung {
+        let mut notified = self.0.notified.lock();
+        if !*notified && !has_work() {
+            while !*notified {
                 match deadline {
-                    None => self.0.changed.wait(&mut rung),
+                    None => self.0.changed.wait(&mut notified),
                     Some(deadline) => {
-                        if self.0.changed.wait_until(&mut rung, deadline).timed_out() {
+                        if self
+                            .0
+                            .changed
+                            .wait_until(&mut notified, deadline)
+                            .timed_out()
+                        {
                             break;
                         }
                     }
                 }
             }
         }
-        *rung = false;
+        *notified = false;
     }
 }
 

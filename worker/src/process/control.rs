@@ -10,7 +10,7 @@ use mobula_store::SegmentId;
 use super::{lanes::free, title, worker::Worker};
 use crate::{
     end::unusable,
-    link::{Bell, Files, Lane, Link, Out},
+    link::{Doorbell, Files, Lane, Link, Out},
     promise::ENGINE,
 };
 use mobula_protocol::{
@@ -21,25 +21,25 @@ use mobula_protocol::{
 /// Whether a worker's control lane is over.
 pub(super) enum Over {
     No,
-    /// Not yet, and nobody rings when it is. The thread looks again after this time.
+    /// Not yet, and nobody notifies the thread when it is. The thread looks again after this time.
     LookAgain(Duration),
     Yes,
 }
 
-/// Serves the lane until `over` says that the lane is over. `task_bell` wakes the task loop when it
-/// is to close or to drop decoded values.
+/// Serves the lane until `over` says that the lane is over. `task_doorbell` wakes the task loop
+/// when it is to close or to drop decoded values.
 pub(super) fn serve<L: Link>(
     worker: &Arc<Worker<L>>,
     mut lane: L::Lane,
     files: &L::Files,
-    task_bell: &impl Bell,
+    task_doorbell: &impl Doorbell,
     mut over: impl FnMut() -> Over,
 ) {
-    let bell = lane.bell();
+    let doorbell = lane.doorbell();
     let mut kept_pause = Duration::ZERO;
     loop {
         match lane.receive() {
-            Ok(Some(message)) => handle(worker, message, files, task_bell),
+            Ok(Some(message)) => handle(worker, message, files, task_doorbell),
             Ok(None) => {
                 let pause = match over() {
                     Over::No => None,
@@ -48,7 +48,7 @@ pub(super) fn serve<L: Link>(
                 };
                 let look = worker.look_at_kept(&mut kept_pause);
                 let until = look.into_iter().chain(pause).min();
-                bell.sleep(until, || {
+                doorbell.sleep(until, || {
                     lane.ready() || pause.is_none() && !matches!(over(), Over::No)
                 });
             }
@@ -61,7 +61,7 @@ fn handle<L: Link>(
     worker: &Arc<Worker<L>>,
     message: ToWorker,
     files: &L::Files,
-    task_bell: &impl Bell,
+    task_doorbell: &impl Doorbell,
 ) {
     match message {
         ToWorker::Actor { .. } => unusable(&"what belongs to tasks came through the control lane"),
@@ -98,7 +98,7 @@ fn handle<L: Link>(
         ToWorker::Forget(id) => {
             if worker.decoded.forget(id) {
                 // A task loop drops the values, since a drop runs user code.
-                task_bell.ring();
+                task_doorbell.notify();
             }
         }
         ToWorker::Cancel { run, calls } => {
@@ -121,7 +121,7 @@ fn handle<L: Link>(
         }
         ToWorker::Shutdown => {
             worker.closing.store(true, Ordering::SeqCst);
-            task_bell.ring();
+            task_doorbell.notify();
         }
     }
 }

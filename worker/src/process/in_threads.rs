@@ -17,7 +17,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Attempt, Error, Registry, Result, WorkerId, bell::Bell, mailbox::WorkerEnd,
+    Attempt, Error, Registry, Result, WorkerId, doorbell::Doorbell, mailbox::WorkerEnd,
     message::FromWorker, sync::ProcessSlot,
 };
 use mobula_store::{SegmentFile, SegmentId, Segments, limits::Wanted};
@@ -66,7 +66,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct InThreads {
     worker: Arc<Worker<Threads>>,
-    task_bell: Bell,
+    task_doorbell: Doorbell,
 }
 
 impl InThreads {
@@ -82,8 +82,8 @@ impl InThreads {
     ) -> Result<InThreads> {
         let end = parts.end;
         let beside = Arc::new(Beside::new({
-            let bell = end.control.bell();
-            move || bell.ring()
+            let doorbell = end.control.doorbell();
+            move || doorbell.notify()
         }));
         let socket = Socket::new(parts.socket)
             .map_err(|error| Error::setup(format!("cannot use a worker's socket: {error}")))?;
@@ -104,11 +104,11 @@ impl InThreads {
         let out = CutLane::new(OutLane(end.out), beside.cut_flag());
         let worker = Worker::<Threads>::new(settings, (out, end.task, end.state))?;
         here::list(&(worker.clone() as Arc<dyn Here>));
-        let task_bell = Lane::bell(&worker.tasks.lock().lane);
+        let task_doorbell = Lane::doorbell(&worker.tasks.lock().lane);
         let result: Arc<Mutex<Result<()>>> = Arc::new(Mutex::new(Ok(())));
         let refused = |error| {
             worker.closing.store(true, Ordering::SeqCst);
-            task_bell.ring();
+            task_doorbell.notify();
             here::strike(worker.number());
             Error::refused("cannot start a thread for a worker", Wanted::Thread, error)
         };
@@ -121,10 +121,10 @@ impl InThreads {
             tasks.closing.store(true, Ordering::SeqCst);
         })
         .map_err(refused)?;
-        let (serves, bell, control) = (worker.clone(), task_bell.clone(), end.control);
+        let (serves, doorbell, control) = (worker.clone(), task_doorbell.clone(), end.control);
         threads::start("mobula-control", mobula_protocol::wire::STACK, move || {
             let mut pause = LOOKS.0;
-            control::serve(&serves, control, &socket, &bell, || {
+            control::serve(&serves, control, &socket, &doorbell, || {
                 over(&serves, &mut pause)
             });
             // `ended` takes a lock. Other threads take this lock around the end of a handle.
@@ -134,7 +134,10 @@ impl InThreads {
             ended(result);
         })
         .map_err(refused)?;
-        Ok(InThreads { worker, task_bell })
+        Ok(InThreads {
+            worker,
+            task_doorbell,
+        })
     }
 
     /// Tells all runs of the worker that they are cancelled. The worker ends as soon as they have
@@ -142,7 +145,7 @@ impl InThreads {
     pub fn close(&self) {
         self.worker.closing.store(true, Ordering::SeqCst);
         self.worker.cancellations.cancel_all();
-        self.task_bell.ring();
+        self.task_doorbell.notify();
     }
 
     /// Takes the turn from a run that does not end, and has another thread go on with the tasks.

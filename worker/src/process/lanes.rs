@@ -10,7 +10,7 @@ use mobula_store::{Heap, Loc};
 use super::turn::Turn;
 use crate::{
     end::unusable,
-    link::{Bell, Claims, Lane},
+    link::{Claims, Doorbell, Lane},
     promise::ENGINE,
 };
 use mobula_protocol::{
@@ -95,7 +95,7 @@ impl<L: Lane> TaskLane<L> {
             }
             let work = || self.lane.ready() || told();
             if !self.spin.until(work).is_ready() {
-                self.lane.bell().sleep(None, work);
+                self.lane.doorbell().sleep(None, work);
             }
         }
     }

@@ -61,7 +61,7 @@ use control::Over;
 use here::Number;
 use mobula_protocol::{
     Engine, Error, Registry, Result,
-    bell::DriverBell,
+    doorbell::DriverDoorbell,
     link::{Bootstrap, BootstrapDescriptors, TOKEN_VARIABLE},
     mailbox::{WorkerEnd, WorkerPanicked},
     message::FromWorker,
@@ -196,8 +196,9 @@ fn run(
         Error::setup("this worker has no process_slot among the processes of its runtime")
     })?;
     let mailbox = shared(descriptors.mailbox, bootstrap.mailbox_len)?;
-    let bell = DriverBell::new(shared(descriptors.bell, bootstrap.bell_len)?);
-    let end = WorkerEnd::open(&mailbox, &bell).map_err(|error| Error::setup(error.to_string()))?;
+    let doorbell = DriverDoorbell::new(shared(descriptors.doorbell, bootstrap.doorbell_len)?);
+    let end =
+        WorkerEnd::open(&mailbox, &doorbell).map_err(|error| Error::setup(error.to_string()))?;
     let (segment, len) = bootstrap.heap;
     let file = SegmentFile::from_descriptors(
         descriptors.heap_read,
@@ -224,7 +225,7 @@ fn run(
     }
     mobula_store::at_exit(exits);
     // Before the task loop locks the lane.
-    let task_bell = worker.tasks.lock().lane.bell();
+    let task_doorbell = worker.tasks.lock().lane.doorbell();
     let tasks = worker.clone();
     let panicked = end.panicked;
     // Tasks run on a thread of their own, for two reasons. `init()` may have been called inside an
@@ -236,7 +237,7 @@ fn run(
         crate::end::end(ended.unwrap_or_else(|_| Err(Error::internal("the task loop panicked"))))
     })
     .map_err(|error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error))?;
-    control::serve(&worker, end.control, &socket, &task_bell, || Over::No);
+    control::serve(&worker, end.control, &socket, &task_doorbell, || Over::No);
     Err(Error::internal("the control lane has ended"))
 }
 

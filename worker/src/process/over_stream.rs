@@ -163,11 +163,11 @@ impl OverStream {
         mut listener: Listener,
         ended: impl FnOnce(Option<Error>) + Send + 'static,
     ) -> Result<OverStream> {
-        let bell: Arc<std::sync::OnceLock<Inbox>> = Arc::default();
-        let rung = bell.clone();
+        let doorbell: Arc<std::sync::OnceLock<Inbox>> = Arc::default();
+        let notified = doorbell.clone();
         let beside = Arc::new(Beside::new(move || {
-            if let Some(control) = rung.get() {
-                crate::link::Bell::ring(control);
+            if let Some(control) = notified.get() {
+                crate::link::Doorbell::notify(control);
             }
         }));
         let Made {
@@ -179,7 +179,7 @@ impl OverStream {
             control: inbox,
             peer,
         } = make(parts, Number::next(), Some(beside.clone()))?;
-        let _ = bell.set(inbox.clone());
+        let _ = doorbell.set(inbox.clone());
         let over = OverStream {
             worker: worker.clone(),
             writer,
@@ -189,13 +189,13 @@ impl OverStream {
         let refused =
             |error| Error::refused("cannot start a thread for a runtime", Wanted::Thread, error);
         let (serves, lane) = (worker.clone(), inbox.clone());
-        let task_bell = tasks.bell();
+        let task_doorbell = tasks.doorbell();
         threads::start("mobula-control", mobula_protocol::wire::STACK, move || {
             let is_cut = || match serves.beside.as_ref().is_some_and(|beside| beside.is_cut()) {
                 true => Over::Yes,
                 false => Over::No,
             };
-            control::serve(&serves, lane, &socket, &task_bell, is_cut);
+            control::serve(&serves, lane, &socket, &task_doorbell, is_cut);
         })
         .map_err(refused)?;
         let reads = over.clone();
@@ -319,7 +319,7 @@ fn run(settings: &str, (stream, socket): (OwnedFd, OwnedFd)) -> Result<()> {
     if !here::set_process(worker.clone()) {
         return Err(Error::internal("this process is a worker already"));
     }
-    let task_bell = tasks.bell();
+    let task_doorbell = tasks.doorbell();
     let (runs, lane) = (worker.clone(), inbox.clone());
     let refused = |error| Error::refused("cannot start a thread for tasks", Wanted::Thread, error);
     threads::start_for_tasks(worker.stack, move || {
@@ -329,7 +329,7 @@ fn run(settings: &str, (stream, socket): (OwnedFd, OwnedFd)) -> Result<()> {
     .map_err(refused)?;
     let serves = worker.clone();
     threads::start("mobula-control", mobula_protocol::wire::STACK, move || {
-        control::serve(&serves, lane, &socket, &task_bell, || Over::No);
+        control::serve(&serves, lane, &socket, &task_doorbell, || Over::No);
     })
     .map_err(refused)?;
     let readers = Readers {

@@ -23,7 +23,7 @@ use super::{
     tasks,
     worker::{Settings, Worker},
 };
-use crate::link::{Bell, Claims, Files, Lane, Link, Out};
+use crate::link::{Claims, Doorbell, Files, Lane, Link, Out};
 
 static ECHO: RemoteFn = RemoteFn {
     package: env!("CARGO_PKG_NAME"),
@@ -76,12 +76,12 @@ struct Queue(Arc<(Mutex<VecDeque<ToWorker>>, Condvar)>);
 impl Queue {
     fn send(&self, message: ToWorker) {
         self.0.0.lock().push_back(message);
-        self.ring();
+        self.notify();
     }
 }
 
 impl Lane for Queue {
-    type Bell = Queue;
+    type Doorbell = Queue;
 
     fn receive(&mut self) -> Result<Option<ToWorker>, String> {
         Ok(self.0.0.lock().pop_front())
@@ -91,13 +91,13 @@ impl Lane for Queue {
         !self.0.0.lock().is_empty()
     }
 
-    fn bell(&self) -> Queue {
+    fn doorbell(&self) -> Queue {
         self.clone()
     }
 }
 
-impl Bell for Queue {
-    fn ring(&self) {
+impl Doorbell for Queue {
+    fn notify(&self) {
         self.0.1.notify_all();
     }
 
@@ -195,13 +195,13 @@ fn a_worker_runs_tasks_over_a_link_that_is_not_the_mailbox() {
         let _member = Member::enter(runs.clone() as Arc<dyn Here>);
         tasks::task_loop(&runs, true);
     });
-    let (bell, served) = (lane.clone(), control_lane.clone());
+    let (doorbell, served) = (lane.clone(), control_lane.clone());
     let control = thread::spawn(move || {
         let over = || match serves.closing.load(Ordering::SeqCst) {
             true => Over::Yes,
             false => Over::No,
         };
-        control::serve(&serves, served, &NoFiles, &bell, over);
+        control::serve(&serves, served, &NoFiles, &doorbell, over);
     });
 
     // The second is taken back, and nothing is said of it.

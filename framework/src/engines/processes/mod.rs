@@ -1,8 +1,8 @@
 //! The driver: the scheduler, the workers' mailboxes, and the threads around them.
 //!
 //! - One lock protects `State` (the scheduler and the peers). A thread that changes the state also
-//!   hands out tasks and rings bells before it releases the lock. User code (wakers) runs after
-//!   that.
+//!   hands out tasks and notifies doorbells before it releases the lock. User code (wakers) runs
+//!   after that.
 //! - A caller that waits reads the workers' answers ([`wait`](waiting::wait)). If no caller waits,
 //!   the *background* thread reads them ([`background`](waiting::background)).
 //! - The *monitor* thread ([`monitor`](workers::monitor)) starts workers, sees them die and
@@ -33,7 +33,7 @@ use std::{
 
 use mobula_protocol::{
     Error, FunctionIndex, Registry, Released, RemoteFn, Result, Role, WorkerId,
-    bell::{DriverBell, Followers},
+    doorbell::{DriverDoorbell, Followers},
     mailbox::TASK_SLOTS,
     primitive::Region,
     waiting::Spin,
@@ -66,9 +66,9 @@ const PREFETCH: u32 = 64;
 /// A worker that runs a task is not waited for any longer.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// One page of words for the bell, and one page that shared memory has for 64-bit words. The bell
-/// needs none of these.
-const BELL_LEN: u64 = 8192;
+/// One page of words for the doorbell, and one page that shared memory has for 64-bit words. The
+/// doorbell needs none of these.
+const DOORBELL_LEN: u64 = 8192;
 
 /// The engine of one runtime.
 pub(crate) struct Driver {
@@ -95,8 +95,8 @@ pub(crate) struct Driver {
     segments: Arc<Segments>,
     writables: Arc<Writables>,
     capacity: Arc<Capacity>,
-    bell: DriverBell,
-    bell_file: SegmentFile,
+    doorbell: DriverDoorbell,
+    doorbell_file: SegmentFile,
     /// Callers that wait while another caller has the lead.
     followers: Followers<Thread>,
     /// Threads that wait for locks.
@@ -161,7 +161,7 @@ impl Driver {
         )?;
         let segments = Arc::new(Segments::new());
         let writables = Arc::new(Writables::new());
-        let (bell_file, bell_memory) = shared_words(BELL_LEN)?;
+        let (doorbell_file, doorbell_memory) = shared_words(DOORBELL_LEN)?;
         let functions = (0..registry.len()).map(|n| FunctionIndex(n as u32));
         let functions = functions.filter_map(|n| registry.function(n).map(known));
         let mut scheduler = Scheduler::new(
@@ -201,8 +201,8 @@ impl Driver {
             segments,
             writables,
             capacity,
-            bell: DriverBell::new(bell_memory),
-            bell_file,
+            doorbell: DriverDoorbell::new(doorbell_memory),
+            doorbell_file,
             followers: Followers::default(),
             sleepers: Sleepers::default(),
             startup: Mutex::new(Startup::default()),
@@ -293,7 +293,7 @@ impl Driver {
         self.sleepers.end();
         self.monitor.close(Instant::now() + GRACE);
         self.workforce.end(self);
-        self.bell.ring_all();
+        self.doorbell.notify_all();
         self.output.close();
         let own = std::thread::current().id();
         let threads = std::mem::take(&mut *self.threads.lock());

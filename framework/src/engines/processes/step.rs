@@ -96,7 +96,7 @@ impl Driver {
         }
         if late {
             // The thread that sleeps does not know that it has to look at the clock.
-            self.bell.ring_all();
+            self.doorbell.notify_all();
         }
         result
     }
@@ -146,7 +146,7 @@ impl Driver {
                 state.peers.keep_completions(completions);
             }
             // A caller that sleeps with the lead may wait for one of these.
-            self.bell.ring();
+            self.doorbell.notify();
         }
         for line in said {
             eprintln!("mobula: {line}");
@@ -169,7 +169,7 @@ impl Driver {
             startup.failures = 0;
             self.started.notify_all();
             drop(startup);
-            self.monitor.ring();
+            self.monitor.notify();
         }
     }
 

@@ -13,7 +13,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// The futexes on which a thread is about to sleep.
 struct Watch<M: Memory> {
-    bell: Arc<M::Futex>,
+    doorbell: Arc<M::Futex>,
     queues: Vec<(Place<M>, u32)>,
     sleep: Sleep,
 }
@@ -30,16 +30,17 @@ enum Sleep {
 impl<M: Memory> Waiters<M> {
     /// Sleeps for the futures of the thread's lines, until there are none.
     pub(super) fn serve(&self, thread: u64) {
-        let Some(bell) = self.with(|state| Some(state.threads.get(&thread)?.bell.clone())) else {
+        let Some(doorbell) = self.with(|state| Some(state.threads.get(&thread)?.doorbell.clone()))
+        else {
             return;
         };
         loop {
             // The doorbell is read first, so a change after this ends the sleep.
-            let rung = bell.load(Acquire);
+            let notified = doorbell.load(Acquire);
             let Some(watch) = self.watch(thread) else {
                 return;
             };
-            self.sleep(&watch, rung);
+            self.sleep(&watch, notified);
             let queue =
                 |(place, _): &(Place<M>, u32)| (place.address(), place.futex().load(Acquire));
             let found: Vec<_> = watch.queues.iter().map(queue).collect();
@@ -72,14 +73,14 @@ impl<M: Memory> Waiters<M> {
                 Sleep::For(None)
             };
             Some(Watch {
-                bell: thread.bell.clone(),
+                doorbell: thread.doorbell.clone(),
                 queues: queues.collect(),
                 sleep,
             })
         })
     }
 
-    fn sleep(&self, watch: &Watch<M>, rung: u32) {
+    fn sleep(&self, watch: &Watch<M>, notified: u32) {
         let timeout = match watch.sleep {
             Sleep::Not => return,
             Sleep::For(time) => time,
@@ -91,9 +92,9 @@ impl<M: Memory> Waiters<M> {
             .iter()
             .map(|(place, seq)| (place.futex(), *seq));
         let mut all: Vec<_> = queues.collect();
-        // See `Waiters::bell`.
+        // See `Waiters::doorbell`.
         if self.most > 1 || all.is_empty() {
-            all.push((&*watch.bell, rung));
+            all.push((&*watch.doorbell, notified));
         }
         M::Futex::wait_any(&all, timeout);
     }

@@ -53,7 +53,7 @@ pub(super) struct Line<M: Memory> {
 /// A thread that sleeps for futures.
 pub(super) struct Thread<M: Memory> {
     /// The doorbell that ends its sleep. Then it checks its lines again.
-    pub(super) bell: Arc<M::Futex>,
+    pub(super) doorbell: Arc<M::Futex>,
     /// The lines, in the order in which they began.
     pub(super) lines: Vec<usize>,
     /// The futures that it has woken and that have not checked yet, by the end of their time.

@@ -104,8 +104,8 @@ impl<M: Memory> Waiters<M> {
         missed: u32,
     ) -> io::Result<()> {
         let (at, undo) = (place.address(), place.clone());
-        let ring = self.with(|state| {
-            let ring = match state.lines.get_mut(&at) {
+        let notify = self.with(|state| {
+            let thread = match state.lines.get_mut(&at) {
                 Some(line) => {
                     line.futures.insert(number);
                     // An increment that this future has missed counts as missed by the line.
@@ -136,12 +136,12 @@ impl<M: Memory> Waiters<M> {
                 time: FIRST * (1 << missed.min(DOUBLINGS)),
             };
             state.futures.insert(number, future);
-            Ok(ring.map(|thread| self.bell(state, thread)))
+            Ok(thread.map(|thread| self.doorbell(state, thread)))
         });
-        match ring {
-            Ok(ring) => {
-                if let Some(ring) = ring {
-                    ring();
+        match notify {
+            Ok(notify) => {
+                if let Some(notify) = notify {
+                    notify();
                 }
                 Ok(())
             }
@@ -165,7 +165,7 @@ impl<M: Memory> Waiters<M> {
         let waiters = self.clone();
         (self.start)(Box::new(move || waiters.serve(number)))?;
         let thread = Thread {
-            bell: Arc::default(),
+            doorbell: Arc::default(),
             lines: Vec::new(),
             woken: Default::default(),
         };
@@ -174,9 +174,9 @@ impl<M: Memory> Waiters<M> {
     }
 
     /// Returns a function that ends the sleep of a thread.
-    fn bell(&self, state: &State<M>, thread: u64) -> impl FnOnce() + use<M> {
+    fn doorbell(&self, state: &State<M>, thread: u64) -> impl FnOnce() + use<M> {
         let thread = state.threads.get(&thread);
-        let bell = thread.map(|thread| thread.bell.clone());
+        let doorbell = thread.map(|thread| thread.doorbell.clone());
         // A thread that sleeps on one futex does not notice its doorbell while it sleeps at a
         // queue.
         let queue = thread
@@ -184,9 +184,9 @@ impl<M: Memory> Waiters<M> {
             .and_then(|thread| state.lines.get(thread.lines.first()?))
             .map(|line| line.place.clone());
         move || {
-            if let Some(bell) = bell {
-                bell.increment();
-                bell.wake();
+            if let Some(doorbell) = doorbell {
+                doorbell.increment();
+                doorbell.wake();
             }
             if let Some(queue) = queue {
                 queue.alarm();
@@ -217,13 +217,13 @@ impl<M: Memory> Waiters<M> {
 
     /// Wakes the thread of a line without futures, so it sleeps there no longer.
     pub(super) fn has_left(&self, line: usize) {
-        let ring = self.with(|state| {
+        let notify = self.with(|state| {
             let line = state.lines.get(&line)?;
             let empty = line.futures.is_empty();
-            empty.then(|| self.bell(state, line.thread))
+            empty.then(|| self.doorbell(state, line.thread))
         });
-        if let Some(ring) = ring {
-            ring();
+        if let Some(notify) = notify {
+            notify();
         }
     }
 
@@ -232,8 +232,8 @@ impl<M: Memory> Waiters<M> {
     pub(in super::super) fn stop(&self) {
         let threads = self.with(|state| std::mem::take(&mut state.threads));
         for thread in threads.values() {
-            thread.bell.increment();
-            thread.bell.wake();
+            thread.doorbell.increment();
+            thread.doorbell.wake();
         }
     }
 

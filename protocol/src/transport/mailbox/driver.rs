@@ -5,7 +5,7 @@ use super::{
     write_header,
 };
 use crate::{
-    bell::Bell,
+    doorbell::Doorbell,
     message::{ArgRef, FromWorker, TaskMessage, ToWorker},
     primitive::Region,
     ring::{Consumer, OverflowProducer, RingError},
@@ -42,11 +42,11 @@ impl DriverEnd {
         Ok(DriverEnd {
             task: LaneWriter::new(
                 OverflowProducer::new(parts.task.producer()),
-                parts.task_bell,
+                parts.task_doorbell,
             ),
             control: LaneWriter::new(
                 OverflowProducer::new(parts.control.producer()),
-                parts.control_bell,
+                parts.control_doorbell,
             ),
             out: OutReader::new(parts.out.consumer()),
             state: DriverState::new(parts.state),
@@ -105,16 +105,16 @@ impl DriverEnd {
 #[derive(Debug)]
 pub struct LaneWriter {
     ring: OverflowProducer,
-    bell: Bell,
+    doorbell: Doorbell,
     /// The buffer for encoded messages.
     buffer: Vec<u8>,
 }
 
 impl LaneWriter {
-    fn new(ring: OverflowProducer, bell: Bell) -> LaneWriter {
+    fn new(ring: OverflowProducer, doorbell: Doorbell) -> LaneWriter {
         LaneWriter {
             ring,
-            bell,
+            doorbell,
             buffer: Vec::new(),
         }
     }
@@ -147,7 +147,7 @@ impl LaneWriter {
     pub fn flush(&mut self) -> Result<bool, RingError> {
         let flushed = self.ring.flush()?;
         if flushed.news {
-            self.bell.ring();
+            self.doorbell.notify();
         }
         Ok(flushed.all)
     }

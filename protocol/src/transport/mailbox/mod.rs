@@ -20,7 +20,7 @@ use std::{error, fmt, sync::atomic::Ordering};
 use mobula_store::SharedWords;
 
 use crate::{
-    bell::Bell,
+    doorbell::Doorbell,
     primitive::{Memory, Region, Word},
     ring::{Ring, RingError, ring_words},
     wire::WireError,
@@ -47,8 +47,8 @@ const OUT_WORDS: usize = 256 * 1024 / 8;
 const LINE: usize = 16;
 
 // Futexes.
-const TASK_BELL_AT: usize = 0;
-const CONTROL_BELL_AT: usize = 2 * LINE;
+const TASK_DOORBELL_AT: usize = 0;
+const CONTROL_DOORBELL_AT: usize = 2 * LINE;
 
 // Words.
 const MAGIC_AT: usize = 0;
@@ -148,9 +148,9 @@ impl error::Error for MailboxError {}
 /// The parts of a mailbox.
 struct Parts {
     task: Ring,
-    task_bell: Bell,
+    task_doorbell: Doorbell,
     control: Ring,
-    control_bell: Bell,
+    control_doorbell: Doorbell,
     out: Ring,
     state: State,
     printed: Printed,
@@ -168,9 +168,9 @@ impl Parts {
         let memory = || memory.clone();
         Ok(Parts {
             task: Ring::new(memory(), TASK_AT, TASK_WORDS),
-            task_bell: Bell::new(memory(), TASK_BELL_AT),
+            task_doorbell: Doorbell::new(memory(), TASK_DOORBELL_AT),
             control: Ring::new(memory(), CONTROL_AT, CONTROL_WORDS),
-            control_bell: Bell::new(memory(), CONTROL_BELL_AT),
+            control_doorbell: Doorbell::new(memory(), CONTROL_DOORBELL_AT),
             out: Ring::new(memory(), OUT_AT, OUT_WORDS),
             state: State::new(memory(), CURRENT_AT, SLOTS_AT, TASK_SLOTS),
             printed: Printed::new(memory(), PRINTED_AT),

@@ -6,7 +6,7 @@ use mobula_store::{Backing, Block, Loc, SegmentFile, SegmentId};
 
 use super::*;
 use crate::{
-    bell::DriverBell,
+    doorbell::DriverDoorbell,
     ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId},
     message::{Arg, FromWorker, TaskMessage, ToWorker},
     value::{Body, Format, Value},
@@ -23,17 +23,17 @@ fn map(len: usize) -> [Region; 2] {
 
 struct Pair {
     driver: DriverEnd,
-    driver_bell: DriverBell,
+    driver_doorbell: DriverDoorbell,
     worker: WorkerEnd,
 }
 
 fn pair() -> Pair {
     let [here, there] = map(bytes());
-    let [bell_here, bell_there] = map(SharedWords::NARROW_BYTES + 8);
+    let [doorbell_here, doorbell_there] = map(SharedWords::NARROW_BYTES + 8);
     Pair {
         driver: DriverEnd::create(&here).unwrap(),
-        driver_bell: DriverBell::new(bell_here),
-        worker: WorkerEnd::open(&there, &DriverBell::new(bell_there)).unwrap(),
+        driver_doorbell: DriverDoorbell::new(doorbell_here),
+        worker: WorkerEnd::open(&there, &DriverDoorbell::new(doorbell_there)).unwrap(),
     }
 }
 
@@ -228,12 +228,12 @@ fn other_memory_is_refused() {
     assert!(matches!(error, MailboxError::TooShort { .. }));
     assert!(error.to_string().contains(&bytes().to_string()));
 
-    let [fresh, bell] = map(bytes());
-    let bell = DriverBell::new(bell);
-    let open = || WorkerEnd::open(&fresh, &bell).unwrap_err();
+    let [fresh, doorbell] = map(bytes());
+    let doorbell = DriverDoorbell::new(doorbell);
+    let open = || WorkerEnd::open(&fresh, &doorbell).unwrap_err();
     assert_eq!(open(), MailboxError::Foreign { found: [0, 0] });
     DriverEnd::create(&fresh).unwrap();
-    WorkerEnd::open(&fresh, &bell).unwrap();
+    WorkerEnd::open(&fresh, &doorbell).unwrap();
     Word::store(&fresh.words()[LAYOUT_AT], LAYOUT + 1, Ordering::Relaxed);
     assert!(matches!(open(), MailboxError::Foreign { .. }));
 }
@@ -241,7 +241,7 @@ fn other_memory_is_refused() {
 #[test]
 fn what_is_no_message_is_an_error() {
     let [here, there] = map(bytes());
-    let [bell, _] = map(SharedWords::NARROW_BYTES + 8);
+    let [doorbell, _] = map(SharedWords::NARROW_BYTES + 8);
     let mut driver = DriverEnd::create(&here).unwrap();
     let parts = Parts::of(&there).unwrap();
     let mut wild = parts.out.producer();
@@ -257,7 +257,7 @@ fn what_is_no_message_is_an_error() {
     scribble(&here.words()[OUT_AT..END]);
     assert!(matches!(driver.out.receive(), Err(TransportError::Ring(_))));
 
-    let mut worker = WorkerEnd::open(&there, &DriverBell::new(bell)).unwrap();
+    let mut worker = WorkerEnd::open(&there, &DriverDoorbell::new(doorbell)).unwrap();
     scribble(&here.words()[TASK_AT..CONTROL_AT]);
     let error = worker.task.receive().unwrap_err();
     assert!(matches!(
@@ -272,7 +272,7 @@ fn a_driver_with_more_than_fits_is_called_back() {
     const MESSAGES: u64 = 20_000;
     let Pair {
         mut driver,
-        driver_bell,
+        driver_doorbell,
         worker,
     } = pair();
     let extents = |n: u64| {
@@ -304,7 +304,7 @@ fn a_driver_with_more_than_fits_is_called_back() {
         }
         assert!(driver.control.pending() > 0);
         while !driver.flush().unwrap() {
-            driver_bell.sleep_background(LONG, |_| driver.ready());
+            driver_doorbell.sleep_background(LONG, |_| driver.ready());
         }
     });
     assert_eq!(driver.control.pending(), 0);
@@ -317,7 +317,7 @@ fn a_worker_waits_for_the_driver_to_drain() {
     const MESSAGES: u64 = 3_000;
     let Pair {
         mut driver,
-        driver_bell,
+        driver_doorbell,
         worker,
     } = pair();
     let bytes = |n: u64| {
@@ -342,7 +342,7 @@ fn a_worker_waits_for_the_driver_to_drain() {
             }
             out.flush();
         });
-        let mut lead = driver_bell.lead().unwrap();
+        let mut lead = driver_doorbell.lead().unwrap();
         for n in 0..MESSAGES {
             let message = loop {
                 match driver.out.receive().unwrap() {
@@ -371,7 +371,7 @@ fn tasks_and_results_go_round() {
     const TASKS: u64 = 5_000;
     let Pair {
         mut driver,
-        driver_bell,
+        driver_doorbell,
         worker,
     } = pair();
     thread::scope(|scope| {
@@ -414,7 +414,7 @@ fn tasks_and_results_go_round() {
             }
             driver.flush().unwrap();
             let Some(message) = driver.out.receive().unwrap() else {
-                driver_bell.sleep_background(LONG, |led| {
+                driver_doorbell.sleep_background(LONG, |led| {
                     assert!(!led);
                     driver.out.ready()
                 });

@@ -7,7 +7,7 @@ use super::{
     trim,
 };
 use crate::{
-    bell::{Bell, DriverBell},
+    doorbell::{Doorbell, DriverDoorbell},
     message::{FromWorker, ToWorker},
     primitive::Region,
     ring::{Consumer, Producer},
@@ -38,18 +38,18 @@ impl WorkerEnd {
     ///
     /// # Errors
     /// Fails with a [`MailboxError`] if the memory is no mailbox.
-    pub fn open(memory: &Region, driver: &DriverBell) -> Result<WorkerEnd, MailboxError> {
+    pub fn open(memory: &Region, driver: &DriverDoorbell) -> Result<WorkerEnd, MailboxError> {
         let parts = Parts::of(memory)?;
         check_header(memory)?;
-        let reader = |ring: Consumer, bell| LaneReader {
+        let reader = |ring: Consumer, doorbell| LaneReader {
             ring,
-            bell,
+            doorbell,
             driver: driver.clone(),
             buffer: Vec::new(),
         };
         Ok(WorkerEnd {
-            task: reader(parts.task.consumer(), parts.task_bell),
-            control: reader(parts.control.consumer(), parts.control_bell),
+            task: reader(parts.task.consumer(), parts.task_doorbell),
+            control: reader(parts.control.consumer(), parts.control_doorbell),
             out: OutWriter {
                 ring: parts.out.producer(),
                 driver: driver.clone(),
@@ -66,9 +66,9 @@ impl WorkerEnd {
 #[derive(Debug)]
 pub struct LaneReader {
     ring: Consumer,
-    bell: Bell,
+    doorbell: Doorbell,
     /// The driver's doorbell, to notify when the driver waits for room in the lane.
-    driver: DriverBell,
+    driver: DriverDoorbell,
     /// The buffer for received messages.
     buffer: Vec<u8>,
 }
@@ -83,7 +83,7 @@ impl LaneReader {
         trim(&mut self.buffer);
         let some = self.ring.pop(&mut self.buffer)?;
         if self.ring.take_wake_producer() {
-            self.driver.ring();
+            self.driver.notify();
         }
         if !some {
             return Ok(None);
@@ -99,14 +99,14 @@ impl LaneReader {
     /// Returns the lane's doorbell, for threads that share the reader behind a mutex. They sleep on
     /// it with [`ready`](LaneReader::ready) as a part of the condition, and notify it to wake each
     /// other. At most one may sleep on it at a time.
-    pub fn bell(&self) -> Bell {
-        self.bell.clone()
+    pub fn doorbell(&self) -> Doorbell {
+        self.doorbell.clone()
     }
 
     /// Blocks until [`receive`](LaneReader::receive) has work, a thread notifies the doorbell, or
     /// the timeout has passed. May return early.
     pub fn wait(&self, timeout: Option<Duration>) {
-        self.bell.sleep(timeout, || self.ready());
+        self.doorbell.sleep(timeout, || self.ready());
     }
 }
 
@@ -117,7 +117,7 @@ impl LaneReader {
 #[derive(Debug)]
 pub struct OutWriter {
     ring: Producer,
-    driver: DriverBell,
+    driver: DriverDoorbell,
     /// The buffer for encoded messages.
     buffer: Vec<u8>,
 }
@@ -149,7 +149,7 @@ impl OutWriter {
     /// Makes the staged messages visible, and notifies the driver if there are new ones.
     pub fn flush(&mut self) {
         if self.ring.publish() {
-            self.driver.ring();
+            self.driver.notify();
         }
     }
 

@@ -73,7 +73,7 @@ impl<M: Memory> Consumer<M> {
     /// Returns whether a [`pop`](Consumer::pop) has work: frames to read, or a producer that waits
     /// for space. The frames may be less than a message, or garbage. Costs one or two loads.
     ///
-    /// A thread must call this after a fence, before it sleeps (README, "Bells").
+    /// A thread must call this after a fence, before it sleeps (README, "Doorbells").
     #[inline]
     pub fn ready(&self) -> bool {
         self.next().load(Acquire) != frame::NONE || self.ring.wanted().load(Relaxed) != 0

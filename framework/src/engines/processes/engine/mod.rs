@@ -270,7 +270,7 @@ impl Engine for Driver {
         let may_end = self.has_actors.load(Ordering::Relaxed) && handle.may_end_an_actor();
         if self.released.push(handle.id(), !handle.is_small(), may_end) {
             // No other thread may take the lock for a long time.
-            self.bell.ring();
+            self.doorbell.notify();
         }
     }
 
@@ -310,7 +310,7 @@ impl Engine for Driver {
     fn watch(&self, _: &ObjectHandle) {
         self.poll_policy.watch();
         if !mobula_store::is_forked_child() {
-            self.bell.unpark_early();
+            self.doorbell.unpark_early();
         }
     }
 

@@ -85,22 +85,22 @@ impl Output {
 
     pub(super) fn add(&self, stdout: Arc<Stream>, stderr: Arc<Stream>) {
         self.streams.lock().push((stdout, stderr));
-        self.ring();
+        self.notify();
     }
 
     /// Ends the thread when all streams have ended.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.ring();
+        self.notify();
     }
 
-    pub(super) fn ring(&self) {
+    pub(super) fn notify(&self) {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
     /// Blocks until the output of a dead worker is passed on, but no longer than `patience`.
     pub(super) fn wait_for(&self, streams: [&Stream; 2], patience: Duration) {
-        self.ring();
+        self.notify();
         let deadline = Instant::now() + patience;
         let mut progress = self.progress.lock();
         while !progress.done && !streams.iter().all(|stream| stream.is_passed_on()) {
@@ -132,7 +132,7 @@ impl Output {
 
     fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
-        self.ring();
+        self.notify();
         let streams = self.streams.lock().clone();
         let left =
             |of: fn(&Pair) -> &Stream| streams.iter().map(|pair| of(pair).left()).sum::<u64>();

@@ -2,9 +2,9 @@
 //!
 //! A foreground caller that spawns or waits again and again reads the answers itself on the way.
 //! This costs less than to wake a thread for each answer. Then the background thread does a [timed
-//! park](mobula_protocol::bell::DriverBell::park_timed): it looks now and then, and nobody rings
-//! it. The timed parks end when a future waits for an answer, since it has no thread of its own:
-//! the background thread sleeps at the bell again.
+//! park](mobula_protocol::doorbell::DriverDoorbell::park_timed): it looks now and then, and nobody
+//! notifies it. The timed parks end when a future waits for an answer, since it has no thread of
+//! its own: the background thread sleeps at the doorbell again.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence},
@@ -84,7 +84,7 @@ impl PollPolicy {
         self.served.load(Ordering::Relaxed) && self.served.swap(false, Ordering::Relaxed)
     }
 
-    /// Counts a further watched handle. The bell's `unpark_early` must follow.
+    /// Counts a further watched handle. The doorbell's `unpark_early` must follow.
     pub(in crate::engines::processes) fn watch(&self) {
         self.watched.fetch_add(1, Ordering::Relaxed);
     }

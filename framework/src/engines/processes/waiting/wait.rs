@@ -1,8 +1,8 @@
 //! A caller that waits for a result reads the workers' answers itself. A round trip then costs one
 //! hop between processes each way, and none between threads.
 //!
-//! One caller at a time is the *leader* (see the bell in `mobula_protocol::bell`). The other
-//! callers, the *followers*, park. A leader that leaves gives the lead back to the background
+//! One caller at a time is the *leader* (see the doorbell in `mobula_protocol::doorbell`). The
+//! other callers, the *followers*, park. A leader that leaves gives the lead back to the background
 //! thread, and wakes one follower to take it. That follower may have its result already. So each
 //! caller that stops waiting wakes a further follower.
 
@@ -12,9 +12,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Awaited, Error, ObjectHandle,
-    bell::Lead,
-    current_thread_waker,
+    Awaited, Error, ObjectHandle, current_thread_waker,
+    doorbell::Lead,
     waiting::{Mechanism, QUICK, Spun, WATCHFUL},
 };
 
@@ -56,7 +55,7 @@ impl Driver {
     /// Takes the lead if nobody has it. Returns `true` when the awaited object is known. Returns
     /// `false` if another caller has the lead, or the deadline has passed.
     fn lead(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
-        let Some(mut lead) = self.bell.lead() else {
+        let Some(mut lead) = self.doorbell.lead() else {
             return false;
         };
         loop {
@@ -118,7 +117,7 @@ impl Driver {
         let Some(limit) = self.poll_policy.may_linger() else {
             return;
         };
-        let Some(lead) = self.bell.lead() else {
+        let Some(lead) = self.doorbell.lead() else {
             return;
         };
         let begin = Instant::now();
@@ -162,7 +161,7 @@ impl Driver {
         let own = thread::current();
         self.followers.enter(own.clone());
         // The leader may have left between the attempt to lead and the line above.
-        match self.bell.lead() {
+        match self.doorbell.lead() {
             Some(lead) => self.leave(lead),
             None => match deadline {
                 None => thread::park(),

@@ -103,13 +103,13 @@ impl Monitor {
 
     pub(in crate::engines::processes) fn add(&self, watched: Watched) {
         self.requests.lock().new.push(watched);
-        self.ring();
+        self.notify();
     }
 
     /// Requests `workers` further workers.
     pub(in crate::engines::processes) fn start(&self, workers: usize) {
         self.requests.lock().start += workers;
-        self.ring();
+        self.notify();
     }
 
     /// Requests `start` further workers, and the end of other workers within their times.
@@ -126,7 +126,7 @@ impl Monitor {
         let ends = ends.into_iter().map(|(id, grace)| (id, at(grace)));
         requests.ends.extend(ends);
         drop(requests);
-        self.ring();
+        self.notify();
     }
 
     /// Requests that the scheduler is told the time at `at`.
@@ -134,7 +134,7 @@ impl Monitor {
         let mut requests = self.requests.lock();
         requests.wake_at = Some(requests.wake_at.map_or(at, |earlier| earlier.min(at)));
         drop(requests);
-        self.ring();
+        self.notify();
     }
 
     /// Whether the caller is the monitor's thread. If this thread waits, nobody else does its work.
@@ -145,7 +145,7 @@ impl Monitor {
     /// Requests the death of this worker, because of `why`.
     pub(in crate::engines::processes) fn mark_for_kill(&self, id: WorkerId, why: String) {
         self.requests.lock().to_kill.push((id, why));
-        self.ring();
+        self.notify();
     }
 
     /// Notes that a task is under way. The caller has the lock. The monitor then reports a stopped
@@ -153,7 +153,7 @@ impl Monitor {
     pub(in crate::engines::processes) fn arm(&self) {
         if !self.armed.load(Ordering::Relaxed) {
             self.armed.store(true, Ordering::Relaxed);
-            self.ring();
+            self.notify();
         }
     }
 
@@ -161,7 +161,7 @@ impl Monitor {
     /// workers with a later time of their own.
     pub(in crate::engines::processes) fn close(&self, end: Instant) {
         self.requests.lock().end = Some(end);
-        self.ring();
+        self.notify();
     }
 
     /// Returns a descriptor of the monitor.
@@ -170,7 +170,7 @@ impl Monitor {
     }
 
     /// Has the thread look for news: requests, and workers that have registered.
-    pub(in crate::engines::processes) fn ring(&self) {
+    pub(in crate::engines::processes) fn notify(&self) {
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
@@ -231,7 +231,7 @@ impl Driver {
                     worker.ready = Some(now);
                     worker.stdout.speak();
                     worker.stderr.speak();
-                    self.output.ring();
+                    self.output.notify();
                     self.start_has_succeeded(&mut backoff, &mut reserve);
                 }
             }
@@ -378,7 +378,7 @@ impl Driver {
         for worker in workers.extract_if(.., |worker| worker.outlives_its_end(now) && closing) {
             worker.stdout.finish();
             worker.stderr.finish();
-            self.output.ring();
+            self.output.notify();
         }
     }
 
@@ -483,7 +483,7 @@ impl Driver {
             (registered, missing)
         });
         // Another thread may sleep on a message that the dead worker did not send any more.
-        self.bell.ring_all();
+        self.doorbell.notify_all();
         if closing || self.is_closed() {
             return;
         }

@@ -50,7 +50,7 @@ pub(super) fn connect<T>(
     let failed = |error: &dyn fmt::Display| Error::setup(error.to_string());
     let (_, memory) = shared_words(mailbox::bytes() as u64)?;
     let end = DriverEnd::create(&memory).map_err(|error| failed(&error))?;
-    let mailbox = WorkerEnd::open(&memory, &driver.bell).map_err(|error| failed(&error))?;
+    let mailbox = WorkerEnd::open(&memory, &driver.doorbell).map_err(|error| failed(&error))?;
     let (socket, own_socket) = link::pair().map_err(refused)?;
     let segment = SegmentId(id.0);
     let file = SegmentFile::create(len, most, Backing::Unnamed)?;

@@ -1,9 +1,9 @@
 //! Workers that do nothing, for measurements of the driver alone.
 //!
 //! A *null worker* is no process. It takes each task like a worker, through a mailbox of its own
-//! with the bells, state words and wire format of a worker. It answers at once that the task has
-//! returned `()`. So a program's time is the cost of the driver: the typed surface, the scheduler
-//! and the peers. Functions, processes and the store cost nothing.
+//! with the doorbells, state words and wire format of a worker. It answers at once that the task
+//! has returned `()`. So a program's time is the cost of the driver: the typed surface, the
+//! scheduler and the peers. Functions, processes and the store cost nothing.
 //!
 //! A null worker has two threads of this process, like a worker for its two lanes. Or it has none,
 //! and the thread that waits for a result does the null worker's work on the way. Then a program
@@ -22,7 +22,7 @@ use std::{
 
 use mobula_protocol::{
     Error, Result, Value, WorkerId,
-    bell::Bell,
+    doorbell::Doorbell,
     link,
     mailbox::{LaneReader, OutWriter, WorkerState},
     message::{FromWorker, TaskMessage, ToWorker},
@@ -98,7 +98,7 @@ impl Tasks {
             }
             let work = || self.lane.ready() || closing.load(Ordering::SeqCst);
             if !spin.until(work).is_ready() {
-                self.lane.bell().sleep(None, work);
+                self.lane.doorbell().sleep(None, work);
             }
         }
         Ok(())
@@ -125,7 +125,7 @@ impl Control {
         }
     }
 
-    fn serve(&mut self, closing: &AtomicBool, task_bell: &Bell) -> Result<()> {
+    fn serve(&mut self, closing: &AtomicBool, task_doorbell: &Doorbell) -> Result<()> {
         loop {
             match self.next()? {
                 Some(true) => break,
@@ -134,7 +134,7 @@ impl Control {
             }
         }
         closing.store(true, Ordering::SeqCst);
-        task_bell.ring();
+        task_doorbell.notify();
         Ok(())
     }
 }
@@ -247,7 +247,7 @@ fn null_worker(driver: &Driver) -> Result<(Tasks, Control)> {
 
 fn start_threads(driver: &Driver, mut tasks: Tasks, mut control: Control) -> Result<()> {
     let closing = Arc::new(AtomicBool::new(false));
-    let task_bell = tasks.lane.bell();
+    let task_doorbell = tasks.lane.doorbell();
     let mut threads = driver.threads.lock();
     let (this, end) = (driver.this.clone(), closing.clone());
     threads.push(thread("mobula-null", move || {
@@ -255,7 +255,7 @@ fn start_threads(driver: &Driver, mut tasks: Tasks, mut control: Control) -> Res
     })?);
     let this = driver.this.clone();
     threads.push(thread("mobula-control", move || {
-        report(&this, control.serve(&closing, &task_bell));
+        report(&this, control.serve(&closing, &task_doorbell));
     })?);
     Ok(())
 }

@@ -107,10 +107,10 @@ impl Driver {
         let mailbox_write = mailbox_file
             .read_write_fd(ENGINE)
             .ok_or_else(|| Error::internal("a new mailbox that is read-only"))?;
-        let bell_write = self
-            .bell_file
+        let doorbell_write = self
+            .doorbell_file
             .read_write_fd(ENGINE)
-            .ok_or_else(|| Error::internal("a bell that is read-only"))?;
+            .ok_or_else(|| Error::internal("a doorbell that is read-only"))?;
         Bootstrap::new(
             token.clone(),
             self.registry.fingerprint(),
@@ -122,7 +122,7 @@ impl Driver {
                 self.config.max_worker_rss,
             ),
             mailbox_file.len(),
-            self.bell_file.len(),
+            self.doorbell_file.len(),
             (segment, file.len()),
         )
         .send(
@@ -131,7 +131,7 @@ impl Driver {
                 driver: own.seen_by_worker.as_fd(),
                 stdout: stdout_write.as_fd(),
                 mailbox: mailbox_write,
-                bell: bell_write,
+                doorbell: doorbell_write,
                 heap_read: file.read_only_fd(),
                 heap_write,
                 printed: unread.as_fd(),
@@ -191,7 +191,7 @@ impl Driver {
             signs: Signs::default(),
             _place: place,
         });
-        // The worker may have rung before the driver could look at its lane.
+        // The worker may have notified it before the driver could look at its lane.
         self.poll();
         started.map_err(|violation| Error::internal(violation.to_string()))
     }

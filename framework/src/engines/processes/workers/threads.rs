@@ -72,7 +72,7 @@ impl Threads {
         for _ in 0..count {
             self.start_one(driver)?;
         }
-        // A worker may have rung before the driver could look at its lane.
+        // A worker may have notified it before the driver could look at its lane.
         driver.poll();
         Ok(())
     }
@@ -253,7 +253,7 @@ fn lost(driver: &Weak<Driver>, id: WorkerId, segment: SegmentId, ended: Result<(
         missing
     });
     // Another thread may sleep on a message that the worker did not send any more.
-    driver.bell.ring_all();
+    driver.doorbell.notify_all();
     if driver.is_closed() {
         return;
     }

@@ -1,7 +1,7 @@
 //! Doorbells. A process that has put a message into a ring wakes the reader by a doorbell. That
 //! costs a fence and a load if the reader is awake.
 //!
-//! `ring/README.md` explains under "Bells" and "The driver's bell" why no wake-up is lost.
+//! `ring/README.md` explains under "Doorbells" and "The driver's doorbell" why no wake-up is lost.
 
 mod driver;
 mod followers;
@@ -20,7 +20,7 @@ use crate::primitive::{Futex, Memory, Region};
 
 #[cfg(all(test, loom))]
 pub(crate) use driver::FUTEXES;
-pub use driver::{DriverBell, Lead};
+pub use driver::{DriverDoorbell, Lead};
 pub use followers::Followers;
 
 const AWAKE: u32 = 0;
@@ -29,25 +29,25 @@ const ASLEEP: u32 = 1;
 /// A doorbell with one sleeper, for a lane to a worker. Any thread may notify it. A clone is the
 /// same doorbell.
 #[derive(Clone, Debug)]
-pub struct Bell<M = Region> {
+pub struct Doorbell<M = Region> {
     memory: M,
     /// The index of the futex that says whether a thread sleeps.
     at: usize,
 }
 
-impl<M: Memory> Bell<M> {
+impl<M: Memory> Doorbell<M> {
     /// Returns the doorbell on futex `at` of `memory`. The futex must begin as zero.
     ///
     /// # Panics
     /// Panics if there is no such futex.
-    pub fn new(memory: M, at: usize) -> Bell<M> {
+    pub fn new(memory: M, at: usize) -> Doorbell<M> {
         memory.futex(at);
-        Bell { memory, at }
+        Doorbell { memory, at }
     }
 
     /// Wakes the sleeper, if there is one. It then checks for data that was published before this
     /// call. Costs a fence and a load, and a system call if a thread sleeps.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         M::fence();
         let futex = self.futex();
         if futex.load(Relaxed) != AWAKE && futex.swap(AWAKE, AcqRel) != AWAKE {

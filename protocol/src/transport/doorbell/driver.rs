@@ -40,32 +40,32 @@ fn who(state: u32) -> u32 {
 /// a foreground caller that is the *leader*, since it waits for a result anyway. A clone is the
 /// same doorbell.
 ///
-/// `ring/README.md` explains the states and the reasons under "The driver's bell".
+/// `ring/README.md` explains the states and the reasons under "The driver's doorbell".
 #[derive(Debug)]
-pub struct DriverBell<M: Memory = Region> {
+pub struct DriverDoorbell<M: Memory = Region> {
     memory: M,
     /// 1 while a foreground caller is the leader. It is private to the driver. So a change of the
     /// leader need not change a word that workers read.
     led: Arc<M::Futex>,
 }
 
-impl<M: Memory> Clone for DriverBell<M> {
-    fn clone(&self) -> DriverBell<M> {
-        DriverBell {
+impl<M: Memory> Clone for DriverDoorbell<M> {
+    fn clone(&self) -> DriverDoorbell<M> {
+        DriverDoorbell {
             memory: self.memory.clone(),
             led: self.led.clone(),
         }
     }
 }
 
-impl<M: Memory> DriverBell<M> {
+impl<M: Memory> DriverDoorbell<M> {
     /// Returns the doorbell on the first futexes of `memory`, which must begin as zero.
     ///
     /// # Panics
     /// Panics if the memory has too few.
-    pub fn new(memory: M) -> DriverBell<M> {
+    pub fn new(memory: M) -> DriverDoorbell<M> {
         memory.futex(FOREGROUND_SEQ);
-        DriverBell {
+        DriverDoorbell {
             memory,
             led: Arc::default(),
         }
@@ -74,7 +74,7 @@ impl<M: Memory> DriverBell<M> {
     /// Wakes the thread that answers the doorbell, if it sleeps. It then checks for data that was
     /// published before this call. Costs a fence and a load. If the thread sleeps, costs two atomic
     /// operations and a system call more.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         M::fence();
         let state = self.state().load(Relaxed);
         match who(state) {
@@ -85,7 +85,7 @@ impl<M: Memory> DriverBell<M> {
 
     /// Ends the present or next sleep of the background thread, whether or not it is the one that
     /// answers. For work that is addressed to that thread.
-    pub fn ring_background(&self) {
+    pub fn notify_background(&self) {
         self.change(|state| match who(state) {
             BACKGROUND_ASLEEP => state & TIMED_PARK | BACKGROUND_AWAKE,
             _ => state,
@@ -96,7 +96,7 @@ impl<M: Memory> DriverBell<M> {
     /// Wakes the background thread and a sleeping leader, and repairs the state. Must be called
     /// after the death of a worker. The worker may have died between the announcement of a wake-up
     /// and the wake-up, or may have written garbage.
-    pub fn ring_all(&self) {
+    pub fn notify_all(&self) {
         self.change(|state| match who(state) {
             BACKGROUND_ASLEEP => state & TIMED_PARK | BACKGROUND_AWAKE,
             LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
@@ -130,8 +130,8 @@ impl<M: Memory> DriverBell<M> {
     /// spare the workers notifications. They also spare the callers the handing over.
     ///
     /// `awake` is called after the timed park is visible, and prevents it by `true`. It must check
-    /// the work for which [`unpark_early`](DriverBell::unpark_early) is called. Only the background
-    /// thread may call this, and it must check the rings afterwards.
+    /// the work for which [`unpark_early`](DriverDoorbell::unpark_early) is called. Only the
+    /// background thread may call this, and it must check the rings afterwards.
     pub fn park_timed(&self, limit: Duration, awake: impl FnOnce() -> bool) {
         let seq = self.memory.futex(BACKGROUND_SEQ).load(Acquire);
         self.change(|state| state | TIMED_PARK);
@@ -140,8 +140,8 @@ impl<M: Memory> DriverBell<M> {
             self.memory.futex(BACKGROUND_SEQ).wait(seq, Some(limit));
         }
         self.change(who);
-        // README, "The driver's bell": a leader that ended during the timed park has left the state
-        // to this thread.
+        // README, "The driver's doorbell": a leader that ended during the timed park has left the
+        // state to this thread.
         M::fence();
         if !self.is_led() {
             let _ = self.state().replace(LEAD_AWAKE, BACKGROUND_AWAKE);
@@ -170,7 +170,7 @@ impl<M: Memory> DriverBell<M> {
             self.change(|state| state & TIMED_PARK | LEAD_AWAKE);
         }
         // No fence: the fence before the leader sleeps or ends, and the check after it, are enough.
-        Some(Lead { bell: self })
+        Some(Lead { doorbell: self })
     }
 
     #[cold]
@@ -183,7 +183,7 @@ impl<M: Memory> DriverBell<M> {
             // again.
             _ => {
                 if self.state().replace(asleep, BACKGROUND_AWAKE).is_ok() {
-                    self.ring_all();
+                    self.notify_all();
                 }
                 return;
             }
@@ -224,7 +224,7 @@ impl<M: Memory> DriverBell<M> {
 #[must_use = "whoever has the lead must poll the rings"]
 #[derive(Debug)]
 pub struct Lead<'a, M: Memory = Region> {
-    bell: &'a DriverBell<M>,
+    doorbell: &'a DriverDoorbell<M>,
 }
 
 impl<M: Memory> Lead<'_, M> {
@@ -233,15 +233,15 @@ impl<M: Memory> Lead<'_, M> {
     ///
     /// May return early, so the caller checks again in any case.
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
-        let bell = self.bell;
-        let seq = bell.memory.futex(FOREGROUND_SEQ).load(Acquire);
-        bell.change(|state| state & TIMED_PARK | LEAD_ASLEEP);
+        let doorbell = self.doorbell;
+        let seq = doorbell.memory.futex(FOREGROUND_SEQ).load(Acquire);
+        doorbell.change(|state| state & TIMED_PARK | LEAD_ASLEEP);
         M::fence();
         if !has_work() {
-            bell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
+            doorbell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
         }
         // This is no single attempt, since a timed park may begin or end at any time.
-        bell.change(|state| match who(state) {
+        doorbell.change(|state| match who(state) {
             LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
             _ => state,
         });
@@ -251,23 +251,23 @@ impl<M: Memory> Lead<'_, M> {
     /// further check. Otherwise it wakes the thread only if `has_work` reports data in the rings.
     /// Returns whether `has_work` was called.
     pub fn leave(self, has_work: impl FnOnce() -> bool) -> bool {
-        let bell = self.bell;
+        let doorbell = self.doorbell;
         std::mem::forget(self);
-        bell.led.store(0, Release);
+        doorbell.led.store(0, Release);
         M::fence();
-        let asks = bell.state().load(Relaxed) & TIMED_PARK == 0;
+        let asks = doorbell.state().load(Relaxed) & TIMED_PARK == 0;
         if asks {
-            bell.hand_back();
+            doorbell.hand_back();
             M::fence();
             if has_work() {
-                bell.ring_background();
+                doorbell.notify_background();
             }
         }
         asks
     }
 }
 
-impl<M: Memory> DriverBell<M> {
+impl<M: Memory> DriverDoorbell<M> {
     /// Leaves the answers to the background thread from now on, unless another leader sleeps
     /// meanwhile.
     fn hand_back(&self) {
@@ -280,9 +280,9 @@ impl<M: Memory> DriverBell<M> {
 
 impl<M: Memory> Drop for Lead<'_, M> {
     fn drop(&mut self) {
-        self.bell.led.store(0, Release);
+        self.doorbell.led.store(0, Release);
         M::fence();
-        self.bell.hand_back();
-        self.bell.ring_background();
+        self.doorbell.hand_back();
+        self.doorbell.notify_background();
     }
 }

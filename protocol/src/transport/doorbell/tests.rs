@@ -37,22 +37,22 @@ fn a_ring_reaches_a_sleeper_in_another_mapping() {
     let ball = AtomicUsize::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let (mine, other) = (Bell::new(there.clone(), 0), Bell::new(there, 1));
+            let (mine, other) = (Doorbell::new(there.clone(), 0), Doorbell::new(there, 1));
             for round in (1..2000).step_by(2) {
                 while ball.load(SeqCst) != round {
                     mine.sleep(LONG, || ball.load(SeqCst) == round);
                 }
                 ball.store(round + 1, SeqCst);
-                other.ring();
+                other.notify();
             }
         });
-        let (other, mine) = (Bell::new(here.clone(), 0), Bell::new(here, 1));
+        let (other, mine) = (Doorbell::new(here.clone(), 0), Doorbell::new(here, 1));
         for round in (0..2000).step_by(2) {
             while ball.load(SeqCst) != round {
                 mine.sleep(LONG, || ball.load(SeqCst) == round);
             }
             ball.store(round + 1, SeqCst);
-            other.ring();
+            other.notify();
         }
     });
     all_were_woken(begin);
@@ -62,16 +62,16 @@ fn a_ring_reaches_a_sleeper_in_another_mapping() {
 fn a_sleep_ends_with_its_timeout() {
     let (memory, _) = memory();
     let short = Some(Duration::from_millis(1));
-    Bell::new(memory.clone(), 0).sleep(short, || false);
+    Doorbell::new(memory.clone(), 0).sleep(short, || false);
     let (memory, _) = self::memory();
-    let bell = DriverBell::new(memory);
-    bell.sleep_background(short, |led| {
+    let doorbell = DriverDoorbell::new(memory);
+    doorbell.sleep_background(short, |led| {
         assert!(!led);
         false
     });
-    let mut lead = bell.lead().unwrap();
+    let mut lead = doorbell.lead().unwrap();
     lead.sleep(short, || false);
-    bell.sleep_background(short, |led| {
+    doorbell.sleep_background(short, |led| {
         assert!(led);
         false
     });
@@ -81,42 +81,42 @@ fn a_sleep_ends_with_its_timeout() {
 #[test]
 fn one_caller_leads_at_a_time() {
     let (memory, other) = memory();
-    let (bell, ringer) = (DriverBell::new(memory), DriverBell::new(other));
-    let lead = bell.lead().unwrap();
-    assert!(bell.lead().is_none());
-    ringer.ring();
-    assert!(bell.lead().is_none());
+    let (doorbell, notifier) = (DriverDoorbell::new(memory), DriverDoorbell::new(other));
+    let lead = doorbell.lead().unwrap();
+    assert!(doorbell.lead().is_none());
+    notifier.notify();
+    assert!(doorbell.lead().is_none());
     lead.leave(|| false);
-    drop(bell.lead().unwrap());
-    bell.lead().unwrap().leave(|| true);
+    drop(doorbell.lead().unwrap());
+    doorbell.lead().unwrap().leave(|| true);
 }
 
 /// The background thread and three callers that come and go share the work of two notifying
 /// threads.
 #[test]
-fn whoever_answers_the_driver_s_bell_is_woken() {
+fn whoever_answers_the_driver_s_doorbell_is_woken() {
     const ROUNDS: u64 = 3000;
     let begin = Instant::now();
     let (here, there) = memory();
-    let bell = DriverBell::new(here);
-    let rung = AtomicU64::new(0);
+    let doorbell = DriverDoorbell::new(here);
+    let sent = AtomicU64::new(0);
     let answered = AtomicU64::new(0);
     let drain = || {
-        answered.fetch_max(rung.load(SeqCst), SeqCst);
+        answered.fetch_max(sent.load(SeqCst), SeqCst);
     };
-    let has_work = || answered.load(SeqCst) != rung.load(SeqCst);
+    let has_work = || answered.load(SeqCst) != sent.load(SeqCst);
     let over = || answered.load(SeqCst) == ROUNDS;
     thread::scope(|scope| {
         scope.spawn(|| {
             while !over() {
-                bell.sleep_background(LONG, |led| over() || (!led && has_work()));
+                doorbell.sleep_background(LONG, |led| over() || (!led && has_work()));
                 drain();
             }
         });
         for _ in 0..3 {
             scope.spawn(|| {
                 while !over() {
-                    let Some(mut lead) = bell.lead() else {
+                    let Some(mut lead) = doorbell.lead() else {
                         thread::yield_now();
                         continue;
                     };
@@ -131,15 +131,15 @@ fn whoever_answers_the_driver_s_bell_is_woken() {
                     thread::yield_now();
                 }
                 // The background thread did not see the messages that the last leader drained.
-                bell.ring_all();
+                doorbell.notify_all();
             });
         }
-        let ringer = DriverBell::new(there);
+        let notifier = DriverDoorbell::new(there);
         for _ in 0..ROUNDS {
-            rung.fetch_add(1, SeqCst);
-            ringer.ring();
+            sent.fetch_add(1, SeqCst);
+            notifier.notify();
             // Waits for an answer now and then, so that the others fall asleep.
-            if rung.load(SeqCst).is_multiple_of(7) {
+            if sent.load(SeqCst).is_multiple_of(7) {
                 while has_work() {
                     thread::yield_now();
                 }
@@ -153,23 +153,23 @@ fn whoever_answers_the_driver_s_bell_is_woken() {
 fn garbage_in_the_state_wakes_everybody_and_is_repaired() {
     let begin = Instant::now();
     let (memory, _) = memory();
-    let bell = DriverBell::new(memory.clone());
+    let doorbell = DriverDoorbell::new(memory.clone());
     let woken = Arc::new(AtomicU32::new(0));
     let sleeper = {
-        let (bell, woken) = (bell.clone(), woken.clone());
+        let (doorbell, woken) = (doorbell.clone(), woken.clone());
         thread::spawn(move || {
             while woken.load(SeqCst) == 0 {
-                bell.sleep_background(LONG, |_| woken.load(SeqCst) != 0);
+                doorbell.sleep_background(LONG, |_| woken.load(SeqCst) != 0);
             }
         })
     };
     memory.futex(0).store(77, SeqCst);
     woken.store(1, SeqCst);
-    bell.ring();
+    doorbell.notify();
     // The garbage or the announcement may come first. In both cases one of the two calls wakes.
-    bell.ring_all();
+    doorbell.notify_all();
     sleeper.join().unwrap();
     all_were_woken(begin);
     assert!(memory.futex(0).load(SeqCst) <= 1);
-    assert!(bell.lead().is_some());
+    assert!(doorbell.lead().is_some());
 }

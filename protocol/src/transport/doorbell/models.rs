@@ -20,19 +20,19 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 fn loom_a_lane_is_never_left_asleep() {
     check(3, || {
         let memory = Model::new(1, 1);
-        let bell = Bell::new(memory.clone(), 0);
+        let doorbell = Doorbell::new(memory.clone(), 0);
         let writer = {
-            let (memory, bell) = (memory.clone(), bell.clone());
+            let (memory, doorbell) = (memory.clone(), doorbell.clone());
             thread::spawn(move || {
                 for number in 1..=2 {
                     memory.words()[0].store(number, Release);
-                    bell.ring();
+                    doorbell.notify();
                 }
             })
         };
         let mut seen = 0;
         while seen < 2 {
-            bell.sleep(None, || memory.words()[0].load(Acquire) != seen);
+            doorbell.sleep(None, || memory.words()[0].load(Acquire) != seen);
             seen = memory.words()[0].load(Acquire);
         }
         writer.join().unwrap();
@@ -47,8 +47,8 @@ fn loom_a_full_lane_goes_on() {
         const MESSAGES: u64 = 6;
         let memory = Model::new(ring_words(MIN_CAPACITY), 1);
         let ring = Ring::new(memory.clone(), 0, MIN_CAPACITY);
-        let lane = Bell::new(memory, 0);
-        let driver = DriverBell::new(Model::new(0, FUTEXES));
+        let lane = Doorbell::new(memory, 0);
+        let driver = DriverDoorbell::new(Model::new(0, FUTEXES));
         let worker = {
             let (mut consumer, lane, driver) = (ring.consumer(), lane.clone(), driver.clone());
             thread::spawn(move || {
@@ -56,7 +56,7 @@ fn loom_a_full_lane_goes_on() {
                 while next < MESSAGES {
                     let some = consumer.pop(&mut out).unwrap();
                     if consumer.take_wake_producer() {
-                        driver.ring();
+                        driver.notify();
                     }
                     if some {
                         assert_eq!(out, next.to_ne_bytes());
@@ -74,7 +74,7 @@ fn loom_a_full_lane_goes_on() {
         loop {
             let flushed = producer.flush().unwrap();
             if flushed.news {
-                lane.ring();
+                lane.notify();
             }
             if flushed.all {
                 break;
@@ -87,7 +87,7 @@ fn loom_a_full_lane_goes_on() {
 
 /// A driver with a counter in place of each worker's ring, and a lock in place of its own lock.
 struct Driver {
-    bell: DriverBell<Model>,
+    doorbell: DriverDoorbell<Model>,
     rings: Model,
     /// The messages that were drained from each ring.
     drained: Mutex<[u64; 2]>,
@@ -96,7 +96,7 @@ struct Driver {
 impl Driver {
     fn new() -> Driver {
         Driver {
-            bell: DriverBell::new(Model::new(0, FUTEXES)),
+            doorbell: DriverDoorbell::new(Model::new(0, FUTEXES)),
             rings: Model::new(2, 0),
             drained: Mutex::new([0; 2]),
         }
@@ -105,7 +105,7 @@ impl Driver {
     /// Publishes one message, like a worker.
     fn publish(&self, ring: usize) {
         self.rings.words()[ring].store(1, Release);
-        self.bell.ring();
+        self.doorbell.notify();
     }
 
     fn drain(&self) -> [u64; 2] {
@@ -128,35 +128,35 @@ impl Driver {
     fn background(&self, timed_parks: bool) {
         while self.drain() != [1, 1] {
             if timed_parks {
-                self.bell.park_timed(Duration::ZERO, || {
+                self.doorbell.park_timed(Duration::ZERO, || {
                     thread::yield_now();
                     true
                 });
-                if !self.bell.is_led() && self.drain() == [1, 1] {
+                if !self.doorbell.is_led() && self.drain() == [1, 1] {
                     break;
                 }
             }
             let done = || *self.drained.lock().unwrap() == [1, 1];
-            self.bell
+            self.doorbell
                 .sleep_background(None, |led| done() || (!led && self.has_work()));
         }
     }
 
     /// Runs a caller that leads for one check.
     fn foreground_at_once(&self) {
-        let Some(lead) = self.bell.lead() else {
+        let Some(lead) = self.doorbell.lead() else {
             return;
         };
         self.drain();
         lead.leave(|| self.has_work());
         if *self.drained.lock().unwrap() == [1, 1] {
-            self.bell.ring_background();
+            self.doorbell.notify_background();
         }
     }
 
     /// Runs a caller that leads until the message of `ring` is in.
     fn foreground(&self, ring: usize) {
-        let Some(mut lead) = self.bell.lead() else {
+        let Some(mut lead) = self.doorbell.lead() else {
             return;
         };
         while self.drain()[ring] == 0 {
@@ -167,7 +167,7 @@ impl Driver {
         lead.leave(|| self.has_work());
         // The background thread did not see the messages that the leader drained.
         if *self.drained.lock().unwrap() == [1, 1] {
-            self.bell.ring_background();
+            self.doorbell.notify_background();
         }
     }
 }
@@ -181,13 +181,13 @@ fn loom_an_early_unpark_ends_a_timed_park() {
             let driver = driver.clone();
             thread::spawn(move || {
                 driver.rings.words()[0].store(1, Release);
-                driver.bell.unpark_early();
+                driver.doorbell.unpark_early();
             })
         };
         while driver.rings.words()[0].load(Acquire) == 0 {
             // There is no limit, since the model has none.
             driver
-                .bell
+                .doorbell
                 .park_timed(Duration::MAX, || driver.rings.words()[0].load(Acquire) != 0);
         }
         caller.join().unwrap();
@@ -293,7 +293,7 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
             let driver = driver.clone();
             thread::spawn(move || driver.background(false))
         };
-        let lead = driver.bell.lead();
+        let lead = driver.doorbell.lead();
         driver.publish(0);
         driver.publish(1);
         drop(lead);
@@ -306,19 +306,19 @@ fn loom_a_dropped_lead_wakes_the_background_thread() {
 fn loom_no_follower_is_left_asleep() {
     check(3, || {
         type Parking = <Model as Memory>::Futex;
-        let bell = DriverBell::new(Model::new(0, FUTEXES));
+        let doorbell = DriverDoorbell::new(Model::new(0, FUTEXES));
         let followers = Arc::new(Followers::<Arc<Parking>, Model>::default());
         let caller = {
-            let (bell, followers) = (bell.clone(), followers.clone());
+            let (doorbell, followers) = (doorbell.clone(), followers.clone());
             move || {
                 let parked = Arc::new(Parking::default());
                 loop {
-                    if let Some(lead) = bell.lead() {
+                    if let Some(lead) = doorbell.lead() {
                         lead.leave(|| false);
                         break;
                     }
                     followers.enter(parked.clone());
-                    if let Some(lead) = bell.lead() {
+                    if let Some(lead) = doorbell.lead() {
                         lead.leave(|| false);
                     } else {
                         while parked.load(Acquire) == 0 {
