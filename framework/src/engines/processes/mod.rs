@@ -97,7 +97,7 @@ pub(crate) struct Driver {
     capacity: Arc<Capacity>,
     doorbell: DriverDoorbell,
     doorbell_file: SegmentFile,
-    /// Callers that wait while another caller has the lead.
+    /// Callers that wait while another caller is the leader.
     followers: Followers<Thread>,
     /// Threads that wait for locks.
     sleepers: Sleepers,

@@ -145,7 +145,7 @@ impl Driver {
             {
                 state.peers.keep_completions(completions);
             }
-            // A caller that sleeps with the lead may wait for one of these.
+            // A leader that sleeps may wait for one of these.
             self.doorbell.notify();
         }
         for line in said {

@@ -24,9 +24,9 @@ const BACKGROUND_AWAKE: u32 = 0;
 /// The background thread sleeps, or will notice a notification when it tries to.
 const BACKGROUND_ASLEEP: u32 = 1;
 /// A foreground caller is the leader, and sleeps.
-const LEAD_ASLEEP: u32 = 2;
+const LEADER_ASLEEP: u32 = 2;
 /// A foreground caller is the leader, and polls.
-const LEAD_AWAKE: u32 = 3;
+const LEADER_AWAKE: u32 = 3;
 
 /// A mark that is added to a state: the background thread is in a timed park, and will check soon.
 const TIMED_PARK: u32 = 4;
@@ -78,7 +78,7 @@ impl<M: Memory> DriverDoorbell<M> {
         M::fence();
         let state = self.state().load(Relaxed);
         match who(state) {
-            BACKGROUND_AWAKE | LEAD_AWAKE => {}
+            BACKGROUND_AWAKE | LEADER_AWAKE => {}
             _ => self.wake(state),
         }
     }
@@ -99,7 +99,7 @@ impl<M: Memory> DriverDoorbell<M> {
     pub fn notify_all(&self) {
         self.change(|state| match who(state) {
             BACKGROUND_ASLEEP => state & TIMED_PARK | BACKGROUND_AWAKE,
-            LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
+            LEADER_ASLEEP => state & TIMED_PARK | LEADER_AWAKE,
             _ => state,
         });
         self.bump(BACKGROUND_SEQ);
@@ -144,7 +144,7 @@ impl<M: Memory> DriverDoorbell<M> {
         // state to this thread.
         M::fence();
         if !self.is_led() {
-            let _ = self.state().replace(LEAD_AWAKE, BACKGROUND_AWAKE);
+            let _ = self.state().replace(LEADER_AWAKE, BACKGROUND_AWAKE);
         }
     }
 
@@ -164,13 +164,13 @@ impl<M: Memory> DriverDoorbell<M> {
 
     /// Makes a foreground caller the leader, unless there is one. From then on this caller polls
     /// the rings, and the background thread is left asleep.
-    pub fn lead(&self) -> Option<Lead<'_, M>> {
+    pub fn lead(&self) -> Option<Leader<'_, M>> {
         self.led.replace(0, 1).ok()?;
-        if who(self.state().load(Relaxed)) != LEAD_AWAKE {
-            self.change(|state| state & TIMED_PARK | LEAD_AWAKE);
+        if who(self.state().load(Relaxed)) != LEADER_AWAKE {
+            self.change(|state| state & TIMED_PARK | LEADER_AWAKE);
         }
         // No fence: the fence before the leader sleeps or ends, and the check after it, are enough.
-        Some(Lead { doorbell: self })
+        Some(Leader { doorbell: self })
     }
 
     #[cold]
@@ -178,7 +178,7 @@ impl<M: Memory> DriverDoorbell<M> {
         let mark = asleep & TIMED_PARK;
         let (awake, seq) = match who(asleep) {
             BACKGROUND_ASLEEP => (mark | BACKGROUND_AWAKE, BACKGROUND_SEQ),
-            LEAD_ASLEEP => (mark | LEAD_AWAKE, FOREGROUND_SEQ),
+            LEADER_ASLEEP => (mark | LEADER_AWAKE, FOREGROUND_SEQ),
             // A stray write. The sleeping threads check, and repair the state when they sleep
             // again.
             _ => {
@@ -219,15 +219,15 @@ impl<M: Memory> DriverDoorbell<M> {
 }
 
 /// The right and duty of the leader, a foreground caller, to answer the driver's doorbell. It ends
-/// with [`leave`](Lead::leave). A mere drop wakes the background thread, which is correct but costs
-/// a system call.
-#[must_use = "whoever has the lead must poll the rings"]
+/// with [`leave`](Leader::leave). A mere drop wakes the background thread, which is correct but
+/// costs a system call.
+#[must_use = "the leader must poll the rings"]
 #[derive(Debug)]
-pub struct Lead<'a, M: Memory = Region> {
+pub struct Leader<'a, M: Memory = Region> {
     doorbell: &'a DriverDoorbell<M>,
 }
 
-impl<M: Memory> Lead<'_, M> {
+impl<M: Memory> Leader<'_, M> {
     /// Sleeps until a notification or the timeout, unless `has_work` returns `true`. `has_work`
     /// must check all rings and the caller's own condition.
     ///
@@ -235,14 +235,14 @@ impl<M: Memory> Lead<'_, M> {
     pub fn sleep(&mut self, timeout: Option<Duration>, has_work: impl FnOnce() -> bool) {
         let doorbell = self.doorbell;
         let seq = doorbell.memory.futex(FOREGROUND_SEQ).load(Acquire);
-        doorbell.change(|state| state & TIMED_PARK | LEAD_ASLEEP);
+        doorbell.change(|state| state & TIMED_PARK | LEADER_ASLEEP);
         M::fence();
         if !has_work() {
             doorbell.memory.futex(FOREGROUND_SEQ).wait(seq, timeout);
         }
         // This is no single attempt, since a timed park may begin or end at any time.
         doorbell.change(|state| match who(state) {
-            LEAD_ASLEEP => state & TIMED_PARK | LEAD_AWAKE,
+            LEADER_ASLEEP => state & TIMED_PARK | LEADER_AWAKE,
             _ => state,
         });
     }
@@ -272,13 +272,13 @@ impl<M: Memory> DriverDoorbell<M> {
     /// meanwhile.
     fn hand_back(&self) {
         self.change(|state| match who(state) {
-            LEAD_AWAKE => state & TIMED_PARK | BACKGROUND_ASLEEP,
+            LEADER_AWAKE => state & TIMED_PARK | BACKGROUND_ASLEEP,
             _ => state,
         });
     }
 }
 
-impl<M: Memory> Drop for Lead<'_, M> {
+impl<M: Memory> Drop for Leader<'_, M> {
     fn drop(&mut self) {
         self.doorbell.led.store(0, Release);
         M::fence();

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::primitive::{Futex, Memory, Region};
 
-/// Callers that sleep while another one [leads](super::Lead), in the order in which they came. A
+/// Callers that sleep while another one [leads](super::Leader), in the order in which they came. A
 /// leader that ends wakes the next one, which becomes the leader.
 ///
 /// Mostly there is none, and that costs a load. No caller is left asleep. A follower is counted,
@@ -49,7 +49,7 @@ impl<T, M: Memory> Followers<T, M> {
     }
 
     /// Removes the next follower and returns it. The caller wakes it. The caller was the leader
-    /// until it [left](super::Lead::leave), or has stopped to follow.
+    /// until it [left](super::Leader::leave), or has stopped to follow.
     pub fn next(&self) -> Option<T> {
         if self.count.load(Relaxed) == 0 {
             return None;

@@ -20,7 +20,7 @@ use crate::primitive::{Futex, Memory, Region};
 
 #[cfg(all(test, loom))]
 pub(crate) use driver::FUTEXES;
-pub use driver::{DriverDoorbell, Lead};
+pub use driver::{DriverDoorbell, Leader};
 pub use followers::Followers;
 
 const AWAKE: u32 = 0;

@@ -144,11 +144,11 @@ impl Driver {
 
     /// Runs a caller that leads for one check.
     fn foreground_at_once(&self) {
-        let Some(lead) = self.doorbell.lead() else {
+        let Some(leader) = self.doorbell.lead() else {
             return;
         };
         self.drain();
-        lead.leave(|| self.has_work());
+        leader.leave(|| self.has_work());
         if *self.drained.lock().unwrap() == [1, 1] {
             self.doorbell.notify_background();
         }
@@ -156,15 +156,15 @@ impl Driver {
 
     /// Runs a caller that leads until the message of `ring` is in.
     fn foreground(&self, ring: usize) {
-        let Some(mut lead) = self.doorbell.lead() else {
+        let Some(mut leader) = self.doorbell.lead() else {
             return;
         };
         while self.drain()[ring] == 0 {
-            lead.sleep(None, || {
+            leader.sleep(None, || {
                 self.has_work() || self.drained.lock().unwrap()[ring] != 0
             });
         }
-        lead.leave(|| self.has_work());
+        leader.leave(|| self.has_work());
         // The background thread did not see the messages that the leader drained.
         if *self.drained.lock().unwrap() == [1, 1] {
             self.doorbell.notify_background();
@@ -212,7 +212,7 @@ fn loom_the_background_thread_is_woken() {
 /// A caller becomes the leader, gets its message and leaves. Both messages arrive in any order of
 /// the threads. The background thread gets the second one without having been woken to take over.
 #[test]
-fn loom_a_lead_hands_over_to_the_background_thread() {
+fn loom_a_leader_hands_over_to_the_background_thread() {
     hand_over(false);
 }
 
@@ -262,7 +262,7 @@ fn loom_callers_come_and_go_in_a_timed_park() {
 
 /// Two callers want to lead. The later one finds the messages for which the first did not wait.
 #[test]
-fn loom_two_callers_share_the_lead() {
+fn loom_two_callers_lead_in_turn() {
     check(3, || {
         let driver = Arc::new(Driver::new());
         let other = {
@@ -284,19 +284,19 @@ fn loom_two_callers_share_the_lead() {
     });
 }
 
-/// A lead is dropped, like by a panic. The rings have messages that woke no thread.
+/// A leader is dropped, like by a panic. The rings have messages that woke no thread.
 #[test]
-fn loom_a_dropped_lead_wakes_the_background_thread() {
+fn loom_a_dropped_leader_wakes_the_background_thread() {
     check(2, || {
         let driver = Arc::new(Driver::new());
         let background = {
             let driver = driver.clone();
             thread::spawn(move || driver.background(false))
         };
-        let lead = driver.doorbell.lead();
+        let leader = driver.doorbell.lead();
         driver.publish(0);
         driver.publish(1);
-        drop(lead);
+        drop(leader);
         background.join().unwrap();
     });
 }
@@ -313,13 +313,13 @@ fn loom_no_follower_is_left_asleep() {
             move || {
                 let parked = Arc::new(Parking::default());
                 loop {
-                    if let Some(lead) = doorbell.lead() {
-                        lead.leave(|| false);
+                    if let Some(leader) = doorbell.lead() {
+                        leader.leave(|| false);
                         break;
                     }
                     followers.enter(parked.clone());
-                    if let Some(lead) = doorbell.lead() {
-                        lead.leave(|| false);
+                    if let Some(leader) = doorbell.lead() {
+                        leader.leave(|| false);
                     } else {
                         while parked.load(Acquire) == 0 {
                             parked.wait(0, None);

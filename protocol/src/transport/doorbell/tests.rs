@@ -69,24 +69,24 @@ fn a_sleep_ends_with_its_timeout() {
         assert!(!led);
         false
     });
-    let mut lead = doorbell.lead().unwrap();
-    lead.sleep(short, || false);
+    let mut leader = doorbell.lead().unwrap();
+    leader.sleep(short, || false);
     doorbell.sleep_background(short, |led| {
         assert!(led);
         false
     });
-    lead.leave(|| false);
+    leader.leave(|| false);
 }
 
 #[test]
 fn one_caller_leads_at_a_time() {
     let (memory, other) = memory();
     let (doorbell, notifier) = (DriverDoorbell::new(memory), DriverDoorbell::new(other));
-    let lead = doorbell.lead().unwrap();
+    let leader = doorbell.lead().unwrap();
     assert!(doorbell.lead().is_none());
     notifier.notify();
     assert!(doorbell.lead().is_none());
-    lead.leave(|| false);
+    leader.leave(|| false);
     drop(doorbell.lead().unwrap());
     doorbell.lead().unwrap().leave(|| true);
 }
@@ -116,7 +116,7 @@ fn whoever_answers_the_driver_s_doorbell_is_woken() {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !over() {
-                    let Some(mut lead) = doorbell.lead() else {
+                    let Some(mut leader) = doorbell.lead() else {
                         thread::yield_now();
                         continue;
                     };
@@ -125,9 +125,9 @@ fn whoever_answers_the_driver_s_doorbell_is_woken() {
                         if over() {
                             break;
                         }
-                        lead.sleep(LONG, || over() || has_work());
+                        leader.sleep(LONG, || over() || has_work());
                     }
-                    lead.leave(has_work);
+                    leader.leave(has_work);
                     thread::yield_now();
                 }
                 // The background thread did not see the messages that the last leader drained.

@@ -342,12 +342,12 @@ fn a_worker_waits_for_the_driver_to_drain() {
             }
             out.flush();
         });
-        let mut lead = driver_doorbell.lead().unwrap();
+        let mut leader = driver_doorbell.lead().unwrap();
         for n in 0..MESSAGES {
             let message = loop {
                 match driver.out.receive().unwrap() {
                     Some(message) => break message,
-                    None => lead.sleep(LONG, || driver.out.ready()),
+                    None => leader.sleep(LONG, || driver.out.ready()),
                 }
             };
             let FromWorker::Put { id: got, value } = message else {
@@ -359,7 +359,7 @@ fn a_worker_waits_for_the_driver_to_drain() {
             };
             assert!(block.bytes() == bytes(n), "message {n}");
         }
-        lead.leave(|| false);
+        leader.leave(|| false);
     });
     assert!(driver.out.receive().unwrap().is_none());
 }

@@ -1,10 +1,10 @@
 //! A caller that waits for a result reads the workers' answers itself. A round trip then costs one
 //! hop between processes each way, and none between threads.
 //!
-//! One caller at a time is the *leader* (see the doorbell in `mobula_protocol::doorbell`). The
-//! other callers, the *followers*, park. A leader that leaves gives the lead back to the background
-//! thread, and wakes one follower to take it. That follower may have its result already. So each
-//! caller that stops waiting wakes a further follower.
+//! One caller at a time is the *leader* (see `mobula_protocol::doorbell`). The other callers, the
+//! *followers*, park. A leader that leaves gives the rings back to the background thread, and wakes
+//! one follower to lead. That follower may have its result already. So each caller that stops
+//! waiting wakes a further follower.
 
 use std::{
     hint, thread,
@@ -13,7 +13,7 @@ use std::{
 
 use mobula_protocol::{
     Awaited, Error, ObjectHandle, current_thread_waker,
-    doorbell::Lead,
+    doorbell::Leader,
     waiting::{Mechanism, QUICK, Spun, WATCHFUL},
 };
 
@@ -52,10 +52,10 @@ impl Driver {
         ready
     }
 
-    /// Takes the lead if nobody has it. Returns `true` when the awaited object is known. Returns
-    /// `false` if another caller has the lead, or the deadline has passed.
+    /// Becomes the leader if there is none. Returns `true` when the awaited object is known.
+    /// Returns `false` if another caller is the leader, or the deadline has passed.
     fn lead(&self, what: &dyn Awaited, deadline: Option<Instant>) -> bool {
-        let Some(mut lead) = self.doorbell.lead() else {
+        let Some(mut leader) = self.doorbell.lead() else {
             return false;
         };
         loop {
@@ -63,14 +63,14 @@ impl Driver {
                 self.poll();
             }
             if what.is_known() {
-                self.leave(lead);
+                self.leave(leader);
                 return true;
             }
             let left = match deadline {
                 None => WATCHFUL,
                 Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                     None | Some(Duration::ZERO) => {
-                        self.leave(lead);
+                        self.leave(leader);
                         return false;
                     }
                     Some(left) => left.min(WATCHFUL),
@@ -86,16 +86,16 @@ impl Driver {
             };
             if !found {
                 let left = self.patience().map_or(left, |patience| left.min(patience));
-                lead.sleep(Some(left), || what.is_known() || self.has_work());
+                leader.sleep(Some(left), || what.is_known() || self.has_work());
             }
         }
     }
 
-    /// Gives the lead back.
-    fn leave(&self, lead: Lead<'_>) {
+    /// Ends the role of the leader.
+    fn leave(&self, leader: Leader<'_>) {
         // Answers to read are a hint, too: the background thread would have had to be woken for
         // them.
-        let asked = lead.leave(|| {
+        let asked = leader.leave(|| {
             let left = self.look();
             if left.answers {
                 self.poll_policy.serve();
@@ -117,7 +117,7 @@ impl Driver {
         let Some(limit) = self.poll_policy.may_linger() else {
             return;
         };
-        let Some(lead) = self.doorbell.lead() else {
+        let Some(leader) = self.doorbell.lead() else {
             return;
         };
         let begin = Instant::now();
@@ -141,7 +141,7 @@ impl Driver {
         // After a long yield, a wake-up would have been no later.
         let in_vain = handle.outcome().is_none() || begin.elapsed() > 2 * limit;
         self.poll_policy.lingered(in_vain);
-        self.leave(lead);
+        self.leave(leader);
         self.pass_on();
     }
 
@@ -153,7 +153,7 @@ impl Driver {
             .is_some_and(|state| state.peers.any_busy_ready())
     }
 
-    /// Parks while another caller has the lead.
+    /// Parks while another caller is the leader.
     fn follow(&self, what: &dyn Awaited, deadline: Option<Instant>) {
         if !what.subscribe(&current_thread_waker()) {
             return;
@@ -162,7 +162,7 @@ impl Driver {
         self.followers.enter(own.clone());
         // The leader may have left between the attempt to lead and the line above.
         match self.doorbell.lead() {
-            Some(lead) => self.leave(lead),
+            Some(leader) => self.leave(leader),
             None => match deadline {
                 None => thread::park(),
                 Some(deadline) => {
@@ -173,7 +173,7 @@ impl Driver {
         self.followers.strike(|thread| thread.id() == own.id());
     }
 
-    /// Wakes one follower to take the free lead.
+    /// Wakes one follower to become the leader.
     fn pass_on(&self) {
         if let Some(follower) = self.followers.next() {
             follower.unpark();
