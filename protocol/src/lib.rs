@@ -49,12 +49,12 @@ pub use node::{NodeInfo, ProcessName, node, set_node};
 pub use object_handle::ObjectHandle;
 pub use options::{ActorOptions, CallOptions, CancelOptions, TaskOptions};
 pub use park::{current_thread_waker, wait as park_until};
-pub use payload::{Payload, Side, SideArray};
+pub use payload::{ArrayAttachment, Attachment, Payload};
 pub use progress::TaskProgress;
 pub use registry::{Gathered, IndexCell, Input, Inputs, Registered, Registry, RemoteFn, Role};
 pub use released::{Mark, Released};
 pub use resources::{Amount, CPUS, Demand, MEMORY, Resources};
 pub use shape::Shape;
 pub use value::{
-    Body, Format, IncompleteRange, Item, Outcome, PartRange, SharedKind, TypeTag, Value,
+    Body, Format, IncompleteRange, Outcome, PartRange, SharedKind, TypeTag, Value, WireAttachment,
 };

@@ -247,7 +247,7 @@ pub enum Body {
 
 /// An object that a packed value refers to, by index.
 #[derive(Clone, Debug)]
-pub enum Item {
+pub enum WireAttachment {
     /// An array that is small enough to travel with the value.
     InlineArray(Arc<Value>),
     /// An array, or shared memory, that is an object of its own. Its value is known, since such an
@@ -265,21 +265,21 @@ pub enum Item {
     },
 }
 
-impl Item {
+impl WireAttachment {
     /// Returns the object that the item keeps alive, with its value if the item has it.
     pub fn object(&self) -> Option<(ObjectId, Option<&Arc<Value>>)> {
         match self {
-            Item::InlineArray(_) => None,
-            Item::Array { id, value } => Some((*id, Some(value))),
-            Item::Ref { id } => Some((*id, None)),
+            WireAttachment::InlineArray(_) => None,
+            WireAttachment::Array { id, value } => Some((*id, Some(value))),
+            WireAttachment::Ref { id } => Some((*id, None)),
         }
     }
 
     /// Returns the object that the item keeps alive.
     pub fn id(&self) -> Option<ObjectId> {
         match self {
-            Item::InlineArray(_) => None,
-            Item::Array { id, .. } | Item::Ref { id } => Some(*id),
+            WireAttachment::InlineArray(_) => None,
+            WireAttachment::Array { id, .. } | WireAttachment::Ref { id } => Some(*id),
         }
     }
 }
@@ -292,7 +292,7 @@ pub struct Value {
     /// The bytes.
     pub body: Body,
     /// The objects that the bytes refer to by index. Only packed values and parts have items.
-    pub items: Vec<Item>,
+    pub items: Vec<WireAttachment>,
 }
 
 /// The value of tasks without a result. A program with a million such tasks saves a million values.
@@ -328,7 +328,7 @@ impl Value {
     }
 
     /// Returns a value that stands for another one: for the value of the item's object.
-    pub fn standing_for(item: Item) -> Value {
+    pub fn standing_for(item: WireAttachment) -> Value {
         Value {
             format: Format::Packed { of: TypeTag(0) },
             body: Body::Inline(Block::default()),
@@ -356,7 +356,7 @@ impl Value {
 
     /// Returns the item that the value [stands for](Value::standing_for), or `None`. Encoded values
     /// have at least one byte, so they differ from such a value.
-    pub fn stands_for(&self) -> Option<&Item> {
+    pub fn stands_for(&self) -> Option<&WireAttachment> {
         match (&self.format, &self.body, &*self.items) {
             (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [item])
                 if block.is_empty() =>
@@ -379,15 +379,15 @@ impl Value {
             Format::Shared { .. } | Format::Part { .. } => false,
         };
         data && self.items.iter().all(|item| match item {
-            Item::InlineArray(_) => true,
-            Item::Array { value, .. } => value.is_data(),
-            Item::Ref { .. } => false,
+            WireAttachment::InlineArray(_) => true,
+            WireAttachment::Array { value, .. } => value.is_data(),
+            WireAttachment::Ref { .. } => false,
         })
     }
 
     /// Returns the objects that this value keeps alive.
     pub fn nested(&self) -> impl Iterator<Item = ObjectId> + '_ {
-        self.items.iter().filter_map(Item::id)
+        self.items.iter().filter_map(WireAttachment::id)
     }
 }
 
@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn data_is_what_nobody_writes_or_waits_for() {
-        let value = |format: Format, items: Vec<Item>| Value {
+        let value = |format: Format, items: Vec<WireAttachment>| Value {
             format,
             body: Body::Inline(Block::copy_of(b"", 1)),
             items,
@@ -450,17 +450,17 @@ mod tests {
             shape: Shape::of_vec(1),
         };
         let range = Box::new(PartRange::Span { start: 0, end: 1 });
-        let beside = |format: Format| Item::Array {
+        let beside = |format: Format| WireAttachment::Array {
             id,
             value: Arc::new(value(format, vec![])),
         };
         let packed = |items| value(Format::Packed { of }, items).is_data();
-        let inline = Item::InlineArray(Arc::new(value(flat.clone(), vec![])));
+        let inline = WireAttachment::InlineArray(Arc::new(value(flat.clone(), vec![])));
         assert!(value(Format::Text, vec![]).is_data() && value(flat.clone(), vec![]).is_data());
         assert!(packed(vec![]) && packed(vec![inline.clone(), beside(flat)]));
         assert!(!value(shared.clone(), vec![]).is_data());
         assert!(!value(Format::Part { of, range }, vec![]).is_data());
-        assert!(!packed(vec![inline, beside(shared)]) && !packed(vec![Item::Ref { id }]));
+        assert!(!packed(vec![inline, beside(shared)]) && !packed(vec![WireAttachment::Ref { id }]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Refs, pins and stored bytes.
 
-use mobula_protocol::{Body, Format, Item, ObjectId, Value, message::ArgSpec};
+use mobula_protocol::{Body, Format, ObjectId, Value, WireAttachment, message::ArgSpec};
 use mobula_store::Loc;
 
 use super::{
@@ -130,7 +130,7 @@ impl Scheduler {
 
     fn shift_array_pins(&mut self, value: &Value, step: Step) {
         for item in &value.items {
-            if let Item::Array { id, .. } = item {
+            if let WireAttachment::Array { id, .. } = item {
                 self.shift_pin(*id, step);
             }
         }

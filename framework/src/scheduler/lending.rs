@@ -18,8 +18,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Body, Error, Format, IncompleteRange, Item, ObjectId, PartRange, SharedKind, TypeTag, Value,
-    WorkerId, message::ArgSpec,
+    Body, Error, Format, IncompleteRange, ObjectId, PartRange, SharedKind, TypeTag, Value,
+    WireAttachment, WorkerId, message::ArgSpec,
 };
 use mobula_store::{Loc, codec};
 
@@ -190,7 +190,7 @@ impl Scheduler {
                 range: (*range).into(),
             },
             body: Body::Inline(Default::default()),
-            items: vec![Item::Array {
+            items: vec![WireAttachment::Array {
                 id: array,
                 value: value.clone(),
             }],

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use mobula_protocol::{Body, Format, Item, ObjectHandle, ObjectId, Outcome, Value, WorkerId};
+use mobula_protocol::{
+    Body, Format, ObjectHandle, ObjectId, Outcome, Value, WireAttachment, WorkerId,
+};
 
 use super::{
     Host, Scheduler, Violation,
@@ -50,12 +52,12 @@ impl Scheduler {
     pub(super) fn standing_for(&self, id: ObjectId) -> Arc<Value> {
         let known = self.objects.get(id).and_then(Object::value);
         let item = match known.filter(|value| value.items.is_empty()) {
-            Some(value) => Item::Array {
+            Some(value) => WireAttachment::Array {
                 id,
                 value: value.clone(),
             },
             // Values inside items have no items of their own.
-            None => Item::Ref { id },
+            None => WireAttachment::Ref { id },
         };
         Arc::new(Value::standing_for(item))
     }
@@ -154,7 +156,7 @@ impl Scheduler {
         check_format(value)?;
         for item in &value.items {
             match item {
-                Item::InlineArray(array) => {
+                WireAttachment::InlineArray(array) => {
                     if stored(array).is_some() {
                         return Err(BadItem::Malformed("has an inline array that is not inline"));
                     }
@@ -163,7 +165,7 @@ impl Scheduler {
                         return Err(BadItem::Malformed("has an inline array that is no array"));
                     }
                 }
-                Item::Array { id, value: array } => {
+                WireAttachment::Array { id, value: array } => {
                     let object = self.objects.get(*id).ok_or(BadItem::Unknown(*id))?;
                     let Some(known) = object.value() else {
                         return Err(BadItem::Malformed("has an array that is not there yet"));
@@ -173,7 +175,7 @@ impl Scheduler {
                         return Err(BadItem::Malformed("has an array that is another one"));
                     }
                 }
-                Item::Ref { id } => {
+                WireAttachment::Ref { id } => {
                     if !self.objects.contains(*id) {
                         return Err(BadItem::Unknown(*id));
                     }

@@ -7,7 +7,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use mobula_protocol::{Body, Error, Item, ObjectId, Outcome, Value, WorkerId};
+use mobula_protocol::{Body, Error, ObjectId, Outcome, Value, WireAttachment, WorkerId};
 
 use super::{
     Scheduler, Violation,
@@ -101,7 +101,7 @@ impl Scheduler {
         })?;
         let Some(id) = item.id() else {
             return Ok(match item {
-                Item::InlineArray(value) => value.clone(),
+                WireAttachment::InlineArray(value) => value.clone(),
                 item => Arc::new(Value::standing_for(item.clone())),
             });
         };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    CallArg, Engine, Error, ObjectHandle, RemoteFn, Result, Side, message::Args,
+    Attachment, CallArg, Engine, Error, ObjectHandle, RemoteFn, Result, message::Args,
 };
 
 use super::{
@@ -161,14 +161,14 @@ impl Bound {
     /// All refs: the actor and those among the arguments, those inside of values too.
     fn entries(&self) -> impl Iterator<Item = &ObjectHandle> {
         let of_args = self.args.iter().flat_map(|arg| {
-            let (one, many, sides): (_, &[Arc<ObjectHandle>], &[Side]) = match arg {
+            let (one, many, sides): (_, &[Arc<ObjectHandle>], &[Attachment]) = match arg {
                 CallArg::Object(entry) => (Some(entry), &[], &[]),
                 CallArg::Gather(entries) => (None, entries, &[]),
                 CallArg::Value(payload) => (None, &[], &payload.side),
             };
             let refs = sides.iter().filter_map(|side| match side {
-                Side::Ref(entry) => Some(entry),
-                Side::Array { .. } => None,
+                Attachment::Ref(entry) => Some(entry),
+                Attachment::Array { .. } => None,
             });
             one.into_iter().chain(many).chain(refs)
         });

@@ -4,7 +4,7 @@
 use std::any::type_name;
 
 use mobula_protocol::{
-    Error, Format, ObjectHandle, Payload, Result, Shape, Side, SideArray, TypeTag,
+    ArrayAttachment, Attachment, Error, Format, ObjectHandle, Payload, Result, Shape, TypeTag,
 };
 use mobula_store::{
     Array, Block, Plain,
@@ -269,7 +269,7 @@ fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
     ))?)
 }
 
-fn to_side(handle: Handle) -> Result<Side> {
+fn to_side(handle: Handle) -> Result<Attachment> {
     match handle {
         Handle::Array(array) => {
             let ArrayHandle { block, elem, len } = *array;
@@ -277,19 +277,19 @@ fn to_side(handle: Handle) -> Result<Side> {
                 elem: TypeTag(elem),
                 shape: Shape::of_vec(len),
             };
-            Ok(Side::array(block, format))
+            Ok(Attachment::array(block, format))
         }
         Handle::Ref(entry) => match entry.downcast::<ObjectHandle>() {
-            Ok(entry) => Ok(Side::Ref(entry)),
+            Ok(entry) => Ok(Attachment::Ref(entry)),
             Err(_) => Err(Error::internal("a ref that is not one of this engine's")),
         },
     }
 }
 
-fn to_handle(side: Side) -> Result<Handle> {
-    let SideArray { block, format } = match side {
-        Side::Array(array) => *array,
-        Side::Ref(entry) => return Ok(Handle::Ref(entry as _)),
+fn to_handle(side: Attachment) -> Result<Handle> {
+    let ArrayAttachment { block, format } = match side {
+        Attachment::Array(array) => *array,
+        Attachment::Ref(entry) => return Ok(Handle::Ref(entry as _)),
     };
     let Format::Flat { elem, shape } = format else {
         return Err(Error::codec(format!(

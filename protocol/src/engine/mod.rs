@@ -36,7 +36,7 @@ use crate::{
     object_handle::ObjectHandle,
     options::{CallOptions, CancelOptions},
     payload::Payload,
-    value::{Item, Value},
+    value::{Value, WireAttachment},
 };
 
 /// How long a batch of short calls takes between processes of one machine.
@@ -99,8 +99,8 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<ObjectHandle>;
 
     /// As [`handle`](Engine::handle), for several objects: what `items` refer to, in order.
-    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
-        let objects = items.iter().filter_map(Item::object);
+    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
+        let objects = items.iter().filter_map(WireAttachment::object);
         objects.map(|(id, known)| self.handle(id, known)).collect()
     }
 

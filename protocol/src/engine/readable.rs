@@ -8,9 +8,9 @@ use super::Engine;
 use crate::{
     Error, Result,
     object_handle::ObjectHandle,
-    payload::{Payload, Side},
+    payload::{Attachment, Payload},
     promise::ENGINE,
-    value::{Body, Format, Item, Value},
+    value::{Body, Format, Value, WireAttachment},
 };
 
 /// Returns the value with readable bytes.
@@ -63,13 +63,17 @@ pub(crate) fn readable_with(
 
 /// Returns the value that `item` [stands for](Value::stands_for). Blocks if the process has to ask
 /// for it.
-fn value_of(engine: &dyn Engine, item: &Item, handles: Vec<Arc<ObjectHandle>>) -> Result<Payload> {
+fn value_of(
+    engine: &dyn Engine,
+    item: &WireAttachment,
+    handles: Vec<Arc<ObjectHandle>>,
+) -> Result<Payload> {
     let handle = handles.into_iter().next();
     let handle = || handle.ok_or_else(|| Error::internal("no handle of the object that is meant"));
     match item {
-        Item::InlineArray(value) => readable(engine, value, None, ENGINE),
-        Item::Array { value, .. } => readable(engine, value, Some(&handle()?), ENGINE),
-        Item::Ref { .. } => {
+        WireAttachment::InlineArray(value) => readable(engine, value, None, ENGINE),
+        WireAttachment::Array { value, .. } => readable(engine, value, Some(&handle()?), ENGINE),
+        WireAttachment::Ref { .. } => {
             let handle = handle()?;
             handle.wait(None);
             match handle.outcome() {
@@ -81,7 +85,7 @@ fn value_of(engine: &dyn Engine, item: &Item, handles: Vec<Arc<ObjectHandle>>) -
 }
 
 /// Returns the handles of the objects among the items, in order.
-pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
+pub(crate) fn handles_of(engine: &dyn Engine, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
     match items.iter().any(|item| item.id().is_some()) {
         true => engine.this().handles(items),
         false => Vec::new(),
@@ -91,9 +95,9 @@ pub(crate) fn handles_of(engine: &dyn Engine, items: &[Item]) -> Vec<Arc<ObjectH
 /// Returns the attachments of a value, with handles that keep them.
 fn sides(
     engine: &dyn Engine,
-    items: &[Item],
+    items: &[WireAttachment],
     handles: Vec<Arc<ObjectHandle>>,
-) -> Result<Vec<Side>> {
+) -> Result<Vec<Attachment>> {
     if items.is_empty() {
         return Ok(Vec::new());
     }
@@ -106,19 +110,21 @@ fn sides(
     let mut side = Vec::with_capacity(items.len());
     for item in items {
         side.push(match item {
-            Item::InlineArray(array) => {
+            WireAttachment::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(engine, array, None, ENGINE)?;
-                Side::array(block, format)
+                Attachment::array(block, format)
             }
-            Item::Array { value, .. } if matches!(value.format, Format::Shared { .. }) => {
-                Side::Ref(next()?)
+            WireAttachment::Array { value, .. }
+                if matches!(value.format, Format::Shared { .. }) =>
+            {
+                Attachment::Ref(next()?)
             }
-            Item::Array { value, .. } => {
+            WireAttachment::Array { value, .. } => {
                 let Payload { block, format, .. } =
                     readable(engine, value, Some(&next()?), ENGINE)?;
-                Side::array(block, format)
+                Attachment::array(block, format)
             }
-            Item::Ref { .. } => Side::Ref(next()?),
+            WireAttachment::Ref { .. } => Attachment::Ref(next()?),
         });
     }
     Ok(side)

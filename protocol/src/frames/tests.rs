@@ -11,7 +11,7 @@ use crate::{
     message::ToWorker,
     registry::Registry,
     shape::Shape,
-    value::{Body, Format, Item, TypeTag, Value},
+    value::{Body, Format, TypeTag, Value, WireAttachment},
 };
 
 fn id(seq: u64) -> ObjectId {
@@ -41,9 +41,9 @@ fn rich() -> Value {
         format: Format::Packed { of: TypeTag(5) },
         body: Body::Inline(Block::copy_of(&[9, 8], 1)),
         items: vec![
-            Item::Ref { id: id(4) },
-            Item::InlineArray(Arc::new(small)),
-            Item::Array {
+            WireAttachment::Ref { id: id(4) },
+            WireAttachment::InlineArray(Arc::new(small)),
+            WireAttachment::Array {
                 id: id(5),
                 value: Arc::new(stored(128, 640)),
             },
@@ -69,7 +69,7 @@ fn a_value_arrives_with_the_objects_and_places_that_the_peer_says() {
     let value = told.value().unwrap();
     let ids: Vec<_> = value.nested().map(|id| (id.origin.0, id.seq)).collect();
     assert_eq!(ids, [(2, 1), (2, 2)]);
-    let Item::Array { value: array, .. } = &value.items[2] else {
+    let WireAttachment::Array { value: array, .. } = &value.items[2] else {
         panic!("{value:?}");
     };
     let Body::Stored(loc) = array.body else {

@@ -10,7 +10,7 @@ use super::{PeerId, malformed};
 use crate::{
     Result,
     ids::{ObjectId, WorkerId},
-    value::{Body, Item, Value},
+    value::{Body, Value, WireAttachment},
     wire,
 };
 
@@ -130,8 +130,8 @@ impl PeerValue {
         }
         for item in &mut plain.items {
             let (id, is_array) = match item {
-                Item::InlineArray(_) => continue,
-                Item::Array { id, value } => {
+                WireAttachment::InlineArray(_) => continue,
+                WireAttachment::Array { id, value } => {
                     if let Body::Stored(loc) = value.body {
                         let mut array = Value::clone(value);
                         array.body = Body::Stored(nowhere(loc));
@@ -139,7 +139,7 @@ impl PeerValue {
                     }
                     (id, true)
                 }
-                Item::Ref { id } => (id, false),
+                WireAttachment::Ref { id } => (id, false),
             };
             let index = refs.len() as u64;
             refs.push(Reference {
@@ -180,14 +180,14 @@ impl PeerValue {
         let mut count = 0;
         for item in &mut value.items {
             let (own, array) = match item {
-                Item::InlineArray(array) => {
+                WireAttachment::InlineArray(array) => {
                     if matches!(array.body, Body::Stored(_)) {
                         return Err(malformed("an inline array that is stored"));
                     }
                     continue;
                 }
-                Item::Array { id, value } => (id, Some(value)),
-                Item::Ref { id } => (id, None),
+                WireAttachment::Array { id, value } => (id, Some(value)),
+                WireAttachment::Ref { id } => (id, None),
             };
             let reference = refs
                 .next()

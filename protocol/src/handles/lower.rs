@@ -10,9 +10,9 @@ use crate::{
     engine::{CallArg, Engine},
     message::{ArgSpec, Args},
     object_handle::ObjectHandle,
-    payload::{Payload, Side, SideArray},
+    payload::{ArrayAttachment, Attachment, Payload},
     promise::ENGINE,
-    value::{Body, Format, Item, Value},
+    value::{Body, Format, Value, WireAttachment},
 };
 
 /// The largest body, in bytes, that travels inside messages. Such a body is never in the store.
@@ -134,7 +134,7 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
 }
 
 /// Returns the attachments of these items.
-fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
+fn raise(engine: &dyn Engine, items: &[WireAttachment]) -> Result<Vec<Attachment>> {
     let value = Value {
         format: Format::Text,
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
@@ -150,34 +150,34 @@ fn raise(engine: &dyn Engine, items: &[Item]) -> Result<Vec<Side>> {
 /// Fails if the store is full, or if a ref belongs to another runtime.
 pub fn lower_items(
     engine: &dyn Engine,
-    side: Vec<Side>,
-) -> Result<(Vec<Item>, Vec<Arc<ObjectHandle>>)> {
+    side: Vec<Attachment>,
+) -> Result<(Vec<WireAttachment>, Vec<Arc<ObjectHandle>>)> {
     let mut items = Vec::with_capacity(side.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
     for side in side {
         items.push(match side {
-            Side::Ref(entry) => {
+            Attachment::Ref(entry) => {
                 check_owner(engine, &entry)?;
                 let id = entry.id();
                 let item = match entry.outcome() {
                     Some(Ok(value)) if matches!(value.format, Format::Shared { .. }) => {
-                        Item::Array {
+                        WireAttachment::Array {
                             id,
                             value: value.clone(),
                         }
                     }
-                    _ => Item::Ref { id },
+                    _ => WireAttachment::Ref { id },
                 };
                 keep.push(entry);
                 item
             }
-            Side::Array(array) => {
-                let SideArray { block, format } = *array;
+            Attachment::Array(array) => {
+                let ArrayAttachment { block, format } = *array;
                 if block.len() <= INLINE_LIMIT.min(inline_left) {
                     inline_left -= block.len();
                     let block = Block::copy_of(block.bytes(), ALIGN);
-                    Item::InlineArray(Arc::new(Value {
+                    WireAttachment::InlineArray(Arc::new(Value {
                         format,
                         body: Body::Inline(block),
                         items: Vec::new(),
@@ -198,7 +198,7 @@ pub fn lower_items(
                     };
                     let id = entry.id();
                     keep.push(entry);
-                    Item::Array { id, value }
+                    WireAttachment::Array { id, value }
                 }
             }
         });

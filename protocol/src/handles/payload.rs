@@ -8,9 +8,9 @@ use crate::{object_handle::ObjectHandle, value::Format};
 
 /// An array or a ref that a packed payload refers to by index.
 #[derive(Clone, Debug)]
-pub enum Side {
+pub enum Attachment {
     /// An array. It is boxed, since lists of refs are longer than lists of arrays.
-    Array(Box<SideArray>),
+    Array(Box<ArrayAttachment>),
     /// A ref.
     Ref(Arc<ObjectHandle>),
 }
@@ -18,7 +18,7 @@ pub enum Side {
 /// An array that a packed payload refers to. Its format is flat, and it has no attachments of its
 /// own.
 #[derive(Clone, Debug)]
-pub struct SideArray {
+pub struct ArrayAttachment {
     /// The bytes. Their lease, an [`ObjectHandle`] or an extent of this process' heap, keeps them.
     /// Without a lease they are private memory.
     pub block: Block,
@@ -26,10 +26,10 @@ pub struct SideArray {
     pub format: Format,
 }
 
-impl Side {
+impl Attachment {
     /// Returns the attachment of an array.
-    pub fn array(block: Block, format: Format) -> Side {
-        Side::Array(Box::new(SideArray { block, format }))
+    pub fn array(block: Block, format: Format) -> Attachment {
+        Attachment::Array(Box::new(ArrayAttachment { block, format }))
     }
 }
 
@@ -42,5 +42,5 @@ pub struct Payload {
     /// The bytes, with a lease that keeps them.
     pub block: Block,
     /// The attachments that the bytes refer to by index. Only packed payloads and parts have them.
-    pub side: Vec<Side>,
+    pub side: Vec<Attachment>,
 }

@@ -9,7 +9,7 @@ use super::{
     cells::{self, ARRAY, ERROR, Last, WITH_SIDE},
 };
 use mobula_protocol::{
-    Error, Format, Payload, Result, Side, TypeTag,
+    Attachment, Error, Format, Payload, Result, TypeTag,
     wire::{Reader, WireError, writer},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct ResultWriter {
     bytes: Vec<u8>,
     count: u64,
     last: Last,
-    side: Vec<Side>,
+    side: Vec<Attachment>,
 }
 
 impl ResultWriter {
@@ -47,7 +47,8 @@ impl ResultWriter {
             && payload.block.len() > BESIDE
         {
             self.bytes.push(ARRAY);
-            self.side.push(Side::array(payload.block, payload.format));
+            self.side
+                .push(Attachment::array(payload.block, payload.format));
         } else {
             cells::write(
                 &mut self.bytes,
@@ -180,7 +181,7 @@ impl BatchResults {
                     })
                 }
                 ARRAY => match self.payload.side.get(self.side) {
-                    Some(Side::Array(array)) => {
+                    Some(Attachment::Array(array)) => {
                         self.side += 1;
                         Ok(Payload {
                             format: array.format.clone(),

@@ -9,11 +9,11 @@ use super::{
     results::{BatchResults, ResultWriter},
 };
 use mobula_protocol::{
-    CallArg, CallOptions, Error, Format, FunctionIndex, Input, ObjectHandle, ObjectId, Payload,
-    Result, Shape, Side, TaskOptions, TypeTag, Value, WorkerId,
+    Attachment, CallArg, CallOptions, Error, Format, FunctionIndex, Input, ObjectHandle, ObjectId,
+    Payload, Result, Shape, TaskOptions, TypeTag, Value, WorkerId,
 };
 
-fn payload(format: Format, bytes: &[u8], side: Vec<Side>) -> Payload {
+fn payload(format: Format, bytes: &[u8], side: Vec<Attachment>) -> Payload {
     let block = Block::copy_of(bytes, format.align());
     Payload {
         format,
@@ -41,17 +41,17 @@ fn plain() -> impl Strategy<Value = Payload> {
     prop_oneof![packed, text, flat]
 }
 
-fn array(bytes: &[u8]) -> Side {
+fn array(bytes: &[u8]) -> Attachment {
     let format = Format::Flat {
         elem: TypeTag(9),
         shape: Shape::of_vec(bytes.len() as u64),
     };
-    Side::array(Block::copy_of(bytes, 64), format)
+    Attachment::array(Block::copy_of(bytes, 64), format)
 }
 
 fn result() -> impl Strategy<Value = Result<Payload, String>> {
     let large = (300..2_000_usize).prop_map(|len| {
-        let Side::Array(array) = array(&vec![7; len]) else {
+        let Attachment::Array(array) = array(&vec![7; len]) else {
             unreachable!()
         };
         Payload {
@@ -78,8 +78,8 @@ fn shown(payload: &Payload) -> String {
         .side
         .iter()
         .map(|side| match side {
-            Side::Array(array) => format!("{:?} {:?}", array.format, array.block.bytes()),
-            Side::Ref(entry) => format!("{:?}", entry.id()),
+            Attachment::Array(array) => format!("{:?} {:?}", array.format, array.block.bytes()),
+            Attachment::Ref(entry) => format!("{:?}", entry.id()),
         })
         .collect();
     format!("{:?} {:?} {side:?}", payload.format, payload.block.bytes())
@@ -281,7 +281,7 @@ fn only_calls_that_cannot_hold_up_others_fit() {
     assert!(!BatchWriter::new(INDEX, limited.clone()).takes(&FUNCTION, INDEX, &limited, &[]));
     let writer_of_errors = BatchWriter::new(INDEX, of_errors.clone());
     assert!(!writer_of_errors.takes(&FUNCTION, INDEX, &of_errors, &[]));
-    let with_ref = payload(Format::Text, b"", vec![Side::Ref(object(1))]);
+    let with_ref = payload(Format::Text, b"", vec![Attachment::Ref(object(1))]);
     assert!(!takes(&[CallArg::Value(with_ref)]));
     let large = payload(Format::Text, &[b'a'; 5_000], vec![]);
     assert!(!takes(&[CallArg::Value(large)]));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Control, Engine, Error, Item, ObjectId, Registry, Result, Value, WorkerId,
+    Control, Engine, Error, ObjectId, Registry, Result, Value, WireAttachment, WorkerId,
     frames::{self, FromPeer, PeerValue, ToPeer, stream},
     link, set_node,
     sync::ProcessSlot,
@@ -94,7 +94,7 @@ fn make(parts: Parts, number: Number, beside: Option<Arc<Beside>>) -> Result<Mad
         file.len(),
         std::process::id(),
         PeerValue::of(&Value::unit())?.blob,
-        PeerValue::of(&Value::standing_for(Item::Ref {
+        PeerValue::of(&Value::standing_for(WireAttachment::Ref {
             id: ObjectId {
                 origin: frames::PEER,
                 seq: 0,

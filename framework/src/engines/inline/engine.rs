@@ -6,8 +6,8 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Awaited, Call, Control, Engine, Error, Item, ObjectHandle, ObjectId, ObjectStore,
-    Queues, Result, Stats, Value, lower_call,
+    Actors, Awaited, Call, Control, Engine, Error, ObjectHandle, ObjectId, ObjectStore, Queues,
+    Result, Stats, Value, WireAttachment, lower_call,
 };
 
 use super::{
@@ -85,7 +85,7 @@ impl Engine for Inline {
         result.wait(None);
         let element = |place| {
             let result = known(result)?;
-            let id = result.items.get(place).and_then(Item::id);
+            let id = result.items.get(place).and_then(WireAttachment::id);
             let id = id.ok_or_else(|| {
                 Error::internal(format!("a result was split that has no element {place}"))
             })?;

@@ -24,8 +24,8 @@ mod life;
 use std::collections::{BTreeMap, VecDeque};
 
 use mobula_protocol::{
-    ActorOptions, Body, CallOptions, Error, Format, FunctionIndex, Item, ObjectId, TypeTag, Value,
-    WorkerId,
+    ActorOptions, Body, CallOptions, Error, Format, FunctionIndex, ObjectId, TypeTag, Value,
+    WireAttachment, WorkerId,
     message::{ArgSpec, Args},
 };
 
@@ -392,7 +392,7 @@ impl Scheduler {
                     // A value with the tag 0 would stand for the actor's own value.
                     format: Format::Packed { of: TypeTag(1) },
                     body: Body::Inline(Default::default()),
-                    items: vec![Item::Ref { id: actor }],
+                    items: vec![WireAttachment::Ref { id: actor }],
                 };
                 self.begin_value(&value);
                 ObjectState::Ready(value.into())

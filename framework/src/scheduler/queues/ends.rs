@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mobula_protocol::{self as worker, ObjectId, Value};
+use mobula_protocol::{ObjectId, Value, WireAttachment};
 
 use super::{Asked, Event, Item, Progress};
 use crate::scheduler::{Host, Scheduler, object::Object, worker::Worker};
@@ -101,7 +101,7 @@ impl Scheduler {
 
 /// Returns the item that became this answer.
 fn item_of(value: &Arc<Value>) -> Item {
-    match value.stands_for().and_then(worker::Item::id) {
+    match value.stands_for().and_then(WireAttachment::id) {
         Some(id) => Item::Object(id),
         None => Item::Own(value.clone()),
     }

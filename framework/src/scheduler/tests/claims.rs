@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    ActorOptions, Body, Format, FunctionIndex, Item, ObjectId, PartRange, SharedKind, TypeTag,
-    Value, WorkerId,
+    ActorOptions, Body, Format, FunctionIndex, ObjectId, PartRange, SharedKind, TypeTag, Value,
+    WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec},
 };
 use mobula_store::{Loc, SegmentId};
@@ -17,7 +17,7 @@ fn object(id: ObjectId) -> ArgSpec {
     ArgSpec::Object(id)
 }
 
-fn value(items: Vec<Item>) -> ArgSpec {
+fn value(items: Vec<WireAttachment>) -> ArgSpec {
     ArgSpec::Value(Box::new(packed(0, items)))
 }
 
@@ -72,7 +72,7 @@ fn refused(env: &mut Env, message: FromWorker) {
 }
 
 /// All messages that mention objects beside those that they make.
-fn mentions(task: &TaskMessage, id: ObjectId, item: &Item) -> Vec<FromWorker> {
+fn mentions(task: &TaskMessage, id: ObjectId, item: &WireAttachment) -> Vec<FromWorker> {
     let items = || vec![item.clone()];
     let seal = Format::Flat {
         elem: TypeTag(1),
@@ -146,7 +146,7 @@ fn ids_that_a_worker_was_not_told_of_are_refused() {
     let (mut env, task) = running(vec![]);
     for secret in [shared(SharedKind::Array), array(1), inline(1)] {
         let item = match stored(&secret) {
-            true => |id, value: &Value| Item::Array {
+            true => |id, value: &Value| WireAttachment::Array {
                 id,
                 value: Arc::new(value.clone()),
             },
@@ -295,7 +295,7 @@ fn the_value_beside_an_id_is_that_of_the_object() {
         (memory, array(1)),
     ];
     for (id, lie) in lies {
-        let item = Item::Array {
+        let item = WireAttachment::Array {
             id,
             value: Arc::new(lie),
         };
@@ -308,7 +308,7 @@ fn the_value_beside_an_id_is_that_of_the_object() {
         (small, own),
         (memory, shared(SharedKind::Array)),
     ];
-    let truth = truth.map(|(id, value)| Item::Array {
+    let truth = truth.map(|(id, value)| WireAttachment::Array {
         id,
         value: Arc::new(value),
     });
@@ -342,7 +342,7 @@ fn a_format_fits_what_it_describes() {
         format: Format::Text,
         ..inline(0)
     };
-    let no_array = Item::InlineArray(Arc::new(text));
+    let no_array = WireAttachment::InlineArray(Arc::new(text));
     refused(&mut env, put(1, packed(0, vec![no_array])));
 }
 

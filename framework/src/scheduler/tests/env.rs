@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Body, CallOptions, Error, Format, FunctionIndex, Item, ObjectHandle, ObjectId, Outcome, Shape,
-    TaskOptions, TypeTag, Value, WorkerId,
+    Body, CallOptions, Error, Format, FunctionIndex, ObjectHandle, ObjectId, Outcome, Shape,
+    TaskOptions, TypeTag, Value, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, TaskMessage, TaskSpec, ToWorker},
 };
 use mobula_store::{Block, Loc, SegmentId};
@@ -278,7 +278,7 @@ pub(super) fn inline(number: u64) -> Value {
 }
 
 /// A small value that refers to others.
-pub(super) fn packed(number: u64, items: Vec<Item>) -> Value {
+pub(super) fn packed(number: u64, items: Vec<WireAttachment>) -> Value {
     Value {
         format: Format::Packed {
             of: TypeTag(number),
@@ -307,15 +307,15 @@ pub(super) fn array(number: u64) -> Value {
 }
 
 /// That [`array`], inside a value.
-pub(super) fn array_item(id: ObjectId, number: u64) -> Item {
-    Item::Array {
+pub(super) fn array_item(id: ObjectId, number: u64) -> WireAttachment {
+    WireAttachment::Array {
         id,
         value: Arc::new(array(number)),
     }
 }
 
-pub(super) fn refer(id: ObjectId) -> Item {
-    Item::Ref { id }
+pub(super) fn refer(id: ObjectId) -> WireAttachment {
+    WireAttachment::Ref { id }
 }
 
 pub(super) fn good(number: u64) -> Outcome {

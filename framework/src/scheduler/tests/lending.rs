@@ -394,7 +394,7 @@ fn no_value_of_a_worker_is_a_part() {
             range: span(0, 1).into(),
         },
         body: Body::Inline(Default::default()),
-        items: vec![mobula_protocol::Item::Array {
+        items: vec![mobula_protocol::WireAttachment::Array {
             id: array,
             value: Arc::new(shared(1)),
         }],
@@ -412,7 +412,7 @@ fn no_value_of_a_worker_is_a_part() {
     env.host.end(W1, &task);
     env.ok(W1, done(&task, good(1)));
     // An ordinary value may say that there is an array.
-    let refers = packed(1, vec![mobula_protocol::Item::Ref { id: array }]);
+    let refers = packed(1, vec![mobula_protocol::WireAttachment::Ref { id: array }]);
     env.put(6, refers);
     assert_eq!(env.completed().len(), 1);
     for id in [own[0], array, d(5), d(6)] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Attempt, FunctionIndex, Item, TaskSlot, WorkerId,
+    Attempt, FunctionIndex, TaskSlot, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -143,11 +143,11 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
         value: Arc::new(value),
     };
     let call = |value| spawn(w(W1, 9), vec![ArgSpec::Value(Box::new(value))]);
-    let crooked = Item::Array {
+    let crooked = WireAttachment::Array {
         id: own,
         value: Arc::new(packed(0, vec![refer(own)])),
     };
-    let not_inline = Item::InlineArray(Arc::new(array(1)));
+    let not_inline = WireAttachment::InlineArray(Arc::new(array(1)));
     vec![
         // A task, slot or attempt that is not the worker's.
         (W1, end(d(99), task.slot, task.attempt)),

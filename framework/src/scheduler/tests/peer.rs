@@ -6,7 +6,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Item, ObjectId, Value, WorkerId,
+    ObjectId, Value, WireAttachment, WorkerId,
     message::{Arg, FromWorker, TaskMessage, TaskSpec},
 };
 
@@ -147,9 +147,9 @@ impl Worker {
 pub(super) fn look_into(value: &Value, seen: &mut Known) {
     for item in &value.items {
         match item {
-            Item::InlineArray(_) => {}
-            Item::Array { id, value } => seen.push((*id, Some(value.clone()))),
-            Item::Ref { id } => seen.push((*id, None)),
+            WireAttachment::InlineArray(_) => {}
+            WireAttachment::Array { id, value } => seen.push((*id, Some(value.clone()))),
+            WireAttachment::Ref { id } => seen.push((*id, None)),
         }
     }
 }

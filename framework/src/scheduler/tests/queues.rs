@@ -1,7 +1,7 @@
 //! Queues: who has a value, what deaths and the end of handles mean for it.
 
 use mobula_protocol::{
-    Error, Item, ObjectId, Outcome, Value, WorkerId,
+    Error, ObjectId, Outcome, Value, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, ToWorker},
 };
 
@@ -142,7 +142,7 @@ fn a_queue_keeps_what_its_values_refer_to() {
     assert_eq!(number(&value(&env, 1)), 5);
     // Values in values have no items, so this one has to be asked for.
     let third = value(&env, 2);
-    assert!(matches!(third.stands_for(), Some(Item::Ref { id }) if *id == three));
+    assert!(matches!(third.stands_for(), Some(WireAttachment::Ref { id }) if *id == three));
     env.release(got[0]);
     assert_eq!(env.freed(), [1]);
     env.release(got[1]);

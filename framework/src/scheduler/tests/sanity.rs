@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use mobula_protocol::{Item, ObjectId, Value, WorkerId, message::ArgSpec};
+use mobula_protocol::{ObjectId, Value, WireAttachment, WorkerId, message::ArgSpec};
 
 use super::super::{
     Scheduler, TaskCounts,
@@ -53,7 +53,7 @@ impl Recount {
 
     fn pin_arrays(&mut self, value: &Value) {
         for item in &value.items {
-            if let Item::Array { id, .. } = item {
+            if let WireAttachment::Array { id, .. } = item {
                 *self.pins.entry(*id).or_default() += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! Results whose elements are objects.
 
 use mobula_protocol::{
-    CancelOptions, Item, ObjectId, WorkerId,
+    CancelOptions, ObjectId, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, ToWorker},
 };
 
@@ -57,7 +57,7 @@ fn an_element_is_an_input_before_it_is_there() {
     let stands = env.scheduler.outcome(elements[1]).unwrap().unwrap();
     assert!(matches!(
         stands.stands_for(),
-        Some(Item::Array { id, .. }) if *id == large
+        Some(WireAttachment::Array { id, .. }) if *id == large
     ));
     env.pump();
     env.run(W1, uses, good(9));

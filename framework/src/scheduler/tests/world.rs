@@ -14,7 +14,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    CancelOptions, FunctionIndex, Item, ObjectId, Outcome, TaskOptions, Value, WorkerId,
+    CancelOptions, FunctionIndex, ObjectId, Outcome, TaskOptions, Value, WireAttachment, WorkerId,
     message::{ArgSpec, TaskSpec},
 };
 
@@ -128,12 +128,12 @@ impl World {
         })
     }
 
-    fn item(&mut self, known: &Known) -> Option<Item> {
+    fn item(&mut self, known: &Known) -> Option<WireAttachment> {
         Some(match self.dice.pick(known)? {
             (id, Some(value)) if stored(&value).is_some() && self.dice.one_in(2) => {
-                Item::Array { id, value }
+                WireAttachment::Array { id, value }
             }
-            (id, _) => Item::Ref { id },
+            (id, _) => WireAttachment::Ref { id },
         })
     }
 

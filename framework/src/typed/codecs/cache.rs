@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use mobula_protocol::{AnyValue, Engine, ObjectId, Payload, Result, Side};
+use mobula_protocol::{AnyValue, Attachment, Engine, ObjectId, Payload, Result};
 
 use crate::typed::engine::current_engine;
 
@@ -80,7 +80,10 @@ pub(super) fn decoded<T: Any>(
     sharing: Option<Sharing<T>>,
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Lent<T>> {
-    let refers = payload.side.iter().any(|side| matches!(side, Side::Ref(_)));
+    let refers = payload
+        .side
+        .iter()
+        .any(|side| matches!(side, Attachment::Ref(_)));
     let engine = match current_engine() {
         Ok(engine) if !refers => engine,
         _ => return decode(payload).map(local),

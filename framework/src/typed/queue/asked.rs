@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_protocol::{CallArg, Engine, Error, Item, ObjectHandle, Payload, Result, message::Args};
+use mobula_protocol::{
+    CallArg, Engine, Error, ObjectHandle, Payload, Result, WireAttachment, message::Args,
+};
 
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};
@@ -157,9 +159,9 @@ impl Asked {
                 Ok(ObjectRef::from_entry(handle))
             };
             match value.stands_for() {
-                None | Some(Item::InlineArray(_)) => Ok(answer.clone()),
-                Some(Item::Array { id, value }) => handle(*id, Some(value)),
-                Some(Item::Ref { id }) => handle(*id, None),
+                None | Some(WireAttachment::InlineArray(_)) => Ok(answer.clone()),
+                Some(WireAttachment::Array { id, value }) => handle(*id, Some(value)),
+                Some(WireAttachment::Ref { id }) => handle(*id, None),
             }
         };
         self.answers.iter().map(object).collect()

@@ -3,7 +3,7 @@
 use std::{any::type_name, sync::Arc};
 
 use mobula_protocol::{
-    Engine, Error, Format, Input, Inputs, ObjectHandle, PartRange, Result, Side, TypeTag,
+    Attachment, Engine, Error, Format, Input, Inputs, ObjectHandle, PartRange, Result, TypeTag,
 };
 use mobula_store::codec::type_tag;
 
@@ -20,7 +20,7 @@ pub(super) fn parts_of(
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, *range, of)),
+        Some(Attachment::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, PartRange
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
     match payload.side.into_iter().next() {
-        Some(Side::Ref(array)) => Ok((array, *range, of)),
+        Some(Attachment::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     progress::TaskProgress,
     resources::{Amount, Demand, Resources},
     shape::Shape,
-    value::{Body, Format, Item, Outcome, PartRange, SharedKind, TypeTag, Value},
+    value::{Body, Format, Outcome, PartRange, SharedKind, TypeTag, Value, WireAttachment},
 };
 
 fn ids() -> impl Strategy<Value = ObjectId> {
@@ -89,11 +89,11 @@ fn plain() -> impl Strategy<Value = Arc<Value>> {
     })
 }
 
-fn items() -> impl Strategy<Value = Item> {
+fn items() -> impl Strategy<Value = WireAttachment> {
     prop_oneof![
-        plain().prop_map(Item::InlineArray),
-        (ids(), plain()).prop_map(|(id, value)| Item::Array { id, value }),
-        ids().prop_map(|id| Item::Ref { id }),
+        plain().prop_map(WireAttachment::InlineArray),
+        (ids(), plain()).prop_map(|(id, value)| WireAttachment::Array { id, value }),
+        ids().prop_map(|id| WireAttachment::Ref { id }),
     ]
 }
 
@@ -427,8 +427,10 @@ impl Hidden {
         }
         for item in &value.items {
             match item {
-                Item::InlineArray(value) | Item::Array { value, .. } => self.value(value),
-                Item::Ref { .. } => {}
+                WireAttachment::InlineArray(value) | WireAttachment::Array { value, .. } => {
+                    self.value(value)
+                }
+                WireAttachment::Ref { .. } => {}
             }
         }
     }
@@ -756,11 +758,14 @@ fn items_of_items_are_refused() {
         seq: 2,
     };
     let packed = Format::Packed { of: TypeTag(1) };
-    let inner = with(packed.clone(), vec![Item::Ref { id }]);
+    let inner = with(packed.clone(), vec![WireAttachment::Ref { id }]);
     let wrong = [
-        with(Format::Text, vec![Item::Ref { id }]),
-        with(packed.clone(), vec![Item::InlineArray(inner.clone())]),
-        with(packed, vec![Item::Array { id, value: inner }]),
+        with(Format::Text, vec![WireAttachment::Ref { id }]),
+        with(
+            packed.clone(),
+            vec![WireAttachment::InlineArray(inner.clone())],
+        ),
+        with(packed, vec![WireAttachment::Array { id, value: inner }]),
     ];
     for value in wrong {
         let result = encode_from_worker(&FromWorker::Put { id, value }, &mut Vec::new());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mobula_store::Block;
 
 use super::{WireError, reader::Reader, writer};
-use crate::value::{Body, Format, Item, Outcome, PartRange, SharedKind, TypeTag, Value};
+use crate::value::{Body, Format, Outcome, PartRange, SharedKind, TypeTag, Value, WireAttachment};
 
 // A value begins with a byte: its format, plus one of the marks for its body.
 const FLAT: u8 = 0;
@@ -229,20 +229,20 @@ fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), Wir
     Ok((format, kind & BODY))
 }
 
-fn write_item(out: &mut Vec<u8>, item: &Item) -> Result<(), WireError> {
+fn write_item(out: &mut Vec<u8>, item: &WireAttachment) -> Result<(), WireError> {
     match item {
-        Item::InlineArray(value) => {
+        WireAttachment::InlineArray(value) => {
             out.push(INLINE_ARRAY);
             write_plain(out, value);
             without_items(value)
         }
-        Item::Array { id, value } => {
+        WireAttachment::Array { id, value } => {
             out.push(ARRAY);
             writer::id(out, *id);
             write_plain(out, value);
             without_items(value)
         }
-        Item::Ref { id } => {
+        WireAttachment::Ref { id } => {
             out.push(REF);
             writer::id(out, *id);
             Ok(())
@@ -250,14 +250,14 @@ fn write_item(out: &mut Vec<u8>, item: &Item) -> Result<(), WireError> {
     }
 }
 
-fn read_item(reader: &mut Reader<'_>) -> Result<Item, WireError> {
+fn read_item(reader: &mut Reader<'_>) -> Result<WireAttachment, WireError> {
     Ok(match reader.byte("an item")? {
-        INLINE_ARRAY => Item::InlineArray(Arc::new(read_plain(reader)?)),
-        ARRAY => Item::Array {
+        INLINE_ARRAY => WireAttachment::InlineArray(Arc::new(read_plain(reader)?)),
+        ARRAY => WireAttachment::Array {
             id: reader.id()?,
             value: Arc::new(read_plain(reader)?),
         },
-        REF => Item::Ref { id: reader.id()? },
+        REF => WireAttachment::Ref { id: reader.id()? },
         _ => return Err(reader.malformed("the kind of an item")),
     })
 }

@@ -25,8 +25,8 @@ use crate::{
     promise::ENGINE,
 };
 use mobula_protocol::{
-    Actors, Awaited, Call, CancelOptions, Control, Engine, Item, ObjectHandle, ObjectId,
-    ObjectStore, Outcome, Queues, SharedMemory, Value, lower_call,
+    Actors, Awaited, Call, CancelOptions, Control, Engine, ObjectHandle, ObjectId, ObjectStore,
+    Outcome, Queues, SharedMemory, Value, WireAttachment, lower_call,
     message::{FromWorker, TaskSpec},
     park_until,
 };
@@ -188,8 +188,8 @@ impl<L: Link> Engine for Worker<L> {
         entry
     }
 
-    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
-        self.handles_of(items.iter().filter_map(Item::object))
+    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
+        self.handles_of(items.iter().filter_map(WireAttachment::object))
     }
 
     fn release(&self, entry: &ObjectHandle) {

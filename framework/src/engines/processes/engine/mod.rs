@@ -13,8 +13,9 @@ use std::{
 };
 
 use mobula_protocol::{
-    Actors, Admission, Awaited, Call, CancelOptions, Control, Engine, Error, Item, ObjectHandle,
-    ObjectId, ObjectStore, Queues, Result, SharedMemory, Value, WorkerId, lower_call,
+    Actors, Admission, Awaited, Call, CancelOptions, Control, Engine, Error, ObjectHandle,
+    ObjectId, ObjectStore, Queues, Result, SharedMemory, Value, WireAttachment, WorkerId,
+    lower_call,
     message::TaskSpec,
     waiting::{AT_ONCE, Mechanism},
 };
@@ -253,10 +254,10 @@ impl Engine for Driver {
         self.with(|scheduler, _| self.handle_in(scheduler, id, known))
     }
 
-    fn handles(&self, items: &[Item]) -> Vec<Arc<ObjectHandle>> {
+    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
         let mut handles = Vec::with_capacity(items.len());
         self.with(|scheduler, _| {
-            for (id, known) in items.iter().filter_map(Item::object) {
+            for (id, known) in items.iter().filter_map(WireAttachment::object) {
                 handles.push(self.handle_in(scheduler, id, known));
             }
         });

@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 
 use mobula_protocol::{
-    Body, Format, Item, SharedKind, Value, WorkerId, link,
+    Body, Format, SharedKind, Value, WireAttachment, WorkerId, link,
     message::{ArgRef, ToWorker},
 };
 use mobula_store::{Loc, SegmentId, is_cell};
@@ -27,7 +27,7 @@ impl Peers {
             }
         }
         for item in &value.items {
-            if let Item::Array { value, .. } = item {
+            if let WireAttachment::Array { value, .. } = item {
                 self.introduce(worker, value);
             }
         }

@@ -52,7 +52,7 @@ fn a_call_whose_input_fails_lets_those_behind_it_pass() {
 fn callers_do_not_wait_for_one_another_and_take_turns() {
     let mut env = env(2, 1);
     let actor = env.alive(W1, options());
-    let refers = packed(0, vec![mobula_protocol::Item::Ref { id: actor }]);
+    let refers = packed(0, vec![mobula_protocol::WireAttachment::Ref { id: actor }]);
     let input = env.submit(100, vec![ArgSpec::Value(Box::new(refers))]);
     env.pump();
     let task = env.start(W2, input);
@@ -251,7 +251,7 @@ fn calls_in_a_queue_keep_the_actor() {
     env.pump();
     assert!(env.host.control(W1).is_none());
     // The result of a call may be a handle, too.
-    let refers = packed(1, vec![mobula_protocol::Item::Ref { id: actor }]);
+    let refers = packed(1, vec![mobula_protocol::WireAttachment::Ref { id: actor }]);
     env.run(W1, calls[1], Ok(Arc::new(refers)));
     assert!(env.host.control(W1).is_none());
     env.succeeded(calls);

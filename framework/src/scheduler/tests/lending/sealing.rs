@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Body, Error, Format, Item, ObjectId, Shape, TypeTag, Value, WorkerId,
+    Body, Error, Format, ObjectId, Shape, TypeTag, Value, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -22,8 +22,8 @@ fn flat() -> Format {
 }
 
 /// That [`shared`] array, inside a value.
-fn memory_item(id: ObjectId, number: u64) -> Item {
-    Item::Array {
+fn memory_item(id: ObjectId, number: u64) -> WireAttachment {
+    WireAttachment::Array {
         id,
         value: Arc::new(shared(number)),
     }
