@@ -15,7 +15,7 @@ fn batch(bytes: &[u8]) -> Payload {
     Payload {
         format: Format::Packed { of: TAG },
         block: Block::copy_of(bytes, 1),
-        side: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

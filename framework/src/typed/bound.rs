@@ -122,7 +122,7 @@ impl Bound {
     fn may_have_refs(&self) -> bool {
         self.actor.is_some()
             || self.args.iter().any(|arg| match arg {
-                CallArg::Value(payload) => !payload.side.is_empty(),
+                CallArg::Value(payload) => !payload.attachments.is_empty(),
                 CallArg::Object(_) | CallArg::Gather(_) => true,
             })
     }
@@ -161,15 +161,17 @@ impl Bound {
     /// All refs: the actor and those among the arguments, those inside of values too.
     fn entries(&self) -> impl Iterator<Item = &ObjectHandle> {
         let of_args = self.args.iter().flat_map(|arg| {
-            let (one, many, sides): (_, &[Arc<ObjectHandle>], &[Attachment]) = match arg {
+            let (one, many, attachments): (_, &[Arc<ObjectHandle>], &[Attachment]) = match arg {
                 CallArg::Object(entry) => (Some(entry), &[], &[]),
                 CallArg::Gather(entries) => (None, entries, &[]),
-                CallArg::Value(payload) => (None, &[], &payload.side),
+                CallArg::Value(payload) => (None, &[], &payload.attachments),
             };
-            let refs = sides.iter().filter_map(|side| match side {
-                Attachment::Ref(entry) => Some(entry),
-                Attachment::Array { .. } => None,
-            });
+            let refs = attachments
+                .iter()
+                .filter_map(|attachment| match attachment {
+                    Attachment::Ref(entry) => Some(entry),
+                    Attachment::Array { .. } => None,
+                });
             one.into_iter().chain(many).chain(refs)
         });
         self.actor.iter().chain(of_args).map(|entry| &**entry)

@@ -56,7 +56,7 @@ fn flat_block_of(elem: TypeTag, block: Block, shape: &[usize]) -> Payload {
     Payload {
         format: Format::Flat { elem, shape },
         block,
-        side: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn text(text: &str, place: Place<'_>) -> Result<Payload> {
     Ok(Payload {
         format: Format::Text,
         block: place.copy(text.as_bytes(), 1)?,
-        side: Vec::new(),
+        attachments: Vec::new(),
     })
 }
 
@@ -207,17 +207,20 @@ fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Re
         return Ok(Payload {
             format,
             block: array.block.clone(),
-            side: Vec::new(),
+            attachments: Vec::new(),
         });
     }
-    let side = match items.is_empty() {
+    let attachments = match items.is_empty() {
         true => Vec::new(),
-        false => items.into_iter().map(to_side).collect::<Result<_>>()?,
+        false => items
+            .into_iter()
+            .map(to_attachment)
+            .collect::<Result<_>>()?,
     };
     Ok(Payload {
         format: Format::Packed { of },
         block: place.copy(bytes, 1)?,
-        side,
+        attachments,
     })
 }
 
@@ -231,10 +234,10 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
 ) -> Result<T> {
     match &payload.format {
         Format::Packed { of: found } if of(*found) => {
-            if payload.side.is_empty() {
+            if payload.attachments.is_empty() {
                 return Ok(codec::decode(payload.block.bytes(), &[])?);
             }
-            let items = payload.side.into_iter().map(to_handle);
+            let items = payload.attachments.into_iter().map(to_handle);
             let items = items.collect::<Result<Vec<_>>>()?;
             Ok(codec::decode_with(
                 payload.block.bytes(),
@@ -269,7 +272,7 @@ fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
     ))?)
 }
 
-fn to_side(handle: Handle) -> Result<Attachment> {
+fn to_attachment(handle: Handle) -> Result<Attachment> {
     match handle {
         Handle::Array(array) => {
             let ArrayHandle { block, elem, len } = *array;
@@ -286,8 +289,8 @@ fn to_side(handle: Handle) -> Result<Attachment> {
     }
 }
 
-fn to_handle(side: Attachment) -> Result<Handle> {
-    let ArrayAttachment { block, format } = match side {
+fn to_handle(attachment: Attachment) -> Result<Handle> {
+    let ArrayAttachment { block, format } = match attachment {
         Attachment::Array(array) => *array,
         Attachment::Ref(entry) => return Ok(Handle::Ref(entry as _)),
     };

@@ -57,7 +57,7 @@ pub(crate) fn readable_with(
     Ok(Payload {
         format: value.format.clone(),
         block,
-        side: sides(engine, &value.items, handles)?,
+        attachments: attachments(engine, &value.items, handles)?,
     })
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn handles_of(engine: &dyn Engine, items: &[WireAttachment]) -> Vec<A
 }
 
 /// Returns the attachments of a value, with handles that keep them.
-fn sides(
+fn attachments(
     engine: &dyn Engine,
     items: &[WireAttachment],
     handles: Vec<Arc<ObjectHandle>>,
@@ -107,9 +107,9 @@ fn sides(
             .next()
             .ok_or_else(|| Error::internal("fewer handles than objects"))
     };
-    let mut side = Vec::with_capacity(items.len());
+    let mut attachments = Vec::with_capacity(items.len());
     for item in items {
-        side.push(match item {
+        attachments.push(match item {
             WireAttachment::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(engine, array, None, ENGINE)?;
                 Attachment::array(block, format)
@@ -127,5 +127,5 @@ fn sides(
             WireAttachment::Ref { .. } => Attachment::Ref(next()?),
         });
     }
-    Ok(side)
+    Ok(attachments)
 }

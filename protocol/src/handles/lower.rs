@@ -90,14 +90,14 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     let Payload {
         format,
         block,
-        side,
+        attachments,
     } = payload;
-    if side.is_empty()
+    if attachments.is_empty()
         && let Some(entry) = object_of(engine, &block, &format)
     {
         return Ok(entry);
     }
-    let (items, _keep) = lower_items(engine, side)?;
+    let (items, _keep) = lower_items(engine, attachments)?;
     match place(engine, &format, block.clone(), INLINE_LIMIT)? {
         Placed::Inline(block) => Ok(engine.store().register(Value {
             format,
@@ -125,7 +125,7 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
                     Payload {
                         format,
                         block: Block::copy_of(block.bytes(), ALIGN),
-                        side: raise(engine, &items)?,
+                        attachments: raise(engine, &items)?,
                     },
                 ),
             }
@@ -140,7 +140,7 @@ fn raise(engine: &dyn Engine, items: &[WireAttachment]) -> Result<Vec<Attachment
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
         items: items.to_vec(),
     };
-    Ok(crate::engine::readable(engine, &value, None, ENGINE)?.side)
+    Ok(crate::engine::readable(engine, &value, None, ENGINE)?.attachments)
 }
 
 /// Returns the items of a value, and the handles that keep them until the value has been
@@ -150,13 +150,13 @@ fn raise(engine: &dyn Engine, items: &[WireAttachment]) -> Result<Vec<Attachment
 /// Fails if the store is full, or if a ref belongs to another runtime.
 pub fn lower_items(
     engine: &dyn Engine,
-    side: Vec<Attachment>,
+    attachments: Vec<Attachment>,
 ) -> Result<(Vec<WireAttachment>, Vec<Arc<ObjectHandle>>)> {
-    let mut items = Vec::with_capacity(side.len());
+    let mut items = Vec::with_capacity(attachments.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
-    for side in side {
-        items.push(match side {
+    for attachment in attachments {
+        items.push(match attachment {
             Attachment::Ref(entry) => {
                 check_owner(engine, &entry)?;
                 let id = entry.id();
@@ -188,7 +188,7 @@ pub fn lower_items(
                         Payload {
                             format,
                             block,
-                            side: Vec::new(),
+                            attachments: Vec::new(),
                         },
                     )?;
                     let value = match entry.outcome() {
@@ -224,8 +224,8 @@ pub fn lower_call(
             CallArg::Value(Payload {
                 format,
                 block,
-                side,
-            }) if side.is_empty() && block.as_small().is_some() => {
+                attachments,
+            }) if attachments.is_empty() && block.as_small().is_some() => {
                 inline_left = inline_left.saturating_sub(block.len());
                 ArgSpec::Value(Box::new(Value {
                     format,
@@ -235,7 +235,7 @@ pub fn lower_call(
             }
             CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
                 inline_left -= payload.block.len();
-                let (items, mut kept) = lower_items(engine, payload.side)?;
+                let (items, mut kept) = lower_items(engine, payload.attachments)?;
                 keep.append(&mut kept);
                 let block = match place(engine, &payload.format, payload.block, INLINE_LIMIT)? {
                     Placed::Inline(block) => block,

@@ -385,7 +385,7 @@ impl ObjectHandle {
             return Ok(Payload {
                 format,
                 block,
-                side: Vec::new(),
+                attachments: Vec::new(),
             });
         }
         let engine = self.engine(ENGINE).ok_or_else(Error::shutdown)?;

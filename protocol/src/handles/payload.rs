@@ -42,5 +42,5 @@ pub struct Payload {
     /// The bytes, with a lease that keeps them.
     pub block: Block,
     /// The attachments that the bytes refer to by index. Only packed payloads and parts have them.
-    pub side: Vec<Attachment>,
+    pub attachments: Vec<Attachment>,
 }

@@ -100,7 +100,9 @@ impl BatchWriter {
     /// Whether the values of a call are small enough for a batch.
     pub fn is_light(args: &[CallArg]) -> bool {
         args.iter().all(|arg| match arg {
-            CallArg::Value(payload) => payload.side.is_empty() && payload.block.len() <= LARGE,
+            CallArg::Value(payload) => {
+                payload.attachments.is_empty() && payload.block.len() <= LARGE
+            }
             CallArg::Object(_) | CallArg::Gather(_) => true,
         })
     }
@@ -175,7 +177,7 @@ impl BatchWriter {
         let calls = CallArg::Value(Payload {
             format: Format::Packed { of: TAG },
             block: Block::from_vec(bytes),
-            side: Vec::new(),
+            attachments: Vec::new(),
         });
         let objects = self.objects.into_iter().map(CallArg::Object);
         Ok(Call {

@@ -18,7 +18,7 @@ pub(super) const OBJECT: u8 = 4;
 /// Several of the batch's objects, for one parameter.
 pub(super) const GATHER: u8 = 5;
 /// A packed value that refers to things beside the batch. Its type and the number of things follow.
-pub(super) const WITH_SIDE: u8 = 6;
+pub(super) const WITH_ATTACHMENTS: u8 = 6;
 /// An array beside the batch.
 pub(super) const ARRAY: u8 = 7;
 pub(super) const ERROR: u8 = 8;
@@ -113,6 +113,6 @@ pub(super) fn read(
     Ok(Some(Payload {
         format,
         block,
-        side: Vec::new(),
+        attachments: Vec::new(),
     }))
 }

@@ -6,7 +6,7 @@ use mobula_store::Block;
 
 use super::{
     TAG,
-    cells::{self, ARRAY, ERROR, Last, WITH_SIDE},
+    cells::{self, ARRAY, ERROR, Last, WITH_ATTACHMENTS},
 };
 use mobula_protocol::{
     Attachment, Error, Format, Payload, Result, TypeTag,
@@ -23,7 +23,7 @@ pub(super) struct ResultWriter {
     bytes: Vec<u8>,
     count: u64,
     last: Last,
-    side: Vec<Attachment>,
+    attachments: Vec<Attachment>,
 }
 
 impl ResultWriter {
@@ -35,19 +35,19 @@ impl ResultWriter {
             Ok(payload) => payload,
             Err(error) => return self.error(&error),
         };
-        if !payload.side.is_empty() {
-            self.bytes.push(WITH_SIDE);
+        if !payload.attachments.is_empty() {
+            self.bytes.push(WITH_ATTACHMENTS);
             if let Format::Packed { of } = &payload.format {
                 self.bytes.extend_from_slice(&of.0.to_le_bytes());
             }
-            writer::number(&mut self.bytes, payload.side.len() as u64);
+            writer::number(&mut self.bytes, payload.attachments.len() as u64);
             writer::bytes(&mut self.bytes, payload.block.bytes());
-            self.side.extend(payload.side);
+            self.attachments.extend(payload.attachments);
         } else if let Format::Flat { .. } = &payload.format
             && payload.block.len() > BESIDE
         {
             self.bytes.push(ARRAY);
-            self.side
+            self.attachments
                 .push(Attachment::array(payload.block, payload.format));
         } else {
             cells::write(
@@ -86,7 +86,7 @@ impl ResultWriter {
         Payload {
             format: Format::Packed { of: TAG },
             block: Block::from_vec(bytes),
-            side: self.side,
+            attachments: self.attachments,
         }
     }
 }
@@ -96,7 +96,7 @@ pub struct BatchResults {
     payload: Payload,
     /// Where the next result is, in the bytes and beside them.
     at: usize,
-    side: usize,
+    next_attachment: usize,
     left: usize,
     took: Duration,
     last: Last,
@@ -125,7 +125,7 @@ impl BatchResults {
         Ok(BatchResults {
             payload,
             at,
-            side: 0,
+            next_attachment: 0,
             left: calls,
             took: Duration::from_nanos(nanos),
             last: Last::default(),
@@ -162,31 +162,32 @@ impl BatchResults {
         let result = match cells::read(&mut reader, kind, self.last.at(0))? {
             Some(payload) => Ok(payload),
             None => match kind {
-                WITH_SIDE => {
+                WITH_ATTACHMENTS => {
                     let of = TypeTag(reader.eight("a type")?);
                     let count = reader.number("a number of things beside")?;
                     let bytes = reader.bytes("a value")?;
                     let end = usize::try_from(count)
                         .ok()
-                        .and_then(|count| self.side.checked_add(count));
-                    let side = end.and_then(|end| self.payload.side.get(self.side..end));
-                    let Some(side) = side else {
+                        .and_then(|count| self.next_attachment.checked_add(count));
+                    let attachments =
+                        end.and_then(|end| self.payload.attachments.get(self.next_attachment..end));
+                    let Some(attachments) = attachments else {
                         return Err(reader.malformed("what a result refers to"));
                     };
-                    self.side += side.len();
+                    self.next_attachment += attachments.len();
                     Ok(Payload {
                         format: Format::Packed { of },
                         block: Block::copy_of(bytes, 1),
-                        side: side.to_vec(),
+                        attachments: attachments.to_vec(),
                     })
                 }
-                ARRAY => match self.payload.side.get(self.side) {
+                ARRAY => match self.payload.attachments.get(self.next_attachment) {
                     Some(Attachment::Array(array)) => {
-                        self.side += 1;
+                        self.next_attachment += 1;
                         Ok(Payload {
                             format: array.format.clone(),
                             block: array.block.clone(),
-                            side: Vec::new(),
+                            attachments: Vec::new(),
                         })
                     }
                     _ => return Err(reader.malformed("an array beside the batch")),

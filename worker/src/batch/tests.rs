@@ -13,12 +13,12 @@ use mobula_protocol::{
     Payload, Result, Shape, TaskOptions, TypeTag, Value, WorkerId,
 };
 
-fn payload(format: Format, bytes: &[u8], side: Vec<Attachment>) -> Payload {
+fn payload(format: Format, bytes: &[u8], attachments: Vec<Attachment>) -> Payload {
     let block = Block::copy_of(bytes, format.align());
     Payload {
         format,
         block,
-        side,
+        attachments,
     }
 }
 
@@ -57,32 +57,37 @@ fn result() -> impl Strategy<Value = Result<Payload, String>> {
         Payload {
             format: array.format,
             block: array.block,
-            side: Vec::new(),
+            attachments: Vec::new(),
         }
     });
-    let with_side = (bytes(), prop::collection::vec(bytes(), 1..4)).prop_map(|(bytes, sides)| {
-        let side = sides.iter().map(|bytes| array(bytes)).collect();
-        payload(Format::Packed { of: TypeTag(5) }, &bytes, side)
-    });
+    let with_attachments =
+        (bytes(), prop::collection::vec(bytes(), 1..4)).prop_map(|(bytes, arrays)| {
+            let attachments = arrays.iter().map(|bytes| array(bytes)).collect();
+            payload(Format::Packed { of: TypeTag(5) }, &bytes, attachments)
+        });
     prop_oneof![
         4 => plain().prop_map(Ok),
         1 => large.prop_map(Ok),
-        1 => with_side.prop_map(Ok),
+        1 => with_attachments.prop_map(Ok),
         1 => "[a-z]{1,20}".prop_map(Err),
     ]
 }
 
 /// Returns the facts that two payloads must have in common.
 fn shown(payload: &Payload) -> String {
-    let side: Vec<_> = payload
-        .side
+    let attachments: Vec<_> = payload
+        .attachments
         .iter()
-        .map(|side| match side {
+        .map(|attachment| match attachment {
             Attachment::Array(array) => format!("{:?} {:?}", array.format, array.block.bytes()),
             Attachment::Ref(entry) => format!("{:?}", entry.id()),
         })
         .collect();
-    format!("{:?} {:?} {side:?}", payload.format, payload.block.bytes())
+    format!(
+        "{:?} {:?} {attachments:?}",
+        payload.format,
+        payload.block.bytes()
+    )
 }
 
 fn object(seq: u64) -> Arc<ObjectHandle> {
@@ -215,7 +220,7 @@ proptest! {
         for sent in &results {
             prop_assert_eq!(read.next_packed(of, |_| None::<()>), None);
             let in_place = read.next_packed(of, |bytes| Some(bytes.to_vec()));
-            let packed = sent.as_ref().ok().filter(|sent| sent.side.is_empty());
+            let packed = sent.as_ref().ok().filter(|sent| sent.attachments.is_empty());
             let own = packed.and_then(|sent| match sent.format {
                 Format::Packed { of } => Some(of),
                 _ => None,

@@ -466,7 +466,7 @@ fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
         } if items.is_empty() => Ok(Payload {
             format,
             block,
-            side: Vec::new(),
+            attachments: Vec::new(),
         }),
         value => readable(engine, &value, None, ENGINE),
     }
@@ -483,9 +483,9 @@ pub(super) fn finish<L: Link>(
     let Payload {
         format,
         block,
-        side,
+        attachments,
     } = payload;
-    let (items, keep) = lower_items(engine, side)?;
+    let (items, keep) = lower_items(engine, attachments)?;
     let result = match place(engine, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,

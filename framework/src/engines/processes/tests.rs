@@ -43,7 +43,7 @@ fn text(bytes: &[u8]) -> Payload {
     Payload {
         format: Format::Text,
         block: Block::copy_of(bytes, 64),
-        side: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

@@ -84,6 +84,6 @@ fn stands_for<A: Actor>() -> Payload {
     Payload {
         format: Format::Packed { of: tag::<A>() },
         block: Block::copy_of(&[], 1),
-        side: Vec::new(),
+        attachments: Vec::new(),
     }
 }

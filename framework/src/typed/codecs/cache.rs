@@ -81,9 +81,9 @@ pub(super) fn decoded<T: Any>(
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Lent<T>> {
     let refers = payload
-        .side
+        .attachments
         .iter()
-        .any(|side| matches!(side, Attachment::Ref(_)));
+        .any(|attachment| matches!(attachment, Attachment::Ref(_)));
     let engine = match current_engine() {
         Ok(engine) if !refers => engine,
         _ => return decode(payload).map(local),
@@ -93,7 +93,7 @@ pub(super) fn decoded<T: Any>(
     };
     match sharing {
         Some(sharing) => of_process(payload, (&*engine, id), sharing, decode),
-        None if payload.side.is_empty() && payload.block.len() <= MAX_BYTES => {
+        None if payload.attachments.is_empty() && payload.block.len() <= MAX_BYTES => {
             of_thread(payload, (&engine, id), decode).map(Lent::Local)
         }
         None => decode(payload).map(local),
@@ -118,7 +118,7 @@ fn of_process<T: Any>(
         return Ok(Lent::Shared(value));
     }
     let bytes = payload.block.len();
-    let refers = !payload.side.is_empty();
+    let refers = !payload.attachments.is_empty();
     let value = Arc::new(decode(payload)?);
     if kept.keep(id, bytes, (sharing.wrap)(value.clone())) && (refers || bytes > SMALL) {
         engine.store().keeps_decoded(id);

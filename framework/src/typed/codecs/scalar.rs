@@ -110,7 +110,7 @@ fn payload<T: 'static>(Bytes { bytes, len }: Bytes) -> Payload {
     Payload {
         format: Format::Packed { of: tag::<T>() },
         block: Block::from_small(bytes, len),
-        side: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 

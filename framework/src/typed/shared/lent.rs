@@ -19,7 +19,7 @@ pub(super) fn parts_of(
     let Format::Part { of, range } = payload.format else {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
-    match payload.side.into_iter().next() {
+    match payload.attachments.into_iter().next() {
         Some(Attachment::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }
@@ -48,7 +48,7 @@ pub(super) fn taken(inputs: &mut Inputs) -> Result<(Arc<ObjectHandle>, PartRange
     let Format::Part { of, range } = payload.format else {
         return Err(Error::type_mismatch("expected a part of a shared array"));
     };
-    match payload.side.into_iter().next() {
+    match payload.attachments.into_iter().next() {
         Some(Attachment::Ref(array)) => Ok((array, *range, of)),
         _ => Err(Error::internal("a part without its array")),
     }

@@ -126,7 +126,7 @@ fn impossible_payloads_are_errors() {
             shape: shape.into(),
         },
         block: block(len),
-        side: Vec::new(),
+        attachments: Vec::new(),
     };
     let codec = (&&&&&&&Probe::<Vec<f64>>::NEW).codec();
     for bad in [
@@ -147,7 +147,7 @@ fn impossible_payloads_are_errors() {
     let no_text = Payload {
         format: Format::Text,
         block: Block::copy_of(&[0xff], 1),
-        side: Vec::new(),
+        attachments: Vec::new(),
     };
     message(decode_value::<String>(no_text.clone()));
     let codec = (&&&&&&&Probe::<str>::NEW).codec();
@@ -160,14 +160,14 @@ fn impossible_payloads_are_errors() {
             shape: Shape::of_vec(1),
         },
         block: Block::copy_of(&[2], 1),
-        side: Vec::new(),
+        attachments: Vec::new(),
     };
     message(decode_value::<Vec<bool>>(bools));
 
     let damaged = Payload {
         format: Format::Packed { of: tag::<Known>() },
         block: block(3),
-        side: Vec::new(),
+        attachments: Vec::new(),
     };
     message(decode_value::<Known>(damaged.clone()));
     message(decode_value::<Known>(Payload {
@@ -214,7 +214,7 @@ fn elements_with_a_large_alignment_are_aligned() {
             shape: Shape::of_vec(1),
         },
         block: bytes,
-        side: Vec::new(),
+        attachments: Vec::new(),
     };
     let codec = (&&&&&&&Probe::<Array<Wide>>::NEW).codec();
     let ones = [Wide([0x0101_0101_0101_0101; 16])];
@@ -245,7 +245,7 @@ fn what_holds_only_an_array_is_stored_as_that() {
             .same_memory(&array)
     );
     let several = payload((array.clone(), array.clone()));
-    assert!(matches!(several.format, Format::Packed { .. }) && several.side.len() == 2);
+    assert!(matches!(several.format, Format::Packed { .. }) && several.attachments.len() == 2);
     assert!(
         decode_value::<(Array<f64>, Array<f64>)>(several)
             .unwrap()
