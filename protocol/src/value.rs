@@ -48,7 +48,7 @@ pub enum Format {
         shape: Shape,
     },
     /// A part of a shared array, lent to the holder of this object. The array is the value's only
-    /// item. There are no bytes.
+    /// attachment. There are no bytes.
     Part {
         /// The element type.
         of: TypeTag,
@@ -266,7 +266,7 @@ pub enum WireAttachment {
 }
 
 impl WireAttachment {
-    /// Returns the object that the item keeps alive, with its value if the item has it.
+    /// Returns the object that the attachment keeps alive, with its value if the attachment has it.
     pub fn object(&self) -> Option<(ObjectId, Option<&Arc<Value>>)> {
         match self {
             WireAttachment::InlineArray(_) => None,
@@ -275,7 +275,7 @@ impl WireAttachment {
         }
     }
 
-    /// Returns the object that the item keeps alive.
+    /// Returns the object that the attachment keeps alive.
     pub fn id(&self) -> Option<ObjectId> {
         match self {
             WireAttachment::InlineArray(_) => None,
@@ -291,8 +291,8 @@ pub struct Value {
     pub format: Format,
     /// The bytes.
     pub body: Body,
-    /// The objects that the bytes refer to by index. Only packed values and parts have items.
-    pub items: Vec<WireAttachment>,
+    /// The objects that the bytes refer to by index. Only packed values and parts have attachments.
+    pub attachments: Vec<WireAttachment>,
 }
 
 /// The value of tasks without a result. A program with a million such tasks saves a million values.
@@ -302,7 +302,7 @@ static UNIT: LazyLock<Arc<Value>> = LazyLock::new(|| {
             of: TypeTag(type_tag::<()>()),
         },
         body: Body::Inline(Block::copy_of(&[NIL], 1)),
-        items: Vec::new(),
+        attachments: Vec::new(),
     })
 });
 
@@ -324,15 +324,15 @@ impl Value {
     fn is_unit(&self) -> bool {
         matches!(self.format, Format::Packed { of } if of == TypeTag(type_tag::<()>()))
             && matches!(&self.body, Body::Inline(block) if *block.bytes() == [NIL])
-            && self.items.is_empty()
+            && self.attachments.is_empty()
     }
 
-    /// Returns a value that stands for another one: for the value of the item's object.
-    pub fn standing_for(item: WireAttachment) -> Value {
+    /// Returns a value that stands for another one: for the value of the attachment's object.
+    pub fn standing_for(attachment: WireAttachment) -> Value {
         Value {
             format: Format::Packed { of: TypeTag(0) },
             body: Body::Inline(Block::default()),
-            items: vec![item],
+            attachments: vec![attachment],
         }
     }
 
@@ -350,18 +350,18 @@ impl Value {
                 of: TypeTag(type_tag::<(u64, bool, u64)>()),
             },
             body: Body::Inline(Block::copy_of(&encoded.bytes, 1)),
-            items: Vec::new(),
+            attachments: Vec::new(),
         })
     }
 
-    /// Returns the item that the value [stands for](Value::standing_for), or `None`. Encoded values
-    /// have at least one byte, so they differ from such a value.
+    /// Returns the attachment that the value [stands for](Value::standing_for), or `None`. Encoded
+    /// values have at least one byte, so they differ from such a value.
     pub fn stands_for(&self) -> Option<&WireAttachment> {
-        match (&self.format, &self.body, &*self.items) {
-            (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [item])
+        match (&self.format, &self.body, &*self.attachments) {
+            (Format::Packed { of: TypeTag(0) }, Body::Inline(block), [attachment])
                 if block.is_empty() =>
             {
-                Some(item)
+                Some(attachment)
             }
             _ => None,
         }
@@ -372,13 +372,13 @@ impl Value {
     /// Three things are no such data: memory that processes write to, a part of such memory, and an
     /// object that may be pending. A value that refers to one of them is no such data either. A
     /// call with data alone waits for nothing, and leaves no argument half written. Cost: one step
-    /// for each item, up to the first that decides.
+    /// for each attachment, up to the first that decides.
     pub fn is_data(&self) -> bool {
         let data = match &self.format {
             Format::Flat { .. } | Format::Text | Format::Packed { .. } => true,
             Format::Shared { .. } | Format::Part { .. } => false,
         };
-        data && self.items.iter().all(|item| match item {
+        data && self.attachments.iter().all(|attachment| match attachment {
             WireAttachment::InlineArray(_) => true,
             WireAttachment::Array { value, .. } => value.is_data(),
             WireAttachment::Ref { .. } => false,
@@ -387,7 +387,7 @@ impl Value {
 
     /// Returns the objects that this value keeps alive.
     pub fn nested(&self) -> impl Iterator<Item = ObjectId> + '_ {
-        self.items.iter().filter_map(WireAttachment::id)
+        self.attachments.iter().filter_map(WireAttachment::id)
     }
 }
 
@@ -408,7 +408,7 @@ mod tests {
         let packed = |of: u64, bytes: &[u8]| Value {
             format: Format::Packed { of: TypeTag(of) },
             body: Body::Inline(Block::copy_of(bytes, 1)),
-            items: Vec::new(),
+            attachments: Vec::new(),
         };
         let unit = mobula_store::codec::encode(&()).unwrap().bytes;
         let shared = packed(type_tag::<()>(), &unit).share();
@@ -430,10 +430,10 @@ mod tests {
 
     #[test]
     fn data_is_what_nobody_writes_or_waits_for() {
-        let value = |format: Format, items: Vec<WireAttachment>| Value {
+        let value = |format: Format, attachments: Vec<WireAttachment>| Value {
             format,
             body: Body::Inline(Block::copy_of(b"", 1)),
-            items,
+            attachments,
         };
         let of = TypeTag(1);
         let id = ObjectId {
@@ -454,7 +454,7 @@ mod tests {
             id,
             value: Arc::new(value(format, vec![])),
         };
-        let packed = |items| value(Format::Packed { of }, items).is_data();
+        let packed = |attachments| value(Format::Packed { of }, attachments).is_data();
         let inline = WireAttachment::InlineArray(Arc::new(value(flat.clone(), vec![])));
         assert!(value(Format::Text, vec![]).is_data() && value(flat.clone(), vec![]).is_data());
         assert!(packed(vec![]) && packed(vec![inline.clone(), beside(flat)]));

@@ -122,6 +122,6 @@ pub(super) fn nothing() -> Arc<Value> {
     Arc::new(Value {
         format: Format::Packed { of: TypeTag(0) },
         body: Body::Inline(Default::default()),
-        items: Vec::new(),
+        attachments: Vec::new(),
     })
 }

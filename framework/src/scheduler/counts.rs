@@ -112,7 +112,7 @@ impl Scheduler {
     pub(super) fn shift_pins(&mut self, id: ObjectId, step: Step) {
         self.shift_pin(id, step);
         let value = self.objects.get(id).and_then(Object::value);
-        if let Some(value) = value.filter(|value| !value.items.is_empty()).cloned() {
+        if let Some(value) = value.filter(|value| !value.attachments.is_empty()).cloned() {
             self.shift_array_pins(&value, step);
         }
     }
@@ -129,8 +129,8 @@ impl Scheduler {
     }
 
     fn shift_array_pins(&mut self, value: &Value, step: Step) {
-        for item in &value.items {
-            if let WireAttachment::Array { id, .. } = item {
+        for attachment in &value.attachments {
+            if let WireAttachment::Array { id, .. } = attachment {
                 self.shift_pin(*id, step);
             }
         }

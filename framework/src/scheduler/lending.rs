@@ -190,7 +190,7 @@ impl Scheduler {
                 range: (*range).into(),
             },
             body: Body::Inline(Default::default()),
-            items: vec![WireAttachment::Array {
+            attachments: vec![WireAttachment::Array {
                 id: array,
                 value: value.clone(),
             }],
@@ -321,7 +321,7 @@ fn report(incomplete: &[IncompleteRange]) -> mobula_protocol::Outcome {
             of: TypeTag(codec::type_tag::<Vec<IncompleteRange>>()),
         },
         body: Body::Inline(mobula_store::Block::copy_of(&encoded.bytes, 1)),
-        items: Vec::new(),
+        attachments: Vec::new(),
     }
     .into())
 }

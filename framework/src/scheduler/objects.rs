@@ -14,7 +14,7 @@ use super::{
 
 /// The fault of a value.
 #[derive(Debug)]
-pub(super) enum BadItem {
+pub(super) enum BadAttachment {
     /// The value refers to an object that does not exist.
     Unknown(ObjectId),
     /// No value can look like this. The text completes a sentence about the value.
@@ -51,15 +51,15 @@ impl Scheduler {
     /// Returns a value that stands for the object's value.
     pub(super) fn standing_for(&self, id: ObjectId) -> Arc<Value> {
         let known = self.objects.get(id).and_then(Object::value);
-        let item = match known.filter(|value| value.items.is_empty()) {
+        let attachment = match known.filter(|value| value.attachments.is_empty()) {
             Some(value) => WireAttachment::Array {
                 id,
                 value: value.clone(),
             },
-            // Values inside items have no items of their own.
+            // Values inside attachments have no attachments of their own.
             None => WireAttachment::Ref { id },
         };
-        Arc::new(Value::standing_for(item))
+        Arc::new(Value::standing_for(attachment))
     }
 
     /// Returns the driver's handle of an object. For a pending object with a living handle, returns
@@ -142,42 +142,50 @@ impl Scheduler {
 
     /// Checks that the value can be the value of object `id`.
     pub(super) fn check_value(&self, value: &Value, id: ObjectId) -> Result<(), Violation> {
-        self.check_items(value).map_err(|bad| match bad {
-            BadItem::Unknown(nested) => Violation::new(format!(
+        self.check_attachments(value).map_err(|bad| match bad {
+            BadAttachment::Unknown(nested) => Violation::new(format!(
                 "the value of object {id} refers to object {nested}, which does not exist"
             )),
-            BadItem::Malformed(how) => Violation::new(format!("the value of object {id} {how}")),
+            BadAttachment::Malformed(how) => {
+                Violation::new(format!("the value of object {id} {how}"))
+            }
         })
     }
 
     /// Checks the format of the value, and that all objects inside exist. An array inside must be
     /// the value of its object.
-    pub(super) fn check_items(&self, value: &Value) -> Result<(), BadItem> {
+    pub(super) fn check_attachments(&self, value: &Value) -> Result<(), BadAttachment> {
         check_format(value)?;
-        for item in &value.items {
-            match item {
+        for attachment in &value.attachments {
+            match attachment {
                 WireAttachment::InlineArray(array) => {
                     if stored(array).is_some() {
-                        return Err(BadItem::Malformed("has an inline array that is not inline"));
+                        return Err(BadAttachment::Malformed(
+                            "has an inline array that is not inline",
+                        ));
                     }
                     check_array(array)?;
                     if !matches!(array.format, Format::Flat { .. }) {
-                        return Err(BadItem::Malformed("has an inline array that is no array"));
+                        return Err(BadAttachment::Malformed(
+                            "has an inline array that is no array",
+                        ));
                     }
                 }
                 WireAttachment::Array { id, value: array } => {
-                    let object = self.objects.get(*id).ok_or(BadItem::Unknown(*id))?;
+                    let object = self.objects.get(*id).ok_or(BadAttachment::Unknown(*id))?;
                     let Some(known) = object.value() else {
-                        return Err(BadItem::Malformed("has an array that is not there yet"));
+                        return Err(BadAttachment::Malformed(
+                            "has an array that is not there yet",
+                        ));
                     };
                     check_array(array)?;
                     if !is_same(array, known) {
-                        return Err(BadItem::Malformed("has an array that is another one"));
+                        return Err(BadAttachment::Malformed("has an array that is another one"));
                     }
                 }
                 WireAttachment::Ref { id } => {
                     if !self.objects.contains(*id) {
-                        return Err(BadItem::Unknown(*id));
+                        return Err(BadAttachment::Unknown(*id));
                     }
                 }
             }
@@ -188,18 +196,18 @@ impl Scheduler {
 
 /// Checks that an array inside a value is flat. This bounds the nesting of values, and with it the
 /// stack that the drop of a value takes.
-fn check_array(array: &Value) -> Result<(), BadItem> {
+fn check_array(array: &Value) -> Result<(), BadAttachment> {
     let has_elements = matches!(array.format, Format::Flat { .. } | Format::Shared { .. });
-    if array.items.is_empty() && has_elements {
+    if array.attachments.is_empty() && has_elements {
         check_format(array)
     } else {
-        Err(BadItem::Malformed("has an array that is not flat"))
+        Err(BadAttachment::Malformed("has an array that is not flat"))
     }
 }
 
 /// Checks that the format fits the bytes.
 #[inline]
-pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
+pub(super) fn check_format(value: &Value) -> Result<(), BadAttachment> {
     match &value.format {
         Format::Text | Format::Packed { .. } => Ok(()),
         Format::Flat { .. } | Format::Shared { .. } | Format::Part { .. } => check_memory(value),
@@ -207,22 +215,24 @@ pub(super) fn check_format(value: &Value) -> Result<(), BadItem> {
 }
 
 /// Checks that a `Flat`, `Shared` or `Part` format fits the bytes.
-fn check_memory(value: &Value) -> Result<(), BadItem> {
+fn check_memory(value: &Value) -> Result<(), BadAttachment> {
     let bytes = match &value.body {
         Body::Inline(block) => block.len() as u64,
         Body::Stored(loc) => loc.len,
     };
     match (&value.format, &value.body) {
-        (Format::Part { .. }, _) => {
-            Err(BadItem::Malformed("is a part, which only the driver lends"))
-        }
+        (Format::Part { .. }, _) => Err(BadAttachment::Malformed(
+            "is a part, which only the driver lends",
+        )),
         (Format::Shared { .. }, Body::Inline(_)) => {
-            Err(BadItem::Malformed("is shared memory without memory"))
+            Err(BadAttachment::Malformed("is shared memory without memory"))
         }
         (Format::Flat { shape, .. }, _) => match elements(shape) {
             Some(0) if bytes == 0 => Ok(()),
             Some(count) if count > 0 && bytes.is_multiple_of(count) => Ok(()),
-            _ => Err(BadItem::Malformed("has a shape that its bytes do not have")),
+            _ => Err(BadAttachment::Malformed(
+                "has a shape that its bytes do not have",
+            )),
         },
         (Format::Shared { .. } | Format::Text | Format::Packed { .. }, _) => Ok(()),
     }
@@ -246,7 +256,7 @@ fn is_same(array: &Arc<Value>, known: &Arc<Value>) -> bool {
         _ => false,
     };
     Arc::ptr_eq(array, known)
-        || array.format == known.format && known.items.is_empty() && same_bytes()
+        || array.format == known.format && known.attachments.is_empty() && same_bytes()
 }
 
 pub(super) fn unknown(id: ObjectId) -> Violation {

@@ -96,18 +96,19 @@ impl Scheduler {
     /// Returns the outcome of one element of a result.
     pub(super) fn element(&self, result: &Outcome, place: usize) -> Outcome {
         let result = result.as_ref().map_err(Clone::clone)?;
-        let item = result.items.get(place).ok_or_else(|| {
+        let attachment = result.attachments.get(place).ok_or_else(|| {
             Error::internal(format!("a result was split that has no element {place}"))
         })?;
-        let Some(id) = item.id() else {
-            return Ok(match item {
+        let Some(id) = attachment.id() else {
+            return Ok(match attachment {
                 WireAttachment::InlineArray(value) => value.clone(),
-                item => Arc::new(Value::standing_for(item.clone())),
+                attachment => Arc::new(Value::standing_for(attachment.clone())),
             });
         };
         let known = self.objects.get(id).and_then(Object::value);
-        let is_small =
-            |value: &&Arc<Value>| value.items.is_empty() && matches!(value.body, Body::Inline(_));
+        let is_small = |value: &&Arc<Value>| {
+            value.attachments.is_empty() && matches!(value.body, Body::Inline(_))
+        };
         Ok(match known.filter(is_small) {
             Some(value) => value.clone(),
             None => self.standing_for(id),

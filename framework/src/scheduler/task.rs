@@ -76,7 +76,7 @@ pub(super) fn are_plain(args: &[ArgSpec]) -> bool {
     args.iter().all(|arg| match arg {
         ArgSpec::Value(value) => {
             matches!(value.body, Body::Inline(_))
-                && value.items.is_empty()
+                && value.attachments.is_empty()
                 && !matches!(value.format, Format::Part { .. } | Format::Shared { .. })
         }
         ArgSpec::Object(_) | ArgSpec::Gather(_) => false,

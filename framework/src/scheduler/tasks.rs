@@ -14,7 +14,7 @@ use super::{
     functions::Function,
     needs::Claim,
     object::{Followers, Maker, Object, ObjectState},
-    objects::{BadItem, check_format},
+    objects::{BadAttachment, check_format},
     ready::Siblings,
     task::{Outputs, Task, TaskState, are_plain},
     task_table::TaskId,
@@ -216,14 +216,14 @@ impl Scheduler {
                 ArgSpec::Gather(ids) => ids.iter().copied().for_each(&mut look),
                 ArgSpec::Value(value) => {
                     let checked = if stored(value).is_some() {
-                        Err(BadItem::Malformed("is not inline"))
+                        Err(BadAttachment::Malformed("is not inline"))
                     } else {
-                        self.check_items(value)
+                        self.check_attachments(value)
                     };
                     match checked {
                         Ok(()) => {}
-                        Err(BadItem::Unknown(id)) => dangling = dangling.or(Some(id)),
-                        Err(BadItem::Malformed(how)) => {
+                        Err(BadAttachment::Unknown(id)) => dangling = dangling.or(Some(id)),
+                        Err(BadAttachment::Malformed(how)) => {
                             return Err(Violation::new(format!(
                                 "an argument of task {} {how}",
                                 spec.id
@@ -333,8 +333,8 @@ impl Scheduler {
         self.end_task(task, incomplete_by, host);
     }
 
-    /// Ends the counts of a task that has left the table. With `incomplete_by`, the task had begun and
-    /// failed with this error, so the parts among its arguments are incomplete.
+    /// Ends the counts of a task that has left the table. With `incomplete_by`, the task had begun
+    /// and failed with this error, so the parts among its arguments are incomplete.
     pub(super) fn end_task(
         &mut self,
         mut task: Box<Task>,
@@ -478,7 +478,7 @@ struct After {
 fn check_plain(spec: &TaskSpec) -> Result<(), Violation> {
     for arg in &spec.args {
         if let ArgSpec::Value(value) = arg
-            && let Err(BadItem::Malformed(how)) = check_format(value)
+            && let Err(BadAttachment::Malformed(how)) = check_format(value)
         {
             return Err(Violation::new(format!(
                 "an argument of task {} {how}",

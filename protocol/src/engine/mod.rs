@@ -98,9 +98,9 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// value, where the caller has it.
     fn handle(&self, id: ObjectId, known: Option<&Arc<Value>>) -> Arc<ObjectHandle>;
 
-    /// As [`handle`](Engine::handle), for several objects: what `items` refer to, in order.
-    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
-        let objects = items.iter().filter_map(WireAttachment::object);
+    /// As [`handle`](Engine::handle), for several objects: what `attachments` refer to, in order.
+    fn handles(&self, attachments: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
+        let objects = attachments.iter().filter_map(WireAttachment::object);
         objects.map(|(id, known)| self.handle(id, known)).collect()
     }
 

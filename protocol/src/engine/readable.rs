@@ -25,11 +25,11 @@ pub fn readable(
     lease: Option<&Arc<ObjectHandle>>,
     _: EnginePromise,
 ) -> Result<Payload> {
-    readable_with(engine, value, lease, handles_of(engine, &value.items))
+    readable_with(engine, value, lease, handles_of(engine, &value.attachments))
 }
 
 /// Returns the value with readable bytes, like [`readable`]. The caller has the handles of the
-/// objects among the items.
+/// objects among the attachments.
 ///
 /// # Errors
 /// Fails in the cases of [`readable`].
@@ -39,8 +39,8 @@ pub(crate) fn readable_with(
     lease: Option<&Arc<ObjectHandle>>,
     handles: Vec<Arc<ObjectHandle>>,
 ) -> Result<Payload> {
-    if let Some(item) = value.stands_for() {
-        return value_of(engine, item, handles);
+    if let Some(attachment) = value.stands_for() {
+        return value_of(engine, attachment, handles);
     }
     let block = match &value.body {
         Body::Inline(block) => block.clone(),
@@ -57,20 +57,20 @@ pub(crate) fn readable_with(
     Ok(Payload {
         format: value.format.clone(),
         block,
-        attachments: attachments(engine, &value.items, handles)?,
+        attachments: raise_all(engine, &value.attachments, handles)?,
     })
 }
 
-/// Returns the value that `item` [stands for](Value::stands_for). Blocks if the process has to ask
-/// for it.
+/// Returns the value that `attachment` [stands for](Value::stands_for). Blocks if the process has
+/// to ask for it.
 fn value_of(
     engine: &dyn Engine,
-    item: &WireAttachment,
+    attachment: &WireAttachment,
     handles: Vec<Arc<ObjectHandle>>,
 ) -> Result<Payload> {
     let handle = handles.into_iter().next();
     let handle = || handle.ok_or_else(|| Error::internal("no handle of the object that is meant"));
-    match item {
+    match attachment {
         WireAttachment::InlineArray(value) => readable(engine, value, None, ENGINE),
         WireAttachment::Array { value, .. } => readable(engine, value, Some(&handle()?), ENGINE),
         WireAttachment::Ref { .. } => {
@@ -84,21 +84,27 @@ fn value_of(
     }
 }
 
-/// Returns the handles of the objects among the items, in order.
-pub(crate) fn handles_of(engine: &dyn Engine, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
-    match items.iter().any(|item| item.id().is_some()) {
-        true => engine.this().handles(items),
+/// Returns the handles of the objects among the attachments, in order.
+pub(crate) fn handles_of(
+    engine: &dyn Engine,
+    attachments: &[WireAttachment],
+) -> Vec<Arc<ObjectHandle>> {
+    match attachments
+        .iter()
+        .any(|attachment| attachment.id().is_some())
+    {
+        true => engine.this().handles(attachments),
         false => Vec::new(),
     }
 }
 
 /// Returns the attachments of a value, with handles that keep them.
-fn attachments(
+fn raise_all(
     engine: &dyn Engine,
-    items: &[WireAttachment],
+    attachments: &[WireAttachment],
     handles: Vec<Arc<ObjectHandle>>,
 ) -> Result<Vec<Attachment>> {
-    if items.is_empty() {
+    if attachments.is_empty() {
         return Ok(Vec::new());
     }
     let mut handles = handles.into_iter();
@@ -107,9 +113,9 @@ fn attachments(
             .next()
             .ok_or_else(|| Error::internal("fewer handles than objects"))
     };
-    let mut attachments = Vec::with_capacity(items.len());
-    for item in items {
-        attachments.push(match item {
+    let mut raised = Vec::with_capacity(attachments.len());
+    for attachment in attachments {
+        raised.push(match attachment {
             WireAttachment::InlineArray(array) => {
                 let Payload { block, format, .. } = readable(engine, array, None, ENGINE)?;
                 Attachment::array(block, format)
@@ -127,5 +133,5 @@ fn attachments(
             WireAttachment::Ref { .. } => Attachment::Ref(next()?),
         });
     }
-    Ok(attachments)
+    Ok(raised)
 }

@@ -17,8 +17,8 @@ pub trait ObjectStore: Send + Sync {
     /// Fails if the store is full, or the runtime has ended.
     fn put(&self, payload: Payload) -> Result<Arc<ObjectHandle>>;
 
-    /// Makes an object of a value whose body and items are ready to travel. The object takes over
-    /// a stored body. Does not block.
+    /// Makes an object of a value whose body and attachments are ready to travel. The object takes
+    /// over a stored body. Does not block.
     fn register(&self, value: Value) -> Arc<ObjectHandle>;
 
     /// Returns the readable bytes of a stored value.

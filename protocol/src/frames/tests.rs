@@ -29,7 +29,7 @@ fn stored(offset: u64, len: u64) -> Value {
             offset,
             len,
         }),
-        items: Vec::new(),
+        attachments: Vec::new(),
     }
 }
 
@@ -40,7 +40,7 @@ fn rich() -> Value {
     Value {
         format: Format::Packed { of: TypeTag(5) },
         body: Body::Inline(Block::copy_of(&[9, 8], 1)),
-        items: vec![
+        attachments: vec![
             WireAttachment::Ref { id: id(4) },
             WireAttachment::InlineArray(Arc::new(small)),
             WireAttachment::Array {
@@ -69,7 +69,7 @@ fn a_value_arrives_with_the_objects_and_places_that_the_peer_says() {
     let value = told.value().unwrap();
     let ids: Vec<_> = value.nested().map(|id| (id.origin.0, id.seq)).collect();
     assert_eq!(ids, [(2, 1), (2, 2)]);
-    let WireAttachment::Array { value: array, .. } = &value.items[2] else {
+    let WireAttachment::Array { value: array, .. } = &value.attachments[2] else {
         panic!("{value:?}");
     };
     let Body::Stored(loc) = array.body else {

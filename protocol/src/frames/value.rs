@@ -128,8 +128,8 @@ impl PeerValue {
             places.push(Place::from(*loc));
             *loc = nowhere(*loc);
         }
-        for item in &mut plain.items {
-            let (id, is_array) = match item {
+        for attachment in &mut plain.attachments {
+            let (id, is_array) = match attachment {
                 WireAttachment::InlineArray(_) => continue,
                 WireAttachment::Array { id, value } => {
                     if let Body::Stored(loc) = value.body {
@@ -178,8 +178,8 @@ impl PeerValue {
         };
         here(&mut value.body)?;
         let mut count = 0;
-        for item in &mut value.items {
-            let (own, array) = match item {
+        for attachment in &mut value.attachments {
+            let (own, array) = match attachment {
                 WireAttachment::InlineArray(array) => {
                     if matches!(array.body, Body::Stored(_)) {
                         return Err(malformed("an inline array that is stored"));

@@ -18,8 +18,8 @@ use crate::{
 /// The largest body, in bytes, that travels inside messages. Such a body is never in the store.
 pub const INLINE_LIMIT: usize = 16 << 10;
 
-/// The largest sum of inline bodies, in bytes, in the arguments of one call or in the items of one
-/// value. A further body becomes an object of its own, unless it is a [small](Block::SMALL)
+/// The largest sum of inline bodies, in bytes, in the arguments of one call or in the attachments
+/// of one value. A further body becomes an object of its own, unless it is a [small](Block::SMALL)
 /// argument.
 pub const INLINE_TOTAL: usize = 64 << 10;
 
@@ -78,7 +78,7 @@ fn object_of(engine: &dyn Engine, block: &Block, format: &Format) -> Option<Arc<
         return None;
     };
     let whole = matches!(&value.body, Body::Stored(loc) if loc.len == block.len() as u64);
-    (whole && value.format == *format && value.items.is_empty() && entry.belongs_to(engine))
+    (whole && value.format == *format && value.attachments.is_empty() && entry.belongs_to(engine))
         .then_some(entry)
 }
 
@@ -97,12 +97,12 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     {
         return Ok(entry);
     }
-    let (items, _keep) = lower_items(engine, attachments)?;
+    let (attachments, _keep) = lower_attachments(engine, attachments)?;
     match place(engine, &format, block.clone(), INLINE_LIMIT)? {
         Placed::Inline(block) => Ok(engine.store().register(Value {
             format,
             body: Body::Inline(block),
-            items,
+            attachments,
         })),
         Placed::Extent(extent) => {
             let mut made = None;
@@ -110,7 +110,7 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
                 let value = Value {
                     format: format.clone(),
                     body: Body::Stored(loc),
-                    items: items.clone(),
+                    attachments: attachments.clone(),
                 };
                 let entry = engine.store().register(value);
                 made = Some(entry.clone());
@@ -125,7 +125,7 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
                     Payload {
                         format,
                         block: Block::copy_of(block.bytes(), ALIGN),
-                        attachments: raise(engine, &items)?,
+                        attachments: raise(engine, &attachments)?,
                     },
                 ),
             }
@@ -133,34 +133,34 @@ pub fn put(engine: &dyn Engine, payload: Payload) -> Result<Arc<ObjectHandle>> {
     }
 }
 
-/// Returns the attachments of these items.
-fn raise(engine: &dyn Engine, items: &[WireAttachment]) -> Result<Vec<Attachment>> {
+/// Returns the attachments in the process for those on the wire.
+fn raise(engine: &dyn Engine, attachments: &[WireAttachment]) -> Result<Vec<Attachment>> {
     let value = Value {
         format: Format::Text,
         body: Body::Inline(Block::copy_of(&[], ALIGN)),
-        items: items.to_vec(),
+        attachments: attachments.to_vec(),
     };
     Ok(crate::engine::readable(engine, &value, None, ENGINE)?.attachments)
 }
 
-/// Returns the items of a value, and the handles that keep them until the value has been
+/// Returns the attachments on the wire, and the handles that keep them until the value has been
 /// registered.
 ///
 /// # Errors
 /// Fails if the store is full, or if a ref belongs to another runtime.
-pub fn lower_items(
+pub fn lower_attachments(
     engine: &dyn Engine,
     attachments: Vec<Attachment>,
 ) -> Result<(Vec<WireAttachment>, Vec<Arc<ObjectHandle>>)> {
-    let mut items = Vec::with_capacity(attachments.len());
+    let mut lowered = Vec::with_capacity(attachments.len());
     let mut keep = Vec::new();
     let mut inline_left = INLINE_TOTAL;
     for attachment in attachments {
-        items.push(match attachment {
+        lowered.push(match attachment {
             Attachment::Ref(entry) => {
                 check_owner(engine, &entry)?;
                 let id = entry.id();
-                let item = match entry.outcome() {
+                let wire = match entry.outcome() {
                     Some(Ok(value)) if matches!(value.format, Format::Shared { .. }) => {
                         WireAttachment::Array {
                             id,
@@ -170,7 +170,7 @@ pub fn lower_items(
                     _ => WireAttachment::Ref { id },
                 };
                 keep.push(entry);
-                item
+                wire
             }
             Attachment::Array(array) => {
                 let ArrayAttachment { block, format } = *array;
@@ -180,7 +180,7 @@ pub fn lower_items(
                     WireAttachment::InlineArray(Arc::new(Value {
                         format,
                         body: Body::Inline(block),
-                        items: Vec::new(),
+                        attachments: Vec::new(),
                     }))
                 } else {
                     let entry = put(
@@ -203,7 +203,7 @@ pub fn lower_items(
             }
         });
     }
-    Ok((items, keep))
+    Ok((lowered, keep))
 }
 
 /// Takes the arguments out of a call. Returns them in the form in which they are submitted, and the
@@ -230,12 +230,12 @@ pub fn lower_call(
                 ArgSpec::Value(Box::new(Value {
                     format,
                     body: Body::Inline(block),
-                    items: Vec::new(),
+                    attachments: Vec::new(),
                 }))
             }
             CallArg::Value(payload) if payload.block.len() <= INLINE_LIMIT.min(inline_left) => {
                 inline_left -= payload.block.len();
-                let (items, mut kept) = lower_items(engine, payload.attachments)?;
+                let (attachments, mut kept) = lower_attachments(engine, payload.attachments)?;
                 keep.append(&mut kept);
                 let block = match place(engine, &payload.format, payload.block, INLINE_LIMIT)? {
                     Placed::Inline(block) => block,
@@ -246,7 +246,7 @@ pub fn lower_call(
                 ArgSpec::Value(Box::new(Value {
                     format: payload.format,
                     body: Body::Inline(block),
-                    items,
+                    attachments,
                 }))
             }
             CallArg::Value(payload) => {

@@ -58,11 +58,11 @@ struct Waiting {
     watched: bool,
 }
 
-/// The threads that wait for the outcome, and later the handles of the value's items.
+/// The threads that wait for the outcome, and later the handles of the value's attachments.
 enum List {
     Waiters(Waiters),
-    /// The handles of a value's items after a read, if there are [`MANY`] or more. To make them
-    /// takes longer than the rest of a read. The value keeps their objects anyway.
+    /// The handles of a value's attachments after a read, if there are [`MANY`] or more. To make
+    /// them takes longer than the rest of a read. The value keeps their objects anyway.
     Handles(Arc<Vec<Arc<ObjectHandle>>>),
 }
 
@@ -176,7 +176,9 @@ impl ObjectHandle {
     #[inline]
     pub fn is_small(&self) -> bool {
         match self.outcome().filter(|_| !self.is_actor) {
-            Some(Ok(value)) => value.items.is_empty() && matches!(value.body, Body::Inline(_)),
+            Some(Ok(value)) => {
+                value.attachments.is_empty() && matches!(value.body, Body::Inline(_))
+            }
             Some(Err(_)) => true,
             None => false,
         }
@@ -189,7 +191,7 @@ impl ObjectHandle {
         self.is_actor
             || match self.outcome() {
                 None => true,
-                Some(Ok(value)) => !value.items.is_empty(),
+                Some(Ok(value)) => !value.attachments.is_empty(),
                 Some(Err(_)) => false,
             }
     }
@@ -379,7 +381,7 @@ impl ObjectHandle {
             }
         };
         if let Body::Inline(block) = &value.body
-            && value.items.is_empty()
+            && value.attachments.is_empty()
         {
             let (format, block) = (value.format.clone(), block.clone());
             return Ok(Payload {
@@ -395,8 +397,8 @@ impl ObjectHandle {
 
     /// Returns the handles of the objects that the value refers to.
     fn handles(&self, engine: &dyn Engine, value: &Value) -> Vec<Arc<ObjectHandle>> {
-        if value.items.len() < MANY {
-            return handles_of(engine, &value.items);
+        if value.attachments.len() < MANY {
+            return handles_of(engine, &value.attachments);
         }
         let kept = match &self.waiting.lock().list {
             List::Handles(kept) => Some(kept.clone()),
@@ -405,7 +407,7 @@ impl ObjectHandle {
         if let Some(kept) = kept {
             return kept.to_vec();
         }
-        let handles = handles_of(engine, &value.items);
+        let handles = handles_of(engine, &value.attachments);
         self.keep(&handles);
         handles
     }

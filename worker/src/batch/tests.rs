@@ -94,7 +94,7 @@ fn object(seq: u64) -> Arc<ObjectHandle> {
     let value = Value {
         format: Format::Text,
         body: mobula_protocol::Body::Inline(Block::copy_of(&seq.to_ne_bytes(), 1)),
-        items: vec![],
+        attachments: vec![],
     };
     let id = ObjectId {
         origin: WorkerId(7),

@@ -140,7 +140,7 @@ impl<L: Link> Worker<L> {
         // Other workers read values that lie in the store or refer to objects. The driver counts
         // these.
         let is_known_here = match &outcome {
-            Ok(value) => value.items.is_empty() && matches!(value.body, Body::Inline(_)),
+            Ok(value) => value.attachments.is_empty() && matches!(value.body, Body::Inline(_)),
             Err(_) => true,
         };
         let told = (!is_known_here).then_some(&outcome);
@@ -270,7 +270,7 @@ fn ready(arg: ArgSpec, keep: &[Arc<ObjectHandle>]) -> Result<Arg> {
 /// half done.
 fn is_data(args: &[ArgSpec], keep: &[Arc<ObjectHandle>]) -> bool {
     let own = args.iter().all(|arg| match arg {
-        ArgSpec::Value(value) => value.items.is_empty() || value.is_data(),
+        ArgSpec::Value(value) => value.attachments.is_empty() || value.is_data(),
         ArgSpec::Object(_) => true,
         // A look-up for each of many objects would cost the square of their number.
         ArgSpec::Gather(_) => false,

@@ -29,7 +29,7 @@ use crate::{
 use mobula_protocol::{
     Attempt, Body, Engine, Error, FunctionIndex, Gathered, INLINE_LIMIT, Input, Inputs,
     ObjectHandle, ObjectId, Payload, Placed, ProcessName, RemoteFn, Resources, Result, Role,
-    TaskOptions, TaskSlot, Value, lower_items,
+    TaskOptions, TaskSlot, Value, lower_attachments,
     message::{Arg, Args, FromWorker, TaskMessage},
     place, readable,
 };
@@ -462,8 +462,8 @@ fn own(engine: &dyn Engine, value: Value) -> Result<Payload> {
         Value {
             format,
             body: Body::Inline(block),
-            items,
-        } if items.is_empty() => Ok(Payload {
+            attachments,
+        } if attachments.is_empty() => Ok(Payload {
             format,
             block,
             attachments: Vec::new(),
@@ -485,18 +485,18 @@ pub(super) fn finish<L: Link>(
         block,
         attachments,
     } = payload;
-    let (items, keep) = lower_items(engine, attachments)?;
+    let (attachments, keep) = lower_attachments(engine, attachments)?;
     let result = match place(engine, &format, block, INLINE_LIMIT)? {
         Placed::Inline(block) => Value {
             format,
             body: Body::Inline(block),
-            items,
+            attachments,
         },
         Placed::Extent(extent) => {
             let value = Value {
                 format,
                 body: Body::Stored(extent.loc()),
-                items,
+                attachments,
             };
             let known = Arc::new(value.clone());
             // A view of these bytes that still exists holds the result from now on.

@@ -151,7 +151,7 @@ fn task(attempt: u64, byte: u8) -> ToWorker {
     let payload = Value {
         format: Format::Packed { of: TypeTag(1) },
         body: mobula_protocol::Body::Inline(Block::copy_of(&[byte], 1)),
-        items: vec![],
+        attachments: vec![],
     };
     ToWorker::Task(TaskMessage {
         id: ObjectId {

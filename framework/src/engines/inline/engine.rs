@@ -85,7 +85,7 @@ impl Engine for Inline {
         result.wait(None);
         let element = |place| {
             let result = known(result)?;
-            let id = result.items.get(place).and_then(WireAttachment::id);
+            let id = result.attachments.get(place).and_then(WireAttachment::id);
             let id = id.ok_or_else(|| {
                 Error::internal(format!("a result was split that has no element {place}"))
             })?;

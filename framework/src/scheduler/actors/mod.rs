@@ -392,7 +392,7 @@ impl Scheduler {
                     // A value with the tag 0 would stand for the actor's own value.
                     format: Format::Packed { of: TypeTag(1) },
                     body: Body::Inline(Default::default()),
-                    items: vec![WireAttachment::Ref { id: actor }],
+                    attachments: vec![WireAttachment::Ref { id: actor }],
                 };
                 self.begin_value(&value);
                 ObjectState::Ready(value.into())

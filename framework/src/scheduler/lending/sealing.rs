@@ -78,7 +78,7 @@ impl Scheduler {
         let value = Value {
             format,
             body: Body::Stored(loc),
-            items: Vec::new(),
+            attachments: Vec::new(),
         };
         host.close(loc, Some((id, value)));
         Ok(())
@@ -127,7 +127,7 @@ impl Scheduler {
                 Value {
                     format: old.format.clone(),
                     body: Body::Inline(Default::default()),
-                    items: Vec::new(),
+                    attachments: Vec::new(),
                 }
                 .into(),
             );

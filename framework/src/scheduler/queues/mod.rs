@@ -38,7 +38,7 @@ use super::{
     Host, Scheduler, Violation,
     counts::stored,
     object::ObjectState,
-    objects::{BadItem, unknown},
+    objects::{BadAttachment, unknown},
 };
 pub(crate) use line::{Event, Line, Place, Ticket, Why};
 pub(crate) use streams::stream_ended;
@@ -320,11 +320,13 @@ impl Scheduler {
         let wrong =
             |how: &str| Violation::new(format!("a value that {id} puts into a queue {how}"));
         match value {
-            ArgSpec::Value(value) if stored(&value).is_none() => match self.check_items(&value) {
-                Ok(()) => Ok(Item::Own((*value).share())),
-                Err(BadItem::Malformed(how)) => Err(wrong(how)),
-                Err(BadItem::Unknown(nested)) => Err(unknown(nested)),
-            },
+            ArgSpec::Value(value) if stored(&value).is_none() => {
+                match self.check_attachments(&value) {
+                    Ok(()) => Ok(Item::Own((*value).share())),
+                    Err(BadAttachment::Malformed(how)) => Err(wrong(how)),
+                    Err(BadAttachment::Unknown(nested)) => Err(unknown(nested)),
+                }
+            }
             ArgSpec::Object(object) => match self.objects.get(object).map(|found| found.value()) {
                 None => Err(unknown(object)),
                 Some(None) => Err(wrong("is not there")),

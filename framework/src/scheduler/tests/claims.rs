@@ -10,15 +10,15 @@ use mobula_protocol::{
 use mobula_store::{Loc, SegmentId};
 
 use super::env::{
-    D, Env, W1, W2, array, array_item, done, good, inline, packed, refer, spawn, spec, w,
+    D, Env, W1, W2, array, array_attachment, done, good, inline, packed, refer, spawn, spec, w,
 };
 
 fn object(id: ObjectId) -> ArgSpec {
     ArgSpec::Object(id)
 }
 
-fn value(items: Vec<WireAttachment>) -> ArgSpec {
-    ArgSpec::Value(Box::new(packed(0, items)))
+fn value(attachments: Vec<WireAttachment>) -> ArgSpec {
+    ArgSpec::Value(Box::new(packed(0, attachments)))
 }
 
 fn put(seq: u64, value: Value) -> FromWorker {
@@ -41,7 +41,7 @@ fn shared(kind: SharedKind) -> Value {
             offset: 1 << 20,
             len: 8000,
         }),
-        items: vec![],
+        attachments: vec![],
     }
 }
 
@@ -72,8 +72,8 @@ fn refused(env: &mut Env, message: FromWorker) {
 }
 
 /// All messages that mention objects beside those that they make.
-fn mentions(task: &TaskMessage, id: ObjectId, item: &WireAttachment) -> Vec<FromWorker> {
-    let items = || vec![item.clone()];
+fn mentions(task: &TaskMessage, id: ObjectId, attachment: &WireAttachment) -> Vec<FromWorker> {
+    let attachments = || vec![attachment.clone()];
     let seal = Format::Flat {
         elem: TypeTag(1),
         shape: [1000][..].into(),
@@ -127,7 +127,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &WireAttachment) -> Vec<From
         },
         spawn(w(W1, 90), vec![object(id)]),
         spawn(w(W1, 90), vec![ArgSpec::Gather(vec![id])]),
-        spawn(w(W1, 90), vec![value(items())]),
+        spawn(w(W1, 90), vec![value(attachments())]),
         FromWorker::Spawn(call(id), None),
         FromWorker::CreateActor {
             id: w(W1, 90),
@@ -136,8 +136,8 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &WireAttachment) -> Vec<From
             options: Box::default(),
             found: None,
         },
-        put(90, packed(0, items())),
-        done(task, Ok(Arc::new(packed(0, items())))),
+        put(90, packed(0, attachments())),
+        done(task, Ok(Arc::new(packed(0, attachments())))),
     ]
 }
 
@@ -145,7 +145,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, item: &WireAttachment) -> Vec<From
 fn ids_that_a_worker_was_not_told_of_are_refused() {
     let (mut env, task) = running(vec![]);
     for secret in [shared(SharedKind::Array), array(1), inline(1)] {
-        let item = match stored(&secret) {
+        let attachment = match stored(&secret) {
             true => |id, value: &Value| WireAttachment::Array {
                 id,
                 value: Arc::new(value.clone()),
@@ -153,7 +153,7 @@ fn ids_that_a_worker_was_not_told_of_are_refused() {
             false => |id, _: &Value| refer(id),
         };
         let id = put_by_driver(&mut env, secret.clone());
-        for message in mentions(&task, id, &item(id, &secret)) {
+        for message in mentions(&task, id, &attachment(id, &secret)) {
             refused(&mut env, message);
         }
         // Another worker has it.
@@ -197,7 +197,7 @@ fn a_worker_may_mention_what_its_tasks_and_their_values_refer_to() {
     let gathered = put_by_driver(&mut env, inline(5));
     let args = vec![
         object(near),
-        value(vec![array_item(beside, 4)]),
+        value(vec![array_attachment(beside, 4)]),
         ArgSpec::Gather(vec![gathered]),
     ];
     let task = env.scheduler.mint();
@@ -211,7 +211,7 @@ fn a_worker_may_mention_what_its_tasks_and_their_values_refer_to() {
     }
     env.says(
         W1,
-        put(1, packed(0, vec![array_item(beside, 4), refer(deep)])),
+        put(1, packed(0, vec![array_attachment(beside, 4), refer(deep)])),
     );
     env.done(W1, &running, Ok(Arc::new(packed(0, vec![refer(deep)]))));
     // What it held it holds.
@@ -295,13 +295,19 @@ fn the_value_beside_an_id_is_that_of_the_object() {
         (memory, array(1)),
     ];
     for (id, lie) in lies {
-        let item = WireAttachment::Array {
+        let attachment = WireAttachment::Array {
             id,
             value: Arc::new(lie),
         };
-        refused(&mut env, put(1, packed(0, vec![item.clone()])));
-        refused(&mut env, spawn(w(W1, 1), vec![value(vec![item.clone()])]));
-        refused(&mut env, done(&task, Ok(Arc::new(packed(0, vec![item])))));
+        refused(&mut env, put(1, packed(0, vec![attachment.clone()])));
+        refused(
+            &mut env,
+            spawn(w(W1, 1), vec![value(vec![attachment.clone()])]),
+        );
+        refused(
+            &mut env,
+            done(&task, Ok(Arc::new(packed(0, vec![attachment])))),
+        );
     }
     let truth = [
         (stored, array(1)),

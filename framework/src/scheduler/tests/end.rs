@@ -8,7 +8,7 @@ use mobula_protocol::{
 };
 
 use super::env::{
-    Env, W1, W2, array, array_item, bad, d, done, good, inline, packed, refer, spawn, w,
+    Env, W1, W2, array, array_attachment, bad, d, done, good, inline, packed, refer, spawn, w,
 };
 
 fn object(seq: u64) -> ArgSpec {
@@ -62,7 +62,7 @@ fn what_a_worker_reads_stays_until_the_worker_is_gone() {
     let mut env = Env::new(1, 2);
     let held = env.put(1, array(1));
     let nested = env.put(2, array(2));
-    let arg = env.put(3, packed(3, vec![array_item(nested, 2)]));
+    let arg = env.put(3, packed(3, vec![array_attachment(nested, 2)]));
     env.submit(4, vec![object(3)]);
     env.pump();
     let task = env.start(W1, d(4));
@@ -123,7 +123,7 @@ fn a_task_that_waits_is_told_and_can_end() {
     env.release(ready);
     assert_eq!(env.scheduler.pins(ready), 1);
     // What it has put it reads until it is gone, also from within a value that it has put later.
-    let holds = Arc::new(packed(4, vec![array_item(w(W1, 3), 3), refer(after)]));
+    let holds = Arc::new(packed(4, vec![array_attachment(w(W1, 3), 3), refer(after)]));
     let id = w(W1, 4);
     env.ok(W1, FromWorker::Put { id, value: holds });
     env.ok(W1, FromWorker::Release(w(W1, 3)));

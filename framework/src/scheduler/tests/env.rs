@@ -278,13 +278,13 @@ pub(super) fn inline(number: u64) -> Value {
 }
 
 /// A small value that refers to others.
-pub(super) fn packed(number: u64, items: Vec<WireAttachment>) -> Value {
+pub(super) fn packed(number: u64, attachments: Vec<WireAttachment>) -> Value {
     Value {
         format: Format::Packed {
             of: TypeTag(number),
         },
         body: Body::Inline(Block::default()),
-        items,
+        attachments,
     }
 }
 
@@ -302,12 +302,12 @@ pub(super) fn array(number: u64) -> Value {
     Value {
         format,
         body: Body::Stored(loc),
-        items: vec![],
+        attachments: vec![],
     }
 }
 
 /// That [`array`], inside a value.
-pub(super) fn array_item(id: ObjectId, number: u64) -> WireAttachment {
+pub(super) fn array_attachment(id: ObjectId, number: u64) -> WireAttachment {
     WireAttachment::Array {
         id,
         value: Arc::new(array(number)),

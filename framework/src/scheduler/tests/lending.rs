@@ -35,7 +35,7 @@ pub(super) fn shared(number: u64) -> Value {
             shape: [10, 10][..].into(),
         },
         body: Body::Stored(loc(number)),
-        items: vec![],
+        attachments: vec![],
     }
 }
 
@@ -394,7 +394,7 @@ fn no_value_of_a_worker_is_a_part() {
             range: span(0, 1).into(),
         },
         body: Body::Inline(Default::default()),
-        items: vec![mobula_protocol::WireAttachment::Array {
+        attachments: vec![mobula_protocol::WireAttachment::Array {
             id: array,
             value: Arc::new(shared(1)),
         }],

@@ -8,7 +8,7 @@ use mobula_protocol::{
 };
 
 use super::env::{
-    Env, W1, W2, array, array_item, bad, d, done, good, inline, packed, refer, spawn, spec, w,
+    Env, W1, W2, array, array_attachment, bad, d, done, good, inline, packed, refer, spawn, spec, w,
 };
 
 #[test]
@@ -137,7 +137,7 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
         attempt,
         outcome: good(0),
     };
-    let value = |items| done(task, Ok(Arc::new(packed(0, items))));
+    let value = |attachments| done(task, Ok(Arc::new(packed(0, attachments))));
     let put = |id, value| FromWorker::Put {
         id,
         value: Arc::new(value),
@@ -175,8 +175,8 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
         ),
         // Values that refer to nothing, or to what cannot be.
         (W1, value(vec![refer(d(99))])),
-        (W1, value(vec![array_item(d(99), 1)])),
-        (W1, value(vec![array_item(d(2), 1)])),
+        (W1, value(vec![array_attachment(d(99), 1)])),
+        (W1, value(vec![array_attachment(d(2), 1)])),
         (W1, value(vec![crooked.clone()])),
         (W1, put(w(W1, 9), packed(0, vec![refer(w(W1, 9))]))),
         (W1, put(w(W1, 9), packed(0, vec![refer(own), refer(d(99))]))),

@@ -8,7 +8,9 @@ use mobula_protocol::{
 };
 use mobula_store::SegmentId;
 
-use super::env::{D, Env, W1, W2, array, array_item, d, good, inline, packed, refer, spawn, w};
+use super::env::{
+    D, Env, W1, W2, array, array_attachment, d, good, inline, packed, refer, spawn, w,
+};
 
 #[test]
 fn the_last_handle_frees_a_stored_body() {
@@ -29,7 +31,7 @@ fn the_last_handle_frees_a_stored_body() {
 fn a_value_keeps_what_it_refers_to() {
     let mut env = Env::new(0, 1);
     let inner = env.put(1, array(7));
-    let outer = env.put(2, packed(8, vec![array_item(inner, 7), refer(inner)]));
+    let outer = env.put(2, packed(8, vec![array_attachment(inner, 7), refer(inner)]));
     env.release(inner);
     assert!(env.freed().is_empty());
     // The driver reads the outer value and finds a ref in it.
@@ -99,9 +101,12 @@ fn a_result_that_nobody_wants_any_more_is_freed_when_it_is_there() {
 fn arguments_and_their_arrays_are_pinned_from_the_hand_over_to_the_end() {
     let mut env = Env::new(0, 4);
     let array_id = env.put(1, array(1));
-    let outer = env.put(2, packed(2, vec![array_item(array_id, 1), refer(array_id)]));
+    let outer = env.put(
+        2,
+        packed(2, vec![array_attachment(array_id, 1), refer(array_id)]),
+    );
     let gathered = env.put(3, inline(3));
-    let value = ArgSpec::Value(Box::new(packed(4, vec![array_item(array_id, 1)])));
+    let value = ArgSpec::Value(Box::new(packed(4, vec![array_attachment(array_id, 1)])));
     let args = vec![
         ArgSpec::Object(outer),
         ArgSpec::Gather(vec![gathered, outer]),
@@ -140,7 +145,11 @@ fn what_is_in_the_result_lives_on_though_it_came_from_the_arguments() {
     let input = env.put(1, array(1));
     let id = env.submit(2, vec![ArgSpec::Object(input)]);
     env.release(input);
-    env.run(W1, id, Ok(Arc::new(packed(2, vec![array_item(input, 1)]))));
+    env.run(
+        W1,
+        id,
+        Ok(Arc::new(packed(2, vec![array_attachment(input, 1)]))),
+    );
     assert_eq!(env.completed(), [(id, Ok(2))]);
     assert_eq!(env.scheduler.pins(input), 0);
     env.release(id);
@@ -187,7 +196,7 @@ fn a_worker_pins_what_it_holds_and_knows() {
 fn workers_forget_decoded_values_of_freed_objects() {
     let mut env = Env::new(2, 1);
     let inner = env.put(1, array(7));
-    let outer = env.put(2, packed(8, vec![array_item(inner, 7)]));
+    let outer = env.put(2, packed(8, vec![array_attachment(inner, 7)]));
     env.release(inner);
     for worker in [W1, W2, W1] {
         env.ok(worker, FromWorker::Decoded(outer));

@@ -145,8 +145,8 @@ impl Worker {
 
 /// Adds what a value refers to.
 pub(super) fn look_into(value: &Value, seen: &mut Known) {
-    for item in &value.items {
-        match item {
+    for attachment in &value.attachments {
+        match attachment {
             WireAttachment::InlineArray(_) => {}
             WireAttachment::Array { id, value } => seen.push((*id, Some(value.clone()))),
             WireAttachment::Ref { id } => seen.push((*id, None)),

@@ -7,7 +7,7 @@ use mobula_protocol::{
 
 use super::{
     dice::Dice,
-    env::{D, Env, W1, W2, array, array_item, d, inline, number, packed, plain, refer, w},
+    env::{D, Env, W1, W2, array, array_attachment, d, inline, number, packed, plain, refer, w},
 };
 
 fn own(number: u64) -> ArgSpec {
@@ -113,7 +113,7 @@ fn a_queue_keeps_what_its_values_refer_to() {
     env.scheduler.put(one, array(1).into(), D).unwrap();
     let two = env.scheduler.mint();
     env.scheduler.put(two, array(2).into(), D).unwrap();
-    let nested = packed(5, vec![array_item(two, 2)]);
+    let nested = packed(5, vec![array_attachment(two, 2)]);
     let three = env.scheduler.mint();
     env.scheduler.put(three, nested.clone().into(), D).unwrap();
     let puts = [
@@ -140,7 +140,7 @@ fn a_queue_keeps_what_its_values_refer_to() {
             .is_some()
     );
     assert_eq!(number(&value(&env, 1)), 5);
-    // Values in values have no items, so this one has to be asked for.
+    // Values in values have no attachments, so this one has to be asked for.
     let third = value(&env, 2);
     assert!(matches!(third.stands_for(), Some(WireAttachment::Ref { id }) if *id == three));
     env.release(got[0]);

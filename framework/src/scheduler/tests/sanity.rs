@@ -52,8 +52,8 @@ impl Recount {
     }
 
     fn pin_arrays(&mut self, value: &Value) {
-        for item in &value.items {
-            if let WireAttachment::Array { id, .. } = item {
+        for attachment in &value.attachments {
+            if let WireAttachment::Array { id, .. } = attachment {
                 *self.pins.entry(*id).or_default() += 1;
             }
         }

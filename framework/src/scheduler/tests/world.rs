@@ -122,13 +122,13 @@ impl World {
             1 => inline(number),
             _ => {
                 let count = self.dice.below(4);
-                let items = (0..count).filter_map(|_| self.item(known)).collect();
-                packed(number, items)
+                let attachments = (0..count).filter_map(|_| self.attachment(known)).collect();
+                packed(number, attachments)
             }
         })
     }
 
-    fn item(&mut self, known: &Known) -> Option<WireAttachment> {
+    fn attachment(&mut self, known: &Known) -> Option<WireAttachment> {
         Some(match self.dice.pick(known)? {
             (id, Some(value)) if stored(&value).is_some() && self.dice.one_in(2) => {
                 WireAttachment::Array { id, value }
@@ -143,8 +143,8 @@ impl World {
         for _ in 0..count {
             args.push(match self.dice.below(3) {
                 0 => {
-                    let items = self.item(known).into_iter().collect();
-                    ArgSpec::Value(Box::new(packed(0, items)))
+                    let attachments = self.attachment(known).into_iter().collect();
+                    ArgSpec::Value(Box::new(packed(0, attachments)))
                 }
                 1 => match self.dice.pick(known) {
                     Some((id, _)) => ArgSpec::Object(id),

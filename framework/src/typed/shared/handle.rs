@@ -45,7 +45,7 @@ impl SharedHandle {
             let entry = engine.store().register(Value {
                 format,
                 body: Body::Stored(loc),
-                items: Vec::new(),
+                attachments: Vec::new(),
             });
             made = Some(entry.clone());
             entry

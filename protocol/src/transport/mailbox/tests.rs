@@ -41,7 +41,7 @@ fn text(text: &[u8]) -> Arc<Value> {
     Arc::new(Value {
         format: Format::Text,
         body: Body::Inline(Block::copy_of(text, 1)),
-        items: Vec::new(),
+        attachments: Vec::new(),
     })
 }
 

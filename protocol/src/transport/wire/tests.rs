@@ -84,12 +84,12 @@ fn plain() -> impl Strategy<Value = Arc<Value>> {
         Arc::new(Value {
             format,
             body,
-            items: Vec::new(),
+            attachments: Vec::new(),
         })
     })
 }
 
-fn items() -> impl Strategy<Value = WireAttachment> {
+fn attachments() -> impl Strategy<Value = WireAttachment> {
     prop_oneof![
         plain().prop_map(WireAttachment::InlineArray),
         (ids(), plain()).prop_map(|(id, value)| WireAttachment::Array { id, value }),
@@ -98,22 +98,23 @@ fn items() -> impl Strategy<Value = WireAttachment> {
 }
 
 fn values() -> impl Strategy<Value = Arc<Value>> {
-    let packed = (any::<u64>(), bodies(), vec(items(), 0..5)).prop_map(|(of, body, items)| {
-        Arc::new(Value {
-            format: Format::Packed { of: TypeTag(of) },
-            body,
-            items,
-        })
-    });
-    let part = (any::<u64>(), ranges(), bodies(), vec(items(), 0..2)).prop_map(
-        |(of, range, body, items)| {
+    let packed =
+        (any::<u64>(), bodies(), vec(attachments(), 0..5)).prop_map(|(of, body, attachments)| {
+            Arc::new(Value {
+                format: Format::Packed { of: TypeTag(of) },
+                body,
+                attachments,
+            })
+        });
+    let part = (any::<u64>(), ranges(), bodies(), vec(attachments(), 0..2)).prop_map(
+        |(of, range, body, attachments)| {
             Arc::new(Value {
                 format: Format::Part {
                     of: TypeTag(of),
                     range: range.into(),
                 },
                 body,
-                items,
+                attachments,
             })
         },
     );
@@ -425,8 +426,8 @@ impl Hidden {
         if let Body::Inline(block) = &value.body {
             self.0.push(block.bytes().to_vec());
         }
-        for item in &value.items {
-            match item {
+        for attachment in &value.attachments {
+            match attachment {
                 WireAttachment::InlineArray(value) | WireAttachment::Array { value, .. } => {
                     self.value(value)
                 }
@@ -697,7 +698,7 @@ fn inline_bytes_arrive_aligned() {
                 shape: Shape::of_vec(4),
             },
             body: Body::Inline(Block::copy_of(b"text", 1)),
-            items: Vec::new(),
+            attachments: Vec::new(),
         }),
     };
     let mut bytes = Vec::new();
@@ -745,12 +746,12 @@ fn long_chains_of_causes_do_not_exhaust_small_stacks() {
 }
 
 #[test]
-fn items_of_items_are_refused() {
-    let with = |format, items| {
+fn attachments_of_attachments_are_refused() {
+    let with = |format, attachments| {
         Arc::new(Value {
             format,
             body: Body::Inline(Block::default()),
-            items,
+            attachments,
         })
     };
     let id = ObjectId {

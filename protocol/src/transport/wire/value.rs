@@ -69,31 +69,31 @@ pub fn decode_value(bytes: &[u8]) -> Result<Value, WireError> {
 
 pub(super) fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), WireError> {
     write_plain(out, value);
-    if has_items(&value.format) {
-        writer::number(out, value.items.len() as u64);
+    if has_attachments(&value.format) {
+        writer::number(out, value.attachments.len() as u64);
         return value
-            .items
+            .attachments
             .iter()
-            .try_for_each(|item| write_item(out, item));
+            .try_for_each(|attachment| write_attachment(out, attachment));
     }
-    without_items(value)
+    without_attachments(value)
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     let mut value = read_plain(reader)?;
-    if has_items(&value.format) {
-        value.items = reader.list("a value's items", read_item)?;
+    if has_attachments(&value.format) {
+        value.attachments = reader.list("a value's items", read_attachment)?;
     }
     Ok(value)
 }
 
-/// Returns whether values of this format have items.
-fn has_items(format: &Format) -> bool {
+/// Returns whether values of this format have attachments.
+fn has_attachments(format: &Format) -> bool {
     matches!(format, Format::Packed { .. } | Format::Part { .. })
 }
 
-/// Writes a value without its items. Values of items are written by this: they have no items, which
-/// also bounds how deep values nest.
+/// Writes a value without its attachments. Values of attachments are written by this: they have no
+/// attachments, which also bounds how deep values nest.
 fn write_plain(out: &mut Vec<u8>, value: &Value) {
     let body = match &value.body {
         Body::Inline(_) => INLINE,
@@ -143,7 +143,7 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
         return Ok(Value {
             format: Format::Packed { of },
             body: Body::Inline(block),
-            items: Vec::new(),
+            attachments: Vec::new(),
         });
     }
     let (format, mark) = read_format_of(kind, reader)?;
@@ -158,7 +158,7 @@ fn read_plain(reader: &mut Reader<'_>) -> Result<Value, WireError> {
     Ok(Value {
         format,
         body,
-        items: Vec::new(),
+        attachments: Vec::new(),
     })
 }
 
@@ -229,18 +229,18 @@ fn read_format_of(kind: u8, reader: &mut Reader<'_>) -> Result<(Format, u8), Wir
     Ok((format, kind & BODY))
 }
 
-fn write_item(out: &mut Vec<u8>, item: &WireAttachment) -> Result<(), WireError> {
-    match item {
+fn write_attachment(out: &mut Vec<u8>, attachment: &WireAttachment) -> Result<(), WireError> {
+    match attachment {
         WireAttachment::InlineArray(value) => {
             out.push(INLINE_ARRAY);
             write_plain(out, value);
-            without_items(value)
+            without_attachments(value)
         }
         WireAttachment::Array { id, value } => {
             out.push(ARRAY);
             writer::id(out, *id);
             write_plain(out, value);
-            without_items(value)
+            without_attachments(value)
         }
         WireAttachment::Ref { id } => {
             out.push(REF);
@@ -250,7 +250,7 @@ fn write_item(out: &mut Vec<u8>, item: &WireAttachment) -> Result<(), WireError>
     }
 }
 
-fn read_item(reader: &mut Reader<'_>) -> Result<WireAttachment, WireError> {
+fn read_attachment(reader: &mut Reader<'_>) -> Result<WireAttachment, WireError> {
     Ok(match reader.byte("an item")? {
         INLINE_ARRAY => WireAttachment::InlineArray(Arc::new(read_plain(reader)?)),
         ARRAY => WireAttachment::Array {
@@ -262,8 +262,8 @@ fn read_item(reader: &mut Reader<'_>) -> Result<WireAttachment, WireError> {
     })
 }
 
-fn without_items(value: &Value) -> Result<(), WireError> {
-    if value.items.is_empty() {
+fn without_attachments(value: &Value) -> Result<(), WireError> {
+    if value.attachments.is_empty() {
         return Ok(());
     }
     Err(WireError::Unencodable {

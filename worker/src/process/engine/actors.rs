@@ -77,7 +77,7 @@ impl<L: Link> Worker<L> {
     fn actor_of(&self, found: &Arc<ObjectHandle>) -> Result<Arc<ObjectHandle>> {
         found.wait(None);
         let actors = match found.outcome() {
-            Some(Ok(value)) => self.handles(&value.items),
+            Some(Ok(value)) => self.handles(&value.attachments),
             Some(Err(error)) => return Err(error.clone()),
             None => Vec::new(),
         };

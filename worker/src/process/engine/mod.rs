@@ -188,8 +188,8 @@ impl<L: Link> Engine for Worker<L> {
         entry
     }
 
-    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
-        self.handles_of(items.iter().filter_map(WireAttachment::object))
+    fn handles(&self, attachments: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
+        self.handles_of(attachments.iter().filter_map(WireAttachment::object))
     }
 
     fn release(&self, entry: &ObjectHandle) {

@@ -254,10 +254,10 @@ impl Engine for Driver {
         self.with(|scheduler, _| self.handle_in(scheduler, id, known))
     }
 
-    fn handles(&self, items: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
-        let mut handles = Vec::with_capacity(items.len());
+    fn handles(&self, attachments: &[WireAttachment]) -> Vec<Arc<ObjectHandle>> {
+        let mut handles = Vec::with_capacity(attachments.len());
         self.with(|scheduler, _| {
-            for (id, known) in items.iter().filter_map(WireAttachment::object) {
+            for (id, known) in attachments.iter().filter_map(WireAttachment::object) {
                 handles.push(self.handle_in(scheduler, id, known));
             }
         });

@@ -118,7 +118,7 @@ mod tests {
             value: Arc::new(Value {
                 format,
                 body: Body::Stored(loc),
-                items: vec![],
+                attachments: vec![],
             }),
         }
     }
@@ -208,7 +208,7 @@ mod tests {
         let value = Value {
             format: Format::Text,
             body: Body::Inline(Block::default()),
-            items: vec![],
+            attachments: vec![],
         };
         peers.close(memory, Some((id, value)));
         peers.closed(W2, memory).unwrap_err();

@@ -26,8 +26,8 @@ impl Peers {
                 self.introduce_segment(worker, loc.segment);
             }
         }
-        for item in &value.items {
-            if let WireAttachment::Array { value, .. } = item {
+        for attachment in &value.attachments {
+            if let WireAttachment::Array { value, .. } = attachment {
                 self.introduce(worker, value);
             }
         }

@@ -3,7 +3,7 @@
 use mobula_protocol::PartRange;
 
 use super::{
-    super::env::{array_item, packed},
+    super::env::{array_attachment, packed},
     *,
 };
 
@@ -43,7 +43,7 @@ fn a_restart_constructs_anew_and_goes_on_in_order() {
     let actor = env.create(
         vec![ArgSpec::Value(Box::new(packed(
             1,
-            vec![array_item(kept, 1)],
+            vec![array_attachment(kept, 1)],
         )))],
         restarts(1, 1),
     );

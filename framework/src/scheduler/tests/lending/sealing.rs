@@ -22,7 +22,7 @@ fn flat() -> Format {
 }
 
 /// That [`shared`] array, inside a value.
-fn memory_item(id: ObjectId, number: u64) -> WireAttachment {
+fn memory_attachment(id: ObjectId, number: u64) -> WireAttachment {
     WireAttachment::Array {
         id,
         value: Arc::new(shared(number)),
@@ -151,7 +151,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
     for dies in [false, true] {
         let mut env = Env::new(2, 1);
         let array = env.put(0, shared(1));
-        let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
+        let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_attachment(array, 1)])));
         let call = TaskSpec {
             options: retries(5),
             ..spec(d(1), vec![arg])
@@ -195,7 +195,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
 fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     let mut env = Env::new(1, 1);
     let array = env.put(0, shared(1));
-    let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_item(array, 1)])));
+    let arg = ArgSpec::Value(Box::new(packed(1, vec![memory_attachment(array, 1)])));
     let options = retries_of_errors(1);
     let call = TaskSpec {
         options,
@@ -217,7 +217,7 @@ fn what_a_task_has_read_from_a_value_or_shares_with_another_is_not_sealed() {
     for by_value in [false, true] {
         let mut env = Env::new(1, 4);
         let array = env.put(0, shared(1));
-        let holds = || packed(1, vec![memory_item(array, 1)]);
+        let holds = || packed(1, vec![memory_attachment(array, 1)]);
         let outer = env.put(1, if by_value { holds() } else { inline(1) });
         let other = || match by_value {
             true => ArgSpec::Object(outer),
