@@ -7,9 +7,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mobula_store::Block;
 use mobula_protocol::{Format, Input, Inputs, Payload, message::FromWorker, wire};
-use mobula_worker::{batch::{BatchResults, FUNCTION, TAG}};
+use mobula_store::Block;
+use mobula_worker::batch::{BatchResults, FUNCTION, TAG};
 
 fn batch(bytes: &[u8]) -> Payload {
     Payload {

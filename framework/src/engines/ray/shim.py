@@ -197,6 +197,8 @@ LOOK = 0.05
 PATIENCE = 5.0
 # An actor without handles has this time to end before its name is asked for, in seconds.
 LEAVE = 0.25
+# The creation of a queue may be on its way to the hub for so long, in seconds.
+COMES = 10.0
 # The progress of a run is passed on at this interval, in seconds.
 REPORT = 0.1
 # The fewest calls among which `Peer.tidy` looks for ended ones.
@@ -2159,6 +2161,7 @@ class Hub:
         self.cancels: list[tuple[float, Any]] = []
         self.first = 0
         self.changed = asyncio.Event()
+        self.created = asyncio.Event()
         # The progress of calls, by their tokens, for each process that follows it.
         self.far: dict[str, dict[str, tuple[int, int]]] = {}
         self.moved = asyncio.Event()
@@ -2172,6 +2175,8 @@ class Hub:
             turn[1][number] = later
             await later
         try:
+            if kind not in ("cancel", "create"):
+                await self.creation(args[0])
             asked = self.begin(kind, *args)
         finally:
             turn[0] += 1
@@ -2179,6 +2184,17 @@ class Hub:
             if following is not None:
                 answer(following, None)
         return await asked if isinstance(asked, asyncio.Future) else asked
+
+    async def creation(self, name: str) -> None:
+        """Waits for the creation of a queue, if it is on its way.
+
+        Ray may bring a request of the process that got the queue before the creation, which another
+        process has sent.
+        """
+        ends = time.monotonic() + COMES
+        while name not in self.lines and time.monotonic() < ends:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.created.wait(), ends - time.monotonic())
 
     def begin(self, kind: str, *args: Any) -> Any:
         """Begins a request, and returns its answer or the future of one."""
@@ -2201,6 +2217,8 @@ class Hub:
             for old in unused:
                 del self.lines[old]
             self.lines[name] = Line(*rest)
+            self.created.set()
+            self.created = asyncio.Event()
             return None
         line = self.lines.get(name)
         if line is None:

@@ -298,6 +298,15 @@ class Hubs(unittest.IsolatedAsyncioTestCase):
         await asyncio.gather(*tasks)
         self.assertEqual(self.hub.turns["one"], [4, {}])
 
+    async def test_a_request_may_come_before_the_creation(self) -> None:
+        early = asyncio.ensure_future(self.hub.ask("other", 1, "put", ("q", "p", [A], True, UNIT)))
+        await asyncio.sleep(0.02)
+        self.assertFalse(early.done())
+        await self.ask("create", "q", 1)
+        self.assertEqual((await early)[0], "v")
+        self.assertEqual(await self.ask("state", "q", False), ("q", 1, False, 1))
+
+    @mock.patch.object(shim, "COMES", 0.02)
     async def test_a_queue_that_is_gone_is_closed(self) -> None:
         for request in (("get", "q", "g", 1, True), ("state", "q", False), ("took", "q", "g")):
             meta = await self.ask(*request)
