@@ -1,4 +1,4 @@
-//! The engines that can run a program's calls, and the choice among them.
+//! The engines that can run a program's calls.
 
 pub(crate) mod inline;
 pub(crate) mod processes;
@@ -18,10 +18,10 @@ use processes::{
     },
 };
 
-/// Starts the engine that the settings say.
+/// Starts the engine that `config` names. For `ray-job`, ends this process after the job.
 ///
 /// # Errors
-/// Why it cannot start.
+/// The errors of the engine's start.
 pub(crate) fn start(config: Config) -> Result<Arc<dyn Engine>> {
     let workforce: Box<dyn Workforce> = match &config.kind {
         Kind::Inline => return Ok(inline::Inline::start(&config)?),

@@ -1,4 +1,4 @@
-//! Actors: their values lie beside each other in this process.
+//! Actors. Their values lie in this process.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -24,15 +24,15 @@ struct Living {
     state: Arc<ActorState>,
     #[cfg(test)]
     options: mobula_protocol::ActorOptions,
-    /// Why it lives no more, where it was killed.
+    /// The error of later calls, if the actor was killed.
     killed: Option<Error>,
 }
 
 impl Table {
-    /// The place of the actor's value.
+    /// Returns the state that holds the actor's value.
     ///
     /// # Errors
-    /// It is dead.
+    /// The actor was killed, or has no entry in the table.
     pub(super) fn state(&self, id: ObjectId, function: &str) -> Result<Arc<ActorState>> {
         match self.living.lock().get(&id) {
             Some(Living {
@@ -43,14 +43,15 @@ impl Table {
         }
     }
 
-    /// The options that the actor was created with.
+    /// Returns the options that the actor was created with.
     #[cfg(test)]
     pub(super) fn options(&self, id: ObjectId) -> Option<mobula_protocol::ActorOptions> {
         let living = self.living.lock();
         living.get(&id).map(|living| living.options.clone())
     }
 
-    /// The actor has no handle any more, or no value.
+    /// Removes an actor without handles or without a value, and drops its value. Ignores ids of
+    /// other objects.
     pub(super) fn end(&self, id: ObjectId) {
         let ended = self.living.lock().remove(&id);
         if let Some(ended) = ended {
@@ -70,7 +71,8 @@ impl Table {
             living.state.clone()
         });
         self.free_name(id);
-        // A process that is killed runs no `Drop`, but this one would leak.
+        // The kill of a worker process runs no `Drop`. This process lives on, and would leak the
+        // value.
         if let Some(value) = value {
             value.drop_value();
         }
@@ -78,7 +80,9 @@ impl Table {
 }
 
 impl Inline {
-    /// Starts the constructor, unless there is an actor of the name: then that.
+    /// Creates an actor and runs its constructor. Returns its handle and `true`.
+    ///
+    /// If an actor of the name exists, returns that actor's handle and `false`.
     fn make_actor(&self, spec: ActorSpec) -> Result<(Arc<ObjectHandle>, bool)> {
         self.usable()?;
         let ActorSpec {

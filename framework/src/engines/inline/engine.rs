@@ -1,4 +1,4 @@
-//! What a process can ask of the engine.
+//! The inline engine's `Engine` and `Control`.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -76,7 +76,7 @@ impl Engine for Inline {
         self.actors.end(id);
         self.queues.end(id);
         self.decoded.forget(id);
-        // Both run user code, and may come here again.
+        // Both drops run user code, which may call `release` again.
         drop(self.decoded.take_forgotten());
         drop(object);
     }
@@ -123,7 +123,7 @@ impl Engine for Inline {
     }
 }
 
-/// All calls have ended by the time that somebody asks.
+/// A call has ended when its spawn returns, so `wait_idle` and `shutdown_after` wait for nothing.
 impl Control for Inline {
     fn name(&self) -> &str {
         &self.name

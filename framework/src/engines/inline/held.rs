@@ -1,4 +1,4 @@
-//! Calls that are held back, for tests that need pending results.
+//! Calls that tests hold back, to have pending results.
 
 use std::{
     collections::VecDeque,
@@ -14,14 +14,14 @@ use super::{Inline, tasks::Task};
 pub(crate) struct Held {
     holding: AtomicBool,
     tasks: Mutex<VecDeque<Task>>,
-    /// The function and the own options of each call that was made.
+    /// The function and the own options of each call since the last `options`.
     seen: Mutex<Vec<(mobula_protocol::FunctionIndex, CallOptions)>>,
 }
 
 impl Held {
-    /// Keeps the task back, or gives it back.
+    /// Keeps the task while calls are held back. Otherwise returns the task.
     pub(super) fn hold(&self, task: Task) -> Option<Task> {
-        // A constructor has the options of its actor.
+        // `seen` leaves out constructors. The options of an actor belong to its table entry.
         if task.actor != Some(task.id) {
             self.seen.lock().push((task.function, task.options.clone()));
         }
@@ -36,12 +36,12 @@ impl Held {
 }
 
 impl Inline {
-    /// From now on calls stay pending, until [`run_held`](Self::run_held).
+    /// Holds all further calls back until [`run_held`](Self::run_held). They stay pending.
     pub(crate) fn hold(&self) {
         self.held.holding.store(true, Ordering::SeqCst);
     }
 
-    /// Runs what was held back.
+    /// Runs the calls that were held back, in order.
     pub(crate) fn run_held(&self) {
         self.held.holding.store(false, Ordering::SeqCst);
         loop {
@@ -52,7 +52,7 @@ impl Inline {
         }
     }
 
-    /// The options of each call that was made since the last look, in order.
+    /// Returns the options of each call since the last `options`, in order.
     pub(crate) fn options(&self) -> Vec<TaskOptions> {
         let seen = std::mem::take(&mut *self.held.seen.lock());
         let options = |(function, own): (_, CallOptions)| {
@@ -61,7 +61,7 @@ impl Inline {
         seen.into_iter().map(options).collect()
     }
 
-    /// What an actor was created with.
+    /// Returns the options that the actor was created with.
     pub(crate) fn options_of(
         &self,
         actor: mobula_protocol::ObjectId,

@@ -1,8 +1,8 @@
 //! An engine that runs each call when it is submitted, on the thread that submits it.
 //!
-//! For debugging: there is one process, one stack, and one order. Values are encoded, stored and
-//! decoded as for worker processes, so a program that works here differs from one that works there
-//! by what processes differ in alone.
+//! The engine serves debugging: there is one process, one stack, and one order of calls. It
+//! encodes, stores and decodes values like the engine with worker processes. So a program behaves
+//! differently on the two engines only where one process differs from several.
 
 mod actors;
 mod engine;
@@ -30,14 +30,14 @@ use parking_lot::Mutex;
 
 use crate::{config::Config, promise::ENGINE, resources::Totals};
 
-/// How many encoded bytes of decoded values are kept.
+/// The limit of the cache of decoded values, in encoded bytes: 64 MiB.
 const DECODED: usize = 64 << 20;
 
-/// See the [module](self).
+/// The inline engine: see the [module](self).
 pub(crate) struct Inline {
     this: Weak<Inline>,
     name: String,
-    /// Bytes of the stack of threads that run calls.
+    /// The stack size of threads that run calls, in bytes.
     stack: usize,
     registry: &'static Registry,
     resources: Arc<Totals>,
@@ -53,19 +53,21 @@ pub(crate) struct Inline {
     held: held::Held,
 }
 
-/// An object of which this process has a handle. The handle keeps it.
+/// An object in the table. It lives while this process has a handle of it.
 struct Object {
     entry: Weak<ObjectHandle>,
     outcome: Option<Outcome>,
-    /// Handles of what the value refers to.
+    /// Handles of the objects that the value refers to.
     keep: Vec<Arc<ObjectHandle>>,
-    /// The extent that goes with the object.
+    /// The extent that is freed with the object.
     owns: Option<Loc>,
 }
 
 impl Inline {
-    /// An engine with a store of its own. Calls the set-up functions of the workers, once in a
-    /// process. The end of the last one calls the tear-down functions.
+    /// Starts an engine with a store of its own.
+    ///
+    /// Calls the set-up functions of the workers, once in a process. The end of the last inline
+    /// engine calls the tear-down functions.
     ///
     /// # Errors
     /// The registry is not usable, a set-up function panics, or there is no memory for the store.
@@ -94,8 +96,10 @@ impl Inline {
         }))
     }
 
+    /// Checks that the engine accepts requests.
+    ///
     /// # Errors
-    /// Nothing can be asked of this engine any more.
+    /// The engine is closed, or this process is a forked child.
     fn usable(&self) -> Result<()> {
         if mobula_store::is_forked_child() {
             return Err(Error::forked());
@@ -110,7 +114,7 @@ impl Inline {
         self.this.clone()
     }
 
-    /// A new object.
+    /// Adds a new object to the table, and returns its handle.
     fn add(
         &self,
         outcome: Option<Outcome>,
@@ -132,8 +136,8 @@ impl Inline {
         entry
     }
 
-    /// The outcome of a pending object, and handles of what its value refers to. Nothing happens if
-    /// nobody has a handle any more.
+    /// Completes a pending object. `keep` has handles of the objects that its value refers to. Does
+    /// nothing if the object has no handle any more.
     fn complete(&self, id: ObjectId, outcome: Outcome, keep: Vec<Arc<ObjectHandle>>) {
         let mut objects = self.objects.lock();
         let Some(object) = objects.get_mut(&id) else {
@@ -143,14 +147,14 @@ impl Inline {
         let before = std::mem::replace(&mut object.keep, keep);
         let entry = object.entry.upgrade();
         drop(objects);
-        // Handles are not dropped under the lock, which their end takes.
+        // The drop of a handle takes the lock, so no handle is dropped under it.
         drop(before);
         if let Some(entry) = entry {
             entry.complete(outcome, ENGINE);
         }
     }
 
-    /// Accepts nothing any more, and fails all that is pending.
+    /// Closes the engine: further requests and all pending objects fail.
     fn close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;

@@ -1,4 +1,4 @@
-//! Queues: the scheduler's lines, with handles for values.
+//! Queues. They are the scheduler's `Line`s, with handles as values.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,16 +18,16 @@ pub(super) struct Table(Mutex<State>);
 #[derive(Default)]
 struct State {
     lines: HashMap<ObjectId, Line<Arc<ObjectHandle>, Ids>>,
-    /// The queue and the ticket of requests, by their first answers.
+    /// The queue and the ticket of each waiting request, by the request's first answer.
     waiting: HashMap<ObjectId, (ObjectId, Ticket)>,
-    /// What answers have.
+    /// The queue, the place and the value that an answer has taken, by the answer.
     taken: HashMap<ObjectId, (ObjectId, Place, Arc<ObjectHandle>)>,
-    /// The streams whose calls have ended, and why those failed that have.
+    /// The streams whose calls have ended, each with its call's error if the call failed.
     ended: HashMap<ObjectId, Option<Error>>,
 }
 
 impl Table {
-    /// An object is gone.
+    /// Forgets an object that has no handle any more.
     pub(super) fn end(&self, id: ObjectId) {
         let mut state = self.0.lock();
         let ended = (state.lines.remove(&id), state.taken.remove(&id));
@@ -57,7 +57,7 @@ impl Inline {
         self.tell(queue, events);
     }
 
-    /// The call that fills this stream has ended. Does nothing to other objects.
+    /// Ends a stream, whose call has ended. Does nothing if `stream` is another object.
     pub(super) fn end_stream(&self, stream: ObjectId, failure: Option<Error>) {
         let mut state = self.queues.0.lock();
         if state.lines.contains_key(&stream) {
@@ -116,7 +116,8 @@ impl Queues for Inline {
         entry
     }
 
-    /// A call has made all of its items when its caller reads the first.
+    /// Returns a capacity without a limit. A call has made all its items before its caller reads
+    /// the first, so a full stream would block the call for ever.
     fn stream_capacity(&self, _: u32) -> u32 {
         u32::MAX
     }
@@ -174,7 +175,7 @@ impl Queues for Inline {
         let mut state = self.queues.0.lock();
         let taken: Vec<_> = answers.filter_map(|id| state.taken.remove(&id)).collect();
         drop(state);
-        // Handles are not dropped under the lock.
+        // The drop of a handle may take the lock, so no handle is dropped under it.
         drop(taken);
     }
 

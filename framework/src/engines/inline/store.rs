@@ -1,4 +1,4 @@
-//! The objects of the engine, in one heap of this process.
+//! The inline engine's `ObjectStore`: one heap of this process holds all objects.
 
 use std::sync::Arc;
 

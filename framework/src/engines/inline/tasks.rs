@@ -1,4 +1,4 @@
-//! How a call runs.
+//! Runs calls.
 
 use std::{
     panic::resume_unwind,
@@ -17,20 +17,20 @@ use mobula_worker::{call, context};
 use super::Inline;
 use crate::{current::Running, promise::ENGINE, resources::Needer};
 
-/// A call with arguments that are objects or values.
+/// A call with lowered arguments.
 pub(super) struct Task {
-    /// Without the handle, so that a result whose last ref is dropped is given up.
+    /// The result's id. The task has no handle of it, so a result without refs is released.
     pub(super) id: ObjectId,
     pub(super) function: FunctionIndex,
     pub(super) args: Args<ArgSpec>,
     pub(super) options: CallOptions,
-    /// What keeps the arguments.
+    /// Handles that keep the arguments alive.
     pub(super) keep: Vec<Arc<ObjectHandle>>,
     pub(super) actor: Option<ObjectId>,
 }
 
 impl Inline {
-    /// Runs a call, whose inputs are there.
+    /// Runs a call, unless a test holds calls back.
     pub(super) fn begin(&self, task: Task) {
         #[cfg(test)]
         let Some(task) = self.held.hold(task) else {
@@ -56,7 +56,7 @@ impl Inline {
         };
         let failure = outcome.as_ref().err().cloned();
         drop(task.keep);
-        // The bytes belong to the object that `put` makes or finds; the result keeps that.
+        // The bytes belong to the object that `put` makes or finds. The result keeps its handle.
         let (outcome, keep) = match outcome.and_then(|payload| self.put(payload)) {
             Ok(made) => (known(&made), vec![made]),
             Err(error) => (Err(error), Vec::new()),
@@ -67,15 +67,15 @@ impl Inline {
         }
     }
 
-    /// Runs a call on a thread of its own, which this one waits for: an executor does not bear
-    /// another one inside of it.
+    /// Runs a call on a thread of its own, and blocks until it has ended. One thread cannot run an
+    /// executor inside another executor.
     fn run_elsewhere(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
         thread::scope(|scope| {
             let builder = thread::Builder::new().stack_size(self.stack);
             let running = builder.spawn_scoped(scope, || self.run_as_often_as_it_may(remote, task));
             match running.map(ScopedJoinHandle::join) {
                 Ok(Ok(result)) => result,
-                // Panics of the function are errors.
+                // `call` turns panics of the function into errors, so this panic is of the engine.
                 Ok(Err(panic)) => resume_unwind(panic),
                 Err(error) => Err(Error::resource_limit(format!(
                     "cannot start a thread for an asynchronous function: {error}"
@@ -87,7 +87,7 @@ impl Inline {
     fn run_as_often_as_it_may(&self, remote: &'static RemoteFn, task: &Task) -> Result<Payload> {
         let _running = Running::enter(self.this());
         let options = TaskOptions::of(&task.options, &remote.options);
-        // One call runs at a time: what could ever be met is there.
+        // One call runs at a time, so all resources are free. Only the totals can be too small.
         let of = match remote.role {
             Role::Constructor { .. } => Needer::Actor,
             Role::Function | Role::Method { .. } => Needer::Task,
@@ -137,7 +137,7 @@ impl Inline {
     fn input(&self, function: &str, arg: &ArgSpec) -> Result<Input> {
         let payload = |id: &ObjectId| -> Result<Payload> {
             let entry = self.handle(*id, None);
-            // Pending is what a queue or another thread has not answered yet.
+            // The object is pending if a queue or another thread has not answered yet.
             entry.wait(None);
             match entry.outcome() {
                 Some(Err(error)) => Err(Error::dependency(function, error)),
@@ -155,12 +155,12 @@ impl Inline {
     }
 }
 
-/// Whether this thread polls futures for tokio at the moment.
+/// Returns whether this thread is in a tokio runtime.
 fn is_in_an_executor() -> bool {
     tokio::runtime::Handle::try_current().is_ok()
 }
 
-/// What became of an object that is not pending.
+/// Returns the outcome of an object that is not pending.
 pub(super) fn known(object: &ObjectHandle) -> Outcome {
     let pending = || Err(Error::internal("an object without a value"));
     object.outcome().cloned().unwrap_or_else(pending)

@@ -1,4 +1,4 @@
-//! The runtime as a whole.
+//! The `Control` of a runtime on a cluster.
 
 use std::{
     collections::HashMap,
@@ -19,13 +19,13 @@ use parking_lot::{Condvar, Mutex};
 use super::helper::Helper;
 use crate::config::Config;
 
-/// A runtime on a cluster, in the program that has started it.
+/// A runtime on a cluster, in the program that started it.
 pub(super) struct Cluster {
     name: String,
     capacity: u64,
     grace: Duration,
     helper: Arc<Mutex<Helper>>,
-    /// `None` before the start and behind the end: the engine holds this, too.
+    /// `None` before the start and after the end, since the engine holds the `Cluster`, too.
     over: Mutex<Option<OverStream>>,
     closed: AtomicBool,
     next: AtomicU64,
@@ -35,9 +35,9 @@ pub(super) struct Cluster {
 
 #[derive(Default)]
 struct State {
-    /// Questions whether all calls have ended that were answered.
+    /// The numbers of answered `ToPeer::Idle` questions.
     idle: Vec<u64>,
-    /// Answered questions for nodes.
+    /// The answers to `ToPeer::Nodes` questions, by number.
     nodes: HashMap<u64, Vec<NodeInfo>>,
     progress: HashMap<ObjectId, TaskProgress>,
     /// The helper has ended.
@@ -59,12 +59,12 @@ impl Cluster {
         }
     }
 
-    /// The helper has joined the cluster.
+    /// Takes the stream of a helper that has joined the cluster.
     pub(super) fn begin(&self, over: OverStream, _: &str) {
         *self.over.lock() = Some(over);
     }
 
-    /// Takes what the helper says to the runtime.
+    /// Takes a frame of the helper that answers a question or tells progress.
     pub(super) fn hear(&self, frame: FromPeer) {
         let mut state = self.state.lock();
         match frame {
@@ -84,7 +84,7 @@ impl Cluster {
         self.changed.notify_all();
     }
 
-    /// The helper is gone, by itself if a reason is given or nobody has closed the runtime.
+    /// Marks the helper as gone. Reports its end on standard error if the runtime is not closed.
     pub(super) fn peer_is_gone(&self, why: Option<Error>) {
         if !self.closed.load(Ordering::SeqCst) {
             let why = why.map_or(String::new(), |why| format!(": {why}"));
@@ -104,8 +104,8 @@ impl Cluster {
         over.ok_or_else(Error::shutdown)
     }
 
-    /// Asks the helper, and waits for what `answer` takes of the question with this number; `None`:
-    /// the limit has passed.
+    /// Sends the helper a question with a new number, and blocks until `answer` returns a value for
+    /// this number. Returns `None` when `limit` has passed.
     fn ask<T>(
         &self,
         question: impl FnOnce(u64) -> ToPeer,
@@ -135,7 +135,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until all calls have ended; `false`: the limit has passed.
+    /// Blocks until all calls have ended. Returns `false` when `limit` has passed.
     fn idle(&self, limit: Option<Duration>) -> Result<bool> {
         let ended = self.ask(ToPeer::Idle, limit, |state, question| {
             let at = state
@@ -148,7 +148,7 @@ impl Cluster {
         Ok(ended.is_some())
     }
 
-    /// Ends the runtime. The helper waits so long for calls whose results nobody asks for.
+    /// Ends the runtime. The helper waits up to `grace` for detached calls.
     fn close(&self, grace: Duration) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
@@ -164,7 +164,7 @@ impl Cluster {
     }
 }
 
-/// The engine's questions about the runtime.
+/// The runtime's methods that no worker has.
 impl Control for Cluster {
     fn name(&self) -> &str {
         &self.name

@@ -13,28 +13,28 @@ use mobula_protocol::{Error, Result, frames::stream, link};
 
 use crate::{cluster_address::Address, config::Config, init::worker_entry, json::quoted};
 
-/// The program of the helper, and of what stands before each process on the cluster.
+/// The Python program of the helper and of each Ray worker that runs calls.
 const SHIM: &str = include_str!("shim.py");
 
-/// Reads the shim from its first argument.
+/// The Python command that runs the shim, which is its first argument.
 const BOOT: &str = "import sys; exec(compile(sys.argv[1], 'mobula_shim.py', 'exec'))";
 
 /// The variable that names the Python to use.
 const PYTHON: &str = "MOBULA_PYTHON";
 
-/// How long a helper may take to end by itself.
+/// The time that a helper has to end by itself, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often its end is looked for.
+/// The pause between two looks whether the helper has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// The ends of a helper's connections that are this process'.
+/// This process' ends of the helper's connections.
 pub(super) struct Ends {
     pub(super) stream: OwnedFd,
     pub(super) socket: OwnedFd,
 }
 
-/// The process.
+/// The helper process.
 #[derive(Debug)]
 pub(super) struct Helper {
     child: Child,
@@ -43,10 +43,10 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    /// Starts the process. It joins the cluster while this returns.
+    /// Starts the process. It joins the cluster in the background.
     ///
     /// # Errors
-    /// There is no Python, or the system gives no process.
+    /// There is no Python, or the system refuses a socket or a process.
     pub(super) fn start(config: &Config, address: &Address) -> Result<(Helper, Ends)> {
         let python = python();
         let failed = |error: io::Error| Error::setup(format!("cannot make a socket: {error}"));
@@ -58,7 +58,7 @@ impl Helper {
             .arg(settings(config, address)?)
             .stdin(Stdio::from(its_stream))
             .env("RAY_DEDUP_LOGS", "0")
-            // The program reports errors that nobody reads.
+            // Mobula reports unread errors itself.
             .env("RAY_IGNORE_UNHANDLED_ERRORS", "1")
             .spawn()
             .map_err(|error| {
@@ -77,7 +77,8 @@ impl Helper {
         Ok((helper, Ends { stream, socket }))
     }
 
-    /// Why there is no runtime, when the helper has not said hello.
+    /// Returns the error of a start at which the helper has not sent its first frame. Ends the
+    /// helper within 1 s, and adds its exit status if that is a failure.
     pub(super) fn failed(&mut self, error: Error) -> Error {
         let status = self.end(Duration::from_secs(1));
         let python = self.python.display();
@@ -89,7 +90,7 @@ impl Helper {
         }
     }
 
-    /// Waits for the end of the process, for so long, and kills it then.
+    /// Waits up to `patience` for the end of the process, then kills it.
     pub(super) fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         while self.ended.is_none() {
@@ -106,7 +107,7 @@ impl Helper {
         self.ended
     }
 
-    /// How long [`end`](Helper::end) waits where nothing has gone wrong.
+    /// The patience for [`end`](Helper::end) at a regular end.
     pub(super) const PATIENCE: Duration = PATIENCE;
 }
 
@@ -116,7 +117,7 @@ impl Drop for Helper {
     }
 }
 
-/// The Python to use.
+/// Returns the Python to use: `$MOBULA_PYTHON`, that of `$VIRTUAL_ENV`, or `python3`.
 fn python() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(python) = set(PYTHON) {
@@ -131,7 +132,7 @@ fn python() -> PathBuf {
 /// Returns the settings that the helper needs before the first frame, as JSON.
 ///
 /// # Errors
-/// This process cannot be started again.
+/// This program cannot start further processes of itself, or its file is not known.
 fn settings(config: &Config, address: &Address) -> Result<String> {
     let entry = worker_entry()?;
     let program = std::env::current_exe()

@@ -6,13 +6,13 @@
 //!                   frames             Ray                    frames
 //! ```
 //!
-//! To Ray, each call is a Python task or a method of a Python actor. The shim is a driver to the
-//! process that it stands before: it says which calls to run, and answers what they ask
-//! ([`mobula_protocol::frames`]). So the program and the processes that run its calls need no
-//! further code: they are workers over a stream.
+//! To Ray, each call is a Python task or a method of a Python actor. The shim is the driver of the
+//! process at the other end of its stream. It tells the process which calls to run, and answers
+//! the requests of those calls ([`mobula_protocol::frames`]). The program and the processes that
+//! run its calls are workers over a stream, so they need no further code.
 //!
-//! Values travel as bytes that Python passes on. Large ones lie in Ray's object store, which the
-//! processes map read-only.
+//! Values travel as bytes, which Python does not decode. Large values lie in Ray's object store,
+//! which the processes map read-only.
 
 mod control;
 mod helper;
@@ -28,10 +28,12 @@ use helper::Helper;
 
 use crate::{cluster_address::Address, config::Config};
 
-/// Starts a helper that joins the cluster.
+/// Starts a helper, which joins the cluster. Blocks until the helper has answered the first frame.
 ///
 /// # Errors
-/// There is no Python with Ray, the cluster does not answer, or it runs other versions.
+/// * `max_pending` is set.
+/// * There is no Python with Ray.
+/// * The cluster does not answer, or runs other versions.
 pub(super) fn start(config: &Config, address: &Address) -> Result<Arc<dyn Engine>> {
     if config.max_pending.is_some() {
         return Err(Error::usage(
