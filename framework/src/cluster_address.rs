@@ -1,11 +1,13 @@
-//! Which Ray cluster.
+//! The addresses of Ray clusters.
 
 use std::str::FromStr;
 
 use mobula_protocol::{Error, Result};
 
-/// How the helper finds the cluster: `auto`, or the address of its head, and the address of the own
-/// node if that is not the machine's.
+/// The address by which the helper finds the cluster.
+///
+/// `cluster` is `auto` or the address of the head. `node` is the address of the own node, if it is
+/// not the machine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) cluster: String,
@@ -42,7 +44,7 @@ impl FromStr for Address {
     }
 }
 
-/// The dashboard of a cluster's head, as an URL without a path.
+/// The URL of the dashboard of a cluster's head, without a path.
 #[cfg(feature = "ray-job")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HeadAddress(String);

@@ -1,4 +1,4 @@
-//! The settings of a runtime: from the builder, from the environment, and from the machine.
+//! The settings of a runtime. They come from the environment, the builder and the machine.
 
 mod machine;
 
@@ -17,43 +17,48 @@ use machine::{
     available_cores, cgroup_memory, cgroup_memory_with_swap, default_capacity, machine_memory,
 };
 
-/// Most workers that one runtime may have: each takes some descriptors and a mailbox.
+/// The most workers of one runtime. Each takes some descriptors and a mailbox.
 const MAX_WORKERS: usize = 4096;
 
-/// The least store that makes sense: one extent that is larger than inline values, per process.
+/// The smallest capacity of a store, in bytes. With less, processes could hardly store one value
+/// that is larger than inline values.
 const MIN_CAPACITY: u64 = 1 << 20;
 
-/// A limit that is as good as none, and far from the end of the clock.
+/// The longest `start_timeout`: one year, which acts like no limit. A sum with it does not overflow
+/// the clock.
 const LONGEST_START: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How many workers may die with a task before it counts as the cause, by default.
+/// The default of `max_worker_deaths`: workers that die with a task before the task counts as the
+/// cause.
 const WORKER_DEATHS: u8 = 3;
 
-/// How long the end of a runtime waits for detached tasks by default. It suffices to write or send
-/// something, and is bearable where a task hangs.
+/// The default of `detached_grace`: the time that the end of a runtime waits for detached tasks.
+///
+/// A task can write or send something in that time. If a task hangs, users can bear the wait.
 const DETACHED_GRACE: Duration = Duration::from_secs(5);
 
-/// The stack of tasks where the main thread's has no limit. It is large, and small beside the
-/// addresses that a process has.
+/// The stack of tasks, in bytes, if the main thread's stack has no limit. It takes a small part of
+/// the addresses that a process has.
 const STACK_WITHOUT_LIMIT: u64 = 64 << 20;
 
-/// The smallest and the largest stack that can be set.
+/// The stack sizes that a program can set, in bytes.
 const STACKS: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
 
-/// The least memory with which a worker can be asked to be replaced.
+/// The smallest `max_worker_rss`, in bytes.
 const MIN_RSS: u64 = 1 << 20;
 
-/// The store's own segment takes at most this share of the addresses that a process may use. It is
-/// mapped twice.
+/// The driver's own segment takes at most an eighth of the addresses that a process may use. The
+/// driver maps it twice.
 const OWN_SHARE: u64 = 8;
 
-/// The segments of workers and actors together take at most this share.
+/// The segments of workers and actors together take at most half of the addresses.
 const WORKERS_SHARE: u64 = 2;
 
-/// Actors, for each of which there is a segment, beside as many as there are workers.
+/// Actors with segments of the workers' size, in addition to one actor for each worker.
 const ACTORS: u64 = 8;
 
-/// Where workers are threads, one process has as many more mappings of each segment.
+/// With workers that are threads, one process counts on this many times the mappings of each
+/// segment.
 const MAPPINGS_IN_THREADS: u64 = 4;
 
 /// The cores that each worker has: see [`Builder::pin`](crate::Builder::pin).
@@ -85,16 +90,17 @@ pub enum Pin {
     NumaNodes,
 }
 
-/// The settings of a runtime, all decided.
+/// The settings of a runtime, all resolved.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) name: String,
     pub(crate) workers: usize,
     pub(crate) capacity: u64,
-    /// Bytes of addresses of the driver's own segment, and of each worker's.
+    /// The length of the driver's own segment, in bytes of addresses. `worker_segment` is the
+    /// length of each worker's segment.
     pub(crate) own_segment: u64,
     pub(crate) worker_segment: u64,
-    /// The stack of each thread that runs tasks.
+    /// The stack of each thread that runs tasks, in bytes.
     pub(crate) stack: u64,
     pub(crate) env: Vec<(OsString, OsString)>,
     /// Where workers are, if not where this process is.
@@ -106,13 +112,13 @@ pub(crate) struct Config {
     pub(crate) report_unread_failures: bool,
     pub(crate) detached_grace: Duration,
     pub(crate) resources: Arc<Totals>,
-    /// By how much workers are nicer than this process.
+    /// The number that is added to this process' niceness in workers.
     pub(crate) nice: u32,
     pub(crate) pin: Option<Pin>,
     pub(crate) kind: Kind,
 }
 
-/// The settings of a runtime, as far as they were given.
+/// The settings that the program has given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BuilderOptions {
     pub(crate) name: Option<String>,
@@ -138,12 +144,14 @@ pub(crate) struct BuilderOptions {
 }
 
 impl BuilderOptions {
-    /// Fills in what was not given; the environment comes before the builder.
+    /// Returns the settings with the defaults filled in. Environment variables override the
+    /// options.
     ///
     /// # Errors
     /// A number is out of range or does not parse.
     pub(crate) fn resolve(self) -> Result<Config> {
-        // The variables say where the program runs. A runtime that a task starts is the task's own.
+        // The variables say how the program runs. They do not apply to a runtime that a task
+        // starts.
         let program = |name| match current::in_task() {
             true => Ok(None),
             false => variable(name),
@@ -220,8 +228,10 @@ impl BuilderOptions {
     }
 }
 
+/// Returns the niceness that workers add.
+///
 /// # Errors
-/// The system has no such niceness.
+/// The wish is not in 0 to 19, so the system has no such niceness.
 fn nice(wish: Option<u32>) -> Result<u32> {
     match wish.unwrap_or(0) {
         by @ 0..=19 => Ok(by),
@@ -231,10 +241,10 @@ fn nice(wish: Option<u32>) -> Result<u32> {
     }
 }
 
-/// The cores that tasks share.
+/// Returns the cores that tasks share. Default: the number of workers.
 ///
 /// # Errors
-/// The wish is no number of cores.
+/// The wish is below 1 or is no amount.
 fn cpus(wish: Option<f64>, workers: usize) -> Result<Amount> {
     match wish {
         None => Ok(Amount::whole(workers as u64)),
@@ -249,7 +259,8 @@ fn cpus(wish: Option<f64>, workers: usize) -> Result<Amount> {
     }
 }
 
-/// The memory that tasks share: by default what this process may have, without the store.
+/// Returns the bytes of memory that tasks share. Default: the memory that this process may have,
+/// without the store's capacity.
 ///
 /// # Errors
 /// The wish is zero.
@@ -275,8 +286,10 @@ fn variable(name: &str) -> Result<Option<String>> {
     }
 }
 
+/// Checks the capacity that the user asked for.
+///
 /// # Errors
-/// The wanted store is larger than all memory that the kernel lets this process have.
+/// The capacity is larger than all memory that the kernel lets this process have.
 fn fits_the_cgroup(wish: u64, memory: Option<u64>) -> Result<()> {
     match memory {
         Some(memory) if wish > memory => Err(Error::usage(format!(
@@ -290,11 +303,11 @@ fn fits_the_cgroup(wish: u64, memory: Option<u64>) -> Result<()> {
 
 /// Returns the lengths of the driver's own segment and of each worker's.
 ///
-/// They are twice the capacity, so that fragmentation costs addresses and not memory, unless that
-/// many do not fit into a process.
+/// Each is twice the capacity, or less if a process has too few addresses. So fragmentation costs
+/// addresses, not memory.
 ///
 /// # Errors
-/// Not even the capacity fits.
+/// The driver's segment is smaller than the capacity, or a worker's is smaller than 1 MiB.
 fn segments(capacity: u64, workers: usize, addresses: u64) -> Result<(u64, u64)> {
     let wanted = capacity.saturating_mul(2);
     let workers = u64::try_from(workers).unwrap_or(u64::MAX);
@@ -309,10 +322,10 @@ fn segments(capacity: u64, workers: usize, addresses: u64) -> Result<(u64, u64)>
     Ok((own.next_multiple_of(4096), each.next_multiple_of(4096)))
 }
 
-/// How many calls may be pending.
+/// Returns the most calls that may be pending.
 ///
 /// # Errors
-/// None may.
+/// The wish is zero.
 fn max_pending(wish: Option<usize>) -> Result<Option<usize>> {
     match wish {
         Some(0) => Err(Error::usage(
@@ -322,10 +335,10 @@ fn max_pending(wish: Option<usize>) -> Result<Option<usize>> {
     }
 }
 
-/// With how much memory a worker is replaced.
+/// Returns the bytes of memory above which a worker is replaced.
 ///
 /// # Errors
-/// The wish is less than any process needs.
+/// The wish is below 1 MiB, which is less than any process needs.
 fn max_rss(wish: Option<u64>) -> Result<Option<u64>> {
     match wish {
         Some(bytes) if bytes < MIN_RSS => Err(Error::usage(format!(
@@ -335,7 +348,7 @@ fn max_rss(wish: Option<u64>) -> Result<Option<u64>> {
     }
 }
 
-/// The stack of the threads that run tasks.
+/// Returns the stack of the threads that run tasks, in bytes. Default: the main thread's.
 ///
 /// # Errors
 /// The wish is out of range.
@@ -417,7 +430,8 @@ mod tests {
         let fit = |capacity: u64, workers: u64, addresses: u64| {
             let (own, each) = segments(capacity, workers as usize, addresses).unwrap();
             assert!(own >= capacity && each >= MIN_CAPACITY);
-            // The driver maps its own segment twice and each worker's once, and likewise a worker.
+            // The driver maps its own segment twice, and each worker's once. A worker does
+            // likewise.
             let workers_and_actors = 2 * workers + ACTORS;
             assert!(2 * own + workers_and_actors * each <= addresses);
             (own, each)

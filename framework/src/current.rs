@@ -1,4 +1,4 @@
-//! The runtime to which a call belongs that names none.
+//! The runtime of a call that names none.
 
 use std::{
     cell::RefCell,
@@ -8,7 +8,7 @@ use std::{
 use mobula_protocol::{Control, Engine, Error, Result};
 use parking_lot::RwLock;
 
-/// Ends a runtime with the last handle that users have of it, after its detached tasks.
+/// Ends a runtime when the user's last handle of it is dropped. The end waits for detached tasks.
 #[derive(Debug)]
 pub(crate) struct Guard(Arc<dyn Engine>);
 
@@ -17,7 +17,7 @@ impl Guard {
         &self.0
     }
 
-    /// The runtime as a whole; `None` for an engine that has nothing to end.
+    /// Returns the engine's `Control`, or `None` for an engine that has nothing to end.
     pub(crate) fn control(&self) -> Option<&dyn Control> {
         self.0.control()
     }
@@ -38,17 +38,18 @@ impl Drop for Guard {
 static LIVE: RwLock<Vec<Weak<Guard>>> = RwLock::new(Vec::new());
 
 thread_local! {
-    /// The runtimes that this thread started: tests run side by side, each with its own.
+    /// The runtimes that this thread started. Tests run side by side on threads, each with its own
+    /// runtime.
     static STARTED_HERE: RefCell<Vec<Weak<Guard>>> = const { RefCell::new(Vec::new()) };
 }
 
 thread_local! {
-    /// The engines whose calls run on this thread, the innermost last.
+    /// The engines whose calls run on this thread. The innermost is the last.
     static RUNNING: RefCell<Vec<Arc<dyn Engine>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns the engine of the call that runs on this thread. It serves engines that run calls in the
-/// process of their driver.
+/// Returns the engine of the call that runs on this thread, if the engine runs calls in the process
+/// of its driver.
 fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
     RUNNING
         .try_with(|running| running.borrow().last().cloned())
@@ -56,7 +57,7 @@ fn engine_of_this_task() -> Option<Arc<dyn Engine>> {
         .flatten()
 }
 
-/// A call of an engine runs on this thread until this is dropped.
+/// Marks that a call of an engine runs on this thread, until the mark is dropped.
 #[derive(Debug)]
 pub(crate) struct Running(());
 
@@ -70,12 +71,12 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let ended = RUNNING.with_borrow_mut(Vec::pop);
-        // Not while the list is borrowed: the last handle of an engine may go.
+        // The drop may release an engine's last handle, so it comes after the borrow of the list.
         drop(ended);
     }
 }
 
-/// Says that a runtime has started in this process.
+/// Records that a runtime has started in this process, and returns its guard.
 pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
     let guard = Arc::new(Guard(engine));
     LIVE.write().push(Arc::downgrade(&guard));
@@ -86,19 +87,19 @@ pub(crate) fn add(engine: Arc<dyn Engine>) -> Arc<Guard> {
     guard
 }
 
-/// Calls `f` with the runtimes that this thread has started.
+/// Calls `f` with the runtimes that this thread has started, and returns its result.
 ///
-/// While the thread is torn down, there is no such list. Destructors of other thread-locals may
-/// still ask, and find no runtime.
+/// Returns `None` after the list's own drop at the end of the thread. Destructors of other
+/// thread-locals may call it then.
 fn started_here<R>(f: impl FnOnce(&mut Vec<Weak<Guard>>) -> R) -> Option<R> {
     STARTED_HERE
         .try_with(|started| f(&mut started.borrow_mut()))
         .ok()
 }
 
-/// Says that a runtime has ended.
+/// Records that a runtime has ended.
 pub(crate) fn remove(engine: &dyn Engine) {
-    // The upgraded guards are kept until the lock is gone: one of them may be the last.
+    // The upgraded guards live until the lock is released, since one of them may be the last.
     let mut guards = Vec::new();
     LIVE.write().retain(|live| match live.upgrade() {
         None => false,
@@ -110,22 +111,23 @@ pub(crate) fn remove(engine: &dyn Engine) {
     });
 }
 
-/// The runtime of this process.
+/// The runtime of the caller.
 #[derive(Debug)]
 pub(crate) enum Current {
-    /// In a task.
+    /// The caller is a task.
     Task(Arc<dyn Engine>),
-    /// In the process that started it.
+    /// The caller is in the process that started the runtime.
     Owner(Arc<Guard>),
 }
 
 /// Returns the runtime of this process.
 ///
-/// In a worker it is that of its driver. In a driver it is the only one that this thread started,
-/// or else the only one.
+/// In a task, it is the runtime of the task. In a driver, it is the only runtime that this thread
+/// started, or else the only one of the process.
 ///
 /// # Errors
-/// There is none, or more than one; or a set-up function of a worker asks.
+/// * There is no runtime, or more than one.
+/// * A set-up function of a worker asks.
 pub(crate) fn current() -> Result<Current> {
     if let Some(worker) = mobula_worker::worker_engine()? {
         return Ok(Current::Task(worker));
@@ -145,7 +147,8 @@ pub(crate) fn current() -> Result<Current> {
     };
     let mut guards = started_here(|started| live(started)).unwrap_or_default();
     if guards.len() != 1 {
-        // Assigned after the lock is gone: dropping the guards from above can end a runtime.
+        // The drop of the old guards can end a runtime, which takes the lock. So `guards` is
+        // assigned after the lock is released.
         let all = live(&LIVE.read());
         guards = all;
     }
@@ -160,12 +163,12 @@ pub(crate) fn current() -> Result<Current> {
     }
 }
 
-/// Whether a task runs here: in a worker, or on a thread of an engine without workers.
+/// Returns whether a task runs here: in a worker, or on a thread of an engine without workers.
 pub(crate) fn in_task() -> bool {
     engine_of_this_task().is_some() || matches!(mobula_worker::worker_engine(), Ok(Some(_)))
 }
 
-/// Returns the runtime that this thread started, if it is the only one.
+/// Returns the runtime that this thread started, if the thread started exactly one.
 fn only_one() -> Option<Arc<Guard>> {
     let guard = started_here(|started| match &started[..] {
         [one] => one.upgrade(),

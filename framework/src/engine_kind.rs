@@ -46,14 +46,16 @@ impl EngineKind {
         EngineKind(Kind::Processes)
     }
 
-    /// Returns the engine whose workers are threads of this process. They start in less than a
-    /// millisecond, share the statics of the program, and pass arrays on without copies or
-    /// descriptors. For functions that bear threads beside one another, in programs that may not
-    /// start processes, and for debuggers and profilers that follow one process.
+    /// Returns the engine whose workers are threads of this process.
     ///
-    /// Values are encoded and decoded as for worker processes, and results and errors are the same;
-    /// so are actors, queues, shared arrays and locks, priorities, and tasks that wait for others.
-    /// [`init`](crate::init) is not needed. What differs:
+    /// The threads start in less than a millisecond, share the statics of the program, and pass
+    /// arrays on without copies or descriptors. The engine suits functions that may run on threads
+    /// beside one another, and programs that may not start processes. It also suits debuggers and
+    /// profilers that follow one process.
+    ///
+    /// Values are encoded and decoded as for worker processes. Results and errors are the same. So
+    /// are actors, queues, shared arrays and locks, priorities, and tasks that wait for others.
+    /// [`init`](crate::init) is not needed. The differences are:
     ///
     /// * A function that ends its process, by `std::process::exit`, an abort, a stack overflow or a
     ///   wild write, ends the program. [`retries`](crate::UnspawnedCall::retries) after a worker's
@@ -74,10 +76,10 @@ impl EngineKind {
     ///   [`worker_local`](crate::worker_local), as in processes. Functions of
     ///   [`worker_setup!`](crate::worker_setup) and [`worker_teardown!`](crate::worker_teardown)
     ///   run once in the program, before the first and behind the last worker of all its runtimes.
-    /// * A ref belongs to the worker, or the program, that has got it. One that comes to another
-    ///   through a static or a channel is refused as an argument, by an error for which
-    ///   `is_usage()` holds. As an argument, in a value, or as a result it may go anywhere.
-    /// * A thread that a task has started belongs to no worker: it calls functions as the program
+    /// * A ref belongs to the worker, or the program, that has received it. A ref may go anywhere
+    ///   as an argument, in a value, or as a result. If a static or a channel brings it to another
+    ///   worker, it is refused as an argument, by an error for which `is_usage()` holds.
+    /// * A thread that a task has started belongs to no worker. It calls functions as the program
     ///   does. All workers share the threads of one tokio runtime.
     ///
     /// # Examples
@@ -229,7 +231,7 @@ impl EngineKind {
     }
 }
 
-/// The names that `MOBULA_ENGINE` takes.
+/// Parses the names that `MOBULA_ENGINE` takes.
 impl FromStr for EngineKind {
     type Err = Error;
 
@@ -270,11 +272,11 @@ pub(crate) enum Kind {
     Inline,
     /// A Ray cluster.
     Ray(Address),
-    /// A job of a Ray cluster, which is the whole program.
+    /// A job of a Ray cluster, which runs the whole program.
     #[cfg(feature = "ray-job")]
     RayJob(crate::cluster_address::HeadAddress),
-    /// Nothing runs; for measurements, see `engines/processes/workers/null.rs`.
+    /// No function runs. It serves measurements: see `engines/processes/workers/null.rs`.
     NullThreads,
-    /// Nothing runs, and there are no threads.
+    /// No function runs, and there are no threads.
     NullHere,
 }

@@ -1,21 +1,24 @@
-//! Whether a thread runs a test of the standard test harness.
+//! Finds out whether a thread runs a test of the standard test harness.
 
 use std::backtrace::Backtrace;
 
 use rustix::{process::getpid, thread::gettid};
 
-/// Whether the standard test harness started this thread to run a test.
+/// Returns whether the standard test harness started this thread to run a test.
 ///
-/// The harness gives each test a thread of its own, and is at the root of its stack. A test program
-/// that lies elsewhere than cargo puts it is not recognised. Cost: one system call on a program's
-/// main thread and in programs that are no tests. In a test program a backtrace, up to some 100 ms
-/// if the program is large and has debug information.
+/// The harness gives each test a thread of its own, and is at the root of its stack. The function
+/// does not recognise a test program outside the folder where cargo puts it.
+///
+/// In a test program, on threads other than the main one, it takes a backtrace. A backtrace costs
+/// up to some 100 ms if the program is large and has debug information. Elsewhere the function
+/// costs a few system calls.
 pub(crate) fn runs_test_here() -> bool {
     let is_main_thread = gettid() == getpid();
     !is_main_thread && built_as_test() && is_of_harness(&Backtrace::force_capture().to_string())
 }
 
-/// Whether a backtrace leads to the harness, or may: one without any name.
+/// Returns whether a backtrace leads to the harness. If it has no name of a Rust function, returns
+/// whether the program lies where cargo puts test programs.
 fn is_of_harness(backtrace: &str) -> bool {
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mut functions = backtrace.lines().filter_map(|line| {
@@ -23,12 +26,12 @@ fn is_of_harness(backtrace: &str) -> bool {
         is_number(number).then_some(name)
     });
     let is_harness = |name: &str| name.starts_with("test::") || name.starts_with("test[");
-    // Of a stripped program, names of the C library's functions remain.
+    // A stripped program keeps names of the C library's functions.
     let mut stripped = functions.clone();
     functions.any(is_harness) || stripped.all(|name| !name.contains("::")) && built_as_test()
 }
 
-/// Whether the program lies where cargo puts test programs.
+/// Returns whether the program lies where cargo puts test programs.
 fn built_as_test() -> bool {
     let program = std::env::current_exe();
     program.is_ok_and(|path| path.parent().is_some_and(|folder| folder.ends_with("deps")))

@@ -1,4 +1,4 @@
-//! How a process becomes a worker, and how a driver finds out that its workers can.
+//! Turns a process into a worker, and tells a driver how its workers become workers.
 
 use std::{
     cell::Cell,
@@ -24,8 +24,8 @@ thread_local! {
 const PLAIN_TEST: &str = "this test is not marked with `#[mobula::test]`, so each worker would run the whole test program; \
      put `#[mobula::test]` in place of `#[test]`, `#[tokio::test]` or the like, also on an `async fn`";
 
-/// Makes this process a worker if it was started as one. Otherwise it says that this process may
-/// start workers.
+/// Makes this process a worker if it was started as a worker. Otherwise records that this process
+/// may start workers.
 ///
 /// Mobula's workers are further processes of the same program. Each runs `main` up to this call,
 /// which then does not return. So the call belongs at the very beginning of `main`, before anything
@@ -83,12 +83,13 @@ pub(crate) fn test_entry(name: &'static str) {
     IN_TEST.set(true);
 }
 
-/// The arguments of this process.
+/// Returns the arguments of this process, without the program's name.
 fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// How a further process of this program gets to `init` or a test entry.
+/// The arguments and variables with which a further process of this program reaches `init` or a
+/// test entry.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerEntry {
     pub(crate) args: Vec<OsString>,
@@ -98,10 +99,10 @@ pub(crate) struct WorkerEntry {
 /// Returns how workers are started.
 ///
 /// # Errors
-/// * There is neither `init` nor a test entry, so that the process would do all over what this one
-///   does.
-/// * This thread runs a test without an entry, whatever its neighbours have.
-/// * This process is a worker itself, of another version.
+/// * This process called neither `init` nor a test entry. A further process would run the whole
+///   program again.
+/// * This thread runs a test without an entry, even if other tests of the program have one.
+/// * This process is a worker of another version of this crate.
 pub(crate) fn worker_entry() -> Result<WorkerEntry> {
     if mobula_protocol::link::is_unclaimed_worker() {
         return Err(Error::setup(

@@ -1,8 +1,8 @@
-//! The little JSON that Ray's programs are spoken to in.
+//! The part of JSON that messages to and from Ray's programs use.
 
 use std::ffi::OsStr;
 
-/// A text in JSON. What is no UTF-8 is replaced.
+/// Returns a text as a JSON string. Replaces bytes that are no UTF-8.
 pub(crate) fn quoted(text: &OsStr) -> String {
     let mut quoted = String::from('"');
     for c in text.to_string_lossy().chars() {
@@ -21,10 +21,10 @@ pub(crate) use reading::Object;
 
 #[cfg(feature = "ray-job")]
 mod reading {
-    /// Objects and lists inside of one another that are read.
+    /// The most levels of nested objects and lists. The reader refuses deeper ones.
     const DEPTH: usize = 64;
 
-    /// The texts and whole numbers of an object. Other values are left out.
+    /// The texts and whole numbers of a JSON object. The reader skips other values.
     #[derive(Debug, Default)]
     pub(crate) struct Object {
         texts: Vec<(String, String)>,
@@ -32,7 +32,7 @@ mod reading {
     }
 
     impl Object {
-        /// Reads an object, and returns `None` where the text is something else.
+        /// Reads an object. Returns `None` if the text is something else.
         pub(crate) fn read(text: &str) -> Option<Object> {
             let mut reader = Reader { left: text };
             let mut object = Object::default();
@@ -85,7 +85,7 @@ mod reading {
             Some(next)
         }
 
-        /// Items up to the end, with commas between.
+        /// Reads items with commas between them, up to `end`.
         fn items(
             &mut self,
             end: &str,
@@ -163,7 +163,7 @@ mod reading {
             }
         }
 
-        /// A character by its number, or by the two of a pair.
+        /// Reads a character from four hexadecimal digits, or from a surrogate pair.
         fn code_point(&mut self) -> Option<char> {
             let first = self.unit()?;
             let mut units = vec![first];
@@ -208,7 +208,7 @@ mod tests {
         let whole = quoted("a\u{1}\"\\ä".as_ref());
         let object = Object::read(&format!("{{\"a\":{whole}}}")).unwrap();
         assert_eq!(object.text("a"), Some("a\u{1}\"\\ä"));
-        // Neither a part of it nor something else is an object.
+        // A part of the text is no object, and neither are other texts.
         for end in 0..text.trim_end().len() {
             if text.is_char_boundary(end) {
                 assert!(Object::read(&text[..end]).is_none(), "{end}");

@@ -52,7 +52,7 @@ pub use store_info::StoreInfo;
 #[derive(Clone)]
 pub struct Runtime {
     engine: Arc<dyn Engine>,
-    /// In the process that started it. A task has none.
+    /// Ends the runtime with the last handle. A task has none.
     guard: Option<Arc<Guard>>,
 }
 
@@ -377,7 +377,7 @@ impl Runtime {
         &self.engine
     }
 
-    /// The runtime as a whole. A task has none.
+    /// Returns the engine's `Control`. A task has none.
     fn control(&self) -> Option<&dyn Control> {
         self.guard.as_ref()?.control()
     }

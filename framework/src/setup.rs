@@ -1,4 +1,4 @@
-//! Functions that workers call at their begin and at their end.
+//! Functions that workers call at their start and at their end.
 
 /// Registers a function that each worker calls before its first task: for logging, thread pools,
 /// the state of a library.

@@ -4,15 +4,16 @@ use mobula_store::limits::CgroupLimit;
 
 use super::MIN_CAPACITY;
 
-/// `std` counts the cores that affinity and the cgroup's quota leave to this process.
+/// Returns the number of cores that affinity and the cgroup's quota leave to this process, as `std`
+/// counts them.
 pub(super) fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Returns 30 % of the memory that this process may have.
 ///
-/// If `/dev/shm` holds less, it is the bound. Containers often give it 64 MiB. If it holds less
-/// than half of that share, anonymous memory takes its place and the bound does not count.
+/// The free bytes of `/dev/shm` bound the result. Containers often give it 64 MiB. If it has less
+/// than half of the 30 %, anonymous memory takes its place and the bound does not count.
 pub(super) fn default_capacity() -> u64 {
     let memory = machine_memory().min(cgroup_memory().unwrap_or(u64::MAX));
     let share = (memory / SHARE.1 * SHARE.0).max(MIN_CAPACITY);
@@ -22,12 +23,12 @@ pub(super) fn default_capacity() -> u64 {
     }
 }
 
-/// The machine's memory in bytes, from `/proc`: `sysinfo` cannot say that it has failed.
+/// Returns the machine's memory in bytes, from `/proc`. `sysinfo` cannot say that it has failed.
 pub(super) fn machine_memory() -> u64 {
     memory_info("MemTotal").unwrap_or(UNKNOWN_MEMORY)
 }
 
-/// A line of `/proc/meminfo`, in bytes.
+/// Returns the value of a line of `/proc/meminfo`, in bytes.
 pub(super) fn memory_info(name: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
@@ -37,7 +38,8 @@ pub(super) fn memory_info(name: &str) -> Option<u64> {
     kib.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The tightest memory limit of this process' cgroup and those above it, version 2 or 1.
+/// Returns the lowest memory limit of this process' cgroup and the cgroups above it, version 2 or
+/// 1.
 pub(super) fn cgroup_memory() -> Option<u64> {
     memory_limit().map(|limit| limit.limit)
 }
@@ -46,7 +48,8 @@ pub(super) fn memory_limit() -> Option<CgroupLimit> {
     CgroupLimit::of("memory", "memory.max", "memory.limit_in_bytes")
 }
 
-/// Returns that limit and the bytes that the group may swap out. Beyond that, the kernel kills.
+/// Returns the sum of the cgroup's memory limit and the bytes that the cgroup may swap out. Beyond
+/// this sum, the kernel kills processes.
 pub(super) fn cgroup_memory_with_swap() -> Option<u64> {
     let limit = memory_limit()?;
     let swap = memory_info("SwapTotal").unwrap_or(0);
@@ -59,5 +62,5 @@ pub(super) fn cgroup_memory_with_swap() -> Option<u64> {
 /// The share of the machine's memory that the store takes by default: 30 %.
 const SHARE: (u64, u64) = (3, 10);
 
-/// The memory that is assumed where the system does not say it.
+/// The assumed memory of the machine, in bytes, if the system does not say it.
 const UNKNOWN_MEMORY: u64 = 1 << 30;

@@ -1,4 +1,4 @@
-//! The numbers of the store, for users.
+//! The store's numbers, for users.
 
 use mobula_protocol::{Control, Stats};
 
