@@ -10,15 +10,15 @@ use crate::{
     json::{Object, quoted},
 };
 
-/// The variable with the token that a cluster with authentication wants. It is Ray's own.
+/// Ray's variable for the token that a cluster with authentication needs.
 const TOKEN: &str = "RAY_AUTH_TOKEN";
 
-/// How long connecting may take, a question, and an upload.
+/// The time limit of connecting. `ANSWER` is the limit of a request, `UPLOAD` of an upload.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(600);
 
-/// The most bytes of an answer that are read. Output of a job is the largest.
+/// The most bytes of an answer that are read. The largest answers have the output of a job.
 const MOST: u64 = 1 << 30;
 
 /// The most characters of an error page that are shown.
@@ -31,15 +31,15 @@ pub(super) struct Head {
     token: Option<String>,
 }
 
-/// A job as it is submitted.
+/// A job to submit.
 #[derive(Debug)]
 pub(super) struct Submission {
     /// The command, for a shell.
     pub(super) entrypoint: String,
-    /// The package that the command is in.
+    /// The URI of the package that has the program.
     pub(super) working_dir: String,
     pub(super) env: Vec<(String, String)>,
-    /// What the dashboard shows.
+    /// The name that the dashboard shows.
     pub(super) name: String,
 }
 
@@ -83,13 +83,14 @@ impl Head {
         }
     }
 
-    /// The version of Ray that answers.
+    /// Returns the version of Ray on the head.
     pub(super) fn version(&self) -> Result<String> {
         let path = "/api/version";
         self.field(path, &self.ask(path)?, "ray_version")
     }
 
-    /// Whether a package is there. It stays for a while, also if no job uses it.
+    /// Returns whether the cluster has a package. Ray keeps a package for some time after its last
+    /// job.
     pub(super) fn has_package(&self, name: &str) -> Result<bool> {
         let path = format!("/api/packages/gcs/{name}");
         let response = self.sent(&path, self.get(&path).call())?;
@@ -107,7 +108,7 @@ impl Head {
         self.checked(&path, response).map(drop)
     }
 
-    /// Starts a job, and returns its name.
+    /// Starts a job, and returns its id.
     pub(super) fn submit(&self, submission: &Submission) -> Result<String> {
         let path = "/api/jobs/";
         let request = self.authorized(self.agent.post(self.url(path)));
@@ -129,7 +130,7 @@ impl Head {
         })
     }
 
-    /// All that the job has written until now.
+    /// Returns all output of the job until now.
     pub(super) fn logs(&self, id: &str) -> Result<String> {
         let path = format!("/api/jobs/{id}/logs");
         self.field(&path, &self.ask(&path)?, "logs")
@@ -176,6 +177,8 @@ impl Head {
         })
     }
 
+    /// Returns the response if its status is a success.
+    ///
     /// # Errors
     /// The head has refused the request.
     fn checked(&self, path: &str, mut response: Response<Body>) -> Result<Response<Body>> {
@@ -184,7 +187,7 @@ impl Head {
             return Ok(response);
         }
         let page = response.body_mut().read_to_string().unwrap_or_default();
-        // A traceback ends with its reason.
+        // A traceback ends with its reason, so the last characters are shown.
         let reason = page.trim().chars().rev().take(SHOWN).collect::<Vec<_>>();
         let reason = reason.into_iter().rev().collect::<String>();
         let help = match status.as_u16() {

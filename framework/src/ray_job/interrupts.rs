@@ -1,4 +1,4 @@
-//! Ctrl-C and the request to end, as events.
+//! Receives Ctrl-C (`SIGINT`) and `SIGTERM` as events.
 
 use std::{
     future::poll_fn,
@@ -10,15 +10,15 @@ use std::{
 use mobula_protocol::{Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Signals that would end this process, from now on.
+/// The receiver of `SIGINT` and `SIGTERM`, which end this process no more.
 #[derive(Debug)]
 pub(super) struct Interrupts(Receiver<()>);
 
 impl Interrupts {
-    /// Begins to listen. Before this returns, the signals end the process as usual.
+    /// Starts to listen. Until then the signals end the process as usual.
     ///
     /// # Errors
-    /// The system gives no thread or descriptor.
+    /// The system refuses a thread or a descriptor.
     pub(super) fn listen() -> Result<Interrupts> {
         let failed = |error| Error::setup(format!("cannot listen for interrupts: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,7 +55,7 @@ impl Interrupts {
         Ok(Interrupts(receiver))
     }
 
-    /// Waits for the next one.
+    /// Blocks until the next signal comes, for up to `time`.
     pub(super) fn within(&self, time: Duration) -> Result<(), RecvTimeoutError> {
         self.0.recv_timeout(time)
     }

@@ -1,7 +1,8 @@
 //! Runs the whole program as a job of a Ray cluster, from a machine that is no node of it.
 //!
-//! The program's file is uploaded as a package, and starts on the cluster with the same arguments
-//! and `MOBULA_ENGINE=ray:auto`. This process shows its output, and ends with its exit code.
+//! This process uploads the program's file as a package. The job runs the file on the cluster with
+//! the same arguments and `MOBULA_ENGINE=ray:auto`. This process shows the job's output, and ends
+//! with the job's exit code.
 
 mod api;
 mod interrupts;
@@ -20,13 +21,14 @@ use api::{Head, Job, Submission};
 use interrupts::Interrupts;
 use package::Package;
 
-/// The variable by which the job knows its engine, and this program the head.
+/// The variable that names the engine. In this process it gives the head's address, in the job the
+/// cluster.
 const ENGINE: &str = "MOBULA_ENGINE";
 
-/// What stands before the address of a head in [`ENGINE`].
+/// The text before the address of a head in [`ENGINE`].
 pub(crate) const PREFIX: &str = "ray-job:";
 
-/// Variables that the job gets from this process.
+/// The environment variables of this process that the job receives.
 const PASSED_ON: [&str; 4] = [
     "MOBULA_STORE_CAPACITY",
     "RUST_BACKTRACE",
@@ -34,23 +36,23 @@ const PASSED_ON: [&str; 4] = [
     "RUST_MIN_STACK",
 ];
 
-/// How often the state of the job is asked for, at first and later.
+/// The pause between two requests for the job's state, at first. It grows up to `LATER`.
 const SOON: Duration = Duration::from_millis(200);
 const LATER: Duration = Duration::from_secs(1);
 
-/// The longest time between two questions, where there is much output.
+/// The longest pause between two requests, if the job has much output.
 const LATEST: Duration = Duration::from_secs(30);
 
-/// Output whose reading may take a second. Each answer has all of it.
+/// Bytes of output that lengthen the pause by one second. Each answer has all output of the job.
 const OUTPUT_PER_SECOND: u32 = 4 << 20;
 
-/// For how long the head may be out of reach while the job runs.
+/// The longest time that the head may be out of reach while the job runs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// Runs this program on the cluster if the environment says so, and does not return then.
+/// Runs this program on the cluster if `MOBULA_ENGINE` says so. Then it ends this process.
 pub(crate) fn take_over(args: &[OsString]) {
     let Ok(engine) = std::env::var(ENGINE) else {
         return;
@@ -71,7 +73,7 @@ pub(crate) fn take_over(args: &[OsString]) {
 /// Runs this program on the cluster, with these arguments and variables, and returns its exit code.
 ///
 /// # Errors
-/// The head is out of reach, or does not take the program.
+/// The head is out of reach, or refuses the program.
 pub(crate) fn run(
     address: &crate::cluster_address::HeadAddress,
     args: &[OsString],
@@ -95,7 +97,7 @@ pub(crate) fn run(
         env: variables(env),
         name: package.program,
     };
-    // From here on there is a job to stop.
+    // From here on, an interrupt has to stop the job.
     let interrupts = Interrupts::listen()?;
     let id = head.submit(&submission)?;
     eprintln!("mobula: {id} runs on {address}");
@@ -106,12 +108,14 @@ pub(crate) fn run(
 struct Watched {
     head: Head,
     id: String,
-    /// Bytes of its output that were shown.
+    /// The bytes of the job's output that were shown.
     shown: usize,
 }
 
 impl Watched {
-    /// Shows the output of the job as it comes. An interrupt stops the job, a second one leaves it.
+    /// Shows the output of the job until the job ends, and returns the exit code.
+    ///
+    /// A first interrupt stops the job. A second interrupt returns before the job has stopped.
     fn until_its_end(mut self, interrupts: &Interrupts) -> Result<i32> {
         let mut pause = SOON;
         let mut stopped = false;
@@ -132,7 +136,7 @@ impl Watched {
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            // The state first, so that what is read behind it is all of the output.
+            // The state is read before the output. So the output of an ended job is complete.
             let seen = self.head.job(&self.id).and_then(|job| {
                 self.show()?;
                 Ok(job)
@@ -158,26 +162,26 @@ impl Watched {
         }
     }
 
-    /// Shows what is new of the output.
+    /// Shows the new part of the output.
     fn show(&mut self) -> Result<()> {
         let all = self.head.logs(&self.id)?;
         if let Some(new) = all.as_bytes().get(self.shown..) {
             let mut out = std::io::stdout().lock();
-            // Nobody reads, which is no reason to leave the job.
+            // An error means that nothing reads standard output. The job is watched all the same.
             let _ = out.write_all(new).and_then(|()| out.flush());
             self.shown = all.len();
         }
         Ok(())
     }
 
-    /// The exit code of this program, when the job has ended.
+    /// Returns the exit code of this program if the job has ended.
     fn code(&self, job: &Job, stopped: bool) -> Option<i32> {
         match &*job.status {
             "SUCCEEDED" => Some(0),
             "STOPPED" if stopped => Some(INTERRUPTED),
             "STOPPED" | "FAILED" => {
                 let why = job.message.as_deref().unwrap_or("no reason was given");
-                // The output, which was shown already, follows.
+                // The rest of the message is output that was shown already.
                 let why = why.split(", last available logs").next().unwrap_or(why);
                 eprintln!(
                     "mobula: {} has ended as {}: {}",
@@ -192,17 +196,17 @@ impl Watched {
     }
 }
 
-/// The exit code for a job that has failed.
+/// Returns the exit code for a job that has failed or was stopped.
 fn exit_code(driver: Option<i32>) -> i32 {
     match driver {
         Some(code @ 1..=255) => code,
-        // A signal, as shells say it.
+        // A signal, in the form that shells use.
         Some(code @ -127..=-1) => 128 - code,
         _ => 1,
     }
 }
 
-/// The variables of the job.
+/// Returns the environment variables of the job.
 fn variables(env: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = PASSED_ON
         .iter()
@@ -214,7 +218,7 @@ fn variables(env: &[(&str, &str)]) -> Vec<(String, String)> {
     own.chain(given).chain([engine]).collect()
 }
 
-/// The command of the job, for a shell.
+/// Returns the command of the job, for a shell.
 ///
 /// # Errors
 /// An argument is no UTF-8.

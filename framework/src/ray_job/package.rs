@@ -1,39 +1,40 @@
-//! The program's file as Ray takes it: a ZIP archive, named by its content.
+//! Packs the program's file for Ray: a ZIP archive whose name is a hash of its content.
 //!
-//! The file is stored as it is. The archive needs neither compression nor a second file, so it is
-//! written here: a header, the bytes, and a directory with one entry.
+//! The archive stores the file without compression. It is a header, the bytes, and a directory with
+//! one entry, so this module writes it without a library.
 
 use std::{fmt::Write, fs, path::Path};
 
 use mobula_protocol::{Error, Result};
 
-/// What Ray's dashboard takes at most.
+/// The limit of Ray's dashboard for an archive, in bytes.
 const MOST: usize = 100 << 20;
 
-/// A regular file that its user may run, as the archive says it: the mode of `stat` in the upper
-/// half.
+/// The archive's attributes of a regular file that its user may run. The upper half is the mode of
+/// `stat`.
 const MODE: u32 = 0o100_755 << 16;
 
-/// The first of January 1980, the zero of the archive's clock. The time would change the name.
+/// The date in the archive: 1 January 1980, the zero of the archive's clock. A real date would
+/// change the archive's name.
 const DATE: u16 = (1 << 5) | 1;
 
 /// An archive of this program.
 #[derive(Debug)]
 pub(super) struct Package {
-    /// The name of the file in it.
+    /// The name of the file in the archive.
     pub(super) program: String,
     pub(super) zip: Vec<u8>,
 }
 
 impl Package {
-    /// Reads this program's file.
+    /// Reads and packs this program's file.
     ///
     /// # Errors
-    /// It cannot be read, or is larger than Ray takes.
+    /// The file cannot be read, or its archive is too large for Ray.
     pub(super) fn of_this_program() -> Result<Package> {
         let failed = |error| Error::setup(format!("this program's file cannot be read: {error}"));
         let path = std::env::current_exe().map_err(failed)?;
-        // Also a file that was replaced meanwhile.
+        // This path leads to the running program even if its file was replaced since the start.
         let bytes = fs::read("/proc/self/exe")
             .or_else(|_| fs::read(&path))
             .map_err(failed)?;
@@ -60,7 +61,7 @@ impl Package {
         Package { program, zip }
     }
 
-    /// The name under which Ray keeps it.
+    /// Returns the name under which Ray keeps the archive.
     pub(super) fn name(&self) -> String {
         let mut name = String::from("_ray_pkg_");
         for half in digest(&self.zip) {
@@ -72,8 +73,8 @@ impl Package {
 
 fn archive(name: &str, bytes: &[u8]) -> Vec<u8> {
     let length = bytes.len() as u32;
-    // What the header and the directory's entry have in common: version 2.0, no flags, no
-    // compression, the time.
+    // The common fields of the header and the directory's entry. First: version 2.0, no flags, no
+    // compression, the time and the date.
     let mut common = Vec::new();
     for half in [20, 0, 0, 0, DATE] {
         common.extend(half.to_le_bytes());
@@ -92,10 +93,10 @@ fn archive(name: &str, bytes: &[u8]) -> Vec<u8> {
 
     let directory = zip.len() as u32;
     zip.extend(b"PK\x01\x02");
-    // Made by version 2.0 on Unix, so that the mode counts.
+    // Made by version 2.0 on Unix, so that readers use the mode.
     zip.extend([20, 3]);
     zip.extend(&common);
-    // No comment, the first disk, no attributes of another system.
+    // No comment, the first disk, no internal attributes.
     zip.extend([0; 6]);
     zip.extend(MODE.to_le_bytes());
     zip.extend(0_u32.to_le_bytes());
@@ -113,7 +114,7 @@ fn archive(name: &str, bytes: &[u8]) -> Vec<u8> {
     zip
 }
 
-/// The checksum that archives have.
+/// Returns the CRC-32 that ZIP archives use.
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -135,15 +136,16 @@ fn crc32(bytes: &[u8]) -> u32 {
         table
     };
     let mut crc: u32 = !0;
-    // A program has many bytes, and a build without optimization pays for each call.
+    // The loop calls no function for each byte, since a build without optimization would be slow.
     for byte in bytes {
         crc = TABLE[(crc as u8 ^ byte) as usize] ^ (crc >> 8);
     }
     !crc
 }
 
-/// Tells programs apart. Two hashes of 64 bits over words, with different multipliers, make an
-/// accidental collision of two builds as unlikely as a broken disk.
+/// Returns a hash of 128 bits that tells programs apart. It is two hashes of 64 bits over words,
+/// with different multipliers. An accidental collision of two builds is as unlikely as a broken
+/// disk.
 fn digest(bytes: &[u8]) -> [u64; 2] {
     let mut halves = [bytes.len() as u64, !(bytes.len() as u64)];
     let multipliers = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(package.program, "myprog");
         let file = std::env::temp_dir().join(format!("mobula-{}.zip", std::process::id()));
         fs::write(&file, &package.zip).unwrap();
-        // Each byte is checked by the archive's checksum. Ray sets the mode as this does.
+        // The archive's checksum covers each byte. Ray sets the mode from `external_attr`, too.
         let code = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; \
                     (i,) = z.infolist(); print(i.filename, oct(i.external_attr >> 16), z.read(i).decode()[:9])";
         let output = std::process::Command::new("python3")
@@ -182,7 +184,7 @@ mod tests {
             .arg(&file)
             .output();
         fs::remove_file(&file).unwrap();
-        // Without Python there is nothing to compare with.
+        // Without Python, the test compares nothing.
         if let Ok(output) = output {
             let text = String::from_utf8(output.stdout).unwrap();
             assert_eq!(
