@@ -1,4 +1,4 @@
-//! What the peer says to the process.
+//! The messages of the peer to the process.
 
 use std::sync::Arc;
 
@@ -14,58 +14,59 @@ use crate::{
     registry::Registry,
 };
 
-/// A task that the process is to run.
+/// A task for the process to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskFrame {
     /// The number of this run.
     pub run: u64,
-    /// What to run.
+    /// The index of the function.
     pub function: u32,
-    /// With what.
+    /// The arguments.
     pub args: Vec<PeerArg>,
-    /// Its own options, if it has any.
+    /// The call's own options, encoded, if it has any.
     pub options: Option<Bytes>,
-    /// How often it may run again, after errors.
+    /// How often the process may run the task again after errors.
     pub retries: u32,
 }
 
-/// What the peer says.
+/// A message of the peer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromPeer {
-    /// The first frame: [`VERSION`](super::VERSION), the number of the worker that the process is,
-    /// how many cores there are, what the peer says of itself, and the name of the process' node.
+    /// The first frame. Its fields are [`VERSION`](super::VERSION), the worker number of the
+    /// process, the number of cores, a text about the peer, and the name of the process' node.
     Hello(u32, u32, f64, String, String),
-    /// The peer cannot serve the process, and ends.
+    /// The peer cannot serve the process, for this reason, and ends.
     Refused(String),
-    /// Run this.
+    /// The process should run this task.
     Task(TaskFrame),
-    /// An object that is watched is ready.
+    /// An object that the process watches is ready.
     Ready(PeerId, PeerOutcome),
-    /// These extents of the process' segment are free.
+    /// These extents of the process' own segment are not used any more.
     Free(Vec<Extent>),
-    /// The next descriptor on the socket is that of this segment of so many bytes.
+    /// The next descriptor on the socket is for this segment. The second field is its length in
+    /// bytes.
     Segment(u32, u64),
     /// Nothing refers to this segment any more.
     DropSegment(u32),
-    /// An object is gone whose decoded value the process keeps.
+    /// This object is gone. The process has said `ToPeer::Decoded` of it.
     Forget(PeerId),
-    /// Nobody waits for this run any more.
+    /// No caller waits for this run any more. The run should end soon.
     Cancel(u64),
-    /// The process is an actor, and runs so many calls at a time.
+    /// The process is an actor from now on. The field is the most calls that it runs at a time.
     Actor(u32),
-    /// All calls had ended when the peer read the question.
+    /// No call is unfinished any more. The field is the number of the question.
     Idle(u64),
-    /// The nodes that there were when the peer read the question: the name of each, its cores, and
-    /// whether the program is there that started the runtime.
+    /// The nodes of the cluster, with the number of the question. Each node has its name, its
+    /// cores, and whether the program that started the runtime is there.
     Nodes(u64, Vec<(String, f64, bool)>),
-    /// How far the task of an object is, and of how much.
+    /// The progress of the task that makes this object: the work done, and the total.
     Progress(PeerId, u64, u64),
-    /// The process is to end.
+    /// The process should end.
     Shutdown,
 }
 
 impl TaskFrame {
-    /// Returns the task. It is named by its run.
+    /// Returns the message to the worker. The task's id comes from the number of the run.
     ///
     /// # Errors
     /// An argument is malformed.
@@ -108,7 +109,7 @@ fn arg(arg: PeerArg) -> Result<Arg> {
 }
 
 impl FromPeer {
-    /// Returns the message to the worker; `None` for what is not for it.
+    /// Returns the message to the worker, or `None` if the frame is not for the worker.
     ///
     /// # Errors
     /// The frame is malformed.
@@ -133,7 +134,7 @@ impl FromPeer {
             },
             FromPeer::DropSegment(id) => ToWorker::DropSegment(SegmentId(id)),
             FromPeer::Forget(id) => ToWorker::Forget(id.into()),
-            // A peer has no worker that keeps calls to itself.
+            // A worker of a peer keeps no calls to itself.
             FromPeer::Cancel(run) => ToWorker::Cancel {
                 run: Attempt(run),
                 calls: true,

@@ -1,13 +1,14 @@
 //! Messages between a process of this program and a peer in another language, over a stream.
 //!
-//! The peer is a driver to the process: it says which tasks to run, and answers what they ask. It
-//! reads values as bytes that it passes on, with lists of what they refer to ([`PeerValue`]).
+//! The peer is the driver of the process. It tells the process which tasks to run, and answers the
+//! requests of the tasks. It passes values on as bytes, with lists of the objects that they refer
+//! to ([`PeerValue`]).
 //!
-//! A frame is the length of its body, four bytes with the lowest first, and the body: MessagePack,
-//! a map of one message's name to its fields in order. [`VERSION`] is the first thing that both
-//! say.
+//! A frame is the length of its body and the body. The length is four bytes in little-endian order.
+//! The body is MessagePack: a map of one message's name to its fields in order. The first field of
+//! each side's first message is [`VERSION`].
 //!
-//! Decoding trusts nothing: it never panics, and a frame of more than [`MOST`] bytes is refused.
+//! Decoding trusts no byte. It never panics, and it refuses a frame of more than [`MOST`] bytes.
 //! The fuzz target is `fuzz/fuzz_targets/frames.rs`.
 
 mod from_peer;
@@ -31,33 +32,34 @@ use crate::{
     ids::{ObjectId, WorkerId},
 };
 
-/// Changes with every change of the frames.
+/// The version of the frames. Every change of the frames changes it.
 pub const VERSION: u32 = 2;
 
 /// The most bytes that a frame's body may have. Large values do not travel in frames.
 pub const MOST: usize = 256 << 20;
 
-/// Bytes before a body.
+/// The bytes of the length before a body.
 pub const HEADER: usize = 4;
 
-/// An object, as frames name it.
+/// The id of an object in frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerId(pub u64);
 
-/// Bits of a number that count what one side has minted.
+/// The lower bits of a [`PeerId`], which have the sequence number of the id. The others have its
+/// origin.
 const COUNT_BITS: u32 = 40;
 
-/// The program that has started the runtime. Processes that run calls have numbers from 16 on.
+/// The program that started the runtime. Processes that run calls have numbers from 16 on.
 pub const OWN: WorkerId = WorkerId(1);
 
-/// The other side.
+/// The peer.
 pub const PEER: WorkerId = WorkerId(2);
 
-/// What stands for the results of runs.
+/// The origin of ids that stand for results of runs.
 const RUNS: WorkerId = WorkerId(3);
 
 impl PeerId {
-    /// The result of a run, whose object the peer alone knows.
+    /// Returns the id that stands for the result of a run. Only the peer knows the result's object.
     pub fn run(run: u64) -> PeerId {
         PeerId::from(ObjectId {
             origin: RUNS,
@@ -105,7 +107,7 @@ pub fn encode(message: &impl Serialize) -> Result<Vec<u8>> {
 /// Returns the length of the body that a header announces.
 ///
 /// # Errors
-/// It is longer than [`MOST`] bytes.
+/// The body is longer than [`MOST`] bytes.
 pub fn length(header: [u8; HEADER]) -> Result<usize> {
     let length = u32::from_le_bytes(header) as usize;
     match length <= MOST {

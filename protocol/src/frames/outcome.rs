@@ -1,4 +1,4 @@
-//! How calls end, as frames say it.
+//! The outcomes of calls in frames.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +10,22 @@ use crate::{
     value::{Outcome, Value},
 };
 
-/// How a call has ended.
+/// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerOutcome {
-    /// It has returned this.
+    /// The call has returned this value.
     Value(PeerValue),
-    /// The state of a queue: its length, whether it is closed, how many values it has accepted.
+    /// The state of a queue: its length, whether it is closed, and how many values it has accepted.
     Queue(u64, bool, u64),
-    /// It has failed: an error of this program, encoded.
+    /// The call has failed. The field is an error of this program, encoded.
     Error(Bytes),
-    /// It has failed by something that the peer knows: of which kind, which function, what has
-    /// happened, and the error behind it.
+    /// The call has failed for a reason that the peer knows. The fields are the kind, the function,
+    /// the message, and the cause.
     Failure(String, Option<u32>, String, Option<Box<PeerOutcome>>),
 }
 
 impl PeerOutcome {
-    /// Returns the form of an outcome. A value without a form becomes the error that says so.
+    /// Returns the frame's form of an outcome. A value that has none becomes an error that says so.
     pub fn of(outcome: &Outcome) -> PeerOutcome {
         let formed = match outcome {
             Ok(value) => PeerValue::of(value),
@@ -55,7 +55,7 @@ impl PeerOutcome {
         }
     }
 
-    /// Returns the outcome that has arrived. What is malformed is an error as well.
+    /// Returns the outcome that has arrived. A malformed outcome becomes an error.
     pub fn outcome(&self, registry: &Registry) -> Outcome {
         match self {
             PeerOutcome::Value(value) => value.value().map(Value::share),
@@ -77,7 +77,7 @@ impl PeerOutcome {
     }
 }
 
-/// An error of a kind that the peer names.
+/// Returns the error of the kind that the peer names.
 fn failure(kind: &str, name: &str, message: &str, cause: Option<Error>) -> Error {
     let cause = || cause.unwrap_or_else(|| Error::internal(message));
     match kind {

@@ -14,17 +14,17 @@ use rustix::{
 use super::{HEADER, decode, encode, length};
 use crate::{Error, Result, link};
 
-/// The environment variable of a process whose peer has started it: its standard input is the
-/// stream. Its value says what the process needs to know before the first frame.
+/// The environment variable of a process that a peer has started. The standard input of the process
+/// is the stream. The variable has what the process needs to know before the first frame.
 pub const VARIABLE: &str = "MOBULA_PEER";
 
-/// The number of the socket for descriptors, as a segment.
+/// The segment id that stands for the socket for descriptors.
 const SOCKET: mobula_store::SegmentId = mobula_store::SegmentId(u32::MAX);
 
 /// Returns two ends of a stream.
 ///
 /// # Errors
-/// Out of descriptors.
+/// The process has no free descriptor.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(descriptors::stream_pair()?)
 }
@@ -37,11 +37,11 @@ pub fn pass_socket(stream: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result
     link::send_segment(stream, SOCKET, socket)
 }
 
-/// Takes the stream that is the standard input of this process, if it is one, and the socket that
-/// the peer has passed through it.
+/// Returns the stream and the socket for descriptors, if the standard input of this process is a
+/// stream. The peer passes the socket through the stream.
 ///
 /// # Errors
-/// Something else came.
+/// The peer has passed something else.
 pub fn of_standard_input() -> io::Result<Option<(OwnedFd, OwnedFd)>> {
     let stdin = io::stdin();
     if stdin.is_terminal() || !is_stream(stdin.as_fd()) {
@@ -60,7 +60,7 @@ fn is_stream(fd: BorrowedFd<'_>) -> bool {
         && rustix::net::sockopt::socket_type(fd) == Ok(SocketType::STREAM)
 }
 
-/// Writes a whole frame. Blocks while the peer reads more slowly.
+/// Writes a whole frame. Blocks while the stream's buffer is full.
 ///
 /// # Errors
 /// The peer is gone.
@@ -77,7 +77,7 @@ pub fn write(stream: BorrowedFd<'_>, frame: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Says one message.
+/// Encodes and writes one message.
 ///
 /// # Errors
 /// The peer is gone, or the message is too long.
@@ -86,18 +86,19 @@ pub fn say(stream: BorrowedFd<'_>, message: &impl serde::Serialize) -> Result<()
     write(stream, &frame).map_err(|error| Error::setup(format!("the peer is gone: {error}")))
 }
 
-/// Reads frames.
+/// A reader of frames.
 #[derive(Debug)]
 pub struct Frames {
     stream: OwnedFd,
     body: Vec<u8>,
 }
 
-/// A body that is kept between two frames.
+/// The most bytes of a body buffer that the reader keeps between two frames. It reads at most this
+/// many bytes at a time.
 const KEPT: usize = 1 << 20;
 
 impl Frames {
-    /// Of this stream.
+    /// Returns a reader of this stream.
     pub fn new(stream: OwnedFd) -> Frames {
         Frames {
             stream,
@@ -105,11 +106,13 @@ impl Frames {
         }
     }
 
-    /// Waits for the next message; `None` at the end of the stream. Memory is taken as the bytes
-    /// arrive, whatever length a header says.
+    /// Blocks until the next message has arrived. Returns `None` at the end of the stream.
+    ///
+    /// Extends its buffer by at most 1 MiB before each read. So a header with a wrong length costs
+    /// little memory.
     ///
     /// # Errors
-    /// The stream breaks, or brings no message.
+    /// The stream breaks, or the bytes are no message.
     pub fn receive<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>> {
         let mut header = [0; HEADER];
         if !self.fill(&mut header)? {
@@ -133,7 +136,7 @@ impl Frames {
         Ok(Some(message))
     }
 
-    /// `false`: the stream has ended before the first byte.
+    /// Fills `bytes`. Returns `false` if the stream has ended before the first byte.
     fn fill(&self, bytes: &mut [u8]) -> Result<bool> {
         let mut filled = 0;
         while filled < bytes.len() {

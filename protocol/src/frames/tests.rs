@@ -1,4 +1,4 @@
-//! What is said arrives, and bytes that are no message are errors.
+//! Messages arrive unchanged, and bytes that are no message are errors.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn stored(offset: u64, len: u64) -> Value {
     }
 }
 
-/// A value with everything that a peer has to replace.
+/// Returns a value with all kinds of parts that a receiver replaces.
 fn rich() -> Value {
     let mut small = stored(0, 2);
     small.body = Body::Inline(Block::copy_of(&[1, 2], 64));
@@ -77,7 +77,7 @@ fn a_value_arrives_with_the_objects_and_places_that_the_peer_says() {
     };
     assert_eq!((loc.segment.0, loc.offset, loc.len), (9, 64, 640));
 
-    // A list that does not fit is an error, whichever.
+    // Each list that does not fit is an error.
     for spoil in [
         |value: &mut PeerValue| value.refs.truncate(1),
         |value: &mut PeerValue| value.refs.push(value.refs[0]),
@@ -115,7 +115,7 @@ fn frames_have_one_form_each_way() {
         let header = bytes[..HEADER].try_into().unwrap();
         assert_eq!(length(header).unwrap(), bytes.len() - HEADER);
         assert_eq!(decode::<FromPeer>(&bytes[HEADER..]).unwrap(), frame);
-        // Neither a part of a frame nor more than one is a frame.
+        // A frame's body without its last byte, or with a further byte, is no message.
         assert!(decode::<FromPeer>(&bytes[HEADER..bytes.len() - 1]).is_err());
         let longer = [&bytes[HEADER..], &[0]].concat();
         assert!(decode::<FromPeer>(&longer).is_err());

@@ -1,4 +1,4 @@
-//! What the process says to its peer.
+//! The messages of the process to its peer.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,71 +12,77 @@ use crate::{
     resources::{CPUS, MEMORY, Resources},
 };
 
-/// The options of a call that the peer acts on, and all of them for the process that runs it.
+/// The options of a call that the peer acts on. `own` has all of the call's own options, for the
+/// process that runs the call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerOptions {
     /// How often the task may run again.
     pub retries: Option<u32>,
-    /// Whether it runs again after an error, in its process.
+    /// Whether the task runs again after an error, in its process.
     pub retry_errors: bool,
-    /// How long one run may take, in seconds.
+    /// The time limit of one run, in seconds.
     pub timeout: Option<f64>,
-    /// How long after its submission it must have ended, in seconds.
+    /// The time from the submission to the latest end, in seconds.
     pub deadline: Option<f64>,
-    /// Whether it runs again after a run that has taken too long.
+    /// Whether the task runs again after a run that has passed `timeout`.
     pub retry_timeouts: bool,
-    /// How long a run that is to end may go on, in seconds.
+    /// The time that a run may go on after it was told to end, in seconds.
     pub grace: f64,
-    /// How many calls of its function a process runs.
+    /// The most calls of the function that one process runs.
     pub max_calls: Option<u32>,
-    /// Whether each element of the result is an object.
+    /// Whether each element of the result becomes an object.
     pub split: bool,
-    /// Cores.
+    /// The number of cores that the call uses.
     pub cpus: Option<f64>,
-    /// Bytes.
+    /// The bytes of memory that the call needs.
     pub memory: Option<u64>,
-    /// Declared resources.
+    /// The declared resources that the call needs: names and amounts.
     pub resources: Vec<(String, f64)>,
-    /// The group of the method.
+    /// The concurrency group of the method.
     pub group: Option<String>,
-    /// On which node.
+    /// The node on which the call runs, if the call names one.
     pub node: Option<String>,
     /// Whether calls are spread over all nodes.
     pub spread: bool,
-    /// All of the call's own options, for the process that runs it.
+    /// All of the call's own options, encoded, for the process that runs the call.
     pub own: Option<Bytes>,
 }
 
-/// How an actor is kept.
+/// The options of an actor that the peer acts on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerActorOptions {
-    /// Under which it is found.
+    /// The name by which callers find the actor.
     pub name: Option<String>,
-    /// How often it is made anew.
+    /// How often the actor is made anew after its process has died.
     pub max_restarts: u32,
-    /// How often a call runs again after its process has died.
+    /// How often a call runs again after the actor's process has died.
     pub max_call_retries: u32,
-    /// Calls at a time.
+    /// The most calls without a group that run at a time.
     pub max_concurrency: u32,
-    /// Calls at a time of each group.
+    /// The most calls of each group that run at a time.
     pub groups: Vec<(String, u32)>,
-    /// Calls that may wait or run.
+    /// The most calls that may wait or run.
     pub max_pending_calls: Option<u32>,
-    /// How long its end may take, in seconds.
+    /// The time that the drop of the actor's value may take, in seconds.
     pub grace: f64,
 }
 
-/// What the process says.
+/// A message of the process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToPeer {
-    /// The first frame: [`VERSION`](super::VERSION), the names of all functions, the bytes of the
-    /// segment that the next descriptor on the socket belongs to, the process, the value of `()`,
-    /// and the value that stands for its one reference.
+    /// The first frame. Its fields are:
+    ///
+    /// * [`VERSION`](super::VERSION);
+    /// * the names of all functions;
+    /// * the length in bytes of the process' segment, whose descriptor is the next on the socket;
+    /// * the process id;
+    /// * the value of `()`, encoded;
+    /// * the value that stands for its one reference, encoded.
     Hello(u32, Vec<String>, u64, u32, Bytes, Bytes),
-    /// Tasks may come.
+    /// The process is ready for tasks.
     Registered,
-    /// A call: its object, the function, the arguments, the options, the actor, the run that makes
-    /// it.
+    /// A call. Its fields are its object, the function, the arguments, the options, the actor, and
+    /// the run that makes the call.
     Spawn(
         PeerId,
         u32,
@@ -85,29 +91,31 @@ pub enum ToPeer {
         Option<PeerId>,
         Option<u64>,
     ),
-    /// An object of the process.
+    /// A new object of the process.
     Put(PeerId, PeerValue),
-    /// A run has ended: its number, and how.
+    /// A run has ended. The fields are its number and its outcome.
     Done(u64, PeerOutcome),
-    /// A run has returned an error, and begins again.
+    /// This run has returned an error, and begins again.
     Again(u64),
     /// The process keeps this object.
     Hold(PeerId),
-    /// The process does not keep it any more.
+    /// The process does not keep this object any more.
     Release(PeerId),
-    /// Nobody asks for the result, but the work is wanted.
+    /// No caller will ask for the result of this task. The task runs all the same.
     Detach(PeerId),
-    /// The process is to be told when the object is ready.
+    /// The peer should tell the process when this object is ready.
     Watch(PeerId),
-    /// The process is to be told when the object is gone.
+    /// The process keeps a decoded value of this object. The peer should tell it when the object is
+    /// gone.
     Decoded(PeerId),
-    /// The tasks of these objects are to be cancelled; whether with their children, whether they
-    /// are killed, and after how many seconds.
+    /// The peer should cancel the tasks of these objects. The other fields say whether it cancels
+    /// their children, whether it kills them, and the grace time in seconds.
     Cancel(Vec<PeerId>, bool, bool, Option<f64>),
-    /// Each element of a result is to be an object.
+    /// Each element of this result becomes one of these objects.
     Split(PeerId, Vec<PeerId>),
-    /// An actor: its object, the constructor, the arguments, the options, the options of the
-    /// constructor, and the object that names the one which there is, if one is wanted.
+    /// A new actor. Its fields are its object, the constructor, the arguments, the actor's options,
+    /// and the constructor's options. If the last field is set, the process wants a living actor of
+    /// the name instead, and that object names it.
     CreateActor(
         PeerId,
         u32,
@@ -116,42 +124,45 @@ pub enum ToPeer {
         PeerOptions,
         Option<PeerId>,
     ),
-    /// An object that names the actor of this name.
+    /// A new object that names the living actor of this name.
     FindActor(PeerId, String),
-    /// This actor ends at once.
+    /// The peer should end this actor at once.
     KillActor(PeerId),
-    /// A queue with so much room.
+    /// A new queue. The second field is the number of values that have room.
     CreateQueue(PeerId, u32),
-    /// Values are to go into a queue: the answer, the queue, the values, whether to wait.
+    /// The process puts values into a queue. The fields are the answer, the queue, the values, and
+    /// whether the request waits for room.
     QueuePut(PeerId, PeerId, Vec<PeerArg>, bool),
-    /// Values are to come out of a queue: the answers, the queue, whether to wait.
+    /// The process takes values out of a queue. The fields are the answers, the queue, and whether
+    /// the request waits for values.
     QueueGet(Vec<PeerId>, PeerId, bool),
-    /// Nobody waits for these answers; whether their values go back.
+    /// No caller waits for these answers any more. The flag says whether their values go back.
     QueueGiveUp(Vec<PeerId>, bool),
-    /// The values of these answers are the process' own.
+    /// The caller has the values of these answers, which never go back to the queue.
     QueueTook(Vec<PeerId>),
-    /// What is in a queue, which may be closed before.
+    /// A new object with the state of a queue. The fields are the object, the queue, and whether
+    /// the peer closes the queue before.
     QueueAsk(PeerId, PeerId, bool),
-    /// How far a run is, and of how much.
+    /// The progress of a run: its number, the work done, and the total.
     Progress(u64, u64, u64),
-    /// A task waits.
+    /// A task of the process waits for an object.
     Blocked,
     /// A task that waited goes on.
     Unblocked,
-    /// The process is to be replaced.
+    /// The process has become too large, and should be replaced.
     Retire,
-    /// The process ends itself.
+    /// The process ends itself by `exit`.
     Exits,
-    /// The peer is to answer with the same number when all calls have ended.
+    /// The peer should answer with the same number when all calls have ended.
     Idle(u64),
-    /// The peer is to answer with the same number, and the nodes that there are.
+    /// The peer should answer with the same number and the nodes of the cluster.
     Nodes(u64),
-    /// The peer is to end, after calls whose results nobody asks for, within so many seconds.
+    /// The peer should end. It waits at most this many seconds for detached calls.
     Shutdown(f64),
 }
 
 impl ToPeer {
-    /// Returns what is said to the peer; `None`: nothing has to be said.
+    /// Returns the message to the peer, or `None` if the peer needs none.
     ///
     /// # Errors
     /// The message has no form for the peer (`is_usage`).
@@ -225,7 +236,8 @@ impl ToPeer {
             FromWorker::Unblocked => ToPeer::Unblocked,
             FromWorker::Retire => ToPeer::Retire,
             FromWorker::Exits => ToPeer::Exits,
-            // The peer keeps the time of runs, and gives cores back by what it is told of waits.
+            // The peer keeps the time of runs itself. It gives cores back on `Blocked` and
+            // `Unblocked`.
             FromWorker::Started { .. }
             | FromWorker::Paused { .. }
             | FromWorker::Stalled(_)
@@ -271,7 +283,7 @@ fn args(args: &[ArgSpec]) -> Result<Vec<PeerArg>> {
 }
 
 impl PeerOptions {
-    /// Of the constructor: with the resources of the actor.
+    /// Returns the options of the constructor's call, with the resources and the node of the actor.
     fn of_actor(
         actor: &ActorOptions,
         constructor: FunctionIndex,
@@ -283,7 +295,7 @@ impl PeerOptions {
         Ok(peer)
     }
 
-    /// Notes what is needed, in the place of what was noted before.
+    /// Replaces the resources by these.
     fn need(&mut self, resources: &Resources) {
         (self.cpus, self.memory) = (None, None);
         self.resources.clear();

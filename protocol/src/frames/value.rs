@@ -1,5 +1,5 @@
-//! Values for a peer that passes them on: the bytes, and beside them what is to be replaced where
-//! they arrive.
+//! Values for a peer that passes them on. They are bytes, and lists of the objects and places that
+//! the receiver replaces.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     wire,
 };
 
-/// Bytes, which MessagePack has a form of its own for.
+/// Bytes in MessagePack's own form for bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -52,10 +52,10 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Where bytes lie that are in no frame: a segment that the reader has, and a range of it.
+/// The place of bytes outside frames: a range of a segment that the reader has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// Which segment.
+    /// The segment.
     pub segment: u32,
     /// The first byte.
     pub offset: u64,
@@ -92,27 +92,28 @@ pub struct Extent {
     pub len: u64,
 }
 
-/// What a value refers to.
+/// An object that a value refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// The object.
     pub id: PeerId,
-    /// Whether its bytes are read with the value, so that they have to be where the value is.
+    /// Whether the object is an array that is read with the value. Then its bytes have to be on the
+    /// machine of the value.
     pub is_array: bool,
 }
 
 /// A value on its way through a peer.
 ///
-/// In `blob` objects are numbers of `refs`, and places only have their lengths. The peer passes
-/// `blob` on, and says anew what the two lists are where the value arrives.
+/// In `blob`, objects are indices into `refs`, and places have only their lengths. The peer passes
+/// `blob` on, and makes both lists anew for the receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerValue {
     /// The value, encoded.
     pub blob: Bytes,
-    /// The objects that it refers to, in order.
+    /// The objects that the value refers to, in order.
     pub refs: Vec<Reference>,
-    /// Where stored bytes lie, in order: those of the value itself, and those of each array among
-    /// `refs`. To the peer: only those of the value itself.
+    /// The places of stored bytes: those of the value itself, then those of each array among
+    /// `refs`. Messages to the peer only have the place of the value itself.
     pub places: Vec<Place>,
 }
 
@@ -120,7 +121,7 @@ impl PeerValue {
     /// Returns the form for the peer.
     ///
     /// # Errors
-    /// The value has no form: it is memory of one machine (`is_usage`).
+    /// The value cannot be encoded.
     pub fn of(value: &Value) -> Result<PeerValue> {
         let (mut refs, mut places) = (Vec::new(), Vec::new());
         let mut plain = value.clone();
@@ -163,7 +164,7 @@ impl PeerValue {
     /// Returns the value that has arrived.
     ///
     /// # Errors
-    /// The bytes are none, or the lists do not fit them.
+    /// The bytes are no value, or the lists do not fit the value.
     pub fn value(&self) -> Result<Value> {
         let mut value = wire::decode_value(&self.blob.0).map_err(malformed)?;
         let (mut refs, mut places) = (self.refs.iter(), self.places.iter());
@@ -211,15 +212,16 @@ impl PeerValue {
 /// An argument of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerArg {
-    /// A value of the call's own.
+    /// A value that belongs to the call.
     Value(PeerValue),
-    /// An object, which may be pending. To the process: with its value.
+    /// An object. In messages to the process it has its value. In messages to the peer it may be
+    /// pending.
     Object(PeerId, Option<PeerValue>),
-    /// Many objects.
+    /// Many objects, for a parameter that takes a vector of values.
     Gather(Vec<(PeerId, Option<PeerValue>)>),
 }
 
-/// A place of which only the length is known.
+/// Returns a location that has only the length.
 fn nowhere(loc: Loc) -> Loc {
     Loc {
         segment: SegmentId(0),
