@@ -1,16 +1,16 @@
-//! What all processes of Mobula share, whichever engine they belong to.
+//! The common parts of all processes of Mobula, on every engine.
 //!
 //! Users depend on the crate `mobula`, which re-exports what they need.
 //!
-//! * [`Engine`]: what a process can ask for; calls and their options.
-//! * `handles`: what a process holds of objects, and values on their way.
+//! * [`Engine`]: the operations that a process can ask for, calls and their options.
+//! * `handles`: handles of objects, and values on their way.
 //! * [`Registry`]: the remote functions of the program.
-//! * [`message`] and [`Value`]: what travels.
+//! * [`message`] and [`Value`]: the messages and the values that travel.
 //! * [`transport`]: rings, doorbells, mailboxes, the wire format, and the socket that brings
 //!   descriptors.
 //! * [`frames`]: messages over a stream, to a peer in another language.
 //! * [`sync`]: locks between processes.
-//! * [`waiting`]: for how long threads spin before they sleep, and how much they do at once.
+//! * [`waiting`]: the time that threads spin before they sleep, and the work that they do at once.
 
 mod decoded;
 mod engine;

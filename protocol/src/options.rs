@@ -6,45 +6,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::resources::{Demand, Resources};
 
-/// The options of a task. They travel whole: from the attribute or the call to the scheduler and to
-/// the worker. `CONTRIBUTING.md` says how one is added.
+/// The options of a task. They travel as one value from the attribute or the call to the scheduler
+/// and to the worker. `CONTRIBUTING.md` says how to add an option.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOptions {
-    /// How often the task may run again, whatever the reasons. `None`: as often as its actor says
-    /// ([`max_call_retries`](crate::ActorOptions::max_call_retries)), and not at all without one.
+    /// How often the task may run again, for all reasons together. `None`: as often as its actor
+    /// says ([`max_call_retries`](crate::ActorOptions::max_call_retries)), and never without an
+    /// actor.
     pub retries: Option<u32>,
-    /// Whether it runs again after an error that its function returned, and not only after its
-    /// worker's death.
+    /// Whether the task runs again after an error that its function returned. Otherwise it only
+    /// runs again after its worker's death.
     pub retry_errors: bool,
-    /// Which tasks that could run it goes before: those of a lower priority. `None`: that of the
-    /// task that makes the call, or else 0.
+    /// The priority. The task goes before tasks of a lower priority that could run. `None`: the
+    /// priority of the task that makes the call, or else 0.
     pub priority: Option<i32>,
-    /// How long one run of its function may take.
+    /// The time limit of one run of its function.
     pub timeout: Option<Duration>,
-    /// How long after its submission it must have ended.
+    /// The time from the task's submission to its latest end.
     pub deadline: Option<Duration>,
-    /// Whether it runs again after a run that has taken too long.
+    /// Whether the task runs again after a run that has passed `timeout`.
     pub retry_timeouts: bool,
-    /// How long a run that is to end may go on before its worker is killed. `None`:
+    /// The time that a run may go on after it was told to end. Then its worker is killed. `None`:
     /// [`GRACE`](TaskOptions::GRACE).
     pub grace: Option<Duration>,
-    /// How many calls of its function a worker runs before it is replaced.
+    /// The number of calls of its function after which a worker is replaced.
     pub max_calls: Option<u32>,
-    /// Whether each element of its result, which is a tuple, becomes an object of its own.
+    /// Whether each element of its result becomes an object of its own. The result is a tuple.
     pub split: bool,
-    /// What it needs beside a worker, while it runs.
+    /// The resources that the task needs beside a worker, while it runs.
     pub resources: Resources,
-    /// On which machine it runs. `None`: any, those that have its arguments first.
+    /// The machine on which the task runs. `None`: any. Machines that have its arguments come
+    /// first.
     pub node: Option<Box<str>>,
-    /// Whether calls of it are spread over all machines, wherever their arguments are.
+    /// Whether its calls are spread over all machines, regardless of the places of their arguments.
     pub spread: bool,
 }
 
 impl TaskOptions {
-    /// Those of a function whose attribute sets none.
+    /// The options of a function whose attribute sets none.
     pub const DEFAULT: TaskOptions = TaskOptions::with_resources(Resources::None);
 
-    /// Those of a function whose attribute sets these only.
+    /// Returns the options of a function whose attribute sets only these resources.
     pub const fn with_demands(demands: &'static [Demand]) -> TaskOptions {
         TaskOptions::with_resources(Resources::Fixed(demands))
     }
@@ -67,7 +69,7 @@ impl TaskOptions {
         }
     }
 
-    /// How long a run that is to end may go on by default.
+    /// The default of [`grace`](TaskOptions::grace).
     pub const GRACE: Duration = Duration::from_secs(1);
 
     /// Returns the options of a call: its own, or else its function's.
@@ -89,8 +91,8 @@ impl TaskOptions {
         (options != TaskOptions::DEFAULT).then(|| Arc::new(options))
     }
 
-    /// How often the worker that has the task may run it again by itself, after errors, where
-    /// `retries` are left.
+    /// Returns how often the task's worker may run it again by itself after errors, if `retries`
+    /// are left.
     pub fn reruns(&self, retries: u32) -> u32 {
         match self.retry_errors {
             true => retries,
@@ -98,27 +100,27 @@ impl TaskOptions {
         }
     }
 
-    /// Whether calls with these options can share a task with others: the scheduler then knows
-    /// nothing of the single call.
+    /// Returns whether calls with these options can share one task. The scheduler knows nothing of
+    /// the single calls of such a batch.
     pub fn fit_a_batch(&self) -> bool {
         let TaskOptions {
             // The map runs the calls of a lost batch again, one by one.
             retries,
             retry_errors,
-            // The batch has it, since its calls have their options in common.
+            // The batch has the priority, since its calls have common options.
             priority: _,
-            // A limit is one of a single call, and so is what follows from it.
+            // A time limit is a limit of a single call, and the next two options belong to it.
             timeout,
             deadline,
             retry_timeouts: _,
             grace: _,
             // The scheduler counts calls.
             max_calls,
-            // The batch has them: its calls run one after the other.
+            // The batch has the resources, since its calls run one after the other.
             resources: _,
-            // It would split the result of the batch.
+            // The option would split the result of the batch.
             split,
-            // The batch has them.
+            // The batch has the placement.
             node: _,
             spread: _,
         } = *self;
@@ -126,27 +128,27 @@ impl TaskOptions {
         !(split || limited || retry_errors && retries.is_some_and(|retries| retries > 0))
     }
 
-    /// Whether a call with these options can run within the task that makes it, where the scheduler
-    /// knows nothing of it.
+    /// Returns whether a call with these options can run within the task that makes it. The
+    /// scheduler knows nothing of such a call.
     pub fn fit_a_caller(&self) -> bool {
         let TaskOptions {
-            // A further run after the worker's death takes the driver.
+            // Only the driver can run a call again after the worker's death.
             retries,
-            // Without retries it means nothing.
+            // Without retries, the option means nothing.
             retry_errors: _,
             // The scheduler decides about the order of its tasks only.
             priority,
-            // The driver's timers belong to tasks of its own.
+            // The driver has timers only for tasks that it knows.
             timeout,
             deadline,
             retry_timeouts: _,
-            // A run within another one ends with that.
+            // A run within another run ends with that run.
             grace,
             // The scheduler counts calls.
             max_calls,
             // The driver makes the objects of the elements.
             split,
-            // The driver gives them out.
+            // The driver gives out the resources.
             ref resources,
             // Another machine may be the right one.
             ref node,
@@ -159,8 +161,8 @@ impl TaskOptions {
     }
 }
 
-/// The options of one call. `None`: those of its function ([`RemoteFn::options`](crate::RemoteFn)),
-/// which cost nothing to pass on.
+/// The options of one call. `None` stands for the options of its function
+/// ([`RemoteFn::options`](crate::RemoteFn)), and costs nothing to pass on.
 pub type CallOptions = Option<Arc<TaskOptions>>;
 
 /// How a task is cancelled: see `Cancel::cancel_with`.
@@ -315,44 +317,45 @@ impl CancelOptions {
         self.kills
     }
 
-    /// The grace time, where it is not that of each task.
+    /// Returns the grace time that replaces the grace time of each task, if one is set.
     pub fn grace_time(&self) -> Option<Duration> {
         self.grace
     }
 
-    /// How long a task with these options may go on; `None`: for as long as it wants.
+    /// Returns the time that a cancelled task with these options may go on. `None`: no limit.
     pub fn limit(&self, task: &TaskOptions) -> Option<Duration> {
         let own = || task.grace.unwrap_or(TaskOptions::GRACE);
         self.kills.then(|| self.grace.unwrap_or_else(own))
     }
 }
 
-/// How an actor is to be kept.
+/// The options of an actor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActorOptions {
-    /// Under which it can be found. One actor has a name at any time.
+    /// The name by which callers find the actor. At most one living actor has a name.
     pub name: Option<String>,
-    /// How often it is made anew after its process died.
+    /// How often the actor is made anew after its process has died.
     pub max_restarts: u32,
-    /// How often a call is run again after the process died that ran it, if the call does not say.
+    /// How often a call runs again after its process has died, if the call does not say.
     pub max_call_retries: u32,
-    /// How many calls of methods without a group run at a time, at most; at least 1.
+    /// The most calls of methods without a group that run at a time. At least 1.
     pub max_concurrency: u32,
-    /// How many calls of each group run at a time, at most; each at least 1.
+    /// The most calls of each group that run at a time. Each at least 1.
     pub groups: Vec<(String, u32)>,
-    /// How many calls may wait or run, before further ones fail; at least 1.
+    /// The most calls that may wait or run. Further calls fail. At least 1.
     pub max_pending_calls: Option<u32>,
-    /// How long its value's `Drop` may take before the process is killed.
+    /// The time that the `Drop` of its value may take. Then the process is killed.
     pub grace: Duration,
-    /// What it needs beside a process, as long as it lives.
+    /// The resources that the actor needs beside a process, while it lives.
     pub resources: Resources,
-    /// On which machine its process is. `None`: any.
+    /// The machine of its process. `None`: any.
     pub node: Option<Box<str>>,
 }
 
 impl ActorOptions {
-    /// Returns the options of the call of the constructor, whose function has these. Its resources
-    /// are the actor's.
+    /// Returns the options of the constructor's call. `function` has the options of the
+    /// constructor's function. The call has the resources and the machine of the actor. Returns
+    /// `None` if the function's own options fit.
     pub fn of_constructor(&self, function: &TaskOptions) -> CallOptions {
         let differ = self.resources != function.resources || self.node != function.node;
         differ.then(|| {

@@ -1,18 +1,18 @@
-//! The runtime as a whole, for the process that started it.
+//! The operations on a whole runtime, for the process that started it.
 
 use std::time::Duration;
 
 use crate::{NodeInfo, Result, object_handle::ObjectHandle, progress::TaskProgress};
 
-/// What the owner of a runtime can ask for.
+/// The engine's operations on the whole runtime.
 pub trait Control {
-    /// What there is at the moment.
+    /// Returns the numbers of the store at this moment.
     fn stats(&self) -> Stats;
 
-    /// The processes of the workers that run, by their ids. Empty where workers are no processes.
+    /// Returns the ids of the worker processes that run. Empty if workers are no processes.
     fn worker_pids(&self) -> Vec<u32>;
 
-    /// The machines that run calls.
+    /// Returns the machines that run calls.
     ///
     /// # Errors
     /// The runtime has ended.
@@ -20,46 +20,46 @@ pub trait Control {
         Ok(vec![NodeInfo::of_this_machine()])
     }
 
-    /// How far the task is that makes this object, if it runs and says so.
+    /// Returns the progress of the task that makes this object, if the task runs and reports it.
     fn progress(&self, _: &ObjectHandle) -> Option<TaskProgress> {
         None
     }
 
-    /// Whether nothing is accepted any more.
+    /// Returns whether the runtime refuses further requests.
     fn is_closed(&self) -> bool;
 
     /// Blocks until no task is unfinished.
     ///
     /// # Errors
-    /// The runtime ends meanwhile.
+    /// The runtime has ended, or ends meanwhile.
     fn wait_idle(&self) -> Result<()>;
 
-    /// Ends the runtime when no task is unfinished any more, or when this time has passed.
+    /// Ends the runtime when no task is unfinished any more, or when `limit` has passed.
     ///
     /// # Errors
-    /// `is_timeout`: tasks were cut, which the message names.
+    /// `is_timeout`: tasks were cut. The message names them if the engine knows them.
     fn shutdown_after(&self, limit: Duration) -> Result<()>;
 
     /// Ends the runtime now. Does nothing if it has ended.
     fn shutdown(&self);
 
-    /// Ends the runtime as the drop of the last handle does: waits for detached tasks, within a
-    /// limit.
+    /// Ends the runtime like the drop of the last handle: waits for detached tasks, for up to
+    /// `detached_grace`.
     fn end(&self);
 
-    /// The name of the runtime.
+    /// Returns the name of the runtime.
     fn name(&self) -> &str;
 }
 
-/// Figures of a runtime.
+/// The numbers of a runtime's store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
-    /// Bytes of all stored objects, each rounded up to the store's granule.
+    /// The bytes of all stored objects, each rounded up to the store's granule.
     pub used_bytes: u64,
-    /// Objects, pending ones included.
+    /// The number of objects, pending objects included.
     pub objects: usize,
-    /// Bytes of memory that the store has taken from the system.
+    /// The bytes of memory that the store has taken from the system.
     pub committed_bytes: u64,
-    /// The most that it may take.
+    /// The most bytes that the store may take.
     pub capacity_bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! Makes errors of each kind, with their texts.
+//! Constructors of errors of each kind, with their texts.
 
 use std::{fmt, sync::Arc};
 
@@ -17,7 +17,8 @@ const WRAPPED: &str = "an operation of Mobula failed inside the function";
 /// Not public API: for the crates of Mobula and for code that `#[remote]` generates.
 #[doc(hidden)]
 impl Error {
-    /// An `Err` of a remote function: its text, the texts of its sources, and the value itself.
+    /// Returns the error for an `Err` of a remote function. It has the `Err`'s text, the texts of
+    /// its sources, and the value itself.
     pub fn from_application(
         message: String,
         chain: Vec<String>,
@@ -30,9 +31,9 @@ impl Error {
         Error::new(Kind::Application(typed), message, cause)
     }
 
-    /// An `Err` of a remote function that is an error of ours, for example of a `get` in it. Of a
-    /// row of such functions, each of which waited for the next, the text names the first failure
-    /// only.
+    /// Returns the error for an `Err` of a remote function that is an error of Mobula, for example
+    /// of a `get` in it. If each of several such functions waited for the next, the text names only
+    /// the first failure.
     pub fn wrap_application(cause: Error) -> Error {
         let (mut first, mut steps) = (&cause, 0);
         while let (Kind::Application(None), Some(next)) = (&first.0.kind, &first.0.cause)
@@ -47,7 +48,7 @@ impl Error {
         Error::new(Kind::Application(None), message, Some(cause))
     }
 
-    /// Says in which function and process an application error arose.
+    /// Returns this error with its function and its process before the message.
     pub fn in_task<'a>(self, function: &str, process: impl Into<ProcessName<'a>>) -> Error {
         let process = process.into();
         self.with_message(|kind, message| match kind {
@@ -56,12 +57,13 @@ impl Error {
         })
     }
 
-    /// Says where the failure belongs, before the message.
+    /// Returns this error with `place` before the message.
     pub fn at(self, place: impl std::fmt::Display) -> Error {
         self.with_message(|_, message| format!("{place}: {message}"))
     }
 
-    /// A panic in a remote function. The message becomes one line; `Debug` has all of it.
+    /// Returns the error for a panic in a remote function. The message becomes one line. `Debug`
+    /// has all of it.
     pub fn panic<'a>(
         function: &str,
         process: impl Into<ProcessName<'a>>,
@@ -86,7 +88,7 @@ impl Error {
         Error(Arc::new(inner))
     }
 
-    /// Returns this error with the frames in which it happened, if there are any.
+    /// Returns this error with a backtrace, unless the backtrace is empty.
     pub fn with_backtrace(self, backtrace: String) -> Error {
         if backtrace.is_empty() {
             return self;
@@ -97,17 +99,17 @@ impl Error {
         Error(Arc::new(inner))
     }
 
-    /// A task was cancelled.
+    /// Returns the error for a task that was cancelled.
     pub fn cancelled(function: &str) -> Error {
         Error::new(Kind::Cancelled, format!("`{function}` was cancelled"), None)
     }
 
-    /// A task has passed its own limit of time.
+    /// Returns the error for a task that has passed its own time limit.
     pub fn task_timeout(message: impl Into<String>) -> Error {
         Error::new(Kind::TaskTimeout, message, None)
     }
 
-    /// The death of a worker process while it ran `function`.
+    /// Returns the error for the death of a worker process while it ran `function`.
     pub fn crash(function: &str, pid: u32, how: &str, stderr: &str) -> Error {
         let mut message = format!("the worker (pid {pid}) that ran `{function}` died: {how}");
         if !stderr.is_empty() {
@@ -117,23 +119,23 @@ impl Error {
         Error::new(Kind::Crash, message, None)
     }
 
-    /// A process that has died somewhere in a cluster.
+    /// Returns the error for a process of a cluster that has died.
     pub fn lost_worker(message: impl Into<String>) -> Error {
         Error::new(Kind::Crash, message, None)
     }
 
-    /// A value that has gone with the machine that it was on.
+    /// Returns the error for a value that was lost with its machine.
     pub fn lost(message: impl Into<String>) -> Error {
         Error::new(Kind::Lost, message, None)
     }
 
-    /// A store that has no room.
+    /// Returns the error for a store that has no room.
     pub fn store_is_full(message: impl Into<String>) -> Error {
         Error::new(Kind::StoreFull, message, None)
     }
 
-    /// A task that was not run, because of `cause`. Dependents of dependents name the first
-    /// failure, not the whole row.
+    /// Returns the error for a task that was not run because its input failed with `cause`. In a
+    /// chain of such tasks, the text names only the first failure.
     pub fn dependency(function: &str, cause: &Error) -> Error {
         let first = match (&cause.0.kind, &cause.0.cause) {
             (Kind::Dependency, Some(first)) => first,
@@ -146,12 +148,13 @@ impl Error {
         )
     }
 
-    /// Why an actor is dead; the message says all of it, that of the cause included.
+    /// Returns the error that says why an actor is dead. `message` must include the cause's text.
     pub fn actor(message: impl Into<String>, cause: Option<Error>) -> Error {
         Error::new(Kind::Actor, message, cause)
     }
 
-    /// A call that was not run, because its actor is dead, or the runtime is.
+    /// Returns the error for a call that was not run because its actor is dead. If the runtime has
+    /// ended, returns `why`.
     pub fn actor_dead(function: &str, why: &Error) -> Error {
         if why.is_shutdown() {
             return why.clone();
@@ -163,32 +166,33 @@ impl Error {
         )
     }
 
-    /// A time limit that passed.
+    /// Returns the error for a time limit that has passed.
     pub fn timeout(message: impl Into<String>) -> Error {
         Error::new(Kind::Timeout, message, None)
     }
 
-    /// A value of another type.
+    /// Returns the error for a value of another type.
     pub fn type_mismatch(message: impl Into<String>) -> Error {
         Error::new(Kind::TypeMismatch, message, None)
     }
 
-    /// A value that cannot be encoded or decoded.
+    /// Returns the error for a value that cannot be encoded or decoded.
     pub fn codec(message: impl Into<String>) -> Error {
         Error::new(Kind::Codec, message, None)
     }
 
-    /// A runtime or worker that did not start.
+    /// Returns the error for a runtime or worker that did not start.
     pub fn setup(message: impl Into<String>) -> Error {
         Error::new(Kind::Setup, message, None)
     }
 
-    /// A limit of the system that is reached.
+    /// Returns the error for a limit of the system that is reached.
     pub fn resource_limit(message: impl Into<String>) -> Error {
         Error::new(Kind::ResourceLimit, message, None)
     }
 
-    /// The system refused something, at a start or later: `what` says what failed.
+    /// Returns the error for a request that the system refused. `what` names the request. The kind
+    /// depends on whether `error` is a limit of the system.
     pub fn refused(
         what: impl fmt::Display,
         wanted: Wanted,
@@ -204,7 +208,7 @@ impl Error {
         }
     }
 
-    /// A runtime that is gone.
+    /// Returns the error for a runtime that has ended.
     pub fn shutdown() -> Error {
         Error::new(
             Kind::Shutdown,
@@ -213,39 +217,39 @@ impl Error {
         )
     }
 
-    /// A handle that is used in a process that was forked off its own.
+    /// Returns the error for a handle that is used in a forked child of its process.
     pub fn forked() -> Error {
         Error::usage(
             "this process was forked off the one that the runtime belongs to, and cannot use it; start programs with `std::process::Command` instead",
         )
     }
 
-    /// A call that cannot work.
+    /// Returns the error for wrong use of the API.
     pub fn usage(message: impl Into<String>) -> Error {
         Error::new(Kind::Usage, message, None)
     }
 
-    /// A call that was not made, since too many have not ended.
+    /// Returns the error for a call that was not made, since too many calls are pending.
     pub fn backpressure(message: impl Into<String>) -> Error {
         Error::new(Kind::Backpressure, message, None)
     }
 
-    /// A queue that takes nothing more.
+    /// Returns the error for a closed queue.
     pub fn closed(message: impl Into<String>) -> Error {
         Error::new(Kind::Closed, message, None)
     }
 
-    /// A lock that was left by a process that died, or by a panic.
+    /// Returns the error for a lock whose owner died or panicked.
     pub fn poisoned(message: impl Into<String>) -> Error {
         Error::new(Kind::Poisoned, message, None)
     }
 
-    /// A broken invariant, or a system call that should not fail.
+    /// Returns the error for a broken invariant, or for a system call that should not fail.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(Kind::Internal, message, None)
     }
 
-    /// The store's own error under ours.
+    /// Returns an error of the kind of the store's error, with its text.
     pub fn store(error: &StoreError) -> Error {
         let kind = if error.is_full() {
             Kind::StoreFull
