@@ -70,7 +70,7 @@ impl<E: Value> TypedLevel2 for &ErrorProbe<E> {
     fn typed(&self) -> Typed {
         let error = self.0.borrow();
         let encoded = codec::encode(error.as_ref()?).ok()?;
-        // Errors hold no objects.
+        // An error with refs or arrays is not kept as a value.
         encoded
             .items
             .is_empty()

@@ -233,7 +233,7 @@ impl<T> AsCompleted<T> {
         }
         let arrived = self.arrivals.0.lock().arrived.pop_front();
         let Some(number) = arrived else {
-            // A caller that asks again and again has to be told, too.
+            // Announces the refs, so that a caller that only polls finds them ready, too.
             self.announce();
             return None;
         };
@@ -322,7 +322,7 @@ impl<T> AsCompleted<T> {
                 if mobula_store::is_forked_child() {
                     return self.give_up_one();
                 }
-                // A runtime that ends tells all of them.
+                // The end of a runtime completes all its pending objects, so each wait ends.
                 let in_time = match &self.engine {
                     Some(engine) if !self.mixed && !self.pending.is_empty() => {
                         engine.wait(&Any(self), deadline)
@@ -458,7 +458,7 @@ mod tests {
             .map(|_| Arc::downgrade(&iterate().arrivals))
             .collect();
         assert!(dropped.iter().all(|arrivals| arrivals.strong_count() == 0));
-        // Polls of dropped futures, which are woken early, are nothing to an iterator.
+        // The wakers of dropped futures are woken early. These wake-ups do not reach an iterator.
         for _ in 0..1000 {
             let waker = Waker::from(Arc::new(Nobody));
             let poll = Pin::new(&mut &long_lived).poll(&mut Context::from_waker(&waker));

@@ -27,7 +27,7 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    // Into the user's crate: a call is as large as some cache lines, and would be copied once more.
+    // Inlined into the user's crate. A call takes some cache lines, and would be copied once more.
     #[inline]
     pub(crate) fn new(function: &'static RemoteFn, actor: Option<Arc<ObjectHandle>>) -> Bound {
         Bound {

@@ -133,7 +133,8 @@ impl Wanted {
     /// once for each element type.
     fn elements<E: Plain>(self, payload: Payload) -> Result<Array<E>> {
         let Payload { block, .. } = payload;
-        // Blocks are aligned to 64 bytes. A type that asks for more is copied where it has to be.
+        // Blocks are aligned to 64 bytes. The block is copied if the type needs a larger alignment
+        // that the bytes do not have.
         let aligned = (block.bytes().as_ptr() as usize).is_multiple_of(self.align);
         let block = match aligned {
             true => block,
@@ -250,7 +251,7 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
                 Ok(codec::decode(&bytes, &items)?)
             };
             read(&payload.block)
-                // Perhaps the elements ask for more than the alignment of all blocks.
+                // The elements may need a larger alignment than blocks have.
                 .or_else(|_| read(&Block::copy_of(payload.block.bytes(), MAX_ALIGN)))
                 .map_err(|_| mismatch::<T>(&payload.format))
         }

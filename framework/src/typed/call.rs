@@ -206,7 +206,8 @@ impl<R> UnspawnedCall<R> {
 
     /// Starts the call on this engine.
     pub(crate) fn spawn_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
-        // Step by step, and no closures: a call is as large as some cache lines.
+        // Written without closures, since a call takes some cache lines and would be copied into
+        // them.
         let spec = match self.into_spec(engine) {
             Ok(spec) => spec,
             Err(error) => return ObjectRef::from_entry(ObjectHandle::failed(error)),
@@ -343,7 +344,8 @@ pub trait Spawned {}
 
 #[doc(hidden)]
 impl<R: Spawned> Future for UnspawnedCall<R> {
-    // The output of a ref, so that later uses of it are no further errors.
+    // The type is the output of a ref. So later uses of the output cause no further compiler
+    // errors.
     type Output = Result<R>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<R>> {

@@ -152,7 +152,7 @@ fn cancel_all<'a>(handles: impl Iterator<Item = &'a ObjectHandle> + Clone, optio
         };
         let mut own = rest.clone().filter(|handle| handle.belongs_to(&*engine));
         engine.cancel(&mut own, options);
-        // Nearly always all are of one runtime.
+        // Nearly always, all handles are of one runtime.
         let mut others = rest.clone().filter(|handle| !handle.belongs_to(&*engine));
         if others.next().is_none() {
             return;

@@ -50,7 +50,7 @@ fn wait_all<'e>(
 ) -> Result<()> {
     let waited = wait_in_turn(entries.clone(), known);
     if waited.is_err() {
-        // One failure stands for all of them.
+        // The caller reads one failure, so the failures of all entries count as read.
         entries.for_each(ObjectHandle::hear);
     }
     waited
@@ -97,8 +97,8 @@ fn wait_in_turn<'e>(
 fn join_list<T: Value>(refs: &[ObjectRef<T>]) -> Result<Vec<T>> {
     let mut values = Vec::with_capacity(refs.len());
     wait_all(refs.iter().map(|object| &**object.entry()), |n| {
-        // A small value is decoded while it is in the cache. Large ones are decoded when nobody
-        // waits for this thread.
+        // A small value is decoded while it is in the processor's cache. Large values are decoded
+        // after all waits.
         if values.len() == n && refs[n].entry().is_small() {
             values.push(refs[n].get()?);
         }

@@ -46,8 +46,8 @@ pub mod private;
 
 #[cfg(test)]
 mod testing;
-// The types beside remote functions come from a macro of this crate; only in other crates does that
-// exempt them from the first lint. The second does not know about levels of codecs.
+// A macro of this crate makes the types beside remote functions. Only in other crates does that
+// exempt them from the first lint. The second lint does not know about levels of codecs.
 #[cfg(test)]
 #[allow(non_camel_case_types, clippy::needless_borrow)]
 mod tests;

@@ -251,7 +251,7 @@ impl<T> ObjectRef<T> {
 
     /// Waits, and returns how the task ended.
     fn ready(&self, limit: Option<Duration>) -> Result<()> {
-        // A limit beyond the end of time is none.
+        // A limit that overflows `Instant` is no limit.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         if !self.entry.wait(deadline) {
             return Err(Error::timeout(format!(

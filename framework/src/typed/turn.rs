@@ -27,11 +27,13 @@ pub(crate) fn in_turn<R>(
         Poll::Ready(turn) => Some(turn),
         Poll::Pending => match YIELDED.try_with(|yielded| yielded.replace(!yielded.get())) {
             Ok(false) => {
-                // tokio wakes the task once its poll has ended, which such an executor waits in.
+                // tokio wakes the task after its poll has ended. An executor inside that poll would
+                // wait for ever, so the future wakes itself.
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            // In a destructor of another thread-local too: who goes on cannot wait for ever.
+            // The error comes in a destructor of another thread-local. The future goes on there,
+            // too, so it cannot wait for ever.
             Ok(true) | Err(_) => None,
         },
     };

@@ -82,7 +82,7 @@ pub(super) fn wait<T>(
          tell which of the two is ready"
         )));
     }
-    // A limit beyond the end of time is none.
+    // A limit that overflows `Instant` is no limit.
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut completed = AsCompleted::new();
     completed.extend(refs.iter().cloned());

@@ -453,7 +453,7 @@ impl<A: Actor> fmt::Debug for ActorRef<A> {
 impl<A: Actor> Serialize for ActorRef<A> {
     /// Works for values that go through Mobula only; elsewhere it is an error.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        // The name goes with the ref, so that nobody has to be asked for it.
+        // The name travels with the ref, so the receiver need not ask for it.
         (Self::object(self), Self::name(self)).serialize(serializer)
     }
 }

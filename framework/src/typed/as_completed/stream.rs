@@ -82,7 +82,7 @@ impl<T> futures_core::Stream for AsCompletedStream<T> {
     }
 }
 
-// Nothing in it is pinned.
+// The stream pins none of its fields.
 impl<T> Unpin for AsCompletedStream<T> {}
 
 impl<T> fmt::Debug for AsCompletedStream<T> {

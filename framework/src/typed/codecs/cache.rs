@@ -152,8 +152,8 @@ fn of_thread<T: Any>(
     decode: impl FnOnce(Payload) -> Result<T>,
 ) -> Result<Rc<T>> {
     let bytes = payload.block.len();
-    // Values are dropped, and `decode` is called, while the cache is not borrowed: both run the
-    // user's code, which may come back here.
+    // The drop of a value and `decode` run the user's code, which may call this function again. So
+    // the cache is not borrowed meanwhile.
     let (found, outdated) =
         with(|cache| cache.find(engine, id, TypeId::of::<T>())).unwrap_or_default();
     drop(outdated);

@@ -154,7 +154,7 @@ fn reads_as_slice<E: Any>(of: TypeTag) -> bool {
     macro_rules! lengths {
         ($($n:literal)*) => { $(of == tag::<[E; $n]>())||* };
     }
-    // serde knows fixed arrays up to this length.
+    // serde supports fixed arrays up to the length 32.
     of == tag::<Vec<E>>()
         || lengths!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
 }

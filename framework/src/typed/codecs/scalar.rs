@@ -213,7 +213,7 @@ mod tests {
         let plain = codec::encode(&value).unwrap().bytes;
         assert_eq!(payload.block.bytes(), plain, "{value:?}");
         assert_eq!(decode::<T>(&payload), Some(value));
-        // Another type in its place, or bytes that do not end there, are the codec's to refuse.
+        // `decode` leaves other types and longer bytes to the codec, which refuses them.
         assert_eq!(decode::<char>(&payload), None);
         let mut longer = plain.clone();
         longer.push(0);

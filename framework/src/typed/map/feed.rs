@@ -166,7 +166,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     /// or wait at the caller's.
     pub(super) fn fill(&mut self, ahead: usize) {
         while !self.stopped && self.has_room() && self.sent.len() < ahead {
-            // Should the iterator panic, nothing more is taken from it.
+            // If the iterator panics, no further item is taken from it.
             self.stopped = true;
             self.stopped = !self.send();
         }
@@ -255,7 +255,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             &first.options,
             &first.call.args,
         );
-        // A batch is a task of any worker, and calls of an actor go to it.
+        // A batch is a task of any worker, but calls of an actor run in the actor's process.
         let alone = first.call.function.asynchronous || first.call.actor.is_some();
         if alone || !fits {
             let kind = match alone || BatchWriter::is_light(&first.call.args) {
@@ -276,7 +276,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         Kept::push(&mut kept, &first.call.args);
         let began = Instant::now();
         while batch.len() < size && !batch.is_full() {
-            // A slow iterator must not hold up what it has given.
+            // A slow iterator must not delay the calls that it has given.
             let look = batch.len() < LOOK_EVERY || batch.len().is_multiple_of(LOOK_EVERY);
             if look && began.elapsed() >= COLLECT {
                 break;
@@ -284,8 +284,8 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             let Some(call) = self.calls.next() else {
                 break;
             };
-            // Mostly it is one more call of the same function. Its arguments are looked at where
-            // they are: to move them about would take longer than all the rest.
+            // Mostly it is one more call of the same function. Its arguments are not moved, since
+            // moves would take longer than all other steps.
             if let Some(args) = call.plain_args(first.call.function, &first.options)
                 && batch.takes(first.call.function, first.function, &first.options, args)
             {
@@ -340,7 +340,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     pub(super) fn take_finished(&mut self) -> Option<(usize, Finished)> {
         loop {
             let at = self.entries.iter().position(|entry| entry.is_known())?;
-            // In order, since those that were sent first are mostly there first.
+            // The oldest entries are removed first, since they mostly finish first.
             let entry = self.entries.remove(at);
             let Sent {
                 first,

@@ -42,7 +42,7 @@ pub struct MapFold<I, R, A, F> {
     function: F,
 }
 
-// Nothing in it is pinned: the iterator and the function are called through `&mut`.
+// The fold pins none of its fields. It calls the iterator and the function through `&mut`.
 impl<I, R, A, F> Unpin for MapFold<I, R, A, F> {}
 
 impl<R, I, A, F> MapFold<I, R, A, F>
@@ -97,7 +97,8 @@ where
 
     /// Does what needs no waiting.
     fn step(&mut self) -> Poll<Result<A>> {
-        // Gone if the function panics, and after the end: then the rest is cancelled.
+        // `rest` is empty after the end, and if the function panics. Then the other calls are
+        // cancelled.
         let Some((mut results, mut folded)) = self.rest.take() else {
             return Poll::Ready(Err(Error::usage("a fold was polled after its end")));
         };

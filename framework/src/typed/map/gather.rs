@@ -41,7 +41,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
     fn step(&mut self) -> Result<Option<Vec<R>>> {
         self.feed.fill(usize::MAX);
         while let Some((first, mut results)) = self.feed.take_finished() {
-            // Workers come before decoding.
+            // Workers get further calls before this thread decodes the results.
             self.feed.fill(usize::MAX);
             let in_turn = first == self.values.len();
             let mut apart = Vec::new();
@@ -115,7 +115,7 @@ pub(super) fn at(place: usize, error: Error) -> Error {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct MapFuture<I, R>(Option<Gather<I, R>>);
 
-// Nothing in it is pinned: the iterator is called through `&mut`.
+// The future pins none of its fields. It calls the iterator through `&mut`.
 impl<I, R> Unpin for MapFuture<I, R> {}
 
 impl<I, R> MapFuture<I, R> {

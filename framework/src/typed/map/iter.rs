@@ -91,7 +91,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
             while let Some((first, results)) = self.feed.take_finished() {
                 self.early.insert(first, results);
             }
-            // Results that are there come before calls that the iterator has to make.
+            // A ready result is returned before the iterator makes further calls.
             if self.early.contains_key(&self.next) {
                 continue;
             }
@@ -233,7 +233,7 @@ macro_rules! more {
             /// [`is_timeout`](Error::is_timeout): the limit has passed. Nothing is lost, and a
             /// later call can succeed.
             pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<$item>> {
-                // A limit beyond the end of time is none.
+                // A limit that overflows `Instant` is no limit.
                 let deadline = Instant::now().checked_add(limit);
                 loop {
                     if let Poll::Ready(next) = self.step() {
@@ -324,7 +324,7 @@ macro_rules! more {
             }
         }
 
-        // Nothing in it is pinned: the iterator is called through `&mut`.
+        // The stream pins none of its fields. It calls the iterator through `&mut`.
         #[cfg(feature = "stream")]
         impl<I, R> Unpin for $stream<I, R> {}
 

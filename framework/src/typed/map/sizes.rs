@@ -55,7 +55,7 @@ impl Sizes {
         let each = (took.as_nanos() / calls.max(1) as u128).max(1);
         let fit = |time: Duration| usize::try_from(time.as_nanos() / each).unwrap_or(MOST);
         let most = calls.saturating_mul(GROWTH).min(MOST);
-        // Shrinks at once, but by half at most: one slow call among many is no trend.
+        // The size shrinks at once, but at most by half. One slow call among many is no trend.
         let least = (self.fitting / 2).max(1);
         let fitting = fit(self.target).clamp(1, most.max(self.fitting));
         self.fitting = fitting.max(least);

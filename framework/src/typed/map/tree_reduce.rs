@@ -84,7 +84,7 @@ where
             if !self.tasks.has_room() {
                 return Ok(Poll::Pending);
             }
-            // Should the iterator or the function panic, nothing more is taken.
+            // If the iterator or the function panics, no further item is taken.
             self.ended = true;
             let Running {
                 tasks, function, ..
@@ -215,13 +215,13 @@ where
             Ok(Poll::Ready(all)) => Ok(all),
             Err(error) => Err(error),
         };
-        // Tasks on their way are cancelled.
+        // The drop cancels the tasks that have not ended.
         self.0 = None;
         Poll::Ready(all)
     }
 }
 
-// Nothing in it is pinned: the iterator and the function are called through `&mut`.
+// The reduction pins none of its fields. It calls the iterator and the function through `&mut`.
 impl<I, R, F> Unpin for TreeReduce<I, R, F> {}
 
 impl<R, I, F> Future for TreeReduce<I, R, F>

@@ -137,7 +137,8 @@ impl Tasks {
     /// # Errors
     /// The failure of a task.
     pub(super) fn take_finished(&mut self) -> Result<()> {
-        // In order: a call comes before the combinations that fail with it.
+        // The oldest entry comes first. So a failed call comes before the combinations that fail
+        // because of it.
         while let Some(at) = self.entries.iter().position(|entry| entry.is_known()) {
             let (entry, sent) = (self.entries.remove(at), self.sent.remove(at));
             if let Sent::Call(_) = sent {

@@ -158,7 +158,7 @@ macro_rules! version {
                 &ArcArray<E, D>
             );
 
-            // With one dimension, all that is stored flat is the same.
+            // With one dimension, all flat values have the same stored form.
             refs! {
                 [E] Vec<E> => Array1<E>;
                 [E] Array<E> => Array1<E>;

@@ -250,7 +250,8 @@ impl<T> ObjectStream<T> {
         };
         self.ended = true;
         self.bar = Bar::none();
-        // The function's own error may be that something else was closed.
+        // An error of the kind `closed` is the end of the stream if the call succeeded. It may also
+        // be the function's own error, about another queue.
         match (error.is_closed(), self.call.wait()) {
             (true, Ok(())) => None,
             (true, Err(error)) => Some(Err(error)),
@@ -342,7 +343,7 @@ impl<T: Value> ObjectStream<T> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // A failed result is ready, too.
+        // A failed item is ready, too.
         let _ = ready!(self.ahead().poll_ready(context));
         Poll::Ready(self.take_value())
     }

@@ -89,7 +89,7 @@ impl Sink {
             let Some(put) = self.begin(encode(item)?)? else {
                 continue;
             };
-            // A failed result is ready, too.
+            // A failed put is ready, too.
             let _ = std::future::poll_fn(|context| put.poll_ready(context)).await;
             if !is_in(&put)? {
                 break;

@@ -154,7 +154,7 @@ impl<T> UnspawnedStream<T> {
             ))
         })?;
         let queues = engine.need_queues()?;
-        // The other half waits for room there.
+        // The queue has room for half of the items. The other half waits for room.
         let queue = queues.create(queues.stream_capacity(wanted.div_ceil(2)));
         if let Some(Err(error)) = queue.outcome() {
             return Err(error.clone());

@@ -49,7 +49,7 @@ impl Set {
             ALARMS.changed.notify_one();
         }
         drop(alarms);
-        // Not under the lock: a waker is other people's code.
+        // The drop of a waker runs foreign code, so it comes after the lock.
         drop(before);
         Ok(())
     }
@@ -153,7 +153,7 @@ mod tests {
             None
         );
         assert_eq!(block_on(before(far, future::ready(7))).unwrap(), Some(7));
-        // The sooner one rings although the clock already waits for the later one.
+        // The earlier alarm rings although the clock already waits for the later one.
         let first = block_on(async {
             let (late, early) = (
                 pin!(before(far, future::pending::<()>())),

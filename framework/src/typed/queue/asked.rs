@@ -70,7 +70,7 @@ impl Asked {
         limit: Option<Duration>,
     ) -> Result<Asked> {
         let answers = match count {
-            // Nothing to wait for.
+            // No answers, so there is no request.
             0 => Vec::new(),
             count => engine_of(queue)?.need_queues()?.get(queue, count, waits),
         };
@@ -238,7 +238,7 @@ async fn all_ready(objects: &[ObjectRef<Unseen>]) {
     let mut left = objects;
     let next = |context: &mut Context<'_>| {
         while let [first, rest @ ..] = left {
-            // A failed result is ready, too.
+            // A failed answer is ready, too.
             let _ = ready!(first.poll_ready(context));
             left = rest;
         }

@@ -128,7 +128,7 @@ impl<A: SharedAtomic> AtomicArray<A> {
                 out.copy_from_slice(&self.to_vec());
             });
         }
-        // It keeps the memory.
+        // `atomics` keeps the memory open.
         drop(self.atomics);
         super::array::seal(self.handle, flat::<A::Value>(len))
     }

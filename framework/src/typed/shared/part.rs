@@ -159,7 +159,7 @@ impl<T> fmt::Debug for Part<T> {
 /// ```
 #[derive(Debug)]
 pub struct OpenPart<T> {
-    // In this order: what is lent ends before the part is home.
+    // The order matters: the loan of the elements ends before the part is back.
     elements: Lent<T>,
     _part: Arc<ObjectHandle>,
 }

@@ -75,7 +75,7 @@ fn what_is_borrowed_is_decoded_once_per_object() {
         decoded_by(|| (0..3).for_each(|_| count_all::remote(&list).spawn().wait().unwrap())),
         2
     );
-    // Arguments by value and owned parameters are nobody else's.
+    // Arguments by value and owned parameters are not cached.
     assert_eq!(
         decoded_by(|| (0..2).for_each(|_| count::remote(Counting(1)).spawn().wait().unwrap())),
         2
@@ -101,7 +101,7 @@ fn what_threads_cannot_share_is_decoded_once_per_thread() {
     };
     let a = lonely(1);
     assert_eq!((calls(&a, 3), calls(&a, 2)), (1, 0));
-    // Only so many are kept: the oldest go.
+    // The cache keeps a limited number of values, and drops the oldest.
     let many: Vec<_> = (0..40).map(lonely).collect();
     assert_eq!(
         many.iter().map(|object| calls(object, 2)).sum::<usize>(),
@@ -188,7 +188,7 @@ fn payload<T: crate::Value>(value: T) -> Payload {
 
 #[test]
 fn ids_alone_do_not_make_a_value_cached() {
-    // Without an engine on this thread nothing is kept, whatever the id.
+    // Without an engine on this thread, no value is kept for any id.
     let id = ObjectId {
         origin: WorkerId(7),
         seq: 7,

@@ -74,7 +74,7 @@ fn a_wrong_type_names_both() {
     );
     let text = message(slice.lend(Input::Gather(Vec::new().into())));
     assert!(text.contains("0 values"), "{text}");
-    // That the message knows the name is due to this function.
+    // The message knows the name because this function uses the type.
     assert_eq!(takes_known(&Known { n: 1 }), 1);
     let _: fn(&'static Known) -> crate::UnspawnedCall<u32> = takes_known::remote;
 
@@ -184,7 +184,7 @@ fn plain_structs_that_no_signature_mentions() {
     assert_eq!(packed.get().unwrap(), values);
     let text = message(packed.view());
     assert!(text.contains("put(&vec[..])"), "{text}");
-    // An array is flat in any case.
+    // An `Array` is always stored flat.
     let array = rt.put(&Array::from(values.clone())).unwrap();
     assert_eq!(array.view().unwrap(), values);
 
@@ -206,7 +206,7 @@ fn elements_with_a_large_alignment_are_aligned() {
         let object = rt.put(&values[..]).unwrap();
         assert_eq!(object.view().unwrap(), values);
     }
-    // Bytes that may lie at a multiple of 64 only are copied to where they can be read.
+    // The type needs a larger alignment than 64. If the bytes do not have it, they are copied.
     let bytes = Block::copy_of(&[1; 128], 64);
     let shifted = Payload {
         format: Format::Flat {
@@ -264,7 +264,7 @@ fn every_kind_of_type_has_the_codec_that_it_should_have() {
         )* )* };
     }
     struct NotSerde;
-    // Types of which threads cannot share a value.
+    // Only types whose values threads can share have a `sharing`.
     assert!((&&&&&&&Probe::<Rc<u8>>::NEW).codec().sharing.is_none());
     assert!((&&&&&&&Probe::<Vec<Rc<u8>>>::NEW).codec().sharing.is_none());
     assert!((&&&&&&&Probe::<Known>::NEW).codec().sharing.is_some());

@@ -125,7 +125,7 @@ fn a_known_failure_ends_a_get_of_many_at_once() {
 fn refs_of_two_runtimes_do_not_meet() {
     let (rt, other) = (Rt::start(), Rt::aside());
     let (here, there) = (rt.put(&vec![1.0]).unwrap(), other.put(&2.0).unwrap());
-    // The ref says which runtime is meant.
+    // The call runs on the runtime of its ref.
     let result = half::remote(&there).spawn();
     assert_eq!(half::remote(&result).spawn().get().unwrap(), 0.5);
     assert_eq!(rt.object_count(), 1);
@@ -251,14 +251,14 @@ fn large_bytes_are_in_the_store_once() {
     let samples = vec![1.0; LARGE];
     let put = rt.put(&samples).unwrap();
     assert_eq!(rt.used_bytes(), bytes.next_multiple_of(64));
-    // An argument by value.
+    // One call has the array as an argument by value, the other one as a ref.
     rt.hold();
     let calls = [first::remote(&samples), first::remote(&put)].map(|call| call.spawn());
     assert_eq!(rt.used_bytes(), 2 * bytes.next_multiple_of(64));
     rt.run_held();
     assert_eq!(rt.get(calls).unwrap(), [1.0, 1.0]);
     assert_eq!(rt.used_bytes(), bytes.next_multiple_of(64));
-    // What is in the store stays where it is.
+    // A put of a view copies nothing.
     let view = put.view().unwrap();
     let again = rt.put(&view).unwrap();
     let nested = rt.put(&vec![Some(view.clone()); 3]).unwrap();
@@ -274,7 +274,7 @@ fn large_bytes_are_in_the_store_once() {
 #[test]
 fn an_array_that_is_built_in_the_store_is_not_copied() {
     let rt = Rt::start();
-    // With the gap behind what user code fills.
+    // The store leaves a gap of 4,096 bytes behind the elements that user code fills.
     let bytes = ((LARGE * 8) as u64).next_multiple_of(64) + 4096;
     let built = Array::build(LARGE, |out: &mut [f64]| {
         out.fill(0.0);
@@ -293,7 +293,7 @@ fn an_array_that_is_built_in_the_store_is_not_copied() {
     assert_eq!(built[1], 1.0);
     drop(built);
     assert_eq!(rt.used_bytes(), 0);
-    // Memory that was in use before is given out as it is, unless it might not be such elements.
+    // Used memory is given out without clearing, unless its bytes could be invalid elements.
     let again = rt
         .put_with(LARGE * 8, |out: &mut [bool]| {
             assert!(out.iter().all(|x| !x));

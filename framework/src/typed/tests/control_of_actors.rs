@@ -210,7 +210,7 @@ fn a_kill_fails_calls_that_wait() {
 fn actors_of_two_runtimes_do_not_mix() {
     let (one, two) = (Rt::start(), Rt::aside());
     let tally = two.spawn_actor(Tally::remote(1));
-    // The actor says where its calls run.
+    // The calls of an actor run on the actor's runtime.
     assert_eq!(tally.add(1).spawn().get().unwrap(), 2);
     let error = one.spawn(tally.add(1)).get().unwrap_err();
     assert!(error.is_usage(), "{error:?}");

@@ -60,8 +60,7 @@ fn a_long_lived_ref_keeps_few_wakers_of_dropped_futures() {
     let mut waits = pin!(&long_lived);
     assert!(!poll(&mut waits, &waiting));
     for _ in 0..20_000 {
-        // A borrow that is polled once and then forgotten, as in a `select!` that another branch
-        // wins.
+        // A borrow is polled once and then dropped. A `select!` does this if another branch wins.
         assert!(!poll(&mut &long_lived, &Task::new().into()));
         if stays.woken.swap(false, Ordering::SeqCst) {
             assert!(!poll(&mut waits, &waiting));

@@ -63,7 +63,7 @@ impl<A: Actor, R> Assignments<A, R> {
     /// Starts the call of an item on an idle actor; there is none only if there is none at all:
     /// then the item fails.
     fn start(&mut self, number: u64, call: impl FnOnce(&ActorRef<A>) -> UnspawnedCall<R>) {
-        // Should the caller's code panic, the actor is still there.
+        // The actor leaves `idle` after `call`, so it is still there if the caller's code panics.
         let result = self.idle.front().map(|actor| call(actor).spawn());
         match result.zip(self.idle.pop_front()) {
             Some((result, actor)) => self.flying.push(Assignment {
@@ -122,7 +122,7 @@ impl<A: Actor, R> Assignments<A, R> {
         {
             return engine.wait(&entries, deadline);
         }
-        // Actors of several runtimes, or of one that is gone, which tells all who wait.
+        // The actors belong to several runtimes, or to one that has ended.
         for entry in &entries {
             match entry.engine(ENGINE) {
                 Some(engine) => entry.watch(&*engine),

@@ -153,7 +153,7 @@ macro_rules! maps {
                     if let Some(at) = find(&items.numbers, items.assignments) {
                         let number = items.numbers.remove(at)?;
                         let result = items.assignments.take(number);
-                        // The actor that is idle now shall work while the caller does.
+                        // Gives the idle actor a further item before the caller handles the result.
                         items.fill();
                         return result;
                     }

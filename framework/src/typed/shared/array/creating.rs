@@ -36,7 +36,7 @@ impl Runtime {
     ) -> Result<SharedArray<T>> {
         let zero = bytemuck::bytes_of(&init).iter().all(|byte| *byte == 0);
         self.shared_array_with(shape, |elements| {
-            // That is what new memory is.
+            // New memory is zero already.
             if !zero {
                 elements.fill(init);
             }

@@ -114,7 +114,7 @@ pub(in crate::typed::shared) fn seal<T>(
     format: Format,
 ) -> Result<ObjectRef<Array<T>>> {
     let engine = handle.engine()?;
-    // Before the engine has it closed, here too.
+    // This handle goes before the engine has the memory closed, in this process too.
     let entry = handle.into_entry();
     if Arc::strong_count(&entry) > 1 {
         return Err(Error::usage(

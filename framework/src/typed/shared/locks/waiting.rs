@@ -38,8 +38,8 @@ pub(super) async fn acquired<R>(
     cell: &Cell,
     mut poll: impl FnMut(&mut Polled<CellMemory>, &Waker) -> Poll<std::result::Result<R, PollError>>,
 ) -> Result<R> {
-    // A forked child has no thread that would wake it, and perhaps a lock in the list that nobody
-    // opens.
+    // A forked child has no thread that would wake this future. The child may also have a copied
+    // lock in the list that no thread opens.
     cell.waits(wake_all)?;
     let mut wait = Polled::new(&WAITERS);
     poll_fn(|context| match poll(&mut wait, context.waker()) {
@@ -51,7 +51,7 @@ pub(super) async fn acquired<R>(
             let what = "cannot start a thread that waits";
             Poll::Ready(Err(Error::refused(what, Wanted::Thread, error)))
         }
-        // It is listed by now, so an end that this does not see wakes it.
+        // The wait is in the list by now. So an end of the runtime after this check wakes it.
         Poll::Pending => match cell.waits(wake_all) {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),

@@ -40,7 +40,7 @@ pub(super) fn readers_of(cell: &Cell) -> Result<(Arc<LocalReaders>, LockNumber)>
     {
         return Ok((readers, *number));
     }
-    // Locks that are gone are forgotten now and then.
+    // Entries of dropped locks are removed when the map has 64, 128, 256, .. entries.
     if all.len() >= 64 && all.len().is_power_of_two() {
         all.retain(|_, (readers, _)| readers.strong_count() > 0);
     }

@@ -27,7 +27,7 @@ impl ReadsHere {
     /// It does already.
     #[inline]
     pub(super) fn begin(lock: LockNumber) -> Result<ReadsHere, LockError> {
-        // At the end of a thread there is no list any more, and nobody waits there.
+        // At the end of a thread the list is gone. Then the check is left out.
         let listed = LOCKS.try_with(|locks| {
             let mut locks = locks.borrow_mut();
             let new = !locks.contains(&lock);
@@ -62,7 +62,7 @@ impl Drop for ReadsHere {
     fn drop(&mut self) {
         let _ = LOCKS.try_with(|locks| {
             let mut locks = locks.borrow_mut();
-            // The latest is the first to go, nearly always.
+            // Nearly always, the latest lock is the first to end.
             if let Some(at) = locks.iter().rposition(|lock| *lock == self.lock) {
                 locks.swap_remove(at);
             }
