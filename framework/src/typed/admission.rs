@@ -1,4 +1,4 @@
-//! Places of calls, where the runtime limits how many are pending.
+//! Places of calls in a runtime that limits pending calls.
 
 use std::{
     future::poll_fn,
@@ -11,10 +11,10 @@ use mobula_protocol::{Call, Engine, Error, ObjectHandle, Result};
 use super::turn::in_turn;
 use crate::promise::ENGINE;
 
-/// Starts a call of a function of this name, if there is a place for it at once.
+/// Starts a call of a function of this name, if a place is free at once.
 ///
 /// # Errors
-/// There is none, or the actor that is called has its `max_pending_calls`.
+/// No place is free, or the called actor has its `max_pending_calls`.
 pub(super) fn submit_at_once(
     name: &str,
     call: Call,
@@ -50,7 +50,7 @@ pub(super) async fn submit_in_turn(call: Call, engine: &Arc<dyn Engine>) -> Arc<
     place.submit(call)
 }
 
-/// A place that a call waits for, or has. Dropped unused, it goes to others.
+/// A place that a call waits for, or has. The drop of an unused place gives it to other calls.
 struct Place<'e> {
     engine: &'e Arc<dyn Engine>,
     asked: Option<Arc<ObjectHandle>>,
@@ -58,7 +58,7 @@ struct Place<'e> {
 }
 
 impl<'e> Place<'e> {
-    /// `None`: the engine has no limit.
+    /// Asks for a place. Returns `None` if the engine has no limit.
     fn ask(engine: &'e Arc<dyn Engine>) -> Option<Place<'e>> {
         let admission = engine.admission()?;
         let asked = match admission.try_place() {

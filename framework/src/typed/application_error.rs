@@ -51,7 +51,7 @@ impl<E> ErrorProbe<E> {
         ErrorProbe(RefCell::new(Some(error)))
     }
 
-    /// The error that fails the task, by what `say` makes of the original.
+    /// Returns the error that fails the task. `say` makes it of the original.
     fn convert(&self, say: impl FnOnce(E) -> Error) -> Error {
         match self.0.take() {
             Some(error) => say(error),
@@ -62,7 +62,7 @@ impl<E> ErrorProbe<E> {
 
 /// Errors that can travel. Not public API.
 pub trait TypedLevel2 {
-    /// The encoded error.
+    /// Returns the encoded error.
     fn typed(&self) -> Typed;
 }
 
@@ -80,7 +80,7 @@ impl<E: Value> TypedLevel2 for &ErrorProbe<E> {
 
 /// Errors that cannot travel. Not public API.
 pub trait TypedLevel1 {
-    /// Nothing.
+    /// Returns `None`.
     fn typed(&self) -> Typed {
         None
     }
@@ -90,7 +90,7 @@ impl<E> TypedLevel1 for ErrorProbe<E> {}
 
 /// Our own error, of an operation inside the function. Not public API.
 pub trait ErrorLevel5 {
-    /// The error that fails the task.
+    /// Returns the error that fails the task.
     fn error(&self, typed: Typed) -> Error;
 }
 
@@ -102,7 +102,7 @@ impl ErrorLevel5 for &&&&ErrorProbe<Error> {
 
 /// Errors with a chain of sources, and texts. Not public API.
 pub trait ErrorLevel4 {
-    /// The error that fails the task.
+    /// Returns the error that fails the task.
     fn error(&self, typed: Typed) -> Error;
 }
 
@@ -122,12 +122,12 @@ impl<E: Into<Box<dyn StdError>>> ErrorLevel4 for &&&ErrorProbe<E> {
     }
 }
 
-/// The most sources that are reported, so that a chain that is a circle ends, too.
+/// The most sources that are reported. The limit ends a circular chain, too.
 const MAX_CHAIN: usize = 64;
 
 /// Errors that say something. Not public API.
 pub trait ErrorLevel3 {
-    /// The error that fails the task.
+    /// Returns the error that fails the task.
     fn error(&self, typed: Typed) -> Error;
 }
 
@@ -139,7 +139,7 @@ impl<E: fmt::Display> ErrorLevel3 for &&ErrorProbe<E> {
 
 /// Errors that show what they are. Not public API.
 pub trait ErrorLevel2 {
-    /// The error that fails the task.
+    /// Returns the error that fails the task.
     fn error(&self, typed: Typed) -> Error;
 }
 
@@ -151,7 +151,7 @@ impl<E: fmt::Debug> ErrorLevel2 for &ErrorProbe<E> {
 
 /// All other errors. Not public API.
 pub trait ErrorLevel1 {
-    /// The error that fails the task.
+    /// Returns the error that fails the task.
     fn error(&self, typed: Typed) -> Error;
 }
 

@@ -93,7 +93,7 @@ pub trait IntoArg<T: ?Sized>: Sized {
 /// ```
 #[derive(Debug)]
 pub enum Source<'a, T: ?Sized> {
-    /// A value of the caller's.
+    /// A value of the caller.
     Local(&'a T),
     /// A value that has its final form already, or could not get it.
     Encoded(Result<Payload>),
@@ -111,7 +111,7 @@ impl<T> IntoArg<T> for T {
     }
 }
 
-/// A borrow of it.
+/// A borrow of the value.
 #[diagnostic::do_not_recommend]
 impl<T: ?Sized> IntoArg<T> for &T {
     fn with_source<R>(self, f: impl FnOnce(Source<'_, T>) -> R) -> R {

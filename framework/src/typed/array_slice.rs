@@ -42,7 +42,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// ```
 pub struct ArraySlice<E> {
     array: Array<E>,
-    /// Inside of the array.
+    /// The range within the array.
     range: Range<usize>,
 }
 
@@ -126,13 +126,13 @@ impl<E> ArraySlice<E> {
 }
 
 impl<E> ArraySlice<E> {
-    /// Whether the elements lie in a store.
+    /// Returns whether the elements lie in a store.
     pub(crate) fn is_stored(&self) -> bool {
         self.array.as_block().loc().is_some()
     }
 }
 
-/// All of its elements.
+/// Makes a slice of all elements.
 impl<E> From<Array<E>> for ArraySlice<E> {
     fn from(array: Array<E>) -> ArraySlice<E> {
         let range = 0..array.len();
@@ -158,7 +158,7 @@ impl<E> Clone for ArraySlice<E> {
 }
 
 impl<E: PartialEq> PartialEq for ArraySlice<E> {
-    /// By the elements.
+    /// Compares the elements.
     fn eq(&self, other: &ArraySlice<E>) -> bool {
         self[..] == other[..]
     }

@@ -57,19 +57,19 @@ pub struct AsCompleted<T> {
     /// Refs that were ready.
     ready: VecDeque<ObjectRef<T>>,
     next: usize,
-    /// The engine knows that those before this one are waited for.
+    /// The engine knows that the refs before this number are waited for.
     announced: Cell<usize>,
     engine: Option<Arc<dyn Engine>>,
-    /// There were refs of several runtimes.
+    /// Whether refs of several runtimes were added.
     mixed: bool,
     arrivals: Arc<Arrivals>,
-    /// Shows how many were given out.
+    /// Shows how many refs were given out.
     bar: Bar,
 }
 
 struct Pending<T> {
     object: ObjectRef<T>,
-    /// Registered with the object until that is ready.
+    /// The waker that is registered with the object until the object is ready.
     waker: Waker,
 }
 
@@ -151,7 +151,7 @@ impl<T> AsCompleted<T> {
         self
     }
 
-    /// Fails one ref in a child that user code forked, since nobody completes anything there.
+    /// Fails one ref in a forked child, in which no object is ever completed.
     fn give_up_one(&mut self) -> Option<ObjectRef<T>> {
         let number = *self.pending.keys().next()?;
         let Pending { object, .. } = self.pending.remove(&number)?;
@@ -315,7 +315,7 @@ impl<T> AsCompleted<T> {
         AsCompletedStream(self)
     }
 
-    /// Returns the next ref that is ready, if one is until the deadline.
+    /// Blocks until a ref is ready or the deadline has passed. Returns the ref, if there is one.
     pub(super) fn next_by(&mut self, deadline: Option<Instant>) -> Option<ObjectRef<T>> {
         loop {
             if !Any(self).is_known() && self.ready.is_empty() {
@@ -346,7 +346,7 @@ impl<T> AsCompleted<T> {
         }
     }
 
-    /// Has the engines tell this process of completions.
+    /// Asks the engines to tell this process of completions.
     fn announce(&self) {
         Any(self).for_each_entry(&mut |entry| {
             if let Some(engine) = entry.engine(ENGINE) {
@@ -356,7 +356,7 @@ impl<T> AsCompleted<T> {
     }
 }
 
-/// Refs as a thread waits for them.
+/// The wait of a thread for any of the refs.
 struct Any<'a, T>(&'a AsCompleted<T>);
 
 impl<T> Awaited for Any<'_, T> {
@@ -404,7 +404,7 @@ impl<T> Extend<ObjectRef<T>> for AsCompleted<T> {
 }
 
 impl<T> Drop for AsCompleted<T> {
-    /// A ref that outlives the iterator keeps nothing of it.
+    /// Removes the wakers. So a ref that outlives the iterator keeps nothing of it.
     fn drop(&mut self) {
         for Pending { object, waker } in self.pending.values() {
             object.entry().unregister(waker);

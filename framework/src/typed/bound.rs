@@ -1,5 +1,5 @@
-//! A remote function with its arguments: what calls of functions, constructors and methods have in
-//! common.
+//! A remote function with its arguments: the common part of calls of functions, constructors and
+//! methods.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::{
 };
 use crate::promise::ENGINE;
 
-/// See the [module](self).
+/// A remote function with its arguments: see the [module](self).
 pub(crate) struct Bound {
     pub(crate) function: &'static RemoteFn,
-    /// Whose method it is.
+    /// The actor, if the function is a method.
     pub(crate) actor: Option<Arc<ObjectHandle>>,
     pub(crate) args: Args<CallArg>,
-    /// What is wrong first: an argument that could not be encoded, or an option.
+    /// The first error: of an argument that could not be encoded, or of an option.
     error: Option<Error>,
 }
 
@@ -72,27 +72,27 @@ impl Bound {
         }
     }
 
-    /// The call will fail.
+    /// Records an error that fails the call.
     pub(crate) fn fail(&mut self, error: Error) {
         self.error.get_or_insert(error);
     }
 
-    /// Adds an argument that is an object in any case.
+    /// Adds an argument that is always an object.
     pub(crate) fn push_object(&mut self, entry: Arc<ObjectHandle>) {
         self.args.push(CallArg::Object(entry));
     }
 
-    /// The arguments, if this is a call of that function with nothing wrong, no actor and no refs.
+    /// Returns the arguments, if this is a call of `function` without errors, actor and refs.
     #[inline]
     pub(crate) fn plain_args(&self, function: &RemoteFn) -> Option<&[CallArg]> {
         let same = std::ptr::eq(self.function, function);
         (same && self.error.is_none() && !self.may_have_refs()).then_some(&self.args[..])
     }
 
-    /// The engine that the refs say, or the only one.
+    /// Returns the engine of the refs, or else the only engine.
     ///
     /// # Errors
-    /// There is none, or the first ref has none any more.
+    /// There is none, or the engine of the first ref has ended.
     pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>> {
         if let Some(error) = &self.error {
             return Err(error.clone());
@@ -103,7 +103,7 @@ impl Bound {
         first.engine(ENGINE).ok_or_else(|| self.gone(first))
     }
 
-    /// Makes sure that this engine can take the call.
+    /// Checks that this engine can take the call.
     ///
     /// # Errors
     /// The call is wrong.
@@ -117,7 +117,7 @@ impl Bound {
         }
     }
 
-    /// Whether there is any ref to look at.
+    /// Returns whether the call may have refs.
     #[inline]
     fn may_have_refs(&self) -> bool {
         self.actor.is_some()
@@ -142,8 +142,8 @@ impl Bound {
         )))
     }
 
-    /// Why a call fails that has the ref of a call that could not be started, or of a runtime that
-    /// is no more.
+    /// Returns the error of a call whose ref has no engine. The ref belongs to a call that could
+    /// not be started, or to a runtime that has ended.
     fn gone(&self, entry: &ObjectHandle) -> Error {
         let name = self.function.name;
         match entry.outcome() {
@@ -158,7 +158,7 @@ impl Bound {
         actor.is_some_and(|actor| std::ptr::eq(&**actor, entry))
     }
 
-    /// All refs: the actor and those among the arguments, those inside of values too.
+    /// Returns all refs: the actor, and the refs among the arguments and inside of values.
     fn entries(&self) -> impl Iterator<Item = &ObjectHandle> {
         let of_args = self.args.iter().flat_map(|arg| {
             let (one, many, attachments): (_, &[Arc<ObjectHandle>], &[Attachment]) = match arg {
@@ -178,7 +178,7 @@ impl Bound {
     }
 }
 
-/// Says which argument could not be encoded or decoded.
+/// Returns the error with the name of the argument that could not be encoded or decoded.
 pub(crate) fn in_argument(name: &str, function: Option<&str>, error: Error) -> Error {
     let place = match function {
         Some(function) => format!("argument `{name}` of `{function}`"),

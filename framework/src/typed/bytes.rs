@@ -1,5 +1,5 @@
-//! Values to payloads and back. There are four forms: plain elements, text, packed values, and
-//! packed values that are nothing but one array.
+//! Turns values into payloads and back. There are four forms: plain elements, text, packed values,
+//! and packed values that are nothing but one array.
 
 use std::any::type_name;
 
@@ -17,23 +17,23 @@ use super::{
     place::Place,
 };
 
-/// Elements begin at a cache line, so that vectorised code meets aligned data.
+/// The alignment of elements in bytes: a cache line, so that vectorised code has aligned data.
 const LINE: usize = 64;
 
-/// The largest alignment that the store knows: a page.
+/// The largest alignment that the store supports, in bytes: a page.
 const MAX_ALIGN: usize = 4096;
 
-/// The tag of `T` in formats.
+/// Returns the tag of `T` in formats.
 pub(crate) fn tag<T: 'static>() -> TypeTag {
     TypeTag(type_tag::<T>())
 }
 
-/// Whether elements of this type can be stored one after the other.
+/// Returns whether elements of this type can be stored one after the other.
 pub(crate) const fn has_size<E>() -> bool {
     size_of::<E>() != 0
 }
 
-/// Plain elements, copied.
+/// Returns a payload with a copy of plain elements.
 ///
 /// # Errors
 /// The store is full.
@@ -43,7 +43,7 @@ pub(crate) fn flat<E: Plain>(elements: &[E], shape: &[usize], place: Place<'_>) 
     Ok(flat_block::<E>(block, shape))
 }
 
-/// Plain elements that are in a block already.
+/// Returns a payload of plain elements that are in a block already.
 pub(crate) fn flat_block<E: Plain>(block: Block, shape: &[usize]) -> Payload {
     flat_block_of(tag::<E>(), block, shape)
 }
@@ -60,15 +60,16 @@ fn flat_block_of(elem: TypeTag, block: Block, shape: &[usize]) -> Payload {
     }
 }
 
-/// An array, without a copy.
+/// Returns a payload of an array, without a copy.
 pub(crate) fn flat_array<E: Plain>(array: &Array<E>) -> Payload {
     flat_block::<E>(array.as_block().clone(), &[array.len()])
 }
 
-/// Plain elements, in place, with their shape. `T` is what the message calls the wanted type.
+/// Returns the plain elements of a payload, in place, with their shape. `T` is the wanted type in
+/// error messages.
 ///
 /// # Errors
-/// The payload is something else, or the bytes are no such elements.
+/// The payload has another format, or the bytes are no such elements.
 #[cfg(any(feature = "ndarray-0_16", feature = "ndarray-0_17"))]
 pub(crate) fn read_flat<T: ?Sized, E: Plain>(payload: Payload) -> Result<(Array<E>, Shape)> {
     let wanted = Wanted::of::<T, E>();
@@ -86,8 +87,8 @@ pub(crate) fn read_flat_1<T: ?Sized, E: Plain>(payload: Payload) -> Result<Array
     wanted.elements(payload)
 }
 
-/// The elements that a payload shall have. Its functions are not generic: the table of types has
-/// those that call them for more than a hundred types.
+/// The wanted elements of a payload. Most functions here are not generic, since the table of types
+/// has callers for more than a hundred types.
 #[derive(Clone, Copy)]
 struct Wanted {
     /// The name of the wanted type in the message.
@@ -107,7 +108,8 @@ impl Wanted {
         }
     }
 
-    /// The shape. It borrows the payload: to pass that on twice costs more than the look.
+    /// Returns the shape. Borrows the payload, since moving it twice would cost more than the
+    /// check.
     fn find(self, payload: &Payload) -> Result<&Shape> {
         let Format::Flat { elem, shape } = &payload.format else {
             return Err(mismatch_with(self.name, &payload.format));
@@ -129,8 +131,8 @@ impl Wanted {
         }
     }
 
-    /// The elements that were found. Not generic over the wanted type, so that programs have it
-    /// once for each element type.
+    /// Returns the elements. Not generic over the wanted type, so that a program has one copy of
+    /// the code for each element type.
     fn elements<E: Plain>(self, payload: Payload) -> Result<Array<E>> {
         let Payload { block, .. } = payload;
         // Blocks are aligned to 64 bytes. The block is copied if the type needs a larger alignment
@@ -144,7 +146,7 @@ impl Wanted {
     }
 }
 
-/// Text, copied.
+/// Returns a payload with a copy of a text.
 ///
 /// # Errors
 /// The store is full.
@@ -156,10 +158,10 @@ pub(crate) fn text(text: &str, place: Place<'_>) -> Result<Payload> {
     })
 }
 
-/// The block of a text.
+/// Returns the block of a text.
 ///
 /// # Errors
-/// The payload is something else.
+/// The payload is no text.
 pub(crate) fn read_text<T: ?Sized>(payload: Payload) -> Result<Block> {
     match payload {
         Payload {
@@ -171,20 +173,19 @@ pub(crate) fn read_text<T: ?Sized>(payload: Payload) -> Result<Block> {
     }
 }
 
-/// The text in a block.
+/// Returns the text in a block.
 ///
 /// # Errors
-/// It is not UTF-8.
+/// The bytes are not UTF-8.
 pub(crate) fn as_text(block: &Block) -> Result<&str> {
     std::str::from_utf8(block.bytes())
         .map_err(|error| Error::codec(format!("a stored text is not UTF-8: {error}")))
 }
 
-/// A value that serde writes. `of` is the type that will read it.
+/// Returns the payload of a value that serde writes. `of` is the type that will read it.
 ///
-/// A value that is written as one array and nothing else becomes that array. So an `Array` is a
-/// flat object of its own whatever its elements are, and a value that holds only an `Array` is no
-/// copy.
+/// A value that serde writes as one array and nothing else becomes that array. So an `Array` of any
+/// elements is a flat object, and a value that holds only an `Array` is not copied.
 ///
 /// # Errors
 /// The type's `Serialize` fails, or the store is full.
@@ -196,7 +197,7 @@ pub(crate) fn pack<T: Serialize + ?Sized>(
     codec::encode_with(value, |bytes, items| packed(bytes, items, of, place))?
 }
 
-/// The payload of an encoded value.
+/// Returns the payload of an encoded value.
 fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Result<Payload> {
     if let [Handle::Array(array)] = items.as_slice()
         && bytes == &one_array(&array.block, array.elem, array.len)?.bytes[..]
@@ -225,7 +226,7 @@ fn packed(bytes: &[u8], items: Vec<Handle>, of: TypeTag, place: Place<'_>) -> Re
     })
 }
 
-/// A value that [`pack`] wrote, for one of the types in `of`.
+/// Decodes a value that [`pack`] wrote for one of the types in `of`.
 ///
 /// # Errors
 /// The payload is of another type, or its bytes are damaged.
@@ -259,7 +260,7 @@ pub(crate) fn unpack<T: DeserializeOwned + 'static>(
     }
 }
 
-/// How the codec writes a value that is one array.
+/// Returns the codec's encoding of a value that is one array.
 fn one_array(block: &Block, elem: u64, len: u64) -> Result<Encoded> {
     struct OneArray(Handle, u64);
     impl Serialize for OneArray {

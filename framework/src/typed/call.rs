@@ -59,7 +59,7 @@ pub struct UnspawnedCall<R> {
 }
 
 impl<R> UnspawnedCall<R> {
-    /// The options of this call, to be changed: at first those of its function.
+    /// Returns the call's own options. At first they are a copy of its function's.
     fn own_options(&mut self) -> &mut TaskOptions {
         let function = self.bound.function;
         Arc::make_mut(
@@ -68,7 +68,7 @@ impl<R> UnspawnedCall<R> {
         )
     }
 
-    /// The elements of the result become objects.
+    /// Makes each element of the result an object.
     pub(crate) fn set_split(&mut self) {
         self.own_options().split = true;
     }
@@ -168,17 +168,17 @@ impl<R> UnspawnedCall<R> {
         }
     }
 
-    /// As [`try_spawn`](Self::try_spawn), on this engine.
+    /// Does on this engine what [`try_spawn`](Self::try_spawn) does.
     ///
     /// # Errors
-    /// As there.
+    /// The errors of `try_spawn`.
     pub(crate) fn try_spawn_on(self, engine: &Arc<dyn Engine>) -> Result<ObjectRef<R>> {
         let name = self.bound.function.name;
         let call = self.into_spec(engine)?;
         admission::submit_at_once(name, call, engine).map(ObjectRef::from_entry)
     }
 
-    /// As [`spawn_async`](Self::spawn_async), on this engine.
+    /// Does on this engine what [`spawn_async`](Self::spawn_async) does.
     pub(crate) async fn spawn_async_on(self, engine: &Arc<dyn Engine>) -> ObjectRef<R> {
         ObjectRef::from_entry(match self.into_spec(engine) {
             Ok(call) => admission::submit_in_turn(call, engine).await,
@@ -186,7 +186,7 @@ impl<R> UnspawnedCall<R> {
         })
     }
 
-    /// The engine that the call would be started on.
+    /// Returns the engine on which the call would be started.
     ///
     /// # Errors
     /// There is none, or an argument could not be encoded.
@@ -332,8 +332,8 @@ impl<R> UnspawnedCall<R> {
     }
 }
 
-/// The step that an awaited call lacks. Not public API: no type has it, so that awaiting a call
-/// does not compile, and the compiler says why.
+/// The bound that makes an awaited call a compiler error with an explanation. Not public API: no
+/// type implements it.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "this call is awaited before it is spawned, so it would never run",

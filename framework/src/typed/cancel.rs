@@ -1,4 +1,4 @@
-//! Cancelling of tasks.
+//! Cancels tasks.
 
 use std::{
     fmt,

@@ -131,7 +131,7 @@ impl<A: Actor> ActorRef<A> {
         this.methods.handle().entry()
     }
 
-    /// Returns the object, which can be waited for.
+    /// Returns the ref of the actor's object, which callers can wait for.
     fn object(this: &ActorRef<A>) -> ObjectRef<Instance<A>> {
         ObjectRef::from_entry(Self::entry(this).clone())
     }
@@ -426,7 +426,7 @@ impl<A: Actor> Clone for ActorRef<A> {
 }
 
 impl<A: Actor> PartialEq for ActorRef<A> {
-    /// Whether both are of the same actor.
+    /// Returns whether both refs are of the same actor.
     fn eq(&self, other: &ActorRef<A>) -> bool {
         Self::entry(self).is_same_object(Self::entry(other))
     }

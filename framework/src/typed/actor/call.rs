@@ -46,7 +46,7 @@ use crate::typed::{IntoArg, bound::Bound, call::check_node, codecs::Codec};
 pub struct ActorCall<A> {
     bound: Bound,
     pub(super) options: ActorOptions,
-    /// The first option that cannot be.
+    /// The error of the first wrong option.
     error: Option<Error>,
     actor: PhantomData<fn() -> A>,
 }

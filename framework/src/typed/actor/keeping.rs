@@ -1,4 +1,4 @@
-//! How the value of an actor is kept: for all threads of its process, or on one.
+//! The place of an actor's value: for all threads of its process, or on one thread.
 
 use std::{marker::PhantomData, ops::Deref, ops::DerefMut};
 
@@ -45,7 +45,7 @@ impl<A: Actor + Send + Sync> Keeping<A> {
 
 /// Keeps the value of an `A` on the thread that made it. Not public API.
 pub trait Bound<A: Actor> {
-    /// One thread runs all methods.
+    /// Whether one thread runs all methods.
     const BOUND: bool = true;
 
     /// Makes the value that of this place, and gives what stands for it elsewhere.
@@ -60,7 +60,7 @@ pub trait Bound<A: Actor> {
     /// Borrows the value.
     ///
     /// # Errors
-    /// There is none on this thread, or it is of another type.
+    /// This thread has no value, or the value is of another type.
     fn read(state: &ActorState) -> Result<BorrowedHere<A>> {
         state.borrow_here::<A>()
     }
@@ -68,7 +68,7 @@ pub trait Bound<A: Actor> {
     /// Borrows the value.
     ///
     /// # Errors
-    /// There is none on this thread, or it is of another type.
+    /// This thread has no value, or the value is of another type.
     fn write(state: &ActorState) -> Result<BorrowedHere<A>> {
         state.borrow_here::<A>()
     }

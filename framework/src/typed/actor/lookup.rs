@@ -7,19 +7,19 @@ use mobula_protocol::{Engine, Error, Format, ObjectHandle, Result};
 use super::{Actor, ActorCall, ActorHandle, ActorRef, tag};
 use crate::typed::flat::Types;
 
-/// The living actor of this name.
+/// Returns the living actor of this name.
 ///
 /// # Errors
-/// There is none, it is of another type, or its constructor fails.
+/// There is none, the actor is of another type, or its constructor fails.
 pub(crate) fn named<A: Actor>(engine: &Arc<dyn Engine>, name: &str) -> Result<ActorRef<A>> {
     let entry = engine.need_actors()?.named(name)?;
     checked(entry, name)
 }
 
-/// The living actor of the call's name, or else a new one.
+/// Returns the living actor of the call's name, or else a new one.
 ///
 /// # Errors
-/// As for [`named`], or something is wrong with the call.
+/// The errors of [`named`], or the call is wrong.
 pub(crate) fn get_or_create<A: Actor>(
     engine: &Arc<dyn Engine>,
     call: ActorCall<A>,
@@ -35,7 +35,7 @@ pub(crate) fn get_or_create<A: Actor>(
     checked(entry, &name)
 }
 
-/// Waits until the actor is constructed: only then its type is known everywhere.
+/// Blocks until the actor is constructed. Only then its type is known in all processes.
 fn checked<A: Actor>(entry: Arc<ObjectHandle>, name: &str) -> Result<ActorRef<A>> {
     entry.wait(None);
     match entry.outcome() {
@@ -58,7 +58,7 @@ fn checked<A: Actor>(entry: Arc<ObjectHandle>, name: &str) -> Result<ActorRef<A>
     }
 }
 
-/// The last word of a type's name.
+/// Returns the last word of a type's name.
 pub(super) fn short_name<A>() -> &'static str {
     let name = type_name::<A>();
     name.rsplit("::").next().unwrap_or(name)

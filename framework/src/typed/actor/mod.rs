@@ -126,12 +126,12 @@ impl ActorHandle {
         }
     }
 
-    /// The object that the constructor makes.
+    /// Returns the object that the constructor makes.
     pub(crate) fn entry(&self) -> &Arc<ObjectHandle> {
         &self.entry
     }
 
-    /// The name that it was created with.
+    /// Returns the name that the actor was created with.
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -140,7 +140,7 @@ impl ActorHandle {
 /// Stands for the value of an `A` that is an actor, which no process can get.
 pub(crate) struct Instance<A>(PhantomData<fn() -> A>);
 
-/// The type of the object that stands for an actor.
+/// Returns the tag of the object that stands for an actor.
 pub(crate) fn tag<A: Actor>() -> TypeTag {
     bytes::tag::<Instance<A>>()
 }

@@ -9,7 +9,8 @@ use crate::typed::{
     place::Place,
 };
 
-/// The array and a range, or a copy of few elements and of those that lie nowhere else.
+/// Returns the array and a range. Few elements are copied instead, and so are elements outside of a
+/// store.
 ///
 /// # Errors
 /// The store is full.

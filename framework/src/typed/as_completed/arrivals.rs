@@ -1,4 +1,4 @@
-//! Which refs have become ready, in order.
+//! The refs that have become ready, in order.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! The same for asynchronous code.
+//! Refs in the order in which they become ready, for asynchronous code.
 
 use std::{
     fmt,

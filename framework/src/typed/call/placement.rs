@@ -74,8 +74,10 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
+    /// Checks that the call can run on this machine.
+    ///
     /// # Errors
-    /// The call can not run on this machine.
+    /// The call cannot run on this machine.
     #[cold]
     pub(super) fn check_node(&self, node: &str, engine: &Arc<dyn Engine>) -> Result<()> {
         let name = self.bound.function.name;
@@ -89,6 +91,8 @@ impl<R> UnspawnedCall<R> {
     }
 }
 
+/// Checks that the engine has a machine of this name.
+///
 /// # Errors
 /// The engine has no machine of this name.
 pub(crate) fn check_node(node: &str, engine: &Arc<dyn Engine>) -> Result<()> {

@@ -132,8 +132,10 @@ impl<R> UnspawnedCall<R> {
         self
     }
 
+    /// Checks that no call of a method has resources of its own.
+    ///
     /// # Errors
-    /// It is the call of a method, and needs something.
+    /// The call is a method's, and needs resources.
     pub(super) fn check_resources(&self) -> Result<()> {
         if let (Some(options), Some(_)) = (&self.options, &self.bound.actor)
             && let Some(first) = options.resources.demands().first()

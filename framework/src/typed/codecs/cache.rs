@@ -1,9 +1,10 @@
 //! Decoded values of recent arguments.
 //!
-//! Values that threads may share are kept once per worker process, with the arrays inside, until
-//! their object is freed ([`mobula_protocol::Decoded`]). Values that are not `Send + Sync` are kept
-//! by each thread. These are few, and none refers to an object, since nobody would end that. A
-//! value that holds refs or actors is not kept, since it would keep them.
+//! A worker process keeps one copy of each value that threads may share, with the arrays inside,
+//! until the object is freed ([`mobula_protocol::Decoded`]). Each thread keeps its own copies of
+//! values that are not `Send + Sync`. These copies are few. None refers to an object, since no
+//! event would end the reference. A value that holds refs or actors is not kept, since it would
+//! keep them.
 
 use std::{
     any::{Any, TypeId},
@@ -18,13 +19,14 @@ use mobula_protocol::{AnyValue, Attachment, Engine, ObjectId, Payload, Result};
 
 use crate::typed::engine::current_engine;
 
-/// Most values that a thread keeps.
+/// The most values that a thread keeps.
 const MAX_VALUES: usize = 32;
 
-/// Most encoded bytes of all values that a thread keeps; a larger value is decoded each time.
+/// The most encoded bytes of all values that a thread keeps. A larger value is decoded each time.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Larger values are forgotten with their object, smaller ones when others need their place.
+/// The most encoded bytes of a small value. Larger values are forgotten with their object. Small
+/// values are forgotten when others need their place.
 const SMALL: usize = 16 << 10;
 
 /// How a `T` becomes a value that the threads of a process share. Only for types that are `Send +
@@ -53,9 +55,9 @@ impl<T: Any + Send + Sync> Sharing<T> {
 /// A decoded value for the time of a call.
 #[derive(Debug)]
 pub enum Lent<T> {
-    /// This thread's.
+    /// A value of this thread.
     Local(Rc<T>),
-    /// The process'.
+    /// A value of the process.
     Shared(Arc<T>),
 }
 
@@ -70,7 +72,7 @@ impl<T> Deref for Lent<T> {
     }
 }
 
-/// The payload as a `T`: the one of an earlier call, or a new one.
+/// Returns the payload as a `T`: the value of an earlier call, or a new one.
 ///
 /// # Errors
 /// The errors of `decode`.
@@ -128,9 +130,9 @@ fn of_process<T: Any>(
 
 #[derive(Default)]
 struct Cache {
-    /// Ids are those of one engine. The pointer keeps its address from being used again.
+    /// The engine of all ids. The weak pointer keeps other engines from having its address.
     engine: Option<Weak<dyn Engine>>,
-    /// The most recently used first.
+    /// The kept values. The most recently used is the first.
     values: VecDeque<Kept>,
     bytes: usize,
 }
@@ -171,13 +173,13 @@ fn of_thread<T: Any>(
     drop(outdated);
     Ok(value)
 }
-/// `None` while the thread is torn down.
+/// Calls `f` with the cache. Returns `None` while the thread is torn down.
 fn with<R>(f: impl FnOnce(&mut Cache) -> R) -> Option<R> {
     CACHE.try_with(|cache| f(&mut cache.borrow_mut())).ok()
 }
 
 impl Cache {
-    /// The value, now the most recent one; and what was kept for another engine.
+    /// Returns the value, which becomes the most recent one, and all values of another engine.
     fn find(
         &mut self,
         engine: &Arc<dyn Engine>,
@@ -205,7 +207,7 @@ impl Cache {
         (value, VecDeque::new())
     }
 
-    /// Adds a value; gives what had to go for it.
+    /// Adds a value. Returns the values that it displaces.
     fn keep(&mut self, kept: Kept) -> Vec<Kept> {
         self.bytes += kept.bytes;
         self.values.push_front(kept);

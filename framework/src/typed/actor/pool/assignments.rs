@@ -1,4 +1,4 @@
-//! Which actor has which item.
+//! The assignment of items to actors.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,15 +14,15 @@ use crate::{
     typed::{Actor, actor::lookup::short_name},
 };
 
-/// Makes the call of an item for the actor that is to have it.
+/// Makes the call of an item for the actor that gets it.
 pub(super) type Start<A, R> = Box<dyn FnOnce(&ActorRef<A>) -> UnspawnedCall<R> + Send>;
 
-/// An item's call.
+/// The call of an item that an actor has.
 struct Assignment<A: Actor, R> {
     number: u64,
     actor: ActorRef<A>,
     result: ObjectRef<R>,
-    /// Somebody will fetch the result.
+    /// Whether the caller will fetch the result.
     wanted: bool,
 }
 
@@ -60,8 +60,8 @@ impl<A: Actor, R> Assignments<A, R> {
         self.next
     }
 
-    /// Starts the call of an item on an idle actor; there is none only if there is none at all:
-    /// then the item fails.
+    /// Starts the call of an item on an idle actor. Callers make sure that one is idle, unless the
+    /// pool has no actor at all. Then the item fails.
     fn start(&mut self, number: u64, call: impl FnOnce(&ActorRef<A>) -> UnspawnedCall<R>) {
         // The actor leaves `idle` after `call`, so it is still there if the caller's code panics.
         let result = self.idle.front().map(|actor| call(actor).spawn());
@@ -78,7 +78,7 @@ impl<A: Actor, R> Assignments<A, R> {
         }
     }
 
-    /// Has idle actors take what waits; without any actor it fails.
+    /// Starts waiting items on idle actors. Without any actor, the items fail.
     fn start_waiting(&mut self) {
         while !self.waiting.is_empty() && (!self.idle.is_empty() || self.actors() == 0) {
             if let Some((number, call)) = self.waiting.pop_front() {
@@ -87,7 +87,7 @@ impl<A: Actor, R> Assignments<A, R> {
         }
     }
 
-    /// Takes the results that are there, and gives their actors further work.
+    /// Takes the ready results, and gives their actors further work.
     fn complete(&mut self) {
         let mut at = 0;
         while at < self.flying.len() {
@@ -107,7 +107,8 @@ impl<A: Actor, R> Assignments<A, R> {
         self.start_waiting();
     }
 
-    /// Blocks until one more result is there, or the deadline has passed; `false` if it has.
+    /// Blocks until one more result is ready or the deadline has passed. Returns `false` if the
+    /// deadline has passed.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let entries: Vec<Arc<ObjectHandle>> = self
             .flying
@@ -147,7 +148,7 @@ impl<A: Actor, R> Assignments<A, R> {
         self.idle.pop_front()
     }
 
-    /// Adds an item whose call can wait.
+    /// Adds an item whose call can wait for an actor. Returns its number.
     pub(super) fn submit(&mut self, call: Start<A, R>) -> u64 {
         let number = self.number();
         self.waiting.push_back((number, call));
@@ -157,8 +158,8 @@ impl<A: Actor, R> Assignments<A, R> {
         number
     }
 
-    /// Adds an item if an actor is idle, or if there is none at all: then it fails. `make` gives
-    /// the item's call, if there is another item.
+    /// Adds an item if an actor is idle, and returns its number. If the pool has no actor at all,
+    /// the item fails. `make` gives the item's call, if there is another item.
     pub(super) fn submit_now<C>(&mut self, make: impl FnOnce() -> Option<C>) -> Option<u64>
     where
         C: FnOnce(&ActorRef<A>) -> UnspawnedCall<R>,
@@ -172,23 +173,24 @@ impl<A: Actor, R> Assignments<A, R> {
         Some(number)
     }
 
-    /// Looks what is there, without waiting.
+    /// Takes the ready results, without blocking.
     pub(super) fn look(&mut self) {
         self.complete();
     }
 
-    /// Whether this item's result is there.
+    /// Returns whether this item's result is ready.
     pub(super) fn has_landed(&self, number: u64) -> bool {
         self.landed.contains_key(&number)
     }
 
-    /// Blocks until one more result is there.
+    /// Blocks until one more result is ready.
     pub(super) fn wait_for_one_more(&mut self) {
         self.wait(None);
         self.complete();
     }
 
-    /// Blocks until this item's result is there; `false` if it is not at the deadline.
+    /// Blocks until this item's result is ready. Returns `false` if it is not ready at the
+    /// deadline.
     pub(super) fn wait_for(&mut self, number: u64, deadline: Option<Instant>) -> bool {
         self.wait_until(deadline, |assignments| {
             assignments.has_landed(number).then_some(())
@@ -196,7 +198,7 @@ impl<A: Actor, R> Assignments<A, R> {
         .is_some()
     }
 
-    /// Blocks until the result of one of these items is there, if there are any.
+    /// Blocks until the result of one of these items is ready, if there are any items.
     pub(super) fn wait_for_any(
         &mut self,
         numbers: &VecDeque<u64>,
@@ -227,7 +229,7 @@ impl<A: Actor, R> Assignments<A, R> {
         }
     }
 
-    /// Nobody will fetch the results of these items.
+    /// Forgets these items, whose results the caller will not fetch.
     pub(super) fn give_up(&mut self, numbers: impl IntoIterator<Item = u64>) {
         for number in numbers {
             self.landed.remove(&number);
@@ -240,7 +242,7 @@ impl<A: Actor, R> Assignments<A, R> {
 }
 
 impl<A: Actor, R: Value> Assignments<A, R> {
-    /// The result of an item, once it is there.
+    /// Returns the result of an item if it is ready, and forgets the item.
     pub(super) fn take(&mut self, number: u64) -> Option<Result<R>> {
         let landed = self.landed.remove(&number)?;
         Some(landed.and_then(|result| result.get()))

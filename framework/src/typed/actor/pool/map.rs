@@ -14,7 +14,7 @@ struct Items<'a, A: Actor, R, I: Iterator, F> {
     items: Fuse<I>,
     /// Items on their way, in order.
     numbers: VecDeque<u64>,
-    /// The iterator has no more items.
+    /// Whether the iterator has no more items.
     over: bool,
 }
 

@@ -251,7 +251,7 @@ impl<A: Actor, R: Value> ActorPool<A, R> {
     }
 }
 
-/// A limit beyond the end of time is none.
+/// Returns the time at which the limit has passed. A limit that overflows `Instant` is none.
 fn deadline(limit: Duration) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }
