@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use mobula_protocol::{Engine, Result};
 
-/// The engine of this process: in a worker its driver's, in a driver that of its only runtime.
+/// Returns the engine of this process. In a worker, it is the engine of the worker's driver. In a
+/// driver, it is the engine of the only runtime.
 ///
 /// # Errors
 /// There is none, or more than one.

@@ -1,9 +1,9 @@
-//! Which types are stored flat, and what types are called.
+//! The table of types that are stored flat, and the names of types.
 //!
 //! Code that is generic over all serde types (`put`, `get`) cannot see at compile time that a
-//! `Vec<f64>` is plain. So there is a table by `TypeId`. It has the primitive types, small fixed
-//! arrays of them, and the types in the signatures of this program's remote functions. It is the
-//! same in all processes of a program.
+//! `Vec<f64>` is plain. So it looks into a table by `TypeId`. The table has the primitive types,
+//! small fixed arrays of them, and the types in the signatures of this program's remote functions.
+//! It is the same in all processes of a program.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -34,26 +34,25 @@ pub struct Types {
     names: HashMap<TypeTag, &'static str>,
 }
 
-/// A `TypeId` is a hash already, and nobody can choose it.
+/// A map without a hash of its own. A `TypeId` is a hash already, which no input can choose.
 type ById = NumberMap<TypeId, FlatType>;
 
-/// How the values of one type become flat payloads and back.
+/// The functions that turn the values of one type into flat payloads and back.
 #[derive(Clone, Copy)]
 pub(crate) struct FlatType {
     encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
     decode: Decode,
 }
 
-/// Puts the value into an `Option` of its type: a box for each value would be an allocation for
-/// each.
+/// Puts the value into an `Option` of its type. A box would cost an allocation for each value.
 type Decode = fn(Payload, &mut dyn Any) -> Result<()>;
 
-/// Types that this process has put as slices, and that no signature mentions. Their values are flat
-/// all the same, and `get` has to read them.
+/// Types that this process has put as slices, and that no signature mentions. Their values are
+/// flat, too, and `get` has to read them.
 static PUT_AS_SLICES: LazyLock<RwLock<ById>> = LazyLock::new(RwLock::default);
 
 impl Types {
-    /// The table of this program.
+    /// Returns the table of this program.
     pub(crate) fn all() -> &'static Types {
         static TYPES: LazyLock<Types> = LazyLock::new(|| {
             let mut types = Types::default();
@@ -66,7 +65,7 @@ impl Types {
         &TYPES
     }
 
-    /// A vector of plain elements.
+    /// Adds vectors of plain elements.
     pub(crate) fn vec<E: Plain>(&mut self) {
         self.name::<E>();
         self.name::<Vec<E>>();
@@ -76,12 +75,12 @@ impl Types {
         }
     }
 
-    /// The first one that is added stays.
+    /// Adds a type, unless the table has it.
     fn add(&mut self, id: TypeId, flat: FlatType) {
         self.flat.entry(id).or_insert(flat);
     }
 
-    /// A type that `encode` and `decode` turn into a flat payload and back.
+    /// Adds a type that `encode` and `decode` turn into a flat payload and back.
     pub(crate) fn insert<T: Any>(
         &mut self,
         encode: fn(&dyn Any, Place<'_>) -> Result<Payload>,
@@ -105,7 +104,7 @@ impl Types {
         self.add_name(super::actor::tag::<A>(), type_name::<A>());
     }
 
-    /// The name of the type with this tag.
+    /// Returns the name of the type with this tag.
     pub(crate) fn of_tag(&self, tag: TypeTag) -> Option<&'static str> {
         self.names.get(&tag).copied()
     }
@@ -151,7 +150,7 @@ impl FlatType {
         }
     }
 
-    /// Reads an array as serde does, in a quarter of the time.
+    /// Returns the entry of `Array<E>`. Its functions do what serde does, in a quarter of the time.
     fn array<E: Plain>() -> FlatType {
         FlatType {
             encode: |value, _| Ok(flat_array(same::<Array<E>>(value))),
@@ -171,13 +170,13 @@ pub(crate) fn remember<E: Plain>() {
     }
 }
 
-/// The value as a flat payload, if its type is one of the table.
+/// Returns the value as a flat payload, if its type is in the table.
 pub(crate) fn encode<T: Any>(value: &T, place: Place<'_>) -> Option<Result<Payload>> {
     let flat = Types::all().flat.get(&TypeId::of::<T>())?;
     Some((flat.encode)(value, place))
 }
 
-/// Reads a flat payload, if `T` is known to have that form; else gives the payload back.
+/// Reads a flat payload if the table has `T`. Otherwise returns the payload.
 pub(crate) fn decode<T: Any>(payload: Payload) -> std::result::Result<Result<T>, Payload> {
     let id = TypeId::of::<T>();
     let known = Types::all().flat.get(&id).copied();
@@ -192,14 +191,14 @@ pub(crate) fn decode<T: Any>(payload: Payload) -> std::result::Result<Result<T>,
     }))
 }
 
-/// Puts a value where [`decode`] wants it.
+/// Puts a value into the `Option` of [`decode`].
 pub(crate) fn give<T: Any>(to: &mut dyn Any, value: T) {
     if let Some(to) = to.downcast_mut::<Option<T>>() {
         *to = Some(value);
     }
 }
 
-/// The value under the type that the table has it under.
+/// Returns the value with the type of its entry in the table.
 pub(crate) fn same<T: Any>(value: &dyn Any) -> &T {
     match value.downcast_ref() {
         Some(value) => value,

@@ -36,14 +36,13 @@ pub trait Joinable {
     fn join(self) -> Result<Self::Output>;
 }
 
-/// The most looks for failures among all refs that follow: often enough to notice one soon, and
-/// rarely enough to cost little.
+/// The most checks of all further refs for failures. They notice a failure soon, and cost little.
 const ROUNDS: usize = 16;
 
 /// Waits for entries in order, and calls `known` with the place of each.
 ///
-/// A failure that is known ends it at once. It looks at each entry once where none of this process
-/// has failed, since a list can be longer than a cache.
+/// A known failure ends the wait at once. If no object of this process has failed, the function
+/// reads each entry once, since a list can be longer than a processor's cache.
 fn wait_all<'e>(
     entries: impl Iterator<Item = &'e ObjectHandle> + Clone,
     known: impl FnMut(usize) -> Result<()>,

@@ -1,4 +1,4 @@
-//! Objects that are of another type than the one asked for.
+//! The errors for objects that are not of the wanted type.
 
 use std::any::type_name;
 
@@ -6,8 +6,9 @@ use mobula_protocol::{Error, Format, TypeTag};
 
 use super::flat::Types;
 
-/// The error for an object of the given format where a `T` was wanted. It names both types as far
-/// as they are known: those of remote functions' signatures, and the primitive ones.
+/// Returns the error for an object of format `found` where a `T` was wanted. The error names both
+/// types if they are known. Known are the types in remote functions' signatures, and the primitive
+/// types.
 #[cold]
 pub(crate) fn mismatch<T: ?Sized>(found: &Format) -> Error {
     mismatch_with(type_name::<T>(), found)

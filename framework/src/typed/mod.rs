@@ -1,10 +1,10 @@
-//! The typed surface: what users call, on top of [`mobula_protocol::Engine`].
+//! The typed API that users call, on top of [`mobula_protocol::Engine`].
 //!
-//! In reading order, [`value`] and [`put`] say what can travel, and [`arg`] what may be passed
-//! where. Users hold the types of [`call`] and [`object_ref`], and for actors those of [`actor`].
-//! Below them, [`codecs`] turn values into payloads and back. [`probe`] chooses a codec for each
-//! type in a remote function's signature. [`flat`] is the table for code that is generic over
-//! types.
+//! In reading order, [`value`] and [`put`] define the values that can travel. [`arg`] defines the
+//! values that each parameter takes. Users hold the types of [`call`], [`object_ref`] and
+//! [`actor`]. Below them, [`codecs`] turn values into payloads and back. [`probe`] chooses a codec
+//! for each type in a remote function's signature. [`flat`] is the table for code that is generic
+//! over types.
 
 mod actor;
 mod admission;

@@ -249,7 +249,7 @@ impl<T> ObjectRef<T> {
         self.entry.engine(ENGINE)?.control()?.progress(&self.entry)
     }
 
-    /// Waits, and returns how the task ended.
+    /// Blocks until the object is ready, for up to `limit`. Returns the task's error if it failed.
     fn ready(&self, limit: Option<Duration>) -> Result<()> {
         // A limit that overflows `Instant` is no limit.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -293,7 +293,7 @@ impl<T> ObjectRef<T> {
         })
     }
 
-    /// Waits for the readable bytes.
+    /// Blocks until the object is ready, and returns its readable bytes.
     pub(crate) fn payload(&self) -> Result<Payload> {
         self.ready(None)?;
         self.entry.payload()
@@ -491,7 +491,7 @@ impl<T> Clone for ObjectRef<T> {
 }
 
 impl<T> PartialEq for ObjectRef<T> {
-    /// Whether both stand for the same object.
+    /// Returns whether both refs are of the same object.
     fn eq(&self, other: &ObjectRef<T>) -> bool {
         self.entry.is_same_object(&other.entry)
     }

@@ -1,4 +1,4 @@
-//! Where encoded bytes are put.
+//! The places of encoded bytes.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use mobula_store::{Block, Heap};
 
 use crate::typed::engine::current_engine;
 
-/// The least alignment of a payload: a cache line.
+/// The least alignment of a payload, in bytes: a cache line.
 const ALIGN: usize = 64;
 
 /// Where encoded bytes are put: large ones directly into the store, so that they are copied once.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
-    /// Into the heap of this engine.
+    /// The heap of this engine.
     Of(&'a Arc<dyn Engine>),
-    /// Into the heap of this process' engine. If there is none, or more than one, into private
-    /// memory; the engine that gets the bytes in the end copies them.
+    /// The heap of this process' engine. If the process has none, or more than one, private memory.
+    /// Then the engine that gets the bytes copies them.
     Current,
 }
 
 impl Place<'_> {
-    /// Copies bytes; an `align` of 1 says that nobody looks at them as anything else.
+    /// Copies bytes. An `align` of 1 says that no code reads them as other types.
     ///
     /// # Errors
     /// The store is full.

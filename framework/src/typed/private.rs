@@ -40,8 +40,8 @@ pub use super::{
 /// Makes the items beside a remote function: the type that carries `remote(..)`, and the
 /// registration. The type is hidden, so that links to the function stay unambiguous.
 ///
-/// A macro makes them for the sake of its name. Where `#[remote]` stands inside of an `impl` block,
-/// the compiler says that such items cannot be there, and where they come from.
+/// A macro makes the items because of its name. If `#[remote]` stands inside of an `impl` block,
+/// the compiler's error names this macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __remote_goes_on_free_functions_only {

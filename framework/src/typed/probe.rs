@@ -45,7 +45,7 @@ macro_rules! levels {
 }
 
 levels! {
-    /// Plain elements that serde knows, too.
+    /// Plain elements that serde supports, too.
     Level7:
         [E: Plain + Value] &&&&&&Probe<Vec<E>> => FlatVec<E>, FlatVec(PhantomData);
         [E: Plain + Value] &&&&&&Probe<[E]> => FlatOrPackedSlice<E>, FlatOrPackedSlice(PhantomData);

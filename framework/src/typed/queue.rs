@@ -1,4 +1,4 @@
-//! A queue between tasks, wherever they run.
+//! A queue between tasks of one or several processes.
 
 mod alarm;
 mod asked;
@@ -292,8 +292,10 @@ impl<T: Value> Queue<T> {
         Ok(ObjectRef::from_entry(state))
     }
 
+    /// Checks that the queue can hold `count` values.
+    ///
     /// # Errors
-    /// The queue never holds `count` values.
+    /// The capacity is smaller than `count`.
     fn check(&self, count: usize) -> Result<()> {
         if count <= self.capacity() {
             return Ok(());

@@ -19,26 +19,26 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<dyn Engine>>> = const { RefCell::new(None) };
 }
 
-/// The engine that calls on this thread belong to.
+/// Returns the engine of calls on this thread.
 pub(crate) fn current() -> Option<Arc<dyn Engine>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// A runtime on this engine, in place of a `Runtime`.
+/// A runtime on the inline engine, in place of a `Runtime`.
 pub(crate) struct TestRuntime {
     inline: Arc<Inline>,
     engine: Arc<dyn Engine>,
 }
 
 impl TestRuntime {
-    /// A runtime that calls on this thread belong to.
+    /// Returns a new runtime, to which calls on this thread belong.
     pub(crate) fn start() -> TestRuntime {
         let runtime = TestRuntime::aside();
         CURRENT.set(Some(runtime.engine.clone()));
         runtime
     }
 
-    /// A runtime that only its own refs belong to.
+    /// Returns a new runtime, to which only its own refs belong.
     pub(crate) fn aside() -> TestRuntime {
         let options = BuilderOptions {
             capacity: Some(64 << 20),
@@ -129,7 +129,7 @@ impl TestRuntime {
         wait(refs, count, limit)
     }
 
-    /// The options of each call that was made since the last look, in order.
+    /// Returns the options of each call since the last `options`, in order.
     pub(crate) fn options(&self) -> Vec<TaskOptions> {
         self.inline.options()
     }
@@ -138,22 +138,22 @@ impl TestRuntime {
         &self.engine
     }
 
-    /// From now on calls stay pending, until [`run_held`](Self::run_held).
+    /// Holds all further calls back until [`run_held`](Self::run_held). They stay pending.
     pub(crate) fn hold(&self) {
         self.inline.hold();
     }
 
-    /// Runs what was held back.
+    /// Runs the calls that were held back.
     pub(crate) fn run_held(&self) {
         self.inline.run_held();
     }
 
-    /// Bytes of all stored objects.
+    /// Returns the bytes of all stored objects.
     pub(crate) fn used_bytes(&self) -> u64 {
         self.inline.stats().used_bytes
     }
 
-    /// How many objects there are.
+    /// Returns the number of objects.
     pub(crate) fn object_count(&self) -> usize {
         self.inline.stats().objects
     }

@@ -1,4 +1,4 @@
-//! A future of ours among the other tasks of an executor.
+//! Lets other tasks of an executor run between polls of Mobula's futures.
 
 use std::{
     cell::Cell,
@@ -8,16 +8,16 @@ use std::{
 use tokio::task::coop;
 
 thread_local! {
-    /// Whether the last poll without budget on this thread let the others go first.
+    /// Whether the last poll without budget on this thread let other tasks go first.
     static YIELDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Polls as a part of tokio's cooperative budget. Elsewhere this is `poll` alone.
+/// Polls within tokio's cooperative budget. On other executors this is `poll` alone.
 ///
-/// So a task that awaits ready results again and again lets other tasks run after some of them. Of
-/// polls for which there is no budget, every second one goes on. Inside an executor that runs
-/// within one poll of a tokio task, such as a `block_on` of another library, the budget is not
-/// renewed. There, a future that always let others go first would wait for ever.
+/// A task that awaits ready results again and again lets other tasks run after some of them. Of
+/// polls without budget, every second one goes on. The reason is an executor that runs within one
+/// poll of a tokio task, such as a `block_on` of another library. The budget is not renewed there.
+/// A future that always let others go first would wait for ever.
 #[inline]
 pub(crate) fn in_turn<R>(
     context: &mut Context<'_>,

@@ -17,10 +17,10 @@ impl<A: Actor + Send + Sync> Keeping<A> {
     /// Any thread of the process may run a method.
     pub const BOUND: bool = false;
 
-    /// Makes the value that of this place, and gives what stands for it elsewhere.
+    /// Puts the value into this place. Returns the payload that stands for it in other processes.
     ///
     /// # Errors
-    /// There is one already.
+    /// The place has a value already.
     pub fn install(state: &ActorState, value: A) -> Result<Payload> {
         state.install(value)?;
         Ok(stands_for::<A>())
@@ -48,10 +48,10 @@ pub trait Bound<A: Actor> {
     /// Whether one thread runs all methods.
     const BOUND: bool = true;
 
-    /// Makes the value that of this place, and gives what stands for it elsewhere.
+    /// Puts the value into this place. Returns the payload that stands for it in other processes.
     ///
     /// # Errors
-    /// There is one already.
+    /// The place has a value already.
     fn install(state: &ActorState, value: A) -> Result<Payload> {
         state.install_here(value)?;
         Ok(stands_for::<A>())

@@ -13,7 +13,7 @@ use crate::typed::{
     place::Place,
 };
 
-/// Whether this is a part of an array, and the rest of it.
+/// Returns whether the payload is an `ArraySlice`: a range, and the array with all its elements.
 fn is_slice<E: Plain>(payload: &Payload) -> bool {
     matches!(&payload.format, Format::Packed { of } if *of == tag::<ArraySlice<E>>())
 }
@@ -63,11 +63,11 @@ pub struct FlatOrPackedSlice<E>(pub(crate) PhantomData<E>);
 /// Elements in place, or decoded.
 #[derive(Debug)]
 pub enum Elements<E> {
-    /// In place.
+    /// A whole array, in place.
     Stored(Array<E>),
-    /// In place, among others.
+    /// A range of an array, in place.
     Sliced(ArraySlice<E>),
-    /// Decoded.
+    /// A decoded vector.
     Decoded(Lent<Vec<E>>),
 }
 

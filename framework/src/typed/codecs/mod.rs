@@ -1,9 +1,9 @@
-//! How the values of each kind of type become payloads and back.
+//! The codecs, which turn the values of each kind of type into payloads and back.
 //!
-//! The types in a remote function's signature are known where its shim is compiled, so the codec of
+//! The types in a remote function's signature are known where its shim is compiled. So the codec of
 //! each is chosen there (see [`probe`](super::probe)). Code that is generic over all serde types
-//! goes through [`encode_value`] and [`decode_value`], which look into a table. Both ways give and
-//! accept the same payloads.
+//! calls [`encode_value`] and [`decode_value`], which look into a table. Both ways give and accept
+//! the same payloads.
 
 mod cache;
 mod flat;
@@ -38,19 +38,19 @@ pub trait Codec<T: ?Sized> {
     /// Keeps a resolved argument for the time of a call.
     type Guard;
 
-    /// The value as a payload.
+    /// Returns the value as a payload.
     ///
     /// # Errors
-    /// It cannot be encoded, or the store is full.
+    /// The value cannot be encoded, or the store is full.
     fn encode(&self, value: &T, place: Place<'_>) -> Result<Payload>;
 
     /// Resolves an argument that the function borrows.
     ///
     /// # Errors
-    /// It is of another type, or damaged.
+    /// The argument is of another type, or damaged.
     fn lend(&self, input: Input) -> Result<Self::Guard>;
 
-    /// The borrow.
+    /// Returns the borrow that the function gets.
     ///
     /// # Errors
     /// The argument is damaged.
@@ -65,10 +65,11 @@ pub trait Own<T>: Codec<T> {
     /// Resolves the argument.
     ///
     /// # Errors
-    /// It is of another type, or damaged.
+    /// The argument is of another type, or damaged.
     fn own(&self, input: Input) -> Result<T>;
 
-    /// Resolves the argument where it is, if that is simple; `None` leaves it to [`own`](Own::own).
+    /// Resolves the argument in place, if that is simple. `None` leaves the argument to
+    /// [`own`](Own::own).
     #[inline]
     fn read(&self, _payload: &Payload) -> Option<T> {
         None
@@ -84,7 +85,7 @@ pub trait Admits {
 
 impl<C> Admits for C {}
 
-/// A value of any serde type as a payload.
+/// Returns a value of any serde type as a payload.
 ///
 /// # Errors
 /// The type's `Serialize` fails, or the store is full.
@@ -98,10 +99,10 @@ pub(crate) fn encode_value<T: Value>(value: &T, place: Place<'_>) -> Result<Payl
     }
 }
 
-/// A payload as a value of any serde type.
+/// Decodes a payload as a value of any serde type.
 ///
 /// # Errors
-/// It is of another type, or its bytes are damaged.
+/// The payload is of another type, or its bytes are damaged.
 pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
     if let Some(value) = scalar::decode(&payload) {
         return Ok(value);
@@ -115,7 +116,7 @@ pub(crate) fn decode_value<T: Value>(payload: Payload) -> Result<T> {
     }
 }
 
-/// The next result of a batch as a value of any serde type; `None` behind the last.
+/// Returns the next result of a batch as a value of any serde type. Returns `None` after the last.
 ///
 /// # Errors
 /// The errors of the call, and of [`decode_value`].
@@ -127,7 +128,7 @@ pub(crate) fn next_value<T: Value>(results: &mut BatchResults) -> Option<Result<
     Some(results.next()?.and_then(decode_value))
 }
 
-/// The payload of an argument that is one object or value.
+/// Returns the payload of an argument that is one object or value.
 #[inline]
 pub(crate) fn single<T: ?Sized>(input: Input) -> Result<(Payload, Option<ObjectId>)> {
     match input {
@@ -140,7 +141,7 @@ pub(crate) fn single<T: ?Sized>(input: Input) -> Result<(Payload, Option<ObjectI
     }
 }
 
-/// The values of many objects.
+/// Returns the values of many objects.
 fn gather<T: Value>(many: Gathered) -> Result<Vec<T>> {
     let mut values = Vec::with_capacity(many.len());
     for payload in many {
@@ -149,7 +150,7 @@ fn gather<T: Value>(many: Gathered) -> Result<Vec<T>> {
     Ok(values)
 }
 
-/// Whether the tag is that of a type that reads as a slice of `E`.
+/// Returns whether the tag is of a type whose values read as slices of `E`.
 fn reads_as_slice<E: Any>(of: TypeTag) -> bool {
     macro_rules! lengths {
         ($($n:literal)*) => { $(of == tag::<[E; $n]>())||* };

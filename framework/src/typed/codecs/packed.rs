@@ -1,7 +1,7 @@
-//! Serde values that are no plain elements: encoded, and decoded where they are used.
+//! Serde values that are no plain elements. They are encoded, and the process that uses them
+//! decodes them.
 //!
-//! A value that a function borrows is decoded once per object and worker, and kept for the next
-//! call.
+//! A worker decodes an object that functions borrow once, and keeps the value for the next call.
 
 use mobula_protocol::{Format, Input, Payload, Result};
 
@@ -18,7 +18,7 @@ use crate::typed::{
 /// Any serde type.
 #[derive(Debug)]
 pub struct Packed<T> {
-    /// How decoded values are kept for all threads, if they can be.
+    /// The functions that keep decoded values for all threads, if threads can share the values.
     pub(crate) sharing: Option<Sharing<T>>,
 }
 
@@ -60,7 +60,7 @@ impl<T: Value> Own<T> for Packed<T> {
 /// `[E]` of any serde type.
 #[derive(Debug)]
 pub struct PackedSlice<E> {
-    /// How decoded values are kept for all threads, if they can be.
+    /// The functions that keep decoded values for all threads, if threads can share the values.
     pub(crate) sharing: Option<Sharing<Vec<E>>>,
 }
 
@@ -90,7 +90,7 @@ impl<E: Value> Codec<[E]> for PackedSlice<E> {
 /// `Vec<E>` of any serde type.
 #[derive(Debug)]
 pub struct PackedVec<E> {
-    /// How decoded values are kept for all threads, if they can be.
+    /// The functions that keep decoded values for all threads, if threads can share the values.
     pub(crate) sharing: Option<Sharing<Vec<E>>>,
 }
 

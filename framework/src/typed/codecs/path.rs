@@ -1,4 +1,4 @@
-//! Paths that a function borrows: stored as the `PathBuf` is, and decoded at each call.
+//! Paths that a function borrows. They are stored like a `PathBuf`, and decoded at each call.
 
 use std::path::{Path, PathBuf};
 

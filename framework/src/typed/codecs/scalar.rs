@@ -1,5 +1,5 @@
-//! Numbers, truth values and unit, past serde: the same bytes as the codec writes, in some
-//! instructions. Calls with such arguments and results are the ones that are made by the million.
+//! Encodes numbers, truth values and unit without serde. The bytes are the codec's, but take only
+//! some instructions. Programs make millions of calls with such arguments and results.
 
 use std::any::Any;
 
@@ -13,10 +13,10 @@ const FALSE: u8 = 0xc2;
 const TRUE: u8 = 0xc3;
 const F32: u8 = 0xca;
 const F64: u8 = 0xcb;
-/// Of one byte; those of two, four and eight follow.
+/// The marker of an unsigned number of one byte. The markers of two, four and eight bytes follow.
 const UNSIGNED: u8 = 0xcc;
 const SIGNED: u8 = 0xd0;
-/// The least of the negative numbers that are their own marker.
+/// The smallest of the negative numbers that are their own markers.
 const LEAST: i64 = -32;
 
 /// The encoded value.
@@ -68,7 +68,7 @@ impl Bytes {
     }
 }
 
-/// The value as a payload, if it is a scalar.
+/// Returns the value as a payload, if it is a scalar.
 #[inline]
 pub(crate) fn encode<T: Any>(value: &T) -> Option<Payload> {
     let value: &dyn Any = value;
@@ -114,7 +114,7 @@ fn payload<T: 'static>(Bytes { bytes, len }: Bytes) -> Payload {
     }
 }
 
-/// A number as its bytes say it.
+/// A number that was read from bytes.
 enum Number {
     Unsigned(u64),
     Negative(i64),
@@ -147,15 +147,15 @@ fn number(bytes: &[u8]) -> Option<Number> {
     })
 }
 
-/// Returns the scalar in a payload that holds a `T`. Returns `None` if it is none, or not in the
-/// form that [`encode`] writes. Then the codec says what there is.
+/// Returns the scalar in a payload that holds a `T`. Returns `None` if `T` is no scalar, or if the
+/// bytes are not in the form that [`encode`] writes. Then the codec reads the payload.
 #[inline]
 pub(crate) fn decode<T: Any>(payload: &Payload) -> Option<T> {
     let is_packed = payload.format == (Format::Packed { of: tag::<T>() });
     is_packed.then(|| read(payload.block.bytes())).flatten()
 }
 
-/// The scalar that these bytes of a `T` are; `None` as for [`decode`].
+/// Returns the scalar in the bytes of a `T`. Returns `None` in the cases of [`decode`].
 #[inline]
 pub(crate) fn read<T: Any>(bytes: &[u8]) -> Option<T> {
     let mut value: Option<T> = None;

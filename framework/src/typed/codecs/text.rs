@@ -1,4 +1,4 @@
-//! Text: stored as its bytes, borrowed in place.
+//! Text. It is stored as its bytes, and borrowed in place.
 
 use mobula_protocol::{Input, Payload, Result};
 use mobula_store::Block;

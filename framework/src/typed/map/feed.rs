@@ -1,4 +1,5 @@
-//! Calls on their way: taken from the iterator as workers have room, and coming back in any order.
+//! The calls of a map that are on their way. The feed takes them from the iterator when workers
+//! have room, and they end in any order.
 
 use std::{
     collections::VecDeque,
@@ -23,14 +24,17 @@ use crate::{
     },
 };
 
-/// Batches on their way for each worker: one that runs, and others so that it need not wait.
+/// The most batches on their way for each worker. One runs, and the others keep the worker from
+/// waiting.
 const BATCHES_EACH: usize = 3;
 
-/// Calls on their way for each worker that no batch takes and that need little memory. These have
-/// parts, or are of an actor or of an asynchronous function, whose calls run side by side.
+/// The most calls on their way for each worker that no batch takes and that need little memory.
+/// Such calls have parts, or call an actor or an asynchronous function, whose calls run side by
+/// side.
 const CALLS_EACH: usize = 64;
 
-/// For how long calls are collected for a batch, and after how many of them the clock is asked.
+/// The time for which calls are collected for a batch. `LOOK_EVERY` is the number of calls between
+/// two looks at the clock.
 const COLLECT: Duration = Duration::from_millis(1);
 const LOOK_EVERY: usize = 16;
 
@@ -44,11 +48,11 @@ struct Ready {
 /// Some calls that were sent together.
 #[derive(Debug)]
 struct Sent {
-    /// The place of the first of them.
+    /// The place of the first call.
     first: usize,
     calls: usize,
     kind: Kind,
-    /// The calls, if they may run again.
+    /// The calls, if they may run again after the death of the worker.
     kept: Option<Kept>,
 }
 
@@ -65,13 +69,13 @@ enum Kind {
 #[derive(Debug)]
 struct Kept {
     function: FunctionIndex,
-    /// Of the next run.
+    /// The options of the next run.
     options: TaskOptions,
     calls: Vec<Args<CallArg>>,
 }
 
 impl Kept {
-    /// Room for the calls of a batch, unless they run once anyway.
+    /// Returns room for the calls of a batch, or `None` if its calls run only once.
     fn of(function: &RemoteFn, index: FunctionIndex, options: &CallOptions) -> Option<Kept> {
         let options = TaskOptions::of(options, &function.options);
         let retries = options.retries.unwrap_or(0).checked_sub(1)?;
@@ -91,7 +95,7 @@ impl Kept {
         }
     }
 
-    /// The calls as tasks of their own, which have run once.
+    /// Returns the calls as single tasks that have run once.
     fn again(self) -> impl Iterator<Item = Call> {
         let options = Some(Arc::new(self.options));
         self.calls.into_iter().map(move |args| Call {
@@ -107,31 +111,31 @@ impl Kept {
 pub(super) enum Finished {
     Single(Option<Result<Payload>>),
     Batch(BatchResults),
-    /// All of them have failed of the same.
+    /// All calls have failed with this error. The number is the number of calls.
     Failed(Error, usize),
 }
 
-/// See the [module](self).
+/// The calls of a map on their way: see the [module](self).
 pub(super) struct Feed<I> {
     engine: Arc<dyn Engine>,
     calls: std::iter::Fuse<I>,
-    /// A call that did not fit to those before it.
+    /// A call that did not fit into the batch before it.
     held_over: Option<Result<Ready>>,
     sizes: Sizes,
-    /// How many calls were taken, but for the one that is held over.
+    /// The number of calls that were taken, without the call in `held_over`.
     taken: usize,
     entries: Vec<Arc<ObjectHandle>>,
-    /// The calls that each entry stands for.
+    /// The calls of each entry.
     sent: Vec<Sent>,
     /// Calls to be sent again, each with its place.
     again: VecDeque<(usize, Call)>,
-    /// Nothing more is taken.
+    /// Whether no further call is taken from the iterator.
     stopped: bool,
-    /// Shows how many calls have ended, and how far those are that are tasks of their own.
+    /// Shows the number of ended calls, and the progress of calls that are single tasks.
     bar: Bar,
 }
 
-/// The calls on their way are cancelled: nobody can ask for their results.
+/// Cancels the calls on their way, whose results no caller can ask for.
 impl<I> Drop for Feed<I> {
     fn drop(&mut self) {
         if !self.entries.is_empty() {
@@ -157,13 +161,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
     }
 
-    /// How many calls are known to come at least.
+    /// Returns the least number of calls that the iterator promises.
     pub(super) fn left(&self) -> usize {
         self.calls.size_hint().0
     }
 
-    /// Sends calls as long as workers may want more, but lets no more than `ahead` be on their way
-    /// or wait at the caller's.
+    /// Sends calls while workers have room for more, and while fewer than `ahead` entries are on
+    /// their way.
     pub(super) fn fill(&mut self, ahead: usize) {
         while !self.stopped && self.has_room() && self.sent.len() < ahead {
             // If the iterator panics, no further item is taken from it.
@@ -180,7 +184,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         self.sent.len() < self.engine.workers() * each
     }
 
-    /// How many batches the workers together may have on their way.
+    /// Returns the most batches that all workers together may have on their way.
     pub(super) fn window(&self) -> usize {
         self.engine.workers() * CALLS_EACH
     }
@@ -191,7 +195,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         self.again.clear();
     }
 
-    /// Whether nothing is on its way and nothing more will be.
+    /// Returns whether no call is on its way and no further call will be sent.
     pub(super) fn is_over(&mut self) -> bool {
         let over = self.stopped && self.sent.is_empty() && self.again.is_empty();
         if over {
@@ -200,7 +204,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         over
     }
 
-    /// Sends calls of lost batches, each by itself, as workers have room.
+    /// Sends calls of lost batches as single tasks, while workers have room.
     fn send_again(&mut self) {
         let most = self.window().max(1);
         while self.sent.len() < most
@@ -235,7 +239,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         })
     }
 
-    /// Sends the next calls; false if there are none.
+    /// Sends the next calls. Returns `false` if there are none.
     fn send(&mut self) -> bool {
         let known = self.calls.size_hint();
         let left = (known.1 == Some(known.0)).then_some(known.0);
@@ -336,7 +340,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         self.taken += calls;
     }
 
-    /// Results that are there, with the place of the first of them.
+    /// Returns ready results, with the place of the first result.
     pub(super) fn take_finished(&mut self) -> Option<(usize, Finished)> {
         loop {
             let at = self.entries.iter().position(|entry| entry.is_known())?;
@@ -377,12 +381,13 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
         }
     }
 
-    /// Blocks until something is finished, or the deadline has passed: then `false`.
+    /// Blocks until an entry is finished or the deadline has passed. Returns `false` if the
+    /// deadline has passed.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
         self.entries.is_empty() || self.engine.wait(&self.entries, deadline)
     }
 
-    /// Has the waker called when something is finished; false if something is.
+    /// Registers a waker for the end of an entry. Returns `false` if an entry is finished.
     pub(super) fn subscribe(&self, waker: &Waker) -> bool {
         if let Some(first) = self.entries.first() {
             self.engine.linger(first);
@@ -397,7 +402,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
     }
 }
 
-/// Why the calls of a batch have no results.
+/// Returns the error of the calls of a lost batch.
 fn lost(error: Error, calls: usize) -> Error {
     if calls == 1 || error.is_shutdown() {
         return error;
@@ -412,7 +417,7 @@ fn lost(error: Error, calls: usize) -> Error {
 }
 
 impl Finished {
-    /// The next result; `None` behind the last.
+    /// Returns the next result, or `None` after the last.
     #[inline]
     pub(super) fn next<R: Value>(&mut self) -> Option<Result<R>> {
         match self {
@@ -425,7 +430,7 @@ impl Finished {
         }
     }
 
-    /// How many are left.
+    /// Returns the number of results that are left.
     pub(super) fn len(&self) -> usize {
         match self {
             Finished::Single(result) => usize::from(result.is_some()),

@@ -1,4 +1,4 @@
-//! The values of a map, folded in the process that asks for them.
+//! Folds the values of a map in the process that asks for them.
 
 use std::{
     fmt,
@@ -95,7 +95,7 @@ where
         }
     }
 
-    /// Does what needs no waiting.
+    /// Takes all ready results without blocking. Returns the fold when all results were taken.
     fn step(&mut self) -> Poll<Result<A>> {
         // `rest` is empty after the end, and if the function panics. Then the other calls are
         // cancelled.

@@ -13,7 +13,7 @@ use mobula_protocol::{Error, Result};
 use super::feed::Feed;
 use crate::typed::{UnspawnedCall, Value, turn::in_turn};
 
-/// The most values for which room is made before they are there: an iterator may promise more than
+/// The most values for which memory is taken in advance. An iterator may promise more values than
 /// memory holds.
 const FORESIGHT: usize = 1 << 20;
 
@@ -21,7 +21,7 @@ const FORESIGHT: usize = 1 << 20;
 pub(super) struct Gather<I, R> {
     feed: Feed<I>,
     values: Vec<R>,
-    /// Values that came before their turn, by the place of the first of them.
+    /// Values that came before their turn, by the place of the first value.
     early: BTreeMap<usize, Vec<R>>,
 }
 
@@ -34,7 +34,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
         }
     }
 
-    /// Does what needs no waiting. Returns the values when all of them are there.
+    /// Takes all ready results without blocking. Returns the values when all are ready.
     ///
     /// # Errors
     /// The failure of a call.
@@ -72,7 +72,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
         Ok(over.then(|| std::mem::take(&mut self.values)))
     }
 
-    /// Blocks until all values are there.
+    /// Blocks until all values are ready.
     ///
     /// # Errors
     /// The failure of a call.
@@ -86,7 +86,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Gather<I, R> {
     }
 }
 
-/// Says which call has failed.
+/// Returns the error with the place of the failed call.
 pub(super) fn at(place: usize, error: Error) -> Error {
     error.at(format!("call {place} of a map"))
 }

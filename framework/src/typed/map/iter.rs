@@ -47,7 +47,7 @@ pub struct MapIter<I, R> {
     feed: Feed<I>,
     /// The results that are being returned.
     now: Option<Finished>,
-    /// Results that came before their turn, by the place of the first of them.
+    /// Results that came before their turn, by the place of the first result.
     early: BTreeMap<usize, Finished>,
     next: usize,
     value: PhantomData<fn() -> R>,
@@ -66,17 +66,18 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapIter<I, R> {
-    /// Blocks until something is finished.
+    /// Blocks until a call or a batch is finished.
     pub(super) fn block(&self) {
         self.feed.wait(None);
     }
 
-    /// Has the waker called when something is finished; false if something is.
+    /// Registers a waker for the end of a call or a batch. Returns `false` if one is finished.
     pub(super) fn subscribe(&self, context: &Context<'_>) -> bool {
         self.feed.subscribe(context.waker())
     }
 
-    /// Does what needs no waiting. Returns the next result if it is there.
+    /// Takes ready results and sends calls, without blocking. Returns the next result if it is
+    /// ready.
     pub(super) fn step(&mut self) -> Poll<Option<Result<R>>> {
         loop {
             if let Some(result) = self.now.as_mut().and_then(Finished::next) {
@@ -159,7 +160,8 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapUnordered<I, R> {
 }
 
 impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> MapUnordered<I, R> {
-    /// Does what needs no waiting. Returns the next result if it is there.
+    /// Takes ready results and sends calls, without blocking. Returns the next result if it is
+    /// ready.
     fn step(&mut self) -> Poll<Option<(usize, Result<R>)>> {
         loop {
             if let Some((place, results)) = &mut self.now
@@ -195,7 +197,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Iterator for MapUnordered<I
     }
 }
 
-/// Adds to both kinds of iterators a limit of time, and a stream.
+/// Adds a time limit and a stream to both kinds of iterators.
 macro_rules! more {
     ($iterator:ident, $stream:ident, $item:ty) => {
         impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> $iterator<I, R> {

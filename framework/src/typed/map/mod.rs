@@ -90,7 +90,7 @@ pub struct Map<I> {
     engine: Arc<dyn Engine>,
     calls: I,
     chunk_size: Option<usize>,
-    /// The name of the bar, if there is to be one.
+    /// The name of the progress bar, if the program has asked for one.
     bar: Option<String>,
 }
 
@@ -360,7 +360,7 @@ impl<R: Value, I: Iterator<Item = UnspawnedCall<R>>> Map<I> {
         self
     }
 
-    /// The bar, shown from now on.
+    /// Returns the progress bar, which is shown from now on.
     fn bar(&self) -> Bar {
         let (least, most) = self.calls.size_hint();
         match &self.bar {

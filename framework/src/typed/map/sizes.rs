@@ -1,36 +1,36 @@
-//! How many calls go into a batch.
+//! The number of calls of a batch.
 //!
-//! A batch should take long enough that its own cost does not matter. It should not take longer,
-//! since its calls run on one worker. Nobody knows beforehand how long a call takes. So batches
-//! begin with one call and grow by the times that the workers measure. Towards the end of the calls
-//! they become smaller again, so that all workers finish together. This is guided self-scheduling
+//! A batch should take so long that its own cost is small. It should not take longer, since its
+//! calls run on one worker. The duration of a call is not known beforehand. So batches begin with
+//! one call and grow by the times that the workers measure. Towards the end of the calls, batches
+//! become smaller again, so that all workers finish together. This is guided self-scheduling
 //! (Polychronopoulos and Kuck, 1987) with time in place of number.
 
 use std::time::Duration;
 
-/// The time that even the last batches take is this part of what a batch is to take.
+/// The last batches take at least the target time divided by this.
 const LEAST_PART: u32 = 50;
 
-/// By how much a batch may be larger than those before it: times of few calls say little.
+/// The most by which the size of batches grows in one step. Times of few calls say little.
 const GROWTH: usize = 8;
 
-/// Far more calls than fit into a batch.
+/// The most calls of a batch. Other limits end a batch long before.
 const MOST: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     fixed: Option<usize>,
-    /// The time that a batch is to take. The cost of its way there and back is about a hundredth of
-    /// this where the workers have all cores, and much less otherwise.
+    /// The time that a batch should take. The cost of its way there and back is about a hundredth
+    /// of this time if the workers have all cores, and much less otherwise.
     target: Duration,
-    /// How many of the calls so far fit into the target time.
+    /// The number of calls that fit into the target time, by the calls so far.
     fitting: usize,
-    /// How many fit into the least time.
+    /// The number of calls that fit into the least time.
     least: usize,
 }
 
 impl Sizes {
-    /// By time, or always the same.
+    /// Returns sizes that follow the target time, or the fixed size.
     pub(super) fn new(fixed: Option<usize>, target: Duration) -> Sizes {
         Sizes {
             fixed,
@@ -40,8 +40,7 @@ impl Sizes {
         }
     }
 
-    /// For the next batch, of which `left` calls are known to be left at least, for so many
-    /// workers.
+    /// Returns the size of the next batch. At least `left` calls are left, for this many workers.
     pub(super) fn next(&self, left: Option<usize>, workers: usize) -> usize {
         if let Some(fixed) = self.fixed {
             return fixed;
@@ -50,7 +49,7 @@ impl Sizes {
         share.max(self.least).min(self.fitting)
     }
 
-    /// Takes note that `calls` calls took this long together.
+    /// Records that `calls` calls took this long together.
     pub(super) fn measured(&mut self, calls: usize, took: Duration) {
         let each = (took.as_nanos() / calls.max(1) as u128).max(1);
         let fit = |time: Duration| usize::try_from(time.as_nanos() / each).unwrap_or(MOST);
@@ -70,7 +69,7 @@ mod tests {
     const LONG: Option<usize> = Some(10_000_000);
     const LOCAL: Duration = Duration::from_millis(5);
 
-    /// The sizes that calls of this duration lead to.
+    /// Returns the sizes of batches whose calls have this duration.
     fn sizes(each: Duration, batches: usize) -> Vec<usize> {
         let mut sizes = Sizes::new(None, LOCAL);
         let step = |_| {

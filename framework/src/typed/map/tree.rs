@@ -6,7 +6,7 @@ use std::ops::Range;
 /// wait for their neighbours at any time. No part is combined more than log2(n) + 1 times.
 #[derive(Debug)]
 pub(crate) struct Tree<T> {
-    /// Levels fall from left to right.
+    /// The parts that wait for their neighbours, with their levels. Levels fall from left to right.
     waiting: Vec<(u32, Part<T>)>,
     pushed: usize,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Part<T> {
     pub(crate) value: T,
 }
 
-/// Makes one of two neighbours, which stand for these places together.
+/// Combines two neighbours, which together are the parts at these places.
 pub(crate) type Combine<'a, T> = &'a mut dyn FnMut(&Range<usize>, T, T) -> T;
 
 impl<T> Tree<T> {
@@ -29,7 +29,7 @@ impl<T> Tree<T> {
         }
     }
 
-    /// Adds the next part, and combines what it completes.
+    /// Adds the next part, and combines the neighbours of equal level.
     pub(crate) fn push(&mut self, value: T, combine: Combine<'_, T>) {
         let places = self.pushed..self.pushed + 1;
         self.pushed += 1;
@@ -41,7 +41,7 @@ impl<T> Tree<T> {
         self.waiting.push((level, part));
     }
 
-    /// Combines what is left; `None` if nothing was pushed.
+    /// Combines the waiting parts. Returns `None` if no part was pushed.
     pub(crate) fn finish(&mut self, combine: Combine<'_, T>) -> Option<T> {
         let (_, mut all) = self.waiting.pop()?;
         while let Some((_, left)) = self.waiting.pop() {
@@ -61,7 +61,7 @@ fn join<T>(left: Part<T>, right: Part<T>, combine: Combine<'_, T>) -> Part<T> {
 mod tests {
     use super::*;
 
-    /// The text of all parts, and how deep each of them is inside of it.
+    /// The depth of each part in the combination, by its place.
     type Depths = Vec<(usize, u32)>;
 
     fn combined(len: usize) -> (Option<Depths>, usize) {

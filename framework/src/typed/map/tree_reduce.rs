@@ -1,4 +1,4 @@
-//! Results of a map, combined by tasks.
+//! Combines the results of a map by tasks.
 
 use std::{
     fmt,
@@ -52,13 +52,13 @@ pub struct TreeReduce<I, R, F>(Option<Running<I, R, F>>);
 struct Running<I, R, F> {
     tasks: Tasks,
     calls: std::iter::Fuse<I>,
-    /// How many calls were taken.
+    /// The number of calls that were taken.
     taken: usize,
-    /// There are no more calls, or no more are to be taken.
+    /// Whether no further call is taken.
     ended: bool,
     tree: Tree<ObjectRef<R>>,
     function: F,
-    /// The combination of all.
+    /// The combination of all results.
     all: Option<ObjectRef<R>>,
 }
 
@@ -68,7 +68,8 @@ where
     I: Iterator<Item = UnspawnedCall<R>>,
     F: FnMut(ObjectRef<R>, ObjectRef<R>) -> UnspawnedCall<R>,
 {
-    /// Does what can be done without waiting; the combination of all, when it is there.
+    /// Sends and combines without blocking. Returns the combination of all results when it is
+    /// known.
     ///
     /// # Errors
     /// The failure of a task.

@@ -1,4 +1,4 @@
-//! The tasks of a tree of combinations that are on their way.
+//! The tasks on their way of a tree of combinations.
 
 use std::{ops::Range, sync::Arc, task::Waker};
 
@@ -13,23 +13,23 @@ use crate::{
     typed::{ObjectRef, UnspawnedCall},
 };
 
-/// Tasks on their way for each worker: calls with little to send, and combinations.
+/// The most tasks on their way for each worker: calls with small arguments, and combinations.
 const TASKS_EACH: usize = 64;
 
-/// Calls on their way for each worker if they have much to send.
+/// The most calls on their way for each worker if they have large arguments.
 const HEAVY_EACH: usize = 3;
 
-/// Tasks on their way. They are cancelled when this is dropped.
+/// The tasks on their way. The drop cancels them.
 pub(super) struct Tasks {
     engine: Arc<dyn Engine>,
     entries: Vec<Arc<ObjectHandle>>,
     /// The purpose of each task.
     sent: Vec<Sent>,
-    /// How many of them are calls of the map.
+    /// The number of calls of the map among the tasks.
     calls: usize,
-    /// How many calls of the map there may be at a time.
+    /// The most calls of the map at a time.
     most_calls: usize,
-    /// Shows how many calls of the map have ended.
+    /// Shows the number of ended calls of the map.
     bar: Bar,
 }
 
@@ -63,7 +63,8 @@ impl Tasks {
         }
     }
 
-    /// Combinations count, so that results do not pile up if these take longer than the calls.
+    /// Returns whether a further task may be sent. Combinations count, so that results do not pile
+    /// up if combinations take longer than calls.
     pub(super) fn has_room(&self) -> bool {
         let most = TASKS_EACH * self.engine.workers().max(1);
         self.entries.len() < most && self.calls < self.most_calls
@@ -112,14 +113,14 @@ impl Tasks {
         self.entries.is_empty()
     }
 
-    /// Blocks until one of them is finished.
+    /// Blocks until a task is finished.
     pub(super) fn wait(&self) {
         if !self.is_empty() {
             self.engine.wait(&self.entries, None);
         }
     }
 
-    /// Has the waker called when one of them is finished; false if one is.
+    /// Registers a waker for the end of a task. Returns `false` if a task is finished.
     pub(super) fn subscribe(&self, waker: &Waker) -> bool {
         if let Some(first) = self.entries.first() {
             self.engine.linger(first);
@@ -132,7 +133,7 @@ impl Tasks {
         waits
     }
 
-    /// Forgets what is finished.
+    /// Forgets the finished tasks.
     ///
     /// # Errors
     /// The failure of a task.
@@ -154,7 +155,7 @@ impl Tasks {
     }
 }
 
-/// Nobody can ask for their results.
+/// Cancels the tasks, whose results no caller can ask for.
 impl Drop for Tasks {
     fn drop(&mut self) {
         if !self.entries.is_empty() {

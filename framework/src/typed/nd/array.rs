@@ -30,9 +30,9 @@ use crate::typed::bytes::read_flat;
 /// # }
 /// ```
 pub struct NdArray<E, D> {
-    /// Row-major.
+    /// The elements in row-major order.
     elements: Array<E>,
-    /// A view of these elements can have it.
+    /// The shape. It was checked against the number of elements.
     shape: SmallVec<[usize; 4]>,
     dim: PhantomData<fn() -> D>,
 }
@@ -146,7 +146,7 @@ impl<E, D> NdArray<E, D> {
 }
 
 impl<E, D> Clone for NdArray<E, D> {
-    /// One more owner of the same memory.
+    /// Returns a further owner of the same memory.
     fn clone(&self) -> NdArray<E, D> {
         NdArray {
             elements: self.elements.clone(),

@@ -1,4 +1,4 @@
-//! How arrays travel: as plain elements with a shape.
+//! The codecs of arrays, which travel as plain elements with a shape.
 
 use std::{cell::OnceCell, fmt, marker::PhantomData};
 

@@ -23,8 +23,8 @@ use super::{
     place::Place,
 };
 
-/// The stored form of an array, from its elements in row-major order. `slice` has them if they lie
-/// in that order in memory.
+/// Returns the stored form of an array, from its elements in row-major order. `slice` has the
+/// elements if they lie in that order in memory.
 ///
 /// # Errors
 /// The store is full.

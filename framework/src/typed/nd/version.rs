@@ -16,7 +16,7 @@ use crate::typed::{
     probe::{Level6, Probe},
 };
 
-/// Arrays and views that are passed where an owned array, or a view, is taken.
+/// Implements the passing of arrays and views for parameters that are owned arrays or views.
 macro_rules! arguments {
     ($($have:ty),*) => { $(
         #[diagnostic::do_not_recommend]
@@ -28,7 +28,7 @@ macro_rules! arguments {
     )* };
 }
 
-/// A module for the version of `ndarray` that the crate knows under this name.
+/// Makes a module for the version of `ndarray` that the crate has under this name.
 macro_rules! version {
     ($module:ident, $ndarray:ident) => {
         mod $module {
@@ -39,7 +39,7 @@ macro_rules! version {
 
             use super::*;
 
-            /// An array in its stored form. One that is not in row-major order is brought into it.
+            /// Returns an array in its stored form. Brings the elements into row-major order.
             fn stored<E: Plain, D: Dimension>(
                 array: &ArrayView<'_, E, D>,
                 place: Place<'_>,
@@ -47,7 +47,7 @@ macro_rules! version {
                 payload(array.as_slice(), array.iter(), array.shape(), place)
             }
 
-            /// Row-major elements in their shape.
+            /// Returns row-major elements as a view with their shape.
             fn shaped<'a, E, D: Dimension>(
                 elements: &'a [E],
                 shape: &[usize],
@@ -92,7 +92,7 @@ macro_rules! version {
             }
 
             impl<'a, E: Plain, D: Dimension> From<&'a NdArray<E, D>> for ArrayView<'a, E, D> {
-                /// The elements in their shape.
+                /// Returns a view of the elements with their shape.
                 fn from(stored: &'a NdArray<E, D>) -> ArrayView<'a, E, D> {
                     accepted(shaped(stored.as_array(), stored.shape()))
                 }

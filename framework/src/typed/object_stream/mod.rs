@@ -71,10 +71,10 @@ pub use unspawned::UnspawnedStream;
 /// ```
 #[must_use = "dropping a stream cancels its call"]
 pub struct ObjectStream<T> {
-    /// Its result is the number of items.
+    /// The ref of the call's result, which is the number of items.
     call: ObjectRef<u64>,
     queue: Arc<ObjectHandle>,
-    /// The ref of the next item, if somebody has asked for it. It stays here while its value is
+    /// The ref of the next item, if the reader has asked for it. It stays here while its value is
     /// awaited, so that a dropped future loses nothing.
     next: Option<ObjectRef<T>>,
     ended: bool,
@@ -123,7 +123,7 @@ impl<T> ObjectStream<T> {
         self
     }
 
-    /// The ref of the number of items.
+    /// Returns the ref of the number of items.
     pub(crate) fn call(&self) -> &ObjectRef<u64> {
         &self.call
     }
@@ -241,7 +241,8 @@ impl<T> ObjectStream<T> {
             .get_or_insert_with(|| unreachable!("it was just set"))
     }
 
-    /// The ref of the next item is ready: it, or the error that ends the stream, or the end.
+    /// Takes the next item, whose ref is ready. Returns the ref, or the error that ends the stream,
+    /// or `None` at the end.
     fn take_ready(&mut self) -> Option<Result<ObjectRef<T>>> {
         let item = self.next_ref();
         let Some(Err(error)) = item.entry().outcome() else {
@@ -259,7 +260,7 @@ impl<T> ObjectStream<T> {
         }
     }
 
-    /// The next ref, when it is ready.
+    /// Blocks until the next ref is ready, and returns it.
     pub(super) fn wait_next_ref(&mut self) -> Option<Result<ObjectRef<T>>> {
         if self.ended {
             return None;

@@ -1,4 +1,4 @@
-//! Where a function that gives a stream puts its items.
+//! The sink into which a function that gives a stream puts its items.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -19,9 +19,9 @@ use crate::{
 pub struct Sink {
     engine: Arc<dyn Engine>,
     queue: Arc<ObjectHandle>,
-    /// How many items earlier runs have made.
+    /// The number of items that earlier runs have made.
     passed_over: u64,
-    /// How many items this run has made.
+    /// The number of items that this run has made.
     made: u64,
     /// Answers of puts that may wait for room, at most `window` of them.
     waiting: VecDeque<ObjectRef<()>>,
@@ -98,8 +98,8 @@ impl Sink {
         encode_value(&self.made, Place::Current)
     }
 
-    /// Puts an item into the stream, and gives the answer of an earlier put that is to be waited
-    /// for.
+    /// Puts an item into the stream. Returns the answer of an earlier put for which the caller has
+    /// to wait.
     fn begin(&mut self, item: Payload) -> Result<Option<ObjectRef<()>>> {
         self.made += 1;
         if self.made <= self.passed_over {
@@ -115,10 +115,10 @@ impl Sink {
     }
 }
 
-/// Whether an item is in the stream; `false` if nobody reads that any more.
+/// Returns whether an item is in the stream. Returns `false` if the stream has no reader any more.
 ///
 /// # Errors
-/// It could not be put in.
+/// The item could not be put in.
 fn is_in(put: &ObjectRef<()>) -> Result<bool> {
     match put.entry().outcome() {
         Some(Err(error)) if error.is_closed() => Ok(false),

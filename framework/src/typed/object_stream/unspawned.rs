@@ -10,7 +10,7 @@ use crate::{
     typed::{actor::ActorHandle, codecs::Codec},
 };
 
-/// How many items a function makes that nobody has taken, unless the call says otherwise.
+/// The default of `buffer`: the most items that the function makes before the reader takes them.
 const BUFFER: usize = 4;
 
 /// A call, which has not been started, of a remote function that returns `impl Iterator` or `impl

@@ -1,4 +1,4 @@
-//! Deadlines of futures, on whatever executor they run.
+//! Deadlines of futures, on any executor.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use mobula_protocol::{Error, Result};
 use mobula_store::limits::Wanted;
 use parking_lot::{Condvar, Mutex};
 
-/// Which alarm: the time, and a number of its own.
+/// The key of an alarm: its time, and its own number.
 type Key = (Instant, u64);
 
-/// The wakers, by the time when they are to be called.
+/// The wakers, by the time of their alarms.
 struct Alarms {
     wakers: Mutex<(BTreeMap<Key, Waker>, u64)>,
     changed: Condvar,
@@ -27,15 +27,15 @@ static ALARMS: Alarms = Alarms {
     changed: Condvar::new(),
 };
 
-/// An alarm that is set; none after its drop.
+/// An alarm that may be set. The drop removes the alarm.
 #[derive(Default)]
 struct Set(Option<Key>);
 
 impl Set {
-    /// Has the waker called at that time, in place of the one before.
+    /// Sets the alarm to call this waker at the deadline. Replaces the waker before.
     ///
     /// # Errors
-    /// There is no clock, since the system has no more threads.
+    /// The system refuses a thread for the clock.
     fn to(&mut self, deadline: Instant, waker: &Waker) -> Result<()> {
         start_clock()?;
         let mut alarms = ALARMS.wakers.lock();
@@ -99,10 +99,10 @@ fn run() {
     }
 }
 
-/// Returns the output of the future, unless the deadline passes before.
+/// Returns the output of the future, or `None` if the deadline passes before.
 ///
 /// # Errors
-/// Nobody can keep the deadline: the system has no more threads.
+/// The system refuses a thread for the clock.
 pub(super) async fn before<F: Future>(deadline: Instant, future: F) -> Result<Option<F::Output>> {
     Before {
         future: pin!(future),

@@ -1,4 +1,4 @@
-//! Requests to a queue, which are given up when nobody waits for them any more.
+//! Requests to a queue. A request is given up when its caller does not wait any more.
 
 use std::{
     future::poll_fn,
@@ -14,15 +14,15 @@ use mobula_protocol::{
 use super::alarm;
 use crate::{ObjectRef, promise::ENGINE};
 
-/// How long beyond its limit a caller waits for the driver, which answers at once: long enough for
-/// an answer on a busy machine.
+/// The time beyond its limit that a caller waits for the driver. The driver answers at once, and
+/// this time is enough on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Stands for the type of an answer.
 struct Unseen;
 
-/// A request whose answers a caller waits for. A request that is dropped before they are there is
-/// given up. Then it puts nothing in, and the values that it has taken out go back.
+/// A request whose answers a caller waits for. The drop of an unanswered request gives it up. Then
+/// the request puts nothing in, and the values that it has taken out go back.
 #[must_use = "a request that is dropped is given up"]
 pub(super) struct Asked {
     /// Kept, since a queue ends with its last handle.
@@ -32,8 +32,8 @@ pub(super) struct Asked {
     gets: bool,
 }
 
-/// A request that was done, with its values. They are the caller's when this is dropped: if the
-/// process dies before, they come back to the queue.
+/// A request that was done, with its values. The drop makes the values the caller's. If the process
+/// dies before the drop, the values go back to the queue.
 pub(super) struct Done {
     pub(super) values: Vec<Payload>,
     answers: Vec<ObjectRef<Unseen>>,
@@ -91,11 +91,12 @@ impl Asked {
         }
     }
 
-    /// Blocks for the answers; the limit holds whatever the driver does. `None`: it was not done at
-    /// once, or within the limit, and will not be.
+    /// Blocks until the answers are ready. The limit holds even if the driver does not answer.
+    /// Returns `None` if the request was not done at once, or within the limit, and will not be
+    /// done.
     ///
     /// # Errors
-    /// It cannot be done, or it is not known in time what has become of it (`is_timeout`).
+    /// The request cannot be done, or its outcome is not known in time (`is_timeout`).
     pub(super) fn wait(mut self) -> Result<Option<Done>> {
         if let [_, _, ..] = &*self.answers {
             let entries = &mut self.answers.iter().map(|answer| &**answer.entry());
@@ -134,7 +135,8 @@ impl Asked {
         }
     }
 
-    /// So long after the limit, or after now once that has passed.
+    /// Returns the time at which a wait from now on ends: after the limit if `later` is zero, else
+    /// after `later`. Returns `None` without a limit.
     fn deadline(&self, later: Duration) -> Option<Instant> {
         let limit = match later {
             Duration::ZERO => self.limit?,
@@ -143,10 +145,10 @@ impl Asked {
         Instant::now().checked_add(limit)
     }
 
-    /// The objects that have the values.
+    /// Returns the objects that have the values.
     ///
     /// # Errors
-    /// Why there are none.
+    /// The error of an answer that failed.
     fn objects(&self) -> Result<Vec<ObjectRef<Unseen>>> {
         let object = |answer: &ObjectRef<Unseen>| {
             let value = match answer.entry().outcome() {
@@ -204,10 +206,10 @@ impl Drop for Asked {
     }
 }
 
-/// The engine that a queue belongs to.
+/// Returns the engine of a queue.
 ///
 /// # Errors
-/// It is gone, or the queue could not be made.
+/// The engine is gone, or the queue could not be made.
 pub(super) fn engine_of(queue: &ObjectHandle) -> Result<Arc<dyn Engine>> {
     match (queue.engine(ENGINE), queue.outcome()) {
         (_, Some(Err(error))) => Err(error.clone()),
@@ -216,7 +218,7 @@ pub(super) fn engine_of(queue: &ObjectHandle) -> Result<Arc<dyn Engine>> {
     }
 }
 
-/// Whether all of them have ended by then.
+/// Blocks until all objects are ready or the deadline has passed. Returns whether all are ready.
 fn wait_all(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> bool {
     objects.iter().all(|object| object.entry().wait(deadline))
 }
@@ -224,7 +226,7 @@ fn wait_all(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> bool {
 /// Does for futures what [`wait_all`] does for threads.
 ///
 /// # Errors
-/// Nobody can keep the deadline.
+/// The system refuses a thread for the clock.
 async fn ready_by(objects: &[ObjectRef<Unseen>], deadline: Option<Instant>) -> Result<bool> {
     let ready = all_ready(objects);
     match deadline {

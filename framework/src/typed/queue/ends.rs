@@ -1,4 +1,4 @@
-//! A queue to its end: iterators and streams.
+//! Iterators and streams over all values of a queue, up to its end.
 
 use std::fmt;
 
@@ -98,7 +98,7 @@ impl<T: Value> Iterator for QueueIter<T> {
     }
 }
 
-/// Returns the item of an iterator: nothing at the end.
+/// Returns the item of an iterator, or `None` at the end of the queue.
 fn unless_closed<T>(got: Result<T>) -> Option<Result<T>> {
     match got {
         Err(error) if error.is_closed() => None,

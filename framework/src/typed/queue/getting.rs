@@ -1,4 +1,4 @@
-//! Values come out of a queue.
+//! Takes values out of a queue.
 
 use std::{future::Future, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A queue as a handle: what it is compared by, and how it travels.
+//! The comparison and the encoding of a queue's handle.
 
 use std::{any::type_name, fmt, marker::PhantomData};
 
@@ -21,7 +21,7 @@ impl<T> Clone for Queue<T> {
 }
 
 impl<T> PartialEq for Queue<T> {
-    /// Whether both are the same queue.
+    /// Returns whether both handles are of the same queue.
     fn eq(&self, other: &Queue<T>) -> bool {
         self.entry.is_same_object(&other.entry)
     }

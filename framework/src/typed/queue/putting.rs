@@ -1,4 +1,4 @@
-//! Values go into a queue.
+//! Puts values into a queue.
 
 use std::{future::Future, slice, time::Duration};
 

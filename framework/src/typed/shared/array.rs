@@ -1,4 +1,4 @@
-//! Shared arrays that are written in parts.
+//! Shared arrays, which processes write in parts.
 
 mod creating;
 mod lending;
@@ -57,7 +57,7 @@ pub(super) use sealing::seal;
 /// # }
 /// ```
 pub struct SharedArray<T> {
-    /// None after [`free`](SharedArray::free).
+    /// The handle. `None` after [`free`](SharedArray::free).
     handle: Option<SharedHandle>,
     shape: Vec<usize>,
     element: PhantomData<fn() -> T>,
@@ -222,7 +222,7 @@ impl<T> Clone for SharedArray<T> {
 }
 
 impl<T> PartialEq for SharedArray<T> {
-    /// Whether both are the same memory.
+    /// Returns whether both handles are of the same memory.
     fn eq(&self, other: &SharedArray<T>) -> bool {
         match (&self.handle, &other.handle) {
             (Some(own), Some(other)) => own.is_same(other),

@@ -209,7 +209,7 @@ impl<A> Clone for AtomicArray<A> {
 }
 
 impl<A> PartialEq for AtomicArray<A> {
-    /// Whether both are the same memory.
+    /// Returns whether both handles are of the same memory.
     fn eq(&self, other: &AtomicArray<A>) -> bool {
         self.handle.is_same(&other.handle)
     }

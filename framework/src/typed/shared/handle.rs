@@ -21,10 +21,10 @@ pub(super) struct SharedHandle {
 }
 
 impl SharedHandle {
-    /// Makes shared memory of `bytes` bytes, which `fill` sees first: zeros.
+    /// Makes shared memory of `bytes` bytes. `fill` gets the memory first, which is zero.
     ///
     /// # Errors
-    /// No room, or the runtime is gone.
+    /// The store has no room, or the runtime has ended.
     pub(super) fn create(
         engine: &Arc<dyn Engine>,
         (kind, of): (SharedKind, u64),
@@ -58,7 +58,8 @@ impl SharedHandle {
         Ok(SharedHandle { entry, region })
     }
 
-    /// The memory behind an entry, if it is of that kind and type.
+    /// Returns a handle of the memory of an object, and its shape. Fails unless the memory is of
+    /// that kind and type.
     pub(super) fn open(
         entry: Arc<ObjectHandle>,
         (kind, of): (SharedKind, u64),
@@ -93,7 +94,7 @@ impl SharedHandle {
         &self.entry
     }
 
-    /// The ref alone; the memory is not used any more by this handle.
+    /// Returns the ref alone. The handle's region is dropped.
     pub(super) fn into_entry(self) -> Arc<ObjectHandle> {
         self.entry
     }
@@ -102,10 +103,10 @@ impl SharedHandle {
         &self.region
     }
 
-    /// The engine, for what has to be asked of it.
+    /// Returns the engine of the memory.
     ///
     /// # Errors
-    /// It is gone.
+    /// The runtime has ended.
     pub(super) fn engine(&self) -> Result<Arc<dyn Engine>> {
         self.entry.engine(ENGINE).ok_or_else(Error::shutdown)
     }
@@ -114,7 +115,7 @@ impl SharedHandle {
         self.entry.is_same_object(&other.entry)
     }
 
-    /// Returns the number that tells the memory from all other of its runtime.
+    /// Returns a number that no other memory of the runtime has.
     pub(super) fn number(&self) -> (WorkerId, u64) {
         let id = self.entry.id();
         (id.origin, id.seq)
@@ -129,7 +130,7 @@ impl SharedHandle {
         serialize_handle(serializer, HandleKind::Ref, type_tag::<H>(), handle)
     }
 
-    /// Reads the handle of an `H`, which is memory of that kind and element type.
+    /// Reads the handle of an `H`, whose memory is of that kind and element type.
     pub(super) fn deserialize<'de, H: 'static, D: Deserializer<'de>>(
         deserializer: D,
         kind: (SharedKind, u64),

@@ -1,4 +1,4 @@
-//! What an object or an argument that stands for a part says.
+//! Reads objects and arguments that stand for parts.
 
 use std::{any::type_name, sync::Arc};
 

@@ -1,8 +1,7 @@
 //! State that processes share and change: arrays in parts, atomics, locks.
 //!
-//! Each handle here is a ref to an object whose bytes are never read as a value. It travels inside
-//! of values, as refs do, and takes its memory along: decoded in another process, it finds the
-//! memory mapped there.
+//! Each handle here is a ref to an object whose bytes are never read as a value. A handle travels
+//! inside of values like other refs. When a process decodes it, the process maps its memory.
 
 mod array;
 mod atomics;

@@ -1,4 +1,4 @@
-//! Decoded values that are kept for the next call.
+//! Tests of decoded values that are kept for the next call.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for Counting {
     }
 }
 
-/// The same, and threads cannot share it.
+/// A `Counting` that threads cannot share.
 #[derive(Serialize, Deserialize)]
 struct Lonely(Rc<Counting>);
 

@@ -1,5 +1,5 @@
-//! Payloads that are not what was expected, types that the table does not know, and which codec a
-//! type has.
+//! Tests of unexpected payloads, of types that the table does not have, and of the choice of
+//! codecs.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Known to the table, since a function takes it.
+/// A type that the table has, since a function takes it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Known {
     n: u32,
@@ -30,14 +30,14 @@ fn takes_known(known: &Known) -> u32 {
     known.n
 }
 
-/// Plain, known to serde, and in no signature.
+/// A plain serde type that is in no signature.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C)]
 struct Unmentioned {
     x: f64,
 }
 
-/// The same, for another test, so that neither sees what the other put.
+/// A type like `Unmentioned` for another test, so that neither test sees the other's `put`.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C)]
 struct PutAsSlice {

@@ -1,4 +1,4 @@
-//! What can be seen only if calls are held back, or if there are two runtimes.
+//! Tests that hold calls back, or that have two runtimes.
 
 use std::{
     future::Future,
@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Rt;
 use crate::{Array, ArrayBuild, ObjectRef, remote};
 
-/// More than what travels inside of messages.
+/// A number of elements that is too large for messages.
 const LARGE: usize = 10_000;
 
 #[remote]

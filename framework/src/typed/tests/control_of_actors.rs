@@ -1,4 +1,4 @@
-//! Actors whose calls are held back, several runtimes, and what the engine is told.
+//! Tests of actors whose calls are held back, of several runtimes, and of options for the engine.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use mobula_protocol::{ActorOptions, Amount, Registry, Resources, Role};
 use super::Rt;
 use crate::{ActorPool, ActorRef, Map, remote};
 
-/// How often each call that was made since the last look may run again.
+/// Returns the `retries` of each call since the last look.
 fn retries(rt: &Rt) -> Vec<Option<u32>> {
     let options = rt.options().into_iter();
     options.map(|options| options.retries).collect()

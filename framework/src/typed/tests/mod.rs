@@ -1,4 +1,4 @@
-//! The surface on an engine without processes.
+//! Tests of the typed API on the inline engine.
 
 #[path = "../../../tests/typed/cases/mod.rs"]
 mod cases;

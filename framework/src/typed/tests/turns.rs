@@ -1,4 +1,4 @@
-//! Futures that are ready, among other tasks.
+//! Tests of ready futures among other tasks.
 
 use std::{
     cell::Cell,
@@ -18,7 +18,7 @@ fn double(n: u32) -> u32 {
     2 * n
 }
 
-/// Runs the work on a thread of tokio beside another task, and gives how far that came.
+/// Runs the work on a thread of tokio beside another task. Returns the steps of the other task.
 fn steps_of_another<F: Future<Output = ()>>(work: F) -> u32 {
     let tokio = tokio::runtime::Builder::new_current_thread()
         .build()

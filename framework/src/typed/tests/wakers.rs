@@ -1,4 +1,4 @@
-//! Futures that are dropped before their result is there.
+//! Tests of futures that are dropped before their result is ready.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ fn triple(n: u32) -> u32 {
     3 * n
 }
 
-/// How many wakers there are.
+/// The number of living wakers.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Shared arrays are made: of a value, by a function, of an object.
+//! Makes shared arrays: of one value, by a function, or of an object.
 
 use mobula_protocol::{Error, ObjectHandle, Result};
 

@@ -1,4 +1,4 @@
-//! Parts of a shared array: cut, and waited for.
+//! Lends parts of a shared array, and waits for them.
 
 use std::{ops::Range, sync::Arc};
 

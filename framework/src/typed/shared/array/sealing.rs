@@ -1,4 +1,4 @@
-//! A shared array becomes an ordinary object.
+//! Turns a shared array into an ordinary object.
 
 use std::sync::Arc;
 

@@ -25,11 +25,11 @@ pub(super) struct Layout {
     pub(super) futexes: usize,
 }
 
-/// Data begins at a cache line of its own.
+/// The alignment of the data in bytes: it begins at a cache line of its own.
 const LINE: usize = 64;
 
 impl Layout {
-    /// Where the data begins.
+    /// Returns the offset of the data in bytes.
     pub(super) const fn data_at(self) -> usize {
         (self.words * 8 + self.futexes * 4).next_multiple_of(LINE)
     }
@@ -61,7 +61,7 @@ impl Memory for CellMemory {
     }
 }
 
-/// A handle of a lock's memory, in a process that knows who it is.
+/// A handle of a lock's memory, with the worker id and the slot of this process.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) handle: SharedHandle,
@@ -71,10 +71,10 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// New memory for a lock, with data that `fill` writes behind its words.
+    /// Makes new memory for a lock, with a copy of `data` behind the lock's words.
     ///
     /// # Errors
-    /// No room, or the runtime is gone.
+    /// The store has no room, or the runtime has ended.
     pub(super) fn create(
         engine: &Arc<dyn Engine>,
         kind: (SharedKind, u64),
@@ -94,10 +94,10 @@ impl Cell {
         Cell::new(handle, layout)
     }
 
-    /// Memory that came from elsewhere.
+    /// Returns a handle of memory that came from another process or a value.
     ///
     /// # Errors
-    /// It is too short, or the runtime is gone.
+    /// The memory is too short, or the runtime has ended.
     pub(super) fn new(handle: SharedHandle, layout: Layout) -> Result<Cell> {
         let region = handle.region();
         let words = AtomicSlice::new(region, 0, layout.words, ENGINE);
@@ -126,8 +126,8 @@ impl Cell {
         Holder::detached(self.process, self.slot)
     }
 
-    /// For how long a thread may wait here. While it sleeps, a task lets others run on its worker:
-    /// it may wait for one of them.
+    /// Returns the limit and the way of a thread's wait. While a task sleeps, others run on its
+    /// worker, since the task may wait for one of them.
     pub(super) fn waiting(&self, limit: Option<Duration>) -> Waiting<'_> {
         Waiting {
             deadline: limit.and_then(deadline),
@@ -135,8 +135,8 @@ impl Cell {
         }
     }
 
-    /// A future is about to wait. `wake_all` has all futures of this process look again, and is
-    /// called at the end of the runtime.
+    /// Prepares the wait of a future. The engine calls `wake_all` at the end of the runtime. It
+    /// makes all futures of this process check again.
     ///
     /// # Errors
     /// The runtime has ended.
@@ -146,7 +146,8 @@ impl Cell {
         memory.waits(wake_all).map_err(|Ended| memory.why_ended())
     }
 
-    /// Why a wait came to [`LockError::Ended`](mobula_protocol::sync::LockError::Ended).
+    /// Returns the error of a wait that came to
+    /// [`LockError::Ended`](mobula_protocol::sync::LockError::Ended).
     pub(super) fn why_ended(&self) -> Error {
         match self.handle.engine() {
             Ok(engine) => match engine.need_shared_memory() {
@@ -157,7 +158,7 @@ impl Cell {
         }
     }
 
-    /// An error of a lock, which is `what`.
+    /// Returns the error for a lock that could not be acquired. `what` names the lock.
     pub(super) fn not_acquired(&self, what: &str, error: LockError) -> Error {
         match error {
             LockError::Ended => self.why_ended(),
@@ -173,7 +174,7 @@ impl Sleeper for Cell {
     }
 }
 
-/// `Serialize` and `Deserialize` of a lock without data.
+/// Implements `Serialize` and `Deserialize` for a lock without data.
 macro_rules! travels {
     ($lock:ident, $kind:expr, $layout:expr) => {
         impl serde::Serialize for $lock {

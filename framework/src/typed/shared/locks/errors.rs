@@ -7,15 +7,15 @@ use mobula_protocol::{
     sync::{Cause, LockError},
 };
 
-/// The last moment of a limited wait; one beyond the end of time is none.
+/// Returns the end of a limited wait. A limit that overflows `Instant` is none.
 pub(super) fn deadline(limit: Duration) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }
 
-/// The guard, unless what it guards is poisoned.
+/// Returns the guard, unless its data is poisoned.
 ///
 /// # Errors
-/// How it came to be.
+/// The error says how the data was poisoned.
 pub(super) fn unless_poisoned<G>(what: &str, guard: G, cause: Option<Cause>) -> Result<G> {
     match cause {
         None => Ok(guard),
@@ -23,16 +23,16 @@ pub(super) fn unless_poisoned<G>(what: &str, guard: G, cause: Option<Cause>) -> 
     }
 }
 
-/// A guard that knows what had happened to the one before.
+/// A guard that knows the end of the guard before.
 pub(super) trait Caused {
-    /// That, if the data is poisoned.
+    /// Returns the cause, if the data is poisoned.
     fn cause(&self) -> Option<Cause>;
 }
 
-/// The guard, unless there is none, or what it guards is poisoned.
+/// Returns the guard, unless there is none or its data is poisoned.
 ///
 /// # Errors
-/// That.
+/// The error in `guard`, or the data is poisoned.
 pub(super) fn checked<G: Caused>(what: &str, guard: Result<G>) -> Result<G> {
     let guard = guard?;
     let cause = guard.cause();

@@ -1,7 +1,8 @@
-//! Locks between processes, and other things by which their threads wait for each other.
+//! Locks between processes, and other objects by which their threads wait for each other.
 //!
-//! The protocols, and what the death of a process means for each, are in `mobula_protocol::sync`;
-//! the driver recovers what a dead worker could reach. Here they get memory, data and guards.
+//! The protocols are in `mobula_protocol::sync`, which also says what the death of a process means
+//! for each. The driver recovers the locks that a dead worker could reach. The modules here add
+//! memory, data and guards.
 
 mod barrier;
 mod cell;

@@ -1,4 +1,4 @@
-//! Work that is done once, by one of many processes.
+//! Work that one of many processes does once.
 
 use std::fmt;
 

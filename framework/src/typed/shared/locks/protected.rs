@@ -24,7 +24,7 @@ impl<T: SharedData + ?Sized> Protected<T> {
     /// Makes new memory, with a copy of the elements.
     ///
     /// # Errors
-    /// No room, the runtime is gone, or the elements cannot lie there.
+    /// The store has no room, the runtime has ended, or the elements cannot lie there.
     pub(super) fn create(
         engine: &Arc<dyn Engine>,
         kind: SharedKind,
@@ -98,12 +98,12 @@ impl<T: ?Sized> Clone for Protected<T> {
     }
 }
 
-/// Implements what all locks over data share. The lock has a field `protected` and a function `of`,
-/// which makes it of that.
+/// Implements the common part of all locks over data. The lock has a field `protected` and a
+/// function `of`, which makes the lock of this field.
 macro_rules! lock_over_data {
     ($lock:ident, $kind:expr, $layout:expr) => {
         impl<T: ?Sized> PartialEq for $lock<T> {
-            /// Whether both are the same lock.
+            /// Returns whether both handles are of the same lock.
             fn eq(&self, other: &$lock<T>) -> bool {
                 let handle = &self.protected.cell.handle;
                 handle.is_same(&other.protected.cell.handle)
@@ -142,7 +142,7 @@ macro_rules! lock_over_data {
 }
 pub(super) use lock_over_data;
 
-/// Implements what all guards share: those that stay on their thread, and those that do not.
+/// Implements the common part of all guards: of guards that stay on their thread, and of others.
 macro_rules! guards {
     (here: $($here:ident)*; anywhere: $($anywhere:ident)*;) => {
         $(impl<T: SharedData + ?Sized> Caused for $here<'_, T> {

@@ -19,7 +19,7 @@ const KIND: (SharedKind, u64) = (SharedKind::Semaphore, 0);
 
 const WHAT: &str = "a permit of the shared semaphore";
 
-/// The most permits. Each takes 8 bytes, and a search with none left looks at all of them.
+/// The most permits. Each takes 8 bytes. A search reads all of them if no permit is left.
 const MOST: u32 = 1 << 16;
 
 fn layout(permits: u32) -> Layout {

@@ -1,4 +1,4 @@
-//! Waiting that would block, for asynchronous callers.
+//! Waits of asynchronous callers for locks.
 
 use std::{
     future::poll_fn,
@@ -27,11 +27,14 @@ fn start(body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Returns what `poll` takes of the lock of `cell`, whose name is `what`. It calls `poll` when the
-/// future is polled, and takes nothing at other times.
+/// Waits until `poll` has acquired the lock of `cell`, and returns the result of `poll`. `what` is
+/// the lock's name. The future calls `poll` only when it is polled, and acquires nothing at other
+/// times.
 ///
 /// # Errors
-/// The runtime has ended; no thread could be started.
+/// * The runtime has ended.
+/// * No thread could be started.
+/// * The lock refuses, for example since the call is recursive.
 #[cold]
 pub(super) async fn acquired<R>(
     what: &str,

@@ -35,7 +35,7 @@ use super::{
 #[must_use = "the mutex is unlocked when the guard is dropped"]
 pub struct SharedMutexGuard<'m, T: SharedData + ?Sized> {
     pub(super) mutex: &'m SharedMutex<T>,
-    /// There: that was checked when the mutex was made.
+    /// The data. It is `Some`, since the mutex's memory was checked when the mutex was made.
     pub(super) data: Option<LentRef<'m, T::Element>>,
     pub(super) holder: Holder,
     pub(super) cause: Option<Cause>,
@@ -107,7 +107,7 @@ impl<'m, T: SharedData + ?Sized> SharedMutexGuard<'m, T> {
         self.holder
     }
 
-    /// Takes note of the poison after a wait in which others had the mutex.
+    /// Records the poison after a wait in which others had the mutex.
     pub(in super::super) fn acquired_again(&mut self, acquired: Acquired) {
         self.cause = acquired.cause();
     }

@@ -106,7 +106,7 @@ impl<T: SharedData + ?Sized> SharedMutex<T> {
         }
     }
 
-    /// Locks a mutex that was not just free.
+    /// Locks a mutex that was not free at the first try.
     #[cold]
     fn lock_after(
         &self,

@@ -1,4 +1,4 @@
-//! A lock that is locked for reading or writing.
+//! The guards of a lock that is locked for reading or writing.
 
 use std::{
     marker::PhantomData,
@@ -33,7 +33,7 @@ use super::{
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct SharedReadGuard<'l, T: SharedData + ?Sized> {
     pub(super) lock: &'l SharedRwLock<T>,
-    /// There: that was checked when the lock was made.
+    /// The data. It is `Some`, since the lock's memory was checked when the lock was made.
     pub(super) data: Option<SharedRef<'l, T::Element>>,
     pub(super) holder: Holder,
     pub(super) cause: Option<Cause>,
@@ -93,7 +93,7 @@ impl<T: SharedData + ?Sized> Drop for SharedReadGuard<'_, T> {
 #[must_use = "the lock is unlocked when the guard is dropped"]
 pub struct SharedWriteGuard<'l, T: SharedData + ?Sized> {
     pub(super) lock: &'l SharedRwLock<T>,
-    /// There: that was checked when the lock was made.
+    /// The data. It is `Some`, since the lock's memory was checked when the lock was made.
     pub(super) data: Option<LentRef<'l, T::Element>>,
     pub(super) holder: Holder,
     pub(super) cause: Option<Cause>,

@@ -107,7 +107,7 @@ impl<T: SharedData + ?Sized> SharedRwLock<T> {
         }
     }
 
-    /// Locks for reading where the lock was not just free for readers.
+    /// Locks for reading a lock that was not free for readers at the first try.
     #[cold]
     fn read_after(
         &self,

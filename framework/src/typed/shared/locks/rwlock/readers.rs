@@ -14,13 +14,14 @@ use parking_lot::Mutex;
 
 use super::super::cell::Cell;
 
-/// The readers of this process in each lock, by engine and place: all handles of one lock in a
+/// The readers of this process in each lock, by engine and place. All handles of one lock in a
 /// process share them.
 static READERS: LazyLock<Mutex<Readers>> = LazyLock::new(Mutex::default);
 
 type Readers = HashMap<(usize, Loc), (Weak<LocalReaders>, LockNumber)>;
 
-/// The number of a lock in this process. It is never used again, unlike the place of its memory.
+/// The number of a lock in this process. No later lock has it, while the place of its memory can be
+/// used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LockNumber(u64);
 

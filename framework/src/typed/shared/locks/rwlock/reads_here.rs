@@ -1,8 +1,8 @@
 //! The locks that this thread has locked for reading.
 //!
-//! Readers are counted and not listed, since there may be many. A thread that reads twice would
-//! wait for itself if a writer came in between. A reader that writes would wait for itself at once.
-//! So each thread lists its own locks.
+//! A lock counts its readers and does not list them, since there may be many. A thread that reads
+//! twice would wait for itself if a writer came in between. A reader that writes would wait for
+//! itself at once. So each thread lists its own locks.
 
 use std::{cell::RefCell, marker::PhantomData};
 
@@ -14,17 +14,17 @@ thread_local! {
     static LOCKS: RefCell<Vec<LockNumber>> = const { RefCell::new(Vec::new()) };
 }
 
-/// While it lives, this thread reads.
+/// Marks that this thread has the lock for reading, until the mark is dropped.
 pub(super) struct ReadsHere {
     lock: LockNumber,
     on_its_thread: PhantomData<*const ()>,
 }
 
 impl ReadsHere {
-    /// The thread is about to read.
+    /// Records that this thread will read.
     ///
     /// # Errors
-    /// It does already.
+    /// The thread reads already.
     #[inline]
     pub(super) fn begin(lock: LockNumber) -> Result<ReadsHere, LockError> {
         // At the end of a thread the list is gone. Then the check is left out.
@@ -45,10 +45,10 @@ impl ReadsHere {
         }
     }
 
-    /// The thread is about to write.
+    /// Checks that this thread may write.
     ///
     /// # Errors
-    /// It reads.
+    /// The thread reads.
     pub(super) fn none(lock: LockNumber) -> Result<(), LockError> {
         match LOCKS.try_with(|locks| locks.borrow().contains(&lock)) {
             Ok(true) => Err(LockError::Recursive),
