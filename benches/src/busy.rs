@@ -1,9 +1,9 @@
 //! Work that takes no memory, for maps whose items take a known time.
 //!
-//! The time is that of a core: an item of 100 µs is over when its thread has had a core for so
-//! long. A neighbour who slows both cores down, as others on the same hardware do, therefore makes
-//! no item longer, and two measurements one after the other stay comparable. A core that is taken
-//! away in between, by a thread that waits too eagerly for instance, does count.
+//! The time is CPU time: an item of 100 µs ends when its thread has had a core for 100 µs. So a
+//! neighbour on the hardware that slows both cores down makes no item longer, and two measurements
+//! stay comparable. The time without a core counts in the total, for example when a spinning thread
+//! takes the core.
 
 use std::{
     hint::black_box,
@@ -15,10 +15,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::sampling::timed;
 
-/// How many turns of a loop lie between two looks at the clock: some 0.2 µs.
+/// The turns of a loop between two looks at the clock: about 0.2 µs.
 const TURNS: u64 = 200;
 
-/// Computes until this thread has had a core for so many nanoseconds, and at most some 0.5 µs more.
+/// Computes until this thread has had a core for this many nanoseconds, and at most about 0.5 µs
+/// longer.
 pub fn busy(nanoseconds: u64) -> u64 {
     let end = core_time() + nanoseconds;
     let mut sum = 0;
@@ -28,7 +29,7 @@ pub fn busy(nanoseconds: u64) -> u64 {
     sum
 }
 
-/// Calls `f` while so many other threads of this process compute.
+/// Calls `f` while this many other threads of this process compute.
 pub fn beside_work<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -45,22 +46,22 @@ pub fn beside_work<R>(threads: usize, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// So many turns of a loop that the compiler cannot shorten.
+/// Runs this many turns of a loop that the compiler cannot shorten.
 #[inline(never)]
 fn turns(count: u64) -> u64 {
     (0..count).fold(0, |sum, turn| black_box(sum ^ turn))
 }
 
-/// For how many nanoseconds this thread has had a core.
+/// Returns the nanoseconds for which this thread has had a core.
 fn core_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The seconds that so many threads need for the items, which they take one after the other with
-/// nothing to hand over: no map can be faster, however the cores are shared with others meanwhile.
+/// Returns the seconds that this many threads need for the items. The threads take items one after
+/// the other and hand nothing over. No map on the same cores can be faster.
 pub fn bare(items: &[u64], threads: usize) -> f64 {
-    // Of short items several at once, so that the counter costs nothing.
+    // A thread takes several short items at once, so that the counter costs nothing.
     let blocks: Vec<&[u64]> = items.chunks(items.len().div_ceil(10_000).max(1)).collect();
     let next = AtomicUsize::new(0);
     let take = || {
@@ -96,7 +97,7 @@ mod tests {
     fn bare_threads_do_all_items() {
         let alone = bare(&[1_000_000; 20], 1);
         assert!(alone >= 0.02, "20 items of 1 ms took {alone} s");
-        // More than go into one block.
+        // More items than go into one block.
         let both = bare(&[1_000; 20_001], 2);
         assert!(both >= 0.01, "20,001 items of 1 us took {both} s");
     }

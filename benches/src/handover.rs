@@ -1,27 +1,29 @@
-//! A lock that goes from one to another and back, strictly by turns, with nothing but locks.
+//! Hands a lock from one player to another and back, strictly by turns, with nothing but locks.
 
 use std::ops::DerefMut;
 
 use crate::sampling::timed;
 
-/// As many locks as the game takes.
+/// The number of locks of the game.
 pub const LOCKS: usize = 3;
 
-/// One of two players, 0 or 1, who both call this with the same three locks. In each turn one
-/// unlocks what the other one waits for, and then waits for the next lock, which the other one has.
-/// Whoever gets a lock adds 1 to what it protects. `ready` returns when both are there. Seconds of
-/// one hand-over.
+/// Plays one of two players, 0 or 1. Returns the seconds of one hand-over.
+///
+/// Both players call this with the same three locks. In each turn one player unlocks the lock for
+/// which the other waits. Then it waits for the next lock, which the other has. A player that gets
+/// a lock adds 1 to its value. `ready` returns when both players are ready.
 ///
 /// # Errors
-/// Those of `lock` and `ready`.
+/// The errors of `lock` and `ready`.
 pub fn hand_over<G: DerefMut<Target = u64>, E>(
     player: usize,
     turns: usize,
     lock: impl Fn(usize) -> Result<G, E>,
     ready: impl FnOnce() -> Result<(), E>,
 ) -> Result<f64, E> {
-    // In turn `n` lock `n % 3` goes from player `n % 2` to the other. So who gives in the first
-    // turn has that lock, and that of the third turn; the other one has that of the second.
+    // In turn `n` lock `n % 3` goes from player `n % 2` to the other. So the giver of the first
+    // turn has the locks of the first and the third turn. The other player has the lock of the
+    // second.
     let mut held: [Option<G>; LOCKS] = [None, None, None];
     for n in (player..LOCKS).step_by(2) {
         held[n] = Some(lock(n)?);

@@ -1,5 +1,5 @@
-//! What benchmarks of Mobula share: repetitions and their spread, floors that the hardware sets,
-//! a look at processes, and tables.
+//! The common parts of Mobula's benchmarks: repetitions and their spread, floors that the hardware
+//! sets, figures of processes, and tables.
 //!
 //! The programs are in `src/bin`. `README.md` says how to run them and how to read their tables.
 

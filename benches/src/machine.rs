@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::{
     fmt, fs,
@@ -15,12 +15,12 @@ pub struct Machine {
     kernel: String,
     rustc: String,
     date: String,
-    /// Of the last minute: with much of it, other programs are in the figures.
+    /// The load of the last minute. With a high load, other programs influence the figures.
     load: String,
 }
 
 impl Machine {
-    /// This one. What cannot be found out is "unknown".
+    /// Returns this machine. A fact that cannot be found is "unknown".
     pub fn look(date: Option<String>) -> Machine {
         let unknown = || "unknown".to_owned();
         let first_word = |text: String| Some(text.split_whitespace().next()?.to_owned());
@@ -62,7 +62,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The cores that this process may use.
+/// Returns the number of cores that this process may use.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -87,7 +87,7 @@ fn today() -> String {
     format!("{year}-{month:02}-{day:02}")
 }
 
-/// The date (UTC) that lies so many days after the first of January 1970.
+/// Returns the date (UTC) that is this many days after 1 January 1970.
 fn date_of(days: u64) -> (u64, u64, u64) {
     let is_leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))

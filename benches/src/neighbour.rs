@@ -11,7 +11,7 @@ use std::{
 /// The first argument of the neighbour.
 const NEIGHBOUR: &str = "--neighbour";
 
-/// It computes for so long, then sleeps for so long.
+/// The time for which the neighbour computes, and then sleeps.
 const HALF: Duration = Duration::from_millis(5);
 
 /// A process that computes for 5 ms and sleeps for 5 ms in turn, at the usual priority. Dropping
@@ -22,10 +22,10 @@ const HALF: Duration = Duration::from_millis(5);
 pub struct Neighbour(Child);
 
 impl Neighbour {
-    /// Starts it.
+    /// Starts the neighbour.
     ///
     /// # Errors
-    /// When the system starts no process.
+    /// The system starts no process.
     pub fn start() -> io::Result<Neighbour> {
         let child = Command::new("/proc/self/exe")
             .arg(NEIGHBOUR)
@@ -37,20 +37,20 @@ impl Neighbour {
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
-        // Without its standard input it ends by itself, too.
+        // The neighbour also ends by itself when its standard input is closed.
         drop(self.0.stdin.take());
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Makes this process the neighbour if it was started as such. Does not return then.
+/// Makes this process the neighbour if it was started as the neighbour. Then does not return.
 pub fn enter_if_neighbour() {
     if env::args().nth(1).as_deref() != Some(NEIGHBOUR) {
         return;
     }
     thread::spawn(|| {
-        // Until the end of the process that started this one.
+        // The read returns at the end of the process that started this one.
         let _ = io::stdin().read(&mut [0; 1]);
         exit(0);
     });

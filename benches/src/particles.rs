@@ -1,12 +1,12 @@
-//! Work that is done in place: particles that move at random, each with random numbers of its own,
-//! so that the result does not depend on who moves it. `peers/rawarray.py` does the same, bit by
-//! bit.
+//! Work that is done in place: particles that move at random. Each has its own random numbers, so
+//! the result does not depend on the process that moves it. `peers/rawarray.py` computes the same
+//! bits.
 
 use bytemuck::{Pod, Zeroable};
 
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One of them.
+/// A particle.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 pub struct Particle {
@@ -16,7 +16,7 @@ pub struct Particle {
     random: u64,
 }
 
-/// Puts all of them where they begin.
+/// Puts all particles at their first positions.
 pub fn begin(particles: &mut [Particle]) {
     for (n, particle) in (0..).zip(particles) {
         *particle = Particle {
@@ -26,7 +26,7 @@ pub fn begin(particles: &mut [Particle]) {
     }
 }
 
-/// Moves each of them by so many steps.
+/// Moves each particle by this many steps.
 pub fn advance(particles: &mut [Particle], steps: usize) {
     for particle in particles {
         let Particle {
@@ -44,13 +44,13 @@ pub fn advance(particles: &mut [Particle], steps: usize) {
     }
 }
 
-/// One number for where all of them are.
+/// Returns one number for the positions of all particles.
 pub fn checksum(particles: &[Particle]) -> u64 {
     let bits = particles.iter().map(|particle| particle.x.to_bits());
     bits.fold(0, |all, bits| all ^ bits)
 }
 
-/// Spreads each bit over all others.
+/// Mixes each bit into all others.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

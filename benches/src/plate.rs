@@ -9,32 +9,33 @@ use mobula::AtomicF64;
 /// A square grid in bands.
 #[derive(Clone, Copy, Debug)]
 pub struct Plate {
-    /// Rows, and columns; a multiple of `bands`.
+    /// The number of rows, and of columns. A multiple of `bands`.
     pub size: usize,
-    /// How many bands.
+    /// The number of bands.
     pub bands: usize,
 }
 
 impl Plate {
-    /// The elements of the grid, with all ghost rows.
+    /// Returns the number of elements of the grid, with all ghost rows.
     pub fn elements(self) -> usize {
         (self.size + 2 * self.bands) * self.size
     }
 
-    /// Those of a band with its ghost rows.
+    /// Returns the range of a band with its ghost rows.
     pub fn block(self, band: usize) -> Range<usize> {
         let block = self.elements() / self.bands;
         band * block..(band + 1) * block
     }
 
-    /// Those of a band without them.
+    /// Returns the range of a band without its ghost rows.
     pub fn own(self, band: usize) -> Range<usize> {
         let block = self.block(band);
         block.start + self.size..block.end - self.size
     }
 
-    /// Those of the ghost rows, in other bands, that show the edges of this one: of the band above,
-    /// and of the one below. Empty if there is no such band.
+    /// Returns the ranges of the ghost rows in other bands that show the edges of this band. The
+    /// first is in the band above, the second in the band below. A range is empty if there is no
+    /// such band.
     pub fn shown(self, band: usize) -> [Range<usize>; 2] {
         let above = band
             .checked_sub(1)
@@ -49,7 +50,7 @@ impl Plate {
         4 * self.bands * self.size
     }
 
-    /// Where the grid begins: nothing is even, and the ghost rows show what they should.
+    /// Writes the first state of the grid. It is uneven, and the ghost rows are correct.
     pub fn begin(self, grid: &mut [f64]) {
         for (n, block) in grid.chunks_mut(self.elements() / self.bands).enumerate() {
             let above = n * self.size / self.bands;
@@ -62,13 +63,13 @@ impl Plate {
         }
     }
 
-    /// One number for all points, without the ghost rows.
+    /// Returns one number for all points, without the ghost rows.
     pub fn checksum(self, grid: &[f64]) -> u64 {
         let points = (0..self.bands).flat_map(|band| &grid[self.own(band)]);
         points.fold(0, |all, point| all ^ point.to_bits())
     }
 
-    /// One step of a band: `from` with ghost rows, `to` without.
+    /// Computes one step of a band. `from` has ghost rows, `to` has none.
     pub fn step(self, from: &[f64], to: &mut [f64]) {
         let size = self.size;
         for (row, to) in to.chunks_exact_mut(size).enumerate() {
@@ -100,7 +101,7 @@ impl Plate {
     ) -> Result<(), E> {
         let size = self.size;
         let [mut from, mut to] = blocks;
-        // The last row above a cut between bands, and the first one below it; two sets, in turns.
+        // The last row above a cut between bands, and the first row below it. Two sets take turns.
         let edge = |step: usize, cut: usize, side: usize| {
             let number = (step % 2 * self.bands + cut) * 2 + side;
             &edges[number * size..(number + 1) * size]

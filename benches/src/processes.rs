@@ -1,13 +1,13 @@
-//! What the system says about processes: the work that they did, the memory that they take.
+//! The system's figures of processes: their work and their memory.
 
 use std::{fs, io, ops::Sub, path::Path, time::Duration};
 
-/// What the threads of some processes have done since they started.
+/// The work of the threads of some processes since they started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// Time on a core, in user code and in the system.
+    /// The time on a core, in user code and in the system.
     pub cpu: Duration,
-    /// How often a thread went to sleep: about as often as it was woken.
+    /// The number of times that a thread went to sleep. It is about the number of wake-ups.
     pub sleeps: u64,
 }
 
@@ -22,12 +22,12 @@ impl Sub for Activity {
     }
 }
 
-/// Of all threads of these processes, but for the calling thread.
+/// Returns the work of all threads of these processes, without the calling thread.
 ///
-/// Between two looks no thread of theirs should end, since its part is lost then.
+/// No thread of theirs should end between two calls, since its part is lost then.
 ///
 /// # Errors
-/// When a process is gone, or the system does not keep these statistics.
+/// A process is gone, or the system does not keep these statistics.
 pub fn activity(pids: impl IntoIterator<Item = u32>) -> io::Result<Activity> {
     let caller = rustix::thread::gettid().as_raw_pid().to_string();
     let mut total = Activity::default();
@@ -44,11 +44,11 @@ pub fn activity(pids: impl IntoIterator<Item = u32>) -> io::Result<Activity> {
     Ok(total)
 }
 
-/// The bytes of memory that these processes take together: what they share counts once, if nobody
-/// else has it.
+/// Returns the bytes of memory that these processes take together. Memory that only they share
+/// counts once.
 ///
 /// # Errors
-/// When a process is gone, or the system does not tell.
+/// A process is gone, or the system does not tell.
 pub fn memory(pids: impl IntoIterator<Item = u32>) -> io::Result<u64> {
     let mut total = 0;
     for pid in pids {
@@ -57,7 +57,8 @@ pub fn memory(pids: impl IntoIterator<Item = u32>) -> io::Result<u64> {
     Ok(total)
 }
 
-/// The time of a thread on a core, in nanoseconds where the kernel counts them, in ticks elsewhere.
+/// Returns the time of a thread on a core. It is exact to nanoseconds if the kernel counts them,
+/// and to ticks otherwise.
 fn cpu(thread: &Path) -> io::Result<Duration> {
     if let Some(time) = fs::read_to_string(thread.join("schedstat"))
         .ok()
@@ -80,15 +81,15 @@ fn schedstat(text: &str) -> Option<Duration> {
         .map(Duration::from_nanos)
 }
 
-/// User and system time, which are the 14th and 15th field; the second, in brackets, may hold
-/// anything.
+/// Returns the user and the system time, which are the 14th and 15th field. The second field, in
+/// brackets, may hold any characters.
 fn stat(text: &str) -> Option<u64> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
     Some(next()? + next()?)
 }
 
-/// The number behind a word at the beginning of a line.
+/// Returns the number after a word at the beginning of a line.
 fn field(file: &Path, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(stat("12 (short) S 1"), None);
     }
 
-    /// In a process of its own: the threads of this one, which run other tests, come and go.
+    /// Runs in a process of its own, since threads of this process run other tests and end.
     #[test]
     fn work_between_two_looks_is_seen() {
         let script =

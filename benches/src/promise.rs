@@ -1,4 +1,4 @@
-//! The promise of the engine, for floors that are measured on the store alone.
+//! The promise of the engine, for floors that use the store alone.
 #![expect(
     unsafe_code,
     reason = "the one place in this crate that vouches for what the compiler does not check"

@@ -1,17 +1,16 @@
-//! Repetitions of one measurement, and what they say.
+//! Repetitions of one measurement, and their summary.
 
 use std::time::{Duration, Instant};
 
-/// How often something is measured: at least `least` times, then until `time` has passed or there
-/// are `most` samples.
+/// The plan of a measurement: at least `least` samples, then further samples until `time` has
+/// passed or there are `most`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The first samples, which are thrown away: so many, or those of the first `time`, if that is
-    /// fewer.
+    /// The number of first samples that are thrown away. The warm-up ends earlier after `time`.
     pub warm_up: usize,
-    /// Samples that there are in any case; at least 1.
+    /// The least number of samples, at least 1.
     pub least: usize,
-    /// Samples after which it ends.
+    /// The most samples.
     pub most: usize,
     /// The time for the samples, without the warm-up.
     pub time: Duration,
@@ -32,17 +31,17 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Sampler {
     plan: Plan,
-    /// Samples of the warm-up that are still to come.
+    /// The number of warm-up samples that are left.
     cold: usize,
-    /// When the warm-up began.
+    /// The time at which the warm-up began.
     warming: Option<Instant>,
     values: Vec<f64>,
-    /// When the warm-up was over.
+    /// The time at which the warm-up ended.
     began: Option<Instant>,
 }
 
 impl Sampler {
-    /// Without samples.
+    /// Returns a sampler without samples.
     pub fn new(plan: Plan) -> Sampler {
         Sampler {
             plan,
@@ -53,7 +52,7 @@ impl Sampler {
         }
     }
 
-    /// Whether one more sample is wanted.
+    /// Returns whether the plan wants a further sample.
     pub fn more(&mut self) -> bool {
         if self.cold > 0 {
             let warming = self.warming.get_or_insert_with(Instant::now);
@@ -68,7 +67,7 @@ impl Sampler {
             || (count < self.plan.most && began.elapsed() < self.plan.time)
     }
 
-    /// Takes a sample, in whatever unit.
+    /// Takes a sample, in any unit.
     pub fn add(&mut self, value: f64) {
         match self.cold {
             0 => self.values.push(value),
@@ -76,19 +75,19 @@ impl Sampler {
         }
     }
 
-    /// What the samples say.
+    /// Returns the summary of the samples.
     ///
     /// # Panics
-    /// If there are none: this comes after a loop over [`more`](Self::more).
+    /// There are no samples. Callers loop over [`more`](Self::more) before.
     pub fn summary(self) -> Summary {
         Summary::of(self.values)
     }
 }
 
-/// Measures as planned; `sample` gives one sample.
+/// Measures according to the plan. `sample` returns one sample.
 ///
 /// # Errors
-/// The first of `sample`.
+/// The first error of `sample`.
 pub fn measure<E>(plan: Plan, mut sample: impl FnMut() -> Result<f64, E>) -> Result<Summary, E> {
     let mut sampler = Sampler::new(plan);
     while sampler.more() {
@@ -97,7 +96,7 @@ pub fn measure<E>(plan: Plan, mut sample: impl FnMut() -> Result<f64, E>) -> Res
     Ok(sampler.summary())
 }
 
-/// The seconds that `work` takes. Its result is dropped afterwards, outside of that time.
+/// Returns the seconds that `work` takes. The drop of its result does not count.
 pub fn timed<R>(work: impl FnOnce() -> R) -> f64 {
     let start = Instant::now();
     let result = work();
@@ -106,26 +105,26 @@ pub fn timed<R>(work: impl FnOnce() -> R) -> f64 {
     elapsed.as_secs_f64()
 }
 
-/// Median and spread.
+/// The median and the spread of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// Half of the samples are not above it.
+    /// The median: half of the samples are not above it.
     pub median: f64,
-    /// One tenth of the samples is not above it.
+    /// The 10th percentile: one tenth of the samples is not above it.
     pub p10: f64,
-    /// Nine tenths are not above it.
+    /// The 90th percentile: nine tenths of the samples are not above it.
     pub p90: f64,
-    /// All but one in a hundred are not above it.
+    /// The 99th percentile: all but one in a hundred samples are not above it.
     pub p99: f64,
-    /// How many samples there are.
+    /// The number of samples.
     pub count: usize,
 }
 
 impl Summary {
-    /// Of these samples.
+    /// Returns the summary of these samples.
     ///
     /// # Panics
-    /// If there are none.
+    /// There are no samples.
     pub fn of(mut values: Vec<f64>) -> Summary {
         assert!(!values.is_empty(), "no samples to summarise");
         values.sort_by(f64::total_cmp);
@@ -139,11 +138,11 @@ impl Summary {
         }
     }
 
-    /// Of two things that were measured in turn: the turn in which the ratio of their medians is
-    /// the middle one. What the machine did in a turn, it did to both.
+    /// Returns the summaries of two things that were measured in turn. They are of the turn whose
+    /// ratio of medians is the middle one. Other work of the machine in a turn affects both things.
     ///
     /// # Panics
-    /// If there are none.
+    /// There are no turns.
     pub fn middle_turn(mut turns: Vec<[Summary; 2]>) -> [Summary; 2] {
         assert!(!turns.is_empty(), "no turns to choose from");
         let ratio = |[one, other]: &[Summary; 2]| one.median / other.median;
@@ -151,13 +150,14 @@ impl Summary {
         turns[turns.len() / 2]
     }
 
-    /// Of one value that is not repeated.
+    /// Returns the summary of one value that is not repeated.
     pub fn single(value: f64) -> Summary {
         Summary::of(vec![value])
     }
 }
 
-/// The value below which this share of the sorted values lies, between its two neighbours.
+/// Returns the value below which this share of the sorted values lies. It interpolates between the
+/// two neighbours.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, above) = (

@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::sampling::Summary;
 
-/// What a number means.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.
     Time,
-    /// Things per second.
+    /// A rate: things per second.
     Rate,
     /// Bytes per second.
     Bandwidth,
@@ -17,35 +17,34 @@ pub enum Unit {
     Bytes,
     /// A plain number.
     Count,
-    /// A share of something, or how many times it.
+    /// A share, or a multiple.
     Ratio,
 }
 
-/// Something that the hardware or the system does without us, in the unit of the figure that stands
-/// beside it.
+/// A figure of the hardware or the system without Mobula, in the unit of the figure beside it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Floor {
-    /// What it is.
+    /// The name.
     pub name: &'static str,
-    /// How much.
+    /// The number.
     pub value: f64,
 }
 
 /// One line of a table.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// What was measured.
+    /// The name of the figure.
     pub what: String,
     /// The unit of all numbers.
     pub unit: Unit,
-    /// Ours.
+    /// Mobula's numbers.
     pub ours: Summary,
-    /// What it is compared with.
+    /// The floors beside the figure.
     pub floors: Vec<Floor>,
 }
 
 impl Figure {
-    /// A figure that is not compared with anything so far.
+    /// Returns a figure without floors.
     pub fn new(what: impl Into<String>, unit: Unit, ours: Summary) -> Figure {
         Figure {
             what: what.into(),
@@ -95,14 +94,14 @@ impl Figure {
     }
 }
 
-/// The figures that belong together.
+/// A table of figures.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// The number by which it is asked for.
+    /// The number by which users ask for the table.
     pub row: u8,
-    /// What its figures are about.
+    /// The subject of the figures.
     pub title: String,
-    /// In the order in which they are shown.
+    /// The figures, in the order of the table.
     pub figures: Vec<Figure>,
 }
 
@@ -145,9 +144,9 @@ fn write_line(
 /// A number with its unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown(
-    /// In seconds, bytes, and so on.
+    /// The number in seconds, bytes, and so on.
     pub f64,
-    /// What it means.
+    /// The unit.
     pub Unit,
 );
 
@@ -157,7 +156,7 @@ impl fmt::Display for Shown {
         const DECIMAL: [(f64, &str); 4] = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")];
         let Shown(value, unit) = *self;
         let scales = if unit == Unit::Time { &TIMES } else { &DECIMAL };
-        // The smallest scale takes all that is smaller still.
+        // The smallest scale also takes smaller numbers.
         let smallest = scales[scales.len() - 1];
         let (scale, prefix) = *scales
             .iter()
@@ -175,7 +174,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// About three digits, fewer for what is very small.
+/// Writes about three digits, and fewer for very small numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits(
     /// The number.

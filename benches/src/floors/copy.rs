@@ -1,4 +1,4 @@
-//! Memory: what one thread copies and fills.
+//! Measures the copies and fills of memory.
 
 use std::{
     convert::Infallible,
@@ -18,8 +18,8 @@ use crate::{
 
 /// Two buffers between which elements are copied. Both were used before.
 ///
-/// How fast a machine copies changes from second to second when others use its memory, too. So
-/// this is to be measured in turn with what it is compared with.
+/// The speed of copies changes from second to second when other programs use the memory, too. So
+/// callers measure this in turn with the figure beside it.
 #[derive(Debug)]
 pub struct Copying {
     source: Vec<f64>,
@@ -27,7 +27,7 @@ pub struct Copying {
 }
 
 impl Copying {
-    /// For so many elements.
+    /// Makes buffers for this many elements.
     pub fn new(elements: usize) -> Copying {
         Copying {
             source: vec![1.0; elements],
@@ -35,18 +35,18 @@ impl Copying {
         }
     }
 
-    /// What is copied.
+    /// Returns the source of the copies.
     pub fn source(&self) -> &Vec<f64> {
         &self.source
     }
 
-    /// Copies once. Seconds.
+    /// Copies once. Returns the seconds.
     pub fn copy(&mut self) -> f64 {
         timed(|| black_box(&mut self.target).copy_from_slice(black_box(&self.source)))
     }
 
-    /// Copies once, with so many threads, each of which takes the next piece when it is done with
-    /// the last. Seconds.
+    /// Copies once, with this many threads. Each takes the next piece when it has copied the last.
+    /// Returns the seconds.
     pub fn copy_by(&mut self, threads: usize) -> f64 {
         /// Elements of a piece.
         const PIECE: usize = 128 << 10;
@@ -66,16 +66,16 @@ impl Copying {
         })
     }
 
-    /// Fills the target once. Seconds.
+    /// Fills the target once. Returns the seconds.
     pub fn fill(&mut self) -> f64 {
         timed(|| black_box(&mut self.target[..]).fill(black_box(3.0)))
     }
 
-    /// Writes the source to a memory file that is new: the system gets the memory and copies.
-    /// Seconds.
+    /// Writes the source to a new memory file. The system gets the memory and copies. Returns the
+    /// seconds.
     ///
     /// # Errors
-    /// When the system has not got the memory.
+    /// The system does not have the memory.
     pub fn write(&self) -> io::Result<f64> {
         let bytes = bytemuck::cast_slice(&self.source);
         let mut file = File::from(memfd_create("floor", MemfdFlags::CLOEXEC)?);
@@ -85,7 +85,7 @@ impl Copying {
     }
 }
 
-/// Seconds of a copy of so many elements.
+/// Returns the seconds of a copy of this many elements.
 pub fn copy(elements: usize, plan: Plan) -> Floor {
     let mut buffers = Copying::new(elements);
     let Ok(summary) = measure::<Infallible>(plan, || Ok(buffers.copy()));

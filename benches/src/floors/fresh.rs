@@ -1,4 +1,4 @@
-//! Memory that has not been used before.
+//! The cost of memory that has not been used before.
 
 use std::{io, sync::atomic::Ordering::Relaxed, time::Instant};
 
@@ -7,11 +7,13 @@ use mobula_store::{Backing, SegmentFile, SharedWords};
 /// The words of a page.
 const PAGE: usize = 4096 / size_of::<u64>();
 
-/// Seconds that the system takes for so many bytes of new shared memory, of which one word on each
-/// page is written: the memory has to be found and cleared, whatever is then stored in it.
+/// Returns the seconds that the system takes for this many bytes of new shared memory.
+///
+/// The function writes one word on each page. So the system has to find and clear the memory, which
+/// every use of new memory needs.
 ///
 /// # Errors
-/// When the system has not got the memory.
+/// The system does not have the memory.
 pub fn touch_fresh(bytes: usize) -> io::Result<f64> {
     let len = bytes as u64;
     let start = Instant::now();

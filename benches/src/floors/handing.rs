@@ -1,4 +1,5 @@
-//! Memory that changes cores: one thread copies into a shared buffer, another one copies out of it.
+//! Measures memory that changes cores. One thread copies into a shared buffer, another one copies
+//! out of it.
 
 use std::{
     hint::{self, black_box},
@@ -14,7 +15,7 @@ use std::{
 
 use crate::sampling::timed;
 
-// What the giver does, in `turn`.
+// The values of `turn`: the steps of the giver.
 const ASLEEP: u32 = 0;
 const WAKE: u32 = 1;
 const AWAKE: u32 = 2;
@@ -22,9 +23,11 @@ const GIVE: u32 = 3;
 const GIVEN: u32 = 4;
 const END: u32 = 5;
 
-/// Two threads and the buffer between them. No result of another process can arrive as a private
-/// copy in less than this, if it passes through shared memory: the writer takes lines away that
-/// the reader's core had, and the reader fetches lines that the writer's core has.
+/// Two threads and the buffer between them.
+///
+/// A result of another process that passes through shared memory and arrives as a private copy
+/// takes at least this time. The writer takes cache lines that the reader's core had. The reader
+/// fetches cache lines that the writer's core has.
 #[derive(Debug)]
 pub struct Handing {
     shared: Arc<Shared>,
@@ -43,7 +46,7 @@ impl Shared {
         work(&mut self.buffer.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Spins while `turn` is this value; says what comes then.
+    /// Spins while `turn` is this value. Returns the next value.
     fn after(&self, value: u32) -> u32 {
         loop {
             for _ in 0..100 {
@@ -53,7 +56,7 @@ impl Shared {
                 }
                 hint::spin_loop();
             }
-            // If both threads are on one core.
+            // Both threads may be on one core.
             thread::yield_now();
         }
     }
@@ -79,7 +82,7 @@ impl Shared {
 }
 
 impl Handing {
-    /// For so many elements.
+    /// Makes the threads and a buffer for this many elements.
     pub fn new(elements: usize) -> Handing {
         let shared = Arc::new(Shared {
             turn: AtomicU32::new(ASLEEP),
@@ -94,8 +97,8 @@ impl Handing {
         }
     }
 
-    /// Seconds from the giver's beginning until the target is filled. The giver was woken before,
-    /// and sleeps again afterwards.
+    /// Returns the seconds from the giver's beginning until the target is filled. The giver is
+    /// woken before, and sleeps again afterwards.
     pub fn hand(&mut self) -> f64 {
         self.turn(WAKE);
         self.shared.after(WAKE);

@@ -18,20 +18,21 @@ use mobula_store::SharedWords;
 /// Words of data.
 const CAPACITY: usize = 1024;
 
-/// Words between what lies apart: two cache lines, since processors fetch pairs.
+/// The words from one index to the next, and to the data: two cache lines, since processors fetch
+/// pairs.
 const APART: usize = 16;
 
-/// How many words a ring takes.
+/// The number of words that a ring takes.
 pub(super) const WORDS: usize = 2 * APART + CAPACITY;
 
 /// One end of a ring.
 pub(super) struct End {
     words: Arc<SharedWords>,
-    /// Where the ring begins.
+    /// The first word of the ring.
     base: usize,
-    /// How many words this end has written, or read.
+    /// The number of words that this end has written, or read.
     own: u64,
-    /// What the other end's index was when this one looked last.
+    /// The other end's index when this end last read it.
     other: u64,
 }
 

@@ -1,5 +1,7 @@
-//! What the hardware and the system take for the same, without us: measured in the same run as
-//! what stands beside it, since machines differ from minute to minute.
+//! Floors: the cost of the same work for the hardware and the system, without Mobula.
+//!
+//! A floor is measured in the run of the figure beside it, since machines differ from minute to
+//! minute.
 
 mod copy;
 mod fresh;
@@ -18,7 +20,8 @@ pub use pinned::Pinned;
 pub use program::program;
 pub use ring::{Rings, message_game, message_ping_pong};
 
-/// Makes this process the second player of a floor if it was started as such; does not return then.
+/// Makes this process the second player of a floor if it was started as the second player. Then
+/// does not return.
 pub fn enter_if_peer() {
     ping_pong::enter();
     ring::enter();

@@ -1,4 +1,4 @@
-//! Two processes: a ball that goes back and forth through shared memory.
+//! Measures round trips of a ball between two processes through shared memory.
 
 use std::{
     env, hint, io,
@@ -28,8 +28,8 @@ use crate::{
 /// The first argument of the second process.
 const PEER: &str = "--ping-pong-peer";
 
-/// How long a player waits for the other before it gives up: far longer than any round takes, so
-/// that it means the other's end.
+/// The time that a player waits for the other before it gives up. No round takes as long, so the
+/// other player has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The ball that ends the game.
@@ -37,18 +37,18 @@ const STOP: u32 = u32::MAX;
 
 const FILE_BYTES: u64 = 8192;
 
-/// The words that the players write, on cache lines (and pairs of them) of their own.
+/// The words that the players write. Each has a pair of cache lines of its own.
 const THERE: usize = 0;
 const BACK: usize = 256;
 
-/// What a player does while the ball is away.
+/// The way in which a player waits for the ball.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
-    /// It looks and looks.
+    /// The player spins.
     Spin,
-    /// It looks, and lets other processes run in between.
+    /// The player spins, and yields to other processes in between.
     Yield,
-    /// It sleeps, and is woken.
+    /// The player sleeps until the other wakes it.
     Sleep,
 }
 
@@ -68,7 +68,7 @@ impl Waiting {
         }
     }
 
-    /// Waits until the word is not `old` any more; `None` when patience ends.
+    /// Waits until the word is not `old` any more. Returns `None` when the patience ends.
     fn wait(self, word: &AtomicU32, old: u32) -> Option<u32> {
         /// Looks between two looks at the clock.
         const ROUNDS: u32 = 1000;
@@ -84,7 +84,8 @@ impl Waiting {
                     Waiting::Yield => thread::yield_now(),
                     Waiting::Sleep => {
                         let limit = futex::Timespec::try_from(PATIENCE).ok()?;
-                        // Woken, interrupted, or changed before the sleep: look again.
+                        // The player was woken or interrupted, or the word changed before the
+                        // sleep. It looks again.
                         let slept = futex::wait(word, futex::Flags::empty(), old, Some(&limit));
                         if slept == Err(rustix::io::Errno::TIMEDOUT) {
                             return None;
@@ -101,7 +102,7 @@ impl Waiting {
     fn send(self, word: &AtomicU32, ball: u32) {
         word.store(ball, Release);
         if let Waiting::Sleep = self {
-            // It fails for a bad address only.
+            // The call fails only for a bad address.
             let _ = futex::wake(word, futex::Flags::empty(), 1);
         }
     }
@@ -169,7 +170,7 @@ impl Game {
             .read_write_fd(ENGINE)
             .ok_or(io::ErrorKind::Unsupported)?
             .try_clone_to_owned()?;
-        // The peer has the memory as its standard input.
+        // The second process has the memory as its standard input.
         let peer = Command::new("/proc/self/exe")
             .args([PEER, name])
             .stdin(Stdio::from(descriptor))
@@ -179,15 +180,16 @@ impl Game {
             words,
             peer,
             ball: 0,
-            // Only now, since the peer would inherit it.
+            // The thread is pinned after the start of the second process, which would inherit the
+            // core.
             _core: waiting.core(0),
         };
-        // The first round takes as long as the peer's start.
+        // The first round takes as long as the start of the second process.
         game.round()?;
         Ok(game)
     }
 
-    /// The median time of a round.
+    /// Returns the median time of a round.
     fn play(&mut self, plan: Plan) -> io::Result<f64> {
         let rounds = measure(plan, || {
             let mut played = Ok(());
@@ -214,12 +216,13 @@ impl Game {
 impl Drop for Game {
     fn drop(&mut self) {
         self.waiting.send(&self.words.narrow_words()[THERE], STOP);
-        // It ends by itself, at the latest when its patience does.
+        // The second process ends by itself, at the latest when its patience ends.
         let _ = self.peer.wait();
     }
 }
 
-/// Makes this process the second player if it was started as such; does not return then.
+/// Makes this process the second player if it was started as the second player. Then does not
+/// return.
 pub(super) fn enter() {
     let mut args = env::args().skip(1);
     if args.next().as_deref() != Some(PEER) {

@@ -1,17 +1,17 @@
-//! Players on cores of their own. A system may leave two processes that spin on one core for a
-//! while; then a game shows its scheduler and not the memory.
+//! Keeps players on cores of their own. The system may leave two spinning processes on one core for
+//! some time. Then a game would measure the system's scheduler and not the memory.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// This thread, on one core only; when it is dropped, where it was allowed before.
+/// Keeps this thread on one core. The drop restores the cores that the thread had before.
 #[derive(Debug)]
 pub struct Pinned {
     before: CpuSet,
 }
 
 impl Pinned {
-    /// To the core of this number among those that the process may use. `None`, and nothing
-    /// happens, if there are fewer, or the system does not let us.
+    /// Moves this thread to the core of this number among the cores that the process may use.
+    /// Returns `None` and changes nothing if the process has fewer cores, or the system refuses.
     pub fn to(number: usize) -> Option<Pinned> {
         let before = sched_getaffinity(None).ok()?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| before.is_set(*core));

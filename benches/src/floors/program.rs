@@ -1,4 +1,4 @@
-//! Processes: what it takes to start one.
+//! Measures the start of a process.
 
 use std::{
     io,
@@ -10,10 +10,10 @@ use crate::{
     table::Floor,
 };
 
-/// Seconds from starting a small program until it has ended.
+/// Returns the seconds from the start of a small program to its end.
 ///
 /// # Errors
-/// When it cannot be started.
+/// The program cannot be started.
 pub fn program(plan: Plan) -> io::Result<Floor> {
     let summary = measure(plan, || {
         let mut result = Ok(());

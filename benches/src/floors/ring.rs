@@ -27,7 +27,7 @@ use crate::{
 /// The first argument of the second process.
 const PEER: &str = "--ring-peer";
 
-/// How long a player waits before it gives up: far longer than any round takes.
+/// The time that a player waits before it gives up. No round takes as long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Words of data in each ring.
@@ -36,18 +36,18 @@ const CAPACITY: usize = 1024;
 /// More than both rings take: the first page belongs to futexes.
 const FILE_BYTES: u64 = 64 << 10;
 
-/// What goes there and back: an identity, a function, and an argument.
+/// The message that goes there and back: an identity, a function, and an argument.
 type Ball = (u64, u32, f64);
 
 /// The function that ends the game.
 const STOP: u32 = u32::MAX;
 
-/// What the players hand the value over with.
+/// The kind of rings between the players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rings {
-    /// Rings as textbooks have them, with an index of each end in shared memory.
+    /// Textbook rings, with an index of each end in shared memory.
     Indexed,
-    /// Mobula's own.
+    /// Mobula's own rings.
     Mobula,
 }
 
@@ -190,7 +190,7 @@ pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
         .args([PEER, rings.name()])
         .stdin(Stdio::from(descriptor))
         .spawn()?;
-    // Only now, since the peer would inherit it.
+    // The thread is pinned after the start of the second process, which would inherit the core.
     let _core = Pinned::to(0);
     let mut player = Player::new(Ends::new(rings, words, true));
     let mut number = 0;
@@ -203,7 +203,7 @@ pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
         number += 1;
         Ok(())
     };
-    // The first round takes as long as the peer's start.
+    // The first round takes as long as the start of the second process.
     let summary = round().and_then(|()| {
         measure(plan, || {
             let mut played = Ok(());
@@ -216,12 +216,13 @@ pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
 }
 
 fn end(player: &mut Player, peer: &mut Child) {
-    // It ends by itself, at the latest when its patience does.
+    // The second process ends by itself, at the latest when its patience ends.
     let _ = player.send((0, STOP, 0.0));
     let _ = peer.wait();
 }
 
-/// Makes this process the second player if it was started as such; does not return then.
+/// Makes this process the second player if it was started as the second player. Then does not
+/// return.
 pub(super) fn enter() {
     if env::args().nth(1).as_deref() == Some(PEER) {
         let named = |rings: &Rings| env::args().nth(2).as_deref() == Some(rings.name());
