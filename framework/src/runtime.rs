@@ -364,7 +364,8 @@ impl Runtime {
     pub fn nodes(&self) -> Result<Vec<Node>> {
         let Some(control) = self.control() else {
             return Err(Error::usage(
-                "`Runtime::nodes` was called in a task; the program that started the runtime has                  the list, and can pass it to the task",
+                "`Runtime::nodes` was called in a task; the program that started the runtime has \
+                 the list, and can pass it to the task",
             ));
         };
         if control.is_closed() {
