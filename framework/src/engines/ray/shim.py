@@ -750,6 +750,8 @@ class Peer:
         self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
         # The queue of each answer that the process still knows.
         self.queue_of: dict[int, str] = {}
+        # Actors whose constructors have failed, by name. Ray ends them with their last handle.
+        self.refused: dict[str, Any] = {}
         # When the last handle of an actor has gone, by the actor's name.
         self.left: dict[str, float] = {}
         # Remote functions with the options of calls, and when they were made.
@@ -982,6 +984,8 @@ class Peer:
         if thing.told or self.objects.get(number) is not thing:
             return
         thing.told = True
+        if thing.label is not None and "Value" not in outcome:
+            self.refused[thing.label] = thing.actor._actor_id
         try:
             self.stream.send("Ready", number, outcome)
         except TooLong as error:
@@ -1402,6 +1406,8 @@ class Peer:
         while True:
             actor = ray.get_actor(name)
             if time.monotonic() >= ends:
+                if self.refused.get(name) == actor._actor_id:
+                    raise ValueError(name)
                 return actor
             # The handle would keep the actor.
             del actor

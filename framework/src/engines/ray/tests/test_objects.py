@@ -880,6 +880,15 @@ class Actors(PeerCase):
             self.peer.on_FindActor(3, "name")
         self.assertEqual(asked.call_count, 1)
 
+    def test_an_actor_whose_constructor_failed_has_no_name(self) -> None:
+        self.create(["name", 0, 0, 1, [], None, 0.5])
+        thing = self.peer.objects[1]
+        self.peer.tell(1, thing, {"Error": b"no"})
+        with mock.patch.object(ray, "get_actor", return_value=thing.actor):
+            self.peer.on_FindActor(2, "name")
+        failed = shim.failure("usage", "there is no actor with the name `name`")
+        self.assertEqual(self.peer.objects[2].meta, failed)
+
     def test_an_actor_is_killed_for_good(self) -> None:
         self.create([None, 0, 0, 1, [], None, 0.5])
         self.peer.on_KillActor(1)
