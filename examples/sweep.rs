@@ -67,7 +67,7 @@ fn search(rt: &Runtime, digits: &Digits) -> mobula::Result<Option<(Setting, f64,
     let calls = settings.iter().map(|s| learn::remote(&images, &labels, *s));
     // Dropped at the end of this function, whichever way it is left.
     let all = rt.spawn_all(calls).cancel_on_drop();
-    let done = rt.as_completed(all.iter().cloned());
+    let done = rt.as_completed(all.iter().cloned()).progress("settings");
     for (tried, result) in done.enumerate() {
         let accuracy = result.get()?;
         let place = all.iter().position(|call| *call == result);
