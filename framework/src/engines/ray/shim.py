@@ -668,14 +668,15 @@ def opened(spec: Any) -> Any:
     return msgpack.unpackb(spec, use_list=False) if isinstance(spec, bytes) else spec
 
 
+def is_plain(meta: Any) -> bool:
+    """Returns whether `meta` is all of a value or an error: it refers to no object or payload."""
+    return bool(meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3])
+
+
 def compact(result: Result) -> Any:
     """Returns the objects of a result as bytes if it refers to no object."""
-    meta, _ = result
-    if meta[0] == "v" and not meta[2] and not meta[3]:
-        return b"v" + meta[1], b""
-    if meta[0] == "e":
-        return b"e" + meta[1], b""
-    return result
+    meta: Any = result[0]
+    return (meta[0].encode() + meta[1], b"") if is_plain(meta) else result
 
 
 def expanded(meta: Any) -> Meta:
@@ -883,6 +884,14 @@ class Peer:
                     self.ask("keep", thing.queue, -1)
                 self.queue_of.pop(number, None)
 
+    def let_go(self, keeper: Object) -> None:
+        """Drops the objects and segments of a keeper that is no object of the process."""
+        for child in keeper.children:
+            self.drop(child)
+        for segment in keeper.segments:
+            self.stream.send("DropSegment", segment)
+        keeper.children, keeper.segments = [], []
+
     def leave_run(self, run: int, number: int, thing: Object) -> None:
         """Forgets a call of a run with its object, unless the run may have to cancel the call."""
         made = self.made_by.get(run, {})
@@ -966,11 +975,7 @@ class Peer:
             outcome = self.outcome(meta, None, thing)
         if self.objects.get(number) is not thing:
             # The process has released it meanwhile.
-            children, thing.children = thing.children, []
-            for child in children:
-                self.drop(child)
-            for segment in thing.segments:
-                self.stream.send("DropSegment", segment)
+            self.let_go(thing)
         self.tell(number, thing, outcome)
 
     def tell(self, number: int, thing: Object, outcome: dict[str, Any]) -> None:
@@ -1046,9 +1051,7 @@ class Peer:
         """
         if thing.failed is None and not isinstance(thing.payload, int):
             meta = expanded(meta)
-            if isinstance(meta, tuple) and (
-                meta[0] == "e" or meta[0] == "v" and not meta[2] and not meta[3]
-            ):
+            if isinstance(meta, tuple) and is_plain(meta):
                 self.tell(number, thing, self.outcome(meta, None, thing))
                 return
         self.later(self.ready, number, thing)
@@ -1354,7 +1357,8 @@ class Peer:
             if refused is not None:
                 raise Refused(refused)
             chosen.update(self.resources(options))
-            if name is not None:
+            if name in self.left:
+                # Ray refuses the name as long as its last actor has not ended.
                 with contextlib.suppress(ValueError):
                     self.actor_of(name)
             thing.actor = self.remote.Actor.options(**chosen).remote(spec, kept, *flat)
@@ -1787,10 +1791,7 @@ class Child(Peer):
             self.runs.pop(number, None)
             self.reported.pop(number, None)
             self.tokens.pop(token, None)
-            for child in keeper.children:
-                self.drop(child)
-            for segment in keeper.segments:
-                self.stream.send("DropSegment", segment)
+            self.let_go(keeper)
 
     def follow(
         self, number: int, function: int, options: Options, events: queue.SimpleQueue[Event]
