@@ -4,8 +4,8 @@ use std::{fmt, sync::OnceLock, thread};
 
 static IN_CLUSTER: OnceLock<String> = OnceLock::new();
 
-/// Returns the name of this machine in its runtime: in a cluster the one that
-/// [`set_node`] got, otherwise the host name.
+/// Returns the name of this machine in its runtime: the host name. In a cluster it is the name that
+/// [`set_node`] got.
 pub fn node() -> String {
     match IN_CLUSTER.get() {
         Some(name) => name.clone(),

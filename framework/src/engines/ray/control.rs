@@ -19,6 +19,9 @@ use parking_lot::{Condvar, Mutex};
 use super::helper::Helper;
 use crate::config::Config;
 
+/// The most tasks whose progress the program remembers.
+const MOST_PROGRESS: usize = 10_000;
+
 /// A runtime on a cluster, in the program that started it.
 pub(super) struct Cluster {
     name: String,
@@ -77,6 +80,10 @@ impl Cluster {
             }
             FromPeer::Progress(id, done, total) => {
                 let progress = TaskProgress { done, total };
+                // Nothing tells of tasks that have ended. A running one reports again soon.
+                if state.progress.len() >= MOST_PROGRESS {
+                    state.progress.clear();
+                }
                 state.progress.insert(id.into(), progress);
             }
             _ => {}
