@@ -383,6 +383,8 @@ pub enum FromWorker {
         array: ObjectId,
         /// The format of the new object.
         format: Format,
+        /// The run that asks, if it is known.
+        run: Option<Attempt>,
     },
     /// A new queue of the worker. The worker holds it.
     CreateQueue {

@@ -99,7 +99,12 @@ impl Scheduler {
             }
             FromWorker::Lend { array, parts } => self.lend_to_worker(array, &parts, from),
             FromWorker::Settle { id, array } => self.settle(id, array, from),
-            FromWorker::Seal { id, array, format } => self.seal(id, array, format, from, host),
+            FromWorker::Seal {
+                id,
+                array,
+                format,
+                run,
+            } => self.seal(id, array, format, (from, run), host),
             FromWorker::CreateQueue { id, capacity } => self.create_queue(id, capacity, from),
             FromWorker::QueuePut {
                 id,

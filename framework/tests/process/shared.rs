@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
 };
 
-use mobula::{AtomicArray, AtomicF64, PartRange, SharedArray, prelude::*};
+use mobula::{AtomicArray, AtomicF64, PartRange, Queue, SharedArray, prelude::*};
 
 use crate::support::{nothing_is_left, runtime, whole};
 
@@ -77,6 +77,12 @@ fn makes_an_array(len: usize) -> mobula::Result<SharedArray<f64>> {
 
 #[remote]
 fn seals(array: SharedArray<f64>) -> mobula::Result<f64> {
+    Ok(array.seal()?.view()?[1])
+}
+
+#[remote]
+fn seals_when_told(array: SharedArray<f64>, told: Queue<()>) -> mobula::Result<f64> {
+    told.get()?;
     Ok(array.seal()?.view()?[1])
 }
 
@@ -424,6 +430,20 @@ fn a_task_seals_what_it_was_given_while_others_keep_the_driver_busy() {
             failed[0]
         );
     });
+    nothing_is_left(&rt);
+}
+
+/// When another task of the worker ends, the worker tells the driver which objects it still has.
+#[mobula::test]
+fn a_task_seals_what_it_was_given_after_another_task_has_ended_beside_it() {
+    let rt = runtime(1);
+    let array = rt.shared_array::<f64>(LEN, 6.0).unwrap();
+    let told = rt.queue(1).unwrap();
+    let sealed = rt.spawn(seals_when_told::remote(array, &told));
+    rt.spawn(sum::remote(&[1.0])).get().unwrap();
+    told.put(&()).unwrap();
+    assert_eq!(sealed.get().unwrap(), 6.0);
+    drop((sealed, told));
     nothing_is_left(&rt);
 }
 

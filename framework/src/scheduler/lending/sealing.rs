@@ -4,7 +4,9 @@ use std::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
 };
 
-use mobula_protocol::{Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId};
+use mobula_protocol::{
+    Attempt, Body, Error, Format, ObjectId, SharedKind, TypeTag, Value, WorkerId,
+};
 use mobula_store::{AtomicF32, AtomicF64, SharedAtomic, codec::type_tag, is_cell};
 
 use crate::scheduler::{
@@ -28,7 +30,7 @@ impl Scheduler {
         id: ObjectId,
         array: ObjectId,
         format: Format,
-        from: WorkerId,
+        (from, run): (WorkerId, Option<Attempt>),
         host: &mut impl Host,
     ) -> Result<(), Violation> {
         self.check_new(id, from)?;
@@ -41,7 +43,7 @@ impl Scheduler {
                 "the shared array {array} cannot become {format:?}"
             )));
         }
-        let (others, argument_of) = self.refs_of_others(array, from);
+        let (others, argument_of) = self.refs_of_others(array, (from, run));
         let asks = argument_of.and_then(|task| self.tasks.get(task));
         let repeats = asks.is_some_and(|task| task.options(&self.functions).retry_errors);
         let lending = self.lending.entry(array).or_default();
@@ -86,18 +88,21 @@ impl Scheduler {
 
     /// Counts the refs of an array besides the requesting process's own. The process has a handle,
     /// a hold, or a task with the array as an argument. In the last case, also returns the task.
-    fn refs_of_others(&self, array: ObjectId, from: WorkerId) -> (u64, Option<TaskId>) {
+    ///
+    /// A process that asks has one handle of the array, which it drops then. The handle can have
+    /// come with an argument of the run that asks, and be held too: the worker says which objects
+    /// it still has whenever one of its tasks ends.
+    fn refs_of_others(
+        &self,
+        array: ObjectId,
+        (from, run): (WorkerId, Option<Attempt>),
+    ) -> (u64, Option<TaskId>) {
         let Some(object) = self.objects.get(array) else {
             return (0, None);
         };
         let Some(worker) = self.workers.get(&from) else {
             return (object.refs - u64::from(object.handles > 0), None);
         };
-        if worker.held.contains(array) {
-            return (object.refs - 1, None);
-        }
-        // If one task has all refs, it is the requesting task. A request from outside the task
-        // would need another ref: a value that contains the array, or a hold.
         let mentions = |task: TaskId| {
             let mut mentions = 0;
             for arg in self.tasks.get(task).iter().flat_map(|task| &task.args) {
@@ -105,10 +110,22 @@ impl Scheduler {
             }
             mentions
         };
+        let is_held = worker.held.contains(array);
+        let asks = run.and_then(|run| worker.assignment(run));
+        let argument = asks
+            .map(|asks| (asks.task, mentions(asks.task)))
+            .filter(|(_, mentions)| *mentions > 0);
+        let own = argument.map_or(0, |(_, mentions)| mentions);
+        let others = object.refs.saturating_sub(own + u64::from(is_held));
+        if others == 0 || is_held {
+            return (others, argument.map(|(task, _)| task));
+        }
+        // The array may have come with another task, which has left the handle to this one. If
+        // that task has all refs, no other task and no value can have the array.
         let mut tasks = worker.assignments.iter().map(|assignment| assignment.task);
         match tasks.find(|task| mentions(*task) == object.refs) {
             Some(task) => (0, Some(task)),
-            None => (object.refs, None),
+            None => (others, None),
         }
     }
 

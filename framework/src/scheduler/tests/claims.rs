@@ -99,6 +99,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, attachment: &WireAttachment) -> Ve
             id: w(W1, 90),
             array: id,
             format: seal,
+            run: None,
         },
         FromWorker::QueuePut {
             id: w(W1, 90),
@@ -360,6 +361,7 @@ fn an_array_is_sealed_as_what_it_is() {
         id: w(W1, 2),
         array: w(W1, 1),
         format,
+        run: None,
     };
     let flat = |elem, shape: &[u64]| Format::Flat {
         elem: TypeTag(elem),
@@ -390,6 +392,7 @@ fn an_array_is_sealed_as_what_it_is() {
             id: w(W1, 2),
             array,
             format: flat(1, &[1000]),
+            run: None,
         },
     );
     env.says(W1, seal(flat(1, &[10, 100])));

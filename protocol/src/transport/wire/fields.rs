@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Reader, WireError, writer};
-use crate::{ids::ObjectId, options::CallOptions};
+use crate::{
+    ids::{Attempt, ObjectId},
+    options::CallOptions,
+};
 
 /// The deepest nesting of options as MessagePack: fields, an option, a duration.
 const MAX_OPTIONS_DEPTH: usize = 16;
@@ -47,6 +50,21 @@ pub(super) fn read_flag(reader: &mut Reader<'_>, what: &'static str) -> Result<b
         1 => Ok(true),
         _ => Err(reader.malformed(what)),
     }
+}
+
+/// Writes the run of a task, if it is known.
+pub(super) fn write_run(out: &mut Vec<u8>, run: Option<Attempt>) {
+    out.push(run.is_some().into());
+    if let Some(run) = run {
+        writer::number(out, run.0);
+    }
+}
+
+pub(super) fn read_run(reader: &mut Reader<'_>) -> Result<Option<Attempt>, WireError> {
+    Ok(match read_flag(reader, "whether a run follows")? {
+        true => Some(Attempt(reader.number("a run")?)),
+        false => None,
+    })
 }
 
 pub(super) fn write_optional(out: &mut Vec<u8>, id: Option<ObjectId>) {

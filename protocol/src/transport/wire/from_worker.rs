@@ -6,8 +6,8 @@ use super::{
     Reader, WireError,
     arguments::{read_arg_spec, write_arg_specs},
     fields::{
-        read_flag, read_optional, read_options, read_packed, write_about, write_ids,
-        write_optional, write_options, write_packed,
+        read_flag, read_optional, read_options, read_packed, read_run, write_about, write_ids,
+        write_optional, write_options, write_packed, write_run,
     },
     value, writer,
 };
@@ -60,10 +60,7 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             writer::number(out, u64::from(task.function.0));
             write_options(out, &task.options)?;
             write_optional(out, task.actor);
-            out.push(parent.is_some().into());
-            if let Some(parent) = parent {
-                writer::number(out, parent.0);
-            }
+            write_run(out, *parent);
             write_arg_specs(out, &task.args)?;
         }
         FromWorker::Keeps => out.push(kind::KEEPS),
@@ -132,9 +129,15 @@ pub fn encode_from_worker(message: &FromWorker, out: &mut Vec<u8>) -> Result<(),
             write_about(out, kind::SETTLE, *id);
             writer::id(out, *array);
         }
-        FromWorker::Seal { id, array, format } => {
+        FromWorker::Seal {
+            id,
+            array,
+            format,
+            run,
+        } => {
             write_about(out, kind::SEAL, *id);
             writer::id(out, *array);
+            write_run(out, *run);
             value::write_format(out, format, 0);
         }
         FromWorker::Closed(loc) => {
@@ -222,10 +225,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
             let (id, function) = (reader.id()?, FunctionIndex(reader.number32("a function")?));
             let options = read_options(&mut reader)?;
             let actor = read_optional(&mut reader)?;
-            let parent = match read_flag(&mut reader, "whether a task makes the call")? {
-                true => Some(Attempt(reader.number("an attempt")?)),
-                false => None,
-            };
+            let parent = read_run(&mut reader)?;
             let args = reader.args(read_arg_spec)?;
             let task = TaskSpec {
                 id,
@@ -290,6 +290,7 @@ pub fn decode_from_worker(bytes: &[u8]) -> Result<FromWorker, WireError> {
         kind::SEAL => FromWorker::Seal {
             id: reader.id()?,
             array: reader.id()?,
+            run: read_run(&mut reader)?,
             format: match value::read_format(&mut reader)? {
                 (format, 0) => format,
                 _ => return Err(reader.malformed("the end of a format")),

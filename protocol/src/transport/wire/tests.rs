@@ -406,10 +406,13 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
         (ids(), vec((ids(), ranges()), 0..50))
             .prop_map(|(array, parts)| FromWorker::Lend { array, parts }),
         (ids(), ids()).prop_map(|(id, array)| FromWorker::Settle { id, array }),
-        (ids(), ids(), formats()).prop_map(|(id, array, format)| FromWorker::Seal {
-            id,
-            array,
-            format,
+        (ids(), ids(), formats(), option::of(number())).prop_map(|(id, array, format, run)| {
+            FromWorker::Seal {
+                id,
+                array,
+                format,
+                run: run.map(Attempt),
+            }
         }),
         locs().prop_map(FromWorker::Closed),
         queues(),

@@ -10,6 +10,7 @@ use mobula_store::Region;
 use crate::{
     link::{Link, Out},
     process::{
+        cancellations::this_run,
         cancelled::{check, woken_when_cancelled},
         here::Here,
         panics, tasks,
@@ -88,8 +89,13 @@ impl<L: Link> SharedMemory for Worker<L> {
     }
 
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
-        let array = array.id();
-        self.promised(|id| FromWorker::Seal { id, array, format })
+        let (array, run) = (array.id(), this_run());
+        self.promised(|id| FromWorker::Seal {
+            id,
+            array,
+            format,
+            run,
+        })
     }
 
     fn process(&self) -> (WorkerId, ProcessSlot) {

@@ -50,7 +50,7 @@ impl SharedMemory for Driver {
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
         let array = array.id();
         self.promised(|id, scheduler, peers| {
-            scheduler.seal(id, array, format, WorkerId::DRIVER, peers)
+            scheduler.seal(id, array, format, (WorkerId::DRIVER, None), peers)
         })
     }
 

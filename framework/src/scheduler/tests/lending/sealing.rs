@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula_protocol::{
-    Body, Error, Format, ObjectId, Shape, TypeTag, Value, WireAttachment, WorkerId,
+    Attempt, Body, Error, Format, ObjectId, Shape, TypeTag, Value, WireAttachment, WorkerId,
     message::{ArgSpec, FromWorker, TaskSpec},
 };
 
@@ -33,7 +33,7 @@ impl Env {
     fn seal(&mut self, array: ObjectId) -> ObjectId {
         let id = self.scheduler.mint();
         self.scheduler
-            .seal(id, array, flat(), D, &mut self.host)
+            .seal(id, array, flat(), (D, None), &mut self.host)
             .unwrap();
         self.scheduler.sanity_check();
         id
@@ -64,6 +64,15 @@ impl Env {
         self.scheduler.sealed(id, value, &mut self.host);
         self.scheduler.sanity_check();
         self.pump();
+    }
+}
+
+fn seal_message(id: ObjectId, array: ObjectId, run: Option<Attempt>) -> FromWorker {
+    FromWorker::Seal {
+        id,
+        array,
+        format: flat(),
+        run,
     }
 }
 
@@ -127,7 +136,7 @@ fn it_is_refused_for_a_reason_while_others_could_write() {
     let sealed = env.seal(array);
     let why = env.scheduler.mint();
     env.scheduler
-        .seal(why, array, flat(), D, &mut env.host)
+        .seal(why, array, flat(), (D, None), &mut env.host)
         .unwrap();
     assert!(env.scheduler.outcome(why).unwrap().is_err());
     let refused = env.refused(array, &[span(0, 1)]);
@@ -159,11 +168,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
         env.scheduler.submit(call, D, &mut env.host).unwrap();
         env.pump();
         let task = env.start(W1, d(1));
-        let seal = |n| FromWorker::Seal {
-            id: w(W1, n),
-            array,
-            format: flat(),
-        };
+        let seal = |n| seal_message(w(W1, n), array, None);
         // The driver has it, too.
         env.ok(W1, seal(1));
         env.ok(W1, FromWorker::Watch(w(W1, 1)));
@@ -191,6 +196,47 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
     }
 }
 
+/// Another task of the worker ended beside this one, and the worker told what it still has.
+#[test]
+fn a_task_seals_its_argument_though_its_worker_holds_it() {
+    for shares in [false, true] {
+        let mut env = Env::new(1, 4);
+        let array = env.put(0, shared(1));
+        let holds = || ArgSpec::Value(Box::new(packed(1, vec![memory_attachment(array, 1)])));
+        let call = TaskSpec {
+            options: retries(5),
+            ..spec(d(1), vec![holds()])
+        };
+        env.scheduler.submit(call, D, &mut env.host).unwrap();
+        let next = shares.then(|| env.submit(2, vec![holds()]));
+        env.release(array);
+        env.pump();
+        let task = env.start(W1, d(1));
+        env.ok(W1, FromWorker::Hold(array));
+        // A thread that the task has started is of no run.
+        env.ok(W1, seal_message(w(W1, 1), array, None));
+        env.ok(W1, FromWorker::Watch(w(W1, 1)));
+        assert!(env.told(W1, w(W1, 1)).is_err());
+        env.ok(W1, seal_message(w(W1, 2), array, Some(task.attempt)));
+        if let Some(next) = next {
+            env.ok(W1, FromWorker::Watch(w(W1, 2)));
+            let why = env.told(W1, w(W1, 2)).unwrap_err();
+            assert!(why.contains("other handles of it (1)"), "{why}");
+            env.ok(W1, FromWorker::Release(array));
+            env.done(W1, &task, good(1));
+            env.run(W1, next, good(1));
+        } else {
+            env.ok(W1, FromWorker::Release(array));
+            let closing = env.close().remove(0);
+            env.sealed(closing);
+            env.ok(W1, FromWorker::Watch(w(W1, 2)));
+            assert!(env.told(W1, w(W1, 2)).is_ok());
+            env.lose(W1);
+            assert_eq!(env.completed(), [(d(1), Err("crash of 0".into()))]);
+        }
+    }
+}
+
 #[test]
 fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     let mut env = Env::new(1, 1);
@@ -205,8 +251,8 @@ fn a_task_that_runs_again_after_an_error_cannot_seal_its_argument() {
     env.release(array);
     env.pump();
     env.start(W1, d(1));
-    let (id, format) = (w(W1, 1), flat());
-    env.ok(W1, FromWorker::Seal { id, array, format });
+    let id = w(W1, 1);
+    env.ok(W1, seal_message(id, array, None));
     env.ok(W1, FromWorker::Watch(id));
     let why = env.told(W1, id).unwrap_err();
     assert!(why.contains("without `retry_errors`"), "{why}");
@@ -227,8 +273,8 @@ fn what_a_task_has_read_from_a_value_or_shares_with_another_is_not_sealed() {
         env.release(array);
         env.pump();
         let task = env.start(W1, calls[0]);
-        let (id, format) = (w(W1, 1), flat());
-        env.ok(W1, FromWorker::Seal { id, array, format });
+        let id = w(W1, 1);
+        env.ok(W1, seal_message(id, array, None));
         env.ok(W1, FromWorker::Watch(id));
         assert!(env.told(W1, id).unwrap_err().contains("other handles"));
         env.ok(W1, FromWorker::Release(id));
@@ -249,11 +295,7 @@ fn a_worker_seals_its_own() {
     let (array, id) = (w(W1, 1), w(W1, 2));
     let value = Arc::new(shared(1));
     env.ok(W1, FromWorker::Put { id: array, value });
-    let seal = |id: ObjectId, array: ObjectId| FromWorker::Seal {
-        id,
-        array,
-        format: flat(),
-    };
+    let seal = |id, array| seal_message(id, array, None);
     env.message(W1, seal(w(WorkerId(9), 2), array)).unwrap_err();
     env.message(W1, seal(id, w(W1, 77))).unwrap_err();
     // Somebody who knows it only by name.

@@ -81,7 +81,7 @@ impl World {
         };
         self.handles.push(id);
         self.scheduler
-            .seal(id, array, format, D, &mut self.host)
+            .seal(id, array, format, (D, None), &mut self.host)
             .unwrap();
         if let Some(outcome) = self.scheduler.outcome(id) {
             self.outcomes.insert(id, outcome);
