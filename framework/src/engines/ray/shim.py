@@ -200,8 +200,6 @@ PATIENCE = 5.0
 LEAVE = 0.25
 # The creation of a queue may be on its way to the hub for so long, in seconds.
 COMES = 10.0
-# The progress of a run is passed on at this interval, in seconds.
-REPORT = 0.1
 # The fewest calls among which `Peer.tidy` looks for ended ones.
 TIDY = 1024
 # The thresholds of Python's cycle collector in processes that serve many calls.
@@ -628,8 +626,8 @@ class Remote:
                 return module.compact(self.inner.call(module.opened(spec), flat))
 
         class Hub:
-            def __init__(self) -> None:
-                self.inner = shim().Hub()
+            def __init__(self, follower: str) -> None:
+                self.inner = shim().Hub(follower)
 
             async def ask(self, sender: str, number: int, kind: str, args: tuple[Any, ...]) -> Any:
                 return await self.inner.ask(sender, number, kind, args)
@@ -640,8 +638,8 @@ class Remote:
             async def progress(self, token: str, done: int, total: int) -> None:
                 self.inner.progress(token, done, total)
 
-            async def progressed(self, sender: str) -> Any:
-                return await self.inner.progressed(sender)
+            async def progressed(self) -> Any:
+                return await self.inner.progressed()
 
         self.call: Any = ray.remote(num_returns=2, max_retries=0)(call)
         self.pick: Any = ray.remote(num_returns=2, num_cpus=0)(pick)
@@ -739,7 +737,7 @@ class Alarms:
 class Peer:
     """Serves one process of the program."""
 
-    def __init__(self, stream: Stream, remote: Remote) -> None:
+    def __init__(self, stream: Stream, remote: Remote, sender: str | None = None) -> None:
         self.stream = stream
         self.remote = remote
         self.segments = Segments(stream)
@@ -748,7 +746,7 @@ class Peer:
         self.by_key: dict[Key, int] = {}
         self.minted = 0
         # Tells this process from others.
-        self.sender = uuid.uuid4().hex
+        self.sender = sender or uuid.uuid4().hex
         self.asked = 0
         # The calls that this process has made of each actor's groups.
         self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
@@ -1560,7 +1558,7 @@ class Helper(Peer):
                 self.stream.send("Progress", int(token.rpartition(".")[2]), done, total)
             self.follow_progress()
 
-        self.remote.hub.progressed.remote(self.sender).future().add_done_callback(came)
+        self.remote.hub.progressed.remote().future().add_done_callback(came)
 
     def on_Shutdown(self, grace: float) -> None:
         refs = list(self.detached.values())
@@ -1579,8 +1577,8 @@ class Child(Peer):
         self.program = program
         self.runs: dict[int, queue.SimpleQueue[Event]] = {}
         self.run_number = 0
-        # By run: the token of its call, and when its progress was passed on.
-        self.reported: dict[int, tuple[str, float]] = {}
+        # The tokens of the calls, by their runs.
+        self.token_of: dict[int, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.node = NODES.own()
         self.blocked = 0
@@ -1781,7 +1779,7 @@ class Child(Peer):
                 number = self.run_number
                 self.runs[number] = events
                 self.tokens[token] = events
-                self.reported[number] = (token, 0.0)
+                self.token_of[number] = token
             args = self.resolve(parts, flat, keeper)
             self.stream.send("Task", [number, function, args, options.own, left])
             begun()
@@ -1793,7 +1791,7 @@ class Child(Peer):
             return failure("resource_limit", text, function), None
         finally:
             self.runs.pop(number, None)
-            self.reported.pop(number, None)
+            self.token_of.pop(number, None)
             self.tokens.pop(token, None)
             self.let_go(keeper)
 
@@ -1932,10 +1930,8 @@ class Child(Peer):
         run.put(("done", result))
 
     def on_Progress(self, number: int, done: int, total: int) -> None:
-        token, last = self.reported.get(number, ("", 0.0))
-        now = time.monotonic()
-        if token and (now - last >= REPORT or done == total):
-            self.reported[number] = (token, now)
+        token = self.token_of.get(number)
+        if token is not None:
             self.remote.hub.progress.remote(token, done, total)
 
     def on_Blocked(self, *_: object) -> None:
@@ -2163,7 +2159,7 @@ def answer(later: asyncio.Future[Any], what: Meta | None) -> None:
 class Hub:
     """The queues of a runtime, and its cancelled calls. All processes of the runtime ask it."""
 
-    def __init__(self) -> None:
+    def __init__(self, follower: str) -> None:
         self.lines: dict[str, Line] = {}
         # For each process: the number of the request whose turn it is, and the waiting requests.
         self.turns: collections.defaultdict[str, list[Any]]
@@ -2173,8 +2169,10 @@ class Hub:
         self.first = 0
         self.changed = asyncio.Event()
         self.created = asyncio.Event()
-        # The progress of calls, by their tokens, for each process that follows it.
-        self.far: dict[str, dict[str, tuple[int, int]]] = {}
+        # The process that follows the progress of its calls, and the new progress by their tokens.
+        # A call may report before the first question of the process has come.
+        self.follower = follower
+        self.far: dict[str, tuple[int, int]] = {}
         self.moved = asyncio.Event()
 
     async def ask(self, sender: str, number: int, kind: str, args: tuple[Any, ...]) -> Any:
@@ -2248,19 +2246,17 @@ class Hub:
 
     def progress(self, token: str, done: int, total: int) -> None:
         """Notes the progress of a call, if its process follows it."""
-        news = self.far.get(token.rpartition(".")[0])
-        if news is not None:
-            news[token] = (done, total)
+        if token.rpartition(".")[0] == self.follower:
+            self.far[token] = (done, total)
             self.moved.set()
             self.moved = asyncio.Event()
 
-    async def progressed(self, sender: str) -> list[tuple[str, int, int]]:
-        """Returns the new progress of the calls of a process; waits for some."""
-        news = self.far.setdefault(sender, {})
-        while not news:
+    async def progressed(self) -> list[tuple[str, int, int]]:
+        """Returns the new progress of the calls of the process that follows it; waits for some."""
+        while not self.far:
             await self.moved.wait()
-        told = [(token, done, total) for token, (done, total) in news.items()]
-        news.clear()
+        told = [(token, done, total) for token, (done, total) in self.far.items()]
+        self.far.clear()
         return told
 
 
@@ -2361,8 +2357,9 @@ def helper(source: str, settings: Settings) -> None:
         with open(settings["program"], "rb") as file:
             content = file.read()
         program = (hashlib.sha256(content).hexdigest(), ray.put(content))
-        hub = Remote((source, settings, program, None)).Hub.remote()
-        peer = Helper(stream, Remote((source, settings, program, hub)))
+        sender = uuid.uuid4().hex
+        hub = Remote((source, settings, program, None)).Hub.remote(sender)
+        peer = Helper(stream, Remote((source, settings, program, hub)), sender)
         text = f"Ray {ray.__version__}, Python {sys.version.split()[0]}"
         peer.hello(OWN, ray.cluster_resources().get("CPU", 1), text)
         peer.follow_progress()

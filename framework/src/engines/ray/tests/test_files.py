@@ -270,6 +270,9 @@ class Texts(unittest.TestCase):
                 return args
 
         class Hub:
+            def __init__(self, follower: str) -> None:
+                self.follower = follower
+
             async def ask(self, *args: Any) -> Any:
                 return args
 
@@ -279,19 +282,19 @@ class Texts(unittest.TestCase):
             def progress(self, *args: Any) -> None:
                 progress.append(args)
 
-            async def progressed(self, sender: str) -> Any:
-                return sender
+            async def progressed(self) -> Any:
+                return self.follower
 
         progress: list[Any] = []
         with mock.patch.multiple(module, ActorProcess=Process, Hub=Hub):
             actor = self.remote.Actor.what("spec", "kept", 1, 2)
             self.assertEqual(actor.made(), ("spec", "kept", (1, 2)))
             self.assertEqual(actor.call("method", 3), ("method", (3,)))
-            hub = self.remote.Hub.what()
+            hub = self.remote.Hub.what("sender")
             request = asyncio.run(hub.ask("sender", 1, "kind", ()))
             self.assertEqual(request, ("sender", 1, "kind", ()))
             self.assertEqual(asyncio.run(hub.cancelled(4)), 4)
-            self.assertEqual(asyncio.run(hub.progressed("sender")), "sender")
+            self.assertEqual(asyncio.run(hub.progressed()), "sender")
             asyncio.run(hub.progress("sender.1", 2, 3))
             self.assertEqual(progress, [("sender.1", 2, 3)])
 

@@ -181,7 +181,7 @@ class Answers(PeerCase):
     def test_the_progress_of_calls_reaches_the_program(self) -> None:
         poll = self.remote.hub.progressed
         self.peer.follow_progress()
-        self.assertEqual(poll.calls, [({}, (self.peer.sender,))])
+        self.assertEqual(poll.calls, [({}, ())])
         poll.refs[0].result.set_result([(f"{self.peer.sender}.7", 1, 3), ("other.8", 2, 2)])
         self.assertEqual(self.frames(2), [("Progress", [7, 1, 3]), ("Progress", [8, 2, 2])])
         # The next question is there. The end of the hub is the last answer.
