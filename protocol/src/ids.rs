@@ -80,3 +80,24 @@ pub struct TaskSlot(pub u32);
 /// task to a worker has its own number. Numbers never repeat for that worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attempt(pub u64);
+
+/// The run that sends a message, if it is known. It takes eight bytes, and `Option<Attempt>` takes
+/// sixteen, which would make all messages longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaybeRun(u64);
+
+impl MaybeRun {
+    /// No worker comes to have so many runs.
+    const NONE: u64 = u64::MAX;
+
+    /// Returns the run.
+    pub fn get(self) -> Option<Attempt> {
+        (self.0 != MaybeRun::NONE).then_some(Attempt(self.0))
+    }
+}
+
+impl From<Option<Attempt>> for MaybeRun {
+    fn from(run: Option<Attempt>) -> MaybeRun {
+        MaybeRun(run.map_or(MaybeRun::NONE, |run| run.0))
+    }
+}

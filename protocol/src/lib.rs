@@ -43,7 +43,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use id_map::IdMap;
-pub use ids::{Attempt, FunctionIndex, ObjectId, TaskSlot, WorkerId};
+pub use ids::{Attempt, FunctionIndex, MaybeRun, ObjectId, TaskSlot, WorkerId};
 pub use lower::{INLINE_LIMIT, INLINE_TOTAL, Placed, lower_attachments, lower_call, place, put};
 pub use node::{NodeInfo, ProcessName, node, set_node};
 pub use object_handle::ObjectHandle;

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Error,
-    ids::{Attempt, FunctionIndex, ObjectId, TaskSlot},
+    ids::{Attempt, FunctionIndex, MaybeRun, ObjectId, TaskSlot},
     options::{ActorOptions, CallOptions, CancelOptions},
     progress::TaskProgress,
     value::{Format, Outcome, PartRange, Value},
@@ -281,7 +281,7 @@ pub enum FromWorker {
     },
     /// A task that the worker submits, and the run that makes the call, if it is known. The worker
     /// holds the result.
-    Spawn(TaskSpec, Option<Attempt>),
+    Spawn(TaskSpec, MaybeRun),
     /// The worker keeps calls of its tasks to itself from now on. That ends with
     /// [`Done`](FromWorker::Done) or [`Blocked`](FromWorker::Blocked).
     Keeps,
@@ -384,7 +384,7 @@ pub enum FromWorker {
         /// The format of the new object.
         format: Format,
         /// The run that asks, if it is known.
-        run: Option<Attempt>,
+        run: MaybeRun,
     },
     /// A new queue of the worker. The worker holds it.
     CreateQueue {
@@ -440,4 +440,16 @@ pub enum FromWorker {
     Closed(Loc),
     /// The only answer to [`ToWorker::Trim`]: the number of bytes that the worker gives back, or 0.
     ReturnBytes(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compiler moves longer values by calls of `memcpy`, several for each message.
+    #[test]
+    fn a_message_is_moved_in_place() {
+        assert!(size_of::<FromWorker>() <= 128);
+        assert!(size_of::<ToWorker>() <= 128);
+    }
 }

@@ -36,7 +36,10 @@ impl Scheduler {
             if self.prioritized > 0 {
                 self.overtake(host);
             }
-            while let Some(index) = self.next_index() {
+            // The worker is searched for last: mostly there is no task.
+            while !self.ready.is_empty()
+                && let Some(index) = self.next_index()
+            {
                 let Some(task) = self.next_ready() else { break };
                 self.hand_over(task, self.by_index[index], host);
             }

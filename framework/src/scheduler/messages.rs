@@ -66,7 +66,9 @@ impl Scheduler {
                 Ok(())
             }
             FromWorker::Spawn(spec, parent) => {
-                let parent = parent.and_then(|run| self.workers.get(&from)?.assignment(run));
+                let parent = parent
+                    .get()
+                    .and_then(|run| self.workers.get(&from)?.assignment(run));
                 let parent = parent.map(|assignment| assignment.task);
                 self.has_shared(from);
                 self.submit_as(spec, None, parent, from, host).map(drop)
@@ -104,7 +106,7 @@ impl Scheduler {
                 array,
                 format,
                 run,
-            } => self.seal(id, array, format, (from, run), host),
+            } => self.seal(id, array, format, (from, run.get()), host),
             FromWorker::CreateQueue { id, capacity } => self.create_queue(id, capacity, from),
             FromWorker::QueuePut {
                 id,

@@ -123,21 +123,21 @@ impl Scheduler {
             None => Box::new(Task::new(id, function, args, state)),
         };
         task.options = options;
+        let options = task.options(&self.functions);
+        let (retries, priority) = (options.retries, options.priority);
+        let has_deadline = options.deadline.is_some();
         let claims = claim.is_some();
         if claims {
             task.claim = claim;
         }
-        let retries = task.options(&self.functions).retries;
         task.retries = retries.unwrap_or_else(|| self.retries_of_actor(role.as_ref()));
         task.role = role.map(Box::new);
         task.parent = parent;
         if !plain && self.stream_among(&task.args).is_some() {
             task.outputs = Outputs::Stream;
         }
-        let priority = task.options(&self.functions).priority;
-        task.priority = priority.unwrap_or_else(|| parent.map_or(0, |id| self.priority_of(id)));
-        let priority = task.priority;
-        let has_deadline = task.options(&self.functions).deadline.is_some();
+        let priority = priority.unwrap_or_else(|| parent.map_or(0, |id| self.priority_of(id)));
+        task.priority = priority;
         let task = self.task_submitted(task, host);
         if has_deadline {
             self.begin_deadline(task, host);
@@ -404,29 +404,10 @@ impl Scheduler {
             self.requests -= 1;
             self.forget_request(id, host);
         }
-        let Followers {
-            dependents,
-            watchers,
-            elements,
-        } = pending
-            .followers
-            .map(|followers| *followers)
-            .unwrap_or_default();
-        for dependent in dependents {
-            match &outcome {
-                Ok(_) => self.input_ready(dependent, &mut after.siblings, host),
-                Err(cause) => {
-                    if let Some(function) = self.tasks.get(dependent).map(|task| task.function) {
-                        let error = Error::dependency(self.name(function), cause);
-                        after.doomed.push_back((dependent, error));
-                    }
-                }
-            }
-        }
-        for (place, element) in elements.into_iter().enumerate() {
-            let element_outcome = self.element(&outcome, place);
-            self.complete(element, element_outcome, after, host);
-        }
+        let watchers = match pending.followers {
+            None => Vec::new(),
+            Some(followers) => self.end_followers(*followers, &outcome, after, host),
+        };
         if handles > 0 {
             host.complete(id, entry, outcome);
         }
@@ -440,6 +421,38 @@ impl Scheduler {
         if handles == 0 {
             self.free_unused(id, host);
         }
+    }
+
+    /// Tells the tasks and the elements that follow an object of its outcome. Returns the workers
+    /// that watch the object.
+    fn end_followers(
+        &mut self,
+        followers: Followers,
+        outcome: &Outcome,
+        after: &mut After,
+        host: &mut impl Host,
+    ) -> Vec<WorkerId> {
+        let Followers {
+            dependents,
+            watchers,
+            elements,
+        } = followers;
+        for dependent in dependents {
+            match outcome {
+                Ok(_) => self.input_ready(dependent, &mut after.siblings, host),
+                Err(cause) => {
+                    if let Some(function) = self.tasks.get(dependent).map(|task| task.function) {
+                        let error = Error::dependency(self.name(function), cause);
+                        after.doomed.push_back((dependent, error));
+                    }
+                }
+            }
+        }
+        for (place, element) in elements.into_iter().enumerate() {
+            let element_outcome = self.element(outcome, place);
+            self.complete(element, element_outcome, after, host);
+        }
+        watchers
     }
 
     /// Records that one more input of a waiting task is ready.

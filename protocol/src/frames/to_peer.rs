@@ -170,7 +170,9 @@ impl ToPeer {
         let ids = |ids: &[crate::ObjectId]| ids.iter().map(|id| PeerId::from(*id)).collect();
         Ok(Some(match message {
             FromWorker::Registered => ToPeer::Registered,
-            FromWorker::Spawn(task, parent) => spawn(task, parent.map(|run| run.0), registry)?,
+            FromWorker::Spawn(task, parent) => {
+                spawn(task, parent.get().map(|run| run.0), registry)?
+            }
             FromWorker::Put { id, value } => ToPeer::Put((*id).into(), PeerValue::of(value)?),
             FromWorker::Done {
                 attempt, outcome, ..

@@ -44,7 +44,7 @@ impl KeptCall {
             options: None,
             actor: None,
         };
-        (FromWorker::Spawn(task, Some(self.parent)), self.keep)
+        (FromWorker::Spawn(task, Some(self.parent).into()), self.keep)
     }
 }
 

@@ -51,6 +51,7 @@ impl<L: Lane> TaskLane<L> {
     }
 
     /// Takes the next task, if there is one. Handles the messages before it.
+    #[inline]
     fn take(&mut self, turn: &Turn) -> Option<TaskMessage> {
         if let Some(task) = self.head.take() {
             return Some(task);
@@ -81,6 +82,7 @@ impl<L: Lane> TaskLane<L> {
     }
 
     /// Blocks until there is something to do.
+    #[inline]
     pub(super) fn next(&mut self, closing: &AtomicBool, turn: &Turn, decoded: &Decoded) -> Next {
         let told = || closing.load(Ordering::SeqCst) || decoded.any_forgotten();
         loop {

@@ -238,7 +238,12 @@ impl<O: Out> Table<O> {
     }
 
     /// Tells the driver of all calls that nobody has begun.
+    #[inline]
     fn send_all_kept(&mut self) -> Spent {
+        if !self.kept.told {
+            // Without a kept call since the last of these.
+            return Spent::new();
+        }
         let mut spent = Spent::new();
         for call in self.kept.take_all() {
             spent.append(&mut self.send_call(*call));

@@ -164,6 +164,7 @@ struct Taken {
 /// The lane stays locked until the task has the turn, so tasks start in the lane's order. Calls of
 /// an actor rely on this order. The driver relies on it too, since it takes tasks back from the
 /// end.
+#[inline]
 fn next_task<L: Link>(worker: &Worker<L>, runner: &Runner) -> Option<Taken> {
     let (lane, task) = loop {
         let mut lane = worker.tasks.lock();

@@ -278,10 +278,10 @@ impl Driver {
         current::remove(self);
         self.with(|scheduler, peers| {
             let idle = scheduler.idle_actors();
-            let ends = std::mem::take(&mut peers.ends);
+            let ends = std::mem::take(&mut peers.seldom().ends);
             scheduler.fail_all(Error::shutdown(), peers);
             // A busy actor has no more time than a task.
-            peers.ends = ends;
+            peers.seldom().ends = ends;
             let workers: Vec<WorkerId> = peers.iter_mut().map(|(id, _)| id).collect();
             for worker in workers {
                 match idle.iter().find(|(id, _)| *id == worker) {

@@ -7,7 +7,10 @@ use parking_lot::MutexGuard;
 
 use super::{
     Driver, State,
-    peers::{Deferred, Peers},
+    peers::{
+        Peers,
+        deferred::{Deferred, Seldom},
+    },
 };
 use crate::{promise::ENGINE, scheduler::Scheduler};
 
@@ -125,13 +128,7 @@ impl Driver {
     fn follow_up(&self, deferred: Deferred) {
         let Deferred {
             completions,
-            to_kill,
-            runs_to_end,
-            registrations,
-            to_start,
-            ends,
-            wake_at,
-            said,
+            seldom,
         } = deferred;
         if !completions.is_empty() {
             let mut completions = completions;
@@ -148,6 +145,22 @@ impl Driver {
             // A leader that sleeps may wait for one of these.
             self.doorbell.notify();
         }
+        if let Some(seldom) = seldom {
+            self.follow_up_seldom(*seldom);
+        }
+    }
+
+    #[cold]
+    fn follow_up_seldom(&self, seldom: Seldom) {
+        let Seldom {
+            to_kill,
+            runs_to_end,
+            registrations,
+            to_start,
+            ends,
+            wake_at,
+            said,
+        } = seldom;
         for line in said {
             eprintln!("mobula: {line}");
         }

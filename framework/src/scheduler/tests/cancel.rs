@@ -192,7 +192,7 @@ fn family(env: &mut Env) -> [TaskMessage; 2] {
     env.pump();
     let parent = env.start(W1, d(1));
     let child = spec(w(W1, 1), vec![]);
-    env.ok(W1, FromWorker::Spawn(child, Some(parent.attempt)));
+    env.ok(W1, FromWorker::Spawn(child, Some(parent.attempt).into()));
     env.ok(W1, FromWorker::Blocked);
     env.pump();
     let child = env.host.start(W2).or_else(|| env.host.start(W1)).unwrap();

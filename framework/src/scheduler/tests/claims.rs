@@ -99,7 +99,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, attachment: &WireAttachment) -> Ve
             id: w(W1, 90),
             array: id,
             format: seal,
-            run: None,
+            run: None.into(),
         },
         FromWorker::QueuePut {
             id: w(W1, 90),
@@ -129,7 +129,7 @@ fn mentions(task: &TaskMessage, id: ObjectId, attachment: &WireAttachment) -> Ve
         spawn(w(W1, 90), vec![object(id)]),
         spawn(w(W1, 90), vec![ArgSpec::Gather(vec![id])]),
         spawn(w(W1, 90), vec![value(attachments())]),
-        FromWorker::Spawn(call(id), None),
+        FromWorker::Spawn(call(id), None.into()),
         FromWorker::CreateActor {
             id: w(W1, 90),
             constructor: FunctionIndex(0),
@@ -361,7 +361,7 @@ fn an_array_is_sealed_as_what_it_is() {
         id: w(W1, 2),
         array: w(W1, 1),
         format,
-        run: None,
+        run: None.into(),
     };
     let flat = |elem, shape: &[u64]| Format::Flat {
         elem: TypeTag(elem),
@@ -392,7 +392,7 @@ fn an_array_is_sealed_as_what_it_is() {
             id: w(W1, 2),
             array,
             format: flat(1, &[1000]),
-            run: None,
+            run: None.into(),
         },
     );
     env.says(W1, seal(flat(1, &[10, 100])));

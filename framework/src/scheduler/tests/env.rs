@@ -239,7 +239,7 @@ pub(super) fn reruns(task: &TaskMessage) -> u32 {
 }
 
 pub(super) fn spawn(id: ObjectId, args: Vec<ArgSpec>) -> FromWorker {
-    FromWorker::Spawn(spec(id, args), None)
+    FromWorker::Spawn(spec(id, args), None.into())
 }
 
 pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {

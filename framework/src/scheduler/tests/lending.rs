@@ -364,7 +364,7 @@ fn workers_make_arrays_and_lend_parts() {
     env.ok(W1, FromWorker::Settle { id: settler, array });
     env.ok(W1, FromWorker::Watch(settler));
     let child = spec(w(W1, 11), vec![ArgSpec::Object(w(W1, 2))]);
-    env.ok(W1, FromWorker::Spawn(child, None));
+    env.ok(W1, FromWorker::Spawn(child, None.into()));
     env.ok(W1, FromWorker::Release(w(W1, 2)));
     env.ok(W1, FromWorker::Release(w(W1, 3)));
     env.run(W2, w(W1, 11), bad("boom"));
@@ -404,7 +404,8 @@ fn no_value_of_a_worker_is_a_part() {
     let value = part.clone();
     env.message(W1, FromWorker::Put { id, value }).unwrap_err();
     let call = spec(id, vec![ArgSpec::Value(Box::new((*part).clone()))]);
-    env.message(W1, FromWorker::Spawn(call, None)).unwrap_err();
+    env.message(W1, FromWorker::Spawn(call, None.into()))
+        .unwrap_err();
     env.submit(5, vec![]);
     env.pump();
     let task = env.start(W1, d(5));

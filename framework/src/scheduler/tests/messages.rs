@@ -170,7 +170,7 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
                     function: FunctionIndex(u32::MAX),
                     ..spec(w(W1, 9), vec![])
                 },
-                None,
+                None.into(),
             ),
         ),
         // Values that refer to nothing, or to what cannot be.

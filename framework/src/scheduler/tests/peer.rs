@@ -81,7 +81,7 @@ impl Worker {
         self.asked &= most == 0;
         for call in self.kept.drain(..most).collect::<Vec<_>>() {
             self.entries.insert(call.id, Entry::default());
-            self.say(FromWorker::Spawn(call, None));
+            self.say(FromWorker::Spawn(call, None.into()));
         }
     }
 

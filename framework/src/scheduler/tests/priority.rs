@@ -104,9 +104,9 @@ fn a_call_has_the_priority_of_the_task_that_makes_it_unless_it_has_its_own() {
     env.pump();
     let parent = env.start(W1, d(1));
     let child = spec(w(W1, 100), vec![]);
-    env.ok(W1, FromWorker::Spawn(child, Some(parent.attempt)));
+    env.ok(W1, FromWorker::Spawn(child, Some(parent.attempt).into()));
     let low = with_priority(w(W1, 101), -1);
-    env.ok(W1, FromWorker::Spawn(low, Some(parent.attempt)));
+    env.ok(W1, FromWorker::Spawn(low, Some(parent.attempt).into()));
     env.host.end(W1, &parent);
     env.ok(W1, done(&parent, good(0)));
     env.pump();

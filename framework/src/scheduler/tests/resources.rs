@@ -357,7 +357,10 @@ fn a_task_that_waits_gives_its_cores_and_keeps_its_units() {
     let parent = env.begin_all(2).remove(0);
     let (worker, parent) = parent;
     let child = |seq, demands| {
-        FromWorker::Spawn(with(w(worker, seq), needs(demands)), Some(parent.attempt))
+        FromWorker::Spawn(
+            with(w(worker, seq), needs(demands)),
+            Some(parent.attempt).into(),
+        )
     };
     env.ok(worker, child(0, &[(CPUS, 2.0), ("gpu", 1.0)]));
     env.ok(worker, child(1, &[("gpu", 1.0), (CPUS, 0.5)]));
@@ -388,10 +391,10 @@ fn one_worker_with_one_core_runs_the_children_of_a_task_that_waits() {
     let parent = env.begin_all(1).remove(0).1;
     env.ok(
         W1,
-        FromWorker::Spawn(spec(w(W1, 0), vec![]), Some(parent.attempt)),
+        FromWorker::Spawn(spec(w(W1, 0), vec![]), Some(parent.attempt).into()),
     );
     let needy = with(w(W1, 1), needs(&[("gpu", 1.0)]));
-    env.ok(W1, FromWorker::Spawn(needy, Some(parent.attempt)));
+    env.ok(W1, FromWorker::Spawn(needy, Some(parent.attempt).into()));
     env.pause(W1, &parent, true);
     for _ in 0..2 {
         let child = env.begin_all(1);
@@ -412,7 +415,10 @@ fn what_tasks_call_begins_before_what_the_driver_calls() {
     }
     let (worker, parent) = env.begin_all(2).remove(0);
     let child = with(w(worker, 0), needs(&[(CPUS, 1.0)]));
-    env.ok(worker, FromWorker::Spawn(child, Some(parent.attempt)));
+    env.ok(
+        worker,
+        FromWorker::Spawn(child, Some(parent.attempt).into()),
+    );
     env.pause(worker, &parent, true);
     let begun = env.begin_all(2);
     assert_eq!((begun.len(), begun[0].1.id), (1, w(worker, 0)));

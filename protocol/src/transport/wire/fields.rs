@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Reader, WireError, writer};
 use crate::{
-    ids::{Attempt, ObjectId},
+    ids::{Attempt, MaybeRun, ObjectId},
     options::CallOptions,
 };
 
@@ -53,18 +53,20 @@ pub(super) fn read_flag(reader: &mut Reader<'_>, what: &'static str) -> Result<b
 }
 
 /// Writes the run of a task, if it is known.
-pub(super) fn write_run(out: &mut Vec<u8>, run: Option<Attempt>) {
+pub(super) fn write_run(out: &mut Vec<u8>, run: MaybeRun) {
+    let run = run.get();
     out.push(run.is_some().into());
     if let Some(run) = run {
         writer::number(out, run.0);
     }
 }
 
-pub(super) fn read_run(reader: &mut Reader<'_>) -> Result<Option<Attempt>, WireError> {
-    Ok(match read_flag(reader, "whether a run follows")? {
+pub(super) fn read_run(reader: &mut Reader<'_>) -> Result<MaybeRun, WireError> {
+    let run = match read_flag(reader, "whether a run follows")? {
         true => Some(Attempt(reader.number("a run")?)),
         false => None,
-    })
+    };
+    Ok(run.into())
 }
 
 pub(super) fn write_optional(out: &mut Vec<u8>, id: Option<ObjectId>) {

@@ -327,7 +327,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
                     options,
                     actor,
                 },
-                parent.map(Attempt),
+                parent.map(Attempt).into(),
             )
         });
     let again = (ids(), number32(), number()).prop_map(|(id, slot, attempt)| FromWorker::Again {
@@ -411,7 +411,7 @@ fn from_worker() -> impl Strategy<Value = FromWorker> {
                 id,
                 array,
                 format,
-                run: run.map(Attempt),
+                run: run.map(Attempt).into(),
             }
         }),
         locs().prop_map(FromWorker::Closed),
@@ -661,7 +661,7 @@ fn names_are_text_and_what_may_be_missing_says_whether_it_is() {
         options: None,
         actor: Some(id),
     };
-    encode_from_worker(&FromWorker::Spawn(task, None), &mut bytes).unwrap();
+    encode_from_worker(&FromWorker::Spawn(task, None.into()), &mut bytes).unwrap();
     // Before the id of the actor there are the flag for a parent and the number of arguments.
     let mut alone = Vec::new();
     writer::id(&mut alone, id);

@@ -167,7 +167,7 @@ impl<L: Link> Engine for Worker<L> {
                     actor: actor.as_ref().map(|actor| actor.id()),
                 };
                 let parent = cancellations::this_run();
-                table.out.push(&FromWorker::Spawn(task, parent));
+                table.out.push(&FromWorker::Spawn(task, parent.into()));
                 drop(table);
                 if let Some(actor) = &actor {
                     self.own_actor.called(actor.id(), id);

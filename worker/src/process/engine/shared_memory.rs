@@ -89,7 +89,7 @@ impl<L: Link> SharedMemory for Worker<L> {
     }
 
     fn seal(&self, array: &Arc<ObjectHandle>, format: Format) -> Arc<ObjectHandle> {
-        let (array, run) = (array.id(), this_run());
+        let (array, run) = (array.id(), this_run().into());
         self.promised(|id| FromWorker::Seal {
             id,
             array,

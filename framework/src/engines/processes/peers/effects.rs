@@ -88,7 +88,7 @@ impl Host for Peers {
     }
 
     fn start_worker(&mut self) {
-        self.to_start += 1;
+        self.seldom().to_start += 1;
     }
 
     fn make_actor(&mut self, worker: WorkerId, threads: u32) {
@@ -104,7 +104,7 @@ impl Host for Peers {
     }
 
     fn say(&mut self, line: String) {
-        self.said.push(line);
+        self.seldom().said.push(line);
     }
 
     fn kill(&mut self, worker: WorkerId, why: String) {
@@ -115,13 +115,13 @@ impl Host for Peers {
         let can_be_killed = self.get(worker).is_none_or(|peer| !peer.shares_mappings);
         match can_be_killed {
             true => self.mark_for_kill(worker, why),
-            false => self.runs_to_end.push((worker, run, why)),
+            false => self.seldom().runs_to_end.push((worker, run, why)),
         }
         can_be_killed
     }
 
     fn end_within(&mut self, worker: WorkerId, grace: Duration) {
-        self.ends.push((worker, grace));
+        self.seldom().ends.push((worker, grace));
     }
 
     fn now(&mut self) -> Instant {
@@ -129,7 +129,8 @@ impl Host for Peers {
     }
 
     fn wake_at(&mut self, at: Instant) {
-        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+        let wake_at = &mut self.seldom().wake_at;
+        *wake_at = Some(wake_at.map_or(at, |earlier| earlier.min(at)));
     }
 
     fn close(&mut self, loc: Loc, then: Option<(ObjectId, Value)>) {

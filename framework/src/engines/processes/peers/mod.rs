@@ -2,6 +2,7 @@
 
 pub(super) mod claims;
 pub(super) mod closing;
+pub(super) mod deferred;
 pub(super) mod effects;
 pub(super) mod needs;
 pub(super) mod peer;
@@ -14,11 +15,10 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use mobula_protocol::{
-    Attempt, Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
+    Body, Error, Format, ObjectHandle, ObjectId, Outcome, WorkerId,
     message::{FromWorker, ToWorker},
     waiting::{ALL_EVERY, BATCH, FEW_WORKERS, Mechanism},
 };
@@ -29,7 +29,12 @@ use smallvec::SmallVec;
 use crate::engines::processes::{
     memory::orphans::Orphans,
     peers::{
-        closing::Closings, needs::Needs, peer::Peer, peer_table::PeerTable, recovery::ProcessSlots,
+        closing::Closings,
+        deferred::{Deferred, Seldom},
+        needs::Needs,
+        peer::Peer,
+        peer_table::PeerTable,
+        recovery::ProcessSlots,
     },
     waiting::task_duration::TaskDurationEstimate,
 };
@@ -65,22 +70,11 @@ pub(in crate::engines::processes) struct Peers {
     pub(in crate::engines::processes) needs: Needs,
     /// Finished objects whose waiters the driver wakes after the lock is released.
     pub(in crate::engines::processes) completions: Completions,
-    /// Workers that the driver kills after the lock is released.
-    to_kill: Vec<(WorkerId, String)>,
-    /// Runs that have not ended in time, on workers that cannot be killed.
-    pub(in crate::engines::processes) runs_to_end: Vec<(WorkerId, Attempt, String)>,
-    registrations: usize,
+    /// The effects, besides completions, that follow after the lock is released.
+    seldom: Option<Box<Seldom>>,
     /// Whether actors exist or have existed. A thread then has to notice the end of their last
     /// handles.
     pub(in crate::engines::processes) has_actors: Arc<AtomicBool>,
-    /// Number of workers to start.
-    pub(in crate::engines::processes) to_start: usize,
-    /// Workers that must end within this time.
-    pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
-    /// The time at which the scheduler wants to be called again.
-    pub(in crate::engines::processes) wake_at: Option<Instant>,
-    /// Lines for the user of the program.
-    pub(in crate::engines::processes) said: Vec<String>,
     /// Tasks that could not be sent, as failures that their workers seem to report.
     pub(in crate::engines::processes) unsendable: Vec<(WorkerId, FromWorker)>,
     pub(in crate::engines::processes) task_duration: TaskDurationEstimate,
@@ -92,20 +86,6 @@ pub(in crate::engines::processes) struct Peers {
     /// Like `spare_completions`, an empty list that is kept for its memory.
     scratch: Vec<ObjectId>,
     spare_completions: Completions,
-}
-
-/// The effects that follow after the lock is released.
-#[derive(Debug, Default)]
-pub(in crate::engines::processes) struct Deferred {
-    pub(in crate::engines::processes) completions: Completions,
-    pub(in crate::engines::processes) to_kill: Vec<(WorkerId, String)>,
-    pub(in crate::engines::processes) runs_to_end: Vec<(WorkerId, Attempt, String)>,
-    pub(in crate::engines::processes) registrations: usize,
-    pub(in crate::engines::processes) to_start: usize,
-    pub(in crate::engines::processes) ends: Vec<(WorkerId, Duration)>,
-    pub(in crate::engines::processes) wake_at: Option<Instant>,
-    /// Lines for the user of the program.
-    pub(in crate::engines::processes) said: Vec<String>,
 }
 
 impl Peers {
@@ -127,16 +107,10 @@ impl Peers {
             process_slots: ProcessSlots::default(),
             needs: Needs::default(),
             completions: Completions::new(),
-            to_kill: Vec::new(),
-            runs_to_end: Vec::new(),
-            registrations: 0,
+            seldom: None,
             busy: Vec::new(),
             looks: 0,
             has_actors: Arc::default(),
-            to_start: 0,
-            ends: Vec::new(),
-            wake_at: None,
-            said: Vec::new(),
             unsendable: Vec::new(),
             task_duration: TaskDurationEstimate::new(),
             defers_releases: false,
@@ -334,7 +308,7 @@ impl Peers {
                 if let Some(peer) = self.peers.get_mut(id) {
                     peer.registered.store(true, Ordering::Release);
                 }
-                self.registrations += 1;
+                self.seldom().registrations += 1;
                 Ok(())
             }
             FromWorker::NeedBytes(bytes) => self.need(id, bytes),
@@ -368,7 +342,7 @@ impl Peers {
             && !peer.broken
         {
             peer.broken = true;
-            self.to_kill.push((id, why));
+            self.seldom().to_kill.push((id, why));
         }
     }
 
@@ -428,15 +402,13 @@ impl Peers {
 
     /// Returns the effects that follow after the lock is released, if there are any.
     pub(in crate::engines::processes) fn take_deferred(&mut self) -> Option<Deferred> {
-        let nothing = self.completions.is_empty()
-            && self.to_kill.is_empty()
-            && self.runs_to_end.is_empty()
-            && self.registrations == 0
-            && self.to_start == 0
-            && self.ends.is_empty()
-            && self.wake_at.is_none()
-            && self.said.is_empty();
+        let nothing = self.completions.is_empty() && self.seldom.is_none();
         (!nothing).then(|| self.deferred())
+    }
+
+    /// Returns the effects besides completions, to add one.
+    pub(in crate::engines::processes) fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
     }
 
     fn deferred(&mut self) -> Deferred {
@@ -449,13 +421,7 @@ impl Peers {
                     std::mem::take(&mut self.spare_completions),
                 ),
             },
-            to_kill: std::mem::take(&mut self.to_kill),
-            runs_to_end: std::mem::take(&mut self.runs_to_end),
-            registrations: std::mem::take(&mut self.registrations),
-            to_start: std::mem::take(&mut self.to_start),
-            ends: std::mem::take(&mut self.ends),
-            wake_at: self.wake_at.take(),
-            said: std::mem::take(&mut self.said),
+            seldom: self.seldom.take(),
         }
     }
 

@@ -61,7 +61,7 @@ fn callers_do_not_wait_for_one_another_and_take_turns() {
     let theirs = [1, 2, 3].map(|n| w(W2, n));
     for id in theirs {
         let call = method(id, actor, ALONE, vec![], Some(0));
-        env.ok(W2, FromWorker::Spawn(call, None));
+        env.ok(W2, FromWorker::Spawn(call, None.into()));
     }
     env.run(W1, theirs[0], good(1));
     env.done(W2, &task, good(1));

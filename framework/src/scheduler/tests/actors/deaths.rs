@@ -207,7 +207,7 @@ fn a_process_may_hold_its_own_actor_alone() {
     env.release(actor);
     assert!(env.host.control(W1).is_none());
     let own = method(w(W1, 1), actor, ALONE, vec![], Some(0));
-    env.ok(W1, FromWorker::Spawn(own, None));
+    env.ok(W1, FromWorker::Spawn(own, None.into()));
     env.run(W1, w(W1, 1), good(1));
     env.ok(W1, FromWorker::Release(w(W1, 1)));
     // Nobody could ask anything of the next one.

@@ -72,7 +72,7 @@ fn seal_message(id: ObjectId, array: ObjectId, run: Option<Attempt>) -> FromWork
         id,
         array,
         format: flat(),
-        run,
+        run: run.into(),
     }
 }
 

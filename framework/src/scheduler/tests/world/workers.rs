@@ -130,7 +130,7 @@ impl World {
                     worker.keep(spec);
                 } else {
                     worker.entries.insert(id, Entry::default());
-                    worker.say(FromWorker::Spawn(spec, None));
+                    worker.say(FromWorker::Spawn(spec, None.into()));
                 }
             }
             11 => {
@@ -169,7 +169,7 @@ impl World {
                 let spec = self.spec(id, &known);
                 let parent = self.dice.one_in(2).then(|| worker.tasks[running].0.attempt);
                 worker.entries.insert(id, Entry::default());
-                worker.say(FromWorker::Spawn(spec, parent));
+                worker.say(FromWorker::Spawn(spec, parent.into()));
             }
             4 => {
                 let (id, value) = (worker.mint(), self.value(&known));
