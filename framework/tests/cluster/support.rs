@@ -43,6 +43,15 @@ pub(crate) fn scripts() -> Option<PathBuf> {
     scripts
 }
 
+/// The address of a place for nodes, and the name of a node there.
+pub(crate) fn address_of(scripts: &Path, place: u32) -> String {
+    let output = Command::new(scripts.join("ray_net"))
+        .args(["address", &place.to_string()])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -131,11 +140,7 @@ impl Node {
 
     /// The head of a cluster of its own.
     pub(crate) fn head(scripts: &Path, place: u32) -> Node {
-        let output = Command::new(scripts.join("ray_net"))
-            .args(["address", &place.to_string()])
-            .output()
-            .unwrap();
-        let host = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        let host = address_of(scripts, place);
         let free = std::net::TcpListener::bind((host.as_str(), 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
