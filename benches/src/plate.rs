@@ -45,7 +45,7 @@ impl Plate {
         [above.unwrap_or_default(), below.unwrap_or_default()]
     }
 
-    /// The elements for the edges of all bands, for [`steps`](Self::steps).
+    /// Returns the number of elements for the edges of all bands, for [`steps`](Self::steps).
     pub fn edges(self) -> usize {
         4 * self.bands * self.size
     }
@@ -86,11 +86,11 @@ impl Plate {
         }
     }
 
-    /// So many steps of a band, whose blocks of both grids these are. After each, `meet` waits
-    /// until all bands have come so far.
+    /// Computes this many steps of a band. `from` and `to` are its parts of both grids. After each
+    /// step, `meet` waits until all bands have completed the step.
     ///
     /// # Errors
-    /// That of `meet`.
+    /// The error of `meet`.
     pub fn steps<E>(
         self,
         band: usize,

@@ -1,6 +1,6 @@
-//! A ring between two processes as textbooks have it: one writer, one reader, and an index of each
-//! on a cache line of its own. It stays as it is whatever becomes of Mobula's own rings, so that
-//! what is compared with it can be compared from one year to the next.
+//! A textbook ring between two processes. It has one writer, one reader, and an index of each on a
+//! cache line of its own. It does not follow changes of Mobula's own rings, so measurements beside
+//! it stay comparable over years.
 
 use std::{
     io,
@@ -15,11 +15,11 @@ use std::{
 
 use mobula_store::SharedWords;
 
-/// Words of data.
+/// The number of words of data.
 const CAPACITY: usize = 1024;
 
-/// The words from one index to the next, and to the data: two cache lines, since processors fetch
-/// pairs.
+/// The number of words from one index to the next, and to the data. These are two cache lines,
+/// since processors fetch pairs of lines.
 const APART: usize = 16;
 
 /// The number of words that a ring takes.
@@ -30,9 +30,9 @@ pub(super) struct End {
     words: Arc<SharedWords>,
     /// The first word of the ring.
     base: usize,
-    /// The number of words that this end has written, or read.
+    /// The number of words that this end has written or read.
     own: u64,
-    /// The other end's index when this end last read it.
+    /// The other end's index at the last read by this end.
     other: u64,
 }
 
@@ -59,7 +59,7 @@ impl End {
         &self.words.words()[self.base + 2 * APART + index as usize % CAPACITY]
     }
 
-    /// Writes a message: its length, and its bytes.
+    /// Writes a message: its length and its bytes.
     pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
         let needed = 1 + message.len().div_ceil(8) as u64;
         if self.own + needed > self.other + CAPACITY as u64 {
@@ -80,7 +80,7 @@ impl End {
         Ok(())
     }
 
-    /// Reads a message if there is one.
+    /// Reads a message into `message`. Returns `false` if there is none.
     pub(super) fn receive(&mut self, message: &mut Vec<u8>) -> bool {
         if self.own == self.other {
             self.other = self.written().load(Acquire);

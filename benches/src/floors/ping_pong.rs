@@ -59,8 +59,8 @@ impl Waiting {
         (Waiting::Sleep, "sleep"),
     ];
 
-    /// Players that look all the time are on cores of their own; where one that sleeps is woken is
-    /// the system's choice.
+    /// Returns whether players are pinned to cores of their own. Players that spin are. The system
+    /// chooses the core of a player that sleeps.
     fn core(self, number: usize) -> Option<Pinned> {
         match self {
             Waiting::Spin | Waiting::Yield => Pinned::to(number),
@@ -70,7 +70,7 @@ impl Waiting {
 
     /// Waits until the word is not `old` any more. Returns `None` when the patience ends.
     fn wait(self, word: &AtomicU32, old: u32) -> Option<u32> {
-        /// Looks between two looks at the clock.
+        /// The number of reads of the word between two readings of the clock.
         const ROUNDS: u32 = 1000;
         let start = Instant::now();
         loop {
@@ -108,20 +108,20 @@ impl Waiting {
     }
 }
 
-/// How often a game begins anew. Where other programs want the cores, both players may end up on
-/// one of them for a whole game; then they show the scheduler and not the memory.
+/// The number of games. If other programs want the cores, both players may share a core for a whole
+/// game. Such a game measures the scheduler and not the memory.
 const GAMES: u32 = 3;
 
-/// Seconds of a round trip between this process and another, one for each way to wait: spinning,
-/// spinning with yields, and sleeping. There is no fourth way to wait, so nothing that crosses
-/// processes is faster than the fastest of these. It is the median of the best of three games,
-/// each of a third of the plan's time.
+/// Returns the seconds of a round trip between this process and another, one for each way to wait:
+/// spinning, spinning with yields, and sleeping. There is no fourth way to wait, so nothing that
+/// crosses processes is faster than the fastest of these. The number is the median of the best of
+/// three games. Each game takes a third of the plan's time.
 ///
 /// The program must begin with [`enter_if_peer`](super::enter_if_peer), since the second process is
 /// the program again.
 ///
 /// # Errors
-/// When the second process cannot be started, or ends.
+/// The second process cannot be started, or ends.
 pub fn ping_pong(plan: Plan) -> io::Result<Vec<Floor>> {
     let plan = Plan {
         time: plan.time / GAMES,
@@ -137,11 +137,11 @@ pub fn ping_pong(plan: Plan) -> io::Result<Vec<Floor>> {
     Waiting::ALL.into_iter().map(best).collect()
 }
 
-/// Seconds of a round trip after one second in which nothing happens, both players asleep: each of
-/// the two has to be woken by the system.
+/// Returns the seconds of a round trip after one idle second. Both players sleep, so the system has
+/// to wake each of them.
 ///
 /// # Errors
-/// As [`ping_pong`].
+/// The errors of [`ping_pong`].
 pub fn cold_ping_pong(rounds: usize) -> io::Result<Vec<f64>> {
     let mut game = Game::start(Waiting::Sleep, "sleep")?;
     let round = |_| {

@@ -1,5 +1,5 @@
-//! Two processes: a MessagePack value that goes back and forth through a pair of rings, while both
-//! spin. It is what a call cannot do without: encoding, the rings, decoding.
+//! Measures two processes that send a MessagePack value back and forth through a pair of rings,
+//! while both spin. Each call needs this work: encoding, the rings, decoding.
 
 use std::{
     env, hint, io,
@@ -30,10 +30,10 @@ const PEER: &str = "--ring-peer";
 /// The time that a player waits before it gives up. No round takes as long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Words of data in each ring.
+/// The number of words of data in each ring.
 const CAPACITY: usize = 1024;
 
-/// More than both rings take: the first page belongs to futexes.
+/// More words than both rings take. The first page belongs to futexes.
 const FILE_BYTES: u64 = 64 << 10;
 
 /// The message that goes there and back: an identity, a function, and an argument.
@@ -134,7 +134,7 @@ impl Player {
     }
 
     fn receive(&mut self) -> io::Result<Ball> {
-        /// Looks between two looks at the clock.
+        /// The number of looks at the ring between two readings of the clock.
         const ROUNDS: u32 = 1000;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
@@ -149,16 +149,16 @@ impl Player {
     }
 }
 
-/// How often a game begins anew: see [`ping_pong`](super::ping_pong).
+/// The number of games: see [`ping_pong`](super::ping_pong).
 const GAMES: u32 = 3;
 
-/// Seconds of a round trip of a small MessagePack value through two rings: the best of three
-/// games, by their medians, each of a third of the plan's time.
+/// Returns the seconds of a round trip of a small MessagePack value through two rings. The number
+/// is the median of the best of three games. Each game takes a third of the plan's time.
 ///
 /// The program must begin with [`enter_if_peer`](super::enter_if_peer).
 ///
 /// # Errors
-/// When the second process cannot be started, or ends.
+/// The second process cannot be started, or ends.
 pub fn message_ping_pong(rings: Rings, plan: Plan) -> io::Result<Summary> {
     let plan = Plan {
         time: plan.time / GAMES,
@@ -174,10 +174,10 @@ pub fn message_ping_pong(rings: Rings, plan: Plan) -> io::Result<Summary> {
     Ok(best)
 }
 
-/// One game of [`message_ping_pong`], whatever the machine does meanwhile.
+/// Plays one game of [`message_ping_pong`], whatever the machine does meanwhile.
 ///
 /// # Errors
-/// As there.
+/// The errors of [`message_ping_pong`].
 pub fn message_game(rings: Rings, plan: Plan) -> io::Result<Summary> {
     let file =
         SegmentFile::create(FILE_BYTES, FILE_BYTES, Backing::Auto).map_err(io::Error::other)?;

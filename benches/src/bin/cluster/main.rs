@@ -1,7 +1,8 @@
-//! Rows about a Ray cluster: the part of `benches/cluster.py` that is ours.
+//! Measures Mobula's rows on a Ray cluster, for `benches/cluster.py`.
 //!
-//! Each line of standard input names a row and how often it is measured. The answer is one line
-//! with the seconds of each time, as JSON, so that the script can take turns with plain Ray.
+//! Each line of standard input names a row and its number of repetitions. The answer is one line of
+//! JSON with the seconds of each repetition. So the script can measure Mobula and plain Ray in
+//! turn.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +18,7 @@ type Failure = Box<dyn std::error::Error>;
 
 const MIB: usize = 1 << 20;
 
-/// Tasks of the row with many in flight.
+/// The number of tasks in the row with many tasks in flight.
 const MANY: usize = 1000;
 
 #[remote]
@@ -38,7 +39,7 @@ fn item(nanoseconds: u64) {
     busy(nanoseconds);
 }
 
-/// The objects that the rows read.
+/// A runtime and the objects that the rows read.
 struct Measured {
     rt: Runtime,
     small: ObjectRef<Vec<u8>>,
@@ -57,7 +58,7 @@ impl Measured {
         })
     }
 
-    /// Measures a row once, in seconds.
+    /// Measures a row once. Returns the seconds.
     fn once(&self, row: &str) -> Result<f64, Failure> {
         let began = Instant::now();
         match row {

@@ -1,4 +1,4 @@
-//! Row 7: what a program that waits takes from others.
+//! Row 7: the CPU time and wake-ups of an idle runtime.
 
 use std::{thread, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     round_trips::{nothing, of_workers},
 };
 
-/// How long the processes get to come to rest.
+/// The time that the processes get to become idle.
 const SETTLING: Duration = Duration::from_millis(500);
 
 #[remote]

@@ -1,4 +1,4 @@
-//! Measures what Mobula takes, beside what the hardware takes: see `--help`.
+//! Measures Mobula's figures beside the floors of the hardware: see `--help`.
 
 #![forbid(unsafe_code)]
 
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and shows row after row.
+/// Measures the rows one after the other and prints each table.
 fn measure(options: &Options) -> Result<()> {
     let mut report = format!("{}\n", Machine::look(options.date.clone()));
     print!("{report}");

@@ -1,4 +1,4 @@
-//! Row 5: a map of twenty large arrays, which is a value like any other.
+//! Row 5: a map of twenty large arrays, stored as one value.
 
 use std::{collections::BTreeMap, hint::black_box, time::Instant};
 
@@ -15,7 +15,7 @@ type Map = BTreeMap<u32, Array<f64>>;
 
 const ARRAYS: u32 = 20;
 
-/// Touches one element of each array.
+/// Returns the sum of one element of each array.
 #[remote]
 fn ends(map: &Map) -> f64 {
     map.values().map(|array| array[array.len() - 1]).sum()
@@ -37,7 +37,7 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
     let private: Map = (0..ARRAYS)
         .map(|key| (key, Array::from(vec![f64::from(key); elements])))
         .collect();
-    // The first one is the warm-up.
+    // This put also warms up the store.
     let copied = put(&rt, &private, options.slow(4, 3.0))?;
     let object = rt.put(&private)?;
     drop(private);

@@ -1,4 +1,4 @@
-//! Row 8: one array that many workers read is one array.
+//! Row 8: the memory of one array that many workers read.
 
 use std::{collections::HashSet, process};
 
@@ -11,10 +11,10 @@ use mobula_benches::{
 
 use crate::{Options, Result};
 
-/// Rounds of a task for each worker, at most.
+/// The maximum number of rounds. A round has one task for each worker.
 const ROUNDS: usize = 100;
 
-/// Reads all of it, and says in which process.
+/// Reads all numbers. Returns the process id and the sum.
 #[remote]
 fn reads(numbers: &[f64]) -> (u32, f64) {
     (process::id(), numbers.iter().sum())
@@ -33,7 +33,7 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
         let before = memory()?;
         let array = rt.put_with(bytes / 8, |out: &mut [f64]| out.fill(1.0))?;
         let mut seen = HashSet::new();
-        // More rounds, as long as one worker takes another's share.
+        // Further rounds follow until each worker has run a task.
         for _ in 0..ROUNDS {
             for (pid, sum) in rt.get(rt.spawn_all((0..workers).map(|_| reads::remote(&array))))? {
                 assert_eq!(sum, (bytes / 8) as f64, "a worker read something else");

@@ -1,4 +1,4 @@
-//! What the program is asked for.
+//! The program's options.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -30,7 +30,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// For what takes microseconds: many samples in about so much time.
+    /// Returns the plan for work that takes microseconds. The samples take about this many seconds.
     pub(crate) fn quick(&self, seconds: f64) -> Plan {
         let (warm_up, least, share) = if self.small {
             (50, 5, 0.1)
@@ -45,7 +45,7 @@ impl Options {
         }
     }
 
-    /// For what takes milliseconds or more.
+    /// Returns the plan for work that takes at least milliseconds.
     pub(crate) fn slow(&self, least: usize, seconds: f64) -> Plan {
         let (least, share) = if self.small {
             (least.min(3), 0.05)
@@ -60,14 +60,16 @@ impl Options {
         }
     }
 
-    /// A size for all machines, or a smaller one.
+    /// Returns the full size, or the small one with `--small`.
     pub(crate) fn size(&self, full: usize, small: usize) -> usize {
         if self.small { small } else { full }
     }
 }
 
+/// Parses the arguments.
+///
 /// # Errors
-/// What is wrong with the arguments.
+/// An argument is unknown, or its value is wrong.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, String> {
     let mut options = Options {
         small: false,

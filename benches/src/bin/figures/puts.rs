@@ -1,4 +1,4 @@
-//! Row 3: into the store.
+//! Row 3: `put`.
 
 use std::time::Instant;
 
@@ -29,8 +29,8 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
     })
 }
 
-/// The same again and again; each object is gone when the next one comes. All in turn, so that
-/// what else happens on the machine meets all alike.
+/// Measures `put` into memory that the store has used before. Each object is dropped before the
+/// next `put`. The measurements take turns, so other load of the machine affects all alike.
 fn warm(megabytes: usize, buffers: &mut Copying, plan: Plan) -> Result<[Figure; 2]> {
     let rt = runtime(megabytes)?;
     let bytes = size_of_val(&buffers.source()[..]);
@@ -58,7 +58,7 @@ fn warm(megabytes: usize, buffers: &mut Copying, plan: Plan) -> Result<[Figure; 
     ])
 }
 
-/// Into memory that the store has to get from the system first.
+/// Measures `put` into memory that the store must first get from the system.
 fn cold(megabytes: usize, buffers: &Copying, plan: Plan) -> Result<Figure> {
     let bytes = size_of_val(&buffers.source()[..]) as f64;
     let (mut put, mut written) = (Sampler::new(plan), Sampler::new(plan));
@@ -80,8 +80,8 @@ fn of(name: &str, megabytes: usize) -> String {
     format!("{name}, {megabytes} MB")
 }
 
-/// With room for two objects of a size and some more: the memory of one that was dropped just now
-/// is not always free yet when the next one comes.
+/// Starts a runtime whose store has room for two objects of this size and 64 MiB. The memory of a
+/// dropped object is not always free at the next `put`.
 fn runtime(megabytes: usize) -> mobula::Result<Runtime> {
     let capacity = 2 * megabytes as u64 * 1_000_000 + (64 << 20);
     Runtime::builder()
@@ -90,7 +90,7 @@ fn runtime(megabytes: usize) -> mobula::Result<Runtime> {
         .start()
 }
 
-/// The seconds until the object is there; then it is dropped.
+/// Returns the seconds until the object exists. Then drops the object.
 fn seconds<T>(put: impl FnOnce() -> mobula::Result<ObjectRef<T>>) -> mobula::Result<f64> {
     let start = Instant::now();
     let object = put()?;

@@ -1,4 +1,4 @@
-//! Row 4: out of the store. Reading copies nothing, so the size does not matter.
+//! Row 4: reads of stored objects. A read copies nothing, so its time does not depend on the size.
 
 use std::hint::black_box;
 
@@ -11,13 +11,13 @@ use mobula_benches::{
 
 use crate::{Options, Result, round_trips::nothing};
 
-/// Touches one element.
+/// Reads one element.
 #[remote]
 fn middle(numbers: &[f64]) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// Views per sample, since a single one takes less than it takes to look at the clock.
+/// The number of views in one sample. A single view takes less time than a reading of the clock.
 const VIEWS: usize = 100;
 
 struct Object {
@@ -47,7 +47,7 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
             in_driver,
         });
     }
-    // All in turn, so that what else happens on the machine meets all alike.
+    // The measurements take turns, so other load of the machine affects all alike.
     let mut empty = Sampler::new(plan);
     while empty.more() {
         let mut result = Ok(());

@@ -1,4 +1,4 @@
-//! Row 1: an empty task, there and back.
+//! Row 1: the round trip of an empty task.
 
 use mobula::prelude::*;
 use mobula_benches::{
@@ -11,7 +11,7 @@ use tokio::runtime as tokio_runtime;
 
 use crate::{Options, Result};
 
-/// Measures round trips of one kind.
+/// A function that measures round trips of one kind.
 type Way = fn(&Runtime, Plan) -> Result<Summary>;
 
 #[remote]
@@ -39,7 +39,7 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
     })
 }
 
-/// One worker, and one for each core.
+/// Returns the measured numbers of workers: 1, and the number of cores.
 pub(crate) fn pool_sizes() -> Vec<usize> {
     let mut sizes = vec![1, cores()];
     sizes.dedup();
@@ -67,7 +67,7 @@ fn blocking(rt: &Runtime, plan: Plan) -> Result<Summary> {
 
 fn in_many_threads(rt: &Runtime, plan: Plan) -> Result<Summary> {
     let tokio = tokio_runtime::Builder::new_multi_thread().build()?;
-    // On one of tokio's own threads, as a program's tasks are.
+    // A program's tasks run on tokio's own threads, so this task does, too.
     Ok(tokio.block_on(tokio.spawn(awaiting(rt.clone(), plan)))??)
 }
 

@@ -1,4 +1,4 @@
-//! Row 6: from nothing to the first result, and back to nothing.
+//! Row 6: the start of a runtime until its first result, and its end.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Row 2: many tasks at a time.
+//! Row 2: the throughput of many tasks in flight.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn measure(options: &Options) -> Result<Table> {
     let mut figures = Vec::new();
     for workers in pool_sizes() {
-        // As a rate, to be comparable.
+        // A rate is comparable with the throughput.
         let floors: Vec<_> = ping_pong(options.quick(0.3))?
             .into_iter()
             .map(|floor| Floor {
@@ -40,7 +40,7 @@ pub(crate) fn measure(options: &Options) -> Result<Table> {
     })
 }
 
-/// All of a batch are spawned, then all are fetched, then all refs are dropped; and again.
+/// Measures batches. Each batch spawns all tasks, then fetches all results, then drops all refs.
 fn batches(rt: &Runtime, workers: usize, tasks: usize, options: &Options) -> Result<[Figure; 2]> {
     let plan = options.slow(5, 3.0);
     let (mut spawned, mut done) = (Sampler::new(plan), Sampler::new(plan));

@@ -1,4 +1,4 @@
-//! One run of the measured program under callgrind, and what its files say.
+//! Runs the measured program once under callgrind, and reads the files that callgrind writes.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,10 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{MEASURED, Result, flows::FLOWS, record::Counts};
 
-/// Names the function whose call ends a phase.
+/// The option that names the function whose call ends a phase.
 const PHASE_ENDS: &str = "--dump-before=*flows::phase_ends*";
 
-/// A folder that is removed in the end.
+/// A folder that its drop removes.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,7 +31,7 @@ impl Drop for Folder {
     }
 }
 
-/// Counts per unit, one for each flow.
+/// Returns the counts per unit, one entry for each flow.
 pub(crate) fn run() -> Result<Vec<Counts>> {
     pin()?;
     let folder = Folder::new()?;
@@ -44,7 +44,7 @@ pub(crate) fn run() -> Result<Vec<Counts>> {
     };
     let of_processes = FLOWS.iter().filter(|flow| !flow.null).count();
     let null = FLOWS.len() - of_processes;
-    // Each flow has two phases, behind one to warm up.
+    // Each flow has two phases. One warm-up phase comes before all of them.
     let expected = [1 + 2 * of_processes + 1 + 2 * null, 1 + 2 * of_processes];
     if [driver.len(), worker.len()] != expected {
         let found = [driver.len(), worker.len()];
@@ -69,7 +69,7 @@ pub(crate) fn run() -> Result<Vec<Counts>> {
         .collect())
 }
 
-/// Leaves this process, and those that it starts, one core.
+/// Restricts this process and its children to one core.
 fn pin() -> Result<()> {
     let allowed = sched_getaffinity(None)?;
     let mut only = CpuSet::new();
@@ -81,7 +81,7 @@ fn pin() -> Result<()> {
     Ok(sched_setaffinity(None, &only)?)
 }
 
-/// Runs it; the driver's process id.
+/// Runs the measured program. Returns the process id of the driver.
 fn measure(folder: &Path) -> Result<u32> {
     let log = folder.join("log");
     let log = |pid| log.with_extension(pid);
@@ -101,7 +101,7 @@ fn measure(folder: &Path) -> Result<u32> {
         .map_err(|error| {
             format!("valgrind does not run ({error}); install it: apt-get install valgrind")
         })?;
-    // Valgrind becomes the program, under the same number.
+    // Valgrind replaces itself by the program, so the process id stays the same.
     let pid = child.id();
     let output = child.wait_with_output()?;
     if !output.status.success() {
@@ -111,7 +111,7 @@ fn measure(folder: &Path) -> Result<u32> {
     Ok(pid)
 }
 
-/// The instructions of each phase of each process.
+/// Returns the instructions of each phase, by process.
 fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
     let mut found: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -120,7 +120,7 @@ fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        // What a process did after its last phase has no number.
+        // The file of a process after its last phase has no phase number.
         if let Some((pid, phase)) = numbers(&name) {
             let total = total(&fs::read_to_string(&path)?)
                 .ok_or_else(|| format!("{name} holds no total"))?;
@@ -133,13 +133,13 @@ fn read(folder: &Path) -> Result<BTreeMap<u32, Vec<u64>>> {
         .collect())
 }
 
-/// Process and phase of a file `counts.<process>.<phase>`.
+/// Returns process and phase of a file name `counts.<process>.<phase>`.
 fn numbers(name: &str) -> Option<(u32, u32)> {
     let (pid, phase) = name.strip_prefix("counts.")?.split_once('.')?;
     Some((pid.parse().ok()?, phase.parse().ok()?))
 }
 
-/// The instructions that a file of callgrind's counts in all.
+/// Returns the total of instructions in a file of callgrind.
 fn total(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("totals:"))?;
     line.trim().parse().ok()

@@ -1,8 +1,8 @@
-//! What is measured: one path after the other, each with two numbers of tasks.
+//! The measured paths. Each path runs twice, with two numbers of tasks.
 //!
-//! Callgrind writes its counts whenever a function named [`phase_ends`] is called, in the driver
-//! and in the worker, and begins anew. What a phase costs besides its tasks is the same for both
-//! numbers, so the difference of the two is what tasks cost.
+//! Callgrind writes its counts at each call of [`phase_ends`], in the driver and in the worker.
+//! Then it counts from zero. The fixed costs of a phase are the same for both numbers of tasks. So
+//! the difference of the two counts is the cost of the tasks.
 
 use std::hint::black_box;
 
@@ -10,17 +10,17 @@ use mobula::prelude::*;
 
 use crate::Result;
 
-/// One path.
+/// A measured path.
 pub(crate) struct Flow {
     pub(crate) name: &'static str,
-    /// Without a worker process.
+    /// Whether the path runs without a worker process.
     pub(crate) null: bool,
     run: fn(&Runtime, usize) -> Result<()>,
-    /// How many tasks (items, puts, ..) the two phases have.
+    /// The numbers of tasks (items, puts, ..) in the two phases.
     pub(crate) sizes: [usize; 2],
 }
 
-/// All paths, in the order in which they run: those without processes come last.
+/// All paths in the order of their runs. The paths without processes come last.
 pub(crate) const FLOWS: &[Flow] = &[
     Flow::new("spawn and get, one by one", one_by_one, 500),
     Flow::new("1,000 in flight", in_flight, 1000),
@@ -74,13 +74,13 @@ fn worker_phase_ends(phase: u64) {
     phase_ends(phase);
 }
 
-/// Where callgrind's option `--dump-before` points.
+/// Ends a phase. Callgrind's option `--dump-before` names this function.
 #[inline(never)]
 pub(crate) fn phase_ends(phase: u64) {
     black_box(phase);
 }
 
-/// Runs all of it, under callgrind.
+/// Runs all paths. The process runs under callgrind.
 pub(crate) fn run() -> Result<()> {
     for null in [false, true] {
         let builder = Runtime::builder().workers(1).store_capacity(64 << 20);
@@ -89,7 +89,7 @@ pub(crate) fn run() -> Result<()> {
             true => builder.null_work_here().start()?,
         };
         let flows = || FLOWS.iter().filter(|flow| flow.null == null);
-        // Once to warm up: what is made at the first use is not what is measured.
+        // This warm-up keeps the costs of the first use out of the counts.
         for flow in flows() {
             (flow.run)(&rt, 200)?;
         }

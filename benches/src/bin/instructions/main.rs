@@ -1,7 +1,7 @@
-//! Counts the instructions that a task costs, in the driver and in the worker: see `--help`.
+//! Counts the instructions of a task in the driver and in the worker: see `--help`.
 //!
-//! Times on machines that do other things as well differ by more than most changes of ours make.
-//! Instructions do not: so they show a path that has become longer, and by how much.
+//! On a machine with other load, times vary by more than most changes of Mobula do. Instruction
+//! counts are stable. So they show that a path has become longer, and by how much.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ use record::{Counts, Record};
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// What the program calls itself with, under callgrind.
+/// The argument with which the program starts itself under callgrind.
 const MEASURED: &str = "--measured";
 
 const HELP: &str = "\
@@ -40,7 +40,7 @@ answers in a worker's place, which has no process of its own.
 Counts depend on the compiler, the C library and the processor's family: record them where you
 compare them. Build it with `--release`.";
 
-/// What is asked for.
+/// The options of the program.
 struct Options {
     check: Option<PathBuf>,
     record: Option<PathBuf>,
@@ -94,7 +94,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     Ok(options)
 }
 
-/// Whether nothing has become longer.
+/// Measures all paths. Returns whether no count has risen.
 fn measure(options: &Options) -> Result<bool> {
     if cfg!(debug_assertions) {
         return Err("this build is not optimised; build it with --release".into());
@@ -135,7 +135,7 @@ fn measure(options: &Options) -> Result<bool> {
     Ok(comparison.holds())
 }
 
-/// What the counts depend on besides our code.
+/// Returns the versions of the tools that the counts depend on.
 fn tools() -> String {
     let version = |program: &str| {
         let output = Command::new(program).arg("--version").output();

@@ -1,16 +1,16 @@
-//! Counts, as they are shown, recorded and compared.
+//! Counts, and how to print, record and compare them.
 
 use std::fmt;
 
 use crate::Result;
 
-/// By how much a count may rise.
+/// The share by which a count may rise.
 const TOLERANCE: f64 = 0.10;
 
-/// Fewer instructions than this are no change.
+/// The least difference, in instructions, that is a change.
 const NOTHING: f64 = 20.0;
 
-/// Instructions of one unit of a path.
+/// The instructions of one unit of a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Counts {
     pub(crate) driver: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Of several runs.
+    /// Returns the medians of several runs.
     pub(crate) fn median(runs: impl Iterator<Item = Counts>) -> Counts {
         let (mut driver, mut worker): (Vec<f64>, Vec<f64>) =
             runs.map(|counts| (counts.driver, counts.worker)).unzip();
@@ -36,25 +36,27 @@ impl Counts {
 /// The counts of all paths, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
-    /// What they were taken with.
+    /// The versions of the tools with which the counts were taken.
     pub(crate) tools: String,
     pub(crate) paths: Vec<(String, Counts)>,
 }
 
-/// How counts differ from recorded ones.
+/// The differences between counts and recorded counts.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Comparison {
     risen: Vec<String>,
     fallen: Vec<String>,
-    /// Paths of which one side does not know.
+    /// The paths that only one of the two records has.
     unknown: Vec<String>,
-    /// What the recorded ones were taken with, if that was something else.
+    /// The tools of the recorded counts, if they differ.
     other_tools: Option<String>,
 }
 
 impl Record {
+    /// Parses the text of a record.
+    ///
     /// # Errors
-    /// A line that is none of ours.
+    /// A line is malformed.
     pub(crate) fn parse(text: &str) -> Result<Record> {
         let mut record = Record {
             tools: String::new(),
@@ -88,7 +90,7 @@ impl Record {
         Ok(record)
     }
 
-    /// For people.
+    /// Returns the counts as a table for readers.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "{:32} {:>10} {:>10}\n",
@@ -98,7 +100,7 @@ impl Record {
             text += &format!(
                 "{name:32} {:>10.0} {:>10.0}\n",
                 counts.driver,
-                // No minus before a zero.
+                // The addition turns -0 into 0.
                 counts.worker.round() + 0.0
             );
         }
@@ -132,7 +134,7 @@ impl Record {
     }
 }
 
-/// As it is recorded.
+/// The text of a record, which [`parse`](Record::parse) reads.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -170,12 +172,12 @@ impl Comparison {
         }
     }
 
-    /// Whether nothing has risen, and everything could be compared.
+    /// Returns whether no count has risen, and both records have the same paths.
     pub(crate) fn holds(&self) -> bool {
         self.risen.is_empty() && self.unknown.is_empty()
     }
 
-    /// What is to be said; `file` holds the recorded counts.
+    /// Returns the report of the differences. `file` is the name of the recorded counts.
     pub(crate) fn text(&self, file: &dyn fmt::Display) -> String {
         let mut text = String::new();
         let mut list = |head: &str, lines: &[String]| {

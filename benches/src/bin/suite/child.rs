@@ -1,4 +1,4 @@
-//! Measuring programs as child processes, whose time is bounded and of which nothing is left.
+//! Measuring programs as child processes with a time limit. No descendant outlives its child's run.
 
 use std::{
     fs, io,
@@ -12,32 +12,32 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// The variable by which the descendants of a child are known, whatever groups and sessions they
-/// move to.
+/// The environment variable that marks the descendants of a child. It marks them in any process
+/// group and session.
 const MARK: &str = "MOBULA_SUITE_CHILD";
 
-/// How long processes get to end when they were asked to.
+/// The time that processes get to end after a signal to end.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// The first and the last lines on standard error that are shown: some programs say first what
-/// has happened, and others last.
+/// The number of first and of last lines on standard error that are shown. Some programs print the
+/// cause first, others last.
 const SHOWN: usize = 3;
 
-/// How a child came to its end.
+/// The end of a child.
 #[derive(Debug, PartialEq)]
 pub(crate) enum End {
     Done,
-    /// It failed: how, and the last lines on its standard error.
+    /// The child failed. The text has its status and lines of its standard error.
     Failed(String),
-    /// It was ended after this time.
+    /// The child was ended after this time.
     TimedOut(Duration),
 }
 
-/// Runs the command in a process group of its own, gives each line of its standard output to
-/// `each`, and ends it after `limit`. What it has started, and left running, is ended, too.
+/// Runs the command in a process group of its own, and passes each line of its standard output to
+/// `each`. Ends the child after `limit`. Then ends all processes that the child has left running.
 ///
 /// # Errors
-/// When it cannot be started.
+/// The command cannot be started.
 pub(crate) fn run(
     command: &mut Command,
     limit: Duration,
@@ -64,7 +64,7 @@ pub(crate) fn run(
     let timed_out = loop {
         match lines.recv_timeout(Duration::from_millis(20)) {
             Ok(line) => each(&line),
-            // A descendant may keep the pipe open when the child has ended.
+            // A descendant may keep the pipe open after the end of the child.
             Err(RecvTimeoutError::Timeout) if status.is_some() => break false,
             Err(RecvTimeoutError::Disconnected) if status.is_some() => break false,
             Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(5)),
@@ -102,7 +102,7 @@ pub(crate) fn run(
     })
 }
 
-/// Unlike that of any other child, of this process or another.
+/// Returns a mark that differs from the marks of all other children of all processes.
 fn mark() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     format!("{}-{}", process::id(), now.map_or(0, |now| now.as_nanos()))
@@ -116,7 +116,7 @@ fn read_lines(from: impl Read + Send + 'static, mut each: impl FnMut(String) + S
     });
 }
 
-/// Asks the child's group to end, and then makes it.
+/// Sends SIGTERM to the child's group, and SIGKILL after [`GRACE`].
 fn end(child: &mut Child) -> io::Result<()> {
     let group = Pid::from_child(child);
     // An error means that the group is gone.
@@ -129,7 +129,7 @@ fn end(child: &mut Child) -> io::Result<()> {
     child.wait().map(drop)
 }
 
-/// Ends all processes that bear the mark, which only descendants of the child do.
+/// Ends all processes with this mark. Only descendants of the child have it.
 fn sweep(mark: &str) {
     let patience = Instant::now() + GRACE;
     while !marked(mark).is_empty() && Instant::now() < patience {
@@ -144,7 +144,7 @@ fn marked(mark: &str) -> Vec<Pid> {
     let wanted = format!("{MARK}={mark}");
     let bears = |pid: &Pid| {
         let place = format!("/proc/{}/environ", pid.as_raw_pid());
-        // Those that are gone meanwhile, or belong to others, cannot be read.
+        // The file of a process that is gone, or belongs to another user, cannot be read.
         let environ = fs::read(place).unwrap_or_default();
         environ
             .split(|&byte| byte == 0)
@@ -200,14 +200,15 @@ mod tests {
         assert!(start.elapsed() < LONG);
     }
 
-    /// As Ray's daemons are: in a session of its own, when the child that started it has ended.
+    /// Ray's daemons are in sessions of their own and outlive the process that started them. This
+    /// child leaves such a process.
     #[test]
     fn nothing_is_left_behind() {
         let (end, lines) = shell("setsid sleep 61 >/dev/null 2>&1 & echo $!; sleep 0.2", LONG);
         assert_eq!(end, End::Done);
         let pid = Pid::from_raw(lines[0].parse().unwrap()).unwrap();
         let place = format!("/proc/{}/cmdline", pid.as_raw_pid());
-        // The kernel may take a moment to remove it.
+        // The kernel may take a moment to remove the process.
         let patience = Instant::now() + GRACE;
         while fs::read(&place).is_ok_and(|line| !line.is_empty()) {
             assert!(Instant::now() < patience, "process {pid:?} goes on");

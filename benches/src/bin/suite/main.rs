@@ -1,4 +1,4 @@
-//! Our rows beside those of the peers, with a report: see `--help`.
+//! Measures Mobula's rows and those of its peers, and writes a report: see `--help`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What the program is asked for.
+//! The program's options.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,13 @@ Runs our rows and those of the peers that are installed, and writes a report.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Invocation {
     Help,
-    /// All rows, and a report.
+    /// Measures all rows and writes a report.
     Suite(Options),
-    /// The curves.
+    /// Measures the curves.
     Curves(Options),
-    /// The gains of the mechanisms of waiting.
+    /// Measures the gains of the mechanisms of waiting.
     Ablation(Ablation),
-    /// One part of our rows, as lines on standard output: what the suite starts.
+    /// Measures one part of Mobula's rows. Prints the rows as lines. The suite starts such a child.
     Part {
         part: String,
         quick: bool,
@@ -36,31 +36,33 @@ pub(crate) enum Invocation {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Options {
     pub(crate) quick: bool,
-    /// The parts of our rows; `None` for all.
+    /// The parts of Mobula's rows. `None` means all.
     pub(crate) only: Option<Vec<String>>,
-    /// `None` for all that are installed.
+    /// The names of the peers. `None` means all installed peers.
     pub(crate) peers: Option<Vec<String>>,
     pub(crate) out: Option<PathBuf>,
     pub(crate) date: Option<String>,
 }
 
-/// The mechanisms and rows of an ablation.
+/// The options of an ablation.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Ablation {
-    /// The mechanisms; `None` for all.
+    /// The mechanisms. `None` means all.
     pub(crate) mechanisms: Option<String>,
-    /// Another build of this program, in place of the mechanisms.
+    /// Another build of this program, to compare with in place of mechanisms.
     pub(crate) before: Option<PathBuf>,
-    /// The rows; `None` for all.
+    /// The rows. `None` means all.
     pub(crate) rows: Option<String>,
-    /// For how long.
+    /// The time of the ablation, in seconds.
     pub(crate) seconds: u64,
     pub(crate) out: Option<PathBuf>,
     pub(crate) date: Option<String>,
 }
 
+/// Parses the arguments.
+///
 /// # Errors
-/// What is wrong with the arguments.
+/// An argument is unknown, or its value is wrong.
 pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, String> {
     let mut options = Options::default();
     let (mut curves, mut part) = (false, None);

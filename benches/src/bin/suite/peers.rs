@@ -1,4 +1,4 @@
-//! Who is compared with us, where their programs are, and how they are installed.
+//! The peers, the places of their programs, and their installation.
 
 use std::{
     env,
@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-/// How a peer's program is started.
+/// The program of a peer.
 #[derive(Clone, Copy, Debug)]
 enum Program {
-    /// A script of `peers/`, and the module without which it cannot run.
+    /// A script of `peers/`, and the module that it needs.
     Python {
         script: &'static str,
         module: &'static str,
@@ -19,13 +19,13 @@ enum Program {
     Rust(&'static str),
 }
 
-/// One of them.
+/// A peer's program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// As in its lines.
+    /// The peer's name in the lines that its program prints.
     pub(crate) name: &'static str,
     program: Program,
-    /// After which it is ended.
+    /// The time limit of the program.
     pub(crate) limit: Duration,
 }
 
@@ -46,7 +46,7 @@ const fn python(name: &'static str, script: &'static str, module: &'static str) 
 }
 
 impl Peer {
-    /// Changes the time after which it is ended.
+    /// Changes the time limit.
     const fn within(self, seconds: u64) -> Peer {
         Peer {
             limit: Duration::from_secs(seconds),
@@ -55,7 +55,7 @@ impl Peer {
     }
 }
 
-/// In the order in which they are run and shown.
+/// The programs in the order of their runs and tables.
 pub(crate) const PEERS: [Peer; 11] = [
     rust("rayon"),
     rust("tokio"),
@@ -71,25 +71,26 @@ pub(crate) const PEERS: [Peer; 11] = [
     python("dask", "dask_local.py", "distributed"),
     python("Ray", "ray_local.py", "ray"),
     python("Ray", "ray_actors.py", "ray"),
-    // Cancels 10,000 calls twice, and starts Ray twice.
+    // The program cancels 10,000 calls twice, and starts Ray twice.
     python("Ray", "ray_control.py", "ray").within(400),
 ];
 
-/// The names of the peers, each once, although some have several programs.
+/// Returns the names of the peers. A peer with several programs is named once.
 pub(crate) fn names() -> Vec<&'static str> {
     let mut names = PEERS.map(|peer| peer.name).to_vec();
     names.dedup();
     names
 }
 
-/// The folder of the benchmarks, from the program's point of view.
+/// The folder of the benchmarks.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     benches: PathBuf,
 }
 
 impl Places {
-    /// Cargo says it to the programs that it runs; otherwise it is where this was built.
+    /// Finds the folder. Cargo names it to programs that it runs. Otherwise it is the folder of the
+    /// build.
     pub(crate) fn find() -> Places {
         let said = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let benches = said
@@ -111,20 +112,20 @@ impl Places {
     }
 }
 
-/// The line that installs all Python peers.
+/// The command that installs all Python peers.
 const INSTALL: &str = "install with `python3 -m venv benches/peers/.venv && \
     benches/peers/.venv/bin/pip install -r benches/peers/requirements.txt`";
 
 const BUILD: &str =
     "build with `cargo build --release --manifest-path benches/peers/rust/Cargo.toml` to see why";
 
-/// Where the Rust peers are built: beside our own build.
+/// Returns the target folder of the Rust peers, beside this program's build.
 fn built() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
     Some(program.parent()?.parent()?.join("peers"))
 }
 
-/// Builds the Rust peers, as far as they have changed. Whether it worked.
+/// Builds the Rust peers if they have changed. Returns whether the build succeeded.
 pub(crate) fn build_rust(places: &Places) -> bool {
     let Some(target) = built() else { return false };
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -133,15 +134,15 @@ pub(crate) fn build_rust(places: &Places) -> bool {
         .arg(places.peers().join("rust/Cargo.toml"))
         .arg("--target-dir")
         .arg(target)
-        // Those of our own build are of no use to another workspace.
+        // The variables of this program's build are wrong for another workspace.
         .env_remove("CARGO_MANIFEST_DIR")
         .status();
     built.is_ok_and(|status| status.success())
 }
 
 impl Peer {
-    /// Whether it is meant by this name, in lower case: its own, or that of its program, since one
-    /// peer may have several.
+    /// Returns whether this lower-case name is the peer's name or its program's name. A peer may
+    /// have several programs.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         let program = match self.program {
             Program::Python { script, .. } => script.trim_end_matches(".py"),
@@ -154,10 +155,10 @@ impl Peer {
         matches!(self.program, Program::Rust(_))
     }
 
-    /// The command that measures it.
+    /// Returns the command that runs the program.
     ///
     /// # Errors
-    /// Why it cannot be run, with what helps.
+    /// The program cannot run. The error says why, and what helps.
     pub(crate) fn command(&self, places: &Places, quick: bool) -> Result<Command, String> {
         let mut command = match self.program {
             Program::Rust(name) => {
@@ -175,7 +176,7 @@ impl Peer {
                     .arg(places.peers().join(script))
                     .current_dir(places.peers())
                     .env("PYTHONDONTWRITEBYTECODE", "1")
-                    // As our workers do their work with one thread each.
+                    // A worker of Mobula works with one thread, so a peer's worker does, too.
                     .env("OMP_NUM_THREADS", "1");
                 command
             }

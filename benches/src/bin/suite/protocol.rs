@@ -1,17 +1,17 @@
-//! What a measuring program prints: one JSON object on each line of its standard output.
+//! The output of a measuring program: one JSON object on each line of its standard output.
 
 use std::fmt;
 
 use mobula_benches::{sampling::Summary, table::Unit};
 use serde::{Deserialize, Serialize};
 
-/// The name under which Mobula's own rows are printed.
+/// The peer name of Mobula's own rows.
 pub(crate) const OURS: &str = "Mobula";
 
-/// The name under which floors are printed.
+/// The peer name of floors.
 pub(crate) const FLOOR: &str = "floor";
 
-/// One line. Either `samples`, or the five numbers of a summary, or `error`.
+/// A line. It has `samples`, or the five numbers of a summary, or `error`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Line {
     peer: String,
@@ -37,14 +37,14 @@ struct Line {
     error: Option<String>,
 }
 
-/// A row of one peer, of ours, or a floor.
+/// A measurement of one row: of a peer, of Mobula, or of a floor.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Measurement {
     pub(crate) peer: String,
     pub(crate) version: String,
     pub(crate) row: String,
     pub(crate) outcome: Outcome,
-    /// What is different from the row's description.
+    /// The difference from the row's description.
     pub(crate) note: Option<String>,
 }
 
@@ -63,14 +63,16 @@ const UNITS: [(&str, Unit); 5] = [
     ("ratio", Unit::Ratio),
 ];
 
-/// The name of a unit in the lines.
+/// Returns the name of a unit in the lines.
 pub(crate) fn unit_name(unit: Unit) -> &'static str {
     let known = UNITS.iter().find(|(_, known)| *known == unit);
     known.map_or("", |(name, _)| name)
 }
 
+/// Parses a line.
+///
 /// # Errors
-/// What is wrong with the line.
+/// The line is malformed.
 pub(crate) fn parse(line: &str) -> Result<Measurement, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let row = line.row.clone();
@@ -118,7 +120,7 @@ fn outcome(line: &Line) -> Result<Outcome, String> {
 }
 
 impl fmt::Display for Measurement {
-    /// As one line, which [`parse`] reads.
+    /// Writes the line that [`parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Line {
             peer: self.peer.clone(),

@@ -1,4 +1,4 @@
-//! Reaches: what a row should come to, as predicates that are evaluated on the numbers of a run.
+//! Reaches: targets of rows, as predicates on the numbers of a run.
 
 use mobula_benches::table::{Digits, Shown, Unit};
 
@@ -8,7 +8,7 @@ use crate::{
     rows,
 };
 
-/// Which of our numbers is meant.
+/// The number of Mobula's row that a reach is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Number {
     Median,
@@ -30,17 +30,17 @@ pub(crate) struct Term {
 }
 
 impl Term {
-    /// Of a peer's row.
+    /// Returns a multiple of a peer's row.
     pub(crate) const fn peer(times: f64, peer: &'static str, row: &'static str) -> Term {
         Term { times, peer, row }
     }
 
-    /// Of another row of ours.
+    /// Returns a multiple of another row of Mobula's.
     pub(crate) const fn ours(times: f64, row: &'static str) -> Term {
         Term::peer(times, OURS, row)
     }
 
-    /// Of a floor.
+    /// Returns a multiple of a floor.
     pub(crate) const fn floor(times: f64, row: &'static str) -> Term {
         Term::peer(times, FLOOR, row)
     }
@@ -60,7 +60,7 @@ impl Term {
     }
 }
 
-/// One predicate: a number of ours against a sum of terms and a constant.
+/// A predicate: a number of Mobula's row against a sum of terms and a constant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reach {
     number: Number,
@@ -69,17 +69,17 @@ pub(crate) struct Reach {
     plus: f64,
 }
 
-/// What a reach comes to in a run.
+/// The outcome of a reach in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
-    /// The predicate in words, with the number that it comes to.
+    /// The predicate in words, with the value of its sum.
     pub(crate) text: String,
-    /// `None` when one of the numbers is missing.
+    /// Whether the reach is met. `None` if a number is missing.
     pub(crate) reached: Option<bool>,
 }
 
 impl Reach {
-    /// The median is not above the sum.
+    /// Requires that the median is at most the sum.
     pub(crate) const fn at_most(terms: &'static [Term], plus: f64) -> Reach {
         Reach {
             number: Number::Median,
@@ -89,7 +89,7 @@ impl Reach {
         }
     }
 
-    /// The median is not below the sum.
+    /// Requires that the median is at least the sum.
     pub(crate) const fn at_least(terms: &'static [Term], plus: f64) -> Reach {
         Reach {
             relation: Relation::AtLeast,
@@ -97,7 +97,7 @@ impl Reach {
         }
     }
 
-    /// The same of the 99th percentile.
+    /// Changes the reach to be about the 99th percentile.
     pub(crate) const fn of_p99(self) -> Reach {
         Reach {
             number: Number::P99,
@@ -105,7 +105,7 @@ impl Reach {
         }
     }
 
-    /// What it comes to for this row of ours.
+    /// Evaluates the reach for this row of Mobula's.
     pub(crate) fn evaluate(&self, results: &Results, row: &str, unit: Unit) -> Verdict {
         let medians = self.terms.iter().map(|term| {
             let summary = results.summary(term.peer, term.row)?;
@@ -126,7 +126,7 @@ impl Reach {
         }
     }
 
-    /// The peers and rows that it needs, besides ours.
+    /// Returns the peers and rows of all terms.
     #[cfg(test)]
     pub(crate) fn names(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.terms.iter().map(|term| (term.peer, term.row))

@@ -7,17 +7,17 @@ use crate::{
     rows,
 };
 
-/// In the order in which they came.
+/// The measurements in the order of their arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     measurements: Vec<Measurement>,
-    /// Peers that were not measured, or not to their end, and why.
+    /// The reasons for missing or incomplete measurements.
     pub(crate) remarks: Vec<String>,
 }
 
 impl Results {
-    /// Takes a measurement. A row that is not in the catalogue, or has another unit there, becomes
-    /// a remark.
+    /// Adds a measurement. A row that the catalogue lacks, or has with another unit, becomes a
+    /// remark.
     pub(crate) fn add(&mut self, measurement: Measurement) {
         let Measurement { peer, row, .. } = &measurement;
         match (rows::unit(peer, row), &measurement.outcome) {
@@ -37,13 +37,13 @@ impl Results {
         }
     }
 
-    /// What a peer, or we, or a floor, have for a row.
+    /// Returns the measurement of a row by a peer, by Mobula, or of a floor.
     pub(crate) fn find(&self, peer: &str, row: &str) -> Option<&Measurement> {
         let mut found = self.measurements.iter();
         found.find(|found| found.peer == peer && found.row == row)
     }
 
-    /// The numbers of a row, if it was measured.
+    /// Returns the numbers of a row. `None` if it was not measured.
     pub(crate) fn summary(&self, peer: &str, row: &str) -> Option<Summary> {
         match self.find(peer, row)?.outcome {
             Outcome::Measured(summary, _) => Some(summary),
@@ -51,7 +51,7 @@ impl Results {
         }
     }
 
-    /// Who has measured something, with the version.
+    /// Returns the peers with measurements, and their versions.
     pub(crate) fn versions(&self) -> Vec<(&str, &str)> {
         let mut versions: Vec<(&str, &str)> = Vec::new();
         for Measurement { peer, version, .. } in &self.measurements {
@@ -62,7 +62,7 @@ impl Results {
         versions
     }
 
-    /// For tests: a row with one number.
+    /// Adds a row with one number, for tests.
     #[cfg(test)]
     pub(crate) fn with(mut self, peer: &str, row: &str, value: f64) -> Results {
         let unit = rows::unit(peer, row).unwrap_or_else(|| panic!("no row {row} of {peer}"));

@@ -1,4 +1,4 @@
-//! The run: our parts and the peers, one after the other.
+//! A run of the suite: Mobula's parts and the peers, one after the other.
 
 use std::{env, process::Command, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     results::Results,
 };
 
-/// Far longer than any of our parts takes.
+/// The time limit of a part of Mobula's. Each part takes far less.
 const LIMIT_OF_A_PART: Duration = Duration::from_secs(120);
 
-/// Measures everything that is wanted and present, and writes the report.
+/// Measures the parts and peers that the options name and that are installed. Writes the report.
 ///
 /// # Errors
-/// When nothing of ours can be measured, or the report cannot be written.
+/// No part of Mobula's can be measured, or the report cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let machine = Machine::look(options.date.clone()).to_string();
     let places = Places::find();
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     check_names(options)?;
     let peers: Vec<_> = PEERS.iter().filter(|peer| wanted(peer)).collect();
     if peers.iter().any(|peer| peer.is_rust()) {
-        // What goes wrong shows as a program that is not there.
+        // A failed build shows later as a missing program.
         peers::build_rust(&places);
     }
     let only = options.only.as_ref();
@@ -84,7 +84,7 @@ fn check_names(options: &Options) -> Result<()> {
     }
 }
 
-/// Runs a measuring program and takes its rows. What goes wrong becomes a remark.
+/// Runs a measuring program and adds its rows. A failure becomes a remark.
 fn measure(results: &mut Results, name: &str, command: &mut Command, limit: Duration) {
     println!("measuring {name}");
     let mut remarks = Vec::new();

@@ -1,5 +1,5 @@
-//! The rows of an ablation: one for each thing that a mechanism of waiting serves. Each takes about
-//! a tenth of a second, and gives the seconds that one of something takes.
+//! The rows of an ablation. Each row depends on at least one mechanism of waiting. A row takes
+//! about a tenth of a second and prints the seconds of one unit.
 
 use std::{env, time::Duration};
 
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// The environment variable with the names of the rows to measure, separated by commas.
+/// The environment variable that names the rows to measure, separated by commas.
 pub(super) const ROWS: &str = "MOBULA_ABLATION_ROWS";
 
-/// The rows and what they are.
+/// The ids and labels of the rows.
 pub(super) const LABELS: &[(&str, &str)] = &[
     ("roundtrip", "blocking round trip"),
     (
@@ -57,7 +57,7 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("handover", "hand-over of a mutex between two workers"),
 ];
 
-/// About so long a row is measured.
+/// The time for which a row is measured.
 const TIME: Duration = Duration::from_millis(70);
 
 const FAST: Plan = Plan {
@@ -79,7 +79,7 @@ fn naps() {
     std::thread::sleep(Duration::from_micros(20));
 }
 
-/// Seconds of one child, of so many that are waited for one by one.
+/// Returns the seconds of one child. The task awaits its children one by one.
 #[remote]
 fn parent(children: usize) -> mobula::Result<f64> {
     let mut done = Ok(());
@@ -87,7 +87,7 @@ fn parent(children: usize) -> mobula::Result<f64> {
     done.map(|()| seconds / children as f64)
 }
 
-/// Seconds of one put, of so many whose refs are kept.
+/// Returns the seconds of one `put`. The task keeps all refs.
 #[remote]
 fn puts(count: usize) -> mobula::Result<f64> {
     let rt = Runtime::current()?;
@@ -99,7 +99,7 @@ fn puts(count: usize) -> mobula::Result<f64> {
 /// Measures the rows, and prints one line for each.
 ///
 /// # Errors
-/// When a runtime does not start, or a task fails.
+/// A runtime does not start, or a task fails.
 pub(crate) fn part() -> Result<()> {
     let wanted = env::var(ROWS).ok();
     let is_wanted = |row: &str| {
@@ -211,7 +211,7 @@ async fn awaited(rt: &Runtime) -> Result<f64> {
     Ok(sampler.summary().median)
 }
 
-/// Awaits so many results, of which each has a task of its own.
+/// Awaits this many results. An asynchronous task of its own awaits each result.
 async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
     let local = tokio::task::LocalSet::new();
     let all: Vec<_> = (0..tasks)
@@ -227,12 +227,12 @@ async fn joined(rt: &Runtime, tasks: usize) -> Result<()> {
         .await
 }
 
-/// Seconds of one task of a batch.
+/// Returns the seconds of one task of a batch.
 fn batch(rt: &Runtime, tasks: usize) -> Result<f64> {
     Ok(sample(SLOW, || many::batch(rt, tasks))?.median / tasks as f64)
 }
 
-/// Seconds of one of so many things that `work` does.
+/// Returns the seconds of one unit. Each call of `work` does `count` units.
 fn each(count: usize, mut work: impl FnMut() -> mobula::Result<()>) -> Result<f64> {
     let times = sample(SLOW, || {
         let mut done = Ok(());
@@ -242,7 +242,7 @@ fn each(count: usize, mut work: impl FnMut() -> mobula::Result<()>) -> Result<f6
     Ok(times.median / count as f64)
 }
 
-/// Seconds of a hand-over, for one of two players in two workers.
+/// Plays one of two players in two workers. Returns the seconds of a hand-over.
 #[remote]
 fn plays(
     locks: Vec<SharedMutex<u64>>,

@@ -1,8 +1,8 @@
-//! The gain of each mechanism of waiting: all rows with all mechanisms on, then with each one off,
-//! again and again in turn.
+//! Measures the gain of each mechanism of waiting. All rows are measured with all mechanisms on,
+//! then with each mechanism off. The rounds repeat in turn.
 //!
-//! Another build of this program can stand in the place of a mechanism, so that two versions are
-//! compared in one run.
+//! The program can also compare itself with another build. Then that build takes the place of a
+//! variant without a mechanism.
 
 mod measure;
 mod table;
@@ -28,16 +28,16 @@ use crate::{
 
 pub(crate) use measure::part;
 
-/// Far longer than the rows of one child take.
+/// The time limit of one child. The rows take far less.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A child that measures all rows.
+/// A variant of the program. Each of its children measures all rows.
 struct Variant {
     name: String,
     program: PathBuf,
     /// The mechanisms that are off.
     without: String,
-    /// For each row the seconds, one entry for each round. A row that failed has none.
+    /// The seconds of the rows, one entry for each round. A failed row is missing in its round.
     rows: Vec<BTreeMap<String, f64>>,
 }
 
@@ -74,10 +74,10 @@ impl Variant {
     }
 }
 
-/// Measures for as long as is asked for, and writes `ablation.md`, or `versions.md`.
+/// Measures for the time that the options give. Writes `ablation.md` or `versions.md`.
 ///
 /// # Errors
-/// When a child cannot be started, or the file cannot be written.
+/// A child cannot be started, or the file cannot be written.
 pub(crate) fn run(options: &Ablation) -> Result<()> {
     let own = env::current_exe()?;
     let mut variants = vec![Variant::new("all on", &own, "")];
@@ -104,7 +104,7 @@ pub(crate) fn run(options: &Ablation) -> Result<()> {
     let time = Duration::from_secs(options.seconds);
     let mut rounds = 0;
     while rounds == 0 || begin.elapsed() + begin.elapsed() / rounds < time {
-        // Each variant comes behind each other one in some round.
+        // The start of each round moves by one variant, so the order within a round favours none.
         let first = rounds as usize % variants.len();
         for at in 0..variants.len() {
             let at = (first + at) % variants.len();
@@ -122,7 +122,7 @@ pub(crate) fn run(options: &Ablation) -> Result<()> {
     )
 }
 
-/// The mechanisms that are switched off one by one.
+/// Returns the mechanisms that the run switches off, one at a time.
 fn wanted(options: &Ablation) -> Result<Vec<Mechanism>> {
     let Some(names) = &options.mechanisms else {
         return Ok(Mechanism::ALL.to_vec());

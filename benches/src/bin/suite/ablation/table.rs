@@ -9,7 +9,7 @@ use mobula_benches::{
 
 use super::{Variant, measure::LABELS};
 
-/// How many times longer something takes in one variant than in another, round by round.
+/// Returns the ratios of the variant's time to the base's time, one for each round.
 fn ratios(row: &str, variant: &Variant, base: &Variant) -> Vec<f64> {
     let pairs = variant.rows.iter().zip(&base.rows);
     pairs
@@ -17,7 +17,8 @@ fn ratios(row: &str, variant: &Variant, base: &Variant) -> Vec<f64> {
         .collect()
 }
 
-/// Whether nearly all of the ratios lie on the side of their median, which is far from 1.
+/// Returns whether the median differs from 1 by at least 5 %, and at least four fifths of the
+/// ratios lie on its side of 1.
 fn is_clear(ratios: &[f64], median: f64) -> bool {
     let beside = ratios.iter().filter(|r| (**r > 1.0) == (median > 1.0));
     (median - 1.0).abs() >= 0.05 && 5 * beside.count() >= 4 * ratios.len()
@@ -73,7 +74,7 @@ pub(super) fn table(machine: &str, rounds: u32, variants: &[Variant]) -> String 
     text
 }
 
-/// The quarter, the half, and three quarters.
+/// Returns the first quartile, the median and the third quartile.
 fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];

@@ -1,9 +1,10 @@
-//! Powers that fit points.
+//! Fits powers to points.
 
-/// The exponent of the power of x that comes closest to the points, by least squares of logarithms.
+/// Returns the exponent of the power of x that fits the points best, by least squares of
+/// logarithms.
 ///
-/// Only the larger half of the points counts, since what is constant hides the growth at small
-/// numbers. `None` for fewer than two points that have logarithms.
+/// Only the larger half of the points counts, since constant costs hide the growth at small
+/// numbers. Returns `None` if fewer than two points have logarithms.
 pub(super) fn exponent(points: &[(f64, f64)]) -> Option<f64> {
     let mut logs: Vec<(f64, f64)> = points
         .iter()

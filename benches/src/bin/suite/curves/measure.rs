@@ -1,4 +1,4 @@
-//! What is measured for each point.
+//! Measures the points of the curves.
 
 use std::{hint::black_box, process, time::Instant};
 
@@ -29,7 +29,8 @@ impl Out {
         Ok(())
     }
 
-    /// 1, 3, 10, 30 and so on, between these; in a quick run not the largest ones.
+    /// Returns the steps 1, 3, 10, 30 and so on between the two limits. A quick run omits the last
+    /// decade.
     fn steps(&self, from: usize, to: usize) -> Vec<usize> {
         let to = if self.quick { to / 10 } else { to };
         let decades = (0..).map(|decade| 10_usize.pow(decade));
@@ -40,7 +41,7 @@ impl Out {
             .collect()
     }
 
-    /// How often something is repeated that takes about as long as `of` units of work.
+    /// Returns the number of repetitions for work of `of` units.
     fn repeat(&self, of: usize) -> usize {
         let most = if self.quick { 3 } else { 25 };
         (2_000_000 / of.max(1)).clamp(3, most)
@@ -62,11 +63,12 @@ fn started() -> mobula::Result<Runtime> {
     Runtime::builder().workers(WORKERS).start()
 }
 
-/// Time and memory of the driver by the number of tasks.
+/// Measures time and memory of the driver by the number of tasks.
 pub(super) fn tasks(out: &Out) -> Result<()> {
     let rt = started()?;
     rt.get(rt.spawn_all((0..10).map(|_| nothing::remote())))?;
-    // Numbers grow, so what a smaller one has left behind is part of what a larger one needs.
+    // The numbers of tasks grow. Memory that a smaller number has left counts for the larger
+    // number, too.
     let before = memory([process::id()])?;
     for count in out.steps(100, 1_000_000) {
         let mut grown = 0;
@@ -91,9 +93,9 @@ pub(super) fn tasks(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Time of `put`, `view` and a task, by the size of the object.
+/// Measures `put`, `view` and a task by the size of the object.
 pub(super) fn size(out: &Out) -> Result<()> {
-    // The object and the array that it is made of must fit into memory.
+    // Memory must have room for the object and for the array that it is made of.
     let free = available()? / 5 * 2;
     let largest = free.min(4 << 30);
     let rt = Runtime::builder()
@@ -144,7 +146,7 @@ fn length(bytes: &[u8]) -> u8 {
     bytes[bytes.len() - 1]
 }
 
-/// The bytes of memory that may still be used.
+/// Returns the bytes of memory that are available.
 fn available() -> Result<usize> {
     let info = std::fs::read_to_string("/proc/meminfo")?;
     let line = info
@@ -154,10 +156,10 @@ fn available() -> Result<usize> {
     Ok(kilobytes.ok_or("the system does not say how much memory is free")? * 1024)
 }
 
-/// Elements of a live object: more than what travels in messages.
+/// The elements of a live object. It is too large to travel in a message.
 const ELEMENTS: usize = 128;
 
-/// Time and memory by the number of objects that exist at the same time.
+/// Measures time and memory by the number of live objects.
 pub(super) fn live(out: &Out) -> Result<()> {
     let rt = Runtime::builder()
         .workers(WORKERS)
@@ -204,7 +206,7 @@ pub(super) fn live(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Start, memory and throughput by the number of workers.
+/// Measures start, memory and throughput by the number of workers.
 pub(super) fn workers(out: &Out) -> Result<()> {
     const TASKS: usize = 10_000;
     for workers in [1, 2, 4, 8, 16, 32, 64] {
@@ -236,7 +238,7 @@ pub(super) fn workers(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Spawns itself, and waits.
+/// Spawns a task that does the same with a depth of one less, and awaits it.
 #[remote]
 fn nested(depth: usize) -> mobula::Result<usize> {
     match depth {
@@ -245,7 +247,7 @@ fn nested(depth: usize) -> mobula::Result<usize> {
     }
 }
 
-/// Time by the depth of tasks that wait inside one another.
+/// Measures the time by the depth of nested tasks that wait for each other.
 pub(super) fn depth(out: &Out) -> Result<()> {
     let rt = started()?;
     for depth in [1, 2, 5, 10, 20, 50, 100, 200] {

@@ -1,4 +1,4 @@
-//! Cost curves: how time and memory of ours grow, and the exponents with which they do.
+//! Cost curves: the growth of Mobula's time and memory, and its exponents.
 
 mod fit;
 mod measure;
@@ -23,12 +23,12 @@ use crate::{
 
 use fit::exponent;
 
-/// What varies.
+/// A curve. Its subject is the quantity that varies.
 pub(crate) struct Subject {
-    /// The name of the part that measures it.
+    /// The name of the part that measures the subject.
     pub(crate) id: &'static str,
     title: &'static str,
-    /// What the horizontal axis is.
+    /// The label of the horizontal axis.
     across: &'static str,
     measure: fn(&measure::Out) -> Result<()>,
 }
@@ -66,7 +66,7 @@ pub(crate) const SUBJECTS: [Subject; 5] = [
     },
 ];
 
-/// A point of a line, as the measuring child prints it.
+/// A point of a line. The measuring child prints it as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
     line: String,
@@ -75,16 +75,16 @@ pub(crate) struct Point {
     y: f64,
 }
 
-/// Longer than any subject takes.
+/// The time limit of a subject. Each subject takes far less.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// An exponent above this is more than linear, after allowing for noise.
+/// Above this exponent, growth counts as more than linear. The margin allows for noise.
 const LINEAR: f64 = 1.15;
 
 /// Measures one subject, and prints its points.
 ///
 /// # Errors
-/// When there is no such subject, or it cannot be measured.
+/// The subject is unknown, or its measurement fails.
 pub(crate) fn part(id: &str, quick: bool) -> Result<()> {
     let subject = SUBJECTS.iter().find(|subject| subject.id == id);
     let subject = subject.ok_or_else(|| format!("there is no curve `{id}`"))?;
@@ -94,7 +94,7 @@ pub(crate) fn part(id: &str, quick: bool) -> Result<()> {
 /// Measures all subjects and writes `curves.md`, `curves.json` and `curve-*.svg`.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// A file cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = options
         .out
@@ -126,7 +126,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     )
 }
 
-/// The points of a subject, and what went wrong.
+/// Returns the points of a subject, and the failure if there was one.
 fn measured(subject: &Subject, quick: bool) -> Result<(Vec<Point>, Option<String>)> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["--part", &format!("curve-{}", subject.id)]);
@@ -149,7 +149,7 @@ fn measured(subject: &Subject, quick: bool) -> Result<(Vec<Point>, Option<String
     Ok((points, remark))
 }
 
-/// The lines, by unit and name, in the order in which they came.
+/// Returns the lines by unit and name, in the order of their first points.
 fn lines(points: &[Point]) -> Vec<(Unit, Line)> {
     let mut lines: Vec<(Unit, Line)> = Vec::new();
     for point in points {
@@ -203,7 +203,7 @@ fn section(subject: &Subject, points: &[Point], remark: Option<&str>) -> String 
     text
 }
 
-/// A plain number with a decimal prefix.
+/// Formats a number without unit with a decimal prefix.
 fn amount(x: f64) -> String {
     let (scale, prefix) = match x {
         x if x >= 1e9 => (1e9, " G"),
@@ -217,7 +217,7 @@ fn amount(x: f64) -> String {
     format!("{}{prefix}", Digits(x / scale))
 }
 
-/// One plot for each unit, with its name as a file.
+/// Returns a plot for each unit, with the name of its file.
 fn plots(subject: &Subject, points: &[Point]) -> Vec<(&'static str, String, String)> {
     let mut plots = Vec::new();
     for unit in [Unit::Time, Unit::Rate, Unit::Bytes] {

@@ -1,7 +1,8 @@
-//! Rows of Ray's microbenchmark about actors, what one call costs beside a task, and what an actor
-//! costs.
+//! Rows about actors: the rows of Ray's microbenchmark, the cost of a call beside a task, and the
+//! cost of an actor.
 //!
-//! As there, methods give two bytes. Where Ray says `n`, there are as many as all have workers.
+//! In Ray's microbenchmark a method returns two bytes, and so it does here. Ray's number `n` is the
+//! number of workers that all peers get.
 
 use std::{hint::black_box, path::PathBuf, thread, time::Duration};
 
@@ -11,21 +12,21 @@ use mobula_benches::sampling::{Plan, Sampler, measure as sample, timed};
 use super::{Out, WORKERS, nothing, per_second, runtime};
 use crate::Result;
 
-/// What every method gives.
+/// The result of every method.
 type Small = [u8; 2];
 
 const SMALL: Small = *b"ok";
 
-/// Calls of one batch of one caller.
+/// The number of calls in one batch of one caller.
 const BATCH: usize = 1000;
-/// Calls of one caller in the rows with many actors.
+/// The number of calls of one caller in the rows with many actors.
 const MANY: usize = 5000;
-/// Tasks that call many actors, and actors that submit tasks.
+/// The number of tasks that call many actors, and of actors that submit tasks.
 const CALLERS: usize = 4;
-/// Numbers in 1 MiB.
+/// The number of elements in 1 MiB.
 const MIB: usize = (1 << 20) / size_of::<f64>();
-/// Calls in turn with tasks: those that wake the other process and are not measured, and those that
-/// are. One by one, three processes would spin for two cores.
+/// The numbers of calls in one turn. The first calls wake the other process and are not measured.
+/// With single calls in turn, three processes would spin on two cores.
 const TURN: (usize, usize) = (50, 500);
 
 struct Server;
@@ -61,7 +62,7 @@ impl Server {
 
 struct AsyncServer;
 
-// As many at a time as Ray allows.
+// Ray's default for asynchronous actors is 1,000 concurrent calls.
 #[remote(max_concurrency = 1000)]
 impl AsyncServer {
     fn new() -> Self {
@@ -77,7 +78,7 @@ impl AsyncServer {
     }
 }
 
-/// An actor that calls others.
+/// An actor that calls other actors.
 struct Client {
     servers: Vec<ActorRef<Server>>,
     async_servers: Vec<ActorRef<AsyncServer>>,
@@ -92,7 +93,7 @@ impl Client {
         }
     }
 
-    /// So many calls of each of its servers, of either kind.
+    /// Makes `each` calls of each server, to either kind.
     fn calls(&self, each: usize) -> mobula::Result<()> {
         let calls = self.servers.iter();
         let calls = calls.flat_map(|s| (0..each).map(|_| s.small()));
@@ -100,7 +101,7 @@ impl Client {
         all(calls.chain(more.flat_map(|s| (0..each).map(|_| s.small()))))
     }
 
-    /// The same with an object as the argument, which is put once.
+    /// Makes `each` calls of each server. Their argument is one object, which is put once.
     fn calls_with_object(&self, each: usize) -> mobula::Result<()> {
         let zero = Runtime::current()?.put(&0_i64)?;
         let calls = self.servers.iter();
@@ -113,7 +114,7 @@ fn small() -> Small {
     SMALL
 }
 
-/// So many calls, of one server after the other.
+/// Makes this many calls, to the servers in turn.
 #[remote]
 fn calls(servers: Vec<ActorRef<Server>>, calls: usize) -> mobula::Result<()> {
     let servers = servers.iter().cycle().take(calls);
@@ -210,7 +211,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// One call at a time, in turn with a task that gives the same.
+/// Measures single calls of an actor in turn with single tasks of the same result.
 fn in_turn(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let actor = rt.spawn_actor(Server::remote());
@@ -245,7 +246,7 @@ fn turn<T>(sampler: &mut Sampler, mut work: impl FnMut() -> mobula::Result<T>) -
     Ok(())
 }
 
-/// Each actor's process is gone when the next one comes.
+/// Measures the start of an actor. The process of each actor is gone before the next actor starts.
 fn create(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let times = sample(out.slow(20, 2.0), || {

@@ -1,4 +1,4 @@
-//! One empty task at a time.
+//! Rows of single empty tasks.
 
 use std::{
     thread,
@@ -17,7 +17,7 @@ use tokio::runtime as tokio_runtime;
 use super::{Out, WORKERS, nothing, per_second, runtime};
 use crate::Result;
 
-/// So many times the round trip is measured, and its floor.
+/// The number of times that the round trip and its floor are measured.
 const TURNS: usize = 21;
 
 pub(crate) fn measure(out: &Out) -> Result<()> {
@@ -25,8 +25,8 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let plan = out.fast(1.5);
     out.attempt("roundtrip", || {
-        // In turn with its floor, since the cores' distance and their neighbours change by the
-        // second.
+        // The round trip and its floor take turns. The distance and the neighbours of the cores
+        // change from second to second.
         let turn = || -> Result<[Summary; 2]> {
             let floor = message_game(Rings::Indexed, out.fast(0.1))?;
             Ok([sample(out.fast(0.1), || blocking(&rt))?, floor])
@@ -69,7 +69,8 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         Ok(())
     });
     out.attempt("roundtrip_neighbour", || {
-        // How the system places the two processes beside the neighbour is settled at their start.
+        // The system places the two processes beside the neighbour at their start, and the
+        // placement stays. So each sample starts a runtime.
         let _neighbour = Neighbour::start()?;
         let run = |_| -> Result<f64> {
             let rt = runtime()?;
@@ -110,7 +111,7 @@ fn floors(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Seconds of one round trip.
+/// Returns the seconds of one round trip.
 pub(crate) fn blocking(rt: &Runtime) -> mobula::Result<f64> {
     let mut result = Ok(());
     let seconds = timed(|| result = rt.spawn(nothing::remote()).get());

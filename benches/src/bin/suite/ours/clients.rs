@@ -1,5 +1,5 @@
-//! Rows of Ray's microbenchmark that stand nowhere else: small objects, tasks that put objects,
-//! refs in objects.
+//! The remaining rows of Ray's microbenchmark: small objects, tasks that put objects, and refs in
+//! objects.
 
 use std::{hint::black_box, sync::Arc};
 
@@ -9,10 +9,10 @@ use mobula_benches::sampling::{measure as sample, timed};
 use super::{Out, nothing, per_second, runtime, runtime_for};
 use crate::Result;
 
-/// Calls between two looks at the clock, where one call takes less than a microsecond.
+/// The number of calls in one sample. One call takes less than a microsecond.
 const CALLS: usize = 1000;
 
-/// Words of a handle, beside its two counts: a ref that is decoded has one.
+/// The words of a handle beside its two counts. A decoded ref has a handle.
 const HANDLE: usize = 12;
 
 #[remote]
@@ -68,7 +68,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     out.rate("get_10k_refs_object", 1.0, out.slow(10, 1.0), || {
         outer.get().map(drop)
     });
-    // A handle that has not read the value has to make the handles within.
+    // The handle has not read the value yet, so it must make the inner handles.
     let first = sample(out.slow(10, 1.0), || {
         let outer = rt.spawn(many_refs::remote(10_000));
         outer.wait()?;

@@ -1,4 +1,4 @@
-//! Tasks that are cancelled, that go first, and that have options.
+//! Rows of tasks that are cancelled, have priority, or have other options.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +20,7 @@ fn busy() {
     }
 }
 
-/// Keeps its worker until it is cancelled, and looks all the time whether it is.
+/// Keeps its worker busy until the task is cancelled. Checks for the cancellation in a loop.
 #[remote]
 fn spin() {
     while !mobula::is_cancelled() {
@@ -28,7 +28,7 @@ fn spin() {
     }
 }
 
-/// The same, without taking a core.
+/// Keeps its worker until the task is cancelled, and sleeps between its checks.
 #[remote]
 fn hold() {
     while !mobula::is_cancelled() {
@@ -43,7 +43,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         batch(&rt, 1000)?;
         let times = sample(out.slow(20, 2.0), || -> Result<f64> {
             let held = rt.spawn_all((0..WORKERS).map(|_| hold::remote()));
-            // Until both have begun: what is queued would run beside one of them.
+            // Both tasks must have begun. Otherwise queued tasks would run beside one of them.
             thread::sleep(Duration::from_millis(5));
             let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
             let seconds = timed(|| refs.cancel());
@@ -76,7 +76,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         let rt = runtime()?;
         batch(&rt, 1000)?;
         let times = sample(out.slow(100, 3.0), || -> Result<f64> {
-            // Some microseconds each, so that they have not all run when the last is spawned.
+            // Each task takes some microseconds, so some still wait when the last one is spawned.
             let refs = rt.spawn_all((0..100_000).map(|_| busy::remote()));
             let first = nothing::remote().priority(1);
             let start = Instant::now();
@@ -96,7 +96,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         batch(&rt, 1000)?;
         let held = rt.spawn_all((0..WORKERS).map(|_| hold::remote()));
         thread::sleep(Duration::from_millis(5));
-        // Ten pass in each millisecond, and all run until then.
+        // Ten limits pass in each millisecond. All tasks run until their limits.
         let limits =
             (0..10_000).map(|n| Duration::from_millis(1000) + n * Duration::from_micros(100));
         let mut due = VecDeque::new();
@@ -110,7 +110,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         let mut late = Vec::new();
         for task in rt.as_completed(all) {
             let now = Instant::now();
-            // They pass in the order in which they are due.
+            // The limits pass in the order of their times.
             let at = due.iter().position(|(other, _)| *other == task);
             let Some((_, limit)) = at.and_then(|at| due.remove(at)) else {
                 return Err("a task came twice".into());
@@ -125,7 +125,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         out.row("limits_late", Summary::of(late));
         Ok(())
     });
-    // In turn with a call that has none.
+    // The calls with options take turns with calls without options.
     out.attempt("with_options", || {
         let rt = runtime()?;
         batch(&rt, 1000)?;

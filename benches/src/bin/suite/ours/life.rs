@@ -1,4 +1,4 @@
-//! Start, and what an idle runtime takes from others.
+//! Rows of the start, and of the CPU time and wake-ups of an idle runtime.
 
 use std::{
     process, thread,
@@ -15,7 +15,7 @@ use mobula_benches::{
 use super::{Out, many::batch, nothing, runtime};
 use crate::Result;
 
-/// How long the processes get to come to rest.
+/// The time that the processes get to become idle.
 const SETTLING: Duration = Duration::from_millis(500);
 
 pub(crate) fn measure(out: &Out) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Many empty tasks in flight, and many workers.
+//! Rows of many empty tasks in flight, and of many workers.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use mobula_benches::sampling::{Sampler, Summary, measure as sample};
 use super::{Out, WORKERS, nothing, per_second, runtime};
 use crate::Result;
 
-/// Tasks of a batch that compares pools.
+/// The number of tasks in a batch that compares pools.
 const COMPARED: usize = 10_000;
 
 pub(crate) fn measure(out: &Out) -> Result<()> {
@@ -35,7 +35,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Seconds until all of a batch are spawned, done, fetched and dropped.
+/// Returns the seconds until all tasks of a batch are spawned, done, fetched and dropped.
 pub(crate) fn batch(rt: &Runtime, tasks: usize) -> mobula::Result<f64> {
     let start = Instant::now();
     let refs = rt.spawn_all((0..tasks).map(|_| nothing::remote()));
@@ -44,14 +44,15 @@ pub(crate) fn batch(rt: &Runtime, tasks: usize) -> mobula::Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The throughput of so many workers, divided by that of two; batches in turn.
+/// Returns the throughput of this many workers, divided by that of two workers. Batches of the two
+/// pools take turns.
 fn compared(few: &Runtime, workers: usize, out: &Out) -> Result<Summary> {
     let many = Runtime::builder().workers(workers).start()?;
     batch(&many, COMPARED)?;
     let mut sampler = Sampler::new(out.slow(10, 2.0));
     while sampler.more() {
         let [few, many] = [few, &many].map(|rt| {
-            // The first ones wake who has slept in the meantime.
+            // The first tasks wake the workers that sleep.
             batch(rt, 10 * WORKERS)?;
             batch(rt, COMPARED)
         });

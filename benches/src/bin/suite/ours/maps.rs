@@ -1,4 +1,4 @@
-//! Many items through one function.
+//! Rows of maps of one function over many items.
 
 use std::hint::black_box;
 
@@ -71,8 +71,8 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         });
     }
     out.attempt("map_100us_busy", || {
-        // Three threads on two cores: who shares with whom changes some ten times a second, and the
-        // samples must be long beside that.
+        // Three threads share two cores. The system changes their placement some ten times a
+        // second. So a sample must take much longer than 0.1 s.
         let items = vec![100_000; out.size(30_000, 1_000)];
         let efficiency = efficiency(
             out.slow(5, 45.0),
@@ -87,7 +87,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// The seconds of one map of the numbers below `items`, which adds up its results.
+/// Returns the seconds of one map over the numbers below `items`. The map adds up its results.
 fn sum_of(items: u64, map: impl FnOnce(u64) -> mobula::Result<u64>) -> Result<f64> {
     let mut sum = Ok(0);
     let seconds = timed(|| sum = map(items));
@@ -97,7 +97,7 @@ fn sum_of(items: u64, map: impl FnOnce(u64) -> mobula::Result<u64>) -> Result<f6
     Ok(seconds)
 }
 
-/// The seconds of one map over items of busy work.
+/// Returns the seconds of one map over items of busy work.
 fn busy_map(rt: &Runtime, items: &[u64]) -> Result<f64> {
     let mut results = Ok(Vec::new());
     let seconds = timed(|| results = rt.map_fn(work::remote, items.iter().copied()).get());
@@ -107,7 +107,8 @@ fn busy_map(rt: &Runtime, items: &[u64]) -> Result<f64> {
     Ok(seconds)
 }
 
-/// The time that bare threads take, before and after each map, by that of the map.
+/// Returns the time of bare threads divided by the time of the map. The threads run before and
+/// after each map.
 fn efficiency(
     plan: Plan,
     mut bare: impl FnMut() -> f64,
@@ -123,7 +124,8 @@ fn efficiency(
     })
 }
 
-/// What one long item in the middle adds to a map, measured in its own length.
+/// Measures the time that one long item in the middle adds to a map, in multiples of its own
+/// length.
 fn skewed(rt: &Runtime, out: &Out) -> Result<()> {
     let count = out.size(10_000, 1_000);
     let short = vec![100_000; count];

@@ -1,5 +1,5 @@
-//! Our own rows, in parts that each run in a process of their own: a part that hangs or dies takes
-//! no other with it, and each begins with fresh memory.
+//! Mobula's own rows, in parts. Each part runs in a process of its own. So a failed part ends no
+//! other part, and each part begins with fresh memory.
 
 use std::{fmt::Display, time::Duration};
 
@@ -27,12 +27,12 @@ pub(crate) mod shared;
 mod store;
 mod streams;
 
-/// As many as all peers get.
+/// The number of workers. All peers get the same number.
 pub(crate) const WORKERS: usize = 2;
 
 type Measure = fn(&Out) -> Result<()>;
 
-/// The parts, in the order in which they are run.
+/// The parts in the order of their runs.
 pub(crate) const PARTS: [(&str, Measure); 14] = [
     ("calls", calls::measure),
     ("many", many::measure),
@@ -53,7 +53,7 @@ pub(crate) const PARTS: [(&str, Measure); 14] = [
 /// Measures one part, and prints its rows.
 ///
 /// # Errors
-/// When there is no such part, or what prevented all of it.
+/// The part is unknown, or fails as a whole.
 pub(crate) fn measure(part: &str, quick: bool) -> Result<()> {
     let (_, measure) = PARTS
         .iter()
@@ -73,17 +73,17 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    /// A row of ours.
+    /// Prints a row of Mobula's.
     pub(crate) fn row(&self, row: &str, summary: Summary) {
         self.print(OURS, row, summary, None);
     }
 
-    /// A row of ours that is not quite what its label says.
+    /// Prints a row of Mobula's with a note. The note says how the row differs from its label.
     pub(crate) fn row_with(&self, row: &str, summary: Summary, note: impl Into<String>) {
         self.print(OURS, row, summary, Some(note.into()));
     }
 
-    /// Attempts a row of so many of something in each call of `work`.
+    /// Attempts a row of a rate. Each call of `work` does `count` units.
     pub(crate) fn rate(
         &self,
         row: &str,
@@ -114,7 +114,7 @@ impl Out {
         print(peer, row, outcome, note);
     }
 
-    /// Measures; an error becomes that of the row, and the next row follows.
+    /// Calls `measure`. An error becomes the error of the row, and the next row follows.
     pub(crate) fn attempt(&self, row: &str, measure: impl FnOnce() -> Result<()>) {
         if let Err(error) = measure() {
             self.failed(row, error);
@@ -125,12 +125,12 @@ impl Out {
         print(OURS, row, Outcome::Failed(error.to_string()), None);
     }
 
-    /// A number for the full run, or one for the quick one.
+    /// Returns the size for a full run, or the one for a quick run.
     pub(crate) fn size(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
-    /// For what takes microseconds: many samples in about so much time.
+    /// Returns the plan for work that takes microseconds. The samples take about this many seconds.
     pub(crate) fn fast(&self, seconds: f64) -> Plan {
         Plan {
             warm_up: 1000,
@@ -140,7 +140,7 @@ impl Out {
         }
     }
 
-    /// For what takes milliseconds or more.
+    /// Returns the plan for work that takes at least milliseconds.
     pub(crate) fn slow(&self, least: usize, seconds: f64) -> Plan {
         Plan {
             warm_up: 1,
@@ -166,7 +166,7 @@ fn print(peer: &str, row: &str, outcome: Outcome, note: Option<String>) {
     println!("{measurement}");
 }
 
-/// As rates: so many of something in each of these times.
+/// Turns times into rates. Each time is the time of `count` units.
 pub(crate) fn per_second(count: f64, seconds: Summary) -> Summary {
     Summary {
         median: count / seconds.median,
@@ -182,7 +182,7 @@ pub(crate) fn runtime() -> mobula::Result<Runtime> {
     Runtime::builder().workers(WORKERS).start()
 }
 
-/// A runtime whose store takes so many bytes, and some more.
+/// Starts a runtime whose store has room for this many bytes and 256 MiB.
 pub(crate) fn runtime_for(bytes: usize) -> mobula::Result<Runtime> {
     let capacity = bytes as u64 + (256 << 20);
     Runtime::builder()

@@ -1,4 +1,4 @@
-//! Calls that tasks make and wait for.
+//! Rows of calls that tasks make and await.
 
 use std::time::Instant;
 
@@ -8,16 +8,16 @@ use mobula_benches::sampling::{Summary, measure as sample};
 use super::{Out, calls::blocking, nothing, runtime};
 use crate::Result;
 
-/// Number of turns, each of calls of a task and of the driver.
+/// The number of turns. Each turn has calls by a task and calls by the driver.
 const TURNS: usize = 21;
 
-/// Calls of one task, one by one.
+/// The number of calls that one task makes, one by one.
 const CALLS: u32 = 1000;
 
-/// The argument of `fib`, and the number of calls that it takes.
+/// The argument of `fib`, and the number of its calls.
 const FIB: (u64, f64) = (20, 21_891.0);
 
-/// Seconds of one of the calls that this task makes one by one.
+/// Returns the seconds of one call. The task makes its calls one by one.
 #[remote]
 fn calls_one_by_one() -> mobula::Result<f64> {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Many objects at once: as arguments, as results, and fetched.
+//! Rows of many objects at once: as arguments, as results, and fetched.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use mobula_benches::sampling::measure as sample;
 use super::{Out, runtime_for};
 use crate::Result;
 
-/// Elements of each object.
+/// The number of elements in each object.
 const INTEGERS: usize = 10_000;
 
 type Object = ObjectRef<Array<i64>>;

@@ -1,4 +1,4 @@
-//! A million tasks that are queued while no worker is free, and then run.
+//! A row of a million tasks that are queued while all workers are busy, and then run.
 
 use std::{
     env, fs,
@@ -21,7 +21,7 @@ fn hold(file: &str) {
     }
 }
 
-/// A file that is gone when this is dropped.
+/// A file that its drop removes.
 struct Gate(PathBuf);
 
 impl Gate {
@@ -34,7 +34,7 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // Gone already, or the temporary folder is.
+        // An error means that the file, or the temporary folder, is already gone.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Results of several sizes, from a worker to the driver.
+//! Rows of results of several sizes, from a worker to the driver.
 
 use std::hint::black_box;
 
@@ -11,10 +11,10 @@ use mobula_benches::{
 use super::{Out, calls::blocking, runtime_for};
 use crate::Result;
 
-/// From here on results are read in the store, and not copied once more into a vector.
+/// From this size on, the driver reads results in the store and does not copy them into a vector.
 const VIEWED: usize = 1 << 20;
 
-/// From here on it matters that memory changes cores.
+/// From this size on, the row has a floor for memory that changes cores.
 const HANDED: usize = 64 << 10;
 
 #[remote]
@@ -22,13 +22,13 @@ fn make(size: usize) -> Vec<u8> {
     vec![1; size]
 }
 
-/// The same without the return.
+/// Makes the same vector as the task with a result, and drops it.
 #[remote]
 fn make_and_drop(size: usize) {
     drop(black_box(vec![1_u8; size]));
 }
 
-/// With the same elements as the floor.
+/// Builds an array with the same elements as the floor.
 #[remote]
 fn build(elements: usize) -> mobula::Result<Array<f64>> {
     Array::build(elements, |array| array.fill(black_box(3.0)))
@@ -60,7 +60,8 @@ fn small(out: &Out, name: &str, size: usize) -> Result<()> {
     out.row(&format!("result_{name}"), made);
     out.floor(&format!("copy_{name}"), copied);
     if size >= HANDED {
-        // Not in turn with the others: the workers would fall asleep meanwhile.
+        // This floor does not take turns with the row, since the workers would fall asleep
+        // meanwhile.
         let mut handing = Handing::new(size / size_of::<f64>());
         let mut handed = Sampler::new(plan);
         while handed.more() {
@@ -71,7 +72,7 @@ fn small(out: &Out, name: &str, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// Seconds until the driver has a result.
+/// Returns the seconds until the driver has a result.
 fn fetched(rt: &Runtime, size: usize) -> Result<f64> {
     let mut seen = Ok(0);
     let seconds = timed(|| {
@@ -96,7 +97,7 @@ fn large(out: &Out, name: &str, size: usize) -> Result<()> {
     let mut samplers: [Sampler; 6] = std::array::from_fn(|_| Sampler::new(plan));
     let [empty, made, returned, built, copied, filled] = &mut samplers;
     while empty.more() {
-        // Who fell asleep while this process copied and filled is awake for all that follows.
+        // This call wakes the workers, which fell asleep while this process copied and filled.
         blocking(&rt)?;
         empty.add(blocking(&rt)?);
         let dropping = seconds_of(|| rt.spawn(make_and_drop::remote(size)).get())?;
@@ -117,7 +118,7 @@ fn large(out: &Out, name: &str, size: usize) -> Result<()> {
     let rate = |seconds: f64| Summary::single(size as f64 / seconds);
     out.floor(&format!("memcpy_{name}"), rate(copied.median));
     out.floor(&format!("fill_{name}"), rate(filled.median));
-    // Less than nothing only where noise is larger than what is measured.
+    // The difference is negative only if noise exceeds it.
     if returned.median > 0.0 {
         out.row(&format!("return_{name}"), rate(returned.median));
     }

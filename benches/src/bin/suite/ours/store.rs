@@ -1,4 +1,4 @@
-//! Large values: into the store, and reading them where they lie.
+//! Rows of large values: `put`, and reads in place.
 
 use std::{collections::BTreeMap, hint::black_box, time::Instant};
 
@@ -16,7 +16,7 @@ const LARGE: usize = 800 << 20;
 const MIB: usize = 1 << 20;
 const ARRAYS: u32 = 20;
 
-/// As many threads as `put` takes for large values.
+/// The maximum number of threads that `put` uses for large values.
 const MOST_THREADS: usize = 4;
 
 #[remote]
@@ -34,7 +34,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// The first `put` of a runtime, in turn with the floors.
+/// Measures the first `put` of a runtime, in turn with the floors.
 fn cold(out: &Out, buffers: &Copying) -> Result<()> {
     let plan = out.slow(5, 3.0);
     let mut samplers: [Sampler; 3] = std::array::from_fn(|_| Sampler::new(plan));
@@ -56,7 +56,7 @@ fn cold(out: &Out, buffers: &Copying) -> Result<()> {
     Ok(())
 }
 
-/// The same again and again; each object is gone when the next one comes.
+/// Measures repeated puts. Each object is dropped before the next `put`.
 fn warm(out: &Out, buffers: &mut Copying) -> Result<()> {
     let rt = runtime_for(LARGE)?;
     let threads = cores().min(MOST_THREADS);
@@ -84,7 +84,7 @@ fn warm(out: &Out, buffers: &mut Copying) -> Result<()> {
     Ok(())
 }
 
-/// Without the drop of the ref.
+/// Returns the seconds of a `put`, without the drop of the ref.
 fn timed_put<T>(put: impl FnOnce() -> mobula::Result<ObjectRef<T>>) -> mobula::Result<f64> {
     let start = Instant::now();
     let object = put()?;
@@ -128,7 +128,7 @@ fn read(out: &Out, buffers: &Copying) -> Result<()> {
     Ok(())
 }
 
-/// A map of arrays is a value like any other.
+/// Measures a map of arrays, stored as one value.
 fn map(out: &Out) -> Result<()> {
     let elements = out.size(10_000_000, 1_000_000);
     let bytes = elements * size_of::<f64>() * ARRAYS as usize;

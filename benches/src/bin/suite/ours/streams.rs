@@ -1,4 +1,4 @@
-//! Functions that give their results one by one, and results that are split.
+//! Rows of functions that yield their results one by one, and of results that are split.
 
 use mobula::prelude::*;
 use mobula_benches::sampling::{Sampler, Summary, measure as sample, timed};
@@ -7,10 +7,10 @@ use super::{Out, many::batch, per_second, runtime, runtime_for};
 use crate::Result;
 
 const ITEMS: u32 = 10_000;
-/// Bytes of an item, and how many there are.
+/// The bytes of an item, and the number of items.
 const BLOCK: usize = 8 << 20;
 const BLOCKS: u32 = 32;
-/// A stream that is ten times as long as its store is large.
+/// The capacity of a store whose stream is ten times as large.
 const BEYOND_STORE: u64 = 1 << 30;
 const BEYOND_ITEM: usize = 100_000_000;
 const BEYOND_ITEMS: u32 = 100;
@@ -20,14 +20,14 @@ fn numbers(count: u32) -> impl Iterator<Item = u32> {
     0..count
 }
 
-/// All of them are one block: what is measured is their way, and not how they are made.
+/// Yields copies of one block. So the row measures the transport and not the making of the items.
 #[remote]
 fn blocks(count: u32, bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let block = vec![1; bytes];
     (0..count).map(move |_| block.clone())
 }
 
-/// Reads a stream of so many blocks, and says how many seconds that takes.
+/// Reads a stream of this many blocks. Returns the seconds.
 fn read_blocks(rt: &Runtime, items: u32, bytes: usize) -> Result<f64> {
     let mut read = 0;
     let mut failed = None;
@@ -97,7 +97,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
         out.row("stream_beyond", Summary::single(bytes / seconds));
         Ok(())
     });
-    // In turn with the call as it is.
+    // The calls with a split result take turns with plain calls.
     out.attempt("split", || {
         let rt = runtime()?;
         batch(&rt, 1000)?;

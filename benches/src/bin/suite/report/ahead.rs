@@ -1,4 +1,4 @@
-//! Where a peer is ahead of us, and why.
+//! The rows in which a peer is ahead of Mobula, with the reasons.
 
 use mobula_benches::table::Digits;
 
@@ -8,7 +8,7 @@ use crate::{
     rows::{GROUPS, Row, SAME, why},
 };
 
-/// A section, or nothing where nobody is ahead.
+/// Returns the section. It is empty if no peer is ahead.
 pub(super) fn section(results: &Results) -> String {
     let mut lines = String::new();
     for row in GROUPS.iter().flat_map(|group| group.rows) {

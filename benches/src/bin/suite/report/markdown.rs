@@ -1,4 +1,4 @@
-//! The report for readers.
+//! The report as Markdown.
 
 use std::fmt::Write;
 
@@ -37,7 +37,7 @@ pub(super) fn report(
     for group in GROUPS.iter().filter(|group| is_there(group, results)) {
         text += &table(group, results);
         for (_, name) in plots.iter().filter(|(id, _)| *id == group.id) {
-            // Writing to a string does not fail.
+            // A write to a string does not fail.
             let _ = writeln!(text, "\n![{}]({name})", group.title);
         }
     }
@@ -51,13 +51,13 @@ pub(super) fn report(
     text
 }
 
-/// Whether anything of the group was measured: a run can be of some parts only.
+/// Returns whether the run measured a row of the group. A run may be of some parts only.
 fn is_there(group: &Group, results: &Results) -> bool {
     let mut rows = group.rows.iter();
     rows.any(|row| results.find(OURS, row.id).is_some())
 }
 
-/// How many reaches were reached.
+/// Returns the number of reaches that are met, as a sentence.
 fn summary(results: &Results) -> String {
     let groups = GROUPS.iter().filter(|group| is_there(group, results));
     let rows = groups.flat_map(|group| group.rows);
@@ -106,9 +106,9 @@ fn table(group: &Group, results: &Results) -> String {
     text
 }
 
-/// A line of a table.
+/// Adds a line of a table.
 pub(super) fn line(text: &mut String, cells: &[String]) {
-    // A bar within a cell would end it.
+    // A bar within a cell would end the cell.
     let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
     *text += &format!("| {} |\n", cells.join(" | "));
 }

@@ -1,4 +1,4 @@
-//! The report: tables as Markdown, everything as JSON, one plot for each group and unit.
+//! The report: tables as Markdown, all numbers as JSON, and a plot for each group and unit.
 
 mod ahead;
 mod json;
@@ -17,13 +17,13 @@ use crate::{
 /// Writes `suite.md`, `suite.json` and `suite-*.svg`, and prints the tables.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// A file cannot be written.
 pub(crate) fn write(folder: &Path, machine: &str, quick: bool, results: &Results) -> Result<()> {
     fs::create_dir_all(folder)?;
     let mut plots = Vec::new();
     for group in GROUPS {
         for (unit, chart) in bars::charts(group, results) {
-            // In file names a slash would be a folder.
+            // A slash would make a folder of the file name.
             let unit = unit_name(unit).replace('/', "-per-");
             let name = format!("suite-{}-{unit}.svg", group.id);
             save(folder, &name, &chart)?;
@@ -42,7 +42,7 @@ pub(crate) fn save(folder: &Path, name: &str, text: &str) -> Result<()> {
     fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
-/// The peers that have measured at least one of these rows, in the order of the catalogue.
+/// Returns the peers that have measured at least one of these rows, in the order of the catalogue.
 fn peers_of(rows: &[crate::rows::Row], results: &Results) -> Vec<&'static str> {
     let measured = |peer: &&str| {
         let mut found = rows.iter().filter_map(|row| results.find(peer, row.id));
@@ -51,7 +51,7 @@ fn peers_of(rows: &[crate::rows::Row], results: &Results) -> Vec<&'static str> {
     peers::names().into_iter().filter(measured).collect()
 }
 
-/// How many times better ours is than theirs.
+/// Returns how many times better Mobula's median is than the peer's.
 fn advantage(row: &crate::rows::Row, theirs: f64, results: &Results) -> Option<f64> {
     let ours = results.summary(OURS, row.id)?.median;
     let times = if row.smaller {

@@ -1,11 +1,12 @@
-//! The rows about actors: those of Ray's microbenchmark under its names, and what actors cost.
+//! The rows about actors: the rows of Ray's microbenchmark under its names, and the costs of
+//! actors.
 
 use mobula_benches::table::Unit::{Rate, Time};
 
 use super::{Group, catalogue::most, row};
 use crate::reach::{Reach, Term};
 
-/// A rate, beside Ray's. What a call should cost is said of the rows before.
+/// A rate without reaches. The reaches of calls belong to other rows.
 macro_rules! rate {
     ($id:literal, $label:literal) => {
         row($id, Rate, $label)

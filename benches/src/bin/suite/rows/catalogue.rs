@@ -1,4 +1,4 @@
-//! The rows themselves.
+//! The rows of the catalogue.
 
 use mobula_benches::table::Unit;
 
@@ -7,7 +7,7 @@ use crate::reach::{Reach, Term};
 
 use Unit::{Bandwidth, Bytes, Rate, Ratio, Time};
 
-/// As fast as something else, as far as medians can tell.
+/// A share of another median that counts as equal. Medians vary by about this much.
 pub(crate) const SAME: f64 = 0.97;
 
 pub(super) const fn most(terms: &'static [Term]) -> Reach {
@@ -18,7 +18,7 @@ pub(super) const fn least(terms: &'static [Term]) -> Reach {
     Reach::at_least(terms, 0.0)
 }
 
-/// Floors: name, what they are, unit.
+/// The floors: name, label, unit.
 pub(super) const FLOORS: &[(&str, &str, Unit)] = &[
     ("spin_message", "spinning MessagePack through rings", Time),
     ("spin_own", "the same through our own rings", Time),
@@ -485,7 +485,7 @@ const SMALL_64: Reach = Reach::at_most(&small("empty_64", "copy_64"), 2e-6);
 const SMALL_4K: Reach = Reach::at_most(&small("empty_4k", "copy_4k"), 2e-6);
 const SMALL_64K: Reach = Reach::at_most(&small("empty_64k", "copy_64k"), 2e-6);
 
-/// What no result can avoid that passes through memory between two cores.
+/// Any result that passes through memory between two cores takes this time.
 const HANDED_64K: Reach = Reach::at_most(&small("empty_64k", "hand_64k"), 2e-6);
 
 const fn small(empty: &'static str, copy: &'static str) -> [Term; 2] {

@@ -1,5 +1,5 @@
-//! The catalogue: which rows there are, in which groups, beside which floors, and what they should
-//! come to. The peers print their rows under the same names.
+//! The catalogue of rows with their groups, floors and reaches. The peers print their rows under
+//! the same names.
 
 mod actors;
 mod catalogue;
@@ -21,14 +21,14 @@ pub(crate) struct Row {
     pub(crate) id: &'static str,
     pub(crate) label: &'static str,
     pub(crate) unit: Unit,
-    /// Whether a smaller number is the better one.
+    /// Whether a smaller number is better.
     pub(crate) smaller: bool,
-    /// Names of floors, of the same unit.
+    /// The names of floors. They have the unit of the row.
     pub(crate) floors: &'static [&'static str],
     pub(crate) reaches: &'static [Reach],
 }
 
-/// Rows that stand in one table and one plot.
+/// The rows of one table and one plot.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) id: &'static str,
@@ -73,7 +73,7 @@ fn floor(row: &str) -> Option<&'static (&'static str, &'static str, Unit)> {
     FLOORS.iter().find(|(id, ..)| *id == row)
 }
 
-/// The unit of a row of a peer, of ours, or of a floor. `None` if there is no such row.
+/// Returns the unit of a row of a peer, of Mobula, or of a floor. `None` if there is no such row.
 pub(crate) fn unit(peer: &str, row: &str) -> Option<Unit> {
     match peer {
         FLOOR => floor(row).map(|(_, _, unit)| *unit),
@@ -81,7 +81,7 @@ pub(crate) fn unit(peer: &str, row: &str) -> Option<Unit> {
     }
 }
 
-/// What a row is called in tables.
+/// Returns the label of a row in tables.
 pub(crate) fn label(peer: &str, row: &'static str) -> &'static str {
     match peer {
         FLOOR => floor(row).map_or(row, |(_, label, _)| label),
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// A misspelt name would make a reach one that is never evaluated.
+    /// A reach with a misspelt name would never be evaluated.
     #[test]
     fn the_terms_of_reaches_name_rows_of_the_same_unit() {
         for row in GROUPS.iter().flat_map(|group| group.rows) {

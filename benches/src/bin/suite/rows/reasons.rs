@@ -1,13 +1,13 @@
-//! Why a peer is ahead, where one is.
+//! The reasons why a peer is ahead of Mobula.
 
-/// What holds for some rows of some peers.
+/// A reason that holds for some rows of some peers.
 struct Reason {
     rows: &'static [&'static str],
     peers: &'static [&'static str],
     why: &'static str,
 }
 
-/// Peers whose tasks are closures in one address space.
+/// The peers whose tasks are closures in one address space.
 const THREADS: &[&str] = &["rayon", "tokio"];
 
 const REASONS: &[Reason] = &[
@@ -97,7 +97,7 @@ const REASONS: &[Reason] = &[
     },
 ];
 
-/// Why this peer is ahead in this row, if that is known.
+/// Returns the reason why this peer is ahead in this row. `None` if no reason is recorded.
 pub(crate) fn why(row: &str, peer: &str) -> Option<&'static str> {
     let mut reasons = REASONS.iter();
     reasons
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{peers, rows};
 
-    /// A misspelt name would make a reason one that is never told.
+    /// A reason with a misspelt name would never be printed.
     #[test]
     fn reasons_are_about_rows_and_peers_that_exist() {
         let names = peers::names();

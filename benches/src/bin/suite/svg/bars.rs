@@ -1,4 +1,4 @@
-//! Bars: for each row of a group, ours, its floors and the peers.
+//! Bar charts: for each row of a group, bars of Mobula, the floors and the peers.
 
 use mobula_benches::table::{Shown, Unit};
 
@@ -11,22 +11,22 @@ use crate::{
 };
 
 const WIDTH: f64 = 900.0;
-/// Where the bars begin, right of their names.
+/// The left end of the bars. Their names stand left of it.
 const LEFT: f64 = 300.0;
-/// Where they end, left of their values.
+/// The right end of the bars. Their values stand right of it.
 const RIGHT: f64 = WIDTH - 90.0;
 const TOP: f64 = 50.0;
 const BAR: f64 = 14.0;
 const GAP: f64 = 28.0;
 
-/// One bar.
+/// A bar.
 struct Bar {
     name: String,
     colour: &'static str,
     value: f64,
 }
 
-/// A chart for each unit of the group's rows of which there are numbers.
+/// Returns a chart for each unit of the group's rows that have numbers.
 pub(crate) fn charts(group: &Group, results: &Results) -> Vec<(Unit, String)> {
     let units = [
         Unit::Time,
@@ -42,7 +42,7 @@ pub(crate) fn charts(group: &Group, results: &Results) -> Vec<(Unit, String)> {
             .filter(|(_, bars)| !bars.is_empty())
             .collect();
         let values = rows.iter().flat_map(|(_, bars)| bars).map(|bar| bar.value);
-        // Nothing to show, or nothing that has a logarithm.
+        // Without a value that has a logarithm, there is no chart.
         let axis = Axis::of(values)?;
         Some((unit, chart(group.title, unit, &rows, axis)))
     };
@@ -101,7 +101,7 @@ fn chart(title: &str, unit: Unit, rows: &[(&Row, Vec<Bar>)], axis: Axis) -> Stri
         );
         for bar in bars {
             drawing.text(LEFT - 6.0, y + BAR - 3.0, Anchor::End, 11.0, &bar.name);
-            // One that has no logarithm has no length, but a number.
+            // A value without logarithm has a bar of no length, but a number.
             drawing.bar(LEFT, y + 1.0, at(bar.value) - LEFT, BAR - 3.0, bar.colour);
             let value = Shown(bar.value, unit).to_string();
             drawing.text(

@@ -1,4 +1,4 @@
-//! Lines: how one quantity grows with another.
+//! Line plots: the growth of one quantity with another.
 
 use mobula_benches::table::{Shown, Unit};
 
@@ -10,16 +10,16 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = WIDTH - 20.0;
 const TOP: f64 = 50.0;
 
-/// One line.
+/// A line of a plot.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// For the legend.
+    /// The name in the legend.
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// All lines have the same units: `across` to the right and `unit` upwards. `None` where there is
-/// nothing that has a logarithm.
+/// Returns a plot of lines with the same units: `across` to the right and `unit` upwards. `None` if
+/// no value has a logarithm.
 pub(crate) fn plot(title: &str, across: &str, unit: Unit, lines: &[Line]) -> Option<String> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let right = Axis::of(points().map(|point| point.0))?;
@@ -62,7 +62,7 @@ pub(crate) fn plot(title: &str, across: &str, unit: Unit, lines: &[Line]) -> Opt
         across,
     );
     for (at, line) in lines.iter().enumerate() {
-        // Grey is for floors.
+        // Grey is the colour of floors.
         let colour = COLOURS[if at == 0 { 0 } else { at + 1 } % COLOURS.len()];
         let points: Vec<_> = line.points.iter().map(|point| place(*point)).collect();
         drawing.path(&points, colour);

@@ -5,13 +5,13 @@ pub(crate) mod lines;
 
 use std::fmt::Write;
 
-/// Colours that differ in brightness, too.
+/// The colours differ in brightness, too.
 pub(crate) const COLOURS: [&str; 10] = [
     "#0b5fa5", "#888888", "#e08214", "#35978f", "#b2182b", "#7b3294", "#a6761d", "#1b7837",
     "#e7298a", "#4d4d4d",
 ];
 
-/// A drawing that grows.
+/// A drawing to which elements are added.
 #[derive(Debug)]
 pub(crate) struct Drawing {
     body: String,
@@ -19,7 +19,7 @@ pub(crate) struct Drawing {
     height: f64,
 }
 
-/// Where a text stands, seen from its point.
+/// The position of a text relative to its point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Anchor {
     Start,
@@ -78,7 +78,7 @@ impl Drawing {
     }
 
     fn add(&mut self, element: std::fmt::Arguments<'_>) {
-        // Writing to a string does not fail.
+        // A write to a string does not fail.
         let _ = writeln!(self.body, "{element}");
     }
 
@@ -103,7 +103,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// A logarithmic axis, with whole decades at its ends.
+/// A logarithmic axis with whole decades at its ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axis {
     low: i32,
@@ -111,7 +111,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// For these values; those that have no logarithm are left out. `None` if none has.
+    /// Returns the axis for these values. Values without logarithm are left out. `None` if no value
+    /// has a logarithm.
     pub(crate) fn of(values: impl Iterator<Item = f64>) -> Option<Axis> {
         let logs = values
             .filter(|value| *value > 0.0 && value.is_finite())
@@ -122,18 +123,18 @@ impl Axis {
         let (low, high) = (low.floor(), high.ceil());
         (low <= high).then(|| Axis {
             low: low as i32,
-            // A decade at least.
+            // The axis spans at least one decade.
             high: (high as i32).max(low as i32 + 1),
         })
     }
 
-    /// Where a value lies, from 0 to 1. What is below the axis lies at its beginning.
+    /// Returns the position of a value, from 0 to 1. A value below the axis has position 0.
     pub(crate) fn place(self, value: f64) -> f64 {
         let span = f64::from(self.high - self.low);
         ((value.max(f64::MIN_POSITIVE).log10() - f64::from(self.low)) / span).clamp(0.0, 1.0)
     }
 
-    /// The powers of ten, not more than about a dozen.
+    /// Returns powers of ten on the axis, at most about a dozen.
     pub(crate) fn ticks(self) -> impl Iterator<Item = f64> {
         let step = 1 + (self.high - self.low) as usize / 12;
         (self.low..=self.high)
@@ -146,7 +147,7 @@ impl Axis {
 pub(crate) mod tests {
     use super::*;
 
-    /// Panics unless all elements of the text are closed, in order, and all attributes are quoted.
+    /// Panics unless all elements are closed in order and all attributes are quoted.
     pub(crate) fn assert_well_formed(svg: &str) {
         let mut open = Vec::new();
         let mut rest = svg.trim();

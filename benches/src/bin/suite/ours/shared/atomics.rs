@@ -1,4 +1,4 @@
-//! Counters that two processes change at the same time.
+//! Rows of counters that two processes change at the same time.
 
 use std::sync::{
     Barrier,
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::Result;
 
-/// From counter to counter, so that they share no pair of cache lines.
+/// The distance between two counters, in words. At this distance they share no pair of cache lines.
 const APART: usize = 16;
 
-/// The seconds for so many increments, from the moment at which all are there. Each worker is on a
-/// core of its own: two that take turns on one core are in no one's way.
+/// Returns the seconds for this many increments, from the moment at which all workers are ready.
+/// Each worker is pinned to a core. Two workers that took turns on one core would not contend.
 fn count(worker: usize, counter: &AtomicU64, times: u64, meet: impl FnOnce()) -> f64 {
     let _core = Pinned::to(worker);
     meet();
@@ -44,7 +44,7 @@ fn counts(
     count(worker, counter, times, || gather(arrived))
 }
 
-/// Increments per second of all together, if all took as long as the slowest one.
+/// Returns the increments per second of all workers. The slowest worker's time counts for all.
 fn rate(times: u64, seconds: Vec<f64>) -> f64 {
     let slowest = seconds.into_iter().fold(0.0, f64::max);
     (WORKERS as u64 * times) as f64 / slowest

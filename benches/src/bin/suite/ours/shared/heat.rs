@@ -1,4 +1,4 @@
-//! Heat on a plate: bands that need each other's edges after each step.
+//! Rows of heat on a plate. Its bands need each other's edges after each step.
 
 use std::{
     convert::Infallible,
@@ -31,7 +31,8 @@ fn step(from: &mut [f64], to: &mut [f64], above: &mut [f64], below: &mut [f64]) 
     below.copy_from_slice(&to[to.len() - below.len()..]);
 }
 
-/// All steps of one band; the seconds from the moment at which all are there.
+/// Computes all steps of one band. Returns the seconds from the moment at which all bands are
+/// ready.
 #[remote]
 fn steps(
     band: usize,
@@ -49,7 +50,7 @@ fn steps(
 }
 
 pub(super) fn measure(out: &Out) -> Result<()> {
-    // Even, so that the result is in the first grid.
+    // With an even number of steps, the result is in the first grid.
     let count = out.size(20, 4);
     let len = PLATE.elements();
     let rt = runtime_for(3 * len * size_of::<f64>())?;
@@ -93,7 +94,7 @@ fn check(grids: &Grids, expected: &[f64]) -> Result<()> {
     }
 }
 
-/// Seconds of all steps, with two calls for each.
+/// Returns the seconds of all steps, with two calls for each step.
 fn by_calls(grids: &Grids, count: usize) -> Result<f64> {
     let [mut from, mut to] = [&grids[0], &grids[1]];
     let mut incomplete = Vec::new();
@@ -118,7 +119,7 @@ fn by_calls(grids: &Grids, count: usize) -> Result<f64> {
     }
 }
 
-/// Seconds of all steps, with one call for each band.
+/// Returns the seconds of all steps, with one call for each band.
 fn with_barrier(rt: &Runtime, grids: &Grids, count: usize) -> Result<f64> {
     let edges = rt.atomic_array(PLATE.edges())?;
     let arrived = rt.atomic_array(1)?;

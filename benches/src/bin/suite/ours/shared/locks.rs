@@ -1,4 +1,4 @@
-//! Locks between processes, beside those between threads.
+//! Rows of locks between processes, beside locks between threads.
 
 use std::{
     convert::Infallible,
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::Result;
 
-/// Pairs of calls between two looks at the clock.
+/// The number of pairs of calls in one sample.
 const CALLS: usize = 1000;
 
-/// The seconds that each of many calls takes.
+/// Returns the seconds of one of many calls.
 fn each(mut call: impl FnMut() -> mobula::Result<u64>) -> mobula::Result<f64> {
     let mut sum = Ok(0);
     let seconds = timed(|| {
@@ -34,7 +34,7 @@ fn each(mut call: impl FnMut() -> mobula::Result<u64>) -> mobula::Result<f64> {
     })
 }
 
-/// Locks that nobody else wants.
+/// Measures locks without contention.
 pub(super) fn alone(out: &Out) -> Result<()> {
     let rt = runtime()?;
     let (mutex, rwlock) = (rt.shared_mutex(0_u64)?, rt.shared_rwlock(0_u64)?);
@@ -71,7 +71,7 @@ pub(super) fn alone(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Plays so many games. Seconds of a hand-over in each, and the process.
+/// Plays this many games. Returns the seconds of a hand-over in each, and the process id.
 #[remote]
 fn plays(
     locks: Vec<SharedMutex<u64>>,
@@ -83,7 +83,7 @@ fn plays(
 ) -> mobula::Result<(Vec<f64>, u32)> {
     gather(arrived);
     let game = |_| {
-        // Who is ready has its first locks, and nobody has those of the last game.
+        // A ready player has its first locks, and no player has a lock of the last game.
         barrier.wait()?;
         let ready = || barrier.wait().map(drop);
         hand_over(player, turns, |n| locks[n].lock(), ready)

@@ -1,5 +1,5 @@
-//! State that several processes change: parts of arrays, atomics, locks, and programs that live on
-//! them.
+//! Rows of state that several processes change: parts of arrays, atomics, locks, and programs that
+//! use them.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
@@ -29,7 +29,7 @@ pub(crate) fn measure(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Calls `work` for each worker's number, on threads of this process; what the last one says.
+/// Calls `work` with each worker's number, on threads of this process. Returns the results.
 fn on_threads<R: Send>(work: impl Fn(usize) -> R + Sync) -> Result<Vec<R>> {
     let work = &work;
     std::thread::scope(|scope| {
@@ -44,8 +44,9 @@ fn on_threads<R: Send>(work: impl Fn(usize) -> R + Sync) -> Result<Vec<R>> {
     })
 }
 
-/// Returns when the tasks of all workers are here. It spins: a task that waits lets another one run
-/// on its worker, and two on one worker would take turns afterwards, too.
+/// Returns when the tasks of all workers have arrived. The function spins, since a waiting task
+/// would let another task run on its worker. Two tasks on one worker would take turns afterwards,
+/// too.
 pub(crate) fn gather(arrived: &AtomicArray<AtomicU64>) {
     const PATIENCE: Duration = Duration::from_secs(30);
     arrived[0].fetch_add(1, SeqCst);
@@ -56,7 +57,7 @@ pub(crate) fn gather(arrived: &AtomicArray<AtomicU64>) {
     }
 }
 
-/// The result of `work`, and how long it took.
+/// Returns the result of `work` and the time that it took.
 fn clocked<R, E>(
     work: impl FnOnce() -> std::result::Result<R, E>,
 ) -> std::result::Result<(R, Duration), E> {

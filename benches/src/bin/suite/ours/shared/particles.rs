@@ -1,4 +1,4 @@
-//! Particles that workers move in place, beside threads and one loop.
+//! Rows of particles that workers move in place, beside threads and one loop.
 
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Result;
 
-/// So many particles, moved in rounds of so many steps each; after each round all wait for each
+/// A number of particles that move in rounds of steps. After each round, all workers wait for each
 /// other.
 pub(super) struct Case {
     pub(super) row: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Case {
     threads_floor: &'static str,
     particles: usize,
     rounds: usize,
-    /// In a full run, and in a quick one.
+    /// The steps of a round in a full run, and in a quick run.
     steps: [usize; 2],
 }
 
@@ -91,7 +91,7 @@ pub(super) fn measure(out: &Out, case: &Case) -> Result<()> {
             (0..rounds).try_for_each(|_| {
                 let parts: Vec<_> = private.chunks_mut(part).map(Mutex::new).collect();
                 on_threads(|worker| {
-                    // Nobody else wants it.
+                    // The lock is free, since each thread has a part of its own.
                     if let Ok(mut part) = parts[worker].lock() {
                         advance(&mut part, steps);
                     }
@@ -106,7 +106,7 @@ pub(super) fn measure(out: &Out, case: &Case) -> Result<()> {
     }
     let count = (particles * rounds * steps) as f64;
     let [ours, bare, threads] = samplers.map(|times| per_second(count, times.summary()));
-    // So the peer's arithmetic can be compared.
+    // The checksum allows a comparison with the peer's arithmetic.
     out.row_with(case.row, ours, format!("checksum {expected:016x}"));
     out.floor(case.loop_floor, bare);
     out.floor(case.threads_floor, threads);

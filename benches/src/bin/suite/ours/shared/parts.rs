@@ -1,4 +1,4 @@
-//! Memory that is shared and written, beside private memory.
+//! Rows of writes to shared memory, beside writes to private memory.
 
 use std::hint::black_box;
 
@@ -10,7 +10,8 @@ use crate::Result;
 
 const BYTES: usize = 64 << 20;
 
-/// Fills the part and private memory of the same length, in turn, so often. The seconds of both.
+/// Fills the part and private memory of the same length in turn, `times` times. Returns the seconds
+/// of both.
 #[remote]
 fn fills(part: &mut [f64], times: usize) -> (Vec<f64>, Vec<f64>) {
     let mut private = vec![1.0; part.len()];
