@@ -1,10 +1,10 @@
-"""Our calls on a Ray cluster beside plain Python tasks on the same cluster, in turns.
+"""Measures Mobula's calls on a Ray cluster in turn with plain Python tasks on the same cluster.
 
     cargo build --release -p mobula-benches --bin cluster
     python benches/cluster.py
 
-Python is one with `ray` and `numpy`. Two nodes of two cores each are started on loopback addresses
-of this machine, and ended by their process numbers. Both programs are connected all the time.
+`python` must have `ray` and `numpy`. The script starts two nodes of two cores each on loopback
+addresses of this machine, and ends them by their process ids. Both programs stay connected.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_AUTH_MODE"] = "disabled"
-# Before Ray starts: its workers write there, too.
+# This comes before the start of Ray, since its workers write there, too.
 PLACE = pathlib.Path(tempfile.mkdtemp(prefix="mobray.", dir="/tmp"))
 os.environ["TMPDIR"] = str(PLACE)
 
@@ -35,7 +35,8 @@ MANY = 1000
 ITEM = 100_000
 HEAD, SECOND = "127.0.0.2", "127.0.0.3"
 
-# The row, its name, its unit, and by what a time is multiplied, or what is divided by it.
+# The row, its label, its unit, and a number. A time is multiplied by the number; for a rate, the
+# number is divided by the time.
 ROWS = [
     ("roundtrip", "an empty task, there and back", "ms", 1e3),
     ("inflight", "empty tasks per second, 1,000 in flight", "/s", MANY),
@@ -118,7 +119,7 @@ class Nodes:
             node.send_signal(signal.SIGTERM)
         for node in self.running:
             node.wait(30)
-        # The processes of the nodes end after them.
+        # The processes of a node end some time after the node.
         time.sleep(2)
         shutil.rmtree(PLACE, ignore_errors=True)
 
@@ -128,7 +129,7 @@ def ray_command():
 
 
 class Ours:
-    """The program with the rows of ours."""
+    """The program that measures Mobula's rows."""
 
     def __init__(self, program, address, large):
         engine = f"ray:{address}?node={HEAD}"
@@ -180,7 +181,7 @@ def item(nanoseconds):
 
 
 class Plain:
-    """Python tasks."""
+    """Measures plain Python tasks."""
 
     def __init__(self, address, large):
         ray.init(address, _node_ip_address=HEAD, log_to_driver=False)
@@ -225,7 +226,7 @@ def cell(values, unit):
 
 
 def values(row, seconds, scale):
-    """Times in milliseconds, or rates."""
+    """Returns times in milliseconds, or rates."""
     return [
         s * scale if row in ("roundtrip", "task_small", "task_large", "result") else scale / s
         for s in seconds
@@ -233,7 +234,7 @@ def values(row, seconds, scale):
 
 
 def targets(ours, plain):
-    """What was wanted, and whether it is so."""
+    """Yields the targets: text, measured ratio, relation, limit."""
     median = {
         who: {row: statistics.median(values) for row, values in rows.items()}
         for who, rows in (("ours", ours), ("plain", plain))

@@ -1,8 +1,8 @@
-"""What the Python peers share: repetitions, busy work, and the lines that the suite reads.
+"""The common parts of the Python peers: repetitions, busy work, and the lines for the suite.
 
 Each row is one JSON object on standard output: {"peer", "version", "row", "unit"} and either
 "samples" (a list), or "median", "p10", "p90", "p99" and "n", or "error". Everything else goes to
-standard error. Row names and units are those of `benches/src/bin/suite/rows.rs`.
+standard error. Row names and units are those of `benches/src/bin/suite/rows/`.
 """
 
 import argparse
@@ -16,12 +16,12 @@ WORKERS = 2
 MIB = 1 << 20
 SIZES = {"64": 64, "4k": 4 << 10, "64k": 64 << 10, "1m": MIB, "256m": 256 * MIB}
 
-# More samples than this are sent as their percentiles.
+# A row with more samples than this has their percentiles.
 MOST_LISTED = 30
 
 
 def percentile(ordered, share):
-    """The value below which this share of the ordered values lies, between its two neighbours."""
+    """Returns the value below which this share of the ordered values lies, interpolated."""
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
@@ -29,12 +29,12 @@ def percentile(ordered, share):
 
 
 def rounded(value):
-    """To six digits, which is more than any of them means."""
+    """Rounds to six digits, which exceeds the precision of all values."""
     return float(f"{value:.6g}")
 
 
 class Peer:
-    """The rows of one peer, measured and printed one after the other."""
+    """Measures and prints the rows of one peer, one after the other."""
 
     def __init__(self, name, version):
         parser = argparse.ArgumentParser()
@@ -49,11 +49,11 @@ class Peer:
         self.ends = time.monotonic() + args.budget
 
     def seconds(self, full):
-        """How long a row is measured."""
+        """Returns the time for a row."""
         return full * 0.1 if self.quick else full
 
     def size(self, full, quick):
-        """How many of something there are."""
+        """Returns the size for a full run, or the one for a quick run."""
         return quick if self.quick else full
 
     def _print(self, row, **fields):
@@ -75,17 +75,17 @@ class Peer:
         self._print(row, **fields)
 
     def row(self, row, measure):
-        """Calls `measure`. What it raises becomes the row's error, and the next row follows."""
+        """Calls `measure`. An exception becomes the row's error, and the next row follows."""
         if time.monotonic() > self.ends:
             self._print(row, error="the time was spent before this row")
             return
         try:
             measure()
-        except Exception as error:  # One row less must not end the others.
+        except Exception as error:  # A failed row must not end the others.
             self._print(row, error=f"{type(error).__name__}: {error}".splitlines()[0][:200])
 
     def samples(self, work, seconds=1.0, least=3, most=200_000, warm_up=1):
-        """The seconds that each call of `work` takes, until the time has passed."""
+        """Returns the seconds of each call of `work`, until the time has passed."""
         for _ in range(warm_up):
             work()
         taken = []
@@ -99,13 +99,13 @@ class Peer:
         return taken
 
     def time(self, row, work, note=None, **plan):
-        """A row in seconds: how long one call of `work` takes."""
+        """Measures a row in seconds: the time of one call of `work`."""
         self.row(row, lambda: self.emit(row, "s", self.samples(work, **plan), note))
 
     def rate(self, row, work, count, note=None, unit="1/s", also=(), **plan):
-        """A row per second: one call of `work` does `count` of something.
+        """Measures a row per second. One call of `work` does `count` units.
 
-        `also` names further rows that the same samples answer, with their own `count`."""
+        `also` names further rows of these samples, with their own `count`."""
 
         def measure():
             taken = self.samples(work, **plan)
@@ -115,7 +115,7 @@ class Peer:
         self.row(row, measure)
 
     def round_trips(self, work, **plan):
-        """One empty task after the other: their time, and how many there are per second."""
+        """Measures single empty tasks: their time, and their number per second."""
 
         def measure():
             taken = self.samples(work, **plan)
@@ -125,12 +125,12 @@ class Peer:
         self.row("roundtrip", measure)
 
     def thousand(self, work, **plan):
-        """A thousand empty tasks in flight, which three rows name."""
+        """Measures a thousand empty tasks in flight, for three rows."""
         also = [("tasks_async", 1000), ("tasks_and_get_batch", 1)]
         self.rate("inflight_1k", work, 1000, also=also, **plan)
 
     def cold(self, row, work):
-        """A row in seconds: one call after one second in which nothing happens."""
+        """Measures a row in seconds: one call after one idle second."""
 
         def measure():
             work()
@@ -145,8 +145,8 @@ class Peer:
         self.row(row, measure)
 
     def idle(self, pids):
-        """Two rows: processor time and wake-ups of these processes while nothing happens. The
-        thread that measures is left out."""
+        """Measures two rows: CPU time and wake-ups of these processes while they are idle. The
+        measuring thread does not count."""
 
         def measure():
             time.sleep(0.5)
@@ -160,9 +160,9 @@ class Peer:
         self.row("idle_cpu", measure)
 
     def busy_maps(self, work, run, counts):
-        """The rows of maps over items of busy work: how much of two bare processes' speed is left.
+        """Measures the rows of maps over busy work, as shares of two bare processes' speed.
 
-        `work` measures what the items take without the peer; `run(items)` maps `busy` over them."""
+        `work` measures the items without the peer. `run(items)` maps `busy` over them."""
         for name, nanoseconds in [("10us", 10_000), ("100us", 100_000), ("1ms", 1_000_000)]:
             self.row(
                 f"map_{name}",
@@ -187,7 +187,7 @@ class Peer:
         self.emit(row, "ratio", efficiency, f"{count} items")
 
     def _skewed_map(self, run, count):
-        """What one long item in the middle adds, measured in its own length."""
+        """Measures the time that one long item in the middle adds, in multiples of its length."""
         short = [100_000] * count
         long = 1_000_000_000 if not self.quick else 100_000_000
         skewed = short[: count // 2] + [long] + short[count // 2 :]
@@ -215,15 +215,15 @@ def same(value):
 
 
 def busy(nanoseconds):
-    """Computes until this thread has had a core for so long: a neighbour who slows both cores down
-    makes no item longer."""
+    """Computes until this thread has had a core for this time. A neighbour that slows both cores
+    down makes no item longer."""
     end = time.thread_time_ns() + nanoseconds
     while time.thread_time_ns() < end:
         pass
 
 
 def make(size):
-    """A result of so many bytes."""
+    """Returns this many bytes."""
     return b"\1" * size
 
 
@@ -231,14 +231,14 @@ class Work:
     """Measures `busy` without a peer."""
 
     def bare(self, items):
-        """The seconds that two processes need for the items, with nothing to hand over.
+        """Returns the seconds that two processes need for the items, with nothing to hand over.
 
-        Each takes some after the other."""
+        Each process takes one block of items after the other."""
         context = multiprocessing.get_context("fork")
         barrier = context.Barrier(WORKERS + 1)
         ends = context.SimpleQueue()
         next_block = context.Value("q", 0)
-        # Several at once, so that the counter's lock costs nothing.
+        # A process takes several items at once, so that the counter's lock costs nothing.
         size = -(-len(items) // 1_000)
         blocks = [items[k : k + size] for k in range(0, len(items), size)]
 
@@ -266,7 +266,7 @@ class Work:
 
 
 class BareServer:
-    """Measures `Work.bare` in a process that was forked before threads were started."""
+    """Measures `Work.bare` in a process that is forked before threads start."""
 
     def __init__(self):
         self._work = Work()
@@ -286,7 +286,7 @@ class BareServer:
             connection.send(self._work.bare(items))
 
     def bare(self, items):
-        """See `Work.bare`."""
+        """Calls `Work.bare` in the process."""
         self._connection.send(items)
         return self._connection.recv()
 
@@ -297,7 +297,7 @@ class BareServer:
 
 
 def descendants():
-    """The process ids of this process and all that it has started."""
+    """Returns the process ids of this process and of all its descendants."""
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -315,7 +315,7 @@ def descendants():
 
 
 def activity(pids):
-    """Seconds on a core, and how often a thread went to sleep, over all threads but this one."""
+    """Returns the seconds on a core and the number of sleeps of all threads but this one."""
     import threading
 
     me = str(threading.get_native_id())
@@ -338,5 +338,5 @@ def activity(pids):
 
 
 def python_version():
-    """The interpreter's version, which is that of the standard library."""
+    """Returns the interpreter's version, which is also that of the standard library."""
     return "CPython " + ".".join(map(str, sys.version_info[:3]))

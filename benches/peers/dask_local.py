@@ -23,7 +23,7 @@ def cluster(workers):
 
 
 def start(workers):
-    """From nothing to the first result; the end is not counted."""
+    """Returns the seconds from the start of a cluster to its first result, without its end."""
     began = time.perf_counter()
     with cluster(workers) as started, Client(started) as client:
         client.submit(nothing, pure=False).result()
@@ -31,7 +31,7 @@ def start(workers):
 
 
 def touch(array):
-    """Reads one element."""
+    """Returns one element."""
     return int(array[-1])
 
 
@@ -40,7 +40,7 @@ def busy_20us(_):
 
 
 def calls_one_by_one(calls):
-    """Seconds of one of the calls that this task makes one by one."""
+    """Returns the seconds of one call. The task makes its calls one by one."""
     with worker_client() as client:
         began = time.perf_counter()
         for _ in range(calls):
@@ -143,7 +143,7 @@ def measure(peer, work, client):
     peer.rate("put_calls", lambda: client.scatter(0, hash=False), 1)
     small = client.scatter(0, hash=False)
     peer.rate("get_calls", lambda: small.result(), 1)
-    # A worker reads what it holds itself in place: no task over one array for all workers.
+    # A worker reads only its own copy in place. So dask has no row for one array of all workers.
     held = client.scatter(numpy.ones(MIB // 8, numpy.int64), broadcast=True, hash=False)
     peer.time(
         "task_shared_1m",

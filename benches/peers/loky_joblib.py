@@ -1,4 +1,4 @@
-"""loky's executor for single calls, and joblib's `Parallel`, which runs on it, for the rest."""
+"""loky's executor for single calls, and joblib's `Parallel` on that executor for the rest."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ LARGE = 800 * MIB
 
 
 def start(workers):
-    """From nothing to the first result; the end is not counted."""
+    """Returns the seconds from the start of a pool to its first result, without its end."""
     began = time.perf_counter()
     pool = loky.ProcessPoolExecutor(workers)
     pool.submit(nothing).result()
@@ -31,12 +31,12 @@ def in_flight(pool, tasks):
 
 
 def touch(array):
-    """Reads one element of a memory-mapped array."""
+    """Returns one element of a memory-mapped array."""
     return int(array[-1])
 
 
 def shared_arrays(peer, parallel):
-    """Arrays that are dumped to shared memory and mapped by the workers: joblib's own way."""
+    """Measures arrays that are dumped to shared memory and mapped by workers, as joblib does."""
     folder = tempfile.mkdtemp(prefix="mobula-joblib-", dir="/dev/shm")
     try:
         source = numpy.ones(LARGE // 8, numpy.int64)

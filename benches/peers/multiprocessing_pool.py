@@ -24,7 +24,7 @@ LARGE = 800 * MIB
 
 
 def touch(name):
-    """Reads one element of a shared array, in a worker."""
+    """Returns one element of a shared array, in a worker."""
     memory = shared_memory.SharedMemory(name=name)
     array = numpy.ndarray(memory.size // 8, numpy.int64, memory.buf)
     value = int(array[-1])
@@ -34,7 +34,7 @@ def touch(name):
 
 
 def start(workers):
-    """From nothing to the first result, and the end, which is not counted."""
+    """Returns the seconds from the start of a pool to its first result, without its end."""
     began = time.perf_counter()
     pool = multiprocessing.Pool(workers)
     pool.apply(nothing)
@@ -50,7 +50,7 @@ def in_flight(pool, tasks):
 
 
 def shared_arrays(peer, pool):
-    """Copies into shared memory, and tasks over it."""
+    """Measures copies into shared memory, and tasks that read it."""
     source = numpy.ones(LARGE // 8, numpy.int64)
     for name, size in [("1m", MIB), ("800m", LARGE)]:
         memory = shared_memory.SharedMemory(create=True, size=size)
@@ -82,7 +82,7 @@ def shared_arrays(peer, pool):
 
 
 def workers_of(peer, many, base):
-    """Tasks per second with many workers, divided by those with two."""
+    """Measures the tasks per second with many workers, divided by those with two."""
     with multiprocessing.Pool(many) as pool:
         taken = peer.samples(lambda: in_flight(pool, 1000), seconds=1.0)
     peer.emit(f"workers_{many}", "ratio", [base / seconds for seconds in taken])
@@ -91,7 +91,7 @@ def workers_of(peer, many, base):
 def main():
     peer = Peer("multiprocessing.Pool", python_version())
     work = BareServer()
-    # Before the workers are forked, so that they do not start trackers of their own.
+    # This comes before the fork of the workers, so that they start no trackers of their own.
     resource_tracker.ensure_running()
     repeat = peer.size(5, 2)
     peer.row("start_2", lambda: peer.emit("start_2", "s", [start(2) for _ in range(repeat)]))
@@ -135,7 +135,7 @@ def main():
 
 
 def queued(peer, pool):
-    """Both workers are held, tasks are queued, then all run."""
+    """Measures tasks that are queued while both workers are busy, and then run."""
     tasks = peer.size(100_000, 10_000)
     held = [pool.apply_async(time.sleep, (0.2,)) for _ in range(WORKERS)]
     start_time = time.perf_counter()

@@ -18,7 +18,7 @@ from common import (
 
 
 def start(workers):
-    """From nothing to the first result; the end is not counted."""
+    """Returns the seconds from the start of a pool to its first result, without its end."""
     began = time.perf_counter()
     with ProcessPoolExecutor(workers) as pool:
         pool.submit(nothing).result()
@@ -31,7 +31,7 @@ def in_flight(pool, tasks):
 
 
 def cancel_queued(peer, pool):
-    """All workers are held, tasks are queued, then these are cancelled, each by a call."""
+    """Measures cancels of tasks that are queued while all workers are busy, one call for each."""
     tasks = peer.size(10_000, 1_000)
     rates = []
     for _ in range(3):
@@ -41,7 +41,7 @@ def cancel_queued(peer, pool):
         began = time.perf_counter()
         cancelled = sum(future.cancel() for future in futures)
         rates.append(cancelled / (time.perf_counter() - began))
-        # The pool has handed some on, which cannot be cancelled any more.
+        # The pool has handed some tasks to workers already. It cannot cancel these.
         assert cancelled > tasks - 3 * WORKERS, "tasks ran though they were cancelled"
         for future in held:
             future.result()
@@ -49,7 +49,7 @@ def cancel_queued(peer, pool):
 
 
 def mapped(pool, function, items):
-    """A map in as many chunks as `Pool.map` would take: four for each worker."""
+    """Maps in as many chunks as `Pool.map` makes: four for each worker."""
     return list(pool.map(function, items, chunksize=max(1, len(items) // (4 * WORKERS))))
 
 

@@ -1,8 +1,7 @@
 """The standard library's shared memory: `multiprocessing.RawArray`, with its locks and barriers.
 
-The particles and the plate are those of `benches/src/particles.rs` and `benches/src/plate.rs`: the
-same arithmetic in the same order, so the results are equal bit by bit, and the checksums in the
-notes are the same.
+The particles and the plate are those of `benches/src/particles.rs` and `benches/src/plate.rs`. The
+arithmetic has the same order, so the results and their checksums are equal bit by bit.
 """
 
 import ctypes
@@ -22,7 +21,7 @@ PLATE = 2048
 
 
 def mix(bits, scratch):
-    """Spreads each bit over all others, in place."""
+    """Mixes each bit into all others, in place."""
     for shift, factor in [(30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, None)]:
         numpy.right_shift(bits, U64(shift), out=scratch)
         numpy.bitwise_xor(bits, scratch, out=bits)
@@ -31,7 +30,7 @@ def mix(bits, scratch):
 
 
 class Particles:
-    """Views of their places, speeds and random numbers, in shared or private memory."""
+    """Views of the particles' places, speeds and random numbers, in shared or private memory."""
 
     def __init__(self, x, v, random):
         self.x, self.v, self.random = x, v, random
@@ -65,7 +64,7 @@ class Particles:
         mix(self.random, numpy.empty_like(self.random))
 
     def advance(self, steps):
-        """Moves all by so many steps, all of them at a time, since numpy is slow otherwise."""
+        """Moves all particles at once by this many steps. Single particles are slow in numpy."""
         bits, scratch = numpy.empty_like(self.random), numpy.empty_like(self.random)
         change = numpy.empty_like(self.x)
         for _ in range(steps):
@@ -85,10 +84,10 @@ class Particles:
 
 
 class Team:
-    """Processes that were forked once, and do their one work whenever they are told to."""
+    """Processes that are forked once, and call one function in each run."""
 
     def __init__(self, work):
-        """`work(worker)` is called in each for each `run`."""
+        """Forks the processes. Each calls `work(worker)` for each `run`."""
         self._begin, self._end = CONTEXT.Barrier(WORKERS + 1), CONTEXT.Barrier(WORKERS + 1)
         self._over = CONTEXT.RawValue(ctypes.c_bool, False)
         self._processes = [
@@ -120,7 +119,7 @@ class Team:
 
 
 def particles(peer, row, count, rounds, steps):
-    """The same as one process comes to, and as fast as `WORKERS` are."""
+    """Checks the result against that of one process, and measures the speed of `WORKERS`."""
     expected = Particles.private(count)
     expected.begin()
     for _ in range(rounds):
@@ -141,7 +140,7 @@ def particles(peer, row, count, rounds, steps):
 
 
 def fill(peer):
-    """A whole array, in one process."""
+    """Measures one process with a whole array."""
     array = numpy.frombuffer(CONTEXT.RawArray(ctypes.c_double, 64 * MIB // 8))
     results = CONTEXT.SimpleQueue()
 
@@ -164,7 +163,7 @@ def fill(peer):
 
 
 def lock_alone(peer):
-    """Calls that nobody else disturbs."""
+    """Measures locks without contention."""
     lock, calls = CONTEXT.Lock(), 1000
 
     def work():
@@ -178,7 +177,9 @@ def lock_alone(peer):
 
 
 def hand_over(peer):
-    """In turn `n`, player `n % 2` hands lock `n % 3` over: `benches/src/handover.rs` is alike."""
+    """Measures hand-overs: in turn `n`, player `n % 2` hands lock `n % 3` over.
+
+    The game is that of `benches/src/handover.rs`."""
     locks, barrier = [CONTEXT.Lock() for _ in range(3)], CONTEXT.Barrier(2)
     games, turns = peer.size(20, 5), peer.size(3000, 300)
     results = CONTEXT.SimpleQueue()
@@ -217,18 +218,18 @@ def hand_over(peer):
 
 
 def held_at_end(lock, turns):
-    """Who has got a lock in the last turn that was about it."""
+    """Returns the player that has got a lock in its last turn."""
     last = max(turn for turn in range(turns - 3, turns) if turn % 3 == lock)
     return 1 - last % 2
 
 
 def atomics(peer):
-    """A value with a lock is what there is in place of an atomic."""
+    """Measures values with locks, since the library has no atomics."""
     times = peer.size(50_000, 5_000)
 
     def measure(row, values):
         def work(worker):
-            # On a core of its own, as ours.
+            # Each process is pinned to a core, as in Mobula's row.
             cores = sorted(os.sched_getaffinity(0))
             if len(cores) >= WORKERS:
                 os.sched_setaffinity(0, {cores[worker]})
@@ -255,7 +256,9 @@ def atomics(peer):
 
 
 def step(old, new, scratch):
-    """One step of rows that have one more at both ends; the first and the last column stay."""
+    """Computes one step of rows. `old` has one more row at both ends.
+
+    The first and the last column do not change."""
     here = old[1:-1]
     inner = new[:, 1:-1]
     numpy.add(old[:-2, 1:-1], old[2:, 1:-1], out=inner)
@@ -269,7 +272,7 @@ def step(old, new, scratch):
 
 
 def heat(peer):
-    """All processes see both grids, so there are no ghost rows but those around the whole."""
+    """Measures the plate. All processes see both grids, so only the whole grid has ghost rows."""
     grids = [
         numpy.frombuffer(CONTEXT.RawArray(ctypes.c_double, (PLATE + 2) * PLATE)).reshape(
             PLATE + 2, PLATE

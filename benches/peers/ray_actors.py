@@ -1,4 +1,4 @@
-"""Ray's actors: the rows of its own microbenchmark, what a call costs, and what an actor costs.
+"""Ray's actors: the rows of its microbenchmark, and the costs of a call and of an actor.
 
 Where Ray's microbenchmark says `n`, there are as many actors as workers. Its batches of 5,000 calls
 and 10,000 tasks are smaller here, because a batch would take many seconds.
@@ -6,7 +6,7 @@ and 10,000 tasks are smaller here, because a batch would take many seconds.
 
 import tempfile
 
-# Sets up the environment for Ray, so it comes before it.
+# These modules set up the environment for Ray, so they come before it.
 from common import MIB, WORKERS, Peer
 from ray_local import empty, end, start
 
@@ -79,7 +79,7 @@ def one_caller(peer):
     def create():
         ray.get(Server.remote().small.remote())
 
-    # The actor ends with its only handle, behind our back.
+    # The actor ends with its only handle. The row does not wait for that.
     peer.time("actor_create", create, seconds=3.0, least=3)
 
 

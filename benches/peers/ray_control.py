@@ -1,12 +1,12 @@
-"""Ray's tasks under control: cancelled ones, with options, with several results, with calls.
+"""Ray's tasks that are cancelled, have options, have several results, or make calls.
 
-Ray has no priorities and no limits of time for tasks, so it has no rows about those.
+Ray has no priorities and no time limits for tasks, so it has no rows about them.
 """
 
 import tempfile
 import time
 
-# Sets up the environment for Ray, so it comes before it.
+# These modules set up the environment for Ray, so they come before it.
 import ray_local
 from common import MIB, WORKERS, Peer
 from ray_local import empty, end, hold, start
@@ -17,7 +17,7 @@ import ray
 
 BLOCK = 8 * MIB
 BLOCKS = 32
-# A cancellation without effect after so many seconds counts as lost.
+# A cancellation without effect after this many seconds counts as lost.
 LOST = 1.0
 BEYOND_STORE = 1 << 30
 BEYOND_ITEM = 100_000_000
@@ -26,14 +26,14 @@ BEYOND_ITEMS = 100
 
 @ray.remote
 def hold_briefly():
-    """Keeps its worker until it is cancelled: an interrupt comes between two of its steps."""
+    """Keeps its worker until it is cancelled. The interrupt comes between two of its steps."""
     while True:
         time.sleep(0.0002)
 
 
 @ray.remote
 def numbers(count):
-    # Ray sends to what the generator delegates to, which a range does not take.
+    # Ray calls `send` on the iterator of a `yield from`, which a range does not have.
     for number in range(count):  # noqa: UP028
         yield number
 
@@ -91,7 +91,7 @@ def cancel_queued(peer):
 
 
 def cancel_running(peer):
-    # Each needs all of the machine: they run one by one.
+    # Each task needs all cores, so the tasks run one by one.
     alone = {"num_cpus": WORKERS}
     taken = []
     lost = 0
@@ -105,7 +105,7 @@ def cancel_running(peer):
             taken.append(time.perf_counter() - began)
             assert is_cancelled(running)
         else:
-            # The interrupt has no effect, and neither have further ones: the task goes on for ever.
+            # This interrupt and further ones have no effect: the task goes on for ever.
             lost += 1
             ray.cancel(running, force=True)
             ray.get(following)
@@ -130,7 +130,7 @@ def stream(peer, row, buffer):
 
 
 def read_blocks(items, size):
-    """Reads a stream of so many blocks, of which no more than a few are there at a time."""
+    """Reads a stream of this many blocks. At most four unread blocks exist at a time."""
     call = blocks.options(num_returns="streaming", _generator_backpressure_num_objects=4)
     length = 0
     for ref in call.remote(items, size):
@@ -160,7 +160,7 @@ def nested(peer):
     ray.get(calls_one_by_one.remote(10))
     taken = [ray.get(calls_one_by_one.remote(calls)) for _ in range(3)]
     peer.emit("nested_call", "s", taken, f"{calls} one by one")
-    # Each call that waits keeps a process: `fib(20)` would want thousands.
+    # Each waiting call keeps a process: `fib(20)` would need thousands.
     peer.rate(
         "fib",
         lambda: ray.get(fib.remote(6)),
@@ -172,7 +172,7 @@ def nested(peer):
 
 
 def beyond(peer):
-    """The store is much smaller than the stream, and is one of its own."""
+    """Measures a stream that is much larger than its store, in a Ray of its own."""
     ray_local.STORE = BEYOND_STORE
     folder = tempfile.mkdtemp(prefix="mobula-ray-")
     try:

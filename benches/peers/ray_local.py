@@ -1,9 +1,9 @@
-"""Ray on one machine: the rows of its own microbenchmark, and those of its single-node limits.
+"""Ray on one machine: the rows of its microbenchmark, and the rows of its single-node limits.
 
 The rows about actors are in `ray_actors.py`.
 
-It listens on the loopback interface only, sends nothing home, and has a bounded object store. The
-rows with many objects use arrays of 10,000 integers.
+Ray listens on the loopback interface only, sends no usage statistics, and has a bounded object
+store. The rows with many objects use arrays of 10,000 integers.
 """
 
 import os
@@ -14,10 +14,10 @@ import time
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Otherwise Ray makes one and leaves it in the home directory.
+# Without a token, Ray makes one and leaves it in the home directory.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-# Before Ray's threads are there: a fork of a program with threads may hang.
+# This comes before the start of Ray's threads: a fork of a program with threads may hang.
 from common import MIB, SIZES, WORKERS, BareServer, Peer, busy, descendants, make, nothing, same
 
 WORK = BareServer() if __name__ == "__main__" else None
@@ -78,7 +78,7 @@ def puts_large(count, size):
 
 
 def start(folder):
-    """Seconds from nothing to the first result."""
+    """Starts Ray. Returns the seconds until the first result."""
     began = time.perf_counter()
     ray.init(
         num_cpus=WORKERS,
@@ -118,7 +118,7 @@ def calls(peer):
 
 
 def queued(peer, tasks):
-    """All workers are held, tasks are queued, then all run."""
+    """Measures tasks that are queued while all workers are busy, and then run."""
     held = [hold.remote(3.0) for _ in range(WORKERS)]
     time.sleep(0.5)
     start_time = time.perf_counter()
@@ -185,7 +185,7 @@ def store(peer):
 
 
 def dictionary(peer):
-    """Twenty arrays in a dictionary."""
+    """Measures a dictionary of twenty arrays."""
     elements = peer.size(10_000_000, 1_000_000)
     private = {key: numpy.full(elements, float(key)) for key in range(20)}
     size = 20 * 8 * elements
@@ -248,7 +248,7 @@ def main():
 
 
 def end(folder):
-    """Ends Ray, with all processes and files that it has made here."""
+    """Ends Ray with all its processes and files on this machine."""
     ours = set(descendants()) - {os.getpid()}
     ray.shutdown()
     leave_nothing(ours)
@@ -256,7 +256,7 @@ def end(folder):
 
 
 def leave_nothing(pids):
-    """Waits for these processes, which Ray has started, and ends those that stay."""
+    """Waits up to 10 s for these processes of Ray, and ends the remaining ones."""
     patience = time.monotonic() + 10.0
     while time.monotonic() < patience:
         pids = {pid for pid in pids if running(pid)}
@@ -271,7 +271,7 @@ def leave_nothing(pids):
 
 
 def running(pid):
-    """Whether the process is there and not only waits to be reaped."""
+    """Returns whether the process exists and is no zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"

@@ -1,7 +1,7 @@
-//! What the Rust peers share: repetitions, busy work, and the lines that the suite reads.
+//! The common parts of the Rust peers: repetitions, busy work, and the lines for the suite.
 //!
-//! Each row is one JSON object on standard output; see `../common.py` for the fields. Row names
-//! and units are those of `benches/src/bin/suite/rows.rs`.
+//! Each row is one JSON object on standard output: see `../common.py` for the fields. Row names and
+//! units are those of `benches/src/bin/suite/rows/`.
 
 #![forbid(unsafe_code)]
 
@@ -15,10 +15,10 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-/// As many as the suite gives to all.
+/// The number of workers. The suite gives it to all peers.
 pub const WORKERS: usize = 2;
 
-/// The rows of one peer, measured and printed one after the other.
+/// Measures and prints the rows of one peer, one after the other.
 #[derive(Debug)]
 pub struct Peer {
     name: &'static str,
@@ -27,7 +27,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// With the program's arguments: `--quick` takes a tenth of the time.
+    /// Reads the program's arguments. `--quick` takes a tenth of the time.
     pub fn new(name: &'static str, version: &str) -> Peer {
         let quick = std::env::args().any(|arg| arg == "--quick");
         Peer {
@@ -37,12 +37,12 @@ impl Peer {
         }
     }
 
-    /// How many of something there are.
+    /// Returns the size for a full run, or the one for a quick run.
     pub fn size(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 
-    /// How long a row is measured.
+    /// Returns the time for a row.
     pub fn limit(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64(if self.quick { seconds * 0.1 } else { seconds })
     }
@@ -68,7 +68,7 @@ impl Peer {
         println!("{line}");
     }
 
-    /// The seconds that each call of `work` takes, until the time has passed.
+    /// Returns the seconds of each call of `work`, until the time has passed.
     pub fn samples(&self, seconds: f64, warm_up: usize, mut work: impl FnMut()) -> Vec<f64> {
         (0..warm_up).for_each(|_| work());
         let (began, limit) = (Instant::now(), self.limit(seconds));
@@ -81,26 +81,26 @@ impl Peer {
         taken
     }
 
-    /// A row in seconds.
+    /// Measures a row in seconds.
     pub fn time(&self, row: &str, warm_up: usize, work: impl FnMut()) {
         let taken = self.samples(1.0, warm_up, work);
         self.emit(row, "s", taken, None);
     }
 
-    /// A row per second: one call of `work` does `count` of something.
+    /// Measures a row per second. One call of `work` does `count` units.
     pub fn rate(&self, row: &str, count: usize, note: Option<&str>, work: impl FnMut()) {
         let taken = self.samples(1.0, 1, work);
         self.emit(row, "1/s", rates(&taken, count), note);
     }
 
-    /// One empty task after the other: their time, and how many there are per second.
+    /// Measures single empty tasks: their time, and their number per second.
     pub fn round_trips(&self, warm_up: usize, work: impl FnMut()) {
         let taken = self.samples(1.0, warm_up, work);
         self.emit("tasks_sync", "1/s", rates(&taken, 1), None);
         self.emit("roundtrip", "s", taken, None);
     }
 
-    /// A thousand empty tasks in flight, which three rows name.
+    /// Measures a thousand empty tasks in flight, for three rows.
     pub fn thousand(&self, work: impl FnMut()) {
         let taken = self.samples(1.0, 1, work);
         self.emit("inflight_1k", "1/s", rates(&taken, 1000), None);
@@ -108,7 +108,7 @@ impl Peer {
         self.emit("tasks_and_get_batch", "1/s", rates(&taken, 1), None);
     }
 
-    /// One call after one second in which nothing happens.
+    /// Measures one call after one idle second.
     pub fn cold(&self, mut work: impl FnMut()) {
         work();
         let taken = (0..self.size(8, 2)).map(|_| {
@@ -120,7 +120,7 @@ impl Peer {
         self.emit("cold", "s", taken.collect(), None);
     }
 
-    /// The rows of maps over items of busy work: how much of two bare threads' speed is left.
+    /// Measures the rows of maps over items of busy work, as shares of two bare threads' speed.
     /// `run` maps [`busy`] over the items.
     pub fn busy_maps(&self, divide: usize, mut run: impl FnMut(&[u64])) {
         for (row, nanoseconds, count) in [
@@ -182,7 +182,7 @@ fn rates(taken: &[f64], count: usize) -> Vec<f64> {
     taken.iter().map(|seconds| count as f64 / seconds).collect()
 }
 
-/// The value below which this share of the sorted values lies, between its two neighbours.
+/// Returns the value below which this share of the sorted values lies, interpolated.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, above) = (
@@ -192,8 +192,8 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// Computes until this thread has had a core for so many nanoseconds, as Mobula's own rows do: a
-/// neighbour who slows both cores down makes no item longer.
+/// Computes until this thread has had a core for this many nanoseconds. A neighbour that slows both
+/// cores down makes no item longer.
 pub fn busy(nanoseconds: u64) -> u64 {
     let end = core_time() + nanoseconds;
     let mut sum = 0;
@@ -203,22 +203,22 @@ pub fn busy(nanoseconds: u64) -> u64 {
     sum
 }
 
-/// Some 0.2 µs of work that takes no memory and that the compiler cannot shorten.
+/// Computes for about 0.2 µs without memory. The compiler cannot shorten the loop.
 #[inline(never)]
 fn turns() -> u64 {
     (0..200).fold(0, |sum, turn| black_box(sum ^ turn))
 }
 
-/// For how many nanoseconds this thread has had a core.
+/// Returns the nanoseconds for which this thread has had a core.
 fn core_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The seconds that bare threads need for the items, which they take one after the other with
-/// nothing to hand over.
+/// Returns the seconds that bare threads need for the items. They take items one after the other
+/// and hand nothing over.
 fn bare(items: &[u64]) -> f64 {
-    // Of short items several at once, so that the counter costs nothing.
+    // A thread takes several short items at once, so that the counter costs nothing.
     let blocks: Vec<&[u64]> = items.chunks(items.len().div_ceil(10_000).max(1)).collect();
     let next = AtomicUsize::new(0);
     let take = || {
