@@ -1,15 +1,15 @@
 //! A map of twenty large arrays (1.6 GB), put into the store and read by all workers.
 //!
-//! An `Array` inside a value is stored by itself, so fetching the map costs what its twenty keys
-//! cost, however large the arrays are; and the arrays are in memory once, for all processes.
+//! The store keeps each `Array` of a value apart. So a fetch of the map costs the decoding of
+//! twenty keys, for any size of the arrays. All processes share one copy of the arrays.
 //!
-//! Arrays in private memory are copied by `put`, once: into fresh memory, which the system has to
-//! clear first, or faster into memory that the store has used before. Arrays that are built in the
-//! store are not copied at all.
+//! `put` copies arrays from private memory once. A copy into memory that the store has used before
+//! is faster, since the system must clear new memory first. `put` does not copy arrays that were
+//! built in the store.
 //!
 //! `cargo run --release -p mobula-examples --example arrays_in_a_map [-- --elements N]`
 //!
-//! It takes twice the size of the arrays in free memory, and once in capacity of the store.
+//! The program needs twice the size of the arrays in free memory. The store needs that size once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,12 +25,12 @@ const ARRAYS: u32 = 20;
 
 type Arrays = BTreeMap<u32, Array<f64>>;
 
-/// What a task found.
+/// The findings of a task.
 #[derive(Serialize, Deserialize)]
 struct Reading {
-    /// Until the map and its arrays were there.
+    /// The time until the task had the map and its arrays.
     get: Duration,
-    /// Until all elements were added up.
+    /// The time until the task had added up all elements.
     scan: Duration,
     sums: Vec<f64>,
 }
@@ -47,7 +47,7 @@ fn sums(arrays: &Arrays) -> Vec<f64> {
     arrays.values().map(|array| array.iter().sum()).collect()
 }
 
-/// Whole numbers, so that sums are exact in any order.
+/// Fills the elements with whole numbers, whose sums are exact in any order.
 fn fill(number: u32, elements: &mut [f64]) {
     for part in elements.chunks_mut(1000) {
         part.iter_mut()
@@ -111,7 +111,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Reads the map in as many tasks as there are workers, at the same time, and in this process.
+/// Reads the map in one task per worker at the same time, and in this process.
 fn check_readings(rt: &Runtime, object: &ObjectRef<Arrays>, elements: usize) -> Result<()> {
     let workers = rt.workers();
     let readings = rt.get(rt.spawn_all((0..workers).map(|_| read::remote(object))))?;
@@ -130,7 +130,7 @@ fn check_readings(rt: &Runtime, object: &ObjectRef<Arrays>, elements: usize) -> 
     Ok(())
 }
 
-/// A line about `bytes` that took `time`; 0 bytes if they were not touched.
+/// Prints a line about `bytes` that took `time`. With 0 bytes the line has no rate.
 fn say(what: &str, time: Duration, bytes: u64) {
     let rate = match bytes {
         0 => String::new(),
@@ -143,7 +143,7 @@ fn gb(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }
 
-/// The memory of driver and workers at the moment.
+/// Returns the present memory of the driver and of the workers.
 fn row(rt: &Runtime, when: &str) -> Result<[String; 4]> {
     let driver = Memory::of(std::process::id())?;
     let workers = rt

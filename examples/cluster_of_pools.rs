@@ -1,18 +1,19 @@
-//! A pool of workers on each node of a cluster: the primes below 20 million.
+//! Counts the primes below 20 million with a pool of workers on each node of a cluster.
 //!
 //! A call on a cluster costs milliseconds, and a call on one machine microseconds. So the program
-//! makes few calls on the cluster. Each asks for several cores of one node, starts a runtime of its
-//! own there, and divides its share into a hundred calls of some 100 microseconds.
+//! makes few calls on the cluster. Each call asks for several cores of one node and starts a
+//! runtime of its own there. That runtime divides the share into 125 calls of some 100
+//! microseconds.
 //!
 //! The runtime on the node has threads as its workers. It reads arguments and results in the
-//! process of the call, and ends with it. `MOBULA_ENGINE` names the engine of the program alone: a
-//! runtime that a task starts has the engine that its builder says.
+//! process of the call, and ends with the call. `MOBULA_ENGINE` names the engine of the program
+//! only. The engine of a runtime that a task starts is set by its builder.
 //!
-//! The program checks the number of primes against the known one, and the sum of all shares
-//! against the same calls in one runtime.
+//! The program checks the number of primes against the known number. It also checks the sum of all
+//! shares against the same calls in one runtime.
 //!
 //! `cargo run --release -p mobula-examples --example cluster_of_pools -- 4` takes four cores for
-//! each pool; two are the default, or one where there is one.
+//! each pool. The default is two, or one where a node has only one.
 
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,10 @@ use serde::{Deserialize, Serialize};
 
 const END: u64 = 20_000_000;
 
-/// How many primes there are below [`END`].
+/// The number of primes below [`END`].
 const KNOWN: u64 = 1_270_607;
 
-/// Numbers that one call of a pool looks at, and calls of each pool.
+/// The numbers that one call of a pool checks, and the calls of each pool.
 const BLOCK: u64 = 20_000;
 const CALLS: u64 = 125;
 
@@ -47,11 +48,11 @@ fn primes_of_block(first: u64) -> u64 {
     composite.iter().filter(|composite| !**composite).count() as u64 - small
 }
 
-/// The share of one node.
+/// The result of one node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Share {
     primes: u64,
-    /// How long a call that does nothing takes in the pool, there and back.
+    /// The round trip of an empty call in the pool, in microseconds.
     microseconds: f64,
 }
 

@@ -1,9 +1,10 @@
-//! Which classifier reads handwritten digits best? Ten-fold cross-validation of nearest neighbours,
-//! for two measures of distance and eight numbers of neighbours: 160 tasks over one data set.
+//! Which classifier reads handwritten digits best? The program cross-validates nearest neighbours
+//! ten-fold, for two distances and eight numbers of neighbours. That makes 160 tasks over one data
+//! set.
 //!
 //! The images are put into the store once. Each task reads all of them there, learns from nine
-//! tenths and is tested on the rest. The same work is also done in this process alone, and by a
-//! runtime with one worker: the counts must be the same.
+//! tenths and is tested on the rest. A loop in this process and a runtime with one worker do the
+//! same work. All counts must be equal.
 //!
 //! `cargo run --release -p mobula-examples --example digits`
 
@@ -22,7 +23,7 @@ const NEIGHBOURS: [usize; 8] = [1, 2, 3, 4, 5, 7, 9, 15];
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Measure {
-    /// The sum of squared differences, which orders as its root does.
+    /// The sum of squared differences. Its order is that of its root.
     Euclidean,
     /// The sum of absolute differences.
     Manhattan,
@@ -38,7 +39,7 @@ impl Measure {
     }
 }
 
-/// One task of the search.
+/// A task of the search.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Trial {
     measure: Measure,
@@ -46,7 +47,7 @@ struct Trial {
     fold: usize,
 }
 
-/// How many images of the fold are recognised by the images of the other folds.
+/// Returns the number of images of the fold that the images of the other folds recognise.
 #[remote]
 fn recognised(images: &[Image], labels: &[u8], trial: Trial) -> usize {
     let (tests, known): (Vec<usize>, Vec<usize>) =
@@ -64,7 +65,7 @@ fn recognised(images: &[Image], labels: &[u8], trial: Trial) -> usize {
     tests.iter().filter(|test| right(test)).count()
 }
 
-/// The label with most votes; of several the one that came first.
+/// Returns the label with the most votes. Among equals, the label that came first wins.
 fn vote(labels: impl Iterator<Item = u8> + Clone) -> u8 {
     let votes = |label| labels.clone().filter(|other| *other == label).count();
     labels
@@ -79,7 +80,7 @@ fn vote(labels: impl Iterator<Item = u8> + Clone) -> u8 {
         .unwrap_or(0)
 }
 
-/// All trials; the folds of a model follow each other.
+/// Returns all trials. The folds of a model follow each other.
 fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for measure in [Measure::Euclidean, Measure::Manhattan] {
@@ -94,7 +95,7 @@ fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The search on workers: what there is to write for it.
+/// Searches on workers. This is the whole code for it.
 fn search(rt: &Runtime, digits: &Digits) -> mobula::Result<Vec<usize>> {
     let images = rt.put(&digits.images[..])?;
     let labels = rt.put(&digits.labels)?;
@@ -159,7 +160,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints the accuracy of each model, and the best.
+/// Prints the accuracy of each model, and the best models.
 fn report(accuracies: &[f64]) -> Result<()> {
     let (euclidean, manhattan) = accuracies.split_at(NEIGHBOURS.len());
     let percent = |accuracy: f64| format!("{:.2} %", 100.0 * accuracy);

@@ -1,9 +1,9 @@
-//! A model that is expensive to load, and many short calls that use it.
+//! Many short calls use a model that is expensive to load.
 //!
-//! The model reads handwritten digits: it compares an image with 899 others and takes the digit of
-//! the nearest. Loading it means to unpack a file, to parse it and to mix its lines. One way, each
-//! call loads the model. The other way, each worker loads it at its first call, since the model is
-//! worker-local. Both give the same digits, and the second way takes a fraction of the time.
+//! The model reads handwritten digits: it compares an image with 899 others and returns the digit
+//! of the nearest. A load unpacks a file, parses it and shuffles its lines. In the first way, each
+//! call loads the model. In the second way, each worker loads it at its first call, since the model
+//! is worker-local. Both ways give the same digits. The second way takes a fraction of the time.
 //!
 //! `cargo run --release -p mobula-examples --example expensive_init`
 
@@ -14,18 +14,18 @@ use mobula_examples::{
     timed,
 };
 
-/// Images of a call.
+/// The number of images in a call.
 const IMAGES: usize = 4;
 
 struct Model {
     images: Vec<Image>,
     labels: Vec<u8>,
-    /// How many calls have used it.
+    /// The number of calls that have used the model.
     calls: usize,
 }
 
 impl Model {
-    /// From every second image of the file.
+    /// Loads the model from every second image of the file.
     fn load() -> Result<Model> {
         let digits = Digits::load()?;
         let rows = digits.images.into_iter().zip(digits.labels);
@@ -54,24 +54,24 @@ fn distance(a: &Image, b: &Image) -> u32 {
     pairs.map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
 }
 
-/// One in each worker, from its first use to the worker's end.
+/// Each worker has one model, from its first use to the worker's end.
 #[mobula::worker_local]
 static MODEL: Model = Model::load().expect("the digits are part of the examples");
 
-/// The digits, and which call of its worker this was.
+/// Returns the digits, and the number of this call among the calls of its worker.
 #[remote]
 fn read_with_the_workers_model(images: Vec<Image>) -> (Vec<u8>, usize) {
     MODEL.with(|model| (model.read(&images), model.calls))
 }
 
-/// The digits, and which call of its model this was.
+/// Returns the digits, and the number of this call among the calls of its model.
 #[remote]
 fn read_with_a_model_of_its_own(images: Vec<Image>) -> Result<(Vec<u8>, usize), String> {
     let mut model = Model::load().map_err(|error| format!("{error:#}"))?;
     Ok((model.read(&images), model.calls))
 }
 
-/// All digits, and how many models were loaded: each has a first call.
+/// Returns all digits, and the number of loaded models. Each model has one first call.
 fn digits_and_loads(answers: Vec<(Vec<u8>, usize)>) -> (Vec<u8>, usize) {
     let loads = answers.iter().filter(|(_, call)| *call == 1).count();
     let digits = answers.into_iter().flat_map(|(digits, _)| digits);
@@ -112,7 +112,7 @@ fn main() -> Result<()> {
     ensure!(own_loads == count, "{own_loads} loads in {count} calls");
     ensure!((1..count).contains(&kept_loads), "{kept_loads} loads");
     ensure!(own == kept, "the two ways read other digits");
-    // The same in this process, and rightly.
+    // This process must read the same digits, most of them rightly.
     ensure!(
         kept == Model::load()?.read(&images),
         "this process reads other digits"

@@ -1,19 +1,18 @@
-//! Arrays by number, for a whole pool of processes: a table with `create`, `get`, `free`, such as
-//! programs have that share buffers by name and keep the list of them in a manager process.
+//! A table of arrays for a pool of processes, with `create`, `get` and `free`. Other programs share
+//! buffers by name, and a manager process keeps the list of them.
 //!
 //! Each place of the table has an array under a lock, and a generation, which is odd while the
-//! array is in use. A handle is two plain numbers, the place and the generation, so a stale one is
-//! recognized:
-//! - `create` makes the generation of a free place odd,
-//! - `free` makes it even, in one step, if it is still the handle's; so only one of many who
-//!   free an array has done it, and whoever comes later is told `false`,
-//! - `get` locks the array, for one who writes or for many who read, and then looks at the
-//!   generation. So whoever has an array while it is freed keeps it until the guard is dropped, and
-//!   the next owner waits.
+//! array is in use. A handle is two plain numbers, the place and the generation. So a stale handle
+//! is recognized:
+//! - `create` makes the generation of a free place odd.
+//! - `free` makes the generation even, in one step, if it is still the handle's. So only the first
+//!   of several calls frees the array. The others return `false`.
+//! - `get` locks the array for one writer or many readers, and then checks the generation. So a
+//!   process keeps an array that is freed meanwhile until it drops the guard. The next owner waits.
 //!
-//! All of that is in shared memory: nobody is asked, and there is no manager that could die. The
-//! table goes to tasks in any value. An array that a dead process has created stays in use until
-//! somebody frees it; if the process died while it wrote, the others are told so.
+//! All of this is in shared memory, without a manager that could die. The table goes to tasks in
+//! any value. An array that a dead process has created stays in use until another process frees it.
+//! If the process died while it wrote, the next `get` fails.
 //!
 //! `cargo run --release -p mobula-examples --example handle_table [-- --small]`
 
@@ -40,7 +39,7 @@ use mobula_examples::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The number of an array: its place, and which of those that this place has been.
+/// A handle of an array: its place, and the generation of the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Handle(u32, u32);
 
@@ -59,7 +58,7 @@ impl Table {
         })
     }
 
-    /// An array that nobody has, with whatever it holds. `None` if all are in use.
+    /// Takes a free array with its old contents. Returns `None` if all arrays are in use.
     fn create(&self) -> Option<Handle> {
         let mut places = (0..).zip(&self.generations[..]);
         places.find_map(|(place, generation)| {
@@ -69,13 +68,13 @@ impl Table {
         })
     }
 
-    /// The array, to be read. `None` if it was freed.
+    /// Locks the array for reading. Returns `None` if it was freed.
     fn get(&self, handle: Handle) -> mobula::Result<Option<SharedReadGuard<'_, [f64]>>> {
         let guard = self.arrays[handle.0 as usize].read()?;
         Ok(self.has(handle).then_some(guard))
     }
 
-    /// The array, to be written. `None` if it was freed.
+    /// Locks the array for writing. Returns `None` if it was freed.
     fn get_mut(&self, handle: Handle) -> mobula::Result<Option<SharedWriteGuard<'_, [f64]>>> {
         let guard = self.arrays[handle.0 as usize].write()?;
         Ok(self.has(handle).then_some(guard))
@@ -85,7 +84,7 @@ impl Table {
         self.generations[place as usize].load(Acquire) == generation
     }
 
-    /// Whether this call has freed it: the first of all is told so.
+    /// Frees the array. Returns whether this call has freed it, which only the first call does.
     fn free(&self, Handle(place, generation): Handle) -> bool {
         let place = &self.generations[place as usize];
         place
@@ -94,8 +93,8 @@ impl Table {
     }
 }
 
-/// Creates, fills, checks and frees arrays, while others do the same. What is wrong, if anything
-/// is.
+/// Creates, fills, checks and frees arrays while other tasks do the same. Returns the first
+/// mistake.
 #[remote]
 fn works(
     table: &Table,
@@ -104,10 +103,10 @@ fn works(
     times: u32,
 ) -> mobula::Result<Option<String>> {
     for turn in 0..times {
-        // A task that waits here lets others run, which one that looks again and again does not.
+        // A task that waits here lets other tasks run. A task in a loop of attempts would not.
         let _place = places.acquire()?;
         let handle = loop {
-            // There is a place, but others may have changed theirs while this one looked.
+            // A place is free, but other tasks may have taken or freed places during the search.
             match table.create() {
                 Some(handle) => break handle,
                 None => thread::yield_now(),
@@ -118,7 +117,7 @@ fn works(
             None => return Ok(Some(format!("{handle:?} is new, and not there"))),
             Some(mut array) => array.fill(value),
         }
-        // Now anybody who has the handle could write to it.
+        // From here on, any process with the handle could write to the array.
         thread::yield_now();
         let array = table.get(handle)?;
         let whole = array.is_some_and(|array| array.iter().all(|element| *element == value));
@@ -132,7 +131,7 @@ fn works(
     Ok(None)
 }
 
-/// Frees all of them, and says which of them it has freed itself.
+/// Frees all arrays. Returns for each whether this task has freed it.
 #[remote]
 fn frees(table: &Table, handles: Vec<Handle>) -> Vec<bool> {
     handles
@@ -141,13 +140,13 @@ fn frees(table: &Table, handles: Vec<Handle>) -> Vec<bool> {
         .collect()
 }
 
-/// The sum of an array that another process has made.
+/// Returns the sum of an array that another process has made.
 #[remote]
 fn sum(table: &Table, handle: Handle) -> mobula::Result<Option<f64>> {
     Ok(table.get(handle)?.map(|array| array.iter().sum()))
 }
 
-/// A handle goes to another process, and a stale one is recognized everywhere.
+/// Checks that a handle works in another process, and that all processes recognize a stale handle.
 fn one_array(table: &Table) -> Result<()> {
     let handle = table.create().context("the table is new")?;
     let mut array = table.get_mut(handle)?.context("the array is there")?;
@@ -170,7 +169,7 @@ fn one_array(table: &Table) -> Result<()> {
     Ok(())
 }
 
-/// All tasks free all arrays: each is freed once.
+/// Checks that each array is freed once when all tasks free all arrays.
 fn freed_once(rt: &Runtime, table: &Table) -> Result<()> {
     let handles: Vec<Handle> = std::iter::from_fn(|| table.create()).collect();
     ensure!(handles.len() == table.generations.len() && table.create().is_none());
@@ -186,7 +185,7 @@ fn freed_once(rt: &Runtime, table: &Table) -> Result<()> {
     Ok(())
 }
 
-/// The same for one process: generations under a lock of the standard library.
+/// Does the same in one process, with the generations under a lock of the standard library.
 fn create_and_free_alone(generations: &Mutex<Vec<u32>>) -> bool {
     let lock = || generations.lock().unwrap_or_else(PoisonError::into_inner);
     let place = lock().iter_mut().position(|generation| {
@@ -200,7 +199,7 @@ fn create_and_free_alone(generations: &Mutex<Vec<u32>>) -> bool {
     })
 }
 
-/// Calls per sample.
+/// The number of calls in a sample.
 const CALLS: u32 = 1000;
 
 fn figures(table: &Table) -> Result<[[String; 4]; 2]> {
@@ -245,7 +244,7 @@ fn figures(table: &Table) -> Result<[[String; 4]; 2]> {
 fn main() -> Result<()> {
     let (tasks, times) = if small()? { (8, 100) } else { (32, 1000) };
     let rt = Runtime::start()?;
-    // Fewer than there are tasks, so that places are used again all the time.
+    // With fewer places than tasks, places are used again all the time.
     let arrays = tasks as usize / 4;
     let few = Table::new(&rt, arrays, 100)?;
     one_array(&few)?;
@@ -254,7 +253,7 @@ fn main() -> Result<()> {
     let wrong: Vec<String> = rt.get(calls)?.into_iter().flatten().collect();
     ensure!(wrong.is_empty(), "{wrong:?}");
     let used: u32 = few.generations.to_vec().into_iter().map(|n| n / 2).sum();
-    // Two of them by `one_array`.
+    // `one_array` has created two of them.
     ensure!(used == tasks * times + 2, "{used} arrays were created");
     println!(
         "{tasks} tasks have created, used and freed {} arrays in {arrays} places",

@@ -1,16 +1,15 @@
-//! How often does each value occur among a hundred million? All tasks read the same values, where
-//! they lie, each its share. There are two ways to count:
+//! How often does each value occur among a hundred million? All tasks read the values in place,
+//! each task its share. There are two ways to count:
 //!
-//! - Each task counts into memory of its own and returns it, and the driver adds the counts up.
-//!   That needs the counters once per task, and the addition takes longer the more counters there
-//!   are.
-//! - All tasks count into one array of atomics in shared memory: nothing to return, nothing to add,
-//!   and anybody can look at the counts meanwhile. An atomic addition costs more than a plain one,
-//!   and much more if two cores want the same cache line at the same time, as they do with few
-//!   counters.
+//! - Each task counts into memory of its own and returns the counts, and the driver adds them up.
+//!   That needs the counters once per task. The addition takes longer with more counters.
+//! - All tasks count into one array of atomics in shared memory. There is nothing to return or add,
+//!   and any process can read the counts meanwhile. An atomic addition costs more than a plain one.
+//!   It costs much more if two cores want the same cache line at the same time, which is frequent
+//!   with few counters.
 //!
-//! So there are two tables, of few counters and of many. All ways count the same as one loop in
-//! this process.
+//! So there are two tables: one for few counters, one for many. All ways give the same counts as
+//! one loop in this process.
 //!
 //! `cargo run --release -p mobula-examples --example histogram [-- --small]`
 
@@ -27,10 +26,10 @@ use mobula_examples::{
     table, timed,
 };
 
-/// All ways are measured so often, in turn.
+/// The number of times that all ways are measured, in turn.
 const REPETITIONS: usize = 3;
 
-/// The counter of a value: its first bits, since all are equally likely.
+/// Returns the counter of a value: its first bits, since all values are equally likely.
 fn counter(value: u32, bits: u32) -> usize {
     (value >> (u32::BITS - bits)) as usize
 }
@@ -52,7 +51,7 @@ fn count_together(values: &[u32], share: Range<usize>, bits: u32, counts: &Atomi
     }
 }
 
-/// One share for each worker.
+/// Returns one share for each worker.
 fn shares(values: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
     (0..workers).map(move |n| values * n / workers..values * (n + 1) / workers)
 }
@@ -61,7 +60,7 @@ fn apart(rt: &Runtime, values: &ObjectRef<Array<u32>>, len: usize, bits: u32) ->
     let calls = shares(len, rt.workers()).map(|share| count_apart::remote(values, share, bits));
     let mut sum = vec![0; 1 << bits];
     for counts in rt.spawn_all(calls) {
-        // Read where it lies; `get` would copy it.
+        // `view` reads the counts in place. `get` would copy them.
         let counts = counts.view()?;
         sum.iter_mut()
             .zip(&counts[..])
@@ -83,7 +82,7 @@ fn together(
     Ok(counts.to_vec())
 }
 
-/// Counts in all ways, and compares. Lines of the table.
+/// Counts in all ways, and compares the results. Returns the lines of the table.
 fn measure(rt: &Runtime, values: &ObjectRef<Array<u32>>, bits: u32) -> Result<[[String; 4]; 3]> {
     let view = values.view()?;
     let len = view.len();

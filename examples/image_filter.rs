@@ -1,7 +1,8 @@
-//! What do random filters make of a photograph? It is decoded once, put into the store once, and
-//! convolved with 48 kernels by as many tasks. The results, made small, become a contact sheet.
+//! Applies random filters to a photograph. The photograph is decoded once, put into the store once,
+//! and convolved with 48 kernels by as many tasks. The results, reduced in size, become a contact
+//! sheet.
 //!
-//! The functions take views of `ndarray`: the photograph is seen in shared memory, with its shape.
+//! The functions take views of `ndarray`. They see the photograph in shared memory, with its shape.
 //!
 //! `cargo run --release -p mobula-examples --example image_filter [sheet.png]`
 
@@ -13,14 +14,14 @@ use mobula::{Runtime, remote};
 use mobula_examples::{Random, timed};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
-/// Rows and columns of a kernel.
+/// The rows and columns of a kernel.
 const SIDE: usize = 7;
-/// Rows and columns of the sheet.
+/// The rows and columns of the sheet.
 const TILES: (usize, usize) = (6, 8);
-/// Rows and columns of the photograph that become one pixel of a tile.
+/// The rows and columns of the photograph that become one pixel of a tile.
 const SHRINK: usize = 4;
 
-/// The photograph after a filter, made small. Axes: rows, columns, colours.
+/// Returns the filtered photograph, reduced in size. Axes: rows, columns, colours.
 #[remote]
 fn filtered(photo: ArrayView3<'_, f32>, kernel: ArrayView2<'_, f32>) -> Array3<u8> {
     let (rows, columns, colours) = photo.dim();
@@ -35,7 +36,7 @@ fn filtered(photo: ArrayView3<'_, f32>, kernel: ArrayView2<'_, f32>) -> Array3<u
     shrunk(sum.view())
 }
 
-/// Means of squares of pixels.
+/// Returns the means of squares of pixels.
 fn shrunk(photo: ArrayView3<'_, f32>) -> Array3<u8> {
     let (rows, columns, colours) = photo.dim();
     Array3::from_shape_fn(
@@ -48,7 +49,7 @@ fn shrunk(photo: ArrayView3<'_, f32>) -> Array3<u8> {
     )
 }
 
-/// A kernel that keeps the brightness. The first one does nothing.
+/// Returns a kernel that keeps the brightness. Kernel 0 changes nothing.
 fn kernel(number: u64) -> Array2<f32> {
     let centre = SIDE / 2;
     let mut kernel = Array2::zeros((SIDE, SIDE));

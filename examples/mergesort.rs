@@ -1,12 +1,12 @@
 //! Merge sort by tasks that spawn tasks.
 //!
-//! A task gets a part of the array. A large part becomes two halves, each a task of its own, whose
-//! results this task merges; a small part is sorted at once. Parts are passed by reference: a slice
+//! A task gets a part of the array. It sorts a small part at once. It divides a large part into two
+//! halves, spawns a task for each, and merges their results. Parts are passed by reference: a slice
 //! of the array is a ref and a range, and no numbers travel. Sorted parts are built in the store,
-//! so the task that merges them reads them where they are. While a task waits for its halves, its
-//! worker runs other tasks, so one worker is enough for any depth.
+//! so the merging task reads them in place. While a task waits for its halves, its worker runs
+//! other tasks. So one worker is enough for any depth.
 //!
-//! The result is compared with that of the standard library.
+//! The program compares the result with that of the standard library.
 //!
 //! `cargo run --release -p mobula-examples --example mergesort`
 
@@ -16,7 +16,7 @@ use mobula_examples::{Random, timed};
 
 const NUMBERS: usize = 2_000_000;
 
-/// A part that is not larger is sorted by one task.
+/// One task sorts a part of up to this many numbers.
 const LEAF: usize = 1 << 16;
 
 #[remote]
@@ -43,7 +43,7 @@ fn merge(a: &[u64], b: &[u64]) -> mobula::Result<Array<u64>> {
                 (Some(_), None) => &mut a,
                 _ => &mut b,
             };
-            // The two are as long together as the result.
+            // Together the two halves are as long as the result.
             if let Some((first, rest)) = from.split_first() {
                 (*out, *from) = (*first, rest);
             }
@@ -72,7 +72,7 @@ fn check(rt: &Runtime, kind: &str, numbers: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// How many tasks sort so many numbers.
+/// Returns the number of tasks that sort this many numbers.
 fn tasks(len: usize) -> usize {
     match len {
         0..=LEAF => 1,

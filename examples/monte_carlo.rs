@@ -1,11 +1,11 @@
-//! Two numbers by chance, with error bars: pi, and the price of a European call option.
+//! Estimates two numbers by chance, with error bars: pi, and the price of a European call option.
 //!
-//! Random number n of a seed is a function of the seed and of n alone, so each task makes the
-//! numbers of its own samples, whichever worker it runs on. Estimates of tasks are combined two
-//! neighbours at a time, in an order that depends on their number only. So the result has the same
-//! bits for each number of workers, and where each call runs in the program itself: the program
-//! checks that. It also checks that the error bars contain the known values: pi, and the price by
-//! the formula of Black and Scholes.
+//! Random number n of a seed is a function of the seed and of n alone. So each task makes the
+//! numbers of its own samples on any worker. The estimates of tasks are combined in pairs of
+//! neighbours, in an order that depends on their number only. So the result has the same bits for
+//! any number of workers, and if the calls run in the program itself. The program checks that. It
+//! also checks that the error bars contain the known values: pi, and the price by the formula of
+//! Black and Scholes.
 //!
 //! `cargo run --release -p mobula-examples --example monte_carlo`
 
@@ -20,7 +20,7 @@ const SEED: u64 = 2_026;
 const SAMPLES: u64 = 4_000_000;
 const SAMPLES_OF_A_TASK: u64 = 50_000;
 
-/// Random numbers that a sample takes.
+/// The number of random numbers in a sample.
 const DRAWS: u64 = 2;
 
 /// A call option on an asset whose price follows a geometric Brownian motion.
@@ -42,7 +42,7 @@ const OPTION: CallOption = CallOption {
 };
 
 impl CallOption {
-    /// What it pays, in today's money, if the asset moves by so many standard deviations.
+    /// Returns the payment in today's money if the asset moves by this many standard deviations.
     fn value(self, normal: f64) -> f64 {
         let drift = (self.rate - 0.5 * self.volatility.powi(2)) * self.years;
         let spread = self.volatility * self.years.sqrt();
@@ -50,7 +50,7 @@ impl CallOption {
         (asset - self.strike).max(0.0) * (-self.rate * self.years).exp()
     }
 
-    /// The formula of Black and Scholes.
+    /// Returns the price by the formula of Black and Scholes.
     fn price(self) -> f64 {
         let spread = self.volatility * self.years.sqrt();
         let growth = (self.rate + 0.5 * self.volatility.powi(2)) * self.years;
@@ -60,7 +60,7 @@ impl CallOption {
     }
 }
 
-/// The share of the normal distribution below `x`, by the series of its integral.
+/// Returns the share of the normal distribution below `x`, by the series of its integral.
 fn below(x: f64) -> f64 {
     let (mut term, mut sum, mut n) = (x, x, 1.0);
     while term.abs() > 1e-17 {
@@ -71,12 +71,12 @@ fn below(x: f64) -> f64 {
     0.5 + sum * (-0.5 * x * x).exp() / (2.0 * PI).sqrt()
 }
 
-/// The mean of some samples, and how far they are from it.
+/// The mean of some samples, and their distances from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Estimate {
     samples: f64,
     mean: f64,
-    /// The squares of the distances from the mean, added up.
+    /// The sum of the squared distances from the mean.
     squares: f64,
 }
 
@@ -98,7 +98,7 @@ impl Estimate {
     }
 }
 
-/// The numbers of this sample, from its own place in the one sequence of the seed.
+/// Returns the random numbers of this sample, from its place in the sequence of the seed.
 fn draws(sample: u64) -> Random {
     Random::at(SEED, DRAWS * sample)
 }
@@ -119,7 +119,7 @@ fn price(first: u64, option: CallOption) -> Estimate {
     )
 }
 
-/// The estimate of both together.
+/// Returns the estimate of both sets of samples together.
 #[remote]
 fn join(a: Estimate, b: Estimate) -> Estimate {
     let samples = a.samples + b.samples;
@@ -131,8 +131,8 @@ fn join(a: Estimate, b: Estimate) -> Estimate {
     }
 }
 
-/// The tree that `tree_reduce` makes: as many parts on the left as the largest power of two that
-/// leaves some for the right.
+/// Combines estimates in the tree of `tree_reduce`. The left side has as many parts as the largest
+/// power of two that is below their number.
 fn tree(parts: &[Estimate]) -> Estimate {
     match parts {
         [] => Estimate::default(),
@@ -157,7 +157,7 @@ fn estimates(rt: &Runtime) -> Result<[Estimate; 2]> {
 
 #[mobula::main]
 fn main() -> Result<()> {
-    // The engine that the environment names, else worker processes.
+    // `MOBULA_ENGINE` names the engine. The default is worker processes.
     let rt = Runtime::start()?;
     let (found, time) = timed(|| estimates(&rt));
     let found = found?;
@@ -193,7 +193,7 @@ fn main() -> Result<()> {
         ),
     ];
     ensure!(found == alone, "other bits than those of one thread");
-    // The environment would choose the same engine for all of these.
+    // With `MOBULA_ENGINE`, all of these runtimes would have the same engine.
     if std::env::var_os("MOBULA_ENGINE").is_none() {
         for workers in [1, 3] {
             let rt = Runtime::builder().workers(workers).start()?;

@@ -1,9 +1,10 @@
-//! A C function that never returns for some inputs: a limit of time, a second attempt, a report.
+//! A C function never returns for some inputs. The program sets a timeout, tries again, and
+//! reports.
 //!
-//! Each of the digits' images is measured. For some of them the measurement calls `pause` of the C
-//! library, which waits for a signal that nobody sends. No code of the program can interrupt that.
-//! The call fails at its `timeout`, its worker is killed and replaced, and all other images are
-//! measured nevertheless.
+//! The program measures each image of the digits. For some images the measurement calls `pause` of
+//! the C library, which waits for a signal that never comes. No code of the program can interrupt
+//! that. The call fails at its `timeout`. The runtime kills its worker and starts another. All
+//! other images are measured nevertheless.
 //!
 //! `cargo run --release -p mobula-examples --example native_hang`
 
@@ -16,9 +17,9 @@ use mobula_examples::{
     timed,
 };
 
-/// Of so many images, the measurement of one hangs for ever.
+/// In one of this many images, the measurement hangs in each attempt.
 const HANGS: usize = 300;
-/// Of so many, one hangs in the first attempt only.
+/// In one of this many images, the measurement hangs in the first attempt only.
 const HANGS_ONCE: usize = 450;
 
 fn ink(image: &Image) -> u32 {

@@ -1,16 +1,14 @@
-//! Learning with weights that all workers read and change: softmax regression on handwritten
-//! digits.
+//! Softmax regression on handwritten digits, with weights that all workers read and change.
 //!
-//! The images are put into the store once; each worker computes gradients on a part of them. The
-//! weights are (a) the state of an actor, to which gradients are sent and which answers with
-//! weights, and (b) a shared array under a lock, which tasks read and to which they add. Both learn
+//! The images are put into the store once. Each worker computes gradients on a part of them. There
+//! are two places for the weights: (a) the state of an actor, which gets gradients and returns
+//! weights; (b) a shared array under a lock, which tasks read and change. Both learn in two ways:
 //!
-//! * in step: a step is the sum of the gradients of all parts. With the actor it is only said what
-//!   depends on what, and it adds in order, so the weights have the same bits as sequentially; in
-//!   the shared array the order of the sum is that of arrival, so they are the same within
-//!   rounding;
-//! * freely: each worker takes the weights as they are, and adds the gradient of the next hundred
-//!   images of its part, while others do the same. No two runs are alike, but they learn as well.
+//! * In step: a step is the sum of the gradients of all parts. The actor adds in order, since the
+//!   calls name their inputs. So the weights have the same bits as in a sequential program. In the
+//!   shared array the sum follows the order of arrival, so the weights are equal within rounding.
+//! * Freely: each worker reads the present weights and adds the gradient of the next hundred images
+//!   of its part, while others do the same. No two runs are alike, but all learn equally well.
 //!
 //! `cargo run --release -p mobula-examples --example parameter_server`
 
@@ -23,21 +21,22 @@ use mobula_examples::{
     table,
 };
 
-/// The other images are tests.
+/// The number of images to learn from. The other images are tests.
 const KNOWN: usize = 1500;
-/// Steps over all known images.
+/// The number of steps over all known images.
 const STEPS: usize = 300;
-/// How often each way is taken, in turn with the others; the times are medians.
+/// The number of times that each way is measured, in turn with the others. The times are medians.
 const ROUNDS: usize = 5;
-/// The images of a free step, and how many of these there are: as many images in all.
+/// The images of a free step, and the number of free steps. Both ways of learning use equally many
+/// images in all.
 const BATCH: usize = 100;
 const FREE_STEPS: usize = STEPS * KNOWN / BATCH;
 
-/// Where the weights are.
+/// The places of the weights.
 const ACTOR: &str = "  weights in an actor";
 const SHARED: &str = "  weights in a shared array";
 
-/// One part of what many workers share, of the same length as the others or one more.
+/// A part of the images or of the free steps. Parts differ in length by at most one.
 #[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 struct Part {
     number: usize,
@@ -54,22 +53,22 @@ impl Part {
         &items[end(self.number)..end(self.number + 1)]
     }
 
-    /// Its share of all free steps.
+    /// Returns the part's share of all free steps.
     fn free_steps(self) -> usize {
         let end = |number| number * FREE_STEPS / self.parts;
         end(self.number + 1) - end(self.number)
     }
 }
 
-/// The images of a free step, out of those of a part: the next ones, then again from near the
-/// first.
+/// Returns the images of a free step, out of those of a part. After the last images, the steps
+/// begin again near the first.
 fn batch<T>(items: &[T], step: usize) -> &[T] {
     let size = BATCH.min(items.len());
     let first = step * size % (items.len() + 1 - size);
     &items[first..first + size]
 }
 
-// What (a) needs: an actor with the weights, and tasks.
+// Code for (a): an actor with the weights, and tasks.
 
 struct Server {
     weights: Vec<f64>,
@@ -87,7 +86,7 @@ impl Server {
         self.weights.iter().copied().collect()
     }
 
-    /// A step along the sum of gradients, in this order. Gives the new weights.
+    /// Takes a step along the sum of gradients, added in this order. Returns the new weights.
     fn step(&mut self, gradients: Vec<Array<f64>>, images: usize) -> Array<f64> {
         let mut sum = vec![0.0; WEIGHTS];
         gradients
@@ -123,9 +122,9 @@ fn learn_from_server(
     Ok(())
 }
 
-// What (b) needs: tasks that share an array.
+// Code for (b): tasks that share an array.
 
-/// Learns from one part, in step with those who learn from the others.
+/// Learns from one part, in step with the tasks of the other parts.
 #[remote]
 fn learn_in_step(
     weights: &SharedRwLock<[f64]>,
@@ -138,7 +137,7 @@ fn learn_in_step(
     for _ in 0..STEPS {
         let gradient = gradient_of(part.of(images), part.of(labels), &weights.read()?);
         add(&mut sum.lock()?, &gradient);
-        // One of them takes the step, and the others wait for it.
+        // One of the tasks takes the step, and the others wait for it.
         if all_here.wait()? {
             let mut sum = sum.lock()?;
             descend(&mut weights.write()?, &sum, images.len());
@@ -159,7 +158,7 @@ fn learn_in_place(
 ) -> mobula::Result<()> {
     let (images, labels) = (part.of(images), part.of(labels));
     for step in 0..part.free_steps() {
-        // A copy, so that others can write while this one computes.
+        // This copy lets others write during the computation.
         let now = weights.read()?.to_vec();
         let images = batch(images, step);
         let gradient = gradient_of(images, batch(labels, step), &now);
@@ -168,7 +167,7 @@ fn learn_in_place(
     Ok(())
 }
 
-/// The data in the store, and how many learn from it.
+/// The data in the store, and the number of parts.
 struct Training {
     rt: Runtime,
     images: ObjectRef<Vec<Image>>,
@@ -186,7 +185,7 @@ impl Training {
             let gradients = self.rt.spawn_all(gradients);
             weights = server.step(&gradients, KNOWN).spawn();
         }
-        // Nobody has waited so far: the driver has only said what there is to do.
+        // The driver has not waited so far: it has only spawned calls.
         Ok(weights.get()?.to_vec())
     }
 
@@ -220,7 +219,7 @@ impl Training {
     }
 }
 
-/// Steps over all known images, in this process; the sum has the same parts.
+/// Learns in step over all known images, in this process. The sum has the same parts.
 fn in_step_alone(digits: &Digits, parts: usize) -> Vec<f64> {
     let mut weights = vec![0.0; WEIGHTS];
     let (images, labels) = (&digits.images[..KNOWN], &digits.labels[..KNOWN]);
@@ -237,7 +236,7 @@ fn in_step_alone(digits: &Digits, parts: usize) -> Vec<f64> {
     weights
 }
 
-/// Steps over a hundred images each, in this process.
+/// Learns in steps over a hundred images each, in this process.
 fn freely_alone(digits: &Digits) -> Vec<f64> {
     let mut weights = vec![0.0; WEIGHTS];
     let (images, labels) = (&digits.images[..KNOWN], &digits.labels[..KNOWN]);
@@ -249,7 +248,7 @@ fn freely_alone(digits: &Digits) -> Vec<f64> {
     weights
 }
 
-/// A way to learn, and what came of it.
+/// A way to learn, and its results.
 struct Way<'a> {
     name: &'static str,
     steps: usize,
@@ -274,8 +273,8 @@ impl<'a> Way<'a> {
     }
 }
 
-/// All ways have good weights. In step they are the same: with the actor all bits, in the shared
-/// array within rounding.
+/// Checks that all ways have good weights. In step, the weights of the actor equal the sequential
+/// ones bit by bit. Those of the shared array are equal within rounding.
 fn check(digits: &Digits, ways: &[Way<'_>]) -> Result<()> {
     let alone = &ways[0].weights;
     let bits = |weights: &[f64]| weights.iter().map(|w| w.to_bits()).collect::<Vec<_>>();

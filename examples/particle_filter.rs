@@ -1,12 +1,12 @@
-//! Where is something that only noise tells about? A particle filter follows a hidden number with
-//! half a million guesses (particles). Each step, guesses that explain the measurement well are
-//! copied, the others die out, and all move at random.
+//! Follows a hidden number through noisy measurements with a particle filter of half a million
+//! guesses (particles). In each step, particles that explain the measurement well are copied, the
+//! others are dropped, and all move at random.
 //!
-//! A generation of particles is one shared array. Sixteen tasks read all of it, since any particle
-//! may be copied anywhere, and each makes one part of the next; one more task joins the parts. The
-//! driver spawns all tasks of all steps at once and waits at the end only: refs say what depends
-//! on what. The random numbers belong to the step and the part, not to a worker, so the results
-//! are the same, bit by bit, as those of one loop in this process.
+//! A generation of particles is one array in the store. Sixteen tasks read all of it, since any
+//! particle may be copied anywhere. Each task makes one part of the next generation, and one more
+//! task joins the parts. The driver spawns all tasks of all steps at once and waits only at the
+//! end: refs declare the dependencies. The random numbers belong to the step and the part, not to a
+//! worker. So the results equal, bit by bit, those of one loop in this process.
 //!
 //! `cargo run --release -p mobula-examples --example particle_filter`
 
@@ -24,8 +24,8 @@ const STEPS: u64 = 25;
 struct Particle {
     /// The guess.
     x: f64,
-    /// In a part: how well it explains the measurement. In a generation: the sum of that over all
-    /// particles up to this one.
+    /// In a part: how well the particle explains the measurement. In a generation: the sum of these
+    /// weights up to this particle.
     weight: f64,
 }
 
@@ -39,7 +39,7 @@ fn advance(
 ) -> mobula::Result<Array<Particle>> {
     let length = PARTICLES / PARTS;
     let spacing = generation[PARTICLES - 1].weight / PARTICLES as f64;
-    // The same for all parts: together they take particles at equal distances of weight.
+    // All parts use this number. So together they take particles at equal distances of weight.
     let start = Random::new(step, 0).uniform();
     let mut random = Random::new(step, 1 + part as u64);
     let position = |n: usize| ((part * length + n) as f64 + start) * spacing;
@@ -58,7 +58,7 @@ fn advance(
     })
 }
 
-/// Makes a generation of its parts.
+/// Joins the parts to a generation.
 #[remote]
 fn joined(parts: Vec<Array<Particle>>) -> mobula::Result<Array<Particle>> {
     Array::build(PARTICLES, |generation| {
@@ -73,7 +73,7 @@ fn joined(parts: Vec<Array<Particle>>) -> mobula::Result<Array<Particle>> {
     })
 }
 
-/// The mean of all guesses, by weight.
+/// Returns the mean of all guesses, by weight.
 #[remote]
 fn estimate(generation: &[Particle]) -> f64 {
     let mut before = 0.0;
@@ -85,7 +85,7 @@ fn estimate(generation: &[Particle]) -> f64 {
     sum / before
 }
 
-/// How the hidden number moves (Gordon, Salmond and Smith 1993).
+/// Moves the hidden number by one step, by the model of Gordon, Salmond and Smith.
 fn moved(x: f64, step: u64, random: &mut Random) -> f64 {
     0.5 * x
         + 25.0 * x / (1.0 + x * x)
@@ -93,12 +93,12 @@ fn moved(x: f64, step: u64, random: &mut Random) -> f64 {
         + 10.0_f64.sqrt() * random.normal()
 }
 
-/// What is measured of it, but for the noise: not even its sign.
+/// Returns the measurement of a number without noise. It does not show the sign.
 fn gauge(x: f64) -> f64 {
     x * x / 20.0
 }
 
-/// Before the first step all particles weigh the same.
+/// Makes the first particles. All have the same weight.
 fn first(generation: &mut [Particle]) {
     let mut random = Random::new(0, 1);
     for (n, particle) in generation.iter_mut().enumerate() {
@@ -136,7 +136,7 @@ fn on_workers(rt: &Runtime, measured: &[f64]) -> mobula::Result<Vec<f64>> {
 
 #[mobula::main]
 fn main() -> Result<()> {
-    // The truth, which the filter does not see, and the measurements, which it does.
+    // The filter sees the measurements, but not the true numbers.
     let mut random = Random::new(7, 7);
     let mut x = random.normal();
     let (truth, measured): (Vec<f64>, Vec<f64>) = (1..=STEPS)

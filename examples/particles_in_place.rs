@@ -1,14 +1,13 @@
-//! Many processes update one array in place: what programs in other languages do with a shared
-//! buffer and an index range for each process, and a lock or nothing against mistakes.
+//! Many processes update one array in place. In other languages, programs do this with a shared
+//! buffer, an index range for each process, and no check.
 //!
-//! The array is split into parts that do not overlap. Each call takes one as `&mut [Particle]`, and
-//! nobody else sees these particles until it has ended. No particle is sent anywhere, before or
-//! after.
+//! The array is split into parts that do not overlap. Each call takes a part as `&mut [Particle]`,
+//! and no other code sees these particles until the call has ended. No particle is copied or sent.
 //!
-//! Every particle has random numbers of its own, so the result does not depend on who moves it: it
-//! is compared, bit by bit, with that of one loop in this process. `benches/peers/rawarray.py` does
-//! the same, with the same numbers, with `multiprocessing.RawArray` and numpy: the checksums are
-//! equal.
+//! Every particle has random numbers of its own, so the result does not depend on the process that
+//! moves it. The program compares it, bit by bit, with that of one loop in this process.
+//! `benches/peers/rawarray.py` does the same with `multiprocessing.RawArray` and numpy. The
+//! checksums are equal.
 //!
 //! `cargo run --release -p mobula-examples --example particles_in_place [-- --small]`
 
@@ -21,7 +20,7 @@ use mobula_examples::{
     table,
 };
 
-/// Both ways are measured so often, in turn.
+/// The number of times that both ways are measured, in turn.
 const REPETITIONS: usize = 5;
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -29,11 +28,11 @@ const REPETITIONS: usize = 5;
 struct Particle {
     x: f64,
     v: f64,
-    /// The state of its random numbers.
+    /// The state of the particle's random numbers.
     random: u64,
 }
 
-/// Moves each particle by so many steps.
+/// Moves each particle by this many steps.
 #[remote]
 fn advance(particles: &mut [Particle], steps: usize) {
     for particle in particles {
@@ -60,15 +59,15 @@ fn begin(particles: &mut [Particle]) {
     }
 }
 
-/// What is measured: so many particles, moved in `rounds` of `steps` each.
+/// A measured case: a number of particles, moved in `rounds` of `steps` each.
 struct Case {
     particles: usize,
     rounds: usize,
     steps: usize,
 }
 
-/// Each round is one call per worker and a wait for all parts: between rounds the driver could look
-/// at all particles.
+/// Moves the particles. Each round is one call per worker and a wait for all parts. Between rounds
+/// the driver could read all particles.
 fn in_place(array: &SharedArray<Particle>, workers: usize, case: &Case) -> Result<()> {
     for _ in 0..case.rounds {
         for part in array.chunks_mut(case.particles.div_ceil(workers))? {
@@ -80,7 +79,7 @@ fn in_place(array: &SharedArray<Particle>, workers: usize, case: &Case) -> Resul
     Ok(())
 }
 
-/// Measures a case, and compares the results. A line of the table.
+/// Measures a case, and compares the results. Returns a line of the table.
 fn measure(rt: &Runtime, case: &Case) -> Result<[String; 6]> {
     let workers = rt.workers();
     let (mut alone, mut ours) = (Times::default(), Times::default());

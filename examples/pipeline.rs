@@ -1,8 +1,8 @@
-//! A pipeline of tasks that hand results to each other: handwritten digits are loaded, cleaned,
-//! described in three ways, classified by two models each, and the six models vote.
+//! A pipeline of tasks over handwritten digits. Tasks load and clean the digits, describe them in
+//! three ways, and classify each description with two models. Then the six models vote.
 //!
-//! The driver only says what depends on what. It passes refs, most of them pending, and awaits
-//! nothing but the end; the data goes from task to task in shared memory, and not through it.
+//! The driver only declares the dependencies. It passes refs, most of them pending, and awaits only
+//! the end. The data goes from task to task in shared memory, and not through the driver.
 //!
 //! ```text
 //!                   +-> pixels   --+-> neighbours, centroids --+
@@ -22,7 +22,7 @@ use mobula_examples::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Images and labels. An `Array` in a struct is read in place, like one that is passed alone.
+/// Images and labels. An `Array` in a struct is read in place, like an `Array` that is an argument.
 #[derive(Serialize, Deserialize)]
 struct Data {
     images: Array<Image>,
@@ -30,13 +30,13 @@ struct Data {
 }
 
 impl Data {
-    /// How many of the images are learnt; the others are tested.
+    /// Returns the number of images to learn from. The others are tests.
     fn known(&self) -> usize {
         self.images.len() / 2
     }
 }
 
-/// What is known of each image: `width` numbers.
+/// The features of each image: `width` numbers.
 #[derive(Serialize, Deserialize)]
 struct Features {
     width: usize,
@@ -59,7 +59,7 @@ fn load() -> Result<String> {
     csv()
 }
 
-/// Leaves out images that are there twice.
+/// Loads the images, and drops duplicates.
 #[remote]
 fn clean(text: &str) -> Result<Data> {
     let mut seen = BTreeSet::new();
@@ -75,7 +75,7 @@ fn pixels(data: &Data) -> Features {
     Features::new(data, |image| image.map(f32::from))
 }
 
-/// The ink in each row and in each column.
+/// Returns the ink in each row and in each column.
 #[remote]
 fn profiles(data: &Data) -> Features {
     Features::new(data, |image| {
@@ -88,12 +88,13 @@ fn profiles(data: &Data) -> Features {
     })
 }
 
-/// Differences between pixels and their right and lower neighbours.
+/// Returns the differences between pixels and their right and lower neighbours.
 #[remote]
 fn edges(data: &Data) -> Features {
     Features::new(data, |image| -> [f32; 112] {
         let difference = |a: usize, b: usize| f32::from(image[a]) - f32::from(image[b]);
-        // Seven pairs in each of the eight rows, then eight in each of the seven upper rows.
+        // Each of the eight rows has seven pairs. Then each of the seven upper rows has eight
+        // pairs.
         std::array::from_fn(|n| match n {
             0..56 => difference(n / 7 * 8 + n % 7, n / 7 * 8 + n % 7 + 1),
             _ => difference(n - 56, n - 56 + 8),
@@ -101,7 +102,7 @@ fn edges(data: &Data) -> Features {
     })
 }
 
-/// Takes for each test the digit of the image that is nearest.
+/// Returns for each test the digit of the nearest image.
 #[remote]
 fn neighbours(features: &Features, data: &Data) -> Vec<u8> {
     let known = data.known();
@@ -109,7 +110,7 @@ fn neighbours(features: &Features, data: &Data) -> Vec<u8> {
     features.rows().skip(known).map(digit).collect()
 }
 
-/// Takes for each test the digit whose mean is nearest.
+/// Returns for each test the digit with the nearest mean.
 #[remote]
 fn centroids(features: &Features, data: &Data) -> Vec<u8> {
     let known = data.known();
@@ -124,7 +125,7 @@ fn centroids(features: &Features, data: &Data) -> Vec<u8> {
     features.rows().skip(known).map(digit).collect()
 }
 
-/// Which of the candidates is nearest.
+/// Returns the index of the nearest candidate.
 fn nearest<'a>(candidates: impl Iterator<Item = &'a [f32]>, row: &[f32]) -> usize {
     let square = |(a, b): (&f32, &f32)| (a - b) * (a - b);
     let distances = candidates.map(|other| other.iter().zip(row).map(square).sum::<f32>());
@@ -132,8 +133,8 @@ fn nearest<'a>(candidates: impl Iterator<Item = &'a [f32]>, row: &[f32]) -> usiz
     nearest.map_or(0, |(n, _)| n)
 }
 
-/// The share of right answers: of each model, and at last of all together. Where votes are equal,
-/// the model that comes first decides.
+/// Returns the share of right answers of each model, and last of the vote. Among equal votes, the
+/// model that comes first decides.
 #[remote]
 fn vote(mut answers: Vec<Vec<u8>>, data: &Data) -> Vec<f64> {
     let truth = &data.labels[data.known()..];
@@ -189,7 +190,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The same steps as plain calls of the same functions.
+/// Runs the same steps as plain calls of the same functions.
 fn locally() -> Result<Vec<f64>> {
     let data = clean(&load()?)?;
     let features = [pixels(&data), profiles(&data), edges(&data)];

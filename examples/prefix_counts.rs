@@ -1,12 +1,10 @@
-//! Which beginnings of words are the most frequent in a stream of documents? The stateful one of
-//! the three workloads that Ray was once compared with `multiprocessing` by.
+//! Counts the most frequent prefixes of words in a stream of documents, with stateful actors.
 //!
-//! The documents are the sources of this workspace, which pass by several times. Tasks cut them
-//! into words, some documents each. Each of several actors is responsible for some words, by their
-//! hash, and keeps the counts of all their prefixes; so a prefix that words of several actors have
-//! is counted in parts. The words go from task to actor in shared memory, and not through the
-//! driver, which only says which calls have which results as their arguments. The same is counted
-//! in this process alone: the counts must be the same.
+//! The documents are the sources of this workspace, repeated several times. Tasks cut some
+//! documents each into words. Several actors share the words by their hash, and each actor counts
+//! all prefixes of its words. So the count of a prefix may be spread over several actors. The words
+//! go from task to actor in shared memory, and not through the driver. The driver only passes refs
+//! of results as arguments of calls. This process counts alone, too: the counts must be equal.
 //!
 //! ```text
 //! stream --> cut --+--> counter 0 --+
@@ -30,23 +28,23 @@ use mobula_examples::{
     table,
 };
 
-/// How often the documents pass by.
+/// The number of times that the stream repeats the documents.
 const PASSES: usize = 5;
-/// How often both count, in turn; the times are medians.
+/// The number of times that both ways count, in turn. The times are medians.
 const ROUNDS: usize = 5;
-/// The bytes of the documents that are cut by one task, at least.
+/// The least number of bytes that one task cuts.
 const BUNDLE: usize = 64 << 10;
-/// How many of these tasks may be ahead of the actors, for each actor.
+/// The number of cutting tasks that may be ahead of the actors, for each actor.
 const AHEAD: usize = 4;
-/// So many prefixes are wanted,
+/// The number of wanted prefixes.
 const WANTED: usize = 12;
-/// of at least so many characters.
+/// The least number of characters of a wanted prefix.
 const CHARACTERS: usize = 4;
 
-/// A prefix, and how many words have it.
+/// A prefix, and the number of words that have it.
 type Count = (String, u64);
 
-/// The counts of the prefixes of some words.
+/// An actor's counts of the prefixes of some words.
 #[derive(Default)]
 struct Counter {
     counts: HashMap<String, u64>,
@@ -70,28 +68,28 @@ impl Counter {
         Counter::default()
     }
 
-    /// Counts the words of one part, which stand in lines of their own. The parts of other actors
-    /// are not looked at: they only lie in the same object.
+    /// Counts the words of one part, one word per line. Ignores the parts of other actors in the
+    /// same object.
     fn add(&mut self, parts: &[Array<u8>], own: usize) -> Result<()> {
         let words = str::from_utf8(&parts[own])?.split_terminator('\n');
         words.for_each(|word| self.count(word));
         Ok(())
     }
 
-    /// The most frequent prefixes, in order.
+    /// Returns the most frequent prefixes, in order.
     fn most(&self, wanted: usize) -> Vec<Count> {
         let long = |(prefix, _): &(&String, _)| prefix.chars().nth(CHARACTERS - 1).is_some();
         let counts = self.counts.iter().filter(long);
         most(counts.map(|(prefix, n)| (prefix.clone(), *n)), wanted)
     }
 
-    /// All prefixes that so many words have.
+    /// Returns all prefixes that at least this many words have.
     fn at_least(&self, words: u64) -> Vec<String> {
         let frequent = self.counts.iter().filter(|(_, n)| **n >= words);
         frequent.map(|(prefix, _)| prefix.clone()).collect()
     }
 
-    /// How many words have these prefixes, in their order.
+    /// Returns the numbers of words that have these prefixes, in their order.
     fn counts_of(&self, prefixes: &[String]) -> Vec<u64> {
         let count = |prefix| self.counts.get(prefix).copied().unwrap_or(0);
         prefixes.iter().map(count).collect()
@@ -102,7 +100,7 @@ impl Counter {
     }
 }
 
-/// The largest counts, in order; of equal ones those come first whose prefixes do in the alphabet.
+/// Returns the largest counts, in order. Equal counts are in the order of their prefixes.
 fn most(counts: impl Iterator<Item = Count>, wanted: usize) -> Vec<Count> {
     let mut counts: Vec<Count> = counts.collect();
     counts.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
@@ -122,12 +120,12 @@ fn cut(documents: &str, actors: usize) -> Vec<Array<u8>> {
     parts.into_iter().map(Array::from).collect()
 }
 
-/// Has the actors count the stream: what there is to write for it.
+/// Counts the stream with actors. This is the whole code for it.
 fn count(rt: &Runtime, documents: &[String], counters: &[ActorRef<Counter>]) -> mobula::Result<()> {
     let mut under_way = VecDeque::new();
     for bundle in bundles(documents) {
         let parts = cut::remote(bundle, counters.len()).spawn();
-        // They are not there yet. The calls wait for them, and the driver does not.
+        // The parts are pending. The calls wait for them, and the driver does not.
         let calls = counters.iter().enumerate();
         under_way.extend(rt.spawn_all(calls.map(|(own, counter)| counter.add(&parts, own))));
         while under_way.len() > AHEAD * counters.len() * counters.len() {
@@ -142,23 +140,23 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Which of so many actors a word belongs to, by a hash (FNV-1a) that is the same in all processes.
+/// Returns the actor of a word, by a hash (FNV-1a) that is equal in all processes.
 fn responsible(word: &str, actors: usize) -> usize {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     let hash = word.bytes().fold(0xCBF2_9CE4_8422_2325, mix);
     ((hash >> 32) % actors as u64) as usize
 }
 
-/// The most frequent prefixes of all actors together, with few of the counts sent: a prefix that
-/// belongs to them has its share of the total at one actor at least.
+/// Returns the most frequent prefixes of all actors together. The actors send few of their counts.
+/// At least one actor has 1/n of the total of a wanted prefix, for n actors.
 fn most_of_all(rt: &Runtime, counters: &[ActorRef<Counter>]) -> mobula::Result<Vec<Count>> {
     let mut sums: HashMap<String, u64> = HashMap::new();
     let tops = rt.get(rt.spawn_all(counters.iter().map(|counter| counter.most(WANTED))))?;
     for (prefix, count) in tops.into_iter().flatten() {
         *sums.entry(prefix).or_default() += count;
     }
-    // These sums are not above the totals; so this one is not above the total of the last one
-    // wanted.
+    // These sums are at most the totals. So this sum is at most the total of the last wanted
+    // prefix.
     let last = most(sums.into_iter(), WANTED)
         .last()
         .map_or(1, |last| last.1);
@@ -174,7 +172,7 @@ fn most_of_all(rt: &Runtime, counters: &[ActorRef<Counter>]) -> mobula::Result<V
     Ok(most(totals.map(|(n, prefix)| (prefix, total(n))), WANTED))
 }
 
-/// The texts of this workspace, in order of their names.
+/// Returns the texts of this workspace, in the order of their paths.
 fn documents() -> Result<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut folders = vec![root];
@@ -200,13 +198,13 @@ fn documents() -> Result<Vec<String>> {
     files.into_iter().map(read).collect()
 }
 
-/// The documents of the stream, one after the other.
+/// Returns the documents of the stream, one after the other.
 fn stream(documents: &[String]) -> impl Iterator<Item = &str> {
     let passes = std::iter::repeat_n(documents, PASSES);
     passes.flatten().map(String::as_str)
 }
 
-/// The documents of the stream, some at a time.
+/// Returns the documents of the stream in bundles.
 fn bundles(documents: &[String]) -> impl Iterator<Item = String> {
     let mut stream = stream(documents).peekable();
     std::iter::from_fn(move || {
@@ -232,7 +230,7 @@ fn alone(documents: &[String]) -> (Counter, Vec<Count>) {
     (counter, top)
 }
 
-/// Counts by so many new actors.
+/// Counts with this many new actors.
 fn by_actors(
     rt: &Runtime,
     documents: &[String],

@@ -1,7 +1,7 @@
-//! The first program: a million ones are put into the store once, and four tasks add them up.
+//! The first program: it puts a million ones into the store once, and four tasks add them up.
 //!
 //! Each task gets the same array, and a weight of its own. The array is not sent to the workers:
-//! they read it where it lies, in shared memory.
+//! they read it in place, in shared memory.
 //!
 //! `cargo run --release -p mobula-examples --example quickstart`
 
@@ -22,7 +22,7 @@ fn main() -> mobula::Result<()> {
     let rt = Runtime::start()?;
     let ones = rt.put(&vec![1.0; 1_000_000])?;
 
-    // The refs are there at once, the sums when workers have made them.
+    // `spawn_all` returns refs at once. Workers make the sums meanwhile.
     let refs = rt.spawn_all((1..=4).map(|k| weighted_sum::remote(&ones, f64::from(k))));
 
     // Refs, pending or not, are arguments of further tasks. No wait is needed in between.

@@ -1,9 +1,9 @@
 //! A search over hyper-parameters that stops when one result is good enough.
 //!
 //! Softmax regression learns to read handwritten digits with 36 settings of step size, number of
-//! steps and decay. The data is put into the store once. Results are taken as they come. As soon as
-//! one setting reads 94 % of the images that it has not learnt from, the rest is cancelled: what
-//! waits never runs, what runs asks after each step whether anybody still waits for it.
+//! steps and decay. The data is put into the store once. The driver takes results as they come. If
+//! a setting reads 94 % of the unknown images, the driver cancels the rest. Queued tasks never run.
+//! Running tasks check for the cancellation after each step.
 //!
 //! `cargo run --release -p mobula-examples --example sweep`
 
@@ -18,7 +18,7 @@ use mobula_examples::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Good enough.
+/// The share of rightly read images that ends the search.
 const TARGET: f64 = 0.94;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ struct Setting {
     decay: f64,
 }
 
-/// Weak settings first, so that there is something to stop.
+/// Returns the settings. Weak settings come first, so that there is something to stop.
 fn settings() -> Vec<Setting> {
     let mut settings = Vec::new();
     for rate in [0.002, 0.01, 0.1, 1.0] {
@@ -39,7 +39,7 @@ fn settings() -> Vec<Setting> {
     settings
 }
 
-/// The share of the odd images that is read rightly after learning from the even ones.
+/// Returns the share of the odd images that is read rightly after learning from the even ones.
 #[remote]
 fn learn(images: &[Image], labels: &[u8], setting: Setting) -> mobula::Result<f64> {
     let half = |odd: usize| {
@@ -59,13 +59,13 @@ fn learn(images: &[Image], labels: &[u8], setting: Setting) -> mobula::Result<f6
     Ok(rightly_read(&tests, &answers, &weights))
 }
 
-/// The first setting that is good enough, what it reaches, and how many others were tried before.
+/// Returns the first setting that is good enough, its result, and the number of settings before it.
 fn search(rt: &Runtime, digits: &Digits) -> mobula::Result<Option<(Setting, f64, usize)>> {
     let images = rt.put(&digits.images[..])?;
     let labels = rt.put(&digits.labels)?;
     let settings = settings();
     let calls = settings.iter().map(|s| learn::remote(&images, &labels, *s));
-    // Dropped at the end of this function, whichever way it is left.
+    // Any return from this function drops `all`, which cancels the rest.
     let all = rt.spawn_all(calls).cancel_on_drop();
     let done = rt.as_completed(all.iter().cloned()).progress("settings");
     for (tried, result) in done.enumerate() {
@@ -92,11 +92,11 @@ fn main() -> Result<()> {
         time.as_secs_f64(),
         total - tried - 1
     );
-    // The same in this process.
+    // The function gives the same result in this process.
     let alone = learn(&digits.images, &digits.labels, setting)?;
     ensure!(alone == accuracy, "this process gets {alone}");
     ensure!(tried + 1 < total, "nothing was left to stop");
-    // What ran asks after each step, so the workers let go of the data within milliseconds.
+    // Running tasks check after each step, so the workers release the data within milliseconds.
     let patience = Instant::now() + Duration::from_secs(10);
     while rt.store().used_bytes() > 0 {
         ensure!(Instant::now() < patience, "the data is still in use");

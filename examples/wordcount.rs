@@ -1,12 +1,12 @@
 //! The words of eight tragedies, counted by tasks: map and reduce.
 //!
-//! The text is put into the store once. Each task counts the words of a part: a slice of the text,
-//! which nobody copies. Other tasks add up the counts of two neighbours, then those sums, and so
-//! on. All counts but the last stay in the store, so the driver decodes one table and not one of
-//! each part. A text of this size is soon counted by one thread, too: the program prints both
-//! times. The way is that of texts that are larger, or of functions that do more with each word.
+//! The text is put into the store once. Each task counts the words of a part, which is a slice of
+//! the text and no copy. Other tasks add up the counts of two neighbours, then those sums, and so
+//! on. All counts but the last stay in the store, so the driver decodes one table. One thread
+//! counts a text of this size fast, too: the program prints both times. Tasks pay for larger texts,
+//! or for functions that do more work with each word.
 //!
-//! The result is compared with a count by one thread.
+//! The program compares the result with a count by one thread.
 //!
 //! `cargo run --release -p mobula-examples --example wordcount`
 
@@ -16,12 +16,12 @@ use anyhow::{Result, ensure};
 use mobula::prelude::*;
 use mobula_examples::{text::tragedies, timed};
 
-/// Bytes of a part, about.
+/// The approximate number of bytes in a part.
 const PART: usize = 64 << 10;
 
 type Counts = BTreeMap<String, u64>;
 
-/// Words are letters and the apostrophes between them; upper and lower case are the same.
+/// Returns the words: letters and the apostrophes between them, in lower case.
 fn words(text: &[u8]) -> impl Iterator<Item = String> {
     let runs = text.split(|byte| !(byte.is_ascii_alphabetic() || *byte == b'\''));
     let words = runs.map(|run| {
@@ -50,7 +50,7 @@ fn add(a: Counts, b: Counts) -> Counts {
     all
 }
 
-/// Where parts end: behind the line that has the `PART`-th byte.
+/// Returns the ends of the parts. A part ends with the line that has its `PART`-th byte.
 fn ends(text: &[u8]) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut start = 0;
@@ -103,7 +103,7 @@ fn main() -> Result<()> {
         total == words(text.as_bytes()).count() as u64,
         "{total} words"
     );
-    // An empty text has no parts, and so nothing to add up.
+    // An empty text has no parts, so there is nothing to add up.
     ensure!(
         by_tasks(&rt, b"")? == (Counts::new(), 0),
         "words in nothing"

@@ -1,4 +1,4 @@
-//! Accounts under locks, what a transfer does to them, and what is left to do when one was killed.
+//! Accounts under locks, the steps of a transfer, and the repair after a killed transfer.
 
 use std::sync::atomic::{
     AtomicU64,
@@ -14,44 +14,44 @@ use serde::{Deserialize, Serialize};
 pub(crate) const ACCOUNTS: usize = 32;
 pub(crate) const BALANCE: i64 = 1000;
 
-/// What is under one lock.
+/// The value under one lock.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Account {
     balance: i64,
     /// The balance after the transfer.
     after: i64,
-    /// The number of the account on the other side of it, plus 1; 0 for none.
+    /// The number of the other account of the transfer, plus 1. 0 means no transfer.
     partner: u64,
 }
 
-/// What all tasks get.
+/// The argument of all tasks.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Bank {
     accounts: Vec<SharedMutex<Account>>,
-    /// Outlives whoever counts.
+    /// The counters. They outlive the processes that count.
     pub(crate) counts: AtomicArray<AtomicU64>,
 }
 
-/// What is counted, by place in `Bank::counts`.
+/// The counted events. The value of each is its place in `Bank::counts`.
 #[derive(Clone, Copy)]
 pub(crate) enum Count {
     Transfers,
-    /// Locks that were found poisoned.
+    /// Poisoned locks.
     Poisoned,
-    /// Transfers of dead processes that counted, and were completed.
+    /// Transfers of dead processes that had passed step 2, and were completed.
     Completed,
-    /// Those that did not count yet, or were done.
+    /// Poisoned accounts whose transfer had not passed step 2, or was complete.
     Dropped,
 }
 
-/// Moments of a transfer at which a task can abort.
+/// The number of moments in a transfer at which a task can abort.
 pub(crate) const MOMENTS: usize = 7;
 
 pub(crate) type Guard<'b> = SharedMutexGuard<'b, Account>;
 
 impl Bank {
-    /// With all balances the same.
+    /// Makes the accounts with equal balances.
     pub(crate) fn open(rt: &Runtime) -> mobula::Result<Bank> {
         let account = Account {
             balance: BALANCE,
@@ -64,13 +64,12 @@ impl Bank {
         })
     }
 
-    /// The counter.
+    /// Returns the counter of an event.
     pub(crate) fn count(&self, what: Count) -> &AtomicU64 {
         &self.counts[what as usize]
     }
 
-    /// Locks two accounts, of which the first has the smaller number, and repairs them if they need
-    /// it.
+    /// Locks two accounts in the order of their numbers. Repairs the accounts if they are poisoned.
     pub(crate) fn lock(&self, low: usize, high: usize) -> mobula::Result<[Guard<'_>; 2]> {
         loop {
             let mut guards = [
@@ -80,8 +79,8 @@ impl Bank {
             if guards.iter().all(|guard| guard.poison().is_none()) {
                 return Ok(guards);
             }
-            // One whose partner is a third account needs the lock of that one, in its turn: so all
-            // are given back before.
+            // The repair of an account may need the lock of a third account. Locks must be taken in
+            // the order of numbers, so both locks are released before.
             let mut others = Vec::new();
             for (own, guard) in [low, high].into_iter().zip(&guards) {
                 if guard.poison().is_some() {
@@ -90,7 +89,7 @@ impl Bank {
                 }
             }
             match others[..] {
-                // Left in the middle of a transfer between these two, which is the usual case.
+                // Usually the process died in a transfer between these two accounts.
                 [(_, first), (_, second)]
                     if [first, second] == [high as u64 + 1, low as u64 + 1] =>
                 {
@@ -106,7 +105,7 @@ impl Bank {
         }
     }
 
-    /// Repairs all accounts that need it, and looks at the total.
+    /// Repairs all poisoned accounts, and checks the total.
     pub(crate) fn check_total(&self) -> Result<()> {
         for low in (0..ACCOUNTS).step_by(2) {
             drop(self.lock(low, low + 1)?);
@@ -118,11 +117,12 @@ impl Bank {
         Ok(())
     }
 
-    /// Repairs a poisoned account, which named this partner a moment ago.
+    /// Repairs a poisoned account that named this partner when it was last seen.
     fn repair_with(&self, own: usize, partner: u64) -> mobula::Result<()> {
         let Some(other) = partner.checked_sub(1).map(|other| other as usize) else {
             let mut guard = self.accounts[own].lock_ignoring_poison()?;
-            // It may have got another partner, and been poisoned again: then it is looked at again.
+            // Meanwhile the account may have got another partner and a new poison. Then the caller
+            // sees it again.
             if guard.poison().is_some() && guard.partner == 0 {
                 guard.clear_poison();
                 self.count(Count::Dropped).fetch_add(1, Relaxed);
@@ -141,7 +141,7 @@ impl Bank {
         if guards[1 - place].partner == own as u64 + 1 {
             self.repair(&mut guards);
         } else {
-            // The other one has gone on without this one.
+            // The transfer had not passed step 2, or step 4 has already cleared the other account.
             guards[place].partner = 0;
             guards[place].clear_poison();
             self.count(Count::Dropped).fetch_add(1, Relaxed);
@@ -157,8 +157,8 @@ impl Bank {
     }
 }
 
-/// Steps 3 and 4. What is written before a fence is in memory before what is written after it, also
-/// if the process is killed in between.
+/// Performs steps 3 and 4. Writes before a fence are in memory before writes after it, even if the
+/// process is killed in between.
 fn settle(guards: &mut [Guard<'_>; 2], moment: impl Fn(usize)) {
     let [low, high] = guards;
     low.balance = low.after;
@@ -172,7 +172,7 @@ fn settle(guards: &mut [Guard<'_>; 2], moment: impl Fn(usize)) {
     low.partner = 0;
 }
 
-/// Moves an amount between two locked accounts. `moment` is called between its steps.
+/// Moves an amount between two locked accounts. Calls `moment` between the steps.
 pub(crate) fn transfer(
     [low, high]: [usize; 2],
     guards: &mut [Guard<'_>; 2],

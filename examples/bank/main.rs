@@ -1,26 +1,24 @@
-//! Money goes from account to account while the processes that move it are killed, and none of it
-//! is lost.
+//! Transfers money between accounts while the processes that transfer it are killed. No money is
+//! lost.
 //!
-//! Each account is a value under a lock of its own, in shared memory. A transfer locks two of them,
-//! always in the order of their numbers. If a process dies with locks, whoever takes them next is
-//! told that they are *poisoned*; what is under them may be half changed. So an account holds,
-//! besides its balance, what a transfer is about to do: the other account and the new balance. A
-//! transfer
+//! Each account is a value under a lock of its own, in shared memory. A transfer locks two accounts
+//! in the order of their numbers. If a process dies with locks, the next owners learn that the
+//! locks are *poisoned*: the values may be half changed. So an account holds its balance and the
+//! intended transfer: the other account and the new balance. A transfer has four steps:
 //!
-//! 1. writes the new balance of both into them (nothing has happened yet),
-//! 2. names in each the other one: when the second name stands, the transfer counts,
-//! 3. sets both balances,
-//! 4. takes the names away again.
+//! 1. It writes the new balances of both accounts.
+//! 2. It names in each account the other account. With the second name, the transfer counts.
+//! 3. It sets both balances.
+//! 4. It clears the names.
 //!
-//! Whoever finds a poisoned account looks at it and at the one that it names. If they name each
-//! other, it does step 3 once more, which changes nothing if it was done before; otherwise the
-//! balances are as they were, or all is done. Then it takes the names away and declares the locks
-//! to be in order. It may be killed meanwhile, too: the next one does the same.
+//! A process that finds a poisoned account looks at that account and at the account that it names.
+//! If they name each other, the process repeats step 3, which has the same effect each time.
+//! Otherwise the balances are unchanged, or the transfer is complete. Then the process clears the
+//! names and the poison. If it is killed meanwhile, the next process does the same.
 //!
-//! The driver kills workers at random moments, and some tasks abort at chosen ones. In the end the
-//! total is what it was. (A worker in whose place others have died soon after their start is
-//! started after a pause, which becomes longer: so the run with deaths takes much longer than its
-//! transfers.)
+//! The driver kills workers at random moments, and some tasks abort at chosen moments. In the end
+//! the total is unchanged. After repeated deaths soon after the start, the runtime starts the next
+//! worker after a growing pause. So the run with deaths takes much longer than its transfers.
 //!
 //! `cargo run --release -p mobula-examples --example bank [-- --small]`
 
@@ -40,10 +38,10 @@ mod accounts;
 
 use accounts::{ACCOUNTS, BALANCE, Bank, Count, MOMENTS, transfer};
 
-/// In a deadly run one of so many tasks aborts, and as many workers are killed.
+/// In a run with deaths, one in this many tasks aborts. The driver kills as many workers.
 const DYING: usize = 8;
 
-/// Two different accounts and an amount.
+/// Returns two different accounts and an amount.
 fn chosen(random: &mut Random) -> ([usize; 2], i64) {
     let mut below = |n: usize| (random.uniform() * n as f64) as usize;
     let (one, other) = (below(ACCOUNTS), below(ACCOUNTS - 1));
@@ -52,7 +50,8 @@ fn chosen(random: &mut Random) -> ([usize; 2], i64) {
     ([one.min(other), one.max(other)], amount)
 }
 
-/// So many transfers. The last one ends with the worker, if `dies_at` says at which of its moments.
+/// Makes this many transfers. `dies_at` is the moment of the last transfer at which the task
+/// aborts.
 #[remote]
 fn transfers(bank: &Bank, seed: u64, count: usize, dies_at: Option<usize>) -> mobula::Result<()> {
     let mut random = Random::new(4, seed);
@@ -69,7 +68,8 @@ fn transfers(bank: &Bank, seed: u64, count: usize, dies_at: Option<usize>) -> mo
     Ok(())
 }
 
-/// Kills a worker now and then, until it is over, or there were `most`. How many.
+/// Kills workers at random times until `over` is set, or `most` workers are dead. Returns their
+/// number.
 fn kill_workers(rt: &Runtime, most: usize, over: &AtomicBool) -> Result<usize> {
     let mut random = Random::new(5, 0);
     let mut killed = 0;
@@ -78,7 +78,7 @@ fn kill_workers(rt: &Runtime, most: usize, over: &AtomicBool) -> Result<usize> {
         let pids = rt.worker_pids();
         let at = (random.uniform() * pids.len() as f64) as usize;
         let pid = pids.get(at).and_then(|pid| Pid::from_raw(*pid as i32));
-        // It may have died by itself just now.
+        // The worker may have just died by itself.
         if let Some(pid) = pid {
             killed += usize::from(kill_process(pid, Signal::KILL).is_ok());
         }
@@ -86,7 +86,7 @@ fn kill_workers(rt: &Runtime, most: usize, over: &AtomicBool) -> Result<usize> {
     Ok(killed)
 }
 
-/// One process, no locks, no death: what the transfers themselves cost.
+/// Returns the seconds of transfers in one process, without locks and deaths.
 fn alone(count: usize) -> Result<f64> {
     let mut balances = [BALANCE; ACCOUNTS];
     let mut random = Random::new(4, 0);
@@ -101,7 +101,7 @@ fn alone(count: usize) -> Result<f64> {
     Ok(count as f64 / seconds)
 }
 
-/// A death at each moment of a transfer, one after the other. The total has to be right after each.
+/// Lets a task die at each moment of a transfer, one after the other. Checks the total after each.
 fn each_moment() -> Result<()> {
     let rt = Runtime::builder().workers(1).start()?;
     let bank = Bank::open(&rt)?;
@@ -110,28 +110,29 @@ fn each_moment() -> Result<()> {
         ensure!(died.get().is_err_and(|error| error.is_crash()));
         bank.check_total()?;
     }
-    // Both names stand at three of the moments. At the others each of two accounts is put in order.
+    // Both names stand at three of the moments. At each other moment, the accounts are repaired one
+    // by one.
     let counts = [Count::Completed, Count::Dropped].map(|what| bank.count(what).load(Relaxed));
     ensure!(counts == [3, 8], "completed and put in order: {counts:?}");
     Ok(())
 }
 
-/// What became of a number of tasks.
+/// The result of a run.
 struct Run {
     per_second: f64,
-    /// Tasks whose worker died.
+    /// The number of tasks whose worker died.
     died: usize,
     killed: usize,
     counts: Vec<u64>,
 }
 
-/// `tasks` tasks of `each` transfers, with and without deaths.
+/// Runs `tasks` tasks of `each` transfers, with or without deaths.
 fn run(rt: &Runtime, workers: usize, tasks: usize, each: usize, deadly: bool) -> Result<Run> {
     let bank = Bank::open(rt)?;
     let all = rt.put(&bank)?;
     let start = Instant::now();
     let mut calls = (0..tasks).map(|n| {
-        // One after the other, at one moment after the other.
+        // The tasks that abort do so at each moment in turn.
         let dies_at = (deadly && n % DYING == 0).then_some(n / DYING % MOMENTS);
         rt.spawn(transfers::remote(&all, n as u64, each, dies_at))
     });
@@ -141,8 +142,8 @@ fn run(rt: &Runtime, workers: usize, tasks: usize, each: usize, deadly: bool) ->
             true => kill_workers(rt, tasks / DYING, &over),
             false => Ok(0),
         });
-        // A task that waits for a lock lets another one begin on its worker, and both die with it.
-        // So there are never many.
+        // A worker begins another task while its task waits for a lock, and both die with the
+        // worker. So the driver keeps few tasks in flight.
         let mut running = rt.as_completed(calls.by_ref().take(2 * workers));
         let mut ends = Vec::new();
         while let Some(done) = running.next() {

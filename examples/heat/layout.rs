@@ -1,11 +1,11 @@
-//! Where the bands of a grid lie, and how it begins.
+//! The places of the bands of a grid, and the first state of the grid.
 
 use std::ops::Range;
 
 use mobula_examples::Random;
 use serde::{Deserialize, Serialize};
 
-/// A grid as bands that lie one after the other, each with a ghost row above and one below.
+/// A grid as consecutive bands, each with a ghost row above and one below.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) height: usize,
@@ -14,24 +14,25 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The rows of the grid that are in a band.
+    /// Returns the rows of the grid in a band.
     pub(crate) fn rows(self, band: usize) -> Range<usize> {
         self.height * band / self.bands..self.height * (band + 1) / self.bands
     }
 
-    /// The elements of a band with its ghost rows.
+    /// Returns the elements of a band with its ghost rows.
     pub(crate) fn block(self, band: usize) -> Range<usize> {
         let rows = self.rows(band);
         (rows.start + 2 * band) * self.width..(rows.end + 2 * band + 2) * self.width
     }
 
-    /// The elements of a band without them.
+    /// Returns the elements of a band without its ghost rows.
     pub(crate) fn own(self, band: usize) -> Range<usize> {
         let block = self.block(band);
         block.start + self.width..block.end - self.width
     }
 
-    /// The elements of the ghost row above a band; none if there is no such band.
+    /// Returns the elements of the ghost row above a band. The range is empty if there is no such
+    /// band.
     pub(crate) fn above(self, band: usize) -> Range<usize> {
         match band < self.bands {
             true => self.block(band).start..self.own(band).start,
@@ -39,23 +40,24 @@ impl Layout {
         }
     }
 
-    /// Those of the ghost row below a band; none above the first one.
+    /// Returns the elements of the ghost row below a band. The range is empty without a band.
     pub(crate) fn below(self, band: Option<usize>) -> Range<usize> {
         band.map_or(0..0, |band| self.own(band).end..self.block(band).end)
     }
 
-    /// With all ghost rows.
+    /// Returns the number of elements with all ghost rows.
     pub(crate) fn len(self) -> usize {
         (self.height + 2 * self.bands) * self.width
     }
 
-    /// A warm disc on a cold plate, with some noise, and a hot wall above the first row.
+    /// Writes the first state: a warm disc on a cold plate, some noise, and a hot wall above the
+    /// first row.
     pub(crate) fn begin(self, grid: &mut [f64]) {
         let radius = self.height.min(self.width) as f64 / 3.0;
         for band in 0..self.bands {
             let rows = self.rows(band);
             let block = grid[self.block(band)].chunks_exact_mut(self.width);
-            // The ghost rows are those of the neighbours; `row` is one more than in the grid.
+            // The ghost rows show rows of the neighbours. `row` is one more than in the grid.
             for (row, points) in (rows.start..).zip(block) {
                 if row == 0 || row > self.height {
                     points.fill(if row == 0 { 1.0 } else { 0.0 });
@@ -72,8 +74,8 @@ impl Layout {
         }
     }
 
-    /// Where edges lie in an array of atomics: that of the last row above a cut between bands
-    /// (`side` 0), or the first one below it (1), for even or odd steps.
+    /// Returns the place of an edge in the array of atomics, for even or odd steps. Side 0 is the
+    /// last row above a cut between bands, side 1 the first row below it.
     pub(crate) fn edge(self, step: usize, cut: usize, side: usize) -> Range<usize> {
         let number = (step % 2 * self.bands + cut) * 2 + side;
         number * self.width..(number + 1) * self.width

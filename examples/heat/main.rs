@@ -1,24 +1,24 @@
-//! Heat spreads over a plate: each point of a grid moves towards the mean of its four neighbours,
-//! step after step. Two grids take turns, one is read and the other one is written.
+//! Heat spreads over a plate: in each step, each point of a grid moves towards the mean of its four
+//! neighbours. Two grids take turns: a step reads one grid and writes the other.
 //!
-//! Each worker has a band of rows. A band needs the last row of the band above and the first one of
-//! the band below, as they were before the step; but a part of a shared array belongs to one call,
-//! and what others write meanwhile cannot be read. So, as programs for clusters do, each band has a
-//! copy of these two rows around its own: its ghost rows. There is one question left, who writes
-//! them, with one answer for each mode:
+//! Each worker has a band of rows. A step of a band needs the neighbouring rows: the last row of
+//! the band above and the first row of the band below. It needs them as they were before the step.
+//! But a part of a shared array belongs to one call, and no other call can read it. So each band
+//! has copies of these two rows around its own rows: its ghost rows. The two modes differ in the
+//! writer of the ghost rows:
 //!
-//! - A call per band and step (`settle` after each): a call gets, besides its band, the two ghost
-//!   rows of its *neighbours* that show its own edges, as further parts. A ghost row has one writer
-//!   in one step and one reader in the next, so it is a part like any other. The driver copies
-//!   nothing, and nothing is allocated.
-//! - One call per band for all steps, with a barrier after each: parts stay with their calls here,
-//!   so the edges go through an array of atomics, which all calls may use at the same time. Plain
-//!   loads and stores are enough, since the barrier says who comes first. There are two sets of
-//!   edges, in turns, so that one barrier is enough, too.
+//! - A call per band and step, with a `settle` after each step. A call gets its band and the two
+//!   ghost rows of its *neighbours* that show its edges, as further parts. A ghost row has one
+//!   writer in one step and one reader in the next, so it is a part like any other. The driver
+//!   copies nothing, and nothing is allocated.
+//! - One call per band for all steps, with a barrier after each step. The parts stay with their
+//!   calls, so the edges go through an array of atomics, which all calls may use at the same time.
+//!   Plain loads and stores suffice, since the barrier orders them. Two sets of edges take turns,
+//!   so one barrier per step suffices.
 //!
-//! Both give the same bits as one loop in this process. The work is little per number, so memory
-//! sets the limit: the table shows the bytes of the numbers that are read and written, beside those
-//! of a plain copy by as many threads.
+//! Both modes give the same bits as one loop in this process. The work per number is small, so
+//! memory sets the limit. The table shows the bytes of the numbers read and written per second,
+//! beside a plain copy by as many threads.
 //!
 //! `cargo run --release -p mobula-examples --example heat [-- --small]`
 
@@ -41,13 +41,14 @@ mod layout;
 
 use layout::Layout;
 
-/// All ways are measured so often, in turn.
+/// The number of times that all ways are measured, in turn.
 const REPETITIONS: usize = 3;
 
-/// The share of the difference to its neighbours that a point takes over in one step, for each.
+/// The share of the difference to each neighbour that a point takes over in one step.
 const RATE: f64 = 0.2;
 
-/// One step of some rows: `from` has one row more at both ends. The first and the last column stay.
+/// Computes one step of some rows. `from` has one more row at both ends. The first and the last
+/// column do not change.
 fn step(from: &[f64], to: &mut [f64], width: usize) {
     for (row, to) in to.chunks_exact_mut(width).enumerate() {
         let from = &from[row * width..][..3 * width];
@@ -63,7 +64,8 @@ fn step(from: &[f64], to: &mut [f64], width: usize) {
     }
 }
 
-/// One step of one band, whose edges become the ghost rows of its neighbours, where it has any.
+/// Computes one step of one band. Writes its edges to the ghost rows of its neighbours, if it has
+/// any.
 #[remote]
 fn one_step(
     from: &mut [f64],
@@ -81,7 +83,7 @@ fn one_step(
     }
 }
 
-/// The calls of each step, and a wait for all of them.
+/// Spawns the calls of each step, and waits for all of them.
 fn by_calls(grids: &[SharedArray<f64>; 2], layout: Layout, steps: usize) -> Result<()> {
     let [mut from, mut to] = [&grids[0], &grids[1]];
     for _ in 0..steps {
@@ -113,7 +115,7 @@ fn by_calls(grids: &[SharedArray<f64>; 2], layout: Layout, steps: usize) -> Resu
     Ok(())
 }
 
-/// All steps of one band. How long they took, from the moment at which all bands are there.
+/// Computes all steps of one band. Returns their time from the moment at which all bands are ready.
 #[remote]
 fn all_steps(
     even: &mut [f64],
@@ -139,7 +141,7 @@ fn all_steps(
     barrier.wait()?;
     let start = Instant::now();
     for number in 0..steps {
-        // Before the first step they are as the driver has written them.
+        // Before the first step, the ghost rows are as the driver has written them.
         if number > 0 {
             let below = from.len() - width;
             if !first {
@@ -165,7 +167,7 @@ fn all_steps(
     Ok(start.elapsed())
 }
 
-/// One call for each band. How long the slowest one took.
+/// Makes one call for each band. Returns the time of the slowest call.
 fn with_barrier(
     rt: &Runtime,
     grids: &[SharedArray<f64>; 2],
@@ -193,14 +195,14 @@ fn alone(from: &mut Vec<f64>, to: &mut Vec<f64>, layout: Layout, steps: usize) {
     }
 }
 
-/// Copies with threads, each a band, so many times.
+/// Copies this many times with threads. Each thread copies a band.
 fn copy(from: &[f64], to: &mut [f64], threads: usize, times: usize) {
     let size = from.len().div_ceil(threads);
     thread::scope(|scope| {
         for (from, to) in from.chunks(size).zip(to.chunks_mut(size)) {
             scope.spawn(move || {
                 for _ in 0..times {
-                    // Each time, though the numbers are the same.
+                    // `black_box` keeps each copy, though the numbers are the same.
                     black_box(&mut *to).copy_from_slice(black_box(from));
                 }
             });
@@ -208,7 +210,7 @@ fn copy(from: &[f64], to: &mut [f64], threads: usize, times: usize) {
     });
 }
 
-/// Whether all rows of a grid are, in all bits, those of one that is one band.
+/// Returns whether all rows of a grid equal, bit by bit, those of a grid with one band.
 fn same(grid: &[f64], layout: Layout, expected: &[f64]) -> bool {
     let bytes = bytemuck::cast_slice::<f64, u8>;
     let whole = Layout { bands: 1, ..layout };
@@ -220,7 +222,8 @@ fn same(grid: &[f64], layout: Layout, expected: &[f64]) -> bool {
     })
 }
 
-/// Measures all ways with so many workers, and compares what they come to. Lines of the table.
+/// Measures all ways with this many workers, and compares the results. Returns the lines of the
+/// table.
 fn measure(workers: usize, size: usize, steps: usize) -> Result<Vec<[String; 6]>> {
     let rt = Runtime::builder().workers(workers).start()?;
     let whole = Layout {
@@ -246,7 +249,7 @@ fn measure(workers: usize, size: usize, steps: usize) -> Result<Vec<[String; 6]>
     let mut times: [Times; 4] = Default::default();
     let [one_loop, calls, barrier, copied] = &mut times;
     for _ in 0..REPETITIONS {
-        // Both, because the wall stands in both.
+        // Both grids begin alike, because both have the wall.
         whole.begin(&mut from);
         whole.begin(&mut to);
         one_loop.time(|| alone(&mut from, &mut to, whole, steps));

@@ -1,5 +1,5 @@
-//! Times of two or more ways to do the same, measured in turn: a machine that others use, too,
-//! changes from second to second.
+//! Times of two or more ways to do the same work. The ways are measured in turn, since a machine
+//! with other load changes from second to second.
 
 use std::{
     env,
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Whether the program shall run smaller: with `--small`, its only argument.
+/// Returns whether the program shall run smaller: with `--small`, its only argument.
 ///
 /// # Errors
 /// There is another argument.
@@ -26,7 +26,7 @@ pub fn small() -> Result<bool> {
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    /// Calls `work`, and remembers how long it took.
+    /// Calls `work` and adds its time.
     pub fn time<R>(&mut self, work: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = work();
@@ -34,15 +34,15 @@ impl Times {
         result
     }
 
-    /// Remembers a time that was measured elsewhere.
+    /// Adds a time that was measured elsewhere.
     pub fn add(&mut self, time: Duration) {
         self.0.push(time);
     }
 
-    /// The time that half of them do not exceed, in seconds.
+    /// Returns the median in seconds.
     ///
     /// # Panics
-    /// If there are none.
+    /// There are no times.
     pub fn median(&self) -> f64 {
         let mut times = self.0.clone();
         times.sort();
@@ -50,7 +50,7 @@ impl Times {
     }
 }
 
-/// Seconds, with a fitting unit.
+/// Formats seconds with a fitting unit.
 pub fn shown(seconds: f64) -> String {
     let units = [(1.0, "s"), (1e-3, "ms"), (1e-6, "us")];
     let unit = units.into_iter().find(|(unit, _)| seconds >= *unit);
@@ -58,7 +58,7 @@ pub fn shown(seconds: f64) -> String {
     format!("{:.2} {name}", seconds / unit)
 }
 
-/// How many times as fast as `reference` (in seconds) this is.
+/// Formats the quotient of `reference` and `seconds`: how many times as fast as the reference.
 pub fn faster(reference: f64, seconds: f64) -> String {
     format!("{:.2}", reference / seconds)
 }

@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Random, data::read_gz};
 
-/// Pixels per image.
+/// The number of pixels in an image.
 pub const PIXELS: usize = 64;
 
 /// An image, row by row. A pixel is 0 (paper) to 16 (ink).
 pub type Image = [u8; PIXELS];
 
-/// Images and what they show.
+/// Images and their digits.
 #[derive(Clone, Debug)]
 pub struct Digits {
     /// The images.
@@ -19,7 +19,7 @@ pub struct Digits {
     pub labels: Vec<u8>,
 }
 
-/// The data as text: a line per image, 64 pixels and the digit, separated by commas.
+/// Returns the data as text: a line per image, 64 pixels and the digit, separated by commas.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -27,10 +27,10 @@ pub fn csv() -> Result<String> {
     read_gz("digits.csv.gz")
 }
 
-/// An image and its digit, out of one line.
+/// Returns an image and its digit from one line.
 ///
 /// # Errors
-/// It has another number of fields, or a field is no such number.
+/// The line has another number of fields, or a field is no number from 0 to 255.
 pub fn parse(line: &str) -> Result<(Image, u8)> {
     let mut fields = line.split(',');
     let mut image = [0; PIXELS];
@@ -45,10 +45,10 @@ pub fn parse(line: &str) -> Result<(Image, u8)> {
 }
 
 impl Digits {
-    /// Reads them, in an order that is mixed, but always the same.
+    /// Loads the images in a shuffled order, which is always the same.
     ///
     /// # Errors
-    /// The file cannot be read, or is not what it should be.
+    /// The file cannot be read, or is malformed.
     pub fn load() -> Result<Digits> {
         let text = csv()?;
         let mut rows = text.lines().map(parse).collect::<Result<Vec<_>>>()?;

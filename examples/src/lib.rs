@@ -1,7 +1,7 @@
-//! What the example programs share: the data, random numbers, a model, tables, times, the memory of
-//! a process.
+//! The common parts of the example programs: the data, random numbers, a model, tables, times, and
+//! the memory of a process.
 //!
-//! The programs are the files beside `src`; each begins with what it shows.
+//! The programs are the files beside `src`. Each begins with a description.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ pub mod text;
 
 pub use random::Random;
 
-/// Runs `f` and says how long it took.
+/// Runs `f`. Returns its result and its time.
 pub fn timed<R>(f: impl FnOnce() -> R) -> (R, Duration) {
     let start = Instant::now();
     let result = f();

@@ -2,62 +2,62 @@
 
 use std::f64::consts::TAU;
 
-/// From one state to the next.
+/// The difference between two successive states.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// A small generator (SplitMix64): fast, good enough for simulations of this size.
+/// A small generator (SplitMix64). It is fast, and good enough for simulations of this size.
 ///
-/// Programs that work in parallel give each part of the work a stream of its own, so that the
-/// numbers do not depend on which process does what, or when.
+/// Parallel programs give each part of the work a stream of its own. So the numbers do not depend
+/// on which process does which part, or when.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The generator for one stream of a seed.
+    /// Returns the generator for one stream of a seed.
     pub fn new(seed: u64, stream: u64) -> Random {
         Random {
             state: mix(mix(seed).wrapping_add(stream)),
         }
     }
 
-    /// The first stream of a seed after so many numbers, at once: number n depends on nothing but
-    /// the seed and n.
+    /// Returns the generator of the first stream after this many numbers, in constant time. So
+    /// number n depends only on the seed and on n.
     pub fn at(seed: u64, numbers: u64) -> Random {
         let mut random = Random::new(seed, 0);
         random.state = random.state.wrapping_add(numbers.wrapping_mul(STEP));
         random
     }
 
-    /// The generator that goes on where another one was.
+    /// Returns a generator that continues from this state.
     pub fn resume(state: u64) -> Random {
         Random { state }
     }
 
-    /// Where it is, for [`resume`](Self::resume).
+    /// Returns the state, for [`resume`](Self::resume).
     pub fn state(&self) -> u64 {
         self.state
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(STEP);
         mix(self.state)
     }
 
-    /// A number from 0 to 1, without 1.
+    /// Returns a number from 0 to 1, without 1.
     pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A number with mean 0 and variance 1, from the normal distribution.
+    /// Returns a number from the normal distribution with mean 0 and variance 1.
     pub fn normal(&mut self) -> f64 {
         let (radius, angle) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * radius.ln()).sqrt() * (TAU * angle).cos()
     }
 
-    /// Brings the items into a random order.
+    /// Shuffles the items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, (self.uniform() * (last + 1) as f64) as usize);
@@ -65,7 +65,7 @@ impl Random {
     }
 }
 
-/// Spreads each bit over all others.
+/// Mixes each bit into all others.
 fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,18 +1,18 @@
-//! Softmax regression: the probabilities of the ten digits are proportional to the exponentials of
-//! scores, which are linear in the pixels of an image.
+//! Softmax regression. The probabilities of the ten digits are proportional to the exponentials of
+//! scores. The scores are linear in the pixels of an image.
 
 use crate::digits::{Image, PIXELS};
 
 const CLASSES: usize = 10;
-/// One for each pixel, and one for itself.
+/// The number of weights of a class: one for each pixel, and a constant.
 const OF_A_CLASS: usize = PIXELS + 1;
-/// How many numbers are learnt.
+/// The number of weights.
 pub const WEIGHTS: usize = CLASSES * OF_A_CLASS;
 
-/// How far a step goes against the mean of the gradients.
+/// The length of a step, as a multiple of the mean gradient.
 const RATE: f64 = 0.5;
 
-/// The gradient of the loss, summed over images.
+/// Returns the gradient of the loss, summed over images.
 pub fn gradient_of(images: &[Image], labels: &[u8], weights: &[f64]) -> Vec<f64> {
     let mut sum = vec![0.0; WEIGHTS];
     for (image, &label) in images.iter().zip(labels) {
@@ -32,7 +32,7 @@ pub fn gradient_of(images: &[Image], labels: &[u8], weights: &[f64]) -> Vec<f64>
     sum
 }
 
-/// From 0 to 1, and a 1.
+/// Returns the pixels, scaled to 0 to 1, and a 1.
 fn pixels(image: &Image) -> [f64; OF_A_CLASS] {
     std::array::from_fn(|n| image.get(n).map_or(1.0, |&pixel| f64::from(pixel) / 16.0))
 }
@@ -43,19 +43,19 @@ fn scores(pixels: &[f64; OF_A_CLASS], weights: &[f64]) -> [f64; CLASSES] {
     std::array::from_fn(|_| classes.next().map_or(0.0, score))
 }
 
-/// Adds up gradients.
+/// Adds a gradient to a sum.
 pub fn add(sum: &mut [f64], gradient: &[f64]) {
     sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g);
 }
 
-/// Takes a step against a gradient that is the sum over so many images.
+/// Takes a step against a gradient that is the sum over this many images.
 pub fn descend(weights: &mut [f64], gradient: &[f64], images: usize) {
     let rate = RATE / images as f64;
     let pairs = weights.iter_mut().zip(gradient);
     pairs.for_each(|(w, g)| *w -= rate * g);
 }
 
-/// The share of images that are read rightly.
+/// Returns the share of images that are read rightly.
 pub fn rightly_read(images: &[Image], labels: &[u8], weights: &[f64]) -> f64 {
     let read = |image| {
         let scores = scores(&pixels(image), weights).into_iter().enumerate();
@@ -71,7 +71,7 @@ pub fn rightly_read(images: &[Image], labels: &[u8], weights: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The loss of which `gradient_of` is the gradient.
+    /// The loss whose gradient `gradient_of` returns.
     fn loss(image: &Image, label: usize, weights: &[f64]) -> f64 {
         let scores = scores(&pixels(image), weights);
         scores.iter().map(|s| s.exp()).sum::<f64>().ln() - scores[label]

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::data::read_gz;
 
-/// The text, which has ASCII characters only.
+/// Returns the text, which has ASCII characters only.
 ///
 /// # Errors
 /// The file cannot be read.
