@@ -1,4 +1,4 @@
-//! Actors: their processes, their calls, their ends.
+//! Tests of actors: their processes, their calls, their ends.
 
 mod calls;
 mod deaths;
@@ -17,11 +17,11 @@ use super::{
 };
 
 const MAKE: u32 = 0;
-/// A method that has the value alone.
+/// A method with exclusive use of the actor's value.
 const ALONE: u32 = 1;
-/// One that others may begin beside while it is pending.
+/// A method that shares the value: other calls may begin while it is pending.
 const SHARES: u32 = 2;
-/// One of the group "slow".
+/// A method of the group "slow".
 const SLOW: u32 = 3;
 
 fn env(workers: u32, prefetch: u32) -> Env {
@@ -65,7 +65,7 @@ impl Env {
         id
     }
 
-    /// An actor that is alive, in this worker.
+    /// Returns an actor that is alive in this worker.
     fn alive(&mut self, worker: WorkerId, options: ActorOptions) -> ObjectId {
         let id = self.create(vec![], options);
         assert_eq!(self.scheduler.workers[&worker].actor, Some(id));
@@ -92,7 +92,7 @@ impl Env {
         id
     }
 
-    /// A call without arguments.
+    /// Submits a call without arguments.
     fn call(&mut self, actor: ObjectId) -> ObjectId {
         self.call_of(actor, ALONE, vec![])
     }
@@ -108,12 +108,12 @@ impl Env {
         self.scheduler.sanity_check();
     }
 
-    /// The worker takes up its tasks, which should be these.
+    /// The worker begins its next tasks, which should be these.
     fn start_all(&mut self, worker: WorkerId, ids: &[ObjectId]) -> Vec<TaskMessage> {
         ids.iter().map(|id| self.start(worker, *id)).collect()
     }
 
-    /// That the worker was told to end, and does.
+    /// Checks that the worker was told to end, and ends it.
     fn ends(&mut self, worker: WorkerId) {
         assert!(matches!(
             self.host.control(worker),
@@ -122,12 +122,12 @@ impl Env {
         assert!(!self.lose_as(worker, true), "it is no loss to the pool");
     }
 
-    /// How many workers were started since the last look.
+    /// Returns the number of workers that were started since the last call.
     fn started(&mut self) -> usize {
         std::mem::take(&mut self.host.starting)
     }
 
-    /// What became of these, and lets them go.
+    /// Returns the outcomes of these objects, and releases them.
     fn outcomes<const N: usize>(&mut self, ids: [ObjectId; N]) -> [Result<(), String>; N] {
         let outcomes = ids.map(|id| {
             let outcome = self.scheduler.outcome(id).expect("it has ended");
@@ -138,7 +138,7 @@ impl Env {
         outcomes
     }
 
-    /// The failure of each of these, whose text has this in it.
+    /// Checks that each of these objects has failed with an error whose text contains `why`.
     fn failed<const N: usize>(&mut self, ids: [ObjectId; N], why: &str) {
         for (id, outcome) in ids.into_iter().zip(self.outcomes(ids)) {
             let text = outcome.expect_err("it has failed");

@@ -1,4 +1,4 @@
-//! Places for pending calls.
+//! Tests of the places for pending calls.
 
 use mobula_protocol::ObjectId;
 
@@ -54,7 +54,7 @@ fn places_go_to_those_that_wait_in_their_order() {
     assert!(env.has_place(second) && !env.scheduler.try_take_place());
     env.release(first);
     env.submit_placed(3);
-    // The other is given up.
+    // The other place is given up.
     env.give_place_up(second);
     assert!(env.scheduler.try_take_place() && !env.scheduler.try_take_place());
     env.scheduler.leave_place(&mut env.host);

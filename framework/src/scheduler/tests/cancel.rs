@@ -1,4 +1,4 @@
-//! Tasks that are cancelled, or pass their limits.
+//! Tests of tasks that are cancelled, or exceed their limits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ impl Env {
         self.scheduler.sanity_check();
     }
 
-    /// So much later.
+    /// Lets this time pass.
     pub(super) fn pass(&mut self, time: Duration) {
         self.host.elapsed += time;
         let now = self.host.now();
@@ -123,7 +123,7 @@ fn what_runs_fails_at_once_and_is_killed_after_the_grace_time() {
     env.cancel(&[d(1)]);
     env.cancelled([1]);
     assert!(env.is_told(&task));
-    // Its worker reads the argument still.
+    // The worker still reads the argument.
     assert_eq!(env.scheduler.object_count(), 3);
     env.pass(SECOND / 2);
     assert!(env.host.killed.is_empty());
@@ -132,7 +132,7 @@ fn what_runs_fails_at_once_and_is_killed_after_the_grace_time() {
     env.lose(W1);
     env.release(d(1));
     assert_eq!(env.scheduler.object_count(), 1);
-    // What stood behind it runs elsewhere.
+    // The task behind the cancelled task runs elsewhere.
     env.add_worker(W2);
     env.run(W2, d(2), good(2));
     env.release(d(2));
@@ -186,7 +186,7 @@ fn what_has_ended_is_not_cancelled() {
     assert!(env.completed().is_empty() && env.host.control(W1).is_none());
 }
 
-/// A task of the driver that has spawned one, which has spawned another.
+/// Starts a task of the driver. It has spawned a task, which has spawned another task.
 fn family(env: &mut Env) -> [TaskMessage; 2] {
     env.submit(1, vec![]);
     env.pump();
@@ -226,7 +226,7 @@ fn a_cancelled_task_is_never_retried() {
     env.cancel(&[d(1)]);
     env.cancelled([1]);
     assert!(env.is_told(&task));
-    // The worker has not heard of it.
+    // The worker has not read the cancellation yet.
     env.ok(W1, super::env::again(&task));
     env.lose(W1);
     env.add_worker(W2);
@@ -338,7 +338,7 @@ fn a_run_that_took_too_long_is_followed_by_another() {
     let again = env.start(W2, d(1));
     assert_eq!(again.retries, 0);
     env.ok(W2, started(&again));
-    // The first one ends after all. Nobody looks at that.
+    // The first run ends after all. Its result is ignored.
     env.host.end(W1, &task);
     env.ok(W1, done(&task, good(1)));
     assert!(env.completed().is_empty());

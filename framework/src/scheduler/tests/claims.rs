@@ -1,4 +1,4 @@
-//! Well-formed messages of a worker that say what is not so.
+//! Tests of well-formed messages in which a worker makes false claims.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn put(seq: u64, value: Value) -> FromWorker {
     }
 }
 
-/// A shared array of 1,000 elements that take 8 bytes each.
+/// Returns a shared array of 1,000 elements of 8 bytes.
 fn shared(kind: SharedKind) -> Value {
     Value {
         format: Format::Shared {
@@ -45,7 +45,7 @@ fn shared(kind: SharedKind) -> Value {
     }
 }
 
-/// A worker that runs a task with these arguments, and an object of the driver's beside them.
+/// Returns a worker that runs a task with these arguments. The driver has an object beside them.
 fn running(args: Vec<ArgSpec>) -> (Env, TaskMessage) {
     let mut env = Env::new(2, 1);
     let task = env.scheduler.mint();
@@ -71,7 +71,7 @@ fn refused(env: &mut Env, message: FromWorker) {
     assert_eq!(format!("{:?}", env.scheduler), before, "{text}");
 }
 
-/// All messages that mention objects beside those that they make.
+/// Returns all kinds of messages that mention an object that they do not make.
 fn mentions(task: &TaskMessage, id: ObjectId, attachment: &WireAttachment) -> Vec<FromWorker> {
     let attachments = || vec![attachment.clone()];
     let seal = Format::Flat {
@@ -157,7 +157,7 @@ fn ids_that_a_worker_was_not_told_of_are_refused() {
         for message in mentions(&task, id, &attachment(id, &secret)) {
             refused(&mut env, message);
         }
-        // Another worker has it.
+        // An object that another worker has is refused, too.
         env.ok_as_told(W2, id);
         refused(&mut env, FromWorker::Hold(id));
     }
@@ -168,13 +168,13 @@ fn stored(value: &Value) -> bool {
 }
 
 impl Env {
-    /// The worker says what is so.
+    /// The worker sends a valid message.
     #[track_caller]
     fn says(&mut self, worker: WorkerId, message: FromWorker) {
         self.message(worker, message).unwrap();
     }
 
-    /// The worker runs a task that has the object as its argument, and keeps it.
+    /// The worker runs a task that has the object as its argument, and keeps the object.
     fn ok_as_told(&mut self, worker: WorkerId, id: ObjectId) {
         let task = self.scheduler.mint();
         let args = vec![value(vec![refer(id)])];
@@ -215,13 +215,13 @@ fn a_worker_may_mention_what_its_tasks_and_their_values_refer_to() {
         put(1, packed(0, vec![array_attachment(beside, 4), refer(deep)])),
     );
     env.done(W1, &running, Ok(Arc::new(packed(0, vec![refer(deep)]))));
-    // What it held it holds.
+    // The worker still has the objects that it holds.
     env.says(W1, FromWorker::Watch(middle));
     env.says(W1, FromWorker::Release(deep));
     env.says(W1, FromWorker::Hold(deep));
 }
 
-/// The set of ids grows with what comes later, and pending objects get values.
+/// Objects of later messages join the set of known ids. Pending objects get values.
 #[test]
 fn a_worker_may_mention_what_it_was_told_later() {
     let (mut env, task) = running(vec![]);
@@ -378,7 +378,7 @@ fn an_array_is_sealed_as_what_it_is() {
     ] {
         refused(&mut env, seal(lie));
     }
-    // Memory that others share pages with stays writable for them.
+    // Memory that shares pages with other memory cannot be sealed, since it stays writable.
     let mut small = shared(SharedKind::Array);
     let Body::Stored(loc) = &mut small.body else {
         unreachable!()

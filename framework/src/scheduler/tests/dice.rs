@@ -1,6 +1,6 @@
-//! Chance.
+//! Random choices of the tests.
 
-/// Pseudo-random numbers (SplitMix64), the same on each run.
+/// Pseudo-random numbers (SplitMix64), equal in each run.
 pub(in crate::scheduler) struct Dice(pub(in crate::scheduler) u64);
 
 impl Dice {

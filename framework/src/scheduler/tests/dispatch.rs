@@ -1,4 +1,4 @@
-//! Who gets which task, and in which order.
+//! Tests of the choice of workers for tasks, and of the order of tasks.
 
 use mobula_protocol::{
     ObjectId, WorkerId,
@@ -20,7 +20,7 @@ pub(super) fn ids(seqs: impl IntoIterator<Item = u64>) -> Vec<ObjectId> {
     seqs.into_iter().map(d).collect()
 }
 
-/// Ends everything that is left, so that the test can end with the usual checks.
+/// Ends all remaining tasks, so that the test can end with the usual checks.
 pub(super) fn wind_up(env: &mut Env, workers: &[WorkerId]) {
     loop {
         env.pump();
@@ -91,7 +91,7 @@ fn children_go_before_all_else_in_the_order_of_their_spawning() {
     env.ok(W2, spawn(w(W2, 1), vec![]));
     env.ok(W1, spawn(w(W1, 2), vec![]));
     env.done(W1, &first, good(1));
-    // The latest parent's children lead. Those of one parent stay together.
+    // The children of the latest parent come first. The children of one parent stay together.
     env.pump();
     let child = env.start(W1, w(W2, 1));
     env.ok(W1, spawn(w(W1, 3), vec![]));
@@ -160,7 +160,7 @@ fn an_idle_worker_gets_half_of_what_the_busiest_has_not_started() {
     env.pump();
     assert_eq!(env.host.lane(W1), ids(2..=4));
     assert_eq!(env.host.lane(W2), ids(5..=8));
-    // No pins are left from the revoked hand-over, and nothing more is moved as long as both work.
+    // The revoked hand-over has left no pins. No further task moves while both workers work.
     env.pump();
     assert_eq!(env.host.revocations, 4);
     for seq in 5..=8 {
@@ -175,7 +175,8 @@ fn an_idle_worker_gets_half_of_what_the_busiest_has_not_started() {
     env.run(W2, d(4), good(4));
     env.pump();
     assert_eq!((env.host.lane(W1), env.host.lane(W2)), (vec![], ids([2])));
-    // The long task has cost its worker what it had ahead: it gets nothing until it is done.
+    // The worker with the long task has lost its queue. It gets no task until the long task is
+    // done.
     submit_all(&mut env, 9..=20);
     env.pump();
     assert_eq!(env.host.lane(W1), []);
@@ -221,7 +222,7 @@ fn where_the_busiest_has_nothing_to_give_the_next_is_asked() {
     submit_all(&mut env, 1..=7);
     env.pump();
     assert_eq!(env.host.lane(W1), ids([1, 3, 5, 7]));
-    // These have ended, but the worker's messages are still on their way.
+    // These tasks have ended, but the worker's messages are still in transit.
     let ended = [1, 3, 5, 7].map(|seq| env.start(W1, d(seq)));
     env.add_worker(W3);
     env.pump();
@@ -250,7 +251,7 @@ fn a_worker_that_blocks_gives_back_its_queue_and_gets_the_children_first() {
     env.pump();
     assert_eq!(env.host.lane(W1), [child]);
 
-    // One more level down, in another thread of the same worker.
+    // One level deeper, in another thread of the same worker.
     let inner = env.start(W1, child);
     env.ok(W1, spawn(w(W1, 2), vec![]));
     env.ok(W1, FromWorker::Blocked);
@@ -282,7 +283,7 @@ fn a_child_goes_to_an_idle_worker_before_the_one_where_its_parent_waits() {
     }
     env.ok(W1, FromWorker::Blocked);
     env.pump();
-    // Where the parent waits, a task is still better off than behind another one.
+    // A task runs sooner on the worker where its parent waits than behind another task.
     assert_eq!(env.host.lane(W1), [w(W1, 3)]);
     assert_eq!(env.host.lane(W2), [w(W1, 1), w(W1, 4)]);
     assert_eq!(env.host.lane(W3), [w(W1, 2), w(W1, 5)]);
@@ -349,17 +350,17 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     env.scheduler.tick(true);
     submit_all(&mut env, 3..=10);
     env.pump();
-    // Six fit; two wait, although two workers are idle.
+    // Six tasks fit. Two wait, although two workers are idle.
     assert_eq!(env.host.lane(W1), ids([3, 5, 7]));
     assert_eq!(env.host.lane(W2), ids([4, 6, 8]));
     assert!(env.host.lane(W3).is_empty() && env.scheduler.is_packed());
 
-    // One of them gets stuck in its task, or waits for its turn on a core; the other one ends some.
+    // One of the two workers gets stuck in its task. The other worker ends three tasks.
     let stuck = env.start(W1, d(3));
     for task in [4, 6, 8] {
         env.run(W2, d(task), good(task));
         env.scheduler.end_round();
-        // However many ticks a round has.
+        // The number of ticks in a round has no effect.
         (0..10).for_each(|_| env.scheduler.tick(true));
         env.pump();
         assert!(env.host.lane(W3).is_empty());
@@ -371,7 +372,7 @@ fn short_tasks_go_to_as_many_workers_as_there_are_cores() {
     assert!(!env.scheduler.is_packed());
     assert!(!env.host.lane(W3).is_empty() && !env.host.lane(WorkerId(4)).is_empty());
 
-    // Where tasks are not short, all workers count.
+    // If tasks are not short, all workers count.
     env.scheduler.tick(false);
     env.done(W1, &stuck, good(3));
     wind_up(&mut env, &all);

@@ -1,4 +1,4 @@
-//! The end of the runtime.
+//! Tests of the end of the runtime.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn every_task_fails_of_the_same_cause_and_what_the_driver_has_stays() {
     let why = end(&mut env);
     let expected: Vec<_> = (2..=9).map(|seq| (d(seq), Err(why.clone()))).collect();
     assert_eq!(env.completed(), expected);
-    // Nothing had been started, and nothing will be.
+    // No task had been started, and none will be.
     assert_eq!((env.host.lane(W1), env.host.lane(W2)), (vec![], vec![]));
     assert!(env.scheduler.outcome(kept).unwrap().is_ok());
     assert!(!env.scheduler.pending_work() && env.scheduler.is_quiet());
@@ -42,7 +42,7 @@ fn every_task_fails_of_the_same_cause_and_what_the_driver_has_stays() {
     env.put(12, array(12));
     env.put(13, inline(13));
     env.pump();
-    // What is put may lie in memory that the caller reads, so it lives as long as its handles.
+    // A caller may read the memory of a stored object, so the object lives as long as its handles.
     assert!(env.freed().is_empty());
     assert!(env.scheduler.outcome(d(12)).unwrap().is_ok());
     assert_eq!(env.completed(), [(d(11), Err(why.clone()))]);
@@ -75,7 +75,7 @@ fn what_a_worker_reads_stays_until_the_worker_is_gone() {
     env.release(d(4));
     let pins = |env: &Env| [held, nested, arg].map(|id| env.scheduler.pins(id));
     assert_eq!(pins(&env), [1, 1, 1]);
-    // The task ends after all. What the worker says it releases it does release.
+    // The task ends after all. The worker's releases still count.
     env.host.end(W1, &task);
     env.ok(W1, done(&task, good(4)));
     env.ok(W1, FromWorker::Hold(nested));
@@ -106,7 +106,7 @@ fn a_task_that_waits_is_told_and_can_end() {
     let why = end(&mut env);
     assert_eq!(env.told(W1, before), Err(why.clone()));
     env.ok(W1, FromWorker::Unblocked);
-    // What it tries next fails as well; what is there is still there.
+    // Further tasks fail, too. Ready objects stay ready.
     env.ok(W1, spawn(after, vec![]));
     env.ok(W1, FromWorker::Watch(after));
     assert_eq!(env.told(W1, after), Err(why.clone()));
@@ -122,7 +122,8 @@ fn a_task_that_waits_is_told_and_can_end() {
     env.ok(W1, done(&task, bad("no")));
     env.release(ready);
     assert_eq!(env.scheduler.pins(ready), 1);
-    // What it has put it reads until it is gone, also from within a value that it has put later.
+    // The worker reads its own object until it is gone, also from within a value that it has put
+    // later.
     let holds = Arc::new(packed(4, vec![array_attachment(w(W1, 3), 3), refer(after)]));
     let id = w(W1, 4);
     env.ok(W1, FromWorker::Put { id, value: holds });

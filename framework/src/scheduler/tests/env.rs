@@ -1,4 +1,4 @@
-//! A scheduler with its [`TestHost`], and short ways to make things.
+//! A scheduler with its [`TestHost`], and short ways to make tasks, values and messages.
 
 use std::sync::Arc;
 
@@ -19,20 +19,21 @@ pub(super) const W1: WorkerId = WorkerId(1);
 pub(super) const W2: WorkerId = WorkerId(2);
 pub(super) const W3: WorkerId = WorkerId(3);
 
-/// Checks everything after each call.
+/// A scheduler whose invariants are checked after each call.
 pub(super) struct Env {
     pub(super) scheduler: Scheduler,
     pub(super) host: TestHost,
 }
 
 impl Env {
-    /// With this many workers, all up, which get at most `prefetch` tasks each.
+    /// Returns an environment with this many registered workers. Each gets at most `prefetch`
+    /// tasks.
     pub(super) fn new(workers: u32, prefetch: u32) -> Env {
         let functions = ["first", "second", "third"].map(|name| (name, CallRole::default()));
         Env::with_functions(workers, prefetch, &functions)
     }
 
-    /// As [`new`](Env::new), with these functions.
+    /// Does what [`new`](Env::new) does, with these functions.
     pub(super) fn with_functions(
         workers: u32,
         prefetch: u32,
@@ -79,13 +80,13 @@ impl Env {
         result
     }
 
-    /// The worker has what it speaks of.
+    /// Delivers a message of a worker that knows all objects of the message.
     pub(super) fn ok(&mut self, from: WorkerId, message: FromWorker) {
         self.scheduler.show(from, &message);
         self.message(from, message).unwrap();
     }
 
-    /// A task of the driver, not handed over yet.
+    /// Submits a task of the driver, which is not handed over yet.
     pub(super) fn submit(&mut self, seq: u64, args: Vec<ArgSpec>) -> ObjectId {
         let spec = spec(d(seq), args);
         self.scheduler.submit(spec, D, &mut self.host).unwrap();
@@ -93,14 +94,14 @@ impl Env {
         d(seq)
     }
 
-    /// An object of the driver.
+    /// Puts an object of the driver.
     pub(super) fn put(&mut self, seq: u64, value: Value) -> ObjectId {
         self.scheduler.put(d(seq), Arc::new(value), D).unwrap();
         self.scheduler.sanity_check();
         d(seq)
     }
 
-    /// A further handle of the driver.
+    /// Takes a further handle for the driver.
     pub(super) fn retain(&mut self, id: ObjectId) -> Result<Option<Outcome>, Violation> {
         retain(&mut self.scheduler, id)
     }
@@ -110,7 +111,7 @@ impl Env {
         self.scheduler.sanity_check();
     }
 
-    /// The worker takes up its next task, which should be `id`.
+    /// The worker begins its next task, which should be `id`.
     pub(super) fn start(&mut self, worker: WorkerId, id: ObjectId) -> TaskMessage {
         let task = self.host.start(worker).expect("a task in the lane");
         assert_eq!(task.id, id);
@@ -122,7 +123,7 @@ impl Env {
         self.ok(worker, done(task, outcome));
     }
 
-    /// Hands over what there is; the worker runs its next task, which should be `id`.
+    /// Hands over tasks. The worker runs its next task, which should be `id`.
     pub(super) fn run(&mut self, worker: WorkerId, id: ObjectId, outcome: Outcome) {
         self.pump();
         let task = self.start(worker, id);
@@ -133,8 +134,8 @@ impl Env {
         self.lose_as(worker, false);
     }
 
-    /// The worker is dead; `intended`: it exited by itself, with code 0. Whether the pool misses
-    /// it.
+    /// Reports the death of a worker. `intended`: it exited by itself, with code 0. Returns whether
+    /// the pool needs another worker.
     pub(super) fn lose_as(&mut self, worker: WorkerId, intended: bool) -> bool {
         self.host.reap(worker);
         let scheduler = &mut self.scheduler;
@@ -143,7 +144,7 @@ impl Env {
         missing
     }
 
-    /// The objects that were completed, with their values' numbers or errors.
+    /// Returns the objects that were completed, with the numbers of their values or their errors.
     pub(super) fn completed(&mut self) -> Vec<(ObjectId, Result<u64, String>)> {
         let completed = std::mem::take(&mut self.host.completed);
         completed
@@ -152,7 +153,7 @@ impl Env {
             .collect()
     }
 
-    /// The next message to the worker, which should be the outcome of `id`.
+    /// Returns the outcome in the next message to the worker, which should be that of `id`.
     pub(super) fn told(&mut self, worker: WorkerId, id: ObjectId) -> Result<u64, String> {
         match self.host.control(worker) {
             Some(ToWorker::Ready { id: told, outcome }) if told == id => plain(outcome),
@@ -160,7 +161,7 @@ impl Env {
         }
     }
 
-    /// The extents that were freed, by number.
+    /// Returns the numbers of the extents that were freed.
     pub(super) fn freed(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.host.freed)
             .into_iter()
@@ -168,7 +169,7 @@ impl Env {
             .collect()
     }
 
-    /// That nothing exists any more and nothing happened that the test has not looked at.
+    /// Checks that no object exists, and that the test has seen all actions of the scheduler.
     pub(super) fn assert_over(&self) {
         self.host.emptiness_check();
         assert_eq!(self.scheduler.object_count(), 0);
@@ -188,7 +189,7 @@ pub(super) fn crash(function: FunctionIndex) -> Error {
     Error::internal(format!("crash of {}", function.0))
 }
 
-/// An id of the driver's.
+/// Returns an id of the driver's.
 pub(super) fn d(seq: u64) -> ObjectId {
     ObjectId { origin: D, seq }
 }
@@ -201,7 +202,7 @@ pub(super) fn function(name: &'static str, role: CallRole) -> Function {
     }
 }
 
-/// An id of a worker's.
+/// Returns an id of a worker's.
 pub(super) fn w(origin: WorkerId, seq: u64) -> ObjectId {
     ObjectId { origin, seq }
 }
@@ -216,7 +217,7 @@ pub(super) fn spec(id: ObjectId, args: Vec<ArgSpec>) -> TaskSpec {
     }
 }
 
-/// The options of a call that runs again so often after deaths.
+/// Returns the options of a call that runs again this often after deaths.
 pub(super) fn retries(retries: u32) -> CallOptions {
     Some(Arc::new(TaskOptions {
         retries: Some(retries),
@@ -224,7 +225,7 @@ pub(super) fn retries(retries: u32) -> CallOptions {
     }))
 }
 
-/// As [`retries`], and after errors too.
+/// Returns the options of a call that runs again this often after deaths and errors.
 pub(super) fn retries_of_errors(retries: u32) -> CallOptions {
     Some(Arc::new(TaskOptions {
         retries: Some(retries),
@@ -233,7 +234,7 @@ pub(super) fn retries_of_errors(retries: u32) -> CallOptions {
     }))
 }
 
-/// How often the worker may run the task again by itself, whose function has no options.
+/// Returns how often the worker may run the task again by itself. The function has no options.
 pub(super) fn reruns(task: &TaskMessage) -> u32 {
     TaskOptions::of(&task.options, &TaskOptions::DEFAULT).reruns(task.retries)
 }
@@ -251,7 +252,7 @@ pub(super) fn done(task: &TaskMessage, outcome: Outcome) -> FromWorker {
     }
 }
 
-/// Takes a handle, and says what it was told.
+/// Takes a handle, and returns what the scheduler has told about the object.
 pub(super) fn retain(
     scheduler: &mut Scheduler,
     id: ObjectId,
@@ -272,12 +273,12 @@ pub(super) fn again(task: &TaskMessage) -> FromWorker {
     }
 }
 
-/// A small value that can be told from others by its number.
+/// Returns a small value. Its number tells it from other values.
 pub(super) fn inline(number: u64) -> Value {
     packed(number, vec![])
 }
 
-/// A small value that refers to others.
+/// Returns a small value that refers to other objects.
 pub(super) fn packed(number: u64, attachments: Vec<WireAttachment>) -> Value {
     Value {
         format: Format::Packed {
@@ -288,7 +289,7 @@ pub(super) fn packed(number: u64, attachments: Vec<WireAttachment>) -> Value {
     }
 }
 
-/// A flat value in the store, of 100 bytes.
+/// Returns a flat value of 100 bytes in the store.
 pub(super) fn array(number: u64) -> Value {
     let loc = Loc {
         segment: SegmentId(0),
@@ -306,7 +307,7 @@ pub(super) fn array(number: u64) -> Value {
     }
 }
 
-/// That [`array`], inside a value.
+/// Returns the attachment of that [`array`] inside a value.
 pub(super) fn array_attachment(id: ObjectId, number: u64) -> WireAttachment {
     WireAttachment::Array {
         id,

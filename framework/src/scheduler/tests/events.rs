@@ -1,4 +1,5 @@
-//! What a host is told of tasks. Every test of the scheduler checks the order, task by task.
+//! The events of tasks that a host sees. Every test of the scheduler checks their order for each
+//! task.
 
 use std::collections::HashMap;
 
@@ -23,8 +24,10 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// Adds an event.
+    ///
     /// # Panics
-    /// The task's latest event cannot be followed by this one.
+    /// This event cannot follow the task's latest event.
     pub(super) fn add(&mut self, event: TaskEvent) {
         let before = self.latest.insert(event.task, event.change);
         assert!(
@@ -34,6 +37,8 @@ impl Observed {
         self.events.push((event.id, event.change));
     }
 
+    /// Checks that all tasks have ended.
+    ///
     /// # Panics
     /// A task has not ended.
     pub(super) fn assert_all_ended(&self) {
@@ -53,7 +58,7 @@ impl Observed {
 
 fn can_follow(before: Option<TaskChange>, change: TaskChange) -> bool {
     match (before, change) {
-        // A run that has passed its limit is left over as a task of its own.
+        // A run that has exceeded its limit remains as an abandoned task.
         (None, Submitted { .. } | Abandoned(_)) => true,
         (
             Some(Submitted { missing: before } | InputReady { missing: before }),
@@ -120,7 +125,7 @@ fn a_task_that_is_taken_back_or_lost_is_assigned_anew() {
     env.submit(2, vec![]);
     env.pump();
     env.start(W1, d(1));
-    // The second stands behind the first, and the new worker is idle.
+    // The second task stands behind the first, and the new worker is idle.
     env.add_worker(W2);
     env.pump();
     env.lose(W2);
@@ -139,7 +144,7 @@ fn a_task_that_is_taken_back_or_lost_is_assigned_anew() {
         ),
         "{events:?}"
     );
-    // It was begun, and has no retry.
+    // The task had begun, and has no retry.
     assert_eq!(env.events(1).last(), Some(&Ended { failed: true }));
 }
 

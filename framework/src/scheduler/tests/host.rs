@@ -1,4 +1,4 @@
-//! A [`Host`] that writes everything down and plays the part of the mailboxes.
+//! A [`Host`] that records all calls and replaces the mailboxes.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -21,11 +21,11 @@ use super::{
 enum Word {
     Queued,
     Started,
-    /// The `Done` is written, or revoked.
+    /// The `Done` is written, or the task is revoked.
     Over,
 }
 
-/// What the scheduler has done, until a test asks for it.
+/// The actions of the scheduler that a test has not asked for yet.
 #[derive(Debug, Default)]
 pub(super) struct TestHost {
     words: HashMap<(WorkerId, TaskSlot), (Attempt, Word)>,
@@ -33,24 +33,24 @@ pub(super) struct TestHost {
     control: HashMap<WorkerId, VecDeque<ToWorker>>,
     pub(super) completed: VecDeque<(ObjectId, Outcome)>,
     pub(super) freed: BTreeSet<(u32, u64)>,
-    /// What has happened to tasks, in orders that can be.
+    /// The events of tasks. Their order is checked.
     pub(super) observed: Observed,
-    /// How many workers are to be started.
+    /// The number of workers that are to be started.
     pub(super) starting: usize,
-    /// Workers that have become actors, with their threads.
+    /// The workers that have become actors, with their numbers of threads.
     pub(super) actors: Vec<(WorkerId, u32)>,
     pub(super) killed: Vec<WorkerId>,
     pub(super) said: Vec<String>,
     pub(super) ending: Vec<WorkerId>,
-    /// Shared memory that is to be closed, and what it is to become.
+    /// Shared memory that is to be closed, and the object that it is to become.
     pub(super) closing: Vec<(Loc, Option<(ObjectId, Value)>)>,
-    /// While false, the workers are quicker than every revocation.
+    /// Whether revocations succeed. If not, the worker has always begun the task before.
     pub(super) revocable: bool,
     pub(super) revocations: usize,
-    /// The time, from the first time that somebody asked.
+    /// The time since the first call that asked for the time.
     pub(super) elapsed: Duration,
     pub(super) began: Option<Instant>,
-    /// When the scheduler wants to be called.
+    /// The time at which the scheduler wants to be called.
     pub(super) wake_at: Option<Instant>,
 }
 
@@ -62,7 +62,7 @@ impl TestHost {
         }
     }
 
-    /// The worker takes up its next task.
+    /// The worker begins its next task. Returns the task.
     pub(super) fn start(&mut self, worker: WorkerId) -> Option<TaskMessage> {
         while let Some(task) = self.lanes.get_mut(&worker)?.pop_front() {
             let word = self.words.get_mut(&(worker, task.slot)).unwrap();
@@ -74,21 +74,21 @@ impl TestHost {
         None
     }
 
-    /// The task writes over its state word, which then says that nobody has begun it.
+    /// The task overwrites its state word, which then says that the task has not begun.
     pub(super) fn unsay(&mut self, worker: WorkerId, task: &TaskMessage) {
         let word = self.words.get_mut(&(worker, task.slot)).unwrap();
         assert_eq!(*word, (task.attempt, Word::Started));
         word.1 = Word::Queued;
     }
 
-    /// The worker is done with a task and says so.
+    /// The worker completes a task and reports it.
     pub(super) fn end(&mut self, worker: WorkerId, task: &TaskMessage) {
         let word = self.words.get_mut(&(worker, task.slot)).unwrap();
         assert_eq!(*word, (task.attempt, Word::Started));
         word.1 = Word::Over;
     }
 
-    /// What waits in the worker's task lane, without what was revoked.
+    /// Returns the tasks that wait in the worker's task lane, without revoked tasks.
     pub(super) fn lane(&self, worker: WorkerId) -> Vec<ObjectId> {
         let lane = self.lanes.get(&worker).into_iter().flatten();
         lane.filter(|task| self.words[&(worker, task.slot)] == (task.attempt, Word::Queued))
@@ -96,18 +96,18 @@ impl TestHost {
             .collect()
     }
 
-    /// The next message on the worker's control lane.
+    /// Returns the next message on the worker's control lane.
     pub(super) fn control(&mut self, worker: WorkerId) -> Option<ToWorker> {
         self.control.get_mut(&worker)?.pop_front()
     }
 
-    /// Forgets what was sent to a dead worker.
+    /// Forgets the messages to a dead worker.
     pub(super) fn reap(&mut self, worker: WorkerId) {
         self.lanes.remove(&worker);
         self.control.remove(&worker);
     }
 
-    /// That the scheduler has done nothing which the test has not asked for.
+    /// Checks that the test has asked for all actions of the scheduler.
     pub(super) fn emptiness_check(&self) {
         for (&worker, control) in &self.control {
             assert!(

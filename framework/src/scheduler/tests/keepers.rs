@@ -1,4 +1,4 @@
-//! Workers that keep calls of their tasks to themselves, and are asked for some.
+//! Tests of workers that keep calls of their tasks, and are asked for some.
 
 use mobula_protocol::{
     ObjectId, WorkerId,
@@ -10,7 +10,7 @@ use super::{
     env::{Env, W1, W2, W3, bad, d, good, packed, refer, spawn, w},
 };
 
-/// How often a worker was asked for calls since the last look.
+/// Returns how often a worker was asked for calls since the last look.
 fn asked(env: &mut Env, worker: WorkerId) -> usize {
     let messages = std::iter::from_fn(|| env.host.control(worker));
     messages
@@ -29,7 +29,7 @@ fn who_keeps_calls_is_asked_once_while_another_worker_is_idle() {
     env.pump();
     env.pump();
     assert_eq!(asked(&mut env, W1), 1);
-    // It gives one away, which the idle worker gets: nobody is idle any more.
+    // The worker gives a call away, which the idle worker gets. No worker is idle any more.
     env.ok(W1, spawn(w(W1, 1), vec![]));
     env.pump();
     assert_eq!(env.host.lane(W2), [w(W1, 1)]);
@@ -64,7 +64,7 @@ fn nobody_is_asked_while_tasks_are_ready_or_all_workers_have_some() {
     env.assert_over();
 }
 
-/// What was kept is told of before that.
+/// The worker reports kept calls before its task ends or blocks.
 #[test]
 fn a_task_that_ends_or_blocks_and_a_worker_that_dies_keep_nothing() {
     let mut env = Env::new(3, 1);
@@ -118,11 +118,11 @@ fn the_result_of_a_call_that_a_worker_has_run_is_an_object_which_it_holds() {
         env.ok(W1, FromWorker::Release(id));
     }
     assert!(env.scheduler.outcome(failed).is_none());
-    // The outer one keeps it.
+    // The outer object keeps it.
     assert!(env.scheduler.outcome(small).is_some());
     env.ok(W1, FromWorker::Release(outer));
     assert!(env.scheduler.outcome(small).is_none());
-    // The id of another worker, and one that is in use.
+    // The messages use an id of another worker, and an id in use.
     env.message(W1, ran(w(W2, 1), good(1))).unwrap_err();
     env.ok(W1, ran(small, good(1)));
     env.message(W1, ran(small, good(1))).unwrap_err();

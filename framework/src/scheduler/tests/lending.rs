@@ -1,4 +1,5 @@
-//! Shared arrays: parts that are lent, come home and are incomplete; arrays that become objects.
+//! Tests of shared arrays: parts that are lent, given back and incomplete, and arrays that become
+//! objects.
 
 mod sealing;
 
@@ -15,7 +16,7 @@ use super::{
     env::{D, Env, W1, W2, array, bad, d, done, good, inline, packed, retries, spec, w},
 };
 
-/// Elements of each array here.
+/// The number of elements of each array.
 const LEN: u64 = 100;
 
 fn loc(number: u64) -> Loc {
@@ -26,7 +27,7 @@ fn loc(number: u64) -> Loc {
     }
 }
 
-/// A shared array, of ten rows where tiles are cut.
+/// Returns a shared array. Tiles see it as ten rows.
 pub(super) fn shared(number: u64) -> Value {
     Value {
         format: Format::Shared {
@@ -66,7 +67,7 @@ impl Env {
         self.try_lend(array, ranges).unwrap().unwrap()
     }
 
-    /// Why these parts cannot be lent.
+    /// Returns the reason why these parts cannot be lent.
     fn refused(&mut self, array: ObjectId, ranges: &[PartRange]) -> String {
         let error = self.try_lend(array, ranges).unwrap().unwrap_err();
         assert!(error.is_usage());
@@ -80,7 +81,8 @@ impl Env {
         id
     }
 
-    /// A call that takes a part, which the caller lets go; it may be run again this often.
+    /// Submits a call that takes a part, and releases the part. The call may be run again this
+    /// often.
     fn write(&mut self, part: ObjectId, most: u32) -> ObjectId {
         let id = self.scheduler.mint();
         let call = TaskSpec {
@@ -92,8 +94,8 @@ impl Env {
         id
     }
 
-    /// The incomplete parts that were told to the one that asks, with their errors; `None` while it
-    /// waits.
+    /// Returns the incomplete parts with their errors, as `settler` reports them. `None` while
+    /// `settler` is pending.
     pub(super) fn incomplete(&mut self, settler: ObjectId) -> Option<Vec<(String, String)>> {
         self.pump();
         let outcome = self.scheduler.outcome(settler)?;
@@ -108,7 +110,7 @@ impl Env {
         Some(all.collect())
     }
 
-    /// That memory was closed, to be freed, this many times since the last look.
+    /// Returns the arrays whose memory was closed, to be freed, since the last look.
     fn closed(&mut self) -> Vec<u64> {
         let closing = std::mem::take(&mut self.host.closing);
         closing
@@ -134,14 +136,14 @@ fn parts_are_lent_once_and_come_home_with_their_last_handle() {
         let why = env.refused(array, &ranges);
         assert!(why.contains(other) && why.contains("settle"), "{why}");
     }
-    // What lies between was not lent by the ones that failed.
+    // The failed requests have not lent the elements between the parts.
     let between = env.lend(array, &[span(50, 60)]);
     env.retain(parts[0]).unwrap();
     env.release(parts[0]);
     env.refused(array, &[span(0, 1)]);
     env.release(parts[0]);
     let again = env.lend(array, &[span(0, 50)]);
-    // The parts keep the array, without any handle of it.
+    // The parts keep the array without a handle of it.
     env.release(array);
     for part in [again[0], between[0]] {
         env.release(part);
@@ -200,7 +202,8 @@ fn tiles_lie_between_one_another_and_empty_parts_are_parts() {
         env.refused(array, &[range]);
     }
     let settler = env.settle(array);
-    // The long tile goes first, so that what is left is found though it begins far before.
+    // The long tile is released first. The search must find the others, though the long tile begins
+    // far before them.
     for part in parts {
         assert_eq!(env.incomplete(settler), None);
         env.release(part);
@@ -227,7 +230,7 @@ fn a_call_takes_its_part_along_and_gives_it_back_however_it_ends() {
     let settlers = [env.settle(array), env.settle(array)];
     env.run(W1, calls[0], good(0));
     env.run(W1, calls[1], bad("boom"));
-    // Home, but there is one more.
+    // The first parts are given back, but one part is still lent.
     env.refused(array, &[span(25, 26)]);
     let again = env.lend(array, &[span(0, 20)]);
     env.release(again[0]);
@@ -237,7 +240,7 @@ fn a_call_takes_its_part_along_and_gives_it_back_however_it_ends() {
     for settler in settlers {
         assert_eq!(env.incomplete(settler), Some(incomplete.clone()));
     }
-    // It is told once.
+    // An incomplete part is reported once.
     let late = env.settle(array);
     assert_eq!(env.incomplete(late), Some(vec![]));
     assert_eq!(env.completed().len(), 7);
@@ -254,7 +257,8 @@ fn only_what_was_begun_can_be_incomplete() {
     let array = env.put(0, shared(1));
     let failing = env.submit(50, vec![]);
     let parts = env.lend(array, &[span(0, 10), span(10, 20), span(20, 30)]);
-    // One never starts, since its other input fails; one has a loan and dies; one was only queued.
+    // One call never starts, since its other input fails. One runs with its part and dies. One was
+    // only queued.
     let id = env.scheduler.mint();
     let call = spec(
         id,
@@ -301,7 +305,8 @@ fn retries_keep_the_loan_and_the_last_failure_counts() {
         env.lose(first);
         env.refused(array, &[span(0, 20)]);
         env.add_worker(second);
-        // A worker that dies before it has begun again: the first attempt may have written.
+        // The second worker may die before the task has begun again. The first attempt may have
+        // written.
         env.pump();
         if n == 1 {
             env.start(second, *call);
@@ -339,7 +344,7 @@ fn workers_make_arrays_and_lend_parts() {
             .collect(),
     };
     env.ok(W1, lend(&[2, 3], &[span(0, 50), span(50, 100)]));
-    // All of them fail, and none is lent.
+    // Both requests fail, and no part is lent.
     env.ok(W1, lend(&[4, 5], &[span(0, 0), span(99, 100)]));
     for n in [4, 5] {
         env.ok(W1, FromWorker::Watch(w(W1, n)));
@@ -374,7 +379,7 @@ fn workers_make_arrays_and_lend_parts() {
         env.incomplete(settler),
         Some(vec![("elements 0..50".to_owned(), "boom".to_owned())])
     );
-    // What a dead worker has comes home: the part, and the array itself.
+    // The part and the array of a dead worker are given back.
     env.ok(W1, lend(&[12], &[span(5, 6)]));
     env.lose(W1);
     assert_eq!(env.closed(), [1]);
@@ -412,7 +417,7 @@ fn no_value_of_a_worker_is_a_part() {
     env.message(W1, done(&task, Ok(part))).unwrap_err();
     env.host.end(W1, &task);
     env.ok(W1, done(&task, good(1)));
-    // An ordinary value may say that there is an array.
+    // An ordinary value may refer to the array.
     let refers = packed(1, vec![mobula_protocol::WireAttachment::Ref { id: array }]);
     env.put(6, refers);
     assert_eq!(env.completed().len(), 1);

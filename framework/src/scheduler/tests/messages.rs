@@ -1,4 +1,4 @@
-//! Messages that race with one another, and messages that make no sense.
+//! Tests of messages that race with one another, and of invalid messages.
 
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ fn a_longer_cycle_stays_and_goes_without_harm() {
     env.host.emptiness_check();
 }
 
-/// All that a worker could say wrongly, while it runs `task` and holds its own object 1.0.
+/// Returns all kinds of invalid messages, while a worker runs `task` and holds its own object 1.0.
 fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, FromWorker)> {
     let own = w(W1, 0);
     let end = |id, slot, attempt| FromWorker::Done {
@@ -149,20 +149,20 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
     };
     let not_inline = WireAttachment::InlineArray(Arc::new(array(1)));
     vec![
-        // A task, slot or attempt that is not the worker's.
+        // The task, slot or attempt is not the worker's.
         (W1, end(d(99), task.slot, task.attempt)),
         (W1, end(d(2), task.slot, task.attempt)),
         (W1, end(task.id, TaskSlot(task.slot.0 + 1), task.attempt)),
         (W1, end(task.id, TaskSlot(u32::MAX), task.attempt)),
         (W1, end(task.id, task.slot, Attempt(task.attempt.0 + 1))),
         (W2, done(task, good(0))),
-        // Ids of others, and ids in use.
+        // The id belongs to another process, or is in use.
         (W1, spawn(w(W2, 9), vec![])),
         (W1, spawn(d(9), vec![])),
         (W1, spawn(own, vec![])),
         (W1, put(w(W2, 9), inline(0))),
         (W1, put(own, inline(0))),
-        // A function that is not in the registry.
+        // The function is not in the registry.
         (
             W1,
             FromWorker::Spawn(
@@ -173,7 +173,7 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
                 None.into(),
             ),
         ),
-        // Values that refer to nothing, or to what cannot be.
+        // The value refers to a missing object, or to an impossible value.
         (W1, value(vec![refer(d(99))])),
         (W1, value(vec![array_attachment(d(99), 1)])),
         (W1, value(vec![array_attachment(d(2), 1)])),
@@ -184,17 +184,17 @@ fn nonsense(task: &mobula_protocol::message::TaskMessage) -> Vec<(WorkerId, From
         (W1, call(array(1))),
         (W1, call(packed(0, vec![crooked]))),
         (W1, call(packed(0, vec![not_inline]))),
-        // Objects that do not exist.
+        // The object does not exist.
         (W1, FromWorker::Hold(d(99))),
         (W1, FromWorker::Watch(d(99))),
-        // Out of order.
+        // The message is out of order.
         (W1, FromWorker::Unblocked),
         (W1, FromWorker::Registered),
         (WorkerId(4), FromWorker::Blocked),
         (WorkerId(5), FromWorker::Blocked),
         (WorkerId(5), FromWorker::Registered),
         (WorkerId::DRIVER, FromWorker::Blocked),
-        // Not for the scheduler.
+        // The message is not for the scheduler.
         (W1, FromWorker::NeedBytes(1)),
         (W1, FromWorker::ReturnBytes(1)),
     ]
@@ -241,7 +241,8 @@ fn values_that_could_only_come_from_a_broken_worker_do_no_harm() {
     env.submit(1, vec![]);
     env.pump();
     let task = env.start(W1, d(1));
-    // A length that no segment has. Whoever maps it refuses it; the sums come out even here.
+    // No segment has this length. A process that maps it refuses it. The scheduler's sums stay
+    // correct.
     let mut huge = array(1);
     let mobula_protocol::Body::Stored(loc) = &mut huge.body else {
         panic!()

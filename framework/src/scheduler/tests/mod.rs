@@ -1,5 +1,5 @@
-//! The scheduler's tests. They drive it without processes and check every invariant after each
-//! step.
+//! The scheduler's tests. They drive the scheduler without processes and check every invariant
+//! after each step.
 
 mod actors;
 mod admission;

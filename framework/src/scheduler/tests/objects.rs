@@ -1,4 +1,4 @@
-//! Refs, pins and what is freed when.
+//! Tests of refs, of pins, and of the time at which objects are freed.
 
 use std::sync::Arc;
 
@@ -127,7 +127,7 @@ fn arguments_and_their_arrays_are_pinned_from_the_hand_over_to_the_end() {
         env.release(held);
     }
     assert_eq!(env.scheduler.object_count(), 4);
-    // The worker keeps the array beyond the task: its own pin begins before the task's ends.
+    // The worker keeps the array beyond the task: its own pin begins before the task's pin ends.
     env.ok(W1, FromWorker::Hold(array_id));
     env.done(W1, &task, good(9));
     assert_eq!(env.completed(), [(id, Ok(9))]);
@@ -173,13 +173,13 @@ fn a_worker_pins_what_it_holds_and_knows() {
     );
     env.ok(W1, spawn(child, vec![]));
     assert_eq!((env.scheduler.pins(own), env.scheduler.pins(child)), (1, 0));
-    // Holding twice is holding once.
+    // A second hold has no effect.
     env.ok(W1, FromWorker::Hold(own));
     assert_eq!(env.scheduler.pins(own), 1);
     assert!(!env.scheduler.is_quiet());
     env.done(W1, &task, good(1));
     env.run(W1, child, Ok(Arc::new(array(6))));
-    // It is there, but the worker has not been told where.
+    // The result exists, but the worker does not know its place.
     assert_eq!(env.scheduler.pins(child), 0);
     env.ok(W1, FromWorker::Watch(child));
     assert_eq!(env.told(W1, child), Ok(6));
@@ -201,7 +201,7 @@ fn workers_forget_decoded_values_of_freed_objects() {
     for worker in [W1, W2, W1] {
         env.ok(worker, FromWorker::Decoded(outer));
     }
-    // A worker keeps the array inside.
+    // A worker keeps the inner array.
     env.ok(W1, FromWorker::Hold(inner));
     env.lose(W2);
     env.release(outer);

@@ -1,4 +1,4 @@
-//! A worker that behaves well but unpredictably.
+//! A correct worker with random behaviour.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,10 +15,10 @@ use super::{
     env::{number, w},
 };
 
-/// Objects, with their values where the worker has them.
+/// Objects, with their values if the worker has them.
 pub(super) type Known = Vec<(ObjectId, Option<Arc<Value>>)>;
 
-/// A worker's handle of an object: at most one for each object.
+/// A worker's handle of an object. The worker has at most one for each object.
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) value: Option<Arc<Value>>,
@@ -29,21 +29,21 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) outbox: VecDeque<FromWorker>,
     pub(super) entries: BTreeMap<ObjectId, Entry>,
-    /// The tasks that it has begun, and whether they wait. At most one does not.
+    /// The tasks that the worker has begun, and whether they wait. At most one task does not wait.
     pub(super) tasks: Vec<(TaskMessage, bool)>,
-    /// Calls that it keeps to itself.
+    /// The calls that the worker keeps to itself.
     pub(super) kept: Vec<TaskSpec>,
-    /// It has told the driver that there are some.
+    /// Whether the worker has told the driver of kept calls.
     told: bool,
-    /// It was asked for some.
+    /// Whether the worker was asked for kept calls.
     pub(super) asked: bool,
-    /// It was told to end.
+    /// Whether the worker was told to end.
     pub(super) closing: bool,
     minted: u64,
 }
 
 impl Worker {
-    /// A worker that is about to register.
+    /// Returns a worker that is about to register.
     pub(super) fn new(id: WorkerId) -> Worker {
         let outbox = VecDeque::from([FromWorker::Registered]);
         Worker {
@@ -75,7 +75,7 @@ impl Worker {
         }
     }
 
-    /// Gives some of the calls away.
+    /// Gives up to `most` of the kept calls away.
     pub(super) fn share(&mut self, most: usize) {
         let most = most.min(self.kept.len());
         self.asked &= most == 0;
@@ -85,7 +85,7 @@ impl Worker {
         }
     }
 
-    /// A task ends or blocks.
+    /// Sends the message that a task ends or blocks. Gives away all kept calls before.
     pub(super) fn leave(&mut self, message: FromWorker) {
         self.share(usize::MAX);
         (self.told, self.asked) = (false, false);
@@ -101,7 +101,8 @@ impl Worker {
         w(self.id, self.minted)
     }
 
-    /// What the worker could hold: all that it has been shown and that something keeps.
+    /// Returns the objects that the worker could hold: the objects that it was shown and that are
+    /// kept alive.
     pub(super) fn in_sight(&self) -> Known {
         let mut seen = Vec::new();
         for (task, _) in &self.tasks {
@@ -128,7 +129,7 @@ impl Worker {
         seen
     }
 
-    /// Whether the worker's tasks may look at a stored array.
+    /// Returns whether the worker's tasks may read a stored array.
     pub(super) fn reads(&self, array: u64) -> bool {
         let seen = self.in_sight().into_iter().chain(self.known());
         seen.filter_map(|(_, value)| value)
@@ -143,7 +144,7 @@ impl Worker {
     }
 }
 
-/// Adds what a value refers to.
+/// Adds the objects that a value refers to.
 pub(super) fn look_into(value: &Value, seen: &mut Known) {
     for attachment in &value.attachments {
         match attachment {

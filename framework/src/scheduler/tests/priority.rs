@@ -1,4 +1,4 @@
-//! Tasks that go before others.
+//! Tests of tasks with priority.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Env {
         self.scheduler.sanity_check();
     }
 
-    /// What the worker runs until it has nothing to do.
+    /// Runs all tasks of the worker. Returns their order.
     fn runs(&mut self, worker: WorkerId) -> Vec<u64> {
         let mut order = Vec::new();
         while let Some(task) = self.host.start(worker) {

@@ -1,4 +1,4 @@
-//! What tasks say about how far they are.
+//! Tests of the progress that tasks report.
 
 use mobula_protocol::{Attempt, TaskProgress, message::FromWorker};
 
@@ -33,7 +33,7 @@ fn a_task_says_how_far_it_is_until_it_ends() {
     }
     env.done(W1, &first, good(1));
     assert_eq!(env.progress(1), None);
-    // A thread that the task has left behind, and a run that never was.
+    // The reports come from a thread that the task has left behind, and from an unknown run.
     for run in [first.attempt, Attempt(1_000)] {
         env.message(W1, FromWorker::Progress(run, steps(8)))
             .unwrap();

@@ -1,4 +1,4 @@
-//! Queues: who has a value, what deaths and the end of handles mean for it.
+//! Tests of queues: the owner of a value, deaths, and the end of handles.
 
 use mobula_protocol::{
     Error, ObjectId, Outcome, Value, WireAttachment, WorkerId,
@@ -39,7 +39,7 @@ fn get_of(ids: &[ObjectId], queue: ObjectId) -> FromWorker {
 }
 
 impl Env {
-    /// The driver puts a value in.
+    /// The driver puts a value.
     fn put_in(&mut self, queue: ObjectId, value: ArgSpec) -> ObjectId {
         let id = self.scheduler.mint();
         let values = [value].into_iter().collect();
@@ -51,7 +51,7 @@ impl Env {
         id
     }
 
-    /// The driver wants values.
+    /// The driver asks for values.
     fn take_out(&mut self, queue: ObjectId, count: usize) -> Vec<ObjectId> {
         let host = &mut self.host;
         let ids = self.scheduler.queue_get_here(count, queue, true, host);
@@ -86,7 +86,7 @@ fn values_go_through_and_nothing_is_left() {
     env.ok(W1, FromWorker::Watch(w(W1, 1)));
     env.told_of(W1, w(W1, 1)).unwrap();
     env.ok(W1, FromWorker::Release(w(W1, 1)));
-    // A get comes before its value.
+    // The worker asks for values before they exist.
     env.ok(W2, FromWorker::Hold(line));
     env.ok(W2, get_of(&[w(W2, 1), w(W2, 2)], line));
     env.ok(W2, FromWorker::Watch(w(W2, 1)));
@@ -128,7 +128,7 @@ fn a_queue_keeps_what_its_values_refer_to() {
     assert_eq!(env.freed(), []);
     let got = env.take_out(line, 3);
     let value = |env: &Env, at: usize| env.scheduler.outcome(got[at]).unwrap().unwrap();
-    // Large ones are not copied: the answer says where the value is.
+    // Large values are not copied: the answer says where the value is.
     assert_eq!(value(&env, 0).stands_for().unwrap().id(), Some(one));
     assert!(
         value(&env, 0)
@@ -140,7 +140,7 @@ fn a_queue_keeps_what_its_values_refer_to() {
             .is_some()
     );
     assert_eq!(number(&value(&env, 1)), 5);
-    // Values in values have no attachments, so this one has to be asked for.
+    // A nested value has no attachments, so the driver has to ask for this one.
     let third = value(&env, 2);
     assert!(matches!(third.stands_for(), Some(WireAttachment::Ref { id }) if *id == three));
     env.release(got[0]);
@@ -174,7 +174,7 @@ fn a_get_that_is_given_up_takes_nothing_or_gives_it_back() {
     let next = env.take_out(line, 1);
     env.give_up(&late, true);
     env.give_up(&next, true);
-    // What was done is not given back twice, and not without being asked for.
+    // A completed request cannot be given up twice. Values return only on request.
     env.give_up(&late, true);
     let all = env.take_out(line, 3);
     env.give_up(&all, false);
@@ -198,13 +198,13 @@ fn what_a_dead_consumer_had_not_got_comes_back_in_order() {
         env.put_in(line, value);
     }
     env.release(stored);
-    // It has got the first, and not the next two; then it waits.
+    // The worker has got the first value, but not the next two. Then it waits.
     for seq in [1, 2, 3] {
         env.ok(W1, get_of(&[w(W1, seq)], line));
     }
     env.ok(W1, FromWorker::QueueTook(vec![w(W1, 1)]));
     env.ok(W1, get_of(&[w(W1, 4), w(W1, 5)], line));
-    // Which makes no sense.
+    // The worker has not got these.
     env.ok(W1, FromWorker::QueueTook(vec![w(W1, 4), line]));
     env.lose(W1);
     assert_eq!(env.freed(), []);
@@ -220,7 +220,7 @@ fn a_dead_consumer_takes_nothing_while_its_requests_end_one_by_one() {
     let mut env = Env::new(1, 1);
     let line = queue(&mut env, 4);
     env.ok(W1, FromWorker::Hold(line));
-    // The second waits only because the first does.
+    // The second request waits only because the first request waits.
     env.ok(W1, get_of(&[w(W1, 1), w(W1, 2)], line));
     env.ok(W1, get_of(&[w(W1, 3)], line));
     env.put_in(line, own(1));
@@ -261,7 +261,7 @@ fn with_the_last_handle_all_ends() {
     for id in [put, second, stored, inner] {
         env.release(id);
     }
-    // A put of a dead worker, which nobody waits for.
+    // A put of a dead worker has no handle.
     env.ok(W1, FromWorker::Hold(outer));
     env.ok(W1, put_of(w(W1, 1), outer, vec![own(2)]));
     env.lose(W1);
@@ -330,22 +330,22 @@ fn requests_that_make_no_sense_are_refused() {
         env.message(W1, message).expect_err(&text);
         assert_eq!(format!("{:?}", env.scheduler), before, "{text}");
     }
-    // More than will ever fit is the caller's mistake.
+    // A request for more values than ever fit is a usage error.
     env.ok(W1, get_of(&[w(W1, 1), w(W1, 2), w(W1, 3)], line));
     let error = env.scheduler.outcome(w(W1, 3)).unwrap().unwrap_err();
     assert!(error.is_usage(), "{error}");
 }
 
-/// A request of a process that has not ended it.
+/// A request that its process has not completed.
 struct Open {
     who: WorkerId,
     ids: Vec<ObjectId>,
-    /// The values of a put; none for a get.
+    /// The values of a put. Empty for a get.
     values: Vec<u64>,
     gets: bool,
 }
 
-/// Processes that use one queue, and die.
+/// Processes that use one queue and die.
 struct Crowd {
     env: Env,
     dice: Dice,
@@ -353,12 +353,12 @@ struct Crowd {
     capacity: usize,
     processes: Vec<WorkerId>,
     started: u32,
-    /// Ids and values that were used.
+    /// The number of used ids and values.
     numbers: u64,
     open: Vec<Open>,
-    /// What was sent to be put in, and was not taken back before it was in.
+    /// The values that were put, without those that were taken back before they were in the queue.
     sent: Vec<u64>,
-    /// What callers have.
+    /// The values that callers have got.
     got: Vec<u64>,
 }
 
@@ -455,7 +455,7 @@ impl Crowd {
         });
     }
 
-    /// The process of a request goes on: it has what it asked for, or gives that up.
+    /// The process of a request goes on: it takes the result, or gives the request up.
     fn end_one(&mut self, takes: bool) {
         if self.open.is_empty() {
             return;
@@ -505,7 +505,7 @@ impl Crowd {
         let (lost, open): (Vec<_>, _) = open.into_iter().partition(|open| open.who == who);
         self.open = open;
         for put in lost.into_iter().filter(|open| !open.gets) {
-            // One that waits is done later.
+            // A waiting put completes later.
             if matches!(scheduler.outcome(put.ids[0]), Some(Err(_))) {
                 self.sent.retain(|number| !put.values.contains(number));
             }
@@ -544,7 +544,7 @@ fn whatever_happens_each_value_is_somewhere_once() {
             crowd.end_one(false);
         }
         let mut found = std::mem::take(&mut crowd.got);
-        // What dead processes wanted to put in goes in on the way.
+        // The waiting puts of dead processes complete meanwhile.
         loop {
             crowd.get(D, 1, false);
             crowd.end_one(true);

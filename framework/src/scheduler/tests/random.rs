@@ -4,13 +4,13 @@ use mobula_protocol::Error;
 
 use super::world::World;
 
-/// So many seeds from `first` on; `$MOBULA_TEST_HISTORIES` times as many where that is set.
+/// Returns `count` seeds from `first` on. `$MOBULA_TEST_HISTORIES` multiplies their number.
 fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
     let times = std::env::var("MOBULA_TEST_HISTORIES").map(|times| times.parse().unwrap());
     first..first + count * times.unwrap_or(1)
 }
 
-/// A step of one part of the world.
+/// Performs a random action of one part of the world.
 fn step(world: &mut World) {
     let index = match world.workers.len() {
         0 => {
@@ -64,7 +64,7 @@ fn the_end_may_come_at_any_moment() {
         world.scheduler.fail_all(Error::shutdown(), &mut world.host);
         world.settle();
         assert!(!world.scheduler.pending_work());
-        // What runs goes on for a while.
+        // Running tasks go on for a while.
         for _ in 0..100 {
             late_step(&mut world);
         }
@@ -83,7 +83,7 @@ fn the_end_may_come_at_any_moment() {
     }
 }
 
-/// A step after the end.
+/// Performs a random action after the end of the runtime.
 fn late_step(world: &mut World) {
     if world.workers.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! Workers that are replaced although nothing is wrong with them.
+//! Tests of healthy workers that are replaced.
 
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ fn a_worker_goes_on_when_its_last_call_is_taken_back() {
     env.pump();
     assert_eq!(env.host.lane(W1).len(), 3);
     env.add_worker(W2);
-    // A third of what W1 has, the last, goes to W2.
+    // The last third of W1's tasks goes to W2.
     env.pump();
     assert_eq!(env.host.lane(W2), [d(3)]);
     env.run(W1, d(1), good(1));

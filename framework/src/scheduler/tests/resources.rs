@@ -1,4 +1,4 @@
-//! Tasks that need more than a worker.
+//! Tests of tasks that need more than a worker.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -10,9 +10,9 @@ use mobula_protocol::{
 use super::env::{D, Env, W1, W2, bad, d, done, good, spec, w};
 use crate::resources::Totals;
 
-/// So many workers and cores, a disk, and two GPUs.
+/// Returns an environment with this many workers and cores, a disk, and two GPUs.
 fn env(workers: u32, cpus: f64) -> Env {
-    // So a worker begins all that it has.
+    // With a prefetch of 1, a worker begins each task that it has.
     let mut env = Env::new(workers, 1);
     let totals = Totals {
         cpus: Amount::checked(cpus),
@@ -54,7 +54,7 @@ impl Env {
         self.submit_with_options(seq, needs(demands));
     }
 
-    /// All that workers begin now, with their workers.
+    /// Returns all tasks that workers begin now, with their workers.
     fn begin_all(&mut self, workers: u32) -> Vec<(WorkerId, TaskMessage)> {
         let before = self.scheduler.cores_in_use();
         self.pump();
@@ -93,7 +93,7 @@ fn numbers(running: &[(WorkerId, TaskMessage)]) -> Vec<u64> {
     numbers
 }
 
-/// Which units of a resource the task was given.
+/// Returns the units of a resource that the task was given.
 fn units(task: &TaskMessage, name: &str) -> Vec<u32> {
     let options = task.options.as_deref().unwrap();
     let mut demands = options.resources.demands().iter();
@@ -115,7 +115,7 @@ fn a_task_with_two_cores_leaves_room_for_two_plain_ones_on_four_workers() {
     assert_eq!(running.len(), 3);
     assert!(numbers(&running).contains(&1));
     env.end_all(running);
-    // The cores are back.
+    // The cores are free again.
     let running = env.begin_all(4);
     assert_eq!(running.len(), 4);
     env.end_all(running);
@@ -129,7 +129,7 @@ fn a_task_with_two_cores_leaves_room_for_two_plain_ones_on_four_workers() {
 #[test]
 fn ten_thousand_quarters_of_a_core_on_four_cores_use_sixteen_workers() {
     let mut env = env(20, 4.0);
-    // Checks of everything after each step would take minutes.
+    // The test calls the scheduler directly, since checks after each step would take minutes.
     let Env { scheduler, host } = &mut env;
     for seq in 0..10_000 {
         let spec = with(d(seq), needs(&[(CPUS, 0.25)]));
@@ -179,7 +179,7 @@ fn small_tasks_with_resources_do_not_starve_a_big_one() {
     let mut running = env.begin_all(4);
     env.submit_needs(1000, &[(CPUS, 4.0)]);
     let mut next = 4;
-    // One ends after the other, and new ones come all the time.
+    // Running tasks end one after the other, and new tasks come all the time.
     for _ in 0..4 {
         env.submit_needs(next, &[(CPUS, 0.5)]);
         env.submit(next + 1, vec![]);
@@ -218,7 +218,7 @@ fn what_workers_have_ahead_makes_room_too() {
     }
 }
 
-/// `revocable`: the workers are not quicker than each taking back.
+/// `revocable`: whether revocations succeed, or workers have always begun the task before.
 fn ahead_makes_room(revocable: bool) {
     let mut env = Env::new(2, 64);
     env.host.revocable = revocable;
@@ -254,7 +254,7 @@ fn tasks_with_resources_do_not_starve_plain_ones() {
     let mut running = Vec::new();
     for round in 0.. {
         assert!(round < 20, "the plain task never begins");
-        // There are always more of them than can run.
+        // There are always more of these tasks than can run.
         for _ in 0..4 {
             env.submit_needs(next, &[(CPUS, 1.0)]);
             next += 1;
@@ -320,7 +320,7 @@ fn parts_do_not_starve_a_task_that_wants_a_whole_unit() {
     env.submit_needs(1000, &[("gpu", 1.0)]);
     for seq in 10..30 {
         env.submit_needs(seq, &[("gpu", 0.5)]);
-        // Those that began last end first, so old ones stay on both units.
+        // The tasks that began last end first, so old tasks stay on both units.
         let (worker, task) = running.pop().unwrap();
         env.done(worker, &task, good(0));
         running.extend(env.begin_all(8));
@@ -373,7 +373,8 @@ fn a_task_that_waits_gives_its_cores_and_keeps_its_units() {
     env.end_all(child);
     let second = env.begin_all(2);
     assert_eq!(second.len(), 1);
-    // It goes on at once, whatever runs. Then nothing begins until its cores are there.
+    // The task goes on at once, beside all running tasks. Then no task begins until its cores are
+    // free.
     env.pause(worker, &parent, false);
     env.submit_needs(10, &[(CPUS, 0.5)]);
     env.submit(11, vec![]);
@@ -458,11 +459,11 @@ fn a_task_of_a_higher_priority_begins_first() {
 fn everything_comes_back_however_a_task_ends() {
     let mut env = env(2, 2.0);
     let all = [(CPUS, 2.0), ("gpu", 2.0), ("disk", 1.0), (MEMORY, 1000.0)];
-    // An error.
+    // A task returns an error.
     env.submit_needs(0, &all);
     let (worker, task) = env.begin_all(2).remove(0);
     env.done(worker, &task, bad("no"));
-    // A death, with a retry, and another one without.
+    // A worker dies with a task that has a retry, and with a task that has none.
     env.submit_with_options(
         1,
         TaskOptions {
@@ -477,7 +478,7 @@ fn everything_comes_back_however_a_task_ends() {
     env.scheduler.check_all_is_back();
     env.add_worker(WorkerId(3));
     env.add_worker(WorkerId(4));
-    // Cancelled before it was begun, and while it runs.
+    // A task is cancelled before it has begun, and another while it runs.
     env.submit_needs(2, &all);
     env.submit_needs(3, &all);
     let (worker, task) = env.begin_all(4).remove(0);
@@ -492,7 +493,7 @@ fn everything_comes_back_however_a_task_ends() {
     env.done(worker, &task, good(0));
     let running = env.begin_all(4);
     assert_eq!(numbers(&running), [4]);
-    // A death while it waits.
+    // A worker dies while its task waits.
     env.pause(running[0].0, &running[0].1, true);
     env.lose(running[0].0);
     env.pump();

@@ -1,4 +1,4 @@
-//! Every invariant that ties the scheduler's parts together.
+//! Checks of every invariant that ties the scheduler's parts together.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use super::super::{
     worker::{Worker, WorkerState},
 };
 
-/// Counts made anew from what can be reached.
+/// Counts that are computed again from the reachable objects.
 #[derive(Default)]
 struct Recount {
     refs: HashMap<ObjectId, u64>,
@@ -70,7 +70,7 @@ fn inputs(args: &[ArgSpec]) -> Vec<ObjectId> {
 }
 
 impl Scheduler {
-    /// Asserts everything. Costs the size of the scheduler.
+    /// Checks all invariants. The time is linear in the size of the scheduler.
     pub(super) fn sanity_check(&self) {
         self.check_counts();
         self.check_tasks();
@@ -177,7 +177,7 @@ impl Scheduler {
                 assert_eq!(maker.unwrap().maker, Maker::Task(id), "{output}");
             }
             let in_queue = ready.remove(&id);
-            // Where tasks with resources wait is checked elsewhere.
+            // The places of waiting tasks with resources are checked elsewhere.
             let elsewhere = task.role.is_some() || task.claims();
             assert_eq!(
                 task.state == TaskState::Ready,
@@ -201,7 +201,7 @@ impl Scheduler {
                     || matches!(task.role.as_deref(), Some(ActorRole::Constructor)) && nobody_waits
             );
         }
-        // What is left has ended where it stood.
+        // The remaining entries of the queue are tasks that have ended there.
         assert!(ready.iter().all(|id| self.tasks.get(*id).is_none()));
         assert_eq!(counts, self.counts);
         assert_eq!((detached, prioritized), (self.detached, self.prioritized));
@@ -234,7 +234,7 @@ impl Scheduler {
     }
 
     fn check_dependents(&self) {
-        // How often each task is listed by pending objects.
+        // How often pending objects list each task.
         let mut listed: HashMap<(ObjectId, TaskId), u32> = HashMap::new();
         for (id, object) in self.objects.iter() {
             let followers = object
@@ -246,7 +246,7 @@ impl Scheduler {
         }
         for (id, task) in self.tasks.iter() {
             if task.output().is_none() {
-                // Its inputs may have failed meanwhile.
+                // The inputs of an abandoned task may have failed meanwhile.
                 continue;
             }
             let mut expected = 0;
@@ -270,7 +270,7 @@ impl Scheduler {
                 _ => assert_eq!(expected, 0),
             }
         }
-        // What is left has failed for another reason.
+        // The remaining tasks have failed for another reason.
         for ((input, dependent), count) in listed {
             assert!(
                 count == 0 || self.tasks.get(dependent).is_none(),

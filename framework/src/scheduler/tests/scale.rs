@@ -1,4 +1,4 @@
-//! Large numbers. Nothing is timed; what is quadratic would not end.
+//! Tests with large numbers. They measure no time, but quadratic code would never end.
 
 use mobula_protocol::{
     WorkerId,
@@ -12,13 +12,13 @@ use super::{
 
 #[test]
 fn a_queued_task_is_small() {
-    // With the spare room of both tables and of the queue.
+    // The sum includes the spare room of both tables and of the queue.
     let bytes =
         2 * (size_of::<Option<Object>>() + size_of::<Option<Task>>() + 8) + 2 * size_of::<TaskId>();
     assert!(bytes < 600, "{bytes}");
 }
 
-/// Runs everything with `workers` workers, and lets go of what is finished.
+/// Runs all tasks with `workers` workers, and releases finished objects.
 fn run_all(env: &mut Env, workers: u32) {
     while env.scheduler.pending_work() {
         for worker in (1..=workers).map(WorkerId) {

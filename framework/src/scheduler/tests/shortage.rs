@@ -1,4 +1,4 @@
-//! Workers without threads, and no further workers.
+//! Tests of workers without threads, and of pools without further workers.
 
 use mobula_protocol::{
     Error, WorkerId,
@@ -14,7 +14,7 @@ fn limit() -> Error {
     Error::resource_limit("no further process")
 }
 
-/// A parent that waits for its child on a worker that has no thread for it.
+/// A parent waits for its child on a worker that has no thread for the child.
 fn stalls(env: &mut Env, worker: WorkerId, parent: u64) -> TaskMessage {
     let running = env.start(worker, d(parent));
     env.ok(worker, spawn(w(worker, 1), vec![]));
@@ -55,7 +55,7 @@ fn where_all_workers_are_stalled_one_gets_a_task_so_that_a_wait_ends() {
     env.pump();
     let first = stalls(&mut env, W1, 1);
     let second = stalls(&mut env, W2, 2);
-    // One task at a time: the children are two.
+    // One worker at a time is relieved, though there are two children.
     let lanes = |env: &Env| env.host.lane(W1).len() + env.host.lane(W2).len();
     assert_eq!(lanes(&env), 1);
     let running = [(W1, first), (W2, second)];
@@ -93,11 +93,11 @@ fn what_waits_for_a_process_fails_when_there_will_be_none() {
         0
     );
     env.scheduler.sanity_check();
-    // The pool still has a worker: its tasks are not touched.
+    // The pool still has a worker, which keeps its tasks.
     assert_eq!(env.host.lane(W1), ids([1, 2]));
     env.lose(W1);
     assert!(env.scheduler.pool_is_empty());
-    // One that was started may come up.
+    // A worker that was started before may still register.
     env.scheduler.worker_starting(W2).unwrap();
     env.scheduler
         .refuse_processes(&limit(), true, &mut env.host);

@@ -1,4 +1,4 @@
-//! Results whose elements are objects.
+//! Tests of results whose elements are objects.
 
 use mobula_protocol::{
     CancelOptions, ObjectId, WireAttachment, WorkerId,
@@ -27,7 +27,7 @@ impl Env {
         self.scheduler.outcome(id).map(plain)
     }
 
-    /// Nothing is left but what the driver was told of, which other tests look at.
+    /// Checks that nothing is left. Ignores the driver's messages, which other tests check.
     #[track_caller]
     fn all_over(&mut self) {
         self.host.completed.clear();
@@ -52,7 +52,7 @@ fn an_element_is_an_input_before_it_is_there() {
     for seq in [1, 2] {
         env.ok(W1, FromWorker::Release(w(W1, seq)));
     }
-    // The small one has its value, the large one stands for the object.
+    // The small element has its value. The large element stands for the object.
     assert_eq!(env.value_of(elements[0]), Some(Ok(7)));
     let stands = env.scheduler.outcome(elements[1]).unwrap().unwrap();
     assert!(matches!(
@@ -80,7 +80,7 @@ fn elements_fail_with_the_call() {
     for id in [elements[0], elements[1], uses] {
         assert!(env.value_of(id).unwrap().unwrap_err().contains("broken"));
     }
-    // Also when they are asked for late.
+    // A later request for elements fails, too.
     let late = env.split(result, 1);
     assert!(env.value_of(late[0]).unwrap().is_err());
     for id in [result, elements[0], elements[1], uses, late[0]] {

@@ -1,4 +1,4 @@
-//! Streams: queues that end with the task that fills them.
+//! Tests of streams: queues that end with the task that fills them.
 
 use mobula_protocol::{
     CallOptions, CancelOptions, ObjectId, WorkerId,
@@ -40,7 +40,7 @@ impl Env {
         self.ok(from, put);
     }
 
-    /// Asks for the next item: its value, or why there is none, if that is known.
+    /// Asks for the next item. Returns its value, or the error, if that is known.
     fn item(&mut self, stream: &Stream) -> (ObjectId, Option<Result<u64, String>>) {
         let host = &mut self.host;
         let ids = self.scheduler.queue_get_here(1, stream.queue, true, host);
@@ -64,7 +64,7 @@ impl Env {
         self.release(id);
     }
 
-    /// Nothing is left but what the driver was told of, which other tests look at.
+    /// Checks that nothing is left. Ignores the driver's messages, which other tests check.
     #[track_caller]
     fn over(&mut self) {
         self.host.completed.clear();
@@ -76,7 +76,7 @@ impl Env {
         self.release(stream.queue);
     }
 
-    /// How many items were ever given, those that wait for room too.
+    /// Returns the number of all items that were given, including those that wait for room.
     fn accepted(&mut self, stream: &Stream) -> u64 {
         let id = self.scheduler.mint();
         let host = &mut self.host;
@@ -96,7 +96,7 @@ impl Env {
 
 fn run(env: &mut Env, worker: WorkerId, stream: &Stream) -> TaskMessage {
     let task = env.start(worker, stream.task);
-    // The engine of a worker holds what it has a handle of.
+    // A worker's engine holds each object of which it has a handle.
     env.ok(worker, FromWorker::Hold(stream.queue));
     task
 }
@@ -165,7 +165,7 @@ fn a_further_run_is_told_how_many_items_there_were() {
     let stream = env.stream(1, retries(1), &[]);
     run(&mut env, W1, &stream);
     env.give(W1, 1, &stream, 7);
-    // It waits for room, and goes in although the worker is dead.
+    // This item waits for room. It enters the stream although the worker is dead.
     env.give(W1, 2, &stream, 8);
     env.lose(W1);
     env.pump();
@@ -196,7 +196,7 @@ fn a_cancelled_task_gives_nothing_more() {
         env.host.control(W1),
         Some(ToWorker::Cancel { .. })
     ));
-    // It has not heard of that yet.
+    // The worker has not read the cancellation yet.
     env.give(W1, 2, &stream, 8);
     assert!(env.scheduler.outcome(w(W1, 2)).unwrap().is_err());
     env.takes(&stream, 7);

@@ -1,4 +1,4 @@
-//! How tasks wait for one another, end and fail.
+//! Tests of tasks that wait for one another, end and fail.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ fn a_task_waits_for_its_inputs_and_not_for_what_they_mention() {
     );
     env.run(W1, a, good(1));
     env.run(W1, b, good(2));
-    // `both` became ready behind it.
+    // `both` became ready behind `mentions`.
     env.run(W1, mentions, good(4));
     env.run(W1, both, good(3));
     assert_eq!(
@@ -202,7 +202,7 @@ fn what_the_driver_does_wrong_is_an_error_and_changes_nothing() {
     env.add_worker(W1);
     env.ok(W1, FromWorker::Hold(d(1)));
     env.release(d(1));
-    // The worker's hold is not the driver's to release.
+    // The driver cannot release the worker's hold.
     env.scheduler.release(d(1), &mut env.host).unwrap_err();
     env.ok(W1, FromWorker::Release(d(1)));
     env.assert_over();

@@ -1,4 +1,4 @@
-//! Failures that nobody has read.
+//! Tests of failures that no caller has read.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn of_calls_in_a_row_the_last_failure_is_said() {
     env.submit(1, vec![]);
     env.submit(2, vec![ArgSpec::Object(d(1))]);
     env.run(W1, d(1), bad("no room"));
-    // An input that has failed already.
+    // This input has failed already.
     env.submit(3, vec![ArgSpec::Object(d(1))]);
     (1..=2).for_each(|seq| env.release(d(seq)));
     let said = env.said();

@@ -1,4 +1,4 @@
-//! Deaths, and the end of everything.
+//! Tests of deaths, and of the end of all workers.
 
 use std::sync::Arc;
 
@@ -206,7 +206,7 @@ fn a_child_that_somebody_else_holds_outlives_the_worker() {
     env.assert_over();
 }
 
-/// The state word of a task that goes wild may say that nobody has begun it.
+/// A task with a bug may overwrite its state word, which then says that it has not begun.
 #[test]
 fn a_task_on_three_dead_workers_has_crashed_whatever_its_state_word_says() {
     let mut env = Env::new(0, 3);
@@ -229,7 +229,7 @@ fn a_task_on_three_dead_workers_has_crashed_whatever_its_state_word_says() {
     env.assert_over();
 }
 
-/// With retries left, a death that counts uses up one of them.
+/// With retries left, a death that counts uses up one retry.
 #[test]
 fn a_task_whose_state_word_lies_has_its_retries_and_no_more() {
     let mut env = Env::new(0, 3);
@@ -283,7 +283,7 @@ fn tasks_behind_one_that_kills_its_workers_are_not_the_cause() {
     env.assert_over();
 }
 
-/// A task behind one that waits may run, too.
+/// A task behind a waiting task may run, too.
 #[test]
 fn as_many_tasks_may_have_run_as_wait_and_one_more() {
     let mut env = Env::new(0, 4);
@@ -312,7 +312,7 @@ fn as_many_tasks_may_have_run_as_wait_and_one_more() {
     assert_eq!([left(1), left(2), left(3)], [6, 8, 9]);
 }
 
-/// Else it would run twice at a time, and again and again.
+/// Otherwise the task would run twice at a time, again and again.
 #[test]
 fn a_task_that_waits_is_not_taken_back_whatever_its_state_word_says() {
     let mut env = Env::new(2, 4);

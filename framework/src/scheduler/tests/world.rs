@@ -1,5 +1,5 @@
-//! A world around the scheduler that behaves well but unpredictably: a driver, workers whose
-//! messages are on their way for a while, and deaths.
+//! A correct world around the scheduler with random behaviour: a driver, workers whose messages
+//! take time, and deaths.
 
 mod actors;
 mod ending;
@@ -32,19 +32,20 @@ pub(super) struct World {
     pub(super) host: TestHost,
     pub(super) workers: Vec<Worker>,
     started_workers: u32,
-    /// The driver's handles, and what it knows of the objects.
+    /// The driver's handles, and the outcomes that it knows.
     pub(super) handles: Vec<ObjectId>,
     outcomes: BTreeMap<ObjectId, Outcome>,
-    /// Stored bodies that are in use, by number.
+    /// The stored bodies in use, by number.
     extents: BTreeSet<u64>,
     numbers: u64,
-    /// How often a task may still be begun.
+    /// How often each task may still begin.
     lives: BTreeMap<ObjectId, u32>,
-    /// Actors, and how often their calls run again.
+    /// The actors, and how often their calls run again.
     actors: BTreeMap<ObjectId, u32>,
-    /// What waits for parts. Nothing else waits for these: it could have one of the parts.
+    /// The requests that wait for parts. No task waits for them, since the task could have one of
+    /// the parts.
     settlers: BTreeSet<ObjectId>,
-    /// How many workers the pool has, or is to have.
+    /// The target number of workers in the pool.
     pub(super) pool: usize,
 }
 
@@ -86,7 +87,7 @@ impl World {
         self.workers.push(Worker::new(id));
     }
 
-    /// Takes note of what the scheduler has done, and checks it.
+    /// Records the scheduler's actions, and checks them.
     pub(super) fn settle(&mut self) {
         self.scheduler.sanity_check();
         self.note_closings();
@@ -110,7 +111,7 @@ impl World {
         }
     }
 
-    /// A value that refers to some of `known`, or an array.
+    /// Returns a value that refers to some of `known`, or an array.
     fn value(&mut self, known: &Known) -> Arc<Value> {
         self.numbers += 1;
         let number = self.numbers;
@@ -184,7 +185,7 @@ impl World {
             actor: None,
         };
         let spec = self.perhaps_of_actor(spec, known);
-        // A run that was given up may run again beside the next one.
+        // An abandoned run may go on beside the next run.
         let lives = match overlaps {
             true => u32::MAX,
             false => spec.1 + 1,
@@ -193,7 +194,7 @@ impl World {
         spec.0
     }
 
-    /// The driver does something.
+    /// The driver performs a random action.
     pub(super) fn drive(&mut self) {
         let mut known = Known::new();
         for id in self.handles.iter().filter(|id| !self.settlers.contains(id)) {
@@ -242,7 +243,7 @@ impl World {
         self.settle();
     }
 
-    /// Some of the objects are not wanted any more.
+    /// The driver cancels some of its objects.
     fn cancel_some(&mut self) {
         let ids = self.handles.clone();
         let ids: Vec<_> = ids.into_iter().filter(|_| self.dice.one_in(6)).collect();

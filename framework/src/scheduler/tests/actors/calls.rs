@@ -1,4 +1,4 @@
-//! In which order, and how many at a time, calls go to the process.
+//! Tests of the order and the number of the calls that go to the process.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn callers_do_not_wait_for_one_another_and_take_turns() {
     }
     env.run(W1, theirs[0], good(1));
     env.done(W2, &task, good(1));
-    // Where the head waits, the other caller's call goes.
+    // While the first caller's head call waits, a call of the other caller goes.
     for id in [waits, theirs[1], behind[0], theirs[2], behind[1], behind[2]] {
         env.run(W1, id, good(1));
     }
@@ -100,7 +100,7 @@ fn groups_have_limits_of_their_own() {
             .all(|id| lane.contains(id))
     );
     let tasks = env.start_all(W1, &lane);
-    // One that waits still counts.
+    // A call that waits still counts.
     env.ok(W1, FromWorker::Blocked);
     env.pump();
     assert_eq!(env.host.lane(W1), []);
@@ -146,7 +146,7 @@ fn a_call_that_waits_with_the_value_alone_holds_the_others() {
 
 #[test]
 fn while_one_that_shares_the_value_waits_others_begin() {
-    // With one task ahead, none is taken back when the first one waits.
+    // With a prefetch of 1, no call is taken back when the first call waits.
     for prefetch in [1, 2, 8] {
         let mut env = env(1, prefetch);
         let actor = env.alive(W1, options());

@@ -1,4 +1,4 @@
-//! Processes that die: restarts, retries, and what is told to whom.
+//! Tests of processes that die: restarts, retries, and the errors of calls.
 
 use mobula_protocol::PartRange;
 
@@ -65,7 +65,8 @@ fn a_restart_constructs_anew_and_goes_on_in_order() {
     assert_eq!(env.scheduler.pins(kept), 0);
     env.pump();
     assert_eq!(env.host.lane(W2), [calls[1], calls[2], calls[3], frail]);
-    // No restart is left; the retry of the first is used up, the others have not begun.
+    // No restart is left. The first of these calls has used up its retry. The others have not
+    // begun.
     env.start(W2, calls[1]);
     env.lose(W2);
     env.pump();
@@ -113,7 +114,7 @@ fn constructors_that_crash_use_up_the_restarts() {
         env.pump();
     }
     env.failed([call, actor], "crash of 0");
-    // What came for the third attempt is the pool's.
+    // The worker that was started for the third attempt belongs to the pool.
     assert_eq!(env.started(), 2);
     assert!(env.host.control(W3).is_none());
     assert_eq!(env.scheduler.workers[&W3].actor, None);
@@ -135,7 +136,7 @@ fn a_constructor_may_fail_at_a_restart() {
         Err(mobula_protocol::Error::internal("not again")),
     );
     env.failed(calls, "not again");
-    // The object was made.
+    // The actor was made, so its handle is no failure.
     env.succeeded([actor]);
     env.ends(W2);
     env.assert_over();
@@ -182,7 +183,7 @@ fn the_crash_may_take_the_last_handle_along() {
         env.lose(W1);
         env.failed([call], "crash of 1");
         env.pump();
-        // As many as were started for nothing end.
+        // The workers that were started needlessly end.
         let mut surplus = env.started();
         for number in 1..=3 {
             let worker = WorkerId(number);
@@ -210,7 +211,7 @@ fn a_process_may_hold_its_own_actor_alone() {
     env.ok(W1, FromWorker::Spawn(own, None.into()));
     env.run(W1, w(W1, 1), good(1));
     env.ok(W1, FromWorker::Release(w(W1, 1)));
-    // Nobody could ask anything of the next one.
+    // No process could use a restarted actor, so there is no restart.
     env.lose(W1);
     env.pump();
     assert_eq!(env.started(), 1);
@@ -232,7 +233,7 @@ fn nobody_wants_an_actor_that_is_being_restarted() {
         let constructing = begun.then(|| env.start(W2, actor));
         env.release(actor);
         env.pump();
-        // What the constructor reads stays until the process is gone.
+        // The constructor's argument stays until the process is gone.
         assert_eq!(env.freed(), if begun { vec![] } else { vec![1] });
         env.add_worker(W3);
         let task = env.submit(101, vec![]);

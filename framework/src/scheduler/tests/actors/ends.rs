@@ -1,4 +1,4 @@
-//! Kills, last handles, and the end of the runtime.
+//! Tests of kills, of last handles, and of the end of the runtime.
 
 use mobula_protocol::PartRange;
 
@@ -12,7 +12,7 @@ fn restarts(max_restarts: u32) -> ActorOptions {
     }
 }
 
-/// How far an actor is that a test ends.
+/// The state of an actor when a test ends it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum At {
     Wanting,
@@ -38,8 +38,9 @@ const ALL: [At; 9] = [
     At::ConstructingAgain,
 ];
 
-/// An actor that far, with an array that its constructor reads and calls that wait. Its process, if
-/// it has one, is the second worker; the first one is busy with a task that the actor may wait for.
+/// Returns an actor in this state. It has an array that its constructor reads, and two waiting
+/// calls. Its process, if it has one, is the second worker. The first worker runs a task whose
+/// result the actor may wait for.
 fn bring_to(at: At) -> (Env, ObjectId, [ObjectId; 2], TaskMessage) {
     let mut env = env(1, 4);
     let input = env.submit(100, vec![]);
@@ -81,13 +82,13 @@ fn bring_to(at: At) -> (Env, ObjectId, [ObjectId; 2], TaskMessage) {
     (env, actor, calls, task)
 }
 
-/// What remains to be checked when the actor has ended.
+/// Checks the rest when the actor has ended.
 fn over(mut env: Env, at: At, task: &TaskMessage) {
     env.done(W1, task, good(1));
     env.pump();
     let mut freed = env.freed();
     if at == At::Wanting || at == At::WantingAgain {
-        // Somebody else came for it.
+        // The worker that was started for the actor is surplus and ends.
         env.add_worker(W2);
         env.ends(W2);
     } else {
@@ -213,7 +214,7 @@ fn the_end_of_the_runtime_comes_in_every_state() {
                 env.release(actor);
                 env.pump();
                 assert_eq!(env.freed(), [], "what is being read stays");
-                // It ends after all.
+                // The process ends after all.
                 env.lose(W2);
             } else {
                 env.lose(W2);
@@ -254,7 +255,7 @@ fn what_a_killed_call_was_lent_stays_until_the_process_is_gone_and_is_incomplete
     env.failed(calls, "killed by");
     env.release(actor);
     env.pump();
-    // It may write until it is dead.
+    // The process may write until it is dead.
     assert_eq!(env.incomplete(settler), None);
     env.lose(W1);
     let incomplete = env.incomplete(settler).unwrap();
@@ -277,7 +278,7 @@ fn a_call_may_end_while_its_process_is_being_killed() {
     env.ok(W2, FromWorker::KillActor(actor));
     env.failed([call], "killed by");
     env.host.end(W1, &task);
-    // It was about to say so. Nobody waits for that.
+    // The process was about to report its end. No handle waits for it.
     env.message(W1, super::super::env::done(&task, good(1)))
         .unwrap();
     assert!(env.host.completed.is_empty());

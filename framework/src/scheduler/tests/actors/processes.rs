@@ -1,4 +1,4 @@
-//! Which process an actor gets, and what that means for the pool.
+//! Tests of the choice of an actor's process, and of its effects on the pool.
 
 use mobula_protocol::{Error, message::ToWorker};
 
@@ -18,7 +18,7 @@ fn it_takes_an_unused_worker_and_the_pool_gets_another() {
         },
     );
     assert_eq!((env.started(), &env.host.actors[..]), (1, &[(W2, 5)][..]));
-    // Other tasks do not go there.
+    // The actor's process gets no other tasks.
     let tasks = [101, 102].map(|seq| env.submit(seq, vec![]));
     env.pump();
     assert_eq!(env.host.lane(W1), tasks);
@@ -48,7 +48,7 @@ fn it_waits_for_the_next_worker_and_constructs_when_the_inputs_are_there() {
     env.run(W2, actor, good(0));
     env.run(W2, call, good(2));
     env.succeeded([call, input, actor]);
-    // The constructor's argument was kept for a restart until here.
+    // Until here, the constructor's argument was kept for a restart.
     env.ends(W2);
     env.assert_over();
 }
@@ -108,7 +108,7 @@ fn an_input_that_fails_later_ends_an_actor_without_a_process() {
     env.done(W1, &task, Err(Error::internal("boom")));
     env.pump();
     env.failed([early, actor, used], "boom");
-    // The worker that was started for it is one too many.
+    // The worker that was started for the actor is surplus.
     assert_eq!(env.started(), 1);
     env.add_worker(W2);
     env.ends(W2);
@@ -124,7 +124,7 @@ fn workers_that_come_for_actors_that_are_no_more_end() {
     assert_eq!(env.started(), 3);
     env.kill_actor(actors[0]);
     env.failed([actors[0]], "killed");
-    // The constructor of the second is still to run.
+    // The constructor of the second actor still has to run.
     env.release(actors[1]);
     env.add_worker(W1);
     env.run(W1, actors[1], good(0));
@@ -135,7 +135,7 @@ fn workers_that_come_for_actors_that_are_no_more_end() {
     env.ends(W3);
     env.succeeded([actors[2]]);
     env.ends(W2);
-    // As many as were asked for have come; from here on they are the pool's.
+    // All requested workers have come. Further workers belong to the pool.
     let last = WorkerId(4);
     env.add_worker(last);
     let task = env.submit(100, vec![]);
@@ -153,7 +153,7 @@ fn a_process_that_dies_before_the_constructor_began_was_no_attempt() {
     assert_eq!(env.started(), 1);
     env.add_worker(W2);
     env.pump();
-    // Handed over, but not begun.
+    // The constructor is handed over, but has not begun.
     assert_eq!(env.host.lane(W2), [actor]);
     env.lose(W2);
     env.add_worker(W3);
@@ -172,7 +172,7 @@ fn a_worker_that_is_told_to_stop_gives_the_constructor_back() {
     env.scheduler.sanity_check();
     env.add_worker(W2);
     env.pump();
-    // Not to the pool: it makes the value of a process of its own.
+    // The constructor does not go to the pool: it turns a process into the actor's process.
     assert_eq!(env.host.lane(W2), []);
     env.ends(W1);
     env.pump();
@@ -223,7 +223,7 @@ fn a_name_is_taken_until_the_actor_is_dead() {
     assert_eq!(env.scheduler.named_actor("log"), Some(first));
     let second = env.create(vec![], named());
     env.failed([second], "\"log\"");
-    // A worker asks for it; it gets what there is, and makes nothing.
+    // A worker asks for the named actor. It gets the present actor, and makes none.
     let (made, found) = (w(W2, 1), w(W2, 2));
     let ask = |id, found| FromWorker::CreateActor {
         id,
@@ -302,7 +302,7 @@ fn while_no_process_can_be_had_the_pool_keeps_its_last_worker() {
     let task = env.submit(100, vec![]);
     env.run(W1, task, good(1));
     assert!(env.lose_as(W1, false), "the pool misses it");
-    // The next worker is the pool's, the one after it the actor's.
+    // The next worker belongs to the pool, the one after it to the actor.
     env.add_worker(W2);
     let other = env.submit(101, vec![]);
     env.run(W2, other, good(1));
@@ -328,7 +328,7 @@ fn an_actor_that_gets_no_process_is_an_error_of_its_calls() {
         "{error}"
     );
     env.failed([call, actor], "no descriptors");
-    // Nobody was started for it who would be one too many.
+    // No worker was started for the actor, so the next worker is not surplus.
     env.add_worker(W2);
     let tasks = [100, 101].map(|seq| env.submit(seq, vec![]));
     env.pump();

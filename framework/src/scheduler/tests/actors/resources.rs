@@ -1,4 +1,4 @@
-//! Actors that hold resources.
+//! Tests of actors that hold resources.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use mobula_protocol::{Amount, CPUS, MEMORY, Resources};
 use super::*;
 use crate::resources::Totals;
 
-/// So many workers and cores, and two GPUs.
+/// Returns an environment with this many workers and cores, and two GPUs.
 fn provided(workers: u32, cpus: f64) -> Env {
     let mut env = env(workers, 1);
     let totals = Totals {
@@ -33,7 +33,7 @@ fn needs(demands: &[(&str, f64)], max_restarts: u32) -> ActorOptions {
     }
 }
 
-/// Which GPUs a constructor was told that the actor has.
+/// Returns the GPUs of the actor, as its constructor was told.
 fn gpus(task: &TaskMessage) -> Vec<u32> {
     let options = task.options.as_deref().unwrap();
     let mut demands = options.resources.demands().iter();
@@ -41,7 +41,7 @@ fn gpus(task: &TaskMessage) -> Vec<u32> {
 }
 
 impl Env {
-    /// An actor that is alive, in this worker.
+    /// Returns an actor that is alive in this worker.
     fn holding(&mut self, worker: WorkerId, demands: &[(&str, f64)]) -> ObjectId {
         let actor = self.create(vec![], needs(demands, 0));
         self.run(worker, actor, good(0));
@@ -69,7 +69,7 @@ fn what_an_actor_holds_is_there_again_when_its_process_is_dead() {
     let next = env.create(vec![], needs(&all, 0));
     env.pump();
     assert!(env.is_waiting(next));
-    // It has ended, but its process still has the memory.
+    // The actor has ended, but its process still has the memory.
     env.release(first);
     env.pump();
     assert!(env.is_waiting(next));
@@ -116,7 +116,7 @@ fn an_actor_keeps_its_units_through_a_restart() {
     let task = env.start(W2, actor);
     assert_eq!(gpus(&task), [1]);
     env.done(W2, &task, good(0));
-    // Unit 0 is free when it comes up again, and somebody else's before that.
+    // Unit 0 belongs to the other actor, and is free at the restart.
     env.release(other);
     env.ends(W1);
     env.lose(W2);
@@ -139,7 +139,7 @@ fn cores_of_actors_are_not_those_of_plain_tasks() {
     env.pump();
     let running: Vec<_> = [W2, W3].map(|worker| env.host.start(worker)).into();
     assert_eq!(running.iter().flatten().count(), 1);
-    // A worker that comes up gets nothing either.
+    // A new worker gets no task either.
     env.add_worker(WorkerId(4));
     env.pump();
     assert!(env.host.start(WorkerId(4)).is_none());
@@ -215,7 +215,7 @@ fn an_actor_whose_inputs_are_missing_holds_nothing() {
     let task = env.start(W1, input);
     env.done(W1, &task, good(0));
     env.run(W2, actor, good(0));
-    // One whose input fails does not get that far.
+    // An actor whose input fails gets no resources.
     let input = env.submit(101, vec![]);
     let other = env.create(vec![object(input)], needs(&[("gpu", 1.0)], 0));
     env.run(W1, input, super::super::env::bad("no input"));
@@ -233,7 +233,7 @@ fn an_actor_that_waits_for_resources_can_be_killed() {
     env.kill_actor(waiting);
     env.pump();
     env.failed([waiting, call], "killed");
-    // No process was asked for in vain.
+    // No process was started for the killed actor.
     assert_eq!(env.started(), 1);
     env.fail_all();
 }

@@ -1,4 +1,4 @@
-//! Arrays that turn into ordinary objects.
+//! Tests of arrays that turn into ordinary objects.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn flat() -> Format {
     }
 }
 
-/// That [`shared`] array, inside a value.
+/// Returns the attachment of that [`shared`] array inside a value.
 fn memory_attachment(id: ObjectId, number: u64) -> WireAttachment {
     WireAttachment::Array {
         id,
@@ -39,7 +39,7 @@ impl Env {
         id
     }
 
-    /// Why it was not sealed.
+    /// Returns the error of the refused seal.
     fn not_sealed(&mut self, id: ObjectId) -> String {
         let error = self
             .scheduler
@@ -51,7 +51,7 @@ impl Env {
         error.to_string()
     }
 
-    /// What is to be closed, which no process has open any more.
+    /// Returns the memory that is to be closed. No process has it open any more.
     fn close(&mut self) -> Vec<(ObjectId, Value)> {
         let closing = std::mem::take(&mut self.host.closing);
         closing
@@ -95,7 +95,7 @@ fn it_waits_until_no_process_can_write_and_keeps_the_memory() {
     assert!(matches!(value.body, Body::Stored(at) if at == loc(1)));
     env.run(W1, reader, good(1));
     assert_eq!(env.completed().len(), 2);
-    // Neither lent nor closed: it is an object like any other.
+    // The array is neither lent nor closed: it is an ordinary object.
     env.scheduler.lend(sealed, &[]).unwrap_err();
     env.release(reader);
     env.release(sealed);
@@ -143,7 +143,7 @@ fn it_is_refused_for_a_reason_while_others_could_write() {
     assert!(refused.contains("being sealed"), "{refused}");
     let closing = env.close().remove(0);
     env.sealed(closing);
-    // The handle that is left is of nothing.
+    // The remaining handle refers to no array.
     assert!(env.refused(array, &[span(0, 1)]).contains("sealed"));
     let _ = env.completed();
     for id in [why, call, settler, sealed, array] {
@@ -154,7 +154,7 @@ fn it_is_refused_for_a_reason_while_others_could_write() {
     env.assert_over();
 }
 
-/// The argument would come again with each attempt, and the next one could write to the object.
+/// Each attempt would get the argument again, and the next attempt could write to the object.
 #[test]
 fn a_task_that_seals_its_argument_is_not_run_again() {
     for dies in [false, true] {
@@ -169,7 +169,7 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
         env.pump();
         let task = env.start(W1, d(1));
         let seal = |n| seal_message(w(W1, n), array, None);
-        // The driver has it, too.
+        // The driver has a handle of the array, too.
         env.ok(W1, seal(1));
         env.ok(W1, FromWorker::Watch(w(W1, 1)));
         let why = env.told(W1, w(W1, 1)).unwrap_err();
@@ -196,7 +196,8 @@ fn a_task_that_seals_its_argument_is_not_run_again() {
     }
 }
 
-/// Another task of the worker ended beside this one, and the worker told what it still has.
+/// Another task of the worker has ended beside this task. So the worker has told which objects it
+/// holds.
 #[test]
 fn a_task_seals_its_argument_though_its_worker_holds_it() {
     for shares in [false, true] {
@@ -213,7 +214,7 @@ fn a_task_seals_its_argument_though_its_worker_holds_it() {
         env.pump();
         let task = env.start(W1, d(1));
         env.ok(W1, FromWorker::Hold(array));
-        // A thread that the task has started is of no run.
+        // A thread that the task has started belongs to no run.
         env.ok(W1, seal_message(w(W1, 1), array, None));
         env.ok(W1, FromWorker::Watch(w(W1, 1)));
         assert!(env.told(W1, w(W1, 1)).is_err());
@@ -298,14 +299,14 @@ fn a_worker_seals_its_own() {
     let seal = |id, array| seal_message(id, array, None);
     env.message(W1, seal(w(WorkerId(9), 2), array)).unwrap_err();
     env.message(W1, seal(id, w(W1, 77))).unwrap_err();
-    // Somebody who knows it only by name.
+    // This worker has no handle of the array.
     env.ok(W2, seal(w(W2, 1), array));
     env.ok(W2, FromWorker::Watch(w(W2, 1)));
     assert!(env.told(W2, w(W2, 1)).is_err());
     env.ok(W2, FromWorker::Release(w(W2, 1)));
     env.ok(W1, seal(id, array));
     env.ok(W1, FromWorker::Release(array));
-    // Whoever asked is gone before it is there.
+    // The worker that asked is gone before the object exists.
     env.lose(W1);
     let closing = env.close().remove(0);
     env.sealed(closing);
@@ -331,7 +332,7 @@ fn the_end_may_come_between() {
         if !released_first {
             env.release(array);
         }
-        // The memory goes with the array, once.
+        // The memory is freed once, with the array.
         assert_eq!(env.closed(), [1]);
         env.assert_over();
     }

@@ -1,4 +1,4 @@
-//! Actors in the world: made, called, killed, told to end.
+//! Actors in the world: they are made, called, killed and told to end.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
     World,
 };
 
-/// Two functions. As a method, the second one shares the value.
+/// Returns two functions. The second one shares the value if it is a method.
 pub(super) fn functions() -> Arc<[Function]> {
     let shares = CallRole {
         interleaves: true,
@@ -29,7 +29,7 @@ impl World {
     pub(super) fn create_actor(&mut self, known: &Known) {
         let id = self.mint();
         let args = self.spec(id, known).args;
-        // Restarts may be many.
+        // An actor may restart often.
         self.lives.insert(id, u32::MAX);
         let max_call_retries = self.dice.below(3) as u32;
         let options = ActorOptions {
@@ -48,7 +48,7 @@ impl World {
             .unwrap();
     }
 
-    /// A task, or the call of an actor that the caller knows; and how often it may run again.
+    /// Returns a task, or a call of a known actor, and how often it may run again.
     pub(super) fn perhaps_of_actor(&mut self, spec: TaskSpec, known: &Known) -> (TaskSpec, u32) {
         let actors = known.iter().map(|(id, _)| *id);
         let actors: Vec<_> = actors.filter(|id| self.actors.contains_key(id)).collect();
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// Kills an actor that keeps resources from what waits for them.
+    /// Kills an actor whose resources other tasks may wait for.
     pub(super) fn kill_one_with_resources(&mut self) {
         let mut actors = self.scheduler.actors.iter();
         let found = actors.find(|(_, actor)| actor.grant().is_some());
@@ -92,12 +92,12 @@ impl World {
         }
     }
 
-    /// Whether the driver does not listen to this worker any more.
+    /// Returns whether the driver ignores this worker's messages, since it is to be killed.
     pub(super) fn is_condemned(&self, index: usize) -> bool {
         self.host.killed.contains(&self.workers[index].id)
     }
 
-    /// What a worker did not get to say is lost.
+    /// Forgets a message that the worker could not send.
     pub(super) fn forget_message(&mut self, message: Option<FromWorker>) {
         if let Some(
             FromWorker::Put { value, .. }
@@ -110,13 +110,13 @@ impl World {
         ) = message
             && let Some(loc) = stored(&value)
         {
-            // Its segment is recycled as a whole.
+            // The worker's segment is recycled as a whole.
             self.extents.remove(&(loc.offset / 4096));
         }
     }
 
-    /// The driver does not listen to a worker that it kills. A run whose end it does not know of is
-    /// free of charge, since another task is to blame.
+    /// Ignores a message of a worker that is being killed. Its run does not count, since another
+    /// task is to blame.
     pub(super) fn ignore_message(&mut self, message: FromWorker) {
         if let FromWorker::Done { id, .. } | FromWorker::Again { id, .. } = &message {
             let lives = self.lives.get_mut(id).unwrap();
@@ -125,11 +125,11 @@ impl World {
         self.forget_message(Some(message));
     }
 
-    /// A worker is gone, and has said all that it will.
+    /// A worker is gone. All its messages have been read.
     pub(super) fn lose_worker(&mut self, index: usize, intended: bool) {
         let worker = self.workers.swap_remove(index);
         if self.scheduler.workers[&worker.id].killed {
-            // Another task is to blame.
+            // Another task is to blame, so these runs do not count.
             for (task, _) in &worker.tasks {
                 let lives = self.lives.get_mut(&task.id).unwrap();
                 *lives = lives.saturating_add(1);
@@ -143,7 +143,7 @@ impl World {
         self.settle();
     }
 
-    /// One of the workers that are to die does.
+    /// One of the workers that are to be killed dies. Returns `false` if there is none.
     pub(in super::super) fn reap(&mut self) -> bool {
         let Some(at) = (0..self.workers.len()).find(|at| self.is_condemned(*at)) else {
             return false;
@@ -155,7 +155,7 @@ impl World {
         true
     }
 
-    /// A worker that was told to end does so, if it runs nothing.
+    /// A worker that was told to end does so, if it runs no task.
     pub(in super::super) fn leave(&mut self, index: usize) -> bool {
         let worker = &self.workers[index];
         if !worker.closing || !worker.tasks.is_empty() || self.is_condemned(index) {
@@ -166,7 +166,7 @@ impl World {
         true
     }
 
-    /// A worker that the scheduler has asked for.
+    /// Starts a worker that the scheduler has asked for. Returns `false` if there is none.
     pub(in super::super) fn start_wanted(&mut self) -> bool {
         let wanted = self.host.starting > 0;
         if wanted {
@@ -176,7 +176,7 @@ impl World {
         wanted
     }
 
-    /// That there are as many workers as there should be, beside those that are actors.
+    /// Checks the number of workers without the actors' processes.
     pub(super) fn check_pool(&self) {
         assert_eq!(self.host.starting, 0);
         let pool = self.scheduler.workers.values();

@@ -1,4 +1,4 @@
-//! How a history comes to its end, and what must be true then.
+//! The end of a history, and its final checks.
 
 use mobula_protocol::message::FromWorker;
 
@@ -8,8 +8,7 @@ use super::{
 };
 
 impl World {
-    /// Delivers all that is on its way, and compares what workers hold with what the scheduler
-    /// thinks.
+    /// Delivers all messages. Compares the objects that workers hold with the scheduler's records.
     pub(in super::super) fn quiesce(&mut self) {
         for index in 0..self.workers.len() {
             while self.deliver(index) {}
@@ -47,7 +46,7 @@ impl World {
             self.start_worker();
         }
         self.quiesce();
-        // What waits for parts may wait for those that are still held.
+        // Requests for parts may wait for parts that are still held.
         let runs = |scheduler: &Scheduler| scheduler.task_counts().total() > 0;
         for round in 0.. {
             if !runs(&self.scheduler) && self.host.closing.is_empty() {
@@ -67,7 +66,7 @@ impl World {
         }
     }
 
-    /// Each worker ends what it has begun, and begins the next task.
+    /// Each worker ends its tasks, and begins the next task.
     fn end_tasks(&mut self) {
         for index in 0..self.workers.len() {
             let mut worker = self.workers.remove(index);
@@ -85,12 +84,12 @@ impl World {
         }
     }
 
-    /// Workers that were told to end do.
+    /// The workers that were told to end do so.
     fn let_leave(&mut self) {
         while (0..self.workers.len()).any(|index| self.leave(index)) {}
     }
 
-    /// Lets go of everything, and checks that nothing is left.
+    /// Releases all handles, and checks that nothing is left.
     pub(in super::super) fn let_go(&mut self) {
         while !self.handles.is_empty() {
             self.release_one();
@@ -103,7 +102,7 @@ impl World {
             self.workers.insert(index, worker);
         }
         for _ in 0..3 {
-            // That of an actor whose last handle has gone may still run.
+            // The constructor of an actor without handles may still run.
             self.end_tasks();
             for index in 0..self.workers.len() {
                 while self.deliver(index) {}

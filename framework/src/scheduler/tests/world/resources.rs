@@ -1,4 +1,4 @@
-//! Tasks with resources.
+//! Tasks with resources in the world.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{super::peer::Worker, World};
 use crate::resources::Totals;
 
 impl World {
-    /// The runtime has few resources, or as many cores as anybody wants.
+    /// Limits the runtime's resources, or provides as many cores as all tasks want.
     pub(super) fn limit_resources(&mut self) {
         let cpus = match self.dice.below(3) {
             0 => Amount::whole(1000),
@@ -48,7 +48,7 @@ impl World {
         resources
     }
 
-    /// The task waits, or goes on. If it has resources, the worker says so.
+    /// The task waits, or goes on. If it has resources, the worker reports that.
     pub(super) fn pause(&self, worker: &mut Worker, attempt: Attempt, paused: bool) {
         let mut scheduled = self.scheduler.workers[&worker.id].assignments.iter();
         let found = scheduled.find(|assignment| assignment.attempt == attempt);
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// What has begun in a step of the scheduler has got cores that were there.
+    /// Checks that all tasks that began in a step got free cores.
     pub(super) fn check_cores(&self, before: u64) {
         let after = self.scheduler.cores_in_use();
         assert!(

@@ -1,4 +1,4 @@
-//! Shared arrays in the world: parts that are lent, arrays that are sealed.
+//! Shared arrays in the world: parts that are lent, and arrays that are sealed.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl World {
         self.scheduler.mint()
     }
 
-    /// The driver's arrays, once for each handle.
+    /// Returns the driver's arrays, once for each handle.
     fn arrays(&self) -> Vec<ObjectId> {
         let is_array = |id: &&ObjectId| {
             let outcome = self.outcomes.get(id);
@@ -26,7 +26,7 @@ impl World {
         self.handles.iter().filter(is_array).copied().collect()
     }
 
-    /// A new array, or parts of one.
+    /// Makes an array, or lends parts of an array.
     pub(super) fn share(&mut self) {
         let array = match self.dice.pick(&self.arrays()) {
             Some(array) if !self.dice.one_in(3) => array,
@@ -55,7 +55,7 @@ impl World {
                 PartRange::Span { start, end }
             })
             .collect();
-        // Where they overlap, none is lent.
+        // If the ranges overlap, none of the parts is lent.
         if let Ok(parts) = self.scheduler.lend(array, &ranges).unwrap() {
             for part in parts {
                 self.handles.push(part);
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// The driver's last handle of an array turns into an object, or does not.
+    /// The driver seals an array with its last handle. The seal may fail.
     pub(super) fn seal_one(&mut self) {
         let arrays = self.arrays();
         let Some(array) = self.dice.pick(&arrays) else {
@@ -86,7 +86,7 @@ impl World {
         if let Some(outcome) = self.scheduler.outcome(id) {
             self.outcomes.insert(id, outcome);
         }
-        // The handle is used up.
+        // The seal uses the handle up.
         self.handles.retain(|handle| *handle != array);
         self.outcomes.remove(&array);
         self.scheduler.release(array, &mut self.host).unwrap();
@@ -97,7 +97,7 @@ impl World {
         super::super::env::number(value)
     }
 
-    /// Closes what is to be closed, some of it later.
+    /// Frees closed memory. Arrays that are being sealed close later.
     pub(super) fn note_closings(&mut self) {
         let closing = std::mem::take(&mut self.host.closing);
         for (loc, then) in closing {
@@ -111,7 +111,8 @@ impl World {
         }
     }
 
-    /// No process can write any more to one of the arrays that are being sealed.
+    /// Completes the seal of one array: no process can write to it any more. Returns `false` if
+    /// there is none.
     pub(in super::super) fn close_one(&mut self) -> bool {
         let Some((_, then)) = self.host.closing.pop() else {
             return false;

@@ -1,4 +1,4 @@
-//! What workers do, and what comes of their messages.
+//! The actions of workers, and their messages.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,7 +18,7 @@ use super::{
 };
 
 impl World {
-    /// A worker's oldest message arrives. `false` if there was none.
+    /// Delivers a worker's oldest message. Returns `false` if there is none.
     pub(in super::super) fn deliver(&mut self, index: usize) -> bool {
         let worker = &mut self.workers[index];
         let Some(mut message) = worker.outbox.pop_front() else {
@@ -35,7 +35,8 @@ impl World {
         } = &mut message
             && reaches(&self.scheduler, value, *id)
         {
-            // Tasks here know what other tasks of their worker know, but should not make cycles.
+            // In this world, a task knows the objects of its worker's other tasks. Its result must
+            // make no cycle.
             *value = Arc::new(inline(0));
         }
         let from = worker.id;
@@ -50,13 +51,13 @@ impl World {
         true
     }
 
-    /// A worker reads the oldest message on its control lane. `false` if there was none.
+    /// A worker reads the oldest message on its control lane. Returns `false` if there is none.
     pub(in super::super) fn read(&mut self, index: usize) -> bool {
         let worker = &mut self.workers[index];
         match self.host.control(worker.id) {
             None => return false,
             Some(ToWorker::Shutdown) => worker.closing = true,
-            // What it runs does not look.
+            // The worker's tasks do not check for cancellation.
             Some(ToWorker::Cancel { .. }) => {}
             Some(ToWorker::Share) => {
                 worker.asked = true;
@@ -67,7 +68,7 @@ impl World {
                     entry.watching = false;
                     entry.value = outcome.ok();
                 }
-                // It was released meanwhile.
+                // The object was released meanwhile.
                 _ => {}
             },
             Some(other) => panic!("the core does not send {other:?}"),
@@ -75,7 +76,7 @@ impl World {
         true
     }
 
-    /// A worker's tasks do something.
+    /// A worker's tasks perform a random action.
     pub(in super::super) fn act(&mut self, index: usize) {
         let mut worker = self.workers.remove(index);
         match worker.running() {
@@ -110,7 +111,7 @@ impl World {
         }
     }
 
-    /// The task has returned an error.
+    /// The task has returned an error, and runs again.
     fn run_again(&mut self, worker: &mut Worker, mut task: TaskMessage) {
         let lives = self.lives.get_mut(&task.id).unwrap();
         assert!(*lives > 0, "{} was begun too often", task.id);
@@ -222,7 +223,7 @@ impl World {
         let unwritten = self.dice.below(3);
         for _ in 0..unwritten {
             let outbox = &mut self.workers[index].outbox;
-            // A task runs again only when that is written.
+            // A task runs again only when this message is written.
             let lost = outbox.pop_back_if(|message| !matches!(message, FromWorker::Again { .. }));
             self.forget_message(lost);
         }
@@ -231,7 +232,7 @@ impl World {
     }
 }
 
-/// Whether following the refs in a value leads to an object.
+/// Returns whether the refs in a value lead to an object.
 fn reaches(scheduler: &Scheduler, value: &Value, target: ObjectId) -> bool {
     let mut seen = BTreeSet::new();
     let mut rest: Vec<ObjectId> = value.nested().collect();
@@ -251,8 +252,8 @@ fn reaches(scheduler: &Scheduler, value: &Value, target: ObjectId) -> bool {
     seen.contains(&target)
 }
 
-/// The bytes of a result that nobody wants, and that stay with a worker until its end, since it has
-/// a view of the object.
+/// Returns the stored bytes of a result without handles, if the worker keeps them. It has a view of
+/// the object until its end.
 fn kept_by_worker(scheduler: &Scheduler, from: WorkerId, message: &FromWorker) -> Option<Loc> {
     let FromWorker::Done {
         id,
