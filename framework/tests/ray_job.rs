@@ -36,7 +36,7 @@ fn program() {
     }
 }
 
-/// What a head was asked, and what it answers.
+/// The requests to a head, and its answers.
 #[derive(Default)]
 struct State {
     /// Methods and paths, in order.
@@ -250,7 +250,7 @@ fn a_program_is_uploaded_and_its_output_and_exit_code_come_back() {
     for part in [
         format!(r#""working_dir":"gcs://{name}""#),
         r#""MOBULA_ENGINE":"ray:auto""#.to_owned(),
-        // As workers of this test are started.
+        // The job starts the program in the way in which workers of this test are started.
         "'program' '--exact' '--nocapture'".to_owned(),
     ] {
         assert!(
@@ -268,7 +268,7 @@ fn a_program_is_uploaded_and_its_output_and_exit_code_come_back() {
     assert_eq!(order, ["GET /api/", "GET /api/", "PUT /api/", "POST /api"]);
     drop(state);
 
-    // The same program once more: the head has it.
+    // The head already has this program.
     head.state().looks = 0;
     let (code, ..) = run(&head.url);
     assert_eq!(code, 0);
@@ -396,7 +396,7 @@ fn a_token_goes_with_each_request() {
 
 #[test]
 fn a_head_that_is_not_there_is_an_error() {
-    // A port that nobody listens on any more.
+    // No process listens on this port any more.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

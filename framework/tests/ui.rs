@@ -1,4 +1,4 @@
-//! What the compiler says to likely mistakes: where it points, and in which words.
+//! The compiler's messages for likely mistakes, with their places.
 //!
 //! The texts are those of one compiler version; `TRYBUILD=overwrite` writes them anew. Programs
 //! that must compile are in `tests/typed`.

@@ -31,7 +31,7 @@ fn message<T: DeserializeOwned + Serialize>(body: &[u8]) -> Option<T> {
     Some(message)
 }
 
-/// What arrives is what the peer has passed on.
+/// Checks that the value equals the value that the peer has passed on.
 fn value(said: &PeerValue) {
     let Ok(value) = said.value() else {
         return;
@@ -67,7 +67,7 @@ fn arguments(args: &[PeerArg]) {
 
 /// Reads the bytes as a stream, to its end or to what is no frame.
 fn stream(bytes: &[u8]) {
-    // More might not fit into the socket, which nobody reads yet.
+    // More bytes might not fit into the socket, which no thread reads yet.
     const MOST: usize = 1 << 14;
     let (ours, theirs) = stream::pair().expect("a pair of sockets");
     let sent = &bytes[..bytes.len().min(MOST)];

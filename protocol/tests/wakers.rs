@@ -65,7 +65,7 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(
     |_| poll_with_another(),
 );
 
-/// One of many, by its address, which nobody looks at.
+/// Returns a waker that is told from others by its address. No code reads the address's memory.
 fn waker(number: usize) -> Waker {
     let data = std::ptr::without_provenance(number + 1);
     // SAFETY: the functions of the table take any address, and look at none.

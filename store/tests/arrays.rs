@@ -28,7 +28,7 @@ fn stored(bytes: &[u8]) -> Block {
     building.seal().block()
 }
 
-/// The same bytes in the store and in private memory.
+/// Returns equal bytes in the store and in private memory.
 fn everywhere(bytes: &[u8]) -> [Block; 3] {
     [
         stored(bytes),

@@ -92,7 +92,7 @@ fn opens() -> i32 {
         }
     }
     close_standard();
-    // What is opened elsewhere, while standard descriptors are in use.
+    // The file is opened elsewhere, while standard descriptors are in use.
     let number = descriptors::with_standard_in_use(|| std::fs::File::open("/proc"));
     match number {
         Ok(file) if file.as_raw_fd() >= 3 => DONE,

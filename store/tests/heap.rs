@@ -18,7 +18,7 @@ use common::{ENGINE, ID, heap, no_lease, put};
 
 const MIB: usize = 1 << 20;
 
-/// What lies behind a reserved extent of 64 KiB or more.
+/// The bytes behind a reserved extent of 64 KiB or more.
 const GAP: usize = 4096;
 
 #[test]
@@ -225,7 +225,7 @@ fn the_first_adoption_counts() {
 
 #[test]
 fn a_lease_may_free_while_it_is_being_made() {
-    // As when another process is told at once, and frees at once.
+    // Another process may be told at once, and free the extent at once.
     let (heap, _) = heap(1 << 20);
     let extent = heap.reserve(10, 1).expect("there is room").seal();
     extent.adopt(|loc| {

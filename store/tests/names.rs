@@ -40,7 +40,7 @@ fn left_nothing(child: &Child) {
 fn an_exit_while_another_thread_makes_a_segment_leaves_no_name() {
     if role().is_some() {
         create();
-        // An exit that has begun lets nobody make one any more.
+        // After an exit has begun, no thread can make a segment any more.
         std::thread::spawn(|| {
             while SegmentFile::create(1 << 30, 1 << 20, Backing::SharedMemory).is_ok() {}
         });

@@ -1,4 +1,4 @@
-//! What rests on a promise of the engine cannot be called without one.
+//! Functions that rest on a promise of the engine cannot be called without one.
 
 mod common;
 

@@ -280,7 +280,7 @@ fn an_extent_is_written_or_read_as_an_object_never_both() {
         let region = heap.region(loc, lease(), ENGINE).unwrap();
         let same = heap.region(loc, lease(), ENGINE).unwrap();
         assert!(heap.has_regions(loc));
-        // What is written is neither read as an object nor freed.
+        // Memory that is written is neither read as an object nor freed.
         assert!(heap.block(loc, lease(), ENGINE).is_err());
         drop(region);
         assert!(heap.block(loc, lease(), ENGINE).is_err());
@@ -312,7 +312,7 @@ fn shared_memory_makes_no_array() {
     assert!(error.is_type_mismatch(), "{error}");
 }
 
-/// Who is given a part of a heap to write gets whole pages of it: a stray write there may change
+/// A process that may write a part of a heap gets whole pages of it. A stray write there may change
 /// other shared memory of that heap, but no object.
 #[test]
 fn no_object_lies_in_pages_that_others_may_write() {

@@ -102,7 +102,7 @@ fn shared_memory_that_ends_is_a_clean_error() {
             "nothing stayed reserved"
         );
     }
-    // The same where bytes are copied while the memory is made, some of it by then.
+    // A copy fails, too, when some bytes are copied while the memory is made.
     let bytes = vec![4; 23 << 20];
     let error = heap.copy(&bytes, 64).expect_err("too much");
     assert!(error.is_full(), "{error}");

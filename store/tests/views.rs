@@ -23,7 +23,7 @@ const SIGSEGV: i32 = 11;
 const CONTENTS: [u8; 5000] = [42; 5000];
 const LEN: u64 = 1 << 20;
 
-/// What the child says when it has got to where the damage is to be done.
+/// The child's line before it does the damage.
 const READY: &str = "about to write";
 
 /// Writes through a pointer made of a view, as a stray pointer in native code would.

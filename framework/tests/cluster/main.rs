@@ -1,4 +1,4 @@
-//! What a runtime on a Ray cluster promises beside the conformance suite: large data, deaths, the
+//! The promises of a runtime on a Ray cluster beside the conformance suite: large data, deaths, the
 //! end. Skipped unless `$MOBULA_TEST_RAY` names a cluster.
 
 #![forbid(unsafe_code)]

@@ -6,7 +6,7 @@ use mobula::prelude::*;
 
 use crate::support::{Folder, LONG, Node, cluster, eventually, scripts, start_on};
 
-/// What is large enough for Ray's store.
+/// A number of elements that is large enough for Ray's store.
 const LARGE: usize = 1 << 18;
 
 /// Says by a file on which node it runs, then takes its time.
@@ -95,7 +95,7 @@ fn results_lost_with_a_node_are_computed_again_or_lost() {
         })
         .collect();
     eventually("all calls have begun", || folder.names().len() == 12);
-    // Nobody waits for their ends here: that would bring their values to this node.
+    // This does not wait for their results, since these would bring their values to this node.
     std::thread::sleep(Duration::from_secs(3));
     let there = on(&node, &folder);
     node.kill();

@@ -1,4 +1,4 @@
-//! What the tests share: runtimes, processes, nodes of their own.
+//! The common parts of the tests: runtimes, processes, nodes of their own.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 
 use mobula::{EngineKind, prelude::*};
 
-/// What only a hang exceeds.
+/// A time that only a hang exceeds.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// The address of a cluster, if there is one.
@@ -61,7 +61,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process runs; one that nobody has collected yet does not.
+/// Returns whether a process runs. A zombie does not.
 pub(crate) fn lives(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat

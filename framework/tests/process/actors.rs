@@ -22,7 +22,7 @@ use mobula::{Array, prelude::*};
 use crate::programs::{FILE, Program};
 use crate::support::{Marks, mark};
 
-/// What only a hang exceeds.
+/// A time that only a hang exceeds.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Remembers what it was told, and does harm on demand.

@@ -37,7 +37,7 @@ fn spins(path: &str) {
     }
 }
 
-/// Ends when nobody wants it any more.
+/// Ends when the task is cancelled.
 #[remote]
 fn looks(path: &str) -> Result<(), mobula::Error> {
     mark(path);

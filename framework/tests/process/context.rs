@@ -1,4 +1,4 @@
-//! What tasks learn of themselves in real workers, and results that are waited for in part.
+//! The contexts of tasks in real workers, and results that are waited for in part.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn a_task_knows_how_much_time_is_left() {
     assert!(left > Duration::from_secs(1) && left <= Duration::from_secs(50));
 }
 
-/// Until nobody waits for it.
+/// Sleeps until the task is cancelled.
 #[remote]
 fn sleeps() {
     while !mobula::is_cancelled() {

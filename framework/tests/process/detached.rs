@@ -1,4 +1,4 @@
-//! Tasks that nobody asks for, at the end of a runtime.
+//! Detached tasks at the end of a runtime.
 
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ fn a_runtime_is_idle_when_runs_of_cancelled_tasks_have_ended_too() {
     assert!(run.get().unwrap_err().is_cancelled());
     rt.wait_idle().unwrap();
     assert_eq!(marks.count(), 2);
-    // One that is killed for it.
+    // This run is killed when its grace time is over.
     let pids = rt.worker_pids();
     let run = rt.spawn(never_ends::remote(marks.path()));
     eventually("it runs", || marks.count() == 3);
@@ -175,7 +175,7 @@ fn ends_with_detached_tasks() {
         .workers(1)
         .detached_grace(Duration::from_millis(20));
     let _rt = rt.start().unwrap();
-    // Nobody promised to wait for this one.
+    // This task is not detached, so the end does not wait for it.
     drop(saves::remote("/dev/null").spawn());
     for _ in 0..2 {
         hangs::remote().spawn().detach();

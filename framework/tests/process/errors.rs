@@ -1,4 +1,4 @@
-//! What fails says what, where and why; and leaves nothing.
+//! Errors say what has failed, where and why. A failed call leaves nothing behind.
 
 use std::{error::Error as _, time::Duration};
 
@@ -196,7 +196,7 @@ fn a_failed_input_fails_dependents_and_names_the_root() {
     );
     assert!(error.root().is_application());
     assert_eq!(error.application::<Typed>(), Some(Typed::Bad(-1)));
-    // The same within a task.
+    // A task gets the whole error, too.
     let error = rt.spawn(passes_on::remote(-1)).get().unwrap_err();
     assert!(whole(&error).contains("bad value -1"), "{error:?}");
     // And when the input has failed before the dependent is spawned.

@@ -32,7 +32,7 @@ impl Lock {
         ]
     }
 
-    /// Calls `f` with the lock, which nobody else has then.
+    /// Calls `f` with the lock, which no other thread has then.
     pub(crate) fn with<R>(&self, limit: Duration, f: impl FnOnce() -> R) -> mobula::Result<R> {
         Ok(match self {
             Lock::Mutex(mutex) => (mutex.lock_timeout(limit)?, f()).1,

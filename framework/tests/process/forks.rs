@@ -32,7 +32,7 @@ impl Quiet {
     }
 }
 
-/// What `f` says in a forked child, which exits then.
+/// Returns the result of `f` in a forked child, which then exits.
 pub(crate) fn in_a_child(f: impl FnOnce() -> bool) -> bool {
     unsafe extern "C" {
         fn fork() -> i32;
@@ -52,7 +52,7 @@ pub(crate) fn in_a_child(f: impl FnOnce() -> bool) -> bool {
     status.exit_status() == Some(7)
 }
 
-/// What the future of a ref gives: it may have to be woken for that, but not to wait.
+/// Returns the result of a ref's future. The future may need a wake-up, but no wait.
 fn looked_at(mut pending: &ObjectRef<u64>) -> mobula::Result<u64> {
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..2 {

@@ -60,8 +60,8 @@ fn after_process_exit_in_the_driver() {
     leaves_nothing(Program::start("exit"));
 }
 
-/// Whether whoever started this process has it, and all that it starts, ignore Ctrl-C: a shell does
-/// so with what a script runs in the background.
+/// Returns whether this process ignores Ctrl-C by inheritance, and so do its children. A shell does
+/// so with the background commands of a script.
 fn ctrl_c_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -100,7 +100,7 @@ fn pid_after_a_while() -> u32 {
     std::process::id()
 }
 
-/// Until both workers have run a task: one that comes up late takes none for that time.
+/// Waits until both workers have run a task. A worker that comes up late takes none before that.
 fn both_take_tasks(rt: &Runtime) {
     eventually("both workers take tasks", || {
         let pids = rt.spawn_all((0..4).map(|_| pid_after_a_while::remote()));

@@ -1,4 +1,4 @@
-//! What a worker keeps for itself, and what it does at its end.
+//! Worker-local values, and their end with the worker.
 
 use std::time::Duration;
 

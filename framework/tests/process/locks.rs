@@ -226,7 +226,7 @@ fn the_death_of_a_holder_is_told_to_the_next() {
     assert!(text.contains(&pid) && text.contains("signal 6"), "{text}");
     assert!(waits.get().unwrap_err().root().is_poisoned());
     assert!(dead.get().unwrap_err().is_crash());
-    // It stays so until somebody has looked after the value.
+    // The mutex stays poisoned until a caller clears the poison.
     assert!(mutex.lock().unwrap_err().is_poisoned());
     let mut guard = mutex.lock_ignoring_poison().unwrap();
     assert!(guard.poison().unwrap().contains(&pid));
@@ -353,7 +353,7 @@ fn a_barrier_lets_all_through_together_or_breaks() {
     let theirs: u64 = rt.get(calls).unwrap().into_iter().sum();
     assert_eq!(mine + theirs, 50, "one leader each round");
 
-    // One of those who are to come dies.
+    // One of the expected parties dies.
     let waits = meets::remote(&barrier, 1).spawn();
     let dead = aborts_before_it_meets::remote(&barrier).spawn();
     let error = barrier.wait_timeout(LONG).unwrap_err();
@@ -496,8 +496,8 @@ fn the_total_stays_right_while_workers_are_killed() {
             if a == b {
                 continue;
             }
-            // In one order, against deadlock; and whoever finds one that a dead one left repairs
-            // it: the amount in transit is in the second word of the journal.
+            // Locks are taken in one order, against deadlock. A caller that finds a poisoned
+            // account repairs it: the amount in transit is in the second word of the journal.
             let (low, high) = (a.min(b) as usize, a.max(b) as usize);
             let mut first = accounts[low].lock_ignoring_poison()?;
             let mut second = accounts[high].lock_ignoring_poison()?;

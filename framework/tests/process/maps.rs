@@ -449,7 +449,7 @@ fn refs_of_two_runtimes_complete_side_by_side() {
     }
     let pids: HashSet<u32> = running.by_ref().map(|done| done.get().unwrap()).collect();
     assert_eq!((pids.len(), running.len()), (2, 0));
-    // What the one did not finish, its end tells.
+    // The end of the first runtime completes its unfinished refs.
     running.push(one.spawn(pid_after::remote(60_000)));
     running.push(two.spawn(pid_after::remote(1)));
     one.shutdown();

@@ -156,7 +156,7 @@ fn reads(number: ObjectRef<u64>) -> mobula::Result<u64> {
     number.get()
 }
 
-/// Passes on refs of calls that nobody has begun, and of such as have ended.
+/// Passes on refs of calls that no thread has begun, and of calls that have ended.
 #[remote]
 fn passes_on() -> mobula::Result<Vec<u64>> {
     let (new, ended) = (double::remote(4).spawn(), double::remote(5).spawn());
@@ -316,7 +316,7 @@ fn an_idle_worker_runs_the_calls_of_a_task_that_computes() {
     }
 }
 
-/// Leaves calls behind that nobody waits for.
+/// Leaves calls behind whose results are not awaited.
 #[remote]
 fn leaves_calls(path: &str, count: u64) {
     let mut kept = Vec::new();
@@ -383,7 +383,7 @@ fn keeps_and_spins(begun: &str, children: &str) -> mobula::Result<()> {
 #[mobula::test]
 fn kept_calls_of_a_cancelled_task_never_run() {
     let (begun, children) = (Marks::new(), Marks::new());
-    // One worker: nobody is idle who could run them before.
+    // With one worker, no idle worker could run the calls before.
     let rt = runtime(1);
     let running = rt.spawn(keeps_and_spins::remote(begun.path(), children.path()));
     eventually("it has made its calls", || begun.count() == 1);
@@ -460,7 +460,7 @@ fn a_call_within_its_caller_is_cancelled_with_it_and_ends_it() {
     assert_eq!(marks.count(), 1);
 }
 
-/// Dies the first time, with calls that nobody has begun and one that runs within it.
+/// Dies the first time, with calls that no thread has begun and a call that runs within it.
 #[remote(retries = 1)]
 fn dies_with_calls(path: &str) -> mobula::Result<u64> {
     let calls: Vec<_> = (0..50).map(|n| double::remote(n).spawn()).collect();

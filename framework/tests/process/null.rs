@@ -12,8 +12,8 @@ fn nothing(_number: u32) {}
 #[remote]
 fn sums(_numbers: &[f64]) {}
 
-/// Waits until so many null workers have threads: a new one names itself, and one that was
-/// joined may be listed for a moment.
+/// Waits until this many null workers have threads. A new thread names itself, and a joined thread
+/// may be listed for a moment.
 #[track_caller]
 fn threads_become(count: usize) {
     let is_null_worker = |task: std::io::Result<std::fs::DirEntry>| {
@@ -39,7 +39,7 @@ fn works(rt: &Runtime) {
     let refs = rt.spawn_all((0..10_000).map(nothing::remote));
     assert_eq!(rt.get(&refs).unwrap().len(), 10_000);
     drop(refs);
-    // Arguments in the store are told of, although nobody reads them.
+    // Tasks get arguments in the store, although no code reads them.
     let numbers = rt.put(&vec![1.0; 100_000]).unwrap();
     let refs = rt.spawn_all((0..100).map(|_| sums::remote(&numbers)));
     assert_eq!(rt.get(&refs).unwrap().len(), 100);

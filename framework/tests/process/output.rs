@@ -1,4 +1,4 @@
-//! What workers print reaches the driver's output, with its origin.
+//! The output of workers reaches the driver's output, with its origin.
 
 use std::{
     io::{Read, Write},
@@ -96,7 +96,7 @@ fn prints_lines(lines: u32, to_stderr: bool, mark: &str) {
     support::mark(mark);
 }
 
-/// The same, and goes on for ever.
+/// Prints lines, and stays for 1,000 s.
 #[remote]
 fn prints_lines_and_stays(lines: u32, mark: &str) {
     prints_lines(lines, false, mark);

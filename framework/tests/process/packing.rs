@@ -49,7 +49,7 @@ fn tasks_that_need_all_workers_get_them_after_a_flood_of_short_ones() {
         fs::create_dir(&place).unwrap();
         let meeting =
             rt.spawn_all((0..workers).map(|_| meets::remote(place.to_str().unwrap(), workers)));
-        // Nobody waits in the runtime meanwhile.
+        // Meanwhile no thread waits in the runtime.
         eventually("all workers have a task", || {
             fs::read_dir(&place).unwrap().count() == workers
         });

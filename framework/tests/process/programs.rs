@@ -132,7 +132,7 @@ impl Program {
         Program::follow(Program::command("programs::program", case))
     }
 
-    /// As [`start`](Self::start), for a command that was made before.
+    /// Does what [`start`](Self::start) does, for a command that was made before.
     pub(crate) fn follow(mut command: Command) -> Program {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -275,7 +275,7 @@ fn become_nobody() {
         fn setgid(id: u32) -> i32;
         fn setuid(id: u32) -> i32;
     }
-    // SAFETY: changes who this process is, and nothing in its memory.
+    // SAFETY: changes the user of this process, and nothing in its memory.
     assert_eq!(unsafe { (setgid(65534), setuid(65534)) }, (0, 0));
 }
 
@@ -293,7 +293,7 @@ fn runs_what_stops() {
     assert_eq!(result.get().unwrap(), 7);
 }
 
-/// The system collects what ends, and nobody sees how it ended.
+/// The system collects children that end, so their exit statuses are lost.
 fn loses_an_exit_status() {
     ignore(Signal::CHILD);
     let rt = support::runtime(1);
@@ -312,7 +312,7 @@ fn collects_orphans() {
     let pids: Vec<u32> = rt
         .get(&rt.spawn_all((0..8).map(|_| launches::remote())))
         .unwrap();
-    // A child of the program's own is not collected by anybody else.
+    // The runtime does not collect a child that the program has started.
     let mut own = Command::new("true").spawn().unwrap();
     for worker in rt.worker_pids() {
         let worker = rustix::process::Pid::from_raw(worker as i32).unwrap();
@@ -378,7 +378,7 @@ fn bare() {
     assert_eq!(children.trim(), "", "no child was started");
 }
 
-/// What a worker does before its first task, as the case asks.
+/// Does what the case asks of a worker before its first task.
 fn set_up() {
     match std::env::var(CASE).as_deref() {
         Ok("dies at start") => {

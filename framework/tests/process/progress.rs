@@ -210,7 +210,7 @@ fn several_bars_are_below_each_other() {
     });
     let Some(rows) = rows else { return };
     assert!(together, "{rows:#?}");
-    // The one that is dropped first comes first.
+    // The bar that is dropped first comes first.
     let [two, one] = places(&rows, ["two ", "one "]);
     assert!(
         rows[one].contains(" 2/2 [") && rows[two].contains(" 2/3 ["),

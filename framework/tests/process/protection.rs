@@ -4,7 +4,7 @@ use mobula::{Array, prelude::*};
 
 use crate::support::{nothing_is_left, runtime};
 
-/// Writes where nobody may.
+/// Writes to memory that is read-only.
 fn scribble(numbers: &[f64]) {
     let place = numbers.as_ptr().cast_mut();
     // SAFETY: none; this is the bug that the test is about. The mapping is read-only, so the write

@@ -53,7 +53,7 @@ fn what_came_too_late_for_a_get_goes_back_to_the_front() {
     for n in 0..20_u64 {
         let got = queue.get_async();
         queue.put_all(&[n, n + 1]).unwrap();
-        // It has the first value, and nobody has looked at it.
+        // The future has the first value, but was not polled.
         eventually("one value is taken out", || queue.len().unwrap() == 1);
         drop(got);
         eventually("it is back", || queue.len().unwrap() == 2);
@@ -197,7 +197,7 @@ struct Stopped {
     _rescue: mpsc::Sender<()>,
 }
 
-/// One that has ended meanwhile is passed over.
+/// Sends a signal to processes. A process that has ended meanwhile is passed over.
 fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
     let _ = Command::new("kill").arg(name).args(pids).output().unwrap();
@@ -398,7 +398,7 @@ fn a_consumer_that_is_killed_takes_no_value_with_it_that_it_had_not_got() {
         queue.put(&next).unwrap();
         next += 1;
         eventually("it has taken all there was", || queue.is_empty().unwrap());
-        // One that waits in `get`, or one that is busy.
+        // The consumer waits in `get`, or is busy.
         if round % 2 == 1 {
             let more: Vec<u64> = (next..next + 900).collect();
             next += 900;

@@ -1,4 +1,4 @@
-//! What tasks say about how far they are reaches the program.
+//! The progress that tasks report reaches the program.
 
 use mobula::{TaskProgress, prelude::*};
 

@@ -276,7 +276,7 @@ fn a_task_knows_which_units_it_has_and_tells_the_programs_that_it_starts() {
     for (own, ..) in rt.map((0..20).map(|_| call())).get().unwrap() {
         assert_eq!(own.len(), 1);
     }
-    // What one task had the next one has not.
+    // The next task does not have the units of the last one.
     for _ in 0..4 {
         assert_eq!(rt.spawn(no_units::remote()).get().unwrap(), (vec![], 0));
     }
@@ -302,7 +302,7 @@ fn libraries_in_workers_start_as_many_threads_as_there_are_cores_for_each() {
             "OPENBLAS_NUM_THREADS",
             "NUMEXPR_NUM_THREADS",
         ] {
-            // What the user has set stays.
+            // A variable of the user's stays.
             let expected = std::env::var(name).unwrap_or_else(|_| share.clone());
             assert_eq!(of(name), Some(expected), "{name}");
         }
@@ -310,7 +310,7 @@ fn libraries_in_workers_start_as_many_threads_as_there_are_cores_for_each() {
     }
 }
 
-/// The cores that this thread may use, and one that it has started.
+/// Returns the cores that this thread may use, and those of a thread that it has started.
 #[remote]
 fn own_cores(running: &str, until: u64) -> (String, String) {
     mark(running);

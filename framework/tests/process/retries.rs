@@ -105,7 +105,7 @@ fn a_function_that_returns_errors_runs_once_and_again_as_often_as_was_asked() {
         let error = rt.spawn(call.retry_errors(true)).get().unwrap_err();
         let last = u64::from(retries) + 1;
         assert_eq!(runs.count(), last);
-        // What the last run said.
+        // The error is that of the last run.
         assert_eq!(error.application(), Some(Trouble::Busy(last)));
     }
     let runs = Marks::new();

@@ -168,7 +168,7 @@ fn overlapping_and_outlying_parts_are_refused() {
     assert!(refused(&[(90, 101)]).contains("no part of an array of 100"));
     assert!(refused(&[(0, 5), (usize::MAX - 1, usize::MAX)]).contains("no part"));
     assert!(refused(&[(10, 5)]).contains("ends before it begins"));
-    // What was refused as a whole is not lent in part.
+    // A refused request lends no part.
     let parts = array.split_mut([0..10, 10..20, 95..100]).unwrap();
     assert!(refused(&[(15, 16)]).contains("which is lent"));
     assert!(array.with(|_| ()).unwrap_err().is_usage());
@@ -383,7 +383,7 @@ fn a_task_seals_what_it_made_or_was_given() {
         let array = rt.shared_array::<f64>(len, 6.0).unwrap();
         let kept = array.clone();
         let refused = seals::remote(array).spawn().get();
-        // What is copied can be sealed in any case.
+        // A small array is copied, so it can be sealed in any case.
         assert_eq!(refused.is_ok(), len == 8, "{refused:?}");
         // Counted off before the call is sent.
         let put = rt.put(&kept).unwrap();

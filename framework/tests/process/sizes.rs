@@ -105,12 +105,12 @@ fn a_full_store_is_an_error_with_numbers_and_later_puts_work() -> mobula::Result
     let first = rt.put(&vec![0_u8; 5 << 20])?;
     let error = rt.put(&vec![0_u8; 5 << 20]).unwrap_err();
     assert!(error.is_store_full(), "{error}");
-    // The same for a result, and the worker goes on.
+    // A result that does not fit is an error, too, and the worker goes on.
     let error = rt.spawn(makes::remote(5 << 20)).get().unwrap_err();
     assert!(error.is_store_full(), "{error}");
     drop(first);
     assert_eq!(rt.spawn(makes::remote(5 << 20)).get()?.len(), 5 << 20);
-    // What the worker keeps warm comes back when the driver needs it.
+    // Memory that the worker keeps warm comes back when the driver needs it.
     let again = rt.put(&vec![7_u8; 7 << 20])?;
     assert_eq!(again.view()?[0], 7);
     drop(again);

@@ -18,7 +18,7 @@ use crate::support::{nothing_is_left, runtime};
 /// How long a call may take to end: only a hang takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a task does to its worker.
+/// The events that a task inflicts on its worker.
 const EVENTS: [&str; 13] = [
     "abort",
     "exit",
@@ -87,7 +87,7 @@ fn misbehaves(event: &str, seed: u64) -> mobula::Result<u64> {
             panic!("{error}");
         }
         "kill" => signal_self(Signal::KILL),
-        // Nobody but the runtime's owner can continue it: the process ends in its place.
+        // Only the runtime's owner can continue a stopped process. The process ends instead.
         "stop" => {
             let continued = std::process::Command::new("/bin/sh")
                 .args([

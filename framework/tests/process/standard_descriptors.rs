@@ -33,8 +33,8 @@ fn prints() {
     }
 }
 
-/// What goes wrong in a program that closes these before it starts, and again later. It cannot
-/// print.
+/// Returns the number of the failed step, if a step fails. The program closes these descriptors
+/// before it starts, and again later. It cannot print.
 fn daemon_that_closes(numbers: &str) -> Result<(), i32> {
     close(numbers);
     let runtime = Runtime::builder().workers(2).store_capacity(64 << 20);

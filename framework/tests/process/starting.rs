@@ -18,7 +18,7 @@ fn output(test: &str, case: &str) -> String {
     said(Program::command(test, case).output().unwrap())
 }
 
-/// What a program has said before it ended well.
+/// Returns the output of a program that has ended well.
 #[track_caller]
 fn said(output: Output) -> String {
     let Output {
@@ -90,7 +90,7 @@ fn total(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// What runs where `/dev/shm` has one mebibyte.
+/// The test that runs where `/dev/shm` has one mebibyte.
 #[mobula::test]
 #[ignore = "a program of other tests"]
 fn in_a_small_container() {
@@ -144,7 +144,7 @@ fn uses_an_executor(n: u32) -> u32 {
     futures::executor::block_on(async { n + 1 })
 }
 
-/// As `#[mobula::test]` begins, but inside an executor, which does not run inside itself.
+/// Begins like `#[mobula::test]`, but inside an executor, which does not run inside itself.
 #[test]
 fn a_worker_that_begins_inside_an_executor_runs_its_tasks_outside() {
     futures::executor::block_on(async {
@@ -172,7 +172,7 @@ fn workers_of_another_version_are_left_alone_and_start_no_workers() {
     let message = format!("\u{1}: {TOKEN}, and more");
     let text = start("another version's worker", message.as_bytes());
     assert!(text.contains("by another version of Mobula"), "{text}");
-    // What a task of such a worker has started is a program like any other.
+    // A program that a task of such a worker has started is an ordinary program.
     let text = start("plain", b"something else");
     assert!(text.contains("it says 7"), "{text}");
 }

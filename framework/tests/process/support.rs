@@ -1,4 +1,4 @@
-//! What the tests share.
+//! The common parts of the tests.
 
 use std::{
     path::Path,
@@ -36,7 +36,7 @@ pub(crate) fn nothing_is_left(rt: &Runtime) {
     });
 }
 
-/// Whether a process runs; one that nobody has collected yet does not.
+/// Returns whether a process runs. A zombie does not.
 pub(crate) fn lives(pid: u32) -> bool {
     !matches!(state(pid), Some('Z' | 'X') | None)
 }
@@ -97,8 +97,8 @@ impl Drop for Marks {
 
 /// Adds a mark, and says how many there are.
 ///
-/// The file has to be there: a task that runs on after its test would leave one that nobody
-/// removes.
+/// The file has to exist. Otherwise a task that runs on after its test would leave a file that no
+/// code removes.
 pub(crate) fn mark(path: &str) -> u64 {
     use std::io::Write;
     let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();

@@ -1,4 +1,4 @@
-//! What workers find around them is what the program had when the runtime began.
+//! Workers find the surroundings that the program had when the runtime began.
 
 use std::{path::PathBuf, process::Output};
 

@@ -1,4 +1,4 @@
-//! What workers have to do with the terminal that their driver was started from.
+//! Workers and the terminal that their driver was started from.
 
 use std::{
     ffi::CStr,

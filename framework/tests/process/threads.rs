@@ -370,7 +370,7 @@ fn several_runtimes_run_side_by_side() {
     assert_eq!(other.spawn(plus_one::remote(1)).get().unwrap(), 2);
 }
 
-/// What the program below says on standard error.
+/// Checks the line that the program below prints on standard error.
 #[mobula::test]
 fn a_line_says_that_a_thread_is_left_to_itself() {
     let mut command = Program::command("threads::program", "stand-in");

@@ -1,4 +1,4 @@
-//! What `ps` and `top` show of workers.
+//! The names of workers in `ps` and `top`.
 
 use mobula::prelude::*;
 

@@ -171,7 +171,7 @@ fn a_lock_that_was_taken_while_a_panic_unwinds_is_in_order() {
     }));
     assert!(unwound.is_err());
     assert_eq!((*mutex.lock().unwrap(), *lock.read().unwrap()), (1, 1));
-    // One that was taken before is not.
+    // A lock that was taken before the panic is poisoned.
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         let taken = pin!(mutex.lock_async()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(taken, Poll::Ready(Ok(_))));
@@ -231,7 +231,7 @@ fn a_thread_that_ends_may_call_and_wait() {
 /// Waits, and says how that has ended.
 type Wait = Box<dyn FnOnce() -> mobula::Error + Send>;
 
-/// What waits until the runtime ends, on a thread of its own.
+/// Starts each wait on a thread of its own. All of them end with the runtime.
 fn ends_with_the_runtime(rt: Runtime, waits: Vec<(&'static str, Wait)>) {
     let (said, ends) = mpsc::channel();
     let count = waits.len();

@@ -1,4 +1,4 @@
-//! Failures that nobody has read, which the user of the program is told of.
+//! Failures that no caller has read are reported to the user of the program.
 
 use std::time::Duration;
 

@@ -45,8 +45,8 @@ fn is_pending(future: &mut Pin<Box<dyn Future<Output = mobula::Result<()>> + Sen
     future.as_mut().poll(&mut context).is_pending()
 }
 
-/// A thousand futures wait for what somebody has until `state` is 2. Returns how many threads
-/// waited for them.
+/// A thousand futures wait for a lock that another thread has until `state` is 2. Returns the
+/// number of threads that waited for them.
 #[remote]
 async fn a_thousand_wait(lock: Lock, state: AtomicArray<AtomicU64>) -> mobula::Result<usize> {
     let futures = futures(&lock, 1000);
@@ -104,7 +104,7 @@ fn futures_that_are_gone_wait_no_longer() {
             drop(futures(&lock, 1000));
         })
         .unwrap();
-        // Nor does anybody wait for what is free again.
+        // The dropped futures do not wait for the free lock either.
         takes::remote(&lock).spawn().get_timeout(LONG).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What is particular to the inline engine.
+//! The particulars of the inline engine.
 
 use std::sync::{
     OnceLock,

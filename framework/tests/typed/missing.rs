@@ -1,4 +1,4 @@
-//! What an engine lacks is an error that says so, and names the thing.
+//! A feature that an engine lacks is an error that names the feature.
 
 use mobula::EngineKind;
 

@@ -28,7 +28,7 @@ fn lengths_are_believed_only_as_far_as_there_are_bytes() {
     }
 }
 
-/// What it was told about the length.
+/// The length that the decoder has announced.
 #[derive(Debug, Default)]
 struct Hint(usize);
 
@@ -160,7 +160,7 @@ fn an_error_that_was_passed_over_is_an_error() {
     }
     let good = encode(&[1_u64, 2]).unwrap().bytes;
     assert_eq!(decode::<Numbers>(&good, &[]).unwrap().0, [1, 2]);
-    // Where the failed element ends nobody knows.
+    // The end of the failed element is unknown.
     let error = unreadable::<Numbers>(&encode(&(1_u64, "x", 2_u64)).unwrap().bytes);
     assert!(error.contains("passed over the error"), "{error}");
 }

@@ -50,7 +50,7 @@ struct Sparse {
     d: (),
 }
 
-/// What passes through serde's buffers; 128-bit integers cannot.
+/// Values that pass through serde's buffers. 128-bit integers cannot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 enum Buffered {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Bits, ByteString, round, unreadable};
 
-/// What is easily lost, as the content of all forms of enums.
+/// Values that codecs lose easily, as the content of all forms of enums.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Delicate {
     options: Vec<Option<Option<u8>>>,

@@ -470,7 +470,7 @@ fn errors_name_the_type_and_the_cause() {
 
 #[test]
 fn ordinary_values_are_ordinary_messagepack() {
-    // What needs no extension is what `rmp-serde` writes and reads.
+    // `rmp-serde` writes and reads values that need no extension in the same way.
     fn same<T: Serialize + serde::de::DeserializeOwned + PartialEq>(value: T) {
         let theirs = rmp_serde::to_vec_named(&value).unwrap();
         assert_eq!(encode(&value).unwrap().bytes, theirs);

@@ -1,4 +1,4 @@
-//! What the tests of the store share.
+//! The common parts of the store's tests.
 
 #![allow(dead_code, reason = "not every test file uses all of it")]
 

@@ -1,4 +1,4 @@
-//! What must be true of actors, for the tests.
+//! The invariants of actors, for the tests.
 
 use std::collections::{HashMap, HashSet};
 

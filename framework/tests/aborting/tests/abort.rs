@@ -1,4 +1,4 @@
-//! What a driver learns of a worker that a panic has ended, in a program with `panic = "abort"`.
+//! The driver's errors for a worker that a panic has ended, in a program with `panic = "abort"`.
 
 use std::process::Command;
 

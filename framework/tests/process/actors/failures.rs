@@ -1,4 +1,4 @@
-//! What fails, what is tried again, and what is told of it.
+//! Failures of actors: retries, restarts, and errors.
 
 use std::time::{Duration, Instant};
 

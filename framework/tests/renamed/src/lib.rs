@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 /// A serde type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
-    /// What it is called.
+    /// The name.
     pub name: String,
 }
 
@@ -98,7 +98,7 @@ fn private_and_never_called(x: f64) -> f64 {
 /// An actor.
 #[derive(Debug)]
 pub struct Account {
-    /// What is there.
+    /// The present balance.
     balance: i64,
 }
 
@@ -121,13 +121,13 @@ impl Account {
         self.balance
     }
 
-    /// What is there.
+    /// Returns the present balance.
     #[must_use]
     pub fn balance(&self) -> i64 {
         self.balance
     }
 
-    /// What is there, later.
+    /// Returns a number, later.
     #[remote(group = "slow", retries = 1)]
     pub(crate) async fn later(&self, names: &[String], model: Option<Model>) -> usize {
         std::future::ready(names.len() + usize::from(model.is_some())).await

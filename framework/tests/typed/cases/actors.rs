@@ -143,7 +143,7 @@ impl Counter {
         r#fn.to_owned()
     }
 
-    // What refs have as associated functions can be methods.
+    // Methods may have the names of associated functions of refs.
     fn name(&self) -> String {
         "mine".to_owned()
     }
@@ -159,7 +159,7 @@ impl Counter {
     }
 }
 
-/// What is no remote method stands in a block of its own.
+/// Items that are no remote methods stand in a block of their own.
 impl Counter {
     const GRACE: u64 = 7;
     const TRIES: u32 = 3;

@@ -1,4 +1,4 @@
-//! What each kind of parameter takes.
+//! The arguments that each kind of parameter takes.
 
 use std::{
     borrow::Cow,

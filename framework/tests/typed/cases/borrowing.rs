@@ -1,4 +1,4 @@
-//! What is seen in place, and what is copied.
+//! Arguments that are read in place, and arguments that are copied.
 
 use mobula::{Array, prelude::*};
 

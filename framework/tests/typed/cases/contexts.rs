@@ -1,4 +1,4 @@
-//! What a task learns of itself.
+//! The contexts of tasks.
 
 use mobula::prelude::*;
 

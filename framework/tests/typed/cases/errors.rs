@@ -1,4 +1,4 @@
-//! What becomes of a function's `Err`.
+//! The way of a function's `Err` to its caller.
 
 use std::{collections::HashSet, error::Error as StdError, fmt};
 

@@ -1,5 +1,5 @@
-//! What the surface promises, each promise as a function of a runtime. `Rt` is whatever runtime the
-//! parent module has.
+//! The promises of the surface, each as a function of a runtime. `Rt` is the runtime of the parent
+//! module.
 
 // Arguments are passed in all forms that there are, also where another would do.
 #![allow(clippy::needless_borrows_for_generic_args, clippy::ptr_arg)]

@@ -168,7 +168,7 @@ fn a_pool_without_actors_says_so(rt: &Rt) {
     for result in results {
         assert!(result.unwrap_err().is_usage());
     }
-    // What was submitted waits for an actor, until somebody wants its result.
+    // A submitted call waits for an actor, until a caller wants its result.
     pool.submit(|actor, x| actor.apply(x), 7);
     pool.push(scales(rt, 1).remove(0));
     assert_eq!(pool.get_next().unwrap().unwrap(), 14);

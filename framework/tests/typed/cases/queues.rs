@@ -91,7 +91,7 @@ fn many_go_in_and_out_together_or_not_at_all(rt: &Rt) {
     assert_eq!(queue.len().unwrap(), 2);
     assert_eq!(queue.try_get_many(2).unwrap(), Some(vec![3, 4]));
     assert_eq!(queue.get_many(0).unwrap(), []);
-    // What could not be had in time holds up nobody.
+    // The request that came too late holds up no other caller.
     queue
         .put_all_timeout(&[5, 6, 7, 8], Duration::ZERO)
         .unwrap();
@@ -153,7 +153,7 @@ fn values_of_all_kinds_go_through(rt: &Rt) {
             text: "x".repeat(40_000),
         },
     );
-    // What is in the queue is kept by it.
+    // The queue keeps the refs in its values.
     let queue = rt.queue(1).unwrap();
     let message = Message {
         parts: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! What a call needs is checked on each engine.
+//! Each engine checks the resources that a call needs.
 
 use mobula::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What functions may return.
+//! The types that functions may return.
 
 use super::{Rt, functions::*};
 

@@ -48,7 +48,7 @@ fn functions_inside_functions() {
         x.0
     }
     {
-        // The same path and name, in another block.
+        // This function has the same path and name, but is in another block.
         #[mobula::remote]
         fn local(x: u8) -> u8 {
             x + 100

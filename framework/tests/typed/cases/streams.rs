@@ -254,7 +254,7 @@ fn methods_give_streams(rt: &Rt) {
     assert_eq!(counter.now().spawn().get().unwrap(), 13);
 }
 
-/// The same for asynchronous code.
+/// Checks asynchronous code.
 pub(crate) async fn all_async(rt: &Rt) -> mobula::Result<()> {
     let mut stream = rt.spawn_stream(checked::remote(vec![1, 2, -3]));
     let mut items = Vec::new();

@@ -75,7 +75,7 @@ fn who_calls_it_amid_it_is_told() {
 fn it_is_done_though_many_die_amid_it() {
     let memory = memory();
     let once = RawOnce::new(memory.clone(), 0, 0);
-    // The one that does it would have had to die.
+    // The test fails only if the call's present process were dead.
     let mut life = Life::new(9);
     thread::scope(|scope| {
         memory.words()[0].store(life.holder().word(), SeqCst);

@@ -22,7 +22,7 @@ remote_fn!(STAYS, |_| {
     Ok(text(b""))
 });
 
-/// What the tests below start as a process of its own, with a worker that is not to be killed.
+/// The program that the tests below start as a process of its own. Its worker cannot be killed.
 #[test]
 #[ignore = "a program of other tests"]
 fn program() {
@@ -48,7 +48,7 @@ fn program() {
         driver
             .monitor
             .mark_for_kill(id, "its actor is killed".to_owned());
-        // Until somebody has seen what is said of it.
+        // The test has seen the worker's report when it writes a line.
         std::io::stdin().read_line(&mut String::new()).unwrap();
     }
     let (done, end) = mpsc::channel();
