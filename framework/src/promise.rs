@@ -11,9 +11,9 @@ use mobula_store::EnginePromise;
 // are those of `mobula_store`:
 // * One producer: `engines/processes/workers/spawn.rs` gives the writable descriptors of a segment
 //   and a mailbox to the one worker that they were made for, and so does
-//   `engines/processes/workers/threads.rs`. `engines/processes/workers/descriptors.rs` gives one of
-//   a segment to those who write shared memory there, in messages by which they can only put it
-//   into `Writables`.
+//   `engines/processes/workers/threads.rs`. `engines/processes/workers/descriptors.rs` gives the
+//   descriptor of a segment to processes that write shared memory there, in messages by which they
+//   can only put it into `Writables`.
 // * Pinned while leased: a lease is an `ObjectHandle`, for which the scheduler holds a ref, or the
 //   handle that adopted an extent. The scheduler frees an object when it has no refs and no pins
 //   (`scheduler/counts.rs`); `engines/processes/peers/effects.rs` frees what it says and nothing

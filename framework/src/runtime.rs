@@ -25,7 +25,7 @@ pub use store_info::StoreInfo;
 ///
 /// Dropping the last handle waits for [detached](crate::ObjectRef::detach) tasks, for up to 5 s
 /// unless [`Builder::detached_grace`] says otherwise. A line on standard error names the tasks that
-/// are cut then. The drop waits for no other task, since somebody had its result and can see it
+/// are cut then. The drop waits for no other task: a caller has its result and can see it
 /// fail. While a panic unwinds, the drop waits for none.
 ///
 /// [`wait_idle`](Runtime::wait_idle) waits for all tasks, and

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of an attribute.
+//! The options in the parentheses of an attribute.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -61,7 +61,7 @@ pub(crate) enum Place {
     Method,
 }
 
-/// What the value of an option is.
+/// The kind of an option's value.
 #[derive(Clone, Copy)]
 enum Takes {
     Path,

@@ -70,7 +70,8 @@ fn past_the_cache(to: &mut [u8], from: &[u8]) {
         }
     }
     // SAFETY: every `x86_64` with Linux has the instruction. The stores above have no order among
-    // others; with it they come before all later ones, as everybody may expect of a copy.
+    // others. With it they come before all later ones, which is the order that callers expect of a
+    // copy.
     unsafe { _mm_sfence() };
     to_after.copy_from_slice(from_after);
 }

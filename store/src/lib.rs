@@ -35,7 +35,7 @@
 //! - *Lent once*: a caller of [`Region::lend`] or [`Region::lend_tile`] has those elements alone,
 //!   among all processes, until the result is dropped. Or it only reads them, like all others.
 //!
-//! # Who keeps them
+//! # Keeping the promises
 //!
 //! Each function that rests on a promise names it and takes an [`EnginePromise`], which only
 //! `unsafe` code can make. So a program that depends on this crate breaks none with safe code. The

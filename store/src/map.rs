@@ -35,7 +35,7 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: a mapping is an address and a length. It belongs to the process, not to a thread, and its
-// methods give out addresses only; whoever makes a reference of one argues for it there.
+// methods give out addresses only. Code that makes a reference of an address argues for it there.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; nothing in it changes while it is shared.
 unsafe impl Sync for Mapping {}
@@ -168,8 +168,8 @@ impl Mapping {
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         // The file has at least `len` bytes (`SegmentFile::new` looked) and is never cut, so all of
         // it stays readable: nothing in this crate cuts a file, those of `create` have no name by
-        // which others could, and who calls `from_descriptors` promises it. That `fd` is of this
-        // very file, `SegmentFile::new` has looked at, too. What the mapping is used for is argued
+        // which others could, and the caller of `from_descriptors` promises it. That `fd` is of
+        // this very file, `SegmentFile::new` has looked at, too. The use of the mapping is argued
         // where addresses are used.
         let start =
             unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }
@@ -201,9 +201,9 @@ impl Drop for Mapping {
         if !self.is_ours() {
             return;
         }
-        // SAFETY: the range was mapped by `new` and nothing else unmaps it. Who makes references
-        // into it keeps the mapping alive as long as those. A failure leaves it mapped, which
-        // harms nobody.
+        // SAFETY: the range was mapped by `new` and nothing else unmaps it. Code that makes
+        // references into it keeps the mapping alive as long as those. A failure leaves it mapped,
+        // which does no harm.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

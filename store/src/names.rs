@@ -98,7 +98,7 @@ impl Blocked {
 impl Drop for Blocked {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            // SAFETY: the set is one that the system wrote. Nobody asks for the one before.
+            // SAFETY: the system wrote the set. No code asks for the set before.
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
         }
     }

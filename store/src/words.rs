@@ -51,7 +51,7 @@ impl SharedWords {
         // start, so aligned. Any bits are a valid word. The memory is accessed through words of
         // these sizes only: `usage` keeps this process from mapping the file as bytes, whichever
         // `SegmentFile` stands for it; and another process can only have it by a writable
-        // descriptor, which *one producer* gives to the two sides of a mailbox, who use this same
+        // descriptor. *One producer* gives that to the two sides of a mailbox, which use this same
         // type.
         unsafe {
             let start = self.mapping.start().add(Self::NARROW_BYTES);

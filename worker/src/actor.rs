@@ -291,7 +291,7 @@ mod tests {
                 let (state, together) = (state.clone(), together.clone());
                 thread::spawn(move || {
                     let value = state.read::<AtomicUsize>().unwrap();
-                    // Nobody gets on unless all three are here.
+                    // No thread goes on unless all three are here.
                     together.wait();
                     value.fetch_add(1, Ordering::SeqCst);
                 })

@@ -1,4 +1,4 @@
-//! What the rest of the crate sees of bars where the feature is off.
+//! Stands in for bars if the feature is off.
 
 use std::sync::Arc;
 

@@ -61,8 +61,8 @@ pub struct Progress {
 impl Progress {
     /// Says that `done` of `total` steps are done. A total of 0 means that the total is not known.
     ///
-    /// Does nothing outside of tasks, and on the inline engine, whose calls have ended before
-    /// anybody can ask.
+    /// Does nothing outside of tasks, and on the inline engine, whose calls have ended before any
+    /// caller can ask.
     ///
     /// # Examples
     /// ```

@@ -32,7 +32,7 @@ struct State {
     /// questions.
     asked: u64,
     answers: u64,
-    /// The part of the answer that the asker takes before anybody else can.
+    /// The part of the answer that the asker takes before any other thread can.
     reserve: u64,
     /// Why the driver refused the last question.
     refusal: Option<Error>,

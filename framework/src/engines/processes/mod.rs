@@ -122,7 +122,7 @@ struct Startup {
     registered: usize,
     /// Workers that died in a row before they registered.
     failures: usize,
-    /// How many workers of the pool nobody has tried to start yet.
+    /// The number of the pool's workers whose start no thread has tried yet.
     to_come: usize,
     /// Whether some worker has had a process.
     begun: bool,

@@ -200,8 +200,8 @@ impl Driver {
         self.with(read)
     }
 
-    /// Does what [`poll`](Driver::poll) does if nobody has the lock and a worker that is likely to
-    /// answer has answered. For threads that look again and again. Such a thread looks at all
+    /// Does what [`poll`](Driver::poll) does if no thread has the lock and a worker that is likely
+    /// to answer has answered. For threads that look again and again. Such a thread looks at all
     /// workers before it sleeps.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();

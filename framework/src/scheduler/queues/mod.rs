@@ -4,7 +4,7 @@
 //! object. Objects answer a request: one for a put, and one for each value of a get. The objects
 //! are pending while the request waits, and no task makes them.
 //!
-//! # Who has a value
+//! # The owner of a value
 //!
 //! A value belongs to the queue until a get takes the value, and then to the object that answers
 //! the get. The requesting process reports when its caller has the value. If the process gives the

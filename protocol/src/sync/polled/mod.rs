@@ -48,7 +48,7 @@ pub struct Polled<M: Memory> {
     missed: u32,
     /// Whether it has been woken, and so came before newcomers.
     slept: bool,
-    /// Whether it bars others. The kind of lock decides whom.
+    /// Whether it bars other waits. The kind of lock decides which.
     bars: bool,
     /// Whether it owns the raw lock and waits for readers.
     draining: bool,

@@ -31,7 +31,7 @@ impl Admission for Driver {
     }
 
     fn try_place(&self) -> bool {
-        // A task whose end nobody has read yet still has its place. So this reads all answers if
+        // A task whose end no thread has read yet still has its place. So this reads all answers if
         // there is no free place.
         let try_take = || self.with(|scheduler, _| scheduler.try_take_place());
         try_take() || {

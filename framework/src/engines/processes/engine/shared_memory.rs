@@ -59,8 +59,8 @@ impl SharedMemory for Driver {
     }
 
     fn sleep(&self, sleep: &mut dyn Sleep) -> std::result::Result<(), Ended> {
-        // A forked child has no thread that would end the sleep. Perhaps nobody opens the lock in
-        // the child.
+        // A forked child has no thread that would end the sleep. Perhaps no thread opens the lock
+        // in the child.
         if mobula_store::is_forked_child() {
             return Err(Ended);
         }

@@ -22,7 +22,7 @@ pub(in crate::engines::processes) struct PollPolicy {
     /// Set when a foreground caller has read answers, or has left some unread for the next look of
     /// the background thread. Cleared when the background thread asks.
     served: AtomicBool,
-    /// How many handles somebody waits for without a thread.
+    /// The number of handles that are awaited without a thread.
     watched: AtomicUsize,
     /// Whether it pays to wait for a future on the spot.
     linger: SuccessRate,

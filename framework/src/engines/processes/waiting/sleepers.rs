@@ -26,7 +26,7 @@ impl Sleepers {
     /// Sleeps in the queue of a lock. The end of the runtime ends the sleep.
     ///
     /// # Errors
-    /// Nobody may sleep any more.
+    /// The runtime has ended.
     pub(in crate::engines::processes) fn sleep(&self, sleep: &mut dyn Sleep) -> Result<(), Ended> {
         let alarm = sleep.alarm();
         let number = {
@@ -49,7 +49,7 @@ impl Sleepers {
     /// Notes that a future waits. From here on, the end calls `wake_all`.
     ///
     /// # Errors
-    /// Nobody may wait any more.
+    /// The runtime has ended.
     pub(in crate::engines::processes) fn waits(&self, wake_all: fn()) -> Result<(), Ended> {
         let mut state = self.0.lock();
         if state.ended {

@@ -51,7 +51,7 @@ pub(in crate::engines::processes) struct RestartBackoff {
     urgent: bool,
     /// Workers in a row that have died before they were ready.
     unready: u32,
-    /// Since when starts fail, without one that succeeded.
+    /// The time since which all starts have failed.
     failing: Option<Instant>,
     /// A start has failed since the last time that none was missing.
     short: bool,

@@ -31,7 +31,7 @@ use rustix::{
 /// How long to wait for an exit that is under way.
 const EXIT: Duration = Duration::from_secs(5);
 
-/// Processes that nobody may kill. Tests use them to see what becomes of such a worker.
+/// Processes that no code may kill. Tests use them to see what becomes of such a worker.
 #[cfg(test)]
 pub(in crate::engines::processes) static REFUSED: parking_lot::Mutex<Vec<Pid>> =
     parking_lot::Mutex::new(Vec::new());
@@ -147,7 +147,7 @@ impl Life {
         }
     }
 
-    /// Collects the exit of a process that has ended or was killed. Returns `None` if somebody else
+    /// Collects the exit of a process that has ended or was killed. Returns `None` if other code
     /// has collected it, or it does not come within 5 s.
     pub(in crate::engines::processes) fn collect(&self) -> Option<WaitIdStatus> {
         let deadline = Instant::now() + EXIT;

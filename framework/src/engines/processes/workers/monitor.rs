@@ -466,7 +466,7 @@ impl Driver {
             let registered = peer
                 .as_ref()
                 .is_some_and(|peer| peer.registered.load(Ordering::Acquire));
-            // If somebody else has collected the status, the worker's own message counts.
+            // If other code has collected the status, the worker's own message counts.
             let well = match &status {
                 Some(status) => status.exit_status() == Some(0),
                 None => peer.is_some_and(|peer| peer.exits),

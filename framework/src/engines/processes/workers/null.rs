@@ -116,7 +116,7 @@ impl Control {
             None => Ok(None),
             Some(ToWorker::Shutdown) => Ok(Some(true)),
             Some(ToWorker::Segment { .. }) => {
-                // Nobody looks at the arguments of tasks.
+                // No code reads the arguments of tasks.
                 link::receive_segment(self.socket.as_fd())
                     .map_err(|error| Error::internal(error.to_string()))?;
                 Ok(Some(false))

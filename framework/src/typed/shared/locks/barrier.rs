@@ -21,7 +21,7 @@ const KIND: (SharedKind, u64) = (SharedKind::Barrier, 0);
 ///
 /// Each party is a task that runs, or a thread. A task that waits here lets others run on its
 /// worker, so more tasks than workers can meet. When a process dies that had the barrier, it is
-/// broken. Then all waits are errors that say so, until [`reset`](Self::reset). Nobody hangs.
+/// broken. Then all waits are errors that say so, until [`reset`](Self::reset). No party hangs.
 ///
 /// # Examples
 /// ```

@@ -35,7 +35,7 @@ const WHAT: &str = "the shared mutex";
 ///   waited for 1 ms gets it before threads that come later.
 /// * When a process dies with it, or a thread panics, the next lock is an error for which
 ///   [`is_poisoned`](crate::Error::is_poisoned) holds. It says which process died and how.
-///   [`lock_ignoring_poison`](Self::lock_ignoring_poison) gives the value nevertheless. Nobody
+///   [`lock_ignoring_poison`](Self::lock_ignoring_poison) gives the value nevertheless. No thread
 ///   hangs.
 /// * A task that waits for it lets other tasks run on its worker meanwhile.
 /// * Guards stay on their thread. Asynchronous code uses [`lock_async`](Self::lock_async), whose
