@@ -485,6 +485,7 @@ class Object:
         "function",
         "held",
         "key",
+        "killed",
         "label",
         "meta",
         "own",
@@ -516,8 +517,9 @@ class Object:
         self.watched = False
         # The process knows the outcome.
         self.told = False
-        # The name of an actor.
+        # The name of an actor, and whether this process has killed it.
         self.label: str | None = None
+        self.killed = False
         self.decoded = False
         # A failure that this file knows. It takes precedence over `meta`.
         self.failed: FailureMeta | None = None
@@ -752,7 +754,8 @@ class Peer:
         self.order: collections.Counter[tuple[Any, str | None]] = collections.Counter()
         # The queue of each answer that the process still knows.
         self.queue_of: dict[int, str] = {}
-        # Actors whose constructors have failed, by name. Ray ends them with their last handle.
+        # Actors that end, by name: they were killed, or their constructors have failed. Ray ends
+        # actors of the second kind with their last handle.
         self.refused: dict[str, Any] = {}
         # When the last handle of an actor has gone, by the actor's name.
         self.left: dict[str, float] = {}
@@ -990,8 +993,8 @@ class Peer:
         if thing.told or self.objects.get(number) is not thing:
             return
         thing.told = True
-        if thing.label is not None and "Value" not in outcome:
-            self.refused[thing.label] = thing.actor._actor_id
+        if "Value" not in outcome:
+            self.refuse(thing)
         try:
             self.stream.send("Ready", number, outcome)
         except TooLong as error:
@@ -1160,10 +1163,10 @@ class Peer:
             if actor is None:
                 call = self.function(function, name, options)
                 thing.meta, thing.payload = call.remote(closed(spec), *flat)
-            elif self.objects[actor].actor is None:
-                thing.failed = failure("actor_dead", "", function, self.objects[actor].failed)
+            elif (handle := self.objects[actor]).actor is None or handle.killed:
+                reason = KILLED if handle.killed else handle.failed
+                thing.failed = failure("actor_dead", "", function, reason)
             else:
-                handle = self.objects[actor]
                 call = handle.actor.call.options(name=name, num_returns=2)
                 key = (handle.actor._actor_id, options.group)
                 order = (self.sender, options.group, self.order[key] + 1)
@@ -1428,8 +1431,18 @@ class Peer:
     def on_KillActor(self, number: int) -> None:
         thing = self.objects.get(number)
         if thing is not None and thing.actor is not None:
+            # Ray kills it later, and it would run calls until then.
+            thing.killed = True
+            self.refuse(thing)
             with contextlib.suppress(Exception):
                 ray.kill(thing.actor, no_restart=True)
+
+    def refuse(self, thing: Object) -> None:
+        """Has the name of an actor that ends find nothing."""
+        if thing.label is not None:
+            if len(self.refused) >= 1000:
+                self.refused.clear()
+            self.refused[thing.label] = thing.actor._actor_id
 
     # -- queues -----------------------------------------------------------------------------------
 
@@ -2141,6 +2154,7 @@ class Line:
         self.unused_since = time.monotonic() if self.kept <= 0 else None
 
 
+KILLED = failure("actor", "the actor was killed by `ActorRef::kill`")
 LATE = failure("wait", "the queue was full, or empty, for as long as its caller waits")
 # A queue without a keeper stays for this time, in seconds: it may be on its way to a process.
 UNUSED = 60.0

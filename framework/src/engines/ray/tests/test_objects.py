@@ -895,6 +895,20 @@ class Actors(PeerCase):
         self.peer.on_KillActor(99)
         self.assertEqual(fake_ray.KILLED, [(self.actor, True)])
 
+    def test_a_killed_actor_runs_no_later_call(self) -> None:
+        self.create(["name", 0, 0, 1, [], None, 0.5])
+        thing = self.peer.objects[1]
+        self.peer.on_KillActor(1)
+        failed = shim.failure("actor_dead", "", 1, shim.KILLED)
+        self.peer.on_Spawn(2, 1, [], options(), 1, None)
+        self.assertEqual(self.peer.objects[2].failed, failed)
+        self.assertEqual(thing.actor.call.calls, [])
+        # Ray still knows the name.
+        with mock.patch.object(ray, "get_actor", return_value=thing.actor):
+            self.peer.on_FindActor(3, "name")
+        unknown = shim.failure("usage", "there is no actor with the name `name`")
+        self.assertEqual(self.peer.objects[3].meta, unknown)
+
 
 class Frames(PeerCase):
     def test_a_frame_is_passed_to_its_handler(self) -> None:
