@@ -1,21 +1,23 @@
 //! Calls that a method makes of its own actor. If the method has the value alone, such a call
 //! cannot begin before the method returns. So the method must not wait for the call.
 
-use std::{cell::RefCell, sync::OnceLock};
+use std::{
+    cell::{Cell, RefCell},
+    sync::OnceLock,
+};
 
 use super::worker::Worker;
 use crate::link::Link;
 use mobula_protocol::{Awaited, Error, ObjectId, RemoteFn, Role};
 
-/// The method that a thread runs.
-struct Run {
-    method: &'static RemoteFn,
-    /// The calls of its own actor that the method has made.
-    calls: Vec<ObjectId>,
-}
-
 thread_local! {
-    static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
+    /// The method that this thread runs.
+    static METHOD: Cell<Option<&'static RemoteFn>> = const { Cell::new(None) };
+    /// Whether `CALLS` is not empty. Most methods make no such call, and a value without a
+    /// destructor costs less to look at.
+    static ANY_CALLS: Cell<bool> = const { Cell::new(false) };
+    /// The calls of its own actor that the method of this thread has made.
+    static CALLS: RefCell<Vec<ObjectId>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The actor that the process is, once that is known.
@@ -27,15 +29,18 @@ pub(super) struct InMethod(());
 
 impl InMethod {
     pub(super) fn enter(method: &'static RemoteFn) -> InMethod {
-        let calls = Vec::new();
-        RUN.set(Some(Run { method, calls }));
+        METHOD.set(Some(method));
         InMethod(())
     }
 }
 
 impl Drop for InMethod {
     fn drop(&mut self) {
-        RUN.set(None);
+        METHOD.set(None);
+        if ANY_CALLS.take() {
+            // While the thread is torn down, `CALLS` does not exist.
+            let _ = CALLS.try_with(|calls| calls.borrow_mut().clear());
+        }
     }
 }
 
@@ -51,8 +56,13 @@ impl OwnActor {
 
     /// Notes that the process has called `actor`.
     pub(super) fn called(&self, actor: ObjectId, result: ObjectId) {
-        if self.0.get() == Some(&actor) {
-            with_run(|run| run.calls.push(result));
+        if self.0.get() == Some(&actor)
+            && METHOD.get().is_some()
+            && CALLS
+                .try_with(|calls| calls.borrow_mut().push(result))
+                .is_ok()
+        {
+            ANY_CALLS.set(true);
         }
     }
 }
@@ -61,14 +71,23 @@ impl<L: Link> Worker<L> {
     /// Returns an error if this thread would wait for ever. That is so if all awaited objects are
     /// results of calls that begin when the thread's method has returned.
     pub(super) fn waits_for_itself(&self, what: &dyn Awaited) -> Option<Error> {
-        let method = with_run(|run| {
-            let (mut any, mut own) = (false, true);
-            what.for_each_entry(&mut |entry| {
-                any = true;
-                own &= run.calls.contains(&entry.id());
-            });
-            (any && own).then_some(run.method)
-        })??;
+        let method = METHOD.get()?;
+        if !ANY_CALLS.get() {
+            return None;
+        }
+        let (mut any, mut own) = (false, true);
+        CALLS
+            .try_with(|calls| {
+                let calls = calls.borrow();
+                what.for_each_entry(&mut |entry| {
+                    any = true;
+                    own &= calls.contains(&entry.id());
+                });
+            })
+            .ok()?;
+        if !(any && own) {
+            return None;
+        }
         let alone = matches!(
             method.role,
             Role::Method {
@@ -85,11 +104,4 @@ impl<L: Link> Worker<L> {
              wait for ever; return the ref and let the caller wait, or call the method directly"
         )))
     }
-}
-
-/// Calls `f` with the method that this thread runs, if it runs one.
-fn with_run<R>(f: impl FnOnce(&mut Run) -> R) -> Option<R> {
-    // While the thread is torn down, `RUN` does not exist.
-    let run = RUN.try_with(|run| run.borrow_mut().as_mut().map(f));
-    run.ok().flatten()
 }
