@@ -55,9 +55,9 @@ fn outcome(outcome: &PeerOutcome) {
 fn arguments(args: &[PeerArg]) {
     for arg in args {
         match arg {
-            PeerArg::Value(said) | PeerArg::Object(_, Some(said)) => value(said),
-            PeerArg::Object(_, None) => {}
-            PeerArg::Gather(objects) => objects
+            PeerArg::Value(said) => value(said),
+            PeerArg::Object(_) | PeerArg::Gather(_) => arg
+                .objects()
                 .iter()
                 .filter_map(|(_, said)| said.as_ref())
                 .for_each(value),

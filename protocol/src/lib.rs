@@ -12,6 +12,7 @@
 //! * [`sync`]: locks between processes.
 //! * [`waiting`]: the time that threads spin before they sleep, and the work that they do at once.
 
+mod argument;
 mod decoded;
 mod engine;
 mod error;
@@ -36,6 +37,7 @@ pub mod waiting;
 use handles::{lower, object_handle, park, payload, released, waiters};
 pub use transport::{doorbell, link, mailbox, primitive, ring, wire};
 
+pub use argument::Argument;
 pub use decoded::{AnyValue, Decoded};
 pub use engine::{
     ActorSpec, Actors, Admission, Awaited, BATCH_TIME, Call, CallArg, Control, Engine, ObjectStore,

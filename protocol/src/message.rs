@@ -3,102 +3,52 @@
 use std::sync::Arc;
 
 use mobula_store::{Loc, SegmentId};
-use smallvec::SmallVec;
 
+pub use crate::argument::Args;
 use crate::{
     Error,
+    argument::Argument,
     ids::{Attempt, FunctionIndex, MaybeRun, ObjectId, TaskSlot},
     options::{ActorOptions, CallOptions, CancelOptions},
     progress::TaskProgress,
     value::{Format, Outcome, PartRange, Value},
 };
 
-/// The arguments of a call, in one of their forms. The arguments of most functions need no
-/// allocation.
-pub type Args<T> = SmallVec<[T; 2]>;
-
-/// An argument of a task that is ready to run. It has all that the worker needs to resolve it.
-#[derive(Clone, Debug)]
-pub enum Arg {
-    /// A value that belongs to the call alone.
-    Value(Box<Value>),
-    /// An object.
-    Object {
-        /// The object's id.
-        id: ObjectId,
-        /// Its value.
-        value: Arc<Value>,
-    },
-    /// Many objects, for a parameter that takes a vector of values.
-    Gather(Vec<(ObjectId, Arc<Value>)>),
-}
+/// An argument of a task that is ready to run. It has all that the worker needs to resolve it: the
+/// values of objects.
+pub type Arg = Argument<Box<Value>, (ObjectId, Arc<Value>)>;
 
 /// A borrowed [`Arg`]. The driver sends its own values without a copy and without a reference
 /// count.
-#[derive(Clone, Debug)]
-pub enum ArgRef<'a> {
-    /// A value that belongs to the call alone.
-    Value(&'a Value),
-    /// An object.
-    Object {
-        /// The object's id.
-        id: ObjectId,
-        /// Its value.
-        value: &'a Arc<Value>,
-    },
-    /// Many objects.
-    Gather(Vec<(ObjectId, &'a Arc<Value>)>),
-}
+pub type ArgRef<'a> = Argument<&'a Value, (ObjectId, &'a Arc<Value>)>;
 
 impl ArgRef<'_> {
     /// Returns an argument that owns its values.
     pub fn to_arg(&self) -> Arg {
-        match self {
-            ArgRef::Value(value) => Arg::Value(Box::new((*value).clone())),
-            ArgRef::Object { id, value } => Arg::Object {
-                id: *id,
-                value: Arc::clone(value),
-            },
-            ArgRef::Gather(objects) => {
-                let own = |(id, value): &(ObjectId, &Arc<Value>)| (*id, Arc::clone(value));
-                Arg::Gather(objects.iter().map(own).collect())
-            }
-        }
+        self.map_ref(
+            |value| Box::new((*value).clone()),
+            |(id, value)| (*id, Arc::clone(value)),
+        )
     }
 }
 
 impl Arg {
     /// Borrows the argument.
     pub fn by_ref(&self) -> ArgRef<'_> {
-        match self {
-            Arg::Value(value) => ArgRef::Value(value),
-            Arg::Object { id, value } => ArgRef::Object { id: *id, value },
-            Arg::Gather(objects) => {
-                ArgRef::Gather(objects.iter().map(|(id, value)| (*id, value)).collect())
-            }
-        }
+        self.map_ref(|value| &**value, |(id, value)| (*id, value))
     }
 }
 
 /// An argument of a task that is being submitted. Its objects may be pending.
-#[derive(Clone, Debug)]
-pub enum ArgSpec {
-    /// A value that belongs to the call alone.
-    Value(Box<Value>),
-    /// An object.
-    Object(ObjectId),
-    /// Many objects.
-    Gather(Vec<ObjectId>),
-}
+pub type ArgSpec = Argument<Box<Value>, ObjectId>;
 
 impl ArgSpec {
     /// Calls `f` with each object that the argument keeps alive. `f` may get an object several
     /// times.
-    pub fn for_each_object(&self, mut f: impl FnMut(ObjectId)) {
+    pub fn for_each_object(&self, f: impl FnMut(ObjectId)) {
         match self {
             ArgSpec::Value(value) => value.nested().for_each(f),
-            ArgSpec::Object(id) => f(*id),
-            ArgSpec::Gather(ids) => ids.iter().copied().for_each(f),
+            ArgSpec::Object(_) | ArgSpec::Gather(_) => self.objects().iter().copied().for_each(f),
         }
     }
 }

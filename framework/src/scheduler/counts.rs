@@ -120,10 +120,11 @@ impl Scheduler {
     /// Pins or unpins all objects and arrays that a task reads in place.
     pub(super) fn shift_arg_pins(&mut self, args: &[ArgSpec], step: Step) {
         for arg in args {
-            match arg {
-                ArgSpec::Value(value) => self.shift_array_pins(value, step),
-                ArgSpec::Object(id) => self.shift_pins(*id, step),
-                ArgSpec::Gather(ids) => ids.iter().for_each(|id| self.shift_pins(*id, step)),
+            if let ArgSpec::Value(value) = arg {
+                self.shift_array_pins(value, step);
+            }
+            for id in arg.objects() {
+                self.shift_pins(*id, step);
             }
         }
     }

@@ -168,14 +168,7 @@ impl Scheduler {
             let value = self.objects.get(*id).and_then(Object::value);
             value.expect("the inputs of a ready task are ready, and counted")
         };
-        match spec {
-            ArgSpec::Value(value) => ArgRef::Value(value),
-            ArgSpec::Object(id) => ArgRef::Object {
-                id: *id,
-                value: value(id),
-            },
-            ArgSpec::Gather(ids) => ArgRef::Gather(ids.iter().map(|id| (*id, value(id))).collect()),
-        }
+        spec.map_ref(|value| &**value, |id| (*id, value(id)))
     }
 
     /// If a worker is idle, takes back half of the load of the busiest worker that gives tasks

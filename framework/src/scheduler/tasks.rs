@@ -212,8 +212,9 @@ impl Scheduler {
         let mut dangling = None;
         for arg in &spec.args {
             match arg {
-                ArgSpec::Object(id) => look(*id),
-                ArgSpec::Gather(ids) => ids.iter().copied().for_each(&mut look),
+                ArgSpec::Object(_) | ArgSpec::Gather(_) => {
+                    arg.objects().iter().copied().for_each(&mut look);
+                }
                 ArgSpec::Value(value) => {
                     let checked = if stored(value).is_some() {
                         Err(BadAttachment::Malformed("is not inline"))
@@ -254,12 +255,8 @@ impl Scheduler {
         self.with_objects(id, |scheduler, args| {
             for arg in args {
                 arg.for_each_object(|object| scheduler.add_ref(object));
-                match arg {
-                    ArgSpec::Value(_) => {}
-                    ArgSpec::Object(input) => scheduler.await_input(*input, id),
-                    ArgSpec::Gather(inputs) => inputs
-                        .iter()
-                        .for_each(|input| scheduler.await_input(*input, id)),
+                for input in arg.objects() {
+                    scheduler.await_input(*input, id);
                 }
             }
         });

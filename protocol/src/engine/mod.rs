@@ -31,8 +31,8 @@ pub use store::ObjectStore;
 
 use crate::{
     Error, Result,
+    argument::{Args, Argument},
     ids::{FunctionIndex, ObjectId},
-    message::Args,
     object_handle::ObjectHandle,
     options::{CallOptions, CancelOptions},
     payload::Payload,
@@ -42,16 +42,8 @@ use crate::{
 /// The planned duration of a batch of short calls between processes of one machine.
 pub const BATCH_TIME: Duration = Duration::from_millis(5);
 
-/// An argument of a call that has not been submitted yet.
-#[derive(Clone, Debug)]
-pub enum CallArg {
-    /// A value that belongs to the call.
-    Value(Payload),
-    /// An object, stored or pending.
-    Object(Arc<ObjectHandle>),
-    /// Many objects, for a parameter that takes a vector of values.
-    Gather(Vec<Arc<ObjectHandle>>),
-}
+/// An argument of a call that has not been submitted yet. Its objects are stored or pending.
+pub type CallArg = Argument<Payload, Arc<ObjectHandle>>;
 
 /// A call that has not been submitted yet.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mobula_store::{Loc, SegmentId};
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Extent, PeerArg, PeerId, PeerOutcome, PeerValue, malformed};
+use super::{Bytes, Extent, PeerArg, PeerId, PeerOutcome, malformed};
 use crate::{
     Result,
     ids::{Attempt, FunctionIndex, TaskSlot},
@@ -92,20 +92,13 @@ impl TaskFrame {
 }
 
 fn arg(arg: PeerArg) -> Result<Arg> {
-    let object = |(id, value): (PeerId, Option<PeerValue>)| {
-        let value = value.ok_or_else(|| malformed("an argument without its value"))?;
-        Ok((id.into(), value.value()?.share()))
-    };
-    Ok(match arg {
-        PeerArg::Value(value) => Arg::Value(Box::new(value.value()?)),
-        PeerArg::Object(id, value) => {
-            let (id, value) = object((id, value))?;
-            Arg::Object { id, value }
-        }
-        PeerArg::Gather(objects) => {
-            Arg::Gather(objects.into_iter().map(object).collect::<Result<_>>()?)
-        }
-    })
+    arg.try_map(
+        |value| Ok(Box::new(value.value()?)),
+        |(id, value)| {
+            let value = value.ok_or_else(|| malformed("an argument without its value"))?;
+            Ok((id.into(), value.value()?.share()))
+        },
+    )
 }
 
 impl FromPeer {

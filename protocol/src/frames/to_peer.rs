@@ -273,13 +273,8 @@ fn spawn(task: &TaskSpec, parent: Option<u64>, registry: &Registry) -> Result<To
 
 fn args(args: &[ArgSpec]) -> Result<Vec<PeerArg>> {
     let arg = |arg: &ArgSpec| {
-        Ok(match arg {
-            ArgSpec::Value(value) => PeerArg::Value(PeerValue::of(value)?),
-            ArgSpec::Object(id) => PeerArg::Object((*id).into(), None),
-            ArgSpec::Gather(ids) => {
-                PeerArg::Gather(ids.iter().map(|id| ((*id).into(), None)).collect())
-            }
-        })
+        let arg = arg.map_ref(|value| PeerValue::of(value), |id| ((*id).into(), None));
+        arg.try_map(|value| value, Ok)
     };
     args.iter().map(arg).collect()
 }

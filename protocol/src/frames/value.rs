@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{PeerId, malformed};
 use crate::{
     Result,
+    argument::Argument,
     ids::{ObjectId, WorkerId},
     value::{Body, Value, WireAttachment},
     wire,
@@ -209,17 +210,9 @@ impl PeerValue {
     }
 }
 
-/// An argument of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PeerArg {
-    /// A value that belongs to the call.
-    Value(PeerValue),
-    /// An object. In messages to the process it has its value. In messages to the peer it may be
-    /// pending.
-    Object(PeerId, Option<PeerValue>),
-    /// Many objects, for a parameter that takes a vector of values.
-    Gather(Vec<(PeerId, Option<PeerValue>)>),
-}
+/// An argument of a call. In messages to the process, an object has its value. In messages to the
+/// peer, it may be pending.
+pub type PeerArg = Argument<PeerValue, (PeerId, Option<PeerValue>)>;
 
 /// Returns a location that has only the length.
 fn nowhere(loc: Loc) -> Loc {

@@ -85,16 +85,11 @@ impl BatchWriter {
             self.place_of(entry.id()).is_some()
                 || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
         };
-        let ready = |arg: &CallArg| match arg {
-            CallArg::Value(_) => true,
-            CallArg::Object(entry) => data(entry),
-            CallArg::Gather(entries) => entries.iter().all(data),
-        };
         index == self.function
             && *options == self.options
             && TaskOptions::of(options, &function.options).fit_a_batch()
             && BatchWriter::is_light(args)
-            && args.iter().all(ready)
+            && args.iter().all(|arg| arg.objects().iter().all(data))
     }
 
     /// Whether the values of a call are small enough for a batch.

@@ -253,17 +253,7 @@ fn ready(arg: ArgSpec, keep: &[Arc<ObjectHandle>]) -> Result<Arg> {
             _ => Err(Error::internal("an argument of a kept call is not ready")),
         }
     };
-    Ok(match arg {
-        ArgSpec::Value(value) => Arg::Value(value),
-        ArgSpec::Object(id) => Arg::Object {
-            id,
-            value: value(id)?,
-        },
-        ArgSpec::Gather(ids) => {
-            let values = ids.into_iter().map(|id| Ok((id, value(id)?)));
-            Arg::Gather(values.collect::<Result<_>>()?)
-        }
-    })
+    arg.try_map(Ok, |id| Ok((id, value(id)?)))
 }
 
 /// Whether all arguments are data that is there. Then the call waits for nothing and leaves nothing

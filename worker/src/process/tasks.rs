@@ -439,7 +439,7 @@ pub(super) fn resolve<L: Link>(worker: &Arc<Worker<L>>, args: Args<Arg>) -> Resu
     for arg in args {
         inputs.push(match arg {
             Arg::Value(value) => Input::Value(own(engine, *value)?, None),
-            Arg::Object { id, value } => Input::Value(object(id, &value)?, Some(id)),
+            Arg::Object((id, value)) => Input::Value(object(id, &value)?, Some(id)),
             Arg::Gather(values) => {
                 let is_stored = |value: &Value| matches!(value.body, Body::Stored(_));
                 let stored = values.iter().filter(|(_, value)| is_stored(value));

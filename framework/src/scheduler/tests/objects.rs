@@ -120,7 +120,7 @@ fn arguments_and_their_arrays_are_pinned_from_the_hand_over_to_the_end() {
     assert_eq!(pins(&env), [3, 2, 1]);
 
     let task = env.start(W1, id);
-    assert!(matches!(&task.args[0], Arg::Object { id, .. } if *id == outer));
+    assert!(matches!(&task.args[0], Arg::Object((id, _)) if *id == outer));
     assert!(matches!(&task.args[1], Arg::Gather(all) if all.len() == 2 && all[0].0 == gathered));
     assert!(matches!(&task.args[2], Arg::Value(_)));
     for held in [array_id, outer, gathered] {

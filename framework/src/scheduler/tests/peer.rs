@@ -109,7 +109,7 @@ impl Worker {
             for arg in &task.args {
                 match arg {
                     Arg::Value(value) => look_into(value, &mut seen),
-                    Arg::Object { id, value } => {
+                    Arg::Object((id, value)) => {
                         seen.push((*id, Some(value.clone())));
                         look_into(value, &mut seen);
                     }

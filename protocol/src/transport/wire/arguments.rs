@@ -7,7 +7,12 @@ use super::{
     fields::{write_about, write_ids},
     value, writer,
 };
-use crate::message::{Arg, ArgRef, ArgSpec};
+use crate::{
+    argument::Argument,
+    ids::ObjectId,
+    message::{Arg, ArgRef, ArgSpec},
+    value::Value,
+};
 
 /// The first bytes of arguments, for both kinds.
 mod arg {
@@ -22,33 +27,28 @@ pub(super) fn write_arg(out: &mut Vec<u8>, arg: &ArgRef<'_>) -> Result<(), WireE
             out.push(arg::VALUE);
             value::write(out, value)
         }
-        ArgRef::Object { id, value } => {
+        ArgRef::Object(object) => {
             out.push(arg::OBJECT);
-            writer::id(out, *id);
-            value::write(out, value)
+            write_object(out, object)
         }
         ArgRef::Gather(objects) => {
             out.push(arg::GATHER);
             writer::number(out, objects.len() as u64);
-            objects.iter().try_for_each(|(id, value)| {
-                writer::id(out, *id);
-                value::write(out, value)
-            })
+            objects
+                .iter()
+                .try_for_each(|object| write_object(out, object))
         }
     }
 }
 
+fn write_object(out: &mut Vec<u8>, (id, value): &(ObjectId, &Arc<Value>)) -> Result<(), WireError> {
+    writer::id(out, *id);
+    value::write(out, value)
+}
+
 pub(super) fn read_arg(reader: &mut Reader<'_>) -> Result<Arg, WireError> {
-    Ok(match reader.byte("an argument")? {
-        arg::VALUE => Arg::Value(Box::new(value::read(reader)?)),
-        arg::OBJECT => Arg::Object {
-            id: reader.id()?,
-            value: Arc::new(value::read(reader)?),
-        },
-        arg::GATHER => Arg::Gather(reader.list_by_id("gathered objects", |reader, id| {
-            Ok((id, Arc::new(value::read(reader)?)))
-        })?),
-        _ => return Err(reader.malformed("the kind of an argument")),
+    read(reader, |reader, id| {
+        Ok((id, Arc::new(value::read(reader)?)))
     })
 }
 
@@ -73,10 +73,22 @@ pub(super) fn write_arg_spec(out: &mut Vec<u8>, arg: &ArgSpec) -> Result<(), Wir
 }
 
 pub(super) fn read_arg_spec(reader: &mut Reader<'_>) -> Result<ArgSpec, WireError> {
+    read(reader, |_, id| Ok(id))
+}
+
+/// Reads an argument. `object` reads what follows the id of an object.
+#[inline]
+fn read<'a, O>(
+    reader: &mut Reader<'a>,
+    mut object: impl FnMut(&mut Reader<'a>, ObjectId) -> Result<O, WireError>,
+) -> Result<Argument<Box<Value>, O>, WireError> {
     Ok(match reader.byte("an argument")? {
-        arg::VALUE => ArgSpec::Value(Box::new(value::read(reader)?)),
-        arg::OBJECT => ArgSpec::Object(reader.id()?),
-        arg::GATHER => ArgSpec::Gather(reader.list_by_id("gathered ids", |_, id| Ok(id))?),
+        arg::VALUE => Argument::Value(Box::new(value::read(reader)?)),
+        arg::OBJECT => {
+            let id = reader.id()?;
+            Argument::Object(object(reader, id)?)
+        }
+        arg::GATHER => Argument::Gather(reader.list_by_id("gathered objects", object)?),
         _ => return Err(reader.malformed("the kind of an argument")),
     })
 }

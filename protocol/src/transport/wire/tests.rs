@@ -144,7 +144,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 fn args() -> impl Strategy<Value = Arg> {
     prop_oneof![
         values().prop_map(|value| Arg::Value(Box::new((*value).clone()))),
-        (ids(), values()).prop_map(|(id, value)| Arg::Object { id, value }),
+        (ids(), values()).prop_map(|(id, value)| Arg::Object((id, value))),
         vec((ids(), values()), 0..4).prop_map(Arg::Gather),
     ]
 }
@@ -457,7 +457,7 @@ impl Hidden {
                 for arg in &task.args {
                     match arg {
                         Arg::Value(value) => hidden.value(value),
-                        Arg::Object { value, .. } => hidden.value(value),
+                        Arg::Object((_, value)) => hidden.value(value),
                         Arg::Gather(objects) => {
                             objects.iter().for_each(|(_, value)| hidden.value(value));
                         }

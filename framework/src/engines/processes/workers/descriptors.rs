@@ -110,14 +110,11 @@ impl Peers {
         args: &[ArgRef<'_>],
     ) {
         for arg in args {
-            match arg {
-                ArgRef::Value(value) => self.introduce(worker, value),
-                ArgRef::Object { value, .. } => self.introduce(worker, value),
-                ArgRef::Gather(values) => {
-                    for (_, value) in values {
-                        self.introduce(worker, value);
-                    }
-                }
+            if let ArgRef::Value(value) = arg {
+                self.introduce(worker, value);
+            }
+            for (_, value) in arg.objects() {
+                self.introduce(worker, value);
             }
         }
     }
