@@ -14,6 +14,8 @@ struct Inner {
     /// The number of bytes to read, or `None` when writing.
     input: Option<usize>,
     message: String,
+    /// The origin of the bytes, if they name one.
+    origin: Option<String>,
 }
 
 impl CodecError {
@@ -32,7 +34,15 @@ impl CodecError {
             type_name,
             input,
             message: cause.to_string(),
+            origin: None,
         }))
+    }
+
+    /// Returns this error with the origin of the bytes, if there is one.
+    #[cold]
+    pub(super) fn of_origin(mut self, origin: Option<&[u8]>) -> CodecError {
+        self.0.origin = origin.map(|origin| String::from_utf8_lossy(origin).into_owned());
+        self
     }
 
     /// Returns whether a value could not be written.
@@ -52,7 +62,11 @@ impl fmt::Display for CodecError {
             type_name,
             input,
             message,
+            origin,
         } = &*self.0;
+        if let Some(origin) = origin {
+            return write!(f, "{origin} does not fit `{type_name}`: {message}");
+        }
         match input {
             None => write!(f, "cannot encode `{type_name}`: {message}"),
             Some(1) => write!(f, "cannot decode `{type_name}` from 1 byte: {message}"),

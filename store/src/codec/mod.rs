@@ -22,6 +22,8 @@
 //! reader is not that of `rmp-serde`. Options and extensions need to know the next token and its
 //! position, and that reader tells neither.
 //!
+//! A value that another program wrote may have its origin before it: see [`origin`](origin()).
+//!
 //! # What does not come back
 //! A value loses what the serde code of its type loses: `#[serde(skip)]` fields, and untagged
 //! variants that look alike. 128-bit integers cannot pass through serde's buffers, and then
@@ -40,6 +42,7 @@ mod encoder;
 mod error;
 mod format;
 mod handle;
+mod origin;
 mod out_of_band;
 mod reader;
 mod scope;
@@ -53,6 +56,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use error::CodecError;
 pub use format::{MAX_DEPTH, NIL};
 pub use handle::{ArrayHandle, Handle, HandleKind};
+pub use origin::origin;
 pub use out_of_band::{deserialize_handle, serialize_handle};
 pub use tag::type_tag;
 
@@ -146,8 +150,9 @@ pub fn decode_with<T: DeserializeOwned>(
     items: impl ExactSizeIterator<Item = Handle>,
 ) -> Result<T, CodecError> {
     let _scope = scope::Scope::decode(items);
+    let (origin, bytes) = origin::split(bytes);
     let mut decoder = reader::Decoder::new(bytes);
     T::deserialize(&mut decoder)
         .and_then(|value| decoder.finish().map(|()| value))
-        .map_err(|error| CodecError::decode::<T>(bytes.len(), &error))
+        .map_err(|error| CodecError::decode::<T>(bytes.len(), &error).of_origin(origin))
 }
