@@ -39,6 +39,14 @@ impl ProcessName<'static> {
     }
 }
 
+impl<'a> ProcessName<'a> {
+    /// Returns the name of a process on this machine of a cluster.
+    pub fn of(pid: u32, node: &'a str) -> ProcessName<'a> {
+        let node = Some(node);
+        ProcessName { pid, node }
+    }
+}
+
 impl From<u32> for ProcessName<'_> {
     fn from(pid: u32) -> Self {
         ProcessName { pid, node: None }

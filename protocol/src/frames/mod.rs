@@ -13,6 +13,7 @@
 
 mod from_peer;
 mod outcome;
+mod python;
 pub mod stream;
 mod to_peer;
 mod value;
@@ -23,7 +24,8 @@ mod tests;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use from_peer::{FromPeer, TaskFrame};
-pub use outcome::PeerOutcome;
+pub use outcome::{PeerFunction, PeerOutcome};
+pub use python::{PythonForm, PythonFrame};
 pub use to_peer::{PeerActorOptions, PeerOptions, ToPeer};
 pub use value::{Bytes, Extent, PeerArg, PeerValue, Place, Reference};
 
@@ -33,7 +35,7 @@ use crate::{
 };
 
 /// The version of the frames. Every change of the frames changes it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The most bytes that a frame's body may have. Large values do not travel in frames.
 pub const MOST: usize = 256 << 20;

@@ -4,11 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, PeerValue, malformed};
 use crate::{
-    Error,
+    Error, ProcessName,
     ids::FunctionIndex,
     registry::Registry,
     value::{Outcome, Value},
 };
+
+/// The function of a call that has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PeerFunction {
+    /// A remote function of this program.
+    Index(u32),
+    /// A function of the peer's language.
+    Name(String),
+}
 
 /// The outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +31,15 @@ pub enum PeerOutcome {
     Error(Bytes),
     /// The call has failed for a reason that the peer knows. The fields are the kind, the function,
     /// the message, and the cause.
-    Failure(String, Option<u32>, String, Option<Box<PeerOutcome>>),
+    Failure(
+        String,
+        Option<PeerFunction>,
+        String,
+        Option<Box<PeerOutcome>>,
+    ),
+    /// A function of the peer's language has raised an exception. The fields are the function, the
+    /// type and the message of the exception, the frames, the process id, and the node.
+    Raised(String, String, String, u32, String),
 }
 
 impl PeerOutcome {
@@ -48,7 +66,7 @@ impl PeerOutcome {
     pub fn is_in_the_frame(&self) -> bool {
         match self {
             PeerOutcome::Value(value) => value.places.is_empty(),
-            PeerOutcome::Queue(..) | PeerOutcome::Error(_) => true,
+            PeerOutcome::Queue(..) | PeerOutcome::Error(_) | PeerOutcome::Raised(..) => true,
             PeerOutcome::Failure(.., cause) => {
                 cause.as_ref().is_none_or(|cause| cause.is_in_the_frame())
             }
@@ -67,11 +85,22 @@ impl PeerOutcome {
                 Err(why) => Err(malformed(why)),
             },
             PeerOutcome::Failure(kind, function, message, cause) => {
-                let name = function.map_or("a call", |index| registry.name(FunctionIndex(index)));
+                let name = match function {
+                    None => "a call",
+                    Some(PeerFunction::Index(index)) => registry.name(FunctionIndex(*index)),
+                    Some(PeerFunction::Name(name)) => name,
+                };
                 let cause = cause
                     .as_ref()
                     .and_then(|cause| cause.outcome(registry).err());
                 Err(failure(kind, name, message, cause))
+            }
+            PeerOutcome::Raised(function, message, frames, pid, node) => {
+                let error = Error::from_application(message.clone(), Vec::new(), None);
+                let process = ProcessName::of(*pid, node);
+                Err(error
+                    .in_task(function, process)
+                    .with_backtrace(frames.clone()))
             }
         }
     }
@@ -94,6 +123,7 @@ fn failure(kind: &str, name: &str, message: &str, cause: Option<Error>) -> Error
         "closed" => Error::closed(message),
         "wait" => Error::timeout(message),
         "usage" => Error::usage(message),
+        "codec" => Error::codec(message),
         "setup" => Error::setup(message),
         "shutdown" => Error::shutdown(),
         _ => Error::internal(format!("`{name}`: {message}")),

@@ -8,11 +8,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     ids::{Attempt, TaskSlot},
-    message::ToWorker,
+    message::{ArgSpec, FromWorker, TaskSpec, ToWorker},
     registry::Registry,
     shape::Shape,
     value::{Body, Format, TypeTag, Value, WireAttachment},
 };
+
+inventory::submit! { crate::Registered(&crate::PYTHON) }
 
 fn id(seq: u64) -> ObjectId {
     ObjectId { origin: OWN, seq }
@@ -100,6 +102,16 @@ fn frames_have_one_form_each_way() {
             PeerId(3),
             PeerOutcome::Failure("crash".to_owned(), None, "gone".to_owned(), None),
         ),
+        FromPeer::Ready(
+            PeerId(4),
+            PeerOutcome::Failure(
+                "codec".to_owned(),
+                Some(PeerFunction::Name("pkg.fn".to_owned())),
+                "no".to_owned(),
+                None,
+            ),
+        ),
+        FromPeer::Ready(PeerId(5), raised()),
         FromPeer::Free(vec![Extent { offset: 1, len: 2 }]),
         FromPeer::Task(TaskFrame {
             run: 8,
@@ -121,6 +133,74 @@ fn frames_have_one_form_each_way() {
         assert!(decode::<FromPeer>(&longer).is_err());
     }
     assert!(length([0xff; HEADER]).is_err());
+}
+
+/// Returns the outcome of a Python function that has raised an exception.
+fn raised() -> PeerOutcome {
+    PeerOutcome::Raised(
+        "pkg.mod.fn".to_owned(),
+        "ValueError: no".to_owned(),
+        "Traceback: ..".to_owned(),
+        7,
+        "10.0.0.2".to_owned(),
+    )
+}
+
+#[test]
+fn an_exception_is_an_error_of_the_application_with_its_frames() {
+    let error = raised().outcome(Registry::get().unwrap()).unwrap_err();
+    assert!(error.is_application());
+    let text = "`pkg.mod.fn` failed (pid 7 on node 10.0.0.2): ValueError: no";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(error.backtrace(), Some("Traceback: .."));
+}
+
+#[test]
+fn a_failure_names_a_function_of_either_language() {
+    let registry = Registry::get().unwrap();
+    let named = |function| {
+        let crash = PeerOutcome::Failure("crash".to_owned(), function, "gone".to_owned(), None);
+        crash.outcome(registry).unwrap_err().to_string()
+    };
+    assert!(named(Some(PeerFunction::Name("pkg.fn".to_owned()))).contains("`pkg.fn`"));
+    let index = registry.index_of(&crate::PYTHON).unwrap();
+    assert!(named(Some(PeerFunction::Index(index.0))).contains("`ray::python`"));
+    assert!(named(None).contains("a call"));
+}
+
+#[test]
+fn a_call_of_python_has_a_frame_of_its_own() {
+    let registry = Registry::get().unwrap();
+    let call = crate::PythonCall {
+        module: "pkg".to_owned(),
+        function: "fn".to_owned(),
+        result: 3,
+    };
+    let value = |bytes: &[u8]| {
+        let mut value = rich();
+        value.body = Body::Inline(Block::copy_of(bytes, 1));
+        value.attachments.clear();
+        ArgSpec::Value(Box::new(value))
+    };
+    let encoded = mobula_store::codec::encode(&call).unwrap().bytes;
+    let task = TaskSpec {
+        id: id(6),
+        function: registry.index_of(&crate::PYTHON).unwrap(),
+        args: [value(&[0xc0]), value(&encoded)].into_iter().collect(),
+        options: None,
+        actor: None,
+    };
+    let spawn = FromWorker::Spawn(task, Some(Attempt(8)));
+    let frame = ToPeer::of(&spawn, registry).unwrap().unwrap();
+    let ToPeer::Python(object, python, options, Some(8)) = &frame else {
+        panic!("{frame:?}");
+    };
+    assert_eq!(*object, PeerId::from(id(6)));
+    assert_eq!((&*python.args.0, python.stored), (&[0xc0][..], None));
+    assert_eq!((&*python.module, &*python.function), ("pkg", "fn"));
+    assert_eq!(options.retries, None);
+    let bytes = encode(&frame).unwrap();
+    assert_eq!(decode::<ToPeer>(&bytes[HEADER..]).unwrap(), frame);
 }
 
 #[test]

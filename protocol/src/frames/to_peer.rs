@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, PeerArg, PeerId, PeerOutcome, PeerValue};
+use super::{Bytes, PeerArg, PeerId, PeerOutcome, PeerValue, PythonFrame};
 use crate::{
     Error, Result,
     ids::FunctionIndex,
     message::{ArgSpec, FromWorker, TaskSpec},
     options::{ActorOptions, TaskOptions},
+    python::PYTHON,
     registry::{Registry, Role},
     resources::{CPUS, MEMORY, Resources},
 };
@@ -91,6 +92,9 @@ pub enum ToPeer {
         Option<PeerId>,
         Option<u64>,
     ),
+    /// A call of a Python function. Its fields are its object, the function, the options, and the
+    /// run that makes the call.
+    Python(PeerId, PythonFrame, PeerOptions, Option<u64>),
     /// A new object of the process.
     Put(PeerId, PeerValue),
     /// A run has ended. The fields are its number and its outcome.
@@ -261,6 +265,15 @@ impl ToPeer {
 }
 
 fn spawn(task: &TaskSpec, parent: Option<u64>, registry: &Registry) -> Result<ToPeer> {
+    if registry.index_of(&PYTHON).ok() == Some(task.function) {
+        let options = PeerOptions::of(task.options.as_deref(), task.function, registry)?;
+        return Ok(ToPeer::Python(
+            task.id.into(),
+            PythonFrame::of(&task.args)?,
+            options,
+            parent,
+        ));
+    }
     Ok(ToPeer::Spawn(
         task.id.into(),
         task.function.0,

@@ -12,6 +12,7 @@ does not pull the bytes. `meta` is one of
     ("v", blob, handles, has_payload)              a value, and the objects that it refers to
     ("e", bytes)                                   an error of the program
     ("f", kind, function, message, meta or None)   a failure that Ray or this file knows
+    ("x", function, message, frames, pid, node)    an exception of a Python function
     ("q", length, closed, accepted)                the state of a queue
 
 A handle tells another process of an object. It is (meta or its ref, payload ref or `None`, whether
@@ -20,6 +21,9 @@ an object that a process has put.
 
 Ray pickles these values between processes. They are plain tuples, lists and dicts: a class of this
 file has no name in another process. `Remote` runs this text there as `mobula_shim_<hash>`.
+
+A call of a Python function runs in a Ray worker itself (`python`), and needs no child process. Only
+there does this file read arguments and write a result.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import functools
 import gc
 import hashlib
 import heapq
+import importlib
 import json
 import mmap
 import os
@@ -47,6 +52,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import types
 import uuid
 import warnings
@@ -70,9 +76,12 @@ if TYPE_CHECKING:
 
     ValueMeta = tuple[Literal["v"], bytes, tuple["Handle", ...], bool]
     ErrorMeta = tuple[Literal["e"], bytes]
-    FailureMeta = tuple[Literal["f"], str, "int | None", str, "Meta | None"]
+    # The index of a function of the program, or the name of a Python function.
+    Function = int | str
+    FailureMeta = tuple[Literal["f"], str, "Function | None", str, "Meta | None"]
+    RaisedMeta = tuple[Literal["x"], str, str, str, int, str]
     StateMeta = tuple[Literal["q"], int, bool, int]
-    Meta = ValueMeta | ErrorMeta | FailureMeta | StateMeta
+    Meta = ValueMeta | ErrorMeta | FailureMeta | RaisedMeta | StateMeta
     Handle = tuple[
         "Meta | Ref | None", Payload, bool, "RayActor | None", "str | None", "str | None"
     ]
@@ -164,9 +173,13 @@ if TYPE_CHECKING:
     HEAD: Head
 
 
-VERSION = 2
+VERSION = 3
 # The most bytes of a frame.
 MOST = 256 << 20
+# The most bytes of a Python function's result that stand in its `meta`.
+INLINE = 16 << 10
+# The most characters of an exception's text, and of its frames, that reach the program.
+FRAMES = 16_000
 # The bytes that are asked for at a time, unless a frame has more.
 CHUNK = 1 << 16
 # The options of a call, in the order of `PeerOptions`. They travel as a list of their values.
@@ -529,7 +542,7 @@ class Object:
         self.token: str | None = None
         # The queue that its call fills as a stream.
         self.stream: str | None = None
-        self.function: int | None = None
+        self.function: Function | None = None
         # The run that has made its call.
         self.parent: int | None = None
         self.children: list[int] = []
@@ -544,13 +557,13 @@ class Object:
 
 
 def failure(
-    kind: str, message: str, function: int | None = None, cause: Meta | None = None
+    kind: str, message: str, function: Function | None = None, cause: Meta | None = None
 ) -> FailureMeta:
     """Returns the `meta` of a failure. `protocol/src/frames/outcome.rs` has the kinds."""
     return ("f", kind, function, message, cause)
 
 
-def failure_of(error: BaseException, function: int | None = None) -> FailureMeta:
+def failure_of(error: BaseException, function: Function | None = None) -> FailureMeta:
     """Returns the failure that an exception of Ray stands for."""
     while isinstance(error, errors.RayTaskError) and isinstance(error.cause, BaseException):
         if error.cause is error:
@@ -613,6 +626,10 @@ class Remote:
             module = shim()
             return module.compact(module.child().run(module.opened(spec), flat))
 
+        def python(spec: bytes, *flat: Any) -> Any:
+            module = shim()
+            return module.compact(module.python(spec, *flat))
+
         def pick(meta: Meta, place: int) -> Any:
             return shim().pick(meta, place)
 
@@ -644,6 +661,7 @@ class Remote:
                 return await self.inner.progressed()
 
         self.call: Any = ray.remote(num_returns=2, max_retries=0)(call)
+        self.python: Any = ray.remote(num_returns=2, max_retries=0)(python)
         self.pick: Any = ray.remote(num_returns=2, num_cpus=0)(pick)
         self.Actor: Any = ray.remote(Actor)
         # The hub runs on the node of the program: the runtime ends with that node. Ray does not
@@ -701,6 +719,113 @@ def pick(meta: Meta, place: int) -> Result:
     element = expanded(ray.get(element) if isinstance(element, ray.ObjectRef) else element)
     payload = ray.get(payload) if payload is not None else None
     return element, pickle.PickleBuffer(payload) if payload is not None else None
+
+
+def python(spec: bytes, meta: Any = None, payload: Payload = None) -> Result:
+    """Calls a Python function, and returns the two objects of its result.
+
+    `meta` and `payload` are those of the arguments if the arguments are large.
+    """
+    module, function, args, again, form = msgpack.unpackb(spec)
+    name = f"{module}.{function}"
+    if meta is not None:
+        meta = expanded(meta)
+        if meta[0] != "v":
+            return failure("dependency", "", name, meta), None
+        args = memoryview(payload)
+    try:
+        called = imported(module, function)
+        while True:
+            # The function may change its arguments.
+            given = msgpack.unpackb(args, strict_map_key=False)
+            try:
+                result = called(**given) if isinstance(given, dict) else called(*(given or ()))
+                break
+            except Exception:
+                if again == 0:
+                    raise
+                again -= 1
+    except Refused as error:
+        return failure("usage", str(error), name), None
+    except (Exception, SystemExit) as error:  # It is the outcome of the call.
+        return raised(name, error), None
+    return made(result, name, form)
+
+
+def imported(module: str, function: str) -> Any:
+    """Returns a function of a module. Raises `Refused` if one of them is not there."""
+    try:
+        thing: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # A module that exists may import one that does not.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise Refused(
+            f"node {NODES.own()} has no Python module `{error.name}`, to which "
+            f"`{module}.{function}` belongs; install it on all nodes, or start the nodes with its "
+            "directory in `PYTHONPATH`"
+        ) from error
+    for part in function.split("."):
+        if not hasattr(thing, part):
+            raise Refused(
+                f"the Python module `{module}` of node {NODES.own()} has no `{function}`; a node "
+                "may have another version of the module"
+            )
+        thing = getattr(thing, part)
+    if not callable(thing):
+        raise Refused(
+            f"`{module}.{function}` is a Python `{type(thing).__name__}`, and no function"
+        )
+    return thing
+
+
+def raised(name: str, error: BaseException) -> RaisedMeta:
+    """Returns the `meta` of an exception of a Python function, without the frames of this file."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == raised.__code__.co_filename:
+        frames = frames.tb_next
+    kind = type(error)
+    text = kind.__qualname__
+    if kind.__module__ != "builtins":
+        text = f"{kind.__module__}.{text}"
+    if str(error):
+        text = f"{text}: {error}"
+    trace = "".join(traceback.format_exception(kind, error, frames)).strip()
+    # Texts of Python may have halves of characters.
+    text, trace = (
+        part.encode("utf-8", "backslashreplace").decode()
+        for part in (text[:FRAMES], trace[-FRAMES:])
+    )
+    return ("x", name, text, trace, os.getpid(), NODES.own())
+
+
+def made(result: Any, name: str, form: Sequence[bytes]) -> Result:
+    """Returns the two objects of a result. `PythonForm` of `protocol` says what `form` is."""
+    inline, stored, end, begin = form
+
+    def plain(thing: Any) -> Any:
+        # Arrays and numbers of numpy have it.
+        if hasattr(thing, "tolist"):
+            return thing.tolist()
+        raise TypeError(f"`{type(thing).__name__}` is no plain type")
+
+    try:
+        encoded = begin + cast("bytes", msgpack.packb(result, default=plain))
+    except Exception as error:  # Of a value, or of its `tolist`.
+        text = (
+            f"`{name}` returned a Python `{type(result).__name__}` that MessagePack cannot hold: "
+            f"{error}; return numbers of at most 64 bits, `str`, `bytes`, `bool`, `None`, and "
+            "`list`, `tuple` and `dict` of them"
+        )
+        return failure("codec", text, name), None
+    length, left = bytearray(), len(encoded)
+    while left >= 0x80:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    length.append(left)
+    if len(encoded) <= INLINE:
+        return ("v", inline + length + encoded + end, (), False), None
+    return ("v", stored + length + end, (), True), pickle.PickleBuffer(encoded)
 
 
 class Alarms:
@@ -954,6 +1079,8 @@ class Peer:
             return {"Error": meta[1]}
         if meta[0] == "q":
             return {"Queue": meta[1:]}
+        if meta[0] == "x":
+            return {"Raised": meta[1:]}
         _, kind, function, message, cause = meta
         behind = self.outcome(cause, None, keeper) if cause is not None else None
         return {"Failure": [kind, function, message, behind]}
@@ -975,7 +1102,7 @@ class Peer:
                 meta = expanded(ray.get(meta) if isinstance(meta, ray.ObjectRef) else meta)
             outcome = self.outcome(meta, thing.payload, thing)
         except BaseException as error:  # Every failure has to reach the waiting thread.
-            meta = thing.failed or failure_of(error)
+            meta = thing.failed or failure_of(error, thing.function)
             outcome = self.outcome(meta, None, thing)
         if self.objects.get(number) is not thing:
             # The process has released it meanwhile.
@@ -1183,6 +1310,44 @@ class Peer:
         if thing.stream is not None:
             ended = cast("Ref", thing.meta).future()
             ended.add_done_callback(lambda ended: self.soon(self.stream_ended, thing, ended))
+        self.submitted(number, thing, function, options, parent)
+
+    def on_Python(
+        self, number: int, call: Sequence[Any], given: Sequence[Any], parent: int | None
+    ) -> None:
+        options = self.options(given)
+        module, function, args, stored, form = call
+        name = f"{module}.{function}"
+        thing = self.add(number, Object())
+        thing.token, thing.function = f"{self.sender}.{number}", name
+        again = (options.retries or 0) if options.retry_errors else 0
+        try:
+            if options.timeout is not None:
+                raise Refused(
+                    f"`timeout` is not there for Python functions such as `{name}`, which nothing "
+                    "ends; `deadline` fails a call that takes too long"
+                )
+            with self.lock:
+                flat = () if stored is None else self.objects[stored].handle()[:2]
+            remote = self.function(name, name, options)
+            spec = packed([module, function, args, again, form])
+            thing.meta, thing.payload = remote.remote(spec, *flat)
+        except Refused as error:
+            thing.failed = failure("usage", str(error), name)
+        except Exception as error:  # It is the outcome of the call.
+            thing.failed = failure_of(error, name)
+        if thing.failed is None:
+            self.submitted(number, thing, name, options, parent)
+
+    def submitted(
+        self,
+        number: int,
+        thing: Object,
+        function: Function,
+        options: Options,
+        parent: int | None,
+    ) -> None:
+        """Notes a call that Ray has taken."""
         with self.lock:
             self.name(number, thing)
             self.unfinished[number] = thing.meta
@@ -1207,7 +1372,7 @@ class Peer:
         if thing.stream is not None:
             self.ask("finish", thing.stream, reason)
 
-    def function(self, function: int, name: str, options: Options) -> Any:
+    def function(self, function: Function, name: str, options: Options) -> Any:
         """Returns the remote function of a call. Calls with these options share it."""
         resources = tuple((name, amount) for name, amount in options.resources)
         key = (
@@ -1227,7 +1392,8 @@ class Peer:
             raise Refused(refused)
         if len(self.chosen) >= 1000:
             self.chosen.clear()
-        call = self.remote.call.options(
+        remote = self.remote.python if isinstance(function, str) else self.remote.call
+        call = remote.options(
             name=name, max_retries=options.retries or 0, **self.resources(options)
         )
         # Nodes come and go. A call that depends on none is the same at all times.
@@ -1280,7 +1446,7 @@ class Peer:
                 if not made:
                     self.made_by.pop(run, None)
 
-    def too_late(self, number: int, thing: Object, function: int, options: Options) -> None:
+    def too_late(self, number: int, thing: Object, function: Function, options: Options) -> None:
         """Fails a call that is pending at its deadline."""
         if thing.failed is None and is_pending(thing.meta):
             text = f"has not ended within {options.deadline:g} s of its submission, its deadline"
@@ -1291,7 +1457,9 @@ class Peer:
 
         `ray.cancel` is no way: it ends its caller's process if the task ends at that moment.
         """
-        self.ask("cancel", thing.token, reason, how)
+        # Nothing ends a Python function.
+        if not isinstance(thing.function, str):
+            self.ask("cancel", thing.token, reason, how)
         thing.failed = reason
         self.end_stream(thing, reason)
         if thing.watched:

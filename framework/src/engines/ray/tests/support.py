@@ -54,6 +54,7 @@ def remote() -> Any:
     return types.SimpleNamespace(
         hub=Hub(),
         call=fake_ray.Remote("call", 2),
+        python=fake_ray.Remote("python", 2),
         pick=fake_ray.Remote("pick", 2),
         Actor=types.SimpleNamespace(options=None),
     )
