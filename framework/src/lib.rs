@@ -78,6 +78,7 @@
 //! | values that go from tasks to tasks | [`Queue`] |
 //! | tasks that meet, or that are to be few at a time | [`SharedBarrier`], [`SharedCondvar`], [`SharedSemaphore`], [`SharedOnce`] |
 //! | calls that use several cores, or much memory | [`UnspawnedCall::num_cpus`], [`UnspawnedCall::memory`] |
+//! | code in Python, on a Ray cluster | [`ray::python`] |
 //! | a value that each worker makes once, such as a model | [`#[worker_local]`](macro@worker_local) |
 //!
 //! # Tasks and results
@@ -299,6 +300,11 @@ pub mod prelude {
     pub use crate::{
         ActorRef, ArrayBuild, Cancel, ObjectRef, ObjectStream, Runtime, UnspawnedCall, remote,
     };
+}
+
+/// What a program on a Ray cluster has beside other programs: [`EngineKind::ray`].
+pub mod ray {
+    pub use crate::typed::{PythonFunction, python};
 }
 
 #[doc(hidden)]

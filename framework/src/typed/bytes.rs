@@ -158,7 +158,7 @@ pub(crate) fn text(text: &str, place: Place<'_>) -> Result<Payload> {
     })
 }
 
-/// Returns the block of a text.
+/// Returns the block of a text. A text that another program has written is packed, and is copied.
 ///
 /// # Errors
 /// The payload is no text.
@@ -169,6 +169,13 @@ pub(crate) fn read_text<T: ?Sized>(payload: Payload) -> Result<Block> {
             block,
             ..
         } => Ok(block),
+        Payload {
+            format: Format::Packed { of },
+            ..
+        } if of == tag::<String>() => {
+            let text: String = unpack(payload, |_| true)?;
+            Ok(Block::copy_of(text.as_bytes(), 1))
+        }
         payload => Err(mismatch::<T>(&payload.format)),
     }
 }

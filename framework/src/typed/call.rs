@@ -14,7 +14,7 @@ use std::{
 };
 
 use mobula_protocol::{
-    Call, CallArg, CallOptions, Engine, Error, ObjectHandle, Registry, RemoteFn, Result,
+    Call, CallArg, CallOptions, Engine, Error, ObjectHandle, Payload, Registry, RemoteFn, Result,
     TaskOptions,
 };
 
@@ -202,6 +202,14 @@ impl<R> UnspawnedCall<R> {
     /// Adds an object that the function does not declare.
     pub(crate) fn push_object(&mut self, object: Arc<ObjectHandle>) {
         self.bound.push_object(object);
+    }
+
+    /// Adds an argument in its final form, or fails the call if the argument could not get it.
+    pub(crate) fn push_payload(&mut self, payload: Result<Payload>) {
+        match payload {
+            Ok(payload) => self.bound.args.push(CallArg::Value(payload)),
+            Err(error) => self.bound.fail(error),
+        }
     }
 
     /// Starts the call on this engine.

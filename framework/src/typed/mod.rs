@@ -21,6 +21,7 @@ mod map;
 mod object_ref;
 mod object_stream;
 mod put;
+mod python;
 mod queue;
 mod runtime_api;
 mod shared;
@@ -71,6 +72,7 @@ pub use nd::{NdArray, NdDim};
 pub use object_ref::ObjectRef;
 pub use object_stream::{ItemRefs, ObjectStream, UnspawnedStream};
 pub use put::{Put, how};
+pub use python::{PythonFunction, python};
 #[cfg(feature = "stream")]
 pub use queue::QueueStream;
 pub use queue::{Queue, QueueIter};

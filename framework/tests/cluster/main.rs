@@ -7,6 +7,7 @@ mod kills;
 mod links;
 mod nodes;
 mod placement;
+mod python;
 mod support;
 
 use std::time::{Duration, Instant};

@@ -20,3 +20,25 @@ fn the_inline_engine_has_no_shared_memory() {
         );
     }
 }
+
+/// Python runs on a Ray cluster only.
+#[mobula::test]
+fn engines_of_one_machine_have_no_python() {
+    for engine in [
+        EngineKind::processes(),
+        EngineKind::threads(),
+        EngineKind::inline(),
+    ] {
+        let rt = super::start(engine);
+        let hypot = mobula::ray::python("math", "hypot");
+        let one = rt.spawn(hypot.call::<f64>((3.0, 4.0))).get();
+        let many = rt.map((0..3).map(|n| hypot.call::<f64>((n, 4.0)))).get();
+        for error in [one.unwrap_err(), many.unwrap_err()] {
+            let text = error.to_string();
+            assert!(
+                error.is_usage() && text.contains("Ray cluster only"),
+                "{text}"
+            );
+        }
+    }
+}
