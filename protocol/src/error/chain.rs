@@ -44,10 +44,11 @@ impl Error {
 
     /// Returns the frames from the panic to the remote function, in one or two lines each.
     ///
-    /// They exist if this error or a cause of it is a panic, and the worker had captured them. An
-    /// exception of a Python function has its traceback in their place, always. A worker captures them with `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment.
+    /// They exist if this error or a cause of it is a panic, and the worker had captured them. A
+    /// worker captures them with `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment.
     /// With `RUST_BACKTRACE=full`, they include the frames of the standard library and of Mobula.
-    /// Costs a walk of the chain of causes.
+    /// An exception of a Python function always has Python's traceback in their place. Costs a walk
+    /// of the chain of causes.
     ///
     /// # Examples
     /// ```

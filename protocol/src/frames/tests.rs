@@ -190,7 +190,7 @@ fn a_call_of_python_has_a_frame_of_its_own() {
         options: None,
         actor: None,
     };
-    let spawn = FromWorker::Spawn(task, Some(Attempt(8)));
+    let spawn = FromWorker::Spawn(task, Some(Attempt(8)).into());
     let frame = ToPeer::of(&spawn, registry).unwrap().unwrap();
     let ToPeer::Python(object, python, options, Some(8)) = &frame else {
         panic!("{frame:?}");
