@@ -28,6 +28,10 @@ const LARGE: usize = 4 << 10;
 /// A batch with more objects than this has a map to find them.
 const FEW: usize = 8;
 
+fn is_light(payload: &Payload) -> bool {
+    payload.attachments.is_empty() && payload.block.len() <= LARGE
+}
+
 /// Packs calls of one function.
 pub struct BatchWriter {
     function: FunctionIndex,
@@ -80,24 +84,34 @@ impl BatchWriter {
         options: &CallOptions,
         args: &[CallArg],
     ) -> bool {
-        // An object of the batch was checked when the batch got it.
-        let data = |entry: &Arc<ObjectHandle>| {
-            self.place_of(entry.id()).is_some()
-                || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
-        };
         index == self.function
             && *options == self.options
             && TaskOptions::of(options, &function.options).fit_a_batch()
-            && BatchWriter::is_light(args)
-            && args.iter().all(|arg| arg.objects().iter().all(data))
+            && self.takes_args(args)
+    }
+
+    /// Whether a further call with these arguments can be part of this batch. Its function and its
+    /// options are those of the calls of the batch.
+    #[inline]
+    pub fn takes_args(&self, args: &[CallArg]) -> bool {
+        args.iter().all(|arg| match arg {
+            CallArg::Value(payload) => is_light(payload),
+            CallArg::Object(_) | CallArg::Gather(_) => self.takes_objects(arg.objects()),
+        })
+    }
+
+    /// Whether objects have their data. An object of the batch was checked when the batch got it.
+    fn takes_objects(&self, objects: &[Arc<ObjectHandle>]) -> bool {
+        objects.iter().all(|entry| {
+            self.place_of(entry.id()).is_some()
+                || matches!(entry.outcome(), Some(Ok(value)) if value.is_data())
+        })
     }
 
     /// Whether the values of a call are small enough for a batch.
     pub fn is_light(args: &[CallArg]) -> bool {
         args.iter().all(|arg| match arg {
-            CallArg::Value(payload) => {
-                payload.attachments.is_empty() && payload.block.len() <= LARGE
-            }
+            CallArg::Value(payload) => is_light(payload),
             CallArg::Object(_) | CallArg::Gather(_) => true,
         })
     }

@@ -291,7 +291,7 @@ impl<R, I: Iterator<Item = UnspawnedCall<R>>> Feed<I> {
             // Mostly it is one more call of the same function. Its arguments are not moved, since
             // moves would take longer than all other steps.
             if let Some(args) = call.plain_args(first.call.function, &first.options)
-                && batch.takes(first.call.function, first.function, &first.options, args)
+                && batch.takes_args(args)
             {
                 batch.push(args);
                 Kept::push(&mut kept, args);
