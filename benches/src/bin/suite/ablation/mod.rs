@@ -81,10 +81,13 @@ impl Variant {
 pub(crate) fn run(options: &Ablation) -> Result<()> {
     let own = env::current_exe()?;
     let mut variants = vec![Variant::new("all on", &own, "")];
-    let file = match &options.before {
+    let (file, title) = match &options.before {
         Some(before) => {
-            variants.push(Variant::new("before", before, ""));
-            "versions.md"
+            variants = vec![
+                Variant::new("this version", &own, ""),
+                Variant::new("before", before, ""),
+            ];
+            ("versions.md", "This version and one before")
         }
         None if !cfg!(feature = "ablation") => {
             return Err("this build has no switches: add `--features ablation`".into());
@@ -95,7 +98,7 @@ pub(crate) fn run(options: &Ablation) -> Result<()> {
                 let name = mechanism.name();
                 variants.push(Variant::new(name.clone(), &own, name));
             }
-            "ablation.md"
+            ("ablation.md", "What the mechanisms of waiting gain")
         }
     };
     let machine = Machine::look(options.date.clone()).to_string();
@@ -112,7 +115,7 @@ pub(crate) fn run(options: &Ablation) -> Result<()> {
         }
         rounds += 1;
     }
-    let text = table::table(&machine, rounds, &variants);
+    let text = table::table(title, &machine, rounds, &variants);
     print!("{text}");
     let folder = options.out.clone();
     save(

@@ -24,16 +24,18 @@ fn is_clear(ratios: &[f64], median: f64) -> bool {
     (median - 1.0).abs() >= 0.05 && 5 * beside.count() >= 4 * ratios.len()
 }
 
-pub(super) fn table(machine: &str, rounds: u32, variants: &[Variant]) -> String {
+/// Returns the table. The first variant is the one that the others are compared with.
+pub(super) fn table(title: &str, machine: &str, rounds: u32, variants: &[Variant]) -> String {
     let [base, others @ ..] = variants else {
         return String::new();
     };
     let mut text = format!(
-        "# What the mechanisms of waiting gain\n\n{machine}\n\n\
-        {rounds} rounds; in each, every variant measures all rows in a process of its own. \"all on\" has the median time \
+        "# {title}\n\n{machine}\n\n\
+        {rounds} rounds; in each, every variant measures all rows in a process of its own. \"{0}\" has the median time \
         of a row over all rounds. Another variant has the time that it takes more or less in the same round: the median \
         over all rounds, and the middle half in brackets. A change that is at least 5 % and has its sign in four of five \
-        rounds is bold.\n\n| row | all on |"
+        rounds is bold.\n\n| row | {0} |",
+        base.name
     );
     for variant in others {
         let _ = write!(text, " {} |", variant.name);
@@ -99,7 +101,7 @@ mod tests {
         let base = variant("all on", &[1e-6, 2e-6, 1e-6, 1e-6, 4e-6]);
         let slower = variant("Spin", &[1.5e-6, 3e-6, 1.5e-6, 1e-6, 6e-6]);
         let noise = variant("noise", &[1.2e-6, 1.9e-6, 1.1e-6, 0.8e-6, 4.4e-6]);
-        let text = table("a machine", 5, &[base, slower, noise]);
+        let text = table("A title", "a machine", 5, &[base, slower, noise]);
         assert!(
             text.contains("| 1.00 µs | **+50 %** (+50 to +50) |"),
             "{text}"
