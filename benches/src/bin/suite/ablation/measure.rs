@@ -3,7 +3,7 @@
 
 use std::{env, time::Duration};
 
-use mobula::{AtomicArray, SharedBarrier, SharedMutex, prelude::*};
+use mobula::{AtomicArray, SharedBarrier, SharedMutex, UnspawnedCall, prelude::*};
 use mobula_benches::{
     busy::beside_work,
     handover::{LOCKS, hand_over},
@@ -55,6 +55,13 @@ pub(super) const LABELS: &[(&str, &str)] = &[
     ("workers_16", "task of 10,000 on 16 workers"),
     ("workers_64", "task of 10,000 on 64 workers"),
     ("handover", "hand-over of a mutex between two workers"),
+    ("actor", "call of an actor, one by one"),
+    ("actor_inflight", "call of 1,000 of an actor"),
+    ("async_actor", "call of an async actor, one by one"),
+    (
+        "async_actor_inflight",
+        "call of 1,000 of an async actor, all at a time",
+    ),
 ];
 
 /// The time for which a row is measured.
@@ -94,6 +101,28 @@ fn puts(count: usize) -> mobula::Result<f64> {
     let mut kept: mobula::Result<Vec<_>> = Ok(Vec::new());
     let seconds = timed(|| kept = (0..count).map(|_| rt.put(&0_i64)).collect());
     kept.map(|kept| seconds / kept.len() as f64)
+}
+
+struct Plain;
+
+#[remote]
+impl Plain {
+    fn new() -> Self {
+        Plain
+    }
+
+    fn nothing(&self) {}
+}
+
+struct Async;
+
+#[remote(max_concurrency = 1000)]
+impl Async {
+    fn new() -> Self {
+        Async
+    }
+
+    async fn nothing(&self) {}
 }
 
 /// Measures the rows, and prints one line for each.
@@ -176,6 +205,23 @@ pub(crate) fn part() -> Result<()> {
         Ok(sample(SLOW, || rt.spawn(puts::remote(5_000)).get())?.median)
     })?;
     row("handover", &mut || handed_over(&rt))?;
+    if ["actor", "actor_inflight"].into_iter().any(is_wanted) {
+        let actor = rt.spawn_actor(Plain::remote());
+        row("actor", &mut || called(&rt, || actor.nothing()))?;
+        row("actor_inflight", &mut || {
+            called_at_once(&rt, || actor.nothing())
+        })?;
+    }
+    if ["async_actor", "async_actor_inflight"]
+        .into_iter()
+        .any(is_wanted)
+    {
+        let actor = rt.spawn_actor(Async::remote());
+        row("async_actor", &mut || called(&rt, || actor.nothing()))?;
+        row("async_actor_inflight", &mut || {
+            called_at_once(&rt, || actor.nothing())
+        })?;
+    }
     drop(rt);
     for workers in [16, 64] {
         row(&format!("workers_{workers}"), &mut || {
@@ -199,6 +245,24 @@ pub(crate) fn part() -> Result<()> {
 
 fn roundtrip(rt: &Runtime) -> Result<f64> {
     Ok(sample(FAST, || blocking(rt))?.median)
+}
+
+/// Seconds of a call that is waited for.
+fn called(rt: &Runtime, call: impl Fn() -> UnspawnedCall<()>) -> Result<f64> {
+    let times = sample(FAST, || {
+        let mut done = Ok(());
+        let seconds = timed(|| done = rt.spawn(call()).get());
+        done.map(|()| seconds)
+    })?;
+    Ok(times.median)
+}
+
+/// Seconds of a call of 1,000 that are in flight.
+fn called_at_once(rt: &Runtime, call: impl Fn() -> UnspawnedCall<()>) -> Result<f64> {
+    each(1000, || {
+        let refs = rt.spawn_all((0..1000).map(|_| call()));
+        rt.get(&refs).map(drop)
+    })
 }
 
 async fn awaited(rt: &Runtime) -> Result<f64> {
