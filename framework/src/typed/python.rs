@@ -62,7 +62,8 @@ impl PythonFunction {
     /// argument takes a tuple of one element: `(7,)`.
     ///
     /// Values travel as MessagePack. Python gets structs and maps as `dict`s, sequences and tuples
-    /// as `list`s, `Vec<u8>` as `bytes`, `None` and `()` as `None`, variants without data as
+    /// as `list`s, `Vec<u8>` as `bytes` (an empty one as an empty `list`), `u128` and `i128` as
+    /// their 16 `bytes`, `None` and `()` as `None`, variants without data as
     /// `str`s, and other variants as a `dict` of one name. A `T` is read from the same forms. What
     /// has a method `tolist`, such as an array of `numpy`, is read as its list.
     ///
@@ -70,10 +71,11 @@ impl PythonFunction {
     /// [`ObjectRef`](crate::ObjectRef), which remote functions take as an argument. These options
     /// differ:
     ///
-    /// * `timeout` is a usage error. `deadline` is there.
+    /// * `timeout` and `spawn_split` are usage errors. `deadline` is there.
     /// * [`Cancel`](crate::Cancel) and `deadline` fail the call at once. A function that has begun
     ///   runs to its end all the same, and so does one that waits for a worker.
-    /// * `retry_errors` runs the function again after each exception.
+    /// * `retry_errors` runs the function again after an exception, up to `retries` times. If a
+    ///   worker dies, the call begins anew, with as many runs.
     ///
     /// # Errors
     /// The result fails with these errors:

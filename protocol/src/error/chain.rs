@@ -47,8 +47,8 @@ impl Error {
     /// They exist if this error or a cause of it is a panic, and the worker had captured them. A
     /// worker captures them with `RUST_BACKTRACE=1` or `RUST_LIB_BACKTRACE=1` in its environment.
     /// With `RUST_BACKTRACE=full`, they include the frames of the standard library and of Mobula.
-    /// An exception of a Python function always has Python's traceback in their place. Costs a walk
-    /// of the chain of causes.
+    /// An exception of a Python function has Python's traceback in their place. Costs a walk of the
+    /// chain of causes.
     ///
     /// # Examples
     /// ```

@@ -498,7 +498,6 @@ class Object:
         "function",
         "held",
         "key",
-        "killed",
         "label",
         "meta",
         "own",
@@ -530,9 +529,8 @@ class Object:
         self.watched = False
         # The process knows the outcome.
         self.told = False
-        # The name of an actor, and whether this process has killed it.
+        # The name of an actor.
         self.label: str | None = None
-        self.killed = False
         self.decoded = False
         # A failure that this file knows. It takes precedence over `meta`.
         self.failed: FailureMeta | None = None
@@ -747,7 +745,7 @@ def python(spec: bytes, meta: Any = None, payload: Payload = None) -> Result:
                 again -= 1
     except Refused as error:
         return failure("usage", str(error), name), None
-    except (Exception, SystemExit) as error:  # It is the outcome of the call.
+    except BaseException as error:  # It is the outcome of the call.
         return raised(name, error), None
     return made(result, name, form)
 
@@ -788,8 +786,9 @@ def raised(name: str, error: BaseException) -> RaisedMeta:
     text = kind.__qualname__
     if kind.__module__ != "builtins":
         text = f"{kind.__module__}.{text}"
-    if str(error):
-        text = f"{text}: {error}"
+    with contextlib.suppress(Exception):  # The text is code of the program.
+        if str(error):
+            text = f"{text}: {error}"
     trace = "".join(traceback.format_exception(kind, error, frames)).strip()
     # Texts of Python may have halves of characters.
     text, trace = (
@@ -882,6 +881,8 @@ class Peer:
         # Actors that end, by name: they were killed, or their constructors have failed. Ray ends
         # actors of the second kind with their last handle.
         self.refused: dict[str, Any] = {}
+        # The actors that this process has killed.
+        self.killed: set[Any] = set()
         # When the last handle of an actor has gone, by the actor's name.
         self.left: dict[str, float] = {}
         # Remote functions with the options of calls, and when they were made.
@@ -1290,9 +1291,10 @@ class Peer:
             if actor is None:
                 call = self.function(function, name, options)
                 thing.meta, thing.payload = call.remote(closed(spec), *flat)
-            elif (handle := self.objects[actor]).actor is None or handle.killed:
-                reason = KILLED if handle.killed else handle.failed
-                thing.failed = failure("actor_dead", "", function, reason)
+            elif (handle := self.objects[actor]).actor is None:
+                thing.failed = failure("actor_dead", "", function, handle.failed)
+            elif handle.actor._actor_id in self.killed:
+                thing.failed = failure("actor_dead", "", function, KILLED)
             else:
                 call = handle.actor.call.options(name=name, num_returns=2)
                 key = (handle.actor._actor_id, options.group)
@@ -1322,6 +1324,11 @@ class Peer:
         thing.token, thing.function = f"{self.sender}.{number}", name
         again = (options.retries or 0) if options.retry_errors else 0
         try:
+            if options.split:
+                raise Refused(
+                    f"the result of a Python function such as `{name}` is not split; call it with "
+                    "`spawn` in place of `spawn_split`"
+                )
             if options.timeout is not None:
                 raise Refused(
                     f"`timeout` is not there for Python functions such as `{name}`, which nothing "
@@ -1457,8 +1464,10 @@ class Peer:
 
         `ray.cancel` is no way: it ends its caller's process if the task ends at that moment.
         """
-        # Nothing ends a Python function.
-        if not isinstance(thing.function, str):
+        if isinstance(thing.function, str):
+            # Nothing ends a Python function, so nobody waits for it either.
+            self.unfinished.pop(number, None)
+        else:
             self.ask("cancel", thing.token, reason, how)
         thing.failed = reason
         self.end_stream(thing, reason)
@@ -1599,9 +1608,13 @@ class Peer:
     def on_KillActor(self, number: int) -> None:
         thing = self.objects.get(number)
         if thing is not None and thing.actor is not None:
-            # Ray kills it later, and it would run calls until then.
-            thing.killed = True
+            # Ray kills it later. It would run calls, and have its name, until then.
+            if len(self.killed) >= 1000:
+                self.killed.clear()
+            self.killed.add(thing.actor._actor_id)
             self.refuse(thing)
+            if thing.label is not None:
+                self.left[thing.label] = time.monotonic()
             with contextlib.suppress(Exception):
                 ray.kill(thing.actor, no_restart=True)
 
@@ -1708,10 +1721,12 @@ class Helper(Peer):
                 refs = list(self.unfinished.values())
             if not refs:
                 break
+            done = set(refs)
             with contextlib.suppress(Exception):
-                ray.wait(refs, num_returns=len(refs), fetch_local=False)
+                # A call that is given up meanwhile is not waited for.
+                ready, _ = ray.wait(refs, num_returns=len(refs), timeout=1.0, fetch_local=False)
+                done = set(ready)
             with self.lock:
-                done = set(refs)
                 self.unfinished = {n: ref for n, ref in self.unfinished.items() if ref not in done}
         self.stream.send("Idle", question)
 
@@ -2498,8 +2513,10 @@ def collect_less() -> None:
     Nearly all of these are of Ray's modules and stay, and calls make few cycles. A search among
     them costs 5 % of the time of small calls.
     """
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT)
 
 
 def end_with_node() -> None:

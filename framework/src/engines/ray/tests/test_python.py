@@ -69,6 +69,18 @@ class Frames(PeerCase):
         self.assertIn("`deadline`", failed[3])
         self.assertEqual(self.remote.python.calls, [])
 
+    def test_a_split_of_the_result_is_refused(self) -> None:
+        self.peer.on_Python(7, frame("m", "f"), options(split=True), None)
+        failed = self.peer.objects[7].failed
+        self.assertEqual(failed[1:3], ("usage", "m.f"))
+        self.assertIn("is not split", failed[3])
+
+    def test_no_process_waits_for_a_call_that_was_given_up(self) -> None:
+        self.peer.on_Python(7, frame("m", "f"), options(), None)
+        self.assertEqual(list(self.peer.unfinished), [7])
+        self.peer.on_Cancel([7], True, True, None)
+        self.assertEqual(list(self.peer.unfinished), [])
+
     def test_resources_that_no_node_has_are_refused(self) -> None:
         self.peer.on_Python(7, frame("m", "f"), options(resources=[("tpu", 1.0)]), None)
         self.assertIn("`m.f` needs 1 of `tpu`", self.peer.objects[7].failed[3])
@@ -207,6 +219,23 @@ class Runs(unittest.TestCase):
         self.assertEqual(text, "SystemExit")
         (_, _, text, frames, *_), _ = self.call(lambda: None, [1, 2])
         self.assertTrue(text.startswith("TypeError: "), text)
+
+    def test_exceptions_of_all_kinds_are_outcomes(self) -> None:
+        class Silent(Exception):
+            def __str__(self) -> str:
+                raise ValueError("no text")
+
+        for error, text in (
+            (KeyboardInterrupt(), "KeyboardInterrupt"),
+            (Silent(), "Silent"),
+        ):
+
+            def tested(error: BaseException = error) -> None:
+                raise error
+
+            (kind, _, message, *_), payload = self.call(tested)
+            self.assertEqual((kind, payload), ("x", None))
+            self.assertTrue(message.endswith(text), message)
 
     def test_a_long_traceback_keeps_its_end(self) -> None:
         def tested() -> None:

@@ -24,7 +24,8 @@ impl<T: SharedElement> SharedArray<T> {
     /// fails if parts are lent or there are other handles of the array. Clones, handles in values,
     /// and arguments of calls that have not ended are such handles. A handle that the driver's
     /// program gives to a call does not count from then on. A handle that a task gives to a call of
-    /// its own may count for some microseconds more.
+    /// its own may count for some microseconds more. The thread of a task seals what the task was
+    /// given. Another thread may be refused while other tasks of the worker end.
     ///
     /// # Examples
     /// ```
