@@ -63,8 +63,15 @@ impl Driver {
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
     ) -> R {
-        self.step_in(self.state.lock(), latency_critical, f, after)
+        let (result, deferred) = self.step_in(self.state.lock(), latency_critical, f, after);
+        if let Some(deferred) = deferred {
+            self.finish_step(deferred);
+        }
+        result
     }
+
+    /// Runs a step with the lock that the caller has taken. Returns what the caller must do without
+    /// the lock.
 
     #[inline]
     fn step_in<T, R>(
@@ -73,7 +80,7 @@ impl Driver {
         latency_critical: bool,
         f: impl FnOnce(&mut Scheduler, &mut Peers) -> T,
         after: impl FnOnce(&mut Scheduler, T) -> R,
-    ) -> R {
+    ) -> (R, Option<Deferred>) {
         let State { scheduler, peers } = &mut *state;
         // Not in two steps in a row, so that deferred handles do not become many.
         peers.defers_releases =
@@ -94,14 +101,11 @@ impl Driver {
         let result = after(scheduler, result);
         let deferred = peers.take_deferred();
         drop(state);
-        if let Some(deferred) = deferred {
-            self.follow_up(deferred);
-        }
         if late {
             // The thread that sleeps does not know that it has to look at the clock.
             self.doorbell.notify_all();
         }
-        result
+        (result, deferred)
     }
 
     pub(super) fn count_released(&self, scheduler: &mut Scheduler, peers: &mut Peers) {
@@ -123,14 +127,25 @@ impl Driver {
         peers.keep_scratch(released);
     }
 
+    /// Follows up, for a thread that may not be the leader.
+    #[inline]
+    fn finish_step(&self, deferred: Deferred) {
+        let completed = self.follow_up(deferred);
+        if completed {
+            // A leader that sleeps may wait for one of the objects.
+            self.doorbell.notify();
+        }
+    }
+
     /// Does the work for which no lock may be held: wakers, messages to the user, and changes of
-    /// workers.
-    fn follow_up(&self, deferred: Deferred) {
+    /// workers. Returns whether objects were completed.
+    fn follow_up(&self, deferred: Deferred) -> bool {
         let Deferred {
             completions,
             seldom,
         } = deferred;
-        if !completions.is_empty() {
+        let completed = !completions.is_empty();
+        if completed {
             let mut completions = completions;
             for (handle, outcome) in completions.drain(..) {
                 if let Some(handle) = handle.upgrade() {
@@ -142,12 +157,11 @@ impl Driver {
             {
                 state.peers.keep_completions(completions);
             }
-            // A leader that sleeps may wait for one of these.
-            self.doorbell.notify();
         }
         if let Some(seldom) = seldom {
             self.follow_up_seldom(*seldom);
         }
+        completed
     }
 
     #[cold]
@@ -201,14 +215,19 @@ impl Driver {
     }
 
     /// Does what [`poll`](Driver::poll) does if no thread has the lock and a worker that is likely
-    /// to answer has answered. For threads that look again and again. Such a thread looks at all
-    /// workers before it sleeps.
+    /// to answer has answered. For a leader, which looks again and again. It looks at all workers
+    /// before it sleeps.
     pub(super) fn read_ready(&self) -> bool {
         let state = self.state.try_lock();
         let Some(state) = state.filter(|state| state.peers.any_busy_ready()) else {
             return false;
         };
-        self.step_in(state, false, read, |_, any| any)
+        let (any, deferred) = self.step_in(state, false, read, |_, any| any);
+        if let Some(deferred) = deferred {
+            // No notification: the caller is the leader, and awake.
+            self.follow_up(deferred);
+        }
+        any
     }
 
     /// Returns for how long a thread that reads the answers may sleep. `None` is no limit.
@@ -240,7 +259,7 @@ impl Driver {
             (left, state.peers.take_deferred())
         };
         if let Some(deferred) = deferred {
-            self.follow_up(deferred);
+            self.finish_step(deferred);
         }
         left
     }

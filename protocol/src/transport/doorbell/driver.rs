@@ -254,16 +254,20 @@ impl<M: Memory> Leader<'_, M> {
         let doorbell = self.doorbell;
         std::mem::forget(self);
         doorbell.led.store(0, Release);
-        M::fence();
-        let asks = doorbell.state().load(Relaxed) & TIMED_PARK == 0;
-        if asks {
-            doorbell.hand_back();
+        if doorbell.state().load(Relaxed) & TIMED_PARK != 0 {
             M::fence();
-            if has_work() {
-                doorbell.notify_background();
+            if doorbell.state().load(Relaxed) & TIMED_PARK != 0 {
+                return false;
             }
         }
-        asks
+        // No fence is needed beside a write to the state. A timed park that ends before this write
+        // leaves the state to it. One that ends after it finds the state that it wrote.
+        doorbell.hand_back();
+        M::fence();
+        if has_work() {
+            doorbell.notify_background();
+        }
+        true
     }
 }
 
