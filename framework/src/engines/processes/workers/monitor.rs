@@ -226,14 +226,8 @@ impl Driver {
                 self.with(|scheduler, peers| scheduler.on_time(now, peers));
             }
             look_at = self.look_for_stopped(&mut workers, look_at, now);
-            for worker in workers.iter_mut().filter(|worker| worker.is_registered()) {
-                if worker.ready.is_none() {
-                    worker.ready = Some(now);
-                    worker.stdout.speak();
-                    worker.stderr.speak();
-                    self.output.notify();
-                    self.start_has_succeeded(&mut backoff, &mut reserve);
-                }
+            for worker in &mut workers {
+                self.note_ready(worker, &mut backoff, &mut reserve);
             }
             self.end_the_late(&mut workers, (end, &ends), &mut reasons);
             self.give_up(&mut workers, end.is_some_and(|end| end <= now));
@@ -267,7 +261,9 @@ impl Driver {
             .into_iter()
             .flatten()
             .min();
-            for dead in self.wait_for_deaths(&mut workers, next) {
+            for mut dead in self.wait_for_deaths(&mut workers, next) {
+                // It may have registered since the last look.
+                self.note_ready(&mut dead, &mut backoff, &mut reserve);
                 let why = reasons
                     .iter()
                     .position(|(id, _)| *id == dead.id)
@@ -277,6 +273,22 @@ impl Driver {
                 self.reap(dead, why, end.is_some(), &mut backoff);
             }
             orphaned.collect();
+        }
+    }
+
+    /// Notes once that a worker has registered, and takes tasks.
+    fn note_ready(
+        &self,
+        worker: &mut Watched,
+        backoff: &mut RestartBackoff,
+        reserve: &mut Reserve,
+    ) {
+        if worker.ready.is_none() && worker.is_registered() {
+            worker.ready = Some(Instant::now());
+            worker.stdout.speak();
+            worker.stderr.speak();
+            self.output.notify();
+            self.start_has_succeeded(backoff, reserve);
         }
     }
 
