@@ -8,26 +8,25 @@ use libfuzzer_sys::fuzz_target;
 use mobula_protocol::{
     Registry,
     frames::{
-        self, FromPeer, HEADER, PeerArg, PeerOutcome, PeerValue, ToPeer,
+        self, FromPeer, HEADER, Message, PeerArg, PeerOutcome, PeerValue, ToPeer,
         stream::{self, Frames},
     },
 };
 use mobula_store::SegmentId;
-use serde::{Serialize, de::DeserializeOwned};
 use std::os::fd::AsFd;
 
 /// Reads a message, and writes it twice. Floats that are no numbers differ from themselves, so the
 /// bytes are compared.
-fn message<T: DeserializeOwned + Serialize>(body: &[u8]) -> Option<T> {
-    let message: T = frames::decode(body).ok()?;
-    let frame = frames::encode(&message).expect("it was a message");
+fn message<T: Message>(body: &[u8]) -> Option<T> {
+    let message: T = T::decode(body).ok()?;
+    let frame = message.encode().expect("it was a message");
     let header = frame[..HEADER].try_into().expect("a frame has a header");
     let length = frames::length(header).expect("it was written");
     assert_eq!(length, frame.len() - HEADER);
-    let again: T = frames::decode(&frame[HEADER..]).expect("it was written");
-    assert_eq!(frames::encode(&again).expect("it was a message"), frame);
+    let again = T::decode(&frame[HEADER..]).expect("it was written");
+    assert_eq!(again.encode().expect("it was a message"), frame);
     let longer = [&frame[HEADER..], &[0]].concat();
-    assert!(frames::decode::<T>(&longer).is_err());
+    assert!(T::decode(&longer).is_err());
     Some(message)
 }
 

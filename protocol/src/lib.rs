@@ -21,6 +21,7 @@ mod handles;
 mod id_map;
 mod ids;
 pub mod message;
+mod messagepack;
 mod node;
 mod options;
 mod progress;

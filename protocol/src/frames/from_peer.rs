@@ -10,6 +10,7 @@ use crate::{
     Result,
     ids::{Attempt, FunctionIndex, TaskSlot},
     message::{Arg, TaskMessage, ToWorker},
+    messagepack,
     options::CallOptions,
     registry::Registry,
 };
@@ -75,7 +76,7 @@ impl TaskFrame {
         let options: CallOptions = match &self.options {
             None => None,
             Some(bytes) => Some(Arc::new(
-                rmp_serde::from_slice(&bytes.0).map_err(malformed)?,
+                messagepack::from_slice(&bytes.0).map_err(malformed)?,
             )),
         };
         Ok(TaskMessage {

@@ -21,7 +21,7 @@ mod value;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 pub use from_peer::{FromPeer, TaskFrame};
 pub use outcome::{PeerFunction, PeerOutcome};
@@ -32,6 +32,7 @@ pub use value::{Bytes, Extent, PeerArg, PeerValue, Place, Reference};
 use crate::{
     Error, Result,
     ids::{ObjectId, WorkerId},
+    messagepack,
 };
 
 /// The version of the frames. Every change of the frames changes it.
@@ -85,13 +86,40 @@ impl From<PeerId> for ObjectId {
     }
 }
 
-/// Returns a message as a whole frame.
-///
-/// # Errors
-/// The body is longer than [`MOST`] bytes (`is_codec`).
-pub fn encode(message: &impl Serialize) -> Result<Vec<u8>> {
+/// A message of one side.
+pub trait Message: Sized {
+    /// Returns the message as a whole frame.
+    ///
+    /// # Errors
+    /// The body is longer than [`MOST`] bytes (`is_codec`).
+    fn encode(&self) -> Result<Vec<u8>>;
+
+    /// Reads a message, which must take up the whole body.
+    ///
+    /// # Errors
+    /// The body is no such message.
+    fn decode(body: &[u8]) -> Result<Self>;
+}
+
+macro_rules! messages {
+    ($($message:ty)*) => {
+        $(impl Message for $message {
+            fn encode(&self) -> Result<Vec<u8>> {
+                encode(self)
+            }
+
+            fn decode(body: &[u8]) -> Result<Self> {
+                messagepack::from_slice(body).map_err(malformed)
+            }
+        })*
+    };
+}
+
+messages! { FromPeer ToPeer }
+
+fn encode(message: &impl Serialize) -> Result<Vec<u8>> {
     let mut frame = vec![0; HEADER];
-    rmp_serde::encode::write(&mut frame, message)
+    messagepack::write(&mut frame, message)
         .map_err(|error| Error::codec(format!("a frame cannot be encoded: {error}")))?;
     let length = frame.len() - HEADER;
     match u32::try_from(length) {
@@ -115,20 +143,6 @@ pub fn length(header: [u8; HEADER]) -> Result<usize> {
     match length <= MOST {
         true => Ok(length),
         false => Err(malformed(format!("a frame of {length} bytes"))),
-    }
-}
-
-/// Reads a message, which must take up the whole body.
-///
-/// # Errors
-/// The body is no such message.
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let mut left = body;
-    let message =
-        T::deserialize(&mut rmp_serde::Deserializer::new(&mut left)).map_err(malformed)?;
-    match left.is_empty() {
-        true => Ok(message),
-        false => Err(malformed("bytes behind a message")),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Bytes, PeerValue, malformed};
 use crate::{
     Error, ProcessName,
     ids::FunctionIndex,
+    messagepack,
     registry::Registry,
     value::{Outcome, Value},
 };
@@ -53,7 +54,7 @@ impl PeerOutcome {
     }
 
     fn error(error: &Error) -> PeerOutcome {
-        match rmp_serde::to_vec(error) {
+        match messagepack::to_vec(error) {
             Ok(bytes) => PeerOutcome::Error(Bytes(bytes)),
             Err(why) => {
                 let text = format!("{error} (and the error cannot be encoded: {why})");
@@ -80,7 +81,7 @@ impl PeerOutcome {
             PeerOutcome::Queue(length, closed, accepted) => {
                 Value::queue_state((*length, *closed, *accepted)).map(Value::share)
             }
-            PeerOutcome::Error(bytes) => match rmp_serde::from_slice(&bytes.0) {
+            PeerOutcome::Error(bytes) => match messagepack::from_slice(&bytes.0) {
                 Ok(error) => Err(error),
                 Err(why) => Err(malformed(why)),
             },

@@ -11,7 +11,7 @@ use rustix::{
     net::{SendFlags, SocketType},
 };
 
-use super::{HEADER, decode, encode, length};
+use super::{HEADER, Message, length};
 use crate::{Error, Result, link};
 
 /// The environment variable of a process that a peer has started. The standard input of the process
@@ -77,15 +77,6 @@ pub fn write(stream: BorrowedFd<'_>, frame: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Encodes and writes one message.
-///
-/// # Errors
-/// The peer is gone, or the message is too long.
-pub fn say(stream: BorrowedFd<'_>, message: &impl serde::Serialize) -> Result<()> {
-    let frame = encode(message)?;
-    write(stream, &frame).map_err(|error| Error::setup(format!("the peer is gone: {error}")))
-}
-
 /// A reader of frames.
 #[derive(Debug)]
 pub struct Frames {
@@ -113,7 +104,7 @@ impl Frames {
     ///
     /// # Errors
     /// The stream breaks, or the bytes are no message.
-    pub fn receive<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>> {
+    pub fn receive<T: Message>(&mut self) -> Result<Option<T>> {
         let mut header = [0; HEADER];
         if !self.fill(&mut header)? {
             return Ok(None);
@@ -129,7 +120,7 @@ impl Frames {
             }
             left -= body.len() - start;
         }
-        let message = decode(&body)?;
+        let message = T::decode(&body)?;
         if body.capacity() <= KEPT {
             self.body = body;
         }

@@ -123,14 +123,14 @@ fn frames_have_one_form_each_way() {
         FromPeer::Shutdown,
     ];
     for frame in frames {
-        let bytes = encode(&frame).unwrap();
+        let bytes = frame.encode().unwrap();
         let header = bytes[..HEADER].try_into().unwrap();
         assert_eq!(length(header).unwrap(), bytes.len() - HEADER);
-        assert_eq!(decode::<FromPeer>(&bytes[HEADER..]).unwrap(), frame);
+        assert_eq!(FromPeer::decode(&bytes[HEADER..]).unwrap(), frame);
         // A frame's body without its last byte, or with a further byte, is no message.
-        assert!(decode::<FromPeer>(&bytes[HEADER..bytes.len() - 1]).is_err());
+        assert!(FromPeer::decode(&bytes[HEADER..bytes.len() - 1]).is_err());
         let longer = [&bytes[HEADER..], &[0]].concat();
-        assert!(decode::<FromPeer>(&longer).is_err());
+        assert!(FromPeer::decode(&longer).is_err());
     }
     assert!(length([0xff; HEADER]).is_err());
 }
@@ -199,8 +199,8 @@ fn a_call_of_python_has_a_frame_of_its_own() {
     assert_eq!((&*python.args.0, python.stored), (&[0xc0][..], None));
     assert_eq!((&*python.module, &*python.function), ("pkg", "fn"));
     assert_eq!(options.retries, None);
-    let bytes = encode(&frame).unwrap();
-    assert_eq!(decode::<ToPeer>(&bytes[HEADER..]).unwrap(), frame);
+    let bytes = frame.encode().unwrap();
+    assert_eq!(ToPeer::decode(&bytes[HEADER..]).unwrap(), frame);
 }
 
 #[test]
@@ -252,10 +252,10 @@ proptest! {
     #[test]
     fn bytes_that_are_no_frame_are_errors(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let registry = Registry::get().unwrap();
-        if let Ok(frame) = decode::<FromPeer>(&bytes) {
+        if let Ok(frame) = FromPeer::decode(&bytes) {
             let _ = frame.message(registry, SegmentId(0));
         }
-        let _ = decode::<ToPeer>(&bytes);
+        let _ = ToPeer::decode(&bytes);
     }
 
     #[test]
@@ -263,10 +263,10 @@ proptest! {
         let registry = Registry::get().unwrap();
         let value = PeerValue::of(&rich()).unwrap();
         let frame = FromPeer::Ready(PeerId(1), PeerOutcome::Value(value));
-        let mut bytes = encode(&frame).unwrap().split_off(HEADER);
+        let mut bytes = frame.encode().unwrap().split_off(HEADER);
         let at = at % bytes.len();
         bytes[at] = with;
-        if let Ok(frame) = decode::<FromPeer>(&bytes) {
+        if let Ok(frame) = FromPeer::decode(&bytes) {
             let _ = frame.message(registry, SegmentId(0));
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     Error, Result,
     ids::FunctionIndex,
     message::{ArgSpec, FromWorker, TaskSpec},
+    messagepack,
     options::{ActorOptions, TaskOptions},
     python::PYTHON,
     registry::{Registry, Role},
@@ -352,7 +353,7 @@ impl PeerOptions {
 }
 
 fn packed(options: &TaskOptions) -> Result<Bytes> {
-    rmp_serde::to_vec(options)
+    messagepack::to_vec(options)
         .map(Bytes)
         .map_err(|error| Error::codec(format!("options cannot be encoded: {error}")))
 }

@@ -6,6 +6,7 @@
 //! standard input. So a worker never waits for its driver to begin. A program that a task launches
 //! has /dev/null as its standard input, so it is never mistaken for a worker.
 
+use crate::messagepack;
 use std::{
     any::TypeId,
     hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
@@ -169,7 +170,8 @@ impl Bootstrap {
         socket: BorrowedFd<'_>,
         fds: &BootstrapDescriptors<BorrowedFd<'_>>,
     ) -> Result<()> {
-        let bytes = rmp_serde::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
+        let bytes =
+            messagepack::to_vec(self).map_err(|error| Error::internal(error.to_string()))?;
         let fds = [
             fds.driver,
             fds.stdout,
@@ -196,7 +198,7 @@ impl Bootstrap {
             return Ok(None);
         }
         let mut peeked = [0; PEEK];
-        let Some(Ok(bootstrap)) = peek(&mut peeked).map(rmp_serde::from_slice::<Bootstrap>) else {
+        let Some(Ok(bootstrap)) = peek(&mut peeked).map(messagepack::first_of::<Bootstrap>) else {
             return Ok(None);
         };
         let stdin = std::io::stdin();

@@ -156,3 +156,28 @@ pub fn decode_with<T: DeserializeOwned>(
         .and_then(|value| decoder.finish().map(|()| value))
         .map_err(|error| CodecError::decode::<T>(bytes.len(), &error).of_origin(origin))
 }
+
+/// Reads a value at the beginning of MessagePack that any program wrote, without items. Returns it
+/// with the bytes that follow.
+///
+/// The bytes need not be trusted, as with [`decode`]. Structs may be maps or sequences. The code
+/// that the compiler makes for each type is a small part of what `rmp-serde` needs.
+///
+/// # Errors
+/// Fails if the bytes do not begin with a `T`, or nest deeper than `levels` or [`MAX_DEPTH`].
+///
+/// # Example
+/// ```
+/// let (pair, rest) = mobula_store::codec::decode_first::<(u8, String)>(&[0x92, 7, 0xa1, b'x', 9], 1)?;
+/// assert_eq!((pair, rest), ((7, "x".to_owned()), &[9][..]));
+/// # Ok::<(), mobula_store::codec::CodecError>(())
+/// ```
+pub fn decode_first<T: DeserializeOwned>(
+    bytes: &[u8],
+    levels: u16,
+) -> Result<(T, &[u8]), CodecError> {
+    let mut decoder = reader::Decoder::within(bytes, levels.min(MAX_DEPTH));
+    T::deserialize(&mut decoder)
+        .and_then(|value| decoder.rest().map(|rest| (value, rest)))
+        .map_err(|error| CodecError::decode::<T>(bytes.len(), &error))
+}

@@ -15,6 +15,8 @@ pub(super) struct Decoder<'de> {
     pub(super) rest: &'de [u8],
     /// The number of open levels.
     depth: u16,
+    /// The most levels that may be open.
+    most: u16,
     /// Whether an element failed. Then the beginning of the next one is unknown.
     failed: bool,
 }
@@ -33,21 +35,32 @@ pub(super) enum Token<'de> {
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Decoder<'de> {
+        Decoder::within(bytes, MAX_DEPTH)
+    }
+
+    /// Returns a decoder that opens at most `most` levels.
+    pub(super) fn within(bytes: &'de [u8], most: u16) -> Decoder<'de> {
         Decoder {
             rest: bytes,
             depth: 0,
+            most,
             failed: false,
         }
     }
 
-    /// Checks that all was read, and no byte follows.
-    pub(super) fn finish(&self) -> Result<(), Fault> {
+    /// Returns the bytes that follow.
+    pub(super) fn rest(&self) -> Result<&'de [u8], Fault> {
         if self.failed {
             return Err(Fault::new(
                 "an element failed, and its owner passed over the error",
             ));
         }
-        match self.rest.len() {
+        Ok(self.rest)
+    }
+
+    /// Checks that all was read, and no byte follows.
+    pub(super) fn finish(&self) -> Result<(), Fault> {
+        match self.rest()?.len() {
             0 => Ok(()),
             1 => Err(Fault::new("1 byte follows after the value")),
             left => Err(Fault::new(format_args!(
@@ -69,8 +82,8 @@ impl<'de> Decoder<'de> {
     /// failed then.
     #[inline]
     pub(super) fn enter(&mut self) -> Result<(), Fault> {
-        if self.depth == MAX_DEPTH {
-            return Err(too_deep());
+        if self.depth == self.most {
+            return Err(too_deep(self.most));
         }
         self.depth += 1;
         Ok(())
@@ -247,7 +260,7 @@ impl<'de> Decoder<'de> {
         let (head, rest) = self.rest.split_first_chunk()?;
         let (bytes, rest) = rest.split_first_chunk()?;
         // The general way is two levels deeper here.
-        if *head != HANDLE_HEAD || self.depth + 2 > MAX_DEPTH {
+        if *head != HANDLE_HEAD || self.depth + 2 > self.most {
             return None;
         }
         self.rest = rest;
@@ -305,8 +318,8 @@ fn cut_off(wanted: usize, rest: &[u8]) -> Fault {
 }
 
 #[cold]
-fn too_deep() -> Fault {
+fn too_deep(most: u16) -> Fault {
     Fault::new(format_args!(
-        "it nests more than {MAX_DEPTH} levels deep; keep the elements of a list or a tree in a `Vec`, and refer to them by index"
+        "it nests more than {most} levels deep; keep the elements of a list or a tree in a `Vec`, and refer to them by index"
     ))
 }

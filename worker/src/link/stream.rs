@@ -14,7 +14,7 @@ use std::{
 
 use mobula_protocol::{
     Attempt, Error, FunctionIndex, ObjectId, Outcome, Registry, Result, TaskSlot,
-    frames::{self, FromPeer, ToPeer, stream},
+    frames::{FromPeer, Message, ToPeer, stream},
     message::{FromWorker, ToWorker},
 };
 use mobula_store::SegmentId;
@@ -137,7 +137,7 @@ impl Writer {
     /// # Errors
     /// The message cannot be encoded.
     pub(crate) fn say(&self, message: &ToPeer) -> Result<()> {
-        let frame = frames::encode(message)?;
+        let frame = message.encode()?;
         let stream = self.0.lock();
         let _ = stream::write(stream.as_fd(), &frame);
         Ok(())

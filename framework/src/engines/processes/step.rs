@@ -72,7 +72,6 @@ impl Driver {
 
     /// Runs a step with the lock that the caller has taken. Returns what the caller must do without
     /// the lock.
-
     #[inline]
     fn step_in<T, R>(
         &self,

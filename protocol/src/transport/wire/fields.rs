@@ -7,15 +7,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Reader, WireError, writer};
 use crate::{
     ids::{Attempt, MaybeRun, ObjectId},
+    messagepack,
     options::CallOptions,
 };
 
 /// The deepest nesting of options as MessagePack: fields, an option, a duration.
-const MAX_OPTIONS_DEPTH: usize = 16;
+const MAX_OPTIONS_DEPTH: u16 = 16;
 
 /// Writes a value as MessagePack. This is for values that are rare and may grow, such as options.
 pub(super) fn write_packed(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), WireError> {
-    let bytes = rmp_serde::to_vec(value).map_err(|error| WireError::Unencodable {
+    let bytes = messagepack::to_vec(value).map_err(|error| WireError::Unencodable {
         why: error.to_string(),
     })?;
     writer::bytes(out, &bytes);

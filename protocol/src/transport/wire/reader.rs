@@ -8,6 +8,7 @@ use crate::{
     Error,
     ids::{ObjectId, WorkerId},
     message::Args,
+    messagepack,
     shape::Shape,
 };
 
@@ -18,10 +19,10 @@ const FORESIGHT: usize = 64;
 /// The number of bytes of an id.
 const ID_BYTES: usize = 12;
 
-/// The deepest nesting of an error as MessagePack. Each cause takes a level, and an error has at
-/// most some tens of causes. The parts of a cause take some more levels. Some threads that decode
-/// have stacks of 1 MiB, and this uses less than half of one.
-const MAX_ERROR_DEPTH: usize = 72;
+/// The deepest nesting of an error as MessagePack. Each cause takes two levels, and an error has at
+/// most 32 causes. The parts of a cause take some more levels. Some threads that decode have stacks
+/// of 1 MiB, and this uses less than half of one.
+const MAX_ERROR_DEPTH: u16 = 80;
 
 /// The unread rest of a message.
 #[derive(Debug)]
@@ -271,19 +272,13 @@ impl<'a> Reader<'a> {
     /// Reads a value that travels as MessagePack, behind its length.
     ///
     /// # Errors
-    /// Fails if there is no such value, if it nests deeper than `depth`, or if bytes follow it.
+    /// Fails if there is no such value, if it nests deeper than `levels`, or if bytes follow it.
     pub fn packed<T: DeserializeOwned>(
         &mut self,
         what: &'static str,
-        depth: usize,
+        levels: u16,
     ) -> Result<T, WireError> {
-        let mut bytes = self.bytes(what)?;
-        let mut decoder = rmp_serde::Deserializer::new(&mut bytes);
-        decoder.set_max_depth(depth);
-        let value = T::deserialize(&mut decoder);
-        match value {
-            Ok(value) if bytes.is_empty() => Ok(value),
-            _ => Err(self.malformed(what)),
-        }
+        let bytes = self.bytes(what)?;
+        messagepack::nested(bytes, levels).map_err(|_| self.malformed(what))
     }
 }

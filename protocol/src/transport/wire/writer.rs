@@ -6,6 +6,7 @@ use super::WireError;
 use crate::{
     Error,
     ids::{Attempt, ObjectId, TaskSlot},
+    messagepack,
 };
 
 /// Writes a number with seven bits in each byte, the lowest first. The eighth bit says that more
@@ -76,7 +77,7 @@ pub fn loc(out: &mut Vec<u8>, loc: Loc) {
 
 /// Writes an error as MessagePack, since errors are rare, and private to their type.
 pub fn error(out: &mut Vec<u8>, error: &Error) -> Result<(), WireError> {
-    let encoded = rmp_serde::to_vec(error).map_err(|why| WireError::Unencodable {
+    let encoded = messagepack::to_vec(error).map_err(|why| WireError::Unencodable {
         why: format!("the error `{error}` has no encoding: {why}"),
     })?;
     bytes(out, &encoded);
